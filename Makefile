@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+
+PYTHON ?= python3
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+
+# uv from PATH, or else from the package index, in a virtual environment of its own.
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+# The local cluster gets Go with it, where PATH has none.
+export PATH := $(PATH):$(CURDIR)/.uv/bin
+
+.PHONY: help
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.uv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "cabgate needs Python >= 3.11, and $(PYTHON) is $$($(PYTHON) -V 2>&1): make PYTHON=python3.x ..."; exit 1; }
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+
+$(BIN)/.synced: uv.lock pyproject.toml | $(filter .uv/bin/uv,$(UV))
+	$(UV) sync --locked --python $(PYTHON)
+	@touch $@
+
+.PHONY: setup
+setup: $(BIN)/.synced ## Make the virtual environment, as uv.lock says
+
+.PHONY: binaries
+binaries: setup ## Find or build kube-apiserver, etcd, kube-controller-manager and kubectl
+	$(BIN)/python -m cabgate_devcluster binaries
+
+.PHONY: demo
+demo: binaries ## See the whole product work on a real API server, in under a minute
+	$(BIN)/python -m cabgate_demo
+
+.PHONY: demo-picture
+demo-picture: binaries ## Run the demo and make docs/demo.svg of its output
+	$(BIN)/python -m cabgate_demo --svg docs/demo.svg
+
+.PHONY: cluster
+cluster: binaries ## Start a cluster with cabgate to play with, until Ctrl-C
+	@exec $(BIN)/python -m cabgate_devcluster up
+
+.PHONY: unit
+unit: setup ## Run the tests that need no cluster, in random order
+	$(BIN)/python -m pytest -q tests/unit
+
+.PHONY: test
+test: binaries ## Run all tests, with coverage
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest tests/unit
+	$(BIN)/coverage run -m pytest -p no:randomly tests/cluster
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report --fail-under=90
+	$(BIN)/coverage report --include='core/*' --fail-under=95
+
+.PHONY: lint
+lint: setup ## Check style, types, import rules and licence marks
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/spdx.py
+
+.PHONY: format
+format: setup ## Format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: manifests
+manifests: setup ## Write crds/ and docs/states.md anew from the models and tables
+	$(BIN)/python tools/manifests.py
+	$(BIN)/python tools/states.py
+
+.PHONY: clean
+clean: ## Remove what was made here; the binaries of the local cluster stay in their cache
+	rm -rf .venv .uv .devcluster .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

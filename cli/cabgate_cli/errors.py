@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a command ends when it cannot do what it was asked: a message and an exit code."""
+
+import click
+
+
+class BadInput(click.ClickException):
+    """What was given is wrong; the message names where, what, and what is allowed."""
+
+    exit_code = 2
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+
+    @property
+    def problems(self) -> list[str]:
+        """Each problem on its own."""
+        return self.message.splitlines()
+
+
+class Unavailable(click.ClickException):
+    """Something could not be reached or found; the message says what to do."""
+
+    exit_code = 1
+
+
+def note(message: str) -> None:
+    """Tell the user something beside the output, so that a pipe does not carry it."""
+    click.echo(f"note: {message}", err=True)

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cabgate intent`: a ready DeploymentIntent for running workloads or manifests."""
+
+import click
+
+from cabgate import API_VERSION
+from cabgate.api import DeploymentIntent
+from cabgate.api.intent import KIND, MAX_NAME
+from cabgate_cli.documents import read_documents
+from cabgate_cli.errors import BadInput
+from cabgate_cli.names import namespace_name, object_name
+from cabgate_cli.output import FORMATS, as_json, write
+from cabgate_cli.skeleton import intent_yaml
+from cabgate_cli.validation import checked
+from cabgate_cli.workloads import KINDS, Found, found_in, merged, wanted, with_images
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cabgate intent -n shop deployment/checkout > intent.yaml
+  cabgate intent -n shop deploy/checkout sts/orders --name shop-release
+  cabgate intent -n shop deployment/checkout --image registry.example.com/checkout:1.5
+  cabgate intent -f deployment.yaml
+  kubectl kustomize overlays/production | cabgate intent -f - -n shop
+"""
+)
+@click.argument("workloads", metavar="[KIND/NAME]...", nargs=-1)
+@click.option("-n", "--namespace", help="Default: the manifest's, else the kubeconfig context's.")
+@click.option("--name", help="Name of the intent; default: the first workload's.")
+@click.option(
+    "-f",
+    "--filename",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    help="Manifests, YAML or JSON; - reads standard input. May be repeated.",
+)
+@click.option(
+    "--image",
+    "images",
+    metavar="IMAGE",
+    multiple=True,
+    help="Image that the one named workload is to run; then no cluster is read. May be repeated.",
+)
+@click.option("-o", "--output", type=FORMATS, default="yaml", show_default=True)
+@click.option("--kubeconfig", metavar="FILE", help="Default: KUBECONFIG, else ~/.kube/config.")
+@click.option("--context", metavar="NAME", help="Default: the kubeconfig's current context.")
+def intent(
+    workloads: tuple[str, ...],
+    namespace: str | None,
+    name: str | None,
+    files: tuple[str, ...],
+    images: tuple[str, ...],
+    output: str,
+    kubeconfig: str | None,
+    context: str | None,
+) -> None:
+    """Print a DeploymentIntent for workloads that run, or for manifest files (-f).
+
+    Targets and images are filled in; the evidence is for you to complete. What is printed can be
+    applied as it is: missing evidence scores worst, and is named.
+
+    A workload is KIND/NAME, such as deployment/checkout; kubectl's short names work.
+    """
+    if not workloads and not files:
+        raise BadInput("name a workload, such as deployment/checkout, or a manifest with -f FILE")
+    named = [wanted(argument) for argument in workloads]
+    if namespace is not None:
+        namespace_name(namespace, "--namespace")
+    if name is not None:
+        object_name(name, "--name", MAX_NAME)
+    declared = found_in([document for path in files for document in read_documents(path)])
+    if not named and not declared:
+        kinds = ", ".join(kind.name for kind in KINDS)
+        raise BadInput(f"{', '.join(files)}: holds no workload; allowed: {kinds}")
+    where = _namespace(namespace, declared, kubeconfig, context)
+    running: list[Found] = []
+    if images:
+        if len(named) != 1 or files:
+            raise BadInput("--image: says what one workload is to run: name one, and no file")
+        running = [with_images(named[0], images)]
+    elif named:
+        from cabgate_cli.cluster import read_running
+
+        running = [read_running(item, where, kubeconfig, context) for item in named]
+    _print(merged([*running, *declared]), where, name, output)
+
+
+def _namespace(
+    given: str | None, declared: list[Found], kubeconfig: str | None, context: str | None
+) -> str:
+    """The one namespace of the intent: its targets are all in there."""
+    stated = sorted({item.namespace for item in declared if item.namespace})
+    if len(stated) > 1:
+        raise BadInput(
+            f"the manifests are for the namespaces {', '.join(stated)}; "
+            "allowed: one namespace, an intent covers only its own"
+        )
+    if given is not None and stated not in ([], [given]):
+        raise BadInput(f"--namespace: {given}, but the manifest says {stated[0]}")
+    if given or stated:
+        return given or stated[0]
+    from cabgate_cli.cluster import context_namespace
+
+    return context_namespace(kubeconfig, context) or "default"
+
+
+def _print(found: list[Found], namespace: str, name: str | None, output: str) -> None:
+    first = found[0].workload.name
+    if name is None and len(first) > MAX_NAME:
+        raise BadInput(f"the name {first} is too long for an intent; give another with --name")
+    targets = [
+        {
+            "apiVersion": item.api_version,
+            "kind": item.workload.kind,
+            "name": item.workload.name,
+            "images": list(item.images),
+        }
+        for item in found
+    ]
+    printed = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": name or first, "namespace": namespace},
+        "spec": {"targets": targets},
+    }
+    checked(DeploymentIntent, printed)
+    if output == "json":
+        write(as_json(printed))
+    else:
+        write(intent_yaml(printed, [str(item.workload) for item in found]))

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cabgate ledger export` and `prune`: old records move to a file, and the chain goes on."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cabgate.api import decision
+from cabgate.findings import Finding
+from cabgate.ledger import Checkpoint
+from cabgate.pruning import ExportError, Prefix, exported, missing_in, prefixes, torn
+from cabgate.signatures import KeyFileError
+from cabgate_cli.errors import BadInput, Unavailable, note
+from cabgate_cli.ledger_evidence import (
+    CHECKPOINTS,
+    KEYS,
+    CannotVerify,
+    from_cluster,
+    public_keys,
+    records_in,
+    text_of_keys,
+)
+from cabgate_cli.output import write
+
+DAYS = 400
+"""How old a record has to be, unless said otherwise."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be exported."""
+
+    prefixes: Sequence[Prefix]
+    lines: Sequence[bytes]
+    """What the file lacks."""
+    before: Mapping[str, Checkpoint]
+    """The checkpoints as they were read."""
+    keep: int
+    """How much of the file is whole: a crash may have left half a line."""
+
+    @property
+    def records(self) -> int:
+        """How many records are old enough."""
+        return sum(len(prefix.records) for prefix in self.prefixes)
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--context", help="Context of the kubeconfig; default: its current one."),
+        click.option(
+            "--kubeconfig", metavar="FILE", help="Path of a kubeconfig; default: kubectl's."
+        ),
+        click.option(
+            "--keys",
+            "key_files",
+            metavar="FILE",
+            multiple=True,
+            help=f"Public keys, PEM or a copy of the ConfigMap {KEYS}, instead of the cluster's. "
+            "May be repeated.",
+        ),
+        click.option(
+            "--older-than",
+            "days",
+            metavar="DAYS",
+            type=click.IntRange(0, 36500),
+            default=DAYS,
+            show_default=True,
+            help="How old a record has to be.",
+        ),
+        click.option(
+            "--out",
+            metavar="FILE",
+            required=True,
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="JSON Lines, one CABDecision a line. What an earlier run wrote there stays.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_options
+@click.pass_context
+def export(ctx: click.Context, /, out: Path, days: int, **cluster: Any) -> None:
+    """Append old records to a file, and delete nothing.
+
+    Every chain is verified first, and the file is read back. The newest record of a chain is never
+    old. Ends with 1 if something is wrong with the ledger, and with 2 if it could not be done.
+    """
+    plan = _planned(ctx, out, days, **cluster)
+    _write_file(out, plan)
+    write(f"exported: {plan.records} records, {len(plan.lines)} of them now, to {out}\n")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cabgate ledger prune --out ledger-2026.jsonl --dry-run
+  cabgate ledger prune --out ledger-2026.jsonl
+  cabgate ledger verify -f ledger-2026.jsonl -f rest-of-the-cluster.json --keys keys.yaml
+\b
+Exit codes:
+  0  done
+  1  something is wrong with the ledger, and nothing was deleted: one line for each finding
+  2  it could not be done, or not to the end: run it again with the same file
+"""
+)
+@_options
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
+@click.pass_context
+def prune(ctx: click.Context, /, out: Path, days: int, *, dry_run: bool, **cluster: Any) -> None:
+    """Move old records to a file: export them, set the checkpoint, delete them, oldest first.
+
+    Every chain is verified first; the export is read back and compared with the cluster before
+    anything is deleted. The newest record of a chain stays. Keep the file: it alone proves what was
+    pruned.
+    """
+    plan = _planned(ctx, out, days, **cluster)
+    for prefix in plan.prefixes:
+        count, place = len(prefix.records), prefix.checkpoint.head.sequence
+        write(f"chain of {prefix.namespace}: {count} records to prune, up to record {place}\n")
+    if dry_run:
+        note("nothing was written: --dry-run")
+        return
+    _write_file(out, plan)
+    if plan.prefixes:
+        try:
+            _delete(plan, cluster["kubeconfig"], cluster["context"])
+        except Unavailable as error:
+            raise CannotVerify(f"{error} The export is complete: {out}") from None
+    write(f"pruned: {plan.records} records, exported to {out}\n")
+
+
+def _planned(
+    ctx: click.Context,
+    out: Path,
+    days: int,
+    kubeconfig: str | None,
+    context: str | None,
+    key_files: Sequence[str],
+) -> _Plan:
+    """What is to be exported from a ledger that is clean, and a file that fits it."""
+    try:
+        given = [pem for path in key_files for pem in text_of_keys(path)]
+        evidence = from_cluster(kubeconfig, context, keys=not given)
+        keys = public_keys(given or evidence.pems)
+    except (Unavailable, KeyFileError) as error:
+        raise CannotVerify(str(error)) from None
+    cutoff = datetime.now(UTC) - timedelta(days=days)
+    if days == 0:
+        evidence.now = None  # what is not recorded yet might be older than what is pruned
+    in_cluster = evidence.findings(keys)
+    if in_cluster:
+        _stop(ctx, in_cluster)
+    before = dict(evidence.checkpoints)
+    found = prefixes(evidence.objects[decision.PLURAL], before, cutoff)
+    plan, content = _fitting(out, found, before)
+    evidence.objects[decision.PLURAL] += records_in(content, str(out))
+    with_file = evidence.findings(keys)
+    if with_file:
+        _stop(ctx, with_file)
+    return plan
+
+
+def _stop(ctx: click.Context, findings: Sequence[Finding]) -> None:
+    write("".join(f"{line}\n" for line in finding_lines(findings)))
+    note("something is wrong, and nothing was written or deleted")
+    ctx.exit(1)
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """Each finding as a line for people."""
+    return [f"{f.where}: {f.code}: {f.message}. To do: {f.advice}." for f in findings]
+
+
+def _fitting(
+    out: Path, found: Sequence[Prefix], before: Mapping[str, Checkpoint]
+) -> tuple[_Plan, bytes]:
+    """What a file lacks, and what it holds already."""
+    records = [record for prefix in found for record in prefix.records]
+    try:
+        content = out.read_bytes() if out.exists() else b""
+        keep = len(content) - torn(content, records)
+        content = content[:keep]
+        return _Plan(found, missing_in(exported(content), records), before, keep), content
+    except OSError as error:
+        raise BadInput(f"{out}: cannot be read: {error.strerror or error}") from None
+    except ExportError as error:
+        raise BadInput(
+            f"{out}: {error}. Nothing was written; give another file with --out"
+        ) from None
+
+
+def _write_file(out: Path, plan: _Plan) -> None:
+    """Append to the file, and read it back. Raises `CannotVerify`."""
+    try:
+        with out.open("ab") as stream:
+            stream.truncate(plan.keep)
+            stream.write(b"".join(line + b"\n" for line in plan.lines))
+            stream.flush()
+            os.fsync(stream.fileno())
+        folder = os.open(out.resolve().parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        lines = exported(out.read_bytes())
+        records = [record for prefix in plan.prefixes for record in prefix.records]
+        lacking = missing_in(lines, records)
+    except OSError as error:
+        raise CannotVerify(f"{out}: cannot be written: {error.strerror or error}") from None
+    except ExportError as error:
+        raise CannotVerify(f"{out}: does not say what was written: {error}") from None
+    if lacking:
+        raise CannotVerify(f"{out}: lacks {len(lacking)} of the records that were written")
+
+
+def _delete(plan: _Plan, kubeconfig: str | None, context: str | None) -> None:
+    from cabgate_cli.ledger_source import LedgerSource
+
+    source = LedgerSource(kubeconfig, context)
+    source.change_config_map(
+        CHECKPOINTS,
+        {namespace: str(checkpoint) for namespace, checkpoint in plan.before.items()},
+        {prefix.namespace: str(prefix.checkpoint) for prefix in plan.prefixes},
+    )
+    for prefix in plan.prefixes:
+        for record in prefix.records:
+            source.delete(decision.PLURAL, record)

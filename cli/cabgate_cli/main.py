@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The console script `cabgate`."""
+
+import click
+
+from cabgate_cli.exception import exception
+from cabgate_cli.intent import intent
+from cabgate_cli.ledger import ledger
+from cabgate_cli.score import score
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\b
+Examples:
+  cabgate intent -n shop deployment/checkout > intent.yaml
+  cabgate score -f intent.yaml
+  kubectl apply -f intent.yaml
+  cabgate exception -n shop checkout-1f2e3d4c > exception.yaml
+  cabgate ledger verify
+\b
+Exit codes:
+  0  done
+  1  something could not be reached or found
+  2  what was given is wrong
+cabgate ledger verify has its own: see its help.
+""",
+)
+@click.version_option(package_name="cabgate", prog_name="cabgate")
+def main() -> None:
+    """Write and score what a change-approval gate asks for, and check its ledger.
+
+    All commands print and write nothing to the cluster, but `ledger prune`.
+    """
+
+
+main.add_command(intent)
+main.add_command(score)
+main.add_command(exception)
+main.add_command(ledger)

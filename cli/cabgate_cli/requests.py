@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A request from a file: the intent that its frozen copy holds, to be scored anew."""
+
+from pydantic import ValidationError
+
+from cabgate.api import CABRequest, DeploymentIntent, RiskModel
+from cabgate.api.base import ObjectMeta
+from cabgate.api.intent import DeploymentIntentSpec
+from cabgate.facts import FLOOR_FACTS
+from cabgate_cli.documents import Document
+from cabgate_cli.errors import BadInput, note
+
+
+def intent_of_request(document: Document, model: RiskModel) -> DeploymentIntent:
+    """The intent as it was when a request was opened; raises `BadInput` for what is no request.
+
+    Notes what keeps the score under a model from being the one that the request records.
+    """
+    try:
+        request = CABRequest.model_validate(document.content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"{document.source}: {path}: {first['msg']}") from None
+    spec, name = request.spec, request.metadata.name
+    recorded = spec.assessment.risk_model
+    if recorded.digest != model.digest:
+        note(
+            f"CABRequest {name} was scored with RiskModel {recorded.name} {recorded.version}, "
+            f"{recorded.digest}: give that one with --model"
+        )
+    for floor in spec.assessment.floors:
+        if floor.name not in FLOOR_FACTS:
+            note(f"CABRequest {name} has the floor {floor.name}, which follows from other requests")
+    return DeploymentIntent(
+        metadata=ObjectMeta(name=spec.intent_ref.name, namespace=request.metadata.namespace),
+        spec=DeploymentIntentSpec(
+            targets=spec.targets,
+            summary=spec.summary,
+            correlation_id=spec.correlation_id,
+            evidence=spec.evidence,
+        ),
+    )

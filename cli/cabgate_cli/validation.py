@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Objects that people wrote, checked as strictly as the API server checks them.
+
+The same models make the CustomResourceDefinitions, so both say the same. What differs from
+reading: no unknown field (a mistyped name would be lost in silence), no text where a number
+belongs, and each problem told by its path.
+"""
+
+import contextlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from cabgate import API_VERSION
+from cabgate.api import DeploymentIntent
+from cabgate.api.base import Model
+from cabgate.api.intent import MAX_NAME
+from cabgate_cli.documents import Document
+from cabgate_cli.errors import BadInput
+from cabgate_cli.names import namespace_name, object_name, shown
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\.[0-9]+)?([Zz]|[-+][0-9]{2}:[0-9]{2})"
+)
+_ROOT = {"apiVersion", "kind", "metadata", "spec", "status"}
+
+
+def checked(model: type[ModelT], content: dict[str, Any], source: str = "") -> ModelT:
+    """An object of a model from what a person wrote.
+
+    Of the metadata name, namespace and labels are taken, the status not at all: an object that
+    kubectl printed is fine. Raises `BadInput` with one line for each problem.
+    """
+    metadata = content.get("metadata")
+    read = {
+        key: value
+        for key, value in (metadata if isinstance(metadata, dict) else {}).items()
+        if key in ("name", "namespace", "labels") and value is not None
+    }
+    body: dict[str, Any] = {"metadata": read}
+    if "spec" in content:
+        body["spec"] = content["spec"]
+    problems = [
+        f"{key}: unknown field; allowed: {', '.join(sorted(_ROOT))}"
+        for key in content
+        if key not in _ROOT
+    ]
+    # The models take a null for an absent value; the API server refuses it.
+    empty = list(_nulls(body.get("spec"), "spec")) if "spec" in body else []
+    problems += [f"{path}: has no value; allowed: a value, or no such line" for path in empty]
+    try:
+        # JSON mode, because only there do enumerations and times pass a strict check.
+        result = model.model_validate_json(
+            json.dumps(body), strict=True, extra="forbid", by_alias=True, by_name=False
+        )
+    except ValidationError as error:
+        found = ((_path(detail["loc"]), detail) for detail in error.errors())
+        problems += [_problem(path, detail, model) for path, detail in found if path not in empty]
+    except ValueError as error:  # a text that is no Unicode
+        problems.append(str(error))
+    if problems:
+        raise BadInput(*_placed(source, problems))
+    return result
+
+
+def intent_from(document: Document) -> DeploymentIntent:
+    """The intent that a document holds; raises `BadInput` with one line for each problem."""
+    problems = []
+    if document.api_version != API_VERSION:
+        problems.append(f"apiVersion: {shown(document.api_version)}; allowed: {API_VERSION}")
+    problems += _name_problems(document)
+    try:
+        intent = checked(DeploymentIntent, document.content)
+    except BadInput as error:
+        raise BadInput(*_placed(document.source, problems + error.problems)) from None
+    problems += _duplicates(intent)
+    problems += _times(intent)
+    if problems:
+        raise BadInput(*_placed(document.source, problems))
+    return intent
+
+
+def _placed(source: str, problems: Iterable[str]) -> list[str]:
+    return [f"{source}: {problem}" if source else problem for problem in problems]
+
+
+def _name_problems(document: Document) -> list[str]:
+    name, namespace = document.metadata.get("name"), document.metadata.get("namespace")
+    problems = []
+    try:
+        if name is None:
+            problems.append("metadata.name: absent; allowed: a name, its requests are named after")
+        elif isinstance(name, str):
+            object_name(name, "metadata.name", MAX_NAME)
+        if isinstance(namespace, str):
+            namespace_name(namespace, "metadata.namespace")
+    except BadInput as error:
+        problems += error.problems
+    return problems
+
+
+def _duplicates(intent: DeploymentIntent) -> list[str]:
+    """What stands twice where the API server wants each once."""
+    spec = intent.spec
+    keyed: list[tuple[str, list[str]]] = [
+        ("spec.targets", [f"{t.api_version} {t.kind} {t.name}" for t in spec.targets]),
+        ("spec.evidence.artifacts", [a.name for a in spec.evidence.artifacts or ()]),
+        ("spec.submittedBy", [s.username for s in spec.submitted_by]),
+    ]
+    keyed += [(f"spec.targets[{n}].images", list(t.images)) for n, t in enumerate(spec.targets)]
+    return [
+        f"{path}: {shown(key)} stands {count} times; allowed: once"
+        for path, keys in keyed
+        for key, count in Counter(keys).items()
+        if count > 1
+    ]
+
+
+def _times(intent: DeploymentIntent) -> list[str]:
+    testing = intent.spec.evidence.manual_testing
+    if testing is None or testing.at is None:
+        return []
+    if _RFC3339.fullmatch(testing.at):
+        with contextlib.suppress(ValueError):
+            datetime.fromisoformat(testing.at.upper())
+            return []
+    return [
+        f"spec.evidence.manualTesting.at: {shown(testing.at)} is not a time; "
+        "allowed: RFC 3339, such as 2026-01-31T12:00:00Z"
+    ]
+
+
+def _nulls(value: Any, path: str) -> Iterator[str]:
+    if value is None:
+        yield path
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _nulls(item, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _nulls(item, f"{path}[{index}]")
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    path = ""
+    for part in loc:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return path
+
+
+def _problem(path: str, detail: ErrorDetails, model: type[Model]) -> str:
+    kind, context, given = detail["type"], detail.get("ctx", {}), shown(detail["input"])
+    if kind == "extra_forbidden":
+        return f"{path}: unknown field; allowed: {_fields_beside(detail['loc'], model)}"
+    if kind == "missing":
+        return f"{path}: absent; allowed: a value, it is required"
+    if kind in _TYPES:
+        return f"{path}: {given} is of the wrong type; allowed: {_TYPES[kind]}"
+    if kind in _BOUNDS:
+        found, allowed = _BOUNDS[kind]
+        size = len(detail["input"]) if isinstance(detail["input"], str | list) else 0
+        return (
+            f"{path}: {found.format(given=given, size=size)}; allowed: {allowed.format(**context)}"
+        )
+    if kind == "enum":
+        return f"{path}: {given}; allowed: {context['expected']}"
+    if kind == "value_error":
+        return f"{path}: blank; allowed: text that is more than spaces"
+    return f"{path}: {given}; allowed: {detail['msg']}"
+
+
+_TYPES = {
+    "string_type": "text (in quotes, if it looks like a number)",
+    "int_type": "a whole number, without quotes",
+    "int_from_float": "a whole number",
+    "float_type": "a number, without quotes",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "model_type": "an object with named fields",
+    "dict_type": "an object with named fields",
+}
+_BOUNDS = {
+    "greater_than_equal": ("{given} is too low", "{ge:g} or more"),
+    "less_than_equal": ("{given} is too high", "{le:g} or less"),
+    "string_too_short": ("empty", "at least {min_length} character"),
+    "string_too_long": ("has {size} characters", "at most {max_length} characters"),
+    "too_short": ("empty", "at least {min_length} entry"),
+    "too_long": ("has {size} entries", "at most {max_length} entries"),
+    "string_pattern_mismatch": ("{given}", "what matches {pattern}"),
+}
+
+
+def _fields_beside(loc: tuple[int | str, ...], model: type[Model]) -> str:
+    """The fields that stand where an unknown one was found, the likeliest first."""
+    here: Any = model.model_json_schema(by_alias=True)
+    defs = here.get("$defs", {})
+    for part in loc[:-1]:
+        here = _deref(here, defs)
+        here = here["items"] if isinstance(part, int) else here["properties"][part]
+    names = sorted(_deref(here, defs)["properties"])
+    close = get_close_matches(str(loc[-1]), names, n=1)
+    return f"{', '.join(names)}" + (f" (did you mean {close[0]}?)" if close else "")
+
+
+def _deref(schema: Any, defs: Any) -> Any:
+    for choice in schema.get("anyOf", ()):
+        if choice != {"type": "null"}:
+            schema = choice
+    if "$ref" in schema:
+        return defs[schema["$ref"].rpartition("/")[2]]
+    return schema

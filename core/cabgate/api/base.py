@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every API model shares: naming, strictness, metadata and the small field types."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
+from pydantic.alias_generators import to_camel
+
+
+def cel(rule: str, message: str) -> dict[str, str]:
+    """One entry of `x-kubernetes-validations`: a CEL rule and what a person reads when it fails."""
+    return {"rule": rule, "message": message}
+
+
+def validations(*rules: dict[str, str]) -> dict[str, Any]:
+    """Schema extension that carries CEL rules made with `cel`."""
+    return {"x-kubernetes-validations": list(rules)}
+
+
+class Model(BaseModel):
+    """Base of all API models: camelCase on the wire, immutable in memory.
+
+    Unknown fields are ignored, because during an upgrade an older process reads objects that a
+    newer one wrote; where a person types the object, the command line forbids them instead.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, without fields that are unset or empty."""
+        dumped: dict[str, Any] = _prune(self.model_dump(mode="json", by_alias=True))
+        return dumped
+
+
+def _prune(value: Any) -> Any:
+    if isinstance(value, dict):
+        pruned = {key: _prune(item) for key, item in value.items()}
+        return {key: item for key, item in pruned.items() if item not in (None, [], {}, "")}
+    if isinstance(value, list):
+        return [_prune(item) for item in value]
+    return value
+
+
+# What CEL's trim() takes for space; str.strip() would take more, and refuse to read what the API
+# server has stored.
+_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    chr(code) for code in range(0x2000, 0x200B)
+)
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip(_SPACE):
+        raise ValueError("must not be blank")
+    return value
+
+
+def _seconds(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        raise ValueError("is out of range") from None
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment as Kubernetes writes it: UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+NOT_BLANK = AfterValidator(_not_blank)
+_NOT_BLANK_SCHEMA = validations(cel("self.trim() != ''", "must not be blank"))
+
+
+def text(max_length: int) -> Any:
+    """Constraints of a text of 1 to `max_length` characters that is not blank."""
+    return [
+        StringConstraints(min_length=1, max_length=max_length),
+        NOT_BLANK,
+        Field(json_schema_extra=_NOT_BLANK_SCHEMA),
+    ]
+
+
+Timestamp = Annotated[
+    AwareDatetime,
+    AfterValidator(_seconds),
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+]
+"""A moment, whole seconds, UTC (metav1.Time)."""
+
+ShortText = Annotated[str, *text(256)]
+"""A line of text that is not blank."""
+
+LongText = Annotated[str, *text(4096)]
+"""A paragraph that is not blank."""
+
+Image = Annotated[str, *text(512)]
+"""An image reference, compared exactly."""
+
+Uri = Annotated[str, *text(2048)]
+"""Where a piece of evidence can be read."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", max_length=64)]
+"""SHA-256 of a document, 64 hexadecimal digits."""
+
+EvidenceDigest = Annotated[
+    str, StringConstraints(pattern=r"^v1:sha256:[0-9a-f]{64}$", max_length=74)
+]
+"""Digest of targets, images and evidence, with the version of its recipe."""
+
+ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+"""Name of a Kubernetes object."""
+
+Decimal2 = Annotated[str, StringConstraints(pattern=r"^(100|[0-9]{1,2})\.[0-9]{2}$", max_length=6)]
+"""A number from 0.00 to 100.00 as a decimal string with two places."""
+
+Ratio = Annotated[
+    str, StringConstraints(pattern=r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$", max_length=8)
+]
+"""A number from 0 to 1 as a decimal string."""
+
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+"""How many; never negative."""
+
+
+class ObjectMeta(Model):
+    """The part of metav1.ObjectMeta that cabgate reads."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    creation_timestamp: Timestamp | None = None
+    deletion_timestamp: Timestamp | None = None
+    labels: Mapping[str, str] = Field(default_factory=dict)
+    annotations: Mapping[str, str] = Field(default_factory=dict)

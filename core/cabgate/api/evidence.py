@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The evidence of a rollout, as the team declares it.
+
+No field has a default: a default that an upgrade adds would change the digests of old objects.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from cabgate.api.base import Count, Model, Sha256, ShortText, Uri
+
+
+class ManualTestingStatus(StrEnum):
+    """How far manual testing has come."""
+
+    COMPLETED = "Completed"
+    IN_PROGRESS = "InProgress"
+    NOT_STARTED = "NotStarted"
+
+
+class Artifact(Model):
+    """A build product of this release."""
+
+    name: ShortText
+    """Name of the artifact, unique within the evidence."""
+    uri: Uri | None = None
+    """Where it can be had."""
+    sha256: Sha256 | None = None
+    """SHA-256 of the artifact, 64 hexadecimal digits."""
+
+
+class TestResults(Model):
+    """The outcome of the automated tests."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    coverage_percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
+    """Test coverage in percent, 0 to 100."""
+    passed: Count | None = None
+    """Tests that passed."""
+    failed: Count | None = None
+    """Tests that failed."""
+    skipped: Count | None = None
+    """Tests that were skipped."""
+    uri: Uri | None = None
+    """Where the report can be read."""
+    sha256: Sha256 | None = None
+    """SHA-256 of the report, 64 hexadecimal digits."""
+
+
+class ScanResults(Model):
+    """The outcome of the security scan: findings by severity."""
+
+    critical: Count | None = None
+    """Critical findings."""
+    high: Count | None = None
+    """High findings."""
+    medium: Count | None = None
+    """Medium findings."""
+    low: Count | None = None
+    """Low findings."""
+    scanner: ShortText | None = None
+    """Name and version of the scanner."""
+    uri: Uri | None = None
+    """Where the report can be read."""
+    sha256: Sha256 | None = None
+    """SHA-256 of the report, 64 hexadecimal digits."""
+
+
+class ManualTesting(Model):
+    """Manual testing of this release."""
+
+    status: ManualTestingStatus | None = None
+    """How far it has come."""
+    by: ShortText | None = None
+    """Who tested."""
+    at: (
+        Annotated[
+            str, StringConstraints(max_length=64), Field(json_schema_extra={"format": "date-time"})
+        ]
+        | None
+    ) = None
+    """When, as RFC 3339; kept as written, so that the digest is that of what was written."""
+    uri: Uri | None = None
+    """Where the record can be read."""
+
+
+class RollbackPlan(Model):
+    """How to go back."""
+
+    validated: bool | None = None
+    """Whether the plan was tried."""
+    uri: Uri | None = None
+    """Where the plan can be read."""
+    sha256: Sha256 | None = None
+    """SHA-256 of the plan, 64 hexadecimal digits."""
+
+
+class DeploymentPlan(Model):
+    """How to go forward."""
+
+    uri: Uri | None = None
+    """Where the plan can be read."""
+    sha256: Sha256 | None = None
+    """SHA-256 of the plan, 64 hexadecimal digits."""
+
+
+class Scope(Model):
+    """How much the change touches."""
+
+    affected_components: Count | None = None
+    """Number of components that the change touches."""
+
+
+class Evidence(Model):
+    """What the team shows for its rollout. All of it is optional: what is missing is named and
+    scores worst. It is declared by the team, not verified by cabgate."""
+
+    artifacts: (
+        Annotated[
+            list[Artifact],
+            Field(
+                max_length=100,
+                json_schema_extra={
+                    "x-kubernetes-list-type": "map",
+                    "x-kubernetes-list-map-keys": ["name"],
+                },
+            ),
+        ]
+        | None
+    ) = None
+    """Build products of this release."""
+    test_results: TestResults | None = None
+    """The outcome of the automated tests."""
+    scan_results: ScanResults | None = None
+    """The outcome of the security scan."""
+    manual_testing: ManualTesting | None = None
+    """Manual testing of this release."""
+    rollback_plan: RollbackPlan | None = None
+    """How to go back."""
+    deployment_plan: DeploymentPlan | None = None
+    """How to go forward."""
+    scope: Scope | None = None
+    """How much the change touches."""

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`CABException`: leave to roll out in spite of the score, for a limited time."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from cabgate.api.base import (
+    EvidenceDigest,
+    LongText,
+    Model,
+    ObjectMeta,
+    Timestamp,
+    cel,
+    validations,
+)
+from cabgate.api.types import (
+    DECISION_VALIDATIONS,
+    Conditions,
+    DecisionEntry,
+    Rationale,
+    SubmittedBy,
+    decisions_field,
+)
+
+KIND = "CABException"
+PLURAL = "cabexceptions"
+
+DEFAULT_DURATION_DAYS = 30
+"""Length of an exception that names none, in days."""
+
+PLACEHOLDER = "TODO:"
+"""How a text begins that somebody still has to write; such an exception is refused."""
+
+MAX_DURATION_DAYS = 90
+"""Longest exception, in days."""
+
+
+class ExceptionState(StrEnum):
+    """Where an exception stands."""
+
+    PENDING = "Pending"
+    APPROVED = "Approved"
+    REJECTED = "Rejected"
+    EXPIRED = "Expired"
+    REVOKED = "Revoked"
+
+
+class ExceptionVerdict(StrEnum):
+    """What an entry of an exception's decisions says: three for people, one for the system."""
+
+    APPROVED = "Approved"
+    REJECTED = "Rejected"
+    REVOKED = "Revoked"
+    EXPIRED = "Expired"
+
+
+class ExceptionReviewVerdict(StrEnum):
+    """What a security reviewer may say of an exception."""
+
+    APPROVED = "Approved"
+    REJECTED = "Rejected"
+    REVOKED = "Revoked"
+
+
+class RequestRef(Model):
+    """The request that an exception is for."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """Name of the CABRequest, in the same namespace; its name holds its evidence digest, so new
+    images need a new exception."""
+
+
+class CABExceptionSpec(Model):
+    """Why, for how long and under which controls; never changes."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            cel(
+                f"!self.reason.startsWith('{PLACEHOLDER}')"
+                f" && !self.compensatingControls.exists(c, c.startsWith('{PLACEHOLDER}'))",
+                f"reason and compensatingControls: replace what begins with {PLACEHOLDER}",
+            )
+        )
+    )
+
+    request_ref: RequestRef
+    """The request that the exception is for."""
+    reason: LongText
+    """Why the rollout cannot wait for better evidence."""
+    compensating_controls: Annotated[list[LongText], Field(min_length=1, max_length=32)]
+    """What keeps the risk in hand meanwhile; at least one, none blank."""
+    duration_days: Annotated[int, Field(ge=1, le=MAX_DURATION_DAYS)] = DEFAULT_DURATION_DAYS
+    """How long the exception lasts, in days from its creation, 1 to 90."""
+    submitted_by: SubmittedBy = Field(default_factory=list)
+    """Who wrote it; stamped by the webhook: what a client sends here is replaced."""
+
+
+_NEEDS_RATIONALE = cel(
+    "self.verdict == 'Expired' || (has(self.rationale) && self.rationale.trim() != '')",
+    "a decision on an exception needs a rationale: status.review.rationale",
+)
+
+
+class ExceptionReview(Model):
+    """The reviewer's slot: what is written here becomes an entry of `decisions` in the same
+    write."""
+
+    model_config = ConfigDict(json_schema_extra=validations(_NEEDS_RATIONALE))
+
+    verdict: ExceptionReviewVerdict
+    """Approved, Rejected or Revoked."""
+    rationale: Rationale = ""
+    """Why."""
+    evidence_digest: EvidenceDigest | None = None
+    """Digest that the reviewer looked at; refused if it is not the request's."""
+
+
+class ExceptionDecision(DecisionEntry):
+    """An entry of an exception's decisions."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            *DECISION_VALIDATIONS["x-kubernetes-validations"], _NEEDS_RATIONALE
+        )
+    )
+
+    verdict: ExceptionVerdict
+    """What was decided."""
+
+
+class CABExceptionStatus(Model):
+    """What became of the exception."""
+
+    state: ExceptionState | None = None
+    """Where the exception stands; derived from spec, decisions and time, shown here for people."""
+    expires_at: Timestamp | None = None
+    """When it ends: creation plus durationDays. Shown only; the gate computes it."""
+    review: ExceptionReview | None = None
+    """The reviewer's slot."""
+    decisions: Annotated[list[ExceptionDecision], decisions_field()]
+    """Every decision, in order; append-only."""
+    conditions: Conditions = Field(default_factory=list)
+    """Active: whether the exception admits rollouts now, and what to do next."""
+
+
+class CABException(Model):
+    """Leave to roll out in spite of the score, for a limited time and with compensating controls;
+    written by the team, decided by a security reviewer."""
+
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    spec: CABExceptionSpec
+    status: CABExceptionStatus = Field(default_factory=CABExceptionStatus)

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`CABRequest`: one rollout with frozen evidence, scored and decided; created by the operator."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from cabgate.api.base import (
+    Decimal2,
+    EvidenceDigest,
+    LongText,
+    Model,
+    ObjectMeta,
+    ObjectName,
+    Ratio,
+    ShortText,
+    Timestamp,
+    cel,
+    validations,
+)
+from cabgate.api.evidence import Evidence
+from cabgate.api.intent import CorrelationID, Username
+from cabgate.api.types import (
+    DECISION_VALIDATIONS,
+    ApprovalConditions,
+    ConditionName,
+    Conditions,
+    DecisionEntry,
+    Gate,
+    Rationale,
+    SubmittedBy,
+    Target,
+    decisions_field,
+    targets_field,
+)
+
+KIND = "CABRequest"
+PLURAL = "cabrequests"
+
+
+class RequestState(StrEnum):
+    """Where a request stands."""
+
+    SUBMITTED = "Submitted"
+    UNDER_REVIEW = "UnderReview"
+    AUTO_APPROVED = "AutoApproved"
+    APPROVED = "Approved"
+    CONDITIONALLY_APPROVED = "ConditionallyApproved"
+    REJECTED = "Rejected"
+    EXCEPTION_REQUIRED = "ExceptionRequired"
+    SUPERSEDED = "Superseded"
+    REVOKED = "Revoked"
+
+
+class RequestVerdict(StrEnum):
+    """What an entry of a request's decisions says: six for people, three for the system."""
+
+    UNDER_REVIEW = "UnderReview"
+    APPROVED = "Approved"
+    CONDITIONALLY_APPROVED = "ConditionallyApproved"
+    REJECTED = "Rejected"
+    REVOKED = "Revoked"
+    ATTESTED = "Attested"
+    AUTO_APPROVED = "AutoApproved"
+    SUPERSEDED = "Superseded"
+    REOPENED = "Reopened"
+
+
+class RequestReviewVerdict(StrEnum):
+    """What a reviewer may say of a request."""
+
+    UNDER_REVIEW = "UnderReview"
+    APPROVED = "Approved"
+    CONDITIONALLY_APPROVED = "ConditionallyApproved"
+    REJECTED = "Rejected"
+    REVOKED = "Revoked"
+    ATTESTED = "Attested"
+
+
+class IntentRef(Model):
+    """The intent that a request was made from."""
+
+    name: ObjectName
+    """Name of the intent, in the same namespace."""
+    uid: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    """Its uid: a re-created intent has another."""
+    generation: Annotated[int, Field(ge=0, le=2**53)]
+    """Its generation when the request was opened."""
+
+
+class Factor(Model):
+    """What one factor of the risk model contributes to the score."""
+
+    name: ShortText
+    """Name of the factor."""
+    weight: Ratio
+    """Weight of the factor; all weights together are 1."""
+    observed: ShortText
+    """What the evidence says."""
+    risk: Ratio
+    """Risk from 0 to 1."""
+    contribution: Decimal2
+    """Points that the factor adds to the score: 100 x weight x risk."""
+    explanation: LongText
+    """Why the risk is what it is."""
+
+
+class Floor(Model):
+    """A rule that asks for at least a certain gate, whatever the score."""
+
+    name: ShortText
+    """Name of the floor."""
+    gate: Gate
+    """The least that it asks for."""
+    explanation: LongText
+    """Why it applies."""
+
+
+class RiskModelRef(Model):
+    """The risk model that a request was scored with."""
+
+    name: ShortText
+    """Name of the model."""
+    version: ShortText
+    """Version of the model."""
+    digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
+    """Digest of the model's content."""
+
+
+class Assessment(Model):
+    """Score and gate of the evidence, with the reasons."""
+
+    score: Decimal2
+    """Risk score, 0.00 (none) to 100.00."""
+    gate: Gate
+    """AutoApprove, ManualReview or ExceptionRequired, by the thresholds of the model and its
+    floors."""
+    factors: Annotated[list[Factor], Field(max_length=32, min_length=1)]
+    """The factors, in the order of the model."""
+    floors: Annotated[list[Floor], Field(max_length=32)] = Field(default_factory=list)
+    """The floors that applied."""
+    missing: Annotated[list[ShortText], Field(max_length=64)] = Field(default_factory=list)
+    """Field paths of the evidence that is missing."""
+    risk_model: RiskModelRef
+    """The model that was used."""
+
+
+class CABRequestSpec(Model):
+    """What is to be decided; never changes."""
+
+    intent_ref: IntentRef
+    """The intent that this request was made from."""
+    targets: Annotated[list[Target], targets_field()]
+    """The workloads and images that an approval covers."""
+    summary: LongText | None = None
+    """What the rollout changes, in the team's words."""
+    correlation_id: Annotated[CorrelationID, Field(alias="correlationID")]
+    """Identifier that ties the rollout to records elsewhere."""
+    submitted_by: SubmittedBy = Field(default_factory=list)
+    """Who submitted; they may not approve."""
+    requester: Username | None = None
+    """The person who asked, as claimed; may not approve."""
+    ring: Annotated[int, Field(ge=0, le=4)]
+    """Ring of the namespace when the request was opened; informational, the gate uses the live
+    one."""
+    evidence: Evidence = Field(default_factory=Evidence)
+    """Frozen copy of the evidence."""
+    evidence_digest: EvidenceDigest
+    """Digest of targets, images and evidence."""
+    assessment: Assessment
+    """Score and gate, with the reasons."""
+
+
+_NEEDS_CONDITIONS = cel(
+    "self.verdict != 'ConditionallyApproved'"
+    " || (has(self.conditions) && size(self.conditions) > 0)",
+    "a conditional approval needs conditions: status.review.conditions, each with name and "
+    "description",
+)
+_NEEDS_CONDITION = cel(
+    "(self.verdict == 'Attested') == has(self.condition)",
+    "Attested, and no other verdict, names the condition: status.review.condition",
+)
+_NEEDS_RATIONALE = cel(
+    "!(self.verdict in ['ConditionallyApproved', 'Rejected', 'Revoked'])"
+    " || (has(self.rationale) && self.rationale.trim() != '')",
+    "this verdict needs a rationale: status.review.rationale",
+)
+
+
+class RequestReview(Model):
+    """The reviewer's slot: what is written here becomes an entry of `decisions` in the same
+    write."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(_NEEDS_CONDITIONS, _NEEDS_CONDITION, _NEEDS_RATIONALE)
+    )
+
+    verdict: RequestReviewVerdict
+    """UnderReview, Approved, ConditionallyApproved, Rejected, Revoked or Attested."""
+    rationale: Rationale = ""
+    """Why."""
+    conditions: ApprovalConditions = Field(default_factory=list)
+    """The conditions of ConditionallyApproved."""
+    condition: ConditionName | None = None
+    """Name of the condition that Attested is about."""
+    evidence_digest: EvidenceDigest | None = None
+    """Digest that the reviewer looked at; refused if it is not the request's."""
+
+
+class RequestDecision(DecisionEntry):
+    """An entry of a request's decisions."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            *DECISION_VALIDATIONS["x-kubernetes-validations"],
+            _NEEDS_CONDITIONS,
+            _NEEDS_CONDITION,
+            _NEEDS_RATIONALE,
+        )
+    )
+
+    verdict: RequestVerdict
+    """What was decided."""
+    conditions: ApprovalConditions = Field(default_factory=list)
+    """The conditions of ConditionallyApproved."""
+    condition: ConditionName | None = None
+    """Name of the condition that Attested is about."""
+
+
+class CABRequestStatus(Model):
+    """What became of the request."""
+
+    state: RequestState | None = None
+    """Where the request stands; derived from spec and decisions, shown here for people."""
+    review: RequestReview | None = None
+    """The reviewer's slot."""
+    decisions: Annotated[list[RequestDecision], decisions_field()]
+    """Every decision, in order; append-only."""
+    taken_at: Timestamp | None = None
+    """When a reviewer took the request, if one did."""
+    decided_at: Timestamp | None = None
+    """When the request was decided; it was opened at metadata.creationTimestamp."""
+    conditions: Conditions = Field(default_factory=list)
+    """Decided: whether a verdict has been given, and what to do next."""
+
+
+class CABRequest(Model):
+    """One rollout with frozen evidence, scored and decided. Created by the operator only; it is a
+    record and outlives its intent."""
+
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    spec: CABRequestSpec
+    status: CABRequestStatus = Field(default_factory=CABRequestStatus)

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Types that more than one kind uses."""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from cabgate.api.base import (
+    EvidenceDigest,
+    Image,
+    LongText,
+    Model,
+    ObjectName,
+    Timestamp,
+    cel,
+    validations,
+)
+
+MAX_TARGETS = 50
+"""Targets that one intent may name."""
+
+MAX_IMAGES = 50
+"""Images that one target may run."""
+
+MAX_SUBMITTERS = 100
+"""People and machines that one intent may collect between two decided requests."""
+
+MAX_DECISIONS = 256
+"""Entries of `status.decisions`."""
+
+MAX_GROUPS = 64
+"""Groups of a user that are recorded with a decision."""
+
+MAX_GROUP_NAME = 256
+"""Longest name of a group that is recorded, in characters."""
+
+MAX_CONDITIONS_OF_APPROVAL = 16
+"""Conditions that one conditional approval may carry."""
+
+
+class Gate(StrEnum):
+    """What a score asks for."""
+
+    AUTO_APPROVE = "AutoApprove"
+    MANUAL_REVIEW = "ManualReview"
+    EXCEPTION_REQUIRED = "ExceptionRequired"
+
+
+class AuthorType(StrEnum):
+    """Who speaks in an entry of `status.decisions`."""
+
+    SYSTEM = "System"
+    PERSON = "Person"
+
+
+class Target(Model):
+    """A workload of the intent's own namespace and the images that its rollout may run."""
+
+    api_version: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    """API version of the workload, such as apps/v1; the gate compares group, kind and name."""
+    kind: Annotated[str, StringConstraints(min_length=1, max_length=63)]
+    """Kind of the workload, such as Deployment."""
+    name: ObjectName
+    """Name of the workload."""
+    images: Annotated[
+        list[Image],
+        Field(
+            min_length=1,
+            max_length=MAX_IMAGES,
+            json_schema_extra={"x-kubernetes-list-type": "set"},
+        ),
+    ]
+    """Every image that the pod template may name, init containers and image volumes included,
+    compared exactly, character by character; prefer digests."""
+
+
+def targets_field() -> Any:
+    """The field settings of a list of targets."""
+    return Field(
+        min_length=1,
+        max_length=MAX_TARGETS,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["apiVersion", "kind", "name"],
+        },
+    )
+
+
+class Submitter(Model):
+    """An authenticated user who wrote or changed the spec."""
+
+    username: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    """User name as the API server authenticated it."""
+    uid: Annotated[str, StringConstraints(max_length=256)] = ""
+    """User id as the API server authenticated it; empty where the authenticator gives none."""
+
+
+SubmittedBy = Annotated[
+    list[Submitter],
+    Field(
+        max_length=MAX_SUBMITTERS,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["username"],
+        },
+    ),
+]
+"""Who wrote or changed a spec; kept by the webhook, never taken from the client."""
+
+
+class Attestation(StrEnum):
+    """Whether somebody has to say that a condition is met."""
+
+    NOT_REQUIRED = "NotRequired"
+    REQUIRED = "Required"
+
+
+ConditionName = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", min_length=1, max_length=63
+    ),
+]
+"""Name of a condition, which stands in commands: letters, digits, and - _ . within."""
+
+
+class ApprovalCondition(Model):
+    """Something that holds for an approval to be good."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            cel(
+                "!has(self.notBefore) || !has(self.notAfter) || self.notBefore < self.notAfter",
+                "notBefore must be earlier than notAfter",
+            )
+        )
+    )
+
+    name: ConditionName
+    """Short name of the condition, unique within the approval."""
+    description: LongText
+    """What has to be done or kept."""
+    not_before: Timestamp | None = None
+    """From when on rollouts are admitted; enforced by the gate."""
+    not_after: Timestamp | None = None
+    """From when on rollouts are admitted no more; enforced by the gate."""
+    attestation: Attestation | None = None
+    """Required: the gate waits until somebody attests the condition. Absent is NotRequired."""
+
+    @property
+    def needs_attestation(self) -> bool:
+        """Whether the gate waits for somebody to attest it."""
+        return self.attestation is Attestation.REQUIRED
+
+    @property
+    def is_obligation(self) -> bool:
+        """Whether the gate cannot see to it, so that each rollout is told of it."""
+        return not (self.needs_attestation or self.not_before or self.not_after)
+
+
+ApprovalConditions = Annotated[
+    list[ApprovalCondition],
+    Field(
+        max_length=MAX_CONDITIONS_OF_APPROVAL,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+    ),
+]
+"""The conditions of a conditional approval."""
+
+Rationale = Annotated[str, StringConstraints(max_length=4096)]
+"""Why somebody decided so."""
+
+
+class Author(Model):
+    """Who made an entry of `status.decisions`."""
+
+    type: AuthorType
+    """System (the operator) or Person."""
+    username: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    """User name as the API server authenticated it."""
+    uid: Annotated[str, StringConstraints(max_length=256)] = ""
+    """User id as the API server authenticated it; empty where the authenticator gives none."""
+    groups: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=MAX_GROUP_NAME)]],
+        Field(max_length=MAX_GROUPS, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = Field(default_factory=list)
+    """Groups as the API server authenticated them, the first 64; of people only."""
+    credential_id: Annotated[
+        str, StringConstraints(max_length=256), Field(alias="credentialID")
+    ] = ""
+    """Identifier of the credential that was used, where the API server gives one, such as the
+    fingerprint of a certificate; of people only."""
+
+
+class Signature(Model):
+    """The webhook's Ed25519 signature of a person's decision, made when it was admitted."""
+
+    key_id: Annotated[
+        str, StringConstraints(pattern=r"^[0-9a-f]{16}$", max_length=16), Field(alias="keyID")
+    ]
+    """Which key: the first 16 hexadecimal digits of the SHA-256 of the public key (DER)."""
+    value: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{86}==$", max_length=88)]
+    """The signature, base64."""
+
+
+class DecisionEntry(Model):
+    """What every entry of `status.decisions` says, whatever its subject."""
+
+    sequence: Annotated[int, Field(ge=1, le=MAX_DECISIONS)]
+    """Position in the list, from 1, without gaps."""
+    author: Author
+    """Who decided."""
+    at: Timestamp
+    """When, by the webhook's clock for people and the operator's for the system."""
+    rationale: Rationale = ""
+    """Why."""
+    evidence_digest: EvidenceDigest
+    """Digest of the evidence that was decided on."""
+    signature: Signature | None = None
+    """The webhook's signature of a person's decision; the system's have none."""
+
+
+DECISION_VALIDATIONS = validations(cel("self == oldSelf", "a decision cannot be changed"))
+"""An entry that stands is never rewritten."""
+
+
+def decisions_field() -> Any:
+    """The field settings of `status.decisions`: a list by sequence number, without gaps."""
+    return Field(
+        max_length=MAX_DECISIONS,
+        default_factory=list,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["sequence"],
+            **validations(
+                cel(
+                    "self.all(d, d.sequence <= size(self))",
+                    "decisions are numbered from 1 without gaps",
+                )
+            ),
+        },
+    )
+
+
+APPEND_ONLY = cel(
+    "!has(oldSelf.status) || !has(oldSelf.status.decisions) || size(oldSelf.status.decisions) == 0"
+    " || (has(self.status) && has(self.status.decisions)"
+    " && size(self.status.decisions) >= size(oldSelf.status.decisions))",
+    "status.decisions is append-only: an entry is never removed",
+)
+"""At the root, because a transition rule on a field is skipped when its parent is patched away."""
+
+SPEC_IMMUTABLE = cel(
+    "self.spec == oldSelf.spec", "spec is immutable: create another object instead"
+)
+"""At the root, for the same reason."""
+
+
+class Condition(Model):
+    """metav1.Condition."""
+
+    type: Annotated[str, StringConstraints(min_length=1, max_length=316)]
+    """Name of the condition, in CamelCase."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
+    observed_generation: Annotated[int, Field(ge=0, le=2**53)] = 0
+    """Generation of the object that this condition was computed from."""
+    last_transition_time: Timestamp
+    """When `status` last changed."""
+    reason: Annotated[
+        str, StringConstraints(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", max_length=256)
+    ]
+    """Machine-readable reason, in CamelCase."""
+    message: Annotated[str, StringConstraints(max_length=4096)]
+    """What a person should know, and what to do next."""
+
+
+Conditions = Annotated[
+    list[Condition],
+    Field(
+        max_length=16,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        },
+    ),
+]
+"""The conditions of an object."""

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that messages tell people to run."""
+
+import json
+import re
+import shlex
+from collections.abc import Collection
+
+from cabgate.api.exception import CABException
+from cabgate.api.request import CABRequest
+from cabgate.targets import Workload
+
+RATIONALE = "..."
+"""What stands in a command where the reviewer says why."""
+
+MAX_NAME = 253
+"""Longest name of a Kubernetes object, in characters."""
+
+MAX_IMAGES_LENGTH = 400
+"""Longest list of images in a command, in characters: a denial has room for no more."""
+
+
+def approve_request(request: CABRequest) -> str:
+    """How a CAB member approves a request, for exactly the evidence that it shows."""
+    meta = request.metadata
+    return _review("cabrequest", meta.namespace, meta.name, _approval(request))
+
+
+def attest(request: CABRequest, condition: str) -> str:
+    """How a CAB member attests that a condition of an approval is met."""
+    meta = request.metadata
+    review = {"verdict": "Attested", "condition": condition, "rationale": RATIONALE}
+    return _review("cabrequest", meta.namespace, meta.name, review)
+
+
+def approve_exception(exception: CABException, request: CABRequest) -> str:
+    """How a security reviewer approves an exception."""
+    meta = exception.metadata
+    return _review("cabexception", meta.namespace, meta.name, _approval(request))
+
+
+def _approval(request: CABRequest) -> dict[str, str]:
+    digest = request.spec.evidence_digest
+    return {"verdict": "Approved", "rationale": RATIONALE, "evidenceDigest": digest}
+
+
+def _review(resource: str, namespace: str, name: str, review: dict[str, str]) -> str:
+    body = json.dumps({"status": {"review": review}}, separators=(",", ":"))
+    return (
+        f"kubectl patch {resource} {name} -n {namespace} --subresource=status --type=merge"
+        f" -p '{body}'"
+    )
+
+
+def show_request(request: CABRequest) -> str:
+    """How anybody sees where a request stands."""
+    return f"kubectl get cabrequest {request.metadata.name} -n {request.metadata.namespace}"
+
+
+def write_intent(namespace: str, workload: Workload, images: Collection[str]) -> str:
+    """How a team begins an intent for a workload that is to run some images."""
+    plain = [image for image in images if image.isascii() and image.isprintable()]
+    named = "".join(f" --image {shlex.quote(image)}" for image in plain)
+    if len(plain) < len(images) or len(named) > MAX_IMAGES_LENGTH or "  " in named:
+        return f"cabgate intent -n {namespace} -f MANIFEST.yaml"
+    return f"cabgate intent -n {namespace} {workload.argument}{named}"
+
+
+def write_exception(request: CABRequest, after: CABException | None = None) -> str:
+    """How a team asks for an exception, or for another after one that has ended."""
+    meta = request.metadata
+    command = f"cabgate exception -n {meta.namespace} {meta.name}"
+    return command if after is None else f"{command} --name {_next_name(after, meta.name)}"
+
+
+def _next_name(after: CABException, request_name: str) -> str:
+    """Another name than that of an exception which still stands, and cannot be changed."""
+    # At most three digits: a request's name may end in eight, and is no count.
+    counted = re.fullmatch(r"(.+)-([0-9]{1,3})", after.metadata.name)
+    stem, count = (counted[1], int(counted[2])) if counted else (after.metadata.name, 1)
+    name = f"{stem}-{count + 1}"
+    return name if len(name) <= MAX_NAME else f"{request_name}-2"
+
+
+def edit_intent(request: CABRequest) -> str:
+    """How a team changes the intent that a request was made from."""
+    name = request.spec.intent_ref.name
+    return f"kubectl edit deploymentintent {name} -n {request.metadata.namespace}"

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is decided at the gate, and what a decision says."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cabgate.api.exception import CABException
+from cabgate.api.request import CABRequest
+from cabgate.targets import Workload
+
+
+class Reason(StrEnum):
+    """Why a rollout is admitted or denied; part of the API."""
+
+    RING_NOT_GATED = "RingNotGated"
+    REQUEST_APPROVED = "RequestApproved"
+    EXCEPTION_ACTIVE = "ExceptionActive"
+    NO_REQUEST = "NoRequest"
+    IMAGES_NOT_COVERED = "ImagesNotCovered"
+    REVIEW_PENDING = "ReviewPending"
+    EXCEPTION_REQUIRED = "ExceptionRequired"
+    EXCEPTION_PENDING = "ExceptionPending"
+    EXCEPTION_ENDED = "ExceptionEnded"
+    OUTSIDE_WINDOW = "OutsideWindow"
+    ATTESTATION_MISSING = "AttestationMissing"
+    REJECTED = "Rejected"
+    REVOKED = "Revoked"
+    SUPERSEDED = "Superseded"
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What somebody tries to roll out."""
+
+    namespace: str
+    workload: Workload
+    images: tuple[str, ...]
+    """Every image of the pod template."""
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a decision rests on."""
+
+    request: CABRequest | None = None
+    exception: CABException | None = None
+    uncovered: tuple[str, ...] = ()
+    """Images that the request nearest to covering the rollout does not name."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a rollout is admitted, and why."""
+
+    allowed: bool
+    reason: Reason
+    message: str
+    evidence: Basis
+    warnings: tuple[str, ...] = ()
+    """What whoever rolls out should know although the rollout is admitted."""

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evidence: its digest, and what of it is missing."""
+
+from typing import Any
+
+from cabgate.api.evidence import Evidence
+from cabgate.api.intent import DeploymentIntentSpec
+from cabgate.api.request import CABRequestSpec
+from cabgate.canonical import sha256_hex
+
+DIGEST_VERSION = "v1"
+"""Version of the recipe below; another recipe gets another version, so that digests of two
+recipes are never compared."""
+
+
+def evidence_digest(spec: DeploymentIntentSpec | CABRequestSpec) -> str:
+    """Digest of targets, images and evidence: what a decision is about.
+
+    The order of targets, images and artifacts does not matter; nor does anything else of the
+    spec, such as its summary.
+    """
+    return f"{DIGEST_VERSION}:sha256:{sha256_hex(_content(spec))}"
+
+
+def _content(spec: DeploymentIntentSpec | CABRequestSpec) -> dict[str, Any]:
+    evidence = spec.evidence.to_dict()
+    if "artifacts" in evidence:
+        evidence["artifacts"].sort(key=lambda artifact: str(artifact["name"]))
+    targets = [
+        {**target.to_dict(), "images": sorted(set(target.images))} for target in spec.targets
+    ]
+    targets.sort(key=lambda target: (target["apiVersion"], target["kind"], target["name"]))
+    return {"targets": targets, "evidence": evidence}
+
+
+def incomplete_package(evidence: Evidence) -> list[str]:
+    """Field paths that an evidence package needs and this one lacks.
+
+    The package: artifacts, test results, scan results, deployment plan, rollback plan. Of the
+    results, the figures that the risk model's floors read; of the plans, where they can be read.
+    """
+    return [path for path, present in _package(evidence) if not present]
+
+
+def _package(evidence: Evidence) -> list[tuple[str, bool]]:
+    tests = evidence.test_results
+    scan = evidence.scan_results
+    plan = evidence.deployment_plan
+    rollback = evidence.rollback_plan
+    items = [("artifacts", bool(evidence.artifacts))]
+    if tests is None:
+        items.append(("testResults", False))
+    else:
+        items.append(("testResults.passed", tests.passed is not None))
+        items.append(("testResults.failed", tests.failed is not None))
+    if scan is None:
+        items.append(("scanResults", False))
+    else:
+        items.append(("scanResults.critical", scan.critical is not None))
+        items.append(("scanResults.high", scan.high is not None))
+    items.append(
+        ("deploymentPlan", False) if plan is None else ("deploymentPlan.uri", plan.uri is not None)
+    )
+    items.append(
+        ("rollbackPlan", False)
+        if rollback is None
+        else ("rollbackPlan.uri", rollback.uri is not None)
+    )
+    return items

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""States: derived from spec, decisions and time, by one table for each kind.
+
+The stored `status.state` is for people; nothing here reads it.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import overload
+
+from cabgate.api.exception import (
+    CABException,
+    ExceptionDecision,
+    ExceptionState,
+    ExceptionVerdict,
+)
+from cabgate.api.request import CABRequest, RequestDecision, RequestState, RequestVerdict
+from cabgate.api.types import MAX_DECISIONS, ApprovalCondition, AuthorType, Gate
+
+PERSON, SYSTEM = AuthorType.PERSON, AuthorType.SYSTEM
+
+APPROVED_STATES = frozenset(
+    {
+        RequestState.AUTO_APPROVED,
+        RequestState.APPROVED,
+        RequestState.CONDITIONALLY_APPROVED,
+    }
+)
+"""States in which a request admits its rollout."""
+
+DECIDED_STATES = APPROVED_STATES | {RequestState.REJECTED, RequestState.REVOKED}
+"""States that carry a verdict."""
+
+RESERVED_FOR_PEOPLE = 16
+"""Entries of `status.decisions` that the system leaves free, so that however often an intent goes
+back and forth, a person's verdict always finds room."""
+
+_S = RequestState
+_V = RequestVerdict
+
+REQUEST_TRANSITIONS: dict[tuple[RequestState, RequestVerdict, AuthorType], RequestState | None] = {
+    (_S.SUBMITTED, _V.UNDER_REVIEW, PERSON): _S.UNDER_REVIEW,
+    (_S.SUBMITTED, _V.APPROVED, PERSON): _S.APPROVED,
+    (_S.SUBMITTED, _V.CONDITIONALLY_APPROVED, PERSON): _S.CONDITIONALLY_APPROVED,
+    (_S.SUBMITTED, _V.REJECTED, PERSON): _S.REJECTED,
+    (_S.UNDER_REVIEW, _V.APPROVED, PERSON): _S.APPROVED,
+    (_S.UNDER_REVIEW, _V.CONDITIONALLY_APPROVED, PERSON): _S.CONDITIONALLY_APPROVED,
+    (_S.UNDER_REVIEW, _V.REJECTED, PERSON): _S.REJECTED,
+    (_S.SUBMITTED, _V.AUTO_APPROVED, SYSTEM): _S.AUTO_APPROVED,
+    (_S.AUTO_APPROVED, _V.REVOKED, PERSON): _S.REVOKED,
+    (_S.APPROVED, _V.REVOKED, PERSON): _S.REVOKED,
+    (_S.CONDITIONALLY_APPROVED, _V.REVOKED, PERSON): _S.REVOKED,
+    (_S.EXCEPTION_REQUIRED, _V.REVOKED, PERSON): _S.REVOKED,
+    (_S.CONDITIONALLY_APPROVED, _V.ATTESTED, PERSON): _S.CONDITIONALLY_APPROVED,
+    (_S.SUBMITTED, _V.SUPERSEDED, SYSTEM): _S.SUPERSEDED,
+    (_S.UNDER_REVIEW, _V.SUPERSEDED, SYSTEM): _S.SUPERSEDED,
+    (_S.EXCEPTION_REQUIRED, _V.SUPERSEDED, SYSTEM): _S.SUPERSEDED,
+    (_S.SUPERSEDED, _V.REOPENED, SYSTEM): None,
+}
+"""State, verdict and author, and the state that follows; None is the state in which the request
+was opened."""
+
+_GATE_OF_VERDICT = {
+    _V.UNDER_REVIEW: Gate.MANUAL_REVIEW,
+    _V.APPROVED: Gate.MANUAL_REVIEW,
+    _V.CONDITIONALLY_APPROVED: Gate.MANUAL_REVIEW,
+    _V.REJECTED: Gate.MANUAL_REVIEW,
+    _V.AUTO_APPROVED: Gate.AUTO_APPROVE,
+}
+
+_X = ExceptionState
+_W = ExceptionVerdict
+
+EXCEPTION_TRANSITIONS: dict[tuple[ExceptionState, ExceptionVerdict, AuthorType], ExceptionState] = {
+    (_X.PENDING, _W.APPROVED, PERSON): _X.APPROVED,
+    (_X.PENDING, _W.REJECTED, PERSON): _X.REJECTED,
+    (_X.APPROVED, _W.REVOKED, PERSON): _X.REVOKED,
+    (_X.PENDING, _W.EXPIRED, SYSTEM): _X.EXPIRED,
+    (_X.APPROVED, _W.EXPIRED, SYSTEM): _X.EXPIRED,
+}
+"""State, verdict and author, and the state that follows."""
+
+
+def opening_state(gate: Gate) -> RequestState:
+    """The state in which a request is opened."""
+    return _S.EXCEPTION_REQUIRED if gate is Gate.EXCEPTION_REQUIRED else _S.SUBMITTED
+
+
+def next_request_state(
+    request: CABRequest, state: RequestState, verdict: RequestVerdict, author: AuthorType
+) -> RequestState | None:
+    """The state that follows, or None if the verdict is not legal there."""
+    gate = request.spec.assessment.gate
+    if _GATE_OF_VERDICT.get(verdict, gate) is not gate:
+        return None
+    if (state, verdict, author) not in REQUEST_TRANSITIONS:
+        return None
+    return REQUEST_TRANSITIONS[(state, verdict, author)] or opening_state(gate)
+
+
+def next_exception_state(
+    exception: CABException,
+    state: ExceptionState,
+    verdict: ExceptionVerdict,
+    author: AuthorType,
+    at: datetime,
+) -> ExceptionState | None:
+    """The state that follows a verdict given at a time, or None if it is not legal there.
+
+    People decide before the end, the system says that the end has come only after it.
+    """
+    over = at >= expires_at(exception)
+    if over != (verdict is _W.EXPIRED):
+        return None
+    return EXCEPTION_TRANSITIONS.get((state, verdict, author))
+
+
+def expires_at(exception: CABException) -> datetime:
+    """The moment from which an exception no longer admits: creation plus its duration.
+
+    Raises `ValueError` for an object that no API server has stored.
+    """
+    created = exception.metadata.creation_timestamp
+    if created is None:
+        raise ValueError("metadata.creationTimestamp: absent")
+    return created + timedelta(days=exception.spec.duration_days)
+
+
+@overload
+def state_of(subject: CABRequest) -> RequestState: ...
+@overload
+def state_of(subject: CABException, now: datetime) -> ExceptionState: ...
+
+
+def state_of(
+    subject: CABRequest | CABException, now: datetime | None = None
+) -> RequestState | ExceptionState:
+    """Where a request, or at a given moment an exception, stands.
+
+    An entry that was not legal when it was made counts for nothing.
+    """
+    if isinstance(subject, CABRequest):
+        states = [state for _, state in _history(subject)]
+        return states[-1] if states else opening_state(subject.spec.assessment.gate)
+    if now is None:
+        raise TypeError("the state of an exception needs a time")
+    return _exception_state(subject, now)
+
+
+def _history(request: CABRequest) -> list[tuple[RequestDecision, RequestState]]:
+    """The entries that counted when they were made, in order, each with the state it led to."""
+    state = opening_state(request.spec.assessment.gate)
+    history = []
+    for entry in sorted(request.status.decisions, key=lambda entry: entry.sequence):
+        if entry.evidence_digest != request.spec.evidence_digest:
+            continue
+        following = next_request_state(request, state, entry.verdict, entry.author.type)
+        if following is not None:
+            state = following
+            history.append((entry, state))
+    return history
+
+
+def _exception_history(
+    exception: CABException,
+) -> list[tuple[ExceptionDecision, ExceptionState]]:
+    """The entries that counted when they were made, in order, each with the state it led to."""
+    state = _X.PENDING
+    history = []
+    for entry in sorted(exception.status.decisions, key=lambda entry: entry.sequence):
+        following = next_exception_state(
+            exception, state, entry.verdict, entry.author.type, entry.at
+        )
+        if following is not None:
+            state = following
+            history.append((entry, state))
+    return history
+
+
+def _exception_state(exception: CABException, now: datetime) -> ExceptionState:
+    states = [state for _, state in _exception_history(exception)]
+    state = states[-1] if states else _X.PENDING
+    if state in (_X.PENDING, _X.APPROVED) and now >= expires_at(exception):
+        return _X.EXPIRED
+    return state
+
+
+def approval_of(exception: CABException) -> ExceptionDecision | None:
+    """The entry that approved an exception, if one did."""
+    history = _exception_history(exception)
+    return next((entry for entry, state in history if state is _X.APPROVED), None)
+
+
+def revoked_at(request: CABRequest) -> datetime | None:
+    """When a request was revoked, if it was."""
+    # Nothing leaves Revoked, so the entry that led there is the only one that counts.
+    return next((e.at for e, state in _history(request) if state is _S.REVOKED), None)
+
+
+def verdict_on(request: CABRequest) -> RequestDecision | None:
+    """The entry that carries the verdict in force: approved, rejected or revoked."""
+    found = [e for e, state in _history(request) if state.value == e.verdict.value]
+    deciding = [e for e in found if RequestState(e.verdict.value) in DECIDED_STATES]
+    return deciding[-1] if deciding else None
+
+
+def taken_at(request: CABRequest) -> datetime | None:
+    """When a reviewer took a request, if one did."""
+    return next((e.at for e, state in _history(request) if state is _S.UNDER_REVIEW), None)
+
+
+def decided_at(request: CABRequest) -> datetime | None:
+    """When a request was first decided, if it was."""
+    return next((e.at for e, state in _history(request) if state in DECIDED_STATES), None)
+
+
+def conditions_of(request: CABRequest) -> Sequence[ApprovalCondition]:
+    """The conditions under which a request is approved; none in any other state."""
+    verdict = verdict_on(request)
+    if verdict is None or verdict.verdict is not _V.CONDITIONALLY_APPROVED:
+        return ()
+    return verdict.conditions
+
+
+def unattested(request: CABRequest) -> list[ApprovalCondition]:
+    """The conditions of a request that wait for somebody to attest them."""
+    attested = {e.condition for e, _ in _history(request) if e.verdict is _V.ATTESTED}
+    return [
+        condition
+        for condition in conditions_of(request)
+        if condition.needs_attestation and condition.name not in attested
+    ]
+
+
+def closed_window(request: CABRequest, now: datetime) -> ApprovalCondition | None:
+    """A condition of a request whose window is not open at a moment, if there is one."""
+    for condition in conditions_of(request):
+        early = condition.not_before is not None and now < condition.not_before
+        late = condition.not_after is not None and now >= condition.not_after
+        if early or late:
+            return condition
+    return None
+
+
+def exception_admits(
+    exception: CABException,
+    request: CABRequest,
+    now: datetime,
+    revoked: datetime | None = None,
+) -> bool:
+    """Whether an exception is active for a request at a moment.
+
+    It binds to the request and to the evidence digest that was approved. A revocation ends every
+    exception that was approved before it: that of the request itself, or a later one, `revoked`,
+    of another request for the same images.
+    """
+    approval = approval_of(exception)
+    if approval is None or state_of(exception, now) is not _X.APPROVED:
+        return False
+    own = revoked_at(request)
+    revoked = max((moment for moment in (own, revoked) if moment is not None), default=None)
+    return (
+        exception.spec.request_ref.name == request.metadata.name
+        and approval.evidence_digest == request.spec.evidence_digest
+        and (revoked is None or approval.at > revoked)
+    )
+
+
+def room_for_system(request: CABRequest) -> bool:
+    """Whether the system may add another entry without taking a person's place."""
+    return len(request.status.decisions) < MAX_DECISIONS - RESERVED_FOR_PEOPLE

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people read: one message under 1 KiB, the reason first, the next command last."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from cabgate.api.base import rfc3339
+from cabgate.api.request import CABRequest, RequestDecision, RequestState
+from cabgate.api.types import Gate
+from cabgate.commands import (
+    approve_exception,
+    approve_request,
+    attest,
+    edit_intent,
+    show_request,
+    write_exception,
+    write_intent,
+)
+from cabgate.decision import Basis, Reason, Rollout
+from cabgate.explain import way_down
+from cabgate.history import EARLIER_VERDICT
+from cabgate.lifecycle import (
+    closed_window,
+    conditions_of,
+    expires_at,
+    state_of,
+    unattested,
+    verdict_on,
+)
+from cabgate.submitters import machines_alone
+
+MAX_BYTES = 1000
+"""Longest message of a denial, in bytes: under 1 KiB with what kubectl and controllers put before
+it."""
+
+
+def decision_message(
+    rollout: Rollout, ring: int, reason: Reason, basis: Basis, now: datetime
+) -> str:
+    """The message of a decision: reason code, what was tried, why, what to do next."""
+    tried = f"{reason}: {rollout.workload} in namespace {rollout.namespace} (ring {ring})"
+    if reason is Reason.RING_NOT_GATED:
+        return f"{tried} needs no approval."
+    if reason is Reason.NO_REQUEST:
+        return compose(
+            f"{tried} has no CABRequest.",
+            [
+                "If a DeploymentIntent names it, its request is being opened, or the intent's "
+                "condition Ready says why not."
+            ],
+            "Else write an intent, complete its evidence and apply it: "
+            + write_intent(rollout.namespace, rollout.workload, rollout.images),
+        )
+    request = basis.request
+    if request is None:
+        raise ValueError(f"{reason} rests on no request")
+    return compose(*_about(tried, reason, basis, request, now))
+
+
+def _about(
+    tried: str, reason: Reason, basis: Basis, request: CABRequest, now: datetime
+) -> tuple[str, list[str], str]:
+    """Head, details and next step of a message that tells of a request."""
+    name = request.metadata.name
+    head = f"{tried}: request {name}"
+    if reason is Reason.REQUEST_APPROVED:
+        return f"{head} is {state_of(request)}.", [], ""
+    if reason is Reason.IMAGES_NOT_COVERED:
+        images = ", ".join(_shortened(image, 160) for image in basis.uncovered[:3])
+        more = f" and {len(basis.uncovered) - 3} more" if len(basis.uncovered) > 3 else ""
+        return (
+            f"{head} does not name image {images}{more}.",
+            [],
+            "Images are compared exactly. Name them in spec.targets, with evidence for them: "
+            + edit_intent(request),
+        )
+    if basis.exception is not None:
+        return _about_exception(head, reason, basis, request)
+    if reason in (Reason.OUTSIDE_WINDOW, Reason.ATTESTATION_MISSING):
+        return _about_conditions(head, reason, request, now)
+    detail = assessment_details(request)
+    if reason is Reason.REVIEW_PENDING and request.spec.assessment.gate is Gate.AUTO_APPROVE:
+        # No person may approve it, so none is asked to.
+        return (
+            f"{head} waits for cabgate's operator, which approves it by its score "
+            f"({scored(request)}).",
+            [],
+            "Try again in a moment; if it stays so, the operator is not running: "
+            + show_request(request),
+        )
+    if reason is Reason.REVIEW_PENDING:
+        return (
+            f"{head} waits for a CAB member ({scored(request)}).",
+            detail,
+            "Someone who did not submit it approves with: " + approve_request(request),
+        )
+    if reason is Reason.EXCEPTION_REQUIRED:
+        return (
+            f"{head} is too risky to approve ({scored(request)}).",
+            detail,
+            "Better the evidence, or ask for an exception, which a security reviewer decides: "
+            + write_exception(request),
+        )
+    # What would better the score does not help against what somebody found wrong.
+    return f"{head} {_ended(request)}.", [], _after_refusal(request)
+
+
+def _about_conditions(
+    head: str, reason: Reason, request: CABRequest, now: datetime
+) -> tuple[str, list[str], str]:
+    window = closed_window(request, now)
+    if reason is Reason.OUTSIDE_WINDOW and window is not None:
+        early = window.not_before is not None and now < window.not_before
+        moment = window.not_before if early else window.not_after
+        opens = "admits from" if early else "admitted until"
+        return (
+            f"{head} is approved on condition {window.name}, which {opens} "
+            f"{rfc3339(moment) if moment else ''}.",
+            [f"{_shortened(window.description, 200)}."],
+            "Roll out again then; see " + show_request(request)
+            if early
+            else "Declare it anew, with new evidence: " + edit_intent(request),
+        )
+    waiting = unattested(request)[0]
+    return (
+        f"{head} is approved on condition {waiting.name}, which nobody has attested.",
+        [f"{_shortened(waiting.description, 200)}."],
+        "A CAB member who did not submit it attests with: " + attest(request, waiting.name),
+    )
+
+
+def _about_exception(
+    head: str, reason: Reason, basis: Basis, request: CABRequest
+) -> tuple[str, list[str], str]:
+    exception = basis.exception
+    if exception is None:
+        raise ValueError(f"{reason} rests on no exception")
+    name, end = exception.metadata.name, rfc3339(expires_at(exception))
+    if reason is Reason.EXCEPTION_ACTIVE:
+        return f"{head} is under exception {name} until {end}.", [], ""
+    if reason is Reason.EXCEPTION_PENDING:
+        return (
+            f"{head} needs an exception ({scored(request)}), and {name} waits for a security "
+            "reviewer.",
+            assessment_details(request),
+            "Someone who did not submit it approves with: " + approve_exception(exception, request),
+        )
+    return (
+        f"{head} needs an exception ({scored(request)}), and {name} ended at {end}.",
+        assessment_details(request),
+        "Better the evidence, or ask for another exception: " + write_exception(request, exception),
+    )
+
+
+_ENDED = {
+    RequestState.REJECTED: "was rejected",
+    RequestState.REVOKED: "is revoked",
+    RequestState.SUPERSEDED: "is superseded: its intent was deleted or now says otherwise",
+}
+
+
+def _ended(request: CABRequest) -> str:
+    text = _ENDED[state_of(request)]
+    verdict = verdict_on(request)
+    return text if verdict is None else f"{text} {_shortened(_given(verdict), 200)}"
+
+
+def _given(verdict: RequestDecision) -> str:
+    """Who gave a verdict and why."""
+    because = f": {verdict.rationale}" if verdict.rationale else ""
+    return f"by {verdict.author.username}{because}"
+
+
+def _after_refusal(request: CABRequest) -> str:
+    if state_of(request) is RequestState.SUPERSEDED:
+        return "Roll out what the intent declares, or declare this again: " + edit_intent(request)
+    return "Change what was found wrong and declare the new evidence: " + edit_intent(request)
+
+
+def scored(request: CABRequest) -> str:
+    """Score and gate of a request."""
+    assessment = request.spec.assessment
+    return f"score {assessment.score}, {assessment.gate}"
+
+
+def assessment_details(request: CABRequest) -> list[str]:
+    """What a reviewer and a team should know of a request, the most important first."""
+    assessment = request.spec.assessment
+    details = [f"{f.explanation}." for f in assessment.floors if f.name == EARLIER_VERDICT]
+    requesters = [name for name in (request.spec.requester,) if name]
+    if request.spec.submitted_by and machines_alone(request.spec.submitted_by, requesters):
+        details.append(
+            "Only service accounts submitted it: its intent must name spec.requester before "
+            "anybody can approve."
+        )
+    if assessment.missing:
+        details.append(f"Missing evidence: {', '.join(assessment.missing)}.")
+    way = way_down(assessment)
+    if way is not None:
+        details.append(f"{way}.")
+    return details
+
+
+def warnings_for(reason: Reason, basis: Basis) -> tuple[str, ...]:
+    """What to tell whoever rolls out, although the rollout is admitted."""
+    request, exception = basis.request, basis.exception
+    if reason is Reason.EXCEPTION_ACTIVE and exception is not None:
+        end = rfc3339(expires_at(exception))
+        return (f"admitted under exception {exception.metadata.name}, which ends at {end}",)
+    if reason is not Reason.REQUEST_APPROVED or request is None:
+        return ()
+    return tuple(
+        f"request {request.metadata.name} is approved on condition {condition.name}: "
+        f"{_shortened(condition.description, 200)}"
+        for condition in conditions_of(request)
+        if condition.is_obligation
+    )
+
+
+def compose(head: str, details: Sequence[str] = (), next_step: str = "") -> str:
+    """A message of at most `MAX_BYTES`: head and next step whole where they fit, of the details
+    as many as have room."""
+    room = MAX_BYTES - len(next_step.encode()) - 1
+    message = _shortened(head, max(room, 200))
+    for detail in details:
+        left = room - len(message.encode()) - 1
+        if left >= 40:
+            message += " " + _shortened(detail, left)
+    return _shortened(f"{message} {next_step}".strip(), MAX_BYTES)
+
+
+def _shortened(text: str, size: int) -> str:
+    """The text on one line of at most so many bytes, with a mark where it was cut.
+
+    What people wrote may hold line feeds, or characters that turn text around: the API server
+    drops a warning that has them, and a denial must not look like something else.
+    """
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    data = text.encode()
+    if len(data) <= size:
+        return text
+    return data[: size - 3].decode(errors="ignore") + "..."

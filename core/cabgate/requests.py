@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From an intent to its request: what the operator creates, and what the webhook expects of it."""
+
+from collections.abc import Sequence
+
+from cabgate.api.base import ObjectMeta
+from cabgate.api.evidence import Evidence
+from cabgate.api.intent import DeploymentIntent
+from cabgate.api.request import CABRequest, CABRequestSpec, IntentRef
+from cabgate.api.riskmodel import RiskModel
+from cabgate.canonical import sha256_hex
+from cabgate.evidence import evidence_digest
+from cabgate.history import earlier_verdict
+from cabgate.risk import assess
+from cabgate.riskmodel import DEFAULT_RISK_MODEL
+from cabgate.targets import Workload
+
+
+def request_name(intent_name: str, digest: str) -> str:
+    """Name of the request for an intent and a digest: the same every time."""
+    return f"{intent_name}-{digest.rpartition(':')[2][:8]}"
+
+
+def correlation_id(intent: DeploymentIntent, digest: str) -> str:
+    """The intent's correlation id, or one derived from what it is about, so that a retry gives
+    the same one."""
+    if intent.spec.correlation_id is not None:
+        return intent.spec.correlation_id
+    identity = [intent.metadata.namespace, intent.metadata.name, digest]
+    return f"CAB-{sha256_hex(identity)[:12]}"
+
+
+def target_labels(spec: CABRequestSpec) -> dict[str, str]:
+    """The labels by which the request of a target is found."""
+    return {Workload.of(target).label: "" for target in spec.targets}
+
+
+def request_for(
+    intent: DeploymentIntent,
+    ring: int,
+    others: Sequence[CABRequest] = (),
+    model: RiskModel = DEFAULT_RISK_MODEL,
+) -> CABRequest:
+    """The request that the present content of an intent asks for.
+
+    `others` are the requests of the namespace that name one of its workloads: images that were
+    refused before are never approved by score. `model` is the one that holds for the
+    namespace.
+    """
+    spec = intent.spec
+    digest = evidence_digest(spec)
+    request_spec = CABRequestSpec(
+        intent_ref=IntentRef(
+            name=intent.metadata.name,
+            uid=intent.metadata.uid,
+            generation=intent.metadata.generation,
+        ),
+        targets=spec.targets,
+        summary=spec.summary,
+        correlation_id=correlation_id(intent, digest),
+        submitted_by=spec.submitted_by,
+        requester=spec.requester,
+        ring=ring,
+        # As it is stored, without empty parts: the webhook compares what it reads of a request
+        # with what it expects.
+        evidence=Evidence.model_validate(spec.evidence.to_dict()),
+        evidence_digest=digest,
+        assessment=assess(spec.evidence, model, earlier_verdict(spec.targets, others)),
+    )
+    return CABRequest(
+        metadata=ObjectMeta(
+            name=request_name(intent.metadata.name, digest),
+            namespace=intent.metadata.namespace,
+            labels=target_labels(request_spec),
+        ),
+        spec=request_spec,
+    )
+
+
+def is_current(request: CABRequest, intent: DeploymentIntent | None) -> bool:
+    """Whether a request is the one that its live intent asks for now."""
+    return (
+        intent is not None
+        and intent.metadata.deletion_timestamp is None
+        and intent.metadata.name == request.spec.intent_ref.name
+        and evidence_digest(intent.spec) == request.spec.evidence_digest
+    )

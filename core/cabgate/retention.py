@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which requests are no longer needed: what they decided is in the ledger by then."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from cabgate.api.exception import CABException
+from cabgate.api.intent import DeploymentIntent
+from cabgate.api.request import CABRequest, RequestState
+from cabgate.lifecycle import APPROVED_STATES, decided_at, exception_admits, state_of
+from cabgate.requests import is_current
+from cabgate.targets import Workload
+
+DEFAULT_KEPT = 10
+"""Approved requests of each target that stay: so many releases a rollback can go back."""
+
+_REMOVABLE = (APPROVED_STATES, frozenset({RequestState.SUPERSEDED}))
+
+
+def removable(
+    requests: Sequence[CABRequest],
+    exceptions: Sequence[CABException],
+    intents: Mapping[str, DeploymentIntent],
+    now: datetime,
+    kept: int = DEFAULT_KEPT,
+) -> list[CABRequest]:
+    """The requests of a namespace that retention may remove, the oldest first.
+
+    Of each target the newest `kept` approved requests stay, and as many superseded ones. Whatever
+    is undecided, Rejected, Revoked, under a live exception, or asked for by its live intent
+    (`intents`, by name) stays. A request with several targets goes when none of them needs it.
+    """
+    found: list[CABRequest] = []
+    for states in _REMOVABLE:
+        among = [request for request in requests if state_of(request) in states]
+        needed = _newest_of_each_target(among, kept)
+        found += [request for request in among if request.metadata.name not in needed]
+    free = [
+        request
+        for request in found
+        if not is_current(request, intents.get(request.spec.intent_ref.name))
+        and not any(exception_admits(e, request, now) for e in exceptions)
+    ]
+    return sorted(free, key=_age)
+
+
+def _newest_of_each_target(requests: Iterable[CABRequest], kept: int) -> set[str]:
+    of_target: dict[Workload, list[CABRequest]] = defaultdict(list)
+    for request in requests:
+        for target in request.spec.targets:
+            of_target[Workload.of(target)].append(request)
+    return {
+        request.metadata.name
+        for found in of_target.values()
+        for request in sorted(found, key=_age, reverse=True)[:kept]
+    }
+
+
+def _age(request: CABRequest) -> tuple[float, str]:
+    moment = decided_at(request) or request.metadata.creation_timestamp
+    return (moment.timestamp() if moment else 0.0, request.metadata.name)

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the operator may write: the webhook recomputes all of it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from cabgate.api.exception import CABException, ExceptionVerdict
+from cabgate.api.intent import DeploymentIntent
+from cabgate.api.request import CABRequest, RequestVerdict
+from cabgate.api.riskmodel import RiskModel
+from cabgate.api.types import Author, AuthorType
+from cabgate.evidence import evidence_digest
+from cabgate.history import REFUSED_STATES, standing_verdict
+from cabgate.identity import User
+from cabgate.lifecycle import (
+    decided_at,
+    expires_at,
+    next_exception_state,
+    next_request_state,
+    room_for_system,
+    state_of,
+    taken_at,
+)
+from cabgate.modelchoice import NoModel
+from cabgate.refusal import Refusal, RefusalReason
+from cabgate.requests import is_current, request_for
+from cabgate.review import Entry
+from cabgate.risk import assess
+from cabgate.submitters import is_decided
+from cabgate.targets import TARGET_LABEL_PREFIX
+
+SYSTEM_CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How far the operator's clock may be from the webhook's: more than machines drift, less than
+would let it move a decision to another day."""
+
+
+def check_created(
+    request: CABRequest,
+    intent: DeploymentIntent | None,
+    others: Sequence[CABRequest],
+    model: RiskModel | NoModel,
+) -> None:
+    """Raise `Refusal` unless a new request is exactly what its live intent asks for.
+
+    `others` are the requests of the namespace that name one of its workloads; `model` is the risk
+    model that holds for it.
+    """
+    if intent is None:
+        raise _wrong("spec.intentRef.name", "no such DeploymentIntent")
+    standing = standing_verdict(request.spec.evidence_digest, others)
+    if standing is not None:
+        state = state_of(standing)
+        raise _wrong("spec.evidenceDigest", f"request {standing.metadata.name} for it is {state}")
+    if isinstance(model, NoModel):
+        raise _wrong("spec.assessment.riskModel", f"nothing can be scored: {model.message}")
+    expected = request_for(intent, request.spec.ring, others, model)
+    if request.metadata.name != expected.metadata.name:
+        raise _wrong("metadata.name", f"must be {expected.metadata.name}")
+    if target_labels_of(request) != dict(expected.metadata.labels):
+        raise _wrong("metadata.labels", "must name each target and nothing else")
+    for name, field in type(request.spec).model_fields.items():
+        if getattr(request.spec, name) != getattr(expected.spec, name):
+            raise _wrong(
+                f"spec.{field.alias}", f"is not what the live intent {intent.metadata.name} says"
+            )
+
+
+def target_labels_of(request: CABRequest) -> dict[str, str]:
+    """The labels by which a request is found."""
+    labels = request.metadata.labels
+    return {key: value for key, value in labels.items() if key.startswith(TARGET_LABEL_PREFIX)}
+
+
+def check_request_status(
+    old: CABRequest,
+    new: CABRequest,
+    user: User,
+    *,
+    current: bool,
+    model: RiskModel | None,
+    now: datetime,
+) -> None:
+    """Raise `Refusal` unless the operator's write of a request's status is legal.
+
+    `current` says whether the request is the one that its live intent asks for now; `model` is the
+    one that it was scored with, None if that is no longer there.
+    """
+    state = state_of(old)
+    for entry in _added_by_system(old.status.decisions, new.status.decisions, user, now):
+        verdict = RequestVerdict(entry.verdict)
+        following = next_request_state(old, state, verdict, entry.author.type)
+        if following is None:
+            raise _wrong("status.decisions", f"{verdict} is not legal in state {state}")
+        if entry.evidence_digest != old.spec.evidence_digest:
+            raise _wrong("status.decisions", "is on other evidence than the request's")
+        _check_system_verdict(old, verdict, current=current, model=model)
+        state = following
+    if new.status.review != old.status.review:
+        raise _wrong("status.review", "belongs to the reviewer")
+    if new.status.state != state:
+        raise _wrong("status.state", f"must be {state}, as the decisions say")
+    if (new.status.taken_at, new.status.decided_at) != (taken_at(new), decided_at(new)):
+        raise _wrong("status.decidedAt", "must be, with takenAt, what the decisions say")
+
+
+def approves_by_score(old: CABRequest, new: CABRequest) -> bool:
+    """Whether a write of a request's status adds an approval by score."""
+    added = new.status.decisions[len(old.status.decisions) :]
+    return any(entry.verdict is RequestVerdict.AUTO_APPROVED for entry in added)
+
+
+def _check_system_verdict(
+    request: CABRequest, verdict: RequestVerdict, *, current: bool, model: RiskModel | None
+) -> None:
+    if verdict is RequestVerdict.SUPERSEDED:
+        if current:
+            raise _wrong("status.decisions", "the intent still asks for this request")
+        return
+    if not current:
+        raise _wrong("status.decisions", "the intent does not ask for this request now")
+    if verdict is RequestVerdict.REOPENED and not room_for_system(request):
+        raise _wrong("status.decisions", "the rest of the list is kept for people")
+    if verdict is RequestVerdict.AUTO_APPROVED:
+        _check_recomputes(request, model)
+
+
+def _check_recomputes(request: CABRequest, model: RiskModel | None) -> None:
+    """Raise `Refusal` unless score, gate and digest follow from the frozen evidence."""
+    spec = request.spec
+    if model is None:
+        recorded = spec.assessment.risk_model
+        raise _wrong(
+            "status.decisions",
+            f"RiskModel {recorded.name} {recorded.version} ({recorded.digest}), which the request "
+            "was scored with, is gone or was replaced: its score cannot be recomputed; create that "
+            "model again, or declare new evidence",
+        )
+    digest = evidence_digest(spec)
+    if digest != spec.evidence_digest or assess(spec.evidence, model) != spec.assessment:
+        raise _wrong("status.decisions", "score and digest do not follow from the evidence")
+
+
+def check_exception_status(old: CABException, new: CABException, user: User, now: datetime) -> None:
+    """Raise `Refusal` unless the operator's write of an exception's status is legal."""
+    state = state_of(old, now)
+    for entry in _added_by_system(old.status.decisions, new.status.decisions, user, now):
+        # Neither the operator's clock nor ours alone ends an exception early.
+        at = min(entry.at, now)
+        before = state_of(old, min(at, _just_before(old)))
+        verdict = ExceptionVerdict(entry.verdict)
+        if next_exception_state(old, before, verdict, entry.author.type, at) is None:
+            raise _wrong("status.decisions", f"{verdict} is not legal in state {before}")
+    if new.status.review != old.status.review:
+        raise _wrong("status.review", "belongs to the reviewer")
+    if new.status.state != state:
+        raise _wrong("status.state", f"must be {state}, as decisions and time say")
+    if new.status.expires_at != expires_at(old):
+        raise _wrong("status.expiresAt", "must be creation plus durationDays")
+
+
+def check_intent_status(intent: DeploymentIntent, request: CABRequest | None) -> None:
+    """Raise `Refusal` if the operator's status of an intent tells of a decision that nobody made:
+    with it, the list of submitters would start anew.
+
+    `request` is the live request that the status names.
+    """
+    status = intent.status
+    if status.observed_generation > intent.metadata.generation:
+        raise _wrong("status.observedGeneration", "is ahead of metadata.generation")
+    if not is_decided(intent):
+        return
+    if request is None or not _stands_for(request, intent) or state_of(request) != status.state:
+        raise _wrong("status.state", f"{status.state} is not what the intent's request says")
+
+
+def _stands_for(request: CABRequest, intent: DeploymentIntent) -> bool:
+    """Whether a request says what became of an intent: its own, or a refusal of the same content
+    under another name."""
+    refused = request.spec.evidence_digest == evidence_digest(intent.spec) and (
+        state_of(request) in REFUSED_STATES
+    )
+    return refused or is_current(request, intent)
+
+
+def _just_before(exception: CABException) -> datetime:
+    return expires_at(exception) - timedelta(seconds=1)
+
+
+def _added_by_system(
+    old: Sequence[Entry], new: Sequence[Entry], user: User, now: datetime
+) -> Sequence[Entry]:
+    if list(new[: len(old)]) != list(old):
+        raise _wrong("status.decisions", "is append-only")
+    added = new[len(old) :]
+    for sequence, entry in enumerate(added, start=len(old) + 1):
+        if entry.sequence != sequence:
+            raise _wrong("status.decisions", "is numbered without gaps")
+        me = Author(type=AuthorType.SYSTEM, username=user.username)
+        if entry.author != me or entry.signature is not None:
+            raise _wrong("status.decisions", "the operator decides in its own name alone")
+        if abs(entry.at - now) > SYSTEM_CLOCK_TOLERANCE:
+            raise _wrong("status.decisions", "the operator's clock is far from the webhook's")
+    return added
+
+
+def _wrong(field: str, message: str) -> Refusal:
+    return Refusal(RefusalReason.WRONG_CONTENT, message, field)

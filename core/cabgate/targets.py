@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which workload is meant: identity of targets, and the label that finds their requests."""
+
+import hashlib
+from dataclasses import dataclass
+
+from cabgate.api.types import Target
+
+TARGET_LABEL_PREFIX = "target.cabgate.dev/"
+"""Prefix of the labels of a request, one for each target."""
+
+
+@dataclass(frozen=True, order=True)
+class Workload:
+    """A workload of a namespace, by group, kind and name: its API version may change in an
+    upgrade without it becoming another workload."""
+
+    group: str
+    kind: str
+    name: str
+
+    @classmethod
+    def of(cls, target: Target) -> "Workload":
+        """The workload that a target names."""
+        return cls(group_of(target.api_version), target.kind, target.name)
+
+    @property
+    def label(self) -> str:
+        """Label key that each request for this workload carries."""
+        identity = f"{self.group}/{self.kind}/{self.name}"
+        return TARGET_LABEL_PREFIX + hashlib.sha256(identity.encode()).hexdigest()[:40]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+    @property
+    def argument(self) -> str:
+        """The workload as an argument of kubectl: `deployment/name`, with the group where the
+        kind alone could mean another."""
+        group = "" if self.group in ("", "apps", "batch") else f".{self.group}"
+        return f"{self.kind.lower()}{group}/{self.name}"
+
+
+def group_of(api_version: str) -> str:
+    """API group of an `apiVersion`; empty for the core group."""
+    return api_version.rpartition("/")[0]

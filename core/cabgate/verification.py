@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with a ledger: each chain by itself, against the objects that were decided on, and
+against copies of its heads that were kept elsewhere."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from cabgate.api.base import Model
+from cabgate.api.decision import CABDecision, SubjectKind
+from cabgate.api.exception import CABException, ExceptionDecision
+from cabgate.api.request import CABRequest, RequestDecision
+from cabgate.api.types import AuthorType, DecisionEntry, Gate
+from cabgate.chains import RawObject, Record, chains_of, check_chain, check_heads
+from cabgate.evidence import evidence_digest
+from cabgate.findings import Finding, FindingCode
+from cabgate.ledger import (
+    CHAIN_FIELDS,
+    Checkpoint,
+    Head,
+    Subject,
+    entries_of,
+    kind_of,
+    record_digest,
+    record_name,
+)
+from cabgate.lifecycle import EXCEPTION_TRANSITIONS, REQUEST_TRANSITIONS
+from cabgate.risk import assess
+from cabgate.riskmodel import DEFAULT_RISK_MODEL
+from cabgate.signatures import PublicKeys, Verification
+
+M = TypeVar("M", bound=Model)
+
+PENDING = timedelta(seconds=30)
+"""How long the operator may take to record a decision before its absence is a finding."""
+
+READING = timedelta(minutes=5)
+"""How long it may take to read a cluster: what is decided meanwhile may be seen in part."""
+
+
+def verify(
+    decisions: Iterable[RawObject],
+    requests: Iterable[RawObject],
+    exceptions: Iterable[RawObject],
+    keys: PublicKeys,
+    heads: Iterable[tuple[str, Head]] = (),
+    now: datetime | None = None,
+    checkpoints: Iterable[tuple[str, Checkpoint]] = (),
+) -> list[Finding]:
+    """Everything that is wrong with a ledger and what it is about; an empty list if nothing is.
+
+    `heads` are published heads with their namespaces, from copies. With `now`, a decision of the
+    last moments may still be missing in the ledger: the operator writes it after it was made.
+    `checkpoints`, with their namespaces too, say up to where a chain may be missing.
+    """
+    findings: list[Finding] = []
+    records = _records(decisions, findings)
+    chains = chains_of(records, checkpoints)
+    for chain in chains.values():
+        findings += check_chain(chain)
+    for record in records:
+        findings += _or_unreadable(record.where, _check_record(record, keys))
+    findings += _check_entries(records)
+    subjects = _subjects(requests, exceptions, findings)
+    may_lack = _Unrecorded({chain.namespace: chain.pruned for chain in chains.values()}, now)
+    findings += _check_subjects(subjects, records, keys, may_lack)
+    findings += check_heads(heads, chains)
+    return sorted(findings, key=lambda finding: (finding.where, finding.code, finding.message))
+
+
+@dataclass(frozen=True)
+class _Unrecorded:
+    """Which decisions the ledger may lack."""
+
+    checkpoints: Mapping[str, Checkpoint | None]
+    """Of the chains whose pruned part is not here."""
+    now: datetime | None
+
+    def pruned(self, namespace: str, at: datetime) -> bool:
+        """Whether the record of a decision may have been pruned."""
+        checkpoint = self.checkpoints.get(namespace)
+        return checkpoint is not None and checkpoint.covers(at)
+
+
+def _records(decisions: Iterable[RawObject], findings: list[Finding]) -> list[Record]:
+    records: dict[str, list[Record]] = defaultdict(list)
+    for raw in decisions:
+        parsed = _parsed(CABDecision, raw, findings)
+        if parsed is None:
+            continue
+        record = Record(parsed, raw["spec"])
+        same = records[parsed.metadata.name]
+        if all(record.raw != other.raw for other in same):  # exports may overlap
+            same.append(record)
+    return [record for same in records.values() for record in same]
+
+
+def _parsed(model: type[M], raw: RawObject, findings: list[Finding]) -> M | None:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        where = f"{model.__name__} {_name(raw)}"
+        findings.append(Finding(FindingCode.UNREADABLE, where, f"{path}: {first['msg']}"))
+        return None
+
+
+def _name(raw: RawObject) -> str:
+    meta = raw.get("metadata")
+    if not isinstance(meta, Mapping):
+        return "without a name"
+    return "/".join(str(meta[key]) for key in ("namespace", "name") if meta.get(key))
+
+
+def _check_record(record: Record, keys: PublicKeys) -> Iterator[Finding]:
+    """What a record says of itself: name, digest, signature."""
+    spec = record.parsed.spec
+    wanted = record_name(*record.place)
+    if record.parsed.metadata.name != wanted:
+        yield Finding(FindingCode.MISNAMED, record.where, f"its place is {wanted}")
+    if not _digest_holds(record.raw):
+        yield Finding(
+            FindingCode.CHANGED_RECORD, record.where, "spec.digest is not that of its content"
+        )
+    said = {**record.raw, "sequence": spec.entry}
+    kind = spec.subject.kind
+    try:
+        entry = _entry(kind, said)
+    except ValidationError:
+        message = f"verdict {spec.verdict} is none of a {kind}"
+        yield Finding(FindingCode.UNREADABLE, record.where, message)
+        return
+    yield from _check_signature(record.where, kind, spec.subject.uid, entry, keys)
+
+
+def _digest_holds(spec: Mapping[str, Any]) -> bool:
+    try:
+        return record_digest(spec) == spec.get("digest")
+    except ValueError:  # holds what canonical JSON cannot say
+        return False
+
+
+def _entry(kind: SubjectKind, said: Mapping[str, Any]) -> DecisionEntry:
+    if kind is SubjectKind.REQUEST:
+        return RequestDecision.model_validate(said)
+    return ExceptionDecision.model_validate(said)
+
+
+_SYSTEMS = {
+    SubjectKind.REQUEST: {
+        verdict.value for _, verdict, author in REQUEST_TRANSITIONS if author is AuthorType.SYSTEM
+    },
+    SubjectKind.EXCEPTION: {
+        verdict.value for _, verdict, author in EXCEPTION_TRANSITIONS if author is AuthorType.SYSTEM
+    },
+}
+
+
+def _check_signature(
+    where: str, kind: SubjectKind, uid: str, entry: DecisionEntry, keys: PublicKeys
+) -> Iterator[Finding]:
+    verdict = str(getattr(entry, "verdict", ""))
+    what = f"{verdict} by {entry.author.username}"
+    if entry.author.type is AuthorType.SYSTEM:
+        if verdict not in _SYSTEMS[kind]:
+            message = f"{what} claims to be the system's, but is a person's to give"
+            yield Finding(FindingCode.UNSIGNED, where, message)
+        return
+    result = keys.check(kind.value, uid, entry)
+    if result is Verification.ABSENT:
+        yield Finding(FindingCode.UNSIGNED, where, f"{what} has no signature")
+    elif result is Verification.UNKNOWN_KEY and entry.signature is not None:
+        message = f"{what} is signed with key {entry.signature.key_id}, which is not known"
+        yield Finding(FindingCode.UNKNOWN_KEY, where, message)
+    elif result is Verification.WRONG:
+        message = f"the signature of {what} is of something else"
+        yield Finding(FindingCode.WRONG_SIGNATURE, where, message)
+
+
+def _check_entries(records: Sequence[Record]) -> Iterator[Finding]:
+    """That each decision of a subject is recorded once, and after the ones before it."""
+    first: dict[tuple[str, int], Record] = {}
+    latest: dict[str, int] = {}
+    for record in sorted(records, key=lambda record: record.place):
+        uid, number = record.about
+        if record.about in first:
+            other = first[record.about]
+            if other.place != record.place:
+                message = f"is the same decision as {other.parsed.metadata.name}"
+                yield Finding(FindingCode.RECORDED_TWICE, record.where, message)
+            continue
+        first[record.about] = record
+        if number < latest.get(uid, 0):
+            message = f"decision {number} of its subject is recorded after decision {latest[uid]}"
+            yield Finding(FindingCode.OUT_OF_ORDER, record.where, message)
+        latest[uid] = max(number, latest.get(uid, 0))
+
+
+def _subjects(
+    requests: Iterable[RawObject], exceptions: Iterable[RawObject], findings: list[Finding]
+) -> list[tuple[Subject, CABRequest | None]]:
+    """The objects that can be read, each with the request that it is about."""
+    parsed = [_parsed(CABRequest, raw, findings) for raw in requests]
+    found = {
+        (request.metadata.namespace, request.metadata.name): request
+        for request in parsed
+        if request is not None
+    }
+    subjects: list[tuple[Subject, CABRequest | None]] = [(r, r) for r in found.values()]
+    for raw in exceptions:
+        exception = _parsed(CABException, raw, findings)
+        if exception is not None:
+            wanted = (exception.metadata.namespace, exception.spec.request_ref.name)
+            subjects.append((exception, found.get(wanted)))
+    return subjects
+
+
+def _check_subjects(
+    subjects: Sequence[tuple[Subject, CABRequest | None]],
+    records: Sequence[Record],
+    keys: PublicKeys,
+    may_lack: "_Unrecorded",
+) -> Iterator[Finding]:
+    recorded: dict[str, dict[int, Record]] = defaultdict(dict)
+    for record in records:
+        uid, number = record.about
+        recorded[uid].setdefault(number, record)
+    for subject, request in subjects:
+        own = recorded.get(subject.metadata.uid, {})
+        yield from _or_unreadable(
+            _title(subject), _check_subject(subject, request, own, keys, may_lack)
+        )
+
+
+def _check_subject(
+    subject: Subject,
+    request: CABRequest | None,
+    own: Mapping[int, Record],
+    keys: PublicKeys,
+    may_lack: "_Unrecorded",
+) -> Iterator[Finding]:
+    """A subject against its own records, by the position of the decision."""
+    if isinstance(subject, CABRequest):
+        yield from _check_assessment(subject)
+    contents = {content["entry"]: content for content in entries_of(subject, request)}
+    for number in sorted(set(own) - set(contents)):
+        if not _under_way(own[number].parsed.spec.at, may_lack.now):
+            message = f"records decision {number} of {_title(subject)}, which has none such now"
+            yield Finding(FindingCode.SUBJECT_DIFFERS, own[number].where, message)
+    entries: Sequence[DecisionEntry] = subject.status.decisions
+    for entry in entries:
+        if entry.sequence in own:
+            yield from _compare(subject, own[entry.sequence], contents[entry.sequence])
+        elif may_lack.pruned(subject.metadata.namespace, entry.at):
+            yield from _signed(subject, entry, keys)
+        elif not _under_way(entry.at, may_lack.now):
+            yield from _not_recorded(subject, entry, keys)
+
+
+def _or_unreadable(where: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings, or that the object says what no API server would have stored."""
+    try:
+        yield from findings
+    except ValueError as error:
+        first = str(error).splitlines()[0][:200]
+        yield Finding(FindingCode.UNREADABLE, where, f"cannot be checked: {first}")
+
+
+def _under_way(at: datetime, now: datetime | None) -> bool:
+    """Whether a decision was made about when the cluster was read."""
+    return now is not None and now - PENDING <= at <= now + READING
+
+
+def _title(subject: Subject) -> str:
+    return f"{kind_of(subject)} {subject.metadata.namespace}/{subject.metadata.name}"
+
+
+def _not_recorded(subject: Subject, entry: DecisionEntry, keys: PublicKeys) -> Iterator[Finding]:
+    where = f"{_title(subject)}, decision {entry.sequence}"
+    verdict = getattr(entry, "verdict", "")
+    message = f"{verdict} by {entry.author.username} is not in the ledger"
+    yield Finding(FindingCode.NOT_RECORDED, where, message)
+    yield from _signed(subject, entry, keys)
+
+
+def _signed(subject: Subject, entry: DecisionEntry, keys: PublicKeys) -> Iterator[Finding]:
+    where = f"{_title(subject)}, decision {entry.sequence}"
+    yield from _check_signature(where, kind_of(subject), subject.metadata.uid, entry, keys)
+
+
+# Of an exception's record these come from its request, which may be gone by now.
+_OF_REQUEST = frozenset({"targets", "score", "gate", "riskModel", "correlationID"})
+
+
+def _compare(subject: Subject, record: Record, content: Mapping[str, Any]) -> Iterator[Finding]:
+    ignored = CHAIN_FIELDS if isinstance(subject, CABRequest) else CHAIN_FIELDS | _OF_REQUEST
+    fields = sorted(
+        key for key in {*content, *record.raw} - ignored if content.get(key) != record.raw.get(key)
+    )
+    if fields:
+        message = f"{_title(subject)} now says otherwise: {', '.join(fields)}"
+        yield Finding(FindingCode.SUBJECT_DIFFERS, record.where, message)
+
+
+def _check_assessment(request: CABRequest) -> Iterator[Finding]:
+    """That digest, score and gate of a request follow from its evidence.
+
+    The gate may be higher than the evidence asks for: earlier verdicts count as well.
+    """
+    spec = request.spec
+    where = _title(request)
+    if evidence_digest(spec) != spec.evidence_digest:
+        message = "spec.evidenceDigest is not that of its targets, images and evidence"
+        yield Finding(FindingCode.WRONG_ASSESSMENT, where, message)
+    if spec.assessment.risk_model.digest != DEFAULT_RISK_MODEL.digest:
+        return
+    right = assess(spec.evidence)
+    order = list(Gate)
+    if spec.assessment.score != right.score:
+        message = f"score {spec.assessment.score} does not follow from its evidence: {right.score}"
+        yield Finding(FindingCode.WRONG_ASSESSMENT, where, message)
+    if order.index(spec.assessment.gate) < order.index(right.gate):
+        message = f"gate {spec.assessment.gate} does not follow from its evidence: {right.gate}"
+        yield Finding(FindingCode.WRONG_ASSESSMENT, where, message)

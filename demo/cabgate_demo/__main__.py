@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m cabgate_demo`: run the demo, and make a picture of it if asked."""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from cabgate_demo.picture import save_picture
+from cabgate_demo.stage import WIDTH, OutcomeError, Stage
+from cabgate_demo.story import tell
+from cabgate_devcluster import DevCluster, DevClusterError, Installation, people
+
+
+def main() -> int:
+    """Run the demo; 0 if every outcome was as it should be, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m cabgate_demo", description=__doc__)
+    parser.add_argument("--svg", type=Path, help="write a picture of the output to this file")
+    picture: Path | None = parser.parse_args().svg
+    console = Console(width=WIDTH, highlight=False, record=picture is not None, emoji=False)
+    started = time.monotonic()
+    try:
+        _play(console)
+    except (OutcomeError, DevClusterError) as error:
+        print(f"\nthe demo failed: {error}", file=sys.stderr)
+        for note in getattr(error, "__notes__", ()):
+            print(note, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+    seconds = time.monotonic() - started
+    print(f"\nEvery outcome was as it should be. {seconds:.0f} s, nothing is left behind.")
+    if picture is not None:
+        save_picture(console, picture)
+        print(f"wrote {picture}")
+    return 0
+
+
+def _play(console: Console) -> None:
+    print("Starting etcd, kube-apiserver, kube-controller-manager, cabgate's operator and webhook.")
+    with DevCluster() as cluster, tempfile.TemporaryDirectory(dir=cluster.directory) as folder:
+        installation = Installation(cluster)
+        installation.install()
+        for namespace, ring in (("dev", 1), ("shop", 2)):
+            cluster.kubectl("create", "namespace", namespace)
+            cluster.kubectl("label", "namespace", namespace, f"cabgate.dev/ring={ring}")
+        people.bind(cluster, "dev", "shop")
+        # Both could approve by their role, and may not: see the story.
+        for name, subject in (("gitops", "--serviceaccount=shop:gitops"), ("lead", "--user=lead")):
+            for role in ("edit", "cabgate-requester", "cabgate-cab-member"):
+                binding = ("create", "rolebinding", f"{name}-{role}", "-n", "shop")
+                cluster.kubectl(*binding, f"--clusterrole={role}", subject)
+        stage = Stage(cluster, console, Path(folder))
+        for user in people.ROLES:
+            stage.enter(user, cluster.user(user))
+        stage.enter("lead", cluster.user("lead"))
+        stage.enter("gitops", cluster.service_account("shop", "gitops"))
+        tell(stage, installation)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files that the demo's people apply: one workload, and an intent for each of its releases."""
+
+from typing import Any
+
+import yaml
+
+NAMESPACE = "shop"
+IMAGE = "registry.example.com/shop/checkout"
+
+GOOD: dict[str, Any] = {
+    "artifacts": [{"name": "checkout", "uri": "https://builds.example.com/checkout/1041"}],
+    "testResults": {"coveragePercent": 93.5, "passed": 812, "failed": 0, "skipped": 3},
+    "scanResults": {"critical": 0, "high": 0, "medium": 2, "low": 9, "scanner": "trivy 0.66"},
+    "manualTesting": {"status": "Completed", "by": "QA"},
+    "rollbackPlan": {"validated": True, "uri": "https://wiki.example.com/checkout/rollback"},
+    "deploymentPlan": {"uri": "https://wiki.example.com/checkout/rollout"},
+    "scope": {"affectedComponents": 2},
+}
+
+MIDDLING: dict[str, Any] = {
+    **GOOD,
+    "testResults": {"coveragePercent": 84, "passed": 790, "failed": 0, "skipped": 25},
+    "scanResults": {"critical": 0, "high": 3, "medium": 4, "low": 9, "scanner": "trivy 0.66"},
+    "manualTesting": {"status": "NotStarted"},
+}
+
+BAD: dict[str, Any] = {
+    "artifacts": [{"name": "checkout", "uri": "https://builds.example.com/checkout/1077"}],
+    "testResults": {"coveragePercent": 71, "passed": 640, "failed": 2, "skipped": 80},
+    "scanResults": {"critical": 1, "high": 4, "medium": 4, "low": 9, "scanner": "trivy 0.66"},
+    "deploymentPlan": {"uri": "https://wiki.example.com/checkout/rollout"},
+    "scope": {"affectedComponents": 6},
+}
+
+
+def intent(version: str, summary: str, evidence: dict[str, Any], **spec: Any) -> str:
+    """The intent of a release, as YAML."""
+    return _yaml(
+        {
+            "apiVersion": "cabgate.dev/v1alpha1",
+            "kind": "DeploymentIntent",
+            "metadata": {"name": "checkout", "namespace": NAMESPACE},
+            "spec": {
+                "summary": summary,
+                "targets": [
+                    {
+                        "apiVersion": "apps/v1",
+                        "kind": "Deployment",
+                        "name": "checkout",
+                        "images": [f"{IMAGE}:{version}"],
+                    }
+                ],
+                "evidence": evidence,
+                **spec,
+            },
+        }
+    )
+
+
+def deployment(version: str) -> str:
+    """The workload, as YAML."""
+    labels = {"app": "checkout"}
+    return _yaml(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "checkout"},
+            "spec": {
+                "replicas": 2,
+                "selector": {"matchLabels": labels},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": {"containers": [{"name": "checkout", "image": f"{IMAGE}:{version}"}]},
+                },
+            },
+        }
+    )
+
+
+def _yaml(value: object) -> str:
+    return yaml.safe_dump(value, sort_keys=False, width=100)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the demo plays: it runs commands, shows them and their output, and checks the outcome."""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import fill
+
+from rich.console import Console
+from rich.text import Text
+
+from cabgate_devcluster import DevCluster, wait_until
+
+WIDTH = 100
+"""Columns of the terminal that the output is made for."""
+
+
+class OutcomeError(Exception):
+    """A command of the demo did not do what it should."""
+
+
+class Stage:
+    """Runs the demo's commands as its users and shows them."""
+
+    def __init__(self, cluster: DevCluster, console: Console, folder: Path) -> None:
+        self._cluster = cluster
+        self._console = console
+        self._folder = folder
+        self._users: dict[str, Path] = {}
+        self._scenes = 0
+
+    def enter(self, user: str, kubeconfig: Path) -> None:
+        """Let a user play."""
+        self._users[user] = kubeconfig
+
+    def scene(self, title: str, *, told: str = "") -> None:
+        """Begin a scene."""
+        self._scenes += 1
+        self._console.print()
+        self._console.print(Text(f"{self._scenes}. {title}", style="bold cyan"))
+        if told:
+            self._console.print(Text(fill(told, WIDTH), style="dim"))
+
+    def file(self, name: str, content: str) -> None:
+        """Put a file where the commands run."""
+        path = self._folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+    def passes(self, user: str, command: str, *expected: str) -> str:
+        """Run a command that must succeed and say what is expected; returns its output."""
+        return self._run(user, command, expected, succeeds=True)
+
+    def refused(self, user: str, command: str, *expected: str) -> str:
+        """Run a command that must fail and say why; returns its output."""
+        return self._run(user, command, expected, succeeds=False)
+
+    def quietly(self, user: str, command: str) -> str:
+        """Run a command that is not shown; returns its output, also when it fails."""
+        return self._call(user, command).stdout
+
+    def until(self, user: str, command: str, expected: str) -> None:
+        """Run a command unseen until it says what is expected, then show it."""
+        wait_until(lambda: expected in self._call(user, command).stdout, 20, f"{command}")
+        self.passes(user, command, expected)
+
+    def eventually(self, user: str, command: str, expected: str) -> None:
+        """Run a command unseen until it succeeds and says what is expected, then show it."""
+        results: list[subprocess.CompletedProcess[str]] = []
+
+        def succeeded() -> bool:
+            results.append(self._call(user, command))
+            return expected in results[-1].stdout
+
+        self._show_command(user, command)
+        wait_until(succeeded, 20, command)
+        self._show_output(results[-1], succeeds=True)
+
+    def _run(self, user: str, command: str, expected: Sequence[str], *, succeeds: bool) -> str:
+        self._show_command(user, command)
+        result = self._call(user, command)
+        output = self._show_output(result, succeeds=succeeds)
+        if (result.returncode == 0) != succeeds:
+            wanted = "succeed" if succeeds else "be refused"
+            raise OutcomeError(f"should {wanted}, but ended with {result.returncode}: {command}")
+        for words in expected:
+            if words not in output:
+                raise OutcomeError(f"should say {words!r}, but does not: {command}")
+        return output
+
+    def _show_output(self, result: subprocess.CompletedProcess[str], *, succeeds: bool) -> str:
+        output = (result.stderr + result.stdout).strip()
+        for line in output.splitlines():
+            # Tables and YAML are made for fewer columns; prose is folded as a terminal would.
+            wrapped = line if len(line) <= WIDTH else fill(line, WIDTH, subsequent_indent="  ")
+            self._console.print(Text(wrapped, style="green" if succeeds else "red"), soft_wrap=True)
+        return output
+
+    def _show_command(self, user: str, command: str) -> None:
+        text = Text(f"{user}$ ", style="bold yellow")
+        text.append(_folded(command, WIDTH - len(user) - 2), style="bold")
+        self._console.print(text, soft_wrap=True)
+
+    def _call(self, user: str, command: str) -> subprocess.CompletedProcess[str]:
+        words = shlex.split(command)
+        programs = {
+            "kubectl": str(self._cluster.binaries.kubectl),
+            "cabgate": str(Path(sys.executable).with_name("cabgate")),
+        }
+        return subprocess.run(
+            [programs[words[0]], *words[1:]],
+            cwd=self._folder,
+            env={
+                "KUBECONFIG": str(self._users[user]),
+                "HOME": str(self._folder),
+                "PATH": "",
+                "COLUMNS": str(WIDTH),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+
+def _folded(command: str, width: int) -> str:
+    """A long command over several lines, as a person would write it."""
+    lines = [""]
+    for word in re.findall(r"(?:'[^']*'|\S)+", command):
+        if lines[-1] and len(lines[-1]) + len(word) + 3 > width:
+            lines[-1] += " \\"
+            lines.append("    " + word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
+    # What no fold makes fit, a terminal breaks anywhere.
+    return "\n".join(
+        line[start : start + width] for line in lines for start in range(0, len(line), width)
+    )

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The story that the demo tells, scene by scene."""
+
+import json
+import os
+import re
+import sys
+from datetime import UTC, datetime
+
+from cabgate_demo import files
+from cabgate_demo.later import DAYS_VARIABLE
+from cabgate_demo.stage import OutcomeError, Stage
+from cabgate_devcluster import Installation
+
+NS = files.NAMESPACE
+SET_IMAGE = f"kubectl set image deployment/checkout checkout={files.IMAGE}"
+DAYS_AHEAD = 31
+
+
+def tell(stage: Stage, installation: Installation) -> None:
+    """Play all scenes. Raises `OutcomeError` at the first outcome that is not as it should be."""
+    _low_ring(stage)
+    _no_intent(stage)
+    _good_evidence(stage)
+    _middling_evidence(stage)
+    _another_image(stage)
+    _bad_evidence(stage)
+    _incident(stage)
+    _revocation(stage)
+    _conditional_approval(stage)
+    _ledger(stage, installation)
+    _exception_ends(stage, installation)
+
+
+def _low_ring(stage: Stage) -> None:
+    stage.file("deployment.yaml", files.deployment("1.0"))
+    stage.scene("Ring 1 is not gated", told="Namespace dev carries the label cabgate.dev/ring: 1.")
+    stage.passes("requester", "kubectl apply -n dev -f deployment.yaml", "created")
+
+
+def _no_intent(stage: Stage) -> None:
+    stage.scene(
+        "Ring 2 is gated: no intent, no rollout",
+        told="Namespace shop carries cabgate.dev/ring: 2. The denial names the next command.",
+    )
+    stage.refused("requester", f"kubectl apply -n {NS} -f deployment.yaml", "NoRequest")
+
+
+def _good_evidence(stage: Stage) -> None:
+    stage.file("intent-1.0.yaml", files.intent("1.0", "The first release.", files.GOOD))
+    stage.scene("Good evidence is approved by the system")
+    stage.passes("requester", "cabgate score -f intent-1.0.yaml", "AutoApprove")
+    stage.passes("requester", "kubectl apply -f intent-1.0.yaml", "created")
+    stage.until("requester", f"kubectl get deploymentintent -n {NS}", "True")
+    stage.passes("requester", f"kubectl get cabrequest -n {NS}", "AutoApproved")
+    stage.passes("gitops", f"kubectl apply -n {NS} -f deployment.yaml", "created")
+    stage.until("requester", f"kubectl get replicaset,pods -n {NS}", "pod/checkout")
+
+
+def _middling_evidence(stage: Stage) -> None:
+    stage.file("intent-1.1.yaml", files.intent("1.1", "A faster basket.", files.MIDDLING))
+    stage.scene(
+        "Middling evidence waits for a person, who is not the one who asked",
+        told="A reviewer approves with the command that the denial names. Before that the "
+        "requester tries, then a service account, then a cluster admin who touched the intent.",
+    )
+    stage.passes("requester", "kubectl apply -f intent-1.1.yaml", "configured")
+    stage.until("requester", f"kubectl get deploymentintent checkout -n {NS}", "Submitted")
+    denial = stage.refused("requester", f"{SET_IMAGE}:1.1 -n {NS}", "ReviewPending")
+    approve = _command_in(denial)
+    stage.refused("requester", approve, "Forbidden")
+    stage.refused("gitops", approve, "ServiceAccountCannotDecide")
+    summary = '{"spec":{"summary":"A faster basket, and a better one."}}'
+    patch = f"kubectl patch deploymentintent checkout -n {NS} --type=merge -p '{summary}'"
+    stage.passes("admin", patch, "patched")
+    stage.refused("admin", approve, "SelfApproval")
+    stage.passes("reviewer", approve, "recorded if this command succeeds: Approved by reviewer")
+    stage.passes("requester", f"{SET_IMAGE}:1.1 -n {NS}", "image updated")
+
+
+def _another_image(stage: Stage) -> None:
+    stage.scene("The approval covers its images, and no other")
+    stage.refused("requester", f"{SET_IMAGE}:1.1-debug -n {NS}", "ImagesNotCovered")
+
+
+def _bad_evidence(stage: Stage) -> None:
+    stage.file("intent-1.2.yaml", files.intent("1.2", "Stops double charges.", files.BAD))
+    stage.scene("Bad evidence needs an exception, which a security reviewer decides")
+    stage.passes("requester", "kubectl apply -f intent-1.2.yaml", "configured")
+    stage.until("requester", f"kubectl get deploymentintent checkout -n {NS}", "ExceptionRequired")
+    denial = stage.refused("requester", f"{SET_IMAGE}:1.2 -n {NS}", "ExceptionRequired")
+    write = _command_in(denial) + (
+        " --reason 'Customers are charged twice' --control 'Feature flag, off for all but us'"
+    )
+    stage.file("exception.yaml", stage.passes("requester", write, "CABException"))
+    stage.passes("requester", "kubectl apply -f exception.yaml", "created")
+    pending = stage.refused("requester", f"{SET_IMAGE}:1.2 -n {NS}", "ExceptionPending")
+    approve = _command_in(pending)
+    stage.refused("reviewer", approve, "Forbidden")
+    stage.passes("security", approve, "recorded if this command succeeds: Approved by security")
+    stage.until("security", f"kubectl get cabexception -n {NS}", "Approved")
+    stage.passes("requester", f"{SET_IMAGE}:1.2 -n {NS}", "admitted under exception")
+
+
+def _incident(stage: Stage) -> None:
+    stage.scene("Scaling is never gated, and a rollback to what was approved passes")
+    stage.passes("requester", f"kubectl scale deployment/checkout --replicas=5 -n {NS}", "scaled")
+    stage.passes("requester", f"kubectl rollout undo deployment/checkout -n {NS}", "rolled back")
+    image = "jsonpath={.spec.template.spec.containers[0].image}"
+    stage.passes("requester", f"kubectl get deployment checkout -n {NS} -o {image}", ":1.1")
+
+
+def _revocation(stage: Stage) -> None:
+    stage.scene(
+        "A revocation stops a rollback",
+        told="Its images are denied under every request, until a person approves them again.",
+    )
+    revoked = stage.quietly(
+        "security",
+        f"kubectl get cabrequest -n {NS} --field-selector status.state=Approved -o name",
+    ).strip()
+    review = '{"status":{"review":{"verdict":"Revoked","rationale":"CVE-2026-1234 in 1.1"}}}'
+    stage.passes(
+        "security",
+        f"kubectl patch {revoked.replace('.cabgate.dev', '')} -n {NS} --subresource=status "
+        f"--type=merge -p '{review}'",
+        "recorded if this command succeeds: Revoked by security",
+    )
+    stage.passes("requester", f"{SET_IMAGE}:1.2 -n {NS}", "admitted under exception")
+    stage.refused("requester", f"kubectl rollout undo deployment/checkout -n {NS}", "Revoked")
+
+
+def _conditional_approval(stage: Stage) -> None:
+    stage.file(
+        "intent-1.3.yaml",
+        files.intent("1.3", "Without the CVE.", files.MIDDLING, requester="requester"),
+    )
+    stage.scene(
+        "A conditional approval, of what a service account submitted",
+        told="The lead is a CAB member, and with the stock edit role could act as the service "
+        "account that submitted the intent, and so counts as its submitter.",
+    )
+    stage.passes("gitops", "kubectl apply -f intent-1.3.yaml", "configured")
+    stage.until("requester", f"kubectl get deploymentintent checkout -n {NS}", "Submitted")
+    denial = stage.refused("requester", f"{SET_IMAGE}:1.3 -n {NS}", "ReviewPending")
+    stage.refused("lead", _command_in(denial), "SelfApproval", "may impersonate")
+    condition = '{"name":"watch","description":"Watch the error rate for two hours"}'
+    approve = _command_in(denial).replace(
+        '"verdict":"Approved"', f'"verdict":"ConditionallyApproved","conditions":[{condition}]'
+    )
+    stage.passes("reviewer", approve, "ConditionallyApproved by reviewer")
+    stage.passes("requester", f"{SET_IMAGE}:1.3 -n {NS}", "Watch the error rate for two hours")
+
+
+def _ledger(stage: Stage, installation: Installation) -> None:
+    stage.scene(
+        "The ledger shows what was decided, and what was tampered with",
+        told="A cluster admin removes the webhooks, writes an approval into a request in the "
+        "reviewer's name, and puts the webhooks back.",
+    )
+    stage.until("admin", "cabgate ledger verify", "nothing is wrong")
+    request = stage.quietly(
+        "admin",
+        f"kubectl get cabrequest -n {NS} --field-selector status.state=ExceptionRequired -o name",
+    ).strip()
+    digest = "-o jsonpath={.spec.evidenceDigest}"
+    entry = {
+        "sequence": 1,
+        "verdict": "Approved",
+        "author": {"type": "Person", "username": "reviewer"},
+        "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "evidenceDigest": stage.quietly("admin", f"kubectl get {request} -n {NS} {digest}"),
+    }
+    forged = json.dumps({"status": {"decisions": [entry]}}, separators=(",", ":"))
+    stage.passes("admin", "kubectl delete validatingwebhookconfiguration cabgate", "deleted")
+    stage.passes("admin", "kubectl delete mutatingwebhookconfiguration cabgate", "deleted")
+    forge = (
+        f"kubectl patch {request.replace('.cabgate.dev', '')} -n {NS} --subresource=status "
+        f"--type=merge -p '{forged}'"
+    )
+    stage.eventually("admin", forge, "patched")
+    installation.configure_admission()
+    installation.wait_until_gating()
+    stage.refused("admin", "cabgate ledger verify", "Unsigned")
+
+
+def _exception_ends(stage: Stage, installation: Installation) -> None:
+    stage.scene(
+        f"{DAYS_AHEAD} days on, the exception has ended",
+        told="The operator is stopped, and the webhook started anew on a clock that is "
+        f"{DAYS_AHEAD} days ahead: the end is computed, nobody has to write it down.",
+    )
+    if installation.operator is None or installation.webhook is None:
+        raise OutcomeError("operator and webhook should be running")
+    installation.operator.stop()
+    installation.webhook.stop()
+    os.environ[DAYS_VARIABLE] = str(DAYS_AHEAD)
+    installation.start_webhook([sys.executable, "-m", "cabgate_demo.later"])
+    stage.refused("requester", f"{SET_IMAGE}:1.2 -n {NS}", "ExceptionEnded")
+    stage.passes("requester", f"kubectl scale deployment/checkout --replicas=2 -n {NS}", "scaled")
+
+
+def _command_in(denial: str) -> str:
+    """The command that a denial ends with."""
+    found = re.search(r"(?:kubectl patch|cabgate \w+) .*$", denial)
+    if found is None:
+        raise OutcomeError(f"the denial names no command: {denial}")
+    return found.group()

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Kubernetes control plane on loopback, for the demo, the tests and `make cluster`."""
+
+from cabgate_devcluster.binaries import Binaries
+from cabgate_devcluster.cluster import DevCluster
+from cabgate_devcluster.errors import DevClusterError
+from cabgate_devcluster.installation import Installation
+from cabgate_devcluster.pki import ServingCertificate
+from cabgate_devcluster.processes import Process
+from cabgate_devcluster.waiting import wait_until
+
+__all__ = [
+    "Binaries",
+    "DevCluster",
+    "DevClusterError",
+    "Installation",
+    "Process",
+    "ServingCertificate",
+    "wait_until",
+]

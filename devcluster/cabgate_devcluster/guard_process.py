@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guard: a small process that owns a folder and every process of a local cluster.
+
+It runs as a script of its own, in its own session, and imports the standard library only. Its
+starter holds the other end of the socket on its standard input. When that closes, or when the
+starter is no longer its parent, the guard kills what it started and removes the folder: nobody
+can SIGKILL their way around that, since the kernel closes a dead process's sockets.
+
+The guard starts the processes itself, so there is no moment at which one exists that it does not
+know. It has one thread, so on Linux PR_SET_PDEATHSIG is sound as a second line: that signal comes
+when the starting *thread* ends, and here this is when the guard does.
+
+One JSON object a line, each answered by one with the same `id`:
+  spawn {argv, env, cwd, log} -> {handle, pid}     poll {handle} -> {returncode or null}
+  signal {handle, signal} -> {delivered}           close -> {} (and the guard ends)
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+_TICK = 0.25  # seconds; how often it looks whether its parent is still there
+
+
+class _Supervisor:
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.processes: dict[int, subprocess.Popen[bytes]] = {}
+        self.swept: set[int] = set()
+        self.pid = os.getpid()
+        self.libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+    def spawn(self, argv: list[str], env: dict[str, str], cwd: str, log: str) -> dict[str, int]:
+        with Path(log).open("ab") as output:
+            process = subprocess.Popen(
+                argv,
+                env=env,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                process_group=0,
+                preexec_fn=self._die_with_guard,  # noqa: PLW1509 - one thread, nothing to deadlock
+            )
+        handle = len(self.processes) + 1
+        self.processes[handle] = process
+        return {"handle": handle, "pid": process.pid}
+
+    def _die_with_guard(self) -> None:
+        if self.libc is None:
+            return
+        self.libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != self.pid:  # it died before the line above
+            os._exit(1)
+
+    def reap(self) -> None:
+        for handle, process in self.processes.items():
+            if handle not in self.swept and process.poll() is not None:
+                # What its leader left behind in the group goes with it.
+                self.swept.add(handle)
+                _kill_group(process.pid, signal.SIGKILL)
+
+    def send(self, handle: int, number: int) -> bool:
+        self.reap()
+        if handle in self.swept:
+            return False
+        _kill_group(self.processes[handle].pid, number)
+        return True
+
+    def returncode(self, handle: int) -> int | None:
+        self.reap()
+        return self.processes[handle].returncode
+
+    def end(self) -> None:
+        for process in self.processes.values():
+            if process.poll() is None:
+                _kill_group(process.pid, signal.SIGKILL)
+        for process in self.processes.values():
+            process.wait()
+        self.reap()
+        for _ in range(20):  # a grandchild may still be writing as it dies
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if not Path(self.folder).exists():
+                return
+            time.sleep(0.1)
+
+
+def _kill_group(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _answer(supervisor: _Supervisor, request: dict[str, Any]) -> dict[str, Any]:
+    operation = request["op"]
+    if operation == "spawn":
+        return dict(
+            supervisor.spawn(request["argv"], request["env"], request["cwd"], request["log"])
+        )
+    if operation == "poll":
+        return {"returncode": supervisor.returncode(request["handle"])}
+    if operation == "signal":
+        return {"delivered": supervisor.send(request["handle"], request["signal"])}
+    raise ValueError(f"unknown operation {operation!r}")
+
+
+def _serve(supervisor: _Supervisor, channel: socket.socket, parent: int) -> None:
+    pending = b""
+    while os.getppid() == parent:
+        readable, _, _ = select.select([channel], [], [], _TICK)
+        supervisor.reap()
+        if not readable:
+            continue
+        received = channel.recv(65536)
+        if not received:
+            return
+        *lines, pending = (pending + received).split(b"\n")
+        for line in lines:
+            request = json.loads(line)
+            if request["op"] == "close":
+                supervisor.end()
+            try:
+                answer = {} if request["op"] == "close" else _answer(supervisor, request)
+            except (OSError, ValueError, subprocess.SubprocessError) as exc:
+                answer = {"error": f"{type(exc).__name__}: {exc}"}
+            _send(channel, {"id": request["id"], **answer})
+            if request["op"] == "close":
+                return
+
+
+def _send(channel: socket.socket, message: dict[str, Any]) -> None:
+    channel.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _on_sigterm(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def _ignore(number: int, frame: object) -> None:
+    """Do nothing; a handler and not SIG_IGN, which the children would inherit."""
+
+
+def main(parent: int, base: str, prefix: str) -> None:
+    """Make the folder, say where it is, serve until the parent is gone, clean up."""
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    signal.signal(signal.SIGINT, _ignore)
+    signal.signal(signal.SIGHUP, _ignore)
+    channel = socket.socket(fileno=os.dup(0))
+    os.set_inheritable(channel.fileno(), False)
+    with open(os.devnull) as nothing:  # noqa: PTH123 - the socket must not stay on fd 0 either
+        os.dup2(nothing.fileno(), 0)
+    supervisor = _Supervisor(tempfile.mkdtemp(prefix=prefix, dir=base or None))
+    try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            _send(channel, {"id": 0, "folder": supervisor.folder})
+            _serve(supervisor, channel, parent)
+    finally:
+        signal.signal(signal.SIGTERM, _ignore)
+        supervisor.end()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3])

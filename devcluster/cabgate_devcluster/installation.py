@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cabgate itself on a local cluster: its manifests applied, its two processes running."""
+
+import base64
+import json
+import ssl
+import sys
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from cabgate_devcluster.cluster import DevCluster
+from cabgate_devcluster.errors import DevClusterError
+from cabgate_devcluster.pki import write_private
+from cabgate_devcluster.processes import Process
+from cabgate_devcluster.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout that this package stands in: where the manifests are."""
+
+NAMESPACE = "cabgate-system"
+
+OPERATOR_ARGV = (sys.executable, "-m", "cabgate_operator.main")
+WEBHOOK_ARGV = (sys.executable, "-m", "cabgate_webhook.main")
+
+_PROBE = "cabgate-probe"
+
+
+class Installation:
+    """cabgate on a local cluster: what `install` made, and the processes of operator and webhook.
+
+    The processes run beside the API server, not in Pods, under the tokens of their own service
+    accounts; the webhook is reached by its URL. They end with the cluster.
+    """
+
+    def __init__(self, cluster: DevCluster) -> None:
+        self.cluster = cluster
+        self.operator: Process | None = None
+        self.webhook: Process | None = None
+        self.webhook_port = cluster.free_port()
+        self._operator_port = cluster.free_port()
+        self._serving = cluster.serving_certificate("webhook")
+        self._public_keys: dict[str, str] = {}
+        self.signing_key = cluster.directory / "signing-key.pem"
+        """The webhook's private keys: what a Secret holds elsewhere."""
+
+    def install(self) -> None:
+        """Apply the manifests, start both processes, and return once rollouts are gated."""
+        cluster = self.cluster
+        cluster.kubectl("apply", "-f", ROOT / "crds")
+        cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        # The first holds the namespace that the others need.
+        for name in ("operator-rbac", "webhook-rbac", "roles", "policies"):
+            cluster.kubectl("apply", "-f", ROOT / "deploy" / f"{name}.yaml")
+        self.add_signing_key()
+        self.start_webhook()
+        self.start_operator()
+        self.configure_admission()
+        self.wait_until_gating()
+
+    def add_signing_key(self) -> str:
+        """Make a key that the webhook signs with from its next start on; the public half goes
+        beside those of its predecessors. Returns its name in the ConfigMap."""
+        key = Ed25519PrivateKey.generate()
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        older = self.signing_key.read_bytes() if self.signing_key.exists() else b""
+        write_private(self.signing_key, private + older)
+        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        self._public_keys[f"{len(self._public_keys) + 1}.pem"] = public.decode()
+        config_map = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "cabgate-signing-keys", "namespace": NAMESPACE},
+            "data": self._public_keys,
+        }
+        self.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(config_map))
+        return f"{len(self._public_keys)}.pem"
+
+    def start_operator(self, argv: Sequence[str] = OPERATOR_ARGV) -> None:
+        """Start the operator, with another program in its place if `argv` says so; returns when
+        it is ready."""
+        cluster = self.cluster
+        port = self._operator_port
+        self.operator = cluster.spawn(
+            "operator",
+            [*argv, "--health-port", str(port)],
+            env={"KUBECONFIG": str(cluster.service_account(NAMESPACE, "cabgate-operator"))},
+        )
+        self._wait_ready(self.operator, f"http://127.0.0.1:{port}/readyz")
+
+    def start_webhook(self, argv: Sequence[str] = WEBHOOK_ARGV) -> None:
+        """Start the webhook, with another program in its place if `argv` says so; returns when
+        it is ready."""
+        cluster = self.cluster
+        port = self.webhook_port
+        options = {"host": "127.0.0.1", "port": port}
+        options |= {"certificate": self._serving.cert, "key": self._serving.key}
+        options["signing-key"] = self.signing_key
+        self.webhook = cluster.spawn(
+            "webhook",
+            [*argv, *(word for key, value in options.items() for word in (f"--{key}", str(value)))],
+            env={"KUBECONFIG": str(cluster.service_account(NAMESPACE, "cabgate-webhook"))},
+        )
+        self._wait_ready(self.webhook, f"https://127.0.0.1:{port}/readyz")
+
+    def configure_admission(self) -> None:
+        """Apply the webhook configurations, pointed at the process instead of a Service."""
+        documents = yaml.safe_load_all((ROOT / "deploy" / "webhooks.yaml").read_text())
+        configurations = [self._pointed_here(document) for document in documents]
+        body = json.dumps({"apiVersion": "v1", "kind": "List", "items": configurations})
+        self.cluster.kubectl("apply", "-f", "-", stdin=body)
+
+    def remove_admission(self) -> None:
+        """Delete the webhook configurations, as a cluster admin might."""
+        for kind in ("validating", "mutating"):
+            self.cluster.kubectl("delete", f"{kind}webhookconfiguration", "cabgate")
+
+    def wait_until_gating(self) -> None:
+        """Return once the API server asks both webhooks and obeys the policy: it takes up new
+        admission configuration within a second or so."""
+        cluster = self.cluster
+        namespace = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": _PROBE, "labels": {"cabgate.dev/ring": "2"}},
+        }
+        cluster.kubectl("apply", "-f", "-", stdin=json.dumps(namespace))
+        wait_until(self._gates_rollouts, 30, "the API server asks the validating webhook")
+        wait_until(self._stamps_submitters, 30, "the API server asks the mutating webhook")
+        cluster.kubectl("delete", "namespace", _PROBE, "--wait=false")
+
+    def _gates_rollouts(self) -> bool:
+        answer = self.cluster.kubectl(
+            *("create", "deployment", "probe", "--image=probe", "-n", _PROBE),
+            "--dry-run=server",
+            check=False,
+        )
+        return "NoRequest" in answer.stderr
+
+    def _stamps_submitters(self) -> bool:
+        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "probe", "images": ["p"]}
+        intent = {
+            "apiVersion": "cabgate.dev/v1alpha1",
+            "kind": "DeploymentIntent",
+            "metadata": {"name": "probe", "namespace": _PROBE},
+            "spec": {"targets": [target]},
+        }
+        answer = self.cluster.kubectl(
+            *("create", "--dry-run=server", "-o", "json", "-f", "-"), stdin=json.dumps(intent)
+        )
+        return bool(json.loads(answer.stdout)["spec"].get("submittedBy"))
+
+    def _pointed_here(self, configuration: dict[str, Any]) -> dict[str, Any]:
+        bundle = base64.b64encode(self._serving.ca_pem).decode()
+        for webhook in configuration["webhooks"]:
+            path = webhook["clientConfig"]["service"]["path"]
+            url = f"https://127.0.0.1:{self.webhook_port}{path}"
+            webhook["clientConfig"] = {"url": url, "caBundle": bundle}
+        return configuration
+
+    def _wait_ready(self, process: Process, url: str) -> None:
+        context = ssl.create_default_context(cadata=self._serving.ca_pem.decode())
+
+        def ready() -> bool:
+            if not process.running:
+                return True
+            secure = context if url.startswith("https") else None
+            with urllib.request.urlopen(url, timeout=2, context=secure) as answer:  # noqa: S310 - our own loopback URL
+                return bool(answer.status == 200)
+
+        wait_until(ready, 30, f"{process.name} is ready")
+        if not process.running:
+            tail = "\n".join(process.log.read_text().splitlines()[-10:])
+            raise DevClusterError(f"{process.name} ended at its start, log {process.log}:\n{tail}")

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make cluster`: a control plane with cabgate on it, to play with until Ctrl-C."""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from cabgate_devcluster import people
+from cabgate_devcluster.cluster import DevCluster
+from cabgate_devcluster.installation import ROOT, Installation
+
+
+def run_playground(folder: Path = ROOT / ".devcluster") -> None:
+    """Boot, install, write the kubeconfigs into `folder`, and stay until SIGINT or SIGTERM.
+
+    What was written goes when it ends.
+    """
+    ended = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    # From the start on: whoever presses Ctrl-C while it boots gets an orderly end too.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    written: list[Path] = []
+    try:
+        with DevCluster() as cluster:
+            Installation(cluster).install()
+            people.bind(cluster)
+            written = _write(cluster, folder)
+            _tell(folder)
+            ended.wait()
+            print("stopping")
+    finally:
+        for path in written:
+            path.unlink(missing_ok=True)
+
+
+def _write(cluster: DevCluster, folder: Path) -> list[Path]:
+    programs = folder / "bin"
+    programs.mkdir(parents=True, exist_ok=True)
+    written = []
+    own = Path(sys.executable).with_name("cabgate")
+    for name, target in (("kubectl", cluster.binaries.kubectl), ("cabgate", own)):
+        link = programs / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(target.absolute())
+        written.append(link)
+    written += [
+        cluster.user(user, kubeconfig=folder / f"{user}.kubeconfig") for user in people.ROLES
+    ]
+    return written
+
+
+def _tell(folder: Path) -> None:
+    print("Rollouts are gated in namespaces with the label cabgate.dev/ring: 2, 3 or 4.")
+    print("Pods stay Pending: there is no scheduler and no kubelet.")
+    print(f"\nexport PATH={folder / 'bin'}:$PATH")
+    for user, roles in people.ROLES.items():
+        print(f"export KUBECONFIG={folder / f'{user}.kubeconfig'}  # {', '.join(roles)}")
+    print("\nCtrl-C ends it.\nready", flush=True)

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One HTTPS question to one of our servers."""
+
+import http.client
+import ssl
+from pathlib import Path
+
+
+class Probe:
+    """Asks a server on 127.0.0.1 with a client certificate; no proxy, no keep-alive."""
+
+    def __init__(self, port: int, ca: Path, cert: Path, key: Path) -> None:
+        self._port = port
+        self._context = ssl.create_default_context(cafile=str(ca))
+        self._context.load_cert_chain(cert, key)
+
+    def ask(self, path: str, timeout: float = 2.0) -> tuple[bool, str]:
+        """Return whether `path` answers 200, and the answer or what went wrong; never raises."""
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self._port, timeout=timeout, context=self._context
+        )
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            body = response.read().decode(errors="replace").strip()
+            return response.status == http.client.OK, f"{response.status} {body[:400]}"
+        except (OSError, http.client.HTTPException) as exc:
+            return False, f"{type(exc).__name__}: {exc}"
+        finally:
+            connection.close()

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waiting for something to become true."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from cabgate_devcluster.errors import DevClusterError
+
+T = TypeVar("T")
+
+
+def wait_until(predicate: Callable[[], T], timeout: float, what: str, interval: float = 0.05) -> T:
+    """Call `predicate` until it returns something true, and return that.
+
+    `timeout` and `interval` are seconds. An exception out of `predicate` counts as "not yet", so
+    an assertion can be the predicate. After `timeout` a `DevClusterError` names `what` and the
+    last value or error.
+    """
+    deadline = time.monotonic() + timeout
+    error: Exception | None
+    while True:
+        try:
+            value = predicate()
+            if value:
+                return value
+            error, last = None, f"the last value was {value!r}"
+        except Exception as exc:  # noqa: BLE001 - what it raises is what we report
+            error, last = exc, f"the last error was {type(exc).__name__}: {exc}"
+        if time.monotonic() >= deadline:
+            raise DevClusterError(f"not within {timeout:g} s: {what}; {last}") from error
+        time.sleep(interval)

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All calls to the API server that the operator makes itself (kopf makes those of its watches)."""
+
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+
+from cabgate import API_VERSION
+from cabgate.api import decision, exception, intent, request, riskmodel
+
+Object = dict[str, Any]
+"""A Kubernetes object as JSON."""
+
+TIMEOUT_SECONDS = 20.0
+"""Longest that one call may take."""
+
+_TIMEOUT = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+
+MAX_MESSAGE = 240
+"""Characters kept of an error message of the API server."""
+
+CHUNK = 250
+"""Objects in one page of a list."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource of the API server."""
+
+    api_version: str
+    kind: str
+    plural: str
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """Path of the collection, of an object or of its subresource."""
+        root = "apis" if "/" in self.api_version else "api"
+        parts = [root, self.api_version]
+        if namespace:
+            parts += ["namespaces", quote(namespace, safe="")]
+        parts.append(self.plural)
+        if name:
+            parts.append(quote(name, safe=""))
+        if subresource:
+            parts.append(subresource)
+        return "/" + "/".join(parts)
+
+
+INTENTS = Resource(API_VERSION, intent.KIND, intent.PLURAL)
+REQUESTS = Resource(API_VERSION, request.KIND, request.PLURAL)
+EXCEPTIONS = Resource(API_VERSION, exception.KIND, exception.PLURAL)
+DECISIONS = Resource(API_VERSION, decision.KIND, decision.PLURAL)
+RISK_MODELS = Resource(API_VERSION, riskmodel.KIND, riskmodel.PLURAL)
+CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
+NAMESPACES = Resource("v1", "Namespace", "namespaces")
+EVENTS = Resource("v1", "Event", "events")
+_REVIEWS = Resource("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews")
+
+
+class ApiError(Exception):
+    """The API server refused, or could not be reached (code 0)."""
+
+    def __init__(self, code: int, reason: str, message: str) -> None:
+        self.code = code
+        self.reason = reason
+        # Cut, because the API server repeats content, and content does not belong in logs.
+        super().__init__(f"{code} {reason}: {message[:MAX_MESSAGE]}")
+
+    @property
+    def refused(self) -> bool:
+        """Whether the content was refused, so that the same call would be refused again."""
+        return self.code in (400, 403, 422)
+
+
+class ConflictError(ApiError):
+    """The object changed since it was read."""
+
+
+class AlreadyExistsError(ApiError):
+    """There is an object of that name."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a list."""
+
+    items: list[Object]
+    resource_version: str
+
+
+class ApiServer:
+    """Client of one API server."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+        self.writes = 0
+        """Write calls made so far."""
+
+    # Where mypy is told to look away below: these functions of the client carry no types.
+
+    @classmethod
+    async def connect(cls) -> "ApiServer":
+        """Client by the service account in a cluster, else by KUBECONFIG."""
+        configuration = Configuration()
+        if os.environ.get("KUBERNETES_SERVICE_HOST"):
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        else:
+            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        return cls(ApiClient(configuration))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+    async def who_am_i(self) -> str:
+        """The operator's own user name, as the API server authenticates it."""
+        body = {"apiVersion": _REVIEWS.api_version, "kind": _REVIEWS.kind}
+        review = await self._call("POST", _REVIEWS.path(), body=body)
+        username: str = review["status"]["userInfo"]["username"]
+        return username
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        """An object as it is now, or None."""
+        try:
+            return await self._call("GET", resource.path(namespace, name))
+        except ApiError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    async def pages(
+        self, resource: Resource, namespace: str = "", *, fields: str = "", labels: str = ""
+    ) -> AsyncIterator[Page]:
+        """A list as it is now, in chunks."""
+        query: dict[str, Any] = {"limit": CHUNK}
+        if fields:
+            query["fieldSelector"] = fields
+        if labels:
+            query["labelSelector"] = labels
+        while True:
+            answer = await self._call("GET", resource.path(namespace), query=query)
+            meta = answer.get("metadata") or {}
+            yield Page(answer.get("items") or [], str(meta.get("resourceVersion") or ""))
+            if not meta.get("continue"):
+                return
+            query["continue"] = meta["continue"]
+
+    async def newest_version(self, resource: Resource) -> int:
+        """The version that a list would have now."""
+        answer = await self._call("GET", resource.path(), query={"limit": 1})
+        return int(answer["metadata"]["resourceVersion"])
+
+    async def list(
+        self, resource: Resource, namespace: str, *, fields: str = "", labels: str = ""
+    ) -> list[Object]:
+        """A list as it is now, whole."""
+        pages = self.pages(resource, namespace, fields=fields, labels=labels)
+        return [item async for page in pages for item in page.items]
+
+    async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
+        """Create an object; `AlreadyExistsError` if there is one of that name."""
+        self.writes += 1
+        return await self._call("POST", resource.path(namespace), body=body)
+
+    async def replace(self, resource: Resource, body: Object) -> Object:
+        """Replace an object; `ConflictError` if it changed since it was read."""
+        meta = body["metadata"]
+        if not meta.get("resourceVersion"):
+            raise ValueError("an object is only written over the version that was read")
+        self.writes += 1
+        path = resource.path(meta.get("namespace", ""), meta["name"])
+        return await self._call("PUT", path, body=body)
+
+    async def replace_status(self, resource: Resource, body: Object) -> Object:
+        """Replace the status of an object; `ConflictError` if it changed since it was read."""
+        meta = body["metadata"]
+        if not meta.get("resourceVersion"):
+            raise ValueError("a status is only written to the version that was read")
+        self.writes += 1
+        path = resource.path(meta["namespace"], meta["name"], "status")
+        return await self._call("PUT", path, body=body)
+
+    async def delete(self, resource: Resource, body: Object) -> None:
+        """Delete an object as it was read; `ConflictError` if it changed since, nothing if it is
+        gone."""
+        meta = body["metadata"]
+        conditions = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+        self.writes += 1
+        try:
+            await self._call(
+                "DELETE",
+                resource.path(meta.get("namespace", ""), meta["name"]),
+                body={"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": conditions},
+            )
+        except ApiError as error:
+            if error.code != 404:
+                raise
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Object | None = None,
+    ) -> Object:
+        try:
+            prepared = await self._client.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": "application/json"},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = await self._client.call_api(*prepared, _request_timeout=_TIMEOUT)
+            data = await response.read()  # type: ignore[no-untyped-call]
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiError(0, "Unreachable", f"{method} {path}: {error!r}") from error
+        if 200 <= response.status <= 299:
+            answer: Object = json.loads(data)
+            return answer
+        raise _error(response.status, data)
+
+
+def _error(code: int, data: bytes) -> ApiError:
+    try:
+        status = json.loads(data)
+        reason, message = str(status.get("reason", "")), str(status.get("message", ""))
+    except (ValueError, AttributeError):
+        reason, message = "", data[:200].decode(errors="replace")
+    if code == 409:
+        return (AlreadyExistsError if reason == "AlreadyExists" else ConflictError)(
+            code, reason, message
+        )
+    return ApiError(code, reason, message)

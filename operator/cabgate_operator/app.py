@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator as a whole: queue, reconcilers and sweep. What kopf sees comes in by `saw`."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cabgate.api.exception import CABException
+from cabgate.api.request import CABRequest
+from cabgate.modelchoice import MODEL_LABEL
+from cabgate.retention import DEFAULT_KEPT
+from cabgate.rings import RING_LABEL
+from cabgate.riskmodel import DEFAULT_NAME
+from cabgate.targets import TARGET_LABEL_PREFIX
+from cabgate_operator.apiserver import (
+    EXCEPTIONS,
+    INTENTS,
+    NAMESPACES,
+    REQUESTS,
+    RISK_MODELS,
+    ApiError,
+    ApiServer,
+    Object,
+    Resource,
+)
+from cabgate_operator.context import Context, parsed
+from cabgate_operator.exceptions import reconcile_exception
+from cabgate_operator.intents import reconcile_intent
+from cabgate_operator.keys import Key, Subject
+from cabgate_operator.ledger import Ledger
+from cabgate_operator.models import reconcile_models
+from cabgate_operator.retention import reconcile_retention
+from cabgate_operator.workqueue import Timing, WorkQueue, utc_now
+
+log = logging.getLogger(__name__)
+
+WATCHED = (INTENTS, REQUESTS, EXCEPTIONS, RISK_MODELS, NAMESPACES)
+"""What the operator watches."""
+
+SWEPT = (INTENTS, REQUESTS, EXCEPTIONS)
+"""What a sweep lists."""
+
+LISTING_SECONDS = 30.0
+"""How long after a start kopf's lists count as part of it."""
+
+LONGEST_SWEEP_RETRY = 30.0
+"""Longest wait before a failed sweep is tried again, in seconds."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is set from outside."""
+
+    default_ring: int = 0
+    """Ring of a namespace without the label."""
+    sweep_seconds: float = 600.0
+    """Time between two sweeps."""
+    health_port: int = 8080
+    """Port of /healthz and /readyz; 0 for none."""
+    keep_approved: int = DEFAULT_KEPT
+    """Approved requests of each target that retention leaves."""
+    workers: int = 4
+    """Keys that are reconciled at the same time."""
+
+
+class Operator:
+    """Reconciles what it is told about, what a sweep finds, and what falls due."""
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.settings = settings or Settings()
+        self._clock = clock
+        self.queue = WorkQueue(self._reconcile, Timing(clock=clock))
+        self._ledger = Ledger()
+        self._context: Context | None = None
+        self._choices: dict[str, tuple[str | None, ...]] = {}
+        self._newest_seen: dict[str, int] = {}
+        self._since: dict[str, int] = {}
+        self._trouble = False
+        self._sweep_now = asyncio.Event()
+        self._sweeper: asyncio.Task[None] | None = None
+        self._swept_at: float | None = None
+        self._begun = self._listing_from = time.monotonic()
+        self.on_stale_watch: Callable[[str], None] = lambda why: None
+        """Called when a sweep shows that the watches missed something."""
+
+    @property
+    def context(self) -> Context:
+        """What the reconcilers work with; there once the operator has started."""
+        if self._context is None:
+            raise RuntimeError("the operator has not started")
+        return self._context
+
+    async def start(self) -> None:
+        """Connect and begin to work."""
+        api = await ApiServer.connect()
+        username = await self._who_am_i(api)
+        log.info("working as %s", username)
+        self._context = Context(api, self.queue, self._clock, username, self.settings.default_ring)
+        await self._ensure_model()
+        self.queue.start(self.settings.workers)
+        self._sweeper = asyncio.create_task(self._sweep_forever(), name="sweep")
+
+    async def _ensure_model(self) -> None:
+        """Have a risk model before the first intent is looked at; if that fails, soon after."""
+        key = Key(Subject.MODELS, "", DEFAULT_NAME)
+        try:
+            await reconcile_models(self.context, key)
+        except ApiError as error:
+            log.warning("%s: %s; again soon", key, error)
+            self.queue.add(key)
+
+    async def _who_am_i(self, api: ApiServer) -> str:
+        delay = 1.0
+        while True:
+            try:
+                return await api.who_am_i()
+            except ApiError as error:
+                log.warning("cannot reach the API server: %s; again in %.0f s", error, delay)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LONGEST_SWEEP_RETRY)
+
+    async def stop(self) -> None:
+        """End; whatever is left undone is done at the next start."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        await self.queue.stop()
+        if self._context is not None:
+            await self._context.api.close()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the first sweep is done."""
+        return self._swept_at is not None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the workers run and the last sweep, or the start, is not too long ago."""
+        if self._sweeper is not None and (self._sweeper.done() or not self.queue.running):
+            return False
+        last = self._begun if self._swept_at is None else self._swept_at
+        return time.monotonic() - last < 2 * self.settings.sweep_seconds + 120
+
+    def saw(self, resource: Resource, event: Object) -> None:
+        """Take note of an event of a watch."""
+        body: Object = event.get("object") or {}
+        meta: dict[str, Any] = body.get("metadata") or {}
+        version = str(meta.get("resourceVersion", ""))
+        if version.isdigit():
+            newest = self._newest_seen.get(resource.plural, 0)
+            self._newest_seen[resource.plural] = max(newest, int(version))
+        if resource is NAMESPACES:
+            self._saw_namespace(meta, deleted=event.get("type") == "DELETED")
+        else:
+            # What kopf lists at its start, a sweep lists as well.
+            listed = event.get("type") is None
+            early = time.monotonic() - self._listing_from < LISTING_SECONDS
+            for key in keys_of(resource, body, sweep=listed and early):
+                self.queue.add(key)
+            self._note_decisions(resource, body, deleted=event.get("type") == "DELETED")
+
+    def _note_decisions(self, resource: Resource, body: Object, *, deleted: bool = False) -> None:
+        key = self._ledger.saw(resource, body, deleted=deleted)
+        if key is not None:
+            self.queue.add(key)
+
+    def _saw_namespace(self, meta: dict[str, Any], *, deleted: bool) -> None:
+        name = meta.get("name", "")
+        if deleted:
+            self._choices.pop(name, None)
+            return
+        labels = meta.get("labels") or {}
+        chosen = (labels.get(RING_LABEL), labels.get(MODEL_LABEL))
+        if self._choices.get(name, chosen) != chosen:
+            self.queue.add(Key(Subject.NAMESPACE, name, ""))
+        self._choices[name] = chosen
+
+    def watch_began(self, plural: str, since: int) -> None:
+        """A watch goes on from a version; check that the cluster has got so far.
+
+        After etcd was rolled back the API server accepts a version of the future, and then is
+        silent until the cluster has reached it.
+        """
+        self._since[plural] = since
+        self.queue.add(Key(Subject.WATCH, "", plural))
+        if self._trouble:
+            self._trouble = False
+            self.sweep_soon()
+
+    def watch_failed(self) -> None:
+        """A watch could not go on; once it can, sweep, whatever happened meanwhile."""
+        self._trouble = True
+
+    async def _check_watch(self, key: Key) -> None:
+        resource = next(each for each in WATCHED if each.plural == key.name)
+        since = self._since.get(key.name, 0)
+        newest = await self.context.api.newest_version(resource)
+        if newest < since:
+            self.on_stale_watch(f"{key.name} went back from version {since} to {newest}")
+
+    def sweep_soon(self) -> None:
+        """Sweep now, out of turn: something may have been missed."""
+        self._sweep_now.set()
+
+    def watches_restarted(self) -> None:
+        """The watches begin anew, perhaps on an older state of the cluster."""
+        self._newest_seen.clear()
+        self._since.clear()
+        self._ledger.forget()
+        self._listing_from = time.monotonic()
+        self.sweep_soon()
+
+    async def _reconcile(self, key: Key) -> None:
+        if key.subject is Subject.INTENT:
+            await reconcile_intent(self.context, key)
+        elif key.subject is Subject.EXCEPTION:
+            await reconcile_exception(self.context, key)
+        elif key.subject is Subject.REQUEST:
+            await self._fan_out_request(key)
+        elif key.subject is Subject.LEDGER:
+            await self._ledger.reconcile(self.context, key.namespace)
+        elif key.subject is Subject.MODELS:
+            await reconcile_models(self.context, key)
+        elif key.subject is Subject.HEADS:
+            await self._ledger.publish(self.context)
+        elif key.subject is Subject.RETENTION:
+            kept = self.settings.keep_approved
+            await reconcile_retention(self.context, self._ledger, key.namespace, kept)
+        elif key.subject is Subject.WATCH:
+            await self._check_watch(key)
+        else:
+            await self._fan_out_namespace(key)
+
+    async def _fan_out_request(self, key: Key) -> None:
+        """Queue what depends on a request: the intents for its workloads, and its exceptions."""
+        raw = await self.context.api.get(REQUESTS, key.namespace, key.name)
+        if raw is not None:
+            for label in parsed(CABRequest, raw).metadata.labels:
+                if not label.startswith(TARGET_LABEL_PREFIX):
+                    continue
+                for item in await self.context.api.list(REQUESTS, key.namespace, labels=label):
+                    intent = parsed(CABRequest, item).spec.intent_ref.name
+                    self.queue.add(Key(Subject.INTENT, key.namespace, intent))
+        selector = f"spec.requestRef.name={key.name}"
+        for item in await self.context.api.list(EXCEPTIONS, key.namespace, fields=selector):
+            name = parsed(CABException, item).metadata.name
+            self.queue.add(Key(Subject.EXCEPTION, key.namespace, name))
+
+    async def _fan_out_namespace(self, key: Key) -> None:
+        for item in await self.context.api.list(INTENTS, key.namespace):
+            self.queue.add(Key(Subject.INTENT, key.namespace, item["metadata"]["name"]))
+
+    async def _sweep_forever(self) -> None:
+        delay = 0.5
+        while True:
+            self._sweep_now.clear()
+            try:
+                await self._sweep()
+            except Exception as error:  # noqa: BLE001 - a sweep that fails is tried again
+                log.warning("sweep: %s: %s; again in %.1f s", type(error).__name__, error, delay)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, LONGEST_SWEEP_RETRY)
+                continue
+            delay = 0.5
+            self._swept_at = time.monotonic()
+            try:
+                async with asyncio.timeout(self.settings.sweep_seconds):
+                    await self._sweep_now.wait()
+            except TimeoutError:
+                continue
+
+    async def _sweep(self) -> None:
+        """Queue every object that there is, and the namespaces that may hold too many."""
+        count = 0
+        requests: Counter[str] = Counter()
+        for resource in SWEPT:
+            seen = self._newest_seen.get(resource.plural, 0)
+            at = 0
+            async for page in self.context.api.pages(resource):
+                at = at or int(page.resource_version or 0)
+                for item in page.items:
+                    count += 1
+                    for key in keys_of(resource, item, sweep=True):
+                        self.queue.add(key)
+                    self._note_decisions(resource, item)
+                    if resource is REQUESTS:
+                        requests[item["metadata"]["namespace"]] += 1
+                await asyncio.sleep(0)
+            if at and at < seen:
+                self.on_stale_watch(f"{resource.plural} went back from version {seen} to {at}")
+        for namespace, number in requests.items():
+            if number > self.settings.keep_approved:
+                self.queue.add(Key(Subject.RETENTION, namespace, ""))
+        log.info("swept %d objects", count)
+
+
+def keys_of(resource: Resource, body: Object, *, sweep: bool = False) -> list[Key]:
+    """What to look at when an object was seen."""
+    meta: dict[str, Any] = body.get("metadata") or {}
+    spec: dict[str, Any] = body.get("spec") or {}
+    namespace, name = meta.get("namespace", ""), meta.get("name", "")
+    if resource is INTENTS:
+        return [Key(Subject.INTENT, namespace, name)]
+    if resource is RISK_MODELS:
+        return [Key(Subject.MODELS, "", "")]
+    keys = []
+    if resource is REQUESTS:
+        intent = (spec.get("intentRef") or {}).get("name", "")
+        keys = [Key(Subject.INTENT, namespace, intent), Key(Subject.REQUEST, namespace, name)]
+    elif resource is EXCEPTIONS:
+        request = (spec.get("requestRef") or {}).get("name", "")
+        keys = [Key(Subject.EXCEPTION, namespace, name), Key(Subject.REQUEST, namespace, request)]
+    # A sweep comes by the intents and exceptions themselves.
+    return keys[:1] if sweep else keys

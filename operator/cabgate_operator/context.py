@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every reconciler works with."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from cabgate.api.base import Model
+from cabgate_operator.apiserver import EVENTS, AlreadyExistsError, ApiError, ApiServer, Object
+from cabgate_operator.events import News, Reference, event_object
+from cabgate_operator.keys import Key
+from cabgate_operator.requests import System
+from cabgate_operator.workqueue import WorkQueue
+
+log = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=Model)
+
+
+def parsed(model: type[M], raw: Object) -> M:
+    """An object of the API server as a model.
+
+    Raises `ValueError` that names fields and no content: it goes into the log.
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        fields = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in found[:5])
+        raise ValueError(f"cannot read the {model.__name__}: {fields}") from None
+
+
+@dataclass
+class Context:
+    """The API server, the queue, the time, and who the operator is."""
+
+    api: ApiServer
+    queue: WorkQueue
+    clock: Callable[[], datetime]
+    username: str
+    default_ring: int = 0
+    without_model: set[Key] = field(default_factory=set)
+    """Intents for whose namespace no valid risk model was found."""
+
+    def system(self) -> System:
+        """The operator as an author, now."""
+        return System(self.username, self.clock())
+
+    async def tell(self, about: Reference, news: News) -> None:
+        """Write an Event, unless it was written before; that it fails stops nothing."""
+        body = event_object(about, news, self.clock())
+        try:
+            await self.api.create(EVENTS, about.namespace, body)
+        except AlreadyExistsError:
+            return
+        except ApiError as error:
+            log.warning(
+                "no Event %s for %s/%s: %s", news.reason, about.namespace, about.name, error
+            )

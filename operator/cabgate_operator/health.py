@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""/healthz and /readyz."""
+
+from aiohttp import web
+
+from cabgate_operator.app import Operator
+
+
+async def serve_health(operator: Operator, port: int) -> web.AppRunner:
+    """Serve /healthz (the workers run and the sweep is not overdue) and /readyz (the first sweep
+    is done)."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        return _answer(operator.healthy)
+
+    async def readyz(_: web.Request) -> web.Response:
+        return _answer(operator.ready)
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    await web.TCPSite(runner, port=port).start()
+    return runner
+
+
+def _answer(good: bool) -> web.Response:
+    return web.Response(text="ok\n" if good else "not ok\n", status=200 if good else 503)

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an intent asks for, and what its status says: pure functions, no I/O."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cabgate.api.exception import CABException
+from cabgate.api.intent import DeploymentIntent
+from cabgate.api.request import CABRequest, RequestState
+from cabgate.api.riskmodel import RiskModel
+from cabgate.decision import Decision, Reason, Rollout
+from cabgate.evidence import evidence_digest
+from cabgate.gate import decide
+from cabgate.lifecycle import conditions_of, state_of
+from cabgate.requests import correlation_id, request_for, request_name
+from cabgate.targets import Workload
+from cabgate_operator import texts
+from cabgate_operator.apiserver import REQUESTS, Object
+from cabgate_operator.conditions import Wanted, merge_conditions
+from cabgate_operator.events import News
+
+STALLED = frozenset(
+    {
+        Reason.REJECTED,
+        Reason.REVOKED,
+        Reason.EXCEPTION_REQUIRED,
+        Reason.EXCEPTION_ENDED,
+        Reason.SUPERSEDED,
+    }
+)
+"""Reasons that waiting does not help against: somebody has to change something."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why there is no request that says anything about the intent."""
+
+    reason: str
+    message: str
+    stalled: bool = True
+    """Whether somebody has to change something."""
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether the rollout would be admitted now."""
+
+    ready: bool
+    reason: str
+    message: str
+    stalled: bool
+    exception: str = ""
+    """The exception that was decisive, if one was."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What decides whether a rollout would be admitted."""
+
+    ring: int
+    requests: Sequence[CABRequest]
+    exceptions: Sequence[CABException]
+    now: datetime
+
+
+def wanted_name(intent: DeploymentIntent) -> str:
+    """Name of the request that an intent asks for."""
+    return request_name(intent.metadata.name, evidence_digest(intent.spec))
+
+
+def wanted_request(
+    intent: DeploymentIntent, ring: int, others: Sequence[CABRequest], model: RiskModel
+) -> Object:
+    """JSON of the request that an intent asks for.
+
+    `others` are the requests of the namespace that name one of its workloads, `model` is the risk
+    model that holds for it.
+    """
+    request = request_for(intent, ring, others, model)
+    body = {"apiVersion": REQUESTS.api_version, "kind": REQUESTS.kind, **request.to_dict()}
+    # Labels by hand: their values are empty, and to_dict() leaves out what is empty.
+    body["metadata"] = {
+        "name": request.metadata.name,
+        "namespace": request.metadata.namespace,
+        "labels": dict(request.metadata.labels),
+    }
+    return body
+
+
+def own_request(
+    intent: DeploymentIntent, found: CABRequest | None
+) -> tuple[CABRequest | None, Problem | None]:
+    """The request found under the wanted name, if it is the wanted one."""
+    if found is None:
+        return None, None
+    of_intent = found.spec.intent_ref.name == intent.metadata.name
+    if of_intent and found.spec.evidence_digest == evidence_digest(intent.spec):
+        return found, None
+    return None, Problem("RequestNameTaken", texts.name_taken(found.metadata.name))
+
+
+def next_window(requests: Sequence[CABRequest], now: datetime) -> datetime | None:
+    """The next moment at which a condition of an approval opens or closes, if there is one."""
+    moments = [
+        moment
+        for request in requests
+        for condition in conditions_of(request)
+        for moment in (condition.not_before, condition.not_after)
+        if moment is not None and moment > now
+    ]
+    return min(moments, default=None)
+
+
+def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroundings) -> Readiness:
+    """Whether every target of an intent would be admitted now."""
+    decisions = [
+        decide(
+            Rollout(intent.metadata.namespace, Workload.of(target), tuple(target.images)),
+            around.ring,
+            around.requests,
+            around.exceptions,
+            around.now,
+        )
+        for target in intent.spec.targets
+    ]
+    if problem is not None:
+        return Readiness(False, problem.reason, problem.message, problem.stalled)
+    denied = [decision for decision in decisions if not decision.allowed]
+    shown = (denied or decisions)[0]
+    message = shown.message
+    if len(decisions) > 1:
+        message += f" ({len(decisions) - len(denied)} of {len(decisions)} targets admitted)"
+    return Readiness(
+        ready=not denied,
+        reason=shown.reason.value,
+        message=message,
+        stalled=bool(denied) and shown.reason in STALLED,
+        exception=_exception_name(shown),
+    )
+
+
+def _exception_name(decision: Decision) -> str:
+    exception = decision.evidence.exception
+    return "" if exception is None else exception.metadata.name
+
+
+def status_of_intent(
+    raw: Object,
+    intent: DeploymentIntent,
+    request: CABRequest | None,
+    ready: Readiness,
+    now: datetime,
+) -> dict[str, Any]:
+    """The status to write."""
+    digest = evidence_digest(intent.spec)
+    wanted = wanted_name(intent)
+    status: dict[str, Any] = copy.deepcopy(raw.get("status") or {})
+    for field in ("score", "gate", "state"):
+        status.pop(field, None)
+    status["observedGeneration"] = intent.metadata.generation
+    status["requestName"] = wanted if request is None else request.metadata.name
+    status["evidenceDigest"] = digest
+    status["correlationID"] = correlation_id(intent, digest)
+    if request is not None:
+        status["correlationID"] = request.spec.correlation_id
+        status["score"] = request.spec.assessment.score
+        status["gate"] = request.spec.assessment.gate.value
+        status["state"] = state_of(request).value
+    waiting = not ready.ready and not ready.stalled
+    status["conditions"] = merge_conditions(
+        status.get("conditions", []),
+        [
+            Wanted("Ready", ready.ready, ready.reason, ready.message),
+            Wanted(
+                "Reconciling", waiting, ready.reason, "Waits for a decision." if waiting else ""
+            ),
+            Wanted(
+                "Stalled",
+                ready.stalled,
+                ready.reason,
+                "Waiting will not help; see Ready." if ready.stalled else "",
+            ),
+        ],
+        intent.metadata.generation,
+        now,
+    )
+    return status
+
+
+_REASONS = {RequestState.SUBMITTED: "ReviewNeeded"}
+
+_WARNINGS = frozenset(
+    {RequestState.REJECTED, RequestState.REVOKED, RequestState.EXCEPTION_REQUIRED}
+)
+
+
+def news_of_intent(
+    old: Mapping[str, Any], new: Mapping[str, Any], request: CABRequest | None, ready: Readiness
+) -> News | None:
+    """What to tell of a change of an intent's status; None if it is not worth an Event.
+
+    It rests on the stored status alone, so that what a crash kept from being told is told at the
+    next start, and nothing else is.
+    """
+    if _told(old) == _told(new):
+        return None
+    if request is None:
+        return News(ready.reason, ready.message, (str(new.get("requestName")),), warning=True)
+    state = state_of(request)
+    identity = (
+        request.metadata.uid,
+        state.value,
+        str(len(request.status.decisions)),
+        ready.exception,
+        str(new.get("observedGeneration")),
+    )
+    if state is RequestState.EXCEPTION_REQUIRED:
+        if ready.reason == Reason.EXCEPTION_ENDED.value:
+            return None  # told with the exception's end
+        if ready.exception:
+            active = ready.ready
+            return News(ready.reason, ready.message, identity, warning=not active)
+    if old.get("state") == new.get("state") and old.get("evidenceDigest") == new.get(
+        "evidenceDigest"
+    ):
+        return None
+    message = texts.about_request(request, state)
+    return News(_REASONS.get(state, state.value), message, identity, state in _WARNINGS)
+
+
+def _told(status: Mapping[str, Any]) -> tuple[Any, ...]:
+    ready = [c.get("reason") for c in status.get("conditions", []) if c.get("type") == "Ready"]
+    return (status.get("evidenceDigest"), status.get("state"), ready)

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reconciles an intent and every request made from it.
+
+One reconciler writes the status of both, so that they never race each other. The order of the
+writes is such that whatever a crash leaves out is found missing at the next look: the request,
+then the decisions of the requests, then the intent's own status, which says that all is done.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cabgate.api.exception import CABException
+from cabgate.api.intent import DeploymentIntent
+from cabgate.api.request import CABRequest, RequestState, RequestVerdict
+from cabgate.evidence import evidence_digest
+from cabgate.history import standing_verdict
+from cabgate.lifecycle import room_for_system, state_of
+from cabgate.modelchoice import NoModel
+from cabgate.rings import GATED_FROM, effective_ring
+from cabgate.targets import Workload
+from cabgate_operator import texts
+from cabgate_operator.apiserver import (
+    EXCEPTIONS,
+    INTENTS,
+    NAMESPACES,
+    REQUESTS,
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    Object,
+)
+from cabgate_operator.context import Context, parsed
+from cabgate_operator.events import News, Reference
+from cabgate_operator.intent_plan import (
+    Problem,
+    Surroundings,
+    news_of_intent,
+    next_window,
+    own_request,
+    readiness,
+    status_of_intent,
+    wanted_name,
+    wanted_request,
+)
+from cabgate_operator.keys import Key
+from cabgate_operator.models import chosen_model
+from cabgate_operator.requests import (
+    UNDECIDED,
+    RequestPlan,
+    plan_request,
+    status_of_request,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Work:
+    """What one look at an intent has read and done so far."""
+
+    key: Key
+    labels: dict[str, str]
+    """Labels of the namespace."""
+    ring: int
+    raw: Object | None
+    intent: DeploymentIntent | None
+    """The live intent; None if it is absent or being deleted."""
+    requests: dict[str, tuple[Object, CABRequest]]
+    exceptions: list[CABException] | None = None
+    others: list[CABRequest] = field(default_factory=list)
+    """The requests, of whatever intent, that name one of its workloads."""
+    standing: CABRequest | None = None
+    """A request of another intent for the very same content that was refused."""
+    problem: Problem | None = None
+    wanted: str = ""
+    errors: list[ApiError] = field(default_factory=list)
+
+    @property
+    def request(self) -> CABRequest | None:
+        """The request that stands for the intent's content, if there is one."""
+        if self.standing is not None:
+            return self.standing
+        found = self.requests.get(self.wanted)
+        return None if found is None or self.problem is not None else found[1]
+
+
+async def reconcile_intent(context: Context, key: Key) -> None:
+    """Bring an intent's requests and their statuses up to date, then its own."""
+    work = await _read(context, key)
+    if work is None:
+        return
+    if work.intent is not None:
+        work.others = await _others(context, key.namespace, work.intent)
+        await _ensure_request(context, work, work.intent)
+    for name in _in_order(work):
+        await _update_request(context, work, name)
+    if work.intent is not None and work.raw is not None:
+        await _update_intent(context, work, work.raw, work.intent)
+    if work.errors:
+        raise work.errors[0]
+
+
+async def _read(context: Context, key: Key) -> _Work | None:
+    namespace = await context.api.get(NAMESPACES, "", key.namespace)
+    if namespace is None or namespace["metadata"].get("deletionTimestamp"):
+        return None  # its objects are going, and nothing may be created there
+    labels = namespace["metadata"].get("labels") or {}
+    ring = effective_ring(labels, None, context.default_ring)
+    raw = await context.api.get(INTENTS, key.namespace, key.name)
+    listed = await context.api.list(
+        REQUESTS, key.namespace, fields=f"spec.intentRef.name={key.name}"
+    )
+    live = raw is not None and not raw["metadata"].get("deletionTimestamp")
+    return _Work(
+        key=key,
+        labels=labels,
+        ring=ring,
+        raw=raw,
+        intent=parsed(DeploymentIntent, raw) if raw is not None and live else None,
+        requests={
+            item["metadata"]["name"]: (item, parsed(CABRequest, item))
+            for item in listed
+            if not item["metadata"].get("deletionTimestamp")
+        },
+    )
+
+
+async def _ensure_request(context: Context, work: _Work, intent: DeploymentIntent) -> None:
+    work.wanted = wanted_name(intent)
+    found: Object | None = None
+    work.standing = standing_verdict(evidence_digest(intent.spec), work.others)
+    if work.standing is not None and work.wanted not in work.requests:
+        return
+    if work.wanted in work.requests:
+        found = work.requests[work.wanted][0]
+    else:
+        context.without_model.add(work.key)  # first: a model may come while we look
+        model = await chosen_model(context, work.labels)
+        if isinstance(model, NoModel):
+            work.problem = Problem(model.reason.value, texts.no_model(model.message))
+            return
+        context.without_model.discard(work.key)
+        body = wanted_request(intent, work.ring, work.others, model)
+        try:
+            found = await context.api.create(REQUESTS, work.key.namespace, body)
+            log.info("request %s/%s: opened", work.key.namespace, work.wanted)
+        except AlreadyExistsError:
+            found = await context.api.get(REQUESTS, work.key.namespace, work.wanted)
+        except ApiError as error:
+            if not error.refused:
+                raise
+            await _unchanged_or_conflict(context, work)
+            work.errors.append(error)
+            why = texts.refused(work.wanted, str(error))
+            work.problem = Problem("RequestRefused", why, stalled=False)
+            return
+    own, work.problem = own_request(intent, None if found is None else parsed(CABRequest, found))
+    if found is not None and own is not None:
+        work.requests[work.wanted] = (found, own)
+
+
+async def _unchanged_or_conflict(context: Context, work: _Work) -> None:
+    """Raise `ConflictError` if the intent is not what it was: a refusal is no news then."""
+    now = await context.api.get(INTENTS, work.key.namespace, work.key.name)
+    if now is None or work.raw is None or now["metadata"] != work.raw["metadata"]:
+        raise ConflictError(409, "Conflict", "the intent changed meanwhile")
+
+
+def _in_order(work: _Work) -> list[str]:
+    """The wanted request first, then the others."""
+    return sorted(work.requests, key=lambda name: (name != work.wanted, name))
+
+
+async def _exceptions(context: Context, work: _Work) -> list[CABException]:
+    """The exceptions of the namespace, read once."""
+    if work.exceptions is None:
+        listed = await context.api.list(EXCEPTIONS, work.key.namespace)
+        work.exceptions = [parsed(CABException, item) for item in listed]
+    return work.exceptions
+
+
+async def _update_request(context: Context, work: _Work, name: str) -> None:
+    raw, request = work.requests[name]
+    current = name == work.wanted and work.problem is None
+    # Only what may be superseded depends on exceptions.
+    needed = not current and state_of(request) in UNDECIDED
+    exceptions = await _exceptions(context, work) if needed else []
+    system = context.system()
+    plan = plan_request(request, work.intent, exceptions, system)
+    status = status_of_request(raw, plan, system.now)
+    if status == (raw.get("status") or {}):
+        return
+    try:
+        written = await context.api.replace_status(REQUESTS, {**raw, "status": status})
+    except ConflictError:
+        raise
+    except ApiError as error:
+        if not error.refused:
+            raise
+        work.errors.append(error)
+        return
+    work.requests[name] = (written, parsed(CABRequest, written))
+    log.info("request %s/%s: %s", work.key.namespace, name, plan.state)
+    if plan.has(RequestVerdict.SUPERSEDED):
+        await context.tell(_about(work, plan.request), _superseded(plan))
+
+
+def _about(work: _Work, request: CABRequest) -> Reference:
+    uid = work.intent.metadata.uid if work.intent is not None else request.spec.intent_ref.uid
+    return Reference(INTENTS, work.key.namespace, work.key.name, uid)
+
+
+def _superseded(plan: RequestPlan) -> News:
+    identity = (plan.request.metadata.uid, str(len(plan.request.status.decisions)))
+    return News("Superseded", texts.about_request(plan.request, plan.state), identity)
+
+
+async def _update_intent(
+    context: Context, work: _Work, raw: Object, intent: DeploymentIntent
+) -> None:
+    request = work.request
+    if request is not None and work.problem is None and not work.errors:
+        full = state_of(request) is RequestState.SUPERSEDED and not room_for_system(request)
+        if full:
+            work.problem = Problem("DecisionsFull", texts.no_room(work.wanted))
+    around = await _surroundings(context, work)
+    ready = readiness(intent, work.problem, around)
+    status = status_of_intent(raw, intent, request, ready, around.now)
+    old = raw.get("status") or {}
+    if status == old:
+        return
+    # Before the status: a status that says it is told only after it was.
+    news = news_of_intent(old, status, request, ready)
+    if news is not None:
+        about = Reference(INTENTS, work.key.namespace, work.key.name, intent.metadata.uid)
+        await context.tell(about, news)
+    await context.api.replace_status(INTENTS, {**raw, "status": status})
+    log.info("intent %s/%s: %s", work.key.namespace, work.key.name, ready.reason)
+
+
+async def _others(context: Context, namespace: str, intent: DeploymentIntent) -> list[CABRequest]:
+    found: dict[str, CABRequest] = {}
+    for label in sorted({Workload.of(target).label for target in intent.spec.targets}):
+        for item in await context.api.list(REQUESTS, namespace, labels=label):
+            other = parsed(CABRequest, item)
+            found[other.metadata.name] = other
+    return list(found.values())
+
+
+async def _surroundings(context: Context, work: _Work) -> Surroundings:
+    # What this look has read or written itself is newer than what it read at its beginning.
+    requests = {request.metadata.name: request for request in work.others}
+    requests |= {name: request for name, (_, request) in work.requests.items()}
+    exceptions: Sequence[CABException] = []
+    if work.ring >= GATED_FROM:
+        exceptions = await _exceptions(context, work)
+    now = context.clock()
+    context.queue.add_at(work.key, next_window(list(requests.values()), now))
+    return Surroundings(work.ring, list(requests.values()), exceptions, now)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests: which entries the system adds, and the state and condition that follow."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cabgate.api.base import rfc3339
+from cabgate.api.exception import CABException
+from cabgate.api.intent import DeploymentIntent
+from cabgate.api.request import (
+    CABRequest,
+    RequestDecision,
+    RequestState,
+    RequestVerdict,
+)
+from cabgate.api.types import Author, AuthorType, Gate
+from cabgate.evidence import evidence_digest
+from cabgate.lifecycle import (
+    DECIDED_STATES,
+    decided_at,
+    exception_admits,
+    next_request_state,
+    room_for_system,
+    state_of,
+    taken_at,
+)
+from cabgate.requests import is_current, request_name
+from cabgate_operator import texts
+from cabgate_operator.apiserver import Object
+from cabgate_operator.conditions import Wanted, merge_conditions
+
+UNDECIDED = frozenset(
+    {RequestState.SUBMITTED, RequestState.UNDER_REVIEW, RequestState.EXCEPTION_REQUIRED}
+)
+"""States that a change of the intent supersedes."""
+
+
+@dataclass(frozen=True)
+class System:
+    """The operator as an author, at a moment."""
+
+    username: str
+    now: datetime
+
+    @property
+    def author(self) -> Author:
+        """The author of its entries."""
+        return Author(type=AuthorType.SYSTEM, username=self.username)
+
+
+@dataclass(frozen=True)
+class RequestPlan:
+    """What a request's status should become."""
+
+    request: CABRequest
+    """The request as it will be."""
+    entries: tuple[RequestDecision, ...]
+    """What the system adds to its decisions."""
+    state: RequestState
+
+    def has(self, verdict: RequestVerdict) -> bool:
+        """Whether the system adds a verdict."""
+        return any(entry.verdict is verdict for entry in self.entries)
+
+
+def plan_request(
+    request: CABRequest,
+    intent: DeploymentIntent | None,
+    exceptions: Sequence[CABException],
+    system: System,
+) -> RequestPlan:
+    """What the system says of a request now, given its live intent (None: there is none)."""
+    entries: list[RequestDecision] = []
+    for _ in range(2):  # reopened and approved by score, at most
+        following = _next(request, intent, exceptions, system.now)
+        if following is None or not room_for_system(request):
+            break
+        verdict, rationale = following
+        entry = RequestDecision(
+            sequence=len(request.status.decisions) + 1,
+            author=system.author,
+            at=system.now,
+            verdict=verdict,
+            rationale=rationale,
+            evidence_digest=request.spec.evidence_digest,
+        )
+        if next_request_state(request, state_of(request), verdict, AuthorType.SYSTEM) is None:
+            break
+        entries.append(entry)
+        decisions = [*request.status.decisions, entry]
+        status = request.status.model_copy(update={"decisions": decisions})
+        request = request.model_copy(update={"status": status})
+    return RequestPlan(request, tuple(entries), state_of(request))
+
+
+def _next(
+    request: CABRequest,
+    intent: DeploymentIntent | None,
+    exceptions: Sequence[CABException],
+    now: datetime,
+) -> tuple[RequestVerdict, str] | None:
+    state = state_of(request)
+    if is_current(request, intent):
+        if state is RequestState.SUPERSEDED:
+            return RequestVerdict.REOPENED, texts.REOPENED
+        by_score = request.spec.assessment.gate is Gate.AUTO_APPROVE
+        if state is RequestState.SUBMITTED and by_score:
+            return RequestVerdict.AUTO_APPROVED, texts.auto_approval(request)
+        return None
+    if state in UNDECIDED and not any(exception_admits(e, request, now) for e in exceptions):
+        return RequestVerdict.SUPERSEDED, texts.superseded(_asked_for(intent))
+    return None
+
+
+def _asked_for(intent: DeploymentIntent | None) -> str | None:
+    if intent is None or intent.metadata.deletion_timestamp is not None:
+        return None
+    return request_name(intent.metadata.name, evidence_digest(intent.spec))
+
+
+def status_of_request(raw: Object, plan: RequestPlan, now: datetime) -> dict[str, Any]:
+    """The status to write: what stands there, with the system's entries, state and condition."""
+    status: dict[str, Any] = copy.deepcopy(raw.get("status") or {})
+    if plan.entries:
+        added = [entry.to_dict() for entry in plan.entries]
+        status["decisions"] = [*status.get("decisions", []), *added]
+    status["state"] = plan.state.value
+    for field, moment in (
+        ("takenAt", taken_at(plan.request)),
+        ("decidedAt", decided_at(plan.request)),
+    ):
+        if moment is not None:
+            status[field] = rfc3339(moment)
+    decided = Wanted(
+        type="Decided",
+        holds=plan.state in DECIDED_STATES,
+        reason=plan.state.value,
+        message=texts.about_request(plan.request, plan.state),
+    )
+    status["conditions"] = merge_conditions(
+        status.get("conditions", []), [decided], plan.request.metadata.generation, now
+    )
+    return status

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the operator says in conditions, rationales and Events."""
+
+from datetime import datetime
+
+from cabgate.api.base import rfc3339
+from cabgate.api.exception import CABException, ExceptionState
+from cabgate.api.request import CABRequest, RequestDecision, RequestState
+from cabgate.api.types import Gate
+from cabgate.commands import approve_exception, approve_request, edit_intent, write_exception
+from cabgate.lifecycle import DECIDED_STATES, exception_admits, expires_at
+from cabgate.messages import assessment_details, compose, scored
+
+_SHORT = 300
+
+
+def auto_approval(request: CABRequest) -> str:
+    """Why the system approves."""
+    assessment = request.spec.assessment
+    model = assessment.risk_model
+    return (
+        f"Risk model {model.name} {model.version} asks for no review at score {assessment.score}, "
+        "and no floor does: approved by score, without a person."
+    )
+
+
+def superseded(now_asked: str | None) -> str:
+    """Why the system supersedes; the argument is the request that the intent asks for now."""
+    if now_asked is None:
+        return "The intent was deleted before this request was decided."
+    return f"The intent was changed before this request was decided; it now asks for {now_asked}."
+
+
+REOPENED = "The intent declares the content of this request again."
+"""Why the system reopens."""
+
+EXPIRED = "The exception's time is over."
+"""Why the system ends an exception."""
+
+
+def name_taken(name: str) -> str:
+    """What to do where the name of the wanted request is taken by another."""
+    return (
+        f"CABRequest {name} exists already and is about other content (its name holds only the "
+        "first digits of a digest). Change any value of the evidence, such as a uri, and apply "
+        "the intent again: that gives another name."
+    )
+
+
+def no_room(name: str) -> str:
+    """What to do where a request can take no further entry of the system."""
+    return (
+        f"CABRequest {name} is superseded and its list of decisions is full, so it cannot be "
+        "reopened. Change any value of the evidence, such as a uri, and apply the intent again: "
+        "that opens another request."
+    )
+
+
+def no_model(why: str) -> str:
+    """What to say where no risk model holds for the namespace."""
+    return (
+        f"Nothing can be scored, so no CABRequest is opened: {why}. A cluster admin puts that "
+        "right; the request is opened then."
+    )
+
+
+def refused(name: str, why: str) -> str:
+    """What to say where the request could not be created."""
+    return f"CABRequest {name} could not be created and is tried again: {why[:_SHORT]}"
+
+
+def about_request(request: CABRequest, state: RequestState) -> str:
+    """Where a request stands, why, and the next step."""
+    if state in DECIDED_STATES:
+        return _decided(request, state)
+    head = f"Request {request.metadata.name}, {scored(request)}: "
+    details = assessment_details(request)
+    if state is RequestState.SUPERSEDED:
+        return compose(
+            head + "superseded, its intent was deleted or now says otherwise.",
+            [],
+            "If its content is declared again, it is opened again: " + edit_intent(request),
+        )
+    if state is RequestState.EXCEPTION_REQUIRED:
+        return compose(
+            head + "too risky to approve.",
+            details,
+            "Better the evidence, or ask for an exception, which a security reviewer decides: "
+            + write_exception(request),
+        )
+    if request.spec.assessment.gate is Gate.AUTO_APPROVE:
+        return head + "the system is about to approve it."
+    if state is RequestState.UNDER_REVIEW:
+        entry = _last(request, state)
+        who = f" by {entry.author.username[:_SHORT]}" if entry else ""
+        waits = f"under review{who}."
+    else:
+        waits = "waits for a CAB member."
+    return compose(
+        head + waits,
+        details,
+        "Someone who did not submit it approves with: " + approve_request(request),
+    )
+
+
+def _decided(request: CABRequest, state: RequestState) -> str:
+    head = f"Request {request.metadata.name}, {scored(request)}: {state}"
+    entry = _last(request, state)
+    if entry is None:
+        return head
+    who = "the system" if state is RequestState.AUTO_APPROVED else entry.author.username[:_SHORT]
+    why = f": {entry.rationale}" if entry.rationale else ""
+    next_step = ""
+    if state in (RequestState.REJECTED, RequestState.REVOKED):
+        next_step = "Declare new evidence: " + edit_intent(request)
+    return compose(f"{head} by {who} at {rfc3339(entry.at)}{why}", [], next_step)
+
+
+def _last(request: CABRequest, state: RequestState) -> RequestDecision | None:
+    """The last entry whose verdict is a state's name."""
+    entries = [e for e in request.status.decisions if e.verdict.value == state.value]
+    return max(entries, key=lambda entry: entry.sequence, default=None)
+
+
+def about_exception(
+    exception: CABException, request: CABRequest | None, state: ExceptionState, now: datetime
+) -> tuple[str, str]:
+    """Reason and message of an exception's condition."""
+    name, end = exception.metadata.name, rfc3339(expires_at(exception))
+    wanted = exception.spec.request_ref.name
+    if state is ExceptionState.EXPIRED:
+        return "Expired", f"Exception {name} ended at {end}; it no longer admits anything."
+    if state in (ExceptionState.REJECTED, ExceptionState.REVOKED):
+        return state.value, f"Exception {name} was {state.value.lower()} and admits nothing."
+    if request is None:
+        return (
+            "RequestNotFound",
+            f"There is no CABRequest {wanted} in namespace {exception.metadata.namespace}. "
+            "Write the exception anew with the name of one in spec.requestRef.name.",
+        )
+    if state is ExceptionState.PENDING:
+        return "Pending", compose(
+            f"Exception {name} waits for a security reviewer; it would end at {end}.",
+            [],
+            "Someone who did not submit it approves with: " + approve_exception(exception, request),
+        )
+    if not exception_admits(exception, request, now):
+        return (
+            "RequestRevoked",
+            f"Request {wanted} was revoked, or is not the one that was reviewed, after exception "
+            f"{name} was approved: it admits nothing. Ask for another: {write_exception(request)}",
+        )
+    return "Approved", f"Exception {name} admits the rollout of request {wanted} until {end}."

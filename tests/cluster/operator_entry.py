@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator with a clock that is shifted, or that dies after some writes: for tests only."""
+
+import argparse
+import asyncio
+import os
+import signal
+from datetime import UTC, datetime, timedelta
+
+from cabgate_operator.apiserver import ApiServer, Object, Resource
+from cabgate_operator.app import Operator, Settings
+from cabgate_operator.main import run, set_up_logging
+
+
+def die_after(writes: int) -> None:
+    """SIGKILL as soon as so many writes have been answered with success."""
+    left = writes
+    create, replace_status = ApiServer.create, ApiServer.replace_status
+
+    def count() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async def counted_create(
+        self: ApiServer, resource: Resource, namespace: str, body: Object
+    ) -> Object:
+        answer = await create(self, resource, namespace, body)
+        count()
+        return answer
+
+    async def counted_replace(self: ApiServer, resource: Resource, body: Object) -> Object:
+        answer = await replace_status(self, resource, body)
+        count()
+        return answer
+
+    ApiServer.create = counted_create  # type: ignore[method-assign]
+    ApiServer.replace_status = counted_replace  # type: ignore[method-assign]
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--clock-shift", type=float, default=0.0)
+    parser.add_argument("--die-after", type=int, default=0)
+    parser.add_argument("--sweep-seconds", type=float, default=600.0)
+    options = parser.parse_args()
+    if options.die_after:
+        die_after(options.die_after)
+    set_up_logging()
+    shift = timedelta(seconds=options.clock_shift)
+    settings = Settings(health_port=0, sweep_seconds=options.sweep_seconds)
+    await run(Operator(settings, clock=lambda: datetime.now(UTC) + shift))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

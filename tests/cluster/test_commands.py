@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of the README: what they print, and that they leave nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from cabgate_devcluster import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def temp(monkeypatch, tmp_path):
+    """A temp folder of our own, to see what is left in it."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return tmp_path
+
+
+def processes_below(folder):
+    """Command lines that name a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").replace("\0", " ")
+        except OSError:
+            continue
+        if str(folder) in words:
+            found.append(words)
+    return found
+
+
+def test_the_demo_succeeds_and_leaves_nothing_behind(temp):
+    for _ in range(2):
+        run = subprocess.run(
+            [sys.executable, "-m", "cabgate_demo"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
+        )
+        assert run.returncode == 0, run.stdout[-2000:] + run.stderr
+        assert max(map(len, run.stdout.splitlines())) <= 100
+    assert list(temp.iterdir()) == []
+    assert processes_below(temp) == []
+
+
+def test_a_demo_with_a_wrong_outcome_says_so_and_fails(temp):
+    script = (
+        "import sys; from cabgate_demo import story, __main__ as demo\n"
+        "wrong = lambda stage: stage.passes('requester', 'kubectl get pods -n nowhere')\n"
+        "story._no_intent = wrong\n"
+        "sys.argv[1:] = []; sys.exit(demo.main())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+    assert run.returncode == 1
+    assert "the demo failed" in run.stderr
+    assert "kubectl get pods -n nowhere" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_cluster_to_play_with_serves_its_users_until_it_is_stopped(temp, tmp_path, number):
+    folder = tmp_path / "checkout"
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from cabgate_devcluster.playground import run_playground\n"
+        "run_playground(Path(sys.argv[1]))"
+    )
+    output = tmp_path / "output"
+    with output.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, str(folder)], cwd=ROOT, stdout=out, stderr=out
+        )
+    try:
+        wait_until(lambda: "ready" in output.read_text().splitlines(), 60, "make cluster is ready")
+        for user in ("admin", "requester", "reviewer", "security"):
+            kubeconfig = folder / f"{user}.kubeconfig"
+            assert f"export KUBECONFIG={kubeconfig}" in output.read_text()
+            who = subprocess.run(
+                [str(folder / "bin" / "kubectl"), "auth", "whoami", "-o", "jsonpath={.status}"],
+                env={**os.environ, "KUBECONFIG": str(kubeconfig)},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert f'"username":"{user}"' in who.stdout
+    finally:
+        process.send_signal(number)
+        process.wait(30)
+    assert process.returncode == 0, output.read_text()
+    assert not list(folder.glob("*.kubeconfig"))
+    assert processes_below(temp) == []

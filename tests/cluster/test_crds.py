@@ -1,0 +1,427 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The CustomResourceDefinitions alone, on an API server without any process of cabgate: what they
+hold by themselves, and what kubectl makes of them."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+
+from cabgate_devcluster import DevCluster, wait_until
+from support.objects import GOOD, exception, intent, target
+
+CRDS = Path(__file__).resolve().parents[2] / "crds"
+NAMESPACE = "records"
+DIGEST = "v1:sha256:" + "a" * 64
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with DevCluster() as running:
+        running.kubectl("create", "namespace", NAMESPACE)
+        applied = running.kubectl("apply", "-f", CRDS)
+        assert applied.stderr == "", "the API server warns of a definition"
+        running.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        wait_until(
+            lambda: running.kubectl("get", "cab", "-A").returncode == 0, 20, "kubectl knows them"
+        )
+        yield running
+
+
+def request(name="web-aaaaaaaa", **spec):
+    return {
+        "apiVersion": "cabgate.dev/v1alpha1",
+        "kind": "CABRequest",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {
+            "intentRef": {"name": "web", "uid": "u", "generation": 1},
+            "targets": [target(["web:1"])],
+            "correlationID": "CAB-1",
+            "submittedBy": [{"username": "requester"}],
+            "ring": 2,
+            "evidence": {},
+            "evidenceDigest": DIGEST,
+            "assessment": {
+                "score": "52.50",
+                "gate": "ManualReview",
+                "factors": [
+                    {
+                        "name": "f",
+                        "weight": "1",
+                        "observed": "x",
+                        "risk": "0.5",
+                        "contribution": "50.00",
+                        "explanation": "x",
+                    }
+                ],
+                "riskModel": {"name": "m", "version": "1", "digest": "sha256:" + "a" * 64},
+            },
+            **spec,
+        },
+    }
+
+
+def entry(sequence=1, verdict="Approved", **changes):
+    return {
+        "sequence": sequence,
+        "verdict": verdict,
+        "author": {"type": "Person", "username": "reviewer"},
+        "at": "2026-01-01T00:00:00Z",
+        "evidenceDigest": DIGEST,
+        "rationale": "x",
+        **changes,
+    }
+
+
+def put(obj, path, value):
+    """An object with something else at a dotted path; `...` takes it away, `[n]` is an item."""
+    made = copy.deepcopy(obj)
+    place = made
+    *parents, last = [int(k) if k.isdigit() else k for k in path.split(".")]
+    for key in parents:
+        place = place[key] if isinstance(place, list) else place.setdefault(key, {})
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return made
+
+
+INTENTS = [
+    # path, value, field of the message, what it says of what is allowed
+    ("spec", ..., "spec", "Required value"),
+    ("spec.targets", ..., "spec.targets", "Required value"),
+    ("spec.targets", [], "spec.targets", "at least 1 items"),
+    ("spec.targets", [target(["a"], name=f"n{n}") for n in range(51)], "spec.targets", "50 items"),
+    ("spec.targets", [target(["a"]), target(["b"])], "spec.targets[1]", "Duplicate value"),
+    ("spec.targets.0.images", ..., "spec.targets[0].images", "Required value"),
+    ("spec.targets.0.images", [], "spec.targets[0].images", "at least 1 items"),
+    ("spec.targets.0.images", [" "], "spec.targets[0].images[0]", "must not be blank"),
+    ("spec.targets.0.images", ["a", ""], "spec.targets[0].images[1]", "at least 1 chars"),
+    ("spec.targets.0.images", ["a", "a"], "spec.targets[0].images[1]", "Duplicate value"),
+    ("spec.targets.0.images", ["x" * 513], "spec.targets[0].images[0]", "512"),
+    ("spec.targets.0.images", [f"i{n}" for n in range(51)], "spec.targets[0].images", "50 items"),
+    ("spec.targets.0.images", "web:1", "spec.targets[0].images", "must be of type array"),
+    ("spec.targets.0.name", "", "spec.targets[0].name", "at least 1 chars"),
+    ("spec.targets.0.kind", ..., "spec.targets[0].kind", "Required value"),
+    ("spec.targets.0.apiVersion", ..., "spec.targets[0].apiVersion", "Required value"),
+    ("spec.summary", " ", "spec.summary", "must not be blank"),
+    ("spec.summary", "x" * 4097, "spec.summary", "4096"),
+    ("spec.correlationID", "a b", "spec.correlationID", "should match"),
+    ("spec.correlationID", "x" * 129, "spec.correlationID", "128"),
+    ("spec.requester", "", "spec.requester", "at least 1 chars"),
+    ("metadata.name", "x" * 201, "metadata.name may have at most 200", "characters"),
+    ("spec.evidence.testResults.coveragePercent", 101, "coveragePercent", "equal to 100"),
+    ("spec.evidence.testResults.coveragePercent", -0.1, "coveragePercent", "equal to 0"),
+    ("spec.evidence.testResults.coveragePercent", "95", "coveragePercent", "type number"),
+    ("spec.evidence.testResults.passed", -1, "testResults.passed", "equal to 0"),
+    ("spec.evidence.testResults.failed", -1, "testResults.failed", "equal to 0"),
+    ("spec.evidence.testResults.skipped", -1, "testResults.skipped", "equal to 0"),
+    ("spec.evidence.testResults.passed", 1.5, "testResults.passed", "type integer"),
+    ("spec.evidence.testResults.sha256", "a" * 63, "testResults.sha256", "should match"),
+    ("spec.evidence.testResults.sha256", "g" * 64, "testResults.sha256", "should match"),
+    ("spec.evidence.scanResults.critical", -1, "scanResults.critical", "equal to 0"),
+    ("spec.evidence.scanResults.high", -1, "scanResults.high", "equal to 0"),
+    ("spec.evidence.scanResults.medium", -1, "scanResults.medium", "equal to 0"),
+    ("spec.evidence.scanResults.low", 2_000_000_000, "scanResults.low", "equal to 1000000000"),
+    ("spec.evidence.scanResults.sha256", "x", "scanResults.sha256", "should match"),
+    ("spec.evidence.scanResults.scanner", " ", "scanResults.scanner", "must not be blank"),
+    ("spec.evidence.manualTesting.status", "Done", "manualTesting.status", '"Completed"'),
+    ("spec.evidence.manualTesting.at", "yesterday", "manualTesting.at", "date-time"),
+    ("spec.evidence.rollbackPlan.validated", "yes", "rollbackPlan.validated", "type boolean"),
+    ("spec.evidence.rollbackPlan.sha256", "x", "rollbackPlan.sha256", "should match"),
+    ("spec.evidence.rollbackPlan.uri", "", "rollbackPlan.uri", "at least 1 chars"),
+    ("spec.evidence.deploymentPlan.uri", "x" * 2049, "deploymentPlan.uri", "2048"),
+    ("spec.evidence.deploymentPlan.sha256", "x", "deploymentPlan.sha256", "should match"),
+    ("spec.evidence.scope.affectedComponents", -1, "affectedComponents", "equal to 0"),
+    ("spec.evidence.artifacts", [{"name": "a"}, {"name": "a"}], "artifacts[1]", "Duplicate value"),
+    ("spec.evidence.artifacts", [{"name": " "}], "artifacts[0].name", "must not be blank"),
+    ("spec.evidence.artifacts", [{"uri": "x"}], "artifacts[0].name", "Required value"),
+    ("spec.evidence.artifacts", [{"name": "a", "sha256": "x"}], "artifacts[0].sha256", "match"),
+    ("spec.evidence.artifacts", [{"name": f"{n}"} for n in range(101)], "artifacts", "100 items"),
+    ("spec.submittedBy", [{"username": f"{n}"} for n in range(101)], "submittedBy", "100 items"),
+]
+EXCEPTIONS = [
+    ("spec.durationDays", 0, "spec.durationDays", "equal to 1"),
+    ("spec.durationDays", 91, "spec.durationDays", "equal to 90"),
+    ("spec.compensatingControls", [], "spec.compensatingControls", "at least 1 items"),
+    ("spec.compensatingControls", ..., "spec.compensatingControls", "Required value"),
+    ("spec.compensatingControls", [" \n"], "compensatingControls[0]", "must not be blank"),
+    ("spec.reason", " ", "spec.reason", "must not be blank"),
+    ("spec.reason", ..., "spec.reason", "Required value"),
+    ("spec.requestRef", ..., "spec.requestRef", "Required value"),
+]
+REQUESTS = [
+    ("spec", ..., "spec", "Required value"),
+    ("spec.evidenceDigest", "sha256:0", "spec.evidenceDigest", "should match"),
+    ("spec.assessment.score", "52.5", "spec.assessment.score", "should match"),
+    ("spec.assessment.score", "101.00", "spec.assessment.score", "should match"),
+    ("spec.assessment.gate", "Maybe", "spec.assessment.gate", '"AutoApprove"'),
+    ("spec.assessment.factors", [], "spec.assessment.factors", "at least 1 items"),
+    ("spec.assessment.factors.0.weight", "2", "factors[0].weight", "should match"),
+    ("spec.assessment.factors.0.risk", "-1", "factors[0].risk", "should match"),
+    ("spec.ring", 5, "spec.ring", "equal to 4"),
+    ("spec.ring", ..., "spec.ring", "Required value"),
+]
+
+
+def refused(cluster, obj):
+    args = ("create", "--dry-run=server", "--validate=false", "-f", "-")
+    result = cluster.kubectl(*args, stdin=json.dumps(obj), check=False)
+    assert result.returncode != 0, obj
+    return result.stderr
+
+
+@pytest.mark.parametrize(
+    ("base", "rows"),
+    [
+        (intent(NAMESPACE, evidence=GOOD), INTENTS),
+        (exception(NAMESPACE, "web-aaaaaaaa"), EXCEPTIONS),
+        (request(), REQUESTS),
+    ],
+    ids=["intents", "exceptions", "requests"],
+)
+def test_what_is_not_allowed_is_refused_by_field_and_told(cluster, base, rows):
+    cluster.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(base))
+    for path, value, field, said in rows:
+        message = refused(cluster, put(base, path, value))
+        assert field in message, (path, value, message)
+        assert said in message, (path, value, message)
+
+
+def test_what_is_just_allowed_is_allowed(cluster):
+    base = intent(NAMESPACE, evidence=GOOD)
+    for path, value in (
+        ("spec.evidence.testResults.coveragePercent", 100),
+        ("spec.evidence.testResults.coveragePercent", 0),
+        ("spec.evidence.testResults.coveragePercent", 87.25),
+        ("spec.evidence.scanResults.low", 1_000_000_000),
+        ("spec.evidence.testResults.sha256", "aF" * 32),
+        ("spec.targets", [target(["a"], name=f"n{n}") for n in range(50)]),
+        ("spec.targets.0.images", [f"i{n}" for n in range(50)]),
+        ("spec.evidence", ...),
+        ("spec.evidence", {}),
+        ("metadata.name", "x" * 200),
+    ):
+        obj = json.dumps(put(base, path, value))
+        cluster.kubectl("create", "--dry-run=server", "-f", "-", stdin=obj)
+
+
+def test_an_unknown_field_is_named_by_kubectl(cluster):
+    obj = put(intent(NAMESPACE), "spec.evidence.testResult", {"coveragePercent": 95})
+    result = cluster.kubectl(
+        "create", "--dry-run=server", "-f", "-", stdin=json.dumps(obj), check=False
+    )
+    assert 'unknown field "spec.evidence.testResult"' in result.stderr
+
+
+def write_status(cluster, resource, name, status, *, check=False):
+    """As an admin, with no webhook to say no."""
+    return cluster.kubectl(
+        *("patch", resource, name, "-n", NAMESPACE, "--subresource=status", "--type=merge"),
+        *("-p", json.dumps({"status": status})),
+        check=check,
+    )
+
+
+IMMUTABLE = [
+    (request("fixed"), {"ring": 0}),
+    (request("fixed"), {"targets": [target(["evil:1"])]}),
+    (request("fixed"), {"submittedBy": [{"username": "x"}]}),
+    (request("fixed"), {"requester": "x"}),
+    (exception(NAMESPACE, "fixed", name="fixed"), {"requestRef": {"name": "x"}}),
+    (exception(NAMESPACE, "fixed", name="fixed"), {"durationDays": 90}),
+    (exception(NAMESPACE, "fixed", name="fixed"), {"reason": "x"}),
+]
+
+
+def test_a_spec_is_immutable_also_against_its_removal(cluster):
+    for obj, changes in IMMUTABLE:
+        cluster.kubectl("apply", "-f", "-", stdin=json.dumps(obj))
+        changed = {**obj, "spec": {**obj["spec"], **changes}}
+        result = cluster.kubectl("apply", "-f", "-", stdin=json.dumps(changed), check=False)
+        assert "spec is immutable: create another object instead" in result.stderr, changes
+    for resource in ("cabrequest", "cabexception"):
+        args = ("patch", resource, "fixed", "-n", NAMESPACE, "--type=merge", "-p", '{"spec":null}')
+        assert "spec: Required value" in cluster.kubectl(*args, check=False).stderr
+
+
+def test_decisions_are_append_only_with_no_webhook_at_all(cluster):
+    leave = exception(NAMESPACE, "web-aaaaaaaa", name="append")
+    for resource, obj in (("cabrequest", request("append")), ("cabexception", leave)):
+        cluster.kubectl("create", "-f", "-", stdin=json.dumps(obj))
+        first, second = entry(1), entry(2, "Revoked")
+
+        def write(status, resource=resource):
+            return write_status(cluster, resource, "append", status)
+
+        assert "without gaps" in write({"decisions": [entry(2)]}).stderr
+        assert "without gaps" in write({"decisions": [first, entry(3)]}).stderr
+        assert write({"decisions": [first, first]}).returncode != 0
+        assert write({"decisions": [first]}).returncode == 0
+        assert write({"decisions": [first, second]}).returncode == 0
+        for status in (
+            None,
+            {"decisions": None},
+            {"decisions": []},
+            {"decisions": [first]},
+            {"decisions": [second]},
+            {"decisions": [second, entry(3)]},
+            {"decisions": [first, {**second, "rationale": "other"}]},
+            {"decisions": [{**first, "at": "2025-01-01T00:00:00Z"}, second]},
+            {"decisions": [{**first, "author": {"type": "Person", "username": "x"}}, second]},
+        ):
+            result = write(status)
+            assert result.returncode != 0, (resource, status)
+            assert (
+                "append-only" in result.stderr
+                or "cannot be changed" in result.stderr
+                or ("without gaps" in result.stderr)
+            ), result.stderr
+        if resource == "cabrequest":
+            assert "append-only" in write(None).stderr
+            assert (
+                "cannot be changed"
+                in write({"decisions": [first, {**second, "rationale": "other"}]}).stderr
+            )
+
+
+def test_a_decision_says_all_that_it_must(cluster):
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(request("complete")))
+    conditions = [{"name": "a", "description": "b"}]
+    for made, said in (
+        (entry(verdict="ConditionallyApproved"), "needs conditions"),
+        (entry(verdict="ConditionallyApproved", conditions=[]), "needs conditions"),
+        (entry(verdict="Rejected", rationale=" "), "needs a rationale"),
+        (entry(verdict="Revoked", rationale=""), "needs a rationale"),
+        (entry(verdict="Fine"), "Unsupported value"),
+        (entry(author={"type": "Robot", "username": "x"}), "Unsupported value"),
+        (entry(author={"type": "Person"}), "author.username"),
+        (entry(evidenceDigest="x"), "evidenceDigest"),
+        (entry(at="yesterday"), "date-time"),
+        (entry(verdict="ConditionallyApproved", conditions=conditions * 2), "Duplicate value"),
+        (entry(sequence=0), "sequence"),
+        (entry(sequence=257), "sequence"),
+    ):
+        result = write_status(cluster, "cabrequest", "complete", {"decisions": [made]})
+        assert result.returncode != 0, made
+        assert said in result.stderr, (made, result.stderr)
+    status = {"decisions": [entry(verdict="ConditionallyApproved", conditions=conditions)]}
+    write_status(cluster, "cabrequest", "complete", status, check=True)
+
+
+@pytest.fixture(scope="module")
+def several(cluster):
+    """Objects in different states."""
+    for name, of, state in (
+        ("shop-aaaaaaaa", "shop", "Submitted"),
+        ("shop-bbbbbbbb", "shop", "Superseded"),
+        ("cart-aaaaaaaa", "cart", "Approved"),
+    ):
+        obj = request(name, intentRef={"name": of, "uid": "u", "generation": 1})
+        cluster.kubectl("create", "-f", "-", stdin=json.dumps(obj))
+        write_status(cluster, "cabrequest", name, {"state": state}, check=True)
+    leave = exception(NAMESPACE, "cart-aaaaaaaa", name="cart-leave", durationDays=7)
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(leave))
+    status = {"state": "Pending", "expiresAt": "2030-01-08T00:00:00Z"}
+    write_status(cluster, "cabexception", "cart-leave", status, check=True)
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(intent(NAMESPACE, name="shop")))
+    condition = {
+        "type": "Ready",
+        "status": "False",
+        "reason": "ReviewPending",
+        "message": "x",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    status = {
+        "state": "Submitted",
+        "score": "52.50",
+        "gate": "ManualReview",
+        "requestName": "shop-aaaaaaaa",
+        "conditions": [condition],
+    }
+    write_status(cluster, "deploymentintent", "shop", status, check=True)
+
+
+SELECTORS = [
+    ("cabreq", "status.state=Submitted", ["shop-aaaaaaaa"]),
+    ("cabreq", "spec.intentRef.name=shop", ["shop-aaaaaaaa", "shop-bbbbbbbb"]),
+    ("cabreq", "spec.intentRef.name=shop,status.state=Superseded", ["shop-bbbbbbbb"]),
+    ("cabreq", "status.state=Rejected", []),
+    ("cabex", "status.state=Pending", ["cart-leave"]),
+    ("cabex", "spec.requestRef.name=cart-aaaaaaaa", ["cart-leave"]),
+    ("di", "status.state=Submitted", ["shop"]),
+    ("di", "status.requestName=shop-aaaaaaaa", ["shop"]),
+]
+
+
+def test_pending_and_related_objects_are_found_by_field(cluster, several):
+    for resource, selector, names in SELECTORS:
+        args = ("get", resource, "-A", "-o", "name", f"--field-selector={selector}")
+        found = [line.partition("/")[2] for line in cluster.kubectl(*args).stdout.split()]
+        assert sorted(found) == names, selector
+
+
+COLUMNS = {
+    ("di", ""): ["NAME", "READY", "STATE", "SCORE", "GATE", "REQUEST", "AGE"],
+    ("cabreq", ""): ["NAME", "STATE", "SCORE", "GATE", "TARGETS", "AGE"],
+    ("cabex", ""): ["NAME", "STATE", "REQUEST", "EXPIRES", "AGE"],
+    ("cabreq", "-owide"): [
+        *("NAME", "STATE", "SCORE", "GATE", "TARGETS", "INTENT", "CORRELATION", "AGE")
+    ],
+    ("cabex", "-owide"): ["NAME", "STATE", "REQUEST", "EXPIRES", "DAYS", "AGE"],
+}
+ROWS = {
+    "di": ["shop", "False", "Submitted", "52.50", "ManualReview", "shop-aaaaaaaa"],
+    "cabreq": ["shop-aaaaaaaa", "Submitted", "52.50", "ManualReview", "web"],
+    "cabex": ["cart-leave", "Pending", "cart-aaaaaaaa", "2030-01-08T00:00:00Z"],
+}
+
+
+def test_a_table_shows_what_a_reviewer_wants(cluster, several):
+    for (resource, wide), columns in COLUMNS.items():
+        args = ["get", resource, "-n", NAMESPACE, *([wide] if wide else [])]
+        lines = cluster.kubectl(*args).stdout.splitlines()
+        assert lines[0].split() == columns, (resource, wide)
+        row = ROWS[resource]
+        (found,) = [line.split() for line in lines if line.split()[0] == row[0]]
+        assert found[: len(row)] == row
+    everything = cluster.kubectl("get", "cab", "-n", NAMESPACE, "-o", "name").stdout
+    for name in (
+        "deploymentintent.cabgate.dev/shop",
+        "cabrequest.cabgate.dev/cart-aaaaaaaa",
+        "cabexception.cabgate.dev/cart-leave",
+    ):
+        assert name in everything.split()
+
+
+EXPLAINED = {
+    "di.spec.evidence": "What the team shows for its rollout",
+    "di.spec.targets.images": "compared exactly",
+    "di.spec.submittedBy": "kept by the webhook",
+    "cabreq.spec.assessment.gate": "by the thresholds of the model",
+    "cabreq.status.review": "reviewer's slot",
+    "cabreq.status.review.verdict": "ConditionallyApproved",
+    "cabreq.status.decisions": "append-only",
+    "cabex.spec.durationDays": "in days from its creation, 1 to 90",
+    "cabex.status.expiresAt": "creation plus durationDays",
+    "cabrm.spec.factors.bands.upTo": "none in the last",
+}
+
+
+def test_kubectl_explains_every_field(cluster):
+    for path, said in EXPLAINED.items():
+        text = " ".join(cluster.kubectl("explain", path).stdout.split())
+        assert said in text, path
+    for resource in ("di", "cabreq", "cabex", "cabrm"):
+        text = cluster.kubectl("explain", resource, "--recursive").stdout
+        assert "<none>" not in text
+        assert "<no description>" not in text
+
+
+def test_a_status_cannot_be_created_with_the_object(cluster):
+    made = {**request("bare"), "status": {"state": "Approved", "decisions": [entry()]}}
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(made))
+    found = cluster.kubectl("get", "cabrequest", "bare", "-n", NAMESPACE, "-o", "json").stdout
+    assert "status" not in json.loads(found)

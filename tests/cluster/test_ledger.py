@@ -1,0 +1,512 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger on the real API server: whole after every accident, and honest after every attack.
+
+It has a cluster of its own, in which the second half of the tests removes webhooks and policies.
+"""
+
+import base64
+import copy
+import http.client
+import json
+import random
+import ssl
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cabgate.ledger import record_digest, record_name
+from cabgate_cli.main import main
+from cabgate_devcluster import DevCluster, wait_until
+from support.gate import install
+from support.objects import BAD, GOOD, MIDDLING, exception, intent
+
+CABGATE = Path(sys.executable).with_name("cabgate")
+ENTRY = Path(__file__).with_name("operator_entry.py")
+OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
+HEADS = ("get", "configmap", "cabgate-ledger-heads", "-n", "cabgate-system", "-o", "json")
+
+
+class Auditor:
+    """What an auditor sees of a cluster."""
+
+    def __init__(self, gate):
+        self.gate = gate
+
+    def verify(self, *options):
+        """The report of `cabgate ledger verify`, and its exit code."""
+        args = ["ledger", "verify", "-o", "json", "--kubeconfig", self.gate.user("auditor")]
+        result = CliRunner().invoke(main, [str(arg) for arg in (*args, *options)])
+        assert result.exit_code in (0, 1), result.output
+        report = json.loads(result.stdout)
+        assert report["clean"] is (result.exit_code == 0)
+        return report
+
+    def codes(self, namespace, *options):
+        """What is wrong in one namespace."""
+        findings = self.verify(*options)["findings"]
+        return {f["code"] for f in findings if namespace in f["where"] + f["message"]}
+
+    def records(self, namespace):
+        """The chain of a namespace, in order."""
+        listed = self.gate.kubectl(
+            *("auditor", "get", "cabdecisions", "-o", "json"),
+            f"--field-selector=spec.subject.namespace={namespace}",
+        )
+        items = json.loads(listed.stdout)["items"]
+        return sorted(items, key=lambda item: item["spec"]["sequence"])
+
+    def recorded(self, namespace, count):
+        """The chain of a namespace, once it has so many records."""
+
+        def enough():
+            found = self.records(namespace)
+            return found if len(found) >= count else None
+
+        found = wait_until(enough, 20, f"{count} records of {namespace}")
+        assert len(found) == count
+        return found
+
+    def decided(self, namespace):
+        """What the objects of a namespace say was decided."""
+        return sorted(
+            (item["metadata"]["uid"], entry["sequence"], entry["verdict"])
+            for resource in ("cabrequest", "cabexception")
+            for item in self.gate.items(resource, namespace)
+            for entry in item.get("status", {}).get("decisions", [])
+        )
+
+    def published(self, namespace):
+        """The head of a chain, once it is published; its text."""
+        last = self.records(namespace)[-1]["spec"]
+        wanted = f"{last['sequence']} {last['digest']}"
+
+        def published():
+            heads = json.loads(self.gate.kubectl("auditor", *HEADS).stdout)["data"]
+            return heads.get(namespace) == wanted
+
+        wait_until(published, 20, f"the head of {namespace} is published", 0.3)
+        return wanted
+
+    def wait_complete(self, namespace):
+        """Wait until the chain holds every decision, and check that it holds each once."""
+        wait_until(lambda: said(self.records(namespace)) == self.decided(namespace), 30, namespace)
+
+
+def said(records):
+    return sorted(
+        (r["spec"]["subject"]["uid"], r["spec"]["entry"], r["spec"]["verdict"]) for r in records
+    )
+
+
+@pytest.fixture(scope="module")
+def own():
+    with DevCluster() as cluster:
+        yield install(cluster)
+
+
+@pytest.fixture(scope="module")
+def auditor(own):
+    own.cluster.kubectl(
+        *("create", "clusterrolebinding", "auditor"),
+        *("--clusterrole=cabgate-auditor", "--user=auditor"),
+    )
+    return Auditor(own)
+
+
+@pytest.fixture
+def shop(own, request):
+    """A namespace of ring 2."""
+    return make_namespace(own, request.node.name.partition("[")[0].replace("_", "-")[5:50])
+
+
+def make_namespace(gate, name):
+    gate.cluster.kubectl("create", "namespace", name)
+    gate.cluster.kubectl("label", "namespace", name, "cabgate.dev/ring=2")
+    return name
+
+
+def decide(gate, namespace):
+    """Three decisions: taken, approved, approved by score."""
+    name = gate.open(namespace, MIDDLING, "Submitted")
+    gate.review("reviewer", "cabrequest", name, namespace, "UnderReview")
+    gate.review("reviewer", "cabrequest", name, namespace, "Approved")
+    gate.open(namespace, GOOD, "AutoApproved", name="other")
+    return name
+
+
+def test_every_decision_is_recorded_once(own, auditor, shop):
+    first = own.open(shop, MIDDLING, "Submitted")
+    own.apply("requester", intent(shop, evidence=BAD))
+    bad = own.request_of(shop, state="ExceptionRequired")["metadata"]["name"]
+    own.create("requester", exception(shop, bad))
+    own.review("security", "cabexception", "leave", shop, "Approved")
+    own.review("security", "cabexception", "leave", shop, "Revoked")
+    own.apply("requester", intent(shop, evidence=MIDDLING))
+    own.wait_state("cabrequest", first, shop, "Submitted")
+    own.review("reviewer", "cabrequest", first, shop, "UnderReview")
+    conditions = [{"name": "watch", "description": "watch it"}]
+    own.review(
+        *("reviewer", "cabrequest", first, shop, "ConditionallyApproved"), conditions=conditions
+    )
+    own.review("security", "cabrequest", first, shop, "Revoked")
+    own.open(shop, GOOD, "AutoApproved", name="other", images=("web:2",))
+    auditor.wait_complete(shop)
+    records = [record["spec"] for record in auditor.records(shop)]
+    verdicts = "Approved AutoApproved ConditionallyApproved Reopened Revoked Revoked Superseded"
+    assert sorted(r["verdict"] for r in records) == [
+        *verdicts.split(),
+        "Superseded",
+        "UnderReview",
+    ]
+    assert [r["sequence"] for r in records] == list(range(1, 10))
+    for record in records:
+        person = record["author"]["type"] == "Person"
+        assert person is ("signature" in record)
+        if person:
+            assert record["author"]["groups"] == ["system:authenticated"]
+            assert record["author"]["credentialID"].startswith("X509SHA256=")
+        else:
+            assert record["author"] == {"type": "System", "username": OPERATOR}
+        assert record["targets"][0]["images"][0].startswith("web:")
+        assert record["correlationID"].startswith("CAB-")
+        assert record["riskModel"]["digest"].startswith("sha256:")
+    conditional = next(r for r in records if r["verdict"] == "ConditionallyApproved")
+    assert conditional["conditions"] == conditions
+    assert conditional["rationale"] == "reviewed"
+    assert auditor.verify()["findings"] == []
+
+
+def test_the_heads_are_published(own, auditor, shop):
+    decide(own, shop)
+    auditor.recorded(shop, 3)
+    wanted = auditor.published(shop)
+    assert f"ledger head of {shop}: {wanted}" in own.installation.operator.log.read_text()
+    result = own.shell("auditor", "cabgate ledger verify", CABGATE)
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.startswith("nothing is wrong: ")
+
+
+def test_at_rest_nothing_is_written(own, auditor, shop):
+    decide(own, shop)
+    auditor.recorded(shop, 3)
+    auditor.published(shop)
+    before = [own.kubectl("auditor", *HEADS).stdout, auditor.records(shop)]
+    own.installation.operator.stop()
+    own.installation.start_operator()
+    time.sleep(1)
+    assert [own.kubectl("auditor", *HEADS).stdout, auditor.records(shop)] == before
+
+
+def test_nobody_but_the_operator_writes_the_ledger(own, auditor, shop):
+    decide(own, shop)
+    record = auditor.recorded(shop, 3)[0]
+    name = record["metadata"]["name"]
+    forged = copy.deepcopy(record)
+    forged["metadata"] = {"name": record_name(shop, 4)}
+    forged["spec"]["sequence"] = 4
+    forged["spec"]["previousDigest"] = forged["spec"]["digest"]
+    changed = copy.deepcopy(record)
+    changed["spec"]["rationale"] = "other"
+    patch = ("patch", "cabdecision", name, "--type=merge", "-p")
+    for args, stdin in (
+        (("create", "-f", "-"), forged),
+        (("replace", "-f", "-"), changed),
+        ((*patch, '{"spec":{"rationale":"other"}}'), None),
+        ((*patch, '{"metadata":{"labels":{"a":"b"}}}'), None),
+        ((*patch, '{"metadata":{"finalizers":["example.com/a"]}}'), None),
+        (("annotate", "cabdecision", name, "a=b"), None),
+        (("delete", "cabdecision", name), None),
+        (("delete", "cabdecisions", "--all"), None),
+        (("delete", "--raw", "/apis/cabgate.dev/v1alpha1/cabdecisions"), None),
+    ):
+        message = own.refused("admin", *args, stdin=json.dumps(stdin) if stdin else None)
+        assert "a CABDecision is a record of the ledger" in message or "immutable" in message
+    own.kubectl("admin", *patch, "{}")  # a write that changes nothing
+    misnamed = {**forged, "metadata": {"name": f"{shop}.4"}}
+    message = own.refused(OPERATOR, "create", "-f", "-", stdin=json.dumps(misnamed))
+    assert "is named after its place in the chain" in message
+    unlinked = copy.deepcopy(forged)
+    del unlinked["spec"]["previousDigest"]
+    message = own.refused(OPERATOR, "create", "-f", "-", stdin=json.dumps(unlinked))
+    assert "names the digest of the one before it" in message
+    assert len(auditor.records(shop)) == 3
+    assert auditor.verify()["clean"]
+
+
+def test_our_definitions_are_deleted_by_who_may_uninstall_alone(own):
+    role = ("create", "clusterrole")
+    bind = ("create", "clusterrolebinding")
+    own.cluster.kubectl(*role, "crds", "--verb=*", "--resource=customresourcedefinitions")
+    own.cluster.kubectl(*bind, "crds", "--clusterrole=crds", "--user=crds", "--user=leaver")
+    manifest = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "leaver"},
+        "rules": [
+            {"apiGroups": ["cabgate.dev"], "resources": ["installations"], "verbs": ["uninstall"]}
+        ],
+    }
+    own.cluster.kubectl("create", "-f", "-", stdin=json.dumps(manifest))
+    own.cluster.kubectl(*bind, "leaver", "--clusterrole=leaver", "--user=leaver")
+    for plural in ("cabdecisions", "cabrequests", "cabexceptions", "deploymentintents"):
+        args = ("delete", "crd", f"{plural}.cabgate.dev", "--dry-run=server")
+        assert "verb uninstall" in own.refused("crds", *args)
+        own.kubectl("leaver", *args)
+
+
+def test_killed_at_random_moments_it_neither_loses_nor_doubles(own, auditor, shop):
+    chance = random.Random()  # noqa: S311 - no secret
+    account = own.cluster.service_account("cabgate-system", "cabgate-operator")
+    own.installation.operator.kill()
+    names = []
+    for life in range(6):
+        for number in range(2):
+            name = f"app-{life}-{number}"
+            own.apply("requester", intent(shop, name=name, evidence=[GOOD, MIDDLING][number]))
+            names.append(name)
+        argv = [sys.executable, str(ENTRY)]
+        if life % 2:
+            argv += ["--die-after", str(chance.randrange(1, 9))]
+        process = own.cluster.spawn(f"life-{life}", argv, env={"KUBECONFIG": str(account)})
+        if life % 2:
+            assert process.wait(20)
+        else:
+            time.sleep(chance.uniform(0.5, 1.6))
+            process.kill()
+    own.installation.start_operator()
+    for name in names:
+        own.request_of(shop, name)
+    own.review("reviewer", "cabrequest", own.request_of(shop, "app-0-1")["metadata"]["name"], shop,
+               "Rejected")  # fmt: skip
+    auditor.wait_complete(shop)
+    assert len(auditor.records(shop)) == 7
+    assert auditor.codes(shop) == set()
+
+
+def test_two_writers_cannot_fork_a_chain(own, auditor, shop):
+    """Two operators at once: a place is taken once, and whoever comes second reads anew."""
+    account = own.cluster.service_account("cabgate-system", "cabgate-operator")
+    second = own.cluster.spawn(
+        "second-operator", [sys.executable, str(ENTRY)], env={"KUBECONFIG": str(account)}
+    )
+    try:
+        for number in range(6):
+            own.apply("requester", intent(shop, name=f"app-{number}"))
+        for number in range(6):
+            own.request_of(shop, f"app-{number}", "AutoApproved")
+        auditor.recorded(shop, 6)
+        time.sleep(1)
+        auditor.wait_complete(shop)
+    finally:
+        second.kill()
+    assert auditor.codes(shop) == set()
+
+
+def test_rotated_keys_keep_old_signatures_good(own, auditor, shop):
+    name = own.open(shop, MIDDLING, "Submitted")
+    own.review("reviewer", "cabrequest", name, shop, "UnderReview")
+    own.installation.add_signing_key()
+    own.installation.webhook.stop()
+    own.installation.start_webhook()
+    own.review("reviewer", "cabrequest", name, shop, "Approved")
+    records = auditor.recorded(shop, 2)
+    assert len({record["spec"]["signature"]["keyID"] for record in records}) == 2
+    report = auditor.verify()
+    assert report["clean"]
+    assert {record["spec"]["signature"]["keyID"] for record in records} <= set(report["keys"])
+
+
+def test_a_chain_outlives_its_namespace_and_goes_on(own, auditor, shop):
+    decide(own, shop)
+    before = auditor.recorded(shop, 3)
+    own.cluster.kubectl("delete", "namespace", shop, "--timeout=60s")
+    assert auditor.records(shop) == before
+    assert auditor.codes(shop) == set()
+    make_namespace(own, shop)
+    own.open(shop, GOOD, "AutoApproved")
+    after = auditor.recorded(shop, 4)
+    assert after[3]["spec"]["previousDigest"] == before[2]["spec"]["digest"]
+    assert auditor.codes(shop) == set()
+
+
+def test_what_was_decided_is_recorded_although_the_object_is_gone(own, auditor, shop):
+    """An exception that its team deletes at once: what the watch saw last is recorded."""
+    bad = own.open(shop, BAD, "ExceptionRequired")
+    own.create("requester", exception(shop, bad))
+    own.installation.operator.pause()
+    own.review("security", "cabexception", "leave", shop, "Approved")
+    own.kubectl("requester", "delete", "cabexception", "leave", "-n", shop)
+    own.installation.operator.resume()
+    assert auditor.recorded(shop, 1)[0]["spec"]["verdict"] == "Approved"
+
+
+# With webhooks and policies gone
+
+
+VICTIMS = ("edited", "rebuilt", "swapped", "forged", "changed", "keys", "cut", "shrunk")
+
+
+@pytest.fixture(scope="module")
+def bare(own, auditor):
+    """The cluster after an admin has removed webhooks and policies, with a ledger to attack."""
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda name: decide(own, make_namespace(own, name)), VICTIMS))
+    for name in VICTIMS:
+        auditor.recorded(name, 3)
+    make_namespace(own, "ending")
+    bad = own.open("ending", BAD, "ExceptionRequired")
+    own.create("requester", exception("ending", bad, durationDays=1))
+    own.review("security", "cabexception", "leave", "ending", "Approved")
+    auditor.recorded("ending", 1)
+    for name in (*VICTIMS, "ending"):
+        auditor.published(name)
+    assert auditor.verify()["clean"]
+    (own.cluster.directory / "heads.json").write_text(own.kubectl("auditor", *HEADS).stdout)
+    own.installation.remove_admission()
+    own.kubectl("admin", "delete", "validatingadmissionpolicybindings", "--all")
+    probe = ("annotate", "cabdecision", record_name("edited", 1), "a=b", "--dry-run=server")
+    wait_until(lambda: own.kubectl("admin", *probe), 20, "the policies are gone")
+    return own
+
+
+def recreate(gate, *records):
+    """Delete records and create others of the same name, as an admin."""
+    for record in records:
+        gate.kubectl("admin", "delete", "cabdecision", record["metadata"]["name"])
+    for record in records:
+        body = {**record, "metadata": {"name": record["metadata"]["name"]}}
+        gate.kubectl("admin", "create", "-f", "-", stdin=json.dumps(body))
+
+
+def test_an_edited_record_is_found(bare, auditor):
+    records = auditor.records("edited")
+    records[1]["spec"]["author"]["username"] = "somebody-else"
+    recreate(bare, records[1])
+    found = auditor.codes("edited")
+    assert {"ChangedRecord", "WrongSignature", "SubjectDiffers"} <= found
+
+
+def test_an_edited_record_with_the_chain_rebuilt_behind_it_is_found(bare, auditor):
+    records = auditor.records("rebuilt")
+    records[1]["spec"]["rationale"] = "looked at twice"
+    previous = records[0]["spec"]["digest"]
+    for record in records[1:]:
+        record["spec"]["previousDigest"] = previous
+        previous = record["spec"]["digest"] = record_digest(record["spec"])
+    recreate(bare, *records[1:])
+    assert auditor.codes("rebuilt") == {"WrongSignature", "SubjectDiffers", "HeadGone"}
+
+
+def test_swapped_records_are_found(bare, auditor):
+    first, second, _ = auditor.records("swapped")
+    first["spec"], second["spec"] = second["spec"], first["spec"]
+    recreate(bare, first, second)
+    assert {"Misnamed"} <= auditor.codes("swapped")
+
+
+def test_an_approval_past_the_webhook_is_recorded_and_found(bare, auditor):
+    name = bare.request_of("forged")["metadata"]["name"]
+    entries = bare.get("cabrequest", name, "forged")["status"]["decisions"]
+    entry = {**entries[-1], "sequence": 3, "verdict": "Revoked"}
+    del entry["signature"]
+    body = {"status": {"decisions": [*entries, entry], "state": "Revoked"}}
+    bare.patch_status("admin", "cabrequest", name, "forged", body, check=True)
+    auditor.recorded("forged", 4)
+    assert auditor.codes("forged") == {"Unsigned"}
+
+
+def test_a_changed_request_is_found(bare, auditor):
+    """The schema holds a request's past; whoever may change the schema can change that too."""
+    name = bare.request_of("changed")["metadata"]["name"]
+    found = bare.get("cabrequest", name, "changed")
+    bare.installation.operator.pause()
+    bare.kubectl("admin", "delete", "cabrequest", name, "-n", "changed")
+    body = {k: v for k, v in found.items() if k != "status"}
+    body["metadata"] = {k: found["metadata"][k] for k in ("name", "namespace", "labels")}
+    body["spec"] = copy.deepcopy(found["spec"])
+    body["spec"]["targets"][0]["images"] = ["evil:1"]
+    bare.kubectl("admin", "create", "-f", "-", stdin=json.dumps(body))
+    bare.patch_status(
+        "admin", "cabrequest", name, "changed", {"status": found["status"]}, check=True
+    )
+    bare.installation.operator.resume()
+    assert "WrongAssessment" in auditor.codes("changed")
+    # Its signatures are of another object: the uid is another.
+    wait_until(lambda: "WrongSignature" in auditor.codes("changed"), 10, "they are recorded")
+
+
+class Etcd:
+    """etcd past the API server, by its own gateway from JSON."""
+
+    def __init__(self, cluster):
+        pki = cluster.directory / "pki"
+        self._port = cluster._live.layout.etcd_port
+        self._context = ssl.create_default_context(cafile=str(pki / "etcd-ca.crt"))
+        self._context.load_cert_chain(pki / "etcd-client.crt", pki / "etcd-client.key")
+
+    def call(self, method, **body):
+        connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=self._context)
+        encoded = {key: base64.b64encode(value).decode() for key, value in body.items()}
+        connection.request("POST", f"/v3/kv/{method}", json.dumps(encoded))
+        answer = connection.getresponse()
+        content = json.loads(answer.read())
+        connection.close()
+        assert answer.status == 200, content
+        return content
+
+    def read(self, key):
+        [found] = self.call("range", key=key)["kvs"]
+        return json.loads(base64.b64decode(found["value"]))
+
+
+def test_records_changed_in_etcd_are_found(bare, auditor):
+    etcd = Etcd(bare.cluster)
+    key = b"/registry/cabgate.dev/cabdecisions/keys.%08d"
+    record = etcd.read(key % 2)
+    record["spec"]["rationale"] = "changed in etcd"
+    etcd.call("put", key=key % 2, value=json.dumps(record).encode())
+    wait_until(lambda: "ChangedRecord" in auditor.codes("keys"), 10, "the changed record is found")
+    etcd.call("deleterange", key=key % 1)
+    wait_until(lambda: "MissingRecord" in auditor.codes("keys"), 10, "the missing one is found")
+
+
+def test_a_cut_is_found_by_a_copy_of_the_heads(bare, auditor):
+    """The last record deleted and the published head made to fit: only a copy can tell."""
+    records = auditor.records("cut")
+    own = records[2]["spec"]["subject"]
+    bare.kubectl("admin", "delete", "cabdecision", records[2]["metadata"]["name"])
+    assert "HeadGone" in auditor.codes("cut")
+    bare.kubectl("admin", "delete", "deploymentintent", "other", "-n", "cut")
+    bare.kubectl("admin", "delete", "cabrequest", own["name"], "-n", "cut")
+    last = records[1]["spec"]
+    patch = {"data": {"cut": f"{last['sequence']} {last['digest']}"}}
+    bare.patch("admin", "configmap", "cabgate-ledger-heads", "cabgate-system", patch)
+    assert auditor.codes("cut") == set()
+    copied = bare.cluster.directory / "heads.json"
+    assert auditor.codes("cut", "--heads", copied) == {"HeadGone"}
+
+
+def test_the_operator_does_not_close_the_gap_of_a_cut(bare, auditor):
+    bare.kubectl("admin", "delete", "cabdecision", record_name("shrunk", 3))
+    bare.installation.operator.stop()
+    bare.installation.start_operator()
+    again = auditor.recorded("shrunk", 3)[-1]
+    assert again["metadata"]["name"] == record_name("shrunk", 4)
+    assert again["spec"]["verdict"] == "AutoApproved"
+    assert "MissingRecord" in auditor.codes("shrunk")
+
+
+def test_the_end_of_an_exception_is_recorded(bare, auditor):
+    bare.installation.operator.stop()
+    bare.cluster.spawn(
+        "later-operator",
+        [sys.executable, str(ENTRY), "--clock-shift", str(2 * 86400)],
+        env={"KUBECONFIG": str(bare.cluster.service_account("cabgate-system", "cabgate-operator"))},
+    )
+    records = auditor.recorded("ending", 2)
+    assert [record["spec"]["verdict"] for record in records] == ["Approved", "Expired"]
+    assert auditor.codes("ending") == set()

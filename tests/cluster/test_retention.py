@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Retention on the real API server: what goes, what stays, and what the ledger keeps of it."""
+
+import json
+
+import pytest
+
+from cabgate_devcluster import DevCluster, wait_until
+from cabgate_devcluster.installation import OPERATOR_ARGV
+from support.gate import install
+from support.objects import GOOD, MIDDLING, intent, workload
+
+NAMESPACE = "shop"
+KEPT = 2
+
+
+@pytest.fixture(scope="module")
+def gate():
+    with DevCluster() as cluster:
+        made = install(cluster)
+        made.installation.operator.stop()
+        made.installation.start_operator(
+            [*OPERATOR_ARGV, "--sweep-seconds", "1", "--keep-approved", str(KEPT)]
+        )
+        cluster.kubectl("create", "namespace", NAMESPACE)
+        cluster.kubectl("label", "namespace", NAMESPACE, "cabgate.dev/ring=2")
+        yield made
+
+
+def release(gate, number, evidence, state):
+    gate.apply("requester", intent(NAMESPACE, images=(f"web:{number}",), evidence=evidence))
+    return gate.request_of(NAMESPACE, state=state)
+
+
+def test_only_the_newest_approvals_stay_and_the_ledger_keeps_the_rest(gate):
+    refused = release(gate, 0, MIDDLING, "Submitted")["metadata"]["name"]
+    gate.review("reviewer", "cabrequest", refused, NAMESPACE, "Rejected", rationale="no")
+    made = {release(gate, n, GOOD, "AutoApproved")["metadata"]["uid"]: n for n in (1, 2, 3, 4)}
+
+    def left():
+        requests = gate.items("cabrequest", NAMESPACE)
+        images = {r["spec"]["targets"][0]["images"][0] for r in requests}
+        return images == {"web:0", "web:3", "web:4"}
+
+    wait_until(left, 30, "the two newest approvals and the refusal are left")
+    records = json.loads(gate.cluster.kubectl("get", "cabdecisions", "-o", "json").stdout)["items"]
+    recorded = {r["spec"]["subject"]["uid"] for r in records if r["spec"]["verdict"]}
+    assert set(made) <= recorded
+
+    def rollout(image):
+        body = json.dumps(workload(NAMESPACE, images=(image,)))
+        arguments = ("create", "-f", "-", "--dry-run=server")
+        return gate.kubectl("requester", *arguments, stdin=body, check=False)
+
+    assert rollout("web:3").returncode == 0
+    assert "ImagesNotCovered" in rollout("web:1").stderr

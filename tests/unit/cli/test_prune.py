@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cabgate ledger export` and `prune` with a client in memory; tests/cluster has the real one."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kubernetes.client.exceptions import ApiException
+
+from cabgate.ledger import record_digest
+from cabgate.pruning import export_line
+from cabgate_cli import ledger_source
+from unit.cli.support import run
+from unit.cli.test_ledger import KEYS, Cluster, config_map, exported, serve
+from unit.core.test_ledger import Raw, fresh
+
+CHECKPOINTS = "cabgate-ledger-checkpoints"
+RECORDS = fresh().records
+
+
+class Writable(Cluster):
+    """That takes writes as well, and fails when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps[CHECKPOINTS] = config_map(CHECKPOINTS, {})
+        self.log: list[str] = []
+        self.faults: list[Exception | None] = []
+
+    def replace_namespaced_config_map(self, name: str, _: str, body: Any, **__: Any) -> None:
+        self.maps[name] = config_map(name, body.data)
+        self.log.append(f"checkpoint {body.data['shop'].split()[0]}")
+
+    def delete_cluster_custom_object(self, *args: str, **_: Any) -> None:
+        fault = self.faults.pop(0) if self.faults else None
+        if fault:
+            raise fault
+        records = self.lists["cabdecisions"]
+        records[:] = [r for r in records if r["metadata"]["name"] != args[3]]
+        self.log.append(args[3])
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Writable:
+    found = Writable()
+    serve(monkeypatch, found)
+    monkeypatch.setattr(ledger_source, "time", SimpleNamespace(
+        monotonic=iter(range(0, 1000, 3)).__next__, sleep=lambda _: None
+    ))  # fmt: skip
+    return found
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "2026.jsonl"
+
+
+def lines(records: list[Raw]) -> bytes:
+    return b"".join(export_line(record) + b"\n" for record in records)
+
+
+def pruned(out: Path, *args: str, code: int = 0) -> Any:
+    return run("ledger", "prune", "--older-than", "0", "--out", str(out), *args, code=code)
+
+
+def refusal(message: str) -> ApiException:
+    found = ApiException(status=403, reason="Forbidden")
+    found.body = message
+    return found
+
+
+def test_exported_then_a_checkpoint_then_deleted_oldest_first(cluster: Writable, out: Path) -> None:
+    assert pruned(out).stdout.splitlines() == [
+        "chain of shop: 6 records to prune, up to record 6",
+        f"pruned: 6 records, exported to {out}",
+    ]
+    assert cluster.log == ["checkpoint 6", *(f"shop.0000000{n}" for n in range(1, 7))]
+    assert out.read_bytes() == lines(RECORDS[:6])
+    result = run("ledger", "verify")
+    assert result.stdout.startswith("nothing is wrong: 1 record in 1 chain")
+    assert "1 chain pruned up to a checkpoint" in result.stderr
+    report = json.loads(run("ledger", "verify", "-o", "json").stdout)
+    assert report["pruned"] == {"shop": 6}
+    assert pruned(out).stdout == f"pruned: 0 records, exported to {out}\n"
+
+
+def test_a_dry_run_and_an_export_delete_nothing(cluster: Writable, out: Path) -> None:
+    assert "6 records to prune" in pruned(out, "--dry-run").stdout
+    assert not out.exists()
+    result = run("ledger", "export", "--older-than", "0", "--out", str(out))
+    assert result.stdout == f"exported: 6 records, 6 of them now, to {out}\n"
+    result = run("ledger", "export", "--older-than", "0", "--out", str(out))
+    assert result.stdout == f"exported: 6 records, 0 of them now, to {out}\n"
+    assert out.read_bytes() == lines(RECORDS[:6])
+    assert cluster.log == []
+
+
+@pytest.mark.parametrize("before", range(6))
+def test_a_prune_that_failed_goes_on(cluster: Writable, out: Path, before: int) -> None:
+    cluster.faults = [*([None] * before), ApiException(status=500, reason="Oops")]
+    assert "HTTP 500 Oops; try again The export is complete" in pruned(out, code=2).stderr
+    run("ledger", "verify")
+    pruned(out)
+    assert len(cluster.lists["cabdecisions"]) == 1
+    assert out.read_bytes() == lines(RECORDS[:6])
+    assert cluster.log.count("checkpoint 6") == 1
+
+
+def test_the_policies_learn_of_a_checkpoint_late(cluster: Writable, out: Path) -> None:
+    late = refusal("... only behind the checkpoint of its chain")
+    cluster.faults = [late, late, ApiException(status=404)]
+    pruned(out)
+    assert len(cluster.log) == 6
+    cluster.faults = [late] * 9
+    assert "cabgate-ledger-keeper" in pruned(out, code=2).stderr
+    cluster.faults = [refusal("no")]
+    assert "you may not delete cabdecisions shop.00000001" in pruned(out, code=2).stderr
+
+
+def test_half_a_line_is_finished(cluster: Writable, out: Path) -> None:
+    out.write_bytes(lines(RECORDS[:6])[:-40])
+    pruned(out)
+    assert out.read_bytes() == lines(RECORDS[:6])
+    assert len(cluster.log) == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"notes\n", "line 1: is no CABDecision as an export holds it"),
+        (b"notes", "its last line is not finished"),
+        (lines([{**RECORDS[0], "spec": RECORDS[1]["spec"]}]), "is another record there"),
+    ],
+)
+def test_a_file_that_holds_something_else_stays(
+    cluster: Writable, out: Path, content: bytes, says: str
+) -> None:
+    out.write_bytes(content)
+    assert says in pruned(out, code=2).stderr
+    assert out.read_bytes() == content
+    assert cluster.log == []
+
+
+def test_a_file_that_cannot_be_written_or_read(cluster: Writable, tmp_path: Path) -> None:
+    assert "cannot be written" in pruned(tmp_path / "absent" / "x.jsonl", code=2).stderr
+    assert cluster.log == []
+
+
+def test_a_ledger_that_is_not_clean_is_not_touched(cluster: Writable, out: Path) -> None:
+    spec = cluster.lists["cabdecisions"][1]["spec"]
+    spec["rationale"] = "another"
+    result = pruned(out, code=1)
+    assert "CABDecision shop.00000002: ChangedRecord" in result.stdout
+    assert "nothing was written or deleted" in result.stderr
+    assert not out.exists()
+    assert cluster.log == []
+
+
+def test_an_export_that_was_changed_since_stops_the_next_prune(
+    cluster: Writable, out: Path
+) -> None:
+    pruned(out)
+    forged = json.loads(json.dumps(RECORDS[:6]))
+    forged[2]["spec"]["rationale"] = "another"
+    forged[2]["spec"]["digest"] = record_digest(forged[2]["spec"])
+    out.write_bytes(lines(forged))
+    assert "BrokenLink" in pruned(out, code=1).stdout
+
+
+def test_another_prune_at_the_same_time_stops_this_one(
+    cluster: Writable, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, calls = cluster.read_namespaced_config_map, []
+
+    def changing(name: str, namespace: str, **options: Any) -> Any:
+        calls.append(name)
+        if calls.count(CHECKPOINTS) == 2:
+            return SimpleNamespace(data={"shop": "other"})
+        return read(name, namespace, **options)
+
+    monkeypatch.setattr(cluster, "read_namespaced_config_map", changing)
+    assert "somebody else changes configmap" in pruned(out, code=2).stderr
+    assert cluster.log == []
+
+
+def test_who_may_not_look_or_has_no_keys(cluster: Writable, out: Path) -> None:
+    del cluster.maps["cabgate-signing-keys"]
+    assert "no public key" in pruned(out, code=2).stderr
+    cluster.fault = ApiException(status=403)
+    assert "you may not read cabrequests" in pruned(out, code=2).stderr
+
+
+def test_exports_verify_offline(tmp_path: Path, out: Path) -> None:
+    out.write_bytes(lines(RECORDS[:4]))
+    keys, rest, copy = (tmp_path / name for name in ("keys.json", "rest.json", "copy.json"))
+    keys.write_text(json.dumps(KEYS))
+    history = fresh()
+    history.records = history.records[3:]
+    rest.write_text(json.dumps(exported(history, KEYS)))
+    spec = RECORDS[3]["spec"]
+    text = f"4 {spec['digest']} {spec['at']}"
+    copy.write_text(json.dumps(config_map(CHECKPOINTS, {"shop": text})))
+
+    def verify(*files: Path, code: int = 0) -> str:
+        args = [part for file in files for part in ("-f", str(file))]
+        return run("ledger", "verify", *args, code=code).stdout
+
+    assert verify(rest, out).startswith("nothing is wrong: 8 records")
+    assert verify(rest, copy).startswith("nothing is wrong: 4 records")
+    assert verify(out, keys, copy).startswith("nothing is wrong: 4 records")
+    assert "MissingRecord" in verify(rest, code=1)
+    copy.write_text(json.dumps(config_map(CHECKPOINTS, {"shop": "4"})))
+    args = ("-f", str(rest), "-f", str(copy))
+    assert "shop: '4' is no checkpoint" in run("ledger", "verify", *args, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"kind":"A"}\n{"kind":\n', "line 2: not valid JSON"),
+        ('{"kind":"A"}\n\n{"kind":"A","kind":"B"}\n', "line 3: the key 'kind' stands twice"),
+    ],
+)
+def test_json_lines_that_cannot_be_read(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text(text)
+    assert says in run("ledger", "verify", "-f", str(path), code=2).stderr

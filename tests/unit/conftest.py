@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the property tests run."""
+
+import os
+
+from hypothesis import settings
+
+# No deadline: how long an example takes says something about the machine, not about the code.
+# CI tries the same examples every time, so that it fails for a change and not by chance.
+settings.register_profile("cabgate", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("cabgate")

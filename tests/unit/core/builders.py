@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Objects for the tests of the domain: valid ones, of which a test says what matters to it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cabgate.api import CABException, CABRequest, DeploymentIntent, Evidence
+from cabgate.api.base import rfc3339
+from cabgate.decision import Rollout
+from cabgate.requests import request_for
+from cabgate.targets import Workload
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+NAMESPACE = "shop"
+IMAGE = "registry.example.com/shop/checkout:1.4.2"
+OTHER_DIGEST = "v1:sha256:" + "0" * 64
+
+BEST: dict[str, Any] = {
+    "artifacts": [{"name": "checkout", "uri": "https://ci.example.com/1"}],
+    "testResults": {"coveragePercent": 95, "passed": 100, "failed": 0},
+    "scanResults": {"critical": 0, "high": 0},
+    "manualTesting": {"status": "Completed"},
+    "rollbackPlan": {"validated": True, "uri": "https://wiki.example.com/back"},
+    "deploymentPlan": {"uri": "https://wiki.example.com/forward"},
+    "scope": {"affectedComponents": 1},
+}
+"""Complete evidence that scores 0."""
+
+MEDIUM: dict[str, Any] = {
+    **BEST,
+    "testResults": {"coveragePercent": 70, "passed": 100, "failed": 0},
+    "scanResults": {"critical": 0, "high": 3},
+    "scope": {"affectedComponents": 7},
+}
+"""Complete evidence that scores 60: 25 + 25 + 10."""
+
+GATE_EVIDENCE: dict[str, dict[str, Any]] = {
+    "AutoApprove": BEST,
+    "ManualReview": MEDIUM,
+    "ExceptionRequired": {},
+}
+
+
+def evidence(**parts: Any) -> Evidence:
+    """The best evidence with parts replaced; None leaves a part out."""
+    merged = {**BEST, **parts}
+    return Evidence.model_validate({k: v for k, v in merged.items() if v is not None})
+
+
+def target(name: str = "checkout", *images: str, **fields: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "name": name,
+        "images": list(images) or [IMAGE],
+        **fields,
+    }
+
+
+def intent(
+    evidence: dict[str, Any] | None = None,
+    targets: list[dict[str, Any]] | None = None,
+    *,
+    name: str = "checkout",
+    namespace: str = NAMESPACE,
+    status: dict[str, Any] | None = None,
+    generation: int = 1,
+    **spec: Any,
+) -> DeploymentIntent:
+    return DeploymentIntent.model_validate(
+        {
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "uid": "u-1",
+                "generation": generation,
+            },
+            "spec": {
+                "targets": targets or [target()],
+                "evidence": BEST if evidence is None else evidence,
+                **spec,
+            },
+            "status": status or {},
+        }
+    )
+
+
+def request(
+    gate: str = "ManualReview",
+    *decisions: dict[str, Any],
+    targets: list[dict[str, Any]] | None = None,
+    name: str | None = None,
+    namespace: str = NAMESPACE,
+    age: timedelta = timedelta(hours=1),
+    of: DeploymentIntent | None = None,
+) -> CABRequest:
+    """A request of a gate with the decisions given, numbered in the order given."""
+    made = request_for(
+        of or intent(GATE_EVIDENCE[gate], targets, namespace=namespace),
+        ring=2,
+    ).model_dump(mode="json", by_alias=True)
+    made["metadata"]["creationTimestamp"] = rfc3339(NOW - age)
+    if name is not None:
+        made["metadata"]["name"] = name
+    digest = made["spec"]["evidenceDigest"]
+    made["status"] = {"decisions": numbered(decisions, digest)}
+    found = CABRequest.model_validate(made)
+    assert found.spec.assessment.gate == gate or of is not None
+    return found
+
+
+def exception(
+    of: CABRequest,
+    *decisions: dict[str, Any],
+    name: str = "leave",
+    days: int = 30,
+    age: timedelta = timedelta(hours=1),
+) -> CABException:
+    return CABException.model_validate(
+        {
+            "metadata": {
+                "name": name,
+                "namespace": of.metadata.namespace,
+                "creationTimestamp": rfc3339(NOW - age),
+            },
+            "spec": {
+                "requestRef": {"name": of.metadata.name},
+                "reason": "outage",
+                "compensatingControls": ["watched"],
+                "durationDays": days,
+            },
+            "status": {"decisions": numbered(decisions, of.spec.evidence_digest)},
+        }
+    )
+
+
+def numbered(decisions: tuple[dict[str, Any], ...], digest: str) -> list[dict[str, Any]]:
+    return [
+        {"sequence": n, "evidenceDigest": digest, **decision}
+        for n, decision in enumerate(decisions, 1)
+    ]
+
+
+def by_person(
+    verdict: str, at: datetime = NOW - timedelta(minutes=30), **more: Any
+) -> dict[str, Any]:
+    return _entry("Person", "rita", verdict, at, more)
+
+
+def by_system(
+    verdict: str, at: datetime = NOW - timedelta(minutes=30), **more: Any
+) -> dict[str, Any]:
+    return _entry("System", "system:serviceaccount:cabgate:operator", verdict, at, more)
+
+
+def _entry(
+    kind: str, username: str, verdict: str, at: datetime, more: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "author": {"type": kind, "username": username},
+        "at": rfc3339(at),
+        "verdict": verdict,
+        "rationale": "because",
+        **more,
+    }
+
+
+def rollout(*images: str, name: str = "checkout", namespace: str = NAMESPACE, group: str = "apps",
+            kind: str = "Deployment") -> Rollout:  # fmt: skip
+    return Rollout(namespace, Workload(group, kind, name), images or (IMAGE,))

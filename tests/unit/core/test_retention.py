@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What retention may remove, and what it never may."""
+
+from datetime import timedelta
+
+import pytest
+
+from cabgate.retention import removable
+from unit.core.builders import (
+    MEDIUM,
+    NOW,
+    by_person,
+    by_system,
+    exception,
+    intent,
+    request,
+    target,
+)
+
+DAY = timedelta(days=1)
+
+
+def approved(name, days, *, by=by_person, verdict="Approved", targets=None):
+    entry = by(verdict, NOW - days * DAY)
+    return request("ManualReview", entry, name=name, targets=targets)
+
+
+def names(*requests, exceptions=(), intents=None, kept=2):
+    return [r.metadata.name for r in removable(requests, exceptions, intents or {}, NOW, kept)]
+
+
+def test_the_newest_approvals_of_each_target_stay():
+    found = [approved(f"r{days}", days) for days in (1, 5, 3, 9)]
+    assert names(*found) == ["r9", "r5"]
+
+
+def test_the_time_of_the_decision_counts_not_that_of_the_request():
+    found = [approved("late", 1), approved("early", 5), approved("middle", 3)]
+    assert names(*found, kept=1) == ["early", "middle"]
+
+
+def test_a_request_stays_while_one_of_its_targets_needs_it():
+    both = approved("both", 9, targets=[target("web"), target("api")])
+    found = [both, *(approved(f"web{d}", d, targets=[target("web")]) for d in (1, 2))]
+    assert names(*found) == []
+    more = [*found, *(approved(f"api{d}", d, targets=[target("api")]) for d in (1, 2))]
+    assert names(*more) == ["both"]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [],
+        [by_person("UnderReview")],
+        [by_person("Rejected")],
+        [by_person("Approved"), by_person("Revoked")],
+    ],
+)
+def test_what_is_undecided_or_refused_stays_for_ever(entries):
+    found = request("ManualReview", *entries, name="old")
+    assert names(found, *(approved(f"r{d}", d) for d in (1, 2, 3)), kept=0) == ["r3", "r2", "r1"]
+
+
+def test_what_is_superseded_goes_in_its_own_count():
+    old = [request("ManualReview", by_system("Superseded"), name=f"s{n}") for n in range(3)]
+    assert names(*old, approved("a", 1), kept=2) == ["s0"]
+
+
+def test_what_a_live_intent_asks_for_stays():
+    found = approved("current", 9)
+    live = {"checkout": intent(MEDIUM)}
+    assert names(found, intents=live, kept=0) == []
+    assert names(found, intents={"checkout": intent()}, kept=0) == ["current"]
+
+
+def test_what_is_under_a_live_exception_stays():
+    found = approved("excepted", 9)
+    alive = exception(found, by_person("Approved", NOW - timedelta(minutes=1)))
+    assert names(found, exceptions=[alive], kept=0) == []
+    ended = exception(found, by_person("Approved", NOW - 2 * DAY), days=1, age=2 * DAY)
+    assert names(found, exceptions=[ended], kept=0) == ["excepted"]

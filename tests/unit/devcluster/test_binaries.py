@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which of several programs of the same name is taken."""
+
+from pathlib import Path
+
+import pytest
+
+from cabgate_devcluster import Binaries, DevClusterError, binaries
+from cabgate_devcluster.__main__ import main
+from cabgate_devcluster.cache import cached_folder
+
+ENVTEST = ("etcd", "kube-apiserver", "kubectl")
+
+
+def fake(folder: Path, *names: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    def no_build(names: list[str], *_: object) -> None:
+        raise AssertionError(f"would build {names}")
+
+    monkeypatch.setattr(binaries, "build", no_build)
+    return {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+
+def test_the_assets_folder_comes_before_the_cache(tmp_path: Path, environ: dict[str, str]) -> None:
+    fake(cached_folder(environ), *binaries.NAMES)
+    assets = fake(tmp_path / "assets", *binaries.NAMES)
+    found = Binaries.locate(None, environ | {"KUBEBUILDER_ASSETS": str(assets)})
+    assert set(found.by_name().values()) == {assets / name for name in binaries.NAMES}
+    assert found.folder(environ) == assets
+
+
+def test_what_the_assets_folder_lacks_comes_from_the_cache(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    cache = fake(cached_folder(environ), *binaries.NAMES)
+    assets = fake(tmp_path / "assets", *ENVTEST)
+    found = Binaries.locate(None, environ | {"KUBEBUILDER_ASSETS": str(assets)})
+    assert found.kube_apiserver == assets / "kube-apiserver"
+    assert found.kube_controller_manager == cache / "kube-controller-manager"
+
+
+def test_the_folder_of_a_mixture_links_to_all_four(tmp_path: Path, environ: dict[str, str]) -> None:
+    fake(cached_folder(environ), *binaries.NAMES)
+    assets = fake(tmp_path / "assets", *ENVTEST)
+    found = Binaries.locate(None, environ | {"KUBEBUILDER_ASSETS": str(assets)})
+    for _ in range(2):  # a second call finds the links there
+        folder = found.folder(environ)
+        for name, path in found.by_name().items():
+            assert (folder / name).resolve() == path.resolve()
+
+
+def test_a_programs_own_variable_comes_first(tmp_path: Path, environ: dict[str, str]) -> None:
+    assets = fake(tmp_path / "assets", *binaries.NAMES)
+    own = fake(tmp_path / "own", "my-etcd") / "my-etcd"
+    found = Binaries.locate(
+        None, environ | {"KUBEBUILDER_ASSETS": str(assets), "TEST_ASSET_ETCD": str(own)}
+    )
+    assert found.etcd == own
+    assert found.kubectl == assets / "kubectl"
+
+
+def test_a_variable_that_names_nothing_is_an_error(environ: dict[str, str]) -> None:
+    with pytest.raises(DevClusterError, match="TEST_ASSET_KUBE_APISERVER=/nowhere/x is not"):
+        Binaries.locate(None, environ | {"TEST_ASSET_KUBE_APISERVER": "/nowhere/x"})
+
+
+def test_only_what_is_missing_everywhere_is_built(
+    tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def build(names: list[str], folder: Path, *_: object) -> None:
+        asked.extend(names)
+        fake(folder, *names)
+
+    monkeypatch.setattr(binaries, "build", build)
+    assets = fake(tmp_path / "assets", *ENVTEST)
+    found = Binaries.locate(None, environ | {"KUBEBUILDER_ASSETS": str(assets)})
+    assert asked == ["kube-controller-manager"]
+    assert found.kube_controller_manager == cached_folder(environ) / "kube-controller-manager"
+
+
+def test_a_file_that_cannot_be_executed_does_not_count(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    cache = fake(cached_folder(environ), *binaries.NAMES)
+    assets = fake(tmp_path / "assets", *binaries.NAMES)
+    (assets / "etcd").chmod(0o644)
+    found = Binaries.locate(None, environ | {"KUBEBUILDER_ASSETS": str(assets)})
+    assert found.etcd == cache / "etcd"
+
+
+def test_a_relative_cache_variable_is_ignored() -> None:
+    assert cached_folder({"XDG_CACHE_HOME": "here"}).is_relative_to(Path.home() / ".cache")
+
+
+def test_the_command_prints_the_folder_and_nothing_else(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    environ: dict[str, str],
+) -> None:
+    assets = fake(tmp_path / "assets", *binaries.NAMES)
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(assets))
+    monkeypatch.setenv("XDG_CACHE_HOME", environ["XDG_CACHE_HOME"])
+    for name in ("ETCD", "KUBECTL", "KUBE_APISERVER", "KUBE_CONTROLLER_MANAGER"):
+        monkeypatch.delenv(f"TEST_ASSET_{name}", raising=False)
+    assert main(["binaries"]) == 0
+    assert capsys.readouterr().out == f"{assets}\n"

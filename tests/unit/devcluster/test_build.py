@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds that fail, that are interrupted, that run at the same time: with a `go` made of shell."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from cabgate_devcluster import DevClusterError, wait_until
+from cabgate_devcluster.build import build, build_command
+
+HALF = """
+out=""
+while [ $# -gt 0 ]; do if [ "$1" = -o ]; then out=$2; fi; shift; done
+printf half > "$out"
+"""
+GOOD = HALF + 'echo some/package >&2; printf \' done\' >> "$out"; chmod +x "$out"'
+
+
+def environ(tmp_path: Path, build_script: str, version: str = "go1.26.0") -> dict[str, str]:
+    """An environment whose PATH leads to a `go` that runs `build_script` for `go build`."""
+    folder = tmp_path / "path"
+    folder.mkdir()
+    go = folder / "go"
+    go.write_text(
+        f'#!/bin/sh\nif [ "$1" = env ]; then echo {version}; exit 0; fi\n'
+        f"echo build >> {tmp_path}/calls\n{build_script}\n"
+    )
+    go.chmod(0o755)
+    return {"PATH": f"{folder}:{os.defpath}", "XDG_CACHE_HOME": str(tmp_path / "xdg")}
+
+
+def visible(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
+
+
+def test_a_build_puts_the_programs_into_place_and_says_so(tmp_path: Path) -> None:
+    lines: list[str] = []
+    cache = tmp_path / "cache"
+    build(["etcd", "kubectl"], cache, lines.append, environ(tmp_path, GOOD))
+    assert visible(cache) == ["etcd", "kubectl"]
+    assert (cache / "etcd").read_text() == "half done"
+    assert "go1.26.0" in lines[0]
+    assert "minutes" in lines[0]
+    assert any(line.startswith("kubectl: built in") for line in lines)
+
+
+def test_a_failed_build_says_what_failed(tmp_path: Path) -> None:
+    script = HALF + "echo 'x.go:3:1: undefined: frobnicate' >&2; exit 1"
+    cache = tmp_path / "cache"
+    with pytest.raises(DevClusterError, match=r"building kubectl failed.*exit code 1") as caught:
+        build(["kubectl"], cache, lambda _: None, environ(tmp_path, script))
+    assert "undefined: frobnicate" in str(caught.value)
+    assert visible(cache) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_build_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    script = HALF + f"echo $$ > {tmp_path}/pid; sleep 600"
+    cache = tmp_path / "cache"
+    env = environ(tmp_path, script)
+    code = (
+        "import os, pathlib; from cabgate_devcluster.build import build; "
+        f"build(['etcd'], pathlib.Path({str(cache)!r}), print, dict(os.environ))"
+    )
+    builder = subprocess.Popen(
+        [sys.executable, "-c", code], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    pid = int(wait_until((tmp_path / "pid").read_text, 20, "the build begins"))
+    assert list(cache.glob(".build-*/etcd"))
+    builder.send_signal(number)
+    builder.wait(20)
+    wait_until(lambda: visible(cache) == [], 20, "the half-built file is gone")
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), 20, "go is gone")
+
+
+def test_what_a_crash_left_is_cleared_away(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    (cache / ".build-old").mkdir(parents=True)
+    build(["etcd"], cache, lambda _: None, environ(tmp_path, GOOD))
+    assert visible(cache) == ["etcd"]
+
+
+def test_concurrent_builders_build_once(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    env = environ(tmp_path, GOOD + "; sleep 0.5")
+    lines: list[str] = []
+    threads = [
+        threading.Thread(target=build, args=(["etcd"], cache, lines.append, env)) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert (tmp_path / "calls").read_text() == "build\n"
+    assert (cache / "etcd").read_text() == "half done"
+    assert any("waiting" in line for line in lines)
+
+
+def test_the_command_sets_the_version_that_kubernetes_reports() -> None:
+    command = " ".join(build_command("kube-apiserver", Path("out"), Path("go")))
+    assert "-trimpath" in command
+    assert "-s -w -X k8s.io/component-base/version.gitVersion=v1." in command
+    assert "version.gitMajor=1 " in command
+    assert "version.gitMinor=" in command
+
+
+def test_the_users_go_settings_do_not_change_what_is_built(tmp_path: Path) -> None:
+    script = f"env > {tmp_path}/env\n{GOOD}"
+    env = environ(tmp_path, script)
+    env |= {"GOFLAGS": "-mod=vendor", "GOOS": "plan9", "GOPROXY": "https://proxy.test"}
+    build(["etcd"], tmp_path / "cache", lambda _: None, env)
+    seen = (tmp_path / "env").read_text().splitlines()
+    assert "GOFLAGS=-mod=readonly" in seen
+    assert "CGO_ENABLED=0" in seen
+    assert "GOTOOLCHAIN=local" in seen
+    assert "GOPROXY=https://proxy.test" in seen
+    assert not any(line.startswith("GOOS=") for line in seen)

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nothing outlives its parent: with `sleep` in place of servers."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cabgate_devcluster import DevClusterError, Process, wait_until
+from cabgate_devcluster.guard import Guard
+
+# A parent with a folder, a child, a grandchild, and a fork that keeps its end of the socket open.
+PARENT = """
+import json, os, signal, sys, time
+from pathlib import Path
+from cabgate_devcluster.guard import Guard
+guard = Guard("guard-test-", Path(sys.argv[1]))
+log = guard.directory / "log"
+child = guard.spawn(["sh", "-c", "sleep 600 & echo $!; wait"], log=log, env=os.environ)
+while not log.read_text().strip():
+    time.sleep(0.02)
+grandchild = int(log.read_text())
+fork = os.fork()
+if fork == 0:
+    time.sleep(600)
+print(json.dumps([str(guard.directory), guard.pid, child[1], grandchild, fork]), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def guard(tmp_path: Path) -> Iterator[Guard]:
+    guard = Guard("guard-test-", tmp_path)
+    yield guard
+    guard.close()
+
+
+def process(guard: Guard, *argv: str) -> Process:
+    return Process(guard, "it", argv, log=guard.directory / "it.log", env=os.environ)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie that its new parent has not reaped yet does not."""
+    result = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return result.stdout.strip()[:1] not in ("", "Z")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_parent_leaves_no_process_and_no_folder(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    folder, guard_pid, child, grandchild, fork = json.loads(parent.stdout.readline())
+    try:
+        assert Path(folder).is_dir()
+        assert all(alive(pid) for pid in (guard_pid, child, grandchild))
+        parent.send_signal(number)
+        parent.wait(10)
+        wait_until(lambda: not Path(folder).exists(), 10, "the folder is gone")
+        wait_until(
+            lambda: not any(alive(pid) for pid in (guard_pid, child, grandchild)),
+            10,
+            "all processes are gone",
+        )
+    finally:
+        os.kill(fork, signal.SIGKILL)
+        parent.stdout.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_children_die_with_a_killed_guard(guard: Guard) -> None:
+    child = process(guard, "sleep", "600")
+    os.kill(guard.pid, signal.SIGKILL)
+    wait_until(lambda: not alive(child.pid), 10, "the child is gone")
+    assert not child.running
+    with pytest.raises(DevClusterError, match="guard process has ended"):
+        process(guard, "true")
+    guard.close()
+    assert not guard.directory.exists()
+
+
+def test_the_folder_is_private(guard: Guard) -> None:
+    assert stat.S_IMODE(guard.directory.stat().st_mode) == 0o700
+
+
+def test_close_kills_and_removes_and_may_be_repeated(guard: Guard) -> None:
+    child = process(guard, "sh", "-c", "trap '' TERM; sleep 600")
+    guard.close()
+    guard.close()
+    assert not alive(child.pid)
+    assert not guard.directory.exists()
+    assert not child.running
+
+
+def test_a_process_has_its_own_group_and_a_log(guard: Guard) -> None:
+    child = process(guard, "sh", "-c", "echo out; echo err >&2; sleep 600")
+    wait_until(lambda: child.log.read_text() == "out\nerr\n", 10, "the log is written")
+    assert os.getpgid(child.pid) == child.pid
+    assert os.getpgid(child.pid) != os.getpgid(0)
+    assert child.tail(1) == "err"
+
+
+def test_stop_asks_first(guard: Guard) -> None:
+    child = process(
+        guard, "sh", "-c", "trap 'echo bye; exit 7' TERM; echo set; while :; do sleep 0.05; done"
+    )
+    wait_until(child.log.read_text, 10, "the trap is set")
+    child.stop()
+    assert child.returncode == 7
+    assert child.tail(1) == "bye"
+
+
+def test_stop_kills_what_does_not_listen(guard: Guard) -> None:
+    child = process(guard, "sh", "-c", "trap '' TERM; echo set; while :; do sleep 0.05; done")
+    wait_until(child.log.read_text, 10, "the trap is set")
+    child.stop(timeout=0.2)
+    assert child.returncode == -signal.SIGKILL
+
+
+def test_a_paused_process_can_be_stopped(guard: Guard) -> None:
+    child = process(guard, "sleep", "600")
+    child.pause()
+    assert child.running
+    child.stop()
+    assert child.returncode == -signal.SIGTERM
+
+
+def test_the_end_of_a_leader_ends_its_group(guard: Guard) -> None:
+    child = process(guard, "sh", "-c", "sleep 600 & echo $!")
+    assert child.wait(10)
+    grandchild = int(child.log.read_text())
+    wait_until(lambda: not alive(grandchild), 10, "the grandchild is gone")
+    assert not child.signal(signal.SIGTERM)
+
+
+def test_a_program_that_is_not_there_is_named(guard: Guard) -> None:
+    with pytest.raises(DevClusterError, match="/nowhere/program"):
+        process(guard, "/nowhere/program")
+    assert process(guard, "true").wait(10)  # and the guard goes on

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Objects, and an API server in memory, for the tests of the operator."""
+
+import asyncio
+import copy
+import itertools
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cabgate.api.exception import CABException
+from cabgate.api.intent import DeploymentIntent
+from cabgate.api.request import CABRequest
+from cabgate.requests import request_for
+from cabgate.riskmodel import DEFAULT_RISK_MODEL
+from cabgate_operator.apiserver import (
+    EVENTS,
+    EXCEPTIONS,
+    INTENTS,
+    NAMESPACES,
+    REQUESTS,
+    RISK_MODELS,
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    Object,
+    Page,
+    Resource,
+)
+from cabgate_operator.context import Context
+from cabgate_operator.keys import Key
+from cabgate_operator.requests import System
+from cabgate_operator.workqueue import Timing, WorkQueue
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+ME = "system:serviceaccount:cabgate-system:cabgate-operator"
+SYSTEM = System(ME, NOW)
+
+LOW: Object = {
+    "artifacts": [{"name": "web"}],
+    "testResults": {"coveragePercent": 95, "passed": 10, "failed": 0},
+    "scanResults": {"critical": 0, "high": 0},
+    "manualTesting": {"status": "Completed"},
+    "rollbackPlan": {"validated": True, "uri": "https://plans/rollback"},
+    "deploymentPlan": {"uri": "https://plans/deploy"},
+    "scope": {"affectedComponents": 1},
+}
+"""Evidence that is approved by score."""
+
+MEDIUM: Object = {**LOW, "scanResults": {"critical": 3, "high": 0}}
+"""Evidence that a person has to look at: a critical finding."""
+
+HIGH: Object = {"scope": {"affectedComponents": 20}}
+"""Evidence that needs an exception."""
+
+
+def evidence(base: Object, note: str) -> Object:
+    """The same evidence under another digest."""
+    return {**base, "artifacts": [{"name": note}]}
+
+
+def intent_object(
+    content: Object, *, images: tuple[str, ...] = ("r/web:1",), **meta: Any
+) -> Object:
+    return {
+        "apiVersion": INTENTS.api_version,
+        "kind": INTENTS.kind,
+        "metadata": {
+            "name": "web",
+            "namespace": "team",
+            "uid": "intent-uid",
+            "generation": 1,
+            "resourceVersion": "1",
+            **meta,
+        },
+        "spec": {
+            "targets": [
+                {
+                    "apiVersion": "apps/v1",
+                    "kind": "Deployment",
+                    "name": "web",
+                    "images": list(images),
+                }
+            ],
+            "evidence": content,
+            "submittedBy": [{"username": "dev"}],
+        },
+    }
+
+
+def intent(content: Object, **kwargs: Any) -> DeploymentIntent:
+    return DeploymentIntent.model_validate(intent_object(content, **kwargs))
+
+
+def request(content: Object, **kwargs: Any) -> CABRequest:
+    """The request of an intent, as the API server would have stored it."""
+    made = request_for(intent(content, **kwargs), 2)
+    meta = made.metadata.model_copy(update={"uid": "request-uid", "creation_timestamp": NOW})
+    return made.model_copy(update={"metadata": meta})
+
+
+def with_decisions(subject: CABRequest, *entries: tuple[str, str]) -> CABRequest:
+    """The request with (verdict, author) entries; author ME is the system."""
+    return CABRequest.model_validate(
+        {
+            **subject.model_dump(mode="json", by_alias=True),
+            "status": {"decisions": decisions(subject.spec.evidence_digest, *entries)},
+        }
+    )
+
+
+def decisions(digest: str, *entries: tuple[str, str]) -> list[Object]:
+    return [
+        {
+            "sequence": number,
+            "author": {"type": "System" if who == ME else "Person", "username": who},
+            "at": "2030-01-01T11:00:00Z",
+            "verdict": verdict,
+            "rationale": "because",
+            "evidenceDigest": digest,
+        }
+        for number, (verdict, who) in enumerate(entries, 1)
+    ]
+
+
+def exception_object(
+    of: CABRequest, *entries: tuple[str, str], days: int = 1, created: datetime = NOW
+) -> Object:
+    return {
+        "apiVersion": EXCEPTIONS.api_version,
+        "kind": EXCEPTIONS.kind,
+        "metadata": {
+            "name": "leave",
+            "namespace": "team",
+            "uid": "exception-uid",
+            "resourceVersion": "1",
+            "generation": 1,
+            "creationTimestamp": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        },
+        "spec": {
+            "requestRef": {"name": of.metadata.name},
+            "reason": "urgent",
+            "compensatingControls": ["watched"],
+            "durationDays": days,
+        },
+        "status": {"decisions": decisions(of.spec.evidence_digest, *entries)},
+    }
+
+
+def exception(of: CABRequest, *entries: tuple[str, str], **kwargs: Any) -> CABException:
+    made = exception_object(of, *entries, **kwargs)
+    for entry in made["status"]["decisions"]:
+        entry["at"] = made["metadata"]["creationTimestamp"]
+    return CABException.model_validate(made)
+
+
+class Clock:
+    """A clock that moves when told."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.seconds = 0.0
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.seconds += seconds
+
+
+class MemoryApi:
+    """What the reconcilers need of an API server, in memory."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.objects: dict[tuple[str, str, str], Object] = {}
+        self.written: list[str] = []
+        self.before_write: Callable[[str], None] = lambda what: None
+        self._clock = clock
+        self._versions = itertools.count(100)
+        self.put(
+            NAMESPACES,
+            {"metadata": {"name": "team", "labels": {"cabgate.dev/ring": "2"}}},
+        )
+        self.put(RISK_MODELS, DEFAULT_RISK_MODEL.to_dict())
+
+    def put(self, resource: Resource, body: Object) -> Object:
+        """Store as an administrator."""
+        body = copy.deepcopy(body)
+        meta = body["metadata"]
+        meta["resourceVersion"] = str(next(self._versions))
+        self.objects[(resource.plural, meta.get("namespace", ""), meta["name"])] = body
+        return copy.deepcopy(body)
+
+    def all(self, resource: Resource) -> list[Object]:
+        return [body for key, body in sorted(self.objects.items()) if key[0] == resource.plural]
+
+    async def who_am_i(self) -> str:
+        return ME
+
+    async def close(self) -> None:
+        return
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        await asyncio.sleep(0)
+        return copy.deepcopy(self.objects.get((resource.plural, namespace, name)))
+
+    async def pages(
+        self, resource: Resource, namespace: str = "", *, fields: str = "", labels: str = ""
+    ) -> AsyncIterator[Page]:
+        await asyncio.sleep(0)
+        for body in self.all(resource):
+            meta = body["metadata"]
+            if namespace and meta["namespace"] != namespace:
+                continue
+            if labels and labels not in meta.get("labels", {}):
+                continue
+            if fields:
+                path, _, wanted = fields.partition("=")
+                value: Any = body
+                for part in path.split("."):
+                    value = value.get(part, {})
+                if value != wanted:
+                    continue
+            yield Page([copy.deepcopy(body)], meta["resourceVersion"])
+
+    async def list(
+        self, resource: Resource, namespace: str, *, fields: str = "", labels: str = ""
+    ) -> list[Object]:
+        pages = self.pages(resource, namespace, fields=fields, labels=labels)
+        return [item async for page in pages for item in page.items]
+
+    async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
+        what = f"create {resource.plural}"
+        self.before_write(what)
+        name = body["metadata"]["name"]
+        if (resource.plural, namespace, name) in self.objects:
+            raise AlreadyExistsError(409, "AlreadyExists", name)
+        body = copy.deepcopy(body)
+        body.pop("status", None)
+        created = self._clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+        body["metadata"] |= {"uid": f"uid-{name}", "generation": 1, "creationTimestamp": created}
+        self.written.append(what)
+        return self.put(resource, body)
+
+    async def replace_status(self, resource: Resource, body: Object) -> Object:
+        what = f"status {resource.plural}"
+        self.before_write(what)
+        meta = body["metadata"]
+        old = self.objects.get((resource.plural, meta["namespace"], meta["name"]))
+        if old is None:
+            raise ApiError(404, "NotFound", meta["name"])
+        if old["metadata"]["resourceVersion"] != meta["resourceVersion"]:
+            raise ConflictError(409, "Conflict", meta["name"])
+        self.written.append(what)
+        return self.put(resource, {**old, "status": body["status"]})
+
+
+class World:
+    """A context around an API server in memory."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.api = MemoryApi(self.clock)
+        self.seen: list[Key] = []
+        timing = Timing(clock=self.clock, monotonic=self.clock.monotonic, jitter=lambda: 1.0)
+        self.queue = WorkQueue(self._note, timing)
+        self.context = Context(
+            api=self.api,  # type: ignore[arg-type]
+            queue=self.queue,
+            clock=self.clock,
+            username=ME,
+        )
+
+    async def _note(self, key: Key) -> None:
+        self.seen.append(key)
+
+    def requests(self) -> dict[str, str]:
+        """State of each request."""
+        return {
+            body["metadata"]["name"]: body.get("status", {}).get("state", "")
+            for body in self.api.all(REQUESTS)
+        }
+
+    def told(self) -> list[str]:
+        """Reasons of the Events."""
+        return sorted(body["reason"] for body in self.api.all(EVENTS))
+
+    def intent_status(self) -> Object:
+        status: Object = self.api.objects[(INTENTS.plural, "team", "web")]["status"]
+        return status
+
+    def ready(self) -> tuple[str, str]:
+        conditions = {c["type"]: c for c in self.intent_status()["conditions"]}
+        return conditions["Ready"]["status"], conditions["Ready"]["reason"]
+
+    def stalled(self) -> bool:
+        conditions = {c["type"]: c for c in self.intent_status()["conditions"]}
+        return bool(conditions["Stalled"]["status"] == "True")

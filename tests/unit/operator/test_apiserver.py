@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from kubernetes.aio.client import ApiClient, Configuration
+
+from cabgate_operator.apiserver import (
+    INTENTS,
+    NAMESPACES,
+    REQUESTS,
+    AlreadyExistsError,
+    ApiError,
+    ApiServer,
+    ConflictError,
+)
+
+
+def serve(
+    answer: Callable[[web.Request], Awaitable[web.Response]],
+    scenario: Callable[[ApiServer], Awaitable[None]],
+) -> None:
+    async def run() -> None:
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", answer)
+        server = TestServer(application)
+        await server.start_server()
+        configuration = Configuration()
+        configuration.host = str(server.make_url("/")).rstrip("/")
+        api = ApiServer(ApiClient(configuration))
+        try:
+            await scenario(api)
+        finally:
+            await api.close()
+            await server.close()
+
+    asyncio.run(run())
+
+
+def failing(code: int, body: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=code, text=body)
+
+    return answer
+
+
+def test_paths() -> None:
+    assert INTENTS.path() == "/apis/cabgate.dev/v1alpha1/deploymentintents"
+    assert NAMESPACES.path("", "team") == "/api/v1/namespaces/team"
+    expected = "/apis/cabgate.dev/v1alpha1/namespaces/a%2Fb/cabrequests/x/status"
+    assert REQUESTS.path("a/b", "x", "status") == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "kind", "refused"),
+    [
+        (409, {"reason": "AlreadyExists", "message": "m"}, AlreadyExistsError, False),
+        (409, {"reason": "Conflict", "message": "m"}, ConflictError, False),
+        (403, {"reason": "Forbidden", "message": "m" * 9999}, ApiError, True),
+        (422, {"reason": "Invalid", "message": "m"}, ApiError, True),
+        (504, {"reason": "Timeout", "message": "Too large resource version"}, ApiError, False),
+        (502, "<html>", ApiError, False),
+        (500, "[]", ApiError, False),
+    ],
+)
+def test_errors(code: int, body: Any, kind: type[ApiError], refused: bool) -> None:
+    text = body if isinstance(body, str) else json.dumps(body)
+
+    async def scenario(api: ApiServer) -> None:
+        with pytest.raises(kind) as caught:
+            await api.create(REQUESTS, "team", {"metadata": {"name": "x"}})
+        assert caught.value.code == code
+        assert caught.value.refused is refused
+        assert len(str(caught.value)) < 400
+        with pytest.raises(kind):
+            await api.get(REQUESTS, "team", "x")
+
+    serve(failing(code, text), scenario)
+
+
+def test_absent_is_none() -> None:
+    async def scenario(api: ApiServer) -> None:
+        assert await api.get(REQUESTS, "team", "x") is None
+
+    serve(failing(404, json.dumps({"reason": "NotFound"})), scenario)
+
+
+def test_unreachable() -> None:
+    async def run() -> None:
+        configuration = Configuration()
+        configuration.host = "http://127.0.0.1:1"
+        api = ApiServer(ApiClient(configuration))
+        with pytest.raises(ApiError) as caught:
+            await api.get(REQUESTS, "team", "x")
+        assert (caught.value.code, caught.value.refused) == (0, False)
+        await api.close()
+
+    asyncio.run(run())
+
+
+def test_lists_come_in_chunks() -> None:
+    asked: list[dict[str, str]] = []
+
+    async def answer(incoming: web.Request) -> web.Response:
+        asked.append(dict(incoming.query))
+        more = "continue" not in incoming.query
+        meta = {"resourceVersion": "9", **({"continue": "token"} if more else {})}
+        return web.json_response({"metadata": meta, "items": [{"n": len(asked)}]})
+
+    async def scenario(api: ApiServer) -> None:
+        assert await api.list(REQUESTS, "team", fields="a=b", labels="c") == [{"n": 1}, {"n": 2}]
+        assert await api.newest_version(REQUESTS) == 9
+
+    serve(answer, scenario)
+    first = {"limit": "250", "fieldSelector": "a=b", "labelSelector": "c"}
+    assert asked == [first, {**first, "continue": "token"}, {"limit": "1"}]
+
+
+def test_a_status_is_written_to_the_version_that_was_read() -> None:
+    seen: list[tuple[str, str, Any]] = []
+
+    async def answer(incoming: web.Request) -> web.Response:
+        seen.append((incoming.method, incoming.path, await incoming.json()))
+        return web.json_response({"status": {"userInfo": {"username": "me"}}})
+
+    async def scenario(api: ApiServer) -> None:
+        meta = {"namespace": "team", "name": "x"}
+        with pytest.raises(ValueError, match="version that was read"):
+            await api.replace_status(REQUESTS, {"metadata": meta})
+        body = {"metadata": {**meta, "resourceVersion": "5"}, "status": {"state": "S"}}
+        await api.replace_status(REQUESTS, body)
+        assert seen == [
+            ("PUT", "/apis/cabgate.dev/v1alpha1/namespaces/team/cabrequests/x/status", body)
+        ]
+        assert await api.who_am_i() == "me"
+
+    serve(answer, scenario)

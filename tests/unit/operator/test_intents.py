@@ -1,0 +1,405 @@
+# SPDX-License-Identifier: Apache-2.0
+import asyncio
+from typing import Any
+
+import pytest
+
+from cabgate_operator.apiserver import (
+    EVENTS,
+    EXCEPTIONS,
+    INTENTS,
+    NAMESPACES,
+    REQUESTS,
+    ApiError,
+    ConflictError,
+    Object,
+)
+from cabgate_operator.intents import reconcile_intent
+from cabgate_operator.keys import Key, Subject
+from unit.operator.support import (
+    HIGH,
+    LOW,
+    ME,
+    MEDIUM,
+    World,
+    decisions,
+    evidence,
+    exception_object,
+    intent_object,
+    request,
+)
+
+KEY = Key(Subject.INTENT, "team", "web")
+
+
+def look(world: World) -> None:
+    asyncio.run(reconcile_intent(world.context, KEY))
+
+
+def declare(world: World, content: Object, **meta: Any) -> None:
+    old = world.api.objects.get((INTENTS.plural, "team", "web"))
+    body = intent_object(content, **meta)
+    if old is not None:
+        body["metadata"]["generation"] = old["metadata"]["generation"] + 1
+        body["status"] = old.get("status", {})
+    world.api.put(INTENTS, body)
+
+
+def decide(world: World, name: str, *entries: tuple[str, str]) -> None:
+    body = world.api.objects[(REQUESTS.plural, "team", name)]
+    body["status"]["decisions"] = decisions(body["spec"]["evidenceDigest"], *entries)
+    world.api.put(REQUESTS, body)
+
+
+def name_of(content: Object) -> str:
+    return request(content).metadata.name
+
+
+def test_low_risk_is_approved_with_four_writes() -> None:
+    world = World()
+    declare(world, LOW)
+    look(world)
+    assert world.requests() == {name_of(LOW): "AutoApproved"}
+    assert world.ready() == ("True", "RequestApproved")
+    assert world.told() == ["AutoApproved"]
+    assert world.api.written == [
+        "create cabrequests",
+        "status cabrequests",
+        "create events",
+        "status deploymentintents",
+    ]
+    status = world.intent_status()
+    assert status["requestName"] == name_of(LOW)
+    assert status["observedGeneration"] == 1
+    assert (status["score"], status["gate"], status["state"]) == (
+        "0.00",
+        "AutoApprove",
+        "AutoApproved",
+    )
+    assert status["correlationID"].startswith("CAB-")
+
+
+def test_nothing_is_written_where_all_is_right() -> None:
+    for content in (LOW, MEDIUM, HIGH):
+        world = World()
+        declare(world, content)
+        look(world)
+        world.api.written.clear()
+        world.clock.forward(3600)
+        look(world)
+        assert world.api.written == []
+
+
+@pytest.mark.parametrize(
+    ("content", "ready", "stalled", "told"),
+    [
+        (LOW, ("True", "RequestApproved"), False, "AutoApproved"),
+        (MEDIUM, ("False", "ReviewPending"), False, "ReviewNeeded"),
+        (HIGH, ("False", "ExceptionRequired"), True, "ExceptionRequired"),
+    ],
+)
+def test_ready_and_stalled(
+    content: Object, ready: tuple[str, str], stalled: bool, told: str
+) -> None:
+    world = World()
+    declare(world, content)
+    look(world)
+    assert (world.ready(), world.stalled()) == (ready, stalled)
+    assert world.told() == [told]
+
+
+def test_rings_below_two_need_nothing() -> None:
+    world = World()
+    world.api.put(NAMESPACES, {"metadata": {"name": "team"}})
+    declare(world, HIGH)
+    look(world)
+    assert world.ready() == ("True", "RingNotGated")
+    assert not world.stalled()
+    assert world.requests() == {name_of(HIGH): "ExceptionRequired"}
+
+
+def test_the_default_ring_counts_where_there_is_no_label() -> None:
+    world = World()
+    world.context.default_ring = 2
+    world.api.put(NAMESPACES, {"metadata": {"name": "team"}})
+    declare(world, HIGH)
+    look(world)
+    assert world.ready() == ("False", "ExceptionRequired")
+
+
+def test_a_then_b_then_a() -> None:
+    world = World()
+    other = evidence(MEDIUM, "other")
+    declare(world, MEDIUM)
+    look(world)
+    declare(world, other)
+    look(world)
+    assert world.requests() == {name_of(MEDIUM): "Superseded", name_of(other): "Submitted"}
+    assert world.intent_status()["requestName"] == name_of(other)
+    declare(world, MEDIUM)
+    look(world)
+    assert world.requests() == {name_of(MEDIUM): "Submitted", name_of(other): "Superseded"}
+    assert world.intent_status()["observedGeneration"] == 3
+    assert world.told() == [
+        "ReviewNeeded",
+        "ReviewNeeded",
+        "ReviewNeeded",
+        "Superseded",
+        "Superseded",
+    ]
+
+
+def test_a_person_decides() -> None:
+    for verdict, ready in (("Approved", "RequestApproved"), ("Rejected", "Rejected")):
+        world = World()
+        declare(world, MEDIUM)
+        look(world)
+        decide(world, name_of(MEDIUM), (verdict, "ann"))
+        look(world)
+        assert world.ready()[1] == ready
+        assert world.stalled() == (verdict == "Rejected")
+        assert verdict in world.told()
+        decided = world.api.all(REQUESTS)[0]["status"]["conditions"][0]
+        assert (decided["status"], decided["reason"]) == ("True", verdict)
+
+
+def test_a_deleted_intent_supersedes_what_is_undecided_only() -> None:
+    world = World()
+    declare(world, LOW)
+    look(world)
+    declare(world, MEDIUM)
+    look(world)
+    del world.api.objects[(INTENTS.plural, "team", "web")]
+    look(world)
+    assert world.requests() == {name_of(LOW): "AutoApproved", name_of(MEDIUM): "Superseded"}
+    world.api.written.clear()
+    look(world)
+    assert world.api.written == []
+
+
+def test_an_exception_makes_ready_and_its_end_unmakes_it() -> None:
+    world = World()
+    declare(world, HIGH)
+    look(world)
+    leave = exception_object(request(HIGH))
+    world.api.put(EXCEPTIONS, leave)
+    look(world)
+    assert world.ready() == ("False", "ExceptionPending")
+    assert not world.stalled()
+    leave = exception_object(request(HIGH), ("Approved", "sam"))
+    leave["status"]["decisions"][0]["at"] = "2030-01-01T12:00:00Z"
+    world.api.put(EXCEPTIONS, leave)
+    look(world)
+    assert world.ready() == ("True", "ExceptionActive")
+    declare(world, MEDIUM)
+    look(world)
+    assert world.requests()[name_of(HIGH)] == "ExceptionRequired"
+    world.clock.forward(86400)
+    look(world)
+    assert world.requests()[name_of(HIGH)] == "Superseded"
+    declare(world, HIGH)
+    look(world)
+    assert world.ready() == ("False", "ExceptionEnded")
+    assert world.stalled()
+    assert {"ExceptionPending", "ExceptionActive", "ExceptionRequired"} <= set(world.told())
+
+
+def test_a_name_that_is_taken_is_not_touched() -> None:
+    world = World()
+    taken = request(LOW).model_dump(mode="json", by_alias=True)
+    taken["spec"]["intentRef"]["name"] = "another"
+    taken["status"] = {"state": "Submitted"}
+    world.api.put(REQUESTS, taken)
+    before = world.api.all(REQUESTS)
+    declare(world, LOW)
+    look(world)
+    assert world.api.all(REQUESTS) == before
+    assert world.ready() == ("False", "RequestNameTaken")
+    assert world.stalled()
+    assert world.told() == ["RequestNameTaken"]
+    assert "state" not in world.intent_status()
+    world.api.written.clear()
+    look(world)
+    assert world.api.written == []
+
+
+def test_the_first_digits_of_a_digest_may_be_the_same() -> None:
+    world = World()
+    twin = request(MEDIUM).model_dump(mode="json", by_alias=True)
+    twin["metadata"]["name"] = name_of(LOW)
+    world.api.put(REQUESTS, twin)
+    declare(world, LOW)
+    look(world)
+    assert world.ready() == ("False", "RequestNameTaken")
+
+
+def test_two_that_create_the_same_request_agree() -> None:
+    world = World()
+    declare(world, LOW)
+
+    def first(what: str) -> None:
+        world.api.before_write = lambda what: None
+        made = request(LOW).model_dump(mode="json", by_alias=True)
+        world.api.put(REQUESTS, made)
+
+    world.api.before_write = first
+    look(world)
+    assert world.requests() == {name_of(LOW): "AutoApproved"}
+
+
+def refuse(world: World, refused: str, error: ApiError) -> None:
+    def check(what: str) -> None:
+        if what == refused:
+            raise error
+
+    world.api.before_write = check
+
+
+def test_a_refused_request_is_shown_and_tried_again() -> None:
+    world = World()
+    declare(world, LOW)
+    refuse(world, "create cabrequests", ApiError(403, "Forbidden", "the webhook says no"))
+    with pytest.raises(ApiError):
+        look(world)
+    assert world.ready() == ("False", "RequestRefused")
+    assert not world.stalled()
+    world.api.before_write = lambda what: None
+    look(world)
+    assert world.ready() == ("True", "RequestApproved")
+
+
+def test_a_refused_status_is_tried_again_and_the_rest_is_done() -> None:
+    world = World()
+    declare(world, LOW)
+    refuse(world, "status cabrequests", ApiError(403, "Forbidden", "the webhook says no"))
+    with pytest.raises(ApiError):
+        look(world)
+    assert world.ready() == ("False", "ReviewPending")
+    world.api.before_write = lambda what: None
+    look(world)
+    assert world.ready() == ("True", "RequestApproved")
+
+
+@pytest.mark.parametrize("what", ["create cabrequests", "status cabrequests"])
+@pytest.mark.parametrize(
+    "error", [ApiError(0, "Unreachable", ""), ConflictError(409, "Conflict", "")]
+)
+def test_an_api_server_in_trouble_leaves_the_status_alone(what: str, error: ApiError) -> None:
+    world = World()
+    declare(world, LOW)
+    refuse(world, what, error)
+    with pytest.raises(ApiError):
+        look(world)
+    assert "status" not in world.api.objects[(INTENTS.plural, "team", "web")]
+
+
+def test_events_that_cannot_be_written_stop_nothing() -> None:
+    world = World()
+    declare(world, LOW)
+    refuse(world, "create events", ApiError(403, "Forbidden", "no"))
+    look(world)
+    assert world.ready() == ("True", "RequestApproved")
+
+
+def test_killed_before_any_write_the_next_look_finishes() -> None:
+    calm = World()
+    for content in (MEDIUM, LOW):
+        declare(calm, content)
+        look(calm)
+    hasty = World()
+    declare(hasty, MEDIUM)
+    look(hasty)
+    declare(hasty, LOW)
+    budget = 0
+
+    def die(what: str) -> None:
+        nonlocal budget
+        if budget == 0:
+            raise KeyboardInterrupt
+        budget -= 1
+
+    hasty.api.before_write = die
+    for lives in range(10):
+        # An Event that is there already costs a call in each life, and none is written twice.
+        budget = 2 if lives else 0
+        try:
+            look(hasty)
+        except KeyboardInterrupt:
+            continue
+        break
+    assert hasty.requests() == calm.requests()
+    assert hasty.intent_status() == calm.intent_status()
+    assert len(hasty.api.all(REQUESTS)) == 2
+    assert set(calm.told()) - set(hasty.told()) <= {"Superseded"}
+    assert len(hasty.told()) <= len(calm.told())
+
+
+def test_a_namespace_on_its_way_out_is_left_alone() -> None:
+    for namespace in (None, {"metadata": {"name": "team", "deletionTimestamp": "x"}}):
+        world = World()
+        declare(world, LOW)
+        if namespace is None:
+            del world.api.objects[(NAMESPACES.plural, "", "team")]
+        else:
+            world.api.put(NAMESPACES, namespace)
+        look(world)
+        assert world.api.written == []
+
+
+def test_full_requests_say_what_to_do() -> None:
+    world = World()
+    declare(world, MEDIUM)
+    look(world)
+    decide(
+        world, name_of(MEDIUM), *[("Superseded", ME), ("Reopened", ME)] * 120, ("Superseded", ME)
+    )
+    look(world)
+    assert world.ready() == ("False", "DecisionsFull")
+    assert world.stalled()
+
+
+def test_several_targets_are_ready_together() -> None:
+    world = World()
+    body = intent_object(HIGH)
+    body["spec"]["targets"].append({**body["spec"]["targets"][0], "name": "worker"})
+    world.api.put(INTENTS, body)
+    other = request(LOW).model_dump(mode="json", by_alias=True)
+    other["status"] = {
+        "decisions": decisions(other["spec"]["evidenceDigest"], ("AutoApproved", ME))
+    }
+    other["spec"]["intentRef"]["name"] = "another"
+    other["metadata"]["name"] = "another-1"
+    world.api.put(REQUESTS, other)
+    look(world)
+    assert world.ready() == ("False", "ExceptionRequired")
+    ready = world.intent_status()["conditions"][0]
+    assert "1 of 2 targets admitted" in ready["message"]
+    assert "worker" in ready["message"]
+
+
+def test_events_say_what_happened() -> None:
+    world = World()
+    declare(world, MEDIUM)
+    look(world)
+    event = world.api.all(EVENTS)[0]
+    assert event["involvedObject"]["kind"] == "DeploymentIntent"
+    assert event["involvedObject"]["uid"] == "intent-uid"
+    assert "kubectl patch cabrequest" in event["message"]
+    assert event["source"] == {"component": "cabgate-operator"}
+    assert len(event["message"].encode()) <= 1024
+
+
+def test_a_refusal_because_the_intent_changed_is_no_news() -> None:
+    world = World()
+    declare(world, LOW)
+
+    def change(what: str) -> None:
+        if what == "create cabrequests":
+            declare(world, MEDIUM)
+            raise ApiError(403, "Forbidden", "is not what the live intent says")
+
+    world.api.before_write = change
+    with pytest.raises(ConflictError):
+        look(world)
+    assert world.api.written == []
+    assert world.told() == []

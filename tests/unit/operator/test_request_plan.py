@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+from datetime import timedelta
+
+import pytest
+
+from cabgate.api.exception import CABException
+from cabgate.api.intent import DeploymentIntent
+from cabgate.api.request import CABRequest
+from cabgate_operator.requests import plan_request, status_of_request
+from unit.operator.support import (
+    HIGH,
+    LOW,
+    ME,
+    MEDIUM,
+    NOW,
+    SYSTEM,
+    decisions,
+    evidence,
+    exception,
+    intent,
+    request,
+    with_decisions,
+)
+
+OTHER = evidence(LOW, "other")
+SUPERSEDED = ("Superseded", ME)
+REOPENED = ("Reopened", ME)
+
+
+def planned(
+    subject: CABRequest, live: DeploymentIntent | None, *exceptions: CABException
+) -> tuple[list[str], str]:
+    plan = plan_request(subject, live, exceptions, SYSTEM)
+    return [entry.verdict.value for entry in plan.entries], plan.state.value
+
+
+@pytest.mark.parametrize(
+    ("content", "before", "added", "state"),
+    [
+        (LOW, [], ["AutoApproved"], "AutoApproved"),
+        (LOW, [("AutoApproved", ME)], [], "AutoApproved"),
+        (LOW, [SUPERSEDED], ["Reopened", "AutoApproved"], "AutoApproved"),
+        (LOW, [SUPERSEDED, REOPENED], ["AutoApproved"], "AutoApproved"),
+        (LOW, [("AutoApproved", ME), ("Revoked", "eve")], [], "Revoked"),
+        (MEDIUM, [], [], "Submitted"),
+        (MEDIUM, [("UnderReview", "ann")], [], "UnderReview"),
+        (MEDIUM, [("Approved", "ann")], [], "Approved"),
+        (MEDIUM, [("Rejected", "ann")], [], "Rejected"),
+        (MEDIUM, [SUPERSEDED], ["Reopened"], "Submitted"),
+        (MEDIUM, [SUPERSEDED, REOPENED], [], "Submitted"),
+        (HIGH, [], [], "ExceptionRequired"),
+        (HIGH, [SUPERSEDED], ["Reopened"], "ExceptionRequired"),
+    ],
+)
+def test_the_current_request(
+    content: dict[str, object], before: list[tuple[str, str]], added: list[str], state: str
+) -> None:
+    subject = with_decisions(request(content), *before)
+    assert planned(subject, intent(content)) == (added, state)
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+@pytest.mark.parametrize(
+    ("content", "before", "added", "state"),
+    [
+        (LOW, [], ["Superseded"], "Superseded"),
+        (LOW, [("AutoApproved", ME)], [], "AutoApproved"),
+        (MEDIUM, [], ["Superseded"], "Superseded"),
+        (MEDIUM, [("UnderReview", "ann")], ["Superseded"], "Superseded"),
+        (MEDIUM, [("Approved", "ann")], [], "Approved"),
+        (MEDIUM, [("Rejected", "ann")], [], "Rejected"),
+        (MEDIUM, [SUPERSEDED], [], "Superseded"),
+        (MEDIUM, [SUPERSEDED, REOPENED], ["Superseded"], "Superseded"),
+        (HIGH, [], ["Superseded"], "Superseded"),
+    ],
+)
+def test_a_request_that_is_no_longer_current(
+    content: dict[str, object],
+    before: list[tuple[str, str]],
+    added: list[str],
+    state: str,
+    deleted: bool,
+) -> None:
+    live = None if deleted else intent(OTHER)
+    subject = with_decisions(request(content), *before)
+    assert planned(subject, live) == (added, state)
+
+
+def test_an_intent_being_deleted_asks_for_nothing() -> None:
+    live = intent(MEDIUM, deletionTimestamp="2030-01-01T11:59:00Z")
+    assert planned(request(MEDIUM), live) == (["Superseded"], "Superseded")
+
+
+def test_a_live_exception_keeps_a_request_from_being_superseded_until_it_ends() -> None:
+    subject = request(HIGH)
+    leave = exception(subject, ("Approved", "sam"))
+    pending = exception(subject)
+    ended = exception(subject, ("Approved", "sam"), created=NOW - timedelta(days=1))
+    assert planned(subject, intent(OTHER), leave) == ([], "ExceptionRequired")
+    assert planned(subject, intent(OTHER), pending) == (["Superseded"], "Superseded")
+    assert planned(subject, intent(OTHER), ended) == (["Superseded"], "Superseded")
+
+
+def test_the_system_leaves_people_their_room() -> None:
+    many = [SUPERSEDED, REOPENED] * 120
+    full = with_decisions(request(MEDIUM), *many)
+    assert planned(full, intent(OTHER)) == ([], "Submitted")
+    superseded = with_decisions(request(MEDIUM), *many, SUPERSEDED)
+    assert planned(superseded, intent(MEDIUM)) == ([], "Superseded")
+
+
+def test_entries_are_numbered_and_signed() -> None:
+    subject = with_decisions(request(LOW), SUPERSEDED)
+    entries = plan_request(subject, intent(LOW), [], SYSTEM).entries
+    assert [entry.sequence for entry in entries] == [2, 3]
+    assert {entry.author.username for entry in entries} == {ME}
+    assert {entry.evidence_digest for entry in entries} == {subject.spec.evidence_digest}
+    assert {entry.at for entry in entries} == {NOW}
+    assert all(entry.rationale for entry in entries)
+
+
+def test_a_status_keeps_what_stands_there() -> None:
+    subject = request(MEDIUM)
+    digest = subject.spec.evidence_digest
+    old = decisions(digest, ("UnderReview", "ann"))
+    old[0]["fromTheFuture"] = 1
+    raw = {
+        "status": {
+            "review": {"verdict": "Approved"},
+            "decisions": old,
+            "conditions": [
+                {"type": "Other", "status": "True", "lastTransitionTime": "2029-01-01T00:00:00Z"},
+                {
+                    "type": "Decided",
+                    "status": "False",
+                    "reason": "Submitted",
+                    "message": "",
+                    "lastTransitionTime": "2029-01-01T00:00:00Z",
+                },
+            ],
+        }
+    }
+    subject = with_decisions(subject, ("UnderReview", "ann"))
+    status = status_of_request(raw, plan_request(subject, None, [], SYSTEM), NOW)
+    assert status["review"] == {"verdict": "Approved"}
+    assert status["decisions"][0] == old[0]
+    assert [entry["verdict"] for entry in status["decisions"]] == ["UnderReview", "Superseded"]
+    assert status["state"] == "Superseded"
+    other, decided = status["conditions"]
+    assert other["type"] == "Other"
+    assert decided["lastTransitionTime"] == "2029-01-01T00:00:00Z"
+    assert decided["reason"] == "Superseded"
+    assert raw["status"]["decisions"] == old
+    again = status_of_request({"status": status}, plan_request(subject, None, [], SYSTEM), NOW)
+    assert again["conditions"] == status["conditions"]
+
+
+@pytest.mark.parametrize(
+    ("content", "before", "words"),
+    [
+        (LOW, [("AutoApproved", ME)], ["by the system", "because"]),
+        (MEDIUM, [], ["waits for a CAB member", "kubectl patch cabrequest"]),
+        (MEDIUM, [("UnderReview", "ann")], ["under review by ann", "kubectl patch cabrequest"]),
+        (MEDIUM, [("Approved", "ann")], ["Approved by ann", "because"]),
+        (MEDIUM, [("Rejected", "ann")], ["Rejected by ann", "because", "kubectl edit"]),
+        (MEDIUM, [SUPERSEDED], ["superseded", "kubectl edit"]),
+        (HIGH, [], ["too risky", "Missing evidence", "cabgate exception -n team"]),
+        (LOW, [], ["about to approve"]),
+    ],
+)
+def test_the_condition_says_who_what_and_the_next_step(
+    content: dict[str, object], before: list[tuple[str, str]], words: list[str]
+) -> None:
+    subject = with_decisions(request(content), *before)
+    plan = plan_request(subject, intent(content), [], SYSTEM)
+    if not before and content is LOW:  # only between two writes of another process
+        plan = type(plan)(subject, (), plan.state.SUBMITTED)
+    if before == [SUPERSEDED]:
+        plan = plan_request(subject, None, [], SYSTEM)
+    message = status_of_request({}, plan, NOW)["conditions"][0]["message"]
+    for word in words:
+        assert word in message
+    assert len(message.encode()) <= 1000

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+import asyncio
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import aiohttp
+import kopf
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from cabgate_operator import watches
+from cabgate_operator.app import WATCHED, Operator, Settings
+from cabgate_operator.health import serve_health
+from cabgate_operator.main import log_in, make_kopf_settings, make_registry
+from cabgate_operator.watches import Watches, traced
+
+
+class FakeRun:
+    """A run of kopf whose watches the test counts."""
+
+    made: "list[FakeRun]"
+
+    def __init__(self, registry: object, settings: object) -> None:
+        self.alive = True
+        self.count = 4
+        self.stopped = False
+        FakeRun.made.append(self)
+
+    def watching(self) -> int:
+        return self.count
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[FakeRun]]:
+    FakeRun.made = []
+    monkeypatch.setattr(watches, "_Run", FakeRun)
+    monkeypatch.setattr(watches, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(watches, "GRACE_SECONDS", 0.05)
+    yield FakeRun.made
+    assert all(run.stopped for run in FakeRun.made)
+
+
+@pytest.mark.parametrize("harm", ["one died", "kopf ended", "stale", "never came"])
+def test_watches_begin_anew(runs: list[FakeRun], harm: str) -> None:
+    restarts: list[int] = []
+
+    async def scenario() -> None:
+        kept = Watches(kopf.OperatorRegistry, make_kopf_settings, 4, lambda: restarts.append(1))
+        task = asyncio.create_task(kept.run_forever())
+        await asyncio.sleep(0.03)
+        assert len(runs) == 1
+        if harm == "one died":
+            runs[0].count = 3
+        elif harm == "kopf ended":
+            runs[0].alive = False
+        else:
+            kept.restart("because")
+        async with asyncio.timeout(30):
+            while len(runs) < 2:  # noqa: ASYNC110 - no matter here
+                await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(scenario())
+    assert restarts == [1]
+    assert runs[0].stopped
+
+
+def test_watches_that_never_come_to_life_are_given_up(
+    runs: list[FakeRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeRun, "watching", lambda self: 1)
+
+    async def scenario() -> None:
+        kept = Watches(kopf.OperatorRegistry, make_kopf_settings, 4, lambda: None)
+        task = asyncio.create_task(kept.run_forever())
+        async with asyncio.timeout(30):
+            while len(runs) < 2:  # noqa: ASYNC110 - no matter here
+                await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(scenario())
+
+
+def test_the_session_tells_of_watches_alone() -> None:
+    began: list[tuple[str, int]] = []
+    failed: list[int] = []
+
+    async def answer(incoming: web.Request) -> web.Response:
+        return web.Response(status=504 if "bad" in incoming.path else 200)
+
+    async def scenario() -> None:
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", answer)
+        server = TestServer(application)
+        await server.start_server()
+        info = kopf.ConnectionInfo(server=str(server.make_url("/")), token="t")
+        found = traced(info, lambda *what: began.append(what), lambda: failed.append(1))
+        assert found.server == info.server
+        session = found.aiohttp_session
+        for path in (
+            "/apis/g/v/things?watch=true&resourceVersion=7",
+            "/apis/g/v/things?watch=true",
+            "/apis/g/v/things?limit=1&resourceVersion=8",
+            "/apis/g/v/bad?watch=true&resourceVersion=9",
+        ):
+            await session.get(server.make_url(path))
+        await server.close()
+        for query in ("?watch=true", ""):
+            with pytest.raises(aiohttp.ClientConnectionError):
+                await session.get(f"http://127.0.0.1:1/things{query}")
+        await session.close()
+
+    asyncio.run(scenario())
+    assert began == [("things", 7)]
+    assert len(failed) == 2
+
+
+def test_only_handlers_that_write_nothing_are_registered() -> None:
+    async def scenario() -> None:
+        registry = make_registry(Operator(), asyncio.get_running_loop())
+        assert len(registry._watching.get_all_handlers()) == len(WATCHED)
+        for kind in ("_changing", "_spawning", "_webhooks", "_indexing"):
+            assert not getattr(registry, kind).get_all_handlers()
+
+    asyncio.run(scenario())
+
+
+def test_health_endpoints() -> None:
+    async def scenario() -> None:
+        operator = Operator(Settings(health_port=0))
+        runner = await serve_health(operator, 0)
+        port = next(address[1] for address in runner.addresses if len(address) == 2)  # IPv4
+
+        def get(path: str) -> int:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as response:
+                    return int(response.status)
+            except urllib.error.HTTPError as error:
+                return error.code
+
+        assert await asyncio.to_thread(get, "/healthz") == 200
+        assert await asyncio.to_thread(get, "/readyz") == 503
+        await runner.cleanup()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("host", "server"),
+    [("10.0.0.1", "https://10.0.0.1:6443"), ("fd00::1", "https://[fd00::1]:6443")],
+)
+def test_kopf_goes_where_our_own_calls_go(
+    monkeypatch: pytest.MonkeyPatch, host: str, server: str
+) -> None:
+    found = kopf.ConnectionInfo(server="https://kubernetes.default.svc", token="t")
+    monkeypatch.setattr(kopf, "login_with_service_account", lambda **_: found)
+    monkeypatch.setattr(kopf, "login_with_kubeconfig", lambda **_: None)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    assert log_in() is None
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "6443")
+    made = log_in()
+    assert made is not None
+    assert (made.server, made.token) == (server, "t")
+    monkeypatch.setattr(kopf, "login_with_service_account", lambda **_: None)
+    assert log_in() is None

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is generated and checked in is current."""
+
+import runpy
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_page_of_the_states_is_what_the_tables_say():
+    tool = runpy.run_path(str(ROOT / "tools" / "states.py"))
+    assert (ROOT / "docs" / "states.md").read_text() == tool["rendered"]()

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What holds the repository together."""
+
+import operator
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("folder", ["core", "operator", "webhook", "cli", "devcluster", "demo"])
+def test_folders_above_packages_are_no_packages(folder):
+    assert not (ROOT / folder / "__init__.py").exists()
+
+
+def test_the_standard_library_is_not_shadowed_from_the_root():
+    found = subprocess.run(
+        [sys.executable, "-c", "import operator; print(operator.__file__)"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout.strip() == operator.__file__
+
+
+def test_kopf_decorators_stand_in_one_module():
+    modules = (ROOT / "operator").rglob("*.py")
+    decorated = [path.name for path in modules if "@kopf." in path.read_text()]
+    assert decorated == ["main.py"]
+
+
+def test_files_answer_one_question():
+    folders = ["core", "operator", "webhook", "cli", "devcluster", "demo", "tools"]
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for folder in folders
+        for path in (ROOT / folder).rglob("*.py")
+        if (lines := len(path.read_text().splitlines())) > 400
+    }
+    assert not long

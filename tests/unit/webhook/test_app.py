@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The application under bodies and faults of all kinds: it denies, and says why; it never fails."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cabgate.signatures import SigningKeys
+from cabgate_webhook import app as application
+from cabgate_webhook.admission import MAX_BODY_BYTES
+from cabgate_webhook.apiserver import LookupFailed
+from cabgate_webhook.app import Settings, create_app
+
+KEYS = SigningKeys(
+    Ed25519PrivateKey.generate()
+    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    .decode()
+)
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+class FaultyApi:
+    """Stands in for an API server that cannot be reached, in one way or another."""
+
+    def __init__(self, fault):
+        self._fault = fault
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        return None
+
+    def __getattr__(self, _name):
+        async def call(*_args, **_kwargs):
+            return await self._fault()
+
+        return call
+
+
+async def unreachable():
+    raise LookupFailed("GET /somewhere: connection refused")
+
+
+async def hangs():
+    await asyncio.sleep(60)
+
+
+async def broken():
+    raise ZeroDivisionError("a bug")
+
+
+def send(body, path="/validate", fault=unreachable, method="POST"):
+    async def talk():
+        app = create_app(FaultyApi(fault), Settings(KEYS), lambda: NOW)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="https://webhook") as client:
+            content = body if isinstance(body, bytes) else json.dumps(body).encode()
+            return await client.request(method, path, content=content)
+
+    return asyncio.run(talk())
+
+
+def review(**changes):
+    request = {
+        "uid": "u-1",
+        "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+        "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
+        "operation": "CREATE",
+        "namespace": "shop",
+        "name": "web",
+        "userInfo": {"username": "alice", "groups": ["system:authenticated"]},
+        "object": {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "web"},
+            "spec": {"template": {"spec": {"containers": [{"name": "c", "image": "web:1"}]}}},
+        },
+    } | changes
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+
+
+def denial(answer):
+    assert answer.status_code == 200
+    response = answer.json()["response"]
+    assert response["uid"] == "u-1"
+    assert response["allowed"] is False
+    assert len(response["status"]["message"].encode()) < 1024
+    return response["status"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[]", "body: not an object"),
+        ({}, "not an AdmissionReview"),
+        ({"apiVersion": "admission.k8s.io/v1beta1", "kind": "AdmissionReview"}, "not an Admission"),
+        ({"apiVersion": "v1", "kind": "Pod"}, "not an AdmissionReview"),
+        ({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}, "request: not"),
+        (review(uid=""), "request.uid"),
+        (review(uid=7), "request.uid"),
+        (review(userInfo=None), "request.userInfo"),
+        (review(userInfo={"username": ""}), "request.userInfo.username"),
+        (review(userInfo={"username": "a", "groups": "b"}), "request.userInfo.groups"),
+        (review(userInfo={"username": "a", "extra": {"k": [1]}}), "request.userInfo.extra"),
+        (review(object=[1]), "request.object"),
+        (review(resource="deployments"), "request.resource"),
+    ],
+)
+def test_a_body_that_is_no_review_is_a_client_error_that_names_the_field(body, said):
+    answer = send(body)
+    assert answer.status_code == 400
+    assert said in answer.text
+
+
+def test_a_truncated_review_is_a_client_error():
+    whole = json.dumps(review()).encode()
+    assert send(whole[: len(whole) // 2]).status_code == 400
+
+
+def test_an_oversized_body_is_refused_and_one_within_the_limit_read():
+    padding = "x" * (MAX_BODY_BYTES - 2000)
+    within = review(options={"padding": padding})
+    assert send(within).status_code == 200
+    assert send(b" " * (MAX_BODY_BYTES + 1)).status_code == 413
+
+
+def test_a_wrong_method_or_path_is_a_client_error():
+    assert send(b"", method="GET").status_code == 405
+    assert send(b"", path="/elsewhere").status_code == 404
+
+
+def test_an_unreachable_api_server_denies_and_says_so():
+    message = denial(send(review()))
+    assert message.startswith("LookupFailed: ")
+    assert "connection refused" in message
+    assert "try again" in message
+
+
+def test_a_slow_api_server_denies_within_the_deadline(monkeypatch):
+    monkeypatch.setattr(application, "DEADLINE_SECONDS", 0.05)
+    assert denial(send(review(), fault=hangs)).startswith("LookupTimedOut: ")
+
+
+def test_a_fault_of_ours_denies_and_shows_no_traceback(caplog):
+    message = denial(send(review(), fault=broken))
+    assert message.startswith("InternalError: ")
+    assert "ZeroDivisionError" not in message
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/validate", "/mutate"])
+def test_a_resource_that_we_do_not_know_is_denied(path):
+    resource = {"group": "batch", "version": "v1", "resource": "jobs"}
+    assert denial(send(review(resource=resource), path)).startswith("UnknownResource: ")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [None, [], {}, {"spec": {}}, {"spec": {"containers": [{}]}}, {"spec": {"containers": 1}}],
+)
+def test_a_workload_without_a_readable_pod_template_is_denied(template):
+    obj = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": template}}
+    assert denial(send(review(object=obj))).startswith("MalformedObject: spec.template")
+
+
+def test_readiness_follows_the_api_server_and_liveness_does_not():
+    assert send(b"", "/readyz", method="GET").status_code == 503
+    assert send(b"", "/healthz", method="GET").status_code == 200
+
+
+def test_metrics_count_reviews_by_verdict():
+    async def talk():
+        app = create_app(FaultyApi(unreachable), Settings(KEYS), lambda: NOW)
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="https://webhook"
+        ) as client:
+            await client.post("/validate", json=review())
+            return (await client.get("/metrics")).text
+
+    text = asyncio.run(talk())
+    line = next(line for line in text.splitlines() if line.startswith("cabgate_admission_reviews"))
+    assert 'reason="LookupFailed"' in line
+    assert 'verdict="denied"' in line
+    assert line.endswith(" 1.0")
+
+
+KEYS = st.sampled_from(
+    [
+        "annotations",
+        "author",
+        "compensatingControls",
+        "conditions",
+        "decisions",
+        "durationDays",
+        "evidence",
+        "evidenceDigest",
+        "finalizers",
+        "generation",
+        "labels",
+        "metadata",
+        "name",
+        "observedGeneration",
+        "ownerReferences",
+        "rationale",
+        "requestRef",
+        "review",
+        "sequence",
+        "state",
+        "submittedBy",
+        "targets",
+        "template",
+        "username",
+        "verdict",
+    ]
+)
+WORDS = st.sampled_from(["Approved", "Rejected", "Revoked", "UnderReview", "web", "1", ""])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(), inner),
+    max_leaves=12,
+)
+OBJECTS = st.dictionaries(KEYS, JSON, max_size=6)
+OURS = ["deploymentintents", "cabrequests", "cabexceptions"]
+
+
+@given(
+    resource=st.sampled_from([("apps", "deployments"), *(("cabgate.dev", name) for name in OURS)]),
+    subresource=st.sampled_from(["", "status", "scale"]),
+    operation=st.sampled_from(["CREATE", "UPDATE", "DELETE", "CONNECT", "other"]),
+    path=st.sampled_from(["/validate", "/mutate"]),
+    spec=OBJECTS | JSON,
+    status=OBJECTS | JSON,
+    old=OBJECTS | JSON,
+    metadata=OBJECTS | JSON,
+)
+def test_whatever_the_objects_hold_there_is_an_answer(
+    resource, subresource, operation, path, spec, status, old, metadata
+):
+    obj = {"apiVersion": "x/v1", "kind": "X", "metadata": metadata, "spec": spec, "status": status}
+    body = review(
+        resource={"group": resource[0], "version": "v1", "resource": resource[1]},
+        subResource=subresource,
+        operation=operation,
+        object=obj,
+        oldObject={**obj, "spec": old, "status": old} if isinstance(old, dict) else old,
+    )
+    answer = send(body, path)
+    assert answer.status_code in (200, 400)
+    if answer.status_code == 200 and not answer.json()["response"]["allowed"]:
+        message = answer.json()["response"]["status"]["message"]
+        assert not message.startswith("InternalError"), message
+
+
+@given(JSON)
+def test_any_json_gets_an_answer(body):
+    assert send(body).status_code in (200, 400)

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AdmissionReview v1: reading a request, writing an answer."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cabgate.identity import User
+
+API_VERSION = "admission.k8s.io/v1"
+
+MAX_BODY_BYTES = 7 * 1024 * 1024
+"""Largest review: old and new object travel together, and the API server itself takes 3 MiB."""
+
+
+class MalformedReviewError(ValueError):
+    """A body that is not an AdmissionReview; the message names the field."""
+
+
+@dataclass(frozen=True)
+class Review:
+    """One admission request."""
+
+    uid: str
+    group: str
+    resource: str
+    subresource: str
+    operation: str
+    namespace: str
+    name: str
+    user: User
+    object: Mapping[str, Any]
+    """The object as it would be stored; empty on DELETE."""
+    old_object: Mapping[str, Any]
+    """The object as it is stored; empty on CREATE."""
+
+    @property
+    def where(self) -> str:
+        """Resource and subresource, such as `cabrequests/status`."""
+        return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the webhook says to one admission request."""
+
+    allowed: bool
+    reason: str
+    """Reason code, for the metric and the audit log."""
+    message: str = ""
+    warnings: Sequence[str] = ()
+    patch: Sequence[Mapping[str, Any]] = ()
+    """JSON patch of a mutating answer."""
+
+
+def read_review(body: bytes) -> Review:
+    """The admission request in a body. Raises `MalformedReviewError`."""
+    try:
+        review = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise MalformedReviewError(f"body: not JSON: {error}") from None
+    _mapping(review, "body")
+    if (review.get("apiVersion"), review.get("kind")) != (API_VERSION, "AdmissionReview"):
+        raise MalformedReviewError(f"body: not an AdmissionReview of {API_VERSION}")
+    request = _mapping(review.get("request"), "request")
+    resource = _mapping(request.get("resource"), "request.resource")
+    return Review(
+        uid=_text(request.get("uid"), "request.uid", required=True),
+        group=_text(resource.get("group"), "request.resource.group"),
+        resource=_text(resource.get("resource"), "request.resource.resource", required=True),
+        subresource=_text(request.get("subResource"), "request.subResource"),
+        operation=_text(request.get("operation"), "request.operation", required=True),
+        namespace=_text(request.get("namespace"), "request.namespace"),
+        name=_text(request.get("name"), "request.name"),
+        user=_user(_mapping(request.get("userInfo"), "request.userInfo")),
+        object=_object(request.get("object") or {}, "request.object"),
+        old_object=_object(request.get("oldObject") or {}, "request.oldObject"),
+    )
+
+
+def metadata_of(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The metadata of an object in a review; empty where it has none."""
+    return obj.get("metadata") or {}
+
+
+def answer_body(uid: str, answer: Answer) -> bytes:
+    """The AdmissionReview that carries an answer."""
+    # The API server puts it into the audit log, as WEBHOOK-NAME/reason.
+    annotations = {"reason": answer.reason}
+    response: dict[str, Any] = {
+        "uid": uid,
+        "allowed": answer.allowed,
+        "auditAnnotations": annotations,
+    }
+    if not answer.allowed:
+        response["status"] = {"code": 403, "reason": "Forbidden", "message": answer.message}
+    if answer.warnings:
+        response["warnings"] = list(answer.warnings)
+    if answer.patch:
+        patch = json.dumps(list(answer.patch)).encode()
+        response["patchType"] = "JSONPatch"
+        response["patch"] = base64.b64encode(patch).decode()
+    body = {"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response}
+    return json.dumps(body).encode()
+
+
+def _user(info: Mapping[str, Any]) -> User:
+    groups = info.get("groups") or []
+    extra = _mapping(info.get("extra") or {}, "request.userInfo.extra")
+    if not _is_texts(groups):
+        raise MalformedReviewError("request.userInfo.groups: not a list of strings")
+    if not all(_is_texts(values) for values in extra.values()):
+        raise MalformedReviewError("request.userInfo.extra: not lists of strings")
+    return User(
+        username=_text(info.get("username"), "request.userInfo.username", required=True),
+        uid=_text(info.get("uid"), "request.userInfo.uid"),
+        groups=tuple(groups),
+        extra=extra,
+    )
+
+
+def _object(value: Any, path: str) -> Mapping[str, Any]:
+    """An object with metadata of the types that the API server guarantees."""
+    obj = _mapping(value, path)
+    metadata = _mapping(obj.get("metadata") or {}, f"{path}.metadata")
+    labels = _mapping(metadata.get("labels") or {}, f"{path}.metadata.labels")
+    if not all(isinstance(label, str) for label in labels.values()):
+        raise MalformedReviewError(f"{path}.metadata.labels: not strings")
+    for name in ("ownerReferences", "finalizers"):
+        if not isinstance(metadata.get(name) or [], list):
+            raise MalformedReviewError(f"{path}.metadata.{name}: not a list")
+    return obj
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _mapping(value: Any, path: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise MalformedReviewError(f"{path}: not an object")
+    return value
+
+
+def _text(value: Any, path: str, *, required: bool = False) -> str:
+    if value is None and not required:
+        return ""
+    if not isinstance(value, str) or (required and not value):
+        raise MalformedReviewError(f"{path}: not a string")
+    return value
