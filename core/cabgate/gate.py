@@ -10,6 +10,7 @@ from cabgate.api.types import AuthorType
 from cabgate.decision import Basis, Decision, Reason, Rollout
 from cabgate.lifecycle import (
     APPROVED_STATES,
+    age_of,
     closed_window,
     exception_admits,
     expires_at,
@@ -151,9 +152,8 @@ def _of_workload(rollout: Rollout, requests: Iterable[CABRequest]) -> list[CABRe
     return sorted(named, key=_age, reverse=True)
 
 
-def _age(request: CABRequest) -> tuple[float, str]:
-    created = request.metadata.creation_timestamp
-    return (created.timestamp() if created else 0.0, request.metadata.name)
+def _age(request: CABRequest) -> tuple[float, int, str]:
+    return age_of(request, request.metadata.creation_timestamp)
 
 
 def _uncovered(rollout: Rollout, request: CABRequest) -> tuple[str, ...]:

@@ -214,6 +214,16 @@ def decided_at(request: CABRequest) -> datetime | None:
     return next((e.at for e, state in _history(request) if state in DECIDED_STATES), None)
 
 
+def age_of(request: CABRequest, moment: datetime | None) -> tuple[float, int, str]:
+    """What sorts requests by a moment of theirs, the oldest first.
+
+    Times of Kubernetes have whole seconds: within one, the generation of the intent tells which
+    came later.
+    """
+    seconds = moment.timestamp() if moment else 0.0
+    return (seconds, request.spec.intent_ref.generation, request.metadata.name)
+
+
 def conditions_of(request: CABRequest) -> Sequence[ApprovalCondition]:
     """The conditions under which a request is approved; none in any other state."""
     verdict = verdict_on(request)

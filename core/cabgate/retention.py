@@ -8,7 +8,7 @@ from datetime import datetime
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestState
-from cabgate.lifecycle import APPROVED_STATES, decided_at, exception_admits, state_of
+from cabgate.lifecycle import APPROVED_STATES, age_of, decided_at, exception_admits, state_of
 from cabgate.requests import is_current
 from cabgate.targets import Workload
 
@@ -57,6 +57,5 @@ def _newest_of_each_target(requests: Iterable[CABRequest], kept: int) -> set[str
     }
 
 
-def _age(request: CABRequest) -> tuple[float, str]:
-    moment = decided_at(request) or request.metadata.creation_timestamp
-    return (moment.timestamp() if moment else 0.0, request.metadata.name)
+def _age(request: CABRequest) -> tuple[float, int, str]:
+    return age_of(request, decided_at(request) or request.metadata.creation_timestamp)

@@ -107,18 +107,18 @@ class Gate:
         return self.request_of(namespace, name, state)["metadata"]["name"]
 
     def request_of(self, namespace, intent="web", state=None, timeout=20.0):
-        """The current request of an intent, once the operator has brought it (to a state)."""
+        """The current request of an intent, once the intent's own status tells of it (and of the
+        state)."""
 
         def current():
             found = self.get("deploymentintent", intent, namespace)
             status = found.get("status", {})
             if status.get("observedGeneration") != found["metadata"]["generation"]:
                 return None
-            if "requestName" not in status:
+            if not status.get("state") or state not in (None, status["state"]):
                 return None
             request = self.get("cabrequest", status["requestName"], namespace)
-            reached = request.get("status", {}).get("state")
-            return request if reached and state in (None, reached, status.get("state")) else None
+            return request if request["status"].get("state") == status["state"] else None
 
         return wait_until(current, timeout, f"a request of {namespace}/{intent} in state {state}")
 

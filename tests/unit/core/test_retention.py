@@ -25,6 +25,12 @@ def approved(name, days, *, by=by_person, verdict="Approved", targets=None):
     return request("ManualReview", entry, name=name, targets=targets)
 
 
+def generation(request, number):
+    reference = request.spec.intent_ref.model_copy(update={"generation": number})
+    spec = request.spec.model_copy(update={"intent_ref": reference})
+    return request.model_copy(update={"spec": spec})
+
+
 def names(*requests, exceptions=(), intents=None, kept=2):
     return [r.metadata.name for r in removable(requests, exceptions, intents or {}, NOW, kept)]
 
@@ -37,6 +43,11 @@ def test_the_newest_approvals_of_each_target_stay():
 def test_the_time_of_the_decision_counts_not_that_of_the_request():
     found = [approved("late", 1), approved("early", 5), approved("middle", 3)]
     assert names(*found, kept=1) == ["early", "middle"]
+
+
+def test_within_one_second_the_generation_tells_which_came_later():
+    found = [generation(approved(name, 1), of) for name, of in (("b", 3), ("a", 2), ("c", 1))]
+    assert names(*found) == ["c"]
 
 
 def test_a_request_stays_while_one_of_its_targets_needs_it():
