@@ -64,6 +64,8 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path, number: signal.Sign
     cache = tmp_path / "cache"
     env = environ(tmp_path, script)
     code = (
+        # A shell's background jobs ignore Ctrl-C, and so would what they start.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "import os, pathlib; from cabgate_devcluster.build import build; "
         f"build(['etcd'], pathlib.Path({str(cache)!r}), print, dict(os.environ))"
     )
