@@ -63,7 +63,7 @@ def write_intent(namespace: str, workload: Workload, images: Collection[str]) ->
     named = "".join(f" --image {shlex.quote(image)}" for image in plain)
     if len(plain) < len(images) or len(named) > MAX_IMAGES_LENGTH or "  " in named:
         return f"cabgate intent -n {namespace} -f MANIFEST.yaml"
-    return f"cabgate intent -n {namespace} {workload.argument}{named}"
+    return f"cabgate intent -n {namespace} {shlex.quote(workload.argument)}{named}"
 
 
 def write_exception(request: CABRequest, after: CABException | None = None) -> str:

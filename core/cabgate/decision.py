@@ -13,6 +13,7 @@ class Reason(StrEnum):
     """Why a rollout is admitted or denied; part of the API."""
 
     RING_NOT_GATED = "RingNotGated"
+    NO_NEW_IMAGE = "NoNewImage"
     REQUEST_APPROVED = "RequestApproved"
     EXCEPTION_ACTIVE = "ExceptionActive"
     NO_REQUEST = "NoRequest"
@@ -35,7 +36,15 @@ class Rollout:
     namespace: str
     workload: Workload
     images: tuple[str, ...]
-    """Every image of the pod template."""
+    """Every image of the pod template; of a Pod that exists, those that are new."""
+    also: tuple[Workload, ...] = ()
+    """Workloads that an approval may name instead: the CronJob that a Job is run from by hand, the
+    workload that an Argo Rollout refers to."""
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """Every workload that an approval of it may name."""
+        return (self.workload, *self.also)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,14 @@ def decide(
     return Decision(allowed, reason, message, basis, warnings_for(reason, basis))
 
 
-_ADMITTING = frozenset({Reason.RING_NOT_GATED, Reason.REQUEST_APPROVED, Reason.EXCEPTION_ACTIVE})
+_ADMITTING = frozenset(
+    {
+        Reason.RING_NOT_GATED,
+        Reason.NO_NEW_IMAGE,
+        Reason.REQUEST_APPROVED,
+        Reason.EXCEPTION_ACTIVE,
+    }
+)
 
 
 def covering(rollout: Rollout, requests: Iterable[CABRequest]) -> list[CABRequest]:
@@ -65,6 +72,8 @@ def _judge(
 ) -> tuple[Reason, Basis]:
     if ring < GATED_FROM:
         return Reason.RING_NOT_GATED, Basis()
+    if not rollout.images:
+        return Reason.NO_NEW_IMAGE, Basis()
     named = _of_workload(rollout, requests)
     if not named:
         return Reason.NO_REQUEST, Basis()
@@ -147,7 +156,7 @@ def _of_workload(rollout: Rollout, requests: Iterable[CABRequest]) -> list[CABRe
         request
         for request in requests
         if request.metadata.namespace == rollout.namespace
-        and any(Workload.of(target) == rollout.workload for target in request.spec.targets)
+        and any(Workload.of(target) in rollout.workloads for target in request.spec.targets)
     ]
     return sorted(named, key=_age, reverse=True)
 
@@ -160,7 +169,7 @@ def _uncovered(rollout: Rollout, request: CABRequest) -> tuple[str, ...]:
     allowed = {
         image
         for target in request.spec.targets
-        if Workload.of(target) == rollout.workload
+        if Workload.of(target) in rollout.workloads
         for image in target.images
     }
     return tuple(sorted(set(rollout.images) - allowed))

@@ -41,6 +41,8 @@ def decision_message(
     tried = f"{reason}: {rollout.workload} in namespace {rollout.namespace} (ring {ring})"
     if reason is Reason.RING_NOT_GATED:
         return f"{tried} needs no approval."
+    if reason is Reason.NO_NEW_IMAGE:
+        return f"{tried} brings no image that was not admitted before."
     if reason is Reason.NO_REQUEST:
         return compose(
             f"{tried} has no CABRequest.",
@@ -49,7 +51,7 @@ def decision_message(
                 "condition Ready says why not."
             ],
             "Else write an intent, complete its evidence and apply it: "
-            + write_intent(rollout.namespace, rollout.workload, rollout.images),
+            + write_intent(rollout.namespace, rollout.workloads[-1], rollout.images),
         )
     request = basis.request
     if request is None:

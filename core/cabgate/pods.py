@@ -15,25 +15,26 @@ def template_images(template: Any, path: str = "spec.template") -> tuple[str, ..
 
     Raises `PodTemplateError` for anything that is not a pod template.
     """
-    spec_path = f"{path}.spec"
-    spec = _mapping(_mapping(template, path).get("spec"), spec_path)
+    spec_path = f"{path}.spec" if path else "spec"
+    spec = mapping(mapping(template, path).get("spec"), spec_path)
     images: set[str] = set()
     for field in ("containers", "initContainers", "ephemeralContainers"):
         for index, container in enumerate(_items(spec.get(field), f"{spec_path}.{field}")):
             item_path = f"{spec_path}.{field}[{index}]"
-            images.add(_image(_mapping(container, item_path).get("image"), f"{item_path}.image"))
+            images.add(_image(mapping(container, item_path).get("image"), f"{item_path}.image"))
     for index, volume in enumerate(_items(spec.get("volumes"), f"{spec_path}.volumes")):
         item_path = f"{spec_path}.volumes[{index}]"
-        source = _mapping(volume, item_path).get("image")
+        source = mapping(volume, item_path).get("image")
         if source is not None:
-            reference = _mapping(source, f"{item_path}.image").get("reference")
+            reference = mapping(source, f"{item_path}.image").get("reference")
             images.add(_image(reference, f"{item_path}.image.reference"))
     if not images:
         raise PodTemplateError(f"{spec_path}.containers: no image")
     return tuple(sorted(images))
 
 
-def _mapping(value: Any, path: str) -> Mapping[str, Any]:
+def mapping(value: Any, path: str) -> Mapping[str, Any]:
+    """The value, if it is an object. Raises `PodTemplateError` with the path if it is not."""
     if not isinstance(value, Mapping):
         raise PodTemplateError(f"{path}: not an object")
     return value

@@ -60,7 +60,7 @@ class Installation:
         cluster.kubectl("apply", "-f", ROOT / "crds")
         cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         # The first holds the namespace that the others need.
-        for name in ("operator-rbac", "webhook-rbac", "roles", "policies"):
+        for name in ("operator-rbac", "webhook-rbac", "roles", "policies", "revisions"):
             cluster.kubectl("apply", "-f", ROOT / "deploy" / f"{name}.yaml")
         self.add_signing_key()
         self.start_webhook()

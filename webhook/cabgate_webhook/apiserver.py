@@ -24,6 +24,7 @@ from cabgate.api import (
 from cabgate.api.base import Model
 from cabgate.identity import User
 from cabgate.targets import Workload
+from cabgate.workloads import kind_of
 from cabgate_webhook.credentials import Credentials
 
 MAX_CONNECTIONS = 64
@@ -98,6 +99,16 @@ class ApiServer:
             with contextlib.suppress(LookupFailed):
                 found.append(_parsed(CABException, item))
         return [item for item in found if item.spec.request_ref.name in request_names]
+
+    async def workload(self, namespace: str, workload: Workload) -> dict[str, Any] | None:
+        """An object of a kind that is gated everywhere, or None if there is none of that name."""
+        kind = kind_of(f"{workload.group}/", workload.kind)
+        if kind is None:
+            raise LookupFailed(f"{workload}: not a kind that this version of cabgate gates")
+        prefix = "/api/v1" if not kind.group else f"/apis/{kind.api_version}"
+        path = f"{prefix}/namespaces/{namespace}/{kind.resource}/{workload.name}"
+        found: dict[str, Any] | None = await self._get(path)
+        return found
 
     async def risk_models(self) -> list[dict[str, Any]]:
         """Every risk model, as the API server has it."""

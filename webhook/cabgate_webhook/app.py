@@ -18,6 +18,7 @@ from cabgate import GROUP
 from cabgate.messages import compose
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.signatures import SigningKeys
+from cabgate.workloads import GatedKind
 from cabgate_webhook.admission import (
     MAX_BODY_BYTES,
     Answer,
@@ -37,7 +38,7 @@ from cabgate_webhook.records import (
     stamp_submitters,
 )
 from cabgate_webhook.reviews import KINDS, judge_status, stamp_review
-from cabgate_webhook.rollouts import is_gated, judge_rollout
+from cabgate_webhook.rollouts import gated_kind, judge_rollout
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,8 @@ class Settings:
     """User name of the operator."""
     default_ring: int = 0
     """Ring of a namespace without the ring label, 0 to 4."""
+    kinds: tuple[GatedKind, ...] = ()
+    """Kinds that are gated beside those that always are."""
 
 
 class TooLargeError(Exception):
@@ -102,7 +105,8 @@ def create_app(api: ApiServer, settings: Settings, clock: Clock = utc_now) -> Fa
             return _error(400, "the body is not complete")
         answer = await answered(review, handler)
         verdict = "allowed" if answer.allowed else "denied"
-        resource = review.where if _is_known(review) else "other"
+        known = review.group == GROUP or gated_kind(review, settings.kinds) is not None
+        resource = review.where if known else "other"
         metrics.reviews.labels(endpoint, resource, verdict, answer.reason).inc()
         metrics.seconds.labels(endpoint).observe(time.perf_counter() - started)
         return Response(answer_body(review.uid, answer), media_type="application/json")
@@ -169,8 +173,9 @@ async def answered(review: Review, handler: Handler) -> Answer:
 
 
 async def _validate(review: Review, api: ApiServer, settings: Settings, now: datetime) -> Answer:
-    if is_gated(review):
-        return await judge_rollout(review, api, settings.default_ring, now)
+    kind = gated_kind(review, settings.kinds)
+    if kind is not None:
+        return await judge_rollout(review, kind, api, settings.default_ring, now)
     if review.group == GROUP:
         if review.subresource == "status" and review.resource in KINDS:
             return await judge_status(review, api, settings.operator, settings.keys, now)
@@ -196,10 +201,6 @@ async def _mutate(review: Review, api: ApiServer, settings: Settings, now: datet
         if review.where in ("deploymentintents", "cabexceptions"):
             return stamp_submitters(review)
     return _unknown(review)
-
-
-def _is_known(review: Review) -> bool:
-    return is_gated(review) or review.group == GROUP
 
 
 def _unknown(review: Review) -> Answer:

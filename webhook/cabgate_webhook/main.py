@@ -10,6 +10,7 @@ import uvicorn
 
 from cabgate.rings import HIGHEST
 from cabgate.signatures import SigningKeys
+from cabgate.workloads import GatedKind, GatedKindError, configured_kind
 from cabgate_webhook.apiserver import ApiServer
 from cabgate_webhook.app import OPERATOR, Clock, Settings, create_app, utc_now
 from cabgate_webhook.credentials import CredentialsError, load_credentials
@@ -62,6 +63,13 @@ def server_config(
     show_default=True,
     help="Ring of a namespace without the ring label.",
 )
+@click.option(
+    "--gated-kind",
+    "gated_kinds",
+    multiple=True,
+    metavar="GROUP/KIND=PATH",
+    help="Another kind to gate, and where its pod template stands; can be given more than once.",
+)
 @click.pass_obj
 def main(
     clock: Clock | None,
@@ -72,6 +80,7 @@ def main(
     port: int,
     operator: str,
     default_ring: int,
+    gated_kinds: tuple[str, ...],
 ) -> None:
     """Serve cabgate's admission webhook.
 
@@ -83,7 +92,9 @@ def main(
         key=key,
         host=host,
         port=port,
-        settings=Settings(_signing_keys(signing_key), operator, default_ring),
+        settings=Settings(
+            _signing_keys(signing_key), operator, default_ring, _gated_kinds(gated_kinds)
+        ),
         clock=clock or utc_now,
     )
 
@@ -94,6 +105,13 @@ def _signing_keys(path: Path) -> SigningKeys:
     except (OSError, ValueError) as error:
         message = f"{path}: {error}"
         raise click.BadParameter(message, param_hint="--signing-key") from None
+
+
+def _gated_kinds(texts: tuple[str, ...]) -> tuple[GatedKind, ...]:
+    try:
+        return tuple(configured_kind(text) for text in texts)
+    except GatedKindError as error:
+        raise click.BadParameter(str(error), param_hint="--gated-kind") from None
 
 
 def run(

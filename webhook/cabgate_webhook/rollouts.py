@@ -1,34 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gate: whether a workload's new pod template is admitted."""
+"""The gate: whether what an object rolls out is admitted."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from cabgate.decision import Decision, Rollout
 from cabgate.gate import covering, decide
-from cabgate.pods import PodTemplateError, template_images
+from cabgate.pods import PodTemplateError
 from cabgate.rings import effective_ring, ring_of
-from cabgate.targets import Workload, group_of
+from cabgate.workloads import GatedKind, kind_of, reference_of, rollout_of
 from cabgate_webhook.admission import Answer, Review, metadata_of
 from cabgate_webhook.apiserver import ApiServer
 
-GATED_RESOURCES = frozenset(
-    {("apps", "deployments"), ("apps", "statefulsets"), ("apps", "daemonsets")}
-)
-"""Group and resource of the workloads whose rollouts are judged."""
+GATED_SUBRESOURCES = frozenset({"", "ephemeralcontainers"})
+"""Subresources through which images come in; none means the object itself."""
 
 
-async def judge_rollout(review: Review, api: ApiServer, default_ring: int, now: datetime) -> Answer:
+async def judge_rollout(
+    review: Review, kind: GatedKind, api: ApiServer, default_ring: int, now: datetime
+) -> Answer:
     """The answer to a rollout. Raises `LookupFailed` where the API server does not answer."""
     try:
-        rollout = _rollout(review)
+        rollout = await _rollout(review, kind, api)
     except PodTemplateError as error:
         return Answer(allowed=False, reason="MalformedObject", message=f"MalformedObject: {error}")
     labels, requests = await asyncio.gather(
         api.namespace_labels(review.namespace),
-        api.requests_for(review.namespace, rollout.workload),
+        api.requests_naming(review.namespace, rollout.workloads),
     )
     ring = _ring(labels, review, default_ring)
     decision = decide(rollout, ring, requests, (), now)
@@ -40,19 +39,20 @@ async def judge_rollout(review: Review, api: ApiServer, default_ring: int, now: 
     return _answer(decision)
 
 
-def _rollout(review: Review) -> Rollout:
-    obj = review.object
-    spec = obj.get("spec")
-    template = spec.get("template") if isinstance(spec, Mapping) else None
-    kind = obj.get("kind")
-    if not isinstance(kind, str) or not isinstance(obj.get("apiVersion"), str):
-        raise PodTemplateError("object: neither apiVersion nor kind")
-    name = review.name or str(metadata_of(obj).get("name") or "")
-    return Rollout(
-        namespace=review.namespace,
-        workload=Workload(group_of(obj["apiVersion"]), kind, name),
-        images=template_images(template),
-    )
+async def _rollout(review: Review, kind: GatedKind, api: ApiServer) -> Rollout:
+    obj, old = _named(review), review.old_object or None
+    reference = reference_of(kind, obj)
+    # What does not exist yet runs nothing, and is gated itself when it comes.
+    referred = None if reference is None else await api.workload(review.namespace, reference)
+    return rollout_of(kind, review.namespace, obj, old, referred)
+
+
+def _named(review: Review) -> Mapping[str, object]:
+    """The object, with the name that the URL gives it where it has none itself."""
+    metadata = metadata_of(review.object)
+    if metadata.get("name") or not review.name:
+        return review.object
+    return {**review.object, "metadata": {**metadata, "name": review.name}}
 
 
 def _ring(namespace_labels: Mapping[str, str], review: Review, default_ring: int) -> int:
@@ -62,7 +62,7 @@ def _ring(namespace_labels: Mapping[str, str], review: Review, default_ring: int
     return max(before, effective_ring(namespace_labels, _labels(review.object), default_ring))
 
 
-def _labels(obj: Mapping[str, Any]) -> Mapping[str, str]:
+def _labels(obj: Mapping[str, object]) -> Mapping[str, str]:
     return metadata_of(obj).get("labels") or {}
 
 
@@ -75,6 +75,11 @@ def _answer(decision: Decision) -> Answer:
     )
 
 
-def is_gated(review: Review) -> bool:
-    """Whether the review is of a workload whose rollouts are judged."""
-    return (review.group, review.resource) in GATED_RESOURCES and not review.subresource
+def gated_kind(review: Review, configured: Sequence[GatedKind] = ()) -> GatedKind | None:
+    """The kind whose rollout a review asks about; None if it asks about something else."""
+    if review.subresource not in GATED_SUBRESOURCES:
+        return None
+    api_version, kind = review.object.get("apiVersion"), review.object.get("kind")
+    if not isinstance(api_version, str) or not isinstance(kind, str):
+        return None
+    return kind_of(api_version, kind, configured)

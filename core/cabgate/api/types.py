@@ -57,12 +57,24 @@ class AuthorType(StrEnum):
 class Target(Model):
     """A workload of the intent's own namespace and the images that its rollout may run."""
 
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            cel(
+                "!self.name.contains('*') || (self.kind in ['Job', 'Pod']"
+                " && self.name.matches('^[^*]+[*]$'))",
+                "a name with * is for a Job or a Pod with a generated name: its generateName"
+                " and one * at the end",
+            )
+        )
+    )
+
     api_version: Annotated[str, StringConstraints(min_length=1, max_length=128)]
     """API version of the workload, such as apps/v1; the gate compares group, kind and name."""
     kind: Annotated[str, StringConstraints(min_length=1, max_length=63)]
     """Kind of the workload, such as Deployment."""
     name: ObjectName
-    """Name of the workload."""
+    """Name of the workload. A Job or a Pod with a generated name is named by its generateName and
+    `*`."""
     images: Annotated[
         list[Image],
         Field(

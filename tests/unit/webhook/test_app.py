@@ -162,8 +162,10 @@ def test_a_fault_of_ours_denies_and_shows_no_traceback(caplog):
 
 @pytest.mark.parametrize("path", ["/validate", "/mutate"])
 def test_a_resource_that_we_do_not_know_is_denied(path):
-    resource = {"group": "batch", "version": "v1", "resource": "jobs"}
-    assert denial(send(review(resource=resource), path)).startswith("UnknownResource: ")
+    resource = {"group": "example.com", "version": "v1", "resource": "widgets"}
+    obj = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}
+    body = review(resource=resource, object=obj)
+    assert denial(send(body, path)).startswith("UnknownResource: ")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kinds that the gate stops, and what is rolled out by an object of such a kind."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cabgate.decision import Rollout
+from cabgate.pods import PodTemplateError, mapping, template_images
+from cabgate.targets import Workload, group_of
+
+ANY_NAME = "*"
+"""What ends the name of a target, and of a workload, whose names are generated."""
+
+_EACH = "[*]"
+"""What ends a step of a path that leads through every item of a list."""
+
+
+@dataclass(frozen=True)
+class GatedKind:
+    """A kind whose objects run Pods."""
+
+    api_version: str
+    """Version to name it by; the gate looks at the group alone."""
+    kind: str
+    resource: str
+    """Plural name, as in rules and URLs; empty where it is not known."""
+    short: str = ""
+    """How kubectl shortens it; empty where it does not."""
+    templates: tuple[str, ...] = ("spec.template",)
+    """Paths of its pod templates: field names with dots between, `[*]` after that of a list. An
+    empty path is the object itself."""
+
+    @property
+    def group(self) -> str:
+        """Its API group; empty for the core group."""
+        return group_of(self.api_version)
+
+    @property
+    def is_pod(self) -> bool:
+        """Whether it is the Pod itself, not something that makes Pods."""
+        return (self.group, self.kind) == ("", "Pod")
+
+
+BUILT_IN = (
+    GatedKind("apps/v1", "Deployment", "deployments", "deploy"),
+    GatedKind("apps/v1", "StatefulSet", "statefulsets", "sts"),
+    GatedKind("apps/v1", "DaemonSet", "daemonsets", "ds"),
+    GatedKind("apps/v1", "ReplicaSet", "replicasets", "rs"),
+    GatedKind("v1", "ReplicationController", "replicationcontrollers", "rc"),
+    GatedKind("batch/v1", "Job", "jobs"),
+    GatedKind(
+        "batch/v1", "CronJob", "cronjobs", "cj", templates=("spec.jobTemplate.spec.template",)
+    ),
+    GatedKind("v1", "Pod", "pods", "po", templates=("",)),
+    # Runs nothing by itself; a Rollout may refer to one.
+    GatedKind("v1", "PodTemplate", "podtemplates", templates=("template",)),
+    GatedKind("argoproj.io/v1alpha1", "Rollout", "rollouts", "ro"),
+)
+"""The kinds that are gated everywhere."""
+
+REFERABLE = frozenset({("apps", "Deployment"), ("apps", "ReplicaSet"), ("", "PodTemplate")})
+"""Group and kind of what the `workloadRef` of an Argo Rollout may name, all of them gated."""
+
+
+_GENERATED = ("Job", "Pod")
+"""Kinds whose objects come and go under generated names; see the rule of `Target.name`."""
+
+
+class GatedKindError(ValueError):
+    """A kind that cannot be gated as it was written; the message says why."""
+
+
+def configured_kind(text: str) -> GatedKind:
+    """The kind that a setting such as `apps.kruise.io/CloneSet=spec.template` means.
+
+    Several paths, with commas between, name several pod templates. Raises `GatedKindError`.
+    """
+    identity, equals, paths = text.partition("=")
+    group, slash, kind = identity.rpartition("/")
+    templates = tuple(path.strip() for path in paths.split(","))
+    if not (equals and slash and group and kind and all(templates)):
+        raise GatedKindError(
+            f"{text!r}: not a kind; allowed: GROUP/KIND=PATH, such as "
+            "apps.kruise.io/CloneSet=spec.template"
+        )
+    if any(not step.removesuffix(_EACH) for path in templates for step in path.split(".")):
+        raise GatedKindError(f"{text!r}: a path has an empty step")
+    if kind_of(f"{group}/v1", kind) is not None:
+        raise GatedKindError(f"{text!r}: {kind} of {group} is gated already")
+    return GatedKind(f"{group}/v1", kind, "", templates=templates)
+
+
+def kind_of(api_version: str, kind: str, configured: Sequence[GatedKind] = ()) -> GatedKind | None:
+    """The gated kind of an object's `apiVersion` and `kind`, or None."""
+    group = group_of(api_version)
+    return next((k for k in (*BUILT_IN, *configured) if (k.group, k.kind) == (group, kind)), None)
+
+
+def rollout_of(
+    kind: GatedKind,
+    namespace: str,
+    obj: Mapping[str, Any],
+    old: Mapping[str, Any] | None = None,
+    referred: Mapping[str, Any] | None = None,
+) -> Rollout:
+    """What an object rolls out.
+
+    Of a Pod that exists, `old`, only the images that are new count: the others were admitted with
+    whatever made it. `referred` is the object that `reference_of` names, if it exists. Raises
+    `PodTemplateError` for what cannot be read.
+    """
+    images = set(_own_images(kind, obj))
+    if kind.is_pod and old:
+        images -= set(_own_images(kind, old))
+    also = list(_claimed_cron_jobs(kind, obj))
+    reference = reference_of(kind, obj)
+    if reference is not None:
+        also.append(reference)
+        template_of = kind_of(_api_version_of(reference), reference.kind)
+        if referred is not None and template_of is not None:
+            images |= set(_own_images(template_of, referred))
+    workload = Workload(kind.group, kind.kind, _name_of(kind, obj, created=not old))
+    return Rollout(namespace, workload, tuple(sorted(images)), tuple(also))
+
+
+def reference_of(kind: GatedKind, obj: Mapping[str, Any]) -> Workload | None:
+    """The workload whose pod template an Argo Rollout takes, by `spec.workloadRef`; None if it
+    has a template of its own. Raises `PodTemplateError` for a kind that is not gated."""
+    if (kind.group, kind.kind) != ("argoproj.io", "Rollout"):
+        return None
+    spec = mapping(obj.get("spec"), "spec")
+    if spec.get("workloadRef") is None:
+        return None
+    path = "spec.workloadRef"
+    reference = mapping(spec["workloadRef"], path)
+    found = [reference.get(field) for field in ("apiVersion", "kind", "name")]
+    if not all(isinstance(value, str) and value for value in found):
+        raise PodTemplateError(f"{path}: needs apiVersion, kind and name")
+    api_version, name, object_name = map(str, found)
+    if (group_of(api_version), name) not in REFERABLE:
+        allowed = ", ".join(sorted(kind for _, kind in REFERABLE))
+        raise PodTemplateError(f"{path}: {name} of {api_version} is not gated; allowed: {allowed}")
+    return Workload(group_of(api_version), name, object_name)
+
+
+def _own_images(kind: GatedKind, obj: Mapping[str, Any]) -> tuple[str, ...]:
+    """Every image of the pod templates of an object, sorted."""
+    images: set[str] = set()
+    for path in kind.templates:
+        for where, template in _at(obj, path.split(".") if path else [], ""):
+            images |= set(template_images(template, where))
+    if not images and not (kind.kind == "Rollout" and reference_of(kind, obj) is not None):
+        raise PodTemplateError(f"{kind.templates[0]}: no pod template")
+    return tuple(sorted(images))
+
+
+def _at(value: Any, steps: Sequence[str], where: str) -> Iterable[tuple[str, Any]]:
+    """What stands at a path, each with its field path; nothing where it is absent."""
+    if not steps:
+        return [(where, value)]
+    name, rest = steps[0].removesuffix(_EACH), steps[1:]
+    path = f"{where}.{name}" if where else name
+    found = mapping(value, where or "object").get(name)
+    if found is None:
+        return []
+    if not steps[0].endswith(_EACH):
+        return _at(found, rest, path)
+    if not isinstance(found, list):
+        raise PodTemplateError(f"{path}: not a list")
+    return [hit for n, item in enumerate(found) for hit in _at(item, rest, f"{path}[{n}]")]
+
+
+def _name_of(kind: GatedKind, obj: Mapping[str, Any], *, created: bool) -> str:
+    """Name of an object. Of a Job or a Pod that is created under a generated name, the prefix and
+    `*`: the same rollout has the same name at each try."""
+    metadata = mapping(obj.get("metadata") or {}, "metadata")
+    name, generate = str(metadata.get("name") or ""), str(metadata.get("generateName") or "")
+    if created and generate and name.startswith(generate) and kind.kind in _GENERATED:
+        return generate + ANY_NAME
+    return name or generate + ANY_NAME
+
+
+def _claimed_cron_jobs(kind: GatedKind, obj: Mapping[str, Any]) -> list[Workload]:
+    """The CronJob that a Job says it was made from, as `kubectl create job --from` writes it.
+
+    Anybody can write that. It opens the gate to no image but those approved for that CronJob.
+    """
+    if (kind.group, kind.kind) != ("batch", "Job"):
+        return []
+    owners = mapping(obj.get("metadata") or {}, "metadata").get("ownerReferences") or []
+    return [
+        Workload("batch", "CronJob", str(owner.get("name")))
+        for owner in owners[:1]
+        if isinstance(owner, Mapping)
+        and owner.get("kind") == "CronJob"
+        and group_of(str(owner.get("apiVersion"))) == "batch"
+    ]
+
+
+def _api_version_of(workload: Workload) -> str:
+    return f"{workload.group}/v1" if workload.group else "v1"
