@@ -29,6 +29,17 @@ class Reason(StrEnum):
     SUPERSEDED = "Superseded"
 
 
+ADMITTING = frozenset(
+    {
+        Reason.RING_NOT_GATED,
+        Reason.NO_NEW_IMAGE,
+        Reason.REQUEST_APPROVED,
+        Reason.EXCEPTION_ACTIVE,
+    }
+)
+"""The reasons for which a rollout is admitted; every other one denies."""
+
+
 @dataclass(frozen=True)
 class Rollout:
     """What somebody tries to roll out."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from cabgate.api.exception import CABException, ExceptionState
 from cabgate.api.request import CABRequest, RequestState
 from cabgate.api.types import AuthorType
-from cabgate.decision import Basis, Decision, Reason, Rollout
+from cabgate.decision import ADMITTING, Basis, Decision, Reason, Rollout
 from cabgate.lifecycle import (
     APPROVED_STATES,
     age_of,
@@ -41,19 +41,9 @@ def decide(
     something else is passed over.
     """
     reason, basis = _judge(rollout, ring, requests, exceptions, now)
-    allowed = reason in _ADMITTING
+    allowed = reason in ADMITTING
     message = decision_message(rollout, ring, reason, basis, now)
     return Decision(allowed, reason, message, basis, warnings_for(reason, basis))
-
-
-_ADMITTING = frozenset(
-    {
-        Reason.RING_NOT_GATED,
-        Reason.NO_NEW_IMAGE,
-        Reason.REQUEST_APPROVED,
-        Reason.EXCEPTION_ACTIVE,
-    }
-)
 
 
 def covering(rollout: Rollout, requests: Iterable[CABRequest]) -> list[CABRequest]:

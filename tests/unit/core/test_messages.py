@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
 from cabgate.commands import write_exception, write_intent
-from cabgate.decision import Basis, Decision, Reason, Rollout
+from cabgate.decision import ADMITTING, Basis, Decision, Reason, Rollout
 from cabgate.gate import decide
 from cabgate.messages import MAX_BYTES, compose, decision_message
 from cabgate.requests import request_for
@@ -33,8 +33,7 @@ from unit.core.builders import (
 
 LONG_NAME = "n" * 253
 LONG_NAMESPACE = "s" * 63
-DENIALS = sorted(set(Reason) - {Reason.RING_NOT_GATED, Reason.REQUEST_APPROVED,
-                                Reason.EXCEPTION_ACTIVE})  # fmt: skip
+DENIALS = sorted(set(Reason) - ADMITTING)
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1).filter(lambda t: bool(t.strip()))
 NAME = st.sampled_from(["a", "checkout", "x.y-z" * 40]) | st.integers(1, 253).map("n".__mul__)
 
