@@ -89,14 +89,22 @@ class Installation:
     def start_operator(self, argv: Sequence[str] = OPERATOR_ARGV) -> None:
         """Start the operator, with another program in its place if `argv` says so; returns when
         it is ready."""
-        cluster = self.cluster
-        port = self._operator_port
-        self.operator = cluster.spawn(
-            "operator",
-            [*argv, "--health-port", str(port)],
-            env={"KUBECONFIG": str(cluster.service_account(NAMESPACE, "cabgate-operator"))},
+        self.operator = self.start_replica("operator", self._operator_port, argv)
+
+    def start_replica(
+        self,
+        name: str,
+        port: int,
+        argv: Sequence[str] = OPERATOR_ARGV,
+        kubeconfig: Path | None = None,
+    ) -> Process:
+        """Start one more operator, its health on a port; returns when it is ready."""
+        found = kubeconfig or self.cluster.service_account(NAMESPACE, "cabgate-operator")
+        process = self.cluster.spawn(
+            name, [*argv, "--health-port", str(port)], env={"KUBECONFIG": str(found)}
         )
-        self._wait_ready(self.operator, f"http://127.0.0.1:{port}/readyz")
+        self._wait_ready(process, f"http://127.0.0.1:{port}/readyz")
+        return process
 
     def start_webhook(self, argv: Sequence[str] = WEBHOOK_ARGV) -> None:
         """Start the webhook, with another program in its place if `argv` says so; returns when

@@ -14,7 +14,6 @@ import click
 import kopf
 
 from cabgate import GROUP, VERSION
-from cabgate.retention import DEFAULT_KEPT
 from cabgate_operator.apiserver import (
     EXCEPTIONS,
     INTENTS,
@@ -24,14 +23,18 @@ from cabgate_operator.apiserver import (
     Object,
     Resource,
 )
-from cabgate_operator.app import WATCHED, Operator, Settings
+from cabgate_operator.app import WATCHED, Operator
 from cabgate_operator.health import serve_health
+from cabgate_operator.replica import Replica
+from cabgate_operator.settings import Settings, options, read
 from cabgate_operator.watches import Watches, traced
 
 log = logging.getLogger(__name__)
 
 
-def make_registry(operator: Operator, loop: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
+def make_registry(
+    operator: Operator, watches: Watches, loop: asyncio.AbstractEventLoop
+) -> kopf.OperatorRegistry:
     """Handlers that tell the operator what was seen, and do nothing else.
 
     `on.event` alone: every other kind of handler writes finalizers or annotations. They return
@@ -74,9 +77,18 @@ def make_registry(operator: Operator, loop: asyncio.AbstractEventLoop) -> kopf.O
             raise kopf.PermanentError("no service account and no KUBECONFIG")
         return traced(
             info,
-            lambda plural, since: tell_loop(operator.watch_began, plural, since),
-            lambda: tell_loop(operator.watch_failed),
+            lambda plural, since: tell_loop(began, plural, since),
+            lambda plural: tell_loop(failed, plural),
+            operator.metrics.called,
         )
+
+    def began(plural: str, since: int) -> None:
+        watches.began(plural)
+        operator.watch_began(plural, since)
+
+    def failed(plural: str) -> None:
+        watches.failed(plural)
+        operator.watch_failed()
 
     return registry
 
@@ -116,22 +128,28 @@ def make_kopf_settings() -> kopf.OperatorSettings:
     return settings
 
 
-async def run(operator: Operator) -> None:
-    """Run an operator until SIGTERM or SIGINT."""
+def make_watches(operator: Operator) -> Watches:
+    """What watches for an operator. To be called in its event loop."""
+    loop = asyncio.get_running_loop()
+    watches = Watches(
+        lambda: make_registry(operator, watches, loop),
+        make_kopf_settings,
+        expected=[resource.plural for resource in WATCHED],
+        restarted=operator.watches_restarted,
+    )
+    operator.on_stale_watch = watches.restart
+    return watches
+
+
+async def run(replica: Replica) -> None:
+    """Run a replica until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    watches = Watches(
-        lambda: make_registry(operator, loop),
-        make_kopf_settings,
-        expected=len(WATCHED),
-        restarted=operator.watches_restarted,
-    )
-    operator.on_stale_watch = watches.restart
-    port = operator.settings.health_port
-    server = await serve_health(operator, port) if port else None
-    work = asyncio.create_task(_work(operator, watches))
+    port = replica.settings.health_port
+    server = await serve_health(replica, port) if port else None
+    work = asyncio.create_task(replica.run())
     stopping = asyncio.create_task(stopped.wait())
     try:
         await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -146,14 +164,6 @@ async def run(operator: Operator) -> None:
         log.info("stopped%s", " by itself" if ended else "")
 
 
-async def _work(operator: Operator, watches: Watches) -> None:
-    try:
-        await operator.start()
-        await watches.run_forever()
-    finally:
-        await operator.stop()
-
-
 def set_up_logging() -> None:
     """Plain lines on standard error."""
     logging.basicConfig(
@@ -164,50 +174,23 @@ def set_up_logging() -> None:
 
 
 @click.command()
-@click.option(
-    "--default-ring",
-    type=click.IntRange(0, 4),
-    default=0,
-    show_default=True,
-    envvar="CABGATE_DEFAULT_RING",
-    help="Ring of a namespace without the ring label.",
-)
-@click.option(
-    "--health-port",
-    type=click.IntRange(0, 65535),
-    default=8080,
-    show_default=True,
-    help="Port of /healthz and /readyz; 0 for none.",
-)
-@click.option(
-    "--sweep-seconds",
-    type=click.FloatRange(min=1),
-    default=600.0,
-    show_default=True,
-    help="Time between two looks at every object.",
-)
-@click.option(
-    "--keep-approved",
-    type=click.IntRange(min=1),
-    default=DEFAULT_KEPT,
-    show_default=True,
-    envvar="CABGATE_KEEP_APPROVED",
-    help="Approved requests of each target that stay: how far back a rollback can go.",
-)
-def main(default_ring: int, health_port: int, sweep_seconds: float, keep_approved: int) -> None:
-    """Turn deployment intents into scored requests, and keep their state."""
+@options
+def main(**given: Any) -> None:
+    """Turn deployment intents into scored requests, and keep their state.
+
+    Any number of replicas may run: one leads, the others wait. The API server is found through the
+    Pod's service account, or KUBECONFIG. Each option is also read from the environment.
+    """
+    try:
+        settings = read(given)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     set_up_logging()
-    settings = Settings(
-        default_ring=default_ring,
-        health_port=health_port,
-        sweep_seconds=sweep_seconds,
-        keep_approved=keep_approved,
-    )
     asyncio.run(_main(settings))
 
 
 async def _main(settings: Settings) -> None:
-    await run(Operator(settings))
+    await run(Replica(settings, make_watches))
 
 
 if __name__ == "__main__":

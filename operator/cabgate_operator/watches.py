@@ -7,9 +7,11 @@ clean-up, which cancels every task of the loop, cannot touch ours.
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 import aiohttp
 import kopf
@@ -25,21 +27,27 @@ GRACE_SECONDS = 20.0
 STOP_SECONDS = 1.5
 """How long kopf may take to stop; then its thread is left behind."""
 
+DEAD_SECONDS = 60.0
+"""How long a watch may be down, while this replica leads, before the process counts as ill."""
+
+STUCK_SECONDS = 30.0
+"""How long kopf's event loop may stand still before it counts as stuck."""
+
 _TASK_PREFIX = "watcher for "
 
 
 class Watches:
     """kopf's watches, kept alive.
 
-    `registry` gives the handlers for a new run, `expected` is how many watches there have to be,
-    and `restarted` is called in our event loop each time that they begin anew.
+    `registry` gives the handlers for a new run, `expected` names the resources that have to be
+    watched, and `restarted` is called in our event loop each time that they begin anew.
     """
 
     def __init__(
         self,
         registry: Callable[[], kopf.OperatorRegistry],
         settings: Callable[[], kopf.OperatorSettings],
-        expected: int,
+        expected: Sequence[str],
         restarted: Callable[[], None],
     ) -> None:
         self._registry = registry
@@ -48,6 +56,35 @@ class Watches:
         self._restarted = restarted
         self._stale = asyncio.Event()
         self._run: _Run | None = None
+        self._left: list[tuple[_Run, float]] = []
+        self._down: dict[str, float] = {}
+        self._all_down()
+
+    def _all_down(self) -> None:
+        now = time.monotonic()
+        self._down = {plural: self._down.get(plural, now) for plural in self._expected}
+
+    def began(self, plural: str) -> None:
+        """The API server has accepted the watch of a resource."""
+        self._down.pop(plural, None)
+
+    def failed(self, plural: str) -> None:
+        """The watch of a resource could not go on."""
+        if plural in self._expected:
+            self._down.setdefault(plural, time.monotonic())
+
+    def problems(self) -> list[str]:
+        """What is wrong for so long that only a new process may help."""
+        now = time.monotonic()
+        found = [
+            f"watch: {plural} is not watched, for {now - since:.0f} s"
+            for plural, since in sorted(self._down.items())
+            if now - since > DEAD_SECONDS
+        ]
+        self._left = [(run, since) for run, since in self._left if run.alive]
+        if any(now - since > DEAD_SECONDS for _, since in self._left):
+            found.append("watch: a thread of kopf does not end")
+        return found
 
     def restart(self, why: str) -> None:
         """Begin anew although the watches seem to live."""
@@ -62,14 +99,20 @@ class Watches:
                 self._stale.clear()
                 self._run = _Run(self._registry(), self._settings())
                 lived = await self._watch(self._run)
-                await self._run.stop()
+                await self._end(self._run)
+                self._all_down()
                 delay = 0.5 if lived else min(delay * 2, 30.0)
                 log.warning("watches: starting again in %.1f s", delay)
                 await asyncio.sleep(delay)
                 self._restarted()
         finally:
             if self._run is not None:
-                await asyncio.shield(self._run.stop())
+                await asyncio.shield(self._end(self._run))
+
+    async def _end(self, run: "_Run") -> None:
+        await run.stop()
+        if run.alive:
+            self._left.append((run, time.monotonic()))
 
     async def _watch(self, run: "_Run") -> bool:
         """Return when a run is of no more use: whether all watches had come to life."""
@@ -78,13 +121,16 @@ class Watches:
         complete = False
         while run.alive and not self._stale.is_set():
             count = run.watching()
-            if count >= self._expected:
+            if run.silence() > STUCK_SECONDS:
+                log.warning("watches: kopf stands still")
+                return False
+            if count >= len(self._expected):
                 complete = True
             elif complete:
-                log.warning("watches: %d of %d are left", count, self._expected)
+                log.warning("watches: %d of %d are left", count, len(self._expected))
                 return True
             elif loop.time() - begun > GRACE_SECONDS:
-                log.warning("watches: only %d of %d came to life", count, self._expected)
+                log.warning("watches: only %d of %d began", count, len(self._expected))
                 return False
             try:
                 async with asyncio.timeout(CHECK_SECONDS):
@@ -102,6 +148,7 @@ class _Run:
         self._settings = settings
         self._stop = threading.Event()
         self._loop = asyncio.new_event_loop()
+        self._beat = time.monotonic()
         self._thread = threading.Thread(target=self._main, name="kopf", daemon=True)
         self._thread.start()
 
@@ -135,6 +182,15 @@ class _Run:
         tasks = asyncio.all_tasks(self._loop)
         return sum(task.get_name().startswith(_TASK_PREFIX) for task in tasks)
 
+    def silence(self) -> float:
+        """For how many seconds its event loop has not answered; asks it to answer again."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._answer)
+        return time.monotonic() - self._beat
+
+    def _answer(self) -> None:
+        self._beat = time.monotonic()
+
     async def stop(self) -> None:
         """Ask kopf to end and wait for it, but not for long."""
         self._stop.set()
@@ -147,26 +203,31 @@ class _Run:
 def traced(
     info: kopf.ConnectionInfo,
     began: Callable[[str, int], None],
-    failed: Callable[[], None],
+    failed: Callable[[str], None],
+    called: Callable[[str, int], None] = lambda verb, code: None,
 ) -> kopf.AiohttpSession:
     """A session for kopf that tells of its watches: `began` with the resource and the version from
-    which a watch goes on, when the API server has accepted it; `failed` when it has not.
+    which a watch goes on, when the API server has accepted it; `failed` with the resource when it
+    has not. `called` is told of each call.
 
-    Both are called in kopf's thread.
+    All are called in kopf's thread.
     """
 
     async def ended(_: object, __: object, end: aiohttp.TraceRequestEndParams) -> None:
+        called("watch" if "watch" in end.url.query else "list", end.response.status)
         if "watch" not in end.url.query:
             return
+        plural = end.url.path.rpartition("/")[2]
         since = end.url.query.get("resourceVersion", "")
         if end.response.status != 200:
-            failed()
+            failed(plural)
         elif since.isdigit():
-            began(end.url.path.rpartition("/")[2], int(since))
+            began(plural, int(since))
 
     async def broke(_: object, __: object, broken: aiohttp.TraceRequestExceptionParams) -> None:
+        called("watch" if "watch" in broken.url.query else "list", 0)
         if "watch" in broken.url.query:
-            failed()
+            failed(broken.url.path.rpartition("/")[2])
 
     trace = aiohttp.TraceConfig()
     trace.on_request_end.append(ended)

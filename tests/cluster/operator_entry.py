@@ -8,8 +8,9 @@ import signal
 from datetime import UTC, datetime, timedelta
 
 from cabgate_operator.apiserver import ApiServer, Object, Resource
-from cabgate_operator.app import Operator, Settings
-from cabgate_operator.main import run, set_up_logging
+from cabgate_operator.main import make_watches, run, set_up_logging
+from cabgate_operator.replica import Replica
+from cabgate_operator.settings import Settings
 
 
 def die_after(writes: int) -> None:
@@ -43,14 +44,15 @@ async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--clock-shift", type=float, default=0.0)
     parser.add_argument("--die-after", type=int, default=0)
+    parser.add_argument("--health-port", type=int, default=0)
     parser.add_argument("--sweep-seconds", type=float, default=600.0)
     options = parser.parse_args()
     if options.die_after:
         die_after(options.die_after)
     set_up_logging()
     shift = timedelta(seconds=options.clock_shift)
-    settings = Settings(health_port=0, sweep_seconds=options.sweep_seconds)
-    await run(Operator(settings, clock=lambda: datetime.now(UTC) + shift))
+    settings = Settings(health_port=options.health_port, sweep_seconds=options.sweep_seconds)
+    await run(Replica(settings, make_watches, clock=lambda: datetime.now(UTC) + shift))
 
 
 if __name__ == "__main__":
