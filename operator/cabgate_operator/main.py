@@ -14,6 +14,8 @@ import click
 import kopf
 
 from cabgate import GROUP, VERSION
+from cabgate.logs import formatter_of
+from cabgate.settings import SettingsError
 from cabgate_operator.apiserver import (
     EXCEPTIONS,
     INTENTS,
@@ -26,7 +28,7 @@ from cabgate_operator.apiserver import (
 from cabgate_operator.app import WATCHED, Operator
 from cabgate_operator.health import serve_health
 from cabgate_operator.replica import Replica
-from cabgate_operator.settings import Settings, options, read
+from cabgate_operator.settings import Settings, options, read_settings
 from cabgate_operator.watches import Watches, traced
 
 log = logging.getLogger(__name__)
@@ -164,11 +166,11 @@ async def run(replica: Replica) -> None:
         log.info("stopped%s", " by itself" if ended else "")
 
 
-def set_up_logging() -> None:
-    """Plain lines on standard error."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+def set_up_logging(form: str) -> None:
+    """One line an event on standard error, those of libraries too."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter_of(form))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # kopf repeats each event and each error of a watch; what matters of it we say ourselves.
     logging.getLogger("kopf").setLevel(logging.ERROR)
 
@@ -182,10 +184,10 @@ def main(**given: Any) -> None:
     Pod's service account, or KUBECONFIG. Each option is also read from the environment.
     """
     try:
-        settings = read(given)
-    except ValueError as error:
+        settings = read_settings(given)
+    except SettingsError as error:
         raise click.UsageError(str(error)) from None
-    set_up_logging()
+    set_up_logging(settings.log_format)
     asyncio.run(_main(settings))
 
 

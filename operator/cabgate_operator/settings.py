@@ -2,22 +2,24 @@
 """What is set from outside: once, at the start, by the command line or the environment."""
 
 import os
-import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 import click
 from pydantic import Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cabgate.retention import DEFAULT_KEPT
 from cabgate.rings import HIGHEST
-
-PREFIX = "CABGATE_OPERATOR_"
-"""How the names of the environment variables begin; the rest is the key in capitals."""
-
-# A Service called cabgate-operator puts variables of this form into every Pod of its namespace.
-_OF_A_SERVICE = re.compile(r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
+from cabgate.settings import (
+    PREFIX,
+    SettingsError,
+    explained,
+    option_of,
+    unknown_variables,
+    variable_of,
+)
 
 
 class Settings(BaseSettings):
@@ -32,7 +34,7 @@ class Settings(BaseSettings):
         default=8080,
         ge=0,
         le=65535,
-        description="Port of /healthz, /readyz and /metrics; 0 for none.",
+        description="Port of /healthz, /readyz and /metrics, plain HTTP; 0 for none.",
     )
     sweep_seconds: float = Field(
         default=600.0, ge=1, le=86400, description="Seconds between two looks at every object."
@@ -45,38 +47,33 @@ class Settings(BaseSettings):
     workers: int = Field(
         default=4, ge=1, le=64, description="Keys that are reconciled at the same time."
     )
+    log_format: Literal["json", "text"] = Field(
+        default="json", description="How a log line is written."
+    )
 
 
-def read(options: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Settings:
+def read_settings(given: Mapping[str, Any]) -> Settings:
     """The settings: what the command line gave, else the environment, else the defaults.
 
-    Raises `ValueError` that names every key that is unknown or has a bad value.
+    Raises `SettingsError`.
     """
-    given = os.environ if environment is None else environment
-    unknown = sorted(name for name in given if _is_unknown(name))
+    unknown = unknown_variables(os.environ, Settings.model_fields)
     if unknown:
-        known = ", ".join(PREFIX + key.upper() for key in Settings.model_fields)
-        raise ValueError(f"unknown: {', '.join(unknown)}; known are {known}")
+        raise SettingsError("\n".join(f"{name}: no such setting" for name in unknown))
     try:
-        return Settings(**{key: value for key, value in options.items() if value is not None})
+        return Settings(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False, include_context=False)
-        raise ValueError(
-            "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in found)
-        ) from None
-
-
-def _is_unknown(name: str) -> bool:
-    if not name.startswith(PREFIX):
-        return False
-    key = name.removeprefix(PREFIX)
-    return key.lower() not in Settings.model_fields and not _OF_A_SERVICE.fullmatch(key)
+        raise SettingsError(explained(error)) from None
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for each key."""
     for key, field in reversed(Settings.model_fields.items()):
-        text = f"{field.description} [default: {field.default:g}; {PREFIX}{key.upper()}]"
-        option = click.option(f"--{key.replace('_', '-')}", type=field.annotation, help=text)
-        command = option(command)
+        text = f"{field.description}  [{variable_of(key)}; default: {field.default}]"
+        command = click.option(option_of(key), type=_type_of(field), help=text)(command)
     return command
+
+
+def _type_of(field: FieldInfo) -> Any:
+    words = get_args(field.annotation)
+    return click.Choice(words) if words else field.annotation

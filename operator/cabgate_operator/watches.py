@@ -25,7 +25,10 @@ GRACE_SECONDS = 20.0
 """How long kopf may take until its watches run."""
 
 STOP_SECONDS = 1.5
-"""How long kopf may take to stop; then its thread is left behind."""
+"""How long kopf may take to stop by itself; then its event loop is stopped under it."""
+
+BREAK_SECONDS = 1.0
+"""How long that may take; then its thread is left behind."""
 
 DEAD_SECONDS = 60.0
 """How long a watch may be down, while this replica leads, before the process counts as ill."""
@@ -82,8 +85,9 @@ class Watches:
             if now - since > DEAD_SECONDS
         ]
         self._left = [(run, since) for run, since in self._left if run.alive]
-        if any(now - since > DEAD_SECONDS for _, since in self._left):
-            found.append("watch: a thread of kopf does not end")
+        ages = [now - since for _, since in self._left]
+        if ages and max(ages) > DEAD_SECONDS:
+            found.append(f"watch: a thread of kopf has not ended for {max(ages):.0f} s")
         return found
 
     def restart(self, why: str) -> None:
@@ -167,6 +171,11 @@ class _Run:
         except Exception as error:  # noqa: BLE001 - whatever it is, kopf is started again
             log.warning("watches: kopf ended: %s: %s", type(error).__name__, error)
         finally:
+            left = asyncio.all_tasks(self._loop)
+            for task in left:
+                task.cancel()
+            if left:  # kopf shields some of its tasks, so they may well not end
+                self._loop.run_until_complete(asyncio.wait(left, timeout=BREAK_SECONDS / 2))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
 
@@ -192,12 +201,21 @@ class _Run:
         self._beat = time.monotonic()
 
     async def stop(self) -> None:
-        """Ask kopf to end and wait for it, but not for long."""
+        """Ask kopf to end and wait for it, but not for long.
+
+        After one of its watches has died it does not end by itself.
+        """
         self._stop.set()
-        waited = 0.0
-        while self.alive and waited < STOP_SECONDS:
+        if not await self._ended(STOP_SECONDS):
+            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                self._loop.call_soon_threadsafe(self._loop.stop)
+            await self._ended(BREAK_SECONDS)
+
+    async def _ended(self, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while self.alive and time.monotonic() < end:  # noqa: ASYNC110 - a thread tells nobody
             await asyncio.sleep(0.02)
-            waited += 0.02
+        return not self.alive
 
 
 def traced(

@@ -10,7 +10,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from cabgate.logs import fields
 from cabgate_operator.apiserver import ConflictError
 from cabgate_operator.keys import Key
 
@@ -33,6 +35,10 @@ IMMEDIATE_RETRIES = 5
 def utc_now() -> datetime:
     """The time."""
     return datetime.now(UTC)
+
+
+def _about(key: Key) -> dict[str, Any]:
+    return fields(kind=key.subject.value, namespace=key.namespace, object=key.name)
 
 
 @dataclass(frozen=True)
@@ -170,12 +176,12 @@ class WorkQueue:
     def _failed(self, key: Key, why: str, *, quiet: bool) -> None:
         count = self._failures[key] = self._failures.get(key, 0) + 1
         if quiet and count <= IMMEDIATE_RETRIES:
-            log.info("%s: %s; again at once", key, why)
+            log.info("%s: %s; again at once", key, why, extra=_about(key))
             self._again.add(key)
             return
         delay = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(count - 1, 16))
         delay *= 0.5 + self._timing.jitter() / 2
-        log.warning("%s: %s; again in %.1f s", key, why, delay)
+        log.warning("%s: %s; again in %.1f s", key, why, delay, extra=_about(key))
         due = self._timing.monotonic() + delay
         self._retry_at[key] = due
         heapq.heappush(self._retries, (due, key))

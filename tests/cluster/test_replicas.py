@@ -9,7 +9,7 @@ import pytest
 from cabgate_devcluster import DevCluster, wait_until
 from support.gate import install
 from support.objects import GOOD, MIDDLING, intent
-from support.replicas import ENTRY_ARGV, Replica, leader_of
+from support.operators import ENTRY_ARGV, Replica, leader_of
 from support.reviews import decisions
 
 TAKEOVER_SECONDS = 15
