@@ -18,6 +18,7 @@ def main():
     parser = argparse.ArgumentParser(prog="make chaos")
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--log-dir", type=Path, help="where the logs stay")
     options = parser.parse_args()
     print(f"seed {options.seed}, {options.minutes:g} minutes", flush=True)
     end = time.monotonic() + options.minutes * 60
@@ -25,7 +26,7 @@ def main():
     order = random.Random(options.seed)
     with (
         tempfile.TemporaryDirectory(prefix="cabgate-chaos-") as folder,
-        DevCluster() as cluster,
+        DevCluster(log_dir=options.log_dir) as cluster,
         Campaign(install(cluster), options.seed) as campaign,
     ):
         queue = []

@@ -34,12 +34,16 @@ class Row:
         """Whether all that has to hold does."""
         return not self.wrong
 
+    def _told(self):
+        shown = [*self.wrong[:3], *self.wrong[3:][-4:]]
+        return "; ".join(shown).replace("\n", ", ") or "nothing"
+
     def cells(self):
         """The row of the table."""
         settled = "never" if self.settled is None else f"{self.settled:.1f}"
         return [
             *(self.fault, f"{self.lasted:.1f}", self.decided, self.admitted, self.refused),
-            *(self.failed, settled, "; ".join(self.wrong[:3]) or "nothing"),
+            *(self.failed, settled, self._told()),
         ]
 
 
@@ -134,8 +138,14 @@ class Campaign:
         seconds, found = self._settle(load, namespace)
         wrong = [f"wrongly admitted: {each}" for each in load.wrong] + found
         leaders = sum(each.leads for each in self.replicas)
-        if leaders > 1:
-            wrong.append("two lead")
+        if leaders != 1:
+            wrong.append(f"{leaders} lead")
+        if wrong:
+            wrong += [
+                f"{each.name}{page}: {each.get(page)[1].strip()}"
+                for each in self.replicas
+                for page in ("/healthz", "/readyz")
+            ]
         return Row(
             *(name, lasted, len(load.seen), load.admitted, load.refused, load.failed),
             *(seconds, tuple(wrong)),

@@ -14,7 +14,7 @@ import yaml
 from aiohttp import web
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
-_NOT_PASSED_ON = {"host", "transfer-encoding", "content-length", "connection", "content-encoding"}
+_NOT_PASSED_ON = {"host", "transfer-encoding", "content-length", "connection"}
 
 
 @dataclass(frozen=True)
