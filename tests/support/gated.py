@@ -32,20 +32,21 @@ ROLLOUT_CRD = {
 """As much of the definition of Argo Rollouts as the API server needs to store one."""
 
 
-def template(images, name="web", restart=None, **spec):
+def template(images, app="web", restart=None, **spec):
     """A pod template that runs images."""
     containers = [{"name": f"c{index}", "image": image} for index, image in enumerate(images)]
     body = {"containers": containers, **spec}
     if restart:
         body["restartPolicy"] = restart
-    return {"metadata": {"labels": {"app": name}}, "spec": body}
+    return {"metadata": {"labels": {"app": app}}, "spec": body}
 
 
 def gated(kind, namespace, name="web", images=("web:1",), **pod_spec):
     """An object of a kind, made so that its controller has nothing to do with it."""
-    selector = {"matchLabels": {"app": name}}
-    pods = template(images, name, **pod_spec)
-    once = template(images, name, restart="Never", **pod_spec)
+    app = f"{name}-{kind.lower()}"  # or the controller of another kind adopts its Pods
+    selector = {"matchLabels": {"app": app}}
+    pods = template(images, app, **pod_spec)
+    once = template(images, app, restart="Never", **pod_spec)
     content = {
         "Deployment": {"spec": {"replicas": 0, "selector": selector, "template": pods}},
         "StatefulSet": {
@@ -69,7 +70,7 @@ def gated(kind, namespace, name="web", images=("web:1",), **pod_spec):
     return {
         "apiVersion": KINDS[kind].api_version,
         "kind": kind,
-        "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
+        "metadata": {"name": name, "namespace": namespace, "labels": {"app": app}},
         **content,
     }
 
