@@ -74,9 +74,10 @@ format: setup ## Format the code
 	$(BIN)/ruff format
 
 .PHONY: manifests
-manifests: setup ## Write crds/ and docs/states.md anew from the models and tables
+manifests: setup ## Write crds/, docs/states.md and the tables of docs/coverage.md anew
 	$(BIN)/python tools/manifests.py
 	$(BIN)/python tools/states.py
+	$(BIN)/python tools/coverage.py
 
 .PHONY: clean
 clean: ## Remove what was made here; the binaries of the local cluster stay in their cache

@@ -142,8 +142,8 @@ def test_autoscalers_and_the_scheduler(gate, admin, make_namespace, breaks):
                "target": {"apiVersion": "v1", "kind": "Node", "name": "n1"}}  # fmt: skip
     answer = admin.post(f"{url('Pod', namespace, 'web')}/binding", json=binding)
     assert answer.is_success, answer.text
-    taints = {"spec": {"tolerations": [{"operator": "Exists"}]}}
-    gate.patch("admin", "pod", "web", namespace, taints, kind="strategic")
+    more = [{"op": "add", "path": "/spec/tolerations/-", "value": {"operator": "Exists"}}]
+    gate.patch("admin", "pod", "web", namespace, more, kind="json")
 
 
 @pytest.mark.parametrize("ring", ["0", "1", None])
