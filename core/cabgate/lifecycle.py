@@ -209,6 +209,12 @@ def taken_at(request: CABRequest) -> datetime | None:
     return next((e.at for e, state in _history(request) if state is _S.UNDER_REVIEW), None)
 
 
+def taken_by(request: CABRequest) -> RequestDecision | None:
+    """The entry of the reviewer who took a request last, if one did."""
+    found = [e for e, state in _history(request) if state is _S.UNDER_REVIEW]
+    return found[-1] if found else None
+
+
 def decided_at(request: CABRequest) -> datetime | None:
     """When a request was first decided, if it was."""
     return next((e.at for e, state in _history(request) if state in DECIDED_STATES), None)

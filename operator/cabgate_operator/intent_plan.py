@@ -80,14 +80,7 @@ def wanted_request(
     model that holds for it.
     """
     request = request_for(intent, ring, others, model)
-    body = {"apiVersion": REQUESTS.api_version, "kind": REQUESTS.kind, **request.to_dict()}
-    # Labels by hand: their values are empty, and to_dict() leaves out what is empty.
-    body["metadata"] = {
-        "name": request.metadata.name,
-        "namespace": request.metadata.namespace,
-        "labels": dict(request.metadata.labels),
-    }
-    return body
+    return {"apiVersion": REQUESTS.api_version, "kind": REQUESTS.kind, **request.to_dict()}
 
 
 def own_request(
