@@ -24,6 +24,7 @@ def tell(stage: Stage, installation: Installation) -> None:
     _good_evidence(stage)
     _middling_evidence(stage)
     _another_image(stage)
+    _side_doors(stage)
     _bad_evidence(stage)
     _incident(stage)
     _revocation(stage)
@@ -81,6 +82,22 @@ def _middling_evidence(stage: Stage) -> None:
 def _another_image(stage: Stage) -> None:
     stage.scene("The approval covers its images, and no other")
     stage.refused("requester", f"{SET_IMAGE}:1.1-debug -n {NS}", "ImagesNotCovered")
+
+
+def _side_doors(stage: Stage) -> None:
+    stage.scene(
+        "There is no side door: a forged owner, an image patched onto a Pod",
+        told="The Pod claims to be made by the ReplicaSet of the approved Deployment. Anybody can "
+        "write that; controllers are known by who they are.",
+    )
+    owner = json.loads(stage.quietly("requester", f"kubectl get replicaset -n {NS} -o json"))
+    metadata = owner["items"][0]["metadata"]
+    stage.file("forged.yaml", files.forged_pod(metadata["name"], metadata["uid"]))
+    stage.refused("requester", f"kubectl create -n {NS} -f forged.yaml", "NoRequest: Pod")
+    pods = json.loads(stage.quietly("requester", f"kubectl get pods -n {NS} -o json"))
+    pod = pods["items"][0]["metadata"]["name"]
+    image = f"kubectl set image pod/{pod} checkout={files.IMAGE}:1.1-debug -n {NS}"
+    stage.refused("requester", image, "NoRequest: Pod")
 
 
 def _bad_evidence(stage: Stage) -> None:
