@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Building the programs of the local cluster, and Helm, from the Go modules under devcluster/tools."""
+"""Building the programs of the local cluster, and Helm, from the Go modules under `TOOLS`."""
 
 import fcntl
 import os

@@ -229,6 +229,20 @@ def test_repeated_applies_of_a_gitops_tool_change_nothing(gate, namespace):
     assert last["status"]["state"] == "Approved"
 
 
+def test_repeated_plain_applies_change_nothing_either(gate, namespace):
+    """By client-side apply, as Argo CD does unless told otherwise."""
+    obj = intent(namespace, evidence=MIDDLING)
+    gate.apply("requester", obj)
+    gate.request_of(namespace, state="Submitted")
+    before = gate.get("deploymentintent", "web", namespace)
+    for _ in range(2):
+        diff = gate.kubectl("requester", "diff", "-f", "-", stdin=json.dumps(obj), check=False)
+        assert (diff.returncode, diff.stdout) == (0, ""), diff.stderr
+        gate.apply("requester", obj)
+    after = gate.get("deploymentintent", "web", namespace)
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+
+
 def test_a_drift_is_seen_and_put_right(gate, namespace):
     """And a release by the tool alone is another generation: no more and no less."""
     obj = intent(namespace, evidence=MIDDLING)
