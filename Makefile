@@ -35,6 +35,10 @@ setup: $(BIN)/.synced ## Make the virtual environment, as uv.lock says
 binaries: setup ## Find or build kube-apiserver, etcd, kube-controller-manager and kubectl
 	$(BIN)/python -m cabgate_devcluster binaries
 
+.PHONY: helm
+helm: setup ## Find or build Helm, which the tests of charts use
+	$(BIN)/python -m cabgate_devcluster helm
+
 .PHONY: demo
 demo: binaries ## See the whole product work on a real API server, in under a minute
 	$(BIN)/python -m cabgate_demo
@@ -52,7 +56,7 @@ unit: setup ## Run the tests that need no cluster, in random order
 	$(BIN)/python -m pytest -q tests/unit
 
 .PHONY: test
-test: binaries ## Run all tests, with coverage
+test: binaries helm ## Run all tests, with coverage
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest tests/unit
 	$(BIN)/coverage run -m pytest -p no:randomly tests/cluster

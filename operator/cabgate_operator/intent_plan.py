@@ -122,7 +122,9 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
     if problem is not None:
         return Readiness(False, problem.reason, problem.message, problem.stalled)
     denied = [decision for decision in decisions if not decision.allowed]
-    shown = (denied or decisions)[0]
+    # What waiting does not help against is told first, and speaks for all.
+    helpless = [decision for decision in denied if _is_helpless(decision, around.now)]
+    shown = (helpless or denied or decisions)[0]
     message = shown.message
     if len(decisions) > 1:
         message += f" ({len(decisions) - len(denied)} of {len(decisions)} targets admitted)"
@@ -130,9 +132,19 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
         ready=not denied,
         reason=shown.reason.value,
         message=message,
-        stalled=bool(denied) and shown.reason in STALLED,
+        stalled=bool(helpless),
         exception=_exception_name(shown),
     )
+
+
+def _is_helpless(decision: Decision, now: datetime) -> bool:
+    """Whether waiting does not help against a denial."""
+    request = decision.evidence.request
+    if decision.reason is not Reason.OUTSIDE_WINDOW or request is None:
+        return decision.reason in STALLED
+    # A window that is to open is worth waiting for; one that has closed stays so.
+    ends = [condition.not_after for condition in conditions_of(request)]
+    return any(end is not None and now >= end for end in ends)
 
 
 def _exception_name(decision: Decision) -> str:
@@ -167,15 +179,9 @@ def status_of_intent(
         status.get("conditions", []),
         [
             Wanted("Ready", ready.ready, ready.reason, ready.message),
-            Wanted(
-                "Reconciling", waiting, ready.reason, "Waits for a decision." if waiting else ""
-            ),
-            Wanted(
-                "Stalled",
-                ready.stalled,
-                ready.reason,
-                "Waiting will not help; see Ready." if ready.stalled else "",
-            ),
+            # Tools that go by kstatus show the message of these two alone.
+            Wanted("Reconciling", waiting, ready.reason, ready.message if waiting else ""),
+            Wanted("Stalled", ready.stalled, ready.reason, ready.message if ready.stalled else ""),
         ],
         intent.metadata.generation,
         now,
