@@ -60,7 +60,10 @@ class Installation:
         cluster.kubectl("apply", "-f", ROOT / "crds")
         cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         # The first holds the namespace that the others need.
-        for name in ("operator-rbac", "webhook-rbac", "roles", "policies", "revisions"):
+        for name in (
+            *("operator-rbac", "webhook-rbac", "roles"),
+            *("policies", "ring-policies", "revisions"),
+        ):
             cluster.kubectl("apply", "-f", ROOT / "deploy" / f"{name}.yaml")
         self.add_signing_key()
         self.start_webhook()
@@ -126,7 +129,7 @@ class Installation:
             self.cluster.kubectl("delete", f"{kind}webhookconfiguration", "cabgate")
 
     def wait_until_gating(self) -> None:
-        """Return once the API server asks both webhooks and obeys the policy: it takes up new
+        """Return once the API server asks both webhooks and obeys the policies: it takes up new
         admission configuration within a second or so."""
         cluster = self.cluster
         namespace = {
@@ -137,6 +140,7 @@ class Installation:
         cluster.kubectl("apply", "-f", "-", stdin=json.dumps(namespace))
         wait_until(self._gates_rollouts, 30, "the API server asks the validating webhook")
         wait_until(self._stamps_submitters, 30, "the API server asks the mutating webhook")
+        wait_until(self._guards_rings, 30, "the API server obeys the policy of rings")
         cluster.kubectl("delete", "namespace", _PROBE, "--wait=false")
 
     def _gates_rollouts(self) -> bool:
@@ -159,6 +163,14 @@ class Installation:
             *("create", "--dry-run=server", "-o", "json", "-f", "-"), stdin=json.dumps(intent)
         )
         return bool(json.loads(answer.stdout)["spec"].get("submittedBy"))
+
+    def _guards_rings(self) -> bool:
+        answer = self.cluster.kubectl(
+            *("label", "namespace", _PROBE, "cabgate.dev/ring=malformed", "--overwrite"),
+            "--dry-run=server",
+            check=False,
+        )
+        return "rings.cabgate.dev" in answer.stderr
 
     def _pointed_here(self, configuration: dict[str, Any]) -> dict[str, Any]:
         bundle = base64.b64encode(self._serving.ca_pem).decode()
