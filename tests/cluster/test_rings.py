@@ -44,7 +44,6 @@ PATCHES = {
 }
 
 
-
 def made(namespace, kind, name="", labels=None):
     """A workload of any kind, with labels of its own."""
     obj = gated(kind, namespace, name or kind.lower())
@@ -266,7 +265,7 @@ def test_the_verb_counts_in_its_own_namespace(clients):
 
 def test_writes_that_leave_the_labels_alone_pass(clients):
     for kind in PATHS:
-        for sub in ("", "status"):
+        for sub in ("", *SUBRESOURCES.get(kind, ["status"])[:1]):
             path = path_of(subject(kind), sub)
             body = {"metadata": {"annotations": {"note": "x"}, "labels": {"team": "x"}}}
             if sub:
@@ -434,7 +433,7 @@ def test_a_refusal_is_short_whatever_the_names(gate, clients):
     labels = {RING: "0", MODE: "Audit", MODEL: "o" * 63}
     said = refused(write(clients[LABELLER], subject("Namespace", long), "", "merge", labels))
     assert all(f"label {label} from" in said for label in labels)
-    obj = made("copies", "CronJob", name="c" * 52, labels={RING: "4"})
+    obj = made("copies", "CronJob", name="c" * 52, labels={RING: "1"})
     gate.cluster.kubectl("create", "-f", "-", stdin=json.dumps(obj))
     for user in (LABELLER, ROBOT):
         for each in (subject("Namespace", long), obj):
@@ -468,7 +467,9 @@ def test_a_malformed_ring_that_stands_is_gated_as_ring_4(gate):
         image = {"spec": {"template": {"spec": {"containers": [{"name": "c0", "image": "web:2"}]}}}}
         for namespace in (STANDING, FREE):
             result = gate.patch(
-                *("admin", "deployment", "deployment", namespace, image), kind="strategic", check=False
+                *("admin", "deployment", "deployment", namespace, image),
+                kind="strategic",
+                check=False,
             )
             assert "(ring 4) has no CABRequest" in told(result), namespace
     finally:
