@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from cabgate import GROUP
 from cabgate.messages import compose
+from cabgate.modes import Mode
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.signatures import SigningKeys
 from cabgate.workloads import GatedKind
@@ -30,6 +31,7 @@ from cabgate_webhook.admission import (
 from cabgate_webhook.apiserver import ApiServer, LookupFailed
 from cabgate_webhook.metrics import Metrics
 from cabgate_webhook.models import judge_model
+from cabgate_webhook.modes import by_mode
 from cabgate_webhook.records import (
     judge_exception,
     judge_intent_status,
@@ -65,6 +67,8 @@ class Settings:
     """Ring of a namespace without the ring label, 0 to 4."""
     kinds: tuple[GatedKind, ...] = ()
     """Kinds that are gated beside those that always are."""
+    mode: Mode = Mode.ENFORCE
+    """The cluster's mode."""
 
 
 class TooLargeError(Exception):
@@ -93,7 +97,9 @@ def create_app(api: ApiServer, settings: Settings, clock: Clock = utc_now) -> Fa
     async def mutate(review: Review) -> Answer:
         return await _mutate(review, api, settings, clock())
 
-    async def admission(request: Request, endpoint: str, handler: Handler) -> Response:
+    async def admission(
+        request: Request, endpoint: str, handler: Handler, at_least: Mode = Mode.AUDIT
+    ) -> Response:
         started = time.perf_counter()
         try:
             review = read_review(await _body(request))
@@ -104,16 +110,22 @@ def create_app(api: ApiServer, settings: Settings, clock: Clock = utc_now) -> Fa
         except ClientDisconnect:
             return _error(400, "the body is not complete")
         answer = await answered(review, handler)
-        verdict = "allowed" if answer.allowed else "denied"
+        if endpoint == "validate":
+            answer = await by_mode(answer, review, api, settings.mode, at_least)
         known = review.group == GROUP or gated_kind(review, settings.kinds) is not None
         resource = review.where if known else "other"
-        metrics.reviews.labels(endpoint, resource, verdict, answer.reason).inc()
+        metrics.reviews.labels(endpoint, resource, answer.verdict, answer.reason).inc()
         metrics.seconds.labels(endpoint).observe(time.perf_counter() - started)
         return Response(answer_body(review.uid, answer), media_type="application/json")
 
     @app.post("/validate")
     async def _post_validate(request: Request) -> Response:
         return await admission(request, "validate", validate)
+
+    @app.post("/validate/enforce")
+    async def _post_validate_enforce(request: Request) -> Response:
+        """For the entries of the webhook configuration that select namespaces in mode Enforce."""
+        return await admission(request, "validate", validate, Mode.ENFORCE)
 
     @app.post("/mutate")
     async def _post_mutate(request: Request) -> Response:

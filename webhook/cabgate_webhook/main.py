@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import uvicorn
 
+from cabgate.modes import Mode
 from cabgate.rings import HIGHEST
 from cabgate.signatures import SigningKeys
 from cabgate.workloads import GatedKind, GatedKindError, configured_kind
@@ -70,6 +71,13 @@ def server_config(
     metavar="GROUP/KIND=PATH",
     help="Another kind to gate, and where its pod template stands; can be given more than once.",
 )
+@click.option(
+    "--mode",
+    type=click.Choice([mode.value for mode in Mode]),
+    default=Mode.ENFORCE.value,
+    show_default=True,
+    help="What becomes of a rollout that is denied; a namespace's label can only be stricter.",
+)
 @click.pass_obj
 def main(
     clock: Clock | None,
@@ -81,6 +89,7 @@ def main(
     operator: str,
     default_ring: int,
     gated_kinds: tuple[str, ...],
+    mode: str,
 ) -> None:
     """Serve cabgate's admission webhook.
 
@@ -93,7 +102,11 @@ def main(
         host=host,
         port=port,
         settings=Settings(
-            _signing_keys(signing_key), operator, default_ring, _gated_kinds(gated_kinds)
+            _signing_keys(signing_key),
+            operator,
+            default_ring,
+            _gated_kinds(gated_kinds),
+            Mode(mode),
         ),
         clock=clock or utc_now,
     )
