@@ -34,9 +34,9 @@ from cabgate_webhook.models import judge_model
 from cabgate_webhook.modes import by_mode
 from cabgate_webhook.records import (
     judge_exception,
+    judge_intent,
     judge_intent_status,
     judge_request,
-    judge_submitters,
     stamp_submitters,
 )
 from cabgate_webhook.reviews import KINDS, judge_status, stamp_review
@@ -69,6 +69,8 @@ class Settings:
     """Kinds that are gated beside those that always are."""
     mode: Mode = Mode.ENFORCE
     """The cluster's mode."""
+    require_digests_from: int | None = None
+    """Lowest ring whose intents name images by digest, 0 to 4; None if none has to."""
 
 
 class TooLargeError(Exception):
@@ -200,7 +202,8 @@ async def _validate(review: Review, api: ApiServer, settings: Settings, now: dat
         if review.where == "riskmodels":
             return await judge_model(review, api)
         if review.where == "deploymentintents":
-            return judge_submitters(review)
+            digests_from = settings.require_digests_from
+            return await judge_intent(review, api, settings.default_ring, digests_from)
     return _unknown(review)
 
 

@@ -78,6 +78,12 @@ def server_config(
     show_default=True,
     help="What becomes of a rollout that is denied; a namespace's label can only be stricter.",
 )
+@click.option(
+    "--require-digests-from",
+    type=click.IntRange(0, HIGHEST),
+    metavar="RING",
+    help="Lowest ring whose intents must name images by digest; none has to if it is not given.",
+)
 @click.pass_obj
 def main(
     clock: Clock | None,
@@ -90,6 +96,7 @@ def main(
     default_ring: int,
     gated_kinds: tuple[str, ...],
     mode: str,
+    require_digests_from: int | None,
 ) -> None:
     """Serve cabgate's admission webhook.
 
@@ -107,6 +114,7 @@ def main(
             default_ring,
             _gated_kinds(gated_kinds),
             Mode(mode),
+            require_digests_from,
         ),
         clock=clock or utc_now,
     )
