@@ -15,7 +15,6 @@ RING, MODE, MODEL = "cabgate.dev/ring", "cabgate.dev/mode", "cabgate.dev/risk-mo
 GUARDED, ELSEWHERE, STANDING, FREE = "guarded", "elsewhere", "standing", "free"
 LABELLER, KEEPER = "labeller", "keeper"
 ROBOT = f"system:serviceaccount:{GUARDED}:robot"
-CONTROLLER = "system:serviceaccount:kube-system:replicaset-controller"
 
 WORKLOADS = list(KINDS)
 PATHS = ["Namespace", *WORKLOADS]
@@ -362,6 +361,37 @@ def test_the_controllers_copy_whatever_stands_in_a_template(gate, clients):
     pod["metadata"] = {"name": "forged", "namespace": "copies", "labels": {RING: "high"}}
     answer = clients["admin"].post("/api/v1/namespaces/copies/pods", json=pod)
     assert 'not "high"' in refused(answer), "and nobody else does"
+
+
+def test_a_mirror_pod_says_what_its_file_says(gate, clients):
+    node = "system:node:one"
+    gate.user(node, "system:nodes")
+    gate.cluster.kubectl(
+        "create", "clusterrolebinding", "node", "--clusterrole=writer", f"--user={node}"
+    )
+    pod = made(ELSEWHERE, "Pod", name="static-one", labels={RING: "high"})
+    pod["spec"]["nodeName"] = "one"
+    with client_of(gate.user(node)) as client:
+
+        def create(annotations, of=client):
+            body = {**pod, "metadata": {**pod["metadata"], "annotations": annotations}}
+            where = url("Pod", ELSEWHERE)
+            return of.post(where, json=body, params={"dryRun": "All"})
+
+        mirror = {"kubernetes.io/config.mirror": "x"}
+        assert create(mirror).is_success
+        assert 'not "high"' in refused(create({}))
+        assert 'not "high"' in refused(create(mirror, clients["admin"]))
+
+
+def test_a_controller_lowers_no_ring_of_what_it_does_not_make(gate):
+    account = "system:serviceaccount:kube-system:deployment-controller"
+    with client_of(gate.user(account)) as client:
+        answer = write(client, subject("Deployment"), "", "merge", {RING: "0"})
+        # It may update Deployments, not patch them.
+        assert answer.status_code == 403
+        answer = write(client, subject("Deployment"), "", "replace", {RING: "0"})
+        assert refused(answer).startswith("NotAuthorized: Deployment deployment in namespace")
 
 
 def test_the_namespaces_of_the_system_are_left_alone(gate, clients):
