@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people read: one message under 1 KiB, the reason first, the next command last."""
 
+import re
+import textwrap
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -28,6 +30,9 @@ from cabgate.lifecycle import (
     verdict_on,
 )
 from cabgate.submitters import machines_alone
+
+WARNING_WIDTH = 240
+"""Length of a warning, in characters: where there are many, the API server cuts each at 256."""
 
 MAX_BYTES = 1000
 """Longest message of a denial, in bytes: under 1 KiB with what kubectl and controllers put before
@@ -217,6 +222,15 @@ def warnings_for(reason: Reason, basis: Basis) -> tuple[str, ...]:
         for condition in conditions_of(request)
         if condition.is_obligation
     )
+
+
+def warning_lines(denial: str) -> tuple[str, ...]:
+    """A denial as warnings to whoever is let through all the same: its text in pieces between
+    words, and its command in one."""
+    found = re.fullmatch(r"(.*:) ((?:kubectl|cabgate) .*)", denial)
+    text, command = (found[1], found[2]) if found else (denial, "")
+    lines = textwrap.wrap(text, WARNING_WIDTH, break_long_words=False, break_on_hyphens=False)
+    return ("cabgate denies this where it enforces:", *lines, *filter(None, [command]))
 
 
 def compose(head: str, details: Sequence[str] = (), next_step: str = "") -> str:
