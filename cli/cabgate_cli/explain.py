@@ -11,7 +11,7 @@ import click
 from cabgate.decision import Decision, Rollout
 from cabgate.gate import decide, looks
 from cabgate.looks import said_of
-from cabgate.rings import GATED_FROM, HIGHEST, NEVER_GATED, namespace_ring, ring_of
+from cabgate.rings import GATED_FROM, NEVER_GATED, namespace_ring, ring_of
 from cabgate.targets import Workload
 from cabgate.workloads import ANY_NAME, GatedKind
 from cabgate_cli.documents import Document, read_documents
@@ -21,6 +21,7 @@ from cabgate_cli.output import FORMATS, as_json, as_yaml, write
 from cabgate_cli.workloads import (
     Wanted,
     configured,
+    default_ring_option,
     gated_kind_option,
     kind_in,
     kind_names,
@@ -34,16 +35,6 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 """Columns of the text."""
-
-default_ring_option = click.option(
-    "--default-ring",
-    type=click.IntRange(0, HIGHEST),
-    default=0,
-    show_default=True,
-    envvar="CABGATE_DEFAULT_RING",
-    help="Ring of a namespace without the ring label, as your cluster's webhook was told.",
-)
-"""The option of the commands that need the ring of a namespace."""
 
 
 @dataclass(frozen=True)

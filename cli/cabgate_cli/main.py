@@ -8,6 +8,7 @@ from cabgate_cli.explain import explain
 from cabgate_cli.intent import intent
 from cabgate_cli.ledger import ledger
 from cabgate_cli.score import score
+from cabgate_cli.uncovered import uncovered
 
 
 @click.group(
@@ -18,6 +19,7 @@ Examples:
   cabgate score -f intent.yaml
   kubectl apply -f intent.yaml
   cabgate explain -n shop deployment/checkout
+  cabgate uncovered -n shop
   cabgate exception -n shop checkout-1f2e3d4c > exception.yaml
   cabgate ledger verify
 \b
@@ -25,7 +27,7 @@ Exit codes:
   0  done
   1  something could not be reached or found
   2  what was given is wrong
-cabgate explain and ledger verify have their own: see their help.
+cabgate explain, uncovered and ledger verify have their own: see their help.
 """,
 )
 @click.version_option(package_name="cabgate", prog_name="cabgate")
@@ -39,5 +41,6 @@ def main() -> None:
 main.add_command(intent)
 main.add_command(score)
 main.add_command(explain)
+main.add_command(uncovered)
 main.add_command(exception)
 main.add_command(ledger)

@@ -9,6 +9,7 @@ import click
 
 from cabgate.decision import Rollout
 from cabgate.pods import PodTemplateError
+from cabgate.rings import HIGHEST
 from cabgate.targets import Workload
 from cabgate.workloads import (
     ANY_NAME,
@@ -34,6 +35,17 @@ gated_kind_option = click.option(
     help="Another kind that your cluster's webhook gates, as it was told. May be repeated.",
 )
 """The option of the commands that read workloads."""
+
+
+default_ring_option = click.option(
+    "--default-ring",
+    type=click.IntRange(0, HIGHEST),
+    default=0,
+    show_default=True,
+    envvar="CABGATE_DEFAULT_RING",
+    help="Ring of a namespace without the ring label, as your cluster's webhook was told.",
+)
+"""The option of the commands that need the ring of a namespace."""
 
 
 @dataclass(frozen=True)
