@@ -3,10 +3,11 @@
 
 import json
 
+import httpx
 import pytest
 
 from cabgate_devcluster import wait_until
-from support.cli import cabgate
+from support.cli import CABGATE, cabgate
 from support.objects import GOOD, MIDDLING, target, workload
 
 LABEL = "cabgate.dev/ring"
@@ -168,3 +169,39 @@ def test_a_generated_job_is_covered_by_its_prefix(gate, namespace):
 def test_what_cannot_be_told_is_exit_code_2(gate, namespace, user, arguments, said):
     result = cabgate(gate, user, arguments.format(ns=namespace), 2)
     assert said.format(ns=namespace) in result.stderr
+
+
+def counted(gate, namespace):
+    """What the operator's metric says of a namespace; None if it says nothing."""
+    text = httpx.get(gate.installation.operator_url("/metrics"), timeout=10).text
+    prefix = f'cabgate_uncovered_workloads{{namespace="{namespace}"}} '
+    lines = [line for line in text.splitlines() if line.startswith(prefix)]
+    return float(lines[0].removeprefix(prefix)) if lines else None
+
+
+def events(gate, namespace):
+    found = gate.items("events", namespace)
+    return [event for event in found if event["reason"] == "UncoveredWorkloads"]
+
+
+def test_a_ring_that_rises_is_told_of_and_counted_and_nothing_is_stopped(gate, risen):
+    wait_until(lambda: counted(gate, risen) == 4, 60, "the metric counts four workloads")
+    [event] = wait_until(lambda: events(gate, risen), 60, "an Event on the namespace")
+    assert event["involvedObject"]["name"] == risen
+    for name in ("deployment/web", "statefulset/db", "cronjob/report", "pod/shell"):
+        assert name in event["message"]
+    listed = gate.kubectl("requester", "events", "-n", risen, "--for", f"namespace/{risen}")
+    assert "UncoveredWorkloads" in listed.stdout
+    command = event["message"].partition("See which and why: ")[2]
+    assert gate.shell("requester", command, CABGATE).returncode == 1
+    assert len(gate.items("pods", risen)) == 3
+
+    # What is covered by now is not counted at the next look, nor is the Event repeated.
+    gate.open(risen, GOOD, "AutoApproved")
+    gate.installation.operator.stop()
+    gate.installation.start_operator()
+    wait_until(lambda: counted(gate, risen) == 3, 60, "the metric of the operator started anew")
+    assert len(events(gate, risen)) == 1
+
+    gate.kubectl("admin", "label", "namespace", risen, f"{LABEL}=0", "--overwrite")
+    wait_until(lambda: counted(gate, risen) is None, 60, "the namespace is not counted any more")
