@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cabgate intent`: a ready DeploymentIntent for running workloads or manifests."""
 
+from typing import Any
+
 import click
 
 from cabgate import API_VERSION
 from cabgate.api import DeploymentIntent
 from cabgate.api.intent import KIND, MAX_NAME
+from cabgate.targets import Workload
 from cabgate.workloads import ANY_NAME
 from cabgate_cli.documents import read_documents
 from cabgate_cli.errors import BadInput
@@ -125,10 +128,24 @@ def _namespace(
 
 
 def _print(found: list[Found], namespace: str, name: str | None, output: str) -> None:
-    # Of a generated name, what stands before the * may end as no name does.
-    first = found[0].workload.name.rstrip(f"{ANY_NAME}.-")
+    first = plain_name(found[0].workload)
     if name is None and len(first) > MAX_NAME:
         raise BadInput(f"the name {first} is too long for an intent; give another with --name")
+    printed = intent_object(found, namespace, name or first)
+    if output == "json":
+        write(as_json(printed))
+    else:
+        write(intent_yaml(printed, [str(item.workload) for item in found]))
+
+
+def plain_name(workload: Workload) -> str:
+    """The name of a workload as an object may have it: of a generated name, what stands before
+    the `*` may end as no name does."""
+    return workload.name.rstrip(f"{ANY_NAME}.-")
+
+
+def intent_object(found: list[Found], namespace: str, name: str) -> dict[str, Any]:
+    """The intent for some workloads; raises `BadInput` for what the API server would refuse."""
     targets = [
         {
             "apiVersion": item.api_version,
@@ -141,11 +158,8 @@ def _print(found: list[Found], namespace: str, name: str | None, output: str) ->
     printed = {
         "apiVersion": API_VERSION,
         "kind": KIND,
-        "metadata": {"name": name or first, "namespace": namespace},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {"targets": targets},
     }
     checked(DeploymentIntent, printed)
-    if output == "json":
-        write(as_json(printed))
-    else:
-        write(intent_yaml(printed, [str(item.workload) for item in found]))
+    return printed

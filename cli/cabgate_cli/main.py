@@ -3,6 +3,7 @@
 
 import click
 
+from cabgate_cli.adopt import adopt
 from cabgate_cli.exception import exception
 from cabgate_cli.explain import explain
 from cabgate_cli.intent import intent
@@ -20,6 +21,7 @@ Examples:
   kubectl apply -f intent.yaml
   cabgate explain -n shop deployment/checkout
   cabgate uncovered -n shop
+  cabgate adopt -n shop > intents.yaml
   cabgate exception -n shop checkout-1f2e3d4c > exception.yaml
   cabgate ledger verify
 \b
@@ -42,5 +44,6 @@ main.add_command(intent)
 main.add_command(score)
 main.add_command(explain)
 main.add_command(uncovered)
+main.add_command(adopt)
 main.add_command(exception)
 main.add_command(ledger)
