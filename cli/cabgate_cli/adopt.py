@@ -2,7 +2,7 @@
 """`cabgate adopt`: intents for everything that runs in a namespace."""
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import click
@@ -87,7 +87,7 @@ def _note_images(item: TopLevel, intents: Iterable[DeploymentIntent]) -> None:
 
 def _intents(
     missing: Iterable[TopLevel], namespace: str, taken: Collection[str]
-) -> list[tuple[Mapping[str, Any], Workload]]:
+) -> list[tuple[dict[str, Any], Workload]]:
     """An intent for each workload, under a name of its own."""
     names, found = set(taken), []
     for item in missing:

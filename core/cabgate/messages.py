@@ -14,6 +14,7 @@ from cabgate.commands import (
     approve_request,
     attest,
     edit_intent,
+    list_intents,
     show_request,
     write_exception,
     write_intent,
@@ -181,7 +182,8 @@ def _given(verdict: RequestDecision) -> str:
 
 def _after_refusal(request: CABRequest) -> str:
     if state_of(request) is RequestState.SUPERSEDED:
-        return "Roll out what the intent declares, or declare this again: " + edit_intent(request)
+        # The intent may be gone.
+        return "Roll out what is declared, or declare this again; see: " + list_intents(request)
     return "Change what was found wrong and declare the new evidence: " + edit_intent(request)
 
 

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from cabgate_devcluster import wait_until
-from support.cli import CABGATE, cabgate
+from support.cli import CABGATE, cabgate, serve_rollouts
+from support.gated import gated
 from support.objects import GOOD, intent, workload
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "adopting.md"
@@ -38,8 +39,14 @@ def objects(namespace):
         made("batch/v1", "CronJob", {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": template}}),
         job,
         made("v1", "Pod", pod_of("shell:1"), "shell"),
+        gated("Rollout", namespace, "canary"),
         made("v1", "ReplicationController", {"selector": {"app": "x"}, "template": labelled}, "rc"),
     ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def rollouts(gate):
+    serve_rollouts(gate)
 
 
 @pytest.fixture
@@ -70,6 +77,7 @@ def test_what_is_printed_is_applied_as_it_is_and_a_second_run_prints_nothing(gat
         ("Deployment", "web"): ("web", ["web:1"]),
         ("Job", "migrate-*"): ("migrate", ["run:1"]),
         ("Pod", "shell"): ("shell", ["shell:1"]),
+        ("Rollout", "canary"): ("canary", ["web:1"]),
         ("ReplicationController", "rc"): ("rc", ["x:1"]),
         ("StatefulSet", "web"): ("web-statefulset", ["db:1"]),
     }

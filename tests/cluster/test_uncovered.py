@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from cabgate_devcluster import wait_until
-from support.cli import CABGATE, cabgate
+from support.cli import CABGATE, cabgate, serve_rollouts
+from support.gated import gated
 from support.objects import GOOD, MIDDLING, target, workload
 
 LABEL = "cabgate.dev/ring"
@@ -42,6 +43,11 @@ def cron_job(namespace, image):
     }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def rollouts(gate):
+    serve_rollouts(gate)
+
+
 @pytest.fixture
 def risen(gate, make_namespace):
     """A namespace that was gated after several workloads ran in it."""
@@ -50,6 +56,7 @@ def risen(gate, make_namespace):
     gate.create("requester", workload(namespace, name="db", kind="StatefulSet", images=["db:1"]))
     gate.create("requester", cron_job(namespace, "report:1"))
     gate.create("requester", bare_pod(namespace, "shell", "shell:1"))
+    gate.create("requester", gated("Rollout", namespace, images=["canary:1"]))
     wait_until(lambda: len(gate.items("pods", namespace)) == 3, 30, "the Pods of the workloads")
     gate.kubectl("admin", "label", "namespace", namespace, f"{LABEL}=2")
     return namespace
@@ -62,12 +69,13 @@ def test_what_ran_before_its_namespace_was_gated_is_listed_until_it_is_covered(g
         "StatefulSet/db": ("NoRequest", ["db:1"]),
         "CronJob/report": ("NoRequest", ["report:1"]),
         "Pod/shell": ("NoRequest", ["shell:1"]),
+        "Rollout/web": ("NoRequest", ["canary:1"]),
     }
     result = cabgate(gate, "requester", f"uncovered -n {risen}", 1)
     lines = [line.split() for line in result.stdout.splitlines()]
     assert lines[0] == ["NAMESPACE", "WORKLOAD", "REASON", "IMAGES"]
     assert [risen, "deployment/web", "NoRequest", "web:1"] in lines
-    assert len(lines) == 5
+    assert len(lines) == 6
     gate.open(risen, GOOD, "AutoApproved")
     assert (risen, "Deployment/web") not in rows(gate, f"-n {risen}")
 
@@ -185,7 +193,7 @@ def events(gate, namespace):
 
 
 def test_a_ring_that_rises_is_told_of_and_counted_and_nothing_is_stopped(gate, risen):
-    wait_until(lambda: counted(gate, risen) == 4, 60, "the metric counts four workloads")
+    wait_until(lambda: counted(gate, risen) == 5, 60, "the metric counts the workloads")
     [event] = wait_until(lambda: events(gate, risen), 60, "an Event on the namespace")
     assert event["involvedObject"]["name"] == risen
     for name in ("deployment/web", "statefulset/db", "cronjob/report", "pod/shell"):
@@ -200,7 +208,7 @@ def test_a_ring_that_rises_is_told_of_and_counted_and_nothing_is_stopped(gate, r
     gate.open(risen, GOOD, "AutoApproved")
     gate.installation.operator.stop()
     gate.installation.start_operator()
-    wait_until(lambda: counted(gate, risen) == 3, 60, "the metric of the operator started anew")
+    wait_until(lambda: counted(gate, risen) == 4, 60, "the metric of the operator started anew")
     assert len(events(gate, risen)) == 1
 
     gate.kubectl("admin", "label", "namespace", risen, f"{LABEL}=0", "--overwrite")

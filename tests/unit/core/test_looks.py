@@ -12,6 +12,7 @@ from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
 from cabgate.decision import ADMITTING, Reason
 from cabgate.gate import decide, looks
+from cabgate.lifecycle import age_of
 from cabgate.looks import said_of
 from unit.core.builders import (
     NOW,
@@ -162,7 +163,9 @@ def test_the_decision_is_what_one_of_the_requests_says(
 
     assert [look.request.metadata.name for look in found] == [
         r.metadata.name
-        for r in sorted(requests, key=looks_age, reverse=True)
+        for r in sorted(
+            requests, key=lambda r: age_of(r, r.metadata.creation_timestamp), reverse=True
+        )
         if r.metadata.name != "cart"
     ]
     if not found:
@@ -173,9 +176,3 @@ def test_the_decision_is_what_one_of_the_requests_says(
     assert decision.allowed == any(look.reason in ADMITTING for look in found)
     for look in found:
         assert "\n" not in said_of(look, rollout(), leaves, NOW)
-
-
-def looks_age(made: CABRequest) -> tuple[float, int, str]:
-    created = made.metadata.creation_timestamp
-    assert created is not None
-    return created.timestamp(), made.spec.intent_ref.generation, made.metadata.name
