@@ -104,6 +104,10 @@ class Installation:
         )
         self._wait_ready(self.operator, f"http://127.0.0.1:{port}/readyz")
 
+    def operator_url(self, path: str) -> str:
+        """Where the operator's own server answers."""
+        return f"http://127.0.0.1:{self._operator_port}{path}"
+
     def start_webhook(self, argv: Sequence[str] = WEBHOOK_ARGV) -> None:
         """Start the webhook, with another program in its place if `argv` says so; returns when
         it is ready."""

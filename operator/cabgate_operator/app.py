@@ -29,10 +29,12 @@ from cabgate_operator.apiserver import (
     Resource,
 )
 from cabgate_operator.context import Context, parsed
+from cabgate_operator.coverage import Coverage
 from cabgate_operator.exceptions import reconcile_exception
 from cabgate_operator.intents import reconcile_intent
 from cabgate_operator.keys import Key, Subject
 from cabgate_operator.ledger import Ledger
+from cabgate_operator.metrics import Metrics
 from cabgate_operator.models import reconcile_models
 from cabgate_operator.retention import reconcile_retention
 from cabgate_operator.workqueue import Timing, WorkQueue, utc_now
@@ -61,7 +63,7 @@ class Settings:
     sweep_seconds: float = 600.0
     """Time between two sweeps."""
     health_port: int = 8080
-    """Port of /healthz and /readyz; 0 for none."""
+    """Port of /healthz, /readyz and /metrics; 0 for none."""
     keep_approved: int = DEFAULT_KEPT
     """Approved requests of each target that retention leaves."""
     workers: int = 4
@@ -80,6 +82,8 @@ class Operator:
         self.settings = settings or Settings()
         self._clock = clock
         self.queue = WorkQueue(self._reconcile, Timing(clock=clock))
+        self.metrics = Metrics()
+        self._coverage = Coverage(self.metrics.uncovered_workloads, self.settings.default_ring)
         self._ledger = Ledger()
         self._context: Context | None = None
         self._choices: dict[str, tuple[str | None, ...]] = {}
@@ -176,6 +180,9 @@ class Operator:
 
     def _saw_namespace(self, meta: dict[str, Any], *, deleted: bool) -> None:
         name = meta.get("name", "")
+        key = self._coverage.saw(meta, self._clock(), deleted=deleted)
+        if key is not None:
+            self.queue.add(key)
         if deleted:
             self._choices.pop(name, None)
             return
@@ -236,6 +243,8 @@ class Operator:
         elif key.subject is Subject.RETENTION:
             kept = self.settings.keep_approved
             await reconcile_retention(self.context, self._ledger, key.namespace, kept)
+        elif key.subject is Subject.COVERAGE:
+            await self._coverage.reconcile(self.context, key.namespace)
         elif key.subject is Subject.WATCH:
             await self._check_watch(key)
         else:
@@ -301,6 +310,8 @@ class Operator:
         for namespace, number in requests.items():
             if number > self.settings.keep_approved:
                 self.queue.add(Key(Subject.RETENTION, namespace, ""))
+        for key in self._coverage.gated():
+            self.queue.add(key)
         log.info("swept %d objects", count)
 
 

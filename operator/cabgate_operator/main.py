@@ -177,7 +177,7 @@ def set_up_logging() -> None:
     type=click.IntRange(0, 65535),
     default=8080,
     show_default=True,
-    help="Port of /healthz and /readyz; 0 for none.",
+    help="Port of /healthz, /readyz and /metrics; 0 for none.",
 )
 @click.option(
     "--sweep-seconds",

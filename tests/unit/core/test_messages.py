@@ -100,6 +100,8 @@ def _command(reason: Reason, decision: Decision, what: Rollout) -> str:
         return f"cabgate exception -n {ns} {found.metadata.name}"
     if reason in (Reason.REVIEW_PENDING, Reason.EXCEPTION_PENDING, Reason.ATTESTATION_MISSING):
         return "}}'"
+    if reason is Reason.SUPERSEDED:
+        return f"kubectl get deploymentintents -n {ns}"
     return f"kubectl edit deploymentintent {found.spec.intent_ref.name} -n {ns}"
 
 
