@@ -13,6 +13,7 @@ from cabgate.api.types import Submitter
 from cabgate.decision import Reason, Rollout
 from cabgate.gate import decide
 from cabgate.identity import User
+from cabgate.imagedigests import check_digests
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.review import REQUEST_REVIEW, check_person_write, stamped_status
 from cabgate.reviewers import ReviewFacts, check_reviewer
@@ -189,6 +190,7 @@ def _refusals() -> dict[RefusalReason, list[str]]:
             _refused(lambda: check_created(WAITING, None, [], DEFAULT_RISK_MODEL)),
             _refused(lambda: check_created(MACHINE, intent(), [], DEFAULT_RISK_MODEL)),
         ],
+        r.DIGEST_REQUIRED: [_refused(lambda: check_digests(intent(), 3, 3))],
         r.INVALID: [_review(WAITING, review={"verdict": "Maybe"})],
     }
 
