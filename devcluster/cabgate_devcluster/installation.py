@@ -33,6 +33,16 @@ NAMESPACE = "cabgate-system"
 OPERATOR_ARGV = (sys.executable, "-m", "cabgate_operator.main")
 WEBHOOK_ARGV = (sys.executable, "-m", "cabgate_webhook.main")
 
+_MANIFESTS = (
+    "operator-rbac",  # holds the namespace that the others need
+    "webhook-rbac",
+    "roles",
+    "policies",
+    "revisions",
+    "break-glass",
+)
+"""What is applied of deploy/, in this order, before the webhooks."""
+
 _PROBE = "cabgate-probe"
 
 
@@ -59,8 +69,7 @@ class Installation:
         cluster = self.cluster
         cluster.kubectl("apply", "-f", ROOT / "crds")
         cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-        # The first holds the namespace that the others need.
-        for name in ("operator-rbac", "webhook-rbac", "roles", "policies", "revisions"):
+        for name in _MANIFESTS:
             cluster.kubectl("apply", "-f", ROOT / "deploy" / f"{name}.yaml")
         self.add_signing_key()
         self.start_webhook()
