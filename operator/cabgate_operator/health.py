@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""/healthz and /readyz."""
+"""/healthz, /readyz and /metrics."""
 
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from cabgate_operator.app import Operator
 
 
 async def serve_health(operator: Operator, port: int) -> web.AppRunner:
     """Serve /healthz (the workers run and the sweep is not overdue) and /readyz (the first sweep
-    is done)."""
+    is done) and /metrics."""
 
     async def healthz(_: web.Request) -> web.Response:
         return _answer(operator.healthy)
@@ -16,9 +17,14 @@ async def serve_health(operator: Operator, port: int) -> web.AppRunner:
     async def readyz(_: web.Request) -> web.Response:
         return _answer(operator.ready)
 
+    async def metrics(_: web.Request) -> web.Response:
+        text = generate_latest(operator.metrics.registry)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
     app = web.Application()
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     await web.TCPSite(runner, port=port).start()
