@@ -208,8 +208,17 @@ class MemoryApi:
         await asyncio.sleep(0)
         return copy.deepcopy(self.objects.get((resource.plural, namespace, name)))
 
+    async def serves(self, resource: Resource) -> bool:
+        return resource.api_version != "argoproj.io/v1alpha1"
+
     async def pages(
-        self, resource: Resource, namespace: str = "", *, fields: str = "", labels: str = ""
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        fields: str = "",
+        labels: str = "",
+        metadata: bool = False,
     ) -> AsyncIterator[Page]:
         await asyncio.sleep(0)
         for body in self.all(resource):

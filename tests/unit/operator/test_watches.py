@@ -50,7 +50,7 @@ def test_watches_begin_anew(runs: list[FakeRun], harm: str) -> None:
     restarts: list[int] = []
 
     async def scenario() -> None:
-        kept = Watches(kopf.OperatorRegistry, make_kopf_settings, 4, lambda: restarts.append(1))
+        kept = Watches(kopf.OperatorRegistry, make_kopf_settings, lambda: 4, lambda: restarts.append(1))
         task = asyncio.create_task(kept.run_forever())
         await asyncio.sleep(0.03)
         assert len(runs) == 1
@@ -77,7 +77,7 @@ def test_watches_that_never_come_to_life_are_given_up(
     monkeypatch.setattr(FakeRun, "watching", lambda self: 1)
 
     async def scenario() -> None:
-        kept = Watches(kopf.OperatorRegistry, make_kopf_settings, 4, lambda: None)
+        kept = Watches(kopf.OperatorRegistry, make_kopf_settings, lambda: 4, lambda: None)
         task = asyncio.create_task(kept.run_forever())
         async with asyncio.timeout(30):
             while len(runs) < 2:  # noqa: ASYNC110 - no matter here
