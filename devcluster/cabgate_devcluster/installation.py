@@ -58,7 +58,7 @@ class Installation:
         self.operator: Process | None = None
         self.webhook: Process | None = None
         self.webhook_port = cluster.free_port()
-        self._operator_port = cluster.free_port()
+        self.operator_port = cluster.free_port()
         self._serving = cluster.serving_certificate("webhook")
         self._public_keys: dict[str, str] = {}
         self.signing_key = cluster.directory / "signing-key.pem"
@@ -99,7 +99,7 @@ class Installation:
         """Start the operator, with another program in its place if `argv` says so; returns when
         it is ready."""
         cluster = self.cluster
-        port = self._operator_port
+        port = self.operator_port
         self.operator = cluster.spawn(
             "operator",
             [*argv, "--health-port", str(port)],
@@ -122,9 +122,11 @@ class Installation:
         )
         self._wait_ready(self.webhook, f"https://127.0.0.1:{port}/readyz")
 
-    def configure_admission(self) -> None:
-        """Apply the webhook configurations, pointed at the process instead of a Service."""
-        documents = yaml.safe_load_all((ROOT / "deploy" / "webhooks.yaml").read_text())
+    def configure_admission(self, manifest: str = "") -> None:
+        """Apply the webhook configurations, those of `manifest` if it is given, pointed at the
+        process instead of a Service."""
+        manifest = manifest or (ROOT / "deploy" / "webhooks.yaml").read_text()
+        documents = yaml.safe_load_all(manifest)
         configurations = [self._pointed_here(document) for document in documents]
         body = json.dumps({"apiVersion": "v1", "kind": "List", "items": configurations})
         self.cluster.kubectl("apply", "-f", "-", stdin=body)

@@ -50,7 +50,9 @@ def test_watches_begin_anew(runs: list[FakeRun], harm: str) -> None:
     restarts: list[int] = []
 
     async def scenario() -> None:
-        kept = Watches(kopf.OperatorRegistry, make_kopf_settings, lambda: 4, lambda: restarts.append(1))
+        kept = Watches(
+            kopf.OperatorRegistry, make_kopf_settings, lambda: 4, lambda: restarts.append(1)
+        )
         task = asyncio.create_task(kept.run_forever())
         await asyncio.sleep(0.03)
         assert len(runs) == 1
