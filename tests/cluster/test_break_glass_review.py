@@ -375,8 +375,8 @@ def test_the_first_five_minutes_of_the_page_work(gate, glass):
         installation.start_operator()
     (request,) = glass.opened(namespace)
     name = request["metadata"]["name"]
-    for command in commands("Afterwards"):
-        command = re.sub("break-glass-[0-9a-f]{16}", name, command)
+    for line in commands("Afterwards"):
+        command = re.sub("break-glass-[0-9a-f]{16}", name, line)
         result = gate.shell("reviewer", command)
         assert result.returncode == 0, (command, result.stderr)
     assert gate.get("cabrequest", name, namespace)["status"]["state"] == "Approved"

@@ -51,6 +51,11 @@ class Glass:
         body = {**annotated(why), **rolled(kind, image)}
         return self.patch(user, namespace, body, kind=kind, **options)
 
+    def would_annotate(self, user, namespace, **options):
+        """The annotations that a workload would have after a break."""
+        answer = self.breaks(user, namespace, dryRun="All", **options)
+        return answer.json()["metadata"]["annotations"]
+
     def creates(self, user, kind, namespace, why=WHY, name="web", **params):
         """Creation of a workload that breaks the glass; the answer."""
         obj = gated(kind, namespace, name)
