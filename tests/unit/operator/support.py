@@ -178,6 +178,7 @@ class MemoryApi:
     def __init__(self, clock: Clock) -> None:
         self.objects: dict[tuple[str, str, str], Object] = {}
         self.written: list[str] = []
+        self.unserved = {"Rollout"}
         self.before_write: Callable[[str], None] = lambda what: None
         self._clock = clock
         self._versions = itertools.count(100)
@@ -209,7 +210,7 @@ class MemoryApi:
         return copy.deepcopy(self.objects.get((resource.plural, namespace, name)))
 
     async def serves(self, resource: Resource) -> bool:
-        return resource.api_version != "argoproj.io/v1alpha1"
+        return resource.kind not in self.unserved
 
     async def pages(
         self,

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from cabgate_operator import watches
 from cabgate_operator.app import WATCHED, Operator, Settings
+from cabgate_operator.glass import WORKLOADS
 from cabgate_operator.health import serve_health
 from cabgate_operator.main import log_in, make_kopf_settings, make_registry
 from cabgate_operator.watches import Watches, traced
@@ -126,8 +127,10 @@ def test_the_session_tells_of_watches_alone() -> None:
 
 def test_only_handlers_that_write_nothing_are_registered() -> None:
     async def scenario() -> None:
-        registry = make_registry(Operator(), asyncio.get_running_loop())
-        assert len(registry._watching.get_all_handlers()) == len(WATCHED)
+        operator = Operator()
+        operator.workloads = WORKLOADS
+        registry = make_registry(operator, asyncio.get_running_loop())
+        assert len(registry._watching.get_all_handlers()) == len((*WATCHED, *WORKLOADS))
         for kind in ("_changing", "_spawning", "_webhooks", "_indexing"):
             assert not getattr(registry, kind).get_all_handlers()
 
@@ -149,6 +152,7 @@ def test_health_endpoints() -> None:
 
         assert await asyncio.to_thread(get, "/healthz") == 200
         assert await asyncio.to_thread(get, "/readyz") == 503
+        assert await asyncio.to_thread(get, "/metrics") == 200
         await runner.cleanup()
 
     asyncio.run(scenario())
