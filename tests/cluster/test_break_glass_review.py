@@ -266,6 +266,7 @@ def test_the_operator_can_open_nothing_else(gate, glass, namespace, broken):
             (("evidence",), GOOD),
             (("evidenceDigest",), "v1:sha256:" + "0" * 64),
             (("intentRef",), {"name": "web", "uid": "u", "generation": 1}),
+            (("breakGlass",), None),
         ):
             forged = copy.deepcopy(fresh)
             forged["metadata"]["labels"] = broken["metadata"]["labels"]
