@@ -83,6 +83,10 @@ manifests: setup ## Write crds/, docs/states.md and the tables of docs/coverage.
 	$(BIN)/python tools/states.py
 	$(BIN)/python tools/coverage.py
 
+.PHONY: golden
+golden: setup ## Write tests/golden/ anew: the text of every denial
+	$(BIN)/python tools/golden.py
+
 .PHONY: clean
 clean: ## Remove what was made here; the binaries of the local cluster stay in their cache
 	rm -rf .venv .uv .devcluster .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -29,6 +29,7 @@ from cabgate_operator.apiserver import (
     Resource,
 )
 from cabgate_operator.context import Context, parsed
+from cabgate_operator.coverage import Coverage
 from cabgate_operator.exceptions import reconcile_exception
 from cabgate_operator.glass import (
     WORKLOADS,
@@ -91,6 +92,7 @@ class Operator:
         self.metrics = Metrics()
         self.workloads: tuple[Resource, ...] = ()
         """The kinds of workloads that the cluster has."""
+        self._coverage = Coverage(self.metrics.uncovered_workloads, self.settings.default_ring)
         self._ledger = Ledger()
         self._context: Context | None = None
         self._choices: dict[str, tuple[str | None, ...]] = {}
@@ -204,6 +206,9 @@ class Operator:
 
     def _saw_namespace(self, meta: dict[str, Any], *, deleted: bool) -> None:
         name = meta.get("name", "")
+        key = self._coverage.saw(meta, self._clock(), deleted=deleted)
+        if key is not None:
+            self.queue.add(key)
         if deleted:
             self._choices.pop(name, None)
             return
@@ -270,6 +275,8 @@ class Operator:
             await reconcile_glass(self.context, key)
         elif key.subject is Subject.RETROSPECT:
             await reconcile_retrospect(self.context, key)
+        elif key.subject is Subject.COVERAGE:
+            await self._coverage.reconcile(self.context, key.namespace)
         elif key.subject is Subject.WATCH:
             await self._check_watch(key)
         else:
@@ -337,6 +344,8 @@ class Operator:
         for namespace, number in requests.items():
             if number > self.settings.keep_approved:
                 self.queue.add(Key(Subject.RETENTION, namespace, ""))
+        for key in self._coverage.gated():
+            self.queue.add(key)
         count += await self._sweep_workloads()
         log.info("swept %d objects", count)
 

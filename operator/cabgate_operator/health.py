@@ -8,8 +8,8 @@ from cabgate_operator.app import Operator
 
 
 async def serve_health(operator: Operator, port: int) -> web.AppRunner:
-    """Serve /healthz (the workers run and the sweep is not overdue) and /readyz (the first sweep
-    is done) and /metrics."""
+    """Serve /healthz (the workers run and the sweep is not overdue), /readyz (the first sweep is
+    done) and /metrics."""
 
     async def healthz(_: web.Request) -> web.Response:
         return _answer(operator.healthy)

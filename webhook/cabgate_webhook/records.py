@@ -9,7 +9,9 @@ from typing import Any
 from cabgate.api import CABException, CABRequest, DeploymentIntent
 from cabgate.api.types import Submitter
 from cabgate.breakglass import breakable, check_opened_for_glass
+from cabgate.imagedigests import changes_targets, check_digests
 from cabgate.refusal import Refusal, RefusalReason
+from cabgate.rings import ring_of
 from cabgate.submitters import added, is_decided, submitters_of_update
 from cabgate.systemwrites import check_created, check_intent_status
 from cabgate.targets import Workload
@@ -42,6 +44,24 @@ def judge_submitters(review: Review) -> Answer:
             "spec.submittedBy",
         )
     return Answer(allowed=True, reason="Submitted")
+
+
+async def judge_intent(
+    review: Review, api: ApiServer, default_ring: int, digests_from: int | None
+) -> Answer:
+    """The answer to a write of an intent: `judge_submitters`, and from ring `digests_from` on
+    whether its images are named by digest, if it says anew what is to run. Raises `Refusal`."""
+    answer = judge_submitters(review)
+    if digests_from is None:
+        return answer
+    intent = DeploymentIntent.model_validate(review.object)
+    old = None
+    if review.operation != "CREATE":
+        old = DeploymentIntent.model_validate(review.old_object)
+    if changes_targets(old, intent):
+        labels = await api.namespace_labels(review.namespace)
+        check_digests(intent, ring_of(labels, default_ring), digests_from)
+    return answer
 
 
 async def judge_exception(review: Review, api: ApiServer) -> Answer:

@@ -146,7 +146,7 @@ def test_a_ring_that_changes_queues_the_intents(monkeypatch: pytest.MonkeyPatch)
                 await until(lambda: "RingNotGated" in str(api.all(INTENTS)[0].get("status")))
         operator.saw(NAMESPACES, {"type": "DELETED", "object": namespace("0")})
         operator.saw(NAMESPACES, {"type": "ADDED", "object": namespace("2")})
-        assert len(operator.queue) == 0
+        await until(lambda: len(operator.queue) == 0)
 
     with_operator(monkeypatch, scenario)
 

@@ -143,6 +143,12 @@ def test_health_endpoints() -> None:
         runner = await serve_health(operator, 0)
         port = next(address[1] for address in runner.addresses if len(address) == 2)  # IPv4
 
+        operator.metrics.uncovered_workloads.labels("shop").set(3)
+
+        def text(path: str) -> str:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as response:
+                return str(response.read().decode())
+
         def get(path: str) -> int:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as response:
@@ -152,7 +158,8 @@ def test_health_endpoints() -> None:
 
         assert await asyncio.to_thread(get, "/healthz") == 200
         assert await asyncio.to_thread(get, "/readyz") == 503
-        assert await asyncio.to_thread(get, "/metrics") == 200
+        shown = await asyncio.to_thread(text, "/metrics")
+        assert 'cabgate_uncovered_workloads{namespace="shop"} 3.0' in shown
         await runner.cleanup()
 
     asyncio.run(scenario())
