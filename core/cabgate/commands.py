@@ -93,6 +93,10 @@ def _next_name(after: CABException, request_name: str) -> str:
 
 
 def edit_intent(request: CABRequest) -> str:
-    """How a team changes the intent that a request was made from."""
-    name = request.spec.intent_ref.name
-    return f"kubectl edit deploymentintent {name} -n {request.metadata.namespace}"
+    """How a team changes the intent that a request was made from, or begins one where the glass
+    was broken instead."""
+    namespace, reference = request.metadata.namespace, request.spec.intent_ref
+    if reference is None:
+        target = request.spec.targets[0]
+        return write_intent(namespace, Workload.of(target), target.images)
+    return f"kubectl edit deploymentintent {reference.name} -n {namespace}"

@@ -9,6 +9,7 @@ from datetime import datetime
 from cabgate.api.base import rfc3339
 from cabgate.api.request import CABRequest, RequestDecision, RequestState
 from cabgate.api.types import Gate
+from cabgate.breakglass import FLOOR as BREAK_GLASS
 from cabgate.commands import (
     approve_exception,
     approve_request,
@@ -196,7 +197,8 @@ def scored(request: CABRequest) -> str:
 def assessment_details(request: CABRequest) -> list[str]:
     """What a reviewer and a team should know of a request, the most important first."""
     assessment = request.spec.assessment
-    details = [f"{f.explanation}." for f in assessment.floors if f.name == EARLIER_VERDICT]
+    told = (EARLIER_VERDICT, BREAK_GLASS)
+    details = [f"{f.explanation}." for f in assessment.floors if f.name in told]
     requesters = [name for name in (request.spec.requester,) if name]
     if request.spec.submitted_by and machines_alone(request.spec.submitted_by, requesters):
         details.append(

@@ -34,6 +34,17 @@ NAMESPACE = "cabgate-system"
 OPERATOR_ARGV = (sys.executable, "-m", "cabgate_operator.main")
 WEBHOOK_ARGV = (sys.executable, "-m", "cabgate_webhook.main")
 
+_MANIFESTS = (
+    "operator-rbac",  # holds the namespace that the others need
+    "webhook-rbac",
+    "roles",
+    "policies",
+    "ring-policies",
+    "revisions",
+    "break-glass",
+)
+"""What is applied of deploy/, in this order, before the webhooks."""
+
 _PROBE = "cabgate-probe"
 
 
@@ -62,11 +73,7 @@ class Installation:
         cluster = self.cluster
         cluster.kubectl("apply", "-f", ROOT / "crds")
         cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-        # The first holds the namespace that the others need.
-        for name in (
-            *("operator-rbac", "webhook-rbac", "roles"),
-            *("policies", "ring-policies", "revisions"),
-        ):
+        for name in _MANIFESTS:
             self._apply(self._manifest(name))
         self.add_signing_key()
         self.start_webhook()
@@ -129,7 +136,9 @@ class Installation:
 
     def _manifest(self, name: str) -> list[dict[str, Any]]:
         """The documents of a file of `deploy/`, as the mode has them."""
-        documents = yaml.safe_load_all((ROOT / "deploy" / f"{name}.yaml").read_text())
+        documents: list[dict[str, Any]] = []
+        for document in yaml.safe_load_all((ROOT / "deploy" / f"{name}.yaml").read_text()):
+            documents += document["items"] if document["kind"] == "List" else [document]
         return [made for document in documents for made in for_mode(document, self.mode)]
 
     def _apply(self, documents: list[dict[str, Any]]) -> None:

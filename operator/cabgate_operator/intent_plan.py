@@ -18,9 +18,10 @@ from cabgate.lifecycle import conditions_of, state_of
 from cabgate.requests import correlation_id, request_for, request_name
 from cabgate.targets import Workload
 from cabgate_operator import texts
-from cabgate_operator.apiserver import REQUESTS, Object
+from cabgate_operator.apiserver import Object
 from cabgate_operator.conditions import Wanted, merge_conditions
 from cabgate_operator.events import News
+from cabgate_operator.requests import body_of
 
 STALLED = frozenset(
     {
@@ -79,8 +80,7 @@ def wanted_request(
     `others` are the requests of the namespace that name one of its workloads, `model` is the risk
     model that holds for it.
     """
-    request = request_for(intent, ring, others, model)
-    return {"apiVersion": REQUESTS.api_version, "kind": REQUESTS.kind, **request.to_dict()}
+    return body_of(request_for(intent, ring, others, model))
 
 
 def own_request(
@@ -89,7 +89,8 @@ def own_request(
     """The request found under the wanted name, if it is the wanted one."""
     if found is None:
         return None, None
-    of_intent = found.spec.intent_ref.name == intent.metadata.name
+    reference = found.spec.intent_ref
+    of_intent = reference is not None and reference.name == intent.metadata.name
     if of_intent and found.spec.evidence_digest == evidence_digest(intent.spec):
         return found, None
     return None, Problem("RequestNameTaken", texts.name_taken(found.metadata.name))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prometheus metrics of the operator."""
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class Metrics:
@@ -12,6 +12,12 @@ class Metrics:
         self.uncovered_workloads = Gauge(
             "cabgate_uncovered_workloads",
             "Workloads of a gated namespace that run images which the gate would deny now.",
+            ["namespace"],
+            registry=self.registry,
+        )
+        self.glass_broken = Counter(
+            "cabgate_break_glass_total",
+            "Rollouts that went past the gate by break-glass, as the operator found them.",
             ["namespace"],
             registry=self.registry,
         )

@@ -30,6 +30,22 @@ def auto_approval(request: CABRequest) -> str:
     )
 
 
+def glass_broken(request: CABRequest) -> str:
+    """What happened, where the glass was broken."""
+    broken, target = request.spec.break_glass, request.spec.targets[0]
+    if broken is None:
+        raise ValueError(f"{request.metadata.name} was opened for no broken glass")
+    who = broken.by[:_SHORT] or "Somebody (nobody knows who)"
+    return compose(
+        f"{who} broke the glass for {broken.ticket}: {broken.reason}",
+        [
+            f"{target.kind} {target.name} went past the gate; a CAB member who did not do it "
+            "decides afterwards.",
+            f"It runs {', '.join(target.images)}.",
+        ],
+    )
+
+
 def superseded(now_asked: str | None) -> str:
     """Why the system supersedes; the argument is the request that the intent asks for now."""
     if now_asked is None:

@@ -31,7 +31,7 @@ _TASK_PREFIX = "watcher for "
 class Watches:
     """kopf's watches, kept alive.
 
-    `registry` gives the handlers for a new run, `expected` is how many watches there have to be,
+    `registry` gives the handlers for a new run, `expected` how many watches there have to be then,
     and `restarted` is called in our event loop each time that they begin anew.
     """
 
@@ -39,7 +39,7 @@ class Watches:
         self,
         registry: Callable[[], kopf.OperatorRegistry],
         settings: Callable[[], kopf.OperatorSettings],
-        expected: int,
+        expected: Callable[[], int],
         restarted: Callable[[], None],
     ) -> None:
         self._registry = registry
@@ -74,17 +74,17 @@ class Watches:
     async def _watch(self, run: "_Run") -> bool:
         """Return when a run is of no more use: whether all watches had come to life."""
         loop = asyncio.get_running_loop()
-        begun = loop.time()
+        begun, expected = loop.time(), self._expected()
         complete = False
         while run.alive and not self._stale.is_set():
             count = run.watching()
-            if count >= self._expected:
+            if count >= expected:
                 complete = True
             elif complete:
-                log.warning("watches: %d of %d are left", count, self._expected)
+                log.warning("watches: %d of %d are left", count, expected)
                 return True
             elif loop.time() - begun > GRACE_SECONDS:
-                log.warning("watches: only %d of %d came to life", count, self._expected)
+                log.warning("watches: only %d of %d came to life", count, expected)
                 return False
             try:
                 async with asyncio.timeout(CHECK_SECONDS):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cabgate.api.riskmodel import DEFAULT_LABEL
+from cabgate.breakglass import ANNOTATION
 from cabgate.modelchoice import MODEL_LABEL
 from cabgate.modes import MODE_LABEL
 from cabgate.rings import RING_LABEL
@@ -150,10 +151,11 @@ def labelled(stage: Stage, whose: str) -> list[Call]:
     return written(stage, stage.objects[whose, "submitted"], {"metadata": {"labels": {"a": "b"}}})
 
 
-def rolled_out(kind: str) -> Any:
+def rolled_out(kind: str, **annotations: str) -> Any:
     def tries(stage: Stage, whose: str) -> list[Call]:
         target = stage.objects[whose, kind]["spec"]["targets"][0]
         obj = workload(stage.namespace, name=target["name"], images=target["images"])
+        obj["metadata"]["annotations"] = annotations
         return [Call("POST", f"/apis/apps/v1/namespaces/{stage.namespace}/deployments", obj)]
 
     return tries
@@ -224,6 +226,7 @@ ACTIONS = {
     "change a decision": Action(status("approved", rewritten), "a decision cannot be changed"),
     "roll out what is approved": Action(rolled_out("approved")),
     "roll out what is not approved": Action(rolled_out("submitted"), "ReviewPending"),
+    "break the glass": Action(rolled_out("submitted", **{ANNOTATION: "INC-1: tried"})),
     "write a record of the ledger": Action(
         lambda s, _: [Call("POST", f"{API}/cabdecisions", s.objects["another", "new record"])],
         "only the cabgate operator writes it",

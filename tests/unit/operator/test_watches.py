@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from cabgate_operator import watches
 from cabgate_operator.app import WATCHED, Operator, Settings
+from cabgate_operator.glass import WORKLOADS
 from cabgate_operator.health import serve_health
 from cabgate_operator.main import log_in, make_kopf_settings, make_registry
 from cabgate_operator.watches import Watches, traced
@@ -50,7 +51,9 @@ def test_watches_begin_anew(runs: list[FakeRun], harm: str) -> None:
     restarts: list[int] = []
 
     async def scenario() -> None:
-        kept = Watches(kopf.OperatorRegistry, make_kopf_settings, 4, lambda: restarts.append(1))
+        kept = Watches(
+            kopf.OperatorRegistry, make_kopf_settings, lambda: 4, lambda: restarts.append(1)
+        )
         task = asyncio.create_task(kept.run_forever())
         await asyncio.sleep(0.03)
         assert len(runs) == 1
@@ -77,7 +80,7 @@ def test_watches_that_never_come_to_life_are_given_up(
     monkeypatch.setattr(FakeRun, "watching", lambda self: 1)
 
     async def scenario() -> None:
-        kept = Watches(kopf.OperatorRegistry, make_kopf_settings, 4, lambda: None)
+        kept = Watches(kopf.OperatorRegistry, make_kopf_settings, lambda: 4, lambda: None)
         task = asyncio.create_task(kept.run_forever())
         async with asyncio.timeout(30):
             while len(runs) < 2:  # noqa: ASYNC110 - no matter here
@@ -124,8 +127,10 @@ def test_the_session_tells_of_watches_alone() -> None:
 
 def test_only_handlers_that_write_nothing_are_registered() -> None:
     async def scenario() -> None:
-        registry = make_registry(Operator(), asyncio.get_running_loop())
-        assert len(registry._watching.get_all_handlers()) == len(WATCHED)
+        operator = Operator()
+        operator.workloads = WORKLOADS
+        registry = make_registry(operator, asyncio.get_running_loop())
+        assert len(registry._watching.get_all_handlers()) == len((*WATCHED, *WORKLOADS))
         for kind in ("_changing", "_spawning", "_webhooks", "_indexing"):
             assert not getattr(registry, kind).get_all_handlers()
 
