@@ -35,6 +35,10 @@ setup: $(BIN)/.synced ## Make the virtual environment, as uv.lock says
 binaries: setup ## Find or build kube-apiserver, etcd, kube-controller-manager and kubectl
 	$(BIN)/python -m cabgate_devcluster binaries
 
+.PHONY: helm
+helm: setup ## Find or build Helm, which the tests of charts use
+	$(BIN)/python -m cabgate_devcluster helm
+
 .PHONY: demo
 demo: binaries ## See the whole product work on a real API server, in under a minute
 	$(BIN)/python -m cabgate_demo
@@ -52,7 +56,7 @@ unit: setup ## Run the tests that need no cluster, in random order
 	$(BIN)/python -m pytest -q tests/unit
 
 .PHONY: test
-test: binaries ## Run all tests, with coverage
+test: binaries helm ## Run all tests, with coverage
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest tests/unit
 	$(BIN)/coverage run -m pytest -p no:randomly tests/cluster
@@ -78,9 +82,14 @@ format: setup ## Format the code
 	$(BIN)/ruff format
 
 .PHONY: manifests
-manifests: setup ## Write crds/ and docs/states.md anew from the models and tables
+manifests: setup ## Write crds/, docs/states.md and the tables of docs/coverage.md anew
 	$(BIN)/python tools/manifests.py
 	$(BIN)/python tools/states.py
+	$(BIN)/python tools/coverage.py
+
+.PHONY: golden
+golden: setup ## Write tests/golden/ anew: the text of every denial
+	$(BIN)/python tools/golden.py
 
 .PHONY: clean
 clean: ## Remove what was made here; the binaries of the local cluster stay in their cache

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading running workloads. The only module that talks to a cluster; imported only for that,
-since the client takes longer to import than the rest takes to run."""
+"""Reading a cluster, as the user of a kubeconfig. Imported only for that, since the client takes
+longer to import than the rest takes to run."""
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
@@ -11,8 +13,10 @@ from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
 from yaml import YAMLError
 
+from cabgate.targets import Workload
+from cabgate.workloads import ANY_NAME, GatedKind, kind_of
 from cabgate_cli.errors import BadInput, Unavailable
-from cabgate_cli.workloads import Found, Wanted, read_workload
+from cabgate_cli.workloads import Found, Wanted, read_workload, referred_by
 
 _config: Any = config  # its functions carry no types
 
@@ -30,11 +34,11 @@ _UNUSABLE = (
 TIMEOUT_SECONDS = 15
 """Longest wait for one answer."""
 
-_READERS = {
-    "Deployment": "read_namespaced_deployment",
-    "StatefulSet": "read_namespaced_stateful_set",
-    "DaemonSet": "read_namespaced_daemon_set",
-}
+CHUNK = 500
+"""Objects in one page of a list."""
+
+Object = dict[str, Any]
+"""A Kubernetes object as JSON."""
 
 
 def context_namespace(kubeconfig: str | None, context: str | None) -> str | None:
@@ -48,6 +52,123 @@ def context_namespace(kubeconfig: str | None, context: str | None) -> str | None
     return namespace if isinstance(namespace, str) else None
 
 
+class NotFound(Unavailable):
+    """There is no such object."""
+
+
+class NotServed(Unavailable):
+    """The cluster knows no such kind."""
+
+
+class Cluster:
+    """What the commands read of a cluster. Every read raises `Unavailable`, with what to do."""
+
+    def __init__(self, kubeconfig: str | None, context: str | None) -> None:
+        self._client = connected(kubeconfig, context)
+        self._served: dict[GatedKind, str] = {}
+
+    def get(self, path: str, what: str, verb: str = "get", **query: str) -> Object:
+        """The answer to one GET; `what` says in messages what was read."""
+        try:
+            prepared = self._client.param_serialize(
+                "GET",
+                path,
+                query_params=list(query.items()),
+                header_params={"Accept": "application/json"},
+                auth_settings=["BearerToken"],
+            )
+            # The raw answer: the client's own classes do not know the newest kinds of volumes.
+            response = self._client.call_api(*prepared, _request_timeout=TIMEOUT_SECONDS)
+            status = response.status
+            data: bytes = response.read()  # type: ignore[no-untyped-call]
+        except ApiException as error:
+            status, data = error.status, b""
+        except (HTTPError, OSError) as error:
+            host = self._client.configuration.host
+            raise Unavailable(
+                f"cannot reach the API server at {host}: {_reason(error)}. Check kubectl's "
+                "connection (kubectl version), or use manifest files (-f FILE)."
+            ) from None
+        if status != 200:
+            raise _refused(what, verb, status)
+        try:
+            content: Any = json.loads(data)
+        except ValueError as error:
+            raise Unavailable(f"{what}: {error}") from None
+        if not isinstance(content, dict):
+            raise Unavailable(f"{what}: the answer is not an object")
+        return content
+
+    def list(self, path: str, what: str, **query: str) -> Iterator[Object]:
+        """The objects of a list, read in chunks."""
+        query["limit"] = str(CHUNK)
+        while True:
+            page = self.get(path, what, "list", **query)
+            yield from page.get("items") or []
+            token = (page.get("metadata") or {}).get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+    def path(self, kind: GatedKind, namespace: str, name: str = "") -> str:
+        """Path of a workload, or of all of a kind in a namespace, or everywhere if that is
+        empty. Raises `NotServed` if the cluster does not know the kind."""
+        if kind not in self._served:
+            self._served[kind] = self._root(kind)
+        root, _, plural = self._served[kind].rpartition("/")
+        parts = [root, *(["namespaces", quote(namespace)] if namespace else []), plural]
+        return "/".join([*parts, quote(name)] if name else parts)
+
+    def _root(self, kind: GatedKind) -> str:
+        """Version and plural of a kind: those that are built into Kubernetes are known."""
+        if not kind.group:
+            return f"/api/{kind.api_version}/{kind.resource}"
+        if "." not in kind.group:
+            return f"/apis/{kind.api_version}/{kind.resource}"
+        what = f"{kind.kind} of {kind.group}"
+        try:
+            group = self.get(f"/apis/{kind.group}", what)
+            version = group["preferredVersion"]["groupVersion"]
+            resources = self.get(f"/apis/{version}", what)["resources"]
+            plural = next(
+                entry["name"]
+                for entry in resources
+                if entry["kind"] == kind.kind and "/" not in entry["name"]
+            )
+        except (NotFound, LookupError, TypeError, StopIteration):
+            raise NotServed(f"this cluster has no {what}") from None
+        return f"/apis/{version}/{plural}"
+
+    def workload(self, wanted: Wanted, namespace: str) -> Object:
+        """A workload as it is stored."""
+        what = f"{wanted} in namespace {namespace}"
+        found = self.get(self.path(wanted.kind, namespace, wanted.name), what)
+        # Some API servers leave out what goes without saying.
+        found.setdefault("kind", wanted.kind.kind)
+        found.setdefault("apiVersion", wanted.kind.api_version)
+        return found
+
+    def referred(
+        self, kind: GatedKind, content: Mapping[str, Any], namespace: str
+    ) -> Mapping[str, Any] | None:
+        """The object whose pod template an Argo Rollout takes; None if it has one of its own, or
+        there is no such object."""
+        reference = referred_by(kind, content)
+        if reference is None:
+            return None
+        return self.workload_or_none(reference, namespace)
+
+    def workload_or_none(self, workload: Workload, namespace: str) -> Object | None:
+        """A workload of a kind that is gated everywhere, None if there is none of that name."""
+        kind = kind_of(f"{workload.group}/", workload.kind)
+        if kind is None:
+            return None
+        try:
+            return self.workload(Wanted(kind, workload.name), namespace)
+        except NotFound:
+            return None
+
+
 def read_running(
     wanted: Wanted, namespace: str, kubeconfig: str | None, context: str | None
 ) -> Found:
@@ -55,28 +176,23 @@ def read_running(
 
     Raises `Unavailable` if it cannot be had, with what to do.
     """
-    api = client.AppsV1Api(connected(kubeconfig, context))
-    read = getattr(api, _READERS[wanted.kind.name])
-    try:
-        # The raw answer: the client's own classes do not know the newest kinds of volumes.
-        answer = read(
-            wanted.name, namespace, _preload_content=False, _request_timeout=TIMEOUT_SECONDS
+    if wanted.name.endswith(ANY_NAME):
+        raise BadInput(
+            f"{wanted}: means those that come; name their images (--image), or a manifest (-f FILE)"
         )
-        content: Any = json.loads(answer.data)
-        if not isinstance(content, dict):
-            raise ValueError("the answer is not an object")
-        return read_workload(wanted.kind, content)
-    except ApiException as error:
-        raise Unavailable(_refused(wanted, namespace, error)) from None
-    except (HTTPError, OSError) as error:
-        host = api.api_client.configuration.host
-        raise Unavailable(
-            f"cannot reach the API server at {host}: {_reason(error)}. Check kubectl's connection "
-            "(kubectl version), or use manifest files (-f FILE)."
-        ) from None
-    except (BadInput, ValueError) as error:
-        message = error.message if isinstance(error, BadInput) else str(error)
-        raise Unavailable(f"{wanted} in namespace {namespace}: {message}") from None
+    if not wanted.kind.templates:
+        raise BadInput(
+            f"{wanted}: where its pod template stands is not known; name its images (--image), or "
+            "its path (--gated-kind GROUP/KIND=PATH)"
+        )
+    cluster = Cluster(kubeconfig, context)
+    content = cluster.workload(wanted, namespace)
+    try:
+        return read_workload(
+            wanted.kind, content, cluster.referred(wanted.kind, content, namespace)
+        )
+    except BadInput as error:
+        raise Unavailable(f"{wanted} in namespace {namespace}: {error.message}") from None
 
 
 def connected(kubeconfig: str | None, context: str | None) -> client.ApiClient:
@@ -100,18 +216,18 @@ def connected(kubeconfig: str | None, context: str | None) -> client.ApiClient:
         ) from None
 
 
-def _refused(wanted: Wanted, namespace: str, error: ApiException) -> str:
-    if error.status == 404:
-        return (
-            f"{wanted} not found in namespace {namespace}. Check name and namespace (-n); for a "
-            "workload that does not run yet, name its images (--image) or its manifest (-f FILE)."
+def _refused(what: str, verb: str, status: int | None) -> Unavailable:
+    if status == 404:
+        return NotFound(
+            f"{what} not found. Check name and namespace (-n); for a workload that does not run "
+            "yet, name its images (--image) or its manifest (-f FILE)."
         )
-    if error.status in (401, 403):
-        return (
-            f"you may not read {wanted} in namespace {namespace} (HTTP {error.status}). Ask for "
-            "the verb 'get' on it, or use its manifest (-f FILE)."
+    if status in (401, 403):
+        return Unavailable(
+            f"you may not read {what} (HTTP {status}). Ask for the verb '{verb}' on it, or use its "
+            "manifest (-f FILE)."
         )
-    return f"the API server did not return {wanted}: HTTP {error.status} {error.reason}"
+    return Unavailable(f"the API server did not return {what}: HTTP {status}")
 
 
 def _reason(error: BaseException) -> str:

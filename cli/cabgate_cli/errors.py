@@ -24,6 +24,12 @@ class Unavailable(click.ClickException):
     exit_code = 1
 
 
+class CannotTell(click.ClickException):
+    """Something could not be read, in a command whose exit code 1 is an answer."""
+
+    exit_code = 2
+
+
 def note(message: str) -> None:
     """Tell the user something beside the output, so that a pipe does not carry it."""
     click.echo(f"note: {message}", err=True)

@@ -1,18 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cabgate intent`: a ready DeploymentIntent for running workloads or manifests."""
 
+from typing import Any
+
 import click
 
 from cabgate import API_VERSION
 from cabgate.api import DeploymentIntent
 from cabgate.api.intent import KIND, MAX_NAME
+from cabgate.targets import Workload
+from cabgate.workloads import ANY_NAME
 from cabgate_cli.documents import read_documents
 from cabgate_cli.errors import BadInput
 from cabgate_cli.names import namespace_name, object_name
 from cabgate_cli.output import FORMATS, as_json, write
 from cabgate_cli.skeleton import intent_yaml
 from cabgate_cli.validation import checked
-from cabgate_cli.workloads import KINDS, Found, found_in, merged, wanted, with_images
+from cabgate_cli.workloads import (
+    Found,
+    configured,
+    found_in,
+    gated_kind_option,
+    kind_names,
+    merged,
+    wanted,
+    with_images,
+)
 
 
 @click.command(
@@ -21,6 +34,7 @@ Examples:
   cabgate intent -n shop deployment/checkout > intent.yaml
   cabgate intent -n shop deploy/checkout sts/orders --name shop-release
   cabgate intent -n shop deployment/checkout --image registry.example.com/checkout:1.5
+  cabgate intent -n shop 'job/migrate-*' --image registry.example.com/migrate:1.5
   cabgate intent -f deployment.yaml
   kubectl kustomize overlays/production | cabgate intent -f - -n shop
 """
@@ -43,6 +57,7 @@ Examples:
     multiple=True,
     help="Image that the one named workload is to run; then no cluster is read. May be repeated.",
 )
+@gated_kind_option
 @click.option("-o", "--output", type=FORMATS, default="yaml", show_default=True)
 @click.option("--kubeconfig", metavar="FILE", help="Default: KUBECONFIG, else ~/.kube/config.")
 @click.option("--context", metavar="NAME", help="Default: the kubeconfig's current context.")
@@ -52,6 +67,7 @@ def intent(
     name: str | None,
     files: tuple[str, ...],
     images: tuple[str, ...],
+    gated_kinds: tuple[str, ...],
     output: str,
     kubeconfig: str | None,
     context: str | None,
@@ -61,19 +77,24 @@ def intent(
     Targets and images are filled in; the evidence is for you to complete. What is printed can be
     applied as it is: missing evidence scores worst, and is named.
 
-    A workload is KIND/NAME, such as deployment/checkout; kubectl's short names work.
+    A workload is KIND/NAME, such as deployment/checkout; kubectl's short names work. Jobs and Pods
+    with generated names are named by their generateName and *, such as 'job/migrate-*'.
     """
     if not workloads and not files:
         raise BadInput("name a workload, such as deployment/checkout, or a manifest with -f FILE")
-    named = [wanted(argument) for argument in workloads]
+    kinds = configured(gated_kinds)
+    named = [wanted(argument, kinds) for argument in workloads]
     if namespace is not None:
         namespace_name(namespace, "--namespace")
     if name is not None:
         object_name(name, "--name", MAX_NAME)
-    declared = found_in([document for path in files for document in read_documents(path)])
+    documents = [document for path in files for document in read_documents(path)]
+    declared = found_in(documents, kinds)
     if not named and not declared:
-        kinds = ", ".join(kind.name for kind in KINDS)
-        raise BadInput(f"{', '.join(files)}: holds no workload; allowed: {kinds}")
+        raise BadInput(
+            f"{', '.join(files)}: holds no workload; allowed: {kind_names()}, "
+            "and what --gated-kind names"
+        )
     where = _namespace(namespace, declared, kubeconfig, context)
     running: list[Found] = []
     if images:
@@ -107,9 +128,24 @@ def _namespace(
 
 
 def _print(found: list[Found], namespace: str, name: str | None, output: str) -> None:
-    first = found[0].workload.name
+    first = plain_name(found[0].workload)
     if name is None and len(first) > MAX_NAME:
         raise BadInput(f"the name {first} is too long for an intent; give another with --name")
+    printed = intent_object(found, namespace, name or first)
+    if output == "json":
+        write(as_json(printed))
+    else:
+        write(intent_yaml(printed, [str(item.workload) for item in found]))
+
+
+def plain_name(workload: Workload) -> str:
+    """The name of a workload as an object may have it: of a generated name, what stands before
+    the `*` may end as no name does."""
+    return workload.name.rstrip(f"{ANY_NAME}.-")
+
+
+def intent_object(found: list[Found], namespace: str, name: str) -> dict[str, Any]:
+    """The intent for some workloads; raises `BadInput` for what the API server would refuse."""
     targets = [
         {
             "apiVersion": item.api_version,
@@ -122,11 +158,8 @@ def _print(found: list[Found], namespace: str, name: str | None, output: str) ->
     printed = {
         "apiVersion": API_VERSION,
         "kind": KIND,
-        "metadata": {"name": name or first, "namespace": namespace},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {"targets": targets},
     }
     checked(DeploymentIntent, printed)
-    if output == "json":
-        write(as_json(printed))
-    else:
-        write(intent_yaml(printed, [str(item.workload) for item in found]))
+    return printed

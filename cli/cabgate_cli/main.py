@@ -3,10 +3,13 @@
 
 import click
 
+from cabgate_cli.adopt import adopt
 from cabgate_cli.exception import exception
+from cabgate_cli.explain import explain
 from cabgate_cli.intent import intent
 from cabgate_cli.ledger import ledger
 from cabgate_cli.score import score
+from cabgate_cli.uncovered import uncovered
 
 
 @click.group(
@@ -16,6 +19,9 @@ Examples:
   cabgate intent -n shop deployment/checkout > intent.yaml
   cabgate score -f intent.yaml
   kubectl apply -f intent.yaml
+  cabgate explain -n shop deployment/checkout
+  cabgate uncovered -n shop
+  cabgate adopt -n shop > intents.yaml
   cabgate exception -n shop checkout-1f2e3d4c > exception.yaml
   cabgate ledger verify
 \b
@@ -23,7 +29,7 @@ Exit codes:
   0  done
   1  something could not be reached or found
   2  what was given is wrong
-cabgate ledger verify has its own: see its help.
+cabgate explain, uncovered and ledger verify have their own: see their help.
 """,
 )
 @click.version_option(package_name="cabgate", prog_name="cabgate")
@@ -36,5 +42,8 @@ def main() -> None:
 
 main.add_command(intent)
 main.add_command(score)
+main.add_command(explain)
+main.add_command(uncovered)
+main.add_command(adopt)
 main.add_command(exception)
 main.add_command(ledger)

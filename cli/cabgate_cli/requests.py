@@ -23,6 +23,11 @@ def intent_of_request(document: Document, model: RiskModel) -> DeploymentIntent:
         path = ".".join(str(part) for part in first["loc"])
         raise BadInput(f"{document.source}: {path}: {first['msg']}") from None
     spec, name = request.spec, request.metadata.name
+    if spec.intent_ref is None:
+        why = "spec.intentRef: Field required"
+        if spec.break_glass is not None:
+            why = f"CABRequest {name} was opened for a broken glass: there is no evidence to score"
+        raise BadInput(f"{document.source}: {why}")
     recorded = spec.assessment.risk_model
     if recorded.digest != model.digest:
         note(

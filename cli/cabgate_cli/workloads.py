@@ -1,38 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kinds of workloads that the gate stops, and their images."""
+"""Workloads of the kinds that the gate stops, as they are named and found, and their images."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cabgate.pods import PodTemplateError, template_images
-from cabgate.targets import Workload, group_of
+import click
+
+from cabgate.decision import Rollout
+from cabgate.pods import PodTemplateError
+from cabgate.rings import HIGHEST
+from cabgate.targets import Workload
+from cabgate.workloads import (
+    ANY_NAME,
+    BUILT_IN,
+    GENERATED,
+    GatedKind,
+    GatedKindError,
+    configured_kind,
+    kind_of,
+    named_kind,
+    reference_of,
+    rollout_of,
+)
 from cabgate_cli.documents import Document
 from cabgate_cli.errors import BadInput, note
 from cabgate_cli.names import namespace_name, object_name, shown
 
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind whose rollouts are gated."""
-
-    name: str
-    api_version: str
-    short: str
-    """How kubectl shortens it."""
-
-    @property
-    def group(self) -> str:
-        """Its API group."""
-        return group_of(self.api_version)
-
-
-KINDS = (
-    Kind("Deployment", "apps/v1", "deploy"),
-    Kind("StatefulSet", "apps/v1", "sts"),
-    Kind("DaemonSet", "apps/v1", "ds"),
+gated_kind_option = click.option(
+    "--gated-kind",
+    "gated_kinds",
+    multiple=True,
+    metavar="GROUP/KIND=PATH",
+    help="Another kind that your cluster's webhook gates, as it was told. May be repeated.",
 )
-"""Every kind whose rollouts are gated."""
+"""The option of the commands that read workloads."""
+
+
+default_ring_option = click.option(
+    "--default-ring",
+    type=click.IntRange(0, HIGHEST),
+    default=0,
+    show_default=True,
+    envvar="CABGATE_DEFAULT_RING",
+    help="Ring of a namespace without the ring label, as your cluster's webhook was told.",
+)
+"""The option of the commands that need the ring of a namespace."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +63,28 @@ class Found:
 class Wanted:
     """A workload that was named on the command line."""
 
-    kind: Kind
+    kind: GatedKind
     name: str
+    """Ends in `*` for every Job or Pod whose name is generated from what stands before it."""
 
     def __str__(self) -> str:
-        return f"{self.kind.name.lower()}/{self.name}"
+        return f"{self.kind.kind.lower()}/{self.name}"
 
 
-def wanted(argument: str) -> Wanted:
+def configured(texts: Iterable[str]) -> tuple[GatedKind, ...]:
+    """The kinds that `--gated-kind` names; raises `BadInput`."""
+    try:
+        return tuple(configured_kind(text) for text in texts)
+    except GatedKindError as error:
+        raise BadInput(f"--gated-kind: {error}") from None
+
+
+def kind_names() -> str:
+    """Every kind that is gated everywhere, for a message."""
+    return ", ".join(kind.kind for kind in BUILT_IN)
+
+
+def wanted(argument: str, kinds: Sequence[GatedKind] = ()) -> Wanted:
     """The workload that an argument such as `deployment/checkout` names.
 
     Raises `BadInput` for anything else.
@@ -67,14 +94,21 @@ def wanted(argument: str) -> Wanted:
         raise BadInput(
             f"{shown(argument)}: not a workload; allowed: KIND/NAME, deployment/checkout"
         )
-    for kind in KINDS:
-        singular = kind.name.lower()
-        spelled = {singular, f"{singular}s", kind.short}
-        spelled |= {f"{singular}.{kind.group}", f"{singular}s.{kind.group}"}
-        if resource.lower() in spelled:
-            return Wanted(kind, object_name(name, argument))
-    names = ", ".join(kind.name.lower() for kind in KINDS)
-    raise BadInput(f"{argument}: {shown(resource)} is not a kind that is gated; allowed: {names}")
+    kind = named_kind(resource, kinds)
+    if kind is None:
+        raise BadInput(
+            f"{argument}: {shown(resource)} is not a kind that is gated; allowed: "
+            f"{kind_names().lower()}, and what --gated-kind names"
+        )
+    prefix = name.removesuffix(ANY_NAME)
+    if prefix == name:
+        return Wanted(kind, object_name(name, argument))
+    if kind.kind not in GENERATED:
+        kinds_with = " and ".join(GENERATED)
+        raise BadInput(f"{argument}: a name with * is for a {kinds_with} with a generated name")
+    # What is generated begins with anything that a name may begin with, a `-` at its end as well.
+    object_name(f"{prefix}0", argument)
+    return Wanted(kind, name)
 
 
 def with_images(wanted: Wanted, images: Iterable[str]) -> Found:
@@ -82,22 +116,25 @@ def with_images(wanted: Wanted, images: Iterable[str]) -> Found:
     kind = wanted.kind
     return Found(
         api_version=kind.api_version,
-        workload=Workload(kind.group, kind.name, wanted.name),
+        workload=Workload(kind.group, kind.kind, wanted.name),
         namespace="",
         images=tuple(sorted(set(images))),
     )
 
 
-def found_in(documents: Iterable[Document]) -> list[Found]:
+def found_in(documents: Iterable[Document], kinds: Sequence[GatedKind] = ()) -> list[Found]:
     """The workloads among the objects of files; what else is there is named in a note."""
+    documents = list(documents)
+    gated = {number: kind_in(document, kinds) for number, document in enumerate(documents)}
     found, ignored, problems = [], [], []
-    for document in documents:
-        kind = _kind_of(document)
+    for number, document in enumerate(documents):
+        kind = gated[number]
         if kind is None:
             ignored.append(f"{document.kind or 'an object without kind'} ({document.source})")
             continue
         try:
-            found.append(read_workload(kind, document.content))
+            referred = referred_among(kind, document.content, documents)
+            found.append(read_workload(kind, document.content, referred))
         except BadInput as error:
             problems += [f"{document.source}: {problem}" for problem in error.problems]
     if problems:
@@ -107,30 +144,76 @@ def found_in(documents: Iterable[Document]) -> list[Found]:
     return found
 
 
-def _kind_of(document: Document) -> Kind | None:
-    group = group_of(document.api_version)
-    return next((k for k in KINDS if (k.name, k.group) == (document.kind, group)), None)
+def kind_in(document: Document, kinds: Sequence[GatedKind] = ()) -> GatedKind | None:
+    """The gated kind of an object of a file, if it has one."""
+    return kind_of(document.api_version, document.kind, kinds)
 
 
-def read_workload(kind: Kind, content: dict[str, Any]) -> Found:
-    """Identity and images of a workload; raises `BadInput` with the path of what is wrong."""
-    metadata = content.get("metadata")
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
-        raise BadInput("metadata.name: absent; allowed: the name of the workload")
-    namespace = metadata.get("namespace") or ""
-    if namespace != "":
-        namespace_name(str(namespace), "metadata.namespace")
-    spec = content.get("spec")
-    template = spec.get("template") if isinstance(spec, dict) else None
+def referred_among(
+    kind: GatedKind, content: Mapping[str, Any], documents: Iterable[Document]
+) -> Mapping[str, Any] | None:
+    """The object whose pod template an Argo Rollout takes, if it is among those of the files."""
+    reference = referred_by(kind, content)
+    for document in documents:
+        found = kind_in(document)
+        if found is None or reference is None:
+            continue
+        if Workload(found.group, found.kind, document.metadata.get("name", "")) == reference:
+            return document.content
+    return None
+
+
+def referred_by(kind: GatedKind, content: Mapping[str, Any]) -> Workload | None:
+    """The workload whose pod template an object takes; raises `BadInput`."""
     try:
-        images = template_images(template)
+        return reference_of(kind, content)
+    except PodTemplateError as error:
+        raise BadInput(str(error)) from None
+
+
+def rollout_in(
+    kind: GatedKind,
+    content: Mapping[str, Any],
+    namespace: str,
+    referred: Mapping[str, Any] | None = None,
+    old: Mapping[str, Any] | None = None,
+) -> Rollout:
+    """What an object rolls out; raises `BadInput` with the path of what is wrong.
+
+    `referred` is the object that a Rollout refers to, `old` the object as it is stored.
+    """
+    metadata = content.get("metadata")
+    named = metadata if isinstance(metadata, Mapping) else {}
+    if isinstance(named.get("name"), str):
+        object_name(str(named["name"]), "metadata.name")
+    elif isinstance(named.get("generateName"), str) and kind.kind in GENERATED:
+        object_name(f"{named['generateName']}0", "metadata.generateName")
+    else:
+        raise BadInput("metadata.name: absent; allowed: the name of the workload")
+    try:
+        return rollout_of(kind, namespace, content, old, referred)
     except PodTemplateError as error:
         raise BadInput(f"{error}; allowed: a pod template that names its images") from None
+
+
+def read_workload(
+    kind: GatedKind, content: Mapping[str, Any], referred: Mapping[str, Any] | None = None
+) -> Found:
+    """Identity and images of a workload; raises `BadInput` with the path of what is wrong."""
+    rollout = rollout_in(kind, content, "", referred)
+    namespace = content["metadata"].get("namespace") or ""
+    if namespace != "":
+        namespace_name(str(namespace), "metadata.namespace")
+    if not rollout.images:
+        raise BadInput(
+            f"spec.workloadRef: takes the images of {rollout.also[0]}, which is not there; "
+            "allowed: a manifest that holds it too"
+        )
     return Found(
         api_version=content.get("apiVersion") or kind.api_version,
-        workload=Workload(kind.group, kind.name, object_name(metadata["name"], "metadata.name")),
+        workload=rollout.workload,
         namespace=str(namespace),
-        images=images,
+        images=rollout.images,
     )
 
 

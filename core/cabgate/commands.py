@@ -57,6 +57,16 @@ def show_request(request: CABRequest) -> str:
     return f"kubectl get cabrequest {request.metadata.name} -n {request.metadata.namespace}"
 
 
+def list_uncovered(namespace: str) -> str:
+    """How anybody sees what runs uncovered in a namespace."""
+    return f"cabgate uncovered -n {namespace}"
+
+
+def list_intents(request: CABRequest) -> str:
+    """How a team sees what its intents ask for, whether that of a request is still there or not."""
+    return f"kubectl get deploymentintents -n {request.metadata.namespace}"
+
+
 def write_intent(namespace: str, workload: Workload, images: Collection[str]) -> str:
     """How a team begins an intent for a workload that is to run some images."""
     plain = [image for image in images if image.isascii() and image.isprintable()]
@@ -83,6 +93,10 @@ def _next_name(after: CABException, request_name: str) -> str:
 
 
 def edit_intent(request: CABRequest) -> str:
-    """How a team changes the intent that a request was made from."""
-    name = request.spec.intent_ref.name
-    return f"kubectl edit deploymentintent {name} -n {request.metadata.namespace}"
+    """How a team changes the intent that a request was made from, or begins one where the glass
+    was broken instead."""
+    namespace, reference = request.metadata.namespace, request.spec.intent_ref
+    if reference is None:
+        target = request.spec.targets[0]
+        return write_intent(namespace, Workload.of(target), target.images)
+    return f"kubectl edit deploymentintent {reference.name} -n {namespace}"

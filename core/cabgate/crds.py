@@ -47,6 +47,11 @@ _KEPT = frozenset(
 _HANDLED = frozenset({"title", "description", "default", "properties", "items", "$ref", "anyOf"})
 
 
+_UNOBSERVED = {"observedGeneration": 0}
+"""Status of an intent that the operator has not seen yet. Without it, tools that go by kstatus take
+a new intent for ready: they know nothing else of an object without a status."""
+
+
 class SchemaError(ValueError):
     """A model cannot be expressed as a structural schema; the message names the field."""
 
@@ -160,11 +165,15 @@ def _definition(
     selectable: list[str],
     *root_rules: dict[str, str],
     scope: str = "Namespaced",
+    new_status: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     kind = model.__name__
     subresources: dict[str, Any] = {}
     if "status" in _parts(model):
         subresources = {"subresources": {"status": {}}}
+    schema = _open_api_schema(model, *root_rules)
+    if new_status is not None:
+        schema["properties"]["status"]["default"] = new_status
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -188,7 +197,7 @@ def _definition(
                     **subresources,
                     "additionalPrinterColumns": columns,
                     **_selectable(selectable),
-                    "schema": {"openAPIV3Schema": _open_api_schema(model, *root_rules)},
+                    "schema": {"openAPIV3Schema": schema},
                 }
             ],
         },
@@ -221,6 +230,7 @@ def definitions() -> list[dict[str, Any]]:
                 f"metadata.name may have at most {intent.MAX_NAME} characters: requests are named "
                 "after the intent, with a suffix",
             ),
+            new_status=_UNOBSERVED,
         ),
         _definition(
             CABRequest,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cabgate.api.exception import CABException
-from cabgate.api.request import CABRequest
+from cabgate.api.request import CABRequest, RequestState
 from cabgate.targets import Workload
 
 
@@ -56,6 +56,22 @@ class Rollout:
     def workloads(self) -> tuple[Workload, ...]:
         """Every workload that an approval of it may name."""
         return (self.workload, *self.also)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one request that names the workload says to a rollout."""
+
+    request: CABRequest
+    state: RequestState
+    reason: Reason
+    """What is decided if no other request admits."""
+    exception: CABException | None = None
+    """The exception for it that admits, or that the reason tells of."""
+    uncovered: tuple[str, ...] = ()
+    """Images of the rollout that it does not name."""
+    revoked_by: CABRequest | None = None
+    """The request for the same images whose revocation ends this one's approval."""
 
 
 @dataclass(frozen=True)

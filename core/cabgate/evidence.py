@@ -17,7 +17,8 @@ def evidence_digest(spec: DeploymentIntentSpec | CABRequestSpec) -> str:
     """Digest of targets, images and evidence: what a decision is about.
 
     The order of targets, images and artifacts does not matter; nor does anything else of the
-    spec, such as its summary.
+    spec, such as its summary. Where there is no evidence because the glass was broken, the break
+    itself is digested.
     """
     return f"{DIGEST_VERSION}:sha256:{sha256_hex(_content(spec))}"
 
@@ -30,7 +31,11 @@ def _content(spec: DeploymentIntentSpec | CABRequestSpec) -> dict[str, Any]:
         {**target.to_dict(), "images": sorted(set(target.images))} for target in spec.targets
     ]
     targets.sort(key=lambda target: (target["apiVersion"], target["kind"], target["name"]))
-    return {"targets": targets, "evidence": evidence}
+    content = {"targets": targets, "evidence": evidence}
+    if isinstance(spec, CABRequestSpec) and spec.break_glass is not None:
+        # Each break is decided for itself, also where the images are those of another.
+        content["breakGlass"] = spec.break_glass.to_dict()
+    return content
 
 
 def incomplete_package(evidence: Evidence) -> list[str]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from cabgate.api.exception import CABException, ExceptionState
 from cabgate.api.request import CABRequest, RequestState
 from cabgate.api.types import AuthorType
-from cabgate.decision import ADMITTING, Basis, Decision, Reason, Rollout
+from cabgate.decision import ADMITTING, Basis, Decision, Look, Reason, Rollout
 from cabgate.lifecycle import (
     APPROVED_STATES,
     age_of,
@@ -53,6 +53,27 @@ def covering(rollout: Rollout, requests: Iterable[CABRequest]) -> list[CABReques
     ]
 
 
+def looks(
+    rollout: Rollout,
+    requests: Iterable[CABRequest],
+    exceptions: Sequence[CABException],
+    now: datetime,
+) -> list[Look]:
+    """What each request that names the workload says to a rollout, the newest first: what
+    `decide` chooses from."""
+    named = _of_workload(rollout, requests)
+    missing = [_uncovered(rollout, request) for request in named]
+    covered = [request for request, images in zip(named, missing, strict=True) if not images]
+    revocations = [(moment, r) for r in covered if (moment := revoked_at(r)) is not None]
+    latest = max(revocations, key=lambda found: found[0], default=None)
+    return [
+        Look(request, state_of(request), Reason.IMAGES_NOT_COVERED, uncovered=images)
+        if images
+        else _look(request, exceptions, latest, now)
+        for request, images in zip(named, missing, strict=True)
+    ]
+
+
 def _judge(
     rollout: Rollout,
     ring: int,
@@ -64,25 +85,40 @@ def _judge(
         return Reason.RING_NOT_GATED, Basis()
     if not rollout.images:
         return Reason.NO_NEW_IMAGE, Basis()
-    named = _of_workload(rollout, requests)
-    if not named:
+    found = looks(rollout, requests, exceptions, now)
+    if not found:
         return Reason.NO_REQUEST, Basis()
-    covered = covering(rollout, named)
-    if not covered:
-        nearest = min(named, key=lambda r: state_of(r) is RequestState.SUPERSEDED)
-        return Reason.IMAGES_NOT_COVERED, Basis(nearest, None, _uncovered(rollout, nearest))
-    revoked = max(filter(None, map(revoked_at, covered)), default=None)
-    approved = [request for request in covered if _approval_holds(request, revoked)]
-    for request in approved:
-        if closed_window(request, now) is None and not unattested(request):
-            return Reason.REQUEST_APPROVED, Basis(request)
-    for request in covered:
-        for exception in exceptions:
-            if exception_admits(exception, request, now, revoked):
-                return Reason.EXCEPTION_ACTIVE, Basis(request, exception)
-    if approved:
-        return _unmet(approved[0], now), Basis(approved[0])
-    return _refusal(covered, exceptions, now)
+    told = min(found, key=_rank)
+    return told.reason, Basis(told.request, told.exception, told.uncovered)
+
+
+def _look(
+    request: CABRequest,
+    exceptions: Sequence[CABException],
+    latest: tuple[datetime, CABRequest] | None,
+    now: datetime,
+) -> Look:
+    """What a request that covers a rollout says to it; `latest` is the last revocation of a
+    request that covers it."""
+    state = state_of(request)
+    revoked, revoked_by = latest or (None, None)
+    holds = _approval_holds(request, revoked)
+    if holds and closed_window(request, now) is None and not unattested(request):
+        return Look(request, state, Reason.REQUEST_APPROVED)
+    for exception in exceptions:
+        if exception_admits(exception, request, now, revoked):
+            return Look(request, state, Reason.EXCEPTION_ACTIVE, exception)
+    if holds:
+        return Look(request, state, _unmet(request, now))
+    if state in APPROVED_STATES:
+        return Look(request, state, Reason.REVOKED, revoked_by=revoked_by)
+    if state is RequestState.EXCEPTION_REQUIRED:
+        own = [e for e in exceptions if e.spec.request_ref.name == request.metadata.name]
+        for wanted, reason in _EXCEPTION_REASONS:
+            of_state = [e for e in own if state_of(e, now) is wanted]
+            if of_state:
+                return Look(request, state, reason, max(of_state, key=expires_at))
+    return Look(request, state, _REFUSALS[state])
 
 
 def _approval_holds(request: CABRequest, revoked: datetime | None) -> bool:
@@ -100,21 +136,23 @@ def _unmet(request: CABRequest, now: datetime) -> Reason:
     return Reason.ATTESTATION_MISSING
 
 
-def _refusal(
-    covered: Sequence[CABRequest], exceptions: Sequence[CABException], now: datetime
-) -> tuple[Reason, Basis]:
-    """Which of the requests that cover the rollout, none of which admits it, to tell of."""
-    told = [request for request in covered if state_of(request) in _TOLD_FIRST]
-    request = min(told, key=lambda r: _TOLD_FIRST.index(state_of(r)))
-    state = state_of(request)
-    if state is RequestState.EXCEPTION_REQUIRED:
-        own = [e for e in exceptions if e.spec.request_ref.name == request.metadata.name]
-        for wanted, reason in _EXCEPTION_REASONS:
-            found = [e for e in own if state_of(e, now) is wanted]
-            if found:
-                return reason, Basis(request, max(found, key=expires_at))
-    return _REFUSALS[state], Basis(request)
+def _rank(look: Look) -> tuple[int, int]:
+    """Which of the requests to go by, the smallest first: what admits, what covers the rollout
+    and comes nearest to admitting it, what names other images."""
+    if look.reason in _FIRST:
+        return 0, _FIRST[look.reason]
+    covers = look.reason is not Reason.IMAGES_NOT_COVERED
+    if covers and look.state in _TOLD_FIRST:
+        return 1, _TOLD_FIRST.index(look.state)
+    return 2 if covers else 3, int(look.state is RequestState.SUPERSEDED)
 
+
+_FIRST = {
+    Reason.REQUEST_APPROVED: 0,
+    Reason.EXCEPTION_ACTIVE: 1,
+    Reason.OUTSIDE_WINDOW: 2,
+    Reason.ATTESTATION_MISSING: 2,
+}
 
 _TOLD_FIRST = (
     RequestState.SUBMITTED,

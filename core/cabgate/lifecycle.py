@@ -56,6 +56,7 @@ REQUEST_TRANSITIONS: dict[tuple[RequestState, RequestVerdict, AuthorType], Reque
     (_S.UNDER_REVIEW, _V.SUPERSEDED, SYSTEM): _S.SUPERSEDED,
     (_S.EXCEPTION_REQUIRED, _V.SUPERSEDED, SYSTEM): _S.SUPERSEDED,
     (_S.SUPERSEDED, _V.REOPENED, SYSTEM): None,
+    (_S.SUBMITTED, _V.GLASS_BROKEN, SYSTEM): _S.SUBMITTED,
 }
 """State, verdict and author, and the state that follows; None is the state in which the request
 was opened."""
@@ -92,6 +93,8 @@ def next_request_state(
     """The state that follows, or None if the verdict is not legal there."""
     gate = request.spec.assessment.gate
     if _GATE_OF_VERDICT.get(verdict, gate) is not gate:
+        return None
+    if verdict is _V.GLASS_BROKEN and request.spec.break_glass is None:
         return None
     if (state, verdict, author) not in REQUEST_TRANSITIONS:
         return None
@@ -209,6 +212,12 @@ def taken_at(request: CABRequest) -> datetime | None:
     return next((e.at for e, state in _history(request) if state is _S.UNDER_REVIEW), None)
 
 
+def taken_by(request: CABRequest) -> RequestDecision | None:
+    """The entry of the reviewer who took a request last, if one did."""
+    found = [e for e, state in _history(request) if state is _S.UNDER_REVIEW]
+    return found[-1] if found else None
+
+
 def decided_at(request: CABRequest) -> datetime | None:
     """When a request was first decided, if it was."""
     return next((e.at for e, state in _history(request) if state in DECIDED_STATES), None)
@@ -221,7 +230,8 @@ def age_of(request: CABRequest, moment: datetime | None) -> tuple[float, int, st
     came later.
     """
     seconds = moment.timestamp() if moment else 0.0
-    return (seconds, request.spec.intent_ref.generation, request.metadata.name)
+    intent = request.spec.intent_ref
+    return (seconds, intent.generation if intent else 0, request.metadata.name)
 
 
 def conditions_of(request: CABRequest) -> Sequence[ApprovalCondition]:

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people read: one message under 1 KiB, the reason first, the next command last."""
 
+import re
+import textwrap
 from collections.abc import Sequence
 from datetime import datetime
 
 from cabgate.api.base import rfc3339
 from cabgate.api.request import CABRequest, RequestDecision, RequestState
 from cabgate.api.types import Gate
+from cabgate.breakglass import FLOOR as BREAK_GLASS
 from cabgate.commands import (
     approve_exception,
     approve_request,
     attest,
     edit_intent,
+    list_intents,
     show_request,
     write_exception,
     write_intent,
@@ -28,6 +32,9 @@ from cabgate.lifecycle import (
     verdict_on,
 )
 from cabgate.submitters import machines_alone
+
+WARNING_WIDTH = 240
+"""Length of a warning, in characters: where there are many, the API server cuts each at 256."""
 
 MAX_BYTES = 1000
 """Longest message of a denial, in bytes: under 1 KiB with what kubectl and controllers put before
@@ -68,7 +75,7 @@ def _about(
     if reason is Reason.REQUEST_APPROVED:
         return f"{head} is {state_of(request)}.", [], ""
     if reason is Reason.IMAGES_NOT_COVERED:
-        images = ", ".join(_shortened(image, 160) for image in basis.uncovered[:3])
+        images = ", ".join(shortened(image, 160) for image in basis.uncovered[:3])
         more = f" and {len(basis.uncovered) - 3} more" if len(basis.uncovered) > 3 else ""
         return (
             f"{head} does not name image {images}{more}.",
@@ -104,7 +111,7 @@ def _about(
             + write_exception(request),
         )
     # What would better the score does not help against what somebody found wrong.
-    return f"{head} {_ended(request)}.", [], _after_refusal(request)
+    return f"{head} {ended(request)}.", [], _after_refusal(request)
 
 
 def _about_conditions(
@@ -118,7 +125,7 @@ def _about_conditions(
         return (
             f"{head} is approved on condition {window.name}, which {opens} "
             f"{rfc3339(moment) if moment else ''}.",
-            [f"{_shortened(window.description, 200)}."],
+            [f"{shortened(window.description, 200)}."],
             "Roll out again then; see " + show_request(request)
             if early
             else "Declare it anew, with new evidence: " + edit_intent(request),
@@ -126,7 +133,7 @@ def _about_conditions(
     waiting = unattested(request)[0]
     return (
         f"{head} is approved on condition {waiting.name}, which nobody has attested.",
-        [f"{_shortened(waiting.description, 200)}."],
+        [f"{shortened(waiting.description, 200)}."],
         "A CAB member who did not submit it attests with: " + attest(request, waiting.name),
     )
 
@@ -161,10 +168,11 @@ _ENDED = {
 }
 
 
-def _ended(request: CABRequest) -> str:
+def ended(request: CABRequest) -> str:
+    """How a request was rejected, revoked or superseded: by whom, and why."""
     text = _ENDED[state_of(request)]
     verdict = verdict_on(request)
-    return text if verdict is None else f"{text} {_shortened(_given(verdict), 200)}"
+    return text if verdict is None else f"{text} {shortened(_given(verdict), 200)}"
 
 
 def _given(verdict: RequestDecision) -> str:
@@ -175,7 +183,8 @@ def _given(verdict: RequestDecision) -> str:
 
 def _after_refusal(request: CABRequest) -> str:
     if state_of(request) is RequestState.SUPERSEDED:
-        return "Roll out what the intent declares, or declare this again: " + edit_intent(request)
+        # The intent may be gone.
+        return "Roll out what is declared, or declare this again; see: " + list_intents(request)
     return "Change what was found wrong and declare the new evidence: " + edit_intent(request)
 
 
@@ -188,7 +197,8 @@ def scored(request: CABRequest) -> str:
 def assessment_details(request: CABRequest) -> list[str]:
     """What a reviewer and a team should know of a request, the most important first."""
     assessment = request.spec.assessment
-    details = [f"{f.explanation}." for f in assessment.floors if f.name == EARLIER_VERDICT]
+    told = (EARLIER_VERDICT, BREAK_GLASS)
+    details = [f"{f.explanation}." for f in assessment.floors if f.name in told]
     requesters = [name for name in (request.spec.requester,) if name]
     if request.spec.submitted_by and machines_alone(request.spec.submitted_by, requesters):
         details.append(
@@ -213,25 +223,34 @@ def warnings_for(reason: Reason, basis: Basis) -> tuple[str, ...]:
         return ()
     return tuple(
         f"request {request.metadata.name} is approved on condition {condition.name}: "
-        f"{_shortened(condition.description, 200)}"
+        f"{shortened(condition.description, 200)}"
         for condition in conditions_of(request)
         if condition.is_obligation
     )
+
+
+def warning_lines(denial: str) -> tuple[str, ...]:
+    """A denial as warnings to whoever is let through all the same: its text in pieces between
+    words, and its command in one."""
+    found = re.fullmatch(r"(.*:) ((?:kubectl|cabgate) .*)", denial)
+    text, command = (found[1], found[2]) if found else (denial, "")
+    lines = textwrap.wrap(text, WARNING_WIDTH, break_long_words=False, break_on_hyphens=False)
+    return ("cabgate denies this where it enforces:", *lines, *filter(None, [command]))
 
 
 def compose(head: str, details: Sequence[str] = (), next_step: str = "") -> str:
     """A message of at most `MAX_BYTES`: head and next step whole where they fit, of the details
     as many as have room."""
     room = MAX_BYTES - len(next_step.encode()) - 1
-    message = _shortened(head, max(room, 200))
+    message = shortened(head, max(room, 200))
     for detail in details:
         left = room - len(message.encode()) - 1
         if left >= 40:
-            message += " " + _shortened(detail, left)
-    return _shortened(f"{message} {next_step}".strip(), MAX_BYTES)
+            message += " " + shortened(detail, left)
+    return shortened(f"{message} {next_step}".strip(), MAX_BYTES)
 
 
-def _shortened(text: str, size: int) -> str:
+def shortened(text: str, size: int) -> str:
     """The text on one line of at most so many bytes, with a mark where it was cut.
 
     What people wrote may hold line feeds, or characters that turn text around: the API server

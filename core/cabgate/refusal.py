@@ -16,6 +16,7 @@ class RefusalReason(StrEnum):
     DIGEST_MISMATCH = "DigestMismatch"
     WRITTEN_BY_OPERATOR_ONLY = "WrittenByOperatorOnly"
     WRONG_CONTENT = "WrongContent"
+    DIGEST_REQUIRED = "DigestRequired"
     INVALID = "Invalid"
 
 

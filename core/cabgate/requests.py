@@ -77,11 +77,19 @@ def request_for(
     )
 
 
+def is_wanted(request: CABRequest, intent: DeploymentIntent | None) -> bool:
+    """Whether somebody still waits for a request to be decided: its live intent asks for it, or it
+    was opened for a broken glass, which nobody can take back."""
+    return request.spec.break_glass is not None or is_current(request, intent)
+
+
 def is_current(request: CABRequest, intent: DeploymentIntent | None) -> bool:
-    """Whether a request is the one that its live intent asks for now."""
+    """Whether a request is the one that its live intent asks for now; one that was opened for a
+    broken glass has none."""
     return (
         intent is not None
         and intent.metadata.deletion_timestamp is None
+        and request.spec.intent_ref is not None
         and intent.metadata.name == request.spec.intent_ref.name
         and evidence_digest(intent.spec) == request.spec.evidence_digest
     )

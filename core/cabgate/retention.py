@@ -28,8 +28,9 @@ def removable(
     """The requests of a namespace that retention may remove, the oldest first.
 
     Of each target the newest `kept` approved requests stay, and as many superseded ones. Whatever
-    is undecided, Rejected, Revoked, under a live exception, or asked for by its live intent
-    (`intents`, by name) stays. A request with several targets goes when none of them needs it.
+    is undecided, Rejected, Revoked, under a live exception, opened for a broken glass, or asked for
+    by its live intent (`intents`, by name) stays. A request with several targets goes when none of
+    them needs it.
     """
     found: list[CABRequest] = []
     for states in _REMOVABLE:
@@ -39,7 +40,8 @@ def removable(
     free = [
         request
         for request in found
-        if not is_current(request, intents.get(request.spec.intent_ref.name))
+        if request.spec.intent_ref is not None
+        and not is_current(request, intents.get(request.spec.intent_ref.name))
         and not any(exception_admits(e, request, now) for e in exceptions)
     ]
     return sorted(free, key=_age)

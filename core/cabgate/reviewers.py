@@ -30,7 +30,11 @@ class ReviewFacts:
     impersonates: str | None
     """User name of a submitting service account that the author could act as, if there is one."""
     current: bool
-    """Whether the request is the one that its live intent asks for now."""
+    """Whether the request is the one that its live intent asks for now, or has no intent."""
+    glass: bool = False
+    """Whether it is about a broken glass, for which there is no intent."""
+    may_have_broken: bool = False
+    """Whether nobody knows who broke the glass, and the author holds the verb that it takes."""
     decided_elsewhere: str = ""
     """Name and state of another request for the very same content that carries a verdict."""
 
@@ -62,7 +66,8 @@ def check_reviewer(user: User, verdict: Verdict, plural: str, facts: ReviewFacts
     if verb == "revoke":
         return
     _check_not_own(user, facts)
-    if verdict.value in _APPROVING and machines_alone(facts.submitters, facts.requesters):
+    machines = not facts.glass and machines_alone(facts.submitters, facts.requesters)
+    if verdict.value in _APPROVING and machines:
         raise Refusal(
             RefusalReason.REQUESTER_NEEDED,
             "only service accounts submitted this: set spec.requester of the intent to the "
@@ -89,6 +94,13 @@ def _check_not_own(user: User, facts: ReviewFacts) -> None:
         raise Refusal(
             RefusalReason.SELF_APPROVAL,
             f"{user.username} submitted this and cannot decide on it; someone else has to",
+        )
+    if facts.may_have_broken:
+        raise Refusal(
+            RefusalReason.SELF_APPROVAL,
+            f"nobody knows who broke the glass, and {user.username} may have: they hold the verb "
+            "'break-glass' on rings.cabgate.dev in this namespace; someone who does not has to "
+            "decide",
         )
     if user.username in facts.requesters:
         raise Refusal(

@@ -82,7 +82,7 @@ def check_request_status(
 ) -> None:
     """Raise `Refusal` unless the operator's write of a request's status is legal.
 
-    `current` says whether the request is the one that its live intent asks for now; `model` is the
+    `current` says whether it is still wanted (`is_wanted` of `cabgate.requests`); `model` is the
     one that it was scored with, None if that is no longer there.
     """
     state = state_of(old)
@@ -118,6 +118,8 @@ def _check_system_verdict(
         return
     if not current:
         raise _wrong("status.decisions", "the intent does not ask for this request now")
+    if verdict is RequestVerdict.GLASS_BROKEN and request.status.decisions:
+        raise _wrong("status.decisions", "that the glass was broken is said first, and once")
     if verdict is RequestVerdict.REOPENED and not room_for_system(request):
         raise _wrong("status.decisions", "the rest of the list is kept for people")
     if verdict is RequestVerdict.AUTO_APPROVED:

@@ -37,8 +37,11 @@ class Workload:
     def argument(self) -> str:
         """The workload as an argument of kubectl: `deployment/name`, with the group where the
         kind alone could mean another."""
-        group = "" if self.group in ("", "apps", "batch") else f".{self.group}"
-        return f"{self.kind.lower()}{group}/{self.name}"
+        if self.group in ("", "apps", "batch"):
+            return f"{self.kind.lower()}/{self.name}"
+        # Of a kind that only configuration knows, nobody could tell the kind from small letters.
+        kind = self.kind.lower() if self.group == "argoproj.io" else self.kind
+        return f"{kind}.{self.group}/{self.name}"
 
 
 def group_of(api_version: str) -> str:

@@ -15,6 +15,7 @@ from cabgate.api.decision import CABDecision, SubjectKind
 from cabgate.api.exception import CABException, ExceptionDecision
 from cabgate.api.request import CABRequest, RequestDecision
 from cabgate.api.types import AuthorType, DecisionEntry, Gate
+from cabgate.breakglass import recomputed
 from cabgate.chains import RawObject, Record, chains_of, check_chain, check_heads
 from cabgate.evidence import evidence_digest
 from cabgate.findings import Finding, FindingCode
@@ -29,7 +30,6 @@ from cabgate.ledger import (
     record_name,
 )
 from cabgate.lifecycle import EXCEPTION_TRANSITIONS, REQUEST_TRANSITIONS
-from cabgate.risk import assess
 from cabgate.riskmodel import DEFAULT_RISK_MODEL
 from cabgate.signatures import PublicKeys, Verification
 
@@ -319,7 +319,7 @@ def _check_assessment(request: CABRequest) -> Iterator[Finding]:
         yield Finding(FindingCode.WRONG_ASSESSMENT, where, message)
     if spec.assessment.risk_model.digest != DEFAULT_RISK_MODEL.digest:
         return
-    right = assess(spec.evidence)
+    right = recomputed(spec)
     order = list(Gate)
     if spec.assessment.score != right.score:
         message = f"score {spec.assessment.score} does not follow from its evidence: {right.score}"

@@ -63,7 +63,7 @@ REFERABLE = frozenset({("apps", "Deployment"), ("apps", "ReplicaSet"), ("", "Pod
 """Group and kind of what the `workloadRef` of an Argo Rollout may name, all of them gated."""
 
 
-_GENERATED = ("Job", "Pod")
+GENERATED = ("Job", "Pod")
 """Kinds whose objects come and go under generated names; see the rule of `Target.name`."""
 
 
@@ -95,6 +95,25 @@ def kind_of(api_version: str, kind: str, configured: Sequence[GatedKind] = ()) -
     """The gated kind of an object's `apiVersion` and `kind`, or None."""
     group = group_of(api_version)
     return next((k for k in (*BUILT_IN, *configured) if (k.group, k.kind) == (group, kind)), None)
+
+
+def named_kind(resource: str, configured: Sequence[GatedKind] = ()) -> GatedKind | None:
+    """The gated kind that a person means: its kind, plural or short name as kubectl takes them,
+    the group behind it or not, such as `deploy`, `cronjobs.batch` or `rollout.argoproj.io`; None
+    for anything else.
+
+    A kind that is gated by configuration is also known by its exact kind with its group, such as
+    `CloneSet.apps.kruise.io`, as denials name it: then without the paths of its pod templates.
+    """
+    for kind in (*BUILT_IN, *configured):
+        singular = kind.kind.lower()
+        for word in {singular, kind.resource or f"{singular}s", kind.short} - {""}:
+            if resource.lower() in {word, f"{word}.{kind.group}"}:
+                return kind
+    name, dot, group = resource.partition(".")
+    if dot and group.islower() and name.isalnum() and name[:1].isupper():
+        return GatedKind(f"{group}/v1", name, "", templates=())
+    return None
 
 
 def rollout_of(
@@ -176,7 +195,7 @@ def _name_of(kind: GatedKind, obj: Mapping[str, Any], *, created: bool) -> str:
     `*`: the same rollout has the same name at each try."""
     metadata = mapping(obj.get("metadata") or {}, "metadata")
     name, generate = str(metadata.get("name") or ""), str(metadata.get("generateName") or "")
-    if created and generate and name.startswith(generate) and kind.kind in _GENERATED:
+    if created and generate and name.startswith(generate) and kind.kind in GENERATED:
         return generate + ANY_NAME
     return name or generate + ANY_NAME
 

@@ -54,6 +54,8 @@ def _play(console: Console) -> None:
             for role in ("edit", "cabgate-requester", "cabgate-cab-member"):
                 binding = ("create", "rolebinding", f"{name}-{role}", "-n", "shop")
                 cluster.kubectl(*binding, f"--clusterrole={role}", subject)
+        glass = ("create", "rolebinding", "lead-break-glass", "-n", "shop", "--user=lead")
+        cluster.kubectl(*glass, "--clusterrole=cabgate-break-glass")
         stage = Stage(cluster, console, Path(folder))
         for user in people.ROLES:
             stage.enter(user, cluster.user(user))

@@ -78,5 +78,24 @@ def deployment(version: str) -> str:
     )
 
 
+def forged_pod(owner: str, uid: str) -> str:
+    """A Pod that claims to be made by a ReplicaSet, as YAML."""
+    reference = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "name": owner,
+        "uid": uid,
+        "controller": True,
+    }
+    return _yaml(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": f"{owner}-forged", "ownerReferences": [reference]},
+            "spec": {"containers": [{"name": "checkout", "image": f"{IMAGE}:1.1-debug"}]},
+        }
+    )
+
+
 def _yaml(value: object) -> str:
     return yaml.safe_dump(value, sort_keys=False, width=100)

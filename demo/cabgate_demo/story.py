@@ -24,10 +24,12 @@ def tell(stage: Stage, installation: Installation) -> None:
     _good_evidence(stage)
     _middling_evidence(stage)
     _another_image(stage)
+    _side_doors(stage)
     _bad_evidence(stage)
     _incident(stage)
     _revocation(stage)
     _conditional_approval(stage)
+    _dead_gate(stage, installation)
     _ledger(stage, installation)
     _exception_ends(stage, installation)
 
@@ -81,6 +83,22 @@ def _middling_evidence(stage: Stage) -> None:
 def _another_image(stage: Stage) -> None:
     stage.scene("The approval covers its images, and no other")
     stage.refused("requester", f"{SET_IMAGE}:1.1-debug -n {NS}", "ImagesNotCovered")
+
+
+def _side_doors(stage: Stage) -> None:
+    stage.scene(
+        "There is no side door: a forged owner, an image patched onto a Pod",
+        told="The Pod claims to be made by the ReplicaSet of the approved Deployment. Anybody can "
+        "write that; controllers are known by who they are.",
+    )
+    owner = json.loads(stage.quietly("requester", f"kubectl get replicaset -n {NS} -o json"))
+    metadata = owner["items"][0]["metadata"]
+    stage.file("forged.yaml", files.forged_pod(metadata["name"], metadata["uid"]))
+    stage.refused("requester", f"kubectl create -n {NS} -f forged.yaml", "NoRequest: Pod")
+    pods = json.loads(stage.quietly("requester", f"kubectl get pods -n {NS} -o json"))
+    pod = pods["items"][0]["metadata"]["name"]
+    image = f"kubectl set image pod/{pod} checkout={files.IMAGE}:1.1-debug -n {NS}"
+    stage.refused("requester", image, "NoRequest: Pod")
 
 
 def _bad_evidence(stage: Stage) -> None:
@@ -152,6 +170,45 @@ def _conditional_approval(stage: Stage) -> None:
     stage.passes("requester", f"{SET_IMAGE}:1.3 -n {NS}", "Watch the error rate for two hours")
 
 
+def _dead_gate(stage: Stage, installation: Installation) -> None:
+    stage.scene(
+        "With the gate dead, a service can be kept up, and the glass can be broken",
+        told="Both of cabgate's processes are killed. Who breaks the glass is written down by the "
+        "API server; afterwards somebody else reviews it.",
+    )
+    if installation.operator is None or installation.webhook is None:
+        raise OutcomeError("operator and webhook should be running")
+    installation.operator.kill()
+    installation.webhook.kill()
+    stage.passes("requester", f"kubectl scale deployment/checkout --replicas=4 -n {NS}", "scaled")
+    stage.passes("requester", f"kubectl rollout restart deployment/checkout -n {NS}", "restarted")
+    stage.refused("requester", f"{SET_IMAGE}:1.3.1 -n {NS}", "failed calling webhook")
+    container = {"name": "checkout", "image": f"{files.IMAGE}:1.3.1"}
+    patch = {
+        "metadata": {"annotations": {"cabgate.dev/break-glass": "INC-7: checkout is down"}},
+        "spec": {"template": {"spec": {"containers": [container]}}},
+    }
+    rolls_out = f"kubectl patch deployment checkout -n {NS} -p '{_json(patch)}'"
+    stage.refused("requester", rolls_out, "BreakGlassDenied")
+    stage.passes("lead", rolls_out, "the glass is broken")
+    installation.start_webhook()
+    installation.start_operator()
+    waiting = f"kubectl get cabrequest -n {NS} --field-selector status.state=Submitted"
+    stage.until("reviewer", waiting, "break-glass-")
+    name = stage.quietly("reviewer", f"{waiting} -o name").strip().rpartition("/")[2]
+    review = {"verdict": "Approved", "rationale": "right to do, tested afterwards"}
+    approve = (
+        f"kubectl patch cabrequest {name} -n {NS} --subresource=status --type=merge "
+        f"-p '{_json({'status': {'review': review}})}'"
+    )
+    stage.refused("lead", approve, "SelfApproval")
+    stage.passes("reviewer", approve, "recorded if this command succeeds: Approved by reviewer")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
 def _ledger(stage: Stage, installation: Installation) -> None:
     stage.scene(
         "The ledger shows what was decided, and what was tampered with",
@@ -171,7 +228,7 @@ def _ledger(stage: Stage, installation: Installation) -> None:
         "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "evidenceDigest": stage.quietly("admin", f"kubectl get {request} -n {NS} {digest}"),
     }
-    forged = json.dumps({"status": {"decisions": [entry]}}, separators=(",", ":"))
+    forged = _json({"status": {"decisions": [entry]}})
     stage.passes("admin", "kubectl delete validatingwebhookconfiguration cabgate", "deleted")
     stage.passes("admin", "kubectl delete mutatingwebhookconfiguration cabgate", "deleted")
     forge = (

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m cabgate_devcluster`: `binaries` prints the folder that holds the four programs, `up`
-starts a cluster with cabgate on it.
+"""`python -m cabgate_devcluster`: `binaries` prints the folder that holds the four programs, `helm`
+that of Helm, `up` starts a cluster with cabgate on it.
 """
 
 import argparse
 import sys
 
-from cabgate_devcluster.binaries import Binaries
+from cabgate_devcluster.binaries import Binaries, locate_helm
 from cabgate_devcluster.errors import DevClusterError
 from cabgate_devcluster.playground import run_playground
 
@@ -16,20 +16,25 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cabgate_devcluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("binaries", help="find or build them; the folder goes to standard output")
+    commands.add_parser("helm", help="find or build Helm; its path goes to standard output")
     commands.add_parser("up", help="a cluster with cabgate to play with, until Ctrl-C")
     command = parser.parse_args(argv).command
     try:
         if command == "up":
             run_playground()
             return 0
-        folder = Binaries.locate(progress=_to_stderr).folder()
+        found = (
+            locate_helm(progress=_to_stderr)
+            if command == "helm"
+            else Binaries.locate(progress=_to_stderr).folder()
+        )
     except DevClusterError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; what was built so far is kept, the rest left nothing", file=sys.stderr)
         return 130
-    print(folder)
+    print(found)
     return 0
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the four programs of the local cluster come from."""
+"""Where the four programs of the local cluster come from, and Helm."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cabgate_devcluster.build import build
-from cabgate_devcluster.cache import cache_root, cached_folder
+from cabgate_devcluster.cache import cache_root, cached_folder, helm_folder
 from cabgate_devcluster.errors import DevClusterError
 
 Progress = Callable[[str], None]
@@ -85,6 +85,23 @@ class Binaries:
             draft.symlink_to(path)
             draft.replace(folder / name)
         return folder
+
+
+def locate_helm(
+    progress: Progress | None = print, environ: Mapping[str, str] | None = None
+) -> Path:
+    """Find Helm, or build it: `TEST_ASSET_HELM`, `KUBEBUILDER_ASSETS`, the cache, a build.
+
+    Only tests of charts need it, so `Binaries.locate` does without. `progress` and errors are as
+    there; the build takes about two minutes, once.
+    """
+    environ = os.environ if environ is None else environ
+    cache = helm_folder(environ)
+    found = _given("helm", environ) or _program(cache / "helm")
+    if found is None:
+        build(["helm"], cache, progress or (lambda _line: None), environ)
+        found = cache / "helm"
+    return found
 
 
 def _given(name: str, environ: Mapping[str, str]) -> Path | None:

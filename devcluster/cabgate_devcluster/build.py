@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Building the programs of the local cluster from the Go modules under devcluster/tools."""
+"""Building the programs of the local cluster, and Helm, from the Go modules under `TOOLS`."""
 
 import fcntl
 import os
@@ -27,6 +27,7 @@ _PROGRAMS = {
         "k8s.io/kubernetes/cmd/kube-controller-manager",
         "2 min",
     ),
+    "helm": ("helm", "helm.sh/helm/v4/cmd/helm", "2 min"),
 }
 _REPORT_EVERY = 10.0  # seconds
 # Variables that would change what is built, or for which machine.
@@ -47,8 +48,9 @@ def build(names: Sequence[str], folder: Path, say: Say, environ: Mapping[str, st
             return
         go = find_go(say, environ)
         say(
-            f"building {', '.join(missing)} with {go.version} ({go.path}): five to ten minutes "
-            "on two cores, less when Go's own cache is warm; once only"
+            f"building {', '.join(missing)} with {go.version} ({go.path}): "
+            f"{'two' if missing == ['helm'] else 'five to ten'} minutes on two cores, less when "
+            "Go's own cache is warm; once only"
         )
         started = time.monotonic()
         for left in folder.glob(".build-*"):  # of a machine that went down; we hold the lock
@@ -65,9 +67,12 @@ def build(names: Sequence[str], folder: Path, say: Say, environ: Mapping[str, st
 
 def build_command(name: str, output: Path, go: Path) -> list[str]:
     """Return the command that builds one program to the file `output`."""
-    _, package, _ = _PROGRAMS[name]
+    module, package, _ = _PROGRAMS[name]
     flags = ["-s", "-w"]
-    if name != "etcd":
+    if name == "helm":
+        version = module_version("helm.sh/helm/v4")
+        flags += ["-X", f"helm.sh/helm/v4/internal/version.version={version}"]
+    if module == "kubernetes":
         version = module_version("k8s.io/kubernetes")
         major, minor = version.removeprefix("v").split(".")[:2]
         prefix = "k8s.io/component-base/version"

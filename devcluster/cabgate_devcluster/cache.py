@@ -19,7 +19,7 @@ _RECIPE = "1"
 
 def module_version(module: str) -> str:
     """Return the version, such as `v1.36.3`, at which a go.mod under `TOOLS` pins `module`."""
-    for folder in ("kubernetes", "etcd"):
+    for folder in ("kubernetes", "etcd", "helm"):
         text = _go_mod(folder)
         if found := re.search(rf"^\s*(?:require )?{re.escape(module)} (v\S+)", text, re.MULTILINE):
             return found[1]
@@ -43,18 +43,25 @@ def cache_root(environ: Mapping[str, str]) -> Path:
 
 
 def cached_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder of the programs that the present module files build on this platform."""
-    digest = hashlib.sha256(_RECIPE.encode())
-    for folder in ("etcd", "kubernetes"):
-        for name in ("go.mod", "go.sum"):
-            digest.update((TOOLS / folder / name).read_bytes())
+    """Return the folder of the control plane that the present module files build here."""
     kubernetes = module_version("k8s.io/kubernetes")
     etcd = module_version("go.etcd.io/etcd/server/v3")
-    key = (
-        f"kubernetes-{kubernetes}-etcd-{etcd}-{sys.platform}-{platform.machine()}"
-        f"-{digest.hexdigest()[:12]}"
-    )
+    key = _key(f"kubernetes-{kubernetes}-etcd-{etcd}", "etcd", "kubernetes")
     return cache_root(environ) / key
+
+
+def helm_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder of Helm, apart from the others: neither is built anew for the other."""
+    return cache_root(environ) / _key(f"helm-{module_version('helm.sh/helm/v4')}", "helm")
+
+
+def _key(readable: str, *folders: str) -> str:
+    """Name that changes with the module files in folders below `TOOLS`, and with the platform."""
+    digest = hashlib.sha256(_RECIPE.encode())
+    for folder in folders:
+        for name in ("go.mod", "go.sum"):
+            digest.update((TOOLS / folder / name).read_bytes())
+    return f"{readable}-{sys.platform}-{platform.machine()}-{digest.hexdigest()[:12]}"
 
 
 def _go_mod(folder: str) -> str:

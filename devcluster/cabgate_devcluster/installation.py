@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from cabgate_devcluster.cluster import DevCluster
 from cabgate_devcluster.errors import DevClusterError
+from cabgate_devcluster.modes import ENFORCE, for_mode
 from cabgate_devcluster.pki import write_private
 from cabgate_devcluster.processes import Process
 from cabgate_devcluster.waiting import wait_until
@@ -33,6 +34,17 @@ NAMESPACE = "cabgate-system"
 OPERATOR_ARGV = (sys.executable, "-m", "cabgate_operator.main")
 WEBHOOK_ARGV = (sys.executable, "-m", "cabgate_webhook.main")
 
+_MANIFESTS = (
+    "operator-rbac",  # holds the namespace that the others need
+    "webhook-rbac",
+    "roles",
+    "policies",
+    "ring-policies",
+    "revisions",
+    "break-glass",
+)
+"""What is applied of deploy/, in this order, before the webhooks."""
+
 _PROBE = "cabgate-probe"
 
 
@@ -40,11 +52,13 @@ class Installation:
     """cabgate on a local cluster: what `install` made, and the processes of operator and webhook.
 
     The processes run beside the API server, not in Pods, under the tokens of their own service
-    accounts; the webhook is reached by its URL. They end with the cluster.
+    accounts; the webhook is reached by its URL. They end with the cluster. `mode` is the cluster's:
+    Enforce, Warn or Audit.
     """
 
-    def __init__(self, cluster: DevCluster) -> None:
+    def __init__(self, cluster: DevCluster, mode: str = ENFORCE) -> None:
         self.cluster = cluster
+        self.mode = mode
         self.operator: Process | None = None
         self.webhook: Process | None = None
         self.webhook_port = cluster.free_port()
@@ -59,9 +73,8 @@ class Installation:
         cluster = self.cluster
         cluster.kubectl("apply", "-f", ROOT / "crds")
         cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-        # The first holds the namespace that the others need.
-        for name in ("operator-rbac", "webhook-rbac", "roles", "policies", "revisions"):
-            cluster.kubectl("apply", "-f", ROOT / "deploy" / f"{name}.yaml")
+        for name in _MANIFESTS:
+            self._apply(self._manifest(name))
         self.add_signing_key()
         self.start_webhook()
         self.start_operator()
@@ -106,6 +119,10 @@ class Installation:
         self._wait_ready(process, f"http://127.0.0.1:{port}/readyz")
         return process
 
+    def operator_url(self, path: str) -> str:
+        """Where the operator's own server answers."""
+        return f"http://127.0.0.1:{self._operator_port}{path}"
+
     def start_webhook(self, argv: Sequence[str] = WEBHOOK_ARGV) -> None:
         """Start the webhook, with another program in its place if `argv` says so; returns when
         it is ready."""
@@ -113,7 +130,7 @@ class Installation:
         port = self.webhook_port
         options = {"host": "127.0.0.1", "port": port}
         options |= {"certificate": self._serving.cert, "key": self._serving.key}
-        options["signing-key"] = self.signing_key
+        options |= {"signing-key": self.signing_key, "mode": self.mode}
         self.webhook = cluster.spawn(
             "webhook",
             [*argv, *(word for key, value in options.items() for word in (f"--{key}", str(value)))],
@@ -123,9 +140,17 @@ class Installation:
 
     def configure_admission(self) -> None:
         """Apply the webhook configurations, pointed at the process instead of a Service."""
-        documents = yaml.safe_load_all((ROOT / "deploy" / "webhooks.yaml").read_text())
-        configurations = [self._pointed_here(document) for document in documents]
-        body = json.dumps({"apiVersion": "v1", "kind": "List", "items": configurations})
+        self._apply([self._pointed_here(document) for document in self._manifest("webhooks")])
+
+    def _manifest(self, name: str) -> list[dict[str, Any]]:
+        """The documents of a file of `deploy/`, as the mode has them."""
+        documents: list[dict[str, Any]] = []
+        for document in yaml.safe_load_all((ROOT / "deploy" / f"{name}.yaml").read_text()):
+            documents += document["items"] if document["kind"] == "List" else [document]
+        return [made for document in documents for made in for_mode(document, self.mode)]
+
+    def _apply(self, documents: list[dict[str, Any]]) -> None:
+        body = json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
         self.cluster.kubectl("apply", "-f", "-", stdin=body)
 
     def remove_admission(self) -> None:
@@ -134,17 +159,22 @@ class Installation:
             self.cluster.kubectl("delete", f"{kind}webhookconfiguration", "cabgate")
 
     def wait_until_gating(self) -> None:
-        """Return once the API server asks both webhooks and obeys the policy: it takes up new
+        """Return once the API server asks both webhooks and obeys the policies: it takes up new
         admission configuration within a second or so."""
         cluster = self.cluster
         namespace = {
             "apiVersion": "v1",
             "kind": "Namespace",
-            "metadata": {"name": _PROBE, "labels": {"cabgate.dev/ring": "2"}},
+            # Of whatever mode the cluster is: only a denial tells.
+            "metadata": {
+                "name": _PROBE,
+                "labels": {"cabgate.dev/ring": "2", "cabgate.dev/mode": ENFORCE},
+            },
         }
         cluster.kubectl("apply", "-f", "-", stdin=json.dumps(namespace))
         wait_until(self._gates_rollouts, 30, "the API server asks the validating webhook")
         wait_until(self._stamps_submitters, 30, "the API server asks the mutating webhook")
+        wait_until(self._guards_rings, 30, "the API server obeys the policy of rings")
         cluster.kubectl("delete", "namespace", _PROBE, "--wait=false")
 
     def _gates_rollouts(self) -> bool:
@@ -167,6 +197,14 @@ class Installation:
             *("create", "--dry-run=server", "-o", "json", "-f", "-"), stdin=json.dumps(intent)
         )
         return bool(json.loads(answer.stdout)["spec"].get("submittedBy"))
+
+    def _guards_rings(self) -> bool:
+        answer = self.cluster.kubectl(
+            *("label", "namespace", _PROBE, "cabgate.dev/ring=malformed", "--overwrite"),
+            "--dry-run=server",
+            check=False,
+        )
+        return "rings.cabgate.dev" in answer.stderr
 
     def _pointed_here(self, configuration: dict[str, Any]) -> dict[str, Any]:
         bundle = base64.b64encode(self._serving.ca_pem).decode()

@@ -31,6 +31,9 @@ MAX_MESSAGE = 240
 CHUNK = 250
 """Objects in one page of a list."""
 
+_JSON = "application/json"
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
 
 @dataclass(frozen=True)
 class Resource:
@@ -152,17 +155,35 @@ class ApiServer:
                 return None
             raise
 
+    async def serves(self, resource: Resource) -> bool:
+        """Whether the API server knows a resource: it may be one of somebody else's."""
+        try:
+            await self._call("list", resource.path(), query={"limit": 1})
+        except ApiError as error:
+            if error.code == 404:
+                return False
+            raise
+        return True
+
     async def pages(
-        self, resource: Resource, namespace: str = "", *, fields: str = "", labels: str = ""
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        fields: str = "",
+        labels: str = "",
+        metadata: bool = False,
     ) -> AsyncIterator[Page]:
-        """A list as it is now, in chunks."""
+        """A list as it is now, in chunks; of each object the metadata alone, if asked for."""
         query: dict[str, Any] = {"limit": CHUNK}
         if fields:
             query["fieldSelector"] = fields
         if labels:
             query["labelSelector"] = labels
         while True:
-            answer = await self._call("list", resource.path(namespace), query=query)
+            accept = _METADATA if metadata else _JSON
+            path = resource.path(namespace)
+            answer = await self._call("list", path, query=query, accept=accept)
             meta = answer.get("metadata") or {}
             yield Page(answer.get("items") or [], str(meta.get("resourceVersion") or ""))
             if not meta.get("continue"):
@@ -225,6 +246,7 @@ class ApiServer:
         *,
         query: Mapping[str, Any] | None = None,
         body: Object | None = None,
+        accept: str = _JSON,
     ) -> Object:
         method, code = _METHODS[verb], 0
         try:
@@ -232,7 +254,7 @@ class ApiServer:
                 method,
                 path,
                 query_params=list((query or {}).items()),
-                header_params={"Accept": "application/json"},
+                header_params={"Accept": accept},
                 body=body,
                 auth_settings=["BearerToken"],
             )

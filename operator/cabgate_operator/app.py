@@ -27,7 +27,15 @@ from cabgate_operator.apiserver import (
     Resource,
 )
 from cabgate_operator.context import Context, parsed
+from cabgate_operator.coverage import Coverage
 from cabgate_operator.exceptions import reconcile_exception
+from cabgate_operator.glass import (
+    WORKLOADS,
+    glass_key,
+    reconcile_glass,
+    reconcile_retrospect,
+    served_workloads,
+)
 from cabgate_operator.intents import reconcile_intent
 from cabgate_operator.keys import Key, Subject
 from cabgate_operator.ledger import Ledger
@@ -41,7 +49,7 @@ from cabgate_operator.workqueue import Timing, WorkQueue, utc_now
 log = logging.getLogger(__name__)
 
 WATCHED = (INTENTS, REQUESTS, EXCEPTIONS, RISK_MODELS, NAMESPACES)
-"""What the operator watches."""
+"""What the operator watches, beside the workloads that the cluster has."""
 
 SWEPT = (INTENTS, REQUESTS, EXCEPTIONS)
 """What a sweep lists."""
@@ -77,6 +85,9 @@ class Operator:
         self.overview = Overview(clock())
         self._clock = clock
         self.queue = WorkQueue(self._reconcile, Timing(clock=clock), self.metrics.handled)
+        self.workloads: tuple[Resource, ...] = ()
+        """The kinds of workloads that the cluster has."""
+        self._coverage = Coverage(self.metrics.uncovered_workloads, self.settings.default_ring)
         self._ledger = Ledger()
         self._context: Context | None = None
         self._choices: dict[str, tuple[str | None, ...]] = {}
@@ -101,10 +112,27 @@ class Operator:
         """Begin to work."""
         username = await self._who_am_i(api)
         log.info("working as %s", username)
-        self._context = Context(api, self.queue, self._clock, username, self.settings.default_ring)
+        self._context = Context(
+            *(api, self.queue, self._clock, username, self.settings.default_ring, self.metrics)
+        )
+        await self._look_for_workloads()
         await self._ensure_model()
         self.queue.start(self.settings.workers)
         self._sweeper = asyncio.create_task(self._sweep_forever(), name="sweep")
+
+    @property
+    def watched(self) -> tuple[Resource, ...]:
+        """All that is watched."""
+        return (*WATCHED, *self.workloads)
+
+    async def _look_for_workloads(self) -> bool:
+        """Find out which kinds of workloads there are; whether that is news."""
+        before = self.workloads
+        try:
+            self.workloads = await served_workloads(self.context.api)
+        except ApiError as error:
+            log.warning("cannot see which workloads there are: %s; a sweep looks again", error)
+        return before != self.workloads
 
     async def _ensure_model(self) -> None:
         """Have a risk model before the first intent is looked at; if that fails, soon after."""
@@ -184,6 +212,9 @@ class Operator:
 
     def _saw_namespace(self, meta: dict[str, Any], *, deleted: bool) -> None:
         name = meta.get("name", "")
+        key = self._coverage.saw(meta, self._clock(), deleted=deleted)
+        if key is not None:
+            self.queue.add(key)
         if deleted:
             self._choices.pop(name, None)
             return
@@ -210,7 +241,9 @@ class Operator:
         self._trouble = True
 
     async def _check_watch(self, key: Key) -> None:
-        resource = next(each for each in WATCHED if each.plural == key.name)
+        resource = next((each for each in self.watched if each.plural == key.name), None)
+        if resource is None:
+            return  # of a kind that is gone by now
         since = self._since.get(key.name, 0)
         newest = await self.context.api.newest_version(resource)
         if newest < since:
@@ -244,6 +277,12 @@ class Operator:
         elif key.subject is Subject.RETENTION:
             kept = self.settings.keep_approved
             await reconcile_retention(self.context, self._ledger, key.namespace, kept)
+        elif key.subject is Subject.GLASS:
+            await reconcile_glass(self.context, key)
+        elif key.subject is Subject.RETROSPECT:
+            await reconcile_retrospect(self.context, key)
+        elif key.subject is Subject.COVERAGE:
+            await self._coverage.reconcile(self.context, key.namespace)
         elif key.subject is Subject.WATCH:
             await self._check_watch(key)
         else:
@@ -257,8 +296,9 @@ class Operator:
                 if not label.startswith(TARGET_LABEL_PREFIX):
                     continue
                 for item in await self.context.api.list(REQUESTS, key.namespace, labels=label):
-                    intent = parsed(CABRequest, item).spec.intent_ref.name
-                    self.queue.add(Key(Subject.INTENT, key.namespace, intent))
+                    intent = parsed(CABRequest, item).spec.intent_ref
+                    if intent is not None:
+                        self.queue.add(Key(Subject.INTENT, key.namespace, intent.name))
         selector = f"spec.requestRef.name={key.name}"
         for item in await self.context.api.list(EXCEPTIONS, key.namespace, fields=selector):
             name = parsed(CABException, item).metadata.name
@@ -267,6 +307,7 @@ class Operator:
     async def _fan_out_namespace(self, key: Key) -> None:
         for item in await self.context.api.list(INTENTS, key.namespace):
             self.queue.add(Key(Subject.INTENT, key.namespace, item["metadata"]["name"]))
+        await self._find_broken_glasses(key.namespace)
 
     async def _sweep_forever(self) -> None:
         delay = 0.5
@@ -313,7 +354,29 @@ class Operator:
             if number > self.settings.keep_approved:
                 self.queue.add(Key(Subject.RETENTION, namespace, ""))
         self.overview.swept(uids, began)
-        log.info("swept %d objects", len(uids))
+        for key in self._coverage.gated():
+            self.queue.add(key)
+        workloads = await self._sweep_workloads()
+        log.info("swept %d objects", len(uids) + workloads)
+
+    async def _sweep_workloads(self) -> int:
+        """Find broken glasses, on new kinds too; how many workloads there are."""
+        if await self._look_for_workloads():
+            self.on_stale_watch("there are other kinds of workloads than before")
+        return await self._find_broken_glasses()
+
+    async def _find_broken_glasses(self, namespace: str = "") -> int:
+        """Queue the workloads of a namespace, or of all, whose glass was broken; how many there are
+        of any."""
+        count = 0
+        for resource in self.workloads:
+            async for page in self.context.api.pages(resource, namespace, metadata=True):
+                count += len(page.items)
+                for item in page.items:
+                    for key in keys_of(resource, item, sweep=True):
+                        self.queue.add(key)
+                await asyncio.sleep(0)
+        return count
 
 
 def keys_of(resource: Resource, body: Object, *, sweep: bool = False) -> list[Key]:
@@ -325,10 +388,16 @@ def keys_of(resource: Resource, body: Object, *, sweep: bool = False) -> list[Ke
         return [Key(Subject.INTENT, namespace, name)]
     if resource is RISK_MODELS:
         return [Key(Subject.MODELS, "", "")]
+    if resource in WORKLOADS:
+        broken = glass_key(resource, body)
+        return [] if broken is None else [broken]
     keys = []
     if resource is REQUESTS:
         intent = (spec.get("intentRef") or {}).get("name", "")
-        keys = [Key(Subject.INTENT, namespace, intent), Key(Subject.REQUEST, namespace, name)]
+        own = Key(Subject.INTENT, namespace, intent)
+        if not intent:
+            own = Key(Subject.RETROSPECT, namespace, name)
+        keys = [own, Key(Subject.REQUEST, namespace, name)]
     elif resource is EXCEPTIONS:
         request = (spec.get("requestRef") or {}).get("name", "")
         keys = [Key(Subject.EXCEPTION, namespace, name), Key(Subject.REQUEST, namespace, request)]

@@ -13,6 +13,7 @@ from cabgate.api.base import Model
 from cabgate_operator.apiserver import EVENTS, AlreadyExistsError, ApiError, ApiServer, Object
 from cabgate_operator.events import News, Reference, event_object
 from cabgate_operator.keys import Key
+from cabgate_operator.metrics import Metrics
 from cabgate_operator.requests import System
 from cabgate_operator.workqueue import WorkQueue
 
@@ -43,6 +44,7 @@ class Context:
     clock: Callable[[], datetime]
     username: str
     default_ring: int = 0
+    metrics: Metrics = field(default_factory=Metrics)
     without_model: set[Key] = field(default_factory=set)
     """Intents for whose namespace no valid risk model was found."""
 

@@ -121,18 +121,21 @@ async def reconcile_exception(context: Context, key: Key) -> None:
     if status == (raw.get("status") or {}):
         return
     if plan.entry is not None and request is not None:
-        await context.tell(_intent_of(request), _ended(plan))
+        await context.tell(_asking(request), _ended(plan))
     await context.api.replace_status(EXCEPTIONS, {**raw, "status": status})
     about = fields(kind="exception", namespace=key.namespace, object=key.name, reason=plan.state)
     log.info("exception %s/%s: %s", key.namespace, key.name, plan.state, extra=about)
-    if request is not None:
+    if request is not None and request.spec.intent_ref is not None:
         intent = request.spec.intent_ref.name
         context.queue.add(Key(Subject.INTENT, key.namespace, intent))
 
 
-def _intent_of(request: CABRequest) -> Reference:
-    intent = request.spec.intent_ref
-    return Reference(INTENTS, request.metadata.namespace, intent.name, intent.uid)
+def _asking(request: CABRequest) -> Reference:
+    """The intent that a request was made from, or the request itself if there was none."""
+    meta, intent = request.metadata, request.spec.intent_ref
+    if intent is None:
+        return Reference(REQUESTS, meta.namespace, meta.name, meta.uid)
+    return Reference(INTENTS, meta.namespace, intent.name, intent.uid)
 
 
 def _ended(plan: ExceptionPlan) -> News:

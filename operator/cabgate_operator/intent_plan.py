@@ -18,9 +18,10 @@ from cabgate.lifecycle import conditions_of, state_of
 from cabgate.requests import correlation_id, request_for, request_name
 from cabgate.targets import Workload
 from cabgate_operator import texts
-from cabgate_operator.apiserver import REQUESTS, Object
+from cabgate_operator.apiserver import Object
 from cabgate_operator.conditions import Wanted, merge_conditions
 from cabgate_operator.events import News
+from cabgate_operator.requests import body_of
 
 STALLED = frozenset(
     {
@@ -79,15 +80,7 @@ def wanted_request(
     `others` are the requests of the namespace that name one of its workloads, `model` is the risk
     model that holds for it.
     """
-    request = request_for(intent, ring, others, model)
-    body = {"apiVersion": REQUESTS.api_version, "kind": REQUESTS.kind, **request.to_dict()}
-    # Labels by hand: their values are empty, and to_dict() leaves out what is empty.
-    body["metadata"] = {
-        "name": request.metadata.name,
-        "namespace": request.metadata.namespace,
-        "labels": dict(request.metadata.labels),
-    }
-    return body
+    return body_of(request_for(intent, ring, others, model))
 
 
 def own_request(
@@ -96,7 +89,8 @@ def own_request(
     """The request found under the wanted name, if it is the wanted one."""
     if found is None:
         return None, None
-    of_intent = found.spec.intent_ref.name == intent.metadata.name
+    reference = found.spec.intent_ref
+    of_intent = reference is not None and reference.name == intent.metadata.name
     if of_intent and found.spec.evidence_digest == evidence_digest(intent.spec):
         return found, None
     return None, Problem("RequestNameTaken", texts.name_taken(found.metadata.name))
@@ -129,7 +123,9 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
     if problem is not None:
         return Readiness(False, problem.reason, problem.message, problem.stalled)
     denied = [decision for decision in decisions if not decision.allowed]
-    shown = (denied or decisions)[0]
+    # What waiting does not help against is told first, and speaks for all.
+    helpless = [decision for decision in denied if _is_helpless(decision, around.now)]
+    shown = (helpless or denied or decisions)[0]
     message = shown.message
     if len(decisions) > 1:
         message += f" ({len(decisions) - len(denied)} of {len(decisions)} targets admitted)"
@@ -137,9 +133,19 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
         ready=not denied,
         reason=shown.reason.value,
         message=message,
-        stalled=bool(denied) and shown.reason in STALLED,
+        stalled=bool(helpless),
         exception=_exception_name(shown),
     )
+
+
+def _is_helpless(decision: Decision, now: datetime) -> bool:
+    """Whether waiting does not help against a denial."""
+    request = decision.evidence.request
+    if decision.reason is not Reason.OUTSIDE_WINDOW or request is None:
+        return decision.reason in STALLED
+    # A window that is to open is worth waiting for; one that has closed stays so.
+    ends = [condition.not_after for condition in conditions_of(request)]
+    return any(end is not None and now >= end for end in ends)
 
 
 def _exception_name(decision: Decision) -> str:
@@ -174,15 +180,9 @@ def status_of_intent(
         status.get("conditions", []),
         [
             Wanted("Ready", ready.ready, ready.reason, ready.message),
-            Wanted(
-                "Reconciling", waiting, ready.reason, "Waits for a decision." if waiting else ""
-            ),
-            Wanted(
-                "Stalled",
-                ready.stalled,
-                ready.reason,
-                "Waiting will not help; see Ready." if ready.stalled else "",
-            ),
+            # Tools that go by kstatus show the message of these two alone.
+            Wanted("Reconciling", waiting, ready.reason, ready.message if waiting else ""),
+            Wanted("Stalled", ready.stalled, ready.reason, ready.message if ready.stalled else ""),
         ],
         intent.metadata.generation,
         now,

@@ -217,7 +217,10 @@ async def _update_request(context: Context, work: _Work, name: str) -> None:
 
 
 def _about(work: _Work, request: CABRequest) -> Reference:
-    uid = work.intent.metadata.uid if work.intent is not None else request.spec.intent_ref.uid
+    reference = request.spec.intent_ref
+    uid = reference.uid if reference is not None else ""
+    if work.intent is not None:
+        uid = work.intent.metadata.uid
     return Reference(INTENTS, work.key.namespace, work.key.name, uid)
 
 

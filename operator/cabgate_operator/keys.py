@@ -24,6 +24,12 @@ class Subject(StrEnum):
     """The requests of a namespace that nobody needs any more."""
     MODELS = "models"
     """The built-in risk model, where it is absent; and the intents that had no valid model."""
+    COVERAGE = "coverage"
+    """What runs in a namespace although nothing covers it."""
+    GLASS = "glass"
+    """A workload (`name` is its resource, a slash and its name) that says its glass was broken."""
+    RETROSPECT = "retrospect"
+    """A request that was opened for a broken glass."""
     WATCH = "watch"
     """Whether a watch that began again (`name` is its resource) goes on from a version that is."""
 

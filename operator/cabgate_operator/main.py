@@ -13,19 +13,15 @@ from typing import Any
 import click
 import kopf
 
-from cabgate import GROUP, VERSION
+from cabgate.breakglass import ANNOTATION
 from cabgate.logs import formatter_of
 from cabgate.settings import SettingsError
 from cabgate_operator.apiserver import (
-    EXCEPTIONS,
-    INTENTS,
-    NAMESPACES,
-    REQUESTS,
-    RISK_MODELS,
     Object,
     Resource,
 )
-from cabgate_operator.app import WATCHED, Operator
+from cabgate_operator.app import Operator
+from cabgate_operator.glass import WORKLOADS
 from cabgate_operator.health import serve_health
 from cabgate_operator.replica import Replica
 from cabgate_operator.settings import Settings, options, read_settings
@@ -48,29 +44,23 @@ def make_registry(
         with contextlib.suppress(RuntimeError):  # our loop has ended first
             loop.call_soon_threadsafe(what, *args)
 
-    def tell(resource: Resource, event: Any) -> None:
-        body: Object = event["object"]
-        tell_loop(operator.saw, resource, {"type": event["type"], "object": body})
+    def watch(resource: Resource) -> None:
+        group, _, version = resource.api_version.rpartition("/")
+        # Workloads by their annotation: of all the others nothing is to be known.
+        annotations = {ANNOTATION: kopf.PRESENT} if resource in WORKLOADS else None
 
-    @kopf.on.event(GROUP, VERSION, INTENTS.plural, registry=registry)
-    async def intent_seen(event: Any, **_: Any) -> None:
-        tell(INTENTS, event)
+        @kopf.on.event(
+            *(group, version, resource.plural),
+            id=resource.plural,
+            annotations=annotations,
+            registry=registry,
+        )
+        async def seen(event: Any, **_: Any) -> None:
+            body: Object = event["object"]
+            tell_loop(operator.saw, resource, {"type": event["type"], "object": body})
 
-    @kopf.on.event(GROUP, VERSION, REQUESTS.plural, registry=registry)
-    async def request_seen(event: Any, **_: Any) -> None:
-        tell(REQUESTS, event)
-
-    @kopf.on.event(GROUP, VERSION, EXCEPTIONS.plural, registry=registry)
-    async def exception_seen(event: Any, **_: Any) -> None:
-        tell(EXCEPTIONS, event)
-
-    @kopf.on.event(GROUP, VERSION, RISK_MODELS.plural, registry=registry)
-    async def model_seen(event: Any, **_: Any) -> None:
-        tell(RISK_MODELS, event)
-
-    @kopf.on.event("", "v1", NAMESPACES.plural, registry=registry)
-    async def namespace_seen(event: Any, **_: Any) -> None:
-        tell(NAMESPACES, event)
+    for resource in operator.watched:
+        watch(resource)
 
     @kopf.on.login(registry=registry)
     async def login(**kwargs: Any) -> kopf.AiohttpSession:
@@ -136,7 +126,7 @@ def make_watches(operator: Operator) -> Watches:
     watches = Watches(
         lambda: make_registry(operator, watches, loop),
         make_kopf_settings,
-        expected=[resource.plural for resource in WATCHED],
+        expected=lambda: [resource.plural for resource in operator.watched],
         restarted=operator.watches_restarted,
     )
     operator.on_stale_watch = watches.restart

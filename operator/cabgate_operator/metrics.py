@@ -50,6 +50,18 @@ class Metrics:
             ["verb", "code"],
             registry=self.registry,
         )
+        self.uncovered_workloads = Gauge(
+            "cabgate_uncovered_workloads",
+            "Workloads of a gated namespace that run images which the gate would deny now.",
+            ["namespace"],
+            registry=self.registry,
+        )
+        self.glass_broken = Counter(
+            "cabgate_break_glass_total",
+            "Rollouts that went past the gate by break-glass, as the operator found them.",
+            ["namespace"],
+            registry=self.registry,
+        )
         self.swept_at = Gauge(
             "cabgate_last_sweep_timestamp_seconds",
             "When the last look at every object ended, in Unix time; 0 if there was none.",

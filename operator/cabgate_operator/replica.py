@@ -107,6 +107,7 @@ class Replica:
                 await elector.release()
             await _end(work)
             self._operator = self._watching = None
+            self.metrics.uncovered_workloads.clear()  # who leads now shows them
 
     def problems(self) -> list[str]:
         """What is wrong so that only a new process may help. That the API server is away is not."""

@@ -29,7 +29,7 @@ from cabgate.lifecycle import (
 )
 from cabgate.requests import is_current, request_name
 from cabgate_operator import texts
-from cabgate_operator.apiserver import Object
+from cabgate_operator.apiserver import REQUESTS, Object
 from cabgate_operator.conditions import Wanted, merge_conditions
 
 UNDECIDED = frozenset(
@@ -103,6 +103,10 @@ def _next(
     now: datetime,
 ) -> tuple[RequestVerdict, str] | None:
     state = state_of(request)
+    if request.spec.break_glass is not None:
+        # The one thing to say of it, if nobody has said anything yet: the ledger is to hold it.
+        said = bool(request.status.decisions)
+        return None if said else (RequestVerdict.GLASS_BROKEN, texts.glass_broken(request))
     if is_current(request, intent):
         if state is RequestState.SUPERSEDED:
             return RequestVerdict.REOPENED, texts.REOPENED
@@ -119,6 +123,11 @@ def _asked_for(intent: DeploymentIntent | None) -> str | None:
     if intent is None or intent.metadata.deletion_timestamp is not None:
         return None
     return request_name(intent.metadata.name, evidence_digest(intent.spec))
+
+
+def body_of(request: CABRequest) -> Object:
+    """JSON of a request to create."""
+    return {"apiVersion": REQUESTS.api_version, "kind": REQUESTS.kind, **request.to_dict()}
 
 
 def status_of_request(raw: Object, plan: RequestPlan, now: datetime) -> dict[str, Any]:

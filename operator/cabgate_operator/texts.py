@@ -5,10 +5,16 @@ from datetime import datetime
 
 from cabgate.api.base import rfc3339
 from cabgate.api.exception import CABException, ExceptionState
-from cabgate.api.request import CABRequest, RequestDecision, RequestState
+from cabgate.api.request import CABRequest, RequestState
 from cabgate.api.types import Gate
 from cabgate.commands import approve_exception, approve_request, edit_intent, write_exception
-from cabgate.lifecycle import DECIDED_STATES, exception_admits, expires_at
+from cabgate.lifecycle import (
+    DECIDED_STATES,
+    exception_admits,
+    expires_at,
+    taken_by,
+    verdict_on,
+)
 from cabgate.messages import assessment_details, compose, scored
 
 _SHORT = 300
@@ -21,6 +27,22 @@ def auto_approval(request: CABRequest) -> str:
     return (
         f"Risk model {model.name} {model.version} asks for no review at score {assessment.score}, "
         "and no floor does: approved by score, without a person."
+    )
+
+
+def glass_broken(request: CABRequest) -> str:
+    """What happened, where the glass was broken."""
+    broken, target = request.spec.break_glass, request.spec.targets[0]
+    if broken is None:
+        raise ValueError(f"{request.metadata.name} was opened for no broken glass")
+    who = broken.by[:_SHORT] or "Somebody (nobody knows who)"
+    return compose(
+        f"{who} broke the glass for {broken.ticket}: {broken.reason}",
+        [
+            f"{target.kind} {target.name} went past the gate; a CAB member who did not do it "
+            "decides afterwards.",
+            f"It runs {', '.join(target.images)}.",
+        ],
     )
 
 
@@ -91,7 +113,7 @@ def about_request(request: CABRequest, state: RequestState) -> str:
     if request.spec.assessment.gate is Gate.AUTO_APPROVE:
         return head + "the system is about to approve it."
     if state is RequestState.UNDER_REVIEW:
-        entry = _last(request, state)
+        entry = taken_by(request)
         who = f" by {entry.author.username[:_SHORT]}" if entry else ""
         waits = f"under review{who}."
     else:
@@ -105,7 +127,7 @@ def about_request(request: CABRequest, state: RequestState) -> str:
 
 def _decided(request: CABRequest, state: RequestState) -> str:
     head = f"Request {request.metadata.name}, {scored(request)}: {state}"
-    entry = _last(request, state)
+    entry = verdict_on(request)
     if entry is None:
         return head
     who = "the system" if state is RequestState.AUTO_APPROVED else entry.author.username[:_SHORT]
@@ -114,12 +136,6 @@ def _decided(request: CABRequest, state: RequestState) -> str:
     if state in (RequestState.REJECTED, RequestState.REVOKED):
         next_step = "Declare new evidence: " + edit_intent(request)
     return compose(f"{head} by {who} at {rfc3339(entry.at)}{why}", [], next_step)
-
-
-def _last(request: CABRequest, state: RequestState) -> RequestDecision | None:
-    """The last entry whose verdict is a state's name."""
-    entries = [e for e in request.status.decisions if e.verdict.value == state.value]
-    return max(entries, key=lambda entry: entry.sequence, default=None)
 
 
 def about_exception(

@@ -43,14 +43,14 @@ class Watches:
     """kopf's watches, kept alive.
 
     `registry` gives the handlers for a new run, `expected` names the resources that have to be
-    watched, and `restarted` is called in our event loop each time that they begin anew.
+    watched then, and `restarted` is called in our event loop each time that they begin anew.
     """
 
     def __init__(
         self,
         registry: Callable[[], kopf.OperatorRegistry],
         settings: Callable[[], kopf.OperatorSettings],
-        expected: Sequence[str],
+        expected: Callable[[], Sequence[str]],
         restarted: Callable[[], None],
     ) -> None:
         self._registry = registry
@@ -60,12 +60,13 @@ class Watches:
         self._stale = asyncio.Event()
         self._run: _Run | None = None
         self._left: list[tuple[_Run, float]] = []
+        self._watched: Sequence[str] = ()
         self._down: dict[str, float] = {}
-        self._all_down()
 
     def _all_down(self) -> None:
         now = time.monotonic()
-        self._down = {plural: self._down.get(plural, now) for plural in self._expected}
+        self._watched = self._expected()
+        self._down = {plural: self._down.get(plural, now) for plural in self._watched}
 
     def began(self, plural: str) -> None:
         """The API server has accepted the watch of a resource."""
@@ -73,7 +74,7 @@ class Watches:
 
     def failed(self, plural: str) -> None:
         """The watch of a resource could not go on."""
-        if plural in self._expected:
+        if plural in self._watched:
             self._down.setdefault(plural, time.monotonic())
 
     def problems(self) -> list[str]:
@@ -101,10 +102,10 @@ class Watches:
         try:
             while True:
                 self._stale.clear()
+                self._all_down()
                 self._run = _Run(self._registry(), self._settings())
                 lived = await self._watch(self._run)
                 await self._end(self._run)
-                self._all_down()
                 delay = 0.5 if lived else min(delay * 2, 30.0)
                 log.warning("watches: starting again in %.1f s", delay)
                 await asyncio.sleep(delay)
@@ -121,20 +122,20 @@ class Watches:
     async def _watch(self, run: "_Run") -> bool:
         """Return when a run is of no more use: whether all watches had come to life."""
         loop = asyncio.get_running_loop()
-        begun = loop.time()
+        begun, expected = loop.time(), len(self._watched)
         complete = False
         while run.alive and not self._stale.is_set():
             count = run.watching()
             if run.silence() > STUCK_SECONDS:
                 log.warning("watches: kopf stands still")
                 return False
-            if count >= len(self._expected):
+            if count >= expected:
                 complete = True
             elif complete:
-                log.warning("watches: %d of %d are left", count, len(self._expected))
+                log.warning("watches: %d of %d are left", count, expected)
                 return True
             elif loop.time() - begun > GRACE_SECONDS:
-                log.warning("watches: only %d of %d began", count, len(self._expected))
+                log.warning("watches: only %d of %d came to life", count, expected)
                 return False
             try:
                 async with asyncio.timeout(CHECK_SECONDS):

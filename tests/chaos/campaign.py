@@ -125,6 +125,9 @@ class Campaign:
         def settled():
             nonlocal found
             found = problems(self.gate, namespace, load.seen)
+            leaders = sum(each.leads for each in self.replicas)
+            if leaders != 1:
+                found.append(f"{leaders} lead")
             return not found
 
         begun = time.monotonic()
@@ -137,9 +140,6 @@ class Campaign:
     def _row(self, name, lasted, load, namespace):
         seconds, found = self._settle(load, namespace)
         wrong = [f"wrongly admitted: {each}" for each in load.wrong] + found
-        leaders = sum(each.leads for each in self.replicas)
-        if leaders != 1:
-            wrong.append(f"{leaders} lead")
         if wrong:
             wrong += [
                 f"{each.name}{page}: {each.get(page)[1].strip()}"

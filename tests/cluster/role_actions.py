@@ -11,11 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cabgate.api.riskmodel import DEFAULT_LABEL
+from cabgate.breakglass import ANNOTATION
 from cabgate.modelchoice import MODEL_LABEL
+from cabgate.modes import MODE_LABEL
+from cabgate.rings import RING_LABEL
 from support.models import risk_model
 from support.objects import MIDDLING, exception, intent, workload
 
 API = "/apis/cabgate.dev/v1alpha1"
+NOBODYS = ("another",)
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
 MERGE = "application/merge-patch+json"
 
@@ -46,6 +50,8 @@ class Stage:
         name = obj["metadata"]["name"]
         if obj["kind"] == "Namespace":
             return f"/api/v1/namespaces/{name}"
+        if obj["kind"] == "Deployment":
+            return f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{name}"
         plural = f"{obj['kind'].lower()}s"
         if "namespace" not in obj["metadata"]:
             return f"{API}/{plural}/{name}"
@@ -145,10 +151,11 @@ def labelled(stage: Stage, whose: str) -> list[Call]:
     return written(stage, stage.objects[whose, "submitted"], {"metadata": {"labels": {"a": "b"}}})
 
 
-def rolled_out(kind: str) -> Any:
+def rolled_out(kind: str, **annotations: str) -> Any:
     def tries(stage: Stage, whose: str) -> list[Call]:
         target = stage.objects[whose, kind]["spec"]["targets"][0]
         obj = workload(stage.namespace, name=target["name"], images=target["images"])
+        obj["metadata"]["annotations"] = annotations
         return [Call("POST", f"/apis/apps/v1/namespaces/{stage.namespace}/deployments", obj)]
 
     return tries
@@ -170,8 +177,12 @@ def bound(role: str) -> Any:
     return tries
 
 
+def relabelled(kind: str, label: str, value: str, because: str = "") -> Action:
+    """A label of an object set to something else."""
+    return Action(changed(kind, {"metadata": {"labels": {label: value}}}), because, whose=NOBODYS)
+
+
 CONDITIONS = [{"name": "watch", "description": "somebody watches", "attestation": "Required"}]
-NOBODYS = ("another",)
 
 ACTIONS = {
     "create an intent": Action(
@@ -215,6 +226,7 @@ ACTIONS = {
     "change a decision": Action(status("approved", rewritten), "a decision cannot be changed"),
     "roll out what is approved": Action(rolled_out("approved")),
     "roll out what is not approved": Action(rolled_out("submitted"), "ReviewPending"),
+    "break the glass": Action(rolled_out("submitted", **{ANNOTATION: "INC-1: tried"})),
     "write a record of the ledger": Action(
         lambda s, _: [Call("POST", f"{API}/cabdecisions", s.objects["another", "new record"])],
         "only the cabgate operator writes it",
@@ -238,9 +250,14 @@ ACTIONS = {
         changed("model", {"spec": {"version": "2"}}), "spec is immutable", whose=NOBODYS
     ),
     "delete a risk model": Action(deleted("model"), whose=NOBODYS),
-    "choose the risk model of the namespace": Action(
-        changed("namespace", {"metadata": {"labels": {MODEL_LABEL: "new"}}}), whose=NOBODYS
-    ),
+    "choose the risk model of the namespace": relabelled("namespace", MODEL_LABEL, "new"),
+    "raise the ring of the namespace": relabelled("namespace", RING_LABEL, "3"),
+    "lower the ring of the namespace": relabelled("namespace", RING_LABEL, "0"),
+    "tighten the mode of the namespace": relabelled("namespace", MODE_LABEL, "Enforce"),
+    "loosen the mode of the namespace": relabelled("namespace", MODE_LABEL, "Audit"),
+    "raise the ring of a workload": relabelled("ringed", RING_LABEL, "2"),
+    "lower the ring of a workload": relabelled("ringed", RING_LABEL, "0"),
+    "set a malformed ring": relabelled("ringed", RING_LABEL, "high", "must be 0, 1, 2, 3 or 4"),
     "make somebody a requester": Action(bound("cabgate-requester"), whose=NOBODYS),
     "make somebody a reviewer": Action(bound("cabgate-cab-member"), whose=NOBODYS),
 }

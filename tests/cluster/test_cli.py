@@ -72,7 +72,7 @@ def test_the_command_for_an_exception_asks_for_what_the_denial_says(gate, namesp
     ("arguments", "said"),
     [
         ("intent -n {ns} deployment/absent", "absent"),
-        ("intent -n {ns} job/web", "deployment"),
+        ("intent -n {ns} service/web", "deployment"),
         ("intent -n {ns} deployment/web --kubeconfig /nowhere", "/nowhere"),
     ],
 )

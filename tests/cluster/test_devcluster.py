@@ -18,7 +18,9 @@ from cabgate_devcluster.ports import Ports
 
 # A parent that boots a cluster, starts something of its own in it, and waits to be killed.
 PARENT = """
-import json, sys, time
+import json, signal, sys, time
+# A shell's background jobs ignore Ctrl-C, and so would what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from cabgate_devcluster import DevCluster
 with DevCluster() as cluster:
     mine = cluster.spawn("mine", ["sleep", "600"])
@@ -202,7 +204,7 @@ def test_a_killed_parent_leaves_no_process_and_no_folder(number: signal.Signals)
     assert all(alive(pid) for pid in pids)
     parent.send_signal(number)
     parent.wait(30)
-    wait_until(lambda: not any(alive(pid) for pid in pids), 15, "every process is gone")
+    wait_until(lambda: not any(alive(pid) for pid in pids), 30, "every process is gone")
     wait_until(lambda: not Path(directory).exists(), 15, "the folder is gone")
 
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from cabgate_devcluster import DevCluster
+from support.cli import CABGATE
 from support.gate import install, paused, told
 from support.objects import BAD, MIDDLING, exception, intent, workload
 
@@ -299,6 +300,10 @@ def test_it_ends_by_the_clock_of_the_webhook_with_the_operator_stopped(later, mo
     message = rollout(gate, namespace)
     assert message.startswith("ExceptionEnded: "), message
     assert any(f"{leave} ended at {end[leave]}" in message for leave in end), message
+    printed = gate.shell("requester", message[message.index("cabgate exception") :], CABGATE)
+    assert printed.returncode == 0, printed.stderr
+    asked = printed.stdout.replace("TODO:", "Done:")
+    gate.kubectl("requester", "create", "-f", "-", stdin=asked)  # under a name that is free
     assert status_of(gate, namespace, "leave")["state"] == "Approved", "nobody has written it yet"
     message = verdict_on(gate, "security", namespace, name="waiting")
     assert message.startswith("IllegalTransition: ")

@@ -22,7 +22,7 @@ from cluster.role_actions import (
 )
 from support.gate import paused
 from support.http import client_of
-from support.objects import BAD, GOOD, MIDDLING, exception, intent
+from support.objects import BAD, GOOD, MIDDLING, exception, intent, workload
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "roles.md"
 NAMESPACE = "roles"
@@ -79,7 +79,11 @@ def clients(gate):
     """A client for each column, bound as the table says."""
     cluster = gate.cluster
     cluster.kubectl("create", "namespace", NAMESPACE)
-    cluster.kubectl("label", "namespace", NAMESPACE, "cabgate.dev/ring=2")
+    # While the namespace is not gated yet: nobody approves this one.
+    ringed = workload(NAMESPACE, name="ringed", labels={"cabgate.dev/ring": "1"})
+    ringed["spec"]["replicas"] = 0
+    gate.create("admin", ringed)
+    cluster.kubectl("label", "namespace", NAMESPACE, "cabgate.dev/ring=2", "cabgate.dev/mode=Warn")
     for column, role in ROLES.items():
         gate.user(USERS[column], *([AUTHORS] if role else []))
         if role and column != "auditor":
@@ -184,6 +188,9 @@ def stage(gate, clients):
         assert answer.status_code == 201, answer.text
         made.objects["another", "by score"] = answer.json()
         made.objects["another", "namespace"] = read(gate, "namespace", NAMESPACE)
+        made.objects["another", "ringed"] = wait_until(
+            lambda: settled(gate.get("deployment", "ringed", NAMESPACE)), 30, "a Deployment rests"
+        )
         made.objects["another", "model"] = read(gate, "riskmodel", "default")
         record = wait_until(lambda: records(gate)[-1], 20, "a record of the ledger")
         made.objects["another", "record"] = record
@@ -193,6 +200,12 @@ def stage(gate, clients):
 
 def read(gate, kind, name):
     return json.loads(gate.cluster.kubectl("get", kind, name, "-o", "json").stdout)
+
+
+def settled(deployment):
+    """A Deployment that no controller is about to write; None until then."""
+    conditions = deployment.get("status", {}).get("conditions", [])
+    return deployment if len(conditions) == 2 else None
 
 
 def records(gate):

@@ -248,7 +248,8 @@ def test_nobody_but_the_operator_writes_the_status_of_an_intent(gate, team, user
     assert gate.get("deploymentintent", "web", team)["status"] == before
     with paused(gate.installation.operator):
         gate.create("requester", {**intent(team, name="new"), "status": STATUS})
-        assert "status" not in gate.get("deploymentintent", "new", team)
+        created = gate.get("deploymentintent", "new", team)
+        assert created["status"] == {"observedGeneration": 0}
 
 
 def test_a_status_sent_with_a_change_of_the_spec_starts_nothing_anew(gate, team):

@@ -10,3 +10,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_the_page_of_the_states_is_what_the_tables_say():
     tool = runpy.run_path(str(ROOT / "tools" / "states.py"))
     assert (ROOT / "docs" / "states.md").read_text() == tool["rendered"]()
+
+
+def test_the_tables_of_what_is_covered_are_what_the_tests_send():
+    tool = runpy.run_path(str(ROOT / "tools" / "coverage.py"))
+    page = (ROOT / "docs" / "coverage.md").read_text()
+    assert tool["render"](page) == page

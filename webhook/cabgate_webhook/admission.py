@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cabgate.identity import User
+from cabgate.modes import Mode
 
 API_VERSION = "admission.k8s.io/v1"
 
@@ -53,6 +54,16 @@ class Answer:
     warnings: Sequence[str] = ()
     patch: Sequence[Mapping[str, Any]] = ()
     """JSON patch of a mutating answer."""
+    mode: Mode | None = None
+    """The mode that admits what the gate denies; None where no mode made a difference. Reason and
+    message are those of the denial then."""
+
+    @property
+    def verdict(self) -> str:
+        """What was done, in a word, for the metric."""
+        if self.mode is not None:
+            return {Mode.WARN: "warned", Mode.AUDIT: "audited"}[self.mode]
+        return "allowed" if self.allowed else "denied"
 
 
 def read_review(body: bytes) -> Review:
@@ -89,6 +100,8 @@ def answer_body(uid: str, answer: Answer) -> bytes:
     """The AdmissionReview that carries an answer."""
     # The API server puts it into the audit log, as WEBHOOK-NAME/reason.
     annotations = {"reason": answer.reason}
+    if answer.mode is not None:
+        annotations |= {"mode": answer.mode, "denial": answer.message}
     response: dict[str, Any] = {
         "uid": uid,
         "allowed": answer.allowed,

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from cabgate import GROUP
 from cabgate.messages import compose
+from cabgate.modes import Mode
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.signatures import SigningKeys
 from cabgate.workloads import GatedKind
@@ -30,11 +31,12 @@ from cabgate_webhook.admission import (
 from cabgate_webhook.apiserver import ApiServer, LookupFailed
 from cabgate_webhook.metrics import Metrics
 from cabgate_webhook.models import judge_model
+from cabgate_webhook.modes import by_mode
 from cabgate_webhook.records import (
     judge_exception,
+    judge_intent,
     judge_intent_status,
     judge_request,
-    judge_submitters,
     stamp_submitters,
 )
 from cabgate_webhook.reviews import KINDS, judge_status, stamp_review
@@ -65,6 +67,10 @@ class Settings:
     """Ring of a namespace without the ring label, 0 to 4."""
     kinds: tuple[GatedKind, ...] = ()
     """Kinds that are gated beside those that always are."""
+    mode: Mode = Mode.ENFORCE
+    """The cluster's mode."""
+    require_digests_from: int | None = None
+    """Lowest ring whose intents name images by digest, 0 to 4; None if none has to."""
 
 
 class TooLargeError(Exception):
@@ -93,7 +99,9 @@ def create_app(api: ApiServer, settings: Settings, clock: Clock = utc_now) -> Fa
     async def mutate(review: Review) -> Answer:
         return await _mutate(review, api, settings, clock())
 
-    async def admission(request: Request, endpoint: str, handler: Handler) -> Response:
+    async def admission(
+        request: Request, endpoint: str, handler: Handler, at_least: Mode = Mode.AUDIT
+    ) -> Response:
         started = time.perf_counter()
         try:
             review = read_review(await _body(request))
@@ -104,16 +112,22 @@ def create_app(api: ApiServer, settings: Settings, clock: Clock = utc_now) -> Fa
         except ClientDisconnect:
             return _error(400, "the body is not complete")
         answer = await answered(review, handler)
-        verdict = "allowed" if answer.allowed else "denied"
+        if endpoint == "validate":
+            answer = await by_mode(answer, review, api, settings.mode, at_least)
         known = review.group == GROUP or gated_kind(review, settings.kinds) is not None
         resource = review.where if known else "other"
-        metrics.reviews.labels(endpoint, resource, verdict, answer.reason).inc()
+        metrics.reviews.labels(endpoint, resource, answer.verdict, answer.reason).inc()
         metrics.seconds.labels(endpoint).observe(time.perf_counter() - started)
         return Response(answer_body(review.uid, answer), media_type="application/json")
 
     @app.post("/validate")
     async def _post_validate(request: Request) -> Response:
         return await admission(request, "validate", validate)
+
+    @app.post("/validate/enforce")
+    async def _post_validate_enforce(request: Request) -> Response:
+        """For the entries of the webhook configuration that select namespaces in mode Enforce."""
+        return await admission(request, "validate", validate, Mode.ENFORCE)
 
     @app.post("/mutate")
     async def _post_mutate(request: Request) -> Response:
@@ -188,7 +202,8 @@ async def _validate(review: Review, api: ApiServer, settings: Settings, now: dat
         if review.where == "riskmodels":
             return await judge_model(review, api)
         if review.where == "deploymentintents":
-            return judge_submitters(review)
+            digests_from = settings.require_digests_from
+            return await judge_intent(review, api, settings.default_ring, digests_from)
     return _unknown(review)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import uvicorn
 
+from cabgate.modes import Mode
 from cabgate.rings import HIGHEST
 from cabgate.signatures import SigningKeys
 from cabgate.workloads import GatedKind, GatedKindError, configured_kind
@@ -70,6 +71,19 @@ def server_config(
     metavar="GROUP/KIND=PATH",
     help="Another kind to gate, and where its pod template stands; can be given more than once.",
 )
+@click.option(
+    "--mode",
+    type=click.Choice([mode.value for mode in Mode]),
+    default=Mode.ENFORCE.value,
+    show_default=True,
+    help="What becomes of a rollout that is denied; a namespace's label can only be stricter.",
+)
+@click.option(
+    "--require-digests-from",
+    type=click.IntRange(0, HIGHEST),
+    metavar="RING",
+    help="Lowest ring whose intents must name images by digest; none has to if it is not given.",
+)
 @click.pass_obj
 def main(
     clock: Clock | None,
@@ -81,6 +95,8 @@ def main(
     operator: str,
     default_ring: int,
     gated_kinds: tuple[str, ...],
+    mode: str,
+    require_digests_from: int | None,
 ) -> None:
     """Serve cabgate's admission webhook.
 
@@ -93,7 +109,12 @@ def main(
         host=host,
         port=port,
         settings=Settings(
-            _signing_keys(signing_key), operator, default_ring, _gated_kinds(gated_kinds)
+            _signing_keys(signing_key),
+            operator,
+            default_ring,
+            _gated_kinds(gated_kinds),
+            Mode(mode),
+            require_digests_from,
         ),
         clock=clock or utc_now,
     )

@@ -8,10 +8,14 @@ from typing import Any
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent
 from cabgate.api.types import Submitter
+from cabgate.breakglass import breakable, check_opened_for_glass
+from cabgate.imagedigests import changes_targets, check_digests
 from cabgate.refusal import Refusal, RefusalReason
+from cabgate.rings import ring_of
 from cabgate.submitters import added, is_decided, submitters_of_update
 from cabgate.systemwrites import check_created, check_intent_status
 from cabgate.targets import Workload
+from cabgate.workloads import reference_of
 from cabgate_webhook.admission import Answer, Review, metadata_of
 from cabgate_webhook.apiserver import ApiServer
 from cabgate_webhook.models import model_of
@@ -40,6 +44,24 @@ def judge_submitters(review: Review) -> Answer:
             "spec.submittedBy",
         )
     return Answer(allowed=True, reason="Submitted")
+
+
+async def judge_intent(
+    review: Review, api: ApiServer, default_ring: int, digests_from: int | None
+) -> Answer:
+    """The answer to a write of an intent: `judge_submitters`, and from ring `digests_from` on
+    whether its images are named by digest, if it says anew what is to run. Raises `Refusal`."""
+    answer = judge_submitters(review)
+    if digests_from is None:
+        return answer
+    intent = DeploymentIntent.model_validate(review.object)
+    old = None
+    if review.operation != "CREATE":
+        old = DeploymentIntent.model_validate(review.old_object)
+    if changes_targets(old, intent):
+        labels = await api.namespace_labels(review.namespace)
+        check_digests(intent, ring_of(labels, default_ring), digests_from)
+    return answer
 
 
 async def judge_exception(review: Review, api: ApiServer) -> Answer:
@@ -109,6 +131,9 @@ async def _judge_new_request(review: Review, api: ApiServer, operator: str) -> A
                 "a request has none: it is a record and outlives its intent",
                 f"metadata.{name}",
             )
+    if request.spec.intent_ref is None:
+        await _check_glass(review, request, api)
+        return Answer(allowed=True, reason="GlassBroken")
     intent, others, model = await asyncio.gather(
         api.intent(review.namespace, request.spec.intent_ref.name),
         api.requests_naming(review.namespace, map(Workload.of, request.spec.targets)),
@@ -116,6 +141,19 @@ async def _judge_new_request(review: Review, api: ApiServer, operator: str) -> A
     )
     check_created(request, intent, others, model)
     return Answer(allowed=True, reason="RequestOpened")
+
+
+async def _check_glass(review: Review, request: CABRequest, api: ApiServer) -> None:
+    """Raise `Refusal` unless the workload of a request says that its glass was broken so."""
+    target = request.spec.targets[0]
+    kind = breakable(target.api_version, target.kind)
+    workload = referred = None
+    if kind is not None:
+        workload = await api.workload(review.namespace, Workload.of(target))
+        reference = None if workload is None else reference_of(kind, workload)
+        if reference is not None:
+            referred = await api.workload(review.namespace, reference)
+    check_opened_for_glass(request, workload, referred)
 
 
 def _check_guarded(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -8,11 +8,12 @@ from datetime import datetime
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent
 from cabgate.api.types import Submitter
+from cabgate.breakglass import RESOURCE, VERB
 from cabgate.history import decided_elsewhere
 from cabgate.identity import User, service_account_of
 from cabgate.lifecycle import state_of
 from cabgate.refusal import Refusal, RefusalReason
-from cabgate.requests import is_current
+from cabgate.requests import is_wanted
 from cabgate.review import (
     EXCEPTION_REVIEW,
     REQUEST_REVIEW,
@@ -44,7 +45,7 @@ class _Matter:
 
     @property
     def current(self) -> bool:
-        return is_current(self.request, self.intent)
+        return is_wanted(self.request, self.intent)
 
     @property
     def submitters(self) -> Sequence[Submitter]:
@@ -108,7 +109,7 @@ async def judge_status(
         return Answer(allowed=True, reason="Unchanged")
     check_signature(keys, kind.kind, _uid(review), entry)
     verb = verb_for(entry.verdict)
-    holds_verb, impersonates, elsewhere = await asyncio.gather(
+    holds_verb, impersonates, may_have_broken, elsewhere = await asyncio.gather(
         api.may(
             review.user,
             verb=verb,
@@ -117,6 +118,7 @@ async def judge_status(
             name=review.name,
         ),
         _impersonates(review.user, matter.submitters, api),
+        _may_have_broken(review.user, matter.request, api),
         _decided_elsewhere(review, matter.request, api),
     )
     facts = ReviewFacts(
@@ -125,6 +127,8 @@ async def judge_status(
         holds_verb=holds_verb,
         impersonates=impersonates,
         current=matter.current,
+        glass=matter.request.spec.break_glass is not None,
+        may_have_broken=may_have_broken,
         decided_elsewhere=elsewhere,
     )
     check_reviewer(review.user, entry.verdict, kind.plural, facts)
@@ -144,14 +148,14 @@ async def _judge_operator(review: Review, api: ApiServer, now: datetime) -> None
         check_exception_status(old, CABException.model_validate(review.object), review.user, now)
         return
     request = CABRequest.model_validate(review.old_object)
-    intent = await api.intent(review.namespace, request.spec.intent_ref.name)
+    intent = await _intent_of(request, api)
     written = CABRequest.model_validate(review.object)
     model = await model_behind(request, api) if approves_by_score(request, written) else None
     check_request_status(
         request,
         written,
         review.user,
-        current=is_current(request, intent),
+        current=is_wanted(request, intent),
         model=model,
         now=now,
     )
@@ -173,9 +177,26 @@ async def _request_of(review: Review, api: ApiServer) -> CABRequest:
     return request
 
 
+async def _intent_of(request: CABRequest, api: ApiServer) -> DeploymentIntent | None:
+    """The live intent that a request was made from, if there is one."""
+    reference = request.spec.intent_ref
+    if reference is None:
+        return None
+    return await api.intent(request.metadata.namespace, reference.name)
+
+
+async def _may_have_broken(user: User, request: CABRequest, api: ApiServer) -> bool:
+    """Whether nobody knows who broke the glass, and a user may."""
+    broken = request.spec.break_glass
+    if broken is None or broken.by:
+        return False
+    namespace = request.metadata.namespace
+    return await api.may(user, verb=VERB, resource=RESOURCE, namespace=namespace)
+
+
 async def _matter(review: Review, api: ApiServer) -> _Matter:
     request = await _request_of(review, api)
-    intent = await api.intent(review.namespace, request.spec.intent_ref.name)
+    intent = await _intent_of(request, api)
     exception = None
     if review.resource == EXCEPTION_REVIEW.plural:
         exception = CABException.model_validate(review.old_object)

@@ -43,18 +43,23 @@ class Model(BaseModel):
     )
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form, without fields that are unset or empty."""
-        dumped: dict[str, Any] = _prune(self.model_dump(mode="json", by_alias=True))
-        return dumped
+        """The JSON form, without fields that are unset or empty. Of a mapping, such as labels,
+        every value stays."""
+        found: dict[str, Any] = _pruned(self, self.model_dump(mode="json", by_alias=True))
+        return found
 
 
-def _prune(value: Any) -> Any:
-    if isinstance(value, dict):
-        pruned = {key: _prune(item) for key, item in value.items()}
-        return {key: item for key, item in pruned.items() if item not in (None, [], {}, "")}
+def _pruned(value: Any, dumped: Any) -> Any:
     if isinstance(value, list):
-        return [_prune(item) for item in value]
-    return value
+        return [_pruned(*pair) for pair in zip(value, dumped, strict=True)]
+    if not isinstance(value, Model):
+        return dumped
+    fields = {
+        field.alias or name: getattr(value, name)
+        for name, field in type(value).model_fields.items()
+    }
+    pruned = {alias: _pruned(item, dumped[alias]) for alias, item in fields.items()}
+    return {alias: item for alias, item in pruned.items() if item not in (None, [], {}, "")}
 
 
 # What CEL's trim() takes for space; str.strip() would take more, and refuse to read what the API

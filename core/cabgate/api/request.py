@@ -54,7 +54,7 @@ class RequestState(StrEnum):
 
 
 class RequestVerdict(StrEnum):
-    """What an entry of a request's decisions says: six for people, three for the system."""
+    """What an entry of a request's decisions says: six for people, four for the system."""
 
     UNDER_REVIEW = "UnderReview"
     APPROVED = "Approved"
@@ -65,6 +65,7 @@ class RequestVerdict(StrEnum):
     AUTO_APPROVED = "AutoApproved"
     SUPERSEDED = "Superseded"
     REOPENED = "Reopened"
+    GLASS_BROKEN = "GlassBroken"
 
 
 class RequestReviewVerdict(StrEnum):
@@ -87,6 +88,23 @@ class IntentRef(Model):
     """Its uid: a re-created intent has another."""
     generation: Annotated[int, Field(ge=0, le=2**53)]
     """Its generation when the request was opened."""
+
+
+class BreakGlass(Model):
+    """A rollout that went past the gate in an incident, and is reviewed afterwards."""
+
+    ticket: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    """The ticket, as the annotation cabgate.dev/break-glass names it."""
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    """Why, as the annotation says."""
+    by: Annotated[str, StringConstraints(max_length=512)] = ""
+    """User name of who broke the glass, as the API server authenticated it; empty where nobody
+    knows, and then nobody who may break the glass decides."""
+    uid: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    """Uid of the workload."""
+    id: Annotated[str, StringConstraints(max_length=128)] = ""
+    """Tells the breaks of one workload apart: its resource, and its resourceVersion before the
+    write (new: its creation); empty where nobody knows."""
 
 
 class Factor(Model):
@@ -149,8 +167,20 @@ class Assessment(Model):
 class CABRequestSpec(Model):
     """What is to be decided; never changes."""
 
-    intent_ref: IntentRef
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            cel(
+                "has(self.intentRef) != has(self.breakGlass)",
+                "a request is made from an intent or for a broken glass: exactly one of intentRef "
+                "and breakGlass",
+            )
+        )
+    )
+
+    intent_ref: IntentRef | None = None
     """The intent that this request was made from."""
+    break_glass: BreakGlass | None = None
+    """The broken glass that this request was made for: its rollout runs already."""
     targets: Annotated[list[Target], targets_field()]
     """The workloads and images that an approval covers."""
     summary: LongText | None = None

@@ -6,11 +6,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from cabgate.api import DeploymentIntent
+from cabgate.targets import Workload, group_of
+from cabgate.workloads import BUILT_IN
 from cabgate_cli.workloads import wanted
 from unit.cli.support import EXAMPLES, manifest, printed, run
 
@@ -106,7 +109,7 @@ def test_other_kinds_are_ignored_with_a_note() -> None:
     result = run("intent", "-f", "-", "-n", "x", stdin=manifest() + "---\n" + SERVICE)
     assert "note: ignored, not a kind that is gated: Service" in result.stderr
     assert "Service" not in result.stdout
-    rollout = manifest().replace("apps/v1", "argoproj.io/v1alpha1")
+    rollout = manifest().replace("apps/v1", "example.com/v1")
     same_kind_elsewhere = run("intent", "-f", "-", stdin=rollout, code=2)
     assert "holds no workload; allowed: Deployment, " in same_kind_elsewhere.stderr
 
@@ -180,7 +183,7 @@ def test_an_intent_is_of_one_namespace() -> None:
         ("apiVersion: apps/v1\nkind: Deployment", "metadata.name: absent"),
         (
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: x",
-            "spec.template: not an object",
+            "spec: not an object",
         ),
         (manifest(name="n" * 201), "is too long for an intent; give another with --name"),
         ("", "holds no object"),
@@ -212,9 +215,13 @@ def test_no_parser_takes_a_name_for_something_else(name: str) -> None:
         ([], "name a workload, such as deployment/checkout"),
         (["checkout"], "'checkout': not a workload; allowed: KIND/NAME"),
         (["deployment/"], "not a workload"),
-        (["/x"], "'' is not a kind that is gated; allowed: deployment, statefulset, daemonset"),
+        (["/x"], "'' is not a kind that is gated; allowed: deployment, statefulset, "),
         (["service/x"], "'service' is not a kind that is gated"),
         (["deployment.example.com/x"], "is not a kind that is gated"),
+        (["rollout.apps/x"], "is not a kind that is gated"),
+        (["deployment/x-*"], "a name with * is for a Job and Pod with a generated name"),
+        (["job/a*b"], "'a*b' cannot be a name"),
+        (["deployment/x", "--gated-kind", "x"], "--gated-kind: 'x': not a kind; allowed: GROUP/"),
         (["deployment/A"], "deployment/A: 'A' cannot be a name"),
         (["deployment/x", "-n", "A"], "--namespace: 'A' cannot be a namespace"),
         (["deployment/x", "--name", "A"], "--name: 'A' cannot be a name"),
@@ -240,11 +247,27 @@ def test_wrong_arguments_are_told(args: list[str], says: str) -> None:
         ("statefulset/x", "StatefulSet"),
         ("ds/x", "DaemonSet"),
         ("daemonset.apps/x", "DaemonSet"),
+        ("rs/x", "ReplicaSet"),
+        ("replicasets/x", "ReplicaSet"),
+        ("rc/x", "ReplicationController"),
+        ("replicationcontroller/x", "ReplicationController"),
+        ("job/x", "Job"),
+        ("jobs.batch/x", "Job"),
+        ("cj/x", "CronJob"),
+        ("cronjob/x", "CronJob"),
+        ("po/x", "Pod"),
+        ("pods/x", "Pod"),
+        ("podtemplate/x", "PodTemplate"),
+        ("rollout/x", "Rollout"),
+        ("ro/x", "Rollout"),
+        ("rollout.argoproj.io/x", "Rollout"),
+        ("rollouts.argoproj.io/x", "Rollout"),
+        ("CloneSet.apps.kruise.io/x", "CloneSet"),
     ],
 )
 def test_a_workload_is_named_as_for_kubectl(argument: str, kind: str) -> None:
     found = wanted(argument)
-    assert (found.kind.name, found.name) == (kind, "x")
+    assert (found.kind.kind, found.name) == (kind, "x")
 
 
 def test_images_can_be_named_for_what_does_not_run_yet() -> None:
@@ -257,6 +280,69 @@ def test_images_can_be_named_for_what_does_not_run_yet() -> None:
             "images": ["init:1", "web:2"],
         }
     ]
+
+
+POD = {"containers": [{"name": "a", "image": "web:1"}]}
+EVERY_KIND: dict[str, tuple[str, dict[str, Any]]] = {
+    "Deployment": ("apps/v1", {"template": {"spec": POD}}),
+    "StatefulSet": ("apps/v1", {"template": {"spec": POD}}),
+    "DaemonSet": ("apps/v1", {"template": {"spec": POD}}),
+    "ReplicaSet": ("apps/v1", {"template": {"spec": POD}}),
+    "ReplicationController": ("v1", {"template": {"spec": POD}}),
+    "Job": ("batch/v1", {"template": {"spec": POD}}),
+    "CronJob": ("batch/v1", {"jobTemplate": {"spec": {"template": {"spec": POD}}}}),
+    "Pod": ("v1", POD),
+    "Rollout": ("argoproj.io/v1alpha1", {"template": {"spec": POD}}),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(EVERY_KIND))
+def test_every_gated_kind_becomes_a_target(kind: str) -> None:
+    api_version, spec = EVERY_KIND[kind]
+    obj = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "web"}, "spec": spec}
+    expected = {"apiVersion": api_version, "kind": kind, "name": "web", "images": ["web:1"]}
+    assert printed("-f", "-", "-n", "x", stdin=json.dumps(obj))["spec"]["targets"] == [expected]
+    argument = Workload(group_of(api_version), kind, "web").argument
+    assert printed("-n", "x", argument, "--image", "web:1")["spec"]["targets"] == [expected]
+    assert set(EVERY_KIND) == {k.kind for k in BUILT_IN} - {"PodTemplate"}
+
+
+def test_a_generated_name_is_named_by_what_it_begins_with() -> None:
+    found = printed("-n", "x", "job/migrate-*", "--image", "web:1")
+    assert found["metadata"]["name"] == "migrate"
+    assert found["spec"]["targets"][0]["name"] == "migrate-*"
+    obj = {"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": {"spec": POD}},
+           "metadata": {"generateName": "migrate-"}}  # fmt: skip
+    assert printed("-f", "-", "-n", "x", stdin=json.dumps(obj)) == found
+
+
+def test_a_configured_kind_is_taken_where_it_is_named() -> None:
+    obj = {"apiVersion": "apps.kruise.io/v1beta1", "kind": "CloneSet", "metadata": {"name": "web"},
+           "spec": {"template": {"spec": POD}}}  # fmt: skip
+    kind = ("--gated-kind", "apps.kruise.io/CloneSet=spec.template")
+    [target] = printed("-f", "-", "-n", "x", *kind, stdin=json.dumps(obj))["spec"]["targets"]
+    assert (target["apiVersion"], target["kind"]) == ("apps.kruise.io/v1beta1", "CloneSet")
+    assert "holds no workload" in run("intent", "-f", "-", stdin=json.dumps(obj), code=2).stderr
+    # As a denial names it, without the option.
+    [named] = printed("-n", "x", "CloneSet.apps.kruise.io/web", "--image", "a")["spec"]["targets"]
+    assert (named["apiVersion"], named["kind"]) == ("apps.kruise.io/v1", "CloneSet")
+
+
+def test_a_rollout_takes_the_images_of_what_it_refers_to() -> None:
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    obj = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "web"},
+           "spec": {"workloadRef": reference}}  # fmt: skip
+    text = json.dumps(obj) + "\n" + json.dumps(yaml.safe_load(manifest()))
+    targets = printed("-f", "-", "-n", "x", stdin=text)["spec"]["targets"]
+    assert [(t["kind"], t["images"]) for t in targets] == [
+        ("Rollout", ["web:1"]),
+        ("Deployment", ["web:1"]),
+    ]
+    alone = run("intent", "-f", "-", "-n", "x", stdin=json.dumps(obj), code=2).stderr
+    assert "spec.workloadRef: takes the images of Deployment web, which is not there" in alone
+    reference["kind"] = "StatefulSet"
+    wrong = run("intent", "-f", "-", "-n", "x", stdin=json.dumps(obj), code=2).stderr
+    assert "spec.workloadRef: StatefulSet of apps/v1 is not gated" in wrong
 
 
 @pytest.mark.parametrize(

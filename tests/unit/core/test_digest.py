@@ -161,6 +161,7 @@ def test_a_workload_is_told_as_kubectl_tells_it() -> None:
     assert Workload("apps", "Deployment", "web").argument == "deployment/web"
     assert Workload("", "Pod", "web").argument == "pod/web"
     assert Workload("argoproj.io", "Rollout", "web").argument == "rollout.argoproj.io/web"
+    assert Workload("x.io", "CloneSet", "web").argument == "CloneSet.x.io/web"
     assert str(Workload("apps", "Deployment", "web")) == "Deployment web"
 
 

@@ -15,7 +15,13 @@ from cabgate.api.base import rfc3339
 from cabgate.commands import write_exception, write_intent
 from cabgate.decision import ADMITTING, Basis, Decision, Reason, Rollout
 from cabgate.gate import decide
-from cabgate.messages import MAX_BYTES, compose, decision_message
+from cabgate.messages import (
+    MAX_BYTES,
+    WARNING_WIDTH,
+    compose,
+    decision_message,
+    warning_lines,
+)
 from cabgate.requests import request_for
 from cabgate.targets import Workload
 from unit.core.builders import (
@@ -94,6 +100,8 @@ def _command(reason: Reason, decision: Decision, what: Rollout) -> str:
         return f"cabgate exception -n {ns} {found.metadata.name}"
     if reason in (Reason.REVIEW_PENDING, Reason.EXCEPTION_PENDING, Reason.ATTESTATION_MISSING):
         return "}}'"
+    if reason is Reason.SUPERSEDED:
+        return f"kubectl get deploymentintents -n {ns}"
     return f"kubectl edit deploymentintent {found.spec.intent_ref.name} -n {ns}"
 
 
@@ -273,3 +281,15 @@ def test_a_request_that_only_machines_submitted_says_what_it_needs() -> None:
     assert "its intent must name spec.requester" in said([waiting], [])
     asked = request(of=intent(MEDIUM, submittedBy=machine, requester="ann"))
     assert "spec.requester" not in said([asked], [])
+
+
+@given(st.text(max_size=2000), st.sampled_from(["", ": kubectl get x", ": cabgate intent -n a b"]))
+def test_a_denial_as_warnings_says_the_same(text, command):
+    denial = compose(f"NoRequest: {text}{command}")
+    head, *lines = warning_lines(denial)
+    assert head == "cabgate denies this where it enforces:"
+    assert " ".join(lines) == denial
+    longest = max((len(word) for word in denial.split()), default=0)
+    assert all(len(line) <= max(WARNING_WIDTH, longest) for line in lines)
+    if command and denial.endswith(command):
+        assert lines[-1] == command[2:]

@@ -97,3 +97,15 @@ def test_an_exception_for_an_old_request_can_be_rejected_but_not_approved() -> N
     old = facts(current=False)
     assert refused(old, W.REJECTED, plural="cabexceptions") is None
     assert refused(old, W.APPROVED, plural="cabexceptions") is RefusalReason.NOT_CURRENT
+
+
+@pytest.mark.parametrize("verdict", DECIDING)
+def test_who_may_have_broken_the_glass_does_not_decide(verdict: RequestVerdict) -> None:
+    unknown = facts(submitters=[], glass=True, may_have_broken=True)
+    assert refused(unknown, verdict) is RefusalReason.SELF_APPROVAL
+    assert refused(facts(submitters=[], glass=True), verdict) is None
+
+
+def test_a_glass_that_a_machine_broke_is_decided_without_a_requester() -> None:
+    assert refused(facts(submitters=[Submitter(username=ROBOT)])) is RefusalReason.REQUESTER_NEEDED
+    assert refused(facts(submitters=[Submitter(username=ROBOT)], glass=True)) is None

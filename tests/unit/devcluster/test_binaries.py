@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cabgate_devcluster import Binaries, DevClusterError, binaries
+from cabgate_devcluster import Binaries, DevClusterError, binaries, locate_helm
 from cabgate_devcluster.__main__ import main
-from cabgate_devcluster.cache import cached_folder
+from cabgate_devcluster.cache import cached_folder, helm_folder
 
 ENVTEST = ("etcd", "kube-apiserver", "kubectl")
 
@@ -115,3 +115,50 @@ def test_the_command_prints_the_folder_and_nothing_else(
         monkeypatch.delenv(f"TEST_ASSET_{name}", raising=False)
     assert main(["binaries"]) == 0
     assert capsys.readouterr().out == f"{assets}\n"
+
+
+def test_helm_comes_from_its_variable_the_assets_or_its_own_cache(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    cache = fake(helm_folder(environ), "helm") / "helm"
+    assert locate_helm(None, environ) == cache
+    envtest = environ | {"KUBEBUILDER_ASSETS": str(fake(tmp_path / "envtest", *ENVTEST))}
+    assert locate_helm(None, envtest) == cache
+    assets = fake(tmp_path / "assets", *ENVTEST, "helm")
+    own = fake(tmp_path / "own", "my-helm") / "my-helm"
+    given = environ | {"KUBEBUILDER_ASSETS": str(assets)}
+    assert locate_helm(None, given) == assets / "helm"
+    assert locate_helm(None, given | {"TEST_ASSET_HELM": str(own)}) == own
+    assert helm_folder(environ).parent == cached_folder(environ).parent
+    assert helm_folder(environ) != cached_folder(environ)
+
+
+def test_the_control_plane_does_without_helm(environ: dict[str, str]) -> None:
+    fake(cached_folder(environ), *binaries.NAMES)
+    assert "helm" not in Binaries.locate(None, environ).by_name()
+
+
+def test_a_missing_helm_is_built_into_its_own_cache(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def build(names: list[str], folder: Path, *_: object) -> None:
+        asked.extend(names)
+        fake(folder, *names)
+
+    monkeypatch.setattr(binaries, "build", build)
+    assert locate_helm(None, environ) == helm_folder(environ) / "helm"
+    assert asked == ["helm"]
+
+
+def test_the_command_prints_where_helm_is(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    environ: dict[str, str],
+) -> None:
+    monkeypatch.setenv("TEST_ASSET_HELM", str(fake(tmp_path / "own", "helm") / "helm"))
+    monkeypatch.setenv("XDG_CACHE_HOME", environ["XDG_CACHE_HOME"])
+    assert main(["helm"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'own' / 'helm'}\n"

@@ -111,6 +111,11 @@ def test_the_command_sets_the_version_that_kubernetes_reports() -> None:
     assert "version.gitMinor=" in command
 
 
+def test_the_command_sets_the_version_that_helm_reports() -> None:
+    command = " ".join(build_command("helm", Path("out"), Path("go")))
+    assert "-s -w -X helm.sh/helm/v4/internal/version.version=v4." in command
+
+
 def test_the_users_go_settings_do_not_change_what_is_built(tmp_path: Path) -> None:
     script = f"env > {tmp_path}/env\n{GOOD}"
     env = environ(tmp_path, script)

@@ -178,6 +178,7 @@ class MemoryApi:
     def __init__(self, clock: Clock) -> None:
         self.objects: dict[tuple[str, str, str], Object] = {}
         self.written: list[str] = []
+        self.unserved = {"Rollout"}
         self.before_write: Callable[[str], None] = lambda what: None
         self._clock = clock
         self._versions = itertools.count(100)
@@ -208,8 +209,17 @@ class MemoryApi:
         await asyncio.sleep(0)
         return copy.deepcopy(self.objects.get((resource.plural, namespace, name)))
 
+    async def serves(self, resource: Resource) -> bool:
+        return resource.kind not in self.unserved
+
     async def pages(
-        self, resource: Resource, namespace: str = "", *, fields: str = "", labels: str = ""
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        fields: str = "",
+        labels: str = "",
+        metadata: bool = False,
     ) -> AsyncIterator[Page]:
         await asyncio.sleep(0)
         for body in self.all(resource):

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from cabgate.api.intent import DeploymentIntent
+from cabgate.breakglass import ANNOTATION
+from cabgate.rings import RING_LABEL
 from cabgate_operator import app
 from cabgate_operator.apiserver import (
     EXCEPTIONS,
@@ -14,14 +16,17 @@ from cabgate_operator.apiserver import (
     REQUESTS,
     ApiError,
     Object,
+    Resource,
 )
 from cabgate_operator.app import Operator, keys_of
 from cabgate_operator.context import parsed
+from cabgate_operator.glass import WORKLOADS
 from cabgate_operator.keys import Key, Subject
 from cabgate_operator.settings import Settings
 from unit.operator.support import HIGH, LOW, ME, NOW, Clock, MemoryApi, exception_object, request
 from unit.operator.support import intent_object as declared
 
+DEPLOYMENTS = next(resource for resource in WORKLOADS if resource.kind == "Deployment")
 INTENT = Key(Subject.INTENT, "team", "web")
 
 
@@ -136,7 +141,7 @@ def test_a_ring_that_changes_queues_the_intents(monkeypatch: pytest.MonkeyPatch)
                 await until(lambda: "RingNotGated" in str(api.all(INTENTS)[0].get("status")))
         operator.saw(NAMESPACES, {"type": "DELETED", "object": namespace("0")})
         operator.saw(NAMESPACES, {"type": "ADDED", "object": namespace("2")})
-        assert len(operator.queue) == 0
+        await until(lambda: len(operator.queue) == 0)
 
     with_operator(monkeypatch, scenario)
 
@@ -256,3 +261,83 @@ def test_what_kopf_lists_at_its_start_is_not_fanned_out(monkeypatch: pytest.Monk
         assert len(operator.queue) == 2
 
     with_operator(monkeypatch, scenario)
+
+
+def broken(api_version: str = "apps/v1", kind: str = "Deployment") -> Object:
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": {
+            "name": "web",
+            "namespace": "team",
+            "uid": f"uid-{kind}",
+            "annotations": {ANNOTATION: "INC-1: the shop is down"},
+        },
+        "spec": {"template": {"spec": {"containers": [{"image": "web:9"}]}}},
+    }
+
+
+def test_a_broken_glass_is_found_by_a_sweep_or_when_the_ring_goes_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for ring in ("2", "0"):
+        api = MemoryApi(Clock())
+        api.put(NAMESPACES, {"metadata": {"name": "team", "labels": {RING_LABEL: ring}}})
+        api.put(DEPLOYMENTS, broken())
+
+        async def scenario(operator: Operator, memory: MemoryApi, ring: str = ring) -> None:
+            await until(lambda: operator.ready and not len(operator.queue))
+            if ring == "0":
+                assert memory.all(REQUESTS) == []
+                for label in ("0", "2"):
+                    body = {"metadata": {"name": "team", "labels": {RING_LABEL: label}}}
+                    memory.put(NAMESPACES, body)
+                    operator.saw(NAMESPACES, {"type": "MODIFIED", "object": body})
+            await until(lambda: memory.all(REQUESTS))
+            (request,) = memory.all(REQUESTS)
+            operator.saw(REQUESTS, {"type": "ADDED", "object": request})
+            await until(lambda: memory.all(REQUESTS)[0].get("status"))
+            assert memory.all(REQUESTS)[0]["status"]["state"] == "Submitted"
+
+        with_operator(monkeypatch, scenario, api=api)
+
+
+def test_a_kind_that_comes_later_is_watched_from_the_next_sweep_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stale: list[str] = []
+
+    async def scenario(operator: Operator, memory: MemoryApi) -> None:
+        operator.on_stale_watch = stale.append
+        await until(lambda: operator.ready)
+        assert "Rollout" not in {resource.kind for resource in operator.watched}
+        operator.watch_began("rollouts", 7)  # of a run that is over
+        memory.unserved.clear()
+        operator.sweep_soon()
+        await until(lambda: stale)
+        assert "Rollout" in {resource.kind for resource in operator.watched}
+
+    with_operator(monkeypatch, scenario)
+    assert stale == ["there are other kinds of workloads than before"]
+
+
+def test_it_starts_although_it_cannot_see_which_workloads_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    api = MemoryApi(Clock())
+    served, failures = api.serves, 1
+
+    async def serves(resource: Resource) -> bool:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise ApiError(500, "InternalError", "not now")
+        return await served(resource)
+
+    monkeypatch.setattr(api, "serves", serves)
+
+    async def scenario(operator: Operator, _: MemoryApi) -> None:
+        await until(lambda: operator.ready)
+        assert len(operator.workloads) == 7
+
+    with_operator(monkeypatch, scenario, api=api)

@@ -377,6 +377,53 @@ def test_several_targets_are_ready_together() -> None:
     assert "worker" in ready["message"]
 
 
+def test_a_target_that_waiting_does_not_help_speaks_for_all() -> None:
+    """Whichever of them stands first: here the other intent's is the first of two."""
+    world = World()
+    body = intent_object(HIGH)
+    body["spec"]["targets"].append({**body["spec"]["targets"][0], "name": "worker"})
+    world.api.put(INTENTS, body)
+    other = request(MEDIUM).model_dump(mode="json", by_alias=True)
+    other["spec"]["intentRef"]["name"] = "another"
+    other["metadata"]["name"] = "another-1"
+    world.api.put(REQUESTS, other)
+    look(world)
+    assert world.ready() == ("False", "ExceptionRequired")
+    assert world.stalled()
+    for condition in world.intent_status()["conditions"]:
+        if condition["type"] != "Reconciling":
+            assert "Deployment worker in" in condition["message"], condition
+
+
+WINDOWS = [
+    # window of each condition, whether waiting helps
+    ([("2030-01-02T00:00:00Z", None)], True),
+    ([(None, "2029-12-31T00:00:00Z")], False),
+    ([("2030-01-02T00:00:00Z", None), (None, "2029-12-31T00:00:00Z")], False),
+]
+
+
+@pytest.mark.parametrize(("windows", "waits"), WINDOWS)
+def test_only_a_window_that_is_to_open_is_worth_waiting_for(
+    windows: list[tuple[str | None, str | None]], waits: bool
+) -> None:
+    world = World()
+    declare(world, MEDIUM)
+    look(world)
+    name = name_of(MEDIUM)
+    decide(world, name, ("ConditionallyApproved", "ann"))
+    entry = world.api.objects[(REQUESTS.plural, "team", name)]["status"]["decisions"][0]
+    entry["conditions"] = [
+        {"name": f"w{number}", "description": "in its time"}
+        | ({"notBefore": begin} if begin else {})
+        | ({"notAfter": end} if end else {})
+        for number, (begin, end) in enumerate(windows)
+    ]
+    look(world)
+    assert world.ready() == ("False", "OutsideWindow")
+    assert world.stalled() is not waits
+
+
 def test_events_say_what_happened() -> None:
     world = World()
     declare(world, MEDIUM)

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from cabgate_operator import watches
 from cabgate_operator.app import WATCHED, Operator
+from cabgate_operator.glass import WORKLOADS
 from cabgate_operator.health import serve_health
 from cabgate_operator.main import log_in, make_kopf_settings, make_registry, make_watches
 from cabgate_operator.replica import Replica
@@ -60,7 +61,7 @@ def test_watches_begin_anew(runs: list[FakeRun], harm: str) -> None:
 
     async def scenario() -> None:
         kept = Watches(
-            kopf.OperatorRegistry, make_kopf_settings, THINGS, lambda: restarts.append(1)
+            kopf.OperatorRegistry, make_kopf_settings, lambda: THINGS, lambda: restarts.append(1)
         )
         task = asyncio.create_task(kept.run_forever())
         await asyncio.sleep(0.03)
@@ -90,7 +91,7 @@ def test_watches_that_never_come_to_life_are_given_up(
     monkeypatch.setattr(FakeRun, "watching", lambda self: 1)
 
     async def scenario() -> None:
-        kept = Watches(kopf.OperatorRegistry, make_kopf_settings, THINGS, lambda: None)
+        kept = Watches(kopf.OperatorRegistry, make_kopf_settings, lambda: THINGS, lambda: None)
         task = asyncio.create_task(kept.run_forever())
         async with asyncio.timeout(30):
             while len(runs) < 2:  # noqa: ASYNC110 - no matter here
@@ -104,7 +105,8 @@ def test_watches_that_never_come_to_life_are_given_up(
 def test_a_watch_that_stays_down_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(watches.time, "monotonic", lambda: now)
-    kept = Watches(kopf.OperatorRegistry, make_kopf_settings, ("a", "b"), lambda: None)
+    kept = Watches(kopf.OperatorRegistry, make_kopf_settings, lambda: ("a", "b"), lambda: None)
+    kept._all_down()
     for plural in ("a", "b"):
         kept.began(plural)
     now = 2000.0
@@ -164,8 +166,9 @@ def test_the_session_tells_of_watches_alone() -> None:
 def test_only_handlers_that_write_nothing_are_registered() -> None:
     async def scenario() -> None:
         operator = Operator()
+        operator.workloads = WORKLOADS
         registry = make_registry(operator, make_watches(operator), asyncio.get_running_loop())
-        assert len(registry._watching.get_all_handlers()) == len(WATCHED)
+        assert len(registry._watching.get_all_handlers()) == len((*WATCHED, *WORKLOADS))
         for kind in ("_changing", "_spawning", "_webhooks", "_indexing"):
             assert not getattr(registry, kind).get_all_handlers()
 
@@ -174,7 +177,9 @@ def test_only_handlers_that_write_nothing_are_registered() -> None:
 
 def test_health_endpoints() -> None:
     async def scenario() -> None:
-        runner = await serve_health(Replica(Settings(health_port=0), make_watches), 0)
+        replica = Replica(Settings(health_port=0), make_watches)
+        replica.metrics.uncovered_workloads.labels("shop").set(3)
+        runner = await serve_health(replica, 0)
         port = next(address[1] for address in runner.addresses if len(address) == 2)  # IPv4
 
         def get(path: str) -> tuple[int, str]:
@@ -186,7 +191,9 @@ def test_health_endpoints() -> None:
 
         assert await asyncio.to_thread(get, "/healthz") == (200, "ok\n")
         assert await asyncio.to_thread(get, "/readyz") == (503, "not ok: it has not begun\n")
-        assert "\ncabgate_leader 0.0\n" in (await asyncio.to_thread(get, "/metrics"))[1]
+        _, shown = await asyncio.to_thread(get, "/metrics")
+        assert "\ncabgate_leader 0.0\n" in shown
+        assert 'cabgate_uncovered_workloads{namespace="shop"} 3.0' in shown
         await runner.cleanup()
 
     asyncio.run(scenario())

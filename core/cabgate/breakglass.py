@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Break-glass: what the annotation on a workload says, and the request that reviews it afterwards.
+
+Who may break the glass, and what is written down of it, is for the API server alone
+(deploy/break-glass.yaml): it has to work with every process of cabgate dead.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cabgate.api.base import ObjectMeta
+from cabgate.api.evidence import Evidence
+from cabgate.api.request import Assessment, BreakGlass, CABRequest, CABRequestSpec, Floor
+from cabgate.api.types import Gate, Submitter, Target
+from cabgate.canonical import sha256_hex
+from cabgate.evidence import evidence_digest
+from cabgate.refusal import Refusal, RefusalReason
+from cabgate.requests import target_labels
+from cabgate.risk import assess
+from cabgate.targets import Workload
+from cabgate.workloads import BUILT_IN, GatedKind, rollout_of
+
+ANNOTATION = "cabgate.dev/break-glass"
+"""Annotation that breaks the glass, in the one write that sets or changes it."""
+
+BY_ANNOTATION = "cabgate.dev/break-glass-by"
+"""Annotation that says who wrote it; the API server sees to that."""
+
+ID_ANNOTATION = "cabgate.dev/break-glass-id"
+"""Annotation that tells in which write it was written; the API server sees to that."""
+
+FORM = "[A-Za-z0-9][A-Za-z0-9._/#-]{0,63}: [^ \\t\\r\\n][^\\r\\n]{0,511}"
+"""What the annotation reads, as a regular expression of Python and of CEL: ticket and reason."""
+
+VERB, RESOURCE = "break-glass", "rings"
+"""The verb that breaking the glass needs, and on what; no API serves either."""
+
+FLOOR = "BreakGlass"
+"""Name of the floor under every request that was opened for a broken glass."""
+
+PREFIX = "break-glass-"
+"""How the names of such requests begin."""
+
+BREAKABLE = tuple(k for k in BUILT_IN if k.kind not in ("Pod", "PodTemplate"))
+"""The kinds that the annotation counts on."""
+
+_MAX_USERNAME = 512
+
+
+@dataclass(frozen=True)
+class Glass:
+    """What the annotations of a workload say."""
+
+    ticket: str
+    reason: str
+    by: str
+    """User name of who broke the glass; empty if it is not known."""
+    id: str
+    """Which write did; empty if it is not known."""
+
+    def is_own(self, kind: GatedKind) -> bool | None:
+        """Whether the glass was broken on the workload itself; False if a controller copied the
+        annotations from what the workload was made from, None if these do not tell."""
+        return self.id.partition("/")[0] == kind.resource if self.id else None
+
+
+def glass_of(obj: Mapping[str, Any]) -> Glass | None:
+    """What the annotations of an object say, if they say that the glass was broken."""
+    annotations = (obj.get("metadata") or {}).get("annotations") or {}
+    value = annotations.get(ANNOTATION)
+    if value is None or re.fullmatch(FORM, value) is None:
+        return None
+    ticket, _, reason = value.partition(": ")
+    by, identity = annotations.get(BY_ANNOTATION, ""), annotations.get(ID_ANNOTATION, "")
+    # Longer than any that may submit: rather nobody than half a name.
+    return Glass(ticket, reason, by if len(by) <= _MAX_USERNAME else "", identity[:128])
+
+
+def breakable(api_version: str, kind: str) -> GatedKind | None:
+    """The kind that an object is of, if the annotation counts on it."""
+    group = api_version.rpartition("/")[0]
+    return next((k for k in BREAKABLE if (k.group, k.kind) == (group, kind)), None)
+
+
+def request_for_glass(
+    kind: GatedKind,
+    obj: Mapping[str, Any],
+    ring: int,
+    referred: Mapping[str, Any] | None = None,
+) -> CABRequest | None:
+    """The request that reviews a broken glass: for the images that its workload runs now.
+
+    None if the glass of that workload is whole. `referred` is the object that `reference_of` names
+    (`cabgate.workloads`), if it exists. Raises `PodTemplateError` for a workload that cannot be
+    read.
+    """
+    glass = glass_of(obj)
+    if glass is None:
+        return None
+    metadata = obj["metadata"]
+    images = rollout_of(kind, metadata["namespace"], obj, None, referred).images
+    broken = BreakGlass(
+        ticket=glass.ticket,
+        reason=glass.reason,
+        by=glass.by,
+        uid=metadata["uid"],
+        id=glass.id,
+    )
+    target = Target(
+        api_version=kind.api_version, kind=kind.kind, name=metadata["name"], images=list(images)
+    )
+    spec = CABRequestSpec(
+        break_glass=broken,
+        targets=[target],
+        # It names no fragment of a URL, which a ticket may.
+        correlation_id=glass.ticket.replace("#", "-"),
+        submitted_by=[Submitter(username=glass.by)] if glass.by else [],
+        ring=ring,
+        evidence=Evidence(),
+        evidence_digest="v1:sha256:" + "0" * 64,
+        assessment=assessment_of_glass(broken),
+    )
+    spec = spec.model_copy(update={"evidence_digest": evidence_digest(spec)})
+    return CABRequest(
+        metadata=ObjectMeta(
+            name=PREFIX + sha256_hex(broken.to_dict())[:16],
+            namespace=metadata["namespace"],
+            labels=target_labels(spec),
+        ),
+        spec=spec,
+    )
+
+
+def assessment_of_glass(broken: BreakGlass) -> Assessment:
+    """Score and gate of a broken glass: nobody declared evidence, so it scores worst, and a person
+    decides, since it runs already. The model of the namespace has no say: a break is reviewed also
+    where that is missing."""
+    who = broken.by or "somebody (nobody knows who)"
+    floor = Floor(
+        name=FLOOR,
+        gate=Gate.MANUAL_REVIEW,
+        explanation=f"{who} broke the glass for {broken.ticket}: {broken.reason}",
+    )
+    scored = assess(Evidence())
+    return scored.model_copy(update={"gate": Gate.MANUAL_REVIEW, "floors": [floor], "missing": []})
+
+
+def recomputed(spec: CABRequestSpec) -> Assessment:
+    """Score and gate that follow from a request by the built-in risk model."""
+    if spec.break_glass is not None:
+        return assessment_of_glass(spec.break_glass)
+    return assess(spec.evidence)
+
+
+def check_opened_for_glass(
+    request: CABRequest,
+    workload: Mapping[str, Any] | None,
+    referred: Mapping[str, Any] | None = None,
+) -> None:
+    """Raise `Refusal` unless a new request is exactly what its live workload asks for.
+
+    `workload` is what the request's one target names, None if there is no such object.
+    """
+    target = request.spec.targets[0]
+    kind = breakable(target.api_version, target.kind)
+    if kind is None or len(request.spec.targets) > 1:
+        raise _wrong("spec.targets", "must name the one workload whose glass was broken")
+    found = None
+    if workload is not None:
+        found = request_for_glass(kind, workload, request.spec.ring, referred)
+    if found is None:
+        raise _wrong("spec.breakGlass", f"the glass of {Workload.of(target)} is whole")
+    if request.metadata.name != found.metadata.name:
+        raise _wrong("metadata.name", f"must be {found.metadata.name}")
+    if dict(request.metadata.labels) != dict(found.metadata.labels):
+        raise _wrong("metadata.labels", "must name the target and nothing else")
+    for name, field in type(request.spec).model_fields.items():
+        if getattr(request.spec, name) != getattr(found.spec, name):
+            raise _wrong(f"spec.{field.alias}", f"is not what {Workload.of(target)} says")
+
+
+def _wrong(field: str, message: str) -> Refusal:
+    return Refusal(RefusalReason.WRONG_CONTENT, message, field)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a request that was looked at admits a rollout or does not, in one line."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from cabgate.api.base import rfc3339
+from cabgate.api.exception import CABException, ExceptionState
+from cabgate.api.request import CABRequest, RequestState
+from cabgate.api.types import Gate
+from cabgate.decision import Look, Reason, Rollout
+from cabgate.lifecycle import closed_window, expires_at, revoked_at, state_of, unattested
+from cabgate.messages import ended, scored, shortened
+from cabgate.targets import Workload
+
+MAX_IMAGES = 3
+"""Images that a line names."""
+
+
+def said_of(look: Look, rollout: Rollout, exceptions: Iterable[CABException], now: datetime) -> str:
+    """Why a request admits a rollout, or why it does not: one line, with what became of the
+    exceptions for it."""
+    own = [e for e in exceptions if e.spec.request_ref.name == look.request.metadata.name]
+    said = [_why(look, rollout, now)]
+    if look.reason is not Reason.EXCEPTION_ACTIVE:
+        said += [said_of_exception(exception, look.request, now) for exception in own]
+    return "; ".join(said)
+
+
+def said_of_exception(exception: CABException, request: CABRequest, now: datetime) -> str:
+    """State and end of an exception, and why it does not admit the rollout of its request."""
+    name, end = exception.metadata.name, rfc3339(expires_at(exception))
+    state = state_of(exception, now)
+    if state is ExceptionState.EXPIRED:
+        return f"exception {name} ended at {end}"
+    if state is ExceptionState.PENDING:
+        return f"exception {name} is Pending, and would end at {end}"
+    if state is ExceptionState.APPROVED:
+        return (
+            f"exception {name} is Approved until {end}, but not for these images: they were "
+            "revoked since, or it was approved for other evidence"
+        )
+    return f"exception {name} is {state}"
+
+
+def _why(look: Look, rollout: Rollout, now: datetime) -> str:
+    request, reason = look.request, look.reason
+    if reason is Reason.IMAGES_NOT_COVERED:
+        named = {
+            image
+            for target in request.spec.targets
+            if Workload.of(target) in rollout.workloads
+            for image in target.images
+        }
+        return f"does not name {_listed(look.uncovered)}; it names {_listed(sorted(named))}"
+    if reason is Reason.REQUEST_APPROVED:
+        return "admits the rollout"
+    if reason is Reason.EXCEPTION_ACTIVE and look.exception is not None:
+        end = rfc3339(expires_at(look.exception))
+        return f"admits the rollout under exception {look.exception.metadata.name} until {end}"
+    if look.revoked_by is not None:
+        return _revoked(look.revoked_by)
+    if reason in (Reason.OUTSIDE_WINDOW, Reason.ATTESTATION_MISSING):
+        return _unmet(request, now)
+    return _of_state(look)
+
+
+def _unmet(request: CABRequest, now: datetime) -> str:
+    window = closed_window(request, now)
+    if window is None:
+        waiting = ", ".join(condition.name for condition in unattested(request))
+        return f"approved on conditions that nobody has attested: {waiting}"
+    if window.not_before is not None and now < window.not_before:
+        return (
+            f"approved on condition {window.name}, which admits from {rfc3339(window.not_before)}"
+        )
+    moment = window.not_after
+    return (
+        f"approved on condition {window.name}, which admitted until "
+        f"{rfc3339(moment) if moment else ''}"
+    )
+
+
+def _revoked(by: CABRequest) -> str:
+    moment = revoked_at(by)
+    return (
+        f"approved, but the images were revoked {f'at {rfc3339(moment)}' if moment else ''} under "
+        f"request {by.metadata.name}: only a person's approval after that counts"
+    )
+
+
+def _of_state(look: Look) -> str:
+    request = look.request
+    if look.state in (RequestState.SUBMITTED, RequestState.UNDER_REVIEW):
+        by_score = request.spec.assessment.gate is Gate.AUTO_APPROVE
+        return f"waits for {'the operator' if by_score else 'a CAB member'} ({scored(request)})"
+    if look.state is RequestState.EXCEPTION_REQUIRED:
+        return f"needs an exception ({scored(request)})"
+    return ended(request)
+
+
+def _listed(images: Iterable[str]) -> str:
+    found = list(images)
+    more = f" and {len(found) - MAX_IMAGES} more" if len(found) > MAX_IMAGES else ""
+    return ", ".join(shortened(image, 160) for image in found[:MAX_IMAGES]) + more

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Modes: what becomes of a rollout that the gate denies."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+MODE_LABEL = "cabgate.dev/mode"
+"""Label on a namespace: its mode, where that is stricter than the cluster's."""
+
+
+class Mode(StrEnum):
+    """What becomes of a rollout that the gate denies, the strictest first; part of the API."""
+
+    ENFORCE = "Enforce"
+    """It is refused."""
+    WARN = "Warn"
+    """It is admitted, and whoever rolls out is shown the denial."""
+    AUDIT = "Audit"
+    """It is admitted, and nobody but the metric, the log and the audit log is told."""
+
+
+_STRICTEST_FIRST = tuple(Mode)
+
+
+def mode_of(labels: Mapping[str, str] | None) -> Mode | None:
+    """Mode that a namespace's labels ask for: None without the label, Enforce if malformed."""
+    value = (labels or {}).get(MODE_LABEL)
+    if value is None:
+        return None
+    return Mode(value) if value in _STRICTEST_FIRST else Mode.ENFORCE
+
+
+def effective_mode(
+    cluster: Mode, labels: Mapping[str, str] | None, *, at_least: Mode = Mode.AUDIT
+) -> Mode:
+    """Mode that holds in a namespace: the strictest of the cluster's and the namespace's.
+
+    `labels` is None where they could not be read. Then `at_least` is what is known of them all
+    the same; with labels it is not asked.
+    """
+    own = at_least if labels is None else mode_of(labels)
+    return min(filter(None, (cluster, own)), key=_STRICTEST_FIRST.index)

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Broken glasses: finds the workloads that say so, and opens a request for each break.
+
+Nothing here stands in anybody's way: the rollout has happened. The request waits, like any other,
+until a person decides it; it is never superseded.
+"""
+
+import logging
+from typing import Any
+
+from cabgate.api.request import CABRequest, RequestVerdict
+from cabgate.breakglass import ANNOTATION, BREAKABLE, breakable, glass_of, request_for_glass
+from cabgate.rings import GATED_FROM, effective_ring
+from cabgate.targets import Workload, group_of
+from cabgate.workloads import GatedKind, kind_of, reference_of
+from cabgate_operator import texts
+from cabgate_operator.apiserver import (
+    NAMESPACES,
+    REQUESTS,
+    AlreadyExistsError,
+    ApiServer,
+    Object,
+    Resource,
+)
+from cabgate_operator.context import Context, parsed
+from cabgate_operator.events import News, Reference
+from cabgate_operator.keys import Key, Subject
+from cabgate_operator.requests import body_of, plan_request, status_of_request
+
+log = logging.getLogger(__name__)
+
+_OF_KUBERNETES = ("", "apps", "batch")
+
+
+def _resource(kind: GatedKind) -> Resource:
+    return Resource(kind.api_version, kind.kind, kind.resource)
+
+
+WORKLOADS = tuple(_resource(kind) for kind in BREAKABLE)
+"""The kinds on which the glass can be broken."""
+
+_BY_PLURAL = {kind.resource: kind for kind in BREAKABLE}
+
+
+async def served_workloads(api: ApiServer) -> tuple[Resource, ...]:
+    """Those of `WORKLOADS` that the cluster has: all but those whose definition is absent."""
+    return tuple(
+        [
+            resource
+            for resource in WORKLOADS
+            if group_of(resource.api_version) in _OF_KUBERNETES or await api.serves(resource)
+        ]
+    )
+
+
+def glass_key(resource: Resource, body: Object) -> Key | None:
+    """What to look at when a workload was seen; None if its glass is whole."""
+    meta: dict[str, Any] = body.get("metadata") or {}
+    if ANNOTATION not in (meta.get("annotations") or {}):
+        return None
+    return Key(Subject.GLASS, meta.get("namespace", ""), f"{resource.plural}/{meta['name']}")
+
+
+async def reconcile_glass(context: Context, key: Key) -> None:
+    """Open the request for a workload whose glass was broken, unless there is one."""
+    plural, _, name = key.name.partition("/")
+    kind = _BY_PLURAL[plural]
+    namespace = await context.api.get(NAMESPACES, "", key.namespace)
+    if namespace is None or namespace["metadata"].get("deletionTimestamp"):
+        return  # nothing may be created there
+    raw = await context.api.get(_resource(kind), key.namespace, name)
+    if raw is None or glass_of(raw) is None:
+        return
+    outer, inner = (body["metadata"].get("labels") for body in (namespace, raw))
+    ring = effective_ring(outer, inner, context.default_ring)
+    if ring < GATED_FROM or not await _is_own(context, kind, raw):
+        return
+    reference = reference_of(kind, raw)
+    referred = None if reference is None else await _get(context, key.namespace, reference)
+    request = request_for_glass(kind, raw, ring, referred)
+    if request is None:
+        return
+    wanted = request.metadata.name
+    found = await context.api.get(REQUESTS, key.namespace, wanted)
+    if found is None:
+        try:
+            found = await context.api.create(REQUESTS, key.namespace, body_of(request))
+            log.warning("request %s/%s: opened for %s", key.namespace, wanted, key)
+        except AlreadyExistsError:
+            return  # a watch tells of it
+    if parsed(CABRequest, found).spec.break_glass != request.spec.break_glass:
+        log.error("%s: request %s is about something else: not recorded", key, wanted)
+
+
+async def _is_own(context: Context, kind: GatedKind, raw: Object) -> bool:
+    """Whether the glass was broken on a workload itself, not on what it was made from: the
+    deployment controller copies annotations onto ReplicaSets."""
+    glass = glass_of(raw)
+    own = None if glass is None else glass.is_own(kind)
+    if own is not None:
+        return own
+    metadata = raw["metadata"]
+    for owner in metadata.get("ownerReferences") or []:
+        made_by = breakable(owner["apiVersion"], owner["kind"])
+        if made_by is None or not owner.get("controller"):
+            continue
+        workload = Workload(made_by.group, made_by.kind, owner["name"])
+        live = await _get(context, metadata["namespace"], workload)
+        if live is not None and live["metadata"]["uid"] == owner["uid"]:
+            return metadata["annotations"][ANNOTATION] not in _copied(live)
+    return True
+
+
+def _copied(owner: Object) -> list[str]:
+    """The values of the annotation that controllers may have copied from an owner."""
+    made_from = [owner, (owner.get("spec") or {}).get("jobTemplate") or {}]
+    annotations = [(part.get("metadata") or {}).get("annotations") or {} for part in made_from]
+    return [found[ANNOTATION] for found in annotations if ANNOTATION in found]
+
+
+async def _get(context: Context, namespace: str, workload: Workload) -> Object | None:
+    """An object of a kind that is gated everywhere."""
+    version = f"{workload.group}/v1" if workload.group else "v1"
+    kind = kind_of(version, workload.kind)
+    return (
+        None if kind is None else await context.api.get(_resource(kind), namespace, workload.name)
+    )
+
+
+async def reconcile_retrospect(context: Context, key: Key) -> None:
+    """Bring the status of a request up to date that was opened for a broken glass; tell of it the
+    first time."""
+    raw = await context.api.get(REQUESTS, key.namespace, key.name)
+    if raw is None or raw["metadata"].get("deletionTimestamp"):
+        return
+    request = parsed(CABRequest, raw)
+    if request.spec.break_glass is None:
+        return
+    system = context.system()
+    plan = plan_request(request, None, [], system)
+    status = status_of_request(raw, plan, system.now)
+    if status == (raw.get("status") or {}):
+        return
+    is_new = plan.has(RequestVerdict.GLASS_BROKEN)
+    if is_new:
+        # Before the status: a status that says it is told only after it was.
+        for about in _told_about(request):
+            await context.tell(about, _broken(request))
+    await context.api.replace_status(REQUESTS, {**raw, "status": status})
+    log.info("request %s/%s: %s", key.namespace, key.name, plan.state)
+    if is_new:
+        context.metrics.glass_broken.labels(key.namespace).inc()
+
+
+def _told_about(request: CABRequest) -> list[Reference]:
+    """The workload, and the request."""
+    meta, target, broken = request.metadata, request.spec.targets[0], request.spec.break_glass
+    about = [Reference(REQUESTS, meta.namespace, meta.name, meta.uid)]
+    kind = breakable(target.api_version, target.kind)
+    if kind is not None and broken is not None:
+        about.append(Reference(_resource(kind), meta.namespace, target.name, broken.uid))
+    return about
+
+
+def _broken(request: CABRequest) -> News:
+    message = texts.glass_broken(request)
+    return News("GlassBroken", message, (request.metadata.uid,), warning=True)

@@ -1,0 +1,418 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Break-glass where it matters: with every process of cabgate dead, against the real API server."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from cabgate.breakglass import ANNOTATION, BREAKABLE, BY_ANNOTATION, FORM, ID_ANNOTATION
+from cabgate_devcluster import DevCluster, wait_until
+from cabgate_devcluster.installation import ROOT
+from support.gate import install
+from support.gated import ROLLOUT_CRD, gated, url
+from support.glass import WHY, Glass, annotated, image_of, refusal, rolled, warnings_of
+from support.objects import GOOD
+
+KINDS = [kind.kind for kind in BREAKABLE]
+CHANGEABLE = [kind for kind in KINDS if kind != "Job"]
+ROBOT = "system:serviceaccount:robots:deployer"
+TYPES = {"application/merge-patch+json", "application/strategic-merge-patch+json"}
+AUDIT = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "rules": [{"level": "Metadata", "verbs": ["create", "patch", "update"]}],
+}
+
+
+@pytest.fixture(scope="module")
+def audit_log(tmp_path_factory):
+    return tmp_path_factory.mktemp("audit") / "audit.log"
+
+
+@pytest.fixture(scope="module")
+def cluster(audit_log):
+    """A cluster of our own, with an audit log: its webhook is going to be killed."""
+    policy = audit_log.with_name("policy.yaml")
+    policy.write_text(yaml.safe_dump(AUDIT))
+    arguments = [f"--audit-policy-file={policy}", f"--audit-log-path={audit_log}"]
+    with DevCluster(apiserver_args=arguments) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def gate(cluster):
+    cluster.kubectl("apply", "-f", "-", stdin=json.dumps(ROLLOUT_CRD))
+    made = install(cluster)
+    cluster.kubectl("create", "namespace", "robots")
+    for name, role, subject in (
+        ("breaker-edit", "edit", "--user=breaker"),
+        ("breaker", "cabgate-break-glass", "--user=breaker"),
+        ("robot", "cluster-admin", "--serviceaccount=robots:deployer"),
+    ):
+        cluster.kubectl("create", "clusterrolebinding", name, f"--clusterrole={role}", subject)
+    # Beyond what the stock role edit has: Rollouts, and the status of each kind.
+    resources = [f"{kind.resource}.{kind.group}/status".replace("./", "/") for kind in BREAKABLE]
+    resources.append("rollouts.argoproj.io")
+    args = ("--verb=*", f"--resource={','.join(resources)}")
+    cluster.kubectl("create", "clusterrole", "more-than-edit", *args)
+    for user in ("breaker", "requester"):
+        args = (f"more-{user}", "--clusterrole=more-than-edit", f"--user={user}")
+        cluster.kubectl("create", "clusterrolebinding", *args)
+    return made
+
+
+@pytest.fixture(scope="module")
+def glass(gate):
+    made = Glass(gate)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def dead(gate):
+    """The webhook killed, and no replica left."""
+    gate.installation.webhook.kill()
+    yield
+    gate.installation.start_webhook()
+
+
+def unreachable(answer):
+    """Whether the API server asked the webhook, and found nobody."""
+    return answer.status_code == 500 and "failed calling webhook" in answer.text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_with_the_webhook_dead_only_who_may_breaks_the_glass(glass, namespace, dead, kind):
+    without = glass.creates("breaker", kind, namespace, None)
+    assert unreachable(without), without.text
+    said = refusal(glass.creates("requester", kind, namespace))
+    assert said.startswith("BreakGlassDenied: ")
+    broken = glass.creates("breaker", kind, namespace)
+    assert broken.status_code == 201, broken.text
+    assert "the glass is broken: a retrospective review follows" in warnings_of(broken)
+    plural = url(kind, namespace).rpartition("/")[2]
+    assert glass.annotations(namespace, kind) == {
+        ANNOTATION: WHY,
+        BY_ANNOTATION: "breaker",
+        ID_ANNOTATION: f"{plural}/new",
+    }
+    # What stands there opens nothing any more, for nobody.
+    if kind in CHANGEABLE:
+        for user in ("breaker", "requester"):
+            again = glass.patch(user, namespace, rolled(kind, "web:10"), kind=kind)
+            assert unreachable(again), again.text
+            same = glass.breaks(user, namespace, image="web:10", kind=kind)
+            assert unreachable(same), same.text
+        assert image_of(kind, glass.get(namespace, kind)) == "web:1"
+
+
+@pytest.mark.parametrize("kind", CHANGEABLE)
+def test_another_reason_breaks_the_glass_again(glass, namespace, dead, kind):
+    glass.make(namespace, kind)
+    version = glass.get(namespace, kind)["metadata"]["resourceVersion"]
+    assert refusal(glass.breaks("requester", namespace, kind=kind)).startswith("BreakGlassDenied: ")
+    assert glass.breaks("breaker", namespace, kind=kind).status_code == 200
+    first = glass.annotations(namespace, kind)
+    assert first[ID_ANNOTATION].endswith(f"/{version}")
+    other = "INC-1: the fix was wrong"
+    said = refusal(glass.breaks("requester", namespace, other, "web:10", kind=kind))
+    assert said.startswith("BreakGlassDenied: ")
+    answer = glass.breaks("breaker", namespace, other, "web:10", kind=kind)
+    assert answer.status_code == 200, answer.text
+    second = glass.annotations(namespace, kind)
+    assert second[ANNOTATION] == other
+    assert second[ID_ANNOTATION] != first[ID_ANNOTATION]
+    assert image_of(kind, glass.get(namespace, kind)) == "web:10"
+
+
+def test_every_way_to_write_breaks_the_glass(glass, namespace, dead):
+    path = url("Deployment", namespace, "web")
+    client = glass.client("breaker")
+    number = 0
+
+    def why():
+        nonlocal number
+        number += 1
+        return f"INC-{number}: the shop is down"
+
+    obj = gated("Deployment", namespace)
+
+    def with_annotation(body):
+        return {**body, "metadata": {**body["metadata"], "annotations": {ANNOTATION: why()}}}
+
+    def sent(method, content, kind, **params):
+        headers = {"Content-Type": kind}
+        body = json.dumps(content)
+        answer = client.request(method, path, content=body, headers=headers, params=params)
+        assert answer.status_code in (200, 201), answer.text
+        assert "the glass is broken" in warnings_of(answer)
+        assert glass.annotations(namespace)[BY_ANNOTATION] == "breaker"
+
+    # Server-side apply creates it, then changes it.
+    for image in ("web:1", "web:2"):
+        obj["spec"]["template"]["spec"]["containers"][0]["image"] = image
+        sent("PATCH", with_annotation(obj), "application/apply-patch+yaml",
+             fieldManager="tests", force="true")  # fmt: skip
+    for kind in sorted(TYPES):
+        sent("PATCH", {**annotated(why()), **rolled("Deployment", f"web:{number}0")}, kind)
+    steps = [
+        {"op": "add", "path": f"/metadata/annotations/{ANNOTATION.replace('/', '~1')}",
+         "value": why()},
+        {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "web:50"},
+    ]  # fmt: skip
+    sent("PATCH", steps, "application/json-patch+json")
+    live = glass.get(namespace)
+    live["spec"]["template"]["spec"]["containers"][0]["image"] = "web:60"
+    sent("PUT", with_annotation({**live, "metadata": {"name": "web", "namespace": namespace}}),
+         "application/json")  # fmt: skip
+    assert image_of("Deployment", glass.get(namespace)) == "web:60"
+
+
+MALFORMED = [
+    "", " ", "INC-1", "INC-1:", "INC-1: ", "INC-1:  two spaces", ": no ticket", "no ticket at all",
+    "INC 1: a space in the ticket", "-INC: begins with a dash", "INC-1: two\nlines",
+    "INC-1: ends with a line\n", f"{'I' * 65}: a long ticket", f"INC-1: {'x' * 513}",
+]  # fmt: skip
+
+
+def test_a_malformed_reason_opens_nothing_and_is_explained(glass, namespace, dead):
+    glass.make(namespace)
+    for why in MALFORMED:
+        said = refusal(glass.breaks("breaker", namespace, why))
+        assert said.startswith("BreakGlassMalformed: "), why
+        assert re.search('"INC-1234: .+"', said), "shows the form"
+        said = refusal(glass.creates("breaker", "Job", namespace, why))
+        assert said.startswith("BreakGlassMalformed: "), why
+    assert glass.annotations(namespace) == {}
+    for why in ("#1: x", "org/repo#12: Störung, é", f"{'I' * 64}: {'ü' * 512}"):
+        wanted = 422 if why.startswith("#") else 200
+        assert glass.breaks("breaker", namespace, why).status_code == wanted
+
+
+def test_the_form_is_the_same_everywhere():
+    for name in ("break-glass", "webhooks"):
+        text = (ROOT / "deploy" / f"{name}.yaml").read_text()
+        found = re.findall(r"\.matches\('\^(.+)\$'\)", text)
+        assert found
+        assert {form.replace("\\\\", "\\") for form in found} == {FORM}, name
+    for why in MALFORMED:
+        assert re.fullmatch(FORM, why) is None
+
+
+def test_on_a_pod_it_is_refused(gate, glass, namespace, dead):
+    said = refusal(glass.creates("breaker", "Pod", namespace))
+    assert said.startswith("BreakGlassOnPod: ")
+    # One in the pod template counts for nothing, and stops no controller.
+    kubectl = gate.cluster.kubectl
+    kubectl("label", "namespace", namespace, "cabgate.dev/ring-")
+    obj = gated("ReplicaSet", namespace)
+    obj["spec"]["template"]["metadata"]["annotations"] = {ANNOTATION: WHY}
+    obj["spec"]["replicas"] = 1
+    made = glass.client("breaker").post(url("ReplicaSet", namespace), json=obj)
+    assert made.status_code == 201, made.text
+    wait_until(lambda: gate.items("pods", namespace), 60, "the Pod of the ReplicaSet")
+    # On a Pod that is there already.
+    pod = gate.items("pods", namespace)[0]["metadata"]["name"]
+    assert glass.patch("breaker", namespace, annotated(None), kind="Pod", name=pod).is_success
+    kubectl("label", "namespace", namespace, "cabgate.dev/ring=2")
+    said = refusal(glass.patch("breaker", namespace, annotated(WHY), kind="Pod", name=pod))
+    assert said.startswith("BreakGlassOnPod: ")
+
+
+@pytest.mark.parametrize("kind", CHANGEABLE)
+def test_nobody_without_the_verb_takes_it_away(glass, namespace, kind):
+    glass.make(namespace, kind)
+    assert glass.breaks("breaker", namespace, kind=kind).status_code == 200
+    before = glass.annotations(namespace, kind)
+    subresources = [""] if kind == "Rollout" else ["", "status"]  # whose status has no metadata
+    for sub in subresources:
+        for why in (None, "INC-2: nothing to see here"):
+            answer = glass.patch("requester", namespace, annotated(why), kind=kind, sub=sub)
+            assert refusal(answer).startswith("BreakGlassDenied: "), (sub, why)
+        for forged in (BY_ANNOTATION, ID_ANNOTATION):
+            for value in (None, "somebody-else"):
+                body = {"metadata": {"annotations": {forged: value}}}
+                for user in ("requester", "breaker"):
+                    glass.patch(user, namespace, body, kind=kind, sub=sub)
+                    assert glass.annotations(namespace, kind) == before, (sub, forged, value)
+    body = {"metadata": {"annotations": None}, "status": {}}
+    glass.patch("requester", namespace, body, kind=kind, sub="status")
+    assert glass.annotations(namespace, kind) == before
+    # Who may break it, may.
+    answer = glass.patch("breaker", namespace, annotated(None), kind=kind, sub=subresources[-1])
+    assert answer.status_code == 200, answer.text
+    assert ANNOTATION not in glass.annotations(namespace, kind)
+
+
+def test_set_through_status_it_needs_the_verb_too(glass, namespace):
+    glass.make(namespace)
+    for user, allowed in (("requester", False), ("breaker", True)):
+        answer = glass.patch(user, namespace, annotated(WHY), sub="status")
+        assert answer.is_success is allowed, answer.text
+    assert glass.annotations(namespace)[BY_ANNOTATION] == "breaker"
+
+
+def test_nobody_else_is_named(glass, namespace, dead):
+    glass.make(namespace)
+    forged = {ANNOTATION: WHY, BY_ANNOTATION: "reviewer", ID_ANNOTATION: "deployments/1"}
+    body = {"metadata": {"annotations": forged}, **rolled("Deployment", "web:9")}
+    assert glass.patch("breaker", namespace, body).status_code == 200
+    found = glass.annotations(namespace)
+    assert found[BY_ANNOTATION] == "breaker"
+    assert found[ID_ANNOTATION] != "deployments/1"
+    # Planted before, it counts for nothing either.
+    glass.make(namespace, name="other")
+    planted = {"metadata": {"annotations": {BY_ANNOTATION: "reviewer"}}}
+    assert glass.patch("requester", namespace, planted, name="other").status_code == 200
+    assert glass.breaks("breaker", namespace, name="other").status_code == 200
+    assert glass.annotations(namespace, name="other")[BY_ANNOTATION] == "breaker"
+
+
+def test_without_the_stamping_policy_no_name_can_be_forged(gate, glass, namespace):
+    """On a cluster whose Kubernetes has no MutatingAdmissionPolicy nobody is named, rather than
+    somebody else."""
+    cluster = gate.cluster
+    glass.make(namespace)
+    stamp = ("mutatingadmissionpolicybinding", "break-glass-stamp.cabgate.dev")
+    cluster.kubectl("delete", *stamp)
+    try:
+        wait_until(
+            lambda: BY_ANNOTATION not in glass.would_annotate("breaker", namespace),
+            60,
+            "the policy is gone",
+        )
+        for key, value in ((BY_ANNOTATION, "reviewer"), (ID_ANNOTATION, "deployments/1")):
+            forged = {"metadata": {"annotations": {ANNOTATION: WHY, key: value}}}
+            assert refusal(glass.patch("breaker", namespace, forged)).startswith("BreakGlassForged")
+        own = {"metadata": {"annotations": {ANNOTATION: WHY, BY_ANNOTATION: "breaker"}}}
+        assert glass.patch("breaker", namespace, own).status_code == 200
+    finally:
+        cluster.kubectl("apply", "-f", ROOT / "deploy" / "break-glass.yaml")
+        glass.make(namespace, name="other")
+        wait_until(
+            lambda: BY_ANNOTATION in glass.would_annotate("breaker", namespace, name="other"),
+            60,
+            "the policy is back",
+        )
+
+
+def test_a_rollback_passes_and_leaves_the_annotation(gate, glass, namespace):
+    """`kubectl rollout undo` writes the annotations of the old revision: who may not break the
+    glass is not to be stopped for that, nor to get rid of it."""
+    glass.make(namespace)
+    kubectl = gate.cluster.kubectl
+    wait_until(lambda: len(gate.items("replicasets", namespace)) == 1, 60, "the first ReplicaSet")
+    assert glass.breaks("breaker", namespace).status_code == 200
+    wait_until(lambda: len(gate.items("replicasets", namespace)) == 2, 60, "the second ReplicaSet")
+    kubectl("label", "namespace", namespace, "cabgate.dev/ring=2", "--overwrite")
+    before = glass.annotations(namespace)
+    gate.open(namespace, GOOD, "AutoApproved", images=("web:1",))
+    gate.kubectl("requester", "rollout", "undo", "deployment/web", "-n", namespace)
+    assert image_of("Deployment", glass.get(namespace)) == "web:1"
+    assert glass.annotations(namespace) == before
+    # So does a replacement that knows nothing of it.
+    live = glass.get(namespace)
+    live["metadata"] = {"name": "web", "namespace": namespace, "labels": {"app": "x"}}
+    live["spec"]["minReadySeconds"] = 5
+    answer = glass.client("requester").put(url("Deployment", namespace, "web"), json=live)
+    assert answer.status_code == 200, answer.text
+    assert glass.annotations(namespace) == before
+
+
+def test_below_ring_2_it_is_a_note_like_any_other(gate, glass, make_namespace, dead):
+    namespace = make_namespace("1")
+    for why in ("", "whatever", WHY):
+        answer = glass.creates("requester", "Deployment", namespace, why, name=f"w{len(why)}")
+        assert answer.status_code == 201, answer.text
+        assert not warnings_of(answer)
+        answer = glass.patch("requester", namespace, annotated(None), name=f"w{len(why)}")
+        assert answer.status_code == 200, answer.text
+    # A name that was forged there does not come up.
+    assert glass.creates("requester", "Deployment", namespace).status_code == 201
+    forged = {"metadata": {"annotations": {BY_ANNOTATION: "reviewer"}}}
+    assert glass.patch("requester", namespace, forged).status_code == 200
+    gate.cluster.kubectl("label", "namespace", namespace, "cabgate.dev/ring=2", "--overwrite")
+    assert glass.annotations(namespace)[BY_ANNOTATION] == "requester"
+    # And one that stood there opens nothing.
+    assert unreachable(glass.patch("requester", namespace, rolled("Deployment", "web:9")))
+
+
+def test_a_workloads_own_ring_counts(gate, glass, make_namespace, dead):
+    namespace = make_namespace(None)
+    obj = gated("Deployment", namespace)
+    obj["metadata"]["labels"]["cabgate.dev/ring"] = "2"
+    obj["metadata"]["annotations"] = {ANNOTATION: WHY}
+    path = url("Deployment", namespace)
+    said = refusal(glass.client("requester").post(path, json=obj))
+    assert said.startswith("BreakGlassDenied: ")
+    assert glass.client("breaker").post(path, json=obj).status_code == 201
+
+
+def listed(gate, account):
+    """Let a service account break the glass, or none: in the manifests, as an installation does."""
+    nobody = "request.userInfo.username in []"
+    kubectl = gate.cluster.kubectl
+    gate.installation.configure_admission()
+    policies = (ROOT / "deploy" / "break-glass.yaml").read_text()
+    webhooks = kubectl("get", "validatingwebhookconfiguration", "cabgate", "-o", "json").stdout
+    for text in (policies, webhooks):
+        assert nobody in text
+        kubectl("apply", "-f", "-", stdin=text.replace(nobody, f"{nobody[:-2]}['{account}']"))
+
+
+def test_a_service_account_breaks_it_only_if_listed(gate, glass, namespace, dead):
+    glass.make(namespace)
+    said = refusal(glass.breaks(ROBOT, namespace))
+    assert said.startswith(f"BreakGlassServiceAccount: {ROBOT} is a service account")
+    assert refusal(glass.creates(ROBOT, "Job", namespace)).startswith("BreakGlassServiceAccount")
+    try:
+        listed(gate, ROBOT)
+        wait_until(lambda: glass.breaks(ROBOT, namespace, dryRun="All").is_success, 60, "listed")
+        assert glass.breaks(ROBOT, namespace).status_code == 200
+        assert glass.annotations(namespace)[BY_ANNOTATION] == ROBOT
+    finally:
+        listed(gate, "nobody")
+        wait_until(
+            lambda: not glass.patch(ROBOT, namespace, annotated(None), dryRun="All").is_success,
+            60,
+            "the list is empty again",
+        )
+    said = refusal(glass.patch(ROBOT, namespace, annotated(None)))
+    assert said.startswith("BreakGlassServiceAccount: ")
+
+
+def test_the_command_of_a_denial_tells(gate, glass, namespace):
+    said = refusal(glass.creates("requester", "Deployment", namespace))
+    command = said[said.index("kubectl ") :]
+    assert command == f"kubectl auth can-i --list -n {namespace}"
+    for user, has in (("requester", False), ("breaker", True)):
+        listing = gate.shell(user, command).stdout
+        assert bool(re.search(r"(?m)^rings\.cabgate\.dev .*break-glass", listing)) is has
+
+
+def test_a_dry_run_leaves_nothing(glass, namespace):
+    glass.make(namespace)
+    answer = glass.breaks("breaker", namespace, "INC-2: only to see", dryRun="All")
+    assert answer.status_code == 200, answer.text
+    assert "the glass is broken" in warnings_of(answer)
+    assert glass.annotations(namespace) == {}
+    assert image_of("Deployment", glass.get(namespace)) == "web:1"
+    assert glass.breaks("breaker", namespace).status_code == 200
+    (request,) = glass.opened(namespace)
+    assert request["spec"]["breakGlass"]["ticket"] == "INC-1"
+
+
+def test_the_audit_log_tells(glass, namespace, audit_log, dead):
+    glass.make(namespace)
+    assert glass.breaks("breaker", namespace).status_code == 200
+    key = "break-glass-notice.cabgate.dev/broken"
+
+    def noted():
+        events = [json.loads(line) for line in audit_log.read_text().splitlines() if key in line]
+        found = [event for event in events if event["objectRef"]["namespace"] == namespace]
+        return [event["annotations"][key] for event in found]
+
+    wait_until(noted, 60, "the audit log tells")
+    assert noted() == [f"breaker on deployments {namespace}/web: {WHY}"]

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each command that a denial names is run as it stands, and leads where the denial says."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import yaml
+
+from cabgate_devcluster import wait_until
+from support.cli import CABGATE, serve_rollouts
+from support.gate import paused, told
+from support.gated import KINDS, changed, gated
+from support.objects import GOOD, MIDDLING, workload
+from support.reviews import middling
+
+COMMAND = re.compile(r"(?:kubectl|cabgate) .*$")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def rollouts(gate):
+    serve_rollouts(gate)
+
+
+def denied(gate, reason, obj):
+    """The denial of an object, for a reason."""
+    body = json.dumps(obj)
+    said = told(gate.refused("requester", "create", "-f", "-", stdin=body))
+    assert said.startswith(f"{reason}: "), said
+    return said
+
+
+def run(gate, user, denial, env=None):
+    """What the command of a denial prints, run as it stands."""
+    result = gate.shell(user, COMMAND.search(denial)[0], CABGATE, env)
+    assert result.returncode == 0, (denial, result.stderr)
+    return result.stdout
+
+
+def edited(gate, denial, script, tmp_path):
+    """Run `kubectl edit` as a denial names it, with an editor that runs a script of sed."""
+    editor = tmp_path / "editor"
+    editor.write_text(f"#!/bin/sh\nsed -i '{script}' \"$1\"\n")
+    editor.chmod(0o755)
+    return run(gate, "requester", denial, {"EDITOR": str(editor)})
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_the_intent_that_a_denial_names_lets_every_kind_through(gate, namespace, kind):
+    obj = gated(kind, namespace)
+    if kind == "PodTemplate":
+        # Nothing runs by one, but it is gated like the others; the stock roles may not write it.
+        gate.bind("requester", "cluster-admin", namespace)
+    denial = denied(gate, "NoRequest", obj)
+    printed = yaml.safe_load(run(gate, "requester", denial))
+    printed["spec"]["evidence"] = GOOD
+    gate.apply("requester", printed)
+    gate.request_of(namespace, state="AutoApproved")
+    gate.create("requester", obj)
+
+
+def test_a_generated_name_and_a_job_of_a_cron_job_are_named_so_that_the_next_is_covered(
+    gate, namespace
+):
+    job = gated("Job", namespace, "migrate")
+    job["metadata"] = {"generateName": "migrate-", "namespace": namespace}
+    printed = yaml.safe_load(run(gate, "requester", denied(gate, "NoRequest", job)))
+    printed["spec"]["evidence"] = GOOD
+    gate.apply("requester", printed)
+    gate.request_of(namespace, "migrate", "AutoApproved")
+    for _ in range(2):
+        gate.create("requester", job)
+
+
+def conditional(gate, namespace, name, evidence, **condition):
+    opened = gate.open(namespace, evidence, "Submitted", name=name, targets=[
+        {"apiVersion": "apps/v1", "kind": "Deployment", "name": name, "images": ["web:1"]}
+    ])  # fmt: skip
+    conditions = [{"name": "calm", "description": "outside of the sale", **condition}]
+    gate.review(
+        *("reviewer", "cabrequest", opened, namespace, "ConditionallyApproved"),
+        conditions=conditions,
+    )
+    return opened
+
+
+def moment(**shift):
+    return f"{datetime.now(UTC) + timedelta(**shift):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_the_commands_of_conditions_lead_on(gate, namespace, tmp_path):
+    """Each situation has a workload of its own."""
+    early = conditional(gate, namespace, "early", middling(1), notBefore=moment(days=1))
+    conditional(gate, namespace, "late", middling(2), notAfter=moment(seconds=-30))
+    conditional(gate, namespace, "watch", middling(3), attestation="Required")
+
+    assert early in run(gate, "requester", denied(
+        gate, "OutsideWindow", workload(namespace, name="early")))  # fmt: skip
+
+    late = denied(gate, "OutsideWindow", workload(namespace, name="late"))
+    edited(gate, late, "s/passed: 102/passed: 202/", tmp_path)
+    gate.request_of(namespace, "late", "Submitted")
+
+    run(gate, "reviewer", denied(gate, "AttestationMissing", workload(namespace, name="watch")))
+    gate.create("requester", workload(namespace, name="watch"))
+
+
+def test_the_commands_after_a_verdict_lead_to_a_new_one(gate, namespace, tmp_path):
+    name = gate.open(namespace, MIDDLING, "Submitted")
+    gate.review("reviewer", "cabrequest", name, namespace, "Approved")
+    gate.review("security", "cabrequest", name, namespace, "Revoked")
+    revoked = denied(gate, "Revoked", workload(namespace))
+    edited(gate, revoked, "s/passed: 10/passed: 11/", tmp_path)
+    name = gate.request_of(namespace, state="Submitted")["metadata"]["name"]
+    gate.review("reviewer", "cabrequest", name, namespace, "Rejected")
+    gate.kubectl("requester", "delete", "deploymentintent", "web", "-n", namespace)
+    alone = gate.open(
+        *(namespace, middling(7), "Submitted"),
+        name="alone",
+        targets=[{"apiVersion": "apps/v1", "kind": "Deployment", "name": "b", "images": ["b:1"]}],
+    )
+    gate.kubectl("requester", "delete", "deploymentintent", "alone", "-n", namespace)
+    gate.wait_state("cabrequest", alone, namespace, "Superseded", timeout=60)
+    # The intent is gone, and the command works all the same.
+    run(gate, "requester", denied(
+        gate, "Superseded", workload(namespace, name="b", images=["b:1"])))  # fmt: skip
+
+
+def test_what_the_operator_is_about_to_approve_can_be_looked_at(gate, namespace):
+    name = gate.open(namespace, MIDDLING, "Submitted")
+    with paused(gate.installation.operator):
+        waits = denied(gate, "ReviewPending", workload(namespace))
+    assert name in waits
+    run(gate, "reviewer", waits)
+    gate.create("requester", workload(namespace))
+
+
+def test_an_image_patched_onto_a_pod_is_approved_by_the_way_that_the_denial_names(
+    gate, namespace, tmp_path
+):
+    pod = {"apiVersion": "v1", "kind": "Pod", "name": "web", "images": ["web:1"]}
+    gate.open(namespace, GOOD, "AutoApproved", targets=[pod])
+    obj = gated("Pod", namespace)
+    obj["spec"]["containers"][0]["image"] = "web:1"
+    gate.create("requester", obj)
+    body = changed("Pod", containers=[{"name": "c0", "image": "web:2"}])
+
+    def patch():
+        return gate.patch("requester", "pod", "web", namespace, body, kind="strategic", check=False)
+
+    denial = told(patch())
+    assert denial.startswith(f"ImagesNotCovered: Pod web in namespace {namespace} (ring 2)")
+    edited(gate, denial, "s/- web:1/- web:2/", tmp_path)
+    gate.request_of(namespace, state="AutoApproved")
+    wait_until(lambda: patch().returncode == 0, 60, "the new image passes")

@@ -1,0 +1,506 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The labels that decide what a rollout needs, through every door, with all of cabgate dead."""
+
+import contextlib
+import json
+
+import pytest
+
+from cabgate_devcluster import DevCluster, wait_until
+from support.gate import install, told
+from support.gated import KINDS, ROLLOUT_CRD, gated, url
+from support.http import client_of
+
+RING, MODE, MODEL = "cabgate.dev/ring", "cabgate.dev/mode", "cabgate.dev/risk-model"
+GUARDED, ELSEWHERE, STANDING, FREE = "guarded", "elsewhere", "standing", "free"
+LABELLER, KEEPER = "labeller", "keeper"
+ROBOT = f"system:serviceaccount:{GUARDED}:robot"
+
+WORKLOADS = list(KINDS)
+PATHS = ["Namespace", *WORKLOADS]
+
+SUBRESOURCES = {
+    "Namespace": ["status", "finalize"],
+    "Pod": ["status", "ephemeralcontainers", "resize"],
+    "PodTemplate": [],
+}
+"""Besides the object itself; a workload has `status` where nothing else stands here."""
+
+BLIND = {
+    ("Deployment", "status"),
+    ("Rollout", "status"),
+    ("Pod", "ephemeralcontainers"),
+    ("Pod", "resize"),
+}
+"""Doors that take no labels: the API server passes the write and keeps the label."""
+
+PATCHES = {
+    "merge": "application/merge-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+    "json": "application/json-patch+json",
+    "apply": "application/apply-patch+yaml",
+    "replace": "application/json",
+}
+
+
+def made(namespace, kind, name="", labels=None):
+    """A workload of any kind, with labels of its own."""
+    obj = gated(kind, namespace, name or kind.lower())
+    obj["metadata"]["labels"] |= labels or {}
+    return obj
+
+
+def path_of(obj, sub=""):
+    metadata = obj["metadata"]
+    if obj["kind"] == "Namespace":
+        path = f"/api/v1/namespaces/{metadata['name']}"
+    else:
+        path = url(obj["kind"], metadata["namespace"], metadata["name"])
+    return f"{path}/{sub}" if sub else path
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A cluster of our own: labels stand in it from before cabgate, and cabgate is dead."""
+    with DevCluster() as running:
+        for namespace in (STANDING, FREE):
+            running.kubectl("create", "namespace", namespace)
+            obj = made(namespace, "Deployment", labels={RING: "two"})
+            running.kubectl("create", "-f", "-", stdin=json.dumps(obj))
+        running.kubectl("label", "namespace", STANDING, f"{RING}=high", f"{MODE}=Strict")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def gate(cluster):
+    gate = install(cluster)
+    for name in (GUARDED, ELSEWHERE):
+        cluster.kubectl("create", "namespace", name)
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(ROLLOUT_CRD))
+    cluster.kubectl("wait", "--for=condition=Established", "crd", "rollouts.argoproj.io")
+    wait_until(
+        lambda: cluster.kubectl("get", "rollouts", check=False).returncode == 0, 30, "a kind"
+    )
+    items = [made(GUARDED, kind, labels={RING: "1"}) for kind in WORKLOADS]
+    body = {"apiVersion": "v1", "kind": "List", "items": items}
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(body))
+    cluster.kubectl("label", "namespace", ELSEWHERE, f"{RING}=2")
+    raised = [f"{RING}=3", f"{MODE}=Warn", f"{MODEL}=strict"]
+    cluster.kubectl("label", "namespace", GUARDED, *raised)
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "writer"},
+        "rules": [
+            {
+                "apiGroups": ["", "apps", "batch", "argoproj.io"],
+                "resources": ["*"],
+                "verbs": ["get", "list", "create", "update", "patch"],
+            }
+        ],
+    }
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(role))
+    subjects = [f"--user={LABELLER}", f"--user={KEEPER}"]
+    cluster.kubectl("create", "clusterrolebinding", "writers", "--clusterrole=writer", *subjects)
+    gate.user(ROBOT)
+    robot = f"--serviceaccount={GUARDED}:robot"
+    cluster.kubectl("create", "clusterrolebinding", "robot", "--clusterrole=cluster-admin", robot)
+    gate.user(KEEPER)
+    gate.bind(KEEPER, "cabgate-ring-keeper", GUARDED)
+    gate.installation.webhook.kill()
+    gate.installation.operator.kill()
+    return gate
+
+
+@pytest.fixture(scope="module")
+def clients(gate):
+    """A client for each user."""
+    made = {name: client_of(gate.user(name)) for name in ("admin", LABELLER, KEEPER, ROBOT)}
+    yield made
+    for client in made.values():
+        client.close()
+
+
+def doors(kinds=tuple(PATHS)):
+    """Every way to write an object's labels: kind, subresource, patch type."""
+    for kind in kinds:
+        for sub in ["", *SUBRESOURCES.get(kind, ["status"])]:
+            for patch in ["replace"] if sub == "finalize" else PATCHES:
+                if (kind, patch) != ("Rollout", "strategic"):
+                    yield kind, sub, patch
+
+
+def write(client, obj, sub, patch, labels):
+    """The answer to a dry run that sets some labels of an object, or takes them away (None)."""
+    path = path_of(obj, sub)
+    headers = {"Content-Type": PATCHES[patch]}
+    params = {"dryRun": "All"}
+    if patch == "apply":
+        # Forced: the labels are another manager's. Apply takes away only what is its own.
+        params |= {"fieldManager": "gitops", "force": "true"}
+        body = {key: obj[key] for key in ("apiVersion", "kind")}
+        body["metadata"] = {"name": obj["metadata"]["name"], "labels": labels}
+    elif patch == "json":
+        body = [_operation(label, value) for label, value in labels.items()]
+    elif patch == "replace":
+        body = client.get(path_of(obj)).json()
+        kept = {**body["metadata"].get("labels", {}), **labels}
+        body["metadata"]["labels"] = {k: v for k, v in kept.items() if v is not None}
+        del body["metadata"]["resourceVersion"]
+        if obj["kind"] == "Rollout":
+            body["metadata"]["resourceVersion"] = client.get(path_of(obj)).json()["metadata"][
+                "resourceVersion"
+            ]
+    else:
+        body = {"metadata": {"labels": labels}}
+    method = "PUT" if patch == "replace" else "PATCH"
+    content = json.dumps(body)
+    return client.request(method, path, params=params, headers=headers, content=content)
+
+
+def _operation(label, value):
+    path = "/metadata/labels/" + label.replace("/", "~1")
+    return {"op": "remove", "path": path} if value is None else {
+        "op": "add", "path": path, "value": value}  # fmt: skip
+
+
+def subject(kind, namespace=GUARDED):
+    if kind == "Namespace":
+        return {"apiVersion": "v1", "kind": kind, "metadata": {"name": namespace}}
+    return made(namespace, kind)
+
+
+def refused(answer):
+    """What the policy said; empty where the write passed."""
+    if answer.is_success:
+        return ""
+    said = answer.json()["message"]
+    assert "policy 'rings.cabgate.dev'" in said.replace("Policy", "policy"), said
+    return said.partition("denied request: ")[2]
+
+
+@pytest.mark.parametrize("kind", PATHS)
+def test_nobody_lowers_a_ring_through_any_door(clients, kind):
+    obj = subject(kind)
+    for _, sub, patch in doors([kind]):
+        for to in ("0", None):
+            if (patch, to) == ("apply", None):
+                continue
+            for user in (LABELLER, ROBOT):
+                answer = write(clients[user], obj, sub, patch, {RING: to})
+                row = (kind, sub, patch, to, user, answer.status_code, answer.text)
+                if (kind, sub) in BLIND:
+                    assert answer.is_success, row
+                    assert answer.json()["metadata"]["labels"][RING] == "1", row
+                    continue
+                said = refused(answer)
+                assert said.startswith("NotAuthorized: "), row
+                assert f"label {RING} from {'3' if kind == 'Namespace' else '1'} to " in said
+                assert said.endswith(f"kubectl auth can-i --list -n {GUARDED}")
+
+
+@pytest.mark.parametrize(
+    ("label", "to"), [(MODE, "Audit"), (MODE, None), (MODEL, "lenient"), (MODEL, None)]
+)
+def test_nobody_loosens_the_mode_or_changes_the_risk_model_through_any_door(clients, label, to):
+    for kind, sub, patch in doors(["Namespace"]):
+        if (patch, to) == ("apply", None):
+            continue
+        for user in (LABELLER, ROBOT):
+            said = refused(write(clients[user], subject(kind), sub, patch, {label: to}))
+            assert said.startswith(f"NotAuthorized: namespace {GUARDED}: "), (sub, patch, user)
+            assert f"changing label {label} from " in said
+            assert f" to {to or '(none)'}" in said
+
+
+def test_a_risk_model_is_not_even_given_freely(clients):
+    said = refused(
+        write(clients[LABELLER], subject("Namespace", ELSEWHERE), "", "merge", {MODEL: "lenient"})
+    )
+    assert f"changing label {MODEL} from (none) to lenient" in said
+
+
+def test_a_label_dropped_from_what_a_tool_applies_stays(gate, clients):
+    """Server-side apply takes away what its manager no longer names: the usual way of GitOps."""
+    obj = made(ELSEWHERE, "Deployment", name="applied")
+    gate.cluster.kubectl("label", "namespace", ELSEWHERE, f"{RING}-")
+    gate.cluster.kubectl("create", "-f", "-", stdin=json.dumps(obj))
+    gate.cluster.kubectl("label", "namespace", ELSEWHERE, f"{RING}=2")
+    args = ("apply", "--server-side", "--force-conflicts", "-f", "-")
+    labelled = json.dumps({**obj, "metadata": {**obj["metadata"], "labels": {RING: "4"}}})
+    gate.kubectl(LABELLER, *args, stdin=labelled)
+    message = gate.refused(LABELLER, *args, stdin=json.dumps(obj))
+    assert f"changing label {RING} from 4 to (none) (ring 4 to 0)" in message
+    assert gate.get("deployment", "applied", ELSEWHERE)["metadata"]["labels"][RING] == "4"
+
+
+def test_raising_and_tightening_are_free(clients):
+    rows = [("Namespace", {RING: "4"}), ("Namespace", {MODE: "Enforce"})]
+    rows += [(kind, {RING: "2"}) for kind in WORKLOADS]
+    for kind, labels in rows:
+        for user in (LABELLER, ROBOT):
+            answer = write(clients[user], subject(kind), "", "merge", labels)
+            assert answer.is_success, (kind, labels, user, answer.text)
+            assert labels.items() <= answer.json()["metadata"]["labels"].items()
+    # A mode where there was none, and the loosest taken away, change nothing that holds.
+    answer = write(clients[LABELLER], subject("Namespace", ELSEWHERE), "", "merge", {MODE: "Audit"})
+    assert answer.is_success, answer.text
+
+
+def test_the_verb_counts_in_its_own_namespace(clients):
+    lower = {RING: "0", MODE: None, MODEL: "lenient"}
+    for kind, sub, patch in doors():
+        labels = lower if kind == "Namespace" else {RING: "0"}
+        if patch == "apply":
+            labels = {key: value for key, value in labels.items() if value is not None}
+        answer = write(clients[KEEPER], subject(kind), sub, patch, labels)
+        assert answer.is_success, (kind, sub, patch, answer.text)
+    assert refused(
+        write(clients[KEEPER], subject("Namespace", ELSEWHERE), "", "merge", {RING: "0"})
+    ).endswith(f"-n {ELSEWHERE}")
+    # A cluster admin has every verb.
+    assert write(clients["admin"], subject("Namespace"), "", "merge", lower).is_success
+
+
+def test_writes_that_leave_the_labels_alone_pass(clients):
+    for kind in PATHS:
+        for sub in ("", *SUBRESOURCES.get(kind, ["status"])[:1]):
+            path = path_of(subject(kind), sub)
+            body = {"metadata": {"annotations": {"note": "x"}, "labels": {"team": "x"}}}
+            if sub:
+                body["status"] = {}
+            answer = clients[LABELLER].patch(
+                path,
+                params={"dryRun": "All"},
+                headers={"Content-Type": PATCHES["merge"]},
+                content=json.dumps(body),
+            )
+            assert answer.is_success, (kind, sub, answer.text)
+
+
+MALFORMED = ["5", "10", "02", "two", "", "3.0"]
+
+
+def test_a_malformed_value_is_set_by_nobody(gate, clients):
+    for value in MALFORMED:
+        for user in ("admin", LABELLER, KEEPER, ROBOT):
+            for kind in PATHS if value == "5" else ("Namespace", "Deployment"):
+                said = refused(write(clients[user], subject(kind), "", "merge", {RING: value}))
+                assert said.startswith("Invalid: "), (user, kind, value)
+                assert f'[{RING}]: must be 0, 1, 2, 3 or 4, not "{value}"' in said
+    for value in ("enforce", "", "Off"):
+        said = refused(write(clients["admin"], subject("Namespace"), "", "merge", {MODE: value}))
+        assert f'[{MODE}]: must be Enforce, Warn or Audit, not "{value}"' in said
+    everybody = gate.cluster.kubectl(
+        *("label", "namespace", GUARDED, f"{RING}=x", "--overwrite"), check=False
+    )
+    assert "must be 0, 1, 2, 3 or 4" in everybody.stderr, "not by system:masters either"
+
+
+def test_a_malformed_value_is_not_created_either(clients):
+    for kind in PATHS:
+        obj = {**subject(kind)}
+        obj["metadata"] = {**obj["metadata"], "name": "new", "labels": {RING: "high"}}
+        path = path_of(obj).rpartition("/")[0]
+        answer = clients["admin"].post(path, params={"dryRun": "All"}, json=obj)
+        assert 'not "high"' in refused(answer), kind
+    obj = {**subject("Namespace"), "metadata": {"name": "new", "labels": {MODE: "Strict"}}}
+    answer = clients["admin"].post("/api/v1/namespaces", params={"dryRun": "All"}, json=obj)
+    assert 'not "Strict"' in refused(answer)
+    obj["metadata"]["labels"] = {MODE: "Warn", RING: "0", MODEL: "lenient"}
+    answer = clients[LABELLER].post("/api/v1/namespaces", params={"dryRun": "All"}, json=obj)
+    assert answer.is_success, "who creates a namespace says what it is"
+
+
+def test_a_malformed_value_that_stands_counts_as_the_strictest_and_is_in_nobodys_way(clients):
+    namespace = subject("Namespace", STANDING)
+    deployment = subject("Deployment", STANDING)
+    for obj in (namespace, deployment):
+        for labels in ({"team": "x"}, {RING: "4"}):
+            answer = write(clients[LABELLER], obj, "", "merge", labels)
+            assert answer.is_success, (obj["kind"], labels, answer.text)
+        for labels in ({RING: "3"}, {RING: None}):
+            said = refused(write(clients[LABELLER], obj, "", "merge", labels))
+            assert f"(ring 4 to {labels[RING] or 0})" in said
+        assert "must be" in refused(write(clients["admin"], obj, "", "merge", {RING: "9"}))
+    assert write(clients[LABELLER], namespace, "", "merge", {MODE: "Enforce"}).is_success
+    for value in ("Warn", None):
+        said = refused(write(clients[LABELLER], namespace, "", "merge", {MODE: value}))
+        assert f"label {MODE} from Strict to {value or '(none)'}" in said
+
+
+def test_a_binding_does_not_overwrite_the_ring_of_its_pod(gate, clients):
+    binding = {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": "pod", "namespace": GUARDED, "labels": {RING: "0"}},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": "node"},
+    }
+    for path in ("pods/pod/binding", "bindings"):
+        url = f"/api/v1/namespaces/{GUARDED}/{path}"
+        said = refused(clients["admin"].post(url, params={"dryRun": "All"}, json=binding))
+        assert "a Binding carries none" in said, path
+        binding["metadata"]["labels"] = {"topology.kubernetes.io/zone": "a"}
+        answer = clients["admin"].post(url, params={"dryRun": "All"}, json=binding)
+        assert answer.is_success, answer.text
+        binding["metadata"]["labels"] = {RING: "0"}
+
+
+def test_the_controllers_copy_whatever_stands_in_a_template(gate, clients):
+    """A Pod as its template says, with every process of ours dead."""
+    gate.cluster.kubectl("create", "namespace", "copies")
+    obj = made("copies", "Deployment")
+    obj["spec"]["replicas"] = 1
+    obj["spec"]["template"]["metadata"]["labels"][RING] = "high"
+    gate.cluster.kubectl("create", "-f", "-", stdin=json.dumps(obj))
+    for resource in ("replicasets", "pods"):
+        found = wait_until(lambda kind=resource: gate.items(kind, "copies"), 60, resource)
+        assert found[0]["metadata"]["labels"][RING] == "high"
+    pod = found[0]
+    del pod["metadata"]["ownerReferences"]
+    pod["metadata"] = {"name": "forged", "namespace": "copies", "labels": {RING: "high"}}
+    answer = clients["admin"].post("/api/v1/namespaces/copies/pods", json=pod)
+    assert 'not "high"' in refused(answer), "and nobody else does"
+
+
+def test_a_mirror_pod_says_what_its_file_says(gate, clients):
+    node = "system:node:one"
+    gate.user(node, "system:nodes")
+    gate.cluster.kubectl(
+        "create", "clusterrolebinding", "node", "--clusterrole=writer", f"--user={node}"
+    )
+    pod = made(ELSEWHERE, "Pod", name="static-one", labels={RING: "high"})
+    pod["spec"]["nodeName"] = "one"
+    with client_of(gate.user(node)) as client:
+
+        def create(annotations, of=client):
+            body = {**pod, "metadata": {**pod["metadata"], "annotations": annotations}}
+            where = url("Pod", ELSEWHERE)
+            return of.post(where, json=body, params={"dryRun": "All"})
+
+        mirror = {"kubernetes.io/config.mirror": "x"}
+        assert create(mirror).is_success
+        assert 'not "high"' in refused(create({}))
+        assert 'not "high"' in refused(create(mirror, clients["admin"]))
+
+
+def test_a_controller_lowers_no_ring_of_what_it_does_not_make(gate):
+    account = "system:serviceaccount:kube-system:deployment-controller"
+    with client_of(gate.user(account)) as client:
+        answer = write(client, subject("Deployment"), "", "merge", {RING: "0"})
+        # It may update Deployments, not patch them.
+        assert answer.status_code == 403
+        answer = write(client, subject("Deployment"), "", "replace", {RING: "0"})
+        assert refused(answer).startswith("NotAuthorized: Deployment deployment in namespace")
+
+
+def test_the_namespaces_of_the_system_are_left_alone(gate, clients):
+    obj = made("kube-system", "Deployment", labels={RING: "high"})
+    gate.cluster.kubectl("create", "-f", "-", stdin=json.dumps(obj))
+    answer = write(clients[LABELLER], obj, "", "merge", {RING: None})
+    assert answer.is_success, answer.text
+
+
+@contextlib.contextmanager
+def installed_with(gate, variable, expression):
+    """The policy with another value of one of its variables."""
+    name = "validatingadmissionpolicy/rings.cabgate.dev"
+    found = json.loads(gate.cluster.kubectl("get", name, "-o", "json").stdout)
+    variables = [v["name"] for v in found["spec"]["variables"]]
+    path = f"/spec/variables/{variables.index(variable)}/expression"
+
+    def replace(value):
+        body = json.dumps([{"op": "replace", "path": path, "value": value}])
+        gate.cluster.kubectl("patch", name, "--type=json", "-p", body)
+
+    before = found["spec"]["variables"][variables.index(variable)]["expression"]
+    replace(expression)
+    yield
+    replace(before)
+
+
+def test_a_service_account_lowers_once_it_is_listed_and_has_the_verb(gate, clients):
+    def lower(user=ROBOT):
+        return refused(write(clients[user], subject("Namespace"), "", "merge", {RING: "0"}))
+
+    assert "service accounts do this only if they are listed" in lower()
+    with installed_with(gate, "listedServiceAccounts", f"['{ROBOT}']"):
+        wait_until(lambda: lower() == "", 30, "the list counts")
+        assert "needs the verb lower-ring" in lower(LABELLER), "a person needs the verb"
+        gate.cluster.kubectl("delete", "clusterrolebinding", "robot")
+        subject_of = f"--serviceaccount={GUARDED}:robot"
+        gate.cluster.kubectl(
+            "create", "clusterrolebinding", "robot", "--clusterrole=writer", subject_of
+        )
+        wait_until(lambda: "needs the verb lower-ring" in lower(), 30, "and the machine too")
+        gate.cluster.kubectl("delete", "clusterrolebinding", "robot")
+        gate.cluster.kubectl(
+            "create", "clusterrolebinding", "robot", "--clusterrole=cluster-admin", subject_of
+        )
+    wait_until(lambda: "only if they are listed" in lower(), 30, "the list is empty again")
+
+
+def test_without_a_label_a_namespace_has_the_default_ring(gate, clients):
+    def remove():
+        return refused(
+            write(clients[LABELLER], subject("Namespace", ELSEWHERE), "", "merge", {RING: None})
+        )
+
+    assert "(ring 2 to 0)" in remove()
+    with installed_with(gate, "defaultRing", "1"):
+        wait_until(lambda: "(ring 2 to 1)" in remove(), 30, "the default counts")
+    with installed_with(gate, "defaultRing", "2"):
+        wait_until(lambda: remove() == "", 30, "the default counts")
+    wait_until(lambda: "(ring 2 to 0)" in remove(), 30, "it is 0 again")
+
+
+def test_a_refusal_is_short_whatever_the_names(gate, clients):
+    long = "n" * 63
+    gate.cluster.kubectl("create", "namespace", long)
+    gate.cluster.kubectl(
+        "label", "namespace", long, f"{RING}=4", f"{MODE}=Enforce", f"{MODEL}={'m' * 63}"
+    )
+    labels = {RING: "0", MODE: "Audit", MODEL: "o" * 63}
+    said = refused(write(clients[LABELLER], subject("Namespace", long), "", "merge", labels))
+    assert all(f"label {label} from" in said for label in labels)
+    obj = made("copies", "CronJob", name="c" * 52, labels={RING: "1"})
+    gate.cluster.kubectl("create", "-f", "-", stdin=json.dumps(obj))
+    for user in (LABELLER, ROBOT):
+        for each in (subject("Namespace", long), obj):
+            said = refused(write(clients[user], each, "", "merge", {RING: "0"}))
+            assert len(said.encode()) <= 1000
+
+
+def test_the_policy_is_of_the_right_types(gate):
+    """Else the API server says so in its status, and evaluates in the hope of the best."""
+    name = "validatingadmissionpolicy/rings.cabgate.dev"
+
+    def checked():
+        return json.loads(gate.cluster.kubectl("get", name, "-o", "json").stdout).get("status")
+
+    status = wait_until(checked, 60, "the policy is checked")
+    assert not (status.get("typeChecking") or {}).get("expressionWarnings")
+
+
+def test_the_command_of_a_refusal_tells(gate):
+    message = gate.refused(LABELLER, "label", "namespace", GUARDED, f"{RING}=0", "--overwrite")
+    command = message[message.index("kubectl auth") :]
+    assert "lower-ring" in gate.shell(KEEPER, command).stdout
+    answer = gate.shell(LABELLER, command)
+    assert "namespaces" in answer.stdout or "*" in answer.stdout
+    assert "lower-ring" not in answer.stdout
+
+
+def test_a_malformed_ring_that_stands_is_gated_as_ring_4(gate):
+    gate.installation.start_webhook()
+    try:
+        image = {"spec": {"template": {"spec": {"containers": [{"name": "c0", "image": "web:2"}]}}}}
+        for namespace in (STANDING, FREE):
+            result = gate.patch(
+                *("admin", "deployment", "deployment", namespace, image),
+                kind="strategic",
+                check=False,
+            )
+            assert "(ring 4) has no CABRequest" in told(result), namespace
+    finally:
+        gate.installation.webhook.kill()

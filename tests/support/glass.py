@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Breaking the glass, as somebody in an incident would."""
+
+import json
+
+from cabgate.breakglass import ANNOTATION, BY_ANNOTATION, ID_ANNOTATION
+from cabgate_devcluster import wait_until
+from support.gated import changed, gated, spec_path, url
+from support.http import client_of
+
+MERGE = "application/merge-patch+json"
+WHY = "INC-1: the shop is down"
+OURS = (ANNOTATION, BY_ANNOTATION, ID_ANNOTATION)
+
+
+class Glass:
+    """The workloads of a cluster, and what users do to them."""
+
+    def __init__(self, gate):
+        self.gate = gate
+        self._clients = {}
+
+    def client(self, user):
+        if user not in self._clients:
+            self._clients[user] = client_of(self.gate.user(user))
+        return self._clients[user]
+
+    def close(self):
+        for client in self._clients.values():
+            client.close()
+
+    def make(self, namespace, kind="Deployment", name="web"):
+        """A workload that was there before its namespace was gated."""
+        kubectl = self.gate.cluster.kubectl
+        kubectl("label", "namespace", namespace, "cabgate.dev/ring-")
+        answer = self.client("breaker").post(
+            url(kind, namespace), json=gated(kind, namespace, name)
+        )
+        assert answer.status_code == 201, answer.text
+        kubectl("label", "namespace", namespace, "cabgate.dev/ring=2")
+
+    def patch(self, user, namespace, body, *, kind="Deployment", name="web", sub="", **params):
+        """A merge patch; the answer."""
+        path = url(kind, namespace, name) + (f"/{sub}" if sub else "")
+        return self.client(user).patch(
+            path, content=json.dumps(body), headers={"Content-Type": MERGE}, params=params
+        )
+
+    def breaks(self, user, namespace, why=WHY, image="web:9", *, kind="Deployment", **options):
+        """The one write that breaks the glass of a workload and rolls out an image; the answer."""
+        body = {**annotated(why), **rolled(kind, image)}
+        return self.patch(user, namespace, body, kind=kind, **options)
+
+    def would_annotate(self, user, namespace, **options):
+        """The annotations that a workload would have after a break."""
+        answer = self.breaks(user, namespace, dryRun="All", **options)
+        return answer.json()["metadata"]["annotations"]
+
+    def creates(self, user, kind, namespace, why=WHY, name="web", **params):
+        """Creation of a workload that breaks the glass; the answer."""
+        obj = gated(kind, namespace, name)
+        obj["metadata"]["annotations"] = {} if why is None else {ANNOTATION: why}
+        return self.client(user).post(url(kind, namespace), json=obj, params=params)
+
+    def get(self, namespace, kind="Deployment", name="web"):
+        return self.client("breaker").get(url(kind, namespace, name)).json()
+
+    def annotations(self, namespace, kind="Deployment", name="web"):
+        """Those of a workload that are about the glass."""
+        found = self.get(namespace, kind, name)["metadata"].get("annotations") or {}
+        return {key: found[key] for key in OURS if key in found}
+
+    def requests(self, namespace):
+        """The requests that were opened for broken glasses, the oldest first."""
+        found = [r for r in self.gate.items("cabrequests", namespace) if "breakGlass" in r["spec"]]
+        return sorted(found, key=lambda r: int(r["metadata"]["resourceVersion"]))
+
+    def opened(self, namespace, count=1):
+        """The requests that were opened for broken glasses, once there are so many in a state."""
+
+        def enough():
+            found = self.requests(namespace)
+            ready = [r for r in found if r.get("status", {}).get("state")]
+            return found if len(ready) >= count else None
+
+        found = wait_until(enough, 60, f"{count} requests for broken glasses in {namespace}")
+        assert len(found) == count, found
+        return found
+
+
+def annotated(why):
+    """A merge patch of the annotation; None removes it."""
+    return {"metadata": {"annotations": {ANNOTATION: why}}}
+
+
+def rolled(kind, image):
+    """A merge patch of the image."""
+    return changed(kind, containers=[{"name": "c0", "image": image}])
+
+
+def image_of(kind, obj):
+    """The image that a workload runs."""
+    for field in spec_path(kind):
+        obj = obj[field]
+    return obj["containers"][0]["image"]
+
+
+def refusal(answer):
+    """What a policy said in a refusal: its message, from the reason code on."""
+    assert answer.status_code in (403, 422), (answer.status_code, answer.text)
+    said = answer.json()["message"].partition("denied request: ")[2]
+    assert said.startswith("BreakGlass"), answer.text
+    assert len(said.encode()) <= 1000
+    return said
+
+
+def warnings_of(answer):
+    """The admission warnings of an answer."""
+    return answer.headers.get("warning", "")

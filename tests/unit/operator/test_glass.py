@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Broken glasses: each leads to one request, which is told of once."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from cabgate.breakglass import ANNOTATION, BY_ANNOTATION, ID_ANNOTATION
+from cabgate.pods import PodTemplateError
+from cabgate_operator.apiserver import NAMESPACES, REQUESTS, Object, Resource
+from cabgate_operator.app import keys_of
+from cabgate_operator.glass import (
+    WORKLOADS,
+    glass_key,
+    reconcile_glass,
+    reconcile_retrospect,
+    served_workloads,
+)
+from cabgate_operator.keys import Key, Subject
+from unit.operator.support import ME, World, decisions
+
+BY_KIND = {resource.kind: resource for resource in WORKLOADS}
+TEMPLATE: Object = {"spec": {"containers": [{"name": "c", "image": "web:9"}]}}
+WHY = "INC-1: the shop is down"
+
+
+def workload(kind: str = "Deployment", *, identity: str = "", **metadata: Any) -> Object:
+    resource = BY_KIND[kind]
+    annotations = {ANNOTATION: WHY, BY_ANNOTATION: "ann", ID_ANNOTATION: identity}
+    spec: Object = {"template": TEMPLATE}
+    return {
+        "apiVersion": resource.api_version,
+        "kind": kind,
+        "metadata": {
+            "name": "web",
+            "namespace": "team",
+            "uid": f"uid-{kind}",
+            "annotations": {k: v for k, v in annotations.items() if v},
+            **metadata,
+        },
+        "spec": {"jobTemplate": {"spec": spec}} if kind == "CronJob" else spec,
+    }
+
+
+def owned_by(owner: Object, **changes: Any) -> list[Object]:
+    reference = {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+    }
+    return [{**reference, **changes}]
+
+
+def reconcile(world: World, *bodies: Object) -> None:
+    """Put workloads into the cluster, and look at each."""
+
+    async def run() -> None:
+        for body in bodies:
+            world.api.put(BY_KIND[body["kind"]], body)
+        for body in bodies:
+            key = glass_key(BY_KIND[body["kind"]], body)
+            if key is not None:
+                await reconcile_glass(world.context, key)
+        for name in list(world.requests()):
+            await reconcile_retrospect(world.context, Key(Subject.RETROSPECT, "team", name))
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("kind", sorted(BY_KIND))
+def test_a_broken_glass_leads_to_one_request_that_is_told_of_once(kind: str) -> None:
+    world = World()
+    body = workload(kind, identity=f"{BY_KIND[kind].plural}/new")
+    for _ in range(3):
+        reconcile(world, body)
+    assert list(world.requests().values()) == ["Submitted"]
+    (request,) = world.api.all(REQUESTS)
+    (said,) = request["status"]["decisions"]
+    assert (said["verdict"], said["author"]["username"]) == ("GlassBroken", ME)
+    assert world.told() == ["GlassBroken", "GlassBroken"]
+    assert world.context.metrics.registry.get_sample_value(
+        "cabgate_break_glass_total", {"namespace": "team"}
+    ) == 1  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "labels", [{}, {"cabgate.dev/ring": "1"}], ids=["without a ring", "in ring 1"]
+)
+def test_below_ring_2_nothing_is_opened(labels: dict[str, str]) -> None:
+    world = World()
+    world.api.put(NAMESPACES, {"metadata": {"name": "team", "labels": labels}})
+    reconcile(world, workload())
+    assert world.requests() == {}
+    reconcile(world, workload(labels={"cabgate.dev/ring": "3"}))
+    assert len(world.requests()) == 1
+
+
+def test_what_is_whole_malformed_gone_or_going_leads_to_nothing() -> None:
+    world = World()
+    whole = workload(annotations={})
+    reconcile(world, whole, workload("StatefulSet", annotations={ANNOTATION: "because"}))
+    assert world.requests() == {}
+    key = Key(Subject.GLASS, "team", "deployments/nobody")
+    asyncio.run(reconcile_glass(world.context, key))
+    asyncio.run(reconcile_glass(world.context, Key(Subject.GLASS, "gone", "deployments/web")))
+    going = {"metadata": {"name": "team", "deletionTimestamp": "2030-01-01T00:00:00Z"}}
+    world.api.put(NAMESPACES, going)
+    reconcile(world, workload())
+    assert world.requests() == {}
+
+
+@pytest.mark.parametrize("identity", ["deployments/7", ""])
+def test_a_copy_on_a_replica_set_is_not_another_break(identity: str) -> None:
+    world, deployment = World(), workload(identity=identity)
+    copied = workload("ReplicaSet", identity=identity, ownerReferences=owned_by(deployment))
+    reconcile(world, deployment, copied)
+    assert len(world.requests()) == 1
+
+
+def test_a_copy_of_what_a_cron_job_makes_is_not_another_break() -> None:
+    world, cron = World(), workload("CronJob", annotations={})
+    cron["spec"]["jobTemplate"]["metadata"] = {"annotations": {ANNOTATION: WHY}}
+    reconcile(world, cron, workload("Job", ownerReferences=owned_by(cron)))
+    assert world.requests() == {}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"uid": "another"}, {"name": "nobody"}, {"controller": False}, {"kind": "Gizmo"}]
+)
+def test_a_forged_owner_hides_no_break(changes: Object) -> None:
+    world, deployment = World(), workload()
+    owners = owned_by(deployment, **changes)
+    reconcile(world, deployment, workload("ReplicaSet", ownerReferences=owners))
+    assert len(world.requests()) == 2
+
+
+def test_a_break_on_the_copy_itself_is_one() -> None:
+    world, deployment = World(), workload(identity="deployments/7")
+    own = workload("ReplicaSet", identity="replicasets/8", ownerReferences=owned_by(deployment))
+    reconcile(world, deployment, own)
+    assert len(world.requests()) == 2
+
+
+def test_a_rollout_runs_what_it_refers_to() -> None:
+    world = World()
+    rollout = workload("Rollout")
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "base"}
+    rollout["spec"] = {"workloadRef": reference}
+    # Nothing to review yet: it is tried again.
+    with pytest.raises((PodTemplateError, ValueError)):
+        reconcile(world, rollout)
+    base = workload(name="base", annotations={})
+    reconcile(world, base, rollout)
+    (request,) = world.api.all(REQUESTS)
+    assert request["spec"]["targets"][0]["images"] == ["web:9"]
+
+
+@pytest.mark.parametrize("verdict", ["Approved", "Rejected", "UnderReview"])
+def test_what_a_person_said_first_is_left_alone(verdict: str) -> None:
+    world = World()
+    reconcile(world, workload())
+    (request,) = world.api.all(REQUESTS)
+    digest = request["spec"]["evidenceDigest"]
+    request["status"] = {"decisions": decisions(digest, (verdict, "rita"))}
+    world.api.put(REQUESTS, request)
+    reconcile(world, workload())
+    (request,) = world.api.all(REQUESTS)
+    assert [entry["verdict"] for entry in request["status"]["decisions"]] == [verdict]
+    assert request["status"]["state"] == verdict
+
+
+def test_a_name_that_is_taken_is_not_passed_over_in_silence(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World()
+    reconcile(world, workload())
+    (request,) = world.api.all(REQUESTS)
+    request["spec"]["breakGlass"]["reason"] = "something else"
+    world.api.put(REQUESTS, request)
+    reconcile(world, workload())
+    assert "is about something else: not recorded" in caplog.text
+
+
+def test_requests_of_intents_and_of_nobody_are_left_to_others() -> None:
+    world = World()
+    asyncio.run(reconcile_retrospect(world.context, Key(Subject.RETROSPECT, "team", "nobody")))
+    assert world.api.written == []
+
+
+def test_what_is_seen_is_what_is_looked_at() -> None:
+    deployments = BY_KIND["Deployment"]
+    assert keys_of(deployments, workload(annotations={})) == []
+    assert keys_of(deployments, workload()) == [Key(Subject.GLASS, "team", "deployments/web")]
+    body = {"metadata": {"namespace": "team", "name": "r"}, "spec": {"breakGlass": {}}}
+    assert keys_of(REQUESTS, body, sweep=True) == [Key(Subject.RETROSPECT, "team", "r")]
+
+
+def test_only_kinds_that_there_are_are_watched() -> None:
+    def kinds(found: tuple[Resource, ...]) -> set[str]:
+        return {resource.kind for resource in found}
+
+    world = World()
+    found = kinds(asyncio.run(served_workloads(world.context.api)))
+    assert found == set(BY_KIND) - {"Rollout"}

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The manifests of the pages about GitOps hang together, and the pages show what the files say."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+GITOPS = Path(__file__).resolve().parents[2] / "docs" / "gitops"
+PAGES = sorted(GITOPS.rglob("*.md"))
+
+
+def documents(name):
+    return [document for document in yaml.safe_load_all((GITOPS / name).read_text()) if document]
+
+
+def kustomizations(name):
+    return {
+        document["metadata"]["name"]: document["spec"]
+        for document in documents(name)
+        if document["kind"] == "Kustomization"
+    }
+
+
+def overlay(path):
+    """The overlay of the example that a path of a manifest means."""
+    return GITOPS / "kustomize" / path
+
+
+@pytest.mark.parametrize("path", sorted(GITOPS.rglob("*.yaml")), ids=lambda path: path.name)
+def test_every_manifest_is_a_manifest(path):
+    if "templates" in path.parts:
+        return  # Helm reads these
+    for document in yaml.safe_load_all(path.read_text()):
+        assert document, path
+
+
+def test_the_two_kustomizations_of_flux_follow_one_another():
+    found = kustomizations("flux/two-kustomizations.yaml")
+    first, second = found["shop-intent"], found["shop"]
+    assert first["wait"] is True
+    assert "wait" not in second
+    assert second["dependsOn"] == [{"name": "shop-intent"}]
+    assert first["sourceRef"] == second["sourceRef"]
+    assert first["path"] == "./overlays/production-intent"
+    assert second["path"] == "./overlays/production-workload"
+    for spec in (first, second):
+        assert (overlay(spec["path"]) / "kustomization.yaml").is_file()
+
+
+def test_the_one_kustomization_of_flux_holds_both_and_names_the_flag():
+    [spec] = kustomizations("flux/one-kustomization.yaml").values()
+    assert (overlay(spec["path"]) / "kustomization.yaml").is_file()
+    assert "dependsOn" not in spec
+    [patched] = documents("flux/controller-flag.yaml")
+    [operation] = yaml.safe_load(patched["patches"][0]["patch"])
+    flag = "--custom-apply-stage-kinds=cabgate.dev/DeploymentIntent"
+    assert operation["value"] == flag
+    assert flag in (GITOPS / "flux" / "one-kustomization.yaml").read_text()
+
+
+def test_the_configuration_of_argo_cd_holds_the_health_check():
+    [config] = documents("argocd/argocd-cm.yaml")
+    [(key, script)] = config["data"].items()
+    assert key == "resource.customizations.health.cabgate.dev_DeploymentIntent"
+    assert script == (GITOPS / "argocd-health.lua").read_text()
+
+
+def test_the_intents_of_the_examples_come_before_their_workloads():
+    [intent] = documents("kustomize/base/intent.yaml")
+    wave = intent["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"]
+    assert int(wave) < 0
+    assert "sync-wave" not in (GITOPS / "kustomize/base/deployment.yaml").read_text()
+    assert f'sync-wave: "{wave}"' in (GITOPS / "helm/templates/intent.yaml").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_links_of_a_page_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_there_are_pages():
+    assert {page.name for page in PAGES} >= {"README.md", "flux.md", "argocd.md"}

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the tables of docs/coverage.md from the rows that the tests send to the API server."""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "coverage.md"
+sys.path.insert(0, str(ROOT / "tests"))
+
+from support import always, matrix  # noqa: E402 - the tests are no package
+
+
+def render(page: str) -> str:
+    """The page with its tables made anew."""
+    for name, table in (("matrix", matrix.table()), ("always", always.table())):
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        page = re.sub(
+            f"{re.escape(begin)}.*?{re.escape(end)}",
+            lambda _, text=f"{begin}\n{table}\n{end}": text,
+            page,
+            flags=re.DOTALL,
+        )
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    print(f"wrote {PAGE.relative_to(ROOT)}")
