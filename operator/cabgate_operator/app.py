@@ -30,8 +30,6 @@ from cabgate_operator.context import Context, parsed
 from cabgate_operator.coverage import Coverage
 from cabgate_operator.exceptions import reconcile_exception
 from cabgate_operator.glass import (
-    WORKLOADS,
-    glass_key,
     reconcile_glass,
     reconcile_retrospect,
     served_workloads,
@@ -44,6 +42,7 @@ from cabgate_operator.models import reconcile_models
 from cabgate_operator.overview import Overview
 from cabgate_operator.retention import reconcile_retention
 from cabgate_operator.settings import Settings
+from cabgate_operator.sightings import keys_of
 from cabgate_operator.workqueue import Timing, WorkQueue, utc_now
 
 log = logging.getLogger(__name__)
@@ -377,29 +376,3 @@ class Operator:
                         self.queue.add(key)
                 await asyncio.sleep(0)
         return count
-
-
-def keys_of(resource: Resource, body: Object, *, sweep: bool = False) -> list[Key]:
-    """What to look at when an object was seen."""
-    meta: dict[str, Any] = body.get("metadata") or {}
-    spec: dict[str, Any] = body.get("spec") or {}
-    namespace, name = meta.get("namespace", ""), meta.get("name", "")
-    if resource is INTENTS:
-        return [Key(Subject.INTENT, namespace, name)]
-    if resource is RISK_MODELS:
-        return [Key(Subject.MODELS, "", "")]
-    if resource in WORKLOADS:
-        broken = glass_key(resource, body)
-        return [] if broken is None else [broken]
-    keys = []
-    if resource is REQUESTS:
-        intent = (spec.get("intentRef") or {}).get("name", "")
-        own = Key(Subject.INTENT, namespace, intent)
-        if not intent:
-            own = Key(Subject.RETROSPECT, namespace, name)
-        keys = [own, Key(Subject.REQUEST, namespace, name)]
-    elif resource is EXCEPTIONS:
-        request = (spec.get("requestRef") or {}).get("name", "")
-        keys = [Key(Subject.EXCEPTION, namespace, name), Key(Subject.REQUEST, namespace, request)]
-    # A sweep comes by the intents and exceptions themselves.
-    return keys[:1] if sweep else keys

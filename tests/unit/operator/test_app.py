@@ -18,11 +18,12 @@ from cabgate_operator.apiserver import (
     Object,
     Resource,
 )
-from cabgate_operator.app import Operator, keys_of
+from cabgate_operator.app import Operator
 from cabgate_operator.context import parsed
 from cabgate_operator.glass import WORKLOADS
 from cabgate_operator.keys import Key, Subject
 from cabgate_operator.settings import Settings
+from cabgate_operator.sightings import keys_of
 from unit.operator.support import HIGH, LOW, ME, NOW, Clock, MemoryApi, exception_object, request
 from unit.operator.support import intent_object as declared
 
