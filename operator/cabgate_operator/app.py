@@ -28,6 +28,7 @@ from cabgate_operator.apiserver import (
     Object,
     Resource,
 )
+from cabgate_operator.certificates import CERTIFICATES, WEBHOOK_NAME, Certificates
 from cabgate_operator.context import Context, parsed
 from cabgate_operator.coverage import Coverage
 from cabgate_operator.exceptions import reconcile_exception
@@ -73,6 +74,10 @@ class Settings:
     """Port of /healthz, /readyz and /metrics; 0 for none."""
     keep_approved: int = DEFAULT_KEPT
     """Approved requests of each target that retention leaves."""
+    manage_certificates: bool = False
+    """Whether the webhook's certificates and signing key are made here."""
+    webhook_names: tuple[str, ...] = (WEBHOOK_NAME,)
+    """DNS names and addresses that the webhook is reached by."""
     workers: int = 4
     """Keys that are reconciled at the same time."""
 
@@ -94,6 +99,7 @@ class Operator:
         """The kinds of workloads that the cluster has."""
         self._coverage = Coverage(self.metrics.uncovered_workloads, self.settings.default_ring)
         self._ledger = Ledger()
+        self._certificates = Certificates(self.settings.webhook_names)
         self._context: Context | None = None
         self._choices: dict[str, tuple[str | None, ...]] = {}
         self._newest_seen: dict[str, int] = {}
@@ -123,6 +129,8 @@ class Operator:
         )
         await self._look_for_workloads()
         await self._ensure_model()
+        if self.settings.manage_certificates:
+            self.queue.add(CERTIFICATES)
         self.queue.start(self.settings.workers)
         self._sweeper = asyncio.create_task(self._sweep_forever(), name="sweep")
 
@@ -277,10 +285,17 @@ class Operator:
             await reconcile_retrospect(self.context, key)
         elif key.subject is Subject.COVERAGE:
             await self._coverage.reconcile(self.context, key.namespace)
-        elif key.subject is Subject.WATCH:
-            await self._check_watch(key)
-        else:
+        elif key.subject is Subject.NAMESPACE:
             await self._fan_out_namespace(key)
+        else:
+            await self._reconcile_own(key)
+
+    async def _reconcile_own(self, key: Key) -> None:
+        """What is no object that a team wrote."""
+        if key.subject is Subject.CERTIFICATES:
+            self.queue.add_at(key, await self._certificates.reconcile(self.context))
+        else:
+            await self._check_watch(key)
 
     async def _fan_out_request(self, key: Key) -> None:
         """Queue what depends on a request: the intents for its workloads, and its exceptions."""
