@@ -31,19 +31,12 @@ from cabgate_operator.apiserver import (
 from cabgate_operator.certificates import CERTIFICATES, WEBHOOK_NAME, Certificates
 from cabgate_operator.context import Context, parsed
 from cabgate_operator.coverage import Coverage
-from cabgate_operator.exceptions import reconcile_exception
-from cabgate_operator.glass import (
-    WORKLOADS,
-    glass_key,
-    reconcile_glass,
-    reconcile_retrospect,
-    served_workloads,
-)
-from cabgate_operator.intents import reconcile_intent
+from cabgate_operator.glass import WORKLOADS, glass_key, served_workloads
 from cabgate_operator.keys import Key, Subject
 from cabgate_operator.ledger import Ledger
 from cabgate_operator.metrics import Metrics
 from cabgate_operator.models import reconcile_models
+from cabgate_operator.reconcilers import RECONCILERS
 from cabgate_operator.retention import reconcile_retention
 from cabgate_operator.workqueue import Timing, WorkQueue, utc_now
 
@@ -264,38 +257,25 @@ class Operator:
         self.sweep_soon()
 
     async def _reconcile(self, key: Key) -> None:
-        if key.subject is Subject.INTENT:
-            await reconcile_intent(self.context, key)
-        elif key.subject is Subject.EXCEPTION:
-            await reconcile_exception(self.context, key)
+        if key.subject in RECONCILERS:
+            await RECONCILERS[key.subject](self.context, key)
         elif key.subject is Subject.REQUEST:
             await self._fan_out_request(key)
         elif key.subject is Subject.LEDGER:
             await self._ledger.reconcile(self.context, key.namespace)
-        elif key.subject is Subject.MODELS:
-            await reconcile_models(self.context, key)
         elif key.subject is Subject.HEADS:
             await self._ledger.publish(self.context)
         elif key.subject is Subject.RETENTION:
             kept = self.settings.keep_approved
             await reconcile_retention(self.context, self._ledger, key.namespace, kept)
-        elif key.subject is Subject.GLASS:
-            await reconcile_glass(self.context, key)
-        elif key.subject is Subject.RETROSPECT:
-            await reconcile_retrospect(self.context, key)
         elif key.subject is Subject.COVERAGE:
             await self._coverage.reconcile(self.context, key.namespace)
-        elif key.subject is Subject.NAMESPACE:
-            await self._fan_out_namespace(key)
-        else:
-            await self._reconcile_own(key)
-
-    async def _reconcile_own(self, key: Key) -> None:
-        """What is no object that a team wrote."""
-        if key.subject is Subject.CERTIFICATES:
+        elif key.subject is Subject.CERTIFICATES:
             self.queue.add_at(key, await self._certificates.reconcile(self.context))
-        else:
+        elif key.subject is Subject.WATCH:
             await self._check_watch(key)
+        else:
+            await self._fan_out_namespace(key)
 
     async def _fan_out_request(self, key: Key) -> None:
         """Queue what depends on a request: the intents for its workloads, and its exceptions."""
