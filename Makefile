@@ -78,9 +78,10 @@ format: setup ## Format the code
 	$(BIN)/ruff format
 
 .PHONY: manifests
-manifests: setup ## Write crds/, docs/states.md and the tables of docs/coverage.md anew
+manifests: setup ## Write crds/, docs/states.md, docs/configuration.md and tables of docs/coverage.md
 	$(BIN)/python tools/manifests.py
 	$(BIN)/python tools/states.py
+	$(BIN)/python tools/configuration.py
 	$(BIN)/python tools/coverage.py
 
 .PHONY: golden

@@ -3,7 +3,6 @@
 
 import base64
 import json
-import ssl
 import sys
 import urllib.request
 from collections.abc import Sequence
@@ -62,6 +61,7 @@ class Installation:
         self.operator: Process | None = None
         self.webhook: Process | None = None
         self.webhook_port = cluster.free_port()
+        self.webhook_health_port = cluster.free_port()
         self._operator_port = cluster.free_port()
         self._serving = cluster.serving_certificate("webhook")
         self._public_keys: dict[str, str] = {}
@@ -99,14 +99,16 @@ class Installation:
         self.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(config_map))
         return f"{len(self._public_keys)}.pem"
 
-    def start_operator(self, argv: Sequence[str] = OPERATOR_ARGV) -> None:
-        """Start the operator, with another program in its place if `argv` says so; returns when
-        it is ready."""
+    def start_operator(
+        self, argv: Sequence[str] = OPERATOR_ARGV, options: Sequence[str] = ()
+    ) -> None:
+        """Start the operator, with another program in its place if `argv` says so, and further
+        options; returns when it is ready."""
         cluster = self.cluster
         port = self._operator_port
         self.operator = cluster.spawn(
             "operator",
-            [*argv, "--health-port", str(port)],
+            [*argv, "--health-port", str(port), *options],
             env={"KUBECONFIG": str(cluster.service_account(NAMESPACE, "cabgate-operator"))},
         )
         self._wait_ready(self.operator, f"http://127.0.0.1:{port}/readyz")
@@ -115,20 +117,33 @@ class Installation:
         """Where the operator's own server answers."""
         return f"http://127.0.0.1:{self._operator_port}{path}"
 
-    def start_webhook(self, argv: Sequence[str] = WEBHOOK_ARGV) -> None:
-        """Start the webhook, with another program in its place if `argv` says so; returns when
-        it is ready."""
+    def start_webhook(self, argv: Sequence[str] = WEBHOOK_ARGV, **settings: object) -> None:
+        """Start the webhook, with another program in its place if `argv` says so, and with other
+        settings (`drain_seconds=3`); returns when it is ready."""
         cluster = self.cluster
-        port = self.webhook_port
-        options = {"host": "127.0.0.1", "port": port}
-        options |= {"certificate": self._serving.cert, "key": self._serving.key}
-        options |= {"signing-key": self.signing_key, "mode": self.mode}
         self.webhook = cluster.spawn(
             "webhook",
-            [*argv, *(word for key, value in options.items() for word in (f"--{key}", str(value)))],
+            [*argv, *self.webhook_options(**settings)],
             env={"KUBECONFIG": str(cluster.service_account(NAMESPACE, "cabgate-webhook"))},
         )
-        self._wait_ready(self.webhook, f"https://127.0.0.1:{port}/readyz")
+        self._wait_ready(self.webhook, f"http://127.0.0.1:{self.webhook_health_port}/readyz")
+
+    def webhook_options(self, **settings: object) -> list[str]:
+        """The command line of a webhook here; `settings` are further ones, or other values."""
+        values: dict[str, object] = {
+            "host": "127.0.0.1",
+            "port": self.webhook_port,
+            "health_port": self.webhook_health_port,
+            "certificate": self._serving.cert,
+            "key": self._serving.key,
+            "signing_key": self.signing_key,
+            "mode": self.mode,
+            # Nobody has to hear that it stops: there is one.
+            "drain_seconds": 0,
+            "log_format": "text",
+        }
+        found = (values | settings).items()
+        return [word for key, value in found for word in (f"--{key.replace('_', '-')}", str(value))]
 
     def configure_admission(self) -> None:
         """Apply the webhook configurations, pointed at the process instead of a Service."""
@@ -207,13 +222,10 @@ class Installation:
         return configuration
 
     def _wait_ready(self, process: Process, url: str) -> None:
-        context = ssl.create_default_context(cadata=self._serving.ca_pem.decode())
-
         def ready() -> bool:
             if not process.running:
                 return True
-            secure = context if url.startswith("https") else None
-            with urllib.request.urlopen(url, timeout=2, context=secure) as answer:  # noqa: S310 - our own loopback URL
+            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own loopback URL
                 return bool(answer.status == 200)
 
         wait_until(ready, 30, f"{process.name} is ready")

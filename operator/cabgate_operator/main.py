@@ -20,6 +20,7 @@ from cabgate_operator.apiserver import (
     Resource,
 )
 from cabgate_operator.app import Operator, Settings
+from cabgate_operator.certificates import WEBHOOK_NAME
 from cabgate_operator.glass import WORKLOADS
 from cabgate_operator.health import serve_health
 from cabgate_operator.watches import Watches, traced
@@ -184,7 +185,29 @@ def set_up_logging() -> None:
     envvar="CABGATE_KEEP_APPROVED",
     help="Approved requests of each target that stay: how far back a rollback can go.",
 )
-def main(default_ring: int, health_port: int, sweep_seconds: float, keep_approved: int) -> None:
+@click.option(
+    "--manage-certificates",
+    is_flag=True,
+    envvar="CABGATE_MANAGE_CERTIFICATES",
+    help="Make the webhook's certificates and signing key, and renew the certificates.",
+)
+@click.option(
+    "--webhook-name",
+    "webhook_names",
+    multiple=True,
+    default=[WEBHOOK_NAME],
+    show_default=True,
+    envvar="CABGATE_WEBHOOK_NAME",
+    help="DNS name or address that the API server reaches the webhook by; more than once for more.",
+)
+def main(
+    default_ring: int,
+    health_port: int,
+    sweep_seconds: float,
+    keep_approved: int,
+    manage_certificates: bool,
+    webhook_names: tuple[str, ...],
+) -> None:
     """Turn deployment intents into scored requests, and keep their state."""
     set_up_logging()
     settings = Settings(
@@ -192,6 +215,8 @@ def main(default_ring: int, health_port: int, sweep_seconds: float, keep_approve
         health_port=health_port,
         sweep_seconds=sweep_seconds,
         keep_approved=keep_approved,
+        manage_certificates=manage_certificates,
+        webhook_names=webhook_names,
     )
     asyncio.run(_main(settings))
 

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What both processes say of settings that cannot be: variables that no setting reads, values that
+make no sense."""
+
+import re
+from collections.abc import Collection, Mapping
+
+from pydantic import ValidationError
+
+PREFIX = "CABGATE_"
+"""What the name of every environment variable of ours begins with."""
+
+_SERVICE_LINK = re.compile(
+    r"CABGATE_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)"
+)
+_PORT_LINK = re.compile(r"(tcp|udp|sctp)://")
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; the message names each of them, one a line."""
+
+
+def option_of(key: str) -> str:
+    """The command-line option of a setting: `--log-format` of `log_format`."""
+    return f"--{key.replace('_', '-')}"
+
+
+def variable_of(key: str) -> str:
+    """The environment variable of a setting: `CABGATE_LOG_FORMAT` of `log_format`."""
+    return PREFIX + key.upper()
+
+
+def unknown_variables(environment: Mapping[str, str], keys: Collection[str]) -> list[str]:
+    """Variables of ours that no setting reads: a misspelt one would be obeyed by nobody.
+
+    What Kubernetes itself puts into a Pod's environment for a Service whose name begins with
+    cabgate is none of them.
+    """
+    known = {variable_of(key) for key in keys}
+    return sorted(
+        name
+        for name, value in environment.items()
+        if name.upper().startswith(PREFIX)
+        and name.upper() not in known
+        and not _is_service_link(name, value)
+    )
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    if name.endswith("_PORT") and _PORT_LINK.match(value):
+        return True
+    return bool(_SERVICE_LINK.fullmatch(name))
+
+
+def explained(error: ValidationError) -> str:
+    """What is wrong with which setting, one a line; the values are not repeated."""
+    lines = []
+    for found in error.errors(include_input=False, include_url=False, include_context=False):
+        key = str(found["loc"][0]) if found["loc"] else ""
+        what = "is not set" if found["type"] == "missing" else found["msg"]
+        what = what.removeprefix("Value error, ")
+        lines.append(f"{option_of(key)} ({variable_of(key)}): {what}" if key else what)
+    return "\n".join(lines)
