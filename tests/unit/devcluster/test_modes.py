@@ -15,7 +15,8 @@ VALIDATING = next(d for d in WEBHOOKS if d["kind"] == "ValidatingWebhookConfigur
 DOCUMENTS = [
     document
     for path in sorted((ROOT / "deploy").glob("*.yaml"))
-    for document in yaml.safe_load_all(path.read_text())
+    for found in yaml.safe_load_all(path.read_text())
+    for document in (found["items"] if found["kind"] == "List" else [found])
 ]
 
 
