@@ -55,9 +55,7 @@ def test_the_deployment_controller_takes_the_annotation_away_for_nobody(gate, gl
     before = glass.annotations(namespace)
     back = {"metadata": {"annotations": {"deprecated.deployment.rollback.to": "1"}}}
     assert glass.patch("requester", namespace, back).status_code == 200
-    wait_until(
-        lambda: image_of("Deployment", glass.get(namespace)) == "web:1", 60, "the rollback"
-    )
+    wait_until(lambda: image_of("Deployment", glass.get(namespace)) == "web:1", 60, "the rollback")
     assert glass.annotations(namespace) == before
 
 
