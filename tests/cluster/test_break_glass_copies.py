@@ -64,8 +64,10 @@ def test_the_deployment_controller_rolls_back_to_nothing_that_is_not_covered(gat
     gate.open(namespace, GOOD, "AutoApproved", images=("web:2",))
     gate.create("requester", gated("Deployment", namespace, images=("web:2",)))
     controller = "--as=system:serviceaccount:kube-system:deployment-controller"
-    args = ("set", "image", "deployment/web", "c0=web:1", "-n", namespace, controller)
-    assert "ImagesNotCovered: " in gate.refused("admin", *args)
+    obj = gate.get("deployment", "web", namespace)
+    obj["spec"]["template"]["spec"]["containers"][0]["image"] = "web:1"
+    message = gate.refused("admin", "replace", "-f", "-", controller, stdin=json.dumps(obj))
+    assert "ImagesNotCovered: " in message
 
 
 def test_applying_the_manifest_as_it_was_before_is_not_stopped(gate, glass, namespace):
