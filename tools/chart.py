@@ -21,16 +21,16 @@ README = """\
 
 {description}.
 
-The chart installs all of it: CustomResourceDefinitions, operator and webhook, what the API server asks
-them, and the policies that hold without them.
+The chart installs all of it: CustomResourceDefinitions, operator and webhook, what the API server
+asks them, and the policies that hold without them.
 
 ```sh
 helm install cabgate charts/cabgate -n cabgate-system --create-namespace --wait
 ```
 
 [Install](../../docs/operations/install.md) says what to set before, and
-[upgrade](../../docs/operations/upgrade.md) what upgrade, rollback and uninstalling do. One installation
-a cluster, in the namespace `cabgate-system`: both are part of names that policies know the operator by.
+[upgrade](../../docs/operations/upgrade.md) what upgrade, rollback and uninstalling do. There is one
+installation in a cluster, in the namespace `cabgate-system`: policies know the operator by it.
 
 Kubernetes `{kube}`, tested on {tested} and on no other version. The floor is set by
 MutatingAdmissionPolicy in `admissionregistration.k8s.io/v1`, which break-glass rests on.
