@@ -7,6 +7,7 @@ import json
 import pytest
 import yaml
 
+from cabgate.breakglass import ANNOTATION
 from cabgate.workloads import REFERABLE
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.chart import manifests
@@ -14,7 +15,7 @@ from cabgate_devcluster.installation import OPERATOR_ARGV
 from support import audit
 from support.gate import install
 from support.gated import KINDS, ROLLOUT_CRD, gated
-from support.glass import Glass
+from support.glass import WHY, Glass
 from support.objects import BAD, GOOD, MIDDLING, exception, intent, target
 
 SMALL = ("--keep-approved", "1", "--sweep-seconds", "5")
@@ -113,28 +114,38 @@ def references(gate):
         obj = gated(kind, shop, kind.lower())
         gate.create("admin", obj)
         gate.cluster.kubectl("label", "namespace", shop, "cabgate.dev/ring=2")
-        rollout = gated("Rollout", shop, f"of-{kind.lower()}")
-        del rollout["spec"]["template"]
-        rollout["spec"]["workloadRef"] = {
-            "apiVersion": KINDS[kind].api_version,
-            "kind": kind,
-            "name": kind.lower(),
-        }
-        gate.create("admin", rollout, check=False)
+        gate.create("admin", referring(shop, kind), check=False)
 
 
 def broken_glass(gate):
-    """The glass broken on every kind on which it can be, also by reference."""
+    """The glass broken on every kind on which it can be, also by reference to a PodTemplate."""
     shop = space(gate, "incident")
-    glass = Glass(gate)
     kinds = [kind for kind in KINDS if kind not in ("Pod", "PodTemplate")]
+    for kind in kinds:
+        break_it(gate, gated(kind, shop))
+    gate.cluster.kubectl("label", "namespace", shop, "cabgate.dev/ring-")
+    gate.create("admin", gated("PodTemplate", shop, "podtemplate"))
+    gate.cluster.kubectl("label", "namespace", shop, "cabgate.dev/ring=2")
+    break_it(gate, referring(shop, "PodTemplate"))
+    glass = Glass(gate)
     try:
-        for kind in kinds:
-            answer = glass.creates("breaker", kind, shop)
-            assert answer.status_code == 201, answer.text
-        glass.opened(shop, len(kinds))
+        glass.opened(shop, len(kinds) + 1)
     finally:
         glass.close()
+
+
+def break_it(gate, obj):
+    obj["metadata"]["annotations"] = {ANNOTATION: WHY}
+    gate.create("breaker", obj)
+
+
+def referring(shop, kind):
+    """An Argo Rollout that refers to a workload."""
+    rollout = gated("Rollout", shop, f"of-{kind.lower()}")
+    del rollout["spec"]["template"]
+    version = KINDS[kind].api_version
+    rollout["spec"]["workloadRef"] = {"apiVersion": version, "kind": kind, "name": kind.lower()}
+    return rollout
 
 
 def uncovered(gate):
