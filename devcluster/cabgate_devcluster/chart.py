@@ -41,6 +41,16 @@ def manifests(values: Mapping[str, Any] | None = None) -> list[Document]:
     return [document for document in yaml.load_all(text, _LOADER) if document]
 
 
+def arguments(values: Mapping[str, Any] | None, component: str) -> list[str]:
+    """The command line, without the program, that the chart gives operator or webhook."""
+    name = f"cabgate-{component}"
+    for document in manifests(values):
+        if document["kind"] == "Deployment" and document["metadata"]["name"] == name:
+            container = document["spec"]["template"]["spec"]["containers"][0]
+            return [str(argument) for argument in container["args"]]
+    raise DevClusterError(f"the chart has no Deployment {name}")
+
+
 def _default() -> str:
     return (GOLDEN / "default.yaml").read_text()
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from cabgate_devcluster.chart import NAMESPACE, Document, manifests
+from cabgate_devcluster.chart import NAMESPACE, Document, arguments, manifests
 from cabgate_devcluster.cluster import DevCluster
 from cabgate_devcluster.errors import DevClusterError
 from cabgate_devcluster.pki import write_private
@@ -114,13 +114,16 @@ class Installation:
     def start_operator(
         self, argv: Sequence[str] = OPERATOR_ARGV, options: Sequence[str] = ()
     ) -> None:
-        """Start the operator, with another program in its place if `argv` says so, and further
-        options; returns when it is ready."""
+        """Start the operator with the options that the chart gives it, and further ones; returns
+        when it is ready. Another program in its place, by `argv`, gets only the further ones."""
         cluster = self.cluster
         port = self._operator_port
+        rendered = arguments(self.values, "operator") if tuple(argv) == OPERATOR_ARGV else []
+        # Here the certificate comes from elsewhere.
+        rendered = [each for each in rendered if each != "--manage-certificates"]
         self.operator = cluster.spawn(
             "operator",
-            [*argv, "--health-port", str(port), *options],
+            [*argv, *rendered, "--health-port", str(port), *options],
             env={"KUBECONFIG": str(cluster.service_account(NAMESPACE, "cabgate-operator"))},
         )
         self._wait_ready(self.operator, f"http://127.0.0.1:{port}/readyz")
@@ -141,7 +144,8 @@ class Installation:
         self._wait_ready(self.webhook, f"http://127.0.0.1:{self.webhook_health_port}/readyz")
 
     def webhook_options(self, **settings: object) -> list[str]:
-        """The command line of a webhook here; `settings` are further ones, or other values."""
+        """The command line that the chart gives a webhook, but for what is another here;
+        `settings` are further ones, or other values."""
         values: dict[str, object] = {
             "host": "127.0.0.1",
             "port": self.webhook_port,
@@ -149,13 +153,14 @@ class Installation:
             "certificate": self._serving.cert,
             "key": self._serving.key,
             "signing_key": self.signing_key,
-            "mode": self.mode,
             # Nobody has to hear that it stops: there is one.
             "drain_seconds": 0,
             "log_format": "text",
         }
-        found = (values | settings).items()
-        return [word for key, value in found for word in (f"--{key.replace('_', '-')}", str(value))]
+        given = {key.replace("_", "-"): value for key, value in (values | settings).items()}
+        rendered = arguments(self.values, "webhook")
+        kept = [each for each in rendered if each[2:].partition("=")[0] not in given]
+        return [*kept, *(f"--{key}={value}" for key, value in given.items())]
 
     def configure_admission(self) -> None:
         """Apply the webhook configurations, pointed at the process instead of a Service."""

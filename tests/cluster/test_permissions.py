@@ -11,7 +11,6 @@ from cabgate.breakglass import ANNOTATION
 from cabgate.workloads import REFERABLE
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.chart import manifests
-from cabgate_devcluster.installation import OPERATOR_ARGV
 from support import audit
 from support.gate import install
 from support.gated import KINDS, ROLLOUT_CRD, gated
@@ -44,7 +43,7 @@ def gate(log):
             args = (f"breaker-{role}", f"--clusterrole={role}", "--user=breaker")
             cluster.kubectl("create", "clusterrolebinding", *args)
         made.installation.operator.stop()
-        made.installation.start_operator([*OPERATOR_ARGV, *SMALL])
+        made.installation.start_operator(options=SMALL)
         yield made
 
 
