@@ -9,7 +9,6 @@ import urllib.request
 import pytest
 
 from cabgate_devcluster import DevCluster, Installation, people, wait_until
-from cabgate_devcluster.installation import ROOT
 from support.gate import Gate, told
 from support.gated import gated
 from support.objects import GOOD, MIDDLING, target, workload
@@ -46,7 +45,7 @@ def cluster(audit_log):
 @pytest.fixture(scope="module")
 def installed(cluster):
     """cabgate in mode Warn."""
-    installation = Installation(cluster, mode="Warn")
+    installation = Installation(cluster, {"mode": "Warn"})
     installation.install()
     people.bind(cluster)
     for name, mode in NAMESPACES.items():
@@ -62,7 +61,7 @@ def in_mode(gate, mode):
     installation = gate.installation
     if installation.mode != mode:
         installation.webhook.stop()
-        installation.mode = mode
+        installation.values["mode"] = mode
         installation.start_webhook()
         installation.configure_admission()
     return gate
@@ -134,7 +133,7 @@ def test_a_namespace_labelled_enforce_is_enforced_whatever_happens(gate):
         stderr = admitted(rolled_out(gate, "plain"))
         assert ("LookupFailed: " in stderr) == (installation.mode == "Warn")
     finally:
-        cluster.kubectl("apply", "-f", ROOT / "deploy" / "webhook-rbac.yaml")
+        installation.apply_objects("cabgate-webhook")
     wait_until(
         lambda: told(rolled_out(gate, "enforces")).startswith("NoRequest: "), 30, "it reads again"
     )

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 from cabgate_devcluster import Installation, people, wait_until
-from cabgate_devcluster.installation import NAMESPACE, ROOT, WEBHOOK_ARGV
+from cabgate_devcluster.installation import NAMESPACE, WEBHOOK_ARGV
 from support.balancer import Balancer
 from support.gate import Gate
 from support.tls import turn
@@ -76,13 +76,8 @@ class Replicas(Installation):
         )
 
     def install(self):
-        """As somebody would who has nothing but the manifests."""
-        cluster = self.cluster
-        cluster.kubectl("apply", "-f", ROOT / "crds")
-        cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-        for path in sorted((ROOT / "deploy").glob("*.yaml"), key=_order):
-            if path.name != "webhooks.yaml":
-                cluster.kubectl("apply", "-f", path)
+        """As somebody would who has nothing but the chart."""
+        self.apply_objects()
         self.configure_admission()
         self.start_managing()
         self._mounts.start()
@@ -138,11 +133,6 @@ class Replicas(Installation):
             url = f"https://127.0.0.1:{self.webhook_port}{path}"
             webhook["clientConfig"] = {"url": url}
         return configuration
-
-
-def _order(path):
-    """The namespace first."""
-    return path.name != "operator-rbac.yaml", path.name
 
 
 @contextlib.contextmanager
