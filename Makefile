@@ -58,7 +58,7 @@ unit: setup ## Run the tests that need no cluster, in random order
 .PHONY: test
 test: binaries helm ## Run all tests, with coverage
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest tests/unit
+	$(BIN)/coverage run -m pytest tests/unit tests/chart
 	$(BIN)/coverage run -m pytest -p no:randomly tests/cluster
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --fail-under=90
@@ -82,13 +82,15 @@ format: setup ## Format the code
 	$(BIN)/ruff format
 
 .PHONY: manifests
-manifests: setup ## Write crds/, docs/states.md and the tables of docs/coverage.md anew
+manifests: helm ## Write what is generated: crds/, the chart's copies and golden files, tables of the docs
 	$(BIN)/python tools/manifests.py
 	$(BIN)/python tools/states.py
+	$(BIN)/python tools/configuration.py
 	$(BIN)/python tools/coverage.py
+	$(BIN)/python tools/chart.py
 
 .PHONY: golden
-golden: setup ## Write tests/golden/ anew: the text of every denial
+golden: setup ## Write the texts of denials in tests/golden anew
 	$(BIN)/python tools/golden.py
 
 .PHONY: clean

@@ -17,7 +17,7 @@ CHUNK = 500
 """Objects in one page of a list."""
 
 BEHIND = "only behind the checkpoint"
-"""What deploy/policies.yaml says of a record before the checkpoint of its chain."""
+"""What the policy pruning.cabgate.dev says of a record before the checkpoint of its chain."""
 
 SETTLE_SECONDS = 10.0
 """Longest wait until the API server's policies know a new checkpoint."""

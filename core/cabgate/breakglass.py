@@ -2,7 +2,7 @@
 """Break-glass: what the annotation on a workload says, and the request that reviews it afterwards.
 
 Who may break the glass, and what is written down of it, is for the API server alone
-(deploy/break-glass.yaml): it has to work with every process of cabgate dead.
+(the chart's policies/break-glass.yaml): it has to work with every process of cabgate dead.
 """
 
 import re

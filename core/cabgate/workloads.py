@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kinds that the gate stops, and what is rolled out by an object of such a kind."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,8 @@ BUILT_IN = (
 REFERABLE = frozenset({("apps", "Deployment"), ("apps", "ReplicaSet"), ("", "PodTemplate")})
 """Group and kind of what the `workloadRef` of an Argo Rollout may name, all of them gated."""
 
+_OBJECT_NAME = "[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
+"""What the names of those look like."""
 
 GENERATED = ("Job", "Pod")
 """Kinds whose objects come and go under generated names; see the rule of `Target.name`."""
@@ -160,6 +163,9 @@ def reference_of(kind: GatedKind, obj: Mapping[str, Any]) -> Workload | None:
     if (group_of(api_version), name) not in REFERABLE:
         allowed = ", ".join(sorted(kind for _, kind in REFERABLE))
         raise PodTemplateError(f"{path}: {name} of {api_version} is not gated; allowed: {allowed}")
+    if re.fullmatch(_OBJECT_NAME, object_name) is None:
+        # It becomes part of a URL: "../other/deployments/x" would be somebody else's.
+        raise PodTemplateError(f"{path}.name: not the name of an object")
     return Workload(group_of(api_version), name, object_name)
 
 

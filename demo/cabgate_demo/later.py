@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from cabgate_webhook import main as webhook
 from cabgate_webhook.app import utc_now
 
-DAYS_VARIABLE = "CABGATE_DEMO_DAYS_AHEAD"
+DAYS_VARIABLE = "DEMO_DAYS_AHEAD"
 
 
 def ahead() -> datetime:
@@ -16,4 +16,4 @@ def ahead() -> datetime:
 
 
 if __name__ == "__main__":
-    webhook.main(obj=ahead)
+    webhook.main(clock=ahead)

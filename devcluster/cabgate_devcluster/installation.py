@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cabgate itself on a local cluster: its manifests applied, its two processes running."""
+"""cabgate itself on a local cluster: what the chart makes applied, its two processes running."""
 
 import base64
 import json
-import ssl
 import sys
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -19,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from cabgate_devcluster.chart import NAMESPACE, Document, arguments, manifests
 from cabgate_devcluster.cluster import DevCluster
 from cabgate_devcluster.errors import DevClusterError
-from cabgate_devcluster.modes import ENFORCE, for_mode
 from cabgate_devcluster.pki import write_private
 from cabgate_devcluster.processes import Process
 from cabgate_devcluster.waiting import wait_until
@@ -29,21 +27,15 @@ from cabgate_devcluster.waiting import wait_until
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout that this package stands in: where the manifests are."""
 
-NAMESPACE = "cabgate-system"
-
 OPERATOR_ARGV = (sys.executable, "-m", "cabgate_operator.main")
 WEBHOOK_ARGV = (sys.executable, "-m", "cabgate_webhook.main")
 
-_MANIFESTS = (
-    "operator-rbac",  # holds the namespace that the others need
-    "webhook-rbac",
-    "roles",
-    "policies",
-    "ring-policies",
-    "revisions",
-    "break-glass",
-)
-"""What is applied of deploy/, in this order, before the webhooks."""
+ENFORCE = "Enforce"
+
+_IDLE = frozenset({"Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service"})
+"""Kinds that nothing would act on here: there is no scheduler, no kubelet and no network."""
+
+_ADMISSION = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
 
 _PROBE = "cabgate-probe"
 
@@ -52,16 +44,18 @@ class Installation:
     """cabgate on a local cluster: what `install` made, and the processes of operator and webhook.
 
     The processes run beside the API server, not in Pods, under the tokens of their own service
-    accounts; the webhook is reached by its URL. They end with the cluster. `mode` is the cluster's:
-    Enforce, Warn or Audit.
+    accounts; the webhook is reached by its URL. They end with the cluster. `values` are those of
+    the chart, as it comes if there are none.
     """
 
-    def __init__(self, cluster: DevCluster, mode: str = ENFORCE) -> None:
+    def __init__(self, cluster: DevCluster, values: Mapping[str, Any] | None = None) -> None:
         self.cluster = cluster
-        self.mode = mode
+        self.values: dict[str, Any] = dict(values or {})
+        """What the chart is rendered with from now on."""
         self.operator: Process | None = None
         self.webhook: Process | None = None
         self.webhook_port = cluster.free_port()
+        self.webhook_health_port = cluster.free_port()
         self._operator_port = cluster.free_port()
         self._serving = cluster.serving_certificate("webhook")
         self._public_keys: dict[str, str] = {}
@@ -69,17 +63,35 @@ class Installation:
         """The webhook's private keys: what a Secret holds elsewhere."""
 
     def install(self) -> None:
-        """Apply the manifests, start both processes, and return once rollouts are gated."""
-        cluster = self.cluster
-        cluster.kubectl("apply", "-f", ROOT / "crds")
-        cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-        for name in _MANIFESTS:
-            self._apply(self._manifest(name))
+        """Apply what the chart makes, start both processes, and return once rollouts are gated."""
+        self.apply_objects()
         self.add_signing_key()
         self.start_webhook()
         self.start_operator()
         self.configure_admission()
         self.wait_until_gating()
+
+    @property
+    def mode(self) -> str:
+        """The cluster's mode: Enforce, Warn or Audit."""
+        return str(self.values.get("mode", ENFORCE))
+
+    def apply_objects(self, prefix: str = "") -> None:
+        """Apply what the chart makes but the webhook configurations, or only the objects whose
+        names begin so."""
+        cluster = self.cluster
+        documents = [
+            document
+            for document in manifests(self.values)
+            if document["kind"] not in _IDLE | _ADMISSION
+            and document["metadata"]["name"].startswith(prefix)
+        ]
+        definitions = [each for each in documents if each["kind"] == "CustomResourceDefinition"]
+        if not prefix:
+            namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+            self._apply([namespace, *definitions])
+            cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        self._apply([each for each in documents if each not in definitions])
 
     def add_signing_key(self) -> str:
         """Make a key that the webhook signs with from its next start on; the public half goes
@@ -99,17 +111,19 @@ class Installation:
         self.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(config_map))
         return f"{len(self._public_keys)}.pem"
 
-    def start_operator(self, argv: Sequence[str] = OPERATOR_ARGV) -> None:
-        """Start the operator, with another program in its place if `argv` says so; returns when
-        it is ready."""
-        self.operator = self.start_replica("operator", self._operator_port, argv)
+    def start_operator(
+        self, argv: Sequence[str] = OPERATOR_ARGV, options: Sequence[str] = ()
+    ) -> None:
+        """Start the operator with the options that the chart gives it, and further ones; returns
+        when it is ready. Another program in its place, by `argv`, gets only the further ones."""
+        rendered = arguments(self.values, "operator") if tuple(argv) == OPERATOR_ARGV else []
+        # Here the certificate comes from elsewhere.
+        rendered = [each for each in rendered if each != "--manage-certificates"]
+        words = [*argv, *rendered, *options]
+        self.operator = self.start_replica("operator", self._operator_port, words)
 
     def start_replica(
-        self,
-        name: str,
-        port: int,
-        argv: Sequence[str] = OPERATOR_ARGV,
-        kubeconfig: Path | None = None,
+        self, name: str, port: int, argv: Sequence[str], kubeconfig: Path | None = None
     ) -> Process:
         """Start one more operator, its health on a port; returns when it is ready."""
         found = kubeconfig or self.cluster.service_account(NAMESPACE, "cabgate-operator")
@@ -123,33 +137,42 @@ class Installation:
         """Where the operator's own server answers."""
         return f"http://127.0.0.1:{self._operator_port}{path}"
 
-    def start_webhook(self, argv: Sequence[str] = WEBHOOK_ARGV) -> None:
-        """Start the webhook, with another program in its place if `argv` says so; returns when
-        it is ready."""
+    def start_webhook(self, argv: Sequence[str] = WEBHOOK_ARGV, **settings: object) -> None:
+        """Start the webhook, with another program in its place if `argv` says so, and with other
+        settings (`drain_seconds=3`); returns when it is ready."""
         cluster = self.cluster
-        port = self.webhook_port
-        options = {"host": "127.0.0.1", "port": port}
-        options |= {"certificate": self._serving.cert, "key": self._serving.key}
-        options |= {"signing-key": self.signing_key, "mode": self.mode}
         self.webhook = cluster.spawn(
             "webhook",
-            [*argv, *(word for key, value in options.items() for word in (f"--{key}", str(value)))],
+            [*argv, *self.webhook_options(**settings)],
             env={"KUBECONFIG": str(cluster.service_account(NAMESPACE, "cabgate-webhook"))},
         )
-        self._wait_ready(self.webhook, f"https://127.0.0.1:{port}/readyz")
+        self._wait_ready(self.webhook, f"http://127.0.0.1:{self.webhook_health_port}/readyz")
+
+    def webhook_options(self, **settings: object) -> list[str]:
+        """The command line that the chart gives a webhook, but for what is another here;
+        `settings` are further ones, or other values."""
+        values: dict[str, object] = {
+            "host": "127.0.0.1",
+            "port": self.webhook_port,
+            "health_port": self.webhook_health_port,
+            "certificate": self._serving.cert,
+            "key": self._serving.key,
+            "signing_key": self.signing_key,
+            # Nobody has to hear that it stops: there is one.
+            "drain_seconds": 0,
+            "log_format": "text",
+        }
+        given = {key.replace("_", "-"): value for key, value in (values | settings).items()}
+        rendered = arguments(self.values, "webhook")
+        kept = [each for each in rendered if each[2:].partition("=")[0] not in given]
+        return [*kept, *(f"--{key}={value}" for key, value in given.items())]
 
     def configure_admission(self) -> None:
         """Apply the webhook configurations, pointed at the process instead of a Service."""
-        self._apply([self._pointed_here(document) for document in self._manifest("webhooks")])
+        documents = [each for each in manifests(self.values) if each["kind"] in _ADMISSION]
+        self._apply([self._pointed_here(document) for document in documents])
 
-    def _manifest(self, name: str) -> list[dict[str, Any]]:
-        """The documents of a file of `deploy/`, as the mode has them."""
-        documents: list[dict[str, Any]] = []
-        for document in yaml.safe_load_all((ROOT / "deploy" / f"{name}.yaml").read_text()):
-            documents += document["items"] if document["kind"] == "List" else [document]
-        return [made for document in documents for made in for_mode(document, self.mode)]
-
-    def _apply(self, documents: list[dict[str, Any]]) -> None:
+    def _apply(self, documents: list[Document]) -> None:
         body = json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
         self.cluster.kubectl("apply", "-f", "-", stdin=body)
 
@@ -206,7 +229,7 @@ class Installation:
         )
         return "rings.cabgate.dev" in answer.stderr
 
-    def _pointed_here(self, configuration: dict[str, Any]) -> dict[str, Any]:
+    def _pointed_here(self, configuration: Document) -> Document:
         bundle = base64.b64encode(self._serving.ca_pem).decode()
         for webhook in configuration["webhooks"]:
             path = webhook["clientConfig"]["service"]["path"]
@@ -215,13 +238,10 @@ class Installation:
         return configuration
 
     def _wait_ready(self, process: Process, url: str) -> None:
-        context = ssl.create_default_context(cadata=self._serving.ca_pem.decode())
-
         def ready() -> bool:
             if not process.running:
                 return True
-            secure = context if url.startswith("https") else None
-            with urllib.request.urlopen(url, timeout=2, context=secure) as answer:  # noqa: S310 - our own loopback URL
+            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own loopback URL
                 return bool(answer.status == 200)
 
         wait_until(ready, 30, f"{process.name} is ready")

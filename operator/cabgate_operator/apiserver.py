@@ -66,6 +66,12 @@ CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
 NAMESPACES = Resource("v1", "Namespace", "namespaces")
 EVENTS = Resource("v1", "Event", "events")
 LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases")
+SECRETS = Resource("v1", "Secret", "secrets")
+_ADMISSION = "admissionregistration.k8s.io/v1"
+VALIDATING = Resource(
+    _ADMISSION, "ValidatingWebhookConfiguration", "validatingwebhookconfigurations"
+)
+MUTATING = Resource(_ADMISSION, "MutatingWebhookConfiguration", "mutatingwebhookconfigurations")
 _REVIEWS = Resource("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews")
 
 
@@ -205,6 +211,15 @@ class ApiServer:
     async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
         """Create an object; `AlreadyExistsError` if there is one of that name."""
         return await self._write("create", resource.path(namespace), body)
+
+    async def is_free(self, resource: Resource, namespace: str, body: Object) -> bool:
+        """Whether an object could be created: asked by a dry run, which needs no right to read."""
+        try:
+            path = resource.path(namespace)
+            await self._call("create", path, query={"dryRun": "All"}, body=body)
+        except AlreadyExistsError:
+            return False
+        return True
 
     async def replace(self, resource: Resource, body: Object) -> Object:
         """Replace an object; `ConflictError` if it changed since it was read."""

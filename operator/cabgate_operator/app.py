@@ -26,20 +26,16 @@ from cabgate_operator.apiserver import (
     Object,
     Resource,
 )
+from cabgate_operator.certificates import CERTIFICATES, Certificates
 from cabgate_operator.context import Context, parsed
 from cabgate_operator.coverage import Coverage
-from cabgate_operator.exceptions import reconcile_exception
-from cabgate_operator.glass import (
-    reconcile_glass,
-    reconcile_retrospect,
-    served_workloads,
-)
-from cabgate_operator.intents import reconcile_intent
+from cabgate_operator.glass import served_workloads
 from cabgate_operator.keys import Key, Subject
 from cabgate_operator.ledger import Ledger
 from cabgate_operator.metrics import Metrics
 from cabgate_operator.models import reconcile_models
 from cabgate_operator.overview import Overview
+from cabgate_operator.reconcilers import RECONCILERS
 from cabgate_operator.retention import reconcile_retention
 from cabgate_operator.settings import Settings
 from cabgate_operator.sightings import keys_of
@@ -88,6 +84,7 @@ class Operator:
         """The kinds of workloads that the cluster has."""
         self._coverage = Coverage(self.metrics.uncovered_workloads, self.settings.default_ring)
         self._ledger = Ledger()
+        self._certificates = Certificates(self.settings.webhook_name)
         self._context: Context | None = None
         self._choices: dict[str, tuple[str | None, ...]] = {}
         self._newest_seen: dict[str, int] = {}
@@ -116,6 +113,8 @@ class Operator:
         )
         await self._look_for_workloads()
         await self._ensure_model()
+        if self.settings.manage_certificates:
+            self.queue.add(CERTIFICATES)
         self.queue.start(self.settings.workers)
         self._sweeper = asyncio.create_task(self._sweep_forever(), name="sweep")
 
@@ -261,27 +260,21 @@ class Operator:
         self.sweep_soon()
 
     async def _reconcile(self, key: Key) -> None:
-        if key.subject is Subject.INTENT:
-            await reconcile_intent(self.context, key)
-        elif key.subject is Subject.EXCEPTION:
-            await reconcile_exception(self.context, key)
+        if key.subject in RECONCILERS:
+            await RECONCILERS[key.subject](self.context, key)
         elif key.subject is Subject.REQUEST:
             await self._fan_out_request(key)
         elif key.subject is Subject.LEDGER:
             await self._ledger.reconcile(self.context, key.namespace)
-        elif key.subject is Subject.MODELS:
-            await reconcile_models(self.context, key)
         elif key.subject is Subject.HEADS:
             await self._ledger.publish(self.context)
         elif key.subject is Subject.RETENTION:
             kept = self.settings.keep_approved
             await reconcile_retention(self.context, self._ledger, key.namespace, kept)
-        elif key.subject is Subject.GLASS:
-            await reconcile_glass(self.context, key)
-        elif key.subject is Subject.RETROSPECT:
-            await reconcile_retrospect(self.context, key)
         elif key.subject is Subject.COVERAGE:
             await self._coverage.reconcile(self.context, key.namespace)
+        elif key.subject is Subject.CERTIFICATES:
+            self.queue.add_at(key, await self._certificates.reconcile(self.context))
         elif key.subject is Subject.WATCH:
             await self._check_watch(key)
         else:

@@ -30,6 +30,8 @@ class Subject(StrEnum):
     """A workload (`name` is its resource, a slash and its name) that says its glass was broken."""
     RETROSPECT = "retrospect"
     """A request that was opened for a broken glass."""
+    CERTIFICATES = "certificates"
+    """The certificates of the webhook, where cabgate makes them itself."""
     WATCH = "watch"
     """Whether a watch that began again (`name` is its resource) goes on from a version that is."""
 

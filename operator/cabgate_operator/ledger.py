@@ -280,7 +280,7 @@ async def _write_heads(context: Context, heads: Mapping[str, Head]) -> None:
     raw = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, HEADS_CONFIG_MAP)
     if raw is None:
         log.warning(
-            "no ConfigMap %s/%s to publish the ledger's heads in: apply deploy/operator-rbac.yaml",
+            "no ConfigMap %s/%s to publish the ledger's heads in: run helm upgrade",
             SYSTEM_NAMESPACE,
             HEADS_CONFIG_MAP,
         )

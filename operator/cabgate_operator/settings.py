@@ -3,12 +3,12 @@
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import click
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cabgate.retention import DEFAULT_KEPT
 from cabgate.rings import HIGHEST
@@ -20,6 +20,7 @@ from cabgate.settings import (
     unknown_variables,
     variable_of,
 )
+from cabgate_operator.certificates import WEBHOOK_NAME
 
 
 class Settings(BaseSettings):
@@ -47,9 +48,24 @@ class Settings(BaseSettings):
     workers: int = Field(
         default=4, ge=1, le=64, description="Keys that are reconciled at the same time."
     )
+    manage_certificates: bool = Field(
+        default=False,
+        description="Make the webhook's certificates and signing key, and renew the certificates.",
+    )
+    webhook_name: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(WEBHOOK_NAME,),
+        min_length=1,
+        description="DNS name or address that the API server reaches the webhook by; can be given "
+        "more than once, in the variable separated by spaces.",
+    )
     log_format: Literal["json", "text"] = Field(
         default="json", description="How a log line is written."
     )
+
+    @field_validator("webhook_name", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(value.split()) if isinstance(value, str) else value
 
 
 def read_settings(given: Mapping[str, Any]) -> Settings:
@@ -61,7 +77,7 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
     if unknown:
         raise SettingsError("\n".join(f"{name}: no such setting" for name in unknown))
     try:
-        return Settings(**{key: value for key, value in given.items() if value is not None})
+        return Settings(**{key: value for key, value in given.items() if value not in (None, ())})
     except ValidationError as error:
         raise SettingsError(explained(error)) from None
 
@@ -69,11 +85,21 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
 def options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for each key."""
     for key, field in reversed(Settings.model_fields.items()):
-        text = f"{field.description}  [{variable_of(key)}; default: {field.default}]"
-        command = click.option(option_of(key), type=_type_of(field), help=text)(command)
+        text = f"{field.description}  [{variable_of(key)}; default: {default_of(field)}]"
+        command = click.option(option_of(key), help=text, default=None, **_form_of(field))(command)
     return command
 
 
-def _type_of(field: FieldInfo) -> Any:
+def default_of(field: FieldInfo) -> str:
+    """The default of a key, as people write it."""
+    value = field.default
+    return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _form_of(field: FieldInfo) -> dict[str, Any]:
+    if field.annotation is bool:
+        return {"is_flag": True}
+    if isinstance(field.default, tuple):
+        return {"multiple": True}
     words = get_args(field.annotation)
-    return click.Choice(words) if words else field.annotation
+    return {"type": click.Choice(words) if words else field.annotation}

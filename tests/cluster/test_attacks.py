@@ -176,6 +176,8 @@ def test_a_rollout_takes_no_template_that_is_not_approved(gate, team, cluster):
     stopped(gate, *NEW, stdin=rollout("Deployment", "web", template=template([EVIL])),
             reason="ImagesNotCovered")  # fmt: skip
     stopped(gate, *NEW, stdin=rollout("Secret", "old", "v1"), reason="MalformedObject")
+    stopped(gate, *NEW, stdin=rollout("Deployment", f"../../{team}/deployments/old"),
+            reason="MalformedObject")  # fmt: skip
     # What is approved for the Deployment is approved for the Rollout that takes it.
     gate.create("mallory", rollout("Deployment", "web"))
     other = {"spec": {"workloadRef": {"name": "old"}}}

@@ -9,7 +9,7 @@ import yaml
 
 from cabgate.breakglass import ANNOTATION, BREAKABLE, BY_ANNOTATION, FORM, ID_ANNOTATION
 from cabgate_devcluster import DevCluster, wait_until
-from cabgate_devcluster.installation import ROOT
+from cabgate_devcluster.chart import GOLDEN
 from support.gate import install
 from support.gated import ROLLOUT_CRD, gated, url
 from support.glass import WHY, Glass, annotated, image_of, refusal, rolled, warnings_of
@@ -192,11 +192,9 @@ def test_a_malformed_reason_opens_nothing_and_is_explained(glass, namespace, dea
 
 
 def test_the_form_is_the_same_everywhere():
-    for name in ("break-glass", "webhooks"):
-        text = (ROOT / "deploy" / f"{name}.yaml").read_text()
-        found = re.findall(r"\.matches\('\^(.+)\$'\)", text)
-        assert found
-        assert {form.replace("\\\\", "\\") for form in found} == {FORM}, name
+    found = re.findall(r"\.matches\('\^(.+?)\$'\)", (GOLDEN / "default.yaml").read_text())
+    assert len(found) == 4  # who may, the notice, and both entries of the gate
+    assert {form.replace("\\\\", "\\") for form in found} == {FORM}
     for why in MALFORMED:
         assert re.fullmatch(FORM, why) is None
 
@@ -289,7 +287,7 @@ def test_without_the_stamping_policy_no_name_can_be_forged(gate, glass, namespac
         own = {"metadata": {"annotations": {ANNOTATION: WHY, BY_ANNOTATION: "breaker"}}}
         assert glass.patch("breaker", namespace, own).status_code == 200
     finally:
-        cluster.kubectl("apply", "-f", ROOT / "deploy" / "break-glass.yaml")
+        gate.installation.apply_objects("break-glass")
         glass.make(namespace, name="other")
         wait_until(
             lambda: BY_ANNOTATION in glass.would_annotate("breaker", namespace, name="other"),
@@ -350,18 +348,11 @@ def test_a_workloads_own_ring_counts(gate, glass, make_namespace, dead):
     assert glass.client("breaker").post(path, json=obj).status_code == 201
 
 
-def listed(gate, account):
-    """Let a service account break the glass, or none: in the manifests, as an installation does."""
-    nobody = "request.userInfo.username in []"
-    kubectl = gate.cluster.kubectl
+def listed(gate, *accounts):
+    """Let these service accounts break the glass, and no other, as the chart's value does."""
+    gate.installation.values = {"breakGlassServiceAccounts": list(accounts)}
+    gate.installation.apply_objects("break-glass")
     gate.installation.configure_admission()
-    policies = (ROOT / "deploy" / "break-glass.yaml").read_text()
-    shown = kubectl("get", "validatingwebhookconfiguration", "cabgate", "-o", "json").stdout
-    # As somebody would write it: what the server adds is not to be applied.
-    webhooks = json.dumps({**json.loads(shown), "metadata": {"name": "cabgate"}})
-    for text in (policies, webhooks):
-        assert nobody in text
-        kubectl("apply", "-f", "-", stdin=text.replace(nobody, f"{nobody[:-2]}['{account}']"))
 
 
 def test_a_service_account_breaks_it_only_if_listed(gate, glass, namespace, dead):
@@ -375,7 +366,7 @@ def test_a_service_account_breaks_it_only_if_listed(gate, glass, namespace, dead
         assert glass.breaks(ROBOT, namespace).status_code == 200
         assert glass.annotations(namespace)[BY_ANNOTATION] == ROBOT
     finally:
-        listed(gate, "nobody")
+        listed(gate)
         wait_until(
             lambda: not glass.patch(ROBOT, namespace, annotated(None), dryRun="All").is_success,
             60,

@@ -290,7 +290,7 @@ def test_it_ends_by_the_clock_of_the_webhook_with_the_operator_stopped(later, mo
 
     def restart(days):
         gate.installation.webhook.stop()
-        monkeypatch.setenv("CABGATE_DEMO_DAYS_AHEAD", str(days))
+        monkeypatch.setenv("DEMO_DAYS_AHEAD", str(days))
         gate.installation.start_webhook([sys.executable, "-m", "cabgate_demo.later"])
 
     restart(29)

@@ -4,13 +4,11 @@ namespaces labelled otherwise, and no dead webhook stops it."""
 
 import json
 import re
-import ssl
 import urllib.request
 
 import pytest
 
 from cabgate_devcluster import DevCluster, Installation, people, wait_until
-from cabgate_devcluster.installation import ROOT
 from support.gate import Gate, told
 from support.gated import gated
 from support.objects import GOOD, MIDDLING, target, workload
@@ -47,7 +45,7 @@ def cluster(audit_log):
 @pytest.fixture(scope="module")
 def installed(cluster):
     """cabgate in mode Warn."""
-    installation = Installation(cluster, mode="Warn")
+    installation = Installation(cluster, {"mode": "Warn"})
     installation.install()
     people.bind(cluster)
     for name, mode in NAMESPACES.items():
@@ -63,7 +61,7 @@ def in_mode(gate, mode):
     installation = gate.installation
     if installation.mode != mode:
         installation.webhook.stop()
-        installation.mode = mode
+        installation.values["mode"] = mode
         installation.start_webhook()
         installation.configure_admission()
     return gate
@@ -103,9 +101,8 @@ def warnings(result):
 def counted(gate):
     """What the metric of reviews says: verdict and reason, and how many."""
     installation = gate.installation
-    context = ssl.create_default_context(cadata=gate.cluster.ca_pem.decode())
-    url = f"https://127.0.0.1:{installation.webhook_port}/metrics"
-    with urllib.request.urlopen(url, timeout=10, context=context) as answer:
+    url = f"http://127.0.0.1:{installation.webhook_health_port}/metrics"
+    with urllib.request.urlopen(url, timeout=10) as answer:
         text = answer.read().decode()
     found = {}
     for line in text.splitlines():
@@ -136,7 +133,7 @@ def test_a_namespace_labelled_enforce_is_enforced_whatever_happens(gate):
         stderr = admitted(rolled_out(gate, "plain"))
         assert ("LookupFailed: " in stderr) == (installation.mode == "Warn")
     finally:
-        cluster.kubectl("apply", "-f", ROOT / "deploy" / "webhook-rbac.yaml")
+        installation.apply_objects("cabgate-webhook")
     wait_until(
         lambda: told(rolled_out(gate, "enforces")).startswith("NoRequest: "), 30, "it reads again"
     )

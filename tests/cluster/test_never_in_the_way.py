@@ -6,7 +6,6 @@ import json
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
-from cabgate_devcluster.installation import ROOT
 from support.always import WRITES, prepare, rolled_out, send
 from support.gate import install
 from support.gated import KINDS, ROLLOUT_CRD, changed, gated, url
@@ -173,15 +172,12 @@ def test_everything_in_the_platforms_own_namespaces(gate, admin, namespace, brea
 def test_the_installation_upgrade_and_removal_of_the_gate_itself(gate, cluster):
     gate.installation.webhook.kill()
     gate.installation.operator.kill()
-    names = [path.stem for path in sorted((ROOT / "deploy").glob("*.yaml"))]
     try:
         deployment = gated("Deployment", "cabgate-system", "cabgate-webhook", ("cabgate:2",))
         gate.apply("admin", deployment)
         body = changed("Deployment", containers=[{"name": "c0", "image": "cabgate:3"}])
         gate.patch("admin", "deployment", "cabgate-webhook", "cabgate-system", body)
-        for name in names:
-            if name != "webhooks":
-                gate.kubectl("admin", "apply", "-f", ROOT / "deploy" / f"{name}.yaml")
+        gate.installation.apply_objects()
         gate.installation.configure_admission()
         gate.installation.remove_admission()
         gate.kubectl("admin", "delete", "deployment", "cabgate-webhook", "-n", "cabgate-system")

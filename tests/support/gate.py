@@ -169,9 +169,9 @@ def told(result):
     return said
 
 
-def install(cluster: DevCluster) -> Gate:
-    """cabgate on a cluster, its users bound everywhere."""
-    installation = Installation(cluster)
+def install(cluster: DevCluster, **values) -> Gate:
+    """cabgate on a cluster, with these values of the chart, its users bound everywhere."""
+    installation = Installation(cluster, values)
     installation.install()
     people.bind(cluster)
     return Gate(cluster, installation)

@@ -16,3 +16,8 @@ def test_the_tables_of_what_is_covered_are_what_the_tests_send():
     tool = runpy.run_path(str(ROOT / "tools" / "coverage.py"))
     page = (ROOT / "docs" / "coverage.md").read_text()
     assert tool["render"](page) == page
+
+
+def test_the_page_of_the_settings_is_what_the_models_say():
+    tool = runpy.run_path(str(ROOT / "tools" / "configuration.py"))
+    assert (ROOT / "docs" / "configuration.md").read_text() == tool["rendered"]()

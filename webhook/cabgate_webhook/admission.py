@@ -54,6 +54,8 @@ class Answer:
     warnings: Sequence[str] = ()
     patch: Sequence[Mapping[str, Any]] = ()
     """JSON patch of a mutating answer."""
+    correlation_id: str = ""
+    """That of the request that the answer rests on, for the log."""
     mode: Mode | None = None
     """The mode that admits what the gate denies; None where no mode made a difference. Reason and
     message are those of the denial then."""

@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -26,6 +27,7 @@ from cabgate.identity import User
 from cabgate.targets import Workload
 from cabgate.workloads import kind_of
 from cabgate_webhook.credentials import Credentials
+from cabgate_webhook.metrics import Metrics
 
 MAX_CONNECTIONS = 64
 """Connections to the API server that one process keeps."""
@@ -40,14 +42,13 @@ class LookupFailed(Exception):  # noqa: N818 - said to users as it is
 class ApiServer:
     """What the webhook asks the API server. An asynchronous context manager."""
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: Credentials, metrics: Metrics | None = None) -> None:
         self._credentials = credentials
+        self._metrics = metrics or Metrics()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(
-            ssl=self._credentials.ssl_context, limit=MAX_CONNECTIONS, keepalive_timeout=60
-        )
+        connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=60)
         self._session = aiohttp.ClientSession(connector=connector)
         return self
 
@@ -191,10 +192,12 @@ class ApiServer:
         if self._session is None:
             raise RuntimeError("the API server is used outside its context")
         url = self._credentials.server + path
+        begun = time.perf_counter()
         try:
             headers = {"Authorization": f"Bearer {self._credentials.token()}"}
+            trust = self._credentials.trust()
             async with self._session.request(
-                method, url, params=params, json=json, headers=headers
+                method, url, params=params, json=json, headers=headers, ssl=trust
             ) as answer:
                 if answer.status == 404:
                     return None
@@ -204,9 +207,18 @@ class ApiServer:
                 decoded = await answer.json()
         except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError, ValueError) as error:
             raise LookupFailed(f"{method} {path}: {type(error).__name__}: {error}") from error
+        finally:
+            took = time.perf_counter() - begun
+            self._metrics.reads.labels(_resource_of(path)).observe(took)
         if not isinstance(decoded, dict):
             raise LookupFailed(f"{method} {path}: the answer is not an object")
         return decoded
+
+
+def _resource_of(path: str) -> str:
+    """The resource that a path leads to, such as `cabrequests`."""
+    parts = path.split("/")[3 if path.startswith("/api/") else 4 :]
+    return parts[2] if parts[0] == "namespaces" and len(parts) > 2 else parts[0]
 
 
 def _explained(text: str) -> str:

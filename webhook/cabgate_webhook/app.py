@@ -4,17 +4,16 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fastapi import FastAPI, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from cabgate import GROUP
+from cabgate.logs import fields
 from cabgate.messages import compose
 from cabgate.modes import Mode
 from cabgate.refusal import Refusal, RefusalReason
@@ -41,15 +40,19 @@ from cabgate_webhook.records import (
 )
 from cabgate_webhook.reviews import KINDS, judge_status, stamp_review
 from cabgate_webhook.rollouts import gated_kind, judge_rollout
+from cabgate_webhook.settings import OPERATOR
 
 log = logging.getLogger(__name__)
-
-OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
-"""User name of the operator as it is installed."""
 
 DEADLINE_SECONDS = 4.0
 """Time for one review, shorter than the webhook's `timeoutSeconds` of 5, so that a slow API
 server gives a denial that says so."""
+
+BODY_SECONDS = 5.0
+"""Time that a client has to send a review: what the API server gives the whole call."""
+
+MAX_HELD_BYTES = 64 * 1024 * 1024
+"""What the bodies that are being read may take together."""
 
 Clock = Callable[[], datetime]
 Handler = Callable[[Review], Awaitable[Answer]]
@@ -77,21 +80,20 @@ class TooLargeError(Exception):
     """A body over the limit."""
 
 
+class BusyError(Exception):
+    """More is being read than the process may hold at a time."""
+
+
 def utc_now() -> datetime:
     """The time, by this machine's clock."""
     return datetime.now(UTC)
 
 
-def create_app(api: ApiServer, settings: Settings, clock: Clock = utc_now) -> FastAPI:
+def create_app(
+    api: ApiServer, settings: Settings, metrics: Metrics, clock: Clock = utc_now
+) -> FastAPI:
     """The application. `clock` tells the time that exceptions end by and decisions are given."""
-    metrics = Metrics()
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with api:
-            yield
-
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     async def validate(review: Review) -> Answer:
         return await _validate(review, api, settings, clock())
@@ -99,25 +101,24 @@ def create_app(api: ApiServer, settings: Settings, clock: Clock = utc_now) -> Fa
     async def mutate(review: Review) -> Answer:
         return await _mutate(review, api, settings, clock())
 
+    bodies = Bodies()
+
     async def admission(
         request: Request, endpoint: str, handler: Handler, at_least: Mode = Mode.AUDIT
     ) -> Response:
         started = time.perf_counter()
-        try:
-            review = read_review(await _body(request))
-        except TooLargeError:
-            return _error(413, f"a review has at most {MAX_BODY_BYTES} bytes")
-        except MalformedReviewError as error:
-            return _error(400, str(error))
-        except ClientDisconnect:
-            return _error(400, "the body is not complete")
+        review = await _received(request, bodies)
+        if isinstance(review, Response):
+            return review
         answer = await answered(review, handler)
         if endpoint == "validate":
             answer = await by_mode(answer, review, api, settings.mode, at_least)
+        seconds = time.perf_counter() - started
         known = review.group == GROUP or gated_kind(review, settings.kinds) is not None
         resource = review.where if known else "other"
         metrics.reviews.labels(endpoint, resource, answer.verdict, answer.reason).inc()
-        metrics.seconds.labels(endpoint).observe(time.perf_counter() - started)
+        metrics.seconds.labels(endpoint).observe(seconds)
+        _note(review, endpoint, answer, seconds)
         return Response(answer_body(review.uid, answer), media_type="application/json")
 
     @app.post("/validate")
@@ -133,27 +134,25 @@ def create_app(api: ApiServer, settings: Settings, clock: Clock = utc_now) -> Fa
     async def _post_mutate(request: Request) -> Response:
         return await admission(request, "mutate", mutate)
 
-    _add_probes(app, api, metrics)
     return app
 
 
-def _add_probes(app: FastAPI, api: ApiServer, metrics: Metrics) -> None:
-    @app.get("/healthz")
-    async def _healthz() -> Response:
-        return Response("ok\n", media_type="text/plain")
-
-    @app.get("/readyz")
-    async def _readyz() -> Response:
-        try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                await api.can_read()
-        except (LookupFailed, TimeoutError) as error:
-            return Response(f"not ready: {error}\n", status_code=503, media_type="text/plain")
-        return Response("ok\n", media_type="text/plain")
-
-    @app.get("/metrics")
-    async def _metrics() -> Response:
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+async def _received(request: Request, bodies: "Bodies") -> Review | Response:
+    """The review that was sent, or what to answer to one that is none or does not come."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await bodies.read(request)
+        return read_review(body)
+    except TooLargeError:
+        return _error(413, f"a review has at most {MAX_BODY_BYTES} bytes")
+    except TimeoutError:
+        return _error(408, f"the body did not come within {BODY_SECONDS:g} s", close=True)
+    except BusyError:
+        return _error(503, "too many reviews are being read: try again", close=True)
+    except MalformedReviewError as error:
+        return _error(400, str(error))
+    except ClientDisconnect:
+        return _error(400, "the body is not complete")
 
 
 async def answered(review: Review, handler: Handler) -> Answer:
@@ -230,17 +229,53 @@ def _denied(reason: str, message: str) -> Answer:
     return Answer(allowed=False, reason=reason, message=compose(f"{reason}: {message}"))
 
 
-def _error(status: int, message: str) -> Response:
-    return Response(f"{message}\n", status_code=status, media_type="text/plain")
+def _note(review: Review, endpoint: str, answer: Answer, seconds: float) -> None:
+    """One line in the log. The uid is the one of the API server's audit log."""
+    said = fields(
+        endpoint=endpoint,
+        uid=review.uid,
+        operation=review.operation,
+        resource=f"{review.where}.{review.group}" if review.group else review.where,
+        namespace=review.namespace,
+        object=review.name,
+        user=review.user.username,
+        reason=answer.reason,
+        correlationID=answer.correlation_id or _correlation_id(review),
+        milliseconds=round(seconds * 1000, 1),
+    )
+    log.info(answer.verdict, extra=said)
 
 
-async def _body(request: Request) -> bytes:
-    """The body, read only as far as the limit goes."""
-    chunks = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise TooLargeError
-        chunks.append(chunk)
-    return b"".join(chunks)
+def _correlation_id(review: Review) -> str | None:
+    spec = review.object.get("spec")
+    found = spec.get("correlationID") if isinstance(spec, Mapping) else None
+    return found[:100] if isinstance(found, str) else None
+
+
+def _error(status: int, message: str, *, close: bool = False) -> Response:
+    headers = {"Connection": "close"} if close else None
+    return Response(f"{message}\n", status, headers, media_type="text/plain")
+
+
+class Bodies:
+    """Reads bodies, each as far as its limit goes and all as far as theirs does."""
+
+    def __init__(self) -> None:
+        self._held = 0
+
+    async def read(self, request: Request) -> bytes:
+        """The body. Raises `TooLargeError`, `BusyError` and `ClientDisconnect`."""
+        chunks = []
+        size = 0
+        try:
+            async for chunk in request.stream():
+                size += len(chunk)
+                self._held += len(chunk)
+                if size > MAX_BODY_BYTES:
+                    raise TooLargeError
+                if self._held > MAX_HELD_BYTES:
+                    raise BusyError
+                chunks.append(chunk)
+            return b"".join(chunks)
+        finally:
+            self._held -= size

@@ -1,158 +1,159 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process: arguments, TLS, uvicorn."""
+"""The process: settings, logs, and what runs until SIGTERM."""
 
+import asyncio
 import logging
 import sys
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import click
 import uvicorn
 
+from cabgate.logs import formatter_of
 from cabgate.modes import Mode
-from cabgate.rings import HIGHEST
+from cabgate.settings import SettingsError, option_of, variable_of
 from cabgate.signatures import SigningKeys
-from cabgate.workloads import GatedKind, GatedKindError, configured_kind
+from cabgate.workloads import configured_kind
 from cabgate_webhook.apiserver import ApiServer
-from cabgate_webhook.app import OPERATOR, Clock, Settings, create_app, utc_now
+from cabgate_webhook.app import Clock, Settings, create_app, utc_now
+from cabgate_webhook.certificates import CertificateError, Files, ServingCertificate
 from cabgate_webhook.credentials import CredentialsError, load_credentials
-
-KEEP_ALIVE_SECONDS = 120
-"""Longer than the API server keeps an idle connection (90 s), so that it is the API server that
-closes, and never finds a connection closed under it."""
-
-DRAIN_SECONDS = 10
-"""Time that a stopping process gives the reviews under way."""
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-def server_config(
-    *, certificate: Path, key: Path, host: str, port: int, settings: Settings, clock: Clock
-) -> uvicorn.Config:
-    """The settings of the server. Raises `CredentialsError`."""
-    app = create_app(ApiServer(load_credentials()), settings, clock)
-    return uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        ssl_certfile=certificate,
-        ssl_keyfile=key,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-        access_log=False,
-        server_header=False,
-        log_level="warning",
-    )
-
-
-@click.command(context_settings={"auto_envvar_prefix": "CABGATE"})
-@click.option("--certificate", type=_FILE, required=True, help="TLS certificate chain, PEM.")
-@click.option("--key", type=_FILE, required=True, help="TLS private key, PEM.")
-@click.option(
-    "--signing-key",
-    type=_FILE,
-    required=True,
-    help="Ed25519 private keys, PEM: the first signs people's decisions, the others are accepted.",
+from cabgate_webhook.metrics import Metrics
+from cabgate_webhook.probes import Readiness, create_probes
+from cabgate_webhook.serving import (
+    Draining,
+    Loop,
+    Server,
+    Stopping,
+    admission_config,
+    probes_config,
 )
-@click.option("--host", default="0.0.0.0", show_default=True, help="Address to listen on.")  # noqa: S104 - a Pod is reached from elsewhere
-@click.option("--port", type=click.IntRange(1, 65535), default=8443, show_default=True)
-@click.option("--operator", default=OPERATOR, show_default=True, help="The operator's user name.")
-@click.option(
-    "--default-ring",
-    type=click.IntRange(0, HIGHEST),
-    default=0,
-    show_default=True,
-    help="Ring of a namespace without the ring label.",
-)
-@click.option(
-    "--gated-kind",
-    "gated_kinds",
-    multiple=True,
-    metavar="GROUP/KIND=PATH",
-    help="Another kind to gate, and where its pod template stands; can be given more than once.",
-)
-@click.option(
-    "--mode",
-    type=click.Choice([mode.value for mode in Mode]),
-    default=Mode.ENFORCE.value,
-    show_default=True,
-    help="What becomes of a rollout that is denied; a namespace's label can only be stricter.",
-)
-@click.option(
-    "--require-digests-from",
-    type=click.IntRange(0, HIGHEST),
-    metavar="RING",
-    help="Lowest ring whose intents must name images by digest; none has to if it is not given.",
-)
-@click.pass_obj
-def main(
-    clock: Clock | None,
-    certificate: Path,
-    key: Path,
-    signing_key: Path,
-    host: str,
-    port: int,
-    operator: str,
-    default_ring: int,
-    gated_kinds: tuple[str, ...],
-    mode: str,
-    require_digests_from: int | None,
-) -> None:
-    """Serve cabgate's admission webhook.
+from cabgate_webhook.settings import WebhookSettings, read_settings
 
-    The API server is found through the Pod's service account, or KUBECONFIG.
-    Each option is also read from the environment, as CABGATE_CERTIFICATE and so on.
+log = logging.getLogger("cabgate_webhook.main")  # also where it runs as __main__
+
+
+@dataclass
+class Process:
+    """What one process consists of."""
+
+    settings: WebhookSettings
+    api: ApiServer
+    certificate: ServingCertificate
+    readiness: Readiness
+    app: Draining
+    admission: uvicorn.Config
+    probes: uvicorn.Config
+
+
+def make_process(settings: WebhookSettings, clock: Clock = utc_now) -> Process:
+    """Everything, made and not yet running.
+
+    Raises `SettingsError`, `CredentialsError` and `CertificateError`.
     """
-    run(
-        certificate=certificate,
-        key=key,
-        host=host,
-        port=port,
-        settings=Settings(
-            _signing_keys(signing_key),
-            operator,
-            default_ring,
-            _gated_kinds(gated_kinds),
-            Mode(mode),
-            require_digests_from,
+    metrics = Metrics()
+    files = Files(settings.certificate, settings.key, settings.client_ca)
+    # By the machine's clock: that is what whoever connects goes by.
+    certificate = ServingCertificate(files, metrics, utc_now)
+    api = ApiServer(load_credentials(), metrics)
+    readiness = Readiness(certificate.doubt)
+    app = Draining(create_app(api, _app_settings(settings), metrics, clock))
+    return Process(
+        settings,
+        api,
+        certificate,
+        readiness,
+        app,
+        admission_config(
+            app,
+            certificate.context,
+            metrics,
+            host=settings.host,
+            port=settings.port,
+            max_connections=settings.max_connections,
         ),
-        clock=clock or utc_now,
+        probes_config(
+            create_probes(api, metrics, readiness), host=settings.host, port=settings.health_port
+        ),
     )
 
 
-def _signing_keys(path: Path) -> SigningKeys:
+def _app_settings(settings: WebhookSettings) -> Settings:
+    path = settings.signing_key
     try:
-        return SigningKeys(path.read_text(encoding="utf-8"))
+        keys = SigningKeys(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        message = f"{path}: {error}"
-        raise click.BadParameter(message, param_hint="--signing-key") from None
+        name = "signing_key"
+        raise SettingsError(f"{option_of(name)} ({variable_of(name)}): {path}: {error}") from None
+    kinds = tuple(configured_kind(text) for text in settings.gated_kind)
+    return Settings(
+        keys,
+        settings.operator,
+        settings.default_ring,
+        kinds,
+        Mode(settings.mode),
+        settings.require_digests_from,
+    )
 
 
-def _gated_kinds(texts: tuple[str, ...]) -> tuple[GatedKind, ...]:
+async def serve(process: Process) -> None:
+    """Serve until SIGTERM, then drain: readiness fails first, reviews are taken for a while with
+    the request to close the connection behind them, what is under way is answered."""
+    stopping = Stopping()
+    admission, probes = Server(process.admission), Server(process.probes)
+    async with process.api:
+        tasks = [
+            asyncio.create_task(admission.serve(), name="admission"),
+            asyncio.create_task(probes.serve(), name="probes"),
+            asyncio.create_task(process.certificate.watch(), name="certificate"),
+        ]
+        stopped = asyncio.create_task(stopping.begun.wait())
+        await asyncio.wait({*tasks, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        process.readiness.draining = process.app.begun = True
+        log.info("stopping")
+        if stopped.done():
+            await stopping.linger(process.settings.drain_seconds)
+        admission.should_exit = True
+        await asyncio.wait({tasks[0]})
+        probes.should_exit = True
+        tasks[2].cancel()
+        await asyncio.wait(tasks)
+        stopped.cancel()
+        log.info("stopped")
+        for task in tasks:
+            if not task.cancelled():
+                task.result()  # one that ended by a fault ends the process with it
+
+
+def set_up_logging(form: str) -> None:
+    """One line an event on standard error, those of libraries too."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter_of(form))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # Whoever reaches the port can make it complain of what he sent, as often as he likes.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+
+
+def main(arguments: Sequence[str] | None = None, clock: Clock = utc_now) -> None:
+    """The `cabgate-webhook` command. Ends the process with 2 and a message if a setting is wrong,
+    with 1 if what it needs is not there."""
     try:
-        return tuple(configured_kind(text) for text in texts)
-    except GatedKindError as error:
-        raise click.BadParameter(str(error), param_hint="--gated-kind") from None
+        settings = read_settings(sys.argv[1:] if arguments is None else arguments)
+        set_up_logging(settings.log_format)
+        process = make_process(settings, clock)
+    except SettingsError as error:
+        _end(2, error)
+    except (CredentialsError, CertificateError) as error:
+        _end(1, error)
+    else:
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            runner.run(serve(process))
 
 
-def run(
-    *, certificate: Path, key: Path, host: str, port: int, settings: Settings, clock: Clock
-) -> None:
-    """Serve until SIGTERM; end the process with 1 and a message if that cannot be."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    try:
-        config = server_config(
-            certificate=certificate,
-            key=key,
-            host=host,
-            port=port,
-            settings=settings,
-            clock=clock,
-        )
-    except CredentialsError as error:
-        click.echo(f"cabgate-webhook: {error}", err=True)
-        sys.exit(1)
-    uvicorn.Server(config).run()
+def _end(code: int, error: Exception) -> None:
+    for line in str(error).splitlines():
+        sys.stderr.write(f"cabgate-webhook: {line}\n")
+    sys.exit(code)
 
 
 if __name__ == "__main__":

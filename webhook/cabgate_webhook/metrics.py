@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prometheus metrics of the webhook."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
 class Metrics:
-    """The metrics of one application, in a registry of their own."""
+    """The metrics of one process, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -19,6 +21,29 @@ class Metrics:
             "cabgate_admission_review_seconds",
             "Time to answer an admission review, in seconds.",
             ["endpoint"],
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.reads = Histogram(
+            "cabgate_live_read_seconds",
+            "Time of a read of the API server that a review waits for, in seconds.",
+            ["resource"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.certificate_left = Gauge(
+            "cabgate_certificate_seconds_left",
+            "Time until the serving certificate in use ends, in seconds; negative once it has.",
+            registry=self.registry,
+        )
+        self.reload_failures = Counter(
+            "cabgate_certificate_reload_failures_total",
+            "Changed certificate files that could not be used, so that the old ones stayed.",
+            registry=self.registry,
+        )
+        self.connections_dropped = Counter(
+            "cabgate_connections_dropped_total",
+            "Connections to admission that were closed for being slow or too many.",
+            ["why"],
             registry=self.registry,
         )

@@ -67,11 +67,13 @@ def _labels(obj: Mapping[str, object]) -> Mapping[str, str]:
 
 
 def _answer(decision: Decision) -> Answer:
+    request = decision.evidence.request
     return Answer(
         allowed=decision.allowed,
         reason=decision.reason,
         message=decision.message,
         warnings=decision.warnings,
+        correlation_id="" if request is None else request.spec.correlation_id,
     )
 
 

@@ -153,6 +153,15 @@ def test_a_rollout_refers_to_nothing_that_is_not_gated(kind: str, api_version: s
         reference_of(KINDS["Rollout"], referring(kind, api_version))
 
 
+@pytest.mark.parametrize("name", ["../../other/deployments/web", "..%2fweb", "web?a=b", "web#",
+                                  "..", "WEB", "web\n", "a/b", "x" * 254])  # fmt: skip
+def test_a_rollout_refers_by_nothing_that_would_lead_elsewhere_in_a_url(name: str) -> None:
+    obj = referring("Deployment")
+    obj["spec"]["workloadRef"]["name"] = name
+    with pytest.raises(PodTemplateError, match=r"spec\.workloadRef\.name: "):
+        reference_of(KINDS["Rollout"], obj)
+
+
 def test_a_configured_kind_may_have_several_templates_in_lists() -> None:
     kind = configured_kind(
         "jobset.x-k8s.io/JobSet=spec.replicatedJobs[*].template.spec.template, spec.leader"

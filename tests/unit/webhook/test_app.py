@@ -12,11 +12,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cabgate.logs import JsonFormatter
 from cabgate.signatures import SigningKeys
 from cabgate_webhook import app as application
+from cabgate_webhook import probes
 from cabgate_webhook.admission import MAX_BODY_BYTES
 from cabgate_webhook.apiserver import LookupFailed
-from cabgate_webhook.app import Settings, create_app
+from cabgate_webhook.app import Bodies, Settings, create_app
+from cabgate_webhook.metrics import Metrics
+from cabgate_webhook.probes import Readiness, create_probes
 
 KEYS = SigningKeys(
     Ed25519PrivateKey.generate()
@@ -59,7 +63,7 @@ async def broken():
 
 def send(body, path="/validate", fault=unreachable, method="POST"):
     async def talk():
-        app = create_app(FaultyApi(fault), Settings(KEYS), lambda: NOW)
+        app = create_app(FaultyApi(fault), Settings(KEYS), Metrics(), lambda: NOW)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="https://webhook") as client:
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -177,18 +181,62 @@ def test_a_workload_without_a_readable_pod_template_is_denied(template):
     assert denial(send(review(object=obj))).startswith("MalformedObject: spec.template")
 
 
+def probe(path, readiness=None, fault=unreachable):
+    async def talk():
+        app = create_probes(FaultyApi(fault), Metrics(), readiness or Readiness())
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://webhook") as client:
+            return await client.get(path)
+
+    return asyncio.run(talk())
+
+
+async def answers():
+    return None
+
+
 def test_readiness_follows_the_api_server_and_liveness_does_not():
-    assert send(b"", "/readyz", method="GET").status_code == 503
-    assert send(b"", "/healthz", method="GET").status_code == 200
+    answer = probe("/readyz")
+    assert answer.status_code == 503
+    assert answer.text == "not ready: GET /somewhere: connection refused\n"
+    assert probe("/healthz").status_code == 200
+    assert probe("/readyz", fault=answers).status_code == 200
+
+
+def test_readiness_does_not_wait_for_a_silent_api_server_for_ever(monkeypatch):
+    monkeypatch.setattr(probes, "READ_SECONDS", 0.05)
+    answer = probe("/readyz", fault=hangs)
+    assert answer.status_code == 503
+    assert "no answer of the API server within 0.05 s" in answer.text
+
+
+def test_a_replica_that_stops_or_whose_certificate_ends_is_alive_and_not_ready():
+    for readiness, said in (
+        (Readiness(draining=True), "this replica is stopping"),
+        (Readiness(lambda: "the certificate ends soon"), "the certificate ends soon"),
+    ):
+        answer = probe("/readyz", readiness, answers)
+        assert (answer.status_code, answer.text) == (503, f"not ready: {said}\n")
+        assert probe("/healthz", readiness, answers).status_code == 200
+
+
+def test_admission_answers_neither_probes_nor_metrics():
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert send(b"", path, method="GET").status_code == 404
 
 
 def test_metrics_count_reviews_by_verdict():
     async def talk():
-        app = create_app(FaultyApi(unreachable), Settings(KEYS), lambda: NOW)
+        metrics = Metrics()
+        app = create_app(FaultyApi(unreachable), Settings(KEYS), metrics, lambda: NOW)
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="https://webhook"
         ) as client:
             await client.post("/validate", json=review())
+        app = create_probes(FaultyApi(unreachable), metrics, Readiness())
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://webhook"
+        ) as client:
             return (await client.get("/metrics")).text
 
     text = asyncio.run(talk())
@@ -196,6 +244,89 @@ def test_metrics_count_reviews_by_verdict():
     assert 'reason="LookupFailed"' in line
     assert 'verdict="denied"' in line
     assert line.endswith(" 1.0")
+
+
+def test_a_review_leaves_one_line_that_names_it_and_none_of_its_content(caplog):
+    caplog.set_level("INFO")
+    with_secret = review()
+    template = with_secret["request"]["object"]["spec"]["template"]
+    template["spec"]["containers"][0]["env"] = [{"name": "PASSWORD", "value": "hunter2"}]
+    send(with_secret)
+    records = [record for record in caplog.records if record.getMessage() == "denied"]
+    assert len(records) == 1
+    said = json.loads(JsonFormatter().format(records[0]))
+    assert said["uid"] == "u-1"
+    assert (said["namespace"], said["object"]) == ("shop", "web")
+    assert (said["resource"], said["operation"]) == ("deployments.apps", "CREATE")
+    assert (said["reason"], said["user"]) == ("LookupFailed", "alice")
+    assert said["milliseconds"] >= 0
+    assert "hunter2" not in "".join(JsonFormatter().format(record) for record in caplog.records)
+
+
+def test_a_body_that_does_not_come_in_time_is_let_go(monkeypatch):
+    monkeypatch.setattr(application, "BODY_SECONDS", 0.05)
+
+    async def slow():
+        yield b"{"
+        await asyncio.sleep(30)
+
+    async def talk():
+        app = create_app(FaultyApi(unreachable), Settings(KEYS), Metrics(), lambda: NOW)
+        async with httpx.AsyncClient(
+            transport=StreamingTransport(app), base_url="https://webhook"
+        ) as client:
+            return await client.post("/validate", content=slow())
+
+    answer = asyncio.run(talk())
+    assert answer.status_code == 408
+    assert answer.headers["connection"] == "close"
+
+
+class StreamingTransport(httpx.AsyncBaseTransport):
+    """Hands an application the body as it comes."""
+
+    def __init__(self, app):
+        self._app = app
+
+    async def handle_async_request(self, request):
+        said = {}
+        chunks = aiter(request.stream)
+
+        async def receive():
+            try:
+                return {"type": "http.request", "body": await anext(chunks), "more_body": True}
+            except StopAsyncIteration:
+                return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(event):
+            said.update(event)
+
+        scope = {
+            "type": "http",
+            "method": request.method,
+            "path": request.url.path,
+            "query_string": b"",
+            "headers": [],
+        }
+        await self._app(scope, receive, send)
+        return httpx.Response(said["status"], headers=said["headers"], content=said["body"])
+
+
+def test_bodies_together_have_a_limit_too_and_what_is_done_counts_no_more(monkeypatch):
+    monkeypatch.setattr(application, "MAX_HELD_BYTES", 1000)
+    body = json.dumps(review()).encode()
+    assert send(body).status_code == 200
+    assert send(body + b" " * 1000).status_code == 503
+    bodies = Bodies()
+
+    class Request:
+        async def stream(self):
+            yield b"x" * 800
+
+    async def twice():
+        return len(await bodies.read(Request())) + len(await bodies.read(Request()))
+
+    assert asyncio.run(twice()) == 1600
 
 
 KEYS = st.sampled_from(

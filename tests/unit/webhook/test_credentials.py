@@ -46,7 +46,7 @@ def test_a_kubeconfig_gives_server_trust_and_token(tmp_path, ca):
     found = loaded(kubeconfig(tmp_path, ca))
     assert found.server == "https://a:6443"
     assert found.token() == "t"
-    assert len(found.ssl_context.get_ca_certs()) == 1
+    assert len(found.trust().get_ca_certs()) == 1
 
 
 def test_files_that_a_kubeconfig_names_lie_beside_it(tmp_path, ca):
@@ -55,7 +55,7 @@ def test_files_that_a_kubeconfig_names_lie_beside_it(tmp_path, ca):
     cluster = {"server": "https://a", "certificate-authority": "ca.crt"}
     found = loaded(kubeconfig(tmp_path, ca, cluster, {"tokenFile": "token"}))
     assert found.token() == "from a file"
-    assert len(found.ssl_context.get_ca_certs()) == 1
+    assert len(found.trust().get_ca_certs()) == 1
     cluster["certificate-authority"] = str(tmp_path / "ca.crt")
     found = loaded(kubeconfig(tmp_path, ca, cluster, {"tokenFile": str(tmp_path / "token")}))
     assert found.token() == "from a file"
@@ -72,6 +72,37 @@ def test_a_token_file_is_read_again_when_it_changes(tmp_path, ca):
     token.unlink()
     with pytest.raises(OSError, match="token"):
         found.token()
+
+
+def test_a_ca_file_is_read_again_when_it_changes_and_a_broken_one_is_not_taken(tmp_path, caplog):
+    """As the kubelet turns it: a symlink from one folder to another."""
+    one, two = Authority("one").cert_pem, Authority("two").cert_pem
+    for name, content in (("first", one), ("second", one + two), ("third", b"nonsense")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "ca.crt").write_bytes(content)
+
+    def turn(name):
+        link = tmp_path / "turned"
+        link.symlink_to(name)
+        link.replace(tmp_path / "..data")
+
+    turn("first")
+    (tmp_path / "ca.crt").symlink_to("..data/ca.crt")
+    cluster = {"server": "https://a", "certificate-authority": "ca.crt"}
+    found = loaded(kubeconfig(tmp_path, b"", cluster))
+    first = found.trust()
+    assert found.trust() is first
+    turn("second")
+    second = found.trust()
+    assert len(second.get_ca_certs()) == 2
+    turn("third")
+    assert found.trust() is second
+    assert found.trust() is second
+    assert caplog.text.count("the old one stays") == 1
+    (tmp_path / "..data").unlink()
+    assert found.trust() is second
+    turn("first")
+    assert len(found.trust().get_ca_certs()) == 1
 
 
 def test_without_a_ca_of_its_own_a_kubeconfig_trusts_the_machine(tmp_path, ca):

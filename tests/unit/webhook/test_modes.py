@@ -16,6 +16,7 @@ from cabgate_webhook import app as application
 from cabgate_webhook import modes
 from cabgate_webhook.apiserver import LookupFailed
 from cabgate_webhook.app import Settings, create_app
+from cabgate_webhook.metrics import Metrics
 
 KEYS = SigningKeys(
     Ed25519PrivateKey.generate()
@@ -71,7 +72,9 @@ def answered(api, mode, path=ANY, group="apps", resource="deployments", kind="De
     body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
 
     async def talk():
-        app = create_app(api, Settings(KEYS, mode=mode), lambda: datetime(2026, 11, 23, tzinfo=UTC))
+        app = create_app(
+            api, Settings(KEYS, mode=mode), Metrics(), lambda: datetime(2026, 11, 23, tzinfo=UTC)
+        )
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="https://webhook") as client:
             answer = await client.post(path, content=json.dumps(body))

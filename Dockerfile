@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# One image for operator and webhook: the command says which. docs/operations/image.md says how to build
+# it, with its SBOM.
+#
+# The base is a Python >= 3.11 on glibc, pinned by digest, such as python:3.11-slim-bookworm@sha256:...
+# It has no default: a digest that nobody has looked at is no pin.
+ARG BASE
+FROM ${BASE} AS build
+RUN python3 -m pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
+WORKDIR /build
+COPY pyproject.toml uv.lock README.md LICENSE ./
+COPY image/install.sh image/
+COPY core core
+COPY operator operator
+COPY webhook webhook
+COPY cli cli
+RUN image/install.sh /opt/cabgate
+
+FROM ${BASE}
+ARG VERSION
+ARG REVISION
+LABEL org.opencontainers.image.title="cabgate" \
+      org.opencontainers.image.description="A change-approval gate for Kubernetes: operator and webhook" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=build /opt/cabgate /opt/cabgate
+# Nothing is written: the root may be read-only, and what could be compiled is.
+ENV PATH=/opt/cabgate/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+USER 65532:65532
+WORKDIR /
+CMD ["cabgate", "--help"]

@@ -1,0 +1,315 @@
+{{/* SPDX-License-Identifier: Apache-2.0 */}}
+{{/* What several policies and webhook entries say alike: each list stands in one place. */}}
+
+{{/* The operator's user name. */}}
+{{- define "cabgate.operatorUser" -}}
+system:serviceaccount:{{ include "cabgate.namespace" . }}:cabgate-operator
+{{- end -}}
+
+{{/* A list as CEL has it: ['a', 'b']. */}}
+{{- define "cabgate.cel" -}}
+[{{ range $i, $each := . }}{{ if $i }}, {{ end }}{{ $each | squote }}{{ end }}]
+{{- end -}}
+
+{{/* Namespaces in which nothing is gated, as YAML. */}}
+{{- define "cabgate.excluded" -}}
+{{- append .Values.excludedNamespaces (include "cabgate.namespace" .) | uniq | toYaml -}}
+{{- end -}}
+
+{{/* Expression of a namespaceSelector that leaves them out. */}}
+{{- define "cabgate.notExcluded" -}}
+- key: kubernetes.io/metadata.name
+  operator: NotIn
+  values: {{- include "cabgate.excluded" . | nindent 4 }}
+{{- end -}}
+
+{{/* Expressions of a namespaceSelector for rings 2 and up. A malformed ring counts as 4. */}}
+{{- define "cabgate.gatedNamespaces" -}}
+{{- if lt (int .Values.defaultRing) 2 -}}
+- {key: cabgate.dev/ring, operator: Exists}
+{{ end -}}
+- {key: cabgate.dev/ring, operator: NotIn, values: ["0", "1"]}
+{{ include "cabgate.notExcluded" . }}
+{{- end -}}
+
+{{/* Who makes Pods, ReplicaSets and Jobs of what was admitted, as YAML. They are known by who they
+     are: anybody can write an ownerReference. The first is the name that the controllers of Kubernetes
+     have where they have no credentials of their own. */}}
+{{- define "cabgate.controllers" -}}
+{{- $known := list "system:kube-controller-manager" -}}
+{{- range list "deployment" "replicaset" "replication" "statefulset" "daemon-set" "job" "cronjob" -}}
+{{- $known = append $known (printf "system:serviceaccount:kube-system:%s-controller" .) -}}
+{{- end -}}
+{{- concat $known .Values.controllers | uniq | toYaml -}}
+{{- end -}}
+
+{{/* Match conditions that let controllers, and the picture that a kubelet makes of a Pod from a file
+     of its node, through. */}}
+{{- define "cabgate.notOfTheSystem" -}}
+- name: is-not-the-work-of-a-controller
+  expression: >-
+    !(request.resource.resource in ['replicasets', 'pods', 'jobs']
+    && request.userInfo.username in {{ include "cabgate.cel" (include "cabgate.controllers" . | fromYamlArray) }})
+- name: is-no-mirror-pod
+  expression: >-
+    !(request.resource.resource == 'pods' && request.operation == 'CREATE'
+    && 'system:nodes' in request.userInfo.?groups.orValue([])
+    && request.userInfo.username.startsWith('system:node:')
+    && 'kubernetes.io/config.mirror' in object.metadata.?annotations.orValue({}))
+{{- end -}}
+
+{{/* Rules of configured kinds: (dict "root" $ "suffix" "/status" "operations" "UPDATE") */}}
+{{- define "cabgate.configuredRules" -}}
+{{- range .root.Values.gatedKinds }}
+- apiGroups: [{{ .group }}]
+  apiVersions: ["*"]
+  resources: [{{ .resource }}{{ $.suffix }}]
+  operations: [{{ $.operations }}]
+{{- end -}}
+{{- end -}}
+
+{{/* Kinds whose rollouts are gated. */}}
+{{- define "cabgate.gatedRules" -}}
+- apiGroups: [apps]
+  apiVersions: ["*"]
+  resources: [deployments, statefulsets, daemonsets, replicasets]
+  operations: [CREATE, UPDATE]
+- apiGroups: [""]
+  apiVersions: ["*"]
+  resources: [pods, replicationcontrollers, podtemplates]
+  operations: [CREATE, UPDATE]
+- apiGroups: [""]
+  apiVersions: ["*"]
+  resources: [pods/ephemeralcontainers]
+  operations: [UPDATE]
+- apiGroups: [batch]
+  apiVersions: ["*"]
+  resources: [jobs, cronjobs]
+  operations: [CREATE, UPDATE]
+- apiGroups: [argoproj.io]
+  apiVersions: ["*"]
+  resources: [rollouts]
+  operations: [CREATE, UPDATE]
+{{- include "cabgate.configuredRules" (dict "root" . "suffix" "" "operations" "CREATE, UPDATE") }}
+{{- end -}}
+
+{{/* CEL: a pod template of a configured kind changes. Of a list the whole list is compared. What stands
+     at spec.template is looked at like that of any other kind. */}}
+{{- define "cabgate.configuredChanges" -}}
+{{- range .Values.gatedKinds }}
+{{- if ne (join "," .paths) "spec.template" }}
+|| (request.resource.group == {{ .group | squote }}
+&& request.resource.resource == {{ .resource | squote }}
+&& ({{ range $i, $path := .paths }}{{ if $i }}
+|| {{ end }}{{ include "cabgate.at" (dict "object" "object" "path" $path) }} != {{ include "cabgate.at" (dict "object" "oldObject" "path" $path) }}{{ end }}))
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{- define "cabgate.at" -}}
+{{ .object }}{{ range splitList "." (first (splitList "[*]" .path)) }}[?{{ . | squote }}]{{ end }}
+{{- end -}}
+
+{{/* CEL: the annotation of break-glass reads as it should. */}}
+{{- define "cabgate.glassReads" -}}
+object.metadata.annotations['cabgate.dev/break-glass'].matches('^[A-Za-z0-9][A-Za-z0-9._/#-]{0,63}: [^ \\t\\r\\n][^\\r\\n]{0,511}$')
+{{- end -}}
+
+{{/* CEL: a service account that may not break the glass writes. */}}
+{{- define "cabgate.glassUnlisted" -}}
+(request.userInfo.username.startsWith('system:serviceaccount:') && !(request.userInfo.username in {{ include "cabgate.cel" .Values.breakGlassServiceAccounts }}))
+{{- end -}}
+
+{{/* CEL: who writes has the verb break-glass. */}}
+{{- define "cabgate.glassVerb" -}}
+authorizer.group('cabgate.dev').resource('rings').namespace(request.namespace).check('break-glass').allowed()
+{{- end -}}
+
+{{/* Where break-glass is looked after: workloads, with every subresource that can carry an annotation.
+     A Scale carries none. Kinds that are gated by configuration have no break-glass. */}}
+{{- define "cabgate.glassWorkloads" -}}
+namespaceSelector:
+  matchExpressions:
+    {{- include "cabgate.notExcluded" . | nindent 4 }}
+resourceRules:
+  - apiGroups: [apps]
+    apiVersions: ["*"]
+    resources:
+      - deployments
+      - deployments/status
+      - statefulsets
+      - statefulsets/status
+      - daemonsets
+      - daemonsets/status
+      - replicasets
+      - replicasets/status
+    operations: [CREATE, UPDATE]
+  - apiGroups: [""]
+    apiVersions: ["*"]
+    resources: [replicationcontrollers, replicationcontrollers/status]
+    operations: [CREATE, UPDATE]
+  - apiGroups: [batch]
+    apiVersions: ["*"]
+    resources: [jobs, jobs/status, cronjobs, cronjobs/status]
+    operations: [CREATE, UPDATE]
+  - apiGroups: [argoproj.io]
+    apiVersions: ["*"]
+    resources: [rollouts, rollouts/status]
+    operations: [CREATE, UPDATE]
+{{- end -}}
+
+{{/* Match condition: controllers copy the annotations of a workload onto what they make of it. */}}
+{{- define "cabgate.glassPeople" -}}
+- name: is-not-the-platform
+  expression: >-
+    !(request.userInfo.username in {{ include "cabgate.cel" (append (include "cabgate.controllers" . | fromYamlArray) (include "cabgate.operatorUser" .)) }})
+{{- end -}}
+
+{{/* Match condition: the annotation is set, or changed. */}}
+{{- define "cabgate.glassBreaks" -}}
+- name: breaks-the-glass
+  expression: >-
+    object.metadata.?annotations[?'cabgate.dev/break-glass'].hasValue()
+    && (request.operation == 'CREATE'
+    || object.metadata.?annotations[?'cabgate.dev/break-glass']
+    != oldObject.metadata.?annotations[?'cabgate.dev/break-glass'])
+{{- end -}}
+
+{{/* Variable: the larger of the namespace's ring and the workload's, before and after, is gated. (In a
+     matchCondition namespaceObject is empty.) */}}
+{{- define "cabgate.glassGated" -}}
+- name: gated
+  expression: >-
+    !(namespaceObject.metadata.?labels[?'cabgate.dev/ring'].orValue('{{ .Values.defaultRing }}') in ['0', '1'])
+    || !(object.metadata.?labels[?'cabgate.dev/ring'].orValue('0') in ['0', '1'])
+    || (request.operation == 'UPDATE'
+    && !(oldObject.metadata.?labels[?'cabgate.dev/ring'].orValue('0') in ['0', '1']))
+{{- end -}}
+
+{{/* Variable: tells this break from every other, also from one with the same words: the version of the
+     object that it was made on. The resource, because controllers copy annotations. */}}
+{{- define "cabgate.glassId" -}}
+- name: id
+  expression: >-
+    request.resource.resource + '/'
+    + (request.operation == 'CREATE' ? 'new' : oldObject.metadata.resourceVersion)
+{{- end -}}
+
+{{- define "cabgate.glassForged" -}}
+BreakGlassForged: the annotations cabgate.dev/break-glass-by and cabgate.dev/break-glass-id say who
+broke the glass and in which write. The API server writes them; leave them out, or as they are.
+{{- end -}}
+
+{{/* Expressions of a namespaceSelector by the label of the mode, outside Enforce. Labels select no
+     "absent or one of": so a malformed mode is matched by NotEnforced and by Enforced. */}}
+{{- define "cabgate.modeNotEnforced" -}}
+- {key: cabgate.dev/mode, operator: NotIn, values: [Enforce]}
+{{- end -}}
+
+{{- define "cabgate.modeEnforced" -}}
+- {key: cabgate.dev/mode, operator: Exists}
+- {key: cabgate.dev/mode, operator: NotIn, values: [Warn, Audit]}
+{{- end -}}
+
+{{- define "cabgate.modeWarned" -}}
+- {key: cabgate.dev/mode, operator: In, values: [Warn]}
+{{- end -}}
+
+{{/* Where the API server finds the webhook: (dict "root" $ "path" "/validate") */}}
+{{- define "cabgate.client" -}}
+service:
+  namespace: {{ include "cabgate.namespace" .root }}
+  name: cabgate-webhook
+  path: {{ .path }}
+  port: 443
+{{- end -}}
+
+{{/* Annotations that fill in caBundle: cert-manager's. The operator needs none. */}}
+{{- define "cabgate.injected" -}}
+{{- if eq .Values.certificates.mode "cert-manager" }}
+annotations:
+  cert-manager.io/inject-ca-from: {{ include "cabgate.namespace" . }}/cabgate-webhook
+{{- end }}
+{{- end -}}
+
+{{/* Entries of the gate of one selection: one, or outside Enforce two. There a dead webhook stops no
+     rollout, but in namespaces labelled Enforce. (dict "root" $ "name" "x" "namespaces" "- ..."
+     "objects" "...") */}}
+{{- define "cabgate.gateEntries" -}}
+{{- if eq .root.Values.mode "Enforce" }}
+{{- include "cabgate.gateEntry" (merge (dict "failurePolicy" "Fail" "path" "/validate" "modes" "") .) }}
+{{- else }}
+{{- include "cabgate.gateEntry" (merge (dict "failurePolicy" "Ignore" "path" "/validate" "modes" (include "cabgate.modeNotEnforced" .root)) .) }}
+{{ include "cabgate.gateEntry" (merge (dict "failurePolicy" "Fail" "path" "/validate/enforce" "modes" (include "cabgate.modeEnforced" .root) "name" (printf "enforced-%s" .name)) .) }}
+{{- end }}
+{{- end -}}
+
+{{- define "cabgate.gateEntry" -}}
+- name: {{ .name }}
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  failurePolicy: {{ .failurePolicy }}
+  matchPolicy: Equivalent
+  timeoutSeconds: {{ .root.Values.webhook.timeoutSeconds }}
+  clientConfig: {{- include "cabgate.client" . | nindent 4 }}
+  namespaceSelector:
+    matchExpressions:
+      {{- .namespaces | nindent 6 }}
+      {{- with .modes }}
+      {{- . | nindent 6 }}
+      {{- end }}
+  {{- with .objects }}
+  objectSelector:
+    matchExpressions:
+      {{- . | nindent 6 }}
+  {{- end }}
+  rules: {{- include "cabgate.gatedRules" .root | nindent 4 }}
+  matchConditions: {{- include "cabgate.gateConditions" .root | nindent 4 }}
+{{- end -}}
+
+{{/* Match conditions that keep off the webhook whatever the gate has nothing to say about, so that it
+     passes with every replica dead: scaling, restarts, status, metadata, finalizers, deletion. */}}
+{{- define "cabgate.gateConditions" -}}
+{{ include "cabgate.notOfTheSystem" . }}
+# A rollout: creation, another image of a Pod, or a pod template that differs in more than the time of
+# a restart.
+- name: changes-what-runs
+  expression: >-
+    request.operation == 'CREATE'
+    {{- with include "cabgate.configuredChanges" . | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
+    || (request.resource.resource == 'pods'
+    ? ['containers', 'initContainers', 'ephemeralContainers'].exists(f,
+    object.spec[?f].orValue([]).map(c, c.?image)
+    != oldObject.spec[?f].orValue([]).map(c, c.?image))
+    : object.?spec.?workloadRef != oldObject.?spec.?workloadRef
+    || [[object, oldObject].map(o,
+    request.resource.resource == 'cronjobs'
+    ? o.?spec.?jobTemplate.?spec.?template.orValue({})
+    : request.resource.resource == 'podtemplates' ? o.?template.orValue({})
+    : o.?spec.?template.orValue({}))].exists(t,
+    t[0].?spec != t[1].?spec
+    || t[0].?metadata.?labels.orValue({}) != t[1].?metadata.?labels.orValue({})
+    || !t[0].?metadata.?annotations.orValue({}).all(k,
+    k == 'kubectl.kubernetes.io/restartedAt'
+    || t[1].?metadata.?annotations[?k] == t[0].?metadata.?annotations[?k])
+    || !t[1].?metadata.?annotations.orValue({}).all(k,
+    k == 'kubectl.kubernetes.io/restartedAt'
+    || k in t[0].?metadata.?annotations.orValue({}))))
+# The one write that breaks the glass, by whoever has the verb: of the kinds that the policies of
+# break-glass look after.
+- name: does-not-break-the-glass
+  expression: >-
+    !((request.resource.group + '/' + request.resource.resource) in [
+    'apps/deployments', 'apps/statefulsets', 'apps/daemonsets', 'apps/replicasets',
+    '/replicationcontrollers', 'batch/jobs', 'batch/cronjobs', 'argoproj.io/rollouts'])
+    || has(request.subResource)
+    || !object.metadata.?annotations[?'cabgate.dev/break-glass'].hasValue()
+    || (request.operation == 'UPDATE'
+    && object.metadata.?annotations[?'cabgate.dev/break-glass']
+    == oldObject.metadata.?annotations[?'cabgate.dev/break-glass'])
+    || !{{ include "cabgate.glassReads" . }}
+    || {{ include "cabgate.glassUnlisted" . }}
+    || !{{ include "cabgate.glassVerb" . }}
+{{- end -}}

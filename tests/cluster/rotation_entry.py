@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator with certificates of short life and an eager eye: for tests only."""
+
+import json
+import sys
+from datetime import timedelta
+
+from cabgate.certificates import Times
+from cabgate_operator import certificates
+from cabgate_operator.main import main
+
+if __name__ == "__main__":
+    given = json.loads(sys.argv.pop(1))
+    certificates.LOOK_AGAIN = certificates.LOOK_SOON = timedelta(seconds=1)
+    certificates.TIMES = Times(**{key: timedelta(seconds=value) for key, value in given.items()})
+    main()

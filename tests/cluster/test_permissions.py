@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operator and webhook are granted what they use, and nothing else: the chart's roles against the
+audit log of an API server on which everything is done that they do."""
+
+import json
+
+import pytest
+import yaml
+
+from cabgate.breakglass import ANNOTATION
+from cabgate.workloads import REFERABLE
+from cabgate_devcluster import DevCluster, wait_until
+from cabgate_devcluster.chart import manifests
+from support import audit
+from support.gate import install
+from support.gated import KINDS, ROLLOUT_CRD, gated
+from support.glass import WHY, Glass
+from support.objects import BAD, GOOD, MIDDLING, exception, intent, target
+
+SMALL = ("--keep-approved", "1", "--sweep-seconds", "5")
+
+# Rights that this does not make them use, each with the reason why they are needed all the same.
+RARE: dict[str, str] = {}
+
+# What every service account may, by the bindings that Kubernetes comes with.
+EVERYBODYS = {"selfsubjectreviews", "selfsubjectaccessreviews"}
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    return tmp_path_factory.mktemp("audit") / "audit.log"
+
+
+@pytest.fixture(scope="module")
+def gate(log):
+    policy = log.with_name("policy.yaml")
+    policy.write_text(yaml.safe_dump(audit.POLICY))
+    arguments = [f"--audit-policy-file={policy}", f"--audit-log-path={log}"]
+    with DevCluster(apiserver_args=arguments) as cluster:
+        cluster.kubectl("apply", "-f", "-", stdin=json.dumps(ROLLOUT_CRD))
+        made = install(cluster)
+        for role in ("cluster-admin", "cabgate-break-glass"):
+            args = (f"breaker-{role}", f"--clusterrole={role}", "--user=breaker")
+            cluster.kubectl("create", "clusterrolebinding", *args)
+        made.installation.operator.stop()
+        made.installation.start_operator(options=SMALL)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def used(gate, log):
+    """The audit log, after everything that they do."""
+    decisions(gate)
+    exceptions(gate)
+    deletions(gate)
+    references(gate)
+    broken_glass(gate)
+    uncovered(gate)
+    return wait_until(lambda: audit.events(log), 60, "the audit log")
+
+
+def space(gate, name):
+    gate.cluster.kubectl("create", "namespace", name)
+    gate.cluster.kubectl("label", "namespace", name, "cabgate.dev/ring=2")
+    return name
+
+
+def decisions(gate):
+    """Approved by score, approved by a person, revoked, and rolled out."""
+    shop = space(gate, "shop")
+    gate.open(shop, GOOD, "AutoApproved", name="good")
+    name = gate.open(shop, MIDDLING, "Submitted", name="middling")
+    gate.review("reviewer", "cabrequest", name, shop, "Approved")
+    gate.review("security", "cabrequest", name, shop, "Revoked")
+    gate.wait_state("cabrequest", name, shop, "Revoked", timeout=60)
+    kubectl = gate.cluster.kubectl
+    wait_until(lambda: len(ledger(kubectl)) >= 3, 60, "the ledger has them")
+
+
+def ledger(kubectl):
+    return json.loads(kubectl("get", "cabdecisions", "-o", "json").stdout)["items"]
+
+
+def exceptions(gate):
+    """An exception, decided by a person, that admits."""
+    shop = space(gate, "excepted")
+    name = gate.open(shop, BAD, "ExceptionRequired", name="web")
+    gate.apply("requester", exception(shop, name))
+    gate.review("security", "cabexception", "leave", shop, "Approved")
+    gate.wait_state("cabexception", "leave", shop, "Approved", timeout=60)
+    gate.create("requester", gated("Deployment", shop, images=("web:1",)))
+
+
+def deletions(gate):
+    """More approved requests of one target than stay."""
+    shop = space(gate, "releases")
+    for number in range(3):
+        targets = [target([f"web:{number}"])]
+        gate.apply("requester", intent(shop, evidence=GOOD, targets=targets))
+        gate.request_of(shop, state="AutoApproved", timeout=60)
+
+    def pruned():
+        return len(gate.items("cabrequests", shop)) == 1
+
+    wait_until(pruned, 120, "the oldest approved request is deleted")
+
+
+def references(gate):
+    """Argo Rollouts that refer to workloads of each kind."""
+    shop = space(gate, "references")
+    for _, kind in sorted(REFERABLE):
+        gate.cluster.kubectl("label", "namespace", shop, "cabgate.dev/ring-")
+        obj = gated(kind, shop, kind.lower())
+        gate.create("admin", obj)
+        gate.cluster.kubectl("label", "namespace", shop, "cabgate.dev/ring=2")
+        gate.create("admin", referring(shop, kind), check=False)
+
+
+def broken_glass(gate):
+    """The glass broken on every kind on which it can be, also by reference to a PodTemplate."""
+    shop = space(gate, "incident")
+    kinds = [kind for kind in KINDS if kind not in ("Pod", "PodTemplate")]
+    for kind in kinds:
+        break_it(gate, gated(kind, shop))
+    gate.cluster.kubectl("label", "namespace", shop, "cabgate.dev/ring-")
+    gate.create("admin", gated("PodTemplate", shop, "podtemplate"))
+    gate.cluster.kubectl("label", "namespace", shop, "cabgate.dev/ring=2")
+    break_it(gate, referring(shop, "PodTemplate"))
+    glass = Glass(gate)
+    try:
+        glass.opened(shop, len(kinds) + 1)
+    finally:
+        glass.close()
+
+
+def break_it(gate, obj):
+    obj["metadata"]["annotations"] = {ANNOTATION: WHY}
+    gate.create("breaker", obj)
+
+
+def referring(shop, kind):
+    """An Argo Rollout that refers to a workload."""
+    rollout = gated("Rollout", shop, f"of-{kind.lower()}")
+    del rollout["spec"]["template"]
+    version = KINDS[kind].api_version
+    rollout["spec"]["workloadRef"] = {"apiVersion": version, "kind": kind, "name": kind.lower()}
+    return rollout
+
+
+def uncovered(gate):
+    """A namespace that is gated over what runs there."""
+    shop = space(gate, "adopted")
+    kubectl = gate.cluster.kubectl
+    kubectl("label", "namespace", shop, "cabgate.dev/ring-")
+    for kind in KINDS:
+        gate.create("admin", gated(kind, shop))
+    kubectl("label", "namespace", shop, "cabgate.dev/ring=3")
+    wait_until(
+        lambda: "Uncovered" in kubectl("get", "events", "-A", "-o", "json").stdout,
+        60,
+        "the operator tells of what is uncovered",
+    )
+
+
+def test_nothing_was_refused_to_them(used):
+    refused = {audit.told(each) for each in used if not audit.allowed(each)}
+    assert not refused, "needed, and not granted:\n" + "\n".join(sorted(refused))
+
+
+def test_what_they_used_is_granted_by_the_chart(used):
+    others = {
+        audit.told(each)
+        for each in used
+        if audit.allowed(each)
+        and not audit.by_us(each)
+        and each["objectRef"]["resource"] not in EVERYBODYS
+    }
+    assert not others, "used, and granted by somebody else:\n" + "\n".join(sorted(others))
+
+
+def test_what_is_granted_to_them_is_used(used):
+    rights = audit.granted(manifests())
+    assert {each.account for each in rights} == set(audit.ACCOUNTS)
+    seen = [each for each in used if audit.allowed(each)]
+    unused = {str(right) for right in rights if not any(right.covers(each) for each in seen)}
+    assert not unused - RARE.keys(), "granted, and not used:\n" + "\n".join(sorted(unused))
+    assert not RARE.keys() - unused, "used after all: no longer rare"

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certificates change, replicas come and go, and no admission fails of it: two real webhooks behind
+a balancer, an operator that manages their certificates, a steady load."""
+
+import json
+import ssl
+
+import pytest
+from cryptography import x509
+
+from cabgate.certificates import read_certificates
+from cabgate.signatures import SigningKeys
+from cabgate_devcluster import DevCluster, wait_until
+from cabgate_devcluster.installation import NAMESPACE
+from support.load import Load
+from support.objects import GOOD, MIDDLING, workload
+from support.replicas import read_secret, running
+
+CONFIGURATIONS = ("validatingwebhookconfiguration", "mutatingwebhookconfiguration")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with DevCluster() as running_cluster:
+        yield running_cluster
+
+
+@pytest.fixture(scope="module")
+def gate(cluster):
+    with running(cluster) as installed:
+        yield installed
+
+
+@pytest.fixture
+def load(gate, namespace):
+    """Admissions without end, of a rollout that is approved."""
+    gate.open(namespace, GOOD, "AutoApproved")
+    with Load(gate.user("requester"), workload(namespace)) as running_load:
+        wait_until(lambda: running_load.count > 20, 60, "the load runs")
+        assert running_load.failures == []
+        yield running_load
+
+
+def bundles(cluster):
+    """The certificates that each entry of each configuration trusts."""
+    found = []
+    for kind in CONFIGURATIONS:
+        text = cluster.kubectl("get", kind, "cabgate", "-o", "json").stdout
+        for webhook in json.loads(text)["webhooks"]:
+            pem = ssl_text(webhook["clientConfig"].get("caBundle", ""))
+            found.append({each.pem for each in read_certificates(pem)})
+    return found
+
+
+def ssl_text(encoded):
+    import base64
+
+    return base64.b64decode(encoded).decode()
+
+
+def served(port):
+    """The certificate that a webhook shows to new connections, PEM."""
+    der = ssl.get_server_certificate(("127.0.0.1", port), timeout=10)
+    return der.strip()
+
+
+def serves(gate, secret):
+    """Whether every webhook serves what a Secret holds."""
+    wanted = secret["tls.crt"].decode().strip()
+    return all(served(port) == wanted for port, _ in gate.installation.backends)
+
+
+def test_an_installation_makes_its_keys_and_never_replaces_them(gate, cluster, namespace):
+    private = read_secret(cluster, "cabgate-signing-key")["key.pem"].decode()
+    key_id = SigningKeys(private).key_id
+    found = cluster.kubectl(
+        *("get", "configmap", "cabgate-signing-keys", "-n", NAMESPACE, "-o", "json")
+    )
+    assert list(json.loads(found.stdout)["data"]) == [f"{key_id}.pem"]
+    name = gate.open(namespace, MIDDLING, "Submitted")
+    gate.review("reviewer", "cabrequest", name, namespace, "Approved")
+    entry = gate.get("cabrequest", name, namespace)["status"]["decisions"][-1]
+    assert entry["signature"]["keyID"] == key_id
+    gate.installation.operator.stop()
+    gate.installation.start_managing()
+    gate.open(namespace, GOOD, "AutoApproved", name="other")  # it works again
+    assert read_secret(cluster, "cabgate-signing-key")["key.pem"].decode() == private
+    data = cluster.kubectl(
+        *("get", "configmap", "cabgate-signing-keys", "-n", NAMESPACE, "-o", "json")
+    )
+    assert list(json.loads(data.stdout)["data"]) == [f"{key_id}.pem"]
+
+
+def test_the_operator_cannot_read_the_signing_key(gate, cluster):
+    operator = f"system:serviceaccount:{NAMESPACE}:cabgate-operator"
+    for verb in ("get", "update", "delete"):
+        refused = gate.kubectl(
+            operator, "auth", "can-i", verb, "secret/cabgate-signing-key", "-n", NAMESPACE,
+            check=False,
+        )  # fmt: skip
+        assert refused.stdout.strip() == "no", verb
+    listed = gate.kubectl(operator, "get", "secrets", "-n", NAMESPACE, check=False)
+    assert "Forbidden" in listed.stderr
+
+
+def test_the_certificate_is_for_the_name_that_the_api_server_calls(cluster):
+    leaf = read_secret(cluster, "cabgate-webhook-tls")
+    found = x509.load_pem_x509_certificate(leaf["tls.crt"])
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"]
+    usage = found.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [x509.ExtendedKeyUsageOID.SERVER_AUTH]
+
+
+def test_a_lost_certificate_is_signed_again_and_no_admission_fails(gate, cluster, load):
+    before = read_secret(cluster, "cabgate-webhook-tls")
+    trusted = bundles(cluster)
+    cluster.kubectl("delete", "secret", "cabgate-webhook-tls", "-n", NAMESPACE)
+    after = wait_until(lambda: read_secret(cluster, "cabgate-webhook-tls"), 60, "it is back")
+    assert after["tls.crt"] != before["tls.crt"]
+    assert after["ca.crt"] == before["ca.crt"]
+    wait_until(lambda: serves(gate, after), 60, "both webhooks serve it")
+    renew_connections(gate)
+    assert bundles(cluster) == trusted
+    assert load.failures == []
+
+
+def test_a_new_ca_takes_over_and_no_admission_fails(gate, cluster, load):
+    before = read_secret(cluster, "cabgate-webhook-tls")
+    old = before["ca.crt"].decode()
+    cluster.kubectl("delete", "secret", "cabgate-webhook-ca", "-n", NAMESPACE)
+    new = wait_until(lambda: read_secret(cluster, "cabgate-webhook-ca"), 60, "it is made anew")[
+        "ca.crt"
+    ].decode()
+    assert new != old
+    wait_until(lambda: all(each == {old, new} for each in bundles(cluster)), 60, "both trusted")
+    after = wait_until(
+        lambda: (
+            (found := read_secret(cluster, "cabgate-webhook-tls"))["ca.crt"].decode() == new
+            and found
+        ),
+        60,
+        "the new one has signed",
+    )
+    assert all(each == {old, new} for each in bundles(cluster)), "the old one is still served"
+    wait_until(lambda: serves(gate, after), 60, "both webhooks serve it")
+    renew_connections(gate)
+    wait_until(lambda: all(each == {new} for each in bundles(cluster)), 60, "the old one is gone")
+    renew_connections(gate)
+    assert load.failures == []
+
+
+def test_a_ca_bundle_that_somebody_emptied_is_written_again(gate, cluster, namespace):
+    before = bundles(cluster)
+    for kind in CONFIGURATIONS:
+        patch = [{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]
+        cluster.kubectl("patch", kind, "cabgate", "--type=json", "-p", json.dumps(patch))
+    wait_until(lambda: bundles(cluster) == before, 60, "it is written again")
+
+
+def test_a_rolling_restart_under_load_fails_no_admission(gate, load):
+    installation = gate.installation
+    for _ in range(2):
+        before = load.count
+        for backend in installation.backends:
+            assert installation.stop_replica(backend) == 0
+            installation.start_replica(backend)
+        wait_until(lambda before=before: load.count > before + 50, 60, "the load goes on")
+    assert load.failures == []
+    assert load.slowest < 5
+
+
+def renew_connections(gate):
+    """Restart the webhooks one by one, so that the API server connects anew."""
+    for backend in gate.installation.backends:
+        assert gate.installation.stop_replica(backend) == 0
+        gate.installation.start_replica(backend)

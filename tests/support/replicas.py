@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cabgate as it runs in a cluster: certificates of its own making, two webhooks behind a balancer,
+Secrets in folders that follow them."""
+
+import base64
+import contextlib
+import json
+import sys
+import threading
+from pathlib import Path
+
+from cabgate_devcluster import Installation, people, wait_until
+from cabgate_devcluster.installation import NAMESPACE, WEBHOOK_ARGV
+from support.balancer import Balancer
+from support.gate import Gate
+from support.tls import turn
+
+ENTRY = Path(__file__).parents[1] / "cluster" / "rotation_entry.py"
+
+TIMES = {"settle": 2, "overlap": 15}
+"""Seconds that a new CA is trusted before it signs, and the old one after."""
+
+
+class Mounts:
+    """Does what kubelets do: keeps folders as Secrets are, a symlink turned at each change."""
+
+    def __init__(self, cluster, folders):
+        self._cluster = cluster
+        self._folders = folders
+        self._seen = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self):
+        self._thread.start()
+
+    def stop(self):
+        self._ended.set()
+        self._thread.join(60)
+
+    def _run(self):
+        while not self._ended.wait(0.5):
+            for secret, folder in self._folders.items():
+                with contextlib.suppress(Exception):
+                    self._look(secret, folder)
+
+    def _look(self, secret, folder):
+        data = read_secret(self._cluster, secret)
+        if data and data != self._seen.get(secret):
+            self._seen[secret] = data
+            turn(folder, data)
+
+
+def read_secret(cluster, name):
+    """The content of a Secret of the gate, as bytes; empty if there is none."""
+    found = cluster.kubectl(
+        *("get", "secret", name, "-n", NAMESPACE, "-o", "json", "--ignore-not-found")
+    ).stdout
+    data = json.loads(found).get("data", {}) if found.strip() else {}
+    return {key: base64.b64decode(value) for key, value in data.items()}
+
+
+class Replicas(Installation):
+    """Two webhooks behind a balancer, and an operator that manages their certificates."""
+
+    def __init__(self, cluster):
+        super().__init__(cluster)
+        self.backends = [(cluster.free_port(), cluster.free_port()) for _ in range(2)]
+        self.balancer = Balancer(self.webhook_port, self.backends)
+        self.processes = {}
+        self._tls = cluster.directory / "mounts" / "tls"
+        self._signing = cluster.directory / "mounts" / "signing"
+        self._tls.parent.mkdir()
+        self._mounts = Mounts(
+            cluster, {"cabgate-webhook-tls": self._tls, "cabgate-signing-key": self._signing}
+        )
+
+    def install(self):
+        """As somebody would who has nothing but the chart."""
+        self.apply_objects()
+        self.configure_admission()
+        self.start_managing()
+        self._mounts.start()
+        wanted = (self._tls / "tls.crt", self._signing / "key.pem")
+        wait_until(lambda: all(path.exists() for path in wanted), 60, "the Secrets are mounted")
+        self.balancer.__enter__()
+        for backend in self.backends:
+            self.start_replica(backend)
+        self.wait_until_gating()
+
+    def start_managing(self):
+        """Start the operator that manages certificates."""
+        options = ["--manage-certificates", "--webhook-name", "127.0.0.1"]
+        self.start_operator([sys.executable, str(ENTRY), json.dumps(TIMES)], options)
+
+    def start_replica(self, backend, **settings):
+        """Start one of the webhooks; returns once the balancer sends connections there."""
+        port, health_port = backend
+        options = self.webhook_options(
+            **{
+                "port": port,
+                "health_port": health_port,
+                "certificate": self._tls / "tls.crt",
+                "key": self._tls / "tls.key",
+                "signing_key": self._signing / "key.pem",
+                "drain_seconds": 3,
+                "log_format": "json",
+                **settings,
+            }
+        )
+        kubeconfig = self.cluster.service_account(NAMESPACE, "cabgate-webhook")
+        self.processes[backend] = self.cluster.spawn(
+            f"webhook-{port}", [*WEBHOOK_ARGV, *options], env={"KUBECONFIG": str(kubeconfig)}
+        )
+        wait_until(lambda: port in self.balancer.ready, 60, f"the webhook on {port} is ready")
+
+    def stop_replica(self, backend):
+        """End one of the webhooks as a kubelet does; returns when it has ended."""
+        process = self.processes[backend]
+        process.stop(timeout=30)
+        return process.returncode
+
+    def close(self):
+        """End what is not a process of the cluster's."""
+        self._mounts.stop()
+        for process in self.processes.values():
+            process.kill()  # nobody waits for what they would answer yet
+        self.balancer.__exit__()
+
+    def _pointed_here(self, configuration):
+        for webhook in configuration["webhooks"]:
+            path = webhook["clientConfig"]["service"]["path"]
+            url = f"https://127.0.0.1:{self.webhook_port}{path}"
+            webhook["clientConfig"] = {"url": url}
+        return configuration
+
+
+@contextlib.contextmanager
+def running(cluster):
+    """cabgate with two webhooks, its users bound everywhere."""
+    installation = Replicas(cluster)
+    installation.install()
+    people.bind(cluster)
+    try:
+        yield Gate(cluster, installation)
+    finally:
+        installation.close()

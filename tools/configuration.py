@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write docs/configuration.md: the settings of each process, as its model has them."""
+
+import sys
+from pathlib import Path
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+from cabgate.settings import option_of
+from cabgate_operator.settings import Settings
+from cabgate_webhook.settings import WebhookSettings
+
+PAGE = """\
+# Configuration
+
+Written by `make manifests` from the settings models. Every setting is an option of the command and
+an environment variable; an option wins. They are read once, at the start. A variable that begins
+with `CABGATE_` and names no setting, an option that there is none of, and a value that makes no
+sense end the process at its start, with 2 and a message that names each.
+
+Kubernetes puts variables like `CABGATE_WEBHOOK_PORT=tcp://...` into Pods, one set for each Service
+of the namespace. Those are passed over, but a Service called `cabgate` would set `CABGATE_PORT`:
+run the Pods with `enableServiceLinks: false`.
+
+The API server is found through the Pod's service account, or the file in `KUBECONFIG`. Token and CA
+are read again when their files change.
+
+## cabgate-webhook
+
+[`WebhookSettings`](../webhook/cabgate_webhook/settings.py).
+
+{webhook}
+
+What is fixed, and why: a review has 4 s to be judged, since the webhook configuration gives it 5; a
+body may take 7 MiB and 5 s, all bodies that are being read 64 MiB together; the head of a request
+and a TLS handshake may take 5 s. An idle connection is kept for 120 s, longer than the API server
+keeps it. [Certificates](operations/certificates.md) says how often their files are looked at.
+
+## cabgate-operator
+
+[`Settings`](../operator/cabgate_operator/settings.py).
+
+{operator}
+
+What is fixed: the times of the [election and of the health pages](operations/replicas.md).
+"""
+
+
+def rendered() -> str:
+    """The page."""
+    return PAGE.format(webhook=_table(WebhookSettings), operator=_table(Settings))
+
+
+def _table(model: type[BaseSettings]) -> str:
+    prefix = model.model_config.get("env_prefix", "")
+    lines = ["| option | variable | default | what it is |", "|---|---|---|---|"]
+    lines += [
+        f"| `{option_of(key)}` | `{prefix}{key.upper()}` | {_default(field)} | {_text(field)} |"
+        for key, field in model.model_fields.items()
+    ]
+    return "\n".join(lines)
+
+
+def _text(field: FieldInfo) -> str:
+    return (field.description or "").replace("|", "\\|")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default()
+    if isinstance(value, tuple) and value:
+        value = " ".join(value)
+    return "none" if value in (None, ()) else f"`{value}`"
+
+
+def main() -> int:
+    """Write the page; tell if it changed."""
+    path = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
+    if not path.exists() or path.read_text() != rendered():
+        path.write_text(rendered())
+        print("wrote docs/configuration.md")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The settings of the webhook's process: every one is an option and an environment variable, and
+docs/configuration.md has it."""
+
+import os
+import re
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field, FilePath, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from cabgate.rings import HIGHEST
+from cabgate.settings import PREFIX, SettingsError, explained, unknown_variables
+from cabgate.workloads import configured_kind
+
+OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
+"""User name of the operator as it is installed."""
+
+PORT = Field(ge=1, le=65535)
+
+
+class WebhookSettings(BaseSettings):
+    """Serve cabgate's admission webhook.
+
+    The API server is found through the Pod's service account, or KUBECONFIG. Each option is also
+    read from the environment: --log-format as CABGATE_LOG_FORMAT. An option wins over a variable.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        extra="forbid",
+        frozen=True,
+        cli_prog_name="cabgate-webhook",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+    )
+
+    certificate: FilePath = Field(
+        description="TLS certificate chain, PEM; read again when it changes, like the key."
+    )
+    key: FilePath = Field(description="TLS private key, PEM.")
+    client_ca: FilePath | None = Field(
+        default=None,
+        description="CA certificates, PEM: only clients with a certificate of theirs are served. "
+        "Without it everybody who reaches the port is.",
+    )
+    signing_key: FilePath = Field(
+        description="Ed25519 private keys, PEM: the first signs people's decisions, the others "
+        "are accepted."
+    )
+    host: str = Field(default="0.0.0.0", description="Address to listen on, for both ports.")  # noqa: S104 - a Pod is reached from elsewhere
+    port: Annotated[int, PORT] = Field(default=8443, description="Port of admission, HTTPS.")
+    health_port: Annotated[int, PORT] = Field(
+        default=8080, description="Port of /healthz, /readyz and /metrics, plain HTTP."
+    )
+    operator: str = Field(default=OPERATOR, min_length=1, description="The operator's user name.")
+    default_ring: int = Field(
+        default=0, ge=0, le=HIGHEST, description="Ring of a namespace without the ring label."
+    )
+    gated_kind: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Another kind to gate, and where its pod template stands, as "
+        "GROUP/KIND=PATH; can be given more than once, in the variable separated by spaces.",
+    )
+    mode: Literal["Enforce", "Warn", "Audit"] = Field(
+        default="Enforce",
+        description="What becomes of a rollout that is denied; a namespace's label can only be "
+        "stricter.",
+    )
+    require_digests_from: int | None = Field(
+        default=None,
+        ge=0,
+        le=HIGHEST,
+        description="Lowest ring whose intents must name images by digest; none has to if it is "
+        "not given.",
+    )
+    drain_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        le=300,
+        description="How long after SIGTERM reviews are still taken: the time that the cluster "
+        "needs to send them elsewhere.",
+    )
+    max_connections: int = Field(
+        default=500, ge=10, le=100_000, description="Connections that admission keeps open."
+    )
+    log_format: Literal["json", "text"] = Field(
+        default="json", description="How a log line is written."
+    )
+
+    @field_validator("gated_kind", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        # Several options of one name come joined by commas, which may stand in one as well.
+        if not isinstance(value, str):
+            return value
+        return tuple(part for part in re.split(r"\s+|,(?=[^,\s]*=)", value) if part)
+
+    @field_validator("gated_kind")
+    @classmethod
+    def _check_kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            configured_kind(text)
+        return value
+
+
+def read_settings(arguments: Sequence[str]) -> WebhookSettings:
+    """The settings by command line and environment. Raises `SettingsError`.
+
+    `--help`, or an option that there is none of, ends the process.
+    """
+    unknown = unknown_variables(os.environ, WebhookSettings.model_fields)
+    if unknown:
+        raise SettingsError("\n".join(f"{name}: no such setting" for name in unknown))
+    try:
+        return WebhookSettings(_cli_parse_args=list(arguments))
+    except ValidationError as error:
+        raise SettingsError(explained(error)) from None
