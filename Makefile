@@ -64,6 +64,10 @@ test: binaries helm ## Run all tests, with coverage
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='core/*' --fail-under=95
 
+.PHONY: chaos
+chaos: binaries ## Kill, pause, cut and roll back under load for MINUTES (5), and print what was lost
+	PYTHONPATH=tests $(BIN)/python -m chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
+
 .PHONY: lint
 lint: setup ## Check style, types, import rules and licence marks
 	$(BIN)/ruff check

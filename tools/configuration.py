@@ -8,6 +8,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from cabgate.settings import option_of
+from cabgate_operator.settings import Settings
 from cabgate_webhook.settings import WebhookSettings
 
 PAGE = """\
@@ -35,12 +36,20 @@ What is fixed, and why: a review has 4 s to be judged, since the webhook configu
 body may take 7 MiB and 5 s, all bodies that are being read 64 MiB together; the head of a request
 and a TLS handshake may take 5 s. An idle connection is kept for 120 s, longer than the API server
 keeps it. [Certificates](operations/certificates.md) says how often their files are looked at.
+
+## cabgate-operator
+
+[`Settings`](../operator/cabgate_operator/settings.py).
+
+{operator}
+
+What is fixed: the times of the [election and of the health pages](operations/replicas.md).
 """
 
 
 def rendered() -> str:
     """The page."""
-    return PAGE.format(webhook=_table(WebhookSettings))
+    return PAGE.format(webhook=_table(WebhookSettings), operator=_table(Settings))
 
 
 def _table(model: type[BaseSettings]) -> str:
@@ -61,6 +70,8 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default()
+    if isinstance(value, tuple) and value:
+        value = " ".join(value)
     return "none" if value in (None, ()) else f"`{value}`"
 
 

@@ -116,17 +116,22 @@ class Installation:
     ) -> None:
         """Start the operator with the options that the chart gives it, and further ones; returns
         when it is ready. Another program in its place, by `argv`, gets only the further ones."""
-        cluster = self.cluster
-        port = self._operator_port
         rendered = arguments(self.values, "operator") if tuple(argv) == OPERATOR_ARGV else []
         # Here the certificate comes from elsewhere.
         rendered = [each for each in rendered if each != "--manage-certificates"]
-        self.operator = cluster.spawn(
-            "operator",
-            [*argv, *rendered, "--health-port", str(port), *options],
-            env={"KUBECONFIG": str(cluster.service_account(NAMESPACE, "cabgate-operator"))},
+        words = [*argv, *rendered, *options]
+        self.operator = self.start_replica("operator", self._operator_port, words)
+
+    def start_replica(
+        self, name: str, port: int, argv: Sequence[str], kubeconfig: Path | None = None
+    ) -> Process:
+        """Start one more operator, its health on a port; returns when it is ready."""
+        found = kubeconfig or self.cluster.service_account(NAMESPACE, "cabgate-operator")
+        process = self.cluster.spawn(
+            name, [*argv, "--health-port", str(port)], env={"KUBECONFIG": str(found)}
         )
-        self._wait_ready(self.operator, f"http://127.0.0.1:{port}/readyz")
+        self._wait_ready(process, f"http://127.0.0.1:{port}/readyz")
+        return process
 
     def operator_url(self, path: str) -> str:
         """Where the operator's own server answers."""

@@ -3,7 +3,7 @@
 
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +20,8 @@ Object = dict[str, Any]
 
 TIMEOUT_SECONDS = 20.0
 """Longest that one call may take."""
+
+_METHODS = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "delete": "DELETE"}
 
 _TIMEOUT = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
 
@@ -63,6 +65,7 @@ RISK_MODELS = Resource(API_VERSION, riskmodel.KIND, riskmodel.PLURAL)
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
 NAMESPACES = Resource("v1", "Namespace", "namespaces")
 EVENTS = Resource("v1", "Event", "events")
+LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases")
 SECRETS = Resource("v1", "Secret", "secrets")
 _ADMISSION = "admissionregistration.k8s.io/v1"
 VALIDATING = Resource(
@@ -104,24 +107,39 @@ class Page:
 
 
 class ApiServer:
-    """Client of one API server."""
+    """Client of one API server.
 
-    def __init__(self, client: ApiClient) -> None:
+    `called` is told of each call: its verb and the HTTP status, 0 where there was no answer.
+    `check_writes` is asked before each write, and raises if there must be none.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        called: Callable[[str, int], None] = lambda verb, code: None,
+        check_writes: Callable[[], None] = lambda: None,
+    ) -> None:
         self._client = client
-        self.writes = 0
-        """Write calls made so far."""
+        self._called = called
+        self._check_writes = check_writes
 
     # Where mypy is told to look away below: these functions of the client carry no types.
 
     @classmethod
-    async def connect(cls) -> "ApiServer":
+    async def connect(
+        cls, called: Callable[[str, int], None] = lambda verb, code: None
+    ) -> "ApiServer":
         """Client by the service account in a cluster, else by KUBECONFIG."""
         configuration = Configuration()
         if os.environ.get("KUBERNETES_SERVICE_HOST"):
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
             await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        return cls(ApiClient(configuration))
+        return cls(ApiClient(configuration), called)
+
+    def checked(self, check_writes: Callable[[], None]) -> "ApiServer":
+        """The same client for one who may write only while `check_writes` raises nothing."""
+        return ApiServer(self._client, self._called, check_writes)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -130,14 +148,14 @@ class ApiServer:
     async def who_am_i(self) -> str:
         """The operator's own user name, as the API server authenticates it."""
         body = {"apiVersion": _REVIEWS.api_version, "kind": _REVIEWS.kind}
-        review = await self._call("POST", _REVIEWS.path(), body=body)
+        review = await self._call("create", _REVIEWS.path(), body=body)
         username: str = review["status"]["userInfo"]["username"]
         return username
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
         """An object as it is now, or None."""
         try:
-            return await self._call("GET", resource.path(namespace, name))
+            return await self._call("get", resource.path(namespace, name))
         except ApiError as error:
             if error.code == 404:
                 return None
@@ -146,7 +164,7 @@ class ApiServer:
     async def serves(self, resource: Resource) -> bool:
         """Whether the API server knows a resource: it may be one of somebody else's."""
         try:
-            await self._call("GET", resource.path(), query={"limit": 1})
+            await self._call("list", resource.path(), query={"limit": 1})
         except ApiError as error:
             if error.code == 404:
                 return False
@@ -171,7 +189,7 @@ class ApiServer:
         while True:
             accept = _METADATA if metadata else _JSON
             path = resource.path(namespace)
-            answer = await self._call("GET", path, query=query, accept=accept)
+            answer = await self._call("list", path, query=query, accept=accept)
             meta = answer.get("metadata") or {}
             yield Page(answer.get("items") or [], str(meta.get("resourceVersion") or ""))
             if not meta.get("continue"):
@@ -180,7 +198,7 @@ class ApiServer:
 
     async def newest_version(self, resource: Resource) -> int:
         """The version that a list would have now."""
-        answer = await self._call("GET", resource.path(), query={"limit": 1})
+        answer = await self._call("list", resource.path(), query={"limit": 1})
         return int(answer["metadata"]["resourceVersion"])
 
     async def list(
@@ -192,14 +210,13 @@ class ApiServer:
 
     async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
         """Create an object; `AlreadyExistsError` if there is one of that name."""
-        self.writes += 1
-        return await self._call("POST", resource.path(namespace), body=body)
+        return await self._write("create", resource.path(namespace), body)
 
     async def is_free(self, resource: Resource, namespace: str, body: Object) -> bool:
         """Whether an object could be created: asked by a dry run, which needs no right to read."""
         try:
             path = resource.path(namespace)
-            await self._call("POST", path, query={"dryRun": "All"}, body=body)
+            await self._call("create", path, query={"dryRun": "All"}, body=body)
         except AlreadyExistsError:
             return False
         return True
@@ -209,44 +226,44 @@ class ApiServer:
         meta = body["metadata"]
         if not meta.get("resourceVersion"):
             raise ValueError("an object is only written over the version that was read")
-        self.writes += 1
         path = resource.path(meta.get("namespace", ""), meta["name"])
-        return await self._call("PUT", path, body=body)
+        return await self._write("update", path, body)
 
     async def replace_status(self, resource: Resource, body: Object) -> Object:
         """Replace the status of an object; `ConflictError` if it changed since it was read."""
         meta = body["metadata"]
         if not meta.get("resourceVersion"):
             raise ValueError("a status is only written to the version that was read")
-        self.writes += 1
         path = resource.path(meta["namespace"], meta["name"], "status")
-        return await self._call("PUT", path, body=body)
+        return await self._write("update", path, body)
 
     async def delete(self, resource: Resource, body: Object) -> None:
         """Delete an object as it was read; `ConflictError` if it changed since, nothing if it is
         gone."""
         meta = body["metadata"]
         conditions = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
-        self.writes += 1
+        path = resource.path(meta.get("namespace", ""), meta["name"])
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": conditions}
         try:
-            await self._call(
-                "DELETE",
-                resource.path(meta.get("namespace", ""), meta["name"]),
-                body={"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": conditions},
-            )
+            await self._write("delete", path, options)
         except ApiError as error:
             if error.code != 404:
                 raise
 
+    async def _write(self, verb: str, path: str, body: Object) -> Object:
+        self._check_writes()
+        return await self._call(verb, path, body=body)
+
     async def _call(
         self,
-        method: str,
+        verb: str,
         path: str,
         *,
         query: Mapping[str, Any] | None = None,
         body: Object | None = None,
         accept: str = _JSON,
     ) -> Object:
+        method, code = _METHODS[verb], 0
         try:
             prepared = await self._client.param_serialize(
                 method,
@@ -257,9 +274,12 @@ class ApiServer:
                 auth_settings=["BearerToken"],
             )
             response = await self._client.call_api(*prepared, _request_timeout=_TIMEOUT)
+            code = response.status
             data = await response.read()  # type: ignore[no-untyped-call]
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiError(0, "Unreachable", f"{method} {path}: {error!r}") from error
+        finally:
+            self._called(verb, code)
         if 200 <= response.status <= 299:
             answer: Object = json.loads(data)
             return answer

@@ -6,14 +6,12 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from cabgate.api.exception import CABException
 from cabgate.api.request import CABRequest
 from cabgate.modelchoice import MODEL_LABEL
-from cabgate.retention import DEFAULT_KEPT
 from cabgate.rings import RING_LABEL
 from cabgate.riskmodel import DEFAULT_NAME
 from cabgate.targets import TARGET_LABEL_PREFIX
@@ -28,16 +26,19 @@ from cabgate_operator.apiserver import (
     Object,
     Resource,
 )
-from cabgate_operator.certificates import CERTIFICATES, WEBHOOK_NAME, Certificates
+from cabgate_operator.certificates import CERTIFICATES, Certificates
 from cabgate_operator.context import Context, parsed
 from cabgate_operator.coverage import Coverage
-from cabgate_operator.glass import WORKLOADS, glass_key, served_workloads
+from cabgate_operator.glass import served_workloads
 from cabgate_operator.keys import Key, Subject
 from cabgate_operator.ledger import Ledger
 from cabgate_operator.metrics import Metrics
 from cabgate_operator.models import reconcile_models
+from cabgate_operator.overview import Overview
 from cabgate_operator.reconcilers import RECONCILERS
 from cabgate_operator.retention import reconcile_retention
+from cabgate_operator.settings import Settings
+from cabgate_operator.sightings import keys_of
 from cabgate_operator.workqueue import Timing, WorkQueue, utc_now
 
 log = logging.getLogger(__name__)
@@ -51,48 +52,39 @@ SWEPT = (INTENTS, REQUESTS, EXCEPTIONS)
 LISTING_SECONDS = 30.0
 """How long after a start kopf's lists count as part of it."""
 
+LATE_SECONDS = 120.0
+"""How much longer than two of its periods a sweep may take to come, in seconds."""
+
+STUCK_SECONDS = 300.0
+"""How long a worker may be at one key, in seconds. Every call that it makes ends in far less."""
+
 LONGEST_SWEEP_RETRY = 30.0
 """Longest wait before a failed sweep is tried again, in seconds."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What is set from outside."""
-
-    default_ring: int = 0
-    """Ring of a namespace without the label."""
-    sweep_seconds: float = 600.0
-    """Time between two sweeps."""
-    health_port: int = 8080
-    """Port of /healthz, /readyz and /metrics; 0 for none."""
-    keep_approved: int = DEFAULT_KEPT
-    """Approved requests of each target that retention leaves."""
-    manage_certificates: bool = False
-    """Whether the webhook's certificates and signing key are made here."""
-    webhook_names: tuple[str, ...] = (WEBHOOK_NAME,)
-    """DNS names and addresses that the webhook is reached by."""
-    workers: int = 4
-    """Keys that are reconciled at the same time."""
-
-
 class Operator:
-    """Reconciles what it is told about, what a sweep finds, and what falls due."""
+    """Reconciles what it is told about, what a sweep finds, and what falls due.
+
+    It lives as long as its replica leads, without a break: what one knows, the next reads anew.
+    """
 
     def __init__(
         self,
         settings: Settings | None = None,
         *,
         clock: Callable[[], datetime] = utc_now,
+        metrics: Metrics | None = None,
     ) -> None:
         self.settings = settings or Settings()
+        self.metrics = metrics or Metrics()
+        self.overview = Overview(clock())
         self._clock = clock
-        self.queue = WorkQueue(self._reconcile, Timing(clock=clock))
-        self.metrics = Metrics()
+        self.queue = WorkQueue(self._reconcile, Timing(clock=clock), self.metrics.handled)
         self.workloads: tuple[Resource, ...] = ()
         """The kinds of workloads that the cluster has."""
         self._coverage = Coverage(self.metrics.uncovered_workloads, self.settings.default_ring)
         self._ledger = Ledger()
-        self._certificates = Certificates(self.settings.webhook_names)
+        self._certificates = Certificates(self.settings.webhook_name)
         self._context: Context | None = None
         self._choices: dict[str, tuple[str | None, ...]] = {}
         self._newest_seen: dict[str, int] = {}
@@ -112,9 +104,8 @@ class Operator:
             raise RuntimeError("the operator has not started")
         return self._context
 
-    async def start(self) -> None:
-        """Connect and begin to work."""
-        api = await ApiServer.connect()
+    async def start(self, api: ApiServer) -> None:
+        """Begin to work."""
         username = await self._who_am_i(api)
         log.info("working as %s", username)
         self._context = Context(
@@ -166,21 +157,27 @@ class Operator:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
         await self.queue.stop()
-        if self._context is not None:
-            await self._context.api.close()
 
     @property
     def ready(self) -> bool:
         """Whether the first sweep is done."""
         return self._swept_at is not None
 
-    @property
-    def healthy(self) -> bool:
-        """Whether the workers run and the last sweep, or the start, is not too long ago."""
-        if self._sweeper is not None and (self._sweeper.done() or not self.queue.running):
-            return False
+    def problems(self) -> list[str]:
+        """What is wrong so that only a new process may help."""
+        found = []
+        if self._sweeper is not None and not self.queue.running:
+            found.append("queue: a worker has ended")
+        slowest = self.queue.slowest()
+        if slowest is not None and slowest[1] > STUCK_SECONDS:
+            found.append(f"queue: a worker has been at {slowest[0]} for {slowest[1]:.0f} s")
+        if self._sweeper is not None and self._sweeper.done():
+            found.append("sweep: has ended")
         last = self._begun if self._swept_at is None else self._swept_at
-        return time.monotonic() - last < 2 * self.settings.sweep_seconds + 120
+        late = time.monotonic() - last
+        if late > 2 * self.settings.sweep_seconds + LATE_SECONDS:
+            found.append(f"sweep: the last one was {late:.0f} s ago")
+        return found
 
     def saw(self, resource: Resource, event: Object) -> None:
         """Take note of an event of a watch."""
@@ -193,12 +190,18 @@ class Operator:
         if resource is NAMESPACES:
             self._saw_namespace(meta, deleted=event.get("type") == "DELETED")
         else:
+            self._note(resource, body, deleted=event.get("type") == "DELETED")
             # What kopf lists at its start, a sweep lists as well.
             listed = event.get("type") is None
             early = time.monotonic() - self._listing_from < LISTING_SECONDS
             for key in keys_of(resource, body, sweep=listed and early):
                 self.queue.add(key)
             self._note_decisions(resource, body, deleted=event.get("type") == "DELETED")
+
+    def _note(self, resource: Resource, body: Object, *, deleted: bool = False) -> None:
+        decided = self.overview.saw(resource, body, deleted=deleted)
+        if decided is not None:
+            self.metrics.decision_seconds.labels(decided.state).observe(decided.seconds)
 
     def _note_decisions(self, resource: Resource, body: Object, *, deleted: bool = False) -> None:
         key = self._ledger.saw(resource, body, deleted=deleted)
@@ -311,6 +314,7 @@ class Operator:
                 continue
             delay = 0.5
             self._swept_at = time.monotonic()
+            self.metrics.swept_at.set(time.time())
             try:
                 async with asyncio.timeout(self.settings.sweep_seconds):
                     await self._sweep_now.wait()
@@ -319,7 +323,8 @@ class Operator:
 
     async def _sweep(self) -> None:
         """Queue every object that there is, and the namespaces that may hold too many."""
-        count = 0
+        began = self._clock()
+        uids: list[str] = []
         requests: Counter[str] = Counter()
         for resource in SWEPT:
             seen = self._newest_seen.get(resource.plural, 0)
@@ -327,7 +332,8 @@ class Operator:
             async for page in self.context.api.pages(resource):
                 at = at or int(page.resource_version or 0)
                 for item in page.items:
-                    count += 1
+                    uids.append(str(item["metadata"].get("uid", "")))
+                    self._note(resource, item)
                     for key in keys_of(resource, item, sweep=True):
                         self.queue.add(key)
                     self._note_decisions(resource, item)
@@ -339,10 +345,11 @@ class Operator:
         for namespace, number in requests.items():
             if number > self.settings.keep_approved:
                 self.queue.add(Key(Subject.RETENTION, namespace, ""))
+        self.overview.swept(uids, began)
         for key in self._coverage.gated():
             self.queue.add(key)
-        count += await self._sweep_workloads()
-        log.info("swept %d objects", count)
+        workloads = await self._sweep_workloads()
+        log.info("swept %d objects", len(uids) + workloads)
 
     async def _sweep_workloads(self) -> int:
         """Find broken glasses, on new kinds too; how many workloads there are."""
@@ -362,29 +369,3 @@ class Operator:
                         self.queue.add(key)
                 await asyncio.sleep(0)
         return count
-
-
-def keys_of(resource: Resource, body: Object, *, sweep: bool = False) -> list[Key]:
-    """What to look at when an object was seen."""
-    meta: dict[str, Any] = body.get("metadata") or {}
-    spec: dict[str, Any] = body.get("spec") or {}
-    namespace, name = meta.get("namespace", ""), meta.get("name", "")
-    if resource is INTENTS:
-        return [Key(Subject.INTENT, namespace, name)]
-    if resource is RISK_MODELS:
-        return [Key(Subject.MODELS, "", "")]
-    if resource in WORKLOADS:
-        broken = glass_key(resource, body)
-        return [] if broken is None else [broken]
-    keys = []
-    if resource is REQUESTS:
-        intent = (spec.get("intentRef") or {}).get("name", "")
-        own = Key(Subject.INTENT, namespace, intent)
-        if not intent:
-            own = Key(Subject.RETROSPECT, namespace, name)
-        keys = [own, Key(Subject.REQUEST, namespace, name)]
-    elif resource is EXCEPTIONS:
-        request = (spec.get("requestRef") or {}).get("name", "")
-        keys = [Key(Subject.EXCEPTION, namespace, name), Key(Subject.REQUEST, namespace, request)]
-    # A sweep comes by the intents and exceptions themselves.
-    return keys[:1] if sweep else keys

@@ -21,6 +21,7 @@ from cabgate.lifecycle import (
     expires_at,
     state_of,
 )
+from cabgate.logs import fields
 from cabgate_operator import texts
 from cabgate_operator.apiserver import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.conditions import Wanted, merge_conditions
@@ -122,7 +123,8 @@ async def reconcile_exception(context: Context, key: Key) -> None:
     if plan.entry is not None and request is not None:
         await context.tell(_asking(request), _ended(plan))
     await context.api.replace_status(EXCEPTIONS, {**raw, "status": status})
-    log.info("exception %s/%s: %s", key.namespace, key.name, plan.state)
+    about = fields(kind="exception", namespace=key.namespace, object=key.name, reason=plan.state)
+    log.info("exception %s/%s: %s", key.namespace, key.name, plan.state, extra=about)
     if request is not None and request.spec.intent_ref is not None:
         intent = request.spec.intent_ref.name
         context.queue.add(Key(Subject.INTENT, key.namespace, intent))

@@ -1,25 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """/healthz, /readyz and /metrics."""
 
+from collections.abc import Sequence
+
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from cabgate_operator.app import Operator
+from cabgate_operator.replica import Replica
 
 
-async def serve_health(operator: Operator, port: int) -> web.AppRunner:
-    """Serve /healthz (the workers run and the sweep is not overdue), /readyz (the first sweep is
-    done) and /metrics."""
+async def serve_health(replica: Replica, port: int) -> web.AppRunner:
+    """Serve what a kubelet and Prometheus ask for.
+
+    /healthz fails for what a new process may mend, /readyz for whatever keeps this one from its
+    work, the API server included. Both say why.
+    """
 
     async def healthz(_: web.Request) -> web.Response:
-        return _answer(operator.healthy)
+        return _answer(replica.problems())
 
     async def readyz(_: web.Request) -> web.Response:
-        return _answer(operator.ready)
+        return _answer([*replica.unready(), *replica.problems()])
 
     async def metrics(_: web.Request) -> web.Response:
-        text = generate_latest(operator.metrics.registry)
-        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+        headers = {"Content-Type": CONTENT_TYPE_LATEST}
+        return web.Response(body=replica.metrics.text(), headers=headers)
 
     app = web.Application()
     app.router.add_get("/healthz", healthz)
@@ -31,5 +36,6 @@ async def serve_health(operator: Operator, port: int) -> web.AppRunner:
     return runner
 
 
-def _answer(good: bool) -> web.Response:
-    return web.Response(text="ok\n" if good else "not ok\n", status=200 if good else 503)
+def _answer(wrong: Sequence[str]) -> web.Response:
+    lines = [f"not ok: {line}" for line in wrong] or ["ok"]
+    return web.Response(text="".join(f"{line}\n" for line in lines), status=503 if wrong else 200)

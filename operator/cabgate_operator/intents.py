@@ -16,6 +16,7 @@ from cabgate.api.request import CABRequest, RequestState, RequestVerdict
 from cabgate.evidence import evidence_digest
 from cabgate.history import standing_verdict
 from cabgate.lifecycle import room_for_system, state_of
+from cabgate.logs import fields
 from cabgate.modelchoice import NoModel
 from cabgate.rings import GATED_FROM, effective_ring
 from cabgate.targets import Workload
@@ -144,7 +145,7 @@ async def _ensure_request(context: Context, work: _Work, intent: DeploymentInten
         body = wanted_request(intent, work.ring, work.others, model)
         try:
             found = await context.api.create(REQUESTS, work.key.namespace, body)
-            log.info("request %s/%s: opened", work.key.namespace, work.wanted)
+            _log(work, "request", work.wanted, "opened", parsed(CABRequest, found))
         except AlreadyExistsError:
             found = await context.api.get(REQUESTS, work.key.namespace, work.wanted)
         except ApiError as error:
@@ -158,6 +159,15 @@ async def _ensure_request(context: Context, work: _Work, intent: DeploymentInten
     own, work.problem = own_request(intent, None if found is None else parsed(CABRequest, found))
     if found is not None and own is not None:
         work.requests[work.wanted] = (found, own)
+
+
+def _log(work: _Work, kind: str, name: str, reason: str, request: CABRequest | None) -> None:
+    namespace = work.key.namespace
+    identity = None if request is None else request.spec.correlation_id
+    about = fields(
+        kind=kind, namespace=namespace, object=name, reason=str(reason), correlation_id=identity
+    )
+    log.info("%s %s/%s: %s", kind, namespace, name, reason, extra=about)
 
 
 async def _unchanged_or_conflict(context: Context, work: _Work) -> None:
@@ -201,7 +211,7 @@ async def _update_request(context: Context, work: _Work, name: str) -> None:
         work.errors.append(error)
         return
     work.requests[name] = (written, parsed(CABRequest, written))
-    log.info("request %s/%s: %s", work.key.namespace, name, plan.state)
+    _log(work, "request", name, plan.state, plan.request)
     if plan.has(RequestVerdict.SUPERSEDED):
         await context.tell(_about(work, plan.request), _superseded(plan))
 
@@ -239,7 +249,7 @@ async def _update_intent(
         about = Reference(INTENTS, work.key.namespace, work.key.name, intent.metadata.uid)
         await context.tell(about, news)
     await context.api.replace_status(INTENTS, {**raw, "status": status})
-    log.info("intent %s/%s: %s", work.key.namespace, work.key.name, ready.reason)
+    _log(work, "intent", work.key.name, ready.reason, request)
 
 
 async def _others(context: Context, namespace: str, intent: DeploymentIntent) -> list[CABRequest]:

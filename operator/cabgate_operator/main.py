@@ -14,21 +14,25 @@ import click
 import kopf
 
 from cabgate.breakglass import ANNOTATION
-from cabgate.retention import DEFAULT_KEPT
+from cabgate.logs import formatter_of
+from cabgate.settings import SettingsError
 from cabgate_operator.apiserver import (
     Object,
     Resource,
 )
-from cabgate_operator.app import Operator, Settings
-from cabgate_operator.certificates import WEBHOOK_NAME
+from cabgate_operator.app import Operator
 from cabgate_operator.glass import WORKLOADS
 from cabgate_operator.health import serve_health
+from cabgate_operator.replica import Replica
+from cabgate_operator.settings import Settings, options, read_settings
 from cabgate_operator.watches import Watches, traced
 
 log = logging.getLogger(__name__)
 
 
-def make_registry(operator: Operator, loop: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
+def make_registry(
+    operator: Operator, watches: Watches, loop: asyncio.AbstractEventLoop
+) -> kopf.OperatorRegistry:
     """Handlers that tell the operator what was seen, and do nothing else.
 
     `on.event` alone: every other kind of handler writes finalizers or annotations. They return
@@ -65,9 +69,18 @@ def make_registry(operator: Operator, loop: asyncio.AbstractEventLoop) -> kopf.O
             raise kopf.PermanentError("no service account and no KUBECONFIG")
         return traced(
             info,
-            lambda plural, since: tell_loop(operator.watch_began, plural, since),
-            lambda: tell_loop(operator.watch_failed),
+            lambda plural, since: tell_loop(began, plural, since),
+            lambda plural: tell_loop(failed, plural),
+            operator.metrics.called,
         )
+
+    def began(plural: str, since: int) -> None:
+        watches.began(plural)
+        operator.watch_began(plural, since)
+
+    def failed(plural: str) -> None:
+        watches.failed(plural)
+        operator.watch_failed()
 
     return registry
 
@@ -107,22 +120,28 @@ def make_kopf_settings() -> kopf.OperatorSettings:
     return settings
 
 
-async def run(operator: Operator) -> None:
-    """Run an operator until SIGTERM or SIGINT."""
+def make_watches(operator: Operator) -> Watches:
+    """What watches for an operator. To be called in its event loop."""
+    loop = asyncio.get_running_loop()
+    watches = Watches(
+        lambda: make_registry(operator, watches, loop),
+        make_kopf_settings,
+        expected=lambda: [resource.plural for resource in operator.watched],
+        restarted=operator.watches_restarted,
+    )
+    operator.on_stale_watch = watches.restart
+    return watches
+
+
+async def run(replica: Replica) -> None:
+    """Run a replica until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    watches = Watches(
-        lambda: make_registry(operator, loop),
-        make_kopf_settings,
-        expected=lambda: len(operator.watched),
-        restarted=operator.watches_restarted,
-    )
-    operator.on_stale_watch = watches.restart
-    port = operator.settings.health_port
-    server = await serve_health(operator, port) if port else None
-    work = asyncio.create_task(_work(operator, watches))
+    port = replica.settings.health_port
+    server = await serve_health(replica, port) if port else None
+    work = asyncio.create_task(replica.run())
     stopping = asyncio.create_task(stopped.wait())
     try:
         await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -137,92 +156,33 @@ async def run(operator: Operator) -> None:
         log.info("stopped%s", " by itself" if ended else "")
 
 
-async def _work(operator: Operator, watches: Watches) -> None:
-    try:
-        await operator.start()
-        await watches.run_forever()
-    finally:
-        await operator.stop()
-
-
-def set_up_logging() -> None:
-    """Plain lines on standard error."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+def set_up_logging(form: str) -> None:
+    """One line an event on standard error, those of libraries too."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter_of(form))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # kopf repeats each event and each error of a watch; what matters of it we say ourselves.
     logging.getLogger("kopf").setLevel(logging.ERROR)
 
 
 @click.command()
-@click.option(
-    "--default-ring",
-    type=click.IntRange(0, 4),
-    default=0,
-    show_default=True,
-    envvar="CABGATE_DEFAULT_RING",
-    help="Ring of a namespace without the ring label.",
-)
-@click.option(
-    "--health-port",
-    type=click.IntRange(0, 65535),
-    default=8080,
-    show_default=True,
-    help="Port of /healthz, /readyz and /metrics; 0 for none.",
-)
-@click.option(
-    "--sweep-seconds",
-    type=click.FloatRange(min=1),
-    default=600.0,
-    show_default=True,
-    help="Time between two looks at every object.",
-)
-@click.option(
-    "--keep-approved",
-    type=click.IntRange(min=1),
-    default=DEFAULT_KEPT,
-    show_default=True,
-    envvar="CABGATE_KEEP_APPROVED",
-    help="Approved requests of each target that stay: how far back a rollback can go.",
-)
-@click.option(
-    "--manage-certificates",
-    is_flag=True,
-    envvar="CABGATE_MANAGE_CERTIFICATES",
-    help="Make the webhook's certificates and signing key, and renew the certificates.",
-)
-@click.option(
-    "--webhook-name",
-    "webhook_names",
-    multiple=True,
-    default=[WEBHOOK_NAME],
-    show_default=True,
-    envvar="CABGATE_WEBHOOK_NAME",
-    help="DNS name or address that the API server reaches the webhook by; more than once for more.",
-)
-def main(
-    default_ring: int,
-    health_port: int,
-    sweep_seconds: float,
-    keep_approved: int,
-    manage_certificates: bool,
-    webhook_names: tuple[str, ...],
-) -> None:
-    """Turn deployment intents into scored requests, and keep their state."""
-    set_up_logging()
-    settings = Settings(
-        default_ring=default_ring,
-        health_port=health_port,
-        sweep_seconds=sweep_seconds,
-        keep_approved=keep_approved,
-        manage_certificates=manage_certificates,
-        webhook_names=webhook_names,
-    )
+@options
+def main(**given: Any) -> None:
+    """Turn deployment intents into scored requests, and keep their state.
+
+    Any number of replicas may run: one leads, the others wait. The API server is found through the
+    Pod's service account, or KUBECONFIG. Each option is also read from the environment.
+    """
+    try:
+        settings = read_settings(given)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
+    set_up_logging(settings.log_format)
     asyncio.run(_main(settings))
 
 
 async def _main(settings: Settings) -> None:
-    await run(Operator(settings))
+    await run(Replica(settings, make_watches))
 
 
 if __name__ == "__main__":

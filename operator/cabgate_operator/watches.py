@@ -7,9 +7,11 @@ clean-up, which cancels every task of the loop, cannot touch ours.
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 import aiohttp
 import kopf
@@ -23,7 +25,16 @@ GRACE_SECONDS = 20.0
 """How long kopf may take until its watches run."""
 
 STOP_SECONDS = 1.5
-"""How long kopf may take to stop; then its thread is left behind."""
+"""How long kopf may take to stop by itself; then its event loop is stopped under it."""
+
+BREAK_SECONDS = 1.0
+"""How long that may take; then its thread is left behind."""
+
+DEAD_SECONDS = 60.0
+"""How long a watch may be down, while this replica leads, before the process counts as ill."""
+
+STUCK_SECONDS = 30.0
+"""How long kopf's event loop may stand still before it counts as stuck."""
 
 _TASK_PREFIX = "watcher for "
 
@@ -31,15 +42,15 @@ _TASK_PREFIX = "watcher for "
 class Watches:
     """kopf's watches, kept alive.
 
-    `registry` gives the handlers for a new run, `expected` how many watches there have to be then,
-    and `restarted` is called in our event loop each time that they begin anew.
+    `registry` gives the handlers for a new run, `expected` names the resources that have to be
+    watched then, and `restarted` is called in our event loop each time that they begin anew.
     """
 
     def __init__(
         self,
         registry: Callable[[], kopf.OperatorRegistry],
         settings: Callable[[], kopf.OperatorSettings],
-        expected: Callable[[], int],
+        expected: Callable[[], Sequence[str]],
         restarted: Callable[[], None],
     ) -> None:
         self._registry = registry
@@ -48,6 +59,37 @@ class Watches:
         self._restarted = restarted
         self._stale = asyncio.Event()
         self._run: _Run | None = None
+        self._left: list[tuple[_Run, float]] = []
+        self._watched: Sequence[str] = ()
+        self._down: dict[str, float] = {}
+
+    def _all_down(self) -> None:
+        now = time.monotonic()
+        self._watched = self._expected()
+        self._down = {plural: self._down.get(plural, now) for plural in self._watched}
+
+    def began(self, plural: str) -> None:
+        """The API server has accepted the watch of a resource."""
+        self._down.pop(plural, None)
+
+    def failed(self, plural: str) -> None:
+        """The watch of a resource could not go on."""
+        if plural in self._watched:
+            self._down.setdefault(plural, time.monotonic())
+
+    def problems(self) -> list[str]:
+        """What is wrong for so long that only a new process may help."""
+        now = time.monotonic()
+        found = [
+            f"watch: {plural} is not watched, for {now - since:.0f} s"
+            for plural, since in sorted(self._down.items())
+            if now - since > DEAD_SECONDS
+        ]
+        self._left = [(run, since) for run, since in self._left if run.alive]
+        ages = [now - since for _, since in self._left]
+        if ages and max(ages) > DEAD_SECONDS:
+            found.append(f"watch: a thread of kopf has not ended for {max(ages):.0f} s")
+        return found
 
     def restart(self, why: str) -> None:
         """Begin anew although the watches seem to live."""
@@ -60,24 +102,33 @@ class Watches:
         try:
             while True:
                 self._stale.clear()
+                self._all_down()
                 self._run = _Run(self._registry(), self._settings())
                 lived = await self._watch(self._run)
-                await self._run.stop()
+                await self._end(self._run)
                 delay = 0.5 if lived else min(delay * 2, 30.0)
                 log.warning("watches: starting again in %.1f s", delay)
                 await asyncio.sleep(delay)
                 self._restarted()
         finally:
             if self._run is not None:
-                await asyncio.shield(self._run.stop())
+                await asyncio.shield(self._end(self._run))
+
+    async def _end(self, run: "_Run") -> None:
+        await run.stop()
+        if run.alive:
+            self._left.append((run, time.monotonic()))
 
     async def _watch(self, run: "_Run") -> bool:
         """Return when a run is of no more use: whether all watches had come to life."""
         loop = asyncio.get_running_loop()
-        begun, expected = loop.time(), self._expected()
+        begun, expected = loop.time(), len(self._watched)
         complete = False
         while run.alive and not self._stale.is_set():
             count = run.watching()
+            if run.silence() > STUCK_SECONDS:
+                log.warning("watches: kopf stands still")
+                return False
             if count >= expected:
                 complete = True
             elif complete:
@@ -102,6 +153,7 @@ class _Run:
         self._settings = settings
         self._stop = threading.Event()
         self._loop = asyncio.new_event_loop()
+        self._beat = time.monotonic()
         self._thread = threading.Thread(target=self._main, name="kopf", daemon=True)
         self._thread.start()
 
@@ -120,6 +172,11 @@ class _Run:
         except Exception as error:  # noqa: BLE001 - whatever it is, kopf is started again
             log.warning("watches: kopf ended: %s: %s", type(error).__name__, error)
         finally:
+            left = asyncio.all_tasks(self._loop)
+            for task in left:
+                task.cancel()
+            if left:  # kopf shields some of its tasks, so they may well not end
+                self._loop.run_until_complete(asyncio.wait(left, timeout=BREAK_SECONDS / 2))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
 
@@ -135,38 +192,61 @@ class _Run:
         tasks = asyncio.all_tasks(self._loop)
         return sum(task.get_name().startswith(_TASK_PREFIX) for task in tasks)
 
+    def silence(self) -> float:
+        """For how many seconds its event loop has not answered; asks it to answer again."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._answer)
+        return time.monotonic() - self._beat
+
+    def _answer(self) -> None:
+        self._beat = time.monotonic()
+
     async def stop(self) -> None:
-        """Ask kopf to end and wait for it, but not for long."""
+        """Ask kopf to end and wait for it, but not for long.
+
+        After one of its watches has died it does not end by itself.
+        """
         self._stop.set()
-        waited = 0.0
-        while self.alive and waited < STOP_SECONDS:
+        if not await self._ended(STOP_SECONDS):
+            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                self._loop.call_soon_threadsafe(self._loop.stop)
+            await self._ended(BREAK_SECONDS)
+
+    async def _ended(self, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while self.alive and time.monotonic() < end:  # noqa: ASYNC110 - a thread tells nobody
             await asyncio.sleep(0.02)
-            waited += 0.02
+        return not self.alive
 
 
 def traced(
     info: kopf.ConnectionInfo,
     began: Callable[[str, int], None],
-    failed: Callable[[], None],
+    failed: Callable[[str], None],
+    called: Callable[[str, int], None] = lambda verb, code: None,
 ) -> kopf.AiohttpSession:
     """A session for kopf that tells of its watches: `began` with the resource and the version from
-    which a watch goes on, when the API server has accepted it; `failed` when it has not.
+    which a watch goes on, when the API server has accepted it; `failed` with the resource when it
+    has not. `called` is told of each call.
 
-    Both are called in kopf's thread.
+    All are called in kopf's thread.
     """
 
     async def ended(_: object, __: object, end: aiohttp.TraceRequestEndParams) -> None:
+        called("watch" if "watch" in end.url.query else "list", end.response.status)
         if "watch" not in end.url.query:
             return
+        plural = end.url.path.rpartition("/")[2]
         since = end.url.query.get("resourceVersion", "")
         if end.response.status != 200:
-            failed()
+            failed(plural)
         elif since.isdigit():
-            began(end.url.path.rpartition("/")[2], int(since))
+            began(plural, int(since))
 
     async def broke(_: object, __: object, broken: aiohttp.TraceRequestExceptionParams) -> None:
+        called("watch" if "watch" in broken.url.query else "list", 0)
         if "watch" in broken.url.query:
-            failed()
+            failed(broken.url.path.rpartition("/")[2])
 
     trace = aiohttp.TraceConfig()
     trace.on_request_end.append(ended)

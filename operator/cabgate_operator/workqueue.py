@@ -10,7 +10,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from cabgate.logs import fields
 from cabgate_operator.apiserver import ConflictError
 from cabgate_operator.keys import Key
 
@@ -35,6 +37,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _about(key: Key) -> dict[str, Any]:
+    return fields(kind=key.subject.value, namespace=key.namespace, object=key.name)
+
+
 @dataclass(frozen=True)
 class Timing:
     """Where a queue has its time from; tests pass their own."""
@@ -48,16 +54,24 @@ class Timing:
 
 
 class WorkQueue:
-    """Keys to reconcile. Not thread-safe: everything runs in one event loop."""
+    """Keys to reconcile. Not thread-safe: everything runs in one event loop.
+
+    `handled` is told of each key that was handled: its kind, the result, and how many seconds it
+    took.
+    """
 
     def __init__(
-        self, handle: Callable[[Key], Awaitable[None]], timing: Timing | None = None
+        self,
+        handle: Callable[[Key], Awaitable[None]],
+        timing: Timing | None = None,
+        handled: Callable[[str, str, float], None] = lambda kind, result, seconds: None,
     ) -> None:
         self._handle = handle
+        self._handled = handled
         self._timing = timing or Timing()
         self._ready: deque[Key] = deque()
         self._waiting: set[Key] = set()
-        self._active: set[Key] = set()
+        self._active: dict[Key, float] = {}
         self._again: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._retries: list[tuple[float, Key]] = []
@@ -81,6 +95,13 @@ class WorkQueue:
     def running(self) -> bool:
         """Whether every worker and the clock run."""
         return bool(self._tasks) and not any(task.done() for task in self._tasks)
+
+    def slowest(self) -> tuple[Key, float] | None:
+        """The key that has been with a worker for longest, and for how many seconds."""
+        if not self._active:
+            return None
+        key, begun = min(self._active.items(), key=lambda item: item[1])
+        return key, self._timing.monotonic() - begun
 
     def add(self, key: Key) -> None:
         """Reconcile a key soon; if it is being reconciled now, once more after that."""
@@ -134,16 +155,20 @@ class WorkQueue:
         key = self._ready.popleft()
         self._waiting.discard(key)
         self._retry_at.pop(key, None)
-        self._active.add(key)
+        begun = self._active[key] = self._timing.monotonic()
+        result = "error"
         try:
             await self._handle(key)
             self._failures.pop(key, None)
+            result = "ok"
         except ConflictError:
             self._failed(key, "somebody else wrote first", quiet=True)
+            result = "conflict"
         except Exception as error:  # noqa: BLE001 - whatever it is, the key is tried again
             self._failed(key, f"{type(error).__name__}: {error}", quiet=False)
         finally:
-            self._active.discard(key)
+            del self._active[key]
+            self._handled(key.subject.value, result, self._timing.monotonic() - begun)
             if key in self._again:
                 self._again.discard(key)
                 self.add(key)
@@ -151,12 +176,12 @@ class WorkQueue:
     def _failed(self, key: Key, why: str, *, quiet: bool) -> None:
         count = self._failures[key] = self._failures.get(key, 0) + 1
         if quiet and count <= IMMEDIATE_RETRIES:
-            log.info("%s: %s; again at once", key, why)
+            log.info("%s: %s; again at once", key, why, extra=_about(key))
             self._again.add(key)
             return
         delay = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(count - 1, 16))
         delay *= 0.5 + self._timing.jitter() / 2
-        log.warning("%s: %s; again in %.1f s", key, why, delay)
+        log.warning("%s: %s; again in %.1f s", key, why, delay, extra=_about(key))
         due = self._timing.monotonic() + delay
         self._retry_at[key] = due
         heapq.heappush(self._retries, (due, key))

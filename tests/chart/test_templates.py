@@ -92,6 +92,13 @@ def test_what_the_ledger_is_verified_with_is_kept_and_never_written_over(render)
     }
 
 
+@of("operator/lease.yaml")
+def test_the_lease_of_the_leader_comes_empty_and_is_never_written_over(render):
+    (lease,) = render().all("Lease")
+    assert lease["metadata"]["name"] == "cabgate-operator"
+    assert "spec" not in lease
+
+
 @of("operator/serviceaccount.yaml", "webhook/serviceaccount.yaml")
 def test_a_token_is_mounted_where_a_pod_asks_for_it_alone(render):
     for each in render().all("ServiceAccount"):

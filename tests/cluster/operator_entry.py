@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator with a clock that is shifted, or that dies after some writes: for tests only."""
+"""The operator with a clock that is shifted, that dies after some writes, or that is impatient with
+itself: for tests only."""
 
 import argparse
 import asyncio
@@ -7,9 +8,11 @@ import os
 import signal
 from datetime import UTC, datetime, timedelta
 
+from cabgate_operator import app, watches
 from cabgate_operator.apiserver import ApiServer, Object, Resource
-from cabgate_operator.app import Operator, Settings
-from cabgate_operator.main import run, set_up_logging
+from cabgate_operator.main import make_watches, run, set_up_logging
+from cabgate_operator.replica import Replica
+from cabgate_operator.settings import Settings
 
 
 def die_after(writes: int) -> None:
@@ -39,18 +42,27 @@ def die_after(writes: int) -> None:
     ApiServer.replace_status = counted_replace  # type: ignore[method-assign]
 
 
+def be_impatient(seconds: float) -> None:
+    """What counts as ill after minutes does so after seconds."""
+    watches.DEAD_SECONDS = app.STUCK_SECONDS = app.LATE_SECONDS = seconds
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--clock-shift", type=float, default=0.0)
     parser.add_argument("--die-after", type=int, default=0)
+    parser.add_argument("--health-port", type=int, default=0)
     parser.add_argument("--sweep-seconds", type=float, default=600.0)
+    parser.add_argument("--impatient", type=float)
     options = parser.parse_args()
+    if options.impatient:
+        be_impatient(options.impatient)
     if options.die_after:
         die_after(options.die_after)
-    set_up_logging()
+    set_up_logging("json")
     shift = timedelta(seconds=options.clock_shift)
-    settings = Settings(health_port=0, sweep_seconds=options.sweep_seconds)
-    await run(Operator(settings, clock=lambda: datetime.now(UTC) + shift))
+    settings = Settings(health_port=options.health_port, sweep_seconds=options.sweep_seconds)
+    await run(Replica(settings, make_watches, clock=lambda: datetime.now(UTC) + shift))
 
 
 if __name__ == "__main__":

@@ -15,14 +15,15 @@ from cabgate_operator.apiserver import (
     NAMESPACES,
     REQUESTS,
     ApiError,
-    ApiServer,
     Object,
     Resource,
 )
-from cabgate_operator.app import Operator, Settings, keys_of
+from cabgate_operator.app import Operator
 from cabgate_operator.context import parsed
 from cabgate_operator.glass import WORKLOADS
 from cabgate_operator.keys import Key, Subject
+from cabgate_operator.settings import Settings
+from cabgate_operator.sightings import keys_of
 from unit.operator.support import HIGH, LOW, ME, NOW, Clock, MemoryApi, exception_object, request
 from unit.operator.support import intent_object as declared
 
@@ -42,13 +43,8 @@ def with_operator(
 ) -> None:
     async def run() -> None:
         memory = api or MemoryApi(Clock())
-
-        async def connect() -> MemoryApi:
-            return memory
-
-        monkeypatch.setattr(ApiServer, "connect", connect)
         operator = Operator(settings, clock=lambda: NOW)
-        await operator.start()
+        await operator.start(memory)  # type: ignore[arg-type]
         try:
             async with asyncio.timeout(30):
                 await scenario(operator, memory)
@@ -91,7 +87,7 @@ def test_the_first_sweep_finds_everything(monkeypatch: pytest.MonkeyPatch) -> No
         await until(lambda: operator.ready)
         await until(lambda: state_of_web(api) == "AutoApproved")
         await until(lambda: api.all(EXCEPTIONS)[0]["status"].get("state") == "Pending")
-        assert operator.healthy
+        assert operator.problems() == []
         assert operator.context.username == ME
 
     with_operator(monkeypatch, scenario, api=api)
@@ -229,18 +225,18 @@ def test_health_is_the_sweep_and_the_workers(monkeypatch: pytest.MonkeyPatch) ->
         await until(lambda: operator.ready)
         now = time.monotonic()
         monkeypatch.setattr(app.time, "monotonic", lambda: now + 200)
-        assert not operator.healthy
+        assert operator.problems() == ["sweep: the last one was 200 s ago"]
         monkeypatch.setattr(app.time, "monotonic", lambda: now)
-        assert operator.healthy
+        assert operator.problems() == []
         await operator.queue.stop()
-        assert not operator.healthy
+        assert operator.problems() == ["queue: a worker has ended"]
 
     with_operator(monkeypatch, scenario, Settings(sweep_seconds=10))
 
 
 def test_there_is_no_context_before_the_start() -> None:
     operator = Operator()
-    assert operator.healthy
+    assert operator.problems() == []
     assert not operator.ready
     with pytest.raises(RuntimeError):
         _ = operator.context

@@ -5,10 +5,11 @@ import asyncio
 
 from cabgate.riskmodel import DEFAULT_NAME, DEFAULT_RISK_MODEL
 from cabgate_operator.apiserver import INTENTS, NAMESPACES, REQUESTS, RISK_MODELS, Object
-from cabgate_operator.app import Operator, keys_of
+from cabgate_operator.app import Operator
 from cabgate_operator.intents import reconcile_intent
 from cabgate_operator.keys import Key, Subject
 from cabgate_operator.models import reconcile_models
+from cabgate_operator.sightings import keys_of
 from support.models import risk_model
 from unit.operator.support import LOW, World, intent_object
 

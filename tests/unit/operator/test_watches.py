@@ -11,11 +11,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from cabgate_operator import watches
-from cabgate_operator.app import WATCHED, Operator, Settings
+from cabgate_operator.app import WATCHED, Operator
 from cabgate_operator.glass import WORKLOADS
 from cabgate_operator.health import serve_health
-from cabgate_operator.main import log_in, make_kopf_settings, make_registry
+from cabgate_operator.main import log_in, make_kopf_settings, make_registry, make_watches
+from cabgate_operator.replica import Replica
+from cabgate_operator.settings import Settings
 from cabgate_operator.watches import Watches, traced
+
+THINGS = ("a", "b", "c", "d")
 
 
 class FakeRun:
@@ -27,13 +31,18 @@ class FakeRun:
         self.alive = True
         self.count = 4
         self.stopped = False
+        self.silent = 0.0
         FakeRun.made.append(self)
 
     def watching(self) -> int:
         return self.count
 
+    def silence(self) -> float:
+        return self.silent
+
     async def stop(self) -> None:
         self.stopped = True
+        self.alive = False
 
 
 @pytest.fixture
@@ -46,13 +55,13 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[FakeRun]]:
     assert all(run.stopped for run in FakeRun.made)
 
 
-@pytest.mark.parametrize("harm", ["one died", "kopf ended", "stale", "never came"])
+@pytest.mark.parametrize("harm", ["one died", "kopf ended", "kopf stands still", "stale"])
 def test_watches_begin_anew(runs: list[FakeRun], harm: str) -> None:
     restarts: list[int] = []
 
     async def scenario() -> None:
         kept = Watches(
-            kopf.OperatorRegistry, make_kopf_settings, lambda: 4, lambda: restarts.append(1)
+            kopf.OperatorRegistry, make_kopf_settings, lambda: THINGS, lambda: restarts.append(1)
         )
         task = asyncio.create_task(kept.run_forever())
         await asyncio.sleep(0.03)
@@ -61,6 +70,8 @@ def test_watches_begin_anew(runs: list[FakeRun], harm: str) -> None:
             runs[0].count = 3
         elif harm == "kopf ended":
             runs[0].alive = False
+        elif harm == "kopf stands still":
+            runs[0].silent = 31.0
         else:
             kept.restart("because")
         async with asyncio.timeout(30):
@@ -80,7 +91,7 @@ def test_watches_that_never_come_to_life_are_given_up(
     monkeypatch.setattr(FakeRun, "watching", lambda self: 1)
 
     async def scenario() -> None:
-        kept = Watches(kopf.OperatorRegistry, make_kopf_settings, lambda: 4, lambda: None)
+        kept = Watches(kopf.OperatorRegistry, make_kopf_settings, lambda: THINGS, lambda: None)
         task = asyncio.create_task(kept.run_forever())
         async with asyncio.timeout(30):
             while len(runs) < 2:  # noqa: ASYNC110 - no matter here
@@ -91,9 +102,30 @@ def test_watches_that_never_come_to_life_are_given_up(
     asyncio.run(scenario())
 
 
+def test_a_watch_that_stays_down_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(watches.time, "monotonic", lambda: now)
+    kept = Watches(kopf.OperatorRegistry, make_kopf_settings, lambda: ("a", "b"), lambda: None)
+    kept._all_down()
+    for plural in ("a", "b"):
+        kept.began(plural)
+    now = 2000.0
+    assert kept.problems() == []
+    kept.failed("b")
+    kept.failed("others")
+    now = 2050.0
+    kept.failed("b")
+    assert kept.problems() == []
+    now = 2061.0
+    assert kept.problems() == ["watch: b is not watched, for 61 s"]
+    kept.began("b")
+    assert kept.problems() == []
+
+
 def test_the_session_tells_of_watches_alone() -> None:
     began: list[tuple[str, int]] = []
-    failed: list[int] = []
+    failed: list[str] = []
+    calls: list[tuple[str, int]] = []
 
     async def answer(incoming: web.Request) -> web.Response:
         return web.Response(status=504 if "bad" in incoming.path else 200)
@@ -104,7 +136,9 @@ def test_the_session_tells_of_watches_alone() -> None:
         server = TestServer(application)
         await server.start_server()
         info = kopf.ConnectionInfo(server=str(server.make_url("/")), token="t")
-        found = traced(info, lambda *what: began.append(what), lambda: failed.append(1))
+        found = traced(
+            info, lambda *what: began.append(what), failed.append, lambda *call: calls.append(call)
+        )
         assert found.server == info.server
         session = found.aiohttp_session
         for path in (
@@ -122,14 +156,18 @@ def test_the_session_tells_of_watches_alone() -> None:
 
     asyncio.run(scenario())
     assert began == [("things", 7)]
-    assert len(failed) == 2
+    assert failed == ["bad", "things"]
+    assert calls == [
+        *(("watch", 200), ("watch", 200), ("list", 200), ("watch", 504)),
+        *(("watch", 0), ("list", 0)),
+    ]
 
 
 def test_only_handlers_that_write_nothing_are_registered() -> None:
     async def scenario() -> None:
         operator = Operator()
         operator.workloads = WORKLOADS
-        registry = make_registry(operator, asyncio.get_running_loop())
+        registry = make_registry(operator, make_watches(operator), asyncio.get_running_loop())
         assert len(registry._watching.get_all_handlers()) == len((*WATCHED, *WORKLOADS))
         for kind in ("_changing", "_spawning", "_webhooks", "_indexing"):
             assert not getattr(registry, kind).get_all_handlers()
@@ -139,26 +177,22 @@ def test_only_handlers_that_write_nothing_are_registered() -> None:
 
 def test_health_endpoints() -> None:
     async def scenario() -> None:
-        operator = Operator(Settings(health_port=0))
-        runner = await serve_health(operator, 0)
+        replica = Replica(Settings(health_port=0), make_watches)
+        replica.metrics.uncovered_workloads.labels("shop").set(3)
+        runner = await serve_health(replica, 0)
         port = next(address[1] for address in runner.addresses if len(address) == 2)  # IPv4
 
-        operator.metrics.uncovered_workloads.labels("shop").set(3)
-
-        def text(path: str) -> str:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as response:
-                return str(response.read().decode())
-
-        def get(path: str) -> int:
+        def get(path: str) -> tuple[int, str]:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as response:
-                    return int(response.status)
+                    return int(response.status), response.read().decode()
             except urllib.error.HTTPError as error:
-                return error.code
+                return error.code, error.read().decode()
 
-        assert await asyncio.to_thread(get, "/healthz") == 200
-        assert await asyncio.to_thread(get, "/readyz") == 503
-        shown = await asyncio.to_thread(text, "/metrics")
+        assert await asyncio.to_thread(get, "/healthz") == (200, "ok\n")
+        assert await asyncio.to_thread(get, "/readyz") == (503, "not ok: it has not begun\n")
+        _, shown = await asyncio.to_thread(get, "/metrics")
+        assert "\ncabgate_leader 0.0\n" in shown
         assert 'cabgate_uncovered_workloads{namespace="shop"} 3.0' in shown
         await runner.cleanup()
 

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is set from outside: once, at the start, by the command line or the environment."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, get_args
+
+import click
+from pydantic import Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from cabgate.retention import DEFAULT_KEPT
+from cabgate.rings import HIGHEST
+from cabgate.settings import (
+    PREFIX,
+    SettingsError,
+    explained,
+    option_of,
+    unknown_variables,
+    variable_of,
+)
+from cabgate_operator.certificates import WEBHOOK_NAME
+
+
+class Settings(BaseSettings):
+    """Every key of the operator."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    default_ring: int = Field(
+        default=0, ge=0, le=HIGHEST, description="Ring of a namespace without the ring label."
+    )
+    health_port: int = Field(
+        default=8080,
+        ge=0,
+        le=65535,
+        description="Port of /healthz, /readyz and /metrics, plain HTTP; 0 for none.",
+    )
+    sweep_seconds: float = Field(
+        default=600.0, ge=1, le=86400, description="Seconds between two looks at every object."
+    )
+    keep_approved: int = Field(
+        default=DEFAULT_KEPT,
+        ge=1,
+        description="Approved requests of each target that stay: how far back a rollback can go.",
+    )
+    workers: int = Field(
+        default=4, ge=1, le=64, description="Keys that are reconciled at the same time."
+    )
+    manage_certificates: bool = Field(
+        default=False,
+        description="Make the webhook's certificates and signing key, and renew the certificates.",
+    )
+    webhook_name: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(WEBHOOK_NAME,),
+        min_length=1,
+        description="DNS name or address that the API server reaches the webhook by; can be given "
+        "more than once, in the variable separated by spaces.",
+    )
+    log_format: Literal["json", "text"] = Field(
+        default="json", description="How a log line is written."
+    )
+
+    @field_validator("webhook_name", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(value.split()) if isinstance(value, str) else value
+
+
+def read_settings(given: Mapping[str, Any]) -> Settings:
+    """The settings: what the command line gave, else the environment, else the defaults.
+
+    Raises `SettingsError`.
+    """
+    unknown = unknown_variables(os.environ, Settings.model_fields)
+    if unknown:
+        raise SettingsError("\n".join(f"{name}: no such setting" for name in unknown))
+    try:
+        return Settings(**{key: value for key, value in given.items() if value not in (None, ())})
+    except ValidationError as error:
+        raise SettingsError(explained(error)) from None
+
+
+def options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each key."""
+    for key, field in reversed(Settings.model_fields.items()):
+        text = f"{field.description}  [{variable_of(key)}; default: {default_of(field)}]"
+        command = click.option(option_of(key), help=text, default=None, **_form_of(field))(command)
+    return command
+
+
+def default_of(field: FieldInfo) -> str:
+    """The default of a key, as people write it."""
+    value = field.default
+    return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _form_of(field: FieldInfo) -> dict[str, Any]:
+    if field.annotation is bool:
+        return {"is_flag": True}
+    if isinstance(field.default, tuple):
+        return {"multiple": True}
+    words = get_args(field.annotation)
+    return {"type": click.Choice(words) if words else field.annotation}
