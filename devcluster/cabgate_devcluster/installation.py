@@ -76,6 +76,10 @@ class Installation:
         """The cluster's mode: Enforce, Warn or Audit."""
         return str(self.values.get("mode", ENFORCE))
 
+    def arguments(self, component: str) -> list[str]:
+        """What the chart gives operator or webhook on their command line."""
+        return arguments(self.values, component)
+
     def apply_objects(self, prefix: str = "") -> None:
         """Apply what the chart makes but the webhook configurations, or only the objects whose
         names begin so."""
@@ -118,7 +122,7 @@ class Installation:
         when it is ready. Another program in its place, by `argv`, gets only the further ones."""
         cluster = self.cluster
         port = self._operator_port
-        rendered = arguments(self.values, "operator") if tuple(argv) == OPERATOR_ARGV else []
+        rendered = self.arguments("operator") if tuple(argv) == OPERATOR_ARGV else []
         # Here the certificate comes from elsewhere.
         rendered = [each for each in rendered if each != "--manage-certificates"]
         self.operator = cluster.spawn(
@@ -158,7 +162,7 @@ class Installation:
             "log_format": "text",
         }
         given = {key.replace("_", "-"): value for key, value in (values | settings).items()}
-        rendered = arguments(self.values, "webhook")
+        rendered = self.arguments("webhook")
         kept = [each for each in rendered if each[2:].partition("=")[0] not in given]
         return [*kept, *(f"--{key}={value}" for key, value in given.items())]
 
