@@ -123,8 +123,7 @@ def test_an_upgrade_brings_definitions_and_values_and_breaks_nothing(cluster, re
     assert "--keep-approved=5" in release.arguments("operator")
     policy = cluster.kubectl("get", "validatingadmissionpolicy", "rings.cabgate.dev", "-o", "yaml")
     assert BOT in policy.stdout
-    release.wait_until_gating()
-    assert "ImagesNotCovered: " in rolled_out(gate, "web:3")
+    wait_until(lambda: "ImagesNotCovered: " in rolled_out(gate, "web:3"), 60, "it judges")
     assert rolled_out(gate, "web:1") == "", "a rollback to what was approved"
     heads = gate.get("configmap", "cabgate-ledger-heads", NAMESPACE)
     assert heads["data"], "what the operator wrote stays"
@@ -136,8 +135,7 @@ def test_a_rollback_breaks_nothing(cluster, release, gate):
     assert "--keep-approved=10" in release.arguments("operator")
     policy = cluster.kubectl("get", "validatingadmissionpolicy", "rings.cabgate.dev", "-o", "yaml")
     assert BOT not in policy.stdout
-    release.wait_until_gating()
-    assert "ImagesNotCovered: " in rolled_out(gate, "web:3")
+    wait_until(lambda: "ImagesNotCovered: " in rolled_out(gate, "web:3"), 60, "it judges")
     assert {each["metadata"]["uid"] for each in gate.items("cabrequests", "shop")} == requests
 
 
