@@ -101,9 +101,9 @@ class Replicas(Installation):
         for process in self.processes.values():
             process.kill()
 
-    def start_managing(self):
-        """Start the operator that manages certificates."""
-        options = ["--manage-certificates", "--webhook-name", "127.0.0.1"]
+    def start_managing(self, *more):
+        """Start the operator that manages certificates, with further options."""
+        options = ["--manage-certificates", "--webhook-name", "127.0.0.1", *more]
         self.start_operator([sys.executable, str(ENTRY), json.dumps(TIMES)], options)
 
     def start_replica(self, backend, **settings):
