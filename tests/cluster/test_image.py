@@ -33,8 +33,8 @@ mount -o remount,ro,bind /run
 shift
 exec "$@"
 """, "sh"]  # fmt: skip
-"""Runs a command, after the folder of a service account, where nothing can be written and the folder
-is where a Pod has it. In a user namespace, so that it needs no root."""
+"""Runs a command, after the folder of a service account, as a Pod would: nothing can be written,
+and the folder is where it belongs. In a user namespace, so that it needs no root."""
 
 
 @pytest.fixture(scope="module")
