@@ -14,6 +14,9 @@ from cabgate_webhook.settings import WebhookSettings
 PAGE = """\
 # Configuration
 
+Installed by Helm, cabgate is configured by [the chart's values](../charts/cabgate/README.md). This
+page is about the two commands that the chart runs.
+
 Written by `make manifests` from the settings models. Every setting is an option of the command and
 an environment variable; an option wins. They are read once, at the start. A variable that begins
 with `CABGATE_` and names no setting, an option that there is none of, and a value that makes no

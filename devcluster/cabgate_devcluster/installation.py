@@ -76,6 +76,10 @@ class Installation:
         """The cluster's mode: Enforce, Warn or Audit."""
         return str(self.values.get("mode", ENFORCE))
 
+    def arguments(self, component: str) -> list[str]:
+        """What the chart gives operator or webhook on their command line."""
+        return arguments(self.values, component)
+
     def apply_objects(self, prefix: str = "") -> None:
         """Apply what the chart makes but the webhook configurations, or only the objects whose
         names begin so."""
@@ -116,13 +120,13 @@ class Installation:
     ) -> None:
         """Start the operator with the options that the chart gives it, and further ones; returns
         when it is ready. Another program in its place, by `argv`, gets only the further ones."""
-        rendered = arguments(self.values, "operator") if tuple(argv) == OPERATOR_ARGV else []
+        rendered = self.arguments("operator") if tuple(argv) == OPERATOR_ARGV else []
         # Here the certificate comes from elsewhere.
         rendered = [each for each in rendered if each != "--manage-certificates"]
         words = [*argv, *rendered, *options]
-        self.operator = self.start_replica("operator", self._operator_port, words)
+        self.operator = self.start_operator_replica("operator", self._operator_port, words)
 
-    def start_replica(
+    def start_operator_replica(
         self, name: str, port: int, argv: Sequence[str], kubeconfig: Path | None = None
     ) -> Process:
         """Start one more operator, its health on a port; returns when it is ready."""
@@ -163,7 +167,7 @@ class Installation:
             "log_format": "text",
         }
         given = {key.replace("_", "-"): value for key, value in (values | settings).items()}
-        rendered = arguments(self.values, "webhook")
+        rendered = self.arguments("webhook")
         kept = [each for each in rendered if each[2:].partition("=")[0] not in given]
         return [*kept, *(f"--{key}={value}" for key, value in given.items())]
 

@@ -2,6 +2,7 @@
 """Operator and webhook are granted what they use, and nothing else: the chart's roles against the
 audit log of an API server on which everything is done that they do."""
 
+import contextlib
 import json
 
 import pytest
@@ -10,17 +11,24 @@ import yaml
 from cabgate.breakglass import ANNOTATION
 from cabgate.workloads import REFERABLE
 from cabgate_devcluster import DevCluster, wait_until
-from cabgate_devcluster.chart import manifests
+from cabgate_devcluster.chart import NAMESPACE, manifests
 from support import audit
-from support.gate import install
 from support.gated import KINDS, ROLLOUT_CRD, gated
 from support.glass import WHY, Glass
 from support.objects import BAD, GOOD, MIDDLING, exception, intent, target
+from support.replicas import read_secret, running
 
 SMALL = ("--keep-approved", "1", "--sweep-seconds", "5")
 
 # Rights that this does not make them use, each with the reason why they are needed all the same.
-RARE: dict[str, str] = {}
+RARE = {
+    f"cabgate-operator: {right}, in its namespace": "leader election, which no operator has yet"
+    for right in (
+        "create leases.coordination.k8s.io",
+        "get leases.coordination.k8s.io cabgate-operator",
+        "update leases.coordination.k8s.io cabgate-operator",
+    )
+}
 
 # What every service account may, by the bindings that Kubernetes comes with.
 EVERYBODYS = {"selfsubjectreviews", "selfsubjectaccessreviews"}
@@ -38,13 +46,15 @@ def gate(log):
     arguments = [f"--audit-policy-file={policy}", f"--audit-log-path={log}"]
     with DevCluster(apiserver_args=arguments) as cluster:
         cluster.kubectl("apply", "-f", "-", stdin=json.dumps(ROLLOUT_CRD))
-        made = install(cluster)
+        stack = contextlib.ExitStack()
+        made = stack.enter_context(running(cluster))
         for role in ("cluster-admin", "cabgate-break-glass"):
             args = (f"breaker-{role}", f"--clusterrole={role}", "--user=breaker")
             cluster.kubectl("create", "clusterrolebinding", *args)
         made.installation.operator.stop()
-        made.installation.start_operator(options=SMALL)
-        yield made
+        made.installation.start_managing(*SMALL)
+        with stack:
+            yield made
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +66,7 @@ def used(gate, log):
     references(gate)
     broken_glass(gate)
     uncovered(gate)
+    certificates(gate)
     return wait_until(lambda: audit.events(log), 60, "the audit log")
 
 
@@ -160,6 +171,19 @@ def uncovered(gate):
         60,
         "the operator tells of what is uncovered",
     )
+
+
+def certificates(gate):
+    """Certificates that nobody can use any more, and a signing key that is gone."""
+    cluster = gate.cluster
+    for name, field in (("cabgate-webhook-tls", "tls.crt"), ("cabgate-webhook-ca", "ca.crt")):
+        patch = json.dumps({"stringData": {field: "broken"}})
+        cluster.kubectl("patch", "secret", name, "-n", NAMESPACE, "-p", patch)
+        wait_until(lambda n=name, f=field: read_secret(cluster, n)[f] != b"broken", 60, name)
+    gate.installation.operator.stop()
+    cluster.kubectl("delete", "secret", "cabgate-signing-key", "-n", NAMESPACE)
+    gate.installation.start_managing(*SMALL)
+    wait_until(lambda: read_secret(cluster, "cabgate-signing-key"), 60, "another signing key")
 
 
 def test_nothing_was_refused_to_them(used):

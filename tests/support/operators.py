@@ -44,7 +44,7 @@ class Replica:
     def start(self):
         """Start it (anew); returns when it is ready."""
         kubeconfig = self.proxy.kubeconfig(self._original, self.name)
-        self.process = self._gate.installation.start_replica(
+        self.process = self._gate.installation.start_operator_replica(
             self.name, self._port, self._argv, kubeconfig
         )
 

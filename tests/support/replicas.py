@@ -68,6 +68,7 @@ class Replicas(Installation):
         self.backends = [(cluster.free_port(), cluster.free_port()) for _ in range(2)]
         self.balancer = Balancer(self.webhook_port, self.backends)
         self.processes = {}
+        self._mounted = False
         self._tls = cluster.directory / "mounts" / "tls"
         self._signing = cluster.directory / "mounts" / "signing"
         self._tls.parent.mkdir()
@@ -80,17 +81,29 @@ class Replicas(Installation):
         self.apply_objects()
         self.configure_admission()
         self.start_managing()
-        self._mounts.start()
-        wanted = (self._tls / "tls.crt", self._signing / "key.pem")
-        wait_until(lambda: all(path.exists() for path in wanted), 60, "the Secrets are mounted")
-        self.balancer.__enter__()
-        for backend in self.backends:
-            self.start_replica(backend)
+        self.run_webhooks()
         self.wait_until_gating()
 
-    def start_managing(self):
-        """Start the operator that manages certificates."""
-        options = ["--manage-certificates", "--webhook-name", "127.0.0.1"]
+    def run_webhooks(self):
+        """Start webhooks and balancer once the Secrets are there, as Pods wait for them."""
+        if not self._mounted:
+            self._mounts.start()
+            wanted = (self._tls / "tls.crt", self._signing / "key.pem")
+            wait_until(lambda: all(path.exists() for path in wanted), 60, "the Secrets are mounted")
+            self.balancer.__enter__()
+            self._mounted = True
+        for backend in self.backends:
+            self.start_replica(backend)
+
+    def stop_all(self):
+        """End operator and webhooks."""
+        self.operator.stop()
+        for process in self.processes.values():
+            process.kill()
+
+    def start_managing(self, *more):
+        """Start the operator that manages certificates, with further options."""
+        options = ["--manage-certificates", "--webhook-name", "127.0.0.1", *more]
         self.start_operator([sys.executable, str(ENTRY), json.dumps(TIMES)], options)
 
     def start_replica(self, backend, **settings):
@@ -122,6 +135,8 @@ class Replicas(Installation):
 
     def close(self):
         """End what is not a process of the cluster's."""
+        if not self._mounted:
+            return
         self._mounts.stop()
         for process in self.processes.values():
             process.kill()  # nobody waits for what they would answer yet

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The chart on a real API server, by the real Helm: installed, upgraded, rolled back, uninstalled
+and installed again. The tests build on one another, in this order."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+
+from cabgate_devcluster import DevCluster, people, wait_until
+from cabgate_devcluster.chart import CHART, NAMESPACE
+from support.gate import Gate
+from support.helm import Released
+from support.objects import GOOD, MIDDLING, intent, workload
+
+BOT = "system:serviceaccount:flux-system:kustomize-controller"
+CRD = "cabrequests.cabgate.dev"
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with DevCluster() as running:
+        running.kubectl("create", "namespace", "shop")
+        running.kubectl("label", "namespace", "shop", "cabgate.dev/ring=2")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def release(cluster):
+    made = Released(cluster)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def gate(cluster, release):
+    return Gate(cluster, release)
+
+
+@pytest.fixture(scope="module")
+def older(tmp_path_factory):
+    """The chart as it was before a column was added to a definition."""
+    folder = tmp_path_factory.mktemp("older") / "cabgate"
+    shutil.copytree(CHART, folder)
+    path = folder / "files" / "crds" / f"{CRD}.yaml"
+    definition = yaml.safe_load(path.read_text())
+    definition["spec"]["versions"][0]["additionalPrinterColumns"].pop()
+    path.write_text(yaml.safe_dump(definition))
+    return folder
+
+
+def columns(cluster):
+    found = json.loads(cluster.kubectl("get", "crd", CRD, "-o", "json").stdout)
+    return len(found["spec"]["versions"][0]["additionalPrinterColumns"])
+
+
+def rolled_out(gate, image, *args):
+    """What the API server says to a rollout in the namespace of ring 2; empty if it passes."""
+    body = json.dumps(workload("shop", images=[image]))
+    args = ("apply", "-f", "-", *args)
+    return gate.cluster.kubectl(*args, stdin=body, check=False).stderr
+
+
+def bundles(cluster):
+    found = cluster.kubectl("get", "validatingwebhookconfiguration", "cabgate", "-o", "json")
+    webhooks = json.loads(found.stdout)["webhooks"]
+    return {each["clientConfig"].get("caBundle", "") for each in webhooks}
+
+
+def test_once_it_is_installed_nothing_passes_ungated(release, gate, older):
+    assert rolled_out(gate, "web:1", "--dry-run=server") == ""
+    said = release.install(older)
+    # The very next request. No webhook runs yet: what it would say is not known, so it is no.
+    assert "failed calling webhook" in rolled_out(gate, "web:1")
+    for command in (
+        "kubectl rollout status deployment -n cabgate-system",
+        "kubectl label namespace NAME cabgate.dev/ring=2",
+        "kubectl create deployment web --image=web:1 -n NAME --dry-run=server",
+    ):
+        assert command in said
+
+
+def test_it_is_not_in_the_way_of_its_own_start(cluster, release, gate):
+    """In a namespace that takes restricted Pods alone, the gate in force and no webhook there."""
+
+    def pods():
+        found = gate.items("pods", NAMESPACE)
+        return len(found) == 4 and found
+
+    made = wait_until(pods, 60, "two Pods of each")
+    for pod in made:
+        assert pod["spec"]["automountServiceAccountToken"] is True
+        assert pod["spec"]["serviceAccountName"] in pod["metadata"]["name"]
+    events = gate.items("events", NAMESPACE)
+    assert not [each["message"] for each in events if each["reason"] == "FailedCreate"]
+    release.start()
+    assert "NoRequest: " in rolled_out(gate, "web:1")
+    budgets = gate.items("poddisruptionbudgets", NAMESPACE)
+    assert {each["metadata"]["name"] for each in budgets} == {"cabgate-operator", "cabgate-webhook"}
+
+
+def test_two_webhooks_judge_by_what_is_decided(cluster, release, gate):
+    people.bind(cluster)
+    gate.open("shop", GOOD, "AutoApproved", name="web", images=["web:1"])
+    assert rolled_out(gate, "web:1") == ""
+    assert "ImagesNotCovered: " in rolled_out(gate, "web:2")
+    name = gate.open("shop", MIDDLING, "Submitted", name="web", images=["web:2"])
+    gate.review("reviewer", "cabrequest", name, "shop", "Approved")
+    assert rolled_out(gate, "web:2") == ""
+    for backend in release.backends:
+        assert release.stop_replica(backend) == 0
+        assert "ImagesNotCovered: " in rolled_out(gate, "web:3"), "the other one answers"
+        release.start_replica(backend)
+
+
+def test_an_upgrade_brings_definitions_and_values_and_breaks_nothing(cluster, release, gate):
+    before, trusted = columns(cluster), bundles(cluster)
+    # Warnings, such as of a field that nobody knows, go there.
+    release.upgrade("--set", f"lowerRingServiceAccounts={{{BOT}}}", "--set", "keepApproved=5")
+    assert columns(cluster) == before + 1
+    assert bundles(cluster) == trusted, "what the operator wrote stays"
+    assert "--keep-approved=5" in release.arguments("operator")
+    policy = cluster.kubectl("get", "validatingadmissionpolicy", "rings.cabgate.dev", "-o", "yaml")
+    assert BOT in policy.stdout
+    wait_until(lambda: "ImagesNotCovered: " in rolled_out(gate, "web:3"), 60, "it judges")
+    assert rolled_out(gate, "web:1") == "", "a rollback to what was approved"
+    heads = gate.get("configmap", "cabgate-ledger-heads", NAMESPACE)
+    assert heads["data"], "what the operator wrote stays"
+
+
+def test_a_rollback_breaks_nothing(cluster, release, gate):
+    requests = {each["metadata"]["uid"] for each in gate.items("cabrequests", "shop")}
+    release.rollback(1)
+    assert "--keep-approved=10" in release.arguments("operator")
+    policy = cluster.kubectl("get", "validatingadmissionpolicy", "rings.cabgate.dev", "-o", "yaml")
+    assert BOT not in policy.stdout
+    wait_until(lambda: "ImagesNotCovered: " in rolled_out(gate, "web:3"), 60, "it judges")
+    assert {each["metadata"]["uid"] for each in gate.items("cabrequests", "shop")} == requests
+
+
+def test_without_it_records_are_kept_and_nothing_is_stuck(cluster, release, gate):
+    kinds = "deploymentintents,cabrequests,cabdecisions,riskmodels"
+    kept = {each["metadata"]["uid"] for each in gate.items(kinds, "shop")}
+    assert len(kept) >= 5
+    release.stop_all()
+    said = release.helm("uninstall", "cabgate")
+    assert "kept due to the resource policy" in said.stdout + said.stderr
+    assert {each["metadata"]["uid"] for each in gate.items(kinds, "shop")} == kept
+    for name in ("cabgate-ledger-heads", "cabgate-ledger-checkpoints", "cabgate-signing-keys"):
+        gate.get("configmap", name, NAMESPACE)
+    for kind in ("validatingadmissionpolicies", "mutatingadmissionpolicies", "clusterroles"):
+        names = cluster.kubectl("get", kind, "-o", "name").stdout
+        assert "cabgate" not in names
+    wait_until(lambda: rolled_out(gate, "web:3") == "", 30, "nothing is gated any more")
+    cluster.kubectl("create", "namespace", "leaving")
+    gate.apply("admin", intent("leaving"))
+    for namespace in ("leaving", "shop"):
+        cluster.kubectl("delete", "namespace", namespace, "--timeout=60s")
+    decisions = json.loads(cluster.kubectl("get", "cabdecisions", "-o", "json").stdout)
+    assert decisions["items"], "the ledger outlives its namespaces"
+
+
+def test_it_is_installed_again_over_what_was_kept(cluster, release, gate):
+    release.helm("install", "cabgate", CHART)
+    cluster.kubectl("create", "namespace", "shop")
+    cluster.kubectl("label", "namespace", "shop", "cabgate.dev/ring=2")
+    assert "failed calling webhook" in rolled_out(gate, "web:1")
+    release.point_here()
+    release.start_managing()
+    release.run_webhooks()
+    release.wait_until_gating()
+    gate.open("shop", GOOD, "AutoApproved", name="web", images=["web:1"])
+    assert rolled_out(gate, "web:1") == ""
