@@ -35,7 +35,8 @@ async def judge_rollout(
         names = [request.metadata.name for request in covering(rollout, requests)]
         if names:
             exceptions = await api.exceptions_for(review.namespace, names)
-            decision = decide(rollout, ring, requests, exceptions, now)
+            if exceptions:
+                decision = decide(rollout, ring, requests, exceptions, now)
     return _answer(decision)
 
 

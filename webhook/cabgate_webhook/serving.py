@@ -14,9 +14,9 @@ from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cabgate_webhook.metrics import Metrics
+from cabgate_webhook.protocol import BoundedProtocol
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Loop(asyncio.SelectorEventLoop):
         return await super().create_server(*args, **options)
 
 
-class Protocol(H11Protocol):
+class Protocol(BoundedProtocol):
     """A connection to admission. It is closed if the head of a request does not come in time; and
     if there are too many, the one goes that has waited longest without ever sending a request."""
 
@@ -185,6 +185,7 @@ def probes_config(app: Any, *, host: str, port: int) -> uvicorn.Config:
 
 _COMMON: dict[str, Any] = {
     "access_log": False,
+    "proxy_headers": False,
     "server_header": False,
     "lifespan": "off",
     "ws": "none",
