@@ -55,8 +55,8 @@ def run_gate(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:
             )
         world.gate(on=True)
         _say("direct load")
-        direct.prepare(world)
-        found = direct.measure(world, seconds=short)
+        direct.prepare(world, arguments.targets)
+        found = direct.measure(world, seconds=short, targets=arguments.targets)
         _say("profile")
         table = direct.profile(world, seconds=min(short, 10.0))
     return {
@@ -123,6 +123,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--steps", type=_numbers, default=[200.0, 300.0, 400.0, 500.0, 700.0, 900.0, 1200.0]
     )
+    parser.add_argument("--targets", type=int, default=200, help="targets of the direct load")
     parser.add_argument("--sizes", type=_whole, default=[10, 1_000, 10_000, 100_000])
     parser.add_argument("--namespaces", type=int, default=1_000)
     parser.add_argument("--crowd", type=int, default=1_000, help="requests in one namespace")

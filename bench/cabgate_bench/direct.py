@@ -5,7 +5,6 @@ and etcd on the other."""
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from cabgate_bench import loadgen
@@ -20,8 +19,6 @@ from cabgate_devcluster.installation import WEBHOOK_ARGV
 NAMESPACE = "direct"
 WORKERS = 16
 """Reviews that are under way at a time."""
-TARGETS = 200
-"""Approved targets that one of the cells goes round."""
 
 
 def cores() -> tuple[list[int], list[int]]:
@@ -30,21 +27,21 @@ def cores() -> tuple[list[int], list[int]]:
     return [found[0]], [found[1 % len(found)]]
 
 
-def prepare(world: World) -> None:
-    """Approved targets, and one that waits for a person."""
+def prepare(world: World, targets: int) -> None:
+    """So many approved targets, and one that waits for a person."""
     world.namespaces([NAMESPACE])
     path = f"/apis/cabgate.dev/v1alpha1/namespaces/{NAMESPACE}/deploymentintents"
-    names = [f"web-{n}" for n in range(TARGETS)]
+    names = [f"web-{n}" for n in range(targets)]
     made = [intent(NAMESPACE, name, GOOD) for name in names]
     made.append(intent(NAMESPACE, "waits", MIDDLING))
     before = world.count("cabrequests")
     world.write("POST", [(path, body) for body in made])
-    wanted = before + TARGETS + 1
+    wanted = before + targets + 1
     wait_until(lambda: world.count("cabrequests") >= wanted, 120, "the requests are recorded")
-    wait_until(lambda: _states(world).count("AutoApproved") == TARGETS, 120, "all are approved")
+    wait_until(lambda: _states(world).count("AutoApproved") == targets, 120, "all are approved")
 
 
-def measure(world: World, *, seconds: float) -> list[dict[str, Any]]:
+def measure(world: World, *, seconds: float, targets: int) -> list[dict[str, Any]]:
     """Allows and denials a second, and those of a webhook that does nothing."""
     server, rest = cores()
     installation = world.installation
@@ -58,10 +55,10 @@ def measure(world: World, *, seconds: float) -> list[dict[str, Any]]:
     try:
         port = installation.webhook_port
         cells = [
-            _cell(world, webhook, name, port, targets, seconds, rest)
-            for name, targets in (
+            _cell(world, webhook, name, port, asked, seconds, rest)
+            for name, asked in (
                 ("allow, one target", ["web-0"]),
-                (f"allow, {TARGETS} targets in turn", [f"web-{n}" for n in range(TARGETS)]),
+                (f"allow, {targets} targets in turn", [f"web-{n}" for n in range(targets)]),
                 ("deny, waits for a person", ["waits"]),
                 ("deny, no request", ["unheard-of"]),
             )
@@ -168,8 +165,3 @@ def _states(world: World) -> list[str]:
 def review_size() -> int:
     """Bytes of one review."""
     return len(review(NAMESPACE, "web-0"))
-
-
-def source() -> Path:
-    """Where this benchmark stands."""
-    return Path(__file__).resolve().parents[2]
