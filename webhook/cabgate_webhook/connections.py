@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP/1.1 to one server over connections that are pooled and kept alive.
 
-A general client spends five to seven times as much CPU on a read: see
+A general client spends several times as much CPU on a read: see
 docs/decisions/0030-hot-path.md.
 """
 
