@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from cabgate import GROUP, VERSION
 from cabgate.api import (
@@ -30,6 +30,7 @@ from cabgate.workloads import kind_of
 from cabgate_webhook.connections import ConnectionFailed, Connections
 from cabgate_webhook.credentials import Credentials
 from cabgate_webhook.metrics import Metrics
+from cabgate_webhook.stored import decode_requests
 
 M = TypeVar("M", bound=Model)
 
@@ -71,27 +72,31 @@ class ApiServer:
         except msgspec.MsgspecError as error:
             raise LookupFailed(f"GET {path}: {error}") from None
 
-    async def requests_for(self, namespace: str, workload: Workload) -> list[CABRequest]:
-        """The requests of a namespace that carry a workload's label.
+    async def requests_for(
+        self, namespace: str, workload: Workload, *, whole: bool = True
+    ) -> list[CABRequest]:
+        """The requests of a namespace that carry a workload's label; without `whole`, with what
+        the gate reads of them and no more.
 
         Raises `LookupFailed` also if one cannot be read: it may be a revocation.
         """
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{request.PLURAL}"
         data = await self._read(path, {"labelSelector": workload.label})
-        if data is not None:
-            with contextlib.suppress(ValidationError):
-                return _REQUESTS.validate_json(data).items
+        found = None if data is None or whole else decode_requests(data)
+        if found is not None:
+            return found
         return [_parsed(CABRequest, item) for item in _items(path, data)]
 
     async def requests_naming(
-        self, namespace: str, workloads: Iterable[Workload]
+        self, namespace: str, workloads: Iterable[Workload], *, whole: bool = True
     ) -> list[CABRequest]:
-        """The requests of a namespace that name one of some workloads, each once."""
+        """The requests of a namespace that name one of some workloads, each once; see
+        `requests_for`."""
         named = sorted(set(workloads))
         if len(named) == 1:
-            return await self.requests_for(namespace, named[0])
+            return await self.requests_for(namespace, named[0], whole=whole)
         lists = await asyncio.gather(
-            *(self.requests_for(namespace, workload) for workload in named)
+            *(self.requests_for(namespace, workload, whole=whole) for workload in named)
         )
         return list({item.metadata.uid: item for items in lists for item in items}.values())
 
@@ -244,12 +249,7 @@ class _Labelled(msgspec.Struct):
     metadata: _Metadata
 
 
-class _Requests(Model):
-    items: list[CABRequest] = Field(default_factory=list)
-
-
 _LABELLED = msgspec.json.Decoder(_Labelled)
-_REQUESTS = TypeAdapter(_Requests)
 
 
 def _decoded(method: str, path: str, data: bytes) -> dict[str, Any]:
@@ -292,7 +292,8 @@ def _parsed(model: type[M], item: Any) -> M:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         path = ".".join(str(part) for part in first["loc"])
-        name = (item.get("metadata") or {}).get("name")
+        metadata = item.get("metadata") if isinstance(item, dict) else None
+        name = metadata.get("name") if isinstance(metadata, dict) else None
         raise LookupFailed(
             f"{model.__name__} {name} cannot be read by this version of cabgate: "
             f"{path}: {first['msg']}"

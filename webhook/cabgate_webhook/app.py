@@ -140,7 +140,8 @@ def create_app(
 
 
 async def _received(request: Request, bodies: "Bodies", *, rollout: bool) -> Review | Response:
-    """The review that was sent, see `read_review`, or what to answer to one that is none or does not come."""
+    """The review that was sent, read as `read_review` says, or what to answer to one that is none
+    or does not come."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body = await bodies.read(request)

@@ -27,7 +27,7 @@ async def judge_rollout(
         return Answer(allowed=False, reason="MalformedObject", message=f"MalformedObject: {error}")
     labels, requests = await asyncio.gather(
         api.namespace_labels(review.namespace),
-        api.requests_naming(review.namespace, rollout.workloads),
+        api.requests_naming(review.namespace, rollout.workloads, whole=False),
     )
     ring = _ring(labels, review, default_ring)
     decision = decide(rollout, ring, requests, (), now)

@@ -8,11 +8,11 @@ import logging
 import signal
 import socket
 import ssl
-from asyncio import sslproto
 from collections.abc import Generator
 from typing import Any
 
 import uvicorn
+import uvloop
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cabgate_webhook.metrics import Metrics
@@ -34,20 +34,11 @@ HEAD_SECONDS = 5.0
 """Time that a client has for the head of a request, from the opening of the connection or from the
 first byte of a later request on. The API server gives the whole review 5 s."""
 
-BUFFER_BYTES = 32 * 1024
-"""What asyncio reads from a TLS connection at a time: two records. It sets as much aside for each
-connection, and would 256 KiB."""
-
 _CLOSE = (b"connection", b"close")
 
 
-class Loop(asyncio.SelectorEventLoop):
-    """The event loop, whose TLS servers give clients less time than asyncio's do (60 and 30 s), and
-    less memory."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        sslproto.SSLProtocol.max_size = BUFFER_BYTES
+class Loop(uvloop.Loop):
+    """The event loop, whose TLS servers give clients less time than uvloop's do (60 and 30 s)."""
 
     async def create_server(self, *args: Any, **options: Any) -> asyncio.Server:
         """A server; see asyncio."""
