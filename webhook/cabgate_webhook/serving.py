@@ -9,7 +9,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Generator
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 import uvloop
@@ -45,7 +45,7 @@ class Loop(uvloop.Loop):
         if options.get("ssl") is not None:
             options.setdefault("ssl_handshake_timeout", HANDSHAKE_SECONDS)
             options.setdefault("ssl_shutdown_timeout", 1.0)
-        return await super().create_server(*args, **options)
+        return cast("asyncio.Server", await super().create_server(*args, **options))
 
 
 class Protocol(BoundedProtocol):
