@@ -67,7 +67,7 @@ def measure(world: World, *, seconds: float, targets: int) -> list[dict[str, Any
         cells.append(
             _cell(world, null, "null webhook, the floor", null_port, ["web-0"], seconds, rest)
         )
-        null.stop()
+        null.kill()
     finally:
         pin(others, everywhere)
     _restart(world, WEBHOOK_ARGV)

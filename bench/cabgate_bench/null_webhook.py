@@ -2,12 +2,14 @@
 """`python -m cabgate_bench.null_webhook PORT CERTIFICATE KEY`: a webhook that admits everything
 unread, on the server, the framework and the settings of cabgate's."""
 
+import asyncio
+import ssl
 import sys
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from cabgate_webhook.protocol import BoundedProtocol
+from cabgate_webhook.metrics import Metrics
+from cabgate_webhook.serving import Draining, Loop, Server, admission_config
 
 ANSWER = (
     b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":'
@@ -22,24 +24,22 @@ async def validate(request: Request) -> Response:
 
 
 def main() -> None:
-    """Serve until SIGTERM."""
+    """Serve until killed."""
     port, certificate, key = sys.argv[1:]
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_route("/validate", validate, methods=["POST"])
-    uvicorn.run(
-        app,
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    config = admission_config(
+        Draining(app),
+        context,
+        Metrics(),
         host="127.0.0.1",
         port=int(port),
-        ssl_certfile=certificate,
-        ssl_keyfile=key,
-        http=BoundedProtocol,
-        loop="uvloop",
-        timeout_keep_alive=120,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        log_level="warning",
+        max_connections=500,
     )
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(Server(config).serve())
 
 
 if __name__ == "__main__":

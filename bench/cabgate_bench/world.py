@@ -14,11 +14,21 @@ from cabgate_bench import loadgen
 from cabgate_bench.loadgen import Call, Client, Outcome
 from cabgate_bench.usage import Usage, usage_of
 from cabgate_devcluster import DevCluster, Installation, Process, wait_until
-from cabgate_devcluster.installation import ROOT
+from cabgate_devcluster.chart import NAMESPACE, manifests
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager")
 GATED = "bench"
 """A namespace of ring 2."""
+_BARE = frozenset(
+    {
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CustomResourceDefinition",
+        "Role",
+        "RoleBinding",
+        "ServiceAccount",
+    }
+)
 WRITERS = 32
 """Connections that objects are written over."""
 
@@ -43,12 +53,15 @@ class World:
         self.anybody = Client(ca)
 
     def install_bare(self) -> None:
-        """CRDs, roles and a signing key; no admission configuration, no processes."""
+        """CRDs, roles and a signing key; no admission of any kind, no processes."""
         kubectl = self.cluster.kubectl
-        kubectl("apply", "-f", ROOT / "crds")
-        kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
-        for name in ("operator-rbac", "webhook-rbac"):
-            kubectl("apply", "-f", ROOT / "deploy" / f"{name}.yaml")
+        wanted = [each for each in manifests() if each["kind"] in _BARE]
+        definitions = [each for each in wanted if each["kind"] == "CustomResourceDefinition"]
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+        for items in ([namespace, *definitions], [e for e in wanted if e not in definitions]):
+            body = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+            kubectl("apply", "-f", "-", stdin=body)
+            kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         self.installation.add_signing_key()
 
     def namespaces(self, names: Sequence[str]) -> None:
