@@ -47,6 +47,16 @@ demo: binaries ## See the whole product work on a real API server, in under a mi
 demo-picture: binaries ## Run the demo and make docs/demo.svg of its output
 	$(BIN)/python -m cabgate_demo --svg docs/demo.svg
 
+.PHONY: bench
+bench: binaries ## Measure what the gate adds to a rollout, into docs/benchmarks; under 15 minutes
+	$(UV) sync --locked --group bench --python $(PYTHON)
+	$(BIN)/python -m cabgate_bench gate
+
+.PHONY: bench-scale
+bench-scale: binaries ## Measure the gate with 100,000 requests and the operator with 10,000 intents
+	$(UV) sync --locked --group bench --python $(PYTHON)
+	$(BIN)/python -m cabgate_bench scale
+
 .PHONY: cluster
 cluster: binaries ## Start a cluster with cabgate to play with, until Ctrl-C
 	@exec $(BIN)/python -m cabgate_devcluster up

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What would have to change for the next lower gate."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from itertools import combinations, product
+from typing import NamedTuple
 
 from cabgate.api.request import Assessment, Floor
-from cabgate.api.riskmodel import Band, RiskModel
+from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import Gate
 from cabgate.facts import FLOOR_FACTS
 from cabgate.risk import stricter, weighted_score
-from cabgate.riskmodel import DEFAULT_RISK_MODEL
+from cabgate.riskmodel import DEFAULT_DIGEST, DEFAULT_RISK_MODEL
 
 _NEXT_LOWER = {
     Gate.EXCEPTION_REQUIRED: Gate.MANUAL_REVIEW,
@@ -58,7 +61,8 @@ def way_down(assessment: Assessment, model: RiskModel = DEFAULT_RISK_MODEL) -> W
     model: the same answer every time.
     """
     lower = _NEXT_LOWER.get(assessment.gate)
-    if lower is None or assessment.risk_model.digest != model.digest:
+    digest = DEFAULT_DIGEST if model is DEFAULT_RISK_MODEL else model.digest
+    if lower is None or assessment.risk_model.digest != digest:
         return None
     floors = tuple(f for f in assessment.floors if stricter(f.gate, lower) != lower)
     if any(floor.name not in FLOOR_FACTS for floor in floors):
@@ -72,34 +76,60 @@ def way_down(assessment: Assessment, model: RiskModel = DEFAULT_RISK_MODEL) -> W
 def _smallest(
     assessment: Assessment, gate: Gate, model: RiskModel
 ) -> tuple[Decimal, tuple[Change, ...]] | None:
-    options = {
-        factor.name.value: [band for band in factor.bands if band.risk < Decimal(found.risk)]
+    factors = tuple(
+        _Factor(
+            Decimal(found.weight),
+            Decimal(found.risk),
+            tuple((band.risk, band.label) for band in factor.bands),
+        )
         for factor, found in zip(model.spec.factors, assessment.factors, strict=True)
-    }
+    )
     spec = model.spec
     limit = spec.auto_approve_up_to if gate is Gate.AUTO_APPROVE else spec.manual_review_up_to
-    improvable = [name for name, bands in options.items() if bands]
+    best = _least(factors, limit)
+    if best is None:
+        return None
+    score, labels = best
+    named = zip(model.spec.factors, assessment.factors, labels, strict=True)
+    changes = [Change(f.name.value, found.observed, to) for f, found, to in named if to]
+    return score, tuple(changes)
+
+
+class _Factor(NamedTuple):
+    weight: Decimal
+    risk: Decimal
+    bands: tuple[tuple[Decimal, str], ...]
+
+
+@lru_cache(maxsize=512)
+def _least(factors: tuple[_Factor, ...], limit: Decimal) -> tuple[Decimal, tuple[str, ...]] | None:
+    """The score that the smallest improvement gives which is enough, and for each factor the band
+    that it takes; empty where the factor stays. A model knows few combinations of risks, and a
+    denial asks for the same ones again and again."""
+    better = {
+        index: [band for band in factor.bands if band[0] < factor.risk]
+        for index, factor in enumerate(factors)
+    }
+    improvable = [index for index, bands in better.items() if bands]
     for size in range(len(improvable) + 1):
         found = [
-            (score, names, bands)
-            for names in combinations(improvable, size)
-            for bands in product(*(options[name] for name in names))
-            for score in [_score_with(assessment, dict(zip(names, bands, strict=True)))]
+            (score, dict(zip(indexes, bands, strict=True)))
+            for indexes in combinations(improvable, size)
+            for bands in product(*(better[index] for index in indexes))
+            for score in [_score_with(factors, dict(zip(indexes, bands, strict=True)))]
             if score <= limit
         ]
         if found:
             # The highest score that is enough asks for the least improvement.
-            score, names, bands = max(found, key=lambda item: item[0])
-            observed = {factor.name: factor.observed for factor in assessment.factors}
-            changes = zip(names, bands, strict=True)
-            return score, tuple(Change(n, observed[n], band.label) for n, band in changes)
+            score, changed = max(found, key=lambda item: item[0])
+            return score, tuple(changed[n][1] if n in changed else "" for n in range(len(factors)))
     return None  # even the best bands of this model carry too much risk
 
 
-def _score_with(assessment: Assessment, changed: dict[str, Band]) -> Decimal:
+def _score_with(factors: Sequence[_Factor], changed: Mapping[int, tuple[Decimal, str]]) -> Decimal:
     return weighted_score(
         [
-            (Decimal(f.weight), changed[f.name].risk if f.name in changed else Decimal(f.risk))
-            for f in assessment.factors
+            (factor.weight, changed[n][0] if n in changed else factor.risk)
+            for n, factor in enumerate(factors)
         ]
     )

@@ -142,12 +142,12 @@ def state_of(
 
     An entry that was not legal when it was made counts for nothing.
     """
-    if isinstance(subject, CABRequest):
-        states = [state for _, state in _history(subject)]
-        return states[-1] if states else opening_state(subject.spec.assessment.gate)
-    if now is None:
-        raise TypeError("the state of an exception needs a time")
-    return _exception_state(subject, now)
+    if isinstance(subject, CABException):
+        if now is None:
+            raise TypeError("the state of an exception needs a time")
+        return _exception_state(subject, now)
+    states = [state for _, state in _history(subject)]
+    return states[-1] if states else opening_state(subject.spec.assessment.gate)
 
 
 def _history(request: CABRequest) -> list[tuple[RequestDecision, RequestState]]:

@@ -256,7 +256,9 @@ def shortened(text: str, size: int) -> str:
     What people wrote may hold line feeds, or characters that turn text around: the API server
     drops a warning that has them, and a denial must not look like something else.
     """
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    text = " ".join(text.split())
     data = text.encode()
     if len(data) <= size:
         return text

@@ -90,3 +90,6 @@ DEFAULT_RISK_MODEL = RiskModel(
     ),
 )
 """The built-in model: the table under "Risk" in the design, kept in docs/risk-model.md."""
+
+DEFAULT_DIGEST = DEFAULT_RISK_MODEL.digest
+"""Digest of the built-in model; computing it takes longer than all the rest of a denial."""

@@ -11,7 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("folder", ["core", "operator", "webhook", "cli", "devcluster", "demo"])
+@pytest.mark.parametrize(
+    "folder", ["core", "operator", "webhook", "cli", "devcluster", "demo", "bench"]
+)
 def test_folders_above_packages_are_no_packages(folder):
     assert not (ROOT / folder / "__init__.py").exists()
 
@@ -34,7 +36,7 @@ def test_kopf_decorators_stand_in_one_module():
 
 
 def test_files_answer_one_question():
-    folders = ["core", "operator", "webhook", "cli", "devcluster", "demo", "tools"]
+    folders = ["core", "operator", "webhook", "cli", "devcluster", "demo", "bench", "tools"]
     long = {
         str(path.relative_to(ROOT)): lines
         for folder in folders

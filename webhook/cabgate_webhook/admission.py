@@ -9,6 +9,7 @@ from typing import Any
 
 from cabgate.identity import User
 from cabgate.modes import Mode
+from cabgate_webhook.narrow import decode_rollout
 
 API_VERSION = "admission.k8s.io/v1"
 
@@ -68,12 +69,15 @@ class Answer:
         return "allowed" if self.allowed else "denied"
 
 
-def read_review(body: bytes) -> Review:
-    """The admission request in a body. Raises `MalformedReviewError`."""
-    try:
-        review = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise MalformedReviewError(f"body: not JSON: {error}") from None
+def read_review(body: bytes, *, rollout: bool = False) -> Review:
+    """The admission request in a body. Raises `MalformedReviewError`.
+
+    With `rollout`, the objects of a kind that is gated everywhere hold the fields that the gate
+    reads and no others.
+    """
+    review = decode_rollout(body) if rollout else None
+    if review is None:
+        review = _decode(body)
     _mapping(review, "body")
     if (review.get("apiVersion"), review.get("kind")) != (API_VERSION, "AdmissionReview"):
         raise MalformedReviewError(f"body: not an AdmissionReview of {API_VERSION}")
@@ -91,6 +95,13 @@ def read_review(body: bytes) -> Review:
         object=_object(request.get("object") or {}, "request.object"),
         old_object=_object(request.get("oldObject") or {}, "request.oldObject"),
     )
+
+
+def _decode(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise MalformedReviewError(f"body: not JSON: {error}") from None
 
 
 def metadata_of(obj: Mapping[str, Any]) -> Mapping[str, Any]:

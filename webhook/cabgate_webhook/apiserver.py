@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import quote, urlencode
 
-import aiohttp
+import msgspec
 from pydantic import ValidationError
 
 from cabgate import GROUP, VERSION
@@ -26,11 +27,10 @@ from cabgate.api.base import Model
 from cabgate.identity import User
 from cabgate.targets import Workload
 from cabgate.workloads import kind_of
+from cabgate_webhook.connections import ConnectionFailed, Connections
 from cabgate_webhook.credentials import Credentials
 from cabgate_webhook.metrics import Metrics
-
-MAX_CONNECTIONS = 64
-"""Connections to the API server that one process keeps."""
+from cabgate_webhook.stored import decode_requests
 
 M = TypeVar("M", bound=Model)
 
@@ -45,11 +45,10 @@ class ApiServer:
     def __init__(self, credentials: Credentials, metrics: Metrics | None = None) -> None:
         self._credentials = credentials
         self._metrics = metrics or Metrics()
-        self._session: aiohttp.ClientSession | None = None
+        self._connections: Connections | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=60)
-        self._session = aiohttp.ClientSession(connector=connector)
+        self._connections = Connections(self._credentials.server)
         return self
 
     async def __aexit__(
@@ -58,31 +57,46 @@ class ApiServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._connections is not None:
+            self._connections.close()
+            self._connections = None
 
     async def namespace_labels(self, name: str) -> dict[str, str]:
         """Labels of a namespace. Raises `LookupFailed`, also where there is no such namespace."""
-        found = await self._get(f"/api/v1/namespaces/{name}")
-        if found is None:
+        path = f"/api/v1/namespaces/{name}"
+        data = await self._read(path)
+        if data is None:
             raise LookupFailed(f"namespace {name} does not exist")
-        return dict(found["metadata"].get("labels") or {})
+        try:
+            return _LABELLED.decode(data).metadata.labels or {}
+        except msgspec.MsgspecError as error:
+            raise LookupFailed(f"GET {path}: {error}") from None
 
-    async def requests_for(self, namespace: str, workload: Workload) -> list[CABRequest]:
-        """The requests of a namespace that carry a workload's label.
+    async def requests_for(
+        self, namespace: str, workload: Workload, *, whole: bool = True
+    ) -> list[CABRequest]:
+        """The requests of a namespace that carry a workload's label; without `whole`, with what
+        the gate reads of them and no more.
 
         Raises `LookupFailed` also if one cannot be read: it may be a revocation.
         """
-        items = await self._list(namespace, request.PLURAL, {"labelSelector": workload.label})
-        return [_parsed(CABRequest, item) for item in items]
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{request.PLURAL}"
+        data = await self._read(path, {"labelSelector": workload.label})
+        found = None if data is None or whole else decode_requests(data)
+        if found is not None:
+            return found
+        return [_parsed(CABRequest, item) for item in _items(path, data)]
 
     async def requests_naming(
-        self, namespace: str, workloads: Iterable[Workload]
+        self, namespace: str, workloads: Iterable[Workload], *, whole: bool = True
     ) -> list[CABRequest]:
-        """The requests of a namespace that name one of some workloads, each once."""
+        """The requests of a namespace that name one of some workloads, each once; see
+        `requests_for`."""
+        named = sorted(set(workloads))
+        if len(named) == 1:
+            return await self.requests_for(namespace, named[0], whole=whole)
         lists = await asyncio.gather(
-            *(self.requests_for(namespace, workload) for workload in sorted(set(workloads)))
+            *(self.requests_for(namespace, workload, whole=whole) for workload in named)
         )
         return list({item.metadata.uid: item for items in lists for item in items}.values())
 
@@ -94,9 +108,10 @@ class ApiServer:
         query = {}
         if len(request_names) == 1:
             query["fieldSelector"] = f"spec.requestRef.name={request_names[0]}"
-        items = await self._list(namespace, exception.PLURAL, query)
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{exception.PLURAL}"
+        data = await self._read(path, query)
         found = []
-        for item in items:
+        for item in _items(path, data):
             with contextlib.suppress(LookupFailed):
                 found.append(_parsed(CABException, item))
         return [item for item in found if item.spec.request_ref.name in request_names]
@@ -160,59 +175,99 @@ class ApiServer:
             },
         }
         path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-        answer = await self._call("POST", path, json=review)
+        answer = await self._call("POST", path, body=review)
         status = (answer or {}).get("status") or {}
         return status.get("allowed") is True
 
     async def can_read(self) -> None:
         """Read as the gate does. Raises `LookupFailed` if the gate could not."""
         path = f"/apis/{GROUP}/{VERSION}/{request.PLURAL}"
-        if await self._call("GET", path, params={"limit": "1"}) is None:
+        if await self._call("GET", path, query={"limit": "1"}) is None:
             raise LookupFailed(f"{path}: not found; are the CRDs installed?")
 
     async def _object(self, model: type[M], namespace: str, plural: str, name: str) -> M | None:
         found = await self._get(f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{plural}/{name}")
         return None if found is None else _parsed(model, found)
 
-    async def _list(self, namespace: str, plural: str, query: Mapping[str, str]) -> list[Any]:
-        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{plural}"
-        found = await self._call("GET", path, params=query)
-        if found is None:
-            raise LookupFailed(f"{path}: not found; are the CRDs installed?")
-        items: list[Any] = found.get("items") or []
-        return items
-
     async def _get(self, path: str) -> Any:
         return await self._call("GET", path)
 
     async def _call(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: Any = None
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None
     ) -> Any:
         """The decoded answer of one call; None if there is no such object."""
-        if self._session is None:
+        data = await self._read(path, query, method=method, body=body)
+        return None if data is None else _decoded(method, path, data)
+
+    async def _read(
+        self,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        method: str = "GET",
+        body: Any = None,
+    ) -> bytes | None:
+        """The answer of one call as it came; None if there is no such object."""
+        if self._connections is None:
             raise RuntimeError("the API server is used outside its context")
-        url = self._credentials.server + path
+        target = quote(path) + (f"?{urlencode(query)}" if query else "")
         begun = time.perf_counter()
         try:
-            headers = {"Authorization": f"Bearer {self._credentials.token()}"}
-            trust = self._credentials.trust()
-            async with self._session.request(
-                method, url, params=params, json=json, headers=headers, ssl=trust
-            ) as answer:
-                if answer.status == 404:
-                    return None
-                if answer.status >= 400:
-                    why = _explained(await answer.text())
-                    raise LookupFailed(f"{method} {path}: HTTP {answer.status}: {why}")
-                decoded = await answer.json()
-        except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError, ValueError) as error:
+            headers = {
+                "Authorization": f"Bearer {self._credentials.token()}",
+                "Accept": "application/json",
+            }
+            content = b""
+            if body is not None:
+                headers["Content-Type"] = "application/json"
+                content = json.dumps(body).encode()
+            answer = await self._connections.call(
+                method,
+                target,
+                trust=self._credentials.trust(),
+                headers=headers,
+                body=content,
+            )
+        except (ConnectionFailed, OSError, ValueError) as error:
             raise LookupFailed(f"{method} {path}: {type(error).__name__}: {error}") from error
         finally:
             took = time.perf_counter() - begun
             self._metrics.reads.labels(_resource_of(path)).observe(took)
-        if not isinstance(decoded, dict):
-            raise LookupFailed(f"{method} {path}: the answer is not an object")
-        return decoded
+        if answer.status == 404:
+            return None
+        if not 200 <= answer.status <= 299:
+            why = _explained(answer.body.decode(errors="replace"))
+            raise LookupFailed(f"{method} {path}: HTTP {answer.status}: {why}")
+        return answer.body
+
+
+class _Metadata(msgspec.Struct):
+    labels: dict[str, str] | None = None
+
+
+class _Labelled(msgspec.Struct):
+    metadata: _Metadata
+
+
+_LABELLED = msgspec.json.Decoder(_Labelled)
+
+
+def _decoded(method: str, path: str, data: bytes) -> dict[str, Any]:
+    try:
+        decoded = json.loads(data)
+    except ValueError as error:
+        raise LookupFailed(f"{method} {path}: {type(error).__name__}: {error}") from error
+    if not isinstance(decoded, dict):
+        raise LookupFailed(f"{method} {path}: the answer is not an object")
+    return decoded
+
+
+def _items(path: str, data: bytes | None) -> list[Any]:
+    """The items of a list. Raises `LookupFailed` if there is no such list."""
+    if data is None:
+        raise LookupFailed(f"{path}: not found; are the CRDs installed?")
+    items: list[Any] = _decoded("GET", path, data).get("items") or []
+    return items
 
 
 def _resource_of(path: str) -> str:
@@ -237,7 +292,8 @@ def _parsed(model: type[M], item: Any) -> M:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         path = ".".join(str(part) for part in first["loc"])
-        name = (item.get("metadata") or {}).get("name")
+        metadata = item.get("metadata") if isinstance(item, dict) else None
+        name = metadata.get("name") if isinstance(metadata, dict) else None
         raise LookupFailed(
             f"{model.__name__} {name} cannot be read by this version of cabgate: "
             f"{path}: {first['msg']}"

@@ -27,7 +27,7 @@ async def judge_rollout(
         return Answer(allowed=False, reason="MalformedObject", message=f"MalformedObject: {error}")
     labels, requests = await asyncio.gather(
         api.namespace_labels(review.namespace),
-        api.requests_naming(review.namespace, rollout.workloads),
+        api.requests_naming(review.namespace, rollout.workloads, whole=False),
     )
     ring = _ring(labels, review, default_ring)
     decision = decide(rollout, ring, requests, (), now)
@@ -35,7 +35,8 @@ async def judge_rollout(
         names = [request.metadata.name for request in covering(rollout, requests)]
         if names:
             exceptions = await api.exceptions_for(review.namespace, names)
-            decision = decide(rollout, ring, requests, exceptions, now)
+            if exceptions:
+                decision = decide(rollout, ring, requests, exceptions, now)
     return _answer(decision)
 
 

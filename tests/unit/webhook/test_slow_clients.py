@@ -129,7 +129,7 @@ def silent(webhook):
 def begun(webhook):
     """Says the beginning of a head, and more of it now and then."""
     connection = webhook.tls()
-    connection.sendall(b"POST /validate HT")
+    connection.sendall(b"POST /valid")
     return connection
 
 
@@ -185,7 +185,7 @@ def test_slow_clients_are_let_go_and_others_do_not_notice(webhook):
     for slow, found in said.items():
         assert len(found) == 2, f"not let go: {slow.__doc__}"
     assert all(answer.startswith(b"HTTP/1.1 408") for answer in said[half])
-    assert webhook.dropped("slow") >= 6
+    assert webhook.dropped("slow") >= 4  # those who say nothing say what is no HTTP, in the end
     good.close()
 
 

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m cabgate_bench gate` and `scale`: measure, and write the results."""
+
+import argparse
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from cabgate_bench import direct, loadgen, operating, scale, through
+from cabgate_bench.machine import described
+from cabgate_bench.report import markdown
+from cabgate_bench.targets import rows
+from cabgate_bench.world import World
+from cabgate_devcluster import DevCluster
+
+
+def main() -> int:
+    """Run one of the two benchmarks."""
+    arguments = _arguments()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic()
+    result: dict[str, Any] = {"machine": described()}
+    program = loadgen.build()
+    runner = run_gate if arguments.benchmark == "gate" else run_scale
+    result |= runner(program, arguments)
+    result["targets"] = rows(result)
+    result["tookSeconds"] = round(time.monotonic() - begun)
+    write(result, arguments.out, arguments.benchmark)
+    for row in result["targets"]:
+        if row["measured"] is not None:
+            print(f"{row['verdict']:>6}  {row['target']}: {row['measured']} ({row['wanted']})")
+    print(f"{result['tookSeconds']} s; results in {arguments.out}/{arguments.benchmark}.md")
+    return 0
+
+
+def run_gate(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the gate adds through the API server, and what the webhook does alone."""
+    seconds, short = arguments.seconds, max(arguments.seconds / 2, 0.5)
+    with DevCluster() as cluster:
+        world = World(cluster, program)
+        _say("installing")
+        through.prepare(world)
+        _say("through the API server")
+        cells = through.measure(
+            world, seconds=seconds, rates=arguments.rates, pairs=arguments.pairs
+        )
+        highest = []
+        for on in (False, True) if arguments.steps else ():
+            _say(f"highest rate {'with' if on else 'without'} the webhook")
+            highest.append(
+                through.highest_rate(world, seconds=seconds / 3, rates=arguments.steps, on=on)
+            )
+        world.gate(on=True)
+        _say("direct load")
+        direct.prepare(world, arguments.targets)
+        found = direct.measure(world, seconds=short, targets=arguments.targets)
+        _say("profile")
+        table = direct.profile(world, seconds=min(short, 10.0))
+    return {
+        "title": "The gate: latency and throughput",
+        "through": cells,
+        **({"highest": highest} if highest else {}),
+        "direct": found,
+        "reviewBytes": direct.review_size(),
+        "profile": table,
+    }
+
+
+def run_scale(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Verdicts with many requests, and the operator."""
+    with DevCluster() as cluster:
+        world = World(cluster, program)
+        _say(f"verdicts with up to {max(arguments.sizes)} requests")
+        cells = scale.measure(
+            world,
+            sizes=arguments.sizes,
+            spaces=arguments.namespaces,
+            crowd=arguments.crowd,
+            seconds=arguments.seconds,
+        )
+    with DevCluster() as cluster:
+        world = World(cluster, program)
+        _say(f"the operator, {arguments.intents} intents")
+        world.installation.install()
+        found = operating.measure(
+            world, backlog=arguments.intents, rate=20.0, seconds=arguments.seconds
+        )
+    return {"title": "Scale", "scale": cells, "operator": found}
+
+
+def write(result: dict[str, Any], folder: Path, name: str) -> None:
+    """The result as JSON and Markdown, and the plot."""
+    text = json.dumps(_finite(result), indent=1, sort_keys=True)
+    (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    (folder / f"{name}.md").write_text(markdown(result), encoding="utf-8")
+    if "through" in result:
+        try:
+            from cabgate_bench.plot import plot
+        except ImportError:
+            print("no plot: matplotlib is in the dependency group bench, uv sync --group bench")
+        else:
+            plot(result["through"], folder / "latency.svg")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list) else value
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m cabgate_bench", description=__doc__)
+    parser.add_argument("benchmark", choices=["gate", "scale"])
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"), help="folder")
+    parser.add_argument("--seconds", type=float, default=30.0, help="length of a cell")
+    parser.add_argument("--rates", type=_numbers, default=[50.0, 200.0], help="dry-runs a second")
+    parser.add_argument("--pairs", type=int, default=2, help="blocks without and with, each")
+    parser.add_argument(
+        "--steps", type=_numbers, default=[200.0, 300.0, 400.0, 500.0, 700.0, 900.0, 1200.0]
+    )
+    parser.add_argument("--targets", type=int, default=200, help="targets of the direct load")
+    parser.add_argument("--sizes", type=_whole, default=[10, 1_000, 10_000, 100_000])
+    parser.add_argument("--namespaces", type=int, default=1_000)
+    parser.add_argument("--crowd", type=int, default=1_000, help="requests in one namespace")
+    parser.add_argument("--intents", type=int, default=10_000, help="backlog of the operator")
+    return parser.parse_args()
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(part) for part in text.split(",") if part]
+
+
+def _whole(text: str) -> list[int]:
+    return [int(part) for part in text.split(",") if part]
+
+
+def _say(what: str) -> None:
+    print(f"{what} ...", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

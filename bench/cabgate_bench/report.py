@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results as Markdown."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cabgate_bench.targets import rows
+
+Result = dict[str, Any]
+
+
+def markdown(result: Result) -> str:
+    """All tables of a result."""
+    parts = [f"# {result['title']}", _machine(result["machine"]), _targets(result)]
+    parts += [_through(result), _highest(result), _direct(result), _scale(result)]
+    parts += [_operator(result), _profile(result)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table."""
+    body = [head, ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(_text(cell) for cell in line) + " |" for line in body)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _machine(machine: dict[str, Any]) -> str:
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    changed = " with changes" if machine["changed"] else ""
+    return (
+        f"Commit {machine['commit']}{changed}, {machine['at']}. {machine['cores']} cores of "
+        f"{machine['processor']}, {machine['memoryGB']} GB, {machine['system']}, shared by all "
+        f"processes; load before the run {machine['load']}. "
+        f"kube-apiserver {machine['kubernetes']}, etcd {machine['etcd']}, "
+        f"Python {machine['python']}, {packages}."
+    )
+
+
+def _targets(result: Result) -> str:
+    head = ("target", "wanted", "measured", "verdict")
+    measured = [row for row in rows(result) if row["measured"] is not None]
+    return "## Targets\n\n" + table(head, [[row[key] for key in head] for row in measured])
+
+
+def _through(result: Result) -> str:
+    if "through" not in result:
+        return ""
+    lines = []
+    for cell in result["through"]:
+        for name, added in cell["added"].items():
+            lines.append(
+                [
+                    f"{cell['rate']:g}",
+                    name,
+                    cell["without"][name],
+                    cell["with"][name],
+                    added["pooled"],
+                    f"{added['min']} .. {added['max']}",
+                    cell["ratio"][name]["pooled"],
+                ]
+            )
+    head = ["a second", "", "without, ms", "with, ms", "added, ms", "of the pairs", "ratio"]
+    failed = [
+        [f"{c['rate']:g}", *c["requests"].values(), *c["failed"].values(), c["lagMilliseconds"]]
+        for c in result["through"]
+    ]
+    failed_head = ["a second", "sent without", "with", "failed without", "with", "lag, ms"]
+    used = [
+        [f"{c['rate']:g}", name, _cpu(c, "without", name), _cpu(c, "with", name), _rss(c, name)]
+        for c in result["through"]
+        for name in c["used"]["with"][0]
+    ]
+    used_head = ["a second", "process", "CPU s a block without", "with", "resident, MB"]
+    return (
+        "## Through the API server\n\n"
+        "Dry-run creates and updates of Deployments in turn, in blocks that take turns, with and "
+        "without the webhook.\n\n"
+        + "\n\n".join([table(head, lines), table(failed_head, failed), table(used_head, used)])
+        + "\n\n![Latency with and without the webhook](latency.svg)"
+    )
+
+
+def _cpu(cell: dict[str, Any], side: str, name: str) -> float:
+    blocks = cell["used"][side]
+    found = [block[name]["cpuSeconds"] for block in blocks if name in block]
+    return round(sum(found) / len(found), 2) if found else 0.0
+
+
+def _rss(cell: dict[str, Any], name: str) -> float:
+    found = [float(block[name]["rssMB"]) for block in cell["used"]["with"] if name in block]
+    return max(found)
+
+
+def _highest(result: Result) -> str:
+    if "highest" not in result:
+        return ""
+    lines = []
+    for found in result["highest"]:
+        side = "with" if found["webhook"] else "without"
+        for step in found["steps"]:
+            figures = [step[key] for key in ("failed", "p50", "p99")]
+            lines.append([side, f"{step['rate']:g}", *figures])
+        lines.append([side, f"**{found['highest']:g}**", "", "", ""])
+    return (
+        "## Highest rate\n\nIn steps, until a request fails or the p99 is over a second.\n\n"
+        + table(["webhook", "a second", "failed", "p50, ms", "p99, ms"], lines)
+    )
+
+
+def _direct(result: Result) -> str:
+    if "direct" not in result:
+        return ""
+    keys = ("cell", "perSecond", "cpuOfServerCore", "perCpuSecond", "p50", "p99", "failed", "rssMB")
+    head = ["", "a second", "of its core", "a CPU second", "p50, ms", "p99, ms", "failed", "MB"]
+    return (
+        "## Direct load on /validate\n\n"
+        f"Over TLS, reviews of {result['reviewBytes']} bytes, 16 at a time; the server alone on "
+        "one core; generator, API server and etcd on the other. Where the server does not use "
+        "all of its core, the other core was the limit.\n\n"
+        + table(head, [[cell[key] for key in keys] for cell in result["direct"]])
+    )
+
+
+def _scale(result: Result) -> str:
+    if "scale" not in result:
+        return ""
+    keys = ("cell", "p50", "p90", "p99", "webhookRssMB", "apiserverRssMB")
+    head = ["", "p50, ms", "p90, ms", "p99, ms", "webhook, MB", "kube-apiserver, MB"]
+    return (
+        "## Scale\n\nOne verdict after another, asked of the webhook directly, over TLS.\n\n"
+        + table(head, [[cell[key] for key in keys] for cell in result["scale"]])
+    )
+
+
+def _operator(result: Result) -> str:
+    if "operator" not in result:
+        return ""
+    found = result["operator"]
+    live = found["intentToRequestMilliseconds"]
+    lines = [
+        ["start to ready", f"{found['readySeconds']} s"],
+        [
+            f"{found['backlog']} intents found at the start, recorded",
+            f"{found['recordedSeconds']} s",
+        ],
+        ["the same, a second", found["recordedPerSecond"]],
+        ["the same, approved and told of", f"{found['settledSeconds']} s"],
+        [
+            f"intent to request at {found['rate']:g}/s, p50, p90, p99",
+            f"{live['p50']}, {live['p90']}, {live['p99']} ms",
+        ],
+        [f"resident, {found['requests']} requests", f"{found['rssMB']} MB"],
+    ]
+    return "## Operator\n\n" + table(["", ""], lines)
+
+
+def _profile(result: Result) -> str:
+    if "profile" not in result:
+        return ""
+    return f"## Where the webhook's time goes\n\n```\n{result['profile'].strip()}\n```"

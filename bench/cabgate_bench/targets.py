@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The numbers to hold, and whether a result holds them."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One number to hold."""
+
+    what: str
+    limit: float
+    unit: str
+    measured: Callable[[Result], float]
+    at_least: bool = False
+
+    def row(self, result: Result) -> dict[str, Any]:
+        """What was measured and whether it holds; None where it was not measured."""
+        try:
+            value = self.measured(result)
+        except (LookupError, StopIteration, TypeError):
+            value = math.nan
+        holds = None
+        if not math.isnan(value):
+            holds = value >= self.limit if self.at_least else value <= self.limit
+        return {
+            "target": self.what,
+            "wanted": f"{'>=' if self.at_least else '<='} {self.limit:g} {self.unit}".strip(),
+            "measured": None if holds is None else round(value, 2),
+            "verdict": {True: "held", False: "missed", None: "not measured"}[holds],
+        }
+
+
+def _through(rate: float, *path: str) -> Callable[[Result], float]:
+    def find(result: Result) -> float:
+        found: Any = next(cell for cell in result["through"] if cell["rate"] == rate)
+        for key in path:
+            found = found[key]
+        return float(found)
+
+    return find
+
+
+def _direct(beginning: str, key: str) -> Callable[[Result], float]:
+    def find(result: Result) -> float:
+        return float(next(c for c in result["direct"] if c["cell"].startswith(beginning))[key])
+
+    return find
+
+
+def _growth(result: Result) -> float:
+    cells = {cell["cell"]: cell["p50"] for cell in result["scale"]}
+    return float(cells["100000 requests"] / cells["10 requests"])
+
+
+def _largest_webhook(result: Result) -> float:
+    found = [cell["webhookRssMB"] for cell in result.get("scale", [])]
+    found += [c["rssMB"] for c in result.get("direct", []) if not c["cell"].startswith("null")]
+    return float(max(found, default=math.nan))
+
+
+def _operator(key: str) -> Callable[[Result], float]:
+    def find(result: Result) -> float:
+        return float(result["operator"][key])
+
+    return find
+
+
+TARGETS = (
+    Target("added p50 at 50/s", 5, "ms", _through(50, "added", "p50", "pooled")),
+    Target("added p99 at 50/s", 15, "ms", _through(50, "added", "p99", "pooled")),
+    Target("errors at 200/s", 0, "", _through(200, "failed", "with")),
+    Target("allows a second, one core", 900, "/s", _direct("allow, one", "perSecond"), True),
+    Target("denials a second, one core", 550, "/s", _direct("deny, waits", "perSecond"), True),
+    Target("webhook, resident", 80, "MB", _largest_webhook),
+    Target("verdict p50, 100,000 requests against 10", 1.2, "times", _growth),
+    Target(
+        "intents a second to a recorded request", 50, "/s", _operator("recordedPerSecond"), True
+    ),
+)
+
+
+def rows(result: Result) -> list[dict[str, Any]]:
+    """The table of targets."""
+    return [target.row(result) for target in TARGETS]

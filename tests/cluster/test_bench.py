@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark runs and its results can be read. What it measures is nobody's business here."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SHORT = ["--seconds", "0.5"]
+RUNS = {
+    "gate": ["--rates", "10", "--pairs", "1", "--steps", "10", "--targets", "3"],
+    "scale": ["--sizes", "4,8", "--namespaces", "2", "--crowd", "4", "--intents", "5"],
+}
+
+
+@pytest.mark.parametrize("name", sorted(RUNS))
+def test_it_runs_and_its_results_can_be_read(name, tmp_path):
+    argv = [sys.executable, "-m", "cabgate_bench", name, *SHORT, *RUNS[name], "--out", tmp_path]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads((tmp_path / f"{name}.json").read_text())
+    assert result["machine"]["cores"] >= 1
+    assert len(result["targets"]) == 8
+    tables = (tmp_path / f"{name}.md").read_text()
+    assert tables.count("| --- |") >= 3
+    if name == "gate":
+        cell = result["through"][0]
+        assert cell["requests"]["with"] == cell["requests"]["without"] > 0
+        assert cell["failed"] == {"with": 0, "without": 0}, cell["samples"]
+        allowed = {found["cell"]: found["allowed"] for found in result["direct"]}
+        assert allowed["allow, one target"] > 0
+        assert allowed["deny, waits for a person"] == allowed["deny, no request"] == 0
+        assert "rollouts.py" in result["profile"]
+    else:
+        assert [cell["cell"] for cell in result["scale"]][:2] == ["4 requests", "8 requests"]
+        assert result["operator"]["requests"] > 5

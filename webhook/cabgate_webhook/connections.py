@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP/1.1 to one server over connections that are pooled and kept alive.
+
+A general client spends several times as much CPU on a read: see
+docs/decisions/0030-hot-path.md.
+"""
+
+import asyncio
+import ssl
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import SplitResult, urlsplit
+
+import httptools
+
+MAX_CONNECTIONS = 64
+"""Connections that are open at a time; who needs another one waits."""
+
+IDLE_SECONDS = 60.0
+"""How long a connection is kept that nobody uses."""
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Longest head of an answer."""
+
+
+class ConnectionFailed(Exception):  # noqa: N818 - said to users as it is
+    """No answer: the message says why."""
+
+
+class ClosedBeforeAnswer(ConnectionFailed):
+    """The server closed a connection that was in use before, without a byte of the answer."""
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """What a server answered."""
+
+    status: int
+    body: bytes
+
+
+class Connections:
+    """Connections to the server of a URL, `https://host:port` without a path."""
+
+    def __init__(self, server: str) -> None:
+        self._url = urlsplit(server)
+        self._idle: deque[_Connection] = deque()
+        self._room = asyncio.Semaphore(MAX_CONNECTIONS)
+
+    def close(self) -> None:
+        """Close what nobody uses."""
+        while self._idle:
+            self._idle.pop().abort()
+
+    async def call(
+        self,
+        method: str,
+        target: str,
+        *,
+        trust: ssl.SSLContext | None,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+    ) -> HttpAnswer:
+        """One call; `target` is path and query. Raises `ConnectionFailed`, `OSError` and
+        `ssl.SSLError`.
+
+        `trust` is what a new connection is checked by; those that were made with another are used
+        no more. A GET is tried once more where the server closed a kept connection under it.
+        """
+        request = _request(method, target, self._url, headers, body)
+        async with self._room:
+            try:
+                return await self._exchange(request, trust, fresh=False)
+            except ClosedBeforeAnswer:
+                if method != "GET":
+                    raise
+                return await self._exchange(request, trust, fresh=True)
+
+    async def _exchange(
+        self, request: bytes, trust: ssl.SSLContext | None, *, fresh: bool
+    ) -> HttpAnswer:
+        connection = None if fresh else self._kept(trust)
+        if connection is None:
+            connection = await _connect(self._url, trust)
+        try:
+            answer = await connection.exchange(request)
+        except BaseException:  # cancelled, too: what comes later is not the next one's answer
+            connection.abort()
+            raise
+        if connection.reusable:
+            self._idle.append(connection)
+        else:
+            connection.abort()
+        return answer
+
+    def _kept(self, trust: ssl.SSLContext | None) -> "_Connection | None":
+        """The connection that was used last: it is the likeliest to be open."""
+        oldest = time.monotonic() - IDLE_SECONDS
+        while self._idle and (self._idle[0].used < oldest or not self._idle[0].reusable):
+            self._idle.popleft().abort()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.reusable and connection.trust is trust:
+                return connection
+            connection.abort()
+        return None
+
+
+def _request(
+    method: str, target: str, url: SplitResult, headers: Mapping[str, str], body: bytes
+) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {url.netloc}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if body:
+        lines.append(f"Content-Length: {len(body)}")
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError("a line break in the head of a request")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+async def _connect(url: SplitResult, trust: ssl.SSLContext | None) -> "_Connection":
+    secure = url.scheme == "https"
+    _, protocol = await asyncio.get_running_loop().create_connection(
+        lambda: _Connection(trust),
+        url.hostname or "",
+        url.port or (443 if secure else 80),
+        ssl=(trust or True) if secure else None,
+        server_hostname=url.hostname if secure else None,
+    )
+    return protocol
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, with at most one call under way."""
+
+    def __init__(self, trust: ssl.SSLContext | None) -> None:
+        self.trust = trust
+        self.used = time.monotonic()
+        self.reusable = True
+        self._transport: asyncio.Transport | None = None
+        self._parser: httptools.HttpResponseParser | None = None
+        self._answer: asyncio.Future[HttpAnswer] | None = None
+        self._parts: list[bytes] = []
+        self._head_bytes = 0
+        self._in_head = False
+        self._calls = 0
+
+    async def exchange(self, request: bytes) -> HttpAnswer:
+        """Send a request and take its answer."""
+        if self._transport is None or self._transport.is_closing():
+            raise self._closed(None)
+        self._answer = asyncio.get_running_loop().create_future()
+        self._parser = httptools.HttpResponseParser(self)
+        self._parts = []
+        self._head_bytes = 0
+        self._in_head = True
+        self._calls += 1
+        self._transport.write(request)
+        return await self._answer
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.reusable = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport; called by the event loop."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take a part of the answer; called by the event loop."""
+        if self._parser is None or self._answer is None or self._answer.done():
+            self.abort()  # nobody asked
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(ConnectionFailed(f"the answer is not HTTP: {error}"))
+        else:
+            if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+                self._fail(ConnectionFailed(f"the head of the answer is over {MAX_HEAD_BYTES} B"))
+
+    def on_headers_complete(self) -> None:
+        """Go on to the body; called by the parser."""
+        self._in_head = False
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of the body; called by the parser."""
+        self._parts.append(body)
+
+    def on_message_complete(self) -> None:
+        """Give the answer to who waits for it; called by the parser."""
+        if self._parser is None or self._answer is None or self._answer.done():
+            self.abort()  # a second answer to one request
+            return
+        self.reusable = self.reusable and self._parser.should_keep_alive()
+        self.used = time.monotonic()
+        self._answer.set_result(HttpAnswer(self._parser.get_status_code(), b"".join(self._parts)))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell who waits; called by the event loop."""
+        self.reusable = False
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(self._closed(error))
+
+    def _fail(self, error: ConnectionFailed) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+        self.abort()
+
+    def _closed(self, error: Exception | None) -> ConnectionFailed:
+        because = f": {error}" if error else ""
+        if self._head_bytes or self._parts:
+            return ConnectionFailed(f"the connection was closed within the answer{because}")
+        if self._calls > 1 or self._answer is None:
+            return ClosedBeforeAnswer(f"the connection was closed before the answer{because}")
+        return ConnectionFailed(f"the connection was closed before the answer{because}")

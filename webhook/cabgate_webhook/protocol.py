@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP/1.1 as the webhook serves it: httptools parses, and sets no limit to the head of a request:
+that is done here."""
+
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Longest head of a request: request line and headers."""
+
+
+class TooLongHeadError(Exception):
+    """Raised into the parser, which takes it for a request that cannot be read."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """A connection that answers 400 and closes where the head of a request has no end."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._in_head = False
+        self._head = 0
+        """Size of the head so far, at the least; at the most twice as much."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent."""
+        super().data_received(data)
+        if self._in_head and not self.transport.is_closing():
+            # A header that goes on and on is told of only at its end.
+            self._head += len(data)
+            if self._head > MAX_HEAD_BYTES:
+                self.send_400_response("The head of the request is too long.")
+
+    def on_message_begin(self) -> None:
+        """Begin to count."""
+        super().on_message_begin()
+        self._in_head, self._head = True, 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count one header."""
+        self._head += len(name) + len(value)
+        if self._head > MAX_HEAD_BYTES:
+            raise TooLongHeadError
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Go on to the body."""
+        self._in_head = False
+        super().on_headers_complete()
