@@ -2,12 +2,14 @@
 """A test for each template of the chart: what a user of it would notice."""
 
 import json
+import re
 
 import pytest
 import yaml
 
 from cabgate_devcluster.chart import CHART
 
+METRICS = "".join(path.read_text() for path in CHART.parents[1].glob("*/cabgate_*/metrics.py"))
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
 SYSTEM = ["kube-system", "kube-public", "kube-node-lease", "cabgate-system"]
 ARGO = "system:serviceaccount:argo-rollouts:argo-rollouts"
@@ -182,10 +184,11 @@ def test_the_operator_is_run_as_the_values_say(render):
     made = render(
         defaultRing=3,
         keepApproved=7,
-        operator={"sweepSeconds": 60},
+        operator={"sweepSeconds": 60, "logFormat": "text"},
         certificates={"mode": "cert-manager"},
     ).container("operator")["args"]
-    assert {"--default-ring=3", "--keep-approved=7", "--sweep-seconds=60"} < set(made)
+    wanted = {"--default-ring=3", "--keep-approved=7", "--sweep-seconds=60", "--log-format=text"}
+    assert wanted < set(made)
     assert "--manage-certificates" not in made
 
 
@@ -455,3 +458,5 @@ def test_prometheus_is_told_where_somebody_asks_for_it(render):
     for alert in rule["spec"]["groups"][0]["rules"]:
         assert alert["annotations"]["runbook_url"] == f"{page}#{alert['alert'].lower()}"
         assert f"## {alert['alert']}\n" in runbooks
+        for name in re.findall(r"cabgate_\w+", alert["expr"]):
+            assert f'"{name.removesuffix("_bucket")}"' in METRICS, f"nobody counts {name}"

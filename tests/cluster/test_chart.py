@@ -114,6 +114,14 @@ def test_two_webhooks_judge_by_what_is_decided(cluster, release, gate):
         release.start_replica(backend)
 
 
+def test_one_of_two_operators_leads_and_the_other_takes_over(release, gate):
+    lease = gate.get("lease", "cabgate-operator", NAMESPACE)["spec"]["holderIdentity"]
+    # The first to be started leads, until it is killed.
+    release.operator.kill()
+    gate.open("shop", GOOD, "AutoApproved", name="web", images=["web:1"])
+    assert gate.get("lease", "cabgate-operator", NAMESPACE)["spec"]["holderIdentity"] != lease
+
+
 def test_an_upgrade_brings_definitions_and_values_and_breaks_nothing(cluster, release, gate):
     before, trusted = columns(cluster), bundles(cluster)
     # Warnings, such as of a field that nobody knows, go there.

@@ -16,7 +16,9 @@ PLACES = {"health-port", "port"}
 
 
 class Released(Replicas):
-    """A release of the chart, two webhooks behind a balancer."""
+    """A release of the chart: two operators, and two webhooks behind a balancer."""
+
+    other_operator = None
 
     def helm(self, *args, check=True):
         """Run Helm as a cluster admin; the completed process."""
@@ -79,8 +81,14 @@ class Released(Replicas):
             each for each in self.arguments("operator") if each[2:].partition("=")[0] not in PLACES
         ]
         assert "--manage-certificates" in given
-        options = [*given, "--webhook-name", "127.0.0.1"]
-        self.start_operator([sys.executable, str(ENTRY), json.dumps(TIMES)], options)
+        argv = [sys.executable, str(ENTRY), json.dumps(TIMES), *given, "--webhook-name=127.0.0.1"]
+        self.start_operator(argv)
+        port = self.cluster.free_port()
+        self.other_operator = self.start_operator_replica(f"operator-{port}", port, argv)
+
+    def stop_all(self):
+        self.other_operator.stop()
+        super().stop_all()
 
     def point_here(self):
         """Have the API server call the balancer. Nothing routes to a Service here."""
