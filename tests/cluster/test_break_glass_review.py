@@ -324,7 +324,15 @@ def test_rollouts_that_come_with_their_definition_later(gate, glass, namespace):
     installation = gate.installation
     installation.operator.kill()
     installation.start_operator()
-    answer = glass.creates("breaker", "Rollout", namespace)
+    # The policy that stamps the break learns of a new kind within the minute; 503 until then.
+    tries = []
+
+    def created():
+        tries.append(glass.creates("breaker", "Rollout", namespace))
+        return tries[-1].status_code != 503
+
+    wait_until(created, 90, "the API server can stamp a Rollout")
+    answer = tries[-1]
     assert answer.status_code == 201, answer.text
     (request,) = glass.opened(namespace)
     assert request["spec"]["targets"][0]["kind"] == "Rollout"
