@@ -173,12 +173,12 @@ def _conditional_approval(stage: Stage) -> None:
 def _dead_gate(stage: Stage, installation: Installation) -> None:
     stage.scene(
         "With the gate dead, a service can be kept up, and the glass can be broken",
-        told="Both of cabgate's processes are killed. Who breaks the glass is written down by the "
-        "API server; afterwards somebody else reviews it.",
+        told="The webhook is killed and the operator stopped. Who breaks the glass is written down by "
+        "the API server; afterwards somebody else reviews it.",
     )
     if installation.operator is None or installation.webhook is None:
         raise OutcomeError("operator and webhook should be running")
-    installation.operator.kill()
+    installation.operator.stop()
     installation.webhook.kill()
     stage.passes("requester", f"kubectl scale deployment/checkout --replicas=4 -n {NS}", "scaled")
     stage.passes("requester", f"kubectl rollout restart deployment/checkout -n {NS}", "restarted")
