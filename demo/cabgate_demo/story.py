@@ -173,8 +173,8 @@ def _conditional_approval(stage: Stage) -> None:
 def _dead_gate(stage: Stage, installation: Installation) -> None:
     stage.scene(
         "With the gate dead, a service can be kept up, and the glass can be broken",
-        told="The webhook is killed and the operator stopped. Who breaks the glass is written down by "
-        "the API server; afterwards somebody else reviews it.",
+        told="The webhook is killed and the operator stopped. Who breaks the glass is written down "
+        "by the API server; afterwards somebody else reviews it.",
     )
     if installation.operator is None or installation.webhook is None:
         raise OutcomeError("operator and webhook should be running")
