@@ -13,9 +13,10 @@ from cabgate.targets import Workload
 from cabgate_cli.errors import BadInput, note
 from cabgate_cli.intent import intent_object, plain_name
 from cabgate_cli.names import namespace_name
+from cabgate_cli.options import cluster_options, gated_kind_option
 from cabgate_cli.output import FORMATS, as_json, write
 from cabgate_cli.skeleton import intent_yaml
-from cabgate_cli.workloads import Found, configured, gated_kind_option
+from cabgate_cli.workloads import Found, configured
 
 
 @click.command(
@@ -28,8 +29,7 @@ Examples:
 @click.option("-n", "--namespace", help="Default: the kubeconfig context's.")
 @gated_kind_option
 @click.option("-o", "--output", type=FORMATS, default="yaml", show_default=True)
-@click.option("--kubeconfig", metavar="FILE", help="Default: KUBECONFIG, else ~/.kube/config.")
-@click.option("--context", metavar="NAME", help="Default: the kubeconfig's current context.")
+@cluster_options
 def adopt(
     namespace: str | None,
     gated_kinds: tuple[str, ...],

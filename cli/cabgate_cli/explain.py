@@ -17,12 +17,16 @@ from cabgate.workloads import ANY_NAME, GatedKind
 from cabgate_cli.documents import Document, read_documents
 from cabgate_cli.errors import BadInput, CannotTell, Unavailable, note
 from cabgate_cli.names import namespace_name
+from cabgate_cli.options import (
+    cluster_options,
+    default_ring_option,
+    gated_kind_option,
+    manifests_option,
+)
 from cabgate_cli.output import FORMATS, as_json, as_yaml, write
 from cabgate_cli.workloads import (
     Wanted,
     configured,
-    default_ring_option,
-    gated_kind_option,
     kind_in,
     kind_names,
     referred_among,
@@ -86,19 +90,11 @@ Exit codes:
 )
 @click.argument("workloads", metavar="[[NAMESPACE/]KIND/NAME]...", nargs=-1)
 @click.option("-n", "--namespace", help="Default: the manifest's, else the kubeconfig context's.")
-@click.option(
-    "-f",
-    "--filename",
-    "files",
-    metavar="FILE",
-    multiple=True,
-    help="Manifests, YAML or JSON; - reads standard input. May be repeated.",
-)
+@manifests_option
 @default_ring_option
 @gated_kind_option
 @click.option("-o", "--output", type=FORMATS, help="Print for a machine; default: a text.")
-@click.option("--kubeconfig", metavar="FILE", help="Default: KUBECONFIG, else ~/.kube/config.")
-@click.option("--context", metavar="NAME", help="Default: the kubeconfig's current context.")
+@cluster_options
 @click.pass_context
 def explain(
     ctx: click.Context,

@@ -13,6 +13,7 @@ from cabgate.workloads import ANY_NAME
 from cabgate_cli.documents import read_documents
 from cabgate_cli.errors import BadInput
 from cabgate_cli.names import namespace_name, object_name
+from cabgate_cli.options import cluster_options, gated_kind_option, manifests_option
 from cabgate_cli.output import FORMATS, as_json, write
 from cabgate_cli.skeleton import intent_yaml
 from cabgate_cli.validation import checked
@@ -20,7 +21,6 @@ from cabgate_cli.workloads import (
     Found,
     configured,
     found_in,
-    gated_kind_option,
     kind_names,
     merged,
     wanted,
@@ -42,14 +42,7 @@ Examples:
 @click.argument("workloads", metavar="[KIND/NAME]...", nargs=-1)
 @click.option("-n", "--namespace", help="Default: the manifest's, else the kubeconfig context's.")
 @click.option("--name", help="Name of the intent; default: the first workload's.")
-@click.option(
-    "-f",
-    "--filename",
-    "files",
-    metavar="FILE",
-    multiple=True,
-    help="Manifests, YAML or JSON; - reads standard input. May be repeated.",
-)
+@manifests_option
 @click.option(
     "--image",
     "images",
@@ -59,8 +52,7 @@ Examples:
 )
 @gated_kind_option
 @click.option("-o", "--output", type=FORMATS, default="yaml", show_default=True)
-@click.option("--kubeconfig", metavar="FILE", help="Default: KUBECONFIG, else ~/.kube/config.")
-@click.option("--context", metavar="NAME", help="Default: the kubeconfig's current context.")
+@cluster_options
 def intent(
     workloads: tuple[str, ...],
     namespace: str | None,

@@ -9,8 +9,9 @@ import click
 from cabgate.coverage import Uncovered
 from cabgate_cli.errors import BadInput, CannotTell, Unavailable, note
 from cabgate_cli.names import namespace_name
+from cabgate_cli.options import cluster_options, default_ring_option, gated_kind_option
 from cabgate_cli.output import FORMATS, as_json, as_yaml, write
-from cabgate_cli.workloads import configured, default_ring_option, gated_kind_option
+from cabgate_cli.workloads import configured
 
 MAX_OBJECTS = 3
 """Objects that a row names beside their workload."""
@@ -36,8 +37,7 @@ Exit codes:
 @default_ring_option
 @gated_kind_option
 @click.option("-o", "--output", type=FORMATS, help="Print for a machine; default: a table.")
-@click.option("--kubeconfig", metavar="FILE", help="Default: KUBECONFIG, else ~/.kube/config.")
-@click.option("--context", metavar="NAME", help="Default: the kubeconfig's current context.")
+@cluster_options
 @click.pass_context
 def uncovered(
     ctx: click.Context,

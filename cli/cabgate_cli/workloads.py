@@ -5,11 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import click
-
 from cabgate.decision import Rollout
 from cabgate.pods import PodTemplateError
-from cabgate.rings import HIGHEST
 from cabgate.targets import Workload
 from cabgate.workloads import (
     ANY_NAME,
@@ -26,26 +23,6 @@ from cabgate.workloads import (
 from cabgate_cli.documents import Document
 from cabgate_cli.errors import BadInput, note
 from cabgate_cli.names import namespace_name, object_name, shown
-
-gated_kind_option = click.option(
-    "--gated-kind",
-    "gated_kinds",
-    multiple=True,
-    metavar="GROUP/KIND=PATH",
-    help="Another kind that your cluster's webhook gates, as it was told. May be repeated.",
-)
-"""The option of the commands that read workloads."""
-
-
-default_ring_option = click.option(
-    "--default-ring",
-    type=click.IntRange(0, HIGHEST),
-    default=0,
-    show_default=True,
-    envvar="CABGATE_DEFAULT_RING",
-    help="Ring of a namespace without the ring label, as your cluster's webhook was told.",
-)
-"""The option of the commands that need the ring of a namespace."""
 
 
 @dataclass(frozen=True)

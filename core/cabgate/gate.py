@@ -193,11 +193,15 @@ def _age(request: CABRequest) -> tuple[float, int, str]:
     return age_of(request, request.metadata.creation_timestamp)
 
 
-def _uncovered(rollout: Rollout, request: CABRequest) -> tuple[str, ...]:
-    allowed = {
+def images_named(rollout: Rollout, request: CABRequest) -> set[str]:
+    """The images that a request names for the workload of a rollout."""
+    return {
         image
         for target in request.spec.targets
         if Workload.of(target) in rollout.workloads
         for image in target.images
     }
-    return tuple(sorted(set(rollout.images) - allowed))
+
+
+def _uncovered(rollout: Rollout, request: CABRequest) -> tuple[str, ...]:
+    return tuple(sorted(set(rollout.images) - images_named(rollout, request)))

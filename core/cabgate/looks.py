@@ -9,9 +9,9 @@ from cabgate.api.exception import CABException, ExceptionState
 from cabgate.api.request import CABRequest, RequestState
 from cabgate.api.types import Gate
 from cabgate.decision import Look, Reason, Rollout
+from cabgate.gate import images_named
 from cabgate.lifecycle import closed_window, expires_at, revoked_at, state_of, unattested
 from cabgate.messages import ended, scored, shortened
-from cabgate.targets import Workload
 
 MAX_IMAGES = 3
 """Images that a line names."""
@@ -46,12 +46,7 @@ def said_of_exception(exception: CABException, request: CABRequest, now: datetim
 def _why(look: Look, rollout: Rollout, now: datetime) -> str:
     request, reason = look.request, look.reason
     if reason is Reason.IMAGES_NOT_COVERED:
-        named = {
-            image
-            for target in request.spec.targets
-            if Workload.of(target) in rollout.workloads
-            for image in target.images
-        }
+        named = images_named(rollout, request)
         return f"does not name {_listed(look.uncovered)}; it names {_listed(sorted(named))}"
     if reason is Reason.REQUEST_APPROVED:
         return "admits the rollout"

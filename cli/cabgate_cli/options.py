@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that more than one command has."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from cabgate.rings import HIGHEST
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+manifests_option = click.option(
+    "-f",
+    "--filename",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    help="Manifests, YAML or JSON; - reads standard input. May be repeated.",
+)
+"""The option of the commands that read workloads from files."""
+
+gated_kind_option = click.option(
+    "--gated-kind",
+    "gated_kinds",
+    multiple=True,
+    metavar="GROUP/KIND=PATH",
+    help="Another kind that your cluster's webhook gates, as it was told. May be repeated.",
+)
+"""The option of the commands that read workloads."""
+
+default_ring_option = click.option(
+    "--default-ring",
+    type=click.IntRange(0, HIGHEST),
+    default=0,
+    show_default=True,
+    envvar="CABGATE_DEFAULT_RING",
+    help="Ring of a namespace without the ring label, as your cluster's webhook was told.",
+)
+"""The option of the commands that need the ring of a namespace."""
+
+
+def cluster_options(command: Command) -> Command:
+    """The options of the commands that ask a cluster: which, and as whom."""
+    for option in (
+        click.option(
+            "--context", metavar="NAME", help="Default: the kubeconfig's current context."
+        ),
+        click.option(
+            "--kubeconfig", metavar="FILE", help="Default: KUBECONFIG, else ~/.kube/config."
+        ),
+    ):
+        command = option(command)
+    return command
