@@ -79,12 +79,13 @@ chaos: binaries ## Kill, pause, cut and roll back under load for MINUTES (5), an
 	PYTHONPATH=tests $(BIN)/python -m chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 .PHONY: lint
-lint: setup ## Check style, types, import rules and licence marks
+lint: setup ## Check style, types, import rules, licence marks and known vulnerabilities
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/spdx.py
+	$(BIN)/python tools/audit.py $(UV)
 
 .PHONY: format
 format: setup ## Format the code

@@ -45,7 +45,7 @@ def run_gate(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         through.prepare(world)
         _say("through the API server")
         cells = through.measure(
-            world, seconds=seconds, rates=arguments.rates, pairs=arguments.pairs
+            world, seconds=seconds, rates=arguments.rates, rounds=arguments.rounds
         )
         highest = []
         for on in (False, True) if arguments.steps else ():
@@ -58,7 +58,7 @@ def run_gate(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         direct.prepare(world, arguments.targets)
         found = direct.measure(world, seconds=short, targets=arguments.targets)
         _say("profile")
-        table = direct.profile(world, seconds=min(short, 10.0))
+        table = direct.profile(world, seconds=min(short, 10.0), targets=arguments.targets)
     return {
         "title": "The gate: latency and throughput",
         "through": cells,
@@ -119,7 +119,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"), help="folder")
     parser.add_argument("--seconds", type=float, default=30.0, help="length of a cell")
     parser.add_argument("--rates", type=_numbers, default=[50.0, 200.0], help="dry-runs a second")
-    parser.add_argument("--pairs", type=int, default=2, help="blocks without and with, each")
+    parser.add_argument("--rounds", type=int, default=2, help="blocks of each side")
     parser.add_argument(
         "--steps", type=_numbers, default=[200.0, 300.0, 400.0, 500.0, 700.0, 900.0, 1200.0]
     )

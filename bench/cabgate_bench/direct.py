@@ -28,17 +28,26 @@ def cores() -> tuple[list[int], list[int]]:
 
 
 def prepare(world: World, targets: int) -> None:
-    """So many approved targets, and one that waits for a person."""
+    """So many approved targets, and as many that wait for a person."""
     world.namespaces([NAMESPACE])
     path = f"/apis/cabgate.dev/v1alpha1/namespaces/{NAMESPACE}/deploymentintents"
-    names = [f"web-{n}" for n in range(targets)]
-    made = [intent(NAMESPACE, name, GOOD) for name in names]
-    made.append(intent(NAMESPACE, "waits", MIDDLING))
+    made = [intent(NAMESPACE, name, GOOD) for name in approved_names(targets)]
+    made += [intent(NAMESPACE, name, MIDDLING) for name in waiting_names(targets)]
     before = world.count("cabrequests")
     world.write("POST", [(path, body) for body in made])
-    wanted = before + targets + 1
+    wanted = before + len(made)
     wait_until(lambda: world.count("cabrequests") >= wanted, 120, "the requests are recorded")
     wait_until(lambda: _states(world).count("AutoApproved") == targets, 120, "all are approved")
+
+
+def approved_names(targets: int) -> list[str]:
+    """The Deployments that are approved."""
+    return [f"web-{n}" for n in range(targets)]
+
+
+def waiting_names(targets: int) -> list[str]:
+    """The Deployments that wait for a person."""
+    return [f"waits-{n}" for n in range(targets)]
 
 
 def measure(world: World, *, seconds: float, targets: int) -> list[dict[str, Any]]:
@@ -58,9 +67,10 @@ def measure(world: World, *, seconds: float, targets: int) -> list[dict[str, Any
             _cell(world, webhook, name, port, asked, seconds, rest)
             for name, asked in (
                 ("allow, one target", ["web-0"]),
-                (f"allow, {targets} targets in turn", [f"web-{n}" for n in range(targets)]),
-                ("deny, waits for a person", ["waits"]),
-                ("deny, no request", ["unheard-of"]),
+                (f"allow, {targets} targets in turn", approved_names(targets)),
+                ("deny, waits for a person, one target", ["waits-0"]),
+                (f"deny, waits, {targets} targets in turn", waiting_names(targets)),
+                ("deny, no request, one target", ["unheard-of"]),
             )
         ]
         null, null_port = start_null(world, server)
@@ -74,12 +84,13 @@ def measure(world: World, *, seconds: float, targets: int) -> list[dict[str, Any
     return cells
 
 
-def profile(world: World, *, seconds: float) -> str:
-    """Where the webhook's time goes, allowing and denying in turn: the table of cProfile."""
+def profile(world: World, *, seconds: float, targets: int) -> str:
+    """Where the webhook's time goes, allowing and then denying: the table of cProfile."""
     path = world.cluster.directory / "webhook.profile"
     _restart(world, (sys.executable, "-m", "cabgate_bench.profiled", str(path)))
     webhook, port = world.installation.webhook, world.installation.webhook_port
-    _load(world, port, ["web-0", "waits"], seconds, [])
+    names = [*approved_names(targets), *waiting_names(targets)]
+    _load(world, port, names, seconds, [])
     if webhook is not None:
         webhook.stop()
     _restart(world, WEBHOOK_ARGV)

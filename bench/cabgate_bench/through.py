@@ -3,7 +3,8 @@
 blocks with and without the webhook that take turns."""
 
 import json
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cabgate_bench import loadgen
@@ -14,6 +15,10 @@ from cabgate_bench.usage import spent
 from cabgate_bench.world import GATED as NAMESPACE
 from cabgate_bench.world import World
 from cabgate_devcluster import wait_until
+
+BARE, WITHOUT, WITH = SIDES = ("bare", "without", "with")
+"""No admission of cabgate's; its policies, which the API server evaluates itself; the webhook as
+well."""
 
 LIMIT_MILLISECONDS = 1000.0
 """p99 over which a rate counts as too high, although there is no error yet."""
@@ -33,21 +38,27 @@ def prepare(world: World) -> None:
 
 
 def measure(
-    world: World, *, seconds: float, rates: Sequence[float], pairs: int
+    world: World, *, seconds: float, rates: Sequence[float], rounds: int
 ) -> list[dict[str, Any]]:
-    """For each rate, blocks without and with the webhook in turn."""
+    """For each rate, rounds of a block of each side in turn."""
     cells = []
     for rate in rates:
-        blocks: dict[bool, list[Outcome]] = {False: [], True: []}
-        used: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
-        for _ in range(pairs):
-            for on in (False, True):
-                world.gate(on)
+        blocks: dict[str, list[Outcome]] = {side: [] for side in SIDES}
+        used: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
+        for _ in range(rounds):
+            for side in SIDES:
+                choose(world, side)
                 before = world.usage()
-                blocks[on].append(load(world, rate, seconds))
-                used[on].append(spent(before, world.usage()))
+                blocks[side].append(load(world, rate, seconds))
+                used[side].append(spent(before, world.usage()))
         cells.append(_cell(rate, blocks, used))
     return cells
+
+
+def choose(world: World, side: str) -> None:
+    """Have the API server ask what belongs to a side, and nothing else of cabgate's."""
+    world.policies(on=side != BARE)
+    world.gate(on=side == WITH)
 
 
 def load(world: World, rate: float, seconds: float) -> Outcome:
@@ -72,7 +83,7 @@ def highest_rate(
     world: World, *, seconds: float, rates: Sequence[float], on: bool
 ) -> dict[str, Any]:
     """The highest of some ascending rates without an error and with a p99 within the limit."""
-    world.gate(on)
+    choose(world, WITH if on else WITHOUT)
     best, tried = 0.0, []
     for rate in rates:
         found = load(world, rate, seconds)
@@ -91,46 +102,46 @@ def _is_ready(world: World, name: str) -> bool:
 
 
 def _cell(
-    rate: float, blocks: dict[bool, list[Outcome]], used: dict[bool, list[dict[str, Any]]]
+    rate: float, blocks: dict[str, list[Outcome]], used: dict[str, list[dict[str, Any]]]
 ) -> dict[str, Any]:
-    without = [quantiles(block.milliseconds) for block in blocks[False]]
-    with_it = [quantiles(block.milliseconds) for block in blocks[True]]
-    pairs = list(zip(without, with_it, strict=True))
-    all_without = quantiles(pooled([block.milliseconds for block in blocks[False]]))
-    all_with = quantiles(pooled([block.milliseconds for block in blocks[True]]))
+    each = {side: [quantiles(b.milliseconds) for b in found] for side, found in blocks.items()}
+    latencies = {side: pooled([b.milliseconds for b in found]) for side, found in blocks.items()}
+    whole = {side: quantiles(found) for side, found in latencies.items()}
+    everything = [block for found in blocks.values() for block in found]
     return {
         "rate": rate,
-        "blocks": {"without": list(map(_rounded, without)), "with": list(map(_rounded, with_it))},
-        "without": _rounded(all_without),
-        "with": _rounded(all_with),
-        "added": {
-            name: _rounded(
-                {
-                    "pooled": all_with[name] - all_without[name],
-                    **spread([b[name] - a[name] for a, b in pairs]),
-                }
-            )
-            for name in all_with
-        },
-        "ratio": {
-            name: _rounded(
-                {
-                    "pooled": all_with[name] / all_without[name],
-                    **spread([b[name] / a[name] for a, b in pairs]),
-                }
-            )
-            for name in all_with
-        },
-        "requests": {k: sum(b.sent for b in blocks[on]) for k, on in _SIDES},
-        "failed": {k: sum(b.failed for b in blocks[on]) for k, on in _SIDES},
-        "samples": [text for on in blocks for block in blocks[on] for text in block.samples][:3],
-        "lagMilliseconds": round(max(b.lag for on in blocks for b in blocks[on]), 2),
-        "used": {k: used[on] for k, on in _SIDES},
-        "histogram": {k: _curve(pooled([b.milliseconds for b in blocks[on]])) for k, on in _SIDES},
+        "blocks": {side: list(map(_rounded, found)) for side, found in each.items()},
+        **{side: _rounded(found) for side, found in whole.items()},
+        "added": _compared(each, whole, WITHOUT, WITH, operator.sub),
+        "ratio": _compared(each, whole, WITHOUT, WITH, operator.truediv),
+        "policiesAdded": _compared(each, whole, BARE, WITHOUT, operator.sub),
+        "requests": {side: sum(b.sent for b in found) for side, found in blocks.items()},
+        "failed": {side: sum(b.failed for b in found) for side, found in blocks.items()},
+        "samples": [text for block in everything for text in block.samples][:3],
+        "lagMilliseconds": round(max(block.lag for block in everything), 2),
+        "used": used,
+        "histogram": {side: _curve(found) for side, found in latencies.items()},
     }
 
 
-_SIDES = (("without", False), ("with", True))
+def _compared(
+    each: dict[str, list[dict[str, float]]],
+    whole: dict[str, dict[str, float]],
+    before: str,
+    after: str,
+    compare: Callable[[float, float], float],
+) -> dict[str, Any]:
+    """What one side has more than another: of all its blocks together, and round by round."""
+    rounds = list(zip(each[before], each[after], strict=True))
+    return {
+        name: _rounded(
+            {
+                "pooled": compare(whole[after][name], whole[before][name]),
+                **spread([compare(b[name], a[name]) for a, b in rounds]),
+            }
+        )
+        for name in whole[after]
+    }
 
 
 def _curve(ascending: list[float]) -> list[float]:

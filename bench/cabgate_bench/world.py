@@ -108,6 +108,8 @@ class World:
 
     def gate(self, on: bool) -> None:
         """Have the API server ask the webhook, or not; returns once it does so."""
+        if self._is_denied() is on:
+            return
         if on:
             self.installation.configure_admission()
         else:
@@ -115,11 +117,29 @@ class World:
         what = f"the API server asks the webhook{'' if on else ' no more'}"
         wait_until(lambda: self._is_denied() is on, 30, what)
 
+    def policies(self, on: bool) -> None:
+        """Have the API server obey cabgate's admission policies, or not; returns once it does."""
+        if self._is_guarded() is on:
+            return
+        if on:
+            self.installation.apply_objects()
+        else:
+            for kind in ("validating", "mutating"):
+                self.cluster.kubectl("delete", f"{kind}admissionpolicybinding", "--all")
+        what = f"the API server obeys the policies{'' if on else ' no more'}"
+        wait_until(lambda: self._is_guarded() is on, 30, what)
+
     def _is_denied(self) -> bool:
         """Whether a rollout that nobody asked for is denied by the webhook."""
         probe = ("create", "deployment", "unasked", "--image=unasked", "--dry-run=server")
         found = self.cluster.kubectl(*probe, "-n", GATED, check=False)
         return "NoRequest" in found.stderr
+
+    def _is_guarded(self) -> bool:
+        """Whether a policy keeps a ring from being malformed."""
+        probe = ("label", "namespace", GATED, "cabgate.dev/ring=malformed", "--overwrite")
+        found = self.cluster.kubectl(*probe, "--dry-run=server", check=False)
+        return "rings.cabgate.dev" in found.stderr
 
 
 def now() -> str:

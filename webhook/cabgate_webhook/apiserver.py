@@ -30,6 +30,7 @@ from cabgate.workloads import kind_of
 from cabgate_webhook.connections import ConnectionFailed, Connections
 from cabgate_webhook.credentials import Credentials
 from cabgate_webhook.metrics import Metrics
+from cabgate_webhook.sharing import SharedReads
 from cabgate_webhook.stored import decode_requests
 
 M = TypeVar("M", bound=Model)
@@ -46,6 +47,7 @@ class ApiServer:
         self._credentials = credentials
         self._metrics = metrics or Metrics()
         self._connections: Connections | None = None
+        self._shared = SharedReads(lambda target: self._send("GET", target))
 
     async def __aenter__(self) -> Self:
         self._connections = Connections(self._credentials.server)
@@ -175,42 +177,35 @@ class ApiServer:
             },
         }
         path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-        answer = await self._call("POST", path, body=review)
-        status = (answer or {}).get("status") or {}
+        data = await self._send("POST", path, review)
+        answer = {} if data is None else _decoded("POST", path, data)
+        status = answer.get("status") or {}
         return status.get("allowed") is True
 
     async def can_read(self) -> None:
         """Read as the gate does. Raises `LookupFailed` if the gate could not."""
         path = f"/apis/{GROUP}/{VERSION}/{request.PLURAL}"
-        if await self._call("GET", path, query={"limit": "1"}) is None:
+        if await self._get(path, {"limit": "1"}) is None:
             raise LookupFailed(f"{path}: not found; are the CRDs installed?")
 
     async def _object(self, model: type[M], namespace: str, plural: str, name: str) -> M | None:
         found = await self._get(f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{plural}/{name}")
         return None if found is None else _parsed(model, found)
 
-    async def _get(self, path: str) -> Any:
-        return await self._call("GET", path)
+    async def _get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """The decoded answer of one GET; None if there is no such object."""
+        data = await self._read(path, query)
+        return None if data is None else _decoded("GET", path, data)
 
-    async def _call(
-        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None
-    ) -> Any:
-        """The decoded answer of one call; None if there is no such object."""
-        data = await self._read(path, query, method=method, body=body)
-        return None if data is None else _decoded(method, path, data)
+    async def _read(self, path: str, query: Mapping[str, str] | None = None) -> bytes | None:
+        """The answer of one GET as it came; None if there is no such object."""
+        return await self._shared.get(quote(path) + (f"?{urlencode(query)}" if query else ""))
 
-    async def _read(
-        self,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        *,
-        method: str = "GET",
-        body: Any = None,
-    ) -> bytes | None:
+    async def _send(self, method: str, target: str, body: Any = None) -> bytes | None:
         """The answer of one call as it came; None if there is no such object."""
         if self._connections is None:
             raise RuntimeError("the API server is used outside its context")
-        target = quote(path) + (f"?{urlencode(query)}" if query else "")
+        path = target.partition("?")[0]
         begun = time.perf_counter()
         try:
             headers = {

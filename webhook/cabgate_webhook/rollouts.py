@@ -5,10 +5,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from cabgate.api import CABException
 from cabgate.decision import Decision, Rollout
 from cabgate.gate import covering, decide
 from cabgate.pods import PodTemplateError
-from cabgate.rings import effective_ring, ring_of
+from cabgate.rings import HIGHEST, effective_ring, ring_of
 from cabgate.workloads import GatedKind, kind_of, reference_of, rollout_of
 from cabgate_webhook.admission import Answer, Review, metadata_of
 from cabgate_webhook.apiserver import ApiServer
@@ -25,19 +26,21 @@ async def judge_rollout(
         rollout = await _rollout(review, kind, api)
     except PodTemplateError as error:
         return Answer(allowed=False, reason="MalformedObject", message=f"MalformedObject: {error}")
-    labels, requests = await asyncio.gather(
-        api.namespace_labels(review.namespace),
-        api.requests_naming(review.namespace, rollout.workloads, whole=False),
-    )
+    requests = await api.requests_naming(review.namespace, rollout.workloads, whole=False)
+    # What the highest ring admits, each ring admits: the namespace need not be read.
+    decision = decide(rollout, HIGHEST, requests, (), now)
+    if decision.allowed and not decision.warnings:
+        return _answer(decision)
+    names = [request.metadata.name for request in covering(rollout, requests)]
+    exceptions: list[CABException] = []
+    if names and not decision.allowed:
+        labels, exceptions = await asyncio.gather(
+            api.namespace_labels(review.namespace), api.exceptions_for(review.namespace, names)
+        )
+    else:
+        labels = await api.namespace_labels(review.namespace)
     ring = _ring(labels, review, default_ring)
-    decision = decide(rollout, ring, requests, (), now)
-    if not decision.allowed:
-        names = [request.metadata.name for request in covering(rollout, requests)]
-        if names:
-            exceptions = await api.exceptions_for(review.namespace, names)
-            if exceptions:
-                decision = decide(rollout, ring, requests, exceptions, now)
-    return _answer(decision)
+    return _answer(decide(rollout, ring, requests, exceptions, now))
 
 
 async def _rollout(review: Review, kind: GatedKind, api: ApiServer) -> Rollout:

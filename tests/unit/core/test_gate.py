@@ -9,6 +9,7 @@ import pytest
 from cabgate.api import CABException, CABRequest
 from cabgate.decision import Decision, Reason, Rollout
 from cabgate.gate import covering, decide
+from cabgate.rings import HIGHEST
 from unit.core.builders import (
     IMAGE,
     NOW,
@@ -95,6 +96,10 @@ def test_every_reason(
     assert decision.allowed == (reason in admitting)
     assert decision.message.startswith(f"{reason}: ")
     assert (decision.evidence.request is None) == (reason is Reason.NO_REQUEST)
+    # The webhook asks for the highest ring first, and reads the namespace only if that denies.
+    others = [decided(requests, exceptions, ring=ring) for ring in range(HIGHEST)]
+    assert all(other.allowed for other in others[:2])
+    assert [other.reason for other in others[2:]] == [reason] * (HIGHEST - 2)
 
 
 def test_an_image_that_no_request_names_is_not_covered() -> None:
