@@ -86,7 +86,11 @@ def run_scale(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         _say(f"the operator, {arguments.intents} intents")
         world.installation.install()
         found = operating.measure(
-            world, backlog=arguments.intents, rate=20.0, seconds=arguments.seconds
+            world,
+            backlog=arguments.intents,
+            rate=20.0,
+            seconds=arguments.seconds,
+            rest=arguments.rest,
         )
     return {"title": "Scale", "scale": cells, "operator": found}
 
@@ -128,6 +132,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--namespaces", type=int, default=1_000)
     parser.add_argument("--crowd", type=int, default=1_000, help="requests in one namespace")
     parser.add_argument("--intents", type=int, default=10_000, help="backlog of the operator")
+    parser.add_argument("--rest", type=float, default=600.0, help="seconds of rest")
     return parser.parse_args()
 
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator: intents a second, time from an intent to its request, memory, start-up."""
+"""The operator: intents a second, time from an intent to its request, memory, start-up, and what it
+asks of the API server for one change and at rest."""
 
 import json
+import re
 import ssl
 import threading
 import time
@@ -19,11 +21,23 @@ NAMESPACES = 50
 PREFIX = "/apis/cabgate.dev/v1alpha1"
 
 
-def measure(world: World, *, backlog: int, rate: float, seconds: float) -> dict[str, Any]:
-    """A backlog that a starting operator finds, then intents at a rate."""
+POLL_SECONDS = 1.0
+"""Between two looks at how far the operator is; each costs a process of kubectl."""
+
+FEW = 10
+"""Intents among which one change is measured, before there are many."""
+
+
+def measure(
+    world: World, *, backlog: int, rate: float, seconds: float, rest: float
+) -> dict[str, Any]:
+    """A change among few intents, a backlog that a starting operator finds, intents at a rate, a
+    change among many, and a time of rest."""
     installation = world.installation
     spaces = [f"op-{n}" for n in range(NAMESPACES)]
     world.namespaces(spaces)
+    _declare(world, [(spaces[n % NAMESPACES], f"few-{n}") for n in range(FEW)])
+    among_few = _change(world, spaces[0], "few-0")
     if installation.operator is not None:
         installation.operator.stop()
     before = world.count("cabrequests")
@@ -39,11 +53,15 @@ def measure(world: World, *, backlog: int, rate: float, seconds: float) -> dict[
         lambda: world.count("cabrequests") - before >= backlog,
         30 + backlog,
         f"{backlog} requests are recorded",
+        POLL_SECONDS,
     )
     recorded = time.monotonic() - begun
     wait_until(lambda: _is_quiet(operator), 60 + backlog, "the operator is idle")
     settled = time.monotonic() - begun - QUIET_SECONDS
+    used_for_backlog = usage_of(operator).cpu - cpu
     latencies = _at_rate(world, spaces, rate, seconds)
+    among_many = _change(world, spaces[1], "few-1")
+    at_rest = _rest(world, rest)
     used = usage_of(operator)
     return {
         "backlog": backlog,
@@ -51,12 +69,61 @@ def measure(world: World, *, backlog: int, rate: float, seconds: float) -> dict[
         "recordedSeconds": round(recorded, 2),
         "settledSeconds": round(settled, 2),
         "recordedPerSecond": round(backlog / max(recorded, 0.001), 1),
-        "cpuSecondsForBacklog": round(used.cpu - cpu, 2),
+        "cpuSecondsForBacklog": round(used_for_backlog, 2),
         "rssMB": round(used.rss, 1),
         "rate": rate,
         "intentToRequestMilliseconds": latencies,
         "requests": world.count("cabrequests"),
+        "changeAmongFewCalls": among_few,
+        "changeAmongManyCalls": among_many,
+        "restSeconds": rest,
+        "restCalls": at_rest,
     }
+
+
+RESOURCES = "deploymentintents|cabrequests|cabexceptions|cabdecisions|riskmodels|events|configmaps"
+
+
+def _calls(world: World) -> int:
+    """Calls so far, watches apart, for what the operator reads and writes; but for Leases."""
+    text = world.cluster.kubectl("get", "--raw", "/metrics").stdout
+    pattern = (
+        rf'^apiserver_request_total\{{[^}}]*resource="(?:{RESOURCES})"'
+        r'[^}]*verb="(?:GET|LIST|POST|PUT|PATCH|APPLY|DELETE)"[^}]*\} (\d+)'
+    )
+    return sum(int(count) for count in re.findall(pattern, text, re.MULTILINE))
+
+
+def _settled(world: World) -> int:
+    """The number of calls, once it has stood still for a while."""
+    seen = [_calls(world), time.monotonic()]
+
+    def still() -> bool:
+        now = _calls(world)
+        if now != seen[0]:
+            seen[:] = [now, time.monotonic()]
+        return time.monotonic() - seen[1] > 2 * QUIET_SECONDS
+
+    wait_until(still, 300, "the operator has nothing more to do", POLL_SECONDS)
+    return int(seen[0])
+
+
+def _change(world: World, namespace: str, name: str) -> int:
+    """Calls that one intent with new evidence costs, until all is recorded."""
+    before = _settled(world)
+    body = {"spec": {"evidence": {"testResults": {"passed": 11}}}}
+    target = ("patch", "deploymentintent", name, "-n", namespace, "--type=merge")
+    world.cluster.kubectl(*target, "-p", json.dumps(body))
+    own = 2  # kubectl reads and patches
+    wait_until(lambda: _calls(world) > before + own, 60, "the operator has begun")
+    return _settled(world) - before - own
+
+
+def _rest(world: World, seconds: float) -> int:
+    """Calls while nothing happens."""
+    before = _settled(world)
+    time.sleep(seconds)
+    return _calls(world) - before
 
 
 QUIET_SECONDS = 2.0

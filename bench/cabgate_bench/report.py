@@ -165,6 +165,11 @@ def _operator(result: Result) -> str:
             f"{live['p50']}, {live['p90']}, {live['p99']} ms",
         ],
         [f"resident, {found['requests']} requests", f"{found['rssMB']} MB"],
+        [
+            f"calls for one change among 10, among {found['requests']}",
+            f"{found['changeAmongFewCalls']}, {found['changeAmongManyCalls']}",
+        ],
+        [f"calls in {found['restSeconds']:g} s of rest", found["restCalls"]],
     ]
     return "## Operator\n\n" + table(["", ""], lines)
 

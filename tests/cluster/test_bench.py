@@ -10,7 +10,18 @@ import pytest
 SHORT = ["--seconds", "0.5"]
 RUNS = {
     "gate": ["--rates", "10", "--rounds", "1", "--steps", "10", "--targets", "3"],
-    "scale": ["--sizes", "4,8", "--namespaces", "2", "--crowd", "4", "--intents", "5"],
+    "scale": [
+        "--sizes",
+        "4,8",
+        "--namespaces",
+        "2",
+        "--crowd",
+        "4",
+        "--intents",
+        "5",
+        "--rest",
+        "1",
+    ],
 }
 
 
@@ -36,4 +47,6 @@ def test_it_runs_and_its_results_can_be_read(name, tmp_path):
         assert "rollouts.py" in result["profile"]
     else:
         assert [cell["cell"] for cell in result["scale"]][:2] == ["4 requests", "8 requests"]
-        assert result["operator"]["requests"] > 5
+        found = result["operator"]
+        assert found["requests"] > 5
+        assert found["changeAmongManyCalls"] > 0

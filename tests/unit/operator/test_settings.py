@@ -22,7 +22,7 @@ def test_an_option_wins_over_a_variable_and_that_over_the_default(
     monkeypatch.setenv("CABGATE_KEEP_APPROVED", "7")
     monkeypatch.setenv("CABGATE_SWEEP_SECONDS", "30")
     settings = read_settings({"sweep_seconds": 60.0, "workers": None})
-    assert (settings.keep_approved, settings.sweep_seconds, settings.workers) == (7, 60.0, 4)
+    assert (settings.keep_approved, settings.sweep_seconds, settings.workers) == (7, 60.0, 16)
 
 
 @pytest.mark.parametrize(
