@@ -12,12 +12,13 @@ import textwrap
 
 import pytest
 
+from cabgate.breakglass import ANNOTATION, BY_ANNOTATION
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.errors import DevClusterError
 from cabgate_devcluster.installation import ROOT
 from support.cli import CABGATE
 from support.gate import Gate, install, told
-from support.glass import OURS, Glass
+from support.glass import Glass
 from support.invariants import problems
 from support.objects import BAD, GOOD, exception, target, workload
 from support.replicas import Replicas, running
@@ -334,22 +335,23 @@ def _exceptions_begin_anew(admin, gate):
     before = json.loads(body)["metadata"]
     assert found["metadata"]["creationTimestamp"] > before["creationTimestamp"]
     assert [each["username"] for each in found["spec"]["submittedBy"]] == [ADMIN]
-    assert rollout(gate, "excepted", "--dry-run=server") == "ExceptionRequired"
+    assert rollout(gate, "excepted", "--dry-run=server") == "ExceptionPending"
 
 
 def _workloads_are_gated(gate, workloads):
-    def restored(name):
+    def restored(name, *args):
         found = workloads[name]
         obj = {key: found[key] for key in ("apiVersion", "kind", "metadata", "spec")}
         for field in ("resourceVersion", "uid"):
             obj["metadata"].pop(field, None)
-        return gate.cluster.kubectl("create", "-f", "-", stdin=json.dumps(obj), check=False)
+        return gate.cluster.kubectl("create", "-f", "-", *args, stdin=json.dumps(obj), check=False)
 
     assert restored("scored").returncode == 0
     assert told(restored("person")).startswith("ReviewPending: ")
-    assert "BreakGlassForged: " in restored("web").stderr
-    for annotation in OURS:
-        del workloads["web"]["metadata"]["annotations"][annotation]
+    broken = restored("web", "--dry-run=server", "-o", "json")
+    assert "the glass is broken" in broken.stderr
+    assert json.loads(broken.stdout)["metadata"]["annotations"][BY_ANNOTATION] == ADMIN
+    del workloads["web"]["metadata"]["annotations"][ANNOTATION]
     assert told(restored("web")).startswith("NoRequest: ")
 
 
