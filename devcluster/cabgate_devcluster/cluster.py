@@ -254,7 +254,8 @@ class DevCluster:
         self._live.snapshot_etcd(path)
 
     def restore_etcd(self, path: Path) -> None:
-        """Put the data of a snapshot of this cluster back; all three servers restart for it."""
+        """Put the data of a snapshot in place, of this cluster or of another one, whose users,
+        certificates and tokens do not come along; all three servers restart for it."""
         self._live.restore_etcd(path)
 
     def free_port(self) -> int:

@@ -106,8 +106,9 @@ class Replicas(Installation):
         options = ["--manage-certificates", "--webhook-name", "127.0.0.1", *more]
         self.start_operator([sys.executable, str(ENTRY), json.dumps(TIMES)], options)
 
-    def start_replica(self, backend, **settings):
-        """Start one of the webhooks; returns once the balancer sends connections there."""
+    def start_replica(self, backend, argv=WEBHOOK_ARGV, **settings):
+        """Start one of the webhooks, or another program in its place; returns once the balancer
+        sends connections there."""
         port, health_port = backend
         options = self.webhook_options(
             **{
@@ -123,7 +124,7 @@ class Replicas(Installation):
         )
         kubeconfig = self.cluster.service_account(NAMESPACE, "cabgate-webhook")
         self.processes[backend] = self.cluster.spawn(
-            f"webhook-{port}", [*WEBHOOK_ARGV, *options], env={"KUBECONFIG": str(kubeconfig)}
+            f"webhook-{port}", [*argv, *options], env={"KUBECONFIG": str(kubeconfig)}
         )
         wait_until(lambda: port in self.balancer.ready, 60, f"the webhook on {port} is ready")
 
