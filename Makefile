@@ -39,6 +39,10 @@ binaries: setup ## Find or build kube-apiserver, etcd, kube-controller-manager a
 helm: setup ## Find or build Helm, which the tests of charts use
 	$(BIN)/python -m cabgate_devcluster helm
 
+.PHONY: promtool
+promtool: setup ## Find or build promtool, which the tests of alerts use
+	$(BIN)/python -m cabgate_devcluster promtool
+
 .PHONY: demo
 demo: binaries ## See the whole product work on a real API server, in under a minute
 	$(BIN)/python -m cabgate_demo
@@ -66,7 +70,7 @@ unit: setup ## Run the tests that need no cluster, in random order
 	$(BIN)/python -m pytest -q tests/unit
 
 .PHONY: test
-test: binaries helm ## Run all tests, with coverage
+test: binaries helm promtool ## Run all tests, with coverage
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest tests/unit tests/chart
 	$(BIN)/coverage run -m pytest -p no:randomly --reruns 1 tests/cluster

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Kubernetes control plane on loopback, for the demo, the tests and `make cluster`."""
 
-from cabgate_devcluster.binaries import Binaries, locate_helm
+from cabgate_devcluster.binaries import Binaries, locate_helm, locate_promtool
 from cabgate_devcluster.cluster import DevCluster
 from cabgate_devcluster.errors import DevClusterError
 from cabgate_devcluster.installation import Installation
@@ -17,5 +17,6 @@ __all__ = [
     "Process",
     "ServingCertificate",
     "locate_helm",
+    "locate_promtool",
     "wait_until",
 ]

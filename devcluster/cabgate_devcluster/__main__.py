@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m cabgate_devcluster`: `binaries` prints the folder that holds the four programs, `helm`
-that of Helm, `up` starts a cluster with cabgate on it.
+and `promtool` where those are, `up` starts a cluster with cabgate on it.
 """
 
 import argparse
 import sys
 
-from cabgate_devcluster.binaries import Binaries, locate_helm
+from cabgate_devcluster.binaries import Binaries, locate_helm, locate_promtool
 from cabgate_devcluster.errors import DevClusterError
 from cabgate_devcluster.playground import run_playground
 
@@ -17,17 +17,19 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("binaries", help="find or build them; the folder goes to standard output")
     commands.add_parser("helm", help="find or build Helm; its path goes to standard output")
+    commands.add_parser("promtool", help="find or build promtool; its path goes to standard output")
     commands.add_parser("up", help="a cluster with cabgate to play with, until Ctrl-C")
     command = parser.parse_args(argv).command
     try:
         if command == "up":
             run_playground()
             return 0
-        found = (
-            locate_helm(progress=_to_stderr)
-            if command == "helm"
-            else Binaries.locate(progress=_to_stderr).folder()
-        )
+        if command == "helm":
+            found = locate_helm(progress=_to_stderr)
+        elif command == "promtool":
+            found = locate_promtool(progress=_to_stderr)
+        else:
+            found = Binaries.locate(progress=_to_stderr).folder()
     except DevClusterError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the four programs of the local cluster come from, and Helm."""
+"""Where the four programs of the local cluster come from, and Helm and promtool."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cabgate_devcluster.build import build
-from cabgate_devcluster.cache import cache_root, cached_folder, helm_folder
+from cabgate_devcluster.cache import cache_root, cached_folder, helm_folder, promtool_folder
 from cabgate_devcluster.errors import DevClusterError
 
 Progress = Callable[[str], None]
@@ -96,11 +96,28 @@ def locate_helm(
     there; the build takes about two minutes, once.
     """
     environ = os.environ if environ is None else environ
-    cache = helm_folder(environ)
-    found = _given("helm", environ) or _program(cache / "helm")
+    return _locate_alone("helm", helm_folder(environ), progress, environ)
+
+
+def locate_promtool(
+    progress: Progress | None = print, environ: Mapping[str, str] | None = None
+) -> Path:
+    """Find promtool, or build it: `TEST_ASSET_PROMTOOL`, `KUBEBUILDER_ASSETS`, the cache, a build.
+
+    Only the tests of alerts need it. All else is as with `locate_helm`.
+    """
+    environ = os.environ if environ is None else environ
+    return _locate_alone("promtool", promtool_folder(environ), progress, environ)
+
+
+def _locate_alone(
+    name: str, cache: Path, progress: Progress | None, environ: Mapping[str, str]
+) -> Path:
+    """Find or build a program that has a folder of its own in the cache."""
+    found = _given(name, environ) or _program(cache / name)
     if found is None:
-        build(["helm"], cache, progress or (lambda _line: None), environ)
-        found = cache / "helm"
+        build([name], cache, progress or (lambda _line: None), environ)
+        found = cache / name
     return found
 
 

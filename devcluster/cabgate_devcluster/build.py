@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Building the programs of the local cluster, and Helm, from the Go modules under `TOOLS`."""
+"""Building the local cluster's programs, Helm and promtool from the Go modules under `TOOLS`."""
 
 import fcntl
 import os
@@ -28,7 +28,11 @@ _PROGRAMS = {
         "2 min",
     ),
     "helm": ("helm", "helm.sh/helm/v4/cmd/helm", "2 min"),
+    "promtool": ("promtool", "github.com/prometheus/prometheus/cmd/promtool", "2 min"),
 }
+_ALONE = {"helm", "promtool"}
+# Leaves out the clients of two dozen clouds, in which Prometheus would look for its targets.
+_TAGS = {"promtool": ["-tags", "remove_all_sd"]}
 _REPORT_EVERY = 10.0  # seconds
 # Variables that would change what is built, or for which machine.
 _DROPPED = ("GOOS", "GOARCH", "GOEXPERIMENT", "GO111MODULE", "GOWORK", "GOROOT", "GOTOOLDIR")
@@ -47,10 +51,10 @@ def build(names: Sequence[str], folder: Path, say: Say, environ: Mapping[str, st
         if not missing:
             return
         go = find_go(say, environ)
+        minutes = "two" if _ALONE.issuperset(missing) else "five to ten"
         say(
             f"building {', '.join(missing)} with {go.version} ({go.path}): "
-            f"{'two' if missing == ['helm'] else 'five to ten'} minutes on two cores, less when "
-            "Go's own cache is warm; once only"
+            f"{minutes} minutes on two cores, less when Go's own cache is warm; once only"
         )
         started = time.monotonic()
         for left in folder.glob(".build-*"):  # of a machine that went down; we hold the lock
@@ -84,6 +88,7 @@ def build_command(name: str, output: Path, go: Path) -> list[str]:
         "build",
         "-v",
         "-trimpath",
+        *_TAGS.get(name, ()),
         "-ldflags",
         " ".join(flags),
         "-o",

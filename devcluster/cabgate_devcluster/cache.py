@@ -19,7 +19,7 @@ _RECIPE = "1"
 
 def module_version(module: str) -> str:
     """Return the version, such as `v1.36.3`, at which a go.mod under `TOOLS` pins `module`."""
-    for folder in ("kubernetes", "etcd", "helm"):
+    for folder in ("kubernetes", "etcd", "helm", "promtool"):
         text = _go_mod(folder)
         if found := re.search(rf"^\s*(?:require )?{re.escape(module)} (v\S+)", text, re.MULTILINE):
             return found[1]
@@ -53,6 +53,12 @@ def cached_folder(environ: Mapping[str, str]) -> Path:
 def helm_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder of Helm, apart from the others: neither is built anew for the other."""
     return cache_root(environ) / _key(f"helm-{module_version('helm.sh/helm/v4')}", "helm")
+
+
+def promtool_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder of promtool, apart from the others too."""
+    version = module_version("github.com/prometheus/prometheus")
+    return cache_root(environ) / _key(f"promtool-{version}", "promtool")
 
 
 def _key(readable: str, *folders: str) -> str:

@@ -48,6 +48,11 @@ class Replica:
             self.name, self._port, self._argv, kubeconfig
         )
 
+    @property
+    def url(self):
+        """Where its health and metrics are."""
+        return f"http://127.0.0.1:{self._port}"
+
     def get(self, path):
         """Status and text of one of its pages; 0 where there is none."""
         try:

@@ -28,7 +28,7 @@ from cabgate_webhook.admission import (
     read_review,
 )
 from cabgate_webhook.apiserver import ApiServer, LookupFailed
-from cabgate_webhook.metrics import Metrics
+from cabgate_webhook.metrics import DOUBTS, Metrics
 from cabgate_webhook.models import judge_model
 from cabgate_webhook.modes import by_mode
 from cabgate_webhook.records import (
@@ -118,6 +118,8 @@ def create_app(
         resource = review.where if known else "other"
         metrics.reviews.labels(endpoint, resource, answer.verdict, answer.reason).inc()
         metrics.seconds.labels(endpoint).observe(seconds)
+        if answer.reason in DOUBTS:
+            metrics.in_doubt.labels(answer.reason).inc()
         _note(review, endpoint, answer, seconds)
         return Response(answer_body(review.uid, answer), media_type="application/json")
 

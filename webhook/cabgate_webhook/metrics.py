@@ -3,6 +3,10 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+DOUBTS = frozenset({"LookupFailed", "LookupTimedOut", "InternalError"})
+"""Reasons of a denial by which nothing was decided."""
+
+_ENDPOINTS = ("validate", "mutate")
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
@@ -22,6 +26,23 @@ class Metrics:
             "Time to answer an admission review, in seconds.",
             ["endpoint"],
             buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        # Series that are there from the start: an increase is only seen from one sample to the
+        # next, so the first of a series that begins with it is lost.
+        for endpoint in _ENDPOINTS:
+            self.seconds.labels(endpoint)
+        self.in_doubt = Counter(
+            "cabgate_reviews_in_doubt_total",
+            "Admission reviews in which nothing could be decided, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        for reason in sorted(DOUBTS):
+            self.in_doubt.labels(reason)
+        self.ready = Gauge(
+            "cabgate_webhook_ready",
+            "What /readyz answered last: 1 for yes; 0 for no, or if nobody has asked.",
             registry=self.registry,
         )
         self.reads = Histogram(

@@ -46,6 +46,7 @@ def create_probes(api: ApiServer, metrics: Metrics, readiness: Readiness) -> Fas
                     await api.can_read()
             except (LookupFailed, TimeoutError) as error:
                 against = str(error) or f"no answer of the API server within {READ_SECONDS:g} s"
+        metrics.ready.set(against is None)
         return _text("ok") if against is None else _text(f"not ready: {against}", 503)
 
     @app.get("/metrics")

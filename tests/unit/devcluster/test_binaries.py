@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which of several programs of the same name is taken."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from cabgate_devcluster import Binaries, DevClusterError, binaries, locate_helm
+from cabgate_devcluster import Binaries, DevClusterError, binaries, locate_helm, locate_promtool
 from cabgate_devcluster.__main__ import main
-from cabgate_devcluster.cache import cached_folder, helm_folder
+from cabgate_devcluster.cache import cached_folder, helm_folder, promtool_folder
+
+Locate = Callable[[None, Mapping[str, str]], Path]
+Folder = Callable[[Mapping[str, str]], Path]
 
 ENVTEST = ("etcd", "kube-apiserver", "kubectl")
 
@@ -117,29 +121,42 @@ def test_the_command_prints_the_folder_and_nothing_else(
     assert capsys.readouterr().out == f"{assets}\n"
 
 
-def test_helm_comes_from_its_variable_the_assets_or_its_own_cache(
-    tmp_path: Path, environ: dict[str, str]
+ALONE = pytest.mark.parametrize(
+    ("name", "locate", "own_folder"),
+    [("helm", locate_helm, helm_folder), ("promtool", locate_promtool, promtool_folder)],
+)
+
+
+@ALONE
+def test_one_that_stands_alone_comes_from_its_variable_the_assets_or_its_own_cache(
+    name: str, locate: Locate, own_folder: Folder, tmp_path: Path, environ: dict[str, str]
 ) -> None:
-    cache = fake(helm_folder(environ), "helm") / "helm"
-    assert locate_helm(None, environ) == cache
+    cache = fake(own_folder(environ), name) / name
+    assert locate(None, environ) == cache
     envtest = environ | {"KUBEBUILDER_ASSETS": str(fake(tmp_path / "envtest", *ENVTEST))}
-    assert locate_helm(None, envtest) == cache
-    assets = fake(tmp_path / "assets", *ENVTEST, "helm")
-    own = fake(tmp_path / "own", "my-helm") / "my-helm"
+    assert locate(None, envtest) == cache
+    assets = fake(tmp_path / "assets", *ENVTEST, name)
+    own = fake(tmp_path / "own", "mine") / "mine"
     given = environ | {"KUBEBUILDER_ASSETS": str(assets)}
-    assert locate_helm(None, given) == assets / "helm"
-    assert locate_helm(None, given | {"TEST_ASSET_HELM": str(own)}) == own
-    assert helm_folder(environ).parent == cached_folder(environ).parent
-    assert helm_folder(environ) != cached_folder(environ)
+    assert locate(None, given) == assets / name
+    assert locate(None, given | {f"TEST_ASSET_{name.upper()}": str(own)}) == own
+    assert own_folder(environ).parent == cached_folder(environ).parent
+    folders = {folder(environ) for folder in (cached_folder, helm_folder, promtool_folder)}
+    assert len(folders) == 3
 
 
-def test_the_control_plane_does_without_helm(environ: dict[str, str]) -> None:
+def test_the_control_plane_does_without_them(environ: dict[str, str]) -> None:
     fake(cached_folder(environ), *binaries.NAMES)
-    assert "helm" not in Binaries.locate(None, environ).by_name()
+    assert not {"helm", "promtool"} & set(Binaries.locate(None, environ).by_name())
 
 
-def test_a_missing_helm_is_built_into_its_own_cache(
-    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+@ALONE
+def test_a_missing_one_is_built_into_its_own_cache(
+    name: str,
+    locate: Locate,
+    own_folder: Folder,
+    environ: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = []
 
@@ -148,17 +165,20 @@ def test_a_missing_helm_is_built_into_its_own_cache(
         fake(folder, *names)
 
     monkeypatch.setattr(binaries, "build", build)
-    assert locate_helm(None, environ) == helm_folder(environ) / "helm"
-    assert asked == ["helm"]
+    assert locate(None, environ) == own_folder(environ) / name
+    assert asked == [name]
 
 
-def test_the_command_prints_where_helm_is(
+@pytest.mark.parametrize("name", ["helm", "promtool"])
+def test_the_command_prints_where_it_is(
+    name: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     environ: dict[str, str],
 ) -> None:
-    monkeypatch.setenv("TEST_ASSET_HELM", str(fake(tmp_path / "own", "helm") / "helm"))
+    own = fake(tmp_path / "own", name) / name
+    monkeypatch.setenv(f"TEST_ASSET_{name.upper()}", str(own))
     monkeypatch.setenv("XDG_CACHE_HOME", environ["XDG_CACHE_HOME"])
-    assert main(["helm"]) == 0
-    assert capsys.readouterr().out == f"{tmp_path / 'own' / 'helm'}\n"
+    assert main([name]) == 0
+    assert capsys.readouterr().out == f"{own}\n"

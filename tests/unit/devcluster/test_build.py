@@ -116,6 +116,12 @@ def test_the_command_sets_the_version_that_helm_reports() -> None:
     assert "-s -w -X helm.sh/helm/v4/internal/version.version=v4." in command
 
 
+def test_promtool_is_built_without_the_clients_of_clouds() -> None:
+    command = " ".join(build_command("promtool", Path("out"), Path("go")))
+    assert "-tags remove_all_sd -ldflags" in command
+    assert "-tags" not in build_command("kubectl", Path("out"), Path("go"))
+
+
 def test_the_users_go_settings_do_not_change_what_is_built(tmp_path: Path) -> None:
     script = f"env > {tmp_path}/env\n{GOOD}"
     env = environ(tmp_path, script)
