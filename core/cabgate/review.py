@@ -5,7 +5,7 @@ The mutating webhook calls `stamped_status`, the validating webhook `check_perso
 says what the write should become, the second that the write, whoever shaped it, is exactly that.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -36,10 +36,14 @@ from cabgate.lifecycle import (
     unattested,
 )
 from cabgate.refusal import Refusal, RefusalReason
+from cabgate.signatures import PublicKeys, Verification
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
-"""How far the time of a person's decision may be from the validating webhook's clock: two
-replicas may have handled the two halves of one admission."""
+"""How far the time of a person's decision may be from the validating webhook's clock."""
+
+SIGNED_TOLERANCE = timedelta(seconds=90)
+"""The same where the webhook signed the decision, and so gave it its time: two replicas may have
+handled the two halves of one admission, and their clocks may be a minute apart."""
 
 Subject = CABRequest | CABException
 Entry = RequestDecision | ExceptionDecision
@@ -136,13 +140,32 @@ def stamped_status(
     return status
 
 
+def moment_after(now: datetime, earlier: Iterable[datetime]) -> datetime:
+    """The time of a decision that is made now, in knowledge of earlier ones.
+
+    It comes after those, though a clock that gave one of them its time was ahead: or a revocation
+    would seem to be older than the approval that it ends. One that is further ahead than replicas
+    accept of one another is left aside.
+    """
+    farthest = now + SIGNED_TOLERANCE - CLOCK_TOLERANCE
+    ahead = [moment for moment in earlier if now <= moment < farthest]
+    return max(ahead) + timedelta(seconds=1) if ahead else now
+
+
 def check_person_write(
-    kind: ReviewKind, old: RawObject, new: RawObject, digest: str, user: User, now: datetime
+    kind: ReviewKind,
+    old: RawObject,
+    new: RawObject,
+    digest: str,
+    user: User,
+    now: datetime,
+    keys: PublicKeys,
 ) -> Entry | None:
     """The entry that a person's status write adds; None if it changes nothing.
 
     Raises `Refusal` if the write does anything but add one legal entry in the name of the
-    authenticated user, at the present time, for the evidence that is decided on.
+    authenticated user, at the present time, for the evidence that is decided on. A signature by
+    one of `keys` is not asked for; but what has one may come from a replica of another clock.
     """
     before, after = _status(old), _status(new)
     if before == after:
@@ -159,7 +182,9 @@ def check_person_write(
         if before.get(key) != after.get(key):
             raise _only_reviews(f"status.{key}")
     entry = _parsed(kind.parse_entry, added[0], "status.decisions", kind)
-    _check_author(entry, user, now)
+    uid = str(_mapping(old, "metadata").get("uid") or "")
+    signed = keys.check(kind.kind, uid, entry) is Verification.GOOD
+    _check_author(entry, user, now, SIGNED_TOLERANCE if signed else CLOCK_TOLERANCE)
     if entry.sequence != len(_decisions(before)) + 1:
         raise _only_reviews("status.decisions")
     if entry.evidence_digest != digest:
@@ -183,8 +208,12 @@ def recorded(kind: ReviewKind, subject: Subject, entry: Entry) -> str:
 
 
 def _status(obj: RawObject) -> dict[str, Any]:
-    status = obj.get("status")
-    return dict(status) if isinstance(status, Mapping) else {}
+    return _mapping(obj, "status")
+
+
+def _mapping(obj: RawObject, key: str) -> dict[str, Any]:
+    found = obj.get(key)
+    return dict(found) if isinstance(found, Mapping) else {}
 
 
 def _grew(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
@@ -217,7 +246,7 @@ def _parsed(parse: Callable[[Any], T], value: Any, path: str, kind: ReviewKind) 
         ) from None
 
 
-def _check_author(entry: Entry, user: User, now: datetime) -> None:
+def _check_author(entry: Entry, user: User, now: datetime, tolerance: timedelta) -> None:
     if entry.author != user.author:
         raise Refusal(
             RefusalReason.WRONG_CONTENT,
@@ -225,7 +254,7 @@ def _check_author(entry: Entry, user: User, now: datetime) -> None:
             "status.review and leave the rest to the webhook",
             "status.decisions.author",
         )
-    if abs(entry.at - now) > CLOCK_TOLERANCE:
+    if abs(entry.at - now) > tolerance:
         raise Refusal(
             RefusalReason.WRONG_CONTENT,
             f"a decision is recorded at the time it is made, {rfc3339(now)}; if you wrote "

@@ -24,6 +24,7 @@ from cabgate_devcluster.pki import Authority
 from support.faulty import ANSWERS, MUTE, SILENT, FaultyServer
 from support.gate import install, told
 from support.objects import GOOD, MIDDLING, exception, workload
+from support.proxy import ApiProxy
 
 MIB = 1024 * 1024
 
@@ -134,6 +135,38 @@ def test_an_api_server_that_answers_nonsense_gives_a_denial_that_says_so(
     result = gate.review("security", "cabexception", leave, namespace, "Approved", check=False)
     assert told(result).startswith("LookupFailed: ")
     assert probe(gate, "/healthz")[0] == 200
+
+
+def test_an_api_server_that_is_too_busy_for_a_moment_is_asked_again(gate, namespace):
+    gate.open(namespace, GOOD, "AutoApproved")
+    with ApiProxy(gate.cluster) as proxy:
+
+        def change(cluster, _user):
+            cluster["server"] = f"https://127.0.0.1:{proxy.port}"
+
+        with webhook_with(gate, change):
+            assert tried(gate, namespace)[0].returncode == 0
+            turned_away = []
+
+            def refuse_once(call):
+                if turned_away or f"namespaces/{namespace}/cabrequests" not in call.path:
+                    return None
+                turned_away.append(call)
+                return 429, "TooManyRequests"
+
+            proxy.refuse = refuse_once
+            result, _ = tried(gate, namespace)
+            assert result.returncode == 0, result.stderr
+            assert turned_away
+            proxy.refuse = lambda call: (429, "TooManyRequests")
+            result, seconds = tried(gate, namespace)
+            message = told(result)
+            assert message.startswith("LookupFailed: "), message
+            assert "HTTP 429" in message
+            assert "try again" in message
+            assert seconds < 5.5
+            proxy.heal()
+            assert tried(gate, namespace)[0].returncode == 0
 
 
 def test_a_token_that_is_refused_or_gone_denies_and_a_renewed_one_is_read(gate, namespace):

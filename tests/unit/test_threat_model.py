@@ -12,7 +12,8 @@ def test_each_threat_is_proved_by_a_test_that_exists():
     named = set(re.findall(r"`(test_\w+)`", PAGE.read_text()))
     there = {
         name
-        for path in (ROOT / "tests" / "cluster").glob("test_*.py")
+        for folder in ("cluster", "unit")
+        for path in (ROOT / "tests" / folder).rglob("test_*.py")
         for name in re.findall(r"^def (test_\w+)\(", path.read_text(), re.MULTILINE)
     }
     assert named

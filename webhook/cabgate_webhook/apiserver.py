@@ -27,13 +27,20 @@ from cabgate.api.base import Model
 from cabgate.identity import User
 from cabgate.targets import Workload
 from cabgate.workloads import kind_of
-from cabgate_webhook.connections import ConnectionFailed, Connections
+from cabgate_webhook.connections import ConnectionFailed, Connections, HttpAnswer
 from cabgate_webhook.credentials import Credentials
 from cabgate_webhook.metrics import Metrics
 from cabgate_webhook.sharing import SharedReads
 from cabgate_webhook.stored import decode_requests
 
 M = TypeVar("M", bound=Model)
+
+RETRY_WITHIN_SECONDS = 3.0
+"""How long after its beginning a read may be tried again that the API server was too busy for: its
+answer is to be there within the deadline of a review, 4 s."""
+
+RETRY_SECONDS = 1.0
+"""When to try again where the API server does not say. It says whole seconds, 1 as a rule."""
 
 
 class LookupFailed(Exception):  # noqa: N818 - said to users as it is
@@ -202,10 +209,28 @@ class ApiServer:
         return await self._shared.get(quote(path) + (f"?{urlencode(query)}" if query else ""))
 
     async def _send(self, method: str, target: str, body: Any = None) -> bytes | None:
-        """The answer of one call as it came; None if there is no such object."""
+        """The answer of a call as it came; None if there is no such object. A GET that the API
+        server is too busy for (429) is tried again when it says, if there is time for that."""
+        path = target.partition("?")[0]
+        last = time.monotonic() + RETRY_WITHIN_SECONDS
+        answer = await self._call(method, target, path, body)
+        while method == "GET" and answer.status == 429:
+            wait = _wait_before_retry(answer)
+            if time.monotonic() + wait > last:
+                break
+            await asyncio.sleep(wait)
+            answer = await self._call(method, target, path, body)
+        if answer.status == 404:
+            return None
+        if not 200 <= answer.status <= 299:
+            why = _explained(answer.body.decode(errors="replace"))
+            raise LookupFailed(f"{method} {path}: HTTP {answer.status}: {why}")
+        return answer.body
+
+    async def _call(self, method: str, target: str, path: str, body: Any) -> HttpAnswer:
+        """The answer of one call. Raises `LookupFailed` if there is none."""
         if self._connections is None:
             raise RuntimeError("the API server is used outside its context")
-        path = target.partition("?")[0]
         begun = time.perf_counter()
         try:
             headers = {
@@ -216,7 +241,7 @@ class ApiServer:
             if body is not None:
                 headers["Content-Type"] = "application/json"
                 content = json.dumps(body).encode()
-            answer = await self._connections.call(
+            return await self._connections.call(
                 method,
                 target,
                 trust=self._credentials.trust(),
@@ -228,12 +253,6 @@ class ApiServer:
         finally:
             took = time.perf_counter() - begun
             self._metrics.reads.labels(_resource_of(path)).observe(took)
-        if answer.status == 404:
-            return None
-        if not 200 <= answer.status <= 299:
-            why = _explained(answer.body.decode(errors="replace"))
-            raise LookupFailed(f"{method} {path}: HTTP {answer.status}: {why}")
-        return answer.body
 
 
 class _Metadata(msgspec.Struct):
@@ -269,6 +288,12 @@ def _resource_of(path: str) -> str:
     """The resource that a path leads to, such as `cabrequests`."""
     parts = path.split("/")[3 if path.startswith("/api/") else 4 :]
     return parts[2] if parts[0] == "namespaces" and len(parts) > 2 else parts[0]
+
+
+def _wait_before_retry(answer: HttpAnswer) -> float:
+    """Seconds to wait, as the API server says it."""
+    said = answer.retry_after.strip()
+    return float(said[:9]) if said.isdigit() and int(said[:9]) > 0 else RETRY_SECONDS
 
 
 def _explained(text: str) -> str:

@@ -25,6 +25,9 @@ IDLE_SECONDS = 60.0
 MAX_HEAD_BYTES = 64 * 1024
 """Longest head of an answer."""
 
+_RETRY_AFTER = b"retry-after"
+_RETRY_AFTER_LENGTH = len(_RETRY_AFTER)
+
 
 class ConnectionFailed(Exception):  # noqa: N818 - said to users as it is
     """No answer: the message says why."""
@@ -40,6 +43,8 @@ class HttpAnswer:
 
     status: int
     body: bytes
+    retry_after: bytes = b""
+    """The header Retry-After, if there was one."""
 
 
 class Connections:
@@ -144,6 +149,7 @@ class _Connection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         self._answer: asyncio.Future[HttpAnswer] | None = None
         self._parts: list[bytes] = []
+        self._retry_after = b""
         self._head_bytes = 0
         self._in_head = False
         self._calls = 0
@@ -155,6 +161,7 @@ class _Connection(asyncio.Protocol):
         self._answer = asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
         self._parts = []
+        self._retry_after = b""
         self._head_bytes = 0
         self._in_head = True
         self._calls += 1
@@ -186,6 +193,11 @@ class _Connection(asyncio.Protocol):
             if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
                 self._fail(ConnectionFailed(f"the head of the answer is over {MAX_HEAD_BYTES} B"))
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep what is wanted of the head; called by the parser."""
+        if len(name) == _RETRY_AFTER_LENGTH and name.lower() == _RETRY_AFTER:
+            self._retry_after = value
+
     def on_headers_complete(self) -> None:
         """Go on to the body; called by the parser."""
         self._in_head = False
@@ -201,7 +213,8 @@ class _Connection(asyncio.Protocol):
             return
         self.reusable = self.reusable and self._parser.should_keep_alive()
         self.used = time.monotonic()
-        self._answer.set_result(HttpAnswer(self._parser.get_status_code(), b"".join(self._parts)))
+        status, body = self._parser.get_status_code(), b"".join(self._parts)
+        self._answer.set_result(HttpAnswer(status, body, self._retry_after))
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell who waits; called by the event loop."""

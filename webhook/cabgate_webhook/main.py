@@ -73,7 +73,10 @@ def make_process(settings: WebhookSettings, clock: Clock = utc_now) -> Process:
             max_connections=settings.max_connections,
         ),
         probes_config(
-            create_probes(api, metrics, readiness), host=settings.host, port=settings.health_port
+            create_probes(api, metrics, readiness),
+            metrics,
+            host=settings.host,
+            port=settings.health_port,
         ),
     )
 

@@ -64,7 +64,8 @@ class Metrics:
         )
         self.connections_dropped = Counter(
             "cabgate_connections_dropped_total",
-            "Connections to admission that were closed for being slow or too many.",
+            "Connections that were closed for being slow or too many, those to the health port as "
+            "probe-slow and probe-limit.",
             ["why"],
             registry=self.registry,
         )

@@ -19,6 +19,7 @@ from cabgate.review import (
     REQUEST_REVIEW,
     ReviewKind,
     check_person_write,
+    moment_after,
     recorded,
     requested_review,
     stamped_status,
@@ -75,7 +76,7 @@ async def stamp_review(review: Review, api: ApiServer, keys: SigningKeys, now: d
         review.object,
         request.spec.evidence_digest,
         review.user,
-        now,
+        await _moment(request, api, now),
     )
     if status is not None:
         added = status["decisions"][-1]
@@ -104,6 +105,7 @@ async def judge_status(
         matter.request.spec.evidence_digest,
         review.user,
         now,
+        keys.public,
     )
     if entry is None:
         return Answer(allowed=True, reason="Unchanged")
@@ -136,6 +138,17 @@ async def judge_status(
     return Answer(
         allowed=True, reason="DecisionRecorded", warnings=[recorded(kind, subject, entry)]
     )
+
+
+async def _moment(request: CABRequest, api: ApiServer, now: datetime) -> datetime:
+    """The time of a decision on a request or an exception for it: after every other one that the
+    gate compares it with, those on requests for the same workloads."""
+    namespace = request.metadata.namespace
+    named = [Workload.of(target) for target in request.spec.targets]
+    requests = await api.requests_naming(namespace, named, whole=False)
+    exceptions = await api.exceptions_for(namespace, [each.metadata.name for each in requests])
+    subjects: list[CABRequest | CABException] = [*requests, *exceptions]
+    return moment_after(now, (entry.at for each in subjects for entry in each.status.decisions))
 
 
 def _uid(review: Review) -> str:

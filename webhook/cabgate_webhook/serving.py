@@ -8,6 +8,7 @@ import logging
 import signal
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Generator
 from typing import Any, cast
 
@@ -33,6 +34,13 @@ HANDSHAKE_SECONDS = 5.0
 HEAD_SECONDS = 5.0
 """Time that a client has for the head of a request, from the opening of the connection or from the
 first byte of a later request on. The API server gives the whole review 5 s."""
+
+PROBE_SECONDS = 10.0
+"""Time that a client of probes and metrics has for all of it, from the opening of the connection to
+the last byte of the answer."""
+
+MAX_PROBE_CONNECTIONS = 100
+"""Connections to probes and metrics that are open at a time."""
 
 _CLOSE = (b"connection", b"close")
 
@@ -108,6 +116,42 @@ class Protocol(BoundedProtocol):
             self._head_timer = None
 
 
+class ProbeProtocol(BoundedProtocol):
+    """A connection to probes and metrics, which anybody may open: one request within a given time.
+    If there are too many, the oldest goes of the address that has most: a kubelet has few."""
+
+    metrics: Metrics
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._begun = self.loop.time()
+        self._ending = self.loop.call_later(PROBE_SECONDS, self.drop, "probe-slow")
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection."""
+        super().connection_made(transport)
+        if len(self.connections) > MAX_PROBE_CONNECTIONS:
+            found = [each for each in self.connections if isinstance(each, ProbeProtocol)]
+            held = Counter(each.address for each in found)
+            min(found, key=lambda each: (-held[each.address], each._begun)).drop("probe-limit")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._ending.cancel()
+        super().connection_lost(exc)
+
+    @property
+    def address(self) -> str:
+        """Where the client is, as far as it is known."""
+        return self.client[0] if self.client else ""
+
+    def drop(self, why: str) -> None:
+        """Close the connection at once."""
+        self.metrics.connections_dropped.labels(why).inc()
+        self.connections.discard(self)
+        self.transport.abort()
+
+
 class Draining:
     """An application that asks its clients to close their connections, once it is told so."""
 
@@ -161,15 +205,15 @@ def admission_config(
     )
 
 
-def probes_config(app: Any, *, host: str, port: int) -> uvicorn.Config:
-    """The server of probes and metrics."""
+def probes_config(app: Any, metrics: Metrics, *, host: str, port: int) -> uvicorn.Config:
+    """The server of probes and metrics. It keeps no connection: a kept one is one to sit on."""
     return uvicorn.Config(
         app,
         host=host,
         port=port,
-        timeout_keep_alive=15,
+        http=type("MeteredProbeProtocol", (ProbeProtocol,), {"metrics": metrics}),
+        headers=[("Connection", "close")],
         timeout_graceful_shutdown=1,
-        limit_concurrency=50,
         **_COMMON,
     )
 

@@ -18,6 +18,7 @@ from cabgate.refusal import Refusal, RefusalReason
 from cabgate.review import REQUEST_REVIEW, check_person_write, stamped_status
 from cabgate.reviewers import ReviewFacts, check_reviewer
 from cabgate.riskmodel import DEFAULT_RISK_MODEL
+from cabgate.signatures import PublicKeys
 from cabgate.systemwrites import check_created
 from cabgate.targets import Workload
 from unit.core.builders import (
@@ -155,7 +156,8 @@ def _write(subject: CABRequest, **status: Any) -> str:
     old = _raw(subject)
     new = {**old, "status": {**old["status"], **status}}
     digest = subject.spec.evidence_digest
-    return _refused(lambda: check_person_write(REQUEST_REVIEW, old, new, digest, User("rita"), NOW))
+    rita, keys = User("rita"), PublicKeys()
+    return _refused(lambda: check_person_write(REQUEST_REVIEW, old, new, digest, rita, NOW, keys))
 
 
 def _refusals() -> dict[RefusalReason, list[str]]:

@@ -17,6 +17,7 @@ from cabgate.review import (
     requested_review,
     stamped_status,
 )
+from cabgate.signatures import PublicKeys
 from unit.core.builders import NOW, OTHER_DIGEST, by_person, by_system, exception, request
 
 RITA = User("rita", "r-1")
@@ -53,7 +54,7 @@ def stamped(old, new, kind=REQUEST_REVIEW, user=RITA, now=NOW):
 
 
 def check(old, new, kind=REQUEST_REVIEW, user=RITA, now=NOW, digest=None):
-    return check_person_write(kind, old, new, digest or digest_of(old), user, now)
+    return check_person_write(kind, old, new, digest or digest_of(old), user, now, PublicKeys())
 
 
 def refusal(call, *args, **options):

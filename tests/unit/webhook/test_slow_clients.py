@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cabgate_devcluster import wait_until
 from cabgate_devcluster.pki import Authority
 from cabgate_devcluster.ports import Ports
-from cabgate_webhook.serving import HEAD_SECONDS
+from cabgate_webhook.serving import HEAD_SECONDS, MAX_PROBE_CONNECTIONS, PROBE_SECONDS
+from support.sitters import asked, is_closed, sit
 
 CA = Authority("a test")
 LIMIT = 20
@@ -212,6 +213,20 @@ def test_too_many_idle_connections_push_one_another_out_and_nobody_else(webhook)
         assert review(good)[0] == 200
         wait_until(lambda: webhook.dropped("limit") >= before + 2 * LIMIT, 30, "they were dropped")
     good.close()
+
+
+def test_clients_that_sit_on_the_health_port_do_not_keep_a_kubelet_from_its_answer(webhook):
+    before = webhook.dropped("probe-limit")
+    with contextlib.ExitStack() as stack:
+        held = sit(stack, webhook.health_port, 2 * MAX_PROBE_CONNECTIONS)
+        for _ in range(20):
+            status, seconds = asked(webhook.health_port)
+            assert status == 200
+            assert seconds < 1
+        assert webhook.dropped("probe-limit") > before
+        wait_until(lambda: all(map(is_closed, held)), PROBE_SECONDS + 30, "all were let go")
+        assert asked(webhook.health_port)[0] == 200
+    assert webhook.dropped("probe-slow") > 0
 
 
 def test_a_stopping_process_fails_readiness_first_and_gets_rid_of_its_clients(tmp_path):
