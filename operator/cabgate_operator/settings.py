@@ -45,8 +45,8 @@ class Settings(BaseSettings):
         ge=1,
         description="Approved requests of each target that stay: how far back a rollback can go.",
     )
-    # Most of a reconcile is waiting: the API server answers a list only once its cache has caught up
-    # with etcd, which takes it up to 100 ms wherever anything is written.
+    # Most of a reconcile is waiting: the API server answers a list only once its cache has caught
+    # up with etcd, which takes it up to 100 ms wherever anything is written.
     workers: int = Field(
         default=16, ge=1, le=64, description="Keys that are reconciled at the same time."
     )
