@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from cabgate_devcluster.chart import CHART
+from support.templates import marks, of
 
 METRICS = "".join(path.read_text() for path in CHART.parents[1].glob("*/cabgate_*/metrics.py"))
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
@@ -27,18 +28,6 @@ OWN_RULES = {
     "resources": ["clonesets"],
     "operations": ["CREATE", "UPDATE"],
 }
-
-TESTED = {}
-
-
-def of(*templates):
-    """Marks the test of a template."""
-
-    def mark(test):
-        TESTED.update(dict.fromkeys(templates, test.__name__))
-        return test
-
-    return mark
 
 
 def excluded(selector):
@@ -60,8 +49,13 @@ def test_each_template_has_a_test():
         for path in (CHART / "templates").rglob("*")
         if path.is_file() and not path.name.startswith("_")
     }
+    marked = list(marks())
     # Helm writes no NOTES.txt with its templates: the test of the installation reads it.
-    assert templates - {"NOTES.txt"} == set(TESTED)
+    assert templates - {"NOTES.txt"} == {template for template, _ in marked}
+    names = [test for _, test in marked]
+    # Prometheus finds Pods by the one, and the alerts of the other rest on what it finds there.
+    together = {"test_prometheus_is_told_where_somebody_asks_for_it"}
+    assert {each for each in names if names.count(each) > 1} <= together
 
 
 def test_names_of_one_place_and_labels_on_everything(render):
@@ -99,148 +93,6 @@ def test_the_lease_of_the_leader_comes_empty_and_is_never_written_over(render):
     (lease,) = render().all("Lease")
     assert lease["metadata"]["name"] == "cabgate-operator"
     assert "spec" not in lease
-
-
-@of("operator/serviceaccount.yaml", "webhook/serviceaccount.yaml")
-def test_a_token_is_mounted_where_a_pod_asks_for_it_alone(render):
-    for each in render().all("ServiceAccount"):
-        assert each["automountServiceAccountToken"] is False
-    for each in render().all("Deployment"):
-        pod = each["spec"]["template"]["spec"]
-        assert pod["automountServiceAccountToken"] is True
-        assert pod["serviceAccountName"] == each["metadata"]["name"]
-
-
-@pytest.mark.parametrize("name", ["operator", "webhook"])
-def test_a_pod_may_do_nothing_but_run(render, name):
-    pod = render().one("Deployment", f"cabgate-{name}")["spec"]["template"]["spec"]
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["runAsUser"] > 0
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert render().container(name)["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    assert pod["enableServiceLinks"] is False
-    assert {each["topologyKey"] for each in pod["topologySpreadConstraints"]} == {
-        "kubernetes.io/hostname",
-        "topology.kubernetes.io/zone",
-    }
-    assert set(render().container(name)["resources"]) == {"requests", "limits"}
-
-
-@of("webhook/deployment.yaml")
-def test_the_webhook_is_run_as_the_values_say(render):
-    default = render().container("webhook")
-    assert "--mode=Enforce" in default["args"]
-    assert "--default-ring=0" in default["args"]
-    assert f"--operator={OPERATOR}" in default["args"]
-    assert not [each for each in default["args"] if each.startswith("--require-digests-from")]
-    assert default["image"].startswith("cabgate:")
-    made = render(
-        mode="Warn",
-        defaultRing=1,
-        requireDigestsFrom=0,
-        gatedKinds=[{**KIND, "paths": ["spec.a", "spec.b"]}],
-        image={"repository": "r/cabgate", "digest": "sha256:" + "0" * 64},
-        webhook={"drainSeconds": 30, "clientCAConfigMap": "ca", "replicas": 3},
-    )
-    container = made.container("webhook")
-    for each in (
-        "--mode=Warn",
-        "--default-ring=1",
-        "--require-digests-from=0",
-        "--gated-kind=apps.kruise.io/CloneSet=spec.a,spec.b",
-        "--drain-seconds=30",
-        "--client-ca=/etc/cabgate/client-ca/ca.crt",
-    ):
-        assert each in container["args"]
-    assert container["image"] == "r/cabgate@sha256:" + "0" * 64
-    deployment = made.one("Deployment", "cabgate-webhook")["spec"]
-    assert deployment["replicas"] == 3
-    # The kubelet's pause, the time to drain, and what is under way then.
-    assert deployment["template"]["spec"]["terminationGracePeriodSeconds"] >= 5 + 30 + 10
-    volumes = {each["name"] for each in deployment["template"]["spec"]["volumes"]}
-    assert volumes == {each["name"] for each in container["volumeMounts"]}
-
-
-@pytest.mark.parametrize("name", ["operator", "webhook"])
-def test_a_rollout_of_ours_takes_nothing_away_before_there_is_more(render, name):
-    deployment = render().one("Deployment", f"cabgate-{name}")["spec"]
-    assert deployment["replicas"] == 2
-    assert deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
-    container = render().container(name)
-    assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "health"}
-    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "health"}
-    ports = {each["name"]: each["containerPort"] for each in container["ports"]}
-    assert f"--health-port={ports['health']}" in container["args"]
-
-
-@of("operator/deployment.yaml")
-def test_the_operator_is_run_as_the_values_say(render):
-    default = render().container("operator")["args"]
-    assert "--manage-certificates" in default
-    made = render(
-        defaultRing=3,
-        keepApproved=7,
-        operator={"sweepSeconds": 60, "logFormat": "text"},
-        certificates={"mode": "cert-manager"},
-    ).container("operator")["args"]
-    wanted = {"--default-ring=3", "--keep-approved=7", "--sweep-seconds=60", "--log-format=text"}
-    assert wanted < set(made)
-    assert "--manage-certificates" not in made
-
-
-@of("operator/poddisruptionbudget.yaml", "webhook/poddisruptionbudget.yaml", "webhook/service.yaml")
-def test_budgets_and_the_service_find_the_pods(render):
-    pods = {
-        each["metadata"]["name"]: each["spec"]["template"]["metadata"]["labels"]
-        for each in render().all("Deployment")
-    }
-    for each in render().all("PodDisruptionBudget"):
-        assert each["spec"]["maxUnavailable"] == 1
-        labels = pods[each["metadata"]["name"]]
-        assert each["spec"]["selector"]["matchLabels"].items() <= labels.items()
-    service = render().one("Service", "cabgate-webhook")["spec"]
-    finds = {name for name, labels in pods.items() if service["selector"].items() <= labels.items()}
-    assert finds == {"cabgate-webhook"}
-    assert service["ports"] == [{"name": "admission", "port": 443, "targetPort": "admission"}]
-
-
-@of("operator/networkpolicy.yaml", "webhook/networkpolicy.yaml")
-def test_the_network_is_closed_but_for_admission_metrics_and_the_api_server(render):
-    peer = {"ipBlock": {"cidr": "10.0.0.0/24"}}
-    made = render(networkPolicy={"admissionFrom": [peer], "apiServerPorts": [6443]})
-    webhook = made.one("NetworkPolicy", "cabgate-webhook")["spec"]
-    assert webhook["policyTypes"] == ["Ingress", "Egress"]
-    assert webhook["ingress"][0] == {"ports": [{"port": "admission"}], "from": [peer]}
-    assert webhook["ingress"][1] == {"ports": [{"port": "health"}]}
-    operator = made.one("NetworkPolicy", "cabgate-operator")["spec"]
-    assert operator["ingress"] == [{"ports": [{"port": "health"}]}]
-    for each in (webhook, operator):
-        assert {port["port"] for rule in each["egress"] for port in rule["ports"]} == {6443, 53}
-    assert not render(networkPolicy={"enabled": False}).all("NetworkPolicy")
-
-
-@of("operator/clusterrole.yaml", "operator/role.yaml", "webhook/clusterrole.yaml", "roles.yaml")
-def test_no_role_has_a_wildcard_and_every_binding_names_a_role(render):
-    made = render()
-    for kind in ("ClusterRole", "Role"):
-        for role in made.all(kind):
-            for rule in role["rules"]:
-                assert all("*" not in each for part in rule.values() for each in part), role
-    for kind in ("ClusterRole", "Role"):
-        for binding in made.all(f"{kind}Binding"):
-            assert binding["roleRef"]["kind"] == kind
-            assert made.has(kind, binding["roleRef"]["name"])
-
-
-def test_who_may_edit_workloads_is_not_thereby_a_reviewer(render):
-    verbs = {"approve", "revoke", "lower-ring", "break-glass", "prune"}
-    for role in render().all("ClusterRole"):
-        if any("aggregate-to" in label for label in role["metadata"]["labels"]):
-            assert not verbs & {verb for rule in role["rules"] for verb in rule["verbs"]}
 
 
 @of("webhook/validating.yaml")
@@ -311,30 +163,29 @@ def test_outside_enforce_a_dead_webhook_stops_namespaces_that_enforce_alone(rend
 
 
 @of("webhook/mutating.yaml")
-def test_both_configurations_call_the_service_by_the_certificate_of_whoever_makes_it(render):
-    managed = render(certificates={"mode": "cert-manager"})
+def test_what_people_write_goes_through_the_webhook_and_notes_do_not(render):
+    made = render(mode="Audit", webhook={"timeoutSeconds": 7})
+    (entry,) = made.one("MutatingWebhookConfiguration", "cabgate")["webhooks"]
+    assert entry["name"] == "records.cabgate.dev"
+    # In every mode and every namespace: who decided is never left to be claimed.
+    assert entry["failurePolicy"] == "Fail"
+    assert "namespaceSelector" not in entry
+    assert entry["timeoutSeconds"] == 7
+    assert [(rule["resources"], rule["operations"]) for rule in entry["rules"]] == [
+        (["deploymentintents", "cabexceptions"], ["CREATE", "UPDATE"]),
+        (["cabrequests/status", "cabexceptions/status"], ["UPDATE"]),
+    ]
+    (condition,) = entry["matchConditions"]
+    assert "object.spec != oldObject.spec" in condition["expression"]
+
+
+def test_both_configurations_call_the_service(render):
     for kind, path in (("Validating", "/validate"), ("Mutating", "/mutate")):
-        name = f"{kind}WebhookConfiguration"
-        for entry in render().one(name, "cabgate")["webhooks"]:
+        for entry in render().one(f"{kind}WebhookConfiguration", "cabgate")["webhooks"]:
             service = {"namespace": "cabgate-system", "name": "cabgate-webhook", "port": 443}
             assert entry["clientConfig"] == {"service": {**service, "path": path}}
-        assert "annotations" not in render().one(name, "cabgate")["metadata"]
-        assert managed.one(name, "cabgate")["metadata"]["annotations"] == {
-            "cert-manager.io/inject-ca-from": "cabgate-system/cabgate-webhook"
-        }
-
-
-@of("policies/records.yaml", "policies/ledger.yaml", "policies/pruning.yaml",
-    "policies/definitions.yaml")  # fmt: skip
-def test_records_are_guarded_by_policies_that_deny_in_every_mode(render):
-    for mode in ("Enforce", "Audit"):
-        made = render(mode=mode)
-        for name in ("records", "ledger", "pruning", "definitions"):
-            policy = made.one("ValidatingAdmissionPolicy", f"{name}.cabgate.dev")
-            binding = made.one("ValidatingAdmissionPolicyBinding", f"{name}.cabgate.dev")
-            assert policy["spec"]["failurePolicy"] == "Fail"
-            assert binding["spec"]["validationActions"] == ["Deny"]
-            assert "matchResources" not in binding["spec"]
+            # Left out, so that an upgrade leaves alone what is written there.
+            assert "caBundle" not in entry["clientConfig"]
 
 
 @of("policies/revisions.yaml")
@@ -409,29 +260,6 @@ def test_who_breaks_the_glass_is_the_same_list_everywhere(render):
             for variable in policy["spec"].get("variables", []):
                 if variable["name"] == "gated":
                     assert "orValue('2')" in variable["expression"]
-
-
-@of("certificates/self-managed.yaml", "certificates/cert-manager.yaml")
-def test_the_operator_may_write_secrets_and_ca_bundles_only_where_it_makes_them(render):
-    itself = render()
-    assert itself.has("Role", "cabgate-certificates")
-    assert not itself.all("Certificate")
-    managed = render(certificates={"mode": "cert-manager"})
-    assert not managed.has("Role", "cabgate-certificates")
-    assert not managed.has("ClusterRole", "cabgate-certificates")
-    leaf = managed.one("Certificate", "cabgate-webhook")["spec"]
-    assert leaf["dnsNames"] == ["cabgate-webhook.cabgate-system.svc"]
-    pod = managed.one("Deployment", "cabgate-webhook")["spec"]["template"]["spec"]
-    mounted = {each.get("secret", {}).get("secretName") for each in pod["volumes"]}
-    assert leaf["secretName"] in mounted
-    authority = managed.one("Certificate", "cabgate-webhook-ca")["spec"]
-    assert authority["isCA"] is True
-    issuer = managed.one("Issuer", leaf["issuerRef"]["name"])
-    assert issuer["spec"] == {"ca": {"secretName": authority["secretName"]}}
-    theirs = {"name": "platform", "kind": "ClusterIssuer", "group": "cert-manager.io"}
-    given = render(certificates={"mode": "cert-manager", "certManager": {"issuerRef": theirs}})
-    assert given.one("Certificate", "cabgate-webhook")["spec"]["issuerRef"] == theirs
-    assert not given.all("Issuer")
 
 
 @of("monitoring/podmonitor.yaml", "monitoring/prometheusrule.yaml")

@@ -170,3 +170,18 @@ annotations:
     - {port: 53, protocol: UDP}
     - {port: 53, protocol: TCP}
 {{- end -}}
+
+{{/* Seconds of a duration such as 1h30m. */}}
+{{- define "cabgate.seconds" -}}
+{{- $units := dict "h" 3600 "m" 60 "s" 1 -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+[hms]" . -1 -}}
+{{- $sum = add $sum (mul (regexFind "[0-9]+" . | int64) (get $units (regexFind "[hms]" .))) -}}
+{{- end -}}
+{{- $sum -}}
+{{- end -}}
+
+{{/* How long before its end the chart's own CA is made anew by cert-manager: a third of its life. */}}
+{{- define "cabgate.authorityRest" -}}
+14600h
+{{- end -}}

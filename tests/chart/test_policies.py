@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The policies that keep records what they are; what they deny is for tests/cluster."""
+
+import pytest
+
+from support.templates import of
+
+OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
+
+
+def guarded(made, name):
+    """The policy, and its binding, which denies everywhere."""
+    policy = made.one("ValidatingAdmissionPolicy", f"{name}.cabgate.dev")["spec"]
+    binding = made.one("ValidatingAdmissionPolicyBinding", f"{name}.cabgate.dev")["spec"]
+    assert policy["failurePolicy"] == "Fail"
+    assert binding["policyName"] == f"{name}.cabgate.dev"
+    assert binding["validationActions"] == ["Deny"]
+    assert "matchResources" not in binding
+    assert "namespaceSelector" not in policy["matchConstraints"]
+    (rule,) = policy["matchConstraints"]["resourceRules"]
+    return policy, binding, rule
+
+
+@pytest.fixture(params=["Enforce", "Warn", "Audit"])
+def made(request, render):
+    """The mode is about rollouts: records are guarded in each."""
+    return render(mode=request.param)
+
+
+@of("policies/records.yaml")
+def test_requests_are_deleted_by_the_operator_and_with_their_namespace(made):
+    policy, _, rule = guarded(made, "records")
+    assert (rule["resources"], rule["operations"]) == (["cabrequests"], ["DELETE"])
+    (validation,) = policy["validations"]
+    for user in (
+        OPERATOR,
+        "system:serviceaccount:kube-system:namespace-controller",
+        "system:kube-controller-manager",
+    ):
+        assert f"'{user}'" in validation["expression"]
+    assert validation["expression"].count("'system:") == 3
+    assert "matchConditions" not in policy
+
+
+@of("policies/ledger.yaml")
+def test_the_ledger_is_written_by_the_operator_and_changed_by_nobody(made):
+    policy, _, rule = guarded(made, "ledger")
+    assert rule["resources"] == ["cabdecisions", "cabdecisions/*"]
+    assert rule["operations"] == ["CREATE", "UPDATE"]
+    who = policy["validations"][0]["expression"]
+    assert f"request.userInfo.username == '{OPERATOR}'" in who
+    assert who.count("'system:") == 1
+    never = policy["validations"][-1]
+    assert never["message"] == "a CABDecision is a record of the ledger and never changes"
+    for part in ("spec", "labels", "annotations", "finalizers", "ownerReferences"):
+        assert part in never["expression"]
+    assert "matchConditions" not in policy
+
+
+@of("policies/pruning.yaml")
+def test_the_ledger_is_pruned_up_to_its_checkpoint_by_who_has_the_verb(made):
+    policy, binding, rule = guarded(made, "pruning")
+    assert (rule["resources"], rule["operations"]) == (["cabdecisions"], ["DELETE"])
+    assert policy["paramKind"] == {"apiVersion": "v1", "kind": "ConfigMap"}
+    # Where the chart puts it; and without it nothing is pruned.
+    checkpoints = made.one("ConfigMap", binding["paramRef"]["name"])
+    assert checkpoints["metadata"]["namespace"] == binding["paramRef"]["namespace"]
+    assert binding["paramRef"]["parameterNotFoundAction"] == "Deny"
+    verb, place = (each["expression"] for each in policy["validations"])
+    assert "resource('ledgers').check('prune').allowed()" in verb
+    assert "params" in place
+    assert "sequence" in place
+    (condition,) = policy["matchConditions"]
+    assert condition["expression"] == f"request.userInfo.username != '{OPERATOR}'"
+
+
+@of("policies/definitions.yaml")
+def test_deleting_our_definitions_needs_a_verb_of_its_own(made):
+    policy, _, rule = guarded(made, "definitions")
+    assert (rule["resources"], rule["operations"]) == (["customresourcedefinitions"], ["DELETE"])
+    (condition,) = policy["matchConditions"]
+    assert condition["expression"] == "oldObject.spec.group == 'cabgate.dev'"
+    groups = {each["spec"]["group"] for each in made.all("CustomResourceDefinition")}
+    assert groups == {"cabgate.dev"}
+    (validation,) = policy["validations"]
+    assert "resource('installations').check('uninstall').allowed()" in validation["expression"]
