@@ -79,7 +79,7 @@ test: binaries helm promtool ## Run all tests, with coverage
 	$(BIN)/coverage report --include='core/*' --fail-under=95
 
 .PHONY: chaos
-chaos: binaries ## Kill, pause, cut and roll back under load for MINUTES (5), and print what was lost
+chaos: binaries ## Every fault once under load, and on until MINUTES (5) are over; print what was lost
 	PYTHONPATH=tests $(BIN)/python -m chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 .PHONY: lint

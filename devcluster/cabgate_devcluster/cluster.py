@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from cabgate_devcluster.binaries import Binaries
 from cabgate_devcluster.control_plane import ControlPlane, spawn_environment
@@ -35,8 +35,8 @@ class DevCluster:
     There is no scheduler and no kubelet: Pods stay Pending. `binaries` None means
     `Binaries.locate()`. Logs go to `log_dir`, one cluster a folder, and stay there; without it
     they vanish with the cluster, unless it fails to boot or the block raises: then they are kept
-    in a temp folder which the error names. `apiserver_args` are further flags of kube-apiserver
-    and win over ours.
+    in a temp folder which the error names. `apiserver_args` and `etcd_args` are further flags of
+    kube-apiserver and etcd, and win over ours.
 
     Nothing of it outlives this process, however that ends. Every method raises `DevClusterError`
     when what it was asked for did not work.
@@ -47,10 +47,12 @@ class DevCluster:
         binaries: Binaries | None = None,
         log_dir: Path | None = None,
         apiserver_args: Sequence[str] = (),
+        etcd_args: Sequence[str] = (),
     ) -> None:
         self._binaries = binaries
         self._log_dir = log_dir
         self._apiserver_args = tuple(apiserver_args)
+        self._etcd_args = tuple(etcd_args)
         self._ports = Ports()
         self._guard: Guard | None = None
         self._plane: ControlPlane | None = None
@@ -71,6 +73,7 @@ class DevCluster:
                 self._ports,
                 logs=self._logs,
                 apiserver_args=self._apiserver_args,
+                etcd_args=self._etcd_args,
                 keep_logs=self._keep_logs,
             )
             self._plane.boot()
@@ -257,6 +260,10 @@ class DevCluster:
         """Put the data of a snapshot in place, of this cluster or of another one, whose users,
         certificates and tokens do not come along; all three servers restart for it."""
         self._live.restore_etcd(path)
+
+    def call_etcd(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST to the JSON gateway of etcd, at `/v3/maintenance/alarm` for one; the answer."""
+        return self._live.call_etcd(path, body)
 
     def free_port(self) -> int:
         """Return a port of 127.0.0.1 that is free now, another one at each call."""

@@ -47,11 +47,15 @@ class Layout:
 
 
 def command(
-    component: str, binaries: Binaries, layout: Layout, apiserver_args: Sequence[str]
+    component: str,
+    binaries: Binaries,
+    layout: Layout,
+    apiserver_args: Sequence[str],
+    etcd_args: Sequence[str] = (),
 ) -> list[str]:
-    """Return the command line of one of `COMPONENTS`; `apiserver_args` come last, so they win."""
+    """Return the command line of one of `COMPONENTS`; further flags come last, so they win."""
     if component == ETCD:
-        return [str(binaries.etcd), *_etcd(layout)]
+        return [str(binaries.etcd), *_etcd(layout), *etcd_args]
     if component == APISERVER:
         return [str(binaries.kube_apiserver), *_apiserver(layout), *apiserver_args]
     return [str(binaries.kube_controller_manager), *_controllers(layout)]

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cabgate_devcluster import components
 from cabgate_devcluster.binaries import Binaries
@@ -41,6 +42,7 @@ class ControlPlane:
         *,
         logs: Path,
         apiserver_args: Sequence[str],
+        etcd_args: Sequence[str] = (),
         keep_logs: Callable[[], Path],
     ) -> None:
         self._guard = guard
@@ -48,6 +50,7 @@ class ControlPlane:
         self._ports = ports
         self._logs = logs
         self._apiserver_args = tuple(apiserver_args)
+        self._etcd_args = tuple(etcd_args)
         self._keep_logs = keep_logs
         self._may_retry = False
         self.processes: dict[str, Process] = {}
@@ -110,6 +113,13 @@ class ControlPlane:
         # a watch from there is never answered ("Too large resource version").
         self._while_stopped((CONTROLLERS, APISERVER, ETCD), replace)
 
+    def call_etcd(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """One call to the JSON gateway of etcd; see `DevCluster.call_etcd`."""
+        try:
+            return self._etcd_probe.call(path, body)
+        except (OSError, ValueError) as exc:
+            raise DevClusterError(f"etcd: {exc}") from exc
+
     def _while_stopped(self, which: Sequence[str], action: Callable[[], None]) -> None:
         for component in which:
             # Faster than a stop and as safe: what a process has written, its death does not undo.
@@ -160,7 +170,9 @@ class ControlPlane:
         # Nothing of the user's environment: no proxy, no GODEBUG, no kubeconfig.
         folder = str(self._guard.directory)
         env = {"PATH": os.defpath, "HOME": folder, "TMPDIR": folder}
-        argv = components.command(component, self._binaries, self.layout, self._apiserver_args)
+        argv = components.command(
+            component, self._binaries, self.layout, self._apiserver_args, self._etcd_args
+        )
         self.processes[component] = Process(
             self._guard,
             component,

@@ -2,8 +2,11 @@
 """One HTTPS question to one of our servers."""
 
 import http.client
+import json
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 class Probe:
@@ -28,3 +31,21 @@ class Probe:
             return False, f"{type(exc).__name__}: {exc}"
         finally:
             connection.close()
+
+    def call(self, path: str, body: Mapping[str, Any], timeout: float = 30.0) -> dict[str, Any]:
+        """POST JSON to `path` and return what is answered; raises `OSError` if that is no 200."""
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self._port, timeout=timeout, context=self._context
+        )
+        try:
+            connection.request("POST", path, json.dumps(body))
+            response = connection.getresponse()
+            text = response.read().decode(errors="replace")
+        except http.client.HTTPException as exc:
+            raise OSError(f"{path}: {type(exc).__name__}: {exc}") from exc
+        finally:
+            connection.close()
+        if response.status != http.client.OK:
+            raise OSError(f"{path}: {response.status} {text[:400]}")
+        answer: dict[str, Any] = json.loads(text)
+        return answer

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make chaos`: every fault, again and again for some minutes, and a table of results."""
+"""`make chaos`: every fault once, then again for what is left of some minutes, and a table of
+results."""
 
 import argparse
 import random
@@ -11,7 +12,7 @@ from pathlib import Path
 from cabgate_devcluster import DevCluster
 from chaos.campaign import Campaign, table
 from chaos.faults import FAULTS, title
-from support.gate import install
+from chaos.fleet import ETCD_ARGS
 
 
 def main():
@@ -22,30 +23,35 @@ def main():
     options = parser.parse_args()
     print(f"seed {options.seed}, {options.minutes:g} minutes", flush=True)
     end = time.monotonic() + options.minutes * 60
-    rows = []
+    chosen = [*FAULTS, None]
     order = random.Random(options.seed)
+    order.shuffle(chosen)
+    rows = []
     with (
         tempfile.TemporaryDirectory(prefix="cabgate-chaos-") as folder,
-        DevCluster(log_dir=options.log_dir) as cluster,
-        Campaign(install(cluster), options.seed) as campaign,
+        DevCluster(log_dir=options.log_dir, etcd_args=ETCD_ARGS) as cluster,
+        Campaign(cluster, options.seed) as campaign,
     ):
-        queue = []
-        while time.monotonic() < end:
+        queue = list(chosen)
+        while len(rows) < len(chosen) or time.monotonic() < end:
             if not queue:
-                queue = [*FAULTS, None]
-                order.shuffle(queue)
+                queue = order.sample(chosen, len(chosen))
             fault = queue.pop()
-            name = "rollback" if fault is None else title(fault)
-            print(f"{len(rows) + 1}: {name}", file=sys.stderr, flush=True)
+            print(f"{len(rows) + 1}: {_name(fault)}", file=sys.stderr, flush=True)
             if fault is None:
                 rows.append(campaign.rollback(Path(folder) / f"etcd-{len(rows)}"))
             else:
                 rows.append(campaign.round(fault))
+        rows.append(campaign.ends())
     print(table(rows))
     bad = [row for row in rows if not row.good]
     decided = sum(row.decided for row in rows)
-    print(f"\n{len(rows)} faults, {decided} decisions, {len(bad)} rounds with something wrong")
+    print(f"\n{len(rows)} rounds, {decided} decisions, {len(bad)} rounds with something wrong")
     return 1 if bad else 0
+
+
+def _name(fault):
+    return "rollback" if fault is None else title(fault)
 
 
 if __name__ == "__main__":

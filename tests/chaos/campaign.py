@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rounds of one fault each under load, and a table of what came of them."""
+"""Rounds of faults under load, and a table of what came of them."""
 
 import contextlib
+import copy
 import random
 import time
 from dataclasses import dataclass
 
-from cabgate_devcluster import wait_until
-from cabgate_devcluster.errors import DevClusterError
-from chaos.faults import World, title
-from chaos.load import Load
-from support.invariants import problems
-from support.operators import ENTRY_ARGV, Replica, leader_of
+import httpx
 
-SETTLE_SECONDS = 90
+from cabgate_devcluster import people, wait_until
+from cabgate_devcluster.errors import DevClusterError
+from chaos.checks import answers, expected, unsettled
+from chaos.faults import BESIDE_THE_GATE, World, title
+from chaos.fleet import Fleet
+from chaos.load import Load
+
+SETTLE_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Row:
     lasted: float
     decided: int
     admitted: int
+    unadmitted: int
     refused: int
     failed: int
     settled: float | None
@@ -42,14 +46,14 @@ class Row:
         """The row of the table."""
         settled = "never" if self.settled is None else f"{self.settled:.1f}"
         return [
-            *(self.fault, f"{self.lasted:.1f}", self.decided, self.admitted, self.refused),
-            *(self.failed, settled, self._told()),
+            *(self.fault, f"{self.lasted:.1f}", self.decided, self.admitted, self.unadmitted),
+            *(self.refused, self.failed, settled, self._told()),
         ]
 
 
 HEAD = (
-    *("fault", "lasted, s", "decisions seen", "rollouts admitted", "rollouts refused"),
-    *("calls failed", "settled after, s", "lost or wrong"),
+    *("fault", "lasted, s", "decisions seen", "admitted", "approved, not admitted"),
+    *("rightly refused", "other calls failed", "settled after, s", "lost or wrong"),
 )
 
 
@@ -60,93 +64,135 @@ def table(rows):
 
 
 class Campaign:
-    """Faults on a gate with two operators; a context manager. The same seed, the same choices."""
+    """Faults on cabgate with two of everything; a context manager. The same seed, the same choices.
 
-    def __init__(self, gate, seed):
-        self.gate = gate
+    The cluster is one with `ETCD_ARGS`. With `brief`, faults take as long as they have to.
+    """
+
+    def __init__(self, cluster, seed, *, brief=False):
+        self.fleet = Fleet(cluster)
         self._random = random.Random(seed)
-        self._rounds = 0
-        self._stack = contextlib.ExitStack()
+        self._world = World(self.fleet, self._random, brief)
+        self._loads = []
 
     def __enter__(self):
-        if self.gate.installation.operator.running:
-            self.gate.installation.operator.stop()
-        # The log of the second goes to a disk that is full.
-        full = ("sh", "-c", 'exec "$0" "$@" 2>/dev/full', *ENTRY_ARGV)
-        enter = self._stack.enter_context
-        self.replicas = [
-            enter(Replica(self.gate, "chaos-a", "--sweep-seconds", "20", argv=ENTRY_ARGV)),
-            enter(Replica(self.gate, "chaos-b", "--sweep-seconds", "20", argv=full)),
-        ]
-        leader_of(self.replicas)
+        self.fleet.__enter__()
+        people.bind(self.fleet.cluster)
         return self
 
     def __exit__(self, *_):
-        self._stack.close()
+        self.fleet.__exit__()
 
-    def namespace(self):
-        """A namespace of ring 2."""
-        self._rounds += 1
-        name = f"chaos-{self._rounds}"
-        self.gate.cluster.kubectl("create", "namespace", name)
-        self.gate.cluster.kubectl("label", "namespace", name, "cabgate.dev/ring=2")
-        return name
+    def _load(self):
+        """Work in a namespace of ring 2 of its own."""
+        cluster, name = self.fleet.cluster, f"chaos-{len(self._loads) + 1}"
+        cluster.kubectl("create", "namespace", name)
+        cluster.kubectl("label", "namespace", name, "cabgate.dev/ring=2")
+        self._loads.append(Load(self.fleet.gate, name, self._random.random()))
+        return self._loads[-1]
 
-    def round(self, fault, warm=3.0):
-        """One fault at a random moment under load; what came of it."""
-        namespace = self.namespace()
-        with Load(self.gate, namespace, self._random.random()) as load:
-            time.sleep(warm * self._random.uniform(0.5, 1.5))
-            begun = time.monotonic()
-            fault(World(self.gate, self.replicas, self._random))
-            lasted = time.monotonic() - begun
+    def round(self, *faults, warm=2.0):
+        """Faults at random moments under load, one after another; what came of it."""
+        load = self._load()
+        lasted = 0.0
+        with load:
+            # A fault that nobody is there to feel proves nothing.
+            wait_until(lambda: load.admitted and load.memory.seen, 60, "people work")
+            for fault in faults:
+                time.sleep(warm * self._random.uniform(0.5, 1.5))
+                begun = time.monotonic()
+                fault(self._world)
+                lasted += time.monotonic() - begun
             time.sleep(1)
-        return self._row(title(fault), lasted, load, namespace)
+        wrong = []
+        if set(faults) <= set(BESIDE_THE_GATE):
+            wrong = [f"not admitted, with no fault in its way: {each}" for each in load.unadmitted]
+        return self._row(", ".join(map(title, faults)), lasted, load, wrong)
 
     def rollback(self, path, warm=4.0):
-        """etcd goes back to a snapshot: what was decided after it is gone, and nothing else."""
-        namespace = self.namespace()
-        with Load(self.gate, namespace, self._random.random()) as load:
-            time.sleep(warm)
-        kept = list(load.seen)
-        self._settle(load, namespace)
-        self.gate.cluster.snapshot_etcd(path)
+        """etcd goes back to a snapshot: what was decided after it is gone, and nothing else; what
+        was approved only after it is denied."""
+        load = self._load()
         with load:
             time.sleep(warm)
-        begun = time.monotonic()
-        self.gate.cluster.restore_etcd(path)
-        lasted = time.monotonic() - begun
-        load.seen = kept
-        return self._row("etcd rolled back to a snapshot", lasted, load, namespace)
+        self._settle(load)
+        self.fleet.cluster.snapshot_etcd(path)
+        kept = copy.deepcopy(load.memory)
 
-    def _settle(self, load, namespace):
+        def later():
+            return [
+                app
+                for app, verdict in load.memory.verdict.items()
+                if verdict == "Approved" and kept.verdict.get(app) != verdict
+            ]
+
+        with load:
+            wait_until(lambda: len(later()) > 2, 60, "something is approved after the snapshot")
+        approved = later()
+        begun = time.monotonic()
+        self.fleet.cluster.restore_etcd(path)
+        lasted = time.monotonic() - begun
+        load.memory = kept
+        row = self._row("etcd rolled back to a snapshot", lasted, load)
+        admitted, _ = answers(load, dict.fromkeys(approved, False))
+        forgotten = tuple(f"{app}: admitted, its approval is gone" for app in admitted)
+        return Row(**{**vars(row), "wrong": row.wrong + forgotten})
+
+    def ends(self, days=1):
+        """The end of exceptions comes, by the clock of the webhooks, which ask nobody; operators
+        are away. Those whose time is over admit nothing, all others still do."""
+        with self._loads[-1] as last:
+            wait_until(lambda: expected(last) != expected(last, days), 60, "an exception is active")
+        today = [expected(load) for load in self._loads]
+        begun = time.monotonic()
+        for each in self.fleet.operators:
+            each.process.stop()
+        for each in self.fleet.webhooks:
+            each.kill()
+            each.days_ahead = days
+        wait_until(lambda: not self.fleet.balancer.ready, 30, "the balancer sees that they ended")
+        for each in self.fleet.webhooks:
+            each.start()
+        wait_until(lambda: len(self.fleet.balancer.ready) == 2, 60, "they are ready")
+        wrong, ended, admitted = [], 0, 0
+        for load, before in zip(self._loads, today, strict=True):
+            after = expected(load, days)
+            passed, refused = answers(load, after)
+            wrong += [f"admitted past its end: {load.namespace} {app}" for app in passed]
+            wrong += [f"refused: {load.namespace} {each}" for each in refused]
+            ended += sum(before[app] and not after[app] for app in before)
+            admitted += sum(after.values())
+        lasted = time.monotonic() - begun
+        name = f"the end of {ended} exceptions comes"
+        return Row(name, lasted, 0, admitted, 0, ended, 0, 0.0, tuple(wrong))
+
+    def _settle(self, load):
         found = ["it was never asked"]
 
         def settled():
             nonlocal found
-            found = problems(self.gate, namespace, load.seen)
-            leaders = sum(each.leads for each in self.replicas)
-            if leaders != 1:
-                found.append(f"{leaders} lead")
+            try:
+                found = unsettled(self.fleet, load)
+            except (httpx.HTTPError, DevClusterError) as error:
+                found = [f"{type(error).__name__}: {error}"]
             return not found
 
         begun = time.monotonic()
-        try:
+        with contextlib.suppress(DevClusterError):
             wait_until(settled, SETTLE_SECONDS, "everything holds", 0.5)
-        except DevClusterError as error:
-            return None, found if found else [str(error)]
-        return time.monotonic() - begun, []
+            return time.monotonic() - begun, []
+        return None, found
 
-    def _row(self, name, lasted, load, namespace):
-        seconds, found = self._settle(load, namespace)
-        wrong = [f"wrongly admitted: {each}" for each in load.wrong] + found
-        if wrong:
+    def _row(self, name, lasted, load, wrong=()):
+        seconds, found = self._settle(load)
+        wrong = [*(f"wrongly admitted: {each}" for each in load.wrong), *wrong, *found]
+        if found:
             wrong += [
                 f"{each.name}{page}: {each.get(page)[1].strip()}"
-                for each in self.replicas
+                for each in self.fleet.operators
                 for page in ("/healthz", "/readyz")
             ]
         return Row(
-            *(name, lasted, len(load.seen), load.admitted, load.refused, load.failed),
-            *(seconds, tuple(wrong)),
+            *(name, lasted, len(load.memory.seen), load.admitted, len(load.unadmitted)),
+            *(load.refused, load.failed, seconds, tuple(wrong)),
         )

@@ -1,59 +1,59 @@
 # SPDX-License-Identifier: Apache-2.0
 """The faults: each happens, lasts, and is over when its function returns."""
 
+import base64
 import time
 from dataclasses import dataclass
 from typing import Any
 
+from cabgate_devcluster import wait_until
+from support.http import client_of
 from support.operators import leader_of
 
-CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager")
+SERVER = "kube-apiserver"
+ETCD = "etcd"
+CONTROLLERS = "kube-controller-manager"
+
+BALLAST = "ballast"
+"""Namespace of what fills the disk of etcd."""
 
 
 @dataclass
 class World:
-    """What faults happen to."""
+    """What faults happen to. With `brief`, each takes about as long as it has to."""
 
-    gate: Any
-    replicas: Any
+    fleet: Any
     random: Any
+    brief: bool = False
+
+    def __post_init__(self):
+        self.cluster = self.fleet.cluster
 
     def some(self, low, high):
         """A time to let pass, in seconds."""
-        return self.random.uniform(low, high)
+        return low if self.brief else self.random.uniform(low, high)
 
     def leader(self):
         """The operator that leads."""
-        return leader_of(self.replicas, 60)[0]
+        return leader_of(self.fleet.operators, 90)[0]
+
+    def waiting(self):
+        """The operator that does not."""
+        leader = self.leader()
+        return next(each for each in self.fleet.operators if each is not leader)
+
+    def webhook(self):
+        """One of the webhooks."""
+        return self.random.choice(self.fleet.webhooks)
 
 
-def _kill_replica(world, replica):
-    replica.process.kill()
-    time.sleep(world.some(0, 3))
-    replica.start()
-
-
-def leader_killed(world):
-    _kill_replica(world, world.leader())
-
-
-def waiting_operator_killed(world):
-    leader = world.leader()
-    _kill_replica(world, next(each for each in world.replicas if each is not leader))
-
-
-def both_operators_killed(world):
-    for each in world.replicas:
-        each.process.kill()
-    time.sleep(world.some(0, 3))
-    for each in world.replicas:
+def _killed(world, *members):
+    """Killed at once, and started again some time later, as a kubelet would."""
+    for each in members:
+        each.kill()
+    time.sleep(world.some(1, 3))
+    for each in members:
         each.start()
-
-
-def webhook_killed(world):
-    world.gate.installation.webhook.kill()
-    time.sleep(world.some(0, 3))
-    world.gate.installation.start_webhook()
 
 
 def _paused(process, seconds):
@@ -62,57 +62,102 @@ def _paused(process, seconds):
     process.resume()
 
 
+def _component_killed(world, name):
+    world.cluster.kill(name)
+    time.sleep(world.some(1, 3))
+    world.cluster.start(name)
+
+
+def _component_stopped(world, name, seconds):
+    world.cluster.stop(name)
+    time.sleep(seconds)
+    world.cluster.start(name)
+
+
+def leader_killed(world):
+    _killed(world, world.leader())
+
+
+def waiting_operator_killed(world):
+    _killed(world, world.waiting())
+
+
+def both_operators_killed(world):
+    _killed(world, *world.fleet.operators)
+
+
+def one_webhook_killed(world):
+    _killed(world, world.webhook())
+
+
+def both_webhooks_killed(world):
+    _killed(world, *world.fleet.webhooks)
+
+
+def api_server_killed(world):
+    _component_killed(world, SERVER)
+
+
+def etcd_killed(world):
+    _component_killed(world, ETCD)
+
+
+def controller_manager_killed(world):
+    _component_killed(world, CONTROLLERS)
+
+
 def leader_paused(world):
     _paused(world.leader().process, world.some(1, 14))
 
 
-def webhook_paused(world):
-    _paused(world.gate.installation.webhook, world.some(1, 8))
+def waiting_operator_paused(world):
+    _paused(world.waiting().process, world.some(1, 14))
 
 
-def server_paused(world):
-    name = world.random.choice(CONTROL_PLANE)
-    _paused(world.gate.cluster.component(name), world.some(1, 8))
+def one_webhook_paused(world):
+    _paused(world.webhook().process, world.some(2, 8))
 
 
-def server_killed(world):
-    name = world.random.choice(CONTROL_PLANE)
-    world.gate.cluster.kill(name)
-    time.sleep(world.some(0, 2))
-    world.gate.cluster.start(name)
+def api_server_paused(world):
+    _paused(world.cluster.component(SERVER), world.some(1, 8))
+
+
+def etcd_paused(world):
+    _paused(world.cluster.component(ETCD), world.some(1, 8))
+
+
+def controller_manager_paused(world):
+    _paused(world.cluster.component(CONTROLLERS), world.some(1, 8))
 
 
 def api_server_restarted(world):
-    world.gate.cluster.stop("kube-apiserver")
-    world.gate.cluster.start("kube-apiserver")
+    _component_stopped(world, SERVER, 0)
 
 
-def etcd_away(world):
-    world.gate.cluster.stop("etcd")
-    time.sleep(world.some(3, 10))
-    world.gate.cluster.start("etcd")
+def etcd_stopped(world):
+    _component_stopped(world, ETCD, world.some(3, 10))
 
 
 def watches_cut(world):
     for _ in range(5):
-        for each in world.replicas:
+        for each in world.fleet.operators:
             each.proxy.cut_watches()
-        time.sleep(world.some(0.1, 1))
+        time.sleep(world.some(0.3, 1))
 
 
 def _on_the_way(world, seconds, **faults):
-    """The same fault between the API server and every operator."""
-    for each in world.replicas:
+    """The same fault between the API server and every operator and webhook."""
+    for each in world.fleet.members:
         for name, value in faults.items():
             setattr(each.proxy, name, value)
         each.proxy.cut_watches()
     time.sleep(seconds)
-    for each in world.replicas:
+    for each in world.fleet.members:
         each.proxy.heal()
 
 
 def api_server_slow(world):
-    _on_the_way(world, world.some(5, 12), delay=world.some(0.3, 2.5))
+    _on_the_way(world, world.some(5, 12), delay=world.random.uniform(0.3, 2.5))
 
 
 def watches_gone(world):
@@ -123,47 +168,94 @@ def throttled(world):
     chance = world.random
     _on_the_way(
         world,
-        world.some(4, 10),
+        world.some(3, 10),
         refuse=lambda call: (429, "TooManyRequests") if chance.random() < 0.6 else None,
     )
 
 
-def token_expired(world):
-    _on_the_way(world, world.some(3, 10), refuse=lambda call: (401, "Unauthorized"))
+def tokens_revoked(world):
+    """The API server knows nobody's token any more; later there is a new one in each file."""
+    tokens = [each.token for each in world.fleet.members]
+    for each in tokens:
+        each.revoke()
+    wait_until(lambda: all(each.refused() for each in tokens), 60, "the tokens are refused")
+    for each in world.fleet.operators:
+        each.proxy.cut_watches()  # who watches already is not asked for a token again
+    time.sleep(world.some(1, 5))
+    for each in tokens:
+        each.renew()
 
 
 def etcd_disk_full(world):
-    """As etcd says it: reads go on, no write does."""
-    _on_the_way(
-        world,
-        world.some(3, 10),
-        refuse=lambda call: (
-            None if call.method == "GET" else (500, "etcdserver: mvcc: database space exceeded")
-        ),
-    )
+    """etcd reaches its quota: reads go on, no write does, until somebody makes room."""
+    cluster = world.cluster
+    cluster.kubectl("create", "namespace", BALLAST, check=False)
+    path = f"/api/v1/namespaces/{BALLAST}/configmaps"
+    block = {"metadata": {"generateName": "block-"}, "data": {"x": "x" * 1_000_000}}
+    with client_of(cluster.admin) as admin:
+
+        def full():
+            return "space exceeded" in admin.post(path, json=block).text
+
+        wait_until(full, 120, "the disk of etcd is full", 0.01)
+        time.sleep(world.some(2, 6))
+        admin.delete(path).raise_for_status()
+    make_room(cluster)
 
 
-FAULTS = (
+def make_room(cluster):
+    """What the documentation of etcd says to do: compact, defragment, take the alarm off."""
+    key = base64.b64encode(b"\0").decode()
+    head = cluster.call_etcd("/v3/kv/range", {"key": key, "limit": "1"})["header"]
+    cluster.call_etcd("/v3/kv/compaction", {"revision": head["revision"], "physical": True})
+    cluster.call_etcd("/v3/maintenance/defragment", {})
+    alarms = cluster.call_etcd("/v3/maintenance/alarm", {"action": "GET"}).get("alarms", [])
+    assert alarms, "there was no alarm"
+    for alarm in alarms:
+        cluster.call_etcd("/v3/maintenance/alarm", {"action": "DEACTIVATE", **alarm})
+
+
+BESIDE_THE_GATE = (
     leader_killed,
     waiting_operator_killed,
     both_operators_killed,
-    webhook_killed,
+    controller_manager_killed,
     leader_paused,
-    webhook_paused,
-    server_paused,
-    server_killed,
-    api_server_restarted,
-    etcd_away,
+    waiting_operator_paused,
+    controller_manager_paused,
     watches_cut,
-    api_server_slow,
     watches_gone,
+)
+"""Those that admissions know nothing of: none may fail."""
+
+FAULTS = (
+    *BESIDE_THE_GATE,
+    one_webhook_killed,
+    both_webhooks_killed,
+    api_server_killed,
+    etcd_killed,
+    one_webhook_paused,
+    api_server_paused,
+    etcd_paused,
+    api_server_restarted,
+    etcd_stopped,
+    api_server_slow,
     throttled,
-    token_expired,
+    tokens_revoked,
     etcd_disk_full,
 )
 
-QUICK = (leader_killed, webhook_killed, watches_cut, throttled, server_killed)
-"""Those that do not need long."""
+BRIEF = (
+    one_webhook_killed,
+    leader_paused,
+    watches_cut,
+    watches_gone,
+    throttled,
+    tokens_revoked,
+    etcd_disk_full,
+    etcd_stopped,
+)
+"""One of each kind."""
 
 
 def title(fault):

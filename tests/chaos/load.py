@@ -1,39 +1,84 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A team, a reviewer and somebody who tries to roll out what nobody approved, all at once."""
+"""A team, two reviewers and somebody who tries to roll out what nobody approved, all at once."""
 
 import random
 import threading
+from dataclasses import dataclass, field
 
 import httpx
 
 from support.http import client_of
-from support.objects import intent, workload
+from support.objects import BAD, GOOD, exception, intent, target, workload
 from support.reviews import middling
 
 CABGATE = "/apis/cabgate.dev/v1alpha1/namespaces"
 APPS = "/apis/apps/v1/namespaces"
 
+APPROVED = ("Approved", "AutoApproved")
+
+
+def _passed(evidence, number):
+    """Evidence of the same score, other for each number: what was decided once is not decided
+    again under another name."""
+    tests = evidence.get("testResults", {"coveragePercent": 10, "failed": 0})
+    return {**evidence, "testResults": {**tests, "passed": 100 + number}}
+
+
+EVIDENCE = {
+    "good": lambda number: _passed(GOOD, number),
+    "middling": middling,
+    "bad": lambda number: _passed(BAD, number),
+}
+"""Approved by score; waits for a person; needs an exception."""
+
+
+@dataclass
+class Memory:
+    """What people were told, and go by."""
+
+    seen: list = field(default_factory=list)
+    """Decisions that the API server said were recorded: (uid, verdict, user name)."""
+    intents: dict = field(default_factory=dict)
+    """Intents that it said were stored, and which evidence each has."""
+    exceptions: set = field(default_factory=set)
+    """Names of exceptions that it said were stored."""
+    verdict: dict = field(default_factory=dict)
+    """The last verdict that a person was told of, by application."""
+    unsure: set = field(default_factory=set)
+    """Applications on which somebody gave a verdict later and never heard whether it counts."""
+
+
+def app_of(request):
+    """The application that a request is about."""
+    return request["spec"]["intentRef"]["name"]
+
+
+def state_shown(item):
+    """The state that an object shows."""
+    return (item.get("status") or {}).get("state")
+
 
 class Load:
     """Works in a namespace until told to stop; a context manager.
 
-    `seen` are the decisions that the API server said were recorded. `wrong` names what was admitted
-    and should not have been.
+    `wrong` names what was admitted and should not have been; `unadmitted` what was said to rollouts
+    that were approved and did not pass. `failed` counts all other calls that came to nothing.
     """
 
     def __init__(self, gate, namespace, seed):
-        self._namespace = namespace
+        self.namespace = namespace
         self._random = random.Random(seed)
-        self._team = client_of(gate.user("requester"))
-        self._reviewer = client_of(gate.user("reviewer"))
-        for client in (self._team, self._reviewer):
+        self._team, self._reviewer, self._security = (
+            client_of(gate.user(name)) for name in ("requester", "reviewer", "security")
+        )
+        for client in (self._team, self._reviewer, self._security):
             client.timeout = httpx.Timeout(8)
         self._stop = threading.Event()
         self._numbers = 0
-        self._rejected = set()
-        self.seen = []
+        self.memory = Memory()
         self.wrong = []
-        self.declared = self.refused = self.admitted = self.failed = 0
+        self.unadmitted = []
+        self.refused = self.admitted = self.failed = 0
 
     def __enter__(self):
         self._stop.clear()
@@ -43,92 +88,153 @@ class Load:
 
     def __exit__(self, *_):
         self._stop.set()
-        self._thread.join(60)
+        self._thread.join(120)
+        assert not self._thread.is_alive(), "a call of the load has no end"
 
     def _run(self):
-        actions = (self._declare, self._review, self._roll_out, self._sneak)
+        actions = {
+            self._declare: 4,
+            self._review: 4,
+            self._ask_exception: 2,
+            self._judge_exception: 2,
+            self._revoke: 1,
+            self._roll_out: 4,
+            self._sneak: 3,
+        }
+        first = [*EVIDENCE] if not self._numbers else []
         while not self._stop.wait(0.05):
             try:
-                self._random.choices(actions, (3, 4, 2, 2))[0]()
+                if first:
+                    self._declare(first.pop())
+                else:
+                    self._random.choices(list(actions), list(actions.values()))[0]()
             except httpx.HTTPError:
                 self.failed += 1
 
-    def _declare(self):
+    def _path(self, plural, name=""):
+        return f"{CABGATE}/{self.namespace}/{plural}" + (f"/{name}/status" if name else "")
+
+    def _declare(self, kind=None):
         self._numbers += 1
-        number = self._numbers
+        number, name = self._numbers, f"app-{self._numbers}"
+        kind = kind or self._random.choices(list(EVIDENCE), (1, 3, 2))[0]
         body = intent(
-            self._namespace,
-            name=f"app-{number}",
-            evidence=middling(number),
-            targets=[
-                {
-                    "apiVersion": "apps/v1",
-                    "kind": "Deployment",
-                    "name": f"app-{number}",
-                    "images": [f"app:{number}"],
-                }
-            ],
+            self.namespace,
+            name=name,
+            evidence=EVIDENCE[kind](number),
+            targets=[target([f"app:{number}"], name=name)],
         )
-        answer = self._team.post(f"{CABGATE}/{self._namespace}/deploymentintents", json=body)
+        answer = self._team.post(self._path("deploymentintents"), json=body)
         if answer.status_code == 201:
-            self.declared += 1
+            self.memory.intents[name] = kind
         else:
             self.failed += 1
 
-    def _requests(self, *states):
-        answer = self._reviewer.get(f"{CABGATE}/{self._namespace}/cabrequests")
-        if answer.status_code != 200:
-            self.failed += 1
-            return []
+    def listed(self, plural, *states):
+        """The objects of a kind in the namespace that show one of some states, or all of them."""
+        answer = self._reviewer.get(self._path(plural))
+        answer.raise_for_status()
         return [
-            item for item in answer.json()["items"] if item.get("status", {}).get("state") in states
+            item for item in answer.json()["items"] if not states or state_shown(item) in states
         ]
 
-    def _review(self):
-        waiting = self._requests("Submitted")
-        if not waiting:
-            return
-        item = self._random.choice(waiting)
-        meta = item["metadata"]
-        verdict = self._random.choice(["Approved", "Approved", "Rejected"])
-        answer = self._reviewer.patch(
-            f"{CABGATE}/{self._namespace}/cabrequests/{meta['name']}/status",
+    def _one(self, items):
+        return self._random.choice(items) if items else None
+
+    def _judge(self, client, user, plural, item, verdict):
+        """Give a verdict; if the API server says that it is recorded, it has to stay so."""
+        spec = item["spec"]
+        app = spec["reason"] if plural == "cabexceptions" else app_of(item)
+        self.memory.unsure.add(app)
+        answer = client.patch(
+            self._path(plural, item["metadata"]["name"]),
             json={"status": {"review": {"verdict": verdict, "rationale": "looked at it"}}},
             headers={"Content-Type": "application/merge-patch+json"},
         )
         if answer.status_code != 200:
             self.failed += 1
             return
-        self.seen.append((meta["uid"], verdict, "reviewer"))
-        if verdict == "Rejected":
-            self._rejected.add(item["spec"]["intentRef"]["name"])
+        self.memory.seen.append((item["metadata"]["uid"], verdict, user))
+        self.memory.verdict[app] = verdict
+        self.memory.unsure.discard(app)
 
-    def _deploy(self, name, image):
-        body = workload(self._namespace, name=name, images=[image])
-        answer = self._team.post(
-            f"{APPS}/{self._namespace}/deployments", json=body, params={"dryRun": "All"}
+    def _review(self):
+        item = self._one(self.listed("cabrequests", "Submitted"))
+        if item is not None:
+            verdict = self._random.choice(["Approved", "Approved", "Rejected"])
+            self._judge(self._reviewer, "reviewer", "cabrequests", item, verdict)
+
+    def _ask_exception(self):
+        asked = {item["spec"]["requestRef"]["name"] for item in self.listed("cabexceptions")}
+        waiting = [
+            item
+            for item in self.listed("cabrequests", "ExceptionRequired")
+            if item["metadata"]["name"] not in asked
+        ]
+        item = self._one(waiting)
+        if item is None:
+            return
+        body = exception(
+            self.namespace,
+            item["metadata"]["name"],
+            name=f"leave-{app_of(item)}",
+            durationDays=self._random.choice([1, 90]),
+            reason=app_of(item),
         )
-        return answer.status_code == 201
+        answer = self._team.post(self._path("cabexceptions"), json=body)
+        if answer.status_code == 201:
+            self.memory.exceptions.add(body["metadata"]["name"])
+        else:
+            self.failed += 1
+
+    def _judge_exception(self):
+        item = self._one(self.listed("cabexceptions", "Pending"))
+        if item is not None:
+            verdict = self._random.choice(["Approved", "Approved", "Approved", "Rejected"])
+            self._judge(self._security, "security", "cabexceptions", item, verdict)
+
+    def _revoke(self):
+        plural = self._random.choice(["cabrequests", "cabexceptions"])
+        item = self._one(self.listed(plural, *APPROVED))
+        if item is not None:
+            self._judge(self._security, "security", plural, item, "Revoked")
+
+    def try_out(self, app, image=None):
+        """What is answered to a rollout of an application, tried without effect: 201 admits."""
+        image = image or f"app:{app.removeprefix('app-')}"
+        return self._team.post(
+            f"{APPS}/{self.namespace}/deployments",
+            json=workload(self.namespace, name=app, images=[image]),
+            params={"dryRun": "All"},
+        )
 
     def _roll_out(self):
-        approved = self._requests("Approved")
-        if not approved:
+        """What is approved has to pass."""
+        apps = [app_of(item) for item in self.listed("cabrequests", *APPROVED)]
+        apps += [item["spec"]["reason"] for item in self.listed("cabexceptions", "Approved")]
+        app = self._one(apps)
+        if app is None:
             return
-        (target,) = self._random.choice(approved)["spec"]["targets"]
-        if self._deploy(target["name"], target["images"][0]):
+        try:
+            answer = self.try_out(app)
+        except httpx.HTTPError as error:
+            self.unadmitted.append(f"{app}: {error!r}")
+            return
+        if answer.status_code == 201:
             self.admitted += 1
         else:
-            self.refused += 1
+            self.unadmitted.append(f"{app}: {answer.text[:300]}")
 
     def _sneak(self):
-        """What nobody approved, or somebody rejected, must never be admitted."""
-        rejected = sorted(self._rejected)
-        if rejected and self._random.random() < 0.5:
-            name = self._random.choice(rejected)
-            image = f"app:{name.removeprefix('app-')}"
+        """What nobody approved, or somebody rejected or revoked, must never pass."""
+        denied = sorted(
+            app for app, verdict in self.memory.verdict.items() if verdict != "Approved"
+        )
+        if denied and self._random.random() < 0.6:
+            app, image = self._random.choice(denied), None
         else:
-            name, image = f"sneaked-{self._random.randrange(10)}", "evil:1"
-        if self._deploy(name, image):
-            self.wrong.append(f"{name} with {image}")
+            app, image = f"sneaked-{self._random.randrange(10)}", "evil:1"
+        if self.try_out(app, image).status_code == 201:
+            self.wrong.append(f"{app} with {image or 'its own image'}")
         else:
             self.refused += 1
