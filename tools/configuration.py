@@ -38,7 +38,10 @@ are read again when their files change.
 What is fixed, and why: a review has 4 s to be judged, since the webhook configuration gives it 5; a
 body may take 7 MiB and 5 s, all bodies that are being read 64 MiB together; the head of a request
 and a TLS handshake may take 5 s. An idle connection is kept for 120 s, longer than the API server
-keeps it. [Certificates](operations/certificates.md) says how often their files are looked at.
+keeps it. A connection to the health port has one answer and 10 s, and a hundred are open at a time,
+of the operator too. A read that the API server answers with 429 is tried again when it says, up to
+3 s after the first time. [Certificates](operations/certificates.md) says how often their files are
+looked at.
 
 ## cabgate-operator
 
