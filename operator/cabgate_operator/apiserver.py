@@ -131,6 +131,9 @@ class ApiServer:
     ) -> "ApiServer":
         """Client by the service account in a cluster, else by KUBECONFIG."""
         configuration = Configuration()
+        # No proxy and no netrc leads to the API server, and to look for them took a fifth of the
+        # operator's time, anew at each call. kopf's own calls do not look either.
+        configuration.client_session_kwargs = {"trust_env": False}
         if os.environ.get("KUBERNETES_SERVICE_HOST"):
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
@@ -277,7 +280,9 @@ class ApiServer:
             code = response.status
             data = await response.read()  # type: ignore[no-untyped-call]
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ApiError(0, "Unreachable", f"{method} {path}: {error!r}") from error
+            # Not its repr: that of some holds the headers that were sent, the token among them.
+            why = f"{type(error).__name__} {error}".strip()
+            raise ApiError(0, "Unreachable", f"{method} {path}: {why}") from error
         finally:
             self._called(verb, code)
         if 200 <= response.status <= 299:
