@@ -185,3 +185,18 @@ annotations:
 {{- define "cabgate.authorityRest" -}}
 14600h
 {{- end -}}
+
+{{/* Seconds that a certificate has left when it should have been renewed long ago: two thirds of what it has
+at its renewal. */}}
+{{- define "cabgate.lateRenewal" -}}
+{{- $rest := "720h" }}
+{{- if eq .Values.certificates.mode "cert-manager" }}
+{{- $rest = .Values.certificates.certManager.renewBefore }}
+{{- end }}
+{{- div (mul 2 (include "cabgate.seconds" $rest)) 3 }}
+{{- end }}
+
+{{/* Seconds after which a sweep is late: six were due, and an hour at the least. */}}
+{{- define "cabgate.lateSweep" -}}
+{{- max 3600 (mul 6 .Values.operator.sweepSeconds) }}
+{{- end }}
