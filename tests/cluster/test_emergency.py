@@ -2,15 +2,22 @@
 """docs/operations/EMERGENCY.md: each command, in order, with no webhook alive."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
 
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
+from cabgate_devcluster.chart import CHART
 from cabgate_devcluster.installation import ROOT
+from support.cli import CABGATE
 from support.helm import Released
 from support.objects import workload
+
+ENFORCED = "enforced-rollouts"
+"""In the command for modes Warn and Audit alone."""
 
 PAGE = (ROOT / "docs" / "operations" / "EMERGENCY.md").read_text()
 
@@ -59,42 +66,87 @@ def run(release, line):
         words = [str(ROOT / word) if word == "charts/cabgate" else word for word in words]
         at = words.index("-n")
         return release.helm(*words[:at], *words[at + 2 :], check=False)
+    if program == "cabgate":
+        return cabgate(words, release.cluster.admin)
     assert program == "kubectl"
     return release.cluster.kubectl(*words, check=False)
 
 
+def cabgate(words, kubeconfig):
+    return subprocess.run(
+        [CABGATE, *words],
+        env={**os.environ, "KUBECONFIG": str(kubeconfig)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def gate_again(cluster, *command):
+    """Undo what the page did, for its next step."""
+    cluster.kubectl(*command)
+    wait_until(lambda: stopped(cluster), 30, "gated again")
+
+
+def failure_policy(cluster, number):
+    patch = {"op": "replace", "path": f"/webhooks/{number}/failurePolicy", "value": "Fail"}
+    gate_again(
+        cluster,
+        *("patch", "validatingwebhookconfiguration", "cabgate", "--type=json"),
+        *("-p", json.dumps([patch])),
+    )
+
+
 def test_each_command_does_what_the_page_says(cluster, blocked):
-    passes_from = ("kubectl label namespace shop cabgate.dev/ring=1",)
-    assert len(list(commands())) >= 12
-    seen = []
+    assert len(list(commands())) >= 16
     for title, line in commands():
         result = run(blocked, line)
         if line.startswith("kubectl logs"):
             # No kubelet, so no log: the command is understood and finds the Pods.
             assert "unknown" not in result.stderr
             continue
+        if ENFORCED in line:
+            assert result.returncode != 0, "the wrong mode"
+            assert stopped(cluster)
+            continue
+        if line.startswith("cabgate uncovered"):
+            assert "shop" in result.stdout, result.stderr
+            assert "checkout" in result.stdout
+            continue
+        if line.startswith("cabgate ledger"):
+            # No operator has run here, so there is no key and no record yet.
+            assert "cabgate-signing-keys" in result.stderr
+            continue
         assert result.returncode == 0, f"{title}: {line}\n{result.stderr}"
-        seen.append(line)
         if line.startswith("kubectl patch deployment"):
             found = cluster.kubectl("get", "deployment", "checkout", "-n", "shop", "-o", "yaml")
             assert "checkout:1.4.3" in found.stdout
             assert "cabgate.dev/break-glass-by: devcluster-admin" in found.stdout
             assert stopped(cluster), "and no other rollout"
-        if line.startswith(passes_from):
+        if line.startswith("kubectl label namespace shop cabgate.dev/ring=1"):
             wait_until(lambda: not stopped(cluster), 30, line)
-            # For the next step the namespace is gated again.
-            cluster.kubectl("label", "namespace", "shop", "cabgate.dev/ring=2", "--overwrite")
-            wait_until(lambda: stopped(cluster), 30, "gated again")
+            gate_again(cluster, "label", "namespace", "shop", "cabgate.dev/ring=2", "--overwrite")
+        if "networkPolicy.enabled=false" in line:
+            assert not cluster.kubectl("get", "netpol", "-A", "-o", "name").stdout
         if "failurePolicy" in line:
+            wait_until(lambda: not stopped(cluster), 30, line)
+            failure_policy(cluster, 0)
+        if line.startswith("kubectl delete"):
             wait_until(lambda: not stopped(cluster), 30, line)
     names = cluster.kubectl("get", "validatingadmissionpolicy", "-o", "name").stdout
     assert "rings.cabgate.dev" in names
     wait_until(lambda: stopped(cluster), 30, "all is as it was")
 
 
-def test_the_patch_is_of_the_entries_that_stop_rollouts(cluster, blocked):
-    found = cluster.kubectl(
-        *("get", "validatingwebhookconfiguration", "cabgate"),
-        *("-o", "jsonpath={.webhooks[*].name}"),
-    ).stdout.split()
-    assert found[:2] == ["rollouts.cabgate.dev", "labelled-rollouts.cabgate.dev"]
+def test_in_mode_warn_the_other_patch_lets_the_namespaces_through_that_enforce(cluster, blocked):
+    again = ("upgrade", "cabgate", str(CHART), "--reuse-values", "--force-conflicts")
+    try:
+        blocked.helm(*again, "--set", "mode=Warn")
+        gate_again(cluster, "label", "namespace", "shop", "cabgate.dev/mode=Enforce")
+        (line,) = [line for _, line in commands() if ENFORCED in line]
+        result = run(blocked, line)
+        assert result.returncode == 0, result.stderr
+        wait_until(lambda: not stopped(cluster), 30, line)
+    finally:
+        cluster.kubectl("label", "namespace", "shop", "cabgate.dev/mode-")
+        blocked.helm(*again, "--set", "mode=Enforce")
