@@ -11,6 +11,7 @@ from typing import Any
 
 from cabgate.api.exception import CABException
 from cabgate.api.request import CABRequest
+from cabgate.logs import explained, fields, reason_of
 from cabgate.modelchoice import MODEL_LABEL
 from cabgate.rings import RING_LABEL
 from cabgate.riskmodel import DEFAULT_NAME
@@ -308,7 +309,8 @@ class Operator:
             try:
                 await self._sweep()
             except Exception as error:  # noqa: BLE001 - a sweep that fails is tried again
-                log.warning("sweep: %s: %s; again in %.1f s", type(error).__name__, error, delay)
+                about = fields(kind="sweep", reason=reason_of(error))
+                log.warning("sweep: %s; again in %.1f s", explained(error), delay, extra=about)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LONGEST_SWEEP_RETRY)
                 continue
@@ -323,7 +325,7 @@ class Operator:
 
     async def _sweep(self) -> None:
         """Queue every object that there is, and the namespaces that may hold too many."""
-        began = self._clock()
+        began, begun = self._clock(), time.monotonic()
         uids: list[str] = []
         requests: Counter[str] = Counter()
         for resource in SWEPT:
@@ -349,7 +351,9 @@ class Operator:
         for key in self._coverage.gated():
             self.queue.add(key)
         workloads = await self._sweep_workloads()
-        log.info("swept %d objects", len(uids) + workloads)
+        count, seconds = len(uids) + workloads, time.monotonic() - begun
+        about = fields(kind="sweep", reason="Swept", milliseconds=round(seconds * 1000, 1))
+        log.info("swept %d objects", count, extra=about)
 
     async def _sweep_workloads(self) -> int:
         """Find broken glasses, on new kinds too; how many workloads there are."""

@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 import aiohttp
 import kopf
 
+from cabgate.logs import fields
+
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 1.0
@@ -93,7 +95,7 @@ class Watches:
 
     def restart(self, why: str) -> None:
         """Begin anew although the watches seem to live."""
-        log.warning("watches: %s", why)
+        log.warning("watches: %s", why, extra=fields(kind="watch", reason="Stale"))
         self._stale.set()
 
     async def run_forever(self) -> None:
