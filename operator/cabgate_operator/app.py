@@ -78,7 +78,7 @@ class Operator:
     ) -> None:
         self.settings = settings or Settings()
         self.metrics = metrics or Metrics()
-        self.overview = Overview(clock())
+        self.overview = Overview()
         self._clock = clock
         self.queue = WorkQueue(self._reconcile, Timing(clock=clock), self.metrics.handled)
         self.workloads: tuple[Resource, ...] = ()
@@ -191,18 +191,13 @@ class Operator:
         if resource is NAMESPACES:
             self._saw_namespace(meta, deleted=event.get("type") == "DELETED")
         else:
-            self._note(resource, body, deleted=event.get("type") == "DELETED")
+            self.overview.saw(resource, body, deleted=event.get("type") == "DELETED")
             # What kopf lists at its start, a sweep lists as well.
             listed = event.get("type") is None
             early = time.monotonic() - self._listing_from < LISTING_SECONDS
             for key in keys_of(resource, body, sweep=listed and early):
                 self.queue.add(key)
             self._note_decisions(resource, body, deleted=event.get("type") == "DELETED")
-
-    def _note(self, resource: Resource, body: Object, *, deleted: bool = False) -> None:
-        decided = self.overview.saw(resource, body, deleted=deleted)
-        if decided is not None:
-            self.metrics.decision_seconds.labels(decided.state).observe(decided.seconds)
 
     def _note_decisions(self, resource: Resource, body: Object, *, deleted: bool = False) -> None:
         key = self._ledger.saw(resource, body, deleted=deleted)
@@ -325,7 +320,7 @@ class Operator:
 
     async def _sweep(self) -> None:
         """Queue every object that there is, and the namespaces that may hold too many."""
-        began, begun = self._clock(), time.monotonic()
+        begun = time.monotonic()
         uids: list[str] = []
         requests: Counter[str] = Counter()
         for resource in SWEPT:
@@ -335,7 +330,7 @@ class Operator:
                 at = at or int(page.resource_version or 0)
                 for item in page.items:
                     uids.append(str(item["metadata"].get("uid", "")))
-                    self._note(resource, item)
+                    self.overview.saw(resource, item)
                     for key in keys_of(resource, item, sweep=True):
                         self.queue.add(key)
                     self._note_decisions(resource, item)
@@ -347,7 +342,7 @@ class Operator:
         for namespace, number in requests.items():
             if number > self.settings.keep_approved:
                 self.queue.add(Key(Subject.RETENTION, namespace, ""))
-        self.overview.swept(uids, began)
+        self.overview.swept(uids)
         for key in self._coverage.gated():
             self.queue.add(key)
         workloads = await self._sweep_workloads()

@@ -27,7 +27,12 @@ from cabgate_operator.context import Context, parsed
 from cabgate_operator.events import News, Reference
 from cabgate_operator.keys import Key, Subject
 from cabgate_operator.reports import concerns, did
-from cabgate_operator.requests import body_of, plan_request, status_of_request
+from cabgate_operator.requests import (
+    body_of,
+    plan_request,
+    seconds_to_decision,
+    status_of_request,
+)
 
 log = logging.getLogger(__name__)
 
@@ -154,6 +159,7 @@ async def reconcile_retrospect(context: Context, key: Key) -> None:
         for about in _told_about(request):
             await context.tell(about, _broken(request))
     await context.api.replace_status(REQUESTS, {**raw, "status": status})
+    context.metrics.decided(plan.state, seconds_to_decision(raw, plan))
     did(f"request {key.name}", plan.state)
     if is_new:
         context.metrics.glass_broken.labels(key.namespace).inc()

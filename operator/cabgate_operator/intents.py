@@ -49,6 +49,7 @@ from cabgate_operator.requests import (
     UNDECIDED,
     RequestPlan,
     plan_request,
+    seconds_to_decision,
     status_of_request,
 )
 
@@ -92,7 +93,8 @@ async def reconcile_intent(context: Context, key: Key) -> None:
         work.others = await _others(context, key.namespace, work.intent)
         concerns(work.intent.spec.correlation_id)
         await _ensure_request(context, work, work.intent)
-        concerns(work.request and work.request.spec.correlation_id)
+        if work.request is not None:
+            concerns(work.request.spec.correlation_id)
     for name in _in_order(work):
         await _update_request(context, work, name)
     if work.intent is not None and work.raw is not None:
@@ -200,6 +202,7 @@ async def _update_request(context: Context, work: _Work, name: str) -> None:
             raise
         work.errors.append(error)
         return
+    context.metrics.decided(plan.state, seconds_to_decision(raw, plan))
     work.requests[name] = (written, parsed(CABRequest, written))
     if work.intent is None:
         concerns(request.spec.correlation_id)
