@@ -2,7 +2,6 @@
 """All calls to the API server that the operator makes itself (kopf makes those of its watches)."""
 
 import json
-import os
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from cabgate import API_VERSION
 from cabgate.api import decision, exception, intent, request, riskmodel
 from cabgate.logs import PlainError
+from cabgate_operator.credentials import ServiceAccount, client_of
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON."""
@@ -143,10 +143,10 @@ class ApiServer:
         # No proxy and no netrc leads to the API server, and to look for them took a fifth of the
         # operator's time, anew at each call. kopf's own calls do not look either.
         configuration.client_session_kwargs = {"trust_env": False}
-        if os.environ.get("KUBERNETES_SERVICE_HOST"):
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        else:
-            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        account = ServiceAccount.of_this_pod()
+        if account is not None:
+            return cls(client_of(account, configuration), called)
+        await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         return cls(ApiClient(configuration), called)
 
     def checked(self, check_writes: Callable[[], None]) -> "ApiServer":
