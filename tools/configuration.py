@@ -27,7 +27,7 @@ of the namespace. Those are passed over, but a Service called `cabgate` would se
 run the Pods with `enableServiceLinks: false`.
 
 The API server is found through the Pod's service account, or the file in `KUBECONFIG`. Token and CA
-are read again when their files change.
+are read again when their files change; of a kubeconfig, by the webhook alone.
 
 ## cabgate-webhook
 

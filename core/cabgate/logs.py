@@ -3,6 +3,7 @@
 
 import json
 import logging
+import traceback
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,9 @@ FIELDS = "fields"
 MAX_TRACEBACK = 4000
 """Characters kept of a traceback, from its end."""
 
+MAX_PLACES = 8
+"""Places that are told of where an error was raised, the innermost first."""
+
 
 def fields(**values: Any) -> dict[str, Any]:
     """The `extra` of a log call: fields of the event, such as `uid`, `object` or `reason`.
@@ -19,6 +23,27 @@ def fields(**values: Any) -> dict[str, Any]:
     Give names and codes, never the content of objects. None and empty text are left out.
     """
     return {FIELDS: {key: value for key, value in values.items() if value not in (None, "")}}
+
+
+class PlainError(Exception):
+    """An error whose text may be logged: it quotes no content of objects and no credential."""
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error is, in a word, for the field `reason`."""
+    return str(getattr(error, "reason", "") or type(error).__name__)
+
+
+def explained(error: BaseException) -> str:
+    """An error as a log may tell it: in its own words if it is a `PlainError`, else its type and
+    where it was raised. The text of any other may quote what somebody sent."""
+    if isinstance(error, PlainError):
+        return str(error)
+    places = [
+        f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)[-MAX_PLACES:]
+    ]
+    return " < ".join([type(error).__name__, *reversed(places)])
 
 
 class JsonFormatter(logging.Formatter):

@@ -2,7 +2,7 @@
 """All calls to the API server that the operator makes itself (kopf makes those of its watches)."""
 
 import json
-import os
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,8 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from cabgate import API_VERSION
 from cabgate.api import decision, exception, intent, request, riskmodel
+from cabgate.logs import PlainError
+from cabgate_operator.credentials import ServiceAccount, client_of
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON."""
@@ -27,6 +29,9 @@ _TIMEOUT = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
 
 MAX_MESSAGE = 240
 """Characters kept of an error message of the API server."""
+
+MAX_CAUSES = 5
+"""Fields that the text of an error names."""
 
 CHUNK = 250
 """Objects in one page of a list."""
@@ -75,14 +80,18 @@ MUTATING = Resource(_ADMISSION, "MutatingWebhookConfiguration", "mutatingwebhook
 _REVIEWS = Resource("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews")
 
 
-class ApiError(Exception):
-    """The API server refused, or could not be reached (code 0)."""
+class ApiError(PlainError):
+    """The API server refused, or could not be reached (code 0).
 
-    def __init__(self, code: int, reason: str, message: str) -> None:
+    As text it says which call failed and what was wrong with which field. What the API server said
+    is in `message`, for those who may read the object: it quotes content, which is not for logs.
+    """
+
+    def __init__(self, code: int, reason: str, message: str, about: str = "") -> None:
         self.code = code
         self.reason = reason
-        # Cut, because the API server repeats content, and content does not belong in logs.
-        super().__init__(f"{code} {reason}: {message[:MAX_MESSAGE]}")
+        self.message = message[:MAX_MESSAGE]
+        super().__init__(f"{code} {reason}" + (f": {about}" if about else ""))
 
     @property
     def refused(self) -> bool:
@@ -134,10 +143,10 @@ class ApiServer:
         # No proxy and no netrc leads to the API server, and to look for them took a fifth of the
         # operator's time, anew at each call. kopf's own calls do not look either.
         configuration.client_session_kwargs = {"trust_env": False}
-        if os.environ.get("KUBERNETES_SERVICE_HOST"):
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        else:
-            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        account = ServiceAccount.of_this_pod()
+        if account is not None:
+            return cls(client_of(account, configuration), called)
+        await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         return cls(ApiClient(configuration), called)
 
     def checked(self, check_writes: Callable[[], None]) -> "ApiServer":
@@ -281,24 +290,53 @@ class ApiServer:
             data = await response.read()  # type: ignore[no-untyped-call]
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # Not its repr: that of some holds the headers that were sent, the token among them.
-            why = f"{type(error).__name__} {error}".strip()
-            raise ApiError(0, "Unreachable", f"{method} {path}: {why}") from error
+            known = isinstance(error, aiohttp.ClientConnectorError | TimeoutError)
+            why = f"{type(error).__name__} {error if known else ''}".strip()
+            raise ApiError(0, "Unreachable", why, f"{method} {path}: {why}") from error
         finally:
             self._called(verb, code)
         if 200 <= response.status <= 299:
             answer: Object = json.loads(data)
             return answer
-        raise _error(response.status, data)
+        raise _error(f"{method} {path}", response.status, data)
 
 
-def _error(code: int, data: bytes) -> ApiError:
+def _error(call: str, code: int, data: bytes) -> ApiError:
     try:
         status = json.loads(data)
         reason, message = str(status.get("reason", "")), str(status.get("message", ""))
     except (ValueError, AttributeError):
-        reason, message = "", data[:200].decode(errors="replace")
+        status, reason, message = {}, "", data[:200].decode(errors="replace")
+    about = ", ".join([call, *_refused_by(message), *_wrong_fields(status)])
+    kind = ApiError
     if code == 409:
-        return (AlreadyExistsError if reason == "AlreadyExists" else ConflictError)(
-            code, reason, message
-        )
-    return ApiError(code, reason, message)
+        kind = AlreadyExistsError if reason == "AlreadyExists" else ConflictError
+    return kind(code, reason, message, about)
+
+
+_WEBHOOK = re.compile(
+    r'admission webhook "([\w.-]{1,253})" denied the request: (\w{1,64})'
+    r"(?:: ((?:metadata|spec|status)[\w.\[\]]{0,100}):)?"
+)
+_POLICY = re.compile(r"is forbidden: (ValidatingAdmissionPolicy '[\w.-]{1,253}')")
+
+
+def _refused_by(message: str) -> list[str]:
+    """Who refused a write, as far as a message of the API server names one: of a webhook also the
+    reason code and the field."""
+    webhook = _WEBHOOK.match(message)
+    if webhook is not None:
+        return [f"webhook {webhook[1]}", *(part for part in webhook.groups()[1:] if part)]
+    policy = _POLICY.search(message)
+    return [] if policy is None else [policy[1]]
+
+
+def _wrong_fields(status: Mapping[str, Any]) -> list[str]:
+    """The fields that were refused, and why, by code."""
+    details = status.get("details")
+    causes = details.get("causes") if isinstance(details, dict) else None
+    return [
+        f"{str(cause.get('field', ''))[:100]} {str(cause.get('reason', ''))[:64]}".strip()
+        for cause in (causes or [])[:MAX_CAUSES]
+        if isinstance(cause, dict)
+    ]

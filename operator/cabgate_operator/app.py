@@ -11,6 +11,7 @@ from typing import Any
 
 from cabgate.api.exception import CABException
 from cabgate.api.request import CABRequest
+from cabgate.logs import explained, fields, reason_of
 from cabgate.modelchoice import MODEL_LABEL
 from cabgate.rings import RING_LABEL
 from cabgate.riskmodel import DEFAULT_NAME
@@ -77,7 +78,7 @@ class Operator:
     ) -> None:
         self.settings = settings or Settings()
         self.metrics = metrics or Metrics()
-        self.overview = Overview(clock())
+        self.overview = Overview()
         self._clock = clock
         self.queue = WorkQueue(self._reconcile, Timing(clock=clock), self.metrics.handled)
         self.workloads: tuple[Resource, ...] = ()
@@ -190,18 +191,13 @@ class Operator:
         if resource is NAMESPACES:
             self._saw_namespace(meta, deleted=event.get("type") == "DELETED")
         else:
-            self._note(resource, body, deleted=event.get("type") == "DELETED")
+            self.overview.saw(resource, body, deleted=event.get("type") == "DELETED")
             # What kopf lists at its start, a sweep lists as well.
             listed = event.get("type") is None
             early = time.monotonic() - self._listing_from < LISTING_SECONDS
             for key in keys_of(resource, body, sweep=listed and early):
                 self.queue.add(key)
             self._note_decisions(resource, body, deleted=event.get("type") == "DELETED")
-
-    def _note(self, resource: Resource, body: Object, *, deleted: bool = False) -> None:
-        decided = self.overview.saw(resource, body, deleted=deleted)
-        if decided is not None:
-            self.metrics.decision_seconds.labels(decided.state).observe(decided.seconds)
 
     def _note_decisions(self, resource: Resource, body: Object, *, deleted: bool = False) -> None:
         key = self._ledger.saw(resource, body, deleted=deleted)
@@ -308,7 +304,8 @@ class Operator:
             try:
                 await self._sweep()
             except Exception as error:  # noqa: BLE001 - a sweep that fails is tried again
-                log.warning("sweep: %s: %s; again in %.1f s", type(error).__name__, error, delay)
+                about = fields(kind="sweep", reason=reason_of(error))
+                log.warning("sweep: %s; again in %.1f s", explained(error), delay, extra=about)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LONGEST_SWEEP_RETRY)
                 continue
@@ -323,7 +320,7 @@ class Operator:
 
     async def _sweep(self) -> None:
         """Queue every object that there is, and the namespaces that may hold too many."""
-        began = self._clock()
+        begun = time.monotonic()
         uids: list[str] = []
         requests: Counter[str] = Counter()
         for resource in SWEPT:
@@ -333,7 +330,7 @@ class Operator:
                 at = at or int(page.resource_version or 0)
                 for item in page.items:
                     uids.append(str(item["metadata"].get("uid", "")))
-                    self._note(resource, item)
+                    self.overview.saw(resource, item)
                     for key in keys_of(resource, item, sweep=True):
                         self.queue.add(key)
                     self._note_decisions(resource, item)
@@ -345,11 +342,13 @@ class Operator:
         for namespace, number in requests.items():
             if number > self.settings.keep_approved:
                 self.queue.add(Key(Subject.RETENTION, namespace, ""))
-        self.overview.swept(uids, began)
+        self.overview.swept(uids)
         for key in self._coverage.gated():
             self.queue.add(key)
         workloads = await self._sweep_workloads()
-        log.info("swept %d objects", len(uids) + workloads)
+        count, seconds = len(uids) + workloads, time.monotonic() - begun
+        about = fields(kind="sweep", reason="Swept", milliseconds=round(seconds * 1000, 1))
+        log.info("swept %d objects", count, extra=about)
 
     async def _sweep_workloads(self) -> int:
         """Find broken glasses, on new kinds too; how many workloads there are."""

@@ -22,6 +22,7 @@ from cabgate.certificates import (
     read_certificates,
     read_leaf,
 )
+from cabgate.logs import fields
 from cabgate.signatures import SigningKeys
 from cabgate_operator.apiserver import (
     CONFIG_MAPS,
@@ -36,6 +37,7 @@ from cabgate_operator.context import Context
 from cabgate_operator.keys import Key, Subject
 from cabgate_operator.ledger import SYSTEM_NAMESPACE
 from cabgate_operator.pki import make_authority, make_signing_key, sign_leaf
+from cabgate_operator.reports import did
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,12 @@ LOOK_SOON = timedelta(seconds=3)
 
 TIMES = Times()
 """How long what is made here holds."""
+
+_REASONS = {
+    Act.MAKE_AUTHORITY: "AuthorityMade",
+    Act.SIGN_LEAF: "CertificateSigned",
+    Act.WRITE_BUNDLE: "BundleWritten",
+}
 
 MAX_STEPS = 12
 """Steps of one look; more would mean that they undo each other."""
@@ -110,8 +118,17 @@ class Certificates:
             step = next_step(found.present, self._names, now, TIMES)
             if step.act is Act.WAIT:
                 return self._again(found, step, now)
-            log.info("certificates: %s %s %s", step.act.value, step.bundle, step.why)
+            log.info(
+                *("certificates: %s %s %s", step.act.value, step.bundle, step.why),
+                extra=fields(
+                    kind="certificates",
+                    namespace=SYSTEM_NAMESPACE,
+                    object=_written(step),
+                    reason=_REASONS[step.act],
+                ),
+            )
             await self._take(context, found, step, now)
+            did(_written(step), _REASONS[step.act])
         raise RuntimeError("certificates: no end of what is to be done")
 
     def _again(self, found: _Found, step: Step, now: datetime) -> datetime:
@@ -150,6 +167,12 @@ class Certificates:
         else:
             resource, configuration = found.configurations[step.bundle]
             await context.api.replace(resource, _with_bundle(configuration, step.trusted, now))
+
+
+def _written(step: Step) -> str:
+    """The object that a step writes."""
+    secrets = {Act.MAKE_AUTHORITY: AUTHORITY_SECRET, Act.SIGN_LEAF: LEAF_SECRET}
+    return secrets.get(step.act) or f"{step.bundle} {CONFIGURATION}"
 
 
 async def _store(
@@ -250,4 +273,6 @@ async def ensure_signing_key(context: Context) -> None:
         await context.api.create(SECRETS, SYSTEM_NAMESPACE, secret)
     except AlreadyExistsError:
         return
-    log.info("made the key that decisions are signed with, %s", name)
+    about = fields(namespace=SYSTEM_NAMESPACE, object=SIGNING_SECRET, reason="Made")
+    log.info("made the key that decisions are signed with, %s", name, extra=about)
+    did(SIGNING_SECRET, "Made")

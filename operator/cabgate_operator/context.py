@@ -10,10 +10,12 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from cabgate.api.base import Model
+from cabgate.logs import PlainError, fields
 from cabgate_operator.apiserver import EVENTS, AlreadyExistsError, ApiError, ApiServer, Object
 from cabgate_operator.events import News, Reference, event_object
 from cabgate_operator.keys import Key
 from cabgate_operator.metrics import Metrics
+from cabgate_operator.reports import did
 from cabgate_operator.requests import System
 from cabgate_operator.workqueue import WorkQueue
 
@@ -22,17 +24,21 @@ log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Model)
 
 
+class UnreadableError(PlainError, ValueError):
+    """What was read makes no sense; the text names fields and no content."""
+
+
 def parsed(model: type[M], raw: Object) -> M:
     """An object of the API server as a model.
 
-    Raises `ValueError` that names fields and no content: it goes into the log.
+    Raises `UnreadableError`.
     """
     try:
         return model.model_validate(raw)
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False, include_context=False)
-        fields = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in found[:5])
-        raise ValueError(f"cannot read the {model.__name__}: {fields}") from None
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in found[:5])
+        raise UnreadableError(f"cannot read the {model.__name__}: {wrong}") from None
 
 
 @dataclass
@@ -60,6 +66,10 @@ class Context:
         except AlreadyExistsError:
             return
         except ApiError as error:
+            where = fields(namespace=about.namespace, object=about.name, reason=error.reason)
             log.warning(
-                "no Event %s for %s/%s: %s", news.reason, about.namespace, about.name, error
+                *("no Event %s for %s/%s: %s", news.reason, about.namespace, about.name, error),
+                extra=where,
             )
+        else:
+            did(f"event {about.name}", news.reason)

@@ -2,7 +2,6 @@
 """Exceptions: when they end, and the state and condition that follow."""
 
 import copy
-import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,16 +20,14 @@ from cabgate.lifecycle import (
     expires_at,
     state_of,
 )
-from cabgate.logs import fields
 from cabgate_operator import texts
 from cabgate_operator.apiserver import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.conditions import Wanted, merge_conditions
 from cabgate_operator.context import Context, parsed
 from cabgate_operator.events import News, Reference
 from cabgate_operator.keys import Key, Subject
+from cabgate_operator.reports import concerns, did
 from cabgate_operator.requests import System
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -114,6 +111,8 @@ async def reconcile_exception(context: Context, key: Key) -> None:
     wanted = exception.spec.request_ref.name
     raw_request = await context.api.get(REQUESTS, key.namespace, wanted)
     request = None if raw_request is None else parsed(CABRequest, raw_request)
+    if request is not None:
+        concerns(request.spec.correlation_id)
     system = context.system()
     plan = plan_exception(exception, request, system)
     context.queue.add_at(key, plan.expires_at if plan.open else None)
@@ -123,8 +122,7 @@ async def reconcile_exception(context: Context, key: Key) -> None:
     if plan.entry is not None and request is not None:
         await context.tell(_asking(request), _ended(plan))
     await context.api.replace_status(EXCEPTIONS, {**raw, "status": status})
-    about = fields(kind="exception", namespace=key.namespace, object=key.name, reason=plan.state)
-    log.info("exception %s/%s: %s", key.namespace, key.name, plan.state, extra=about)
+    did(f"exception {key.name}", plan.state)
     if request is not None and request.spec.intent_ref is not None:
         intent = request.spec.intent_ref.name
         context.queue.add(Key(Subject.INTENT, key.namespace, intent))

@@ -10,6 +10,7 @@ from typing import Any
 
 from cabgate.api.request import CABRequest, RequestVerdict
 from cabgate.breakglass import ANNOTATION, BREAKABLE, breakable, glass_of, request_for_glass
+from cabgate.logs import fields
 from cabgate.rings import GATED_FROM, effective_ring
 from cabgate.targets import Workload, group_of
 from cabgate.workloads import GatedKind, kind_of, reference_of
@@ -25,7 +26,13 @@ from cabgate_operator.apiserver import (
 from cabgate_operator.context import Context, parsed
 from cabgate_operator.events import News, Reference
 from cabgate_operator.keys import Key, Subject
-from cabgate_operator.requests import body_of, plan_request, status_of_request
+from cabgate_operator.reports import concerns, did
+from cabgate_operator.requests import (
+    body_of,
+    plan_request,
+    seconds_to_decision,
+    status_of_request,
+)
 
 log = logging.getLogger(__name__)
 
@@ -81,15 +88,19 @@ async def reconcile_glass(context: Context, key: Key) -> None:
     if request is None:
         return
     wanted = request.metadata.name
+    concerns(request.spec.correlation_id)
     found = await context.api.get(REQUESTS, key.namespace, wanted)
     if found is None:
         try:
             found = await context.api.create(REQUESTS, key.namespace, body_of(request))
-            log.warning("request %s/%s: opened for %s", key.namespace, wanted, key)
+            did(f"request {wanted}", "Opened", warns=True)
         except AlreadyExistsError:
             return  # a watch tells of it
     if parsed(CABRequest, found).spec.break_glass != request.spec.break_glass:
-        log.error("%s: request %s is about something else: not recorded", key, wanted)
+        log.error(
+            *("%s: request %s is about something else: not recorded", key, wanted),
+            extra=fields(namespace=key.namespace, object=wanted, reason="NotRecorded"),
+        )
 
 
 async def _is_own(context: Context, kind: GatedKind, raw: Object) -> bool:
@@ -136,6 +147,7 @@ async def reconcile_retrospect(context: Context, key: Key) -> None:
     request = parsed(CABRequest, raw)
     if request.spec.break_glass is None:
         return
+    concerns(request.spec.correlation_id)
     system = context.system()
     plan = plan_request(request, None, [], system)
     status = status_of_request(raw, plan, system.now)
@@ -147,7 +159,8 @@ async def reconcile_retrospect(context: Context, key: Key) -> None:
         for about in _told_about(request):
             await context.tell(about, _broken(request))
     await context.api.replace_status(REQUESTS, {**raw, "status": status})
-    log.info("request %s/%s: %s", key.namespace, key.name, plan.state)
+    context.metrics.decided(plan.state, seconds_to_decision(raw, plan))
+    did(f"request {key.name}", plan.state)
     if is_new:
         context.metrics.glass_broken.labels(key.namespace).inc()
 

@@ -6,7 +6,6 @@ writes is such that whatever a crash leaves out is found missing at the next loo
 then the decisions of the requests, then the intent's own status, which says that all is done.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +15,6 @@ from cabgate.api.request import CABRequest, RequestState, RequestVerdict
 from cabgate.evidence import evidence_digest
 from cabgate.history import standing_verdict
 from cabgate.lifecycle import room_for_system, state_of
-from cabgate.logs import fields
 from cabgate.modelchoice import NoModel
 from cabgate.rings import GATED_FROM, effective_ring
 from cabgate.targets import Workload
@@ -46,14 +44,14 @@ from cabgate_operator.intent_plan import (
 )
 from cabgate_operator.keys import Key
 from cabgate_operator.models import chosen_model
+from cabgate_operator.reports import concerns, did
 from cabgate_operator.requests import (
     UNDECIDED,
     RequestPlan,
     plan_request,
+    seconds_to_decision,
     status_of_request,
 )
-
-log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -93,7 +91,10 @@ async def reconcile_intent(context: Context, key: Key) -> None:
         return
     if work.intent is not None:
         work.others = await _others(context, key.namespace, work.intent)
+        concerns(work.intent.spec.correlation_id)
         await _ensure_request(context, work, work.intent)
+        if work.request is not None:
+            concerns(work.request.spec.correlation_id)
     for name in _in_order(work):
         await _update_request(context, work, name)
     if work.intent is not None and work.raw is not None:
@@ -145,7 +146,7 @@ async def _ensure_request(context: Context, work: _Work, intent: DeploymentInten
         body = wanted_request(intent, work.ring, work.others, model)
         try:
             found = await context.api.create(REQUESTS, work.key.namespace, body)
-            _log(work, "request", work.wanted, "opened", parsed(CABRequest, found))
+            did(f"request {work.wanted}", "Opened")
         except AlreadyExistsError:
             found = await context.api.get(REQUESTS, work.key.namespace, work.wanted)
         except ApiError as error:
@@ -153,21 +154,12 @@ async def _ensure_request(context: Context, work: _Work, intent: DeploymentInten
                 raise
             await _unchanged_or_conflict(context, work)
             work.errors.append(error)
-            why = texts.refused(work.wanted, str(error))
+            why = texts.refused(work.wanted, f"{error.code} {error.reason}: {error.message}")
             work.problem = Problem("RequestRefused", why, stalled=False)
             return
     own, work.problem = own_request(intent, None if found is None else parsed(CABRequest, found))
     if found is not None and own is not None:
         work.requests[work.wanted] = (found, own)
-
-
-def _log(work: _Work, kind: str, name: str, reason: str, request: CABRequest | None) -> None:
-    namespace = work.key.namespace
-    identity = None if request is None else request.spec.correlation_id
-    about = fields(
-        kind=kind, namespace=namespace, object=name, reason=str(reason), correlation_id=identity
-    )
-    log.info("%s %s/%s: %s", kind, namespace, name, reason, extra=about)
 
 
 async def _unchanged_or_conflict(context: Context, work: _Work) -> None:
@@ -210,8 +202,11 @@ async def _update_request(context: Context, work: _Work, name: str) -> None:
             raise
         work.errors.append(error)
         return
+    context.metrics.decided(plan.state, seconds_to_decision(raw, plan))
     work.requests[name] = (written, parsed(CABRequest, written))
-    _log(work, "request", name, plan.state, plan.request)
+    if work.intent is None:
+        concerns(request.spec.correlation_id)
+    did(f"request {name}", plan.state)
     if plan.has(RequestVerdict.SUPERSEDED):
         await context.tell(_about(work, plan.request), _superseded(plan))
 
@@ -249,7 +244,7 @@ async def _update_intent(
         about = Reference(INTENTS, work.key.namespace, work.key.name, intent.metadata.uid)
         await context.tell(about, news)
     await context.api.replace_status(INTENTS, {**raw, "status": status})
-    _log(work, "intent", work.key.name, ready.reason, request)
+    did(f"intent {work.key.name}", ready.reason)
 
 
 async def _others(context: Context, namespace: str, intent: DeploymentIntent) -> list[CABRequest]:

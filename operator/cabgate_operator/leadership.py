@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from cabgate.logs import PlainError, explained, fields
 from cabgate_operator.apiserver import (
     LEASES,
     AlreadyExistsError,
@@ -47,7 +48,7 @@ RELEASE_SECONDS = 1.0
 """Longest that a stopping leader takes to give the Lease back."""
 
 
-class NotLeaderError(Exception):
+class NotLeaderError(PlainError):
     """A write was stopped, because another replica may lead by now."""
 
 
@@ -202,7 +203,7 @@ class Elector:
             except TimeoutError:
                 self._failed("the API server did not answer in time")
             except (ApiError, ValueError) as error:
-                self._failed(str(error))
+                self._failed(explained(error))
             self._tell()
             await asyncio.sleep(self._pause())
 
@@ -223,7 +224,12 @@ class Elector:
                 except ConflictError:  # a last renewal arrived without our knowing
                     await self._give_back(await self._api.get(LEASES, self._namespace, LEASE_NAME))
         except (ApiError, TimeoutError) as error:
-            log.warning("leader election: cannot give the Lease back: %s", error)
+            why = str(error) or "the API server did not answer in time"
+            log.warning(
+                "leader election: cannot give the Lease back: %s",
+                why,
+                extra=self._about("NotGivenBack"),
+            )
 
     async def _give_back(self, lease: Object | None) -> None:
         if lease is not None and Seen(lease.get("spec"), 0.0).holder == self.me:
@@ -291,23 +297,34 @@ class Elector:
     def _reached(self) -> None:
         self._reached_at = self._seconds()
         if self.trouble:
-            log.info("leader election: the Lease can be read; held by %s", self.holder or "nobody")
+            log.info(
+                "leader election: the Lease can be read; held by %s",
+                self.holder or "nobody",
+                extra=self._about("Reached"),
+            )
         self.trouble = ""
 
     def _failed(self, why: str) -> None:
         if why != self.trouble:
-            log.warning("leader election: %s", why)
+            log.warning("leader election: %s", why, extra=self._about("NotReached"))
         self.trouble = why
         # Between two looks that are far apart another may have led, and etcd been rolled back.
         if self._seen is not None:
             self._seen = replace(self._seen, since=float("inf"))
+
+    def _about(self, reason: str) -> dict[str, Any]:
+        names = {"namespace": self._namespace, "object": LEASE_NAME}
+        return fields(kind="lease", reason=reason, holder=self.holder, **names)
 
     def _tell(self) -> None:
         if self.leads is self._led:
             return
         self._led = self.leads
         if self._led:
-            log.info("leader election: %s leads", self.me)
+            log.info("leader election: %s leads", self.me, extra=self._about("Leads"))
         else:
-            log.warning("leader election: %s leads no more; %s", self.me, self.trouble or "stopped")
+            log.warning(
+                *("leader election: %s leads no more; %s", self.me, self.trouble or "stopped"),
+                extra=self._about("LeadsNoMore"),
+            )
         self._changed.set()

@@ -15,6 +15,7 @@ from typing import Any
 from cabgate.api.exception import CABException
 from cabgate.api.request import CABRequest
 from cabgate.ledger import Checkpoint, Head, append, entries_of, in_order_of_time, record_object
+from cabgate.logs import fields
 from cabgate_operator.apiserver import (
     CONFIG_MAPS,
     DECISIONS,
@@ -26,8 +27,9 @@ from cabgate_operator.apiserver import (
     Object,
     Resource,
 )
-from cabgate_operator.context import Context, parsed
+from cabgate_operator.context import Context, UnreadableError, parsed
 from cabgate_operator.keys import Key, Subject
+from cabgate_operator.reports import did
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +181,17 @@ class Ledger:
             spec.verdict,
             spec.author.username,
             spec.subject.name,
+            extra=fields(
+                kind=spec.subject.kind,
+                namespace=namespace,
+                object=spec.subject.name,
+                record=record.metadata.name,
+                reason=spec.verdict,
+                user=spec.author.username,
+                correlationID=spec.correlation_id,
+            ),
         )
+        did(f"decision {record.metadata.name}", spec.verdict)
         self._publish_soon(context, namespace)
 
     async def _read(self, context: Context, namespace: str) -> _Chain:
@@ -190,8 +202,8 @@ class Ledger:
         """
         published = await _published_head(context, namespace)
         chain = _Chain()
-        fields = f"spec.subject.namespace={namespace}"
-        async for page in context.api.pages(DECISIONS, fields=fields):
+        selector = f"spec.subject.namespace={namespace}"
+        async for page in context.api.pages(DECISIONS, fields=selector):
             for item in page.items:
                 spec = item["spec"]
                 here = Head(int(spec["sequence"]), str(spec["digest"]))
@@ -200,7 +212,11 @@ class Ledger:
                     chain.head = here
                 same_place = published is not None and here.sequence == published.sequence
                 if same_place and here != published:
-                    log.error("ledger %s: is not what was published: %s", namespace, published)
+                    about = fields(namespace=namespace, reason="NotAsPublished")
+                    log.error(
+                        *("ledger %s: is not what was published: %s", namespace, published),
+                        extra=about,
+                    )
         # After the records: what a prune deleted meanwhile lies behind a checkpoint by then.
         chain.checkpoint = await _checkpoint(context, namespace)
         if chain.head is None and chain.checkpoint is not None:
@@ -208,7 +224,10 @@ class Ledger:
         if published is not None and (
             chain.head is None or chain.head.sequence < published.sequence
         ):
-            log.error("ledger %s: cut: published head %s is gone", namespace, published)
+            about = fields(namespace=namespace, reason="Cut")
+            log.error(
+                *("ledger %s: cut: published head %s is gone", namespace, published), extra=about
+            )
             chain.head = published
         elif chain.head is not None and chain.head != published:
             self._publish_soon(context, namespace)
@@ -231,7 +250,8 @@ class Ledger:
         self._unpublished.clear()
         self._published_at = context.clock()
         for namespace, head in moved.items():
-            log.info("ledger head of %s: %s", namespace, head)
+            about = fields(namespace=namespace, reason="HeadMoved", head=str(head))
+            log.info("ledger head of %s: %s", namespace, head, extra=about)
         try:
             await _write_heads(context, moved)
         except ApiError:
@@ -261,7 +281,8 @@ async def _published_head(context: Context, namespace: str) -> Head | None:
     try:
         return None if text is None else Head.parse(text)
     except ValueError as error:
-        log.warning("ledger %s: ConfigMap %s: %s", namespace, HEADS_CONFIG_MAP, error)
+        about = fields(namespace=namespace, object=HEADS_CONFIG_MAP, reason="Unreadable")
+        log.warning("ledger %s: ConfigMap %s: %s", namespace, HEADS_CONFIG_MAP, error, extra=about)
         return None
 
 
@@ -273,7 +294,8 @@ async def _checkpoint(context: Context, namespace: str) -> Checkpoint | None:
     try:
         return None if text is None else Checkpoint.parse(text)
     except ValueError as error:
-        raise ValueError(f"ConfigMap {CHECKPOINTS_CONFIG_MAP}: {namespace}: {error}") from None
+        why = f"ConfigMap {CHECKPOINTS_CONFIG_MAP}: {namespace}: {error}"
+        raise UnreadableError(why) from None
 
 
 async def _write_heads(context: Context, heads: Mapping[str, Head]) -> None:
@@ -283,9 +305,11 @@ async def _write_heads(context: Context, heads: Mapping[str, Head]) -> None:
             "no ConfigMap %s/%s to publish the ledger's heads in: run helm upgrade",
             SYSTEM_NAMESPACE,
             HEADS_CONFIG_MAP,
+            extra=fields(namespace=SYSTEM_NAMESPACE, object=HEADS_CONFIG_MAP, reason="NotFound"),
         )
         return
     old = raw.get("data") or {}
     new = old | {namespace: str(head) for namespace, head in heads.items()}
     if new != old:
         await context.api.replace(CONFIG_MAPS, {**raw, "data": new})
+        did(f"heads of {len(heads)} namespaces", "Published")

@@ -3,9 +3,7 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
-import os
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -21,13 +19,18 @@ from cabgate_operator.apiserver import (
     Resource,
 )
 from cabgate_operator.app import Operator
+from cabgate_operator.credentials import ServiceAccount
 from cabgate_operator.glass import WORKLOADS
 from cabgate_operator.health import serve_health
 from cabgate_operator.replica import Replica
 from cabgate_operator.settings import Settings, options, read_settings
-from cabgate_operator.watches import Watches, traced
+from cabgate_operator.watches import Following, Watches, traced
 
 log = logging.getLogger(__name__)
+
+SILENT_SECONDS = 150.0
+"""After how long a watch that brings nothing is asked for anew. Bookmarks come about once a minute,
+so it is the connection that brings nothing."""
 
 
 def make_registry(
@@ -64,7 +67,8 @@ def make_registry(
 
     @kopf.on.login(registry=registry)
     async def login(**kwargs: Any) -> kopf.AiohttpSession:
-        info = log_in(**kwargs)
+        account = ServiceAccount.of_this_pod()
+        info = log_in(account, **kwargs)
         if info is None:
             raise kopf.PermanentError("no service account and no KUBECONFIG")
         return traced(
@@ -72,7 +76,12 @@ def make_registry(
             lambda plural, since: tell_loop(began, plural, since),
             lambda plural: tell_loop(failed, plural),
             operator.metrics.called,
+            asked=lambda plural: tell_loop(watches.failed, plural),
+            follow=None if account is None else Following(account, restart),
         )
+
+    def restart(why: str) -> None:
+        tell_loop(watches.restart, why)
 
     def began(plural: str, since: int) -> None:
         watches.began(plural)
@@ -85,19 +94,16 @@ def make_registry(
     return registry
 
 
-def log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
+def log_in(account: ServiceAccount | None, **kwargs: Any) -> kopf.ConnectionInfo | None:
     """Credentials for kopf: by the service account in a cluster, else by KUBECONFIG, as for the
     operator's own calls."""
-    host = os.environ.get("KUBERNETES_SERVICE_HOST")
-    if not host:
+    if account is None:
         return kopf.login_with_kubeconfig(**kwargs)
-    info = kopf.login_with_service_account(**kwargs)
-    if info is None:
-        return None
-    # kopf takes the name in the cluster's DNS; the address does without.
-    port = os.environ.get("KUBERNETES_SERVICE_PORT", "443")
-    server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
-    return dataclasses.replace(info, server=server)
+    try:
+        token = account.token()
+    except OSError as error:
+        raise kopf.PermanentError(str(error)) from None
+    return kopf.ConnectionInfo(server=account.server, ca_path=str(account.ca), token=token)
 
 
 def make_kopf_settings() -> kopf.OperatorSettings:
@@ -108,8 +114,7 @@ def make_kopf_settings() -> kopf.OperatorSettings:
     settings.watching.chunk_size = 250
     settings.watching.server_timeout = 590
     settings.watching.client_timeout = 620
-    # Bookmarks come about once a minute.
-    settings.watching.inactivity_timeout = 150
+    settings.watching.inactivity_timeout = SILENT_SECONDS
     settings.watching.connect_timeout = 10
     settings.watching.reconnect_backoff = 1.0
     settings.networking.request_timeout = 30

@@ -72,6 +72,11 @@ class Metrics:
         """Count a call to the API server."""
         self.api_calls.labels(verb, str(code)).inc()
 
+    def decided(self, state: str, seconds: float | None) -> None:
+        """Count a request that was decided, if it was."""
+        if seconds is not None:
+            self.decision_seconds.labels(state).observe(seconds)
+
     def handled(self, kind: str, result: str, seconds: float) -> None:
         """Count a key that was handled."""
         self.reconciles.labels(kind, result).inc()
@@ -97,7 +102,7 @@ class _Shown(Collector):
 
     def describe(self) -> list[GaugeMetricFamily]:
         """Names only: nothing may be computed at registration."""
-        return [_pending(), _active(), _soonest()]
+        return [_pending(), _active(), _by_time_left(), _soonest()]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauges as they are now."""
@@ -113,6 +118,10 @@ class _Shown(Collector):
         active = _active()
         active.add_metric([], len(left))
         yield active
+        by_time_left = _by_time_left()
+        for span, count in overview.by_time_left(now).items():
+            by_time_left.add_metric([span], count)
+        yield by_time_left
         if left:
             soonest = _soonest()
             soonest.add_metric([], left[0])
@@ -126,6 +135,11 @@ def _pending() -> GaugeMetricFamily:
 
 def _active() -> GaugeMetricFamily:
     return GaugeMetricFamily("cabgate_active_exceptions", "Exceptions in force.", labels=[])
+
+
+def _by_time_left() -> GaugeMetricFamily:
+    text = "Exceptions in force, by the time that they have left."
+    return GaugeMetricFamily("cabgate_active_exceptions_by_time_left", text, labels=["left"])
 
 
 def _soonest() -> GaugeMetricFamily:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 
 from cabgate.api.riskmodel import DEFAULT_LABEL, RiskModel
+from cabgate.logs import fields
 from cabgate.modelchoice import NoModel, choose_model
 from cabgate.riskmodel import DEFAULT_RISK_MODEL
 from cabgate_operator.apiserver import RISK_MODELS, AlreadyExistsError, Object
@@ -39,7 +40,8 @@ async def _ensure_built_in(context: Context) -> None:
         return
     try:
         await context.api.create(RISK_MODELS, "", _body(existing))
-        log.info("risk model %s: created", DEFAULT_RISK_MODEL.name)
+        about = fields(kind="riskmodel", object=DEFAULT_RISK_MODEL.name, reason="Created")
+        log.info("risk model %s: created", DEFAULT_RISK_MODEL.name, extra=about)
     except AlreadyExistsError:
         return
 

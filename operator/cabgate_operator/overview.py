@@ -5,13 +5,12 @@ Nothing here is read from the API server: a watch and a sweep bring every object
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cabgate.api.exception import ExceptionState
-from cabgate.lifecycle import DECIDED_STATES
 from cabgate_operator.apiserver import EXCEPTIONS, REQUESTS, Object, Resource
 from cabgate_operator.requests import UNDECIDED
 
@@ -25,27 +24,26 @@ AGES = (
 OLDEST = "over_7d"
 """The age after the last of them."""
 
+TIMES_LEFT = (
+    ("under_1d", timedelta(days=1)),
+    ("under_7d", timedelta(days=7)),
+    ("under_30d", timedelta(days=30)),
+)
+"""Names and ends of the times that exceptions in force have left."""
 
-@dataclass(frozen=True)
-class Decided:
-    """A request that was decided: its state, and how long that took, in seconds."""
-
-    state: str
-    seconds: float
+LONGEST = "over_30d"
+"""The time after the last of them."""
 
 
 @dataclass
 class Overview:
-    """Requests that wait and exceptions in force, by uid. `since` is when it began to look: what
-    was decided before is not told again."""
+    """Requests that wait and exceptions in force, by uid."""
 
-    since: datetime
     _waiting: dict[str, datetime] = field(default_factory=dict)
     _ends: dict[str, datetime] = field(default_factory=dict)
-    _told: dict[str, datetime] = field(default_factory=dict)
 
-    def saw(self, resource: Resource, body: Object, *, deleted: bool = False) -> Decided | None:
-        """Take note of an object; what to tell if it is a request that was decided meanwhile."""
+    def saw(self, resource: Resource, body: Object, *, deleted: bool = False) -> None:
+        """Take note of an object."""
         meta, status = body.get("metadata") or {}, body.get("status") or {}
         uid = str(meta.get("uid", ""))
         if resource is EXCEPTIONS:
@@ -55,31 +53,22 @@ class Overview:
         elif resource is REQUESTS:
             opened, state = _moment(meta.get("creationTimestamp")), status.get("state")
             _set(self._waiting, uid, opened if state in UNDECIDED and not deleted else None)
-            decided = _moment(status.get("decidedAt"))
-            if state in DECIDED_STATES and opened and decided and not deleted:
-                return self._decided(uid, state, opened, decided)
-        return None
 
-    def _decided(self, uid: str, state: str, opened: datetime, decided: datetime) -> Decided | None:
-        if decided < self.since or uid in self._told:
-            return None
-        self._told[uid] = decided
-        return Decided(str(state), max(0.0, (decided - opened).total_seconds()))
-
-    def swept(self, uids: Iterable[str], began: datetime) -> None:
-        """Every object was seen since a sweep began: `uids` are all that there are."""
+    def swept(self, uids: Iterable[str]) -> None:
+        """Every object was seen: `uids` are all that there are."""
         there = set(uids)
         for known in (self._waiting, self._ends):
             for uid in known.keys() - there:
                 del known[uid]
-        # The margin: a decision may be written some time after its moment.
-        self.since = max(self.since, began - timedelta(minutes=10))
-        self._told = {uid: at for uid, at in self._told.items() if at >= self.since}
 
     def waiting(self, now: datetime) -> dict[str, int]:
         """How many requests wait for a decision, by age."""
-        counts = Counter(_age(now - opened) for opened in self._waiting.values())
-        return {name: counts[name] for name in (*(name for name, _ in AGES), OLDEST)}
+        return _by_span((now - opened for opened in self._waiting.values()), AGES, OLDEST)
+
+    def by_time_left(self, now: datetime) -> dict[str, int]:
+        """How many exceptions are in force, by the time that they have left."""
+        left = (end - now for end in self._ends.values() if end > now)
+        return _by_span(left, TIMES_LEFT, LONGEST)
 
     def seconds_left(self, now: datetime) -> list[float]:
         """Seconds until the end of each exception in force, the soonest first."""
@@ -87,8 +76,11 @@ class Overview:
         return sorted(seconds for seconds in left if seconds > 0)
 
 
-def _age(age: timedelta) -> str:
-    return next((name for name, end in AGES if age < end), OLDEST)
+def _by_span(
+    times: Iterable[timedelta], spans: Sequence[tuple[str, timedelta]], last: str
+) -> dict[str, int]:
+    counts = Counter(next((name for name, end in spans if time < end), last) for time in times)
+    return {name: counts[name] for name in (*(name for name, _ in spans), last)}
 
 
 def _set(known: dict[str, datetime], uid: str, moment: datetime | None) -> None:

@@ -130,6 +130,19 @@ def body_of(request: CABRequest) -> Object:
     return {"apiVersion": REQUESTS.api_version, "kind": REQUESTS.kind, **request.to_dict()}
 
 
+def seconds_to_decision(raw: Object, plan: RequestPlan) -> float | None:
+    """How long the decision took of a request whose status does not tell of it yet; None if it
+    does, or if there is none.
+
+    Every decided request gets `decidedAt` in one write: so whoever makes that write counts it, and
+    each is counted once, also if nobody led when it was decided.
+    """
+    decided, opened = decided_at(plan.request), plan.request.metadata.creation_timestamp
+    if decided is None or opened is None or "decidedAt" in (raw.get("status") or {}):
+        return None
+    return max(0.0, (decided - opened).total_seconds())
+
+
 def status_of_request(raw: Object, plan: RequestPlan, now: datetime) -> dict[str, Any]:
     """The status to write: what stands there, with the system's entries, state and condition."""
     status: dict[str, Any] = copy.deepcopy(raw.get("status") or {})

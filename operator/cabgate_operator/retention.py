@@ -6,10 +6,12 @@ import logging
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
+from cabgate.logs import fields
 from cabgate.retention import removable
 from cabgate_operator.apiserver import EXCEPTIONS, INTENTS, REQUESTS
 from cabgate_operator.context import Context, parsed
 from cabgate_operator.ledger import Ledger
+from cabgate_operator.reports import did
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +28,19 @@ async def reconcile_retention(context: Context, ledger: Ledger, namespace: str, 
     requests = [parsed(CABRequest, raw) for raw in raws.values()]
     by_name = {intent.metadata.name: intent for intent in intents}
     for request in removable(requests, exceptions, by_name, context.clock(), kept):
-        raw = raws[request.metadata.name]
-        if not await ledger.holds(context, raw):
-            log.warning("request %s/%s: not in the ledger yet", namespace, request.metadata.name)
+        name = request.metadata.name
+        raw = raws[name]
+        held = await ledger.holds(context, raw)
+        about = fields(
+            kind="request",
+            namespace=namespace,
+            object=name,
+            reason="Removed" if held else "NotInLedger",
+            correlationID=request.spec.correlation_id,
+        )
+        if not held:
+            log.warning("request %s/%s: not in the ledger yet", namespace, name, extra=about)
             continue
         await api.delete(REQUESTS, raw)
-        log.info("request %s/%s: removed by retention", namespace, request.metadata.name)
+        log.info("request %s/%s: removed by retention", namespace, name, extra=about)
+        did(f"request {name}", "Removed")

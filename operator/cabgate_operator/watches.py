@@ -11,10 +11,13 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 
 import aiohttp
 import kopf
+
+from cabgate.logs import explained, fields
+from cabgate_operator.credentials import ServiceAccount
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +76,7 @@ class Watches:
         self._down.pop(plural, None)
 
     def failed(self, plural: str) -> None:
-        """The watch of a resource could not go on."""
+        """The watch of a resource could not go on, or is asked for and not accepted yet."""
         if plural in self._watched:
             self._down.setdefault(plural, time.monotonic())
 
@@ -93,7 +96,7 @@ class Watches:
 
     def restart(self, why: str) -> None:
         """Begin anew although the watches seem to live."""
-        log.warning("watches: %s", why)
+        log.warning("watches: %s", why, extra=fields(kind="watch", reason="Stale"))
         self._stale.set()
 
     async def run_forever(self) -> None:
@@ -170,7 +173,8 @@ class _Run:
                 )
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, kopf is started again
-            log.warning("watches: kopf ended: %s: %s", type(error).__name__, error)
+            about = fields(kind="watch", reason=type(error).__name__)
+            log.warning("watches: kopf ended: %s", explained(error), extra=about)
         finally:
             left = asyncio.all_tasks(self._loop)
             for task in left:
@@ -219,18 +223,45 @@ class _Run:
         return not self.alive
 
 
+class Following:
+    """Keeps the credentials of a session of kopf current. `stale` is called when another CA is to
+    be trusted, which takes a new session."""
+
+    def __init__(self, account: ServiceAccount, stale: Callable[[str], None]) -> None:
+        self._account = account
+        self._stale = stale
+        self._trusted = account.ca_version()
+
+    def refresh(self, headers: MutableMapping[str, str]) -> None:
+        """Put the token of now into the headers of a call."""
+        headers["Authorization"] = f"Bearer {self._account.token()}"
+        version = self._account.ca_version()
+        if version != self._trusted:
+            self._trusted = version
+            self._stale("the API server has a new CA")
+
+
 def traced(
     info: kopf.ConnectionInfo,
     began: Callable[[str, int], None],
     failed: Callable[[str], None],
     called: Callable[[str, int], None] = lambda verb, code: None,
+    asked: Callable[[str], None] = lambda plural: None,
+    follow: Following | None = None,
 ) -> kopf.AiohttpSession:
     """A session for kopf that tells of its watches: `began` with the resource and the version from
     which a watch goes on, when the API server has accepted it; `failed` with the resource when it
-    has not. `called` is told of each call.
+    has not. `called` is told of each call, and `asked` of the resource when a watch is asked for:
+    until it is accepted it is down, also if there is never an answer.
 
     All are called in kopf's thread.
     """
+
+    async def started(_: object, __: object, start: aiohttp.TraceRequestStartParams) -> None:
+        if follow is not None:
+            follow.refresh(start.headers)
+        if "watch" in start.url.query:
+            asked(start.url.path.rpartition("/")[2])
 
     async def ended(_: object, __: object, end: aiohttp.TraceRequestEndParams) -> None:
         called("watch" if "watch" in end.url.query else "list", end.response.status)
@@ -249,6 +280,7 @@ def traced(
             failed(broken.url.path.rpartition("/")[2])
 
     trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(started)
     trace.on_request_end.append(ended)
     trace.on_request_exception.append(broke)
     session = aiohttp.ClientSession(

@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from cabgate.logs import fields
+from cabgate.logs import explained, reason_of
 from cabgate_operator.apiserver import ConflictError
 from cabgate_operator.keys import Key
+from cabgate_operator.reports import Report, begin
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +35,6 @@ IMMEDIATE_RETRIES = 5
 def utc_now() -> datetime:
     """The time."""
     return datetime.now(UTC)
-
-
-def _about(key: Key) -> dict[str, Any]:
-    return fields(kind=key.subject.value, namespace=key.namespace, object=key.name)
 
 
 @dataclass(frozen=True)
@@ -156,16 +152,17 @@ class WorkQueue:
         self._waiting.discard(key)
         self._retry_at.pop(key, None)
         begun = self._active[key] = self._timing.monotonic()
-        result = "error"
+        report, result = begin(), "error"
         try:
             await self._handle(key)
             self._failures.pop(key, None)
+            report.tell(key, self._timing.monotonic() - begun)
             result = "ok"
-        except ConflictError:
-            self._failed(key, "somebody else wrote first", quiet=True)
+        except ConflictError as error:
+            self._failed(key, error, report)
             result = "conflict"
         except Exception as error:  # noqa: BLE001 - whatever it is, the key is tried again
-            self._failed(key, f"{type(error).__name__}: {error}", quiet=False)
+            self._failed(key, error, report)
         finally:
             del self._active[key]
             self._handled(key.subject.value, result, self._timing.monotonic() - begun)
@@ -173,15 +170,18 @@ class WorkQueue:
                 self._again.discard(key)
                 self.add(key)
 
-    def _failed(self, key: Key, why: str, *, quiet: bool) -> None:
+    def _failed(self, key: Key, error: Exception, report: Report) -> None:
         count = self._failures[key] = self._failures.get(key, 0) + 1
-        if quiet and count <= IMMEDIATE_RETRIES:
-            log.info("%s: %s; again at once", key, why, extra=_about(key))
+        conflict = isinstance(error, ConflictError)
+        why = "somebody else wrote first" if conflict else explained(error)
+        about = report.about(key, reason_of(error), self._timing.monotonic() - self._active[key])
+        if conflict and count <= IMMEDIATE_RETRIES:
+            log.info("%s: %s; again at once", key, why, extra=about)
             self._again.add(key)
             return
         delay = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(count - 1, 16))
         delay *= 0.5 + self._timing.jitter() / 2
-        log.warning("%s: %s; again in %.1f s", key, why, delay, extra=_about(key))
+        log.warning("%s: %s; again in %.1f s", key, why, delay, extra=about)
         due = self._timing.monotonic() + delay
         self._retry_at[key] = due
         heapq.heappush(self._retries, (due, key))

@@ -8,9 +8,8 @@ import os
 import signal
 from datetime import UTC, datetime, timedelta
 
-from cabgate_operator import app, watches
+from cabgate_operator import app, main, watches
 from cabgate_operator.apiserver import ApiServer, Object, Resource
-from cabgate_operator.main import make_watches, run, set_up_logging
 from cabgate_operator.replica import Replica
 from cabgate_operator.settings import Settings
 
@@ -45,9 +44,10 @@ def die_after(writes: int) -> None:
 def be_impatient(seconds: float) -> None:
     """What counts as ill after minutes does so after seconds."""
     watches.DEAD_SECONDS = app.STUCK_SECONDS = app.LATE_SECONDS = seconds
+    main.SILENT_SECONDS = seconds
 
 
-async def main() -> None:
+async def start() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--clock-shift", type=float, default=0.0)
     parser.add_argument("--die-after", type=int, default=0)
@@ -59,11 +59,11 @@ async def main() -> None:
         be_impatient(options.impatient)
     if options.die_after:
         die_after(options.die_after)
-    set_up_logging("json")
+    main.set_up_logging("json")
     shift = timedelta(seconds=options.clock_shift)
     settings = Settings(health_port=options.health_port, sweep_seconds=options.sweep_seconds)
-    await run(Replica(settings, make_watches, clock=lambda: datetime.now(UTC) + shift))
+    await main.run(Replica(settings, main.make_watches, clock=lambda: datetime.now(UTC) + shift))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(start())

@@ -17,24 +17,14 @@ import pytest
 from cabgate_devcluster import wait_until
 from cabgate_devcluster.chart import NAMESPACE, manifests
 from cabgate_devcluster.installation import ROOT
+from support.objects import GOOD
+from support.pod import account_folder, in_pod, why_no_pod
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMMANDS = {"webhook": "cabgate-webhook", "operator": "cabgate-operator"}
 READY_SECONDS = 2.0
-
-ACCOUNT = "/run/secrets/kubernetes.io/serviceaccount"
-POD = ["unshare", "--map-root-user", "--mount", "sh", "-ec", f"""
-mount -t tmpfs none /run
-mkdir -p {ACCOUNT}
-mount --bind "$1" {ACCOUNT}
-mount --rbind / /
-mount -o remount,ro,bind /
-mount -o remount,ro,bind /run
-shift
-exec "$@"
-""", "sh"]  # fmt: skip
-"""Runs a command, after the folder of a service account, as a Pod would: nothing can be written,
-and the folder is where it belongs. In a user namespace, so that it needs no root."""
+LEADS_SECONDS = 10.0
+"""Until it leads and has looked at every object once; it looks at a free Lease once a second."""
 
 
 @pytest.fixture(scope="module")
@@ -70,44 +60,27 @@ def copied():
     return [name for line in found for name in line.split()]
 
 
-@pytest.fixture(scope="module")
-def pod(tmp_path_factory):
-    """What runs a command as in a Pod."""
-    tried = subprocess.run(
-        [*POD, str(tmp_path_factory.mktemp("none")), "touch", str(ROOT / ".never")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if "Read-only" not in tried.stderr:
-        pytest.skip(f"no user namespace with mounts of its own: {tried.stderr}")
-    return POD
-
-
 @pytest.fixture
-def started(gate, tree, pod, tmp_path):
+def started(gate, tree, tmp_path):
     """Start a process of the image beside those of the session; the process, and its seconds to
     ready."""
     processes = []
+    why_not = why_no_pod(tmp_path)
+    if why_not:
+        pytest.skip(why_not)
 
     def start(component, *options):
         cluster, port = gate.cluster, gate.cluster.free_port()
-        folder = tmp_path / str(port)
-        folder.mkdir()
         token = cluster.service_account_token(NAMESPACE, f"cabgate-{component}")
-        for name, content in (("token", token), ("ca.crt", cluster.ca_pem.decode()),
-                              ("namespace", NAMESPACE)):  # fmt: skip
-            (folder / name).write_text(content)
-        host, _, api = cluster.server.removeprefix("https://").partition(":")
-        environment = [f"KUBERNETES_SERVICE_HOST={host}", f"KUBERNETES_SERVICE_PORT={api}",
-                       "PATH=/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1"]  # fmt: skip
+        folder = account_folder(tmp_path / str(port), token, cluster.ca_pem.decode())
         program = [str(tree / "bin" / COMMANDS[component]), *options, f"--health-port={port}"]
         begun = time.monotonic()
         process = cluster.spawn(
             f"image-{component}-{port}",
-            [*pod, str(folder), "env", "-i", *environment, *program],
+            in_pod(folder, cluster.server.removeprefix("https://"), program),
             cwd=Path("/"),
         )
+        process.health_port = port
         processes.append(process)
         wait_until(lambda: not process.running or ready(port), 60, f"{component} is ready", 0.01)
         assert process.running, process.log.read_text()
@@ -166,13 +139,58 @@ def test_at_rest_it_stays_below_what_the_chart_asks_for(
     time.sleep(3)  # at rest: after what it does at its start
     used = resident(process.pid)
     record(f"image_{component}_rest_mib", f"{used / 2**20:.0f}")
+    assert used < requested(component)
+
+
+@pytest.fixture
+def no_other_operator(gate):
+    """The session's operator is stopped in order, so that its Lease is free; it is back at the
+    end."""
+    gate.installation.operator.stop()
+    yield
+    gate.installation.start_operator()
+
+
+def test_it_leads_with_the_service_account_of_its_pod(
+    gate, namespace, no_other_operator, started, record_testsuite_property
+):
+    begun = time.monotonic()
+    process, _ = started("operator", *launch(gate, "operator"))
+    try:
+
+        def swept():
+            text = metrics(process)
+            return "\ncabgate_leader 1.0" in text and (
+                "\ncabgate_last_sweep_timestamp_seconds 0.0" not in text
+            )
+
+        wait_until(swept, 60, "it leads and has swept", 0.01)
+        seconds = time.monotonic() - begun
+        gate.open(namespace, GOOD, "AutoApproved")
+        time.sleep(3)  # at rest
+        used = resident(process.pid)
+        record_testsuite_property("image_operator_leads_seconds", f"{seconds:.2f}")
+        record_testsuite_property("image_leader_rest_mib", f"{used / 2**20:.0f}")
+        assert seconds < LEADS_SECONDS
+        assert used < requested("operator")
+    finally:
+        process.stop()  # in order: the next need not wait for the Lease
+
+
+def metrics(process):
+    url = f"http://127.0.0.1:{process.health_port}/metrics"
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return answer.read().decode()
+
+
+def requested(component):
+    """Bytes of memory that the chart asks for."""
     container = next(
         each["spec"]["template"]["spec"]["containers"][0]
         for each in manifests()
         if (each["kind"], each["metadata"]["name"]) == ("Deployment", f"cabgate-{component}")
     )
-    wanted = container["resources"]["requests"]["memory"]
-    assert used < int(wanted.removesuffix("Mi")) * 2**20
+    return int(container["resources"]["requests"]["memory"].removesuffix("Mi")) * 2**20
 
 
 def resident(pid):

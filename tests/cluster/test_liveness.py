@@ -5,6 +5,8 @@ API server.
 The operator counts seconds here where it counts minutes as it is installed.
 """
 
+import time
+
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
@@ -13,6 +15,7 @@ from support.objects import GOOD, intent
 from support.operators import ENTRY_ARGV, Replica, leader_of
 
 OPTIONS = ("--impatient", "10", "--sweep-seconds", "2")
+IMPATIENT_SECONDS = 10
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,43 @@ def test_a_watch_that_died(gate, replica, namespace):
     wait_until(lambda: replica.get("/healthz") == (200, "ok\n"), 90, "it mended that itself")
     assert "kopf ended: RuntimeError" in replica.process.log.read_text()
     gate.open(namespace, GOOD, "AutoApproved")
+
+
+@pytest.fixture
+def seldom(gate, replica):
+    """A replica that sweeps once: what it sees later its watches bring."""
+    replica.process.stop()
+    try:
+        with Replica(gate, "seldom", *OPTIONS[:2], argv=ENTRY_ARGV) as made:
+            leader_of([made])
+            wait_until(lambda: made.get("/readyz")[0] == 200, 30, "it has swept")
+            yield made
+    finally:
+        replica.start()
+
+
+def test_watches_that_go_silent_are_asked_for_anew(gate, seldom, namespace):
+    gate.open(namespace, GOOD, "AutoApproved", name="before")
+    silent = time.monotonic()
+    # The connections stay open, and bring nothing; new ones would.
+    seldom.proxy.hang = lambda call: call.watch and call.at < silent
+    swept = seldom.metric("cabgate_last_sweep_timestamp_seconds")
+    gate.apply("requester", intent(namespace, name="missed"))
+    gate.request_of(namespace, "missed", "AutoApproved", timeout=4 * IMPATIENT_SECONDS)
+    assert seldom.metric("cabgate_last_sweep_timestamp_seconds") == swept
+    assert seldom.get("/healthz") == (200, "ok\n")
+
+
+def test_watches_that_stay_silent_are_told_of(gate, seldom):
+    assert seldom.get("/healthz") == (200, "ok\n")
+    begun = time.monotonic()
+    seldom.proxy.hang = lambda call: call.watch
+    assert "not ok: watch: cabexceptions is not watched, for" in seldom.unhealthy(60)
+    # Silent for as long as it may be, then down for as long as it may be.
+    assert time.monotonic() - begun > IMPATIENT_SECONDS
+    assert time.monotonic() - begun < 4 * IMPATIENT_SECONDS
+    seldom.proxy.heal()
+    wait_until(lambda: seldom.get("/healthz") == (200, "ok\n"), 90, "it mended that itself")
 
 
 def test_a_worker_that_does_not_go_on(gate, replica, namespace):

@@ -235,7 +235,9 @@ def test_no_approval_by_the_score_of_a_model_that_was_replaced(gate, namespace, 
         gate.cluster.kubectl("delete", "riskmodel", "passing")
         make_model("passing", autoApproveUpTo="60.00")
     log = gate.installation.operator.log
-    said = f"RiskModel passing 7 ({model.digest})"
+    said = (
+        f"/cabrequests/{name}/status, webhook records.cabgate.dev, WrongContent, status.decisions"
+    )
     wait_until(lambda: said in log.read_text(), 20, "the operator is refused")
     assert "decisions" not in gate.get("cabrequest", name, namespace).get("status", {})
     gate.cluster.kubectl("delete", "riskmodel", "passing")

@@ -38,7 +38,8 @@ class ApiProxy:
     """One way to the API server of a cluster; a context manager.
 
     `refuse` may be set to a function of a Call that returns (status, reason) or None; `delay` to
-    seconds before each answer; `hang` to a function of a Call: whether it is never answered.
+    seconds before each answer; `hang` to a function of a Call: whether it is never answered, or, if
+    it is a watch that runs, brings nothing any more.
     """
 
     def __init__(self, cluster):
@@ -69,6 +70,12 @@ class ApiProxy:
         path.write_text(json.dumps(config))
         path.chmod(0o600)
         return path
+
+    def serve(self, pair):
+        """Use another certificate from now on, on new connections."""
+        cert, key = (self._cluster.directory / f"proxy-{self.port}.{end}" for end in ("crt", "key"))
+        pair.write(cert, key)
+        self._context.load_cert_chain(cert, key)
 
     def writes(self, since=0.0):
         """The writes that came by since a moment, but those of the Lease."""
@@ -154,6 +161,8 @@ class ApiProxy:
             self._watches.add(transport)
             try:
                 async for chunk in answer.content.iter_any():
+                    while self.hang(call):  # noqa: ASYNC110 - changed from another thread
+                        await asyncio.sleep(0.1)
                     await response.write(chunk)
             finally:
                 self._watches.discard(transport)

@@ -44,7 +44,14 @@ RETRY_SECONDS = 1.0
 
 
 class LookupFailed(Exception):  # noqa: N818 - said to users as it is
-    """The API server did not answer a read; the message says which and why."""
+    """The API server did not answer a read; the message says which and why.
+
+    `brief` is the message for a log, without what was answered: that may quote content.
+    """
+
+    def __init__(self, message: str, brief: str = "") -> None:
+        self.brief = brief or message
+        super().__init__(message)
 
 
 class ApiServer:
@@ -224,7 +231,8 @@ class ApiServer:
             return None
         if not 200 <= answer.status <= 299:
             why = _explained(answer.body.decode(errors="replace"))
-            raise LookupFailed(f"{method} {path}: HTTP {answer.status}: {why}")
+            failed = f"{method} {path}: HTTP {answer.status}"
+            raise LookupFailed(f"{failed}: {why}", failed)
         return answer.body
 
     async def _call(self, method: str, target: str, path: str, body: Any) -> HttpAnswer:
@@ -314,7 +322,5 @@ def _parsed(model: type[M], item: Any) -> M:
         path = ".".join(str(part) for part in first["loc"])
         metadata = item.get("metadata") if isinstance(item, dict) else None
         name = metadata.get("name") if isinstance(metadata, dict) else None
-        raise LookupFailed(
-            f"{model.__name__} {name} cannot be read by this version of cabgate: "
-            f"{path}: {first['msg']}"
-        ) from None
+        failed = f"{model.__name__} {name} cannot be read by this version of cabgate: {path}"
+        raise LookupFailed(f"{failed}: {first['msg']}", f"{failed}: {first['type']}") from None

@@ -7,13 +7,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from cabgate import GROUP
-from cabgate.logs import fields
+from cabgate.logs import explained, fields
 from cabgate.messages import compose
 from cabgate.modes import Mode
 from cabgate.refusal import Refusal, RefusalReason
@@ -172,17 +173,19 @@ async def answered(review: Review, handler: Handler) -> Answer:
         path = ".".join(str(part) for part in first["loc"])
         return _denied(RefusalReason.INVALID, f"{path}: {first['msg']}")
     except LookupFailed as error:
-        log.warning("lookup failed: %s", error)
+        log.warning("lookup failed: %s", error.brief, extra=_about(review, "LookupFailed"))
         return _denied("LookupFailed", f"{error}. Nothing was decided: try again.")
     except TimeoutError:
-        log.warning("no answer within %s s: %s %s", DEADLINE_SECONDS, review.where, review.name)
+        about = _about(review, "LookupTimedOut")
+        log.warning("no answer within %s s", DEADLINE_SECONDS, extra=about)
         return _denied(
             "LookupTimedOut",
             f"the API server did not answer cabgate within {DEADLINE_SECONDS:g} s. "
             "Nothing was decided: try again.",
         )
-    except Exception:
-        log.exception("fault in the review of %s %s", review.where, review.name)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is a denial
+        # Not its text, nor a traceback, which ends with it: they may quote what was sent.
+        log.error("fault in a review: %s", explained(error), extra=_about(review, "InternalError"))
         return _denied(
             "InternalError",
             "cabgate failed to judge this, and denies what it cannot judge. Its log has the "
@@ -236,19 +239,29 @@ def _denied(reason: str, message: str) -> Answer:
 
 def _note(review: Review, endpoint: str, answer: Answer, seconds: float) -> None:
     """One line in the log. The uid is the one of the API server's audit log."""
-    said = fields(
+    said = _about(
+        review,
+        answer.reason,
         endpoint=endpoint,
-        uid=review.uid,
         operation=review.operation,
-        resource=f"{review.where}.{review.group}" if review.group else review.where,
-        namespace=review.namespace,
-        object=review.name,
         user=review.user.username,
-        reason=answer.reason,
+        mode=answer.mode,
         correlationID=answer.correlation_id or _correlation_id(review),
         milliseconds=round(seconds * 1000, 1),
     )
     log.info(answer.verdict, extra=said)
+
+
+def _about(review: Review, reason: str, **more: object) -> dict[str, Any]:
+    """The fields of a line about a review."""
+    return fields(
+        uid=review.uid,
+        resource=f"{review.where}.{review.group}" if review.group else review.where,
+        namespace=review.namespace,
+        object=review.name,
+        reason=reason,
+        **more,
+    )
 
 
 def _correlation_id(review: Review) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cabgate import GROUP
+from cabgate.logs import fields
 from cabgate.messages import warning_lines
 from cabgate.modes import Mode, effective_mode
 from cabgate_webhook.admission import Answer, Review
@@ -31,20 +32,22 @@ async def by_mode(
     """
     if answer.allowed or cluster is Mode.ENFORCE or review.group == GROUP:
         return answer
-    labels = await _labels(review.namespace, api)
+    labels = await _labels(review, api)
     mode = effective_mode(cluster, labels, at_least=at_least)
     if mode is Mode.ENFORCE:
         return answer
-    log.info("admitted in mode %s: %s", mode, answer.message)
     warnings = warning_lines(answer.message) if mode is Mode.WARN else ()
     return replace(answer, allowed=True, mode=mode, warnings=warnings)
 
 
-async def _labels(namespace: str, api: ApiServer) -> Mapping[str, str] | None:
-    """Labels of a namespace; None if they cannot be read."""
+async def _labels(review: Review, api: ApiServer) -> Mapping[str, str] | None:
+    """Labels of the namespace of a review; None if they cannot be read."""
+    namespace = review.namespace
     try:
         async with asyncio.timeout(LOOKUP_SECONDS):
             return await api.namespace_labels(namespace)
     except (LookupFailed, TimeoutError) as error:
-        log.warning("the mode of namespace %s is not known: %s", namespace, error)
+        why = error.brief if isinstance(error, LookupFailed) else f"none within {LOOKUP_SECONDS} s"
+        about = fields(uid=review.uid, namespace=namespace, reason="ModeNotKnown")
+        log.warning("the mode of namespace %s is not known: %s", namespace, why, extra=about)
         return None

@@ -5,10 +5,19 @@ import json
 import logging
 import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.logs import JsonFormatter, TextFormatter, fields, formatter_of
+from cabgate.logs import (
+    JsonFormatter,
+    PlainError,
+    TextFormatter,
+    explained,
+    fields,
+    formatter_of,
+    reason_of,
+)
 
 
 def record(message, *args, error=None, **values):
@@ -42,6 +51,16 @@ def test_a_fault_keeps_the_end_of_its_traceback():
         said = json.loads(JsonFormatter().format(record("m", error=sys.exc_info())))
     assert said["error"].endswith("the end")
     assert len(said["error"]) == 4000
+
+
+def test_an_error_is_told_by_its_type_and_place_and_not_in_words_that_may_quote():
+    with pytest.raises(ValueError, match="s3cret") as caught:
+        int("s3cret")
+    assert reason_of(caught.value) == "ValueError"
+    assert explained(caught.value).startswith("ValueError < test_logs.py:")
+    assert "s3cret" not in explained(caught.value)
+    assert explained(PlainError("the Lease is gone")) == "the Lease is gone"
+    assert explained(ValueError("s3cret")) == "ValueError"
 
 
 @given(st.text(), st.dictionaries(st.text(min_size=1), st.text() | st.integers()))

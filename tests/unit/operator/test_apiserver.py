@@ -82,6 +82,91 @@ def test_errors(code: int, body: Any, kind: type[ApiError], refused: bool) -> No
     serve(failing(code, text), scenario)
 
 
+@pytest.mark.parametrize(
+    ("code", "status", "said"),
+    [
+        (
+            422,
+            {
+                "reason": "Invalid",
+                "message": 'spec.evidence.artifacts[0].uri: Invalid value: "s3cret": too long',
+                "details": {
+                    "causes": [
+                        {
+                            "field": "spec.evidence.artifacts[0].uri",
+                            "reason": "FieldValueTooLong",
+                            "message": "s3cret",
+                        },
+                        {"field": 7},
+                        "s3cret",
+                    ]
+                },
+            },
+            ", spec.evidence.artifacts[0].uri FieldValueTooLong, 7",
+        ),
+        (
+            403,
+            {
+                "reason": "Forbidden",
+                "message": 'admission webhook "records.cabgate.dev" denied the request: '
+                "WrongContent: spec.evidence.testResults: s3cret: no",
+            },
+            ", webhook records.cabgate.dev, WrongContent, spec.evidence.testResults",
+        ),
+        (
+            403,
+            {
+                "reason": "Forbidden",
+                "message": 'admission webhook "x.dev" denied the request: Nope: s3cret: no',
+            },
+            ", webhook x.dev, Nope",
+        ),
+        (
+            422,
+            {
+                "reason": "Invalid",
+                "message": "cabrequests \"x\" is forbidden: ValidatingAdmissionPolicy 'p.dev' with "
+                "binding 'b' denied request: s3cret",
+                "details": {"causes": [{"message": "s3cret"}]},
+            },
+            ", ValidatingAdmissionPolicy 'p.dev', ",
+        ),
+        (500, {"message": "s3cret", "details": "s3cret"}, ""),
+    ],
+)
+def test_an_error_as_text_quotes_nothing(code: int, status: Any, said: str) -> None:
+    async def scenario(api: ApiServer) -> None:
+        with pytest.raises(ApiError) as caught:
+            await api.create(REQUESTS, "team", {"metadata": {"name": "x"}})
+        call = "POST /apis/cabgate.dev/v1alpha1/namespaces/team/cabrequests"
+        assert str(caught.value) == f"{code} {status.get('reason', '')}: {call}{said}"
+        assert "s3cret" in caught.value.message
+
+    serve(failing(code, json.dumps(status)), scenario)
+
+
+def test_an_answer_that_is_no_http_does_not_put_the_token_into_a_log() -> None:
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"nonsense\r\n\r\n")
+        writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_server(babble, "127.0.0.1", 0)
+        configuration = Configuration()
+        configuration.host = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        configuration.api_key["BearerToken"] = "Bearer s3cret"
+        api = ApiServer(ApiClient(configuration))
+        with pytest.raises(ApiError) as caught:
+            await api.get(REQUESTS, "team", "x")
+        assert caught.value.code == 0
+        assert "s3cret" not in f"{caught.value} {caught.value.message}"
+        await api.close()
+        server.close()
+
+    asyncio.run(run())
+
+
 def test_absent_is_none() -> None:
     async def scenario(api: ApiServer) -> None:
         assert await api.get(REQUESTS, "team", "x") is None

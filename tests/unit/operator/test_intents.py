@@ -16,6 +16,7 @@ from cabgate_operator.apiserver import (
 )
 from cabgate_operator.intents import reconcile_intent
 from cabgate_operator.keys import Key, Subject
+from cabgate_operator.metrics import Metrics
 from unit.operator.support import (
     HIGH,
     LOW,
@@ -245,6 +246,34 @@ def test_two_that_create_the_same_request_agree() -> None:
     world.api.before_write = first
     look(world)
     assert world.requests() == {name_of(LOW): "AutoApproved"}
+
+
+def counted(world: World) -> list[str]:
+    """Numbers and sums of the decisions that were counted."""
+    return [
+        line.removeprefix("cabgate_request_decision_seconds_")
+        for line in world.context.metrics.text().decode().splitlines()
+        if line.startswith(("cabgate_request_decision_seconds_count",
+                            "cabgate_request_decision_seconds_sum"))
+    ]  # fmt: skip
+
+
+def test_a_decision_is_counted_once_also_if_nobody_led_when_it_was_made() -> None:
+    world = World()
+    declare(world, MEDIUM)
+    look(world)
+    assert counted(world) == []
+    (request,) = world.api.all(REQUESTS)
+    request["metadata"]["creationTimestamp"] = "2030-01-01T10:00:00Z"
+    world.api.put(REQUESTS, request)
+    decide(world, name_of(MEDIUM), ("Approved", "rita"))
+    world.context.metrics = Metrics()  # of another leader than the one that opened it
+    look(world)
+    look(world)
+    assert counted(world) == ['count{state="Approved"} 1.0', 'sum{state="Approved"} 3600.0']
+    world.context.metrics = Metrics()  # and of the next
+    look(world)
+    assert counted(world) == []
 
 
 def refuse(world: World, refused: str, error: ApiError) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from cabgate_operator.apiserver import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.metrics import Metrics
-from cabgate_operator.overview import Decided, Overview
+from cabgate_operator.overview import Overview
 from unit.operator.support import NOW
 
 
@@ -18,7 +18,7 @@ def seen(uid: str, opened: float, state: str, **status: Any) -> Object:
 
 
 def test_what_waits_by_age() -> None:
-    overview = Overview(NOW)
+    overview = Overview()
     for uid, hours in (("a", 0.5), ("b", 1), ("c", 30), ("d", 200)):
         overview.saw(REQUESTS, seen(uid, -hours, "Submitted"))
     overview.saw(REQUESTS, seen("e", -5, "Approved"))
@@ -29,13 +29,13 @@ def test_what_waits_by_age() -> None:
     overview.saw(REQUESTS, seen("d", -200, "Rejected"))
     overview.saw(REQUESTS, seen("c", -30, "Submitted"), deleted=True)
     assert sum(overview.waiting(NOW).values()) == 2
-    overview.swept(["b"], NOW)
+    overview.swept(["b"])
     assert overview.waiting(NOW)["under_1d"] == 1
     assert sum(overview.waiting(NOW).values()) == 1
 
 
 def test_exceptions_in_force_and_the_soonest_end() -> None:
-    overview = Overview(NOW)
+    overview = Overview()
     overview.saw(EXCEPTIONS, seen("a", -1, "Approved", expiresAt=moment(5)))
     overview.saw(EXCEPTIONS, seen("b", -1, "Approved", expiresAt=moment(2)))
     overview.saw(EXCEPTIONS, seen("c", -1, "Approved", expiresAt=moment(-1)))
@@ -43,16 +43,10 @@ def test_exceptions_in_force_and_the_soonest_end() -> None:
     assert overview.seconds_left(NOW) == [7200, 18000]
     overview.saw(EXCEPTIONS, seen("b", -1, "Revoked", expiresAt=moment(2)))
     assert overview.seconds_left(NOW) == [18000]
-
-
-def test_a_decision_is_told_once_and_old_ones_never() -> None:
-    overview = Overview(NOW)
-    decided = seen("a", -2, "Approved", decidedAt=moment(1))
-    assert overview.saw(REQUESTS, decided) == Decided("Approved", 3 * 3600)
-    assert overview.saw(REQUESTS, decided) is None
-    assert overview.saw(REQUESTS, seen("b", -2, "Approved", decidedAt=moment(-1))) is None
-    overview.swept(["a"], NOW + timedelta(days=1))
-    assert overview.saw(REQUESTS, decided) is None
+    for uid, days in (("e", 1), ("f", 6), ("g", 29), ("h", 90)):
+        overview.saw(EXCEPTIONS, seen(uid, -1, "Approved", expiresAt=moment(24 * days)))
+    spans = {"under_1d": 1, "under_7d": 2, "under_30d": 1, "over_30d": 1}
+    assert overview.by_time_left(NOW) == spans
 
 
 def test_a_replica_that_does_not_lead_shows_no_objects() -> None:
@@ -60,9 +54,11 @@ def test_a_replica_that_does_not_lead_shows_no_objects() -> None:
     shown: list[Overview | None] = [None]
     metrics.show(lambda: shown[0], lambda: NOW)
     assert b"cabgate_pending_requests{" not in metrics.text()
-    shown[0] = Overview(NOW)
+    shown[0] = Overview()
     shown[0].saw(EXCEPTIONS, seen("a", -1, "Approved", expiresAt=moment(1)))
     text = metrics.text().decode()
     assert 'cabgate_pending_requests{age="over_7d"} 0.0' in text
     assert "cabgate_active_exceptions 1.0" in text
+    assert 'cabgate_active_exceptions_by_time_left{left="under_1d"} 1.0' in text
+    assert 'cabgate_active_exceptions_by_time_left{left="over_30d"} 0.0' in text
     assert "cabgate_exception_soonest_end_seconds 3600.0" in text

@@ -14,7 +14,7 @@ from cabgate_operator import watches
 from cabgate_operator.app import WATCHED, Operator
 from cabgate_operator.glass import WORKLOADS
 from cabgate_operator.health import serve_health
-from cabgate_operator.main import log_in, make_kopf_settings, make_registry, make_watches
+from cabgate_operator.main import make_kopf_settings, make_registry, make_watches
 from cabgate_operator.replica import Replica
 from cabgate_operator.settings import Settings
 from cabgate_operator.watches import Watches, traced
@@ -126,6 +126,7 @@ def test_the_session_tells_of_watches_alone() -> None:
     began: list[tuple[str, int]] = []
     failed: list[str] = []
     calls: list[tuple[str, int]] = []
+    asked: list[str] = []
 
     async def answer(incoming: web.Request) -> web.Response:
         return web.Response(status=504 if "bad" in incoming.path else 200)
@@ -137,7 +138,8 @@ def test_the_session_tells_of_watches_alone() -> None:
         await server.start_server()
         info = kopf.ConnectionInfo(server=str(server.make_url("/")), token="t")
         found = traced(
-            info, lambda *what: began.append(what), failed.append, lambda *call: calls.append(call)
+            *(info, lambda *what: began.append(what), failed.append),
+            *(lambda *call: calls.append(call), asked.append),
         )
         assert found.server == info.server
         session = found.aiohttp_session
@@ -157,6 +159,7 @@ def test_the_session_tells_of_watches_alone() -> None:
     asyncio.run(scenario())
     assert began == [("things", 7)]
     assert failed == ["bad", "things"]
+    assert asked == ["things", "things", "bad", "things"]
     assert calls == [
         *(("watch", 200), ("watch", 200), ("list", 200), ("watch", 504)),
         *(("watch", 0), ("list", 0)),
@@ -197,24 +200,3 @@ def test_health_endpoints() -> None:
         await runner.cleanup()
 
     asyncio.run(scenario())
-
-
-@pytest.mark.parametrize(
-    ("host", "server"),
-    [("10.0.0.1", "https://10.0.0.1:6443"), ("fd00::1", "https://[fd00::1]:6443")],
-)
-def test_kopf_goes_where_our_own_calls_go(
-    monkeypatch: pytest.MonkeyPatch, host: str, server: str
-) -> None:
-    found = kopf.ConnectionInfo(server="https://kubernetes.default.svc", token="t")
-    monkeypatch.setattr(kopf, "login_with_service_account", lambda **_: found)
-    monkeypatch.setattr(kopf, "login_with_kubeconfig", lambda **_: None)
-    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    assert log_in() is None
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
-    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "6443")
-    made = log_in()
-    assert made is not None
-    assert (made.server, made.token) == (server, "t")
-    monkeypatch.setattr(kopf, "login_with_service_account", lambda **_: None)
-    assert log_in() is None

@@ -263,6 +263,37 @@ def test_a_review_leaves_one_line_that_names_it_and_none_of_its_content(caplog):
     assert "hunter2" not in "".join(JsonFormatter().format(record) for record in caplog.records)
 
 
+async def quoted():
+    raise LookupFailed("GET /x: HTTP 500: hunter2", "GET /x: HTTP 500")
+
+
+async def quoting():
+    raise ValueError("hunter2")
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "said"),
+    [
+        (quoted, "LookupFailed", "lookup failed: GET /x: HTTP 500"),
+        (hangs, "LookupTimedOut", "no answer within 0.05 s"),
+        (quoting, "InternalError", "fault in a review: ValueError < test_app.py:"),
+    ],
+)
+def test_what_went_wrong_is_told_with_the_uid_of_the_review(
+    caplog, monkeypatch, fault, reason, said
+):
+    monkeypatch.setattr(application, "DEADLINE_SECONDS", 0.05)
+    caplog.set_level("INFO")
+    send(review(), fault=fault)
+    lines = [JsonFormatter().format(record) for record in caplog.records]
+    assert "hunter2" not in "".join(lines)
+    warning, about = (json.loads(line) for line in lines if '"u-1"' in line)
+    assert warning["message"].startswith(said)
+    for line in (warning, about):
+        assert (line["uid"], line["reason"]) == ("u-1", reason)
+        assert (line["namespace"], line["object"]) == ("shop", "web")
+
+
 def test_a_body_that_does_not_come_in_time_is_let_go(monkeypatch):
     monkeypatch.setattr(application, "BODY_SECONDS", 0.05)
 
