@@ -5,12 +5,16 @@ import json
 import sys
 from datetime import timedelta
 
+from cabgate import certificates as rules
 from cabgate.certificates import Times
-from cabgate_operator import certificates
+from cabgate_operator import certificates, pki
 from cabgate_operator.main import main
 
 if __name__ == "__main__":
     given = json.loads(sys.argv.pop(1))
+    if "backdate" in given:
+        # Readiness goes by the whole time of a certificate: beside an hour a minute is its end.
+        rules.BACKDATE = pki.BACKDATE = timedelta(seconds=given.pop("backdate"))
     certificates.LOOK_AGAIN = certificates.LOOK_SOON = timedelta(seconds=1)
     certificates.TIMES = Times(**{key: timedelta(seconds=value) for key, value in given.items()})
     main()

@@ -2,7 +2,9 @@
 """The chart on a real API server, by the real Helm: installed, upgraded, rolled back, uninstalled
 and installed again. The tests build on one another, in this order."""
 
+import contextlib
 import json
+import re
 import shutil
 
 import pytest
@@ -10,12 +12,19 @@ import yaml
 
 from cabgate_devcluster import DevCluster, people, wait_until
 from cabgate_devcluster.chart import CHART, NAMESPACE
+from cabgate_devcluster.installation import ROOT
 from support.gate import Gate
 from support.helm import Released
+from support.load import Load
 from support.objects import GOOD, MIDDLING, intent, workload
+from support.work import Work
 
 BOT = "system:serviceaccount:flux-system:kustomize-controller"
 CRD = "cabrequests.cabgate.dev"
+STARTED = 2
+"""The revision that the processes were first started from."""
+
+UNINSTALL = (ROOT / "docs/operations/upgrade.md").read_text().partition("## Uninstall")[2]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +90,7 @@ def test_once_it_is_installed_nothing_passes_ungated(release, gate, older):
         assert command in said
 
 
-def test_it_is_not_in_the_way_of_its_own_start(cluster, release, gate):
+def test_it_is_not_in_the_way_of_its_own_start(cluster, release, gate, older):
     """In a namespace that takes restricted Pods alone, the gate in force and no webhook there."""
 
     def pods():
@@ -94,7 +103,7 @@ def test_it_is_not_in_the_way_of_its_own_start(cluster, release, gate):
         assert pod["spec"]["serviceAccountName"] in pod["metadata"]["name"]
     events = gate.items("events", NAMESPACE)
     assert not [each["message"] for each in events if each["reason"] == "FailedCreate"]
-    release.start()
+    release.start(older)
     assert "NoRequest: " in rolled_out(gate, "web:1")
     budgets = gate.items("poddisruptionbudgets", NAMESPACE)
     assert {each["metadata"]["name"] for each in budgets} == {"cabgate-operator", "cabgate-webhook"}
@@ -116,19 +125,43 @@ def test_two_webhooks_judge_by_what_is_decided(cluster, release, gate):
 
 def test_one_of_two_operators_leads_and_the_other_takes_over(release, gate):
     lease = gate.get("lease", "cabgate-operator", NAMESPACE)["spec"]["holderIdentity"]
-    # The first to be started leads, until it is killed.
-    release.operator.kill()
+    leader = release.leading()
+    release.operators[leader].kill()
     gate.open("shop", GOOD, "AutoApproved", name="web", images=["web:1"])
     assert gate.get("lease", "cabgate-operator", NAMESPACE)["spec"]["holderIdentity"] != lease
+    release.start_manager(leader)
+
+
+@contextlib.contextmanager
+def nothing_fails(cluster, gate, name):
+    """Admissions without end meanwhile, and people at work, in a namespace made for them: none
+    fails, and nothing that was decided is lost."""
+    cluster.kubectl("create", "namespace", name)
+    cluster.kubectl("label", "namespace", name, "cabgate.dev/ring=2")
+    gate.open(name, GOOD, "AutoApproved")
+    user = gate.user("requester")
+    with Load(user, workload(name), threads=2) as load, Work(gate, name) as work:
+        yield
+        work.goes_on()
+    assert load.failures == []
+    work.lost_nothing()
+
+
+def every(release, component, argument):
+    lines = release.command_lines(component)
+    return len(lines) == 2 and all(argument in line for line in lines)
 
 
 def test_an_upgrade_brings_definitions_and_values_and_breaks_nothing(cluster, release, gate):
     before, trusted = columns(cluster), bundles(cluster)
-    # Warnings, such as of a field that nobody knows, go there.
-    release.upgrade("--set", f"lowerRingServiceAccounts={{{BOT}}}", "--set", "keepApproved=5")
+    values = (f"lowerRingServiceAccounts={{{BOT}}}", "keepApproved=5", "webhook.drainSeconds=3")
+    with nothing_fails(cluster, gate, "upgraded"):
+        release.upgrade(*(word for value in values for word in ("--set", value)))
+        release.restart_in_turn()
     assert columns(cluster) == before + 1
     assert bundles(cluster) == trusted, "what the operator wrote stays"
-    assert "--keep-approved=5" in release.arguments("operator")
+    assert every(release, "operator", "--keep-approved=5")
+    assert every(release, "webhook", "--drain-seconds=3")
     policy = cluster.kubectl("get", "validatingadmissionpolicy", "rings.cabgate.dev", "-o", "yaml")
     assert BOT in policy.stdout
     wait_until(lambda: "ImagesNotCovered: " in rolled_out(gate, "web:3"), 60, "it judges")
@@ -139,8 +172,11 @@ def test_an_upgrade_brings_definitions_and_values_and_breaks_nothing(cluster, re
 
 def test_a_rollback_breaks_nothing(cluster, release, gate):
     requests = {each["metadata"]["uid"] for each in gate.items("cabrequests", "shop")}
-    release.rollback(1)
-    assert "--keep-approved=10" in release.arguments("operator")
+    with nothing_fails(cluster, gate, "rolled-back"):
+        release.rollback(STARTED)
+        release.restart_in_turn()
+    assert every(release, "operator", "--keep-approved=10")
+    assert every(release, "webhook", "--drain-seconds=10")
     policy = cluster.kubectl("get", "validatingadmissionpolicy", "rings.cabgate.dev", "-o", "yaml")
     assert BOT not in policy.stdout
     wait_until(lambda: "ImagesNotCovered: " in rolled_out(gate, "web:3"), 60, "it judges")
@@ -174,9 +210,19 @@ def test_it_is_installed_again_over_what_was_kept(cluster, release, gate):
     cluster.kubectl("create", "namespace", "shop")
     cluster.kubectl("label", "namespace", "shop", "cabgate.dev/ring=2")
     assert "failed calling webhook" in rolled_out(gate, "web:1")
-    release.point_here()
-    release.start_managing()
-    release.run_webhooks()
-    release.wait_until_gating()
+    release.start()
     gate.open("shop", GOOD, "AutoApproved", name="web", images=["web:1"])
     assert rolled_out(gate, "web:1") == ""
+
+
+def test_the_page_says_how_to_be_rid_of_everything(cluster, release):
+    release.stop_all()
+    uninstall, *rest = re.findall(r"^(?:helm|kubectl) .+$", UNINSTALL, re.MULTILINE)
+    assert uninstall == "helm uninstall cabgate -n cabgate-system"
+    release.helm("uninstall", "cabgate")
+    assert len(rest) == 2
+    for line in rest:
+        cluster.kubectl(*line.split()[1:], "--timeout=120s")
+    left = cluster.kubectl("get", "crd,namespace,clusterrole,clusterrolebinding", "-o", "name")
+    ours = [each for each in left.stdout.split() if "cabgate" in each]
+    assert [each for each in ours if not each.startswith("clusterrolebinding")] == []

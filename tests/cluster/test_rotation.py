@@ -4,6 +4,7 @@ a balancer, an operator that manages their certificates, a steady load."""
 
 import json
 import ssl
+from datetime import UTC, datetime
 
 import pytest
 from cryptography import x509
@@ -14,7 +15,10 @@ from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installation import NAMESPACE
 from support.load import Load
 from support.objects import GOOD, MIDDLING, workload
-from support.replicas import read_secret, running
+from support.replicas import TIMES, read_secret, running
+
+SHORT = {**TIMES, "leaf": 60, "authority": 120, "backdate": 0}
+"""Seconds: of a CA two certificates can be had, the second of which ends with it."""
 
 CONFIGURATIONS = ("validatingwebhookconfiguration", "mutatingwebhookconfiguration")
 
@@ -27,7 +31,7 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def gate(cluster):
-    with running(cluster) as installed:
+    with running(cluster, operators=2) as installed:
         yield installed
 
 
@@ -81,7 +85,7 @@ def test_an_installation_makes_its_keys_and_never_replaces_them(gate, cluster, n
     gate.review("reviewer", "cabrequest", name, namespace, "Approved")
     entry = gate.get("cabrequest", name, namespace)["status"]["decisions"][-1]
     assert entry["signature"]["keyID"] == key_id
-    gate.installation.operator.stop()
+    gate.installation.stop_managing()
     gate.installation.start_managing()
     gate.open(namespace, GOOD, "AutoApproved", name="other")  # it works again
     assert read_secret(cluster, "cabgate-signing-key")["key.pem"].decode() == private
@@ -168,6 +172,58 @@ def test_a_rolling_restart_under_load_fails_no_admission(gate, load):
         wait_until(lambda before=before: load.count > before + 50, 60, "the load goes on")
     assert load.failures == []
     assert load.slowest < 5
+
+
+@pytest.fixture
+def short_lived(gate, cluster):
+    """A CA and a certificate of a minute or two, in service; the Secret of the certificate."""
+    installation = gate.installation
+    installation.stop_managing()
+    for name in ("cabgate-webhook-ca", "cabgate-webhook-tls"):
+        cluster.kubectl("delete", "secret", name, "-n", NAMESPACE)
+    installation.times = SHORT
+    installation.start_managing()
+    made = wait_until(lambda: read_secret(cluster, "cabgate-webhook-tls"), 60, "it is signed")
+    wait_until(lambda: serves(gate, made), 30, "both webhooks serve it")
+    yield made
+    installation.stop_managing()
+    installation.times = TIMES
+    installation.start_managing()
+
+
+def test_they_are_renewed_before_they_end_and_no_admission_fails(gate, cluster, load, short_lived):
+    installation = gate.installation
+    over = end_of(short_lived["ca.crt"])
+    generations, killed = [short_lived], None
+    # Past the end of the first CA, and connecting anew all the time.
+    while datetime.now(UTC) < over or len(generations) < 3:
+        renew_connections(gate)
+        found = read_secret(cluster, "cabgate-webhook-tls")
+        if found != generations[-1]:
+            assert begin_of(found["tls.crt"]) < end_of(generations[-1]["tls.crt"])
+            generations.append(found)
+        if len(generations) == 2 and killed is None:
+            killed = installation.leading()
+            installation.operators[killed].kill()
+        assert load.failures == []
+    first, second, third = generations[:3]
+    assert end_of(first["tls.crt"]) < over
+    assert first["ca.crt"] == second["ca.crt"] != third["ca.crt"], "first the one, then both"
+    assert installation.leading() not in (None, killed), "the other one renewed"
+    old = short_lived["ca.crt"].decode()
+    wait_until(lambda: all(old not in each for each in bundles(cluster)), 60, "the old CA is gone")
+    renew_connections(gate)
+    assert load.failures == []
+
+
+def begin_of(pem):
+    """When a certificate begins."""
+    return x509.load_pem_x509_certificate(pem).not_valid_before_utc
+
+
+def end_of(pem):
+    """When a certificate ends."""
+    return x509.load_pem_x509_certificate(pem).not_valid_after_utc
 
 
 def renew_connections(gate):

@@ -1,24 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """cabgate as Helm installs it. No kubelet starts what the Deployments ask for, so the processes are
-started beside the API server: with their arguments, and the tokens of their service accounts."""
+started beside the API server: by their command, with their arguments, their mounts and the tokens
+of their service accounts."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from cabgate_devcluster import locate_helm
 from cabgate_devcluster.chart import CHART, NAMESPACE
-from support.replicas import ENTRY, TIMES, Replicas
+from support.replicas import Replicas
 
-CONFIGURATIONS = ("validatingwebhookconfiguration", "mutatingwebhookconfiguration")
 PLACES = {"health-port", "port"}
 """Arguments about places that several processes on one machine cannot share."""
+
+CLIENT = re.compile(r'(define "cabgate\.client" -}}\n).*?({{- end -}})', re.DOTALL)
+"""What the chart says of where the API server finds the webhook."""
 
 
 class Released(Replicas):
     """A release of the chart: two operators, and two webhooks behind a balancer."""
 
-    other_operator = None
+    def __init__(self, cluster):
+        super().__init__(cluster, operators=2)
 
     def helm(self, *args, check=True):
         """Run Helm as a cluster admin; the completed process."""
@@ -45,83 +52,71 @@ class Released(Replicas):
         self.cluster.kubectl("label", "namespace", NAMESPACE, label)
         return self.helm("install", "cabgate", chart, *args).stdout
 
-    def upgrade(self, *args):
-        """`helm upgrade`, with the Service named again."""
-        self.point_at_service()
-        said = self.helm("upgrade", "cabgate", CHART, *args).stdout
-        self.point_here()
-        return said
+    def upgrade(self, *args, chart=CHART):
+        """`helm upgrade` to a chart, but that the webhook configurations name the balancer: nothing
+        routes to a Service here."""
+        return self.helm("upgrade", "cabgate", self._called_here(chart), *args).stdout
 
     def rollback(self, revision):
         """`helm rollback`."""
-        self.point_at_service()
         self.helm("rollback", "cabgate", revision)
-        self.point_here()
 
-    def start(self):
+    def _called_here(self, chart):
+        folder = self.cluster.directory / "chart"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(chart, folder)
+        path = folder / "templates" / "_admission.tpl"
+        url = f"url: https://127.0.0.1:{self.webhook_port}{{{{ .path }}}}"
+        text, changes = CLIENT.subn(rf"\g<1>{url}\n\g<2>", path.read_text())
+        assert changes == 1
+        path.write_text(text)
+        return folder
+
+    def start(self, chart=CHART):
         """Start all processes; returns once rollouts are judged."""
-        self.point_here()
+        self.upgrade(chart=chart)
         self.start_managing()
         self.run_webhooks()
         self.wait_until_gating()
 
-    def deployment(self, component):
-        """A Deployment as the API server has it."""
-        name = f"cabgate-{component}"
-        found = self.cluster.kubectl("get", "deployment", name, "-n", NAMESPACE, "-o", "json")
-        return json.loads(found.stdout)
+    def restart_in_turn(self):
+        """Restart each process, with the arguments that its Deployment has now."""
+        for port in self.managers:
+            assert self.stop_manager(port) == 0
+            self.start_manager(port)
+        for backend in self.backends:
+            assert self.stop_replica(backend) == 0
+            self.start_replica(backend)
 
-    def arguments(self, component):
-        container = self.deployment(component)["spec"]["template"]["spec"]["containers"][0]
-        assert "env" not in container
-        return container["args"]
-
-    def start_managing(self):
-        given = [
-            each for each in self.arguments("operator") if each[2:].partition("=")[0] not in PLACES
+    def command_lines(self, component):
+        """The command line of each process of a component that runs, as the system has it."""
+        processes = self.operators if component == "operator" else self.processes
+        return [
+            Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")
+            for process in processes.values()
         ]
-        assert "--manage-certificates" in given
-        argv = [sys.executable, str(ENTRY), json.dumps(TIMES), *given, "--webhook-name=127.0.0.1"]
-        self.start_operator(argv)
-        port = self.cluster.free_port()
-        self.other_operator = self.start_operator_replica(f"operator-{port}", port, argv)
 
-    def stop_all(self):
-        self.other_operator.stop()
-        super().stop_all()
+    def operator_words(self):
+        return [*self._words("operator"), "--webhook-name=127.0.0.1"]
 
-    def point_here(self):
-        """Have the API server call the balancer. Nothing routes to a Service here."""
-        self._each_client(self._here)
+    def webhook_words(self, backend, _argv):
+        port, health_port = backend
+        places = [f"--port={port}", f"--health-port={health_port}", "--host=127.0.0.1"]
+        return [*self._words("webhook"), *places]
 
-    def point_at_service(self):
-        """Have the API server call what the chart names."""
-        self._each_client(self._at_service)
-
-    def _each_client(self, changed):
-        for kind in CONFIGURATIONS:
-            found = json.loads(self.cluster.kubectl("get", kind, "cabgate", "-o", "json").stdout)
-            patch = [
-                {
-                    "op": "replace",
-                    "path": f"/webhooks/{index}/clientConfig",
-                    "value": changed(webhook["clientConfig"]),
-                }
-                for index, webhook in enumerate(found["webhooks"])
-            ]
-            args = ("patch", kind, "cabgate", "--type=json", "-p", json.dumps(patch))
-            self.cluster.kubectl(*args)
-
-    def _here(self, client):
-        made = {key: value for key, value in client.items() if key != "service"}
-        if "service" in client:
-            made["url"] = f"https://127.0.0.1:{self.webhook_port}{client['service']['path']}"
-        return made
-
-    def _at_service(self, client):
-        made = {key: value for key, value in client.items() if key != "url"}
-        if "url" in client:
-            path = "/" + client["url"].split("/", 3)[3]
-            service = {"namespace": NAMESPACE, "name": "cabgate-webhook", "port": 443}
-            made["service"] = {**service, "path": path}
-        return made
+    def _words(self, component):
+        """Command and arguments of a container, with what it mounts where it is here."""
+        found = self.cluster.kubectl(
+            *("get", "deployment", f"cabgate-{component}", "-n", NAMESPACE, "-o", "json")
+        )
+        pod = json.loads(found.stdout)["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert "env" not in container
+        (program,) = container["command"]
+        words = [str(Path(sys.executable).with_name(program))]
+        words += [each for each in container["args"] if each[2:].partition("=")[0] not in PLACES]
+        secrets = {each["name"]: each["secret"]["secretName"] for each in pod.get("volumes", [])}
+        for mount in container.get("volumeMounts", []):
+            folder = str(self.mounted[secrets[mount["name"]]])
+            words = [each.replace(mount["mountPath"], folder) for each in words]
+        return words

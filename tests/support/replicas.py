@@ -5,8 +5,10 @@ Secrets in folders that follow them."""
 import base64
 import contextlib
 import json
+import re
 import sys
 import threading
+import urllib.request
 from pathlib import Path
 
 from cabgate_devcluster import Installation, people, wait_until
@@ -61,10 +63,16 @@ def read_secret(cluster, name):
 
 
 class Replicas(Installation):
-    """Two webhooks behind a balancer, and an operator that manages their certificates."""
+    """Two webhooks behind a balancer, and one or more operators that manage their certificates."""
 
-    def __init__(self, cluster):
+    def __init__(self, cluster, operators=1):
         super().__init__(cluster)
+        self.managers = [cluster.free_port() for _ in range(operators)]
+        """Ports of /readyz of the operators."""
+        self.operators = {}
+        self.times = TIMES
+        """Times of the certificates, for operators that are started from now on."""
+        self._more = ()
         self.backends = [(cluster.free_port(), cluster.free_port()) for _ in range(2)]
         self.balancer = Balancer(self.webhook_port, self.backends)
         self.processes = {}
@@ -72,9 +80,9 @@ class Replicas(Installation):
         self._tls = cluster.directory / "mounts" / "tls"
         self._signing = cluster.directory / "mounts" / "signing"
         self._tls.parent.mkdir()
-        self._mounts = Mounts(
-            cluster, {"cabgate-webhook-tls": self._tls, "cabgate-signing-key": self._signing}
-        )
+        self.mounted = {"cabgate-webhook-tls": self._tls, "cabgate-signing-key": self._signing}
+        """Folders by the Secret that they follow."""
+        self._mounts = Mounts(cluster, self.mounted)
 
     def install(self):
         """As somebody would who has nothing but the chart."""
@@ -96,40 +104,71 @@ class Replicas(Installation):
             self.start_replica(backend)
 
     def stop_all(self):
-        """End operator and webhooks."""
-        self.operator.stop()
+        """End operators and webhooks."""
+        self.stop_managing()
         for process in self.processes.values():
             process.kill()
 
     def start_managing(self, *more):
-        """Start the operator that manages certificates, with further options."""
-        options = ["--manage-certificates", "--webhook-name", "127.0.0.1", *more]
-        self.start_operator([sys.executable, str(ENTRY), json.dumps(TIMES)], options)
+        """Start the operators, with further options."""
+        self._more = more
+        for port in self.managers:
+            self.start_manager(port)
+        self.operator = self.operators[self.managers[0]]
 
-    def start_replica(self, backend, argv=WEBHOOK_ARGV, **settings):
+    def start_manager(self, port):
+        """Start one of the operators; returns once it is ready."""
+        words = self.operator_words()
+        self.operators[port] = self.start_operator_replica(f"operator-{port}", port, words)
+
+    def operator_words(self):
+        """Program and arguments of an operator, but for the port."""
+        options = ["--manage-certificates", "--webhook-name=127.0.0.1", *self._more]
+        return [sys.executable, str(ENTRY), json.dumps(self.times), *options]
+
+    def stop_manager(self, port):
+        """End one of the operators as a kubelet does; its exit code once it has ended."""
+        process = self.operators[port]
+        process.stop(timeout=30)
+        return process.returncode
+
+    def stop_managing(self):
+        """End all operators."""
+        for port in self.operators:
+            self.stop_manager(port)
+
+    def leading(self):
+        """The port of the operator that leads; None if none says so."""
+        return next((port for port in self.managers if _leads(port)), None)
+
+    def start_replica(self, backend, argv=WEBHOOK_ARGV):
         """Start one of the webhooks, or another program in its place; returns once the balancer
         sends connections there."""
-        port, health_port = backend
-        options = self.webhook_options(
-            **{
-                "port": port,
-                "health_port": health_port,
-                "certificate": self._tls / "tls.crt",
-                "key": self._tls / "tls.key",
-                "signing_key": self._signing / "key.pem",
-                "drain_seconds": 3,
-                "log_format": "json",
-                **settings,
-            }
-        )
+        port, _ = backend
         kubeconfig = self.cluster.service_account(NAMESPACE, "cabgate-webhook")
         self.processes[backend] = self.cluster.spawn(
-            f"webhook-{port}", [*argv, *options], env={"KUBECONFIG": str(kubeconfig)}
+            f"webhook-{port}",
+            self.webhook_words(backend, argv),
+            env={"KUBECONFIG": str(kubeconfig)},
         )
         wait_until(lambda: port in self.balancer.ready, 60, f"the webhook on {port} is ready")
 
+    def webhook_words(self, backend, argv):
+        """Program and arguments of one of the webhooks."""
+        port, health_port = backend
+        options = self.webhook_options(
+            port=port,
+            health_port=health_port,
+            certificate=self._tls / "tls.crt",
+            key=self._tls / "tls.key",
+            signing_key=self._signing / "key.pem",
+            drain_seconds=3,
+            log_format="json",
+        )
+        return [*argv, *options]
+
     def stop_replica(self, backend):
-        """End one of the webhooks as a kubelet does; returns when it has ended."""
+        """End one of the webhooks as a kubelet does; its exit code once it has ended."""
         process = self.processes[backend]
         process.stop(timeout=30)
         return process.returncode
@@ -151,10 +190,17 @@ class Replicas(Installation):
         return configuration
 
 
+def _leads(port):
+    url = f"http://127.0.0.1:{port}/metrics"
+    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
+        return re.search(rb"^cabgate_leader 1\.0$", answer.read(), re.MULTILINE) is not None
+    return False
+
+
 @contextlib.contextmanager
-def running(cluster):
-    """cabgate with two webhooks, its users bound everywhere."""
-    installation = Replicas(cluster)
+def running(cluster, operators=1):
+    """cabgate with two webhooks and so many operators, its users bound everywhere."""
+    installation = Replicas(cluster, operators)
     installation.install()
     people.bind(cluster)
     try:
