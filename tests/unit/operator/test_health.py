@@ -40,7 +40,7 @@ def test_clients_that_sit_on_connections_do_not_keep_a_kubelet_from_its_answer(p
         for _ in range(20):
             status, seconds = asked(port)
             assert status == 200
-            assert seconds < 1
+            assert seconds < 5  # the timeoutSeconds of the chart
         wait_until(lambda: sum(map(is_closed, held)) >= MAX_CONNECTIONS, 30, "the oldest went")
 
 

@@ -222,7 +222,7 @@ def test_clients_that_sit_on_the_health_port_do_not_keep_a_kubelet_from_its_answ
         for _ in range(20):
             status, seconds = asked(webhook.health_port)
             assert status == 200
-            assert seconds < 1
+            assert seconds < 5  # the timeoutSeconds of the chart
         assert webhook.dropped("probe-limit") > before
         wait_until(lambda: all(map(is_closed, held)), PROBE_SECONDS + 30, "all were let go")
         assert asked(webhook.health_port)[0] == 200
