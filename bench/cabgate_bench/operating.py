@@ -3,7 +3,6 @@
 asks of the API server for one change and at rest."""
 
 import json
-import re
 import ssl
 import threading
 import time
@@ -11,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from cabgate_bench.calls import calls, settled
 from cabgate_bench.figures import quantiles
 from cabgate_bench.objects import GOOD, intent
 from cabgate_bench.usage import usage_of
@@ -81,49 +81,22 @@ def measure(
     }
 
 
-RESOURCES = "deploymentintents|cabrequests|cabexceptions|cabdecisions|riskmodels|events|configmaps"
-
-
-def _calls(world: World) -> int:
-    """Calls so far, watches apart, for what the operator reads and writes; but for Leases."""
-    text = world.cluster.kubectl("get", "--raw", "/metrics").stdout
-    pattern = (
-        rf'^apiserver_request_total\{{[^}}]*resource="(?:{RESOURCES})"'
-        r'[^}]*verb="(?:GET|LIST|POST|PUT|PATCH|APPLY|DELETE)"[^}]*\} (\d+)'
-    )
-    return sum(int(count) for count in re.findall(pattern, text, re.MULTILINE))
-
-
-def _settled(world: World) -> int:
-    """The number of calls, once it has stood still for a while."""
-    seen = [_calls(world), time.monotonic()]
-
-    def still() -> bool:
-        now = _calls(world)
-        if now != seen[0]:
-            seen[:] = [now, time.monotonic()]
-        return time.monotonic() - seen[1] > 2 * QUIET_SECONDS
-
-    wait_until(still, 300, "the operator has nothing more to do", POLL_SECONDS)
-    return int(seen[0])
-
-
 def _change(world: World, namespace: str, name: str) -> int:
     """Calls that one intent with new evidence costs, until all is recorded."""
-    before = _settled(world)
+    before = settled(world, interval=POLL_SECONDS)
     body = {"spec": {"evidence": {"testResults": {"passed": 11}}}}
     target = ("patch", "deploymentintent", name, "-n", namespace, "--type=merge")
     world.cluster.kubectl(*target, "-p", json.dumps(body))
     own = 2  # kubectl reads and patches
-    wait_until(lambda: _calls(world) > before + own, 60, "the operator has begun")
-    return _settled(world) - before - own
+    wait_until(lambda: calls(world) > before + own, 60, "the operator has begun")
+    return settled(world, interval=POLL_SECONDS) - before - own
 
 
 def _rest(world: World, seconds: float) -> int:
     """Calls while nothing happens."""
-    before = _settled(world)
+    before = settled(world, interval=POLL_SECONDS)
     time.sleep(seconds)
-    return _calls(world) - before
+    return calls(world) - before
 
 
 QUIET_SECONDS = 2.0

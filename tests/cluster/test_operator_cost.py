@@ -3,12 +3,12 @@
 among many objects, as the API server itself counts them."""
 
 import json
-import re
 import time
 
 import pytest
 
 from cabgate_bench import loadgen
+from cabgate_bench.calls import WRITES, calls, settled
 from cabgate_bench.objects import GOOD, intent
 from cabgate_bench.world import World
 from cabgate_devcluster import DevCluster, wait_until
@@ -17,35 +17,7 @@ SPACE = "many"
 FEW, MANY = 5, 600
 PAGE = 250
 """Objects in a page of the operator's own lists."""
-
-
-WRITES = "POST|PUT|PATCH|APPLY|DELETE"
-RESOURCES = "deploymentintents|cabrequests|cabexceptions|cabdecisions|riskmodels|events|configmaps"
 LEDGER = "cabdecisions|configmaps"
-
-
-def calls(world, verbs=f"GET|LIST|{WRITES}", resources=RESOURCES):
-    """Calls so far for what the operator reads and writes, watches apart."""
-    text = world.cluster.kubectl("get", "--raw", "/metrics").stdout
-    pattern = (
-        rf'^apiserver_request_total\{{[^}}]*resource="(?:{resources})"'
-        rf'[^}}]*verb="(?:{verbs})"[^}}]*\}} (\d+)'
-    )
-    return sum(int(count) for count in re.findall(pattern, text, re.MULTILINE))
-
-
-def settled(world, seconds=4.0):
-    """The number of calls, once it has stood still for a while."""
-    seen = [calls(world), time.monotonic()]
-
-    def still():
-        now = calls(world)
-        if now != seen[0]:
-            seen[:] = [now, time.monotonic()]
-        return time.monotonic() - seen[1] > seconds
-
-    wait_until(still, 300, "the operator has nothing more to do")
-    return seen[0]
 
 
 def declare(world, numbers):
