@@ -6,26 +6,23 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
-from kubernetes.aio import config
-from kubernetes.aio.client import ApiClient, Configuration
 
 from cabgate import API_VERSION
 from cabgate.api import decision, exception, intent, request, riskmodel
 from cabgate.logs import PlainError
-from cabgate_operator.credentials import ServiceAccount, client_of
+from cabgate_operator.connections import Connections
+from cabgate_operator.credentials import access_of
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON."""
 
-TIMEOUT_SECONDS = 20.0
-"""Longest that one call may take."""
-
 _METHODS = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "delete": "DELETE"}
 
-_TIMEOUT = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+_AGENT = "cabgate-operator"
+"""What the API server's logs call us."""
 
 MAX_MESSAGE = 240
 """Characters kept of an error message of the API server."""
@@ -124,38 +121,29 @@ class ApiServer:
 
     def __init__(
         self,
-        client: ApiClient,
+        connections: Connections,
         called: Callable[[str, int], None] = lambda verb, code: None,
         check_writes: Callable[[], None] = lambda: None,
     ) -> None:
-        self._client = client
+        self._connections = connections
         self._called = called
         self._check_writes = check_writes
 
-    # Where mypy is told to look away below: these functions of the client carry no types.
-
     @classmethod
-    async def connect(
-        cls, called: Callable[[str, int], None] = lambda verb, code: None
-    ) -> "ApiServer":
-        """Client by the service account in a cluster, else by KUBECONFIG."""
-        configuration = Configuration()
-        # No proxy and no netrc leads to the API server, and to look for them took a fifth of the
-        # operator's time, anew at each call. kopf's own calls do not look either.
-        configuration.client_session_kwargs = {"trust_env": False}
-        account = ServiceAccount.of_this_pod()
-        if account is not None:
-            return cls(client_of(account, configuration), called)
-        await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        return cls(ApiClient(configuration), called)
+    def connect(cls, called: Callable[[str, int], None] = lambda verb, code: None) -> "ApiServer":
+        """Client by the service account in a cluster, else by KUBECONFIG.
+
+        Raises `AccessError` where there is neither.
+        """
+        return cls(Connections(access_of()), called)
 
     def checked(self, check_writes: Callable[[], None]) -> "ApiServer":
         """The same client for one who may write only while `check_writes` raises nothing."""
-        return ApiServer(self._client, self._called, check_writes)
+        return ApiServer(self._connections, self._called, check_writes)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()  # type: ignore[no-untyped-call]
+        await self._connections.close()
 
     async def who_am_i(self) -> str:
         """The operator's own user name, as the API server authenticates it."""
@@ -264,7 +252,7 @@ class ApiServer:
 
     async def _write(self, verb: str, path: str, body: Object) -> Object:
         self._check_writes()
-        return await self._call(verb, path, body=body)
+        return await self._call(verb, path, body=body, check=self._check_writes)
 
     async def _call(
         self,
@@ -274,20 +262,17 @@ class ApiServer:
         query: Mapping[str, Any] | None = None,
         body: Object | None = None,
         accept: str = _JSON,
+        check: Callable[[], None] | None = None,
     ) -> Object:
         method, code = _METHODS[verb], 0
+        target = path if not query else f"{path}?{urlencode(query)}"
+        headers = {"Accept": accept, "Content-Type": _JSON, "User-Agent": _AGENT}
         try:
-            prepared = await self._client.param_serialize(
-                method,
-                path,
-                query_params=list((query or {}).items()),
-                header_params={"Accept": accept},
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            response = await self._client.call_api(*prepared, _request_timeout=_TIMEOUT)
-            code = response.status
-            data = await response.read()  # type: ignore[no-untyped-call]
+            async with self._connections.call(
+                method, target, headers, None if body is None else json.dumps(body), check
+            ) as response:
+                code = response.status
+                data = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # Not its repr: that of some holds the headers that were sent, the token among them.
             known = isinstance(error, aiohttp.ClientConnectorError | TimeoutError)
@@ -295,10 +280,10 @@ class ApiServer:
             raise ApiError(0, "Unreachable", why, f"{method} {path}: {why}") from error
         finally:
             self._called(verb, code)
-        if 200 <= response.status <= 299:
+        if 200 <= code <= 299:
             answer: Object = json.loads(data)
             return answer
-        raise _error(f"{method} {path}", response.status, data)
+        raise _error(f"{method} {path}", code, data)
 
 
 def _error(call: str, code: int, data: bytes) -> ApiError:

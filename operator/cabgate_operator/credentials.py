@@ -2,27 +2,23 @@
 """The service account of this Pod: a token and a CA, in files that the kubelet keeps current. Both
 are read again when they change: a token lives for an hour, the process for months."""
 
-import asyncio
 import contextlib
 import logging
 import os
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.client.rest import RESTClientObject
+import kopf
+import yaml
 
-from cabgate.logs import fields
+from cabgate.logs import PlainError, fields
 
 log = logging.getLogger(__name__)
 
 FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet mounts them."""
-
-LEFT_SECONDS = 30.0
-"""How long connections under an old CA are kept: longer than a call may take."""
 
 Version = tuple[int, int, int]
 """What differs once a file was changed, or another one stands in its place."""
@@ -64,6 +60,14 @@ class ServiceAccount:
                 raise
         return self._token
 
+    def headers(self) -> Mapping[str, str]:
+        """The token as a header. Raises `OSError` if there never was one."""
+        return {"Authorization": f"Bearer {self.token()}"}
+
+    def trust(self) -> ssl.SSLContext:
+        """Trust in the CA that the file holds. Raises `OSError`."""
+        return ssl.create_default_context(cafile=str(self.ca))
+
     def ca_version(self) -> Version:
         """What differs once the file of the CA was changed into another that can be used."""
         with contextlib.suppress(OSError):  # not there for a moment
@@ -75,7 +79,7 @@ class ServiceAccount:
 
     def _try_ca(self, version: Version) -> None:
         try:
-            ssl.create_default_context(cafile=str(self.ca))
+            self.trust()
         except (OSError, ValueError) as error:
             about = fields(object=str(self.ca), reason="NewCAUnusable")
             why = type(error).__name__
@@ -89,60 +93,64 @@ def _version(path: Path) -> Version:
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
-def client_of(account: ServiceAccount, configuration: Configuration) -> ApiClient:
-    """A client that follows the files of a service account. Raises `OSError` without them."""
-    configuration.host = account.server
-    configuration.ssl_ca_cert = str(account.ca)
+class Kubeconfig:
+    """Access by the current context of the files in KUBECONFIG, as kopf reads them."""
 
-    def refresh(current: Configuration) -> None:
-        current.api_key["BearerToken"] = f"Bearer {account.token()}"
+    def __init__(self, info: kopf.ConnectionInfo) -> None:
+        self.server = info.server
+        self._info = info
 
-    refresh(configuration)  # no token is sent where there was none at first
-    # Where mypy is told to look away: the client carries no types there.
-    configuration.refresh_api_key_hook = refresh  # type: ignore[assignment]
-    client = ApiClient(configuration)
-    client.rest_client = _Following(configuration, account)
-    return client
+    def headers(self) -> Mapping[str, str]:
+        """Headers that say who calls."""
+        return self._info.as_http_headers()
 
+    def trust(self) -> ssl.SSLContext:
+        """Trust in the API server, and the certificate of the one who calls."""
+        return self._info.as_ssl_context()
 
-class _Following(RESTClientObject):
-    """Connections that trust the CA as its file has it now. Those under the one before are left to
-    what they are at, and closed later."""
-
-    def __init__(self, configuration: Configuration, account: ServiceAccount) -> None:
-        self._account = account
-        self._trusted = account.ca_version()
-        self._closing: set[asyncio.Task[None]] = set()
-        super().__init__(configuration)
-
-    async def request(self, *args: Any, **options: Any) -> Any:
-        """One call."""
-        version = self._account.ca_version()
-        if version != self._trusted:
-            self._trusted = version
-            self._take_up()
-        return await super().request(*args, **options)  # type: ignore[no-untyped-call]
-
-    def _take_up(self) -> None:
-        self.ssl_context = RESTClientObject(self.configuration).ssl_context
-        old, self.pool_manager = self.pool_manager, None
-        if old is not None:
-            task = asyncio.create_task(_close_later(old))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
-        about = fields(object=str(self._account.ca), reason="NewCATrusted")
-        log.info("took up a new CA of the API server", extra=about)
-
-    async def close(self) -> None:
-        """Close all connections."""
-        for task in list(self._closing):
-            task.cancel()
-        await asyncio.gather(*self._closing, return_exceptions=True)
-        await super().close()
+    def ca_version(self) -> Version:
+        """Always the same: such a file is read once."""
+        return (0, 0, 0)
 
 
-async def _close_later(session: Any) -> None:
+class Access(Protocol):
+    """Where the API server is, and the credentials for it as they are now."""
+
+    @property
+    def server(self) -> str:
+        """Its URL."""
+
+    def headers(self) -> Mapping[str, str]:
+        """Headers that say who calls. Raises `OSError`."""
+
+    def trust(self) -> ssl.SSLContext:
+        """Trust in the API server, for new connections. Raises `OSError`."""
+
+    def ca_version(self) -> Version:
+        """What differs once `trust` would give another one."""
+
+
+class AccessError(PlainError):
+    """There is no way to an API server; says where one was sought."""
+
+
+def access_of(env: Mapping[str, str] = os.environ) -> Access:
+    """Access by the service account in a cluster, else by KUBECONFIG.
+
+    Raises `AccessError`.
+    """
+    account = ServiceAccount.of_this_pod(env)
     try:
-        await asyncio.sleep(LEFT_SECONDS)
-    finally:
-        await session.close()
+        if account is not None:
+            account.headers()  # none is sent where there never was a token
+            account.trust()
+            return account
+        info = kopf.login_with_kubeconfig(settings=kopf.OperatorSettings())
+        if info is not None:
+            found = Kubeconfig(info)
+            found.trust()
+            return found
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, kopf.LoginError) as error:
+        where = "the service account" if account is not None else "KUBECONFIG"
+        raise AccessError(f"no API server: cannot use {where}: {error}") from None
+    raise AccessError("no API server: neither in a Pod nor is KUBECONFIG set")

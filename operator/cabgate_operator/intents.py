@@ -6,12 +6,13 @@ writes is such that whatever a crash leaves out is found missing at the next loo
 then the decisions of the requests, then the intent's own status, which says that all is done.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import asyncio
+from dataclasses import dataclass, field, replace
 
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestState, RequestVerdict
+from cabgate.api.riskmodel import RiskModel
 from cabgate.evidence import evidence_digest
 from cabgate.history import standing_verdict
 from cabgate.lifecycle import room_for_system, state_of
@@ -73,6 +74,8 @@ class _Work:
     """A request of another intent for the very same content that was refused."""
     problem: Problem | None = None
     wanted: str = ""
+    model: RiskModel | NoModel | None = None
+    """By what the wanted request is scored; None if it is there already."""
     errors: list[ApiError] = field(default_factory=list)
 
     @property
@@ -90,7 +93,9 @@ async def reconcile_intent(context: Context, key: Key) -> None:
     if work is None:
         return
     if work.intent is not None:
-        work.others = await _others(context, key.namespace, work.intent)
+        work.others, work.model = await asyncio.gather(
+            _others(context, key.namespace, work.intent), _model(context, work, work.intent)
+        )
         concerns(work.intent.spec.correlation_id)
         await _ensure_request(context, work, work.intent)
         if work.request is not None:
@@ -104,15 +109,16 @@ async def reconcile_intent(context: Context, key: Key) -> None:
 
 
 async def _read(context: Context, key: Key) -> _Work | None:
-    namespace = await context.api.get(NAMESPACES, "", key.namespace)
+    # At once: lists wait for the API server's own cache where much is written.
+    namespace, raw, listed = await asyncio.gather(
+        context.api.get(NAMESPACES, "", key.namespace),
+        context.api.get(INTENTS, key.namespace, key.name),
+        context.api.list(REQUESTS, key.namespace, fields=f"spec.intentRef.name={key.name}"),
+    )
     if namespace is None or namespace["metadata"].get("deletionTimestamp"):
         return None  # its objects are going, and nothing may be created there
     labels = namespace["metadata"].get("labels") or {}
     ring = effective_ring(labels, None, context.default_ring)
-    raw = await context.api.get(INTENTS, key.namespace, key.name)
-    listed = await context.api.list(
-        REQUESTS, key.namespace, fields=f"spec.intentRef.name={key.name}"
-    )
     live = raw is not None and not raw["metadata"].get("deletionTimestamp")
     return _Work(
         key=key,
@@ -128,22 +134,31 @@ async def _read(context: Context, key: Key) -> _Work | None:
     )
 
 
-async def _ensure_request(context: Context, work: _Work, intent: DeploymentIntent) -> None:
+async def _model(
+    context: Context, work: _Work, intent: DeploymentIntent
+) -> RiskModel | NoModel | None:
     work.wanted = wanted_name(intent)
+    if work.wanted in work.requests:
+        return None
+    context.without_model.add(work.key)  # first: a model may come while we look
+    model = await chosen_model(context, work.labels)
+    if not isinstance(model, NoModel):
+        context.without_model.discard(work.key)
+    return model
+
+
+async def _ensure_request(context: Context, work: _Work, intent: DeploymentIntent) -> None:
     found: Object | None = None
     work.standing = standing_verdict(evidence_digest(intent.spec), work.others)
     if work.standing is not None and work.wanted not in work.requests:
         return
-    if work.wanted in work.requests:
+    if work.model is None:
         found = work.requests[work.wanted][0]
     else:
-        context.without_model.add(work.key)  # first: a model may come while we look
-        model = await chosen_model(context, work.labels)
-        if isinstance(model, NoModel):
-            work.problem = Problem(model.reason.value, texts.no_model(model.message))
+        if isinstance(work.model, NoModel):
+            work.problem = Problem(work.model.reason.value, texts.no_model(work.model.message))
             return
-        context.without_model.discard(work.key)
-        body = wanted_request(intent, work.ring, work.others, model)
+        body = wanted_request(intent, work.ring, work.others, work.model)
         try:
             found = await context.api.create(REQUESTS, work.key.namespace, body)
             did(f"request {work.wanted}", "Opened")
@@ -232,8 +247,12 @@ async def _update_intent(
         full = state_of(request) is RequestState.SUPERSEDED and not room_for_system(request)
         if full:
             work.problem = Problem("DecisionsFull", texts.no_room(work.wanted))
-    around = await _surroundings(context, work)
+    around = _surroundings(context, work)
     ready = readiness(intent, work.problem, around)
+    # An exception is asked for only where no request admits.
+    if not ready.ready and work.problem is None and work.ring >= GATED_FROM:
+        around = replace(around, exceptions=await _exceptions(context, work))
+        ready = readiness(intent, None, around)
     status = status_of_intent(raw, intent, request, ready, around.now)
     old = raw.get("status") or {}
     if status == old:
@@ -248,21 +267,18 @@ async def _update_intent(
 
 
 async def _others(context: Context, namespace: str, intent: DeploymentIntent) -> list[CABRequest]:
-    found: dict[str, CABRequest] = {}
-    for label in sorted({Workload.of(target).label for target in intent.spec.targets}):
-        for item in await context.api.list(REQUESTS, namespace, labels=label):
-            other = parsed(CABRequest, item)
-            found[other.metadata.name] = other
-    return list(found.values())
+    labels = sorted({Workload.of(target).label for target in intent.spec.targets})
+    lists = await asyncio.gather(
+        *(context.api.list(REQUESTS, namespace, labels=label) for label in labels)
+    )
+    others = [parsed(CABRequest, item) for items in lists for item in items]
+    return list({other.metadata.name: other for other in others}.values())
 
 
-async def _surroundings(context: Context, work: _Work) -> Surroundings:
+def _surroundings(context: Context, work: _Work) -> Surroundings:
     # What this look has read or written itself is newer than what it read at its beginning.
     requests = {request.metadata.name: request for request in work.others}
     requests |= {name: request for name, (_, request) in work.requests.items()}
-    exceptions: Sequence[CABException] = []
-    if work.ring >= GATED_FROM:
-        exceptions = await _exceptions(context, work)
     now = context.clock()
     context.queue.add_at(work.key, next_window(list(requests.values()), now))
-    return Surroundings(work.ring, list(requests.values()), exceptions, now)
+    return Surroundings(work.ring, list(requests.values()), (), now)

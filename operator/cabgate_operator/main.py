@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import kopf
+import uvloop
 
 from cabgate.breakglass import ANNOTATION
 from cabgate.logs import formatter_of
@@ -19,7 +20,7 @@ from cabgate_operator.apiserver import (
     Resource,
 )
 from cabgate_operator.app import Operator
-from cabgate_operator.credentials import ServiceAccount
+from cabgate_operator.credentials import AccessError, ServiceAccount
 from cabgate_operator.glass import WORKLOADS
 from cabgate_operator.health import serve_health
 from cabgate_operator.replica import Replica
@@ -183,7 +184,10 @@ def main(**given: Any) -> None:
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
     set_up_logging(settings.log_format)
-    asyncio.run(_main(settings))
+    try:
+        uvloop.run(_main(settings))
+    except AccessError as error:
+        raise click.ClickException(str(error)) from None
 
 
 async def _main(settings: Settings) -> None:

@@ -77,7 +77,7 @@ class Replica:
 
     async def run(self) -> None:
         """Wait to lead, and work while it does, again and again, until cancelled."""
-        api = await ApiServer.connect(self.metrics.called)
+        api = ApiServer.connect(self.metrics.called)
         elector = Elector(api, SYSTEM_NAMESPACE, identity(), clock=self._clock)
         self._elector = elector
         self._election = asyncio.create_task(elector.run(), name="election")

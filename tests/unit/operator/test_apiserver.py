@@ -4,10 +4,10 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import kopf
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from kubernetes.aio.client import ApiClient, Configuration
 
 from cabgate_operator.apiserver import (
     INTENTS,
@@ -18,6 +18,14 @@ from cabgate_operator.apiserver import (
     ApiServer,
     ConflictError,
 )
+from cabgate_operator.connections import Connections
+from cabgate_operator.credentials import Kubeconfig
+from cabgate_operator.leadership import NotLeaderError
+
+
+def client(url: str, token: str | None = None) -> ApiServer:
+    info = kopf.ConnectionInfo(server=url, token=token)
+    return ApiServer(Connections(Kubeconfig(info)))
 
 
 def serve(
@@ -29,9 +37,7 @@ def serve(
         application.router.add_route("*", "/{path:.*}", answer)
         server = TestServer(application)
         await server.start_server()
-        configuration = Configuration()
-        configuration.host = str(server.make_url("/")).rstrip("/")
-        api = ApiServer(ApiClient(configuration))
+        api = client(str(server.make_url("/")).rstrip("/"))
         try:
             await scenario(api)
         finally:
@@ -153,10 +159,8 @@ def test_an_answer_that_is_no_http_does_not_put_the_token_into_a_log() -> None:
 
     async def run() -> None:
         server = await asyncio.start_server(babble, "127.0.0.1", 0)
-        configuration = Configuration()
-        configuration.host = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        configuration.api_key["BearerToken"] = "Bearer s3cret"
-        api = ApiServer(ApiClient(configuration))
+        port = server.sockets[0].getsockname()[1]
+        api = client(f"http://127.0.0.1:{port}", token="s3cret")
         with pytest.raises(ApiError) as caught:
             await api.get(REQUESTS, "team", "x")
         assert caught.value.code == 0
@@ -176,9 +180,7 @@ def test_absent_is_none() -> None:
 
 def test_unreachable() -> None:
     async def run() -> None:
-        configuration = Configuration()
-        configuration.host = "http://127.0.0.1:1"
-        api = ApiServer(ApiClient(configuration))
+        api = client("http://127.0.0.1:1")
         with pytest.raises(ApiError) as caught:
             await api.get(REQUESTS, "team", "x")
         assert (caught.value.code, caught.value.refused) == (0, False)
@@ -222,5 +224,29 @@ def test_a_status_is_written_to_the_version_that_was_read() -> None:
             ("PUT", "/apis/cabgate.dev/v1alpha1/namespaces/team/cabrequests/x/status", body)
         ]
         assert await api.who_am_i() == "me"
+
+    serve(answer, scenario)
+
+
+@pytest.mark.parametrize("asked", [1, 2, 3])
+def test_a_write_is_not_sent_by_who_leads_no_more_by_then(asked: int) -> None:
+    """Also if it was allowed when it began, and the process stood still for a while since."""
+    seen: list[str] = []
+
+    async def answer(incoming: web.Request) -> web.Response:
+        seen.append(incoming.path)
+        return web.json_response({"metadata": {}})
+
+    async def scenario(api: ApiServer) -> None:
+        answers = iter([None] * (asked - 1))
+
+        def check() -> None:
+            if next(answers, "no") is not None:
+                raise NotLeaderError("no more")
+
+        with pytest.raises((NotLeaderError, ApiError)):
+            await api.checked(check).create(REQUESTS, "team", {"metadata": {"name": "x"}})
+        assert await api.get(NAMESPACES, "", "team") is not None
+        assert seen == [NAMESPACES.path("", "team")]
 
     serve(answer, scenario)

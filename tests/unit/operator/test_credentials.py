@@ -8,12 +8,12 @@ from pathlib import Path
 import kopf
 import pytest
 from aiohttp import web
-from kubernetes.aio.client import Configuration
 
 from cabgate_devcluster.pki import Authority
 from cabgate_operator import credentials
 from cabgate_operator.apiserver import REQUESTS, ApiError, ApiServer
-from cabgate_operator.credentials import ServiceAccount, client_of
+from cabgate_operator.connections import Connections
+from cabgate_operator.credentials import AccessError, ServiceAccount, access_of
 from cabgate_operator.main import log_in
 from cabgate_operator.watches import Following, traced
 
@@ -66,6 +66,31 @@ def test_without_a_token_there_is_no_login(folder: Path, monkeypatch: pytest.Mon
     )
     monkeypatch.setattr(kopf, "login_with_kubeconfig", lambda **_: None)
     assert log_in(None) is None
+
+
+@pytest.mark.parametrize(
+    ("env", "text", "said"),
+    [
+        ({}, None, "neither in a Pod nor is KUBECONFIG set"),
+        ({"KUBERNETES_SERVICE_HOST": "x"}, None, "cannot use the service account: .*token"),
+        ({}, "current-context: gone", "cannot use KUBECONFIG: 'gone'"),
+        ({}, ": {", "cannot use KUBECONFIG: "),
+    ],
+)
+def test_without_access_it_is_said_where_it_was_sought(
+    env: dict[str, str],
+    text: str | None,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    if text is not None:
+        (tmp_path / "config").write_text(text)
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    with pytest.raises(AccessError, match=said):
+        access_of(env)
 
 
 def test_a_ca_that_cannot_be_used_is_told_once_and_changes_nothing(
@@ -125,7 +150,7 @@ def test_calls_send_the_token_of_now_and_trust_the_ca_of_now(folder: Path) -> No
         (folder / "ca.crt").write_bytes(first.cert_pem)
         await server.start(first)
         account = ServiceAccount(f"https://127.0.0.1:{server.port}", folder)
-        api = ApiServer(client_of(account, Configuration()))
+        api = ApiServer(Connections(account))
         try:
             await api.list(REQUESTS, "team")
             (folder / "token").write_text("renewed")
