@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cabgate_bench import direct, loadgen, operating, scale, through
-from cabgate_bench.machine import described
+from cabgate_bench.machine import described, yardstick
 from cabgate_bench.report import markdown
 from cabgate_bench.targets import rows
 from cabgate_bench.world import World
@@ -25,13 +25,17 @@ def main() -> int:
     result: dict[str, Any] = {"machine": described()}
     program = loadgen.build()
     runner = run_gate if arguments.benchmark == "gate" else run_scale
+    speed = yardstick()
     result |= runner(program, arguments)
+    result["machine"]["yardstick"] = [speed, yardstick()]
     result["targets"] = rows(result)
     result["tookSeconds"] = round(time.monotonic() - begun)
     write(result, arguments.out, arguments.benchmark)
     for row in result["targets"]:
         if row["measured"] is not None:
             print(f"{row['verdict']:>6}  {row['target']}: {row['measured']} ({row['wanted']})")
+            if row["reason"]:
+                print(f"        {row['reason']}")
     print(f"{result['tookSeconds']} s; results in {arguments.out}/{arguments.benchmark}.md")
     return 0
 

@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,18 @@ def described() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}",
         "load": round(os.getloadavg()[0], 2),
     }
+
+
+def yardstick() -> float:
+    """Milliseconds of one core for a fixed loop, the least of ten: the same machine may be half as
+    fast an hour later, where others share it."""
+    taken = []
+    for _ in range(10):
+        begun, total = time.process_time(), 0
+        for number in range(1_000_000):
+            total += number
+        taken.append(time.process_time() - begun)
+    return round(min(taken) * 1000, 1)
 
 
 def _git(*arguments: str) -> str:

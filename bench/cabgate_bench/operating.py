@@ -13,7 +13,7 @@ import httpx
 from cabgate_bench.calls import calls, settled
 from cabgate_bench.figures import quantiles
 from cabgate_bench.objects import GOOD, intent
-from cabgate_bench.usage import usage_of
+from cabgate_bench.usage import Usage, spent, usage_of
 from cabgate_bench.world import World
 from cabgate_devcluster import wait_until
 
@@ -42,13 +42,13 @@ def measure(
         installation.operator.stop()
     before = world.count("cabrequests")
     _declare(world, [(spaces[n % NAMESPACES], f"back-{n}") for n in range(backlog)])
+    used = world.usage()
     begun = time.monotonic()
     installation.start_operator()
     ready = time.monotonic() - begun
     operator = installation.operator
     if operator is None:
         raise RuntimeError("the operator does not run")
-    cpu = usage_of(operator).cpu
     wait_until(
         lambda: world.count("cabrequests") - before >= backlog,
         30 + backlog,
@@ -56,21 +56,21 @@ def measure(
         POLL_SECONDS,
     )
     recorded = time.monotonic() - begun
+    used_for_backlog = spent({"operator": Usage(0, 0), **used}, world.usage())
     wait_until(lambda: _is_quiet(operator), 60 + backlog, "the operator is idle")
-    settled = time.monotonic() - begun - QUIET_SECONDS
-    used_for_backlog = usage_of(operator).cpu - cpu
+    idle = time.monotonic() - begun - QUIET_SECONDS
     latencies = _at_rate(world, spaces, rate, seconds)
     among_many = _change(world, spaces[1], "few-1")
     at_rest = _rest(world, rest)
-    used = usage_of(operator)
+    resident = usage_of(operator).rss
     return {
         "backlog": backlog,
         "readySeconds": round(ready, 2),
         "recordedSeconds": round(recorded, 2),
-        "settledSeconds": round(settled, 2),
+        "settledSeconds": round(idle, 2),
         "recordedPerSecond": round(backlog / max(recorded, 0.001), 1),
-        "cpuSecondsForBacklog": round(used_for_backlog, 2),
-        "rssMB": round(used.rss, 1),
+        "usedForBacklog": used_for_backlog,
+        "rssMB": round(resident, 1),
         "rate": rate,
         "intentToRequestMilliseconds": latencies,
         "requests": world.count("cabrequests"),

@@ -33,14 +33,21 @@ def _machine(machine: dict[str, Any]) -> str:
     return (
         f"Commit {machine['commit']}{changed}, {machine['at']}. {machine['cores']} cores of "
         f"{machine['processor']}, {machine['memoryGB']} GB, {machine['system']}, shared by all "
-        f"processes; load before the run {machine['load']}. "
+        f"processes; load before the run {machine['load']}{_speed(machine)}. "
         f"kube-apiserver {machine['kubernetes']}, etcd {machine['etcd']}, "
         f"Python {machine['python']}, {packages}."
     )
 
 
+def _speed(machine: dict[str, Any]) -> str:
+    if "yardstick" not in machine:
+        return ""
+    before, after = machine["yardstick"]
+    return f"; yardstick {before} ms before the run, {after} ms after"
+
+
 def _targets(result: Result) -> str:
-    head = ("target", "wanted", "measured", "verdict")
+    head = ("target", "wanted", "measured", "verdict", "reason")
     measured = [row for row in rows(result) if row["measured"] is not None]
     return "## Targets\n\n" + table(head, [[row[key] for key in head] for row in measured])
 

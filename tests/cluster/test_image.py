@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the Dockerfile puts into the image: installed by the same script, moved elsewhere, run on a
-read-only root as a Pod runs it, with nothing beside it. The build of the image is not run: there is
-no container engine."""
+"""What the Dockerfile puts into the image: installed by the same script, moved to where the image
+has it, run as a Pod runs it, on a read-only root with the base system and nothing beside. The build
+of the image is not run: there is no container engine."""
 
 import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 import tomllib
 import urllib.request
@@ -15,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from cabgate_devcluster import wait_until
-from cabgate_devcluster.chart import NAMESPACE, manifests
+from cabgate_devcluster.chart import NAMESPACE, arguments, manifests
 from cabgate_devcluster.installation import ROOT
 from support.objects import GOOD
-from support.pod import account_folder, in_pod, why_no_pod
+from support.pod import MOUNTS, TREE, account_folder, environment_of, on_image
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMMANDS = {"webhook": "cabgate-webhook", "operator": "cabgate-operator"}
@@ -61,23 +62,35 @@ def copied():
 
 
 @pytest.fixture
-def started(gate, tree, tmp_path):
+def image(tree, tmp_path):
+    """What a command is to begin with so that it runs on the image, by the folder of its mounts."""
+    command = on_image(tmp_path, tree, tmp_path / "none")
+    tried = subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip(f"NOT PROVED that the image runs by itself: no root of its own: {tried.stderr}")
+    return lambda mounts: on_image(tmp_path, tree, mounts)
+
+
+@pytest.fixture
+def started(gate, image, tmp_path):
     """Start a process of the image beside those of the session; the process, and its seconds to
     ready."""
     processes = []
-    why_not = why_no_pod(tmp_path)
-    if why_not:
-        pytest.skip(why_not)
 
     def start(component, *options):
         cluster, port = gate.cluster, gate.cluster.free_port()
+        mounts = tmp_path / str(port)
+        command = image(mounts)
         token = cluster.service_account_token(NAMESPACE, f"cabgate-{component}")
-        folder = account_folder(tmp_path / str(port), token, cluster.ca_pem.decode())
-        program = [str(tree / "bin" / COMMANDS[component]), *options, f"--health-port={port}"]
+        account_folder(mounts / "account", token, cluster.ca_pem.decode())
+        for path, file in files(gate).items():
+            shutil.copy(file, mounts / path)
+        address = cluster.server.removeprefix("https://")
+        program = [COMMANDS[component], *options, f"--health-port={port}"]
         begun = time.monotonic()
         process = cluster.spawn(
             f"image-{component}-{port}",
-            in_pod(folder, cluster.server.removeprefix("https://"), program),
+            [*command, *environment_of(address, f"{TREE}/bin:/usr/bin:/bin"), *program],
             cwd=Path("/"),
         )
         process.health_port = port
@@ -89,6 +102,16 @@ def started(gate, tree, tmp_path):
     yield start
     for process in processes:
         process.kill()
+
+
+def files(gate):
+    """What the mounted Secrets hold."""
+    given = dict(each[2:].partition("=")[::2] for each in gate.installation.webhook_options())
+    return {
+        "tls/tls.crt": given["certificate"],
+        "tls/tls.key": given["key"],
+        "signing-key/key.pem": given["signing-key"],
+    }
 
 
 def ready(port):
@@ -124,10 +147,30 @@ def test_it_runs_with_nothing_beside_it_and_is_ready_within_two_seconds(
 
 
 def launch(gate, component):
+    """The arguments: the webhook's are the chart's, but for places; beside the session's operator
+    another one must not manage certificates."""
     if component == "operator":
         return ["--sweep-seconds=600"]
-    given = gate.installation.webhook_options(port=gate.cluster.free_port())
-    return [each for each in given if not each.startswith("--health-port")]
+    places = {"port": gate.cluster.free_port(), "host": "127.0.0.1"}
+    kept = [
+        each
+        for each in arguments({}, component)
+        if each[2:].partition("=")[0] not in {*places, "health-port"}
+    ]
+    return [*kept, *(f"--{key}={value}" for key, value in places.items())]
+
+
+def test_there_is_nothing_else_and_nothing_can_be_written(tree, image, tmp_path):
+    command = image(tmp_path / "mounts")
+
+    def run(*words):
+        return subprocess.run([*command, *words], capture_output=True, text=True, check=False)
+
+    for path in ("/old", "/tmp", ROOT, sys.prefix, tree):
+        assert run("test", "-e", str(path)).returncode == 1, f"{path} is there"
+    for folder in ("", "/usr", "/run", TREE, *MOUNTS.values()):
+        assert "Read-only" in run("touch", f"{folder}/new").stderr, folder
+    assert run(f"{TREE}/bin/cabgate", "--help").returncode == 0
 
 
 @pytest.mark.parametrize("component", COMMANDS)
