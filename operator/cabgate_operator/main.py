@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 import kopf
-import uvloop
 
 from cabgate.breakglass import ANNOTATION
 from cabgate.logs import formatter_of
@@ -185,7 +184,7 @@ def main(**given: Any) -> None:
         raise click.UsageError(str(error)) from None
     set_up_logging(settings.log_format)
     try:
-        uvloop.run(_main(settings))
+        asyncio.run(_main(settings))
     except AccessError as error:
         raise click.ClickException(str(error)) from None
 
