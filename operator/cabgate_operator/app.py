@@ -38,6 +38,7 @@ from cabgate_operator.models import reconcile_models
 from cabgate_operator.overview import Overview
 from cabgate_operator.reconcilers import RECONCILERS
 from cabgate_operator.retention import reconcile_retention
+from cabgate_operator.seen import Seen
 from cabgate_operator.settings import Settings
 from cabgate_operator.sightings import keys_of
 from cabgate_operator.workqueue import Timing, WorkQueue, utc_now
@@ -91,7 +92,10 @@ class Operator:
         self._newest_seen: dict[str, int] = {}
         self._since: dict[str, int] = {}
         self._trouble = False
+        self._seen = Seen()
         self._sweep_now = asyncio.Event()
+        self._look_at_all = True
+        """Whether the next sweep looks at what is as it was seen, too."""
         self._sweeper: asyncio.Task[None] | None = None
         self._swept_at: float | None = None
         self._begun = self._listing_from = time.monotonic()
@@ -191,13 +195,16 @@ class Operator:
         if resource is NAMESPACES:
             self._saw_namespace(meta, deleted=event.get("type") == "DELETED")
         else:
-            self.overview.saw(resource, body, deleted=event.get("type") == "DELETED")
+            deleted = event.get("type") == "DELETED"
+            self.overview.saw(resource, body, deleted=deleted)
+            if resource in SWEPT:
+                self._seen.saw(resource, body, deleted=deleted)
             # What kopf lists at its start, a sweep lists as well.
             listed = event.get("type") is None
             early = time.monotonic() - self._listing_from < LISTING_SECONDS
             for key in keys_of(resource, body, sweep=listed and early):
                 self.queue.add(key)
-            self._note_decisions(resource, body, deleted=event.get("type") == "DELETED")
+            self._note_decisions(resource, body, deleted=deleted)
 
     def _note_decisions(self, resource: Resource, body: Object, *, deleted: bool = False) -> None:
         key = self._ledger.saw(resource, body, deleted=deleted)
@@ -244,12 +251,14 @@ class Operator:
             self.on_stale_watch(f"{key.name} went back from version {since} to {newest}")
 
     def sweep_soon(self) -> None:
-        """Sweep now, out of turn: something may have been missed."""
+        """Sweep now, out of turn, and look at everything: something may have been missed."""
+        self._look_at_all = True
         self._sweep_now.set()
 
     def watches_restarted(self) -> None:
         """The watches begin anew, perhaps on an older state of the cluster."""
         self._newest_seen.clear()
+        self._seen.forget()
         self._since.clear()
         self._ledger.forget()
         self._listing_from = time.monotonic()
@@ -301,9 +310,11 @@ class Operator:
         delay = 0.5
         while True:
             self._sweep_now.clear()
+            everything, self._look_at_all = self._look_at_all, False
             try:
-                await self._sweep()
+                await self._sweep(everything)
             except Exception as error:  # noqa: BLE001 - a sweep that fails is tried again
+                self._look_at_all = self._look_at_all or everything
                 about = fields(kind="sweep", reason=reason_of(error))
                 log.warning("sweep: %s; again in %.1f s", explained(error), delay, extra=about)
                 await asyncio.sleep(delay)
@@ -318,8 +329,9 @@ class Operator:
             except TimeoutError:
                 continue
 
-    async def _sweep(self) -> None:
-        """Queue every object that there is, and the namespaces that may hold too many."""
+    async def _sweep(self, everything: bool) -> None:
+        """Queue every object that there is, or that the watches did not bring as it is, and the
+        namespaces that may hold too many."""
         begun = time.monotonic()
         uids: list[str] = []
         requests: Counter[str] = Counter()
@@ -331,12 +343,15 @@ class Operator:
                 for item in page.items:
                     uids.append(str(item["metadata"].get("uid", "")))
                     self.overview.saw(resource, item)
-                    for key in keys_of(resource, item, sweep=True):
-                        self.queue.add(key)
+                    if self._seen.saw(resource, item) or everything:
+                        for key in keys_of(resource, item, sweep=True):
+                            self.queue.add(key)
                     self._note_decisions(resource, item)
                     if resource is REQUESTS:
                         requests[item["metadata"]["namespace"]] += 1
                 await asyncio.sleep(0)
+            for key in self._seen.gone(resource, set(uids)):
+                self.queue.add(key)
             if at and at < seen:
                 self.on_stale_watch(f"{resource.plural} went back from version {seen} to {at}")
         for namespace, number in requests.items():

@@ -38,7 +38,10 @@ class Settings(BaseSettings):
         description="Port of /healthz, /readyz and /metrics, plain HTTP; 0 for none.",
     )
     sweep_seconds: float = Field(
-        default=600.0, ge=1, le=86400, description="Seconds between two looks at every object."
+        default=600.0,
+        ge=1,
+        le=86400,
+        description="Seconds between two lists of every object, for what the watches missed.",
     )
     keep_approved: int = Field(
         default=DEFAULT_KEPT,

@@ -3,8 +3,10 @@
 among many objects, as the API server itself counts them."""
 
 import json
+import re
 import time
 
+import httpx
 import pytest
 
 from cabgate_bench import loadgen
@@ -85,6 +87,32 @@ def test_one_change_among_many_costs_what_it_does_among_few(world, few):
     assert many["writes"] == few["writes"]
     # A read more or less, as events happen to come together or apart.
     assert many["calls"] <= few["calls"] + 8, (few, many)
+
+
+def test_a_sweep_of_many_is_a_few_lists(world, few):
+    if len(states(world)) < MANY:
+        declare(world, range(FEW, MANY))
+    settled(world)
+    world.installation.operator.stop()
+    world.installation.start_operator(options=["--sweep-seconds=6", "--keep-approved=100000"])
+    try:
+        url = world.installation.operator_url("/metrics")
+        wait_until(lambda: sweeps(url) > 0, 60, "a sweep is done")
+        settled(world, seconds=5.0)
+        for _ in range(2):
+            last, before = sweeps(url), calls(world)
+            wait_until(lambda last=last: sweeps(url) > last, 60, "another sweep is done")
+            time.sleep(2)  # what it queued is looked at
+            assert calls(world) - before < 50
+    finally:
+        world.installation.operator.stop()
+        world.installation.start_operator()
+
+
+def sweeps(url):
+    """When the last sweep was."""
+    text = httpx.get(url).text
+    return float(re.search(r"^cabgate_last_sweep_timestamp_seconds (\S+)", text, re.MULTILINE)[1])
 
 
 def test_what_there_is_much_of_is_listed_in_pages(world, few):

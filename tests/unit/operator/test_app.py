@@ -220,6 +220,45 @@ def test_trouble_is_followed_by_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None
     with_operator(monkeypatch, scenario, api=Versioned(Clock()))
 
 
+def test_a_sweep_in_turn_looks_at_what_the_watches_missed_and_at_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario(operator: Operator, api: MemoryApi) -> None:
+        looked: list[Key] = []
+        add = operator.queue.add
+
+        def note(key: Key) -> None:
+            looked.append(key)
+            add(key)
+
+        async def sweeps(number: int) -> None:
+            for _ in range(number):
+                last = operator.metrics.swept_at._value.get()
+                await until(lambda last=last: operator.metrics.swept_at._value.get() > last)
+            await until(lambda: not len(operator.queue))
+
+        await until(lambda: operator.ready)
+        operator.saw(INTENTS, {"type": "ADDED", "object": api.put(INTENTS, declared(LOW))})
+        await until(lambda: state_of_web(api) == "AutoApproved")
+        for resource in (INTENTS, REQUESTS):
+            operator.saw(resource, {"type": "MODIFIED", "object": api.all(resource)[0]})
+        await sweeps(1)
+        monkeypatch.setattr(operator.queue, "add", note)
+        await sweeps(3)
+        assert [key for key in looked if key.subject is Subject.INTENT] == []
+        api.put(INTENTS, declared(HIGH))  # and nobody tells
+        await until(lambda: state_of_web(api) == "ExceptionRequired")
+        assert INTENT in looked
+        await sweeps(2)
+        del api.objects[(INTENTS.plural, "team", "web")]
+        open_ones = [r for r in api.all(REQUESTS) if r["status"]["state"] == "ExceptionRequired"]
+        assert open_ones
+        await until(lambda: {r["status"]["state"] for r in api.all(REQUESTS)} >= {"Superseded"})
+
+    often = Settings().model_copy(update={"sweep_seconds": 0.02})
+    with_operator(monkeypatch, scenario, often)
+
+
 def test_health_is_the_sweep_and_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(operator: Operator, api: MemoryApi) -> None:
         await until(lambda: operator.ready)
