@@ -54,6 +54,34 @@ def operator(result: Result) -> str:
     )
 
 
+def growth(result: Result) -> str:
+    """What the API server held meanwhile."""
+    last = result["scale"][-1]
+    return f"kube-apiserver: {last['apiserverRssMB']} MB"
+
+
+def memory(result: Result) -> str:
+    """Where the webhook took how much."""
+    return ", ".join(f"{where}: {value:g}" for where, value in resident(result).items())
+
+
+def resident(result: Result) -> dict[str, float]:
+    """MB that the webhook took, by what it was asked."""
+    cells = result.get("scale", []) + result.get("direct", [])
+    found = {
+        cell["cell"]: cell.get("webhookRssMB", cell.get("rssMB"))
+        for cell in cells
+        if not cell["cell"].startswith("null")
+    }
+    for cell in result.get("through", []):
+        blocks = cell["used"]["with"]
+        taken = [block["webhook"]["rssMB"] for block in blocks if "webhook" in block]
+        if taken:
+            failed = cell["failed"]["with"]
+            found[f"{cell['rate']:g}/s, {failed} failed"] = max(taken)
+    return found
+
+
 def direct_cell(verdict: str, result: Result) -> dict[str, Any]:
     """The cell of many targets in turn, of which no two reviews at a time are about the same."""
     cells = (cell for cell in result["direct"] if cell["cell"].endswith("in turn"))

@@ -62,9 +62,7 @@ def _growth(result: Result) -> float:
 
 
 def _largest_webhook(result: Result) -> float:
-    found = [cell["webhookRssMB"] for cell in result.get("scale", [])]
-    found += [c["rssMB"] for c in result.get("direct", []) if not c["cell"].startswith("null")]
-    return float(max(found, default=math.nan))
+    return max(reasons.resident(result).values(), default=math.nan)
 
 
 def _operator(key: str) -> Callable[[Result], float]:
@@ -72,10 +70,6 @@ def _operator(key: str) -> Callable[[Result], float]:
         return float(result["operator"][key])
 
     return find
-
-
-def _unexplained(_: Result) -> str:
-    return "see the tables"
 
 
 TARGETS = (
@@ -100,8 +94,8 @@ TARGETS = (
         partial(reasons.direct, "deny"),
         at_least=True,
     ),
-    Target("webhook, resident", 80, "MB", _largest_webhook, _unexplained),
-    Target("verdict p50, 100,000 requests against 10", 1.2, "times", _growth, _unexplained),
+    Target("webhook, resident", 80, "MB", _largest_webhook, reasons.memory),
+    Target("verdict p50, 100,000 requests against 10", 1.2, "times", _growth, reasons.growth),
     Target(
         *("intents a second to a recorded request", 50, "/s", _operator("recordedPerSecond")),
         reasons.operator,
