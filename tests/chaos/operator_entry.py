@@ -10,7 +10,7 @@ from cabgate_operator.main import main
 FOLDER = Path(os.environ.pop("CHAOS_SERVICE_ACCOUNT"))
 
 
-def of_this_pod() -> ServiceAccount:
+def of_this_pod(_: object = None) -> ServiceAccount:
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
     return ServiceAccount(f"https://{host}:{port}", FOLDER)
 
