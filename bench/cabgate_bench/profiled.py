@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cabgate_webhook.main import main as webhook
 
-LINES = 45
+LINES = 90
+"""Of a short run most of the first are of the start; what judges a rollout comes behind them."""
 
 
 def main() -> None:
