@@ -4,9 +4,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from cabgate_bench import cells
+from cabgate_bench.cells import Result
 from cabgate_bench.targets import rows
-
-Result = dict[str, Any]
 
 
 def markdown(result: Result) -> str:
@@ -83,7 +83,7 @@ def _through(result: Result) -> str:
     ]
     failed_head = ["a second", *(f"failed, {side}" for side in _SIDES), "lag, ms"]
     used = [
-        [f"{c['rate']:g}", name, *(_cpu(c, side, name) for side in _SIDES), _rss(c, name)]
+        [f"{c['rate']:g}", name, *(_cpu(c, side, name) for side in _SIDES), cells.largest(c, name)]
         for c in result["through"]
         for name in c["used"]["with"][0]
     ]
@@ -102,14 +102,8 @@ _SIDES = ("bare", "without", "with")
 
 
 def _cpu(cell: dict[str, Any], side: str, name: str) -> float:
-    blocks = cell["used"][side]
-    found = [block[name]["cpuSeconds"] for block in blocks if name in block]
+    found = cells.cpu_seconds(cell, side, name)
     return round(sum(found) / len(found), 2) if found else 0.0
-
-
-def _rss(cell: dict[str, Any], name: str) -> float:
-    found = [float(block[name]["rssMB"]) for block in cell["used"]["with"] if name in block]
-    return max(found)
 
 
 def _highest(result: Result) -> str:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from cabgate_bench import reasons
-
-Result = dict[str, Any]
+from cabgate_bench import cells, reasons
+from cabgate_bench.cells import Result
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Target:
 
 def _through(rate: float, *path: str) -> Callable[[Result], float]:
     def find(result: Result) -> float:
-        found: Any = next(cell for cell in result["through"] if cell["rate"] == rate)
+        found: Any = cells.through(rate, result)
         for key in path:
             found = found[key]
         return float(found)
@@ -53,7 +52,7 @@ def _through(rate: float, *path: str) -> Callable[[Result], float]:
 
 
 def _direct(verdict: str) -> Callable[[Result], float]:
-    return lambda result: float(reasons.direct_cell(verdict, result)["perSecond"])
+    return lambda result: float(cells.direct(verdict, result)["perSecond"])
 
 
 def _growth(result: Result) -> float:

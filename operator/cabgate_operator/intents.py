@@ -93,8 +93,9 @@ async def reconcile_intent(context: Context, key: Key) -> None:
     if work is None:
         return
     if work.intent is not None:
+        work.wanted = wanted_name(work.intent)
         work.others, work.model = await asyncio.gather(
-            _others(context, key.namespace, work.intent), _model(context, work, work.intent)
+            _others(context, key.namespace, work.intent), _model(context, work)
         )
         concerns(work.intent.spec.correlation_id)
         await _ensure_request(context, work, work.intent)
@@ -134,10 +135,7 @@ async def _read(context: Context, key: Key) -> _Work | None:
     )
 
 
-async def _model(
-    context: Context, work: _Work, intent: DeploymentIntent
-) -> RiskModel | NoModel | None:
-    work.wanted = wanted_name(intent)
+async def _model(context: Context, work: _Work) -> RiskModel | NoModel | None:
     if work.wanted in work.requests:
         return None
     context.without_model.add(work.key)  # first: a model may come while we look
@@ -152,12 +150,12 @@ async def _ensure_request(context: Context, work: _Work, intent: DeploymentInten
     work.standing = standing_verdict(evidence_digest(intent.spec), work.others)
     if work.standing is not None and work.wanted not in work.requests:
         return
+    if isinstance(work.model, NoModel):
+        work.problem = Problem(work.model.reason.value, texts.no_model(work.model.message))
+        return
     if work.model is None:
         found = work.requests[work.wanted][0]
     else:
-        if isinstance(work.model, NoModel):
-            work.problem = Problem(work.model.reason.value, texts.no_model(work.model.message))
-            return
         body = wanted_request(intent, work.ring, work.others, work.model)
         try:
             found = await context.api.create(REQUESTS, work.key.namespace, body)

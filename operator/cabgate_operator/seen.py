@@ -27,11 +27,12 @@ class Seen:
     _last: dict[str, dict[str, _Last]] = field(default_factory=dict)
 
     def saw(self, resource: Resource, body: Object, *, deleted: bool = False) -> bool:
-        """Take note of an object; whether it is news, or the version is the one seen last."""
+        """Take note of an object; whether that is news: not so for the version seen last."""
         meta: dict[str, Any] = body.get("metadata") or {}
         known, uid = self._last.setdefault(resource.plural, {}), str(meta.get("uid", ""))
         if deleted:
-            return known.pop(uid, None) is not None
+            known.pop(uid, None)
+            return True
         version, last = str(meta.get("resourceVersion", "")), known.get(uid)
         if last is not None and last.version == version:
             return False
