@@ -343,7 +343,7 @@ def test_a_thousand_garbage_connections_do_not_stop_it(gate, namespace, trust):
             held.enter_context(contextlib.closing(open_half_request(port, trust)))
         result, seconds = tried(gate, namespace)
         assert result.returncode == 0, result.stderr
-        assert seconds < 3
+        assert seconds < 5  # the timeoutSeconds of the chart
         other = workload(namespace, images=["web:2"])
         assert told(tried(gate, namespace, other)[0]).startswith("ImagesNotCovered: ")
     assert process.running
@@ -364,7 +364,7 @@ def test_a_stopping_webhook_answers_what_it_has_begun(gate, namespace, trust):
             )
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
                 answer = pool.submit(exchange, gate, trust, review)
-                wait_until(lambda: server.reached, 5, "the review is under way")
+                wait_until(lambda: server.reached, 15, "the review is under way")
                 begun = time.monotonic()
                 process.stop(timeout=15)
                 assert time.monotonic() - begun < 8

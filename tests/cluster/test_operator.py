@@ -199,7 +199,7 @@ class Runner:
             if process.running:
                 begun = time.monotonic()
                 process.stop()
-                assert time.monotonic() - begun < 2.0
+                assert time.monotonic() - begun < 5
                 assert process.returncode == 0, process.tail(30)
 
 

@@ -324,10 +324,10 @@ def test_a_verb_counts_where_and_as_long_as_it_is_bound(gate, make_namespace):
         for _ in range(2):  # given, taken away, given again: no answer is remembered
             args = ("cab", "--clusterrole=cabgate-cab-member", "--group=roles-cab", "-n", here)
             cluster.kubectl("create", "rolebinding", *args)
-            wait_until(lambda: said(here) == "", 2, "the verb counts")
+            wait_until(lambda: said(here) == "", 10, "the verb counts")
             assert refusal in said(elsewhere)
             cluster.kubectl("delete", "rolebinding", "cab", "-n", here)
-            wait_until(lambda: refusal in said(here), 2, "the verb counts no more")
+            wait_until(lambda: refusal in said(here), 10, "the verb counts no more")
 
 
 def test_good_evidence_is_still_approved_once_the_operator_goes_on(gate, namespace):

@@ -149,7 +149,7 @@ def test_a_closed_window_denies_and_a_wrong_one_is_refused(gate, namespace):
 def test_an_intent_becomes_ready_when_the_window_of_its_approval_opens(gate, namespace):
     gate.apply("requester", intent(namespace, evidence=MIDDLING))
     name = gate.request_of(namespace, state="Submitted")["metadata"]["name"]
-    opens = datetime.now(UTC) + timedelta(seconds=4)
+    opens = datetime.now(UTC) + timedelta(seconds=8)
     condition = {"name": "soon", "description": "x", "notBefore": f"{opens:%Y-%m-%dT%H:%M:%SZ}"}
     gate.review(
         "reviewer", "cabrequest", name, namespace, "ConditionallyApproved", conditions=[condition]
@@ -160,7 +160,7 @@ def test_an_intent_becomes_ready_when_the_window_of_its_approval_opens(gate, nam
         found = next(c for c in conditions if c["type"] == "Ready")
         return (found["status"], found["reason"]) == (status, reason)
 
-    wait_until(lambda: ready("False", "OutsideWindow"), 4, "the intent waits for the window")
+    wait_until(lambda: ready("False", "OutsideWindow"), 8, "the intent waits for the window")
     wait_until(lambda: ready("True", "RequestApproved"), 20, "the intent is ready in its window")
 
 

@@ -85,6 +85,11 @@ class ApiProxy:
             if call.at >= since and call.method in WRITES and "/leases" not in call.path
         ]
 
+    def all_watched(self):
+        """Whether every resource that was ever watched is being watched now."""
+        asked = {call.path for call in self.calls if call.watch}
+        return bool(asked) and len(self._watches) >= len(asked)
+
     def cut_watches(self):
         """Break every watch off in the middle; how many."""
         watches = list(self._watches)
