@@ -56,14 +56,16 @@ def way_down(assessment: Assessment, model: RiskModel = DEFAULT_RISK_MODEL) -> W
     """The smallest set of factor changes, and the floors to clear, that reach the next lower gate.
 
     None where no lower gate can be reached, and where the assessment was made with another model
-    than this one, as it is after an upgrade that changes the model. Among sets of the same size
-    the one that asks for the least improvement wins, then the one whose factors stand first in the
-    model: the same answer every time.
+    than this one, as it is after an upgrade that changes the model, or has other factors. Among
+    sets of the same size the one that asks for the least improvement wins, then the one whose
+    factors stand first in the model: the same answer every time.
     """
     lower = _NEXT_LOWER.get(assessment.gate)
     digest = DEFAULT_DIGEST if model is DEFAULT_RISK_MODEL else model.digest
     if lower is None or assessment.risk_model.digest != digest:
         return None
+    if [found.name for found in assessment.factors] != [each.name for each in model.spec.factors]:
+        return None  # not an assessment as the operator makes it, whatever its digest says
     floors = tuple(f for f in assessment.floors if stricter(f.gate, lower) != lower)
     if any(floor.name not in FLOOR_FACTS for floor in floors):
         return None  # no evidence clears what was said of these images before

@@ -99,9 +99,13 @@ def read_review(body: bytes, *, rollout: bool = False) -> Review:
 
 def _decode(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        review = json.loads(body.decode())
+        if b"\\ud" in body or b"\\uD" in body:
+            # Half of a surrogate pair, which json takes, is no text that could be told or stored.
+            json.dumps(review, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise MalformedReviewError(f"body: not JSON: {error}") from None
+    return review
 
 
 def metadata_of(obj: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -110,6 +110,14 @@ def test_an_assessment_of_another_model_is_not_explained_by_this_one() -> None:
     assert way_down(older) is None
 
 
+def test_an_assessment_that_lacks_a_factor_is_not_explained() -> None:
+    """No operator writes one, and a denial has to be said all the same."""
+    assessment = assess(Evidence())
+    less = assessment.model_copy(update={"factors": assessment.factors[:2]})
+
+    assert way_down(less) is None
+
+
 def test_where_even_the_best_bands_carry_too_much_there_is_no_way_down() -> None:
     spec = DEFAULT_RISK_MODEL.spec
     risky = [

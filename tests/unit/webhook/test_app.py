@@ -107,6 +107,8 @@ def denial(answer):
         (b"{", "not JSON"),
         (b"\xff\xfe", "not JSON"),
         (b"[" * 100_000, "not JSON"),
+        (review(object={"metadata": {"name": "\ud800"}}), "not JSON"),
+        (b'{"kind": "\xed\xa0\x80"}', "not JSON"),
         (b"[]", "body: not an object"),
         ({}, "not an AdmissionReview"),
         ({"apiVersion": "admission.k8s.io/v1beta1", "kind": "AdmissionReview"}, "not an Admission"),

