@@ -73,7 +73,7 @@ unit: setup ## Run the tests that need no cluster, in random order
 test: binaries helm promtool ## Run all tests, with coverage
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest tests/unit tests/chart
-	$(BIN)/coverage run -m pytest -p no:randomly --reruns 1 --durations 20 tests/cluster
+	$(BIN)/coverage run -m pytest -p no:randomly -n 2 --dist loadfile --reruns 1 --durations 20 tests/cluster
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='core/*' --fail-under=95

@@ -46,6 +46,7 @@ def blocked(cluster):
     apply(cluster, "registry.example.com/shop/checkout:1.4.2")
     cluster.kubectl("label", "namespace", "shop", "cabgate.dev/ring=2")
     wait_until(lambda: stopped(cluster), 30, "no webhook answers")
+    wait_until(lambda: breaks(cluster), 30, "the policies of break-glass are in force")
     return release
 
 
@@ -58,6 +59,15 @@ def apply(cluster, image, *args):
 def stopped(cluster, image="other:1"):
     """Whether a rollout is stopped because no webhook answers."""
     return "failed calling webhook" in apply(cluster, image, "--dry-run=server").stderr
+
+
+def breaks(cluster):
+    """Whether the first break-glass of the page would pass, in its author's name."""
+    patch = next(line for _, line in commands() if line.startswith("kubectl patch deployment"))
+    result = cluster.kubectl(
+        *shlex.split(patch)[1:], *("--dry-run=server", "-o", "yaml"), check=False
+    )
+    return "cabgate.dev/break-glass-by: devcluster-admin" in result.stdout
 
 
 def run(release, line):

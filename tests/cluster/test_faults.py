@@ -286,7 +286,7 @@ BODIES = {
     ),
     "a list": (b"[" + WHOLE + b"]", 400),
     "no request": (json.dumps({**REVIEW, "request": None}).encode(), 400),
-    "a lone surrogate": (WHOLE.replace(b'"x"', b'"\\ud800"'), 200),
+    "a lone surrogate": (WHOLE.replace(b'"x"', b'"\\ud800"'), 400),
     "whole": (WHOLE, 200),
     "of 7 MiB": (b" " * (7 * MIB - len(WHOLE)) + WHOLE, 200),
     "over 7 MiB": (b" " * (7 * MIB + 1), 413),
