@@ -67,16 +67,27 @@ cluster: binaries ## Start a cluster with cabgate to play with, until Ctrl-C
 
 .PHONY: unit
 unit: setup ## Run the tests that need no cluster, in random order
-	$(BIN)/python -m pytest -q tests/unit
+	$(BIN)/python -m pytest -q -n 2 tests/unit
+
+# Two workers, each with a control plane of its own and whole files; see docs/testing.md.
+CLUSTER := -p no:randomly -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
-test: binaries helm promtool ## Run all tests, with coverage
+test: binaries helm promtool ## Run all tests; the coverage is that of the tests without a cluster
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest tests/unit tests/chart
-	$(BIN)/coverage run -m pytest -p no:randomly -n 2 --dist loadfile --reruns 1 --durations 20 tests/cluster
+	$(BIN)/coverage run -m pytest -n 2 tests/unit tests/chart
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='core/*' --fail-under=95
+	$(BIN)/python -m pytest $(CLUSTER) --durations 20 tests/cluster
+
+.PHONY: test-shuffled
+test-shuffled: binaries helm promtool ## Run the cluster tests with their files in random order (SEED=7)
+	$(BIN)/python -m pytest $(CLUSTER) --shuffle-files $(or $(SEED),$(shell date +%s)) tests/cluster
+
+.PHONY: durations
+durations: binaries helm promtool ## Measure the cluster tests on a quiet machine, into tests/cluster/durations.json
+	$(BIN)/python -m pytest $(CLUSTER) --record-durations tests/cluster
 
 .PHONY: chaos
 chaos: binaries ## Every fault once under load, and on until MINUTES (5) are over; print what was lost

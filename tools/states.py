@@ -17,8 +17,10 @@ not drawn is refused, or, where it stands in an object all the same, counts for 
 ## CABRequest
 
 A request is opened as `ExceptionRequired` if its gate says so, else as `Submitted`. Only gate
-`ManualReview` lets a person approve or reject, only gate `AutoApprove` the system. `Reopened` leads
-back to where the request was opened. Nothing leaves `Rejected` or `Revoked`.
+`AutoApprove` lets the system approve, and only while no floor has come to stand against it; a
+person approves or rejects any that is `Submitted`. `Reopened` leads back to where the request was
+opened; an approval of a person it takes back only if its author became one who may not decide at
+that very moment. Nothing leaves `Rejected` or `Revoked`.
 
 ```mermaid
 {request}
@@ -39,11 +41,37 @@ the state does not wait for the entry. Nothing leaves `Rejected`, `Revoked` or `
   and evidence is decided, this one cannot be.
 - `Rejected` and `Revoked` hold for their content under any intent of the namespace, also when the
   intent is deleted and made anew.
-- `Revoked` denies its images, for its workloads, under every request and every exception that was
-  approved before, until a person approves the images again. Times are of whole seconds: an approval
-  of the same second counts as before.
-- New evidence for images that were rejected or revoked is never approved by score. Images are the
-  same if one list holds the other.
+- Each image counts by itself, for its workload by group, kind and name: what is beside it, and
+  under which version of its API the workload is named, makes no other image of it.
+- `Revoked` denies each image that it names, in whatever set and under every request and every
+  exception that was approved before, until a person approves that image for that workload.
+  `Approved` lifts it for every request; `ConditionallyApproved` lifts it for its own request,
+  where its conditions hold, and an exception for its own, as long as it lasts. What the system
+  approves by score lifts nothing. Times are of whole seconds: an approval of the same second
+  counts as before.
+- A `Revoked` request itself admits nothing any more, whichever of its images the revocation
+  names. An image that it does not name stays approved by the other requests that approved it.
+- `Rejected` takes no approval away. It keeps every later request with one of its images from
+  approval by score (the floor `EarlierVerdict`), and so does `Revoked` for the images that it
+  names, until a person gives `Approved` to that image. One that was opened before, and was not
+  approved by then, is not approved by score either: a person decides, and its intent says why.
+- An exception admits only what its score asks one for (gate `ExceptionRequired`), and nothing
+  that is `Revoked`. In the place of a CAB member it decides nothing: not what waits for them, not
+  what they rejected.
+- An approval by score ends (`AutoApproved` to `Superseded`) when its intent declares other evidence
+  for the very images that the request names, and that evidence names them
+  (`artifacts[].images`): they are judged by it now. To go back to those images with the reports of
+  another release left in place, or to declare the reports before the images, ends nothing; nor
+  does naming the images that the same evidence is about. If the intent
+  declares the evidence of before again, the request is reopened, and approved again unless a [floor
+  of every model](risk-model.md#floors-of-every-model) stands against it by then. Else a person
+  decides.
+- A request with an image that its intent no longer declares stays approved, since a rollback to
+  that image rests on it. So where one image of several moves on, the request of before still admits
+  the others as well. Another intent never ends it, whatever that names, nor does deleting its own.
+- A person's approval stands, whatever evidence is declared later. Its reviewer is told by the Event
+  `OtherEvidenceDeclared` on the request, and the intent says beside `Ready` that the approval is of
+  other evidence.
 - A request records when it was opened (`metadata.creationTimestamp`), taken (`status.takenAt`) and
   decided (`status.decidedAt`).
 """

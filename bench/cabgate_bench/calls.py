@@ -33,5 +33,5 @@ def settled(world: World, seconds: float = 4.0, interval: float = 0.05) -> int:
             seen, since = now, time.monotonic()
         return time.monotonic() - since > seconds
 
-    wait_until(still, 300, "the operator has nothing more to do", interval)
+    wait_until(still, "the operator has nothing more to do", timeout=300, interval=interval)
     return seen

@@ -36,8 +36,12 @@ def prepare(world: World, targets: int) -> None:
     before = world.count("cabrequests")
     world.write("POST", [(path, body) for body in made])
     wanted = before + len(made)
-    wait_until(lambda: world.count("cabrequests") >= wanted, 120, "the requests are recorded")
-    wait_until(lambda: _states(world).count("AutoApproved") == targets, 120, "all are approved")
+    wait_until(
+        lambda: world.count("cabrequests") >= wanted, "the requests are recorded", timeout=120
+    )
+    wait_until(
+        lambda: _states(world).count("AutoApproved") == targets, "all are approved", timeout=120
+    )
 
 
 def approved_names(targets: int) -> list[str]:
@@ -104,7 +108,7 @@ def start_null(world: World, server: Sequence[int]) -> tuple[Process, int]:
     port = world.cluster.free_port()
     argv = ["taskset", "-c", str(server[0]), sys.executable, "-m", "cabgate_bench.null_webhook"]
     process = world.cluster.spawn("null", [*argv, str(port), str(pair.cert), str(pair.key)])
-    wait_until(lambda: _answers(world, port), 30, "the null webhook answers")
+    wait_until(lambda: _answers(world, port), "the null webhook answers")
     return process, port
 
 

@@ -13,7 +13,7 @@ IMAGE = "registry.example.com/shop/web@sha256:" + "4" * 64
 """The image that is approved."""
 
 GOOD: dict[str, Any] = {
-    "artifacts": [{"name": "web"}],
+    "artifacts": [{"name": "web", "images": [IMAGE]}],
     "testResults": {"coveragePercent": 95, "passed": 10, "failed": 0},
     "scanResults": {"critical": 0, "high": 0},
     "manualTesting": {"status": "Completed"},

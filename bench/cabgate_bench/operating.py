@@ -51,13 +51,13 @@ def measure(
         raise RuntimeError("the operator does not run")
     wait_until(
         lambda: world.count("cabrequests") - before >= backlog,
-        30 + backlog,
         f"{backlog} requests are recorded",
-        POLL_SECONDS,
+        timeout=30 + backlog,
+        interval=POLL_SECONDS,
     )
     recorded = time.monotonic() - begun
     used_for_backlog = spent({"operator": Usage(0, 0), **used}, world.usage())
-    wait_until(lambda: _is_quiet(operator), 60 + backlog, "the operator is idle")
+    wait_until(lambda: _is_quiet(operator), "the operator is idle", timeout=60 + backlog)
     idle = time.monotonic() - begun - QUIET_SECONDS
     latencies = _at_rate(world, spaces, rate, seconds)
     among_many = _change(world, spaces[1], "few-1")
@@ -88,7 +88,7 @@ def _change(world: World, namespace: str, name: str) -> int:
     target = ("patch", "deploymentintent", name, "-n", namespace, "--type=merge")
     world.cluster.kubectl(*target, "-p", json.dumps(body))
     own = 2  # kubectl reads and patches
-    wait_until(lambda: calls(world) > before + own, 60, "the operator has begun")
+    wait_until(lambda: calls(world) > before + own, "the operator has begun")
     return settled(world, interval=POLL_SECONDS) - before - own
 
 
@@ -138,7 +138,7 @@ def _at_rate(world: World, spaces: list[str], rate: float, seconds: float) -> di
             path = f"{PREFIX}/namespaces/{space}/deploymentintents"
             client.post(path, json=intent(space, name, GOOD)).raise_for_status()
             made[name] = time.monotonic()
-        wait_until(lambda: set(names) <= set(seen), 60, "every live intent has its request")
+        wait_until(lambda: set(names) <= set(seen), "every live intent has its request")
     stop.set()
     found = sorted((seen[name] - made[name]) * 1000 for name in names)
     return {key: round(max(value, 0.0), 1) for key, value in quantiles(found).items()}

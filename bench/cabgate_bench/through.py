@@ -32,7 +32,7 @@ def prepare(world: World) -> None:
     names = ("created", "updated")
     world.write("POST", [(path, intent(NAMESPACE, name, GOOD)) for name in names])
     ready = "all intents are Ready"
-    wait_until(lambda: all(_is_ready(world, name) for name in names), 60, ready)
+    wait_until(lambda: all(_is_ready(world, name) for name in names), ready)
     body = json.dumps(deployment(NAMESPACE, "updated"))
     world.cluster.kubectl("create", "-f", "-", stdin=body)
 

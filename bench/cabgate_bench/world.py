@@ -115,7 +115,7 @@ class World:
         else:
             self.installation.remove_admission()
         what = f"the API server asks the webhook{'' if on else ' no more'}"
-        wait_until(lambda: self._is_denied() is on, 30, what)
+        wait_until(lambda: self._is_denied() is on, what)
 
     def policies(self, on: bool) -> None:
         """Have the API server obey cabgate's admission policies, or not; returns once it does."""
@@ -127,7 +127,7 @@ class World:
             for kind in ("validating", "mutating"):
                 self.cluster.kubectl("delete", f"{kind}admissionpolicybinding", "--all")
         what = f"the API server obeys the policies{'' if on else ' no more'}"
-        wait_until(lambda: self._is_guarded() is on, 30, what)
+        wait_until(lambda: self._is_guarded() is on, what)
 
     def _is_denied(self) -> bool:
         """Whether a rollout that nobody asked for is denied by the webhook."""

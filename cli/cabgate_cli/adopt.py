@@ -38,7 +38,7 @@ def adopt(
     context: str | None,
 ) -> None:
     """Print a DeploymentIntent for each workload of a namespace that no intent names yet, with
-    every image that it runs now.
+    every image that it runs now, also as what its evidence is about.
 
     The evidence is for you to complete. What is printed can be applied as it is: missing evidence
     scores worst, and is named. Workloads that an intent names are left alone, so that this can be

@@ -8,8 +8,11 @@ import click
 from cabgate import API_VERSION
 from cabgate.api import CABException
 from cabgate.api.exception import DEFAULT_DURATION_DAYS, KIND, MAX_DURATION_DAYS, PLACEHOLDER
-from cabgate_cli.errors import BadInput, note
+from cabgate.exceptions import check_takes_exception
+from cabgate.refusal import Refusal
+from cabgate_cli.errors import BadInput, Unavailable, note
 from cabgate_cli.names import namespace_name, object_name
+from cabgate_cli.options import cluster_options
 from cabgate_cli.output import FORMATS, as_json, as_yaml, write
 from cabgate_cli.validation import checked
 
@@ -59,6 +62,7 @@ Examples:
     help=f"How long it lasts from its creation, 1 to {MAX_DURATION_DAYS}.",
 )
 @click.option("-o", "--output", type=FORMATS, default="yaml", show_default=True)
+@cluster_options
 def exception(
     request: str,
     namespace: str | None,
@@ -67,9 +71,13 @@ def exception(
     controls: tuple[str, ...],
     days: int,
     output: str,
+    kubeconfig: str | None,
+    context: str | None,
 ) -> None:
     """Print a CABException for the CABRequest named REQUEST, to be applied with kubectl.
 
+    It is for a request whose score asks for an exception, and that nobody has refused. If the
+    cluster can be asked and says otherwise, nothing is printed but why, and whom to ask instead.
     Without --reason or --control their text is a TODO that has to be replaced first.
     """
     metadata = {
@@ -92,6 +100,7 @@ def exception(
         },
     }
     _check(printed)
+    _check_request(request, namespace, kubeconfig, context)
     if reason is None or not controls:
         options = [o for o, given in (("--reason", reason), ("--control", controls)) if not given]
         note(f"replace each TODO before you apply this, or give {' and '.join(options)}")
@@ -100,6 +109,25 @@ def exception(
     else:
         header = _HEADER.format(days="1 day" if days == 1 else f"{days} days")
         write(header + as_yaml(printed))
+
+
+def _check_request(
+    name: str, namespace: str | None, kubeconfig: str | None, context: str | None
+) -> None:
+    """Refuse what the webhook would. Where the cluster cannot be asked, the webhook says it when
+    the exception is applied."""
+    from cabgate_cli.cluster import Cluster, context_namespace
+    from cabgate_cli.gate_source import GateSource
+
+    place = namespace or context_namespace(kubeconfig, context) or "default"
+    try:
+        found = GateSource(Cluster(kubeconfig, context)).request(place, name)
+    except Unavailable:
+        return
+    try:
+        check_takes_exception(found)
+    except Refusal as refusal:
+        raise BadInput(refusal.message) from None
 
 
 def _check(printed: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from cabgate_cli.options import (
 from cabgate_cli.output import FORMATS, as_json, as_yaml, write
 from cabgate_cli.workloads import (
     Wanted,
+    check_spelling,
     configured,
     kind_in,
     kind_names,
@@ -120,6 +121,7 @@ def explain(
         namespace_name(namespace, "--namespace")
     named = [_placed(argument, namespace, kinds) for argument in workloads]
     documents = [document for path in files for document in read_documents(path)]
+    check_spelling(documents, kinds)
     gated = [(kind, doc) for doc in documents if (kind := kind_in(doc, kinds)) is not None]
     if not named and not gated:
         raise BadInput(f"{', '.join(files)}: holds no workload; allowed: {kind_names()}")

@@ -33,6 +33,11 @@ class GateSource:
         items = self._cluster.list("/api/v1/namespaces", "namespaces")
         return {item["metadata"]["name"]: item["metadata"].get("labels") or {} for item in items}
 
+    def request(self, namespace: str, name: str) -> CABRequest:
+        """A request."""
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{request.PLURAL}/{name}"
+        return _parsed(CABRequest, self._cluster.get(path, f"CABRequest {namespace}/{name}"))
+
     def requests(self, namespace: str) -> list[CABRequest]:
         """The requests of a namespace."""
         return [_parsed(CABRequest, item) for item in self._items(namespace, request.PLURAL)]

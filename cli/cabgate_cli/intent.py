@@ -8,6 +8,7 @@ import click
 from cabgate import API_VERSION
 from cabgate.api import DeploymentIntent
 from cabgate.api.intent import KIND, MAX_NAME
+from cabgate.gatedtargets import target_problems
 from cabgate.targets import Workload
 from cabgate.workloads import ANY_NAME
 from cabgate_cli.documents import read_documents
@@ -26,6 +27,9 @@ from cabgate_cli.workloads import (
     wanted,
     with_images,
 )
+
+MAX_ARTIFACT_NAME = 256
+"""Longest name of an artifact, in characters."""
 
 
 @click.command(
@@ -66,7 +70,8 @@ def intent(
 ) -> None:
     """Print a DeploymentIntent for workloads that run, or for manifest files (-f).
 
-    Targets and images are filled in; the evidence is for you to complete. What is printed can be
+    Targets and images are filled in, also as what the evidence is about (artifacts[].images): take
+    out what you have no reports of. The evidence is for you to complete. What is printed can be
     applied as it is: missing evidence scores worst, and is named.
 
     A workload is KIND/NAME, such as deployment/checkout; kubectl's short names work. Jobs and Pods
@@ -137,7 +142,10 @@ def plain_name(workload: Workload) -> str:
 
 
 def intent_object(found: list[Found], namespace: str, name: str) -> dict[str, Any]:
-    """The intent for some workloads; raises `BadInput` for what the API server would refuse."""
+    """The intent for some workloads; raises `BadInput` for what the API server would refuse.
+
+    Its evidence says what it is about and nothing else: the images, as the targets name them.
+    """
     targets = [
         {
             "apiVersion": item.api_version,
@@ -147,11 +155,18 @@ def intent_object(found: list[Found], namespace: str, name: str) -> dict[str, An
         }
         for item in found
     ]
+    artifacts = [
+        {"name": item.workload.argument[:MAX_ARTIFACT_NAME], "images": list(item.images)}
+        for item in found
+    ]
     printed = {
         "apiVersion": API_VERSION,
         "kind": KIND,
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"targets": targets},
+        "spec": {"targets": targets, "evidence": {"artifacts": artifacts}},
     }
-    checked(DeploymentIntent, printed)
+    intent = checked(DeploymentIntent, printed)
+    problems = [str(each) for each in target_problems(intent.spec.targets) if each.final]
+    if problems:
+        raise BadInput(*problems)
     return printed

@@ -2,7 +2,7 @@
 """Reading a ledger and what it is about from a cluster, and pruning it; imported only for that."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kubernetes import client
@@ -26,10 +26,22 @@ SYSTEM_NAMESPACE = "cabgate-system"
 
 
 class LedgerSource:
-    """What a cluster holds of a ledger. Every read raises `Unavailable`, with what to do."""
+    """What a cluster holds of a ledger. Every read raises `Unavailable`, with what to do.
 
-    def __init__(self, kubeconfig: str | None, context: str | None) -> None:
+    `monotonic` and `sleep` are the time that it waits by for the policies.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: str | None,
+        context: str | None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._client = connected(kubeconfig, context)
+        self._monotonic = monotonic
+        self._sleep = sleep
 
     def objects(self, plural: str) -> list[dict[str, Any]]:
         """Every object of one of cabgate's kinds."""
@@ -83,7 +95,7 @@ class LedgerSource:
         api = client.CustomObjectsApi(self._client)
         meta = raw["metadata"]
         body = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=meta.get("uid")))
-        last = time.monotonic() + SETTLE_SECONDS
+        last = self._monotonic() + SETTLE_SECONDS
         while True:
             try:
                 self._call(
@@ -96,9 +108,9 @@ class LedgerSource:
             except _NotFoundError:
                 return
             except _BehindCheckpointError:
-                if time.monotonic() > last:
+                if self._monotonic() > last:
                     raise
-                time.sleep(0.2)  # the API server has not seen the checkpoint yet
+                self._sleep(0.2)  # the API server has not seen the checkpoint yet
             else:
                 return
 

@@ -3,10 +3,11 @@
 
 import re
 
+from cabgate.api.base import SUBDOMAIN
 from cabgate_cli.errors import BadInput
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_SUBDOMAIN = re.compile(SUBDOMAIN)
 _ALLOWED = "lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit"
 
 

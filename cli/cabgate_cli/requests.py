@@ -7,6 +7,7 @@ from cabgate.api import CABRequest, DeploymentIntent, RiskModel
 from cabgate.api.base import ObjectMeta
 from cabgate.api.intent import DeploymentIntentSpec
 from cabgate.facts import FLOOR_FACTS
+from cabgate.imageevidence import UNNAMED_IMAGES, unnamed_images
 from cabgate_cli.documents import Document
 from cabgate_cli.errors import BadInput, note
 
@@ -35,8 +36,14 @@ def intent_of_request(document: Document, model: RiskModel) -> DeploymentIntent:
             f"{recorded.digest}: give that one with --model"
         )
     for floor in spec.assessment.floors:
-        if floor.name not in FLOOR_FACTS:
+        if floor.name not in {*FLOOR_FACTS, UNNAMED_IMAGES}:
             note(f"CABRequest {name} has the floor {floor.name}, which follows from other requests")
+    recorded_floors = {floor.name for floor in spec.assessment.floors}
+    if unnamed_images(spec.targets, spec.evidence) and UNNAMED_IMAGES not in recorded_floors:
+        note(
+            f"CABRequest {name} was opened before there was the floor {UNNAMED_IMAGES}, which its "
+            "record does not have"
+        )
     return DeploymentIntent(
         metadata=ObjectMeta(name=spec.intent_ref.name, namespace=request.metadata.namespace),
         spec=DeploymentIntentSpec(

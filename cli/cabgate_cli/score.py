@@ -2,6 +2,7 @@
 """`cabgate score`: what the operator will make of an intent, offline."""
 
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -10,17 +11,20 @@ from cabgate.api import DeploymentIntent
 from cabgate.api.request import Assessment, Factor
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import Gate
+from cabgate.assessment import assessment_of
 from cabgate.evidence import evidence_digest
 from cabgate.explain import WayDown, way_down
 from cabgate.requests import request_name
-from cabgate.risk import assess
 from cabgate.riskmodel import DEFAULT_RISK_MODEL
+from cabgate.workloads import GatedKind
 from cabgate_cli.documents import read_documents
 from cabgate_cli.errors import BadInput
 from cabgate_cli.models import read_model
+from cabgate_cli.options import gated_kind_option
 from cabgate_cli.output import FORMATS, as_json, as_yaml, write
 from cabgate_cli.requests import intent_of_request
 from cabgate_cli.validation import intent_from
+from cabgate_cli.workloads import configured
 
 WIDTH = 100
 """Columns of the table; never the terminal's, so that the bytes are the same everywhere."""
@@ -52,8 +56,14 @@ Examples:
     metavar="FILE",
     help="File with the RiskModel to score with, YAML or JSON; default: the built-in one.",
 )
+@gated_kind_option
 @click.option("-o", "--output", type=FORMATS, help="Print for a machine; default: a table.")
-def score(files: tuple[str, ...], model_file: str | None, output: str | None) -> None:
+def score(
+    files: tuple[str, ...],
+    model_file: str | None,
+    gated_kinds: tuple[str, ...],
+    output: str | None,
+) -> None:
     """Print score, gate, breakdown and floors of an intent, and the way to the next lower gate.
 
     Works offline: the same file gives the same bytes, on any machine. The evidence is taken as
@@ -62,7 +72,8 @@ def score(files: tuple[str, ...], model_file: str | None, output: str | None) ->
     if model_file == "-" and "-" in files:
         raise BadInput("--model: standard input is taken by -f; allowed: a file for one of the two")
     model = DEFAULT_RISK_MODEL if model_file is None else read_model(model_file)
-    intents = [intent for path in files for intent in _intents(path, model)]
+    kinds = configured(gated_kinds)
+    intents = [intent for path in files for intent in _intents(path, model, kinds)]
     if output == "json":
         write("".join(as_json(_machine(intent, model)) for intent in intents))
     elif output == "yaml":
@@ -71,21 +82,21 @@ def score(files: tuple[str, ...], model_file: str | None, output: str | None) ->
         write("\n".join(_table(intent, model) for intent in intents))
 
 
-def _intents(path: str, model: RiskModel) -> list[DeploymentIntent]:
+def _intents(path: str, model: RiskModel, kinds: Sequence[GatedKind]) -> list[DeploymentIntent]:
     documents = read_documents(path)
     wanted = [
         document for document in documents if document.kind in ("DeploymentIntent", "CABRequest")
     ]
     if not wanted:
-        kinds = ", ".join(sorted({document.kind or "no kind" for document in documents}))
+        there = ", ".join(sorted({document.kind or "no kind" for document in documents}))
         source = "standard input" if path == "-" else path
-        raise BadInput(f"{source}: holds no DeploymentIntent ({kinds}); write one: cabgate intent")
+        raise BadInput(f"{source}: holds no DeploymentIntent ({there}); write one: cabgate intent")
     intents, problems = [], []
     for document in wanted:
         try:
             of_request = document.kind == "CABRequest"
             intents.append(
-                intent_of_request(document, model) if of_request else intent_from(document)
+                intent_of_request(document, model) if of_request else intent_from(document, kinds)
             )
         except BadInput as error:
             problems += error.problems
@@ -95,7 +106,7 @@ def _intents(path: str, model: RiskModel) -> list[DeploymentIntent]:
 
 
 def _machine(intent: DeploymentIntent, model: RiskModel) -> dict[str, Any]:
-    assessment, digest = assess(intent.spec.evidence, model), evidence_digest(intent.spec)
+    assessment, digest = assessment_of(intent.spec, model), evidence_digest(intent.spec)
     way = way_down(assessment, model)
     result: dict[str, Any] = {
         "intent": intent.metadata.name,
@@ -132,7 +143,7 @@ _MEANING = {
 
 
 def _table(intent: DeploymentIntent, model: RiskModel) -> str:
-    assessment, digest = assess(intent.spec.evidence, model), evidence_digest(intent.spec)
+    assessment, digest = assessment_of(intent.spec, model), evidence_digest(intent.spec)
     place = f" in namespace {intent.metadata.namespace}" if intent.metadata.namespace else ""
     lines = _wrapped(f"DeploymentIntent {intent.metadata.name}{place}", "")
     lines += _field("Score", f"{assessment.score} of 100")

@@ -13,9 +13,10 @@ from cabgate_cli.output import as_yaml
 _HEADER = """\
 # {title}
 #
-# It can be applied as it is, and then has the worst score: no evidence. So first complete
+# It can be applied as it is, and then has the worst score: next to no evidence. So first complete
 #   1. summary: what this release changes, for the reviewer;
 #   2. evidence: take the '# ' from the lines that you can fill in, and give them your own values.
+#      artifacts[].images names what it is about: take out what was not tested and scanned.
 # Evidence is declared by you. cabgate records it, and does not verify it.
 #
 # See the score:  cabgate score -f FILE
@@ -37,12 +38,20 @@ _TARGETS = """\
   # (1 to 50). Images are compared exactly, character by character; prefer digests.
 """
 
-_EVIDENCE = """\
-  # evidence:
-  #   artifacts:                  # what was built; at most 100
-  #   - name:                     # unique in this list; 1 to 256 characters
+_ARTIFACTS = """\
+  evidence:
+    # What was built, at most 100, each with a name of its own, and the images that this evidence is
+    # about, as the targets name them. An image that stands in none of these waits for a person; and
+    # so does a new one with the reports of the last release.
+    artifacts:
+"""
+
+_ARTIFACT = """\
   #     uri:                      # where it can be had; 1 to 2048 characters
   #     sha256:                   # 64 hexadecimal digits
+"""
+
+_EVIDENCE = """\
   #   testResults:
   #     coveragePercent:          # 0 to 100; above 90 scores best, below 80 worst
   #     passed:                   # number of tests, 0 or more
@@ -90,6 +99,11 @@ def intent_yaml(intent: dict[str, Any], workloads: list[str]) -> str:
             _OPTIONAL,
             _TARGETS,
             textwrap.indent(targets, "  "),
+            _ARTIFACTS,
+            *(
+                textwrap.indent(as_yaml([artifact]), "    ") + _ARTIFACT
+                for artifact in intent["spec"]["evidence"]["artifacts"]
+            ),
             _EVIDENCE,
         ]
     )

@@ -10,7 +10,7 @@ import contextlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -22,8 +22,11 @@ from cabgate import API_VERSION
 from cabgate.api import DeploymentIntent
 from cabgate.api.base import Model
 from cabgate.api.intent import MAX_NAME
+from cabgate.gatedtargets import target_problems
+from cabgate.submitters import requester_problem
+from cabgate.workloads import GatedKind
 from cabgate_cli.documents import Document
-from cabgate_cli.errors import BadInput
+from cabgate_cli.errors import BadInput, note
 from cabgate_cli.names import namespace_name, object_name, shown
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -72,8 +75,12 @@ def checked(model: type[ModelT], content: dict[str, Any], source: str = "") -> M
     return result
 
 
-def intent_from(document: Document) -> DeploymentIntent:
-    """The intent that a document holds; raises `BadInput` with one line for each problem."""
+def intent_from(document: Document, kinds: Sequence[GatedKind] = ()) -> DeploymentIntent:
+    """The intent that a document holds; raises `BadInput` with one line for each problem.
+
+    `kinds` are those that the cluster gates by configuration: that a target is of none of them, nor
+    of a kind that always is gated, is told in a note.
+    """
     problems = []
     if document.api_version != API_VERSION:
         problems.append(f"apiVersion: {shown(document.api_version)}; allowed: {API_VERSION}")
@@ -84,6 +91,12 @@ def intent_from(document: Document) -> DeploymentIntent:
         raise BadInput(*_placed(document.source, problems + error.problems)) from None
     problems += _duplicates(intent)
     problems += _times(intent)
+    problems += _requester(intent)
+    targets = target_problems(intent.spec.targets, kinds)
+    problems += [str(problem) for problem in targets if problem.final]
+    for problem in targets:
+        if not problem.final:
+            note(f"{document.source}: {problem}")
     if problems:
         raise BadInput(*_placed(document.source, problems))
     return intent
@@ -137,6 +150,12 @@ def _times(intent: DeploymentIntent) -> list[str]:
         f"spec.evidence.manualTesting.at: {shown(testing.at)} is not a time; "
         "allowed: RFC 3339, such as 2026-01-31T12:00:00Z"
     ]
+
+
+def _requester(intent: DeploymentIntent) -> list[str]:
+    name = intent.spec.requester
+    problem = None if name is None else requester_problem(name)
+    return [] if problem is None else [f"spec.requester: {shown(name)} {problem}"]
 
 
 def _nulls(value: Any, path: str) -> Iterator[str]:

@@ -5,7 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
+from cabgate import API_VERSION
+from cabgate.api import DeploymentIntent
+from cabgate.api.intent import KIND as INTENT
+from cabgate.api.types import Target
 from cabgate.decision import Rollout
+from cabgate.gatedtargets import kind_problem, target_problems
 from cabgate.pods import PodTemplateError
 from cabgate.targets import Workload
 from cabgate.workloads import (
@@ -99,9 +106,33 @@ def with_images(wanted: Wanted, images: Iterable[str]) -> Found:
     )
 
 
+def check_spelling(documents: Iterable[Document], kinds: Sequence[GatedKind] = ()) -> None:
+    """Refuse manifests of which the gate would never be asked, though something was meant that is
+    gated, and intents that would cover nothing: raises `BadInput`, in the webhook's words."""
+    problems = []
+    for document in documents:
+        if document.api_version == API_VERSION and document.kind == INTENT:
+            found = [p for p in target_problems(_targets(document), kinds) if p.final]
+        else:
+            problem = kind_problem(document.api_version, document.kind, kinds)
+            found = [problem] if problem is not None and problem.misspelt else []
+        problems += [f"{document.source}: {problem}" for problem in found]
+    if problems:
+        raise BadInput(*problems)
+
+
+def _targets(document: Document) -> list[Target]:
+    """The targets of an intent, if they can be read; that is told where it is scored."""
+    try:
+        return list(DeploymentIntent.model_validate(document.content).spec.targets)
+    except ValidationError:
+        return []
+
+
 def found_in(documents: Iterable[Document], kinds: Sequence[GatedKind] = ()) -> list[Found]:
     """The workloads among the objects of files; what else is there is named in a note."""
     documents = list(documents)
+    check_spelling(documents, kinds)
     gated = {number: kind_in(document, kinds) for number, document in enumerate(documents)}
     found, ignored, problems = [], [], []
     for number, document in enumerate(documents):

@@ -18,6 +18,7 @@ from cabgate.canonical import sha256_hex
 from cabgate.evidence import evidence_digest
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.requests import target_labels
+from cabgate.requirements import check_known
 from cabgate.risk import assess
 from cabgate.targets import Workload
 from cabgate.workloads import BUILT_IN, GatedKind, rollout_of
@@ -163,6 +164,7 @@ def check_opened_for_glass(
 
     `workload` is what the request's one target names, None if there is no such object.
     """
+    check_known(request)
     target = request.spec.targets[0]
     kind = breakable(target.api_version, target.kind)
     if kind is None or len(request.spec.targets) > 1:

@@ -4,10 +4,12 @@
 import json
 import re
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from cabgate.api.exception import CABException
 from cabgate.api.request import CABRequest
+from cabgate.foreign import printed
 from cabgate.targets import Workload
 
 RATIONALE = "..."
@@ -33,6 +35,15 @@ def attest(request: CABRequest, condition: str) -> str:
     return _review("cabrequest", meta.namespace, meta.name, review)
 
 
+def revoke_request(request: CABRequest, images: Collection[str]) -> str:
+    """How a security reviewer revokes some images of a request, or `*`: all of them."""
+    meta, named = request.metadata, list(images)
+    if sum(map(len, named)) > MAX_IMAGES_LENGTH:
+        named = ["..."]
+    review = {"verdict": "Revoked", "rationale": RATIONALE, "images": named}
+    return _review("cabrequest", meta.namespace, meta.name, review)
+
+
 def approve_exception(exception: CABException, request: CABRequest) -> str:
     """How a security reviewer approves an exception."""
     meta = exception.metadata
@@ -44,8 +55,9 @@ def _approval(request: CABRequest) -> dict[str, str]:
     return {"verdict": "Approved", "rationale": RATIONALE, "evidenceDigest": digest}
 
 
-def _review(resource: str, namespace: str, name: str, review: dict[str, str]) -> str:
+def _review(resource: str, namespace: str, name: str, review: Mapping[str, Any]) -> str:
     body = json.dumps({"status": {"review": review}}, separators=(",", ":"))
+    body = body.replace("'", "\\u0027")  # an image may hold one, which would end the argument
     return (
         f"kubectl patch {resource} {name} -n {namespace} --subresource=status --type=merge"
         f" -p '{body}'"
@@ -69,11 +81,15 @@ def list_intents(request: CABRequest) -> str:
 
 def write_intent(namespace: str, workload: Workload, images: Collection[str]) -> str:
     """How a team begins an intent for a workload that is to run some images."""
-    plain = [image for image in images if image.isascii() and image.isprintable()]
-    named = "".join(f" --image {shlex.quote(image)}" for image in plain)
-    if len(plain) < len(images) or len(named) > MAX_IMAGES_LENGTH or "  " in named:
+    named = "".join(f" --image {shlex.quote(image)}" for image in images)
+    if not all(map(can_be_pasted, images)) or len(named) > MAX_IMAGES_LENGTH:
         return f"cabgate intent -n {namespace} -f MANIFEST.yaml"
     return f"cabgate intent -n {namespace} {shlex.quote(workload.argument)}{named}"
+
+
+def can_be_pasted(image: str) -> bool:
+    """Whether an image is the same in a command that a message shows."""
+    return image.isascii() and printed(image) == image
 
 
 def write_exception(request: CABRequest, after: CABException | None = None) -> str:
@@ -99,4 +115,9 @@ def edit_intent(request: CABRequest) -> str:
     if reference is None:
         target = request.spec.targets[0]
         return write_intent(namespace, Workload.of(target), target.images)
-    return f"kubectl edit deploymentintent {reference.name} -n {namespace}"
+    return change_intent(namespace, reference.name)
+
+
+def change_intent(namespace: str, name: str) -> str:
+    """How a team changes an intent."""
+    return f"kubectl edit deploymentintent {name} -n {namespace}"

@@ -42,6 +42,7 @@ _KEPT = frozenset(
         "x-kubernetes-validations",
         "x-kubernetes-list-type",
         "x-kubernetes-list-map-keys",
+        "x-kubernetes-map-type",
     }
 )
 _HANDLED = frozenset({"title", "description", "default", "properties", "items", "$ref", "anyOf"})

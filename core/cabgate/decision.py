@@ -2,6 +2,7 @@
 """What is decided at the gate, and what a decision says."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from cabgate.api.exception import CABException
@@ -27,6 +28,7 @@ class Reason(StrEnum):
     REJECTED = "Rejected"
     REVOKED = "Revoked"
     SUPERSEDED = "Superseded"
+    UNKNOWN_REQUIREMENT = "UnknownRequirement"
 
 
 ADMITTING = frozenset(
@@ -59,6 +61,17 @@ class Rollout:
 
 
 @dataclass(frozen=True)
+class Revocation:
+    """That somebody revoked an image of a workload, and nobody has approved it since."""
+
+    request: CABRequest
+    """The request that was revoked."""
+    at: datetime
+    workload: Workload
+    image: str
+
+
+@dataclass(frozen=True)
 class Look:
     """What one request that names the workload says to a rollout."""
 
@@ -70,8 +83,8 @@ class Look:
     """The exception for it that admits, or that the reason tells of."""
     uncovered: tuple[str, ...] = ()
     """Images of the rollout that it does not name."""
-    revoked_by: CABRequest | None = None
-    """The request for the same images whose revocation ends this one's approval."""
+    revocation: Revocation | None = None
+    """What denies an image of the rollout although this request approves it."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,8 @@ class Basis:
     exception: CABException | None = None
     uncovered: tuple[str, ...] = ()
     """Images that the request nearest to covering the rollout does not name."""
+    revocation: Revocation | None = None
+    """What denies an image of the rollout although the request approves it."""
 
 
 @dataclass(frozen=True)

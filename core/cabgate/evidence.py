@@ -16,9 +16,9 @@ recipes are never compared."""
 def evidence_digest(spec: DeploymentIntentSpec | CABRequestSpec) -> str:
     """Digest of targets, images and evidence: what a decision is about.
 
-    The order of targets, images and artifacts does not matter; nor does anything else of the
-    spec, such as its summary. Where there is no evidence because the glass was broken, the break
-    itself is digested.
+    The order of targets, artifacts and the images of either does not matter; nor does anything
+    else of the spec, such as its summary. Where there is no evidence because the glass was broken,
+    the break itself is digested.
     """
     return f"{DIGEST_VERSION}:sha256:{sha256_hex(_content(spec))}"
 
@@ -27,6 +27,9 @@ def _content(spec: DeploymentIntentSpec | CABRequestSpec) -> dict[str, Any]:
     evidence = spec.evidence.to_dict()
     if "artifacts" in evidence:
         evidence["artifacts"].sort(key=lambda artifact: str(artifact["name"]))
+        for artifact in evidence["artifacts"]:
+            if "images" in artifact:
+                artifact["images"] = sorted(set(artifact["images"]))
     targets = [
         {**target.to_dict(), "images": sorted(set(target.images))} for target in spec.targets
     ]

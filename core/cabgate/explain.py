@@ -12,13 +12,18 @@ from cabgate.api.request import Assessment, Floor
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import Gate
 from cabgate.facts import FLOOR_FACTS
+from cabgate.imageevidence import STALE_EVIDENCE, UNNAMED_IMAGES
 from cabgate.risk import stricter, weighted_score
-from cabgate.riskmodel import DEFAULT_DIGEST, DEFAULT_RISK_MODEL
+from cabgate.riskmodel import DEFAULT_RISK_MODEL, digest_of
 
 _NEXT_LOWER = {
     Gate.EXCEPTION_REQUIRED: Gate.MANUAL_REVIEW,
     Gate.MANUAL_REVIEW: Gate.AUTO_APPROVE,
 }
+
+
+_CLEARED_BY_EVIDENCE = {*FLOOR_FACTS, UNNAMED_IMAGES, STALE_EVIDENCE}
+"""Floors that other evidence clears; against what was said of images before, none does."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +66,13 @@ def way_down(assessment: Assessment, model: RiskModel = DEFAULT_RISK_MODEL) -> W
     factors stand first in the model: the same answer every time.
     """
     lower = _NEXT_LOWER.get(assessment.gate)
-    digest = DEFAULT_DIGEST if model is DEFAULT_RISK_MODEL else model.digest
-    if lower is None or assessment.risk_model.digest != digest:
+    if lower is None or assessment.risk_model.digest != digest_of(model):
         return None
     if [found.name for found in assessment.factors] != [each.name for each in model.spec.factors]:
         return None  # not an assessment as the operator makes it, whatever its digest says
     floors = tuple(f for f in assessment.floors if stricter(f.gate, lower) != lower)
-    if any(floor.name not in FLOOR_FACTS for floor in floors):
-        return None  # no evidence clears what was said of these images before
+    if any(floor.name not in _CLEARED_BY_EVIDENCE for floor in floors):
+        return None
     best = _smallest(assessment, lower, model)
     if best is None:
         return None

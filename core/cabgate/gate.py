@@ -6,20 +6,22 @@ from datetime import datetime
 
 from cabgate.api.exception import CABException, ExceptionState
 from cabgate.api.request import CABRequest, RequestState
-from cabgate.api.types import AuthorType
-from cabgate.decision import ADMITTING, Basis, Decision, Look, Reason, Rollout
+from cabgate.decision import ADMITTING, Basis, Decision, Look, Reason, Revocation, Rollout
+from cabgate.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.lifecycle import (
     APPROVED_STATES,
     age_of,
+    approval_of,
     closed_window,
     exception_admits,
     expires_at,
-    revoked_at,
+    person_approval_of,
     state_of,
     unattested,
-    verdict_on,
 )
 from cabgate.messages import decision_message, warnings_for
+from cabgate.requirements import unknown_words
+from cabgate.revocations import against, standing_revocations
 from cabgate.rings import GATED_FROM
 from cabgate.targets import Workload
 
@@ -30,19 +32,21 @@ def decide(
     requests: Sequence[CABRequest],
     exceptions: Sequence[CABException],
     now: datetime,
+    machines: Machines = SERVICE_ACCOUNTS,
 ) -> Decision:
     """Whether a rollout is admitted.
 
     It is admitted below ring 2, under an approved request that covers every image, or under an
     exception that is active now for a request that covers every image. The conditions of an
-    approval hold at each rollout. A revocation denies its images under every request, until a
-    person approves them again. `requests` are those of the rollout's namespace that may name its
-    workload, `exceptions` those of the namespace that may name one of the requests; what names
-    something else is passed over.
+    approval hold at each rollout. A revocation denies each of its images, in whatever set and
+    under every request, until a person approves that image again. `requests` are those of the
+    rollout's namespace that may name its workload, `exceptions` those of the namespace that may
+    name one of the requests; what names something else is passed over. `machines` are told of in
+    the message alone.
     """
     reason, basis = _judge(rollout, ring, requests, exceptions, now)
     allowed = reason in ADMITTING
-    message = decision_message(rollout, ring, reason, basis, now)
+    message = decision_message(rollout, ring, reason, basis, now, machines)
     return Decision(allowed, reason, message, basis, warnings_for(reason, basis))
 
 
@@ -62,15 +66,12 @@ def looks(
     """What each request that names the workload says to a rollout, the newest first: what
     `decide` chooses from."""
     named = _of_workload(rollout, requests)
-    missing = [_uncovered(rollout, request) for request in named]
-    covered = [request for request, images in zip(named, missing, strict=True) if not images]
-    revocations = [(moment, r) for r in covered if (moment := revoked_at(r)) is not None]
-    latest = max(revocations, key=lambda found: found[0], default=None)
+    revocations = standing_revocations(rollout, named)
     return [
         Look(request, state_of(request), Reason.IMAGES_NOT_COVERED, uncovered=images)
-        if images
-        else _look(request, exceptions, latest, now)
-        for request, images in zip(named, missing, strict=True)
+        if (images := _uncovered(rollout, request))
+        else _look(request, exceptions, revocations, now)
+        for request in named
     ]
 
 
@@ -89,29 +90,27 @@ def _judge(
     if not found:
         return Reason.NO_REQUEST, Basis()
     told = min(found, key=_rank)
-    return told.reason, Basis(told.request, told.exception, told.uncovered)
+    return told.reason, Basis(told.request, told.exception, told.uncovered, told.revocation)
 
 
 def _look(
     request: CABRequest,
     exceptions: Sequence[CABException],
-    latest: tuple[datetime, CABRequest] | None,
+    revocations: Sequence[Revocation],
     now: datetime,
 ) -> Look:
-    """What a request that covers a rollout says to it; `latest` is the last revocation of a
-    request that covers it."""
+    """What a request that covers a rollout says to it; `revocations` deny one of its images."""
     state = state_of(request)
-    revoked, revoked_by = latest or (None, None)
-    holds = _approval_holds(request, revoked)
-    if holds and closed_window(request, now) is None and not unattested(request):
-        return Look(request, state, Reason.REQUEST_APPROVED)
-    for exception in exceptions:
-        if exception_admits(exception, request, now, revoked):
-            return Look(request, state, Reason.EXCEPTION_ACTIVE, exception)
-    if holds:
-        return Look(request, state, _unmet(request, now))
+    if unknown_words(request):
+        # Nothing that it says admits anything here; its revocation still counts.
+        return Look(request, state, Reason.UNKNOWN_REQUIREMENT)
     if state in APPROVED_STATES:
-        return Look(request, state, Reason.REVOKED, revoked_by=revoked_by)
+        return _look_at_approved(request, state, revocations, now)
+    for exception in exceptions:
+        if exception_admits(exception, request, now) and not _revoked_since(
+            exception, request, revocations
+        ):
+            return Look(request, state, Reason.EXCEPTION_ACTIVE, exception)
     if state is RequestState.EXCEPTION_REQUIRED:
         own = [e for e in exceptions if e.spec.request_ref.name == request.metadata.name]
         for wanted, reason in _EXCEPTION_REASONS:
@@ -121,12 +120,25 @@ def _look(
     return Look(request, state, _REFUSALS[state])
 
 
-def _approval_holds(request: CABRequest, revoked: datetime | None) -> bool:
-    """Whether a request is approved, and, if its images were revoked, by a person since."""
-    verdict = verdict_on(request)
-    if verdict is None or state_of(request) not in APPROVED_STATES:
-        return False
-    return revoked is None or (verdict.author.type is AuthorType.PERSON and verdict.at > revoked)
+def _look_at_approved(
+    request: CABRequest, state: RequestState, revocations: Sequence[Revocation], now: datetime
+) -> Look:
+    """What an approval says: it holds, if images of it were revoked, only by a person since."""
+    approval = person_approval_of(request) if revocations else None
+    revocation = against(request, revocations, None if approval is None else approval.at)
+    if revocation is not None:
+        return Look(request, state, Reason.REVOKED, revocation=revocation)
+    if closed_window(request, now) is None and not unattested(request):
+        return Look(request, state, Reason.REQUEST_APPROVED)
+    return Look(request, state, _unmet(request, now))
+
+
+def _revoked_since(
+    exception: CABException, request: CABRequest, revocations: Sequence[Revocation]
+) -> bool:
+    """Whether an image was revoked after an exception for its request was approved."""
+    approval = approval_of(exception)
+    return against(request, revocations, None if approval is None else approval.at) is not None
 
 
 def _unmet(request: CABRequest, now: datetime) -> Reason:
@@ -136,12 +148,15 @@ def _unmet(request: CABRequest, now: datetime) -> Reason:
     return Reason.ATTESTATION_MISSING
 
 
-def _rank(look: Look) -> tuple[int, int]:
+def _rank(look: Look) -> tuple[int, float]:
     """Which of the requests to go by, the smallest first: what admits, what covers the rollout
     and comes nearest to admitting it, what names other images."""
     if look.reason in _FIRST:
         return 0, _FIRST[look.reason]
     covers = look.reason is not Reason.IMAGES_NOT_COVERED
+    if covers and look.revocation is not None:
+        # After the revoked request itself, where that covers the rollout too.
+        return 1, _TOLD_FIRST.index(RequestState.REVOKED) + 0.5
     if covers and look.state in _TOLD_FIRST:
         return 1, _TOLD_FIRST.index(look.state)
     return 2 if covers else 3, int(look.state is RequestState.SUPERSEDED)
@@ -152,6 +167,7 @@ _FIRST = {
     Reason.EXCEPTION_ACTIVE: 1,
     Reason.OUTSIDE_WINDOW: 2,
     Reason.ATTESTATION_MISSING: 2,
+    Reason.UNKNOWN_REQUIREMENT: 3,
 }
 
 _TOLD_FIRST = (

@@ -5,16 +5,13 @@ for by another name or another package of evidence."""
 from collections.abc import Iterable, Sequence
 
 from cabgate.api.base import rfc3339
-from cabgate.api.request import CABRequest, Floor, RequestState
+from cabgate.api.request import CABRequest, Floor
 from cabgate.api.types import Gate, Target
-from cabgate.lifecycle import DECIDED_STATES, state_of, verdict_on
-from cabgate.targets import Workload
+from cabgate.lifecycle import DECIDED_STATES, REFUSED_STATES, state_of, verdict_on
+from cabgate.revocations import approved_since, lifted, pairs_of, refused_pairs
 
 EARLIER_VERDICT = "EarlierVerdict"
 """Name of the floor under requests for images that were rejected or revoked."""
-
-REFUSED_STATES = frozenset({RequestState.REJECTED, RequestState.REVOKED})
-"""States that a later request for the same images is told of."""
 
 
 def standing_verdict(digest: str, others: Iterable[CABRequest]) -> CABRequest | None:
@@ -41,36 +38,38 @@ def _same(digest: str, others: Iterable[CABRequest]) -> list[CABRequest]:
 
 
 def earlier_verdict(targets: Sequence[Target], others: Iterable[CABRequest]) -> Floor | None:
-    """The floor under a request for images that were rejected or revoked before.
+    """The floor under a request that names an image which was rejected or revoked before, for the
+    same workload, and which no person has approved since.
 
-    Images are the same for a workload if one of the two lists holds the other: adding or leaving
-    out an image does not make another rollout of what was refused. Of several verdicts the
-    latest is told.
+    Each image counts by itself: adding or leaving out another does not make another image of it.
+    Of several verdicts the latest is told.
     """
+    found, wanted = list(others), pairs_of(targets)
+    approved = approved_since(found)
     refused = [
-        (verdict.at, other.metadata.name, verdict)
-        for other in others
-        if state_of(other) in REFUSED_STATES and _overlap(targets, other.spec.targets)
-        if (verdict := verdict_on(other)) is not None
+        (verdict.at, other.metadata.name, verdict, images)
+        for other in found
+        if state_of(other) in REFUSED_STATES and (verdict := verdict_on(other)) is not None
+        if (
+            images := sorted(
+                {
+                    pair[1]
+                    for pair in wanted & refused_pairs(other, verdict)
+                    if not lifted(pair, verdict.at, approved)
+                }
+            )
+        )
     ]
     if not refused:
         return None
-    at, name, verdict = max(refused, key=lambda item: (item[0], item[1]))
+    at, name, verdict, images = max(refused, key=lambda item: (item[0], item[1]))
     because = f": {verdict.rationale}" if verdict.rationale else ""
+    more = f" and {len(images) - 1} more" if len(images) > 1 else ""
     return Floor(
         name=EARLIER_VERDICT,
         gate=Gate.MANUAL_REVIEW,
         explanation=(
-            f"request {name} for these images was {verdict.verdict.lower()} by "
-            f"{verdict.author.username} at {rfc3339(at)}{because}"
+            f"request {name} was {verdict.verdict.lower()} by {verdict.author.username} at "
+            f"{rfc3339(at)}, which is about image {images[0]}{more}{because}"
         )[:4096],
-    )
-
-
-def _overlap(targets: Sequence[Target], others: Sequence[Target]) -> bool:
-    refused = {Workload.of(target): set(target.images) for target in others}
-    return any(
-        images <= refused[workload] or images >= refused[workload]
-        for workload, images in ((Workload.of(t), set(t.images)) for t in targets)
-        if workload in refused
     )

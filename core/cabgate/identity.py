@@ -1,13 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who acts, as the API server authenticated it."""
+"""Who acts, as the API server authenticated it: and whether that is a person or a machine."""
 
-from collections.abc import Mapping, Sequence
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cabgate.api.types import MAX_GROUP_NAME, MAX_GROUPS, Author, AuthorType, Submitter
+from cabgate.api.types import (
+    MAX_GROUP_NAME,
+    MAX_GROUPS,
+    Author,
+    AuthorType,
+    Submitter,
+    SubmitterType,
+)
 
 SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"
 """How the user name of every service account begins; no certificate of a person should."""
+
+SYSTEM_PREFIX = "system:"
+"""How the user names begin that Kubernetes keeps for itself: nodes, its own components, and whoever
+is not authenticated at all."""
+
+PEOPLE_OF_KUBERNETES = frozenset({"system:admin"})
+"""Names of that kind which distributions give to people: their first administrator."""
+
+EVERYBODY = frozenset({"system:authenticated", "system:unauthenticated"})
+"""Groups that cannot tell machines from people, since people are in them too."""
 
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 """Key of a user's extra under which the API server names the credential that was used."""
@@ -35,15 +54,84 @@ class User:
             credential_id=credential if len(credential) <= MAX_GROUP_NAME else "",
         )
 
-    @property
-    def is_service_account(self) -> bool:
-        """Whether this is a machine."""
-        return is_service_account(self.username)
-
     def is_same_as(self, submitter: Submitter) -> bool:
         """Whether this is the user that a submitter records: by name, or by uid where both have
         one, since a name can be given anew."""
         return self.username == submitter.username or (self.uid != "" and self.uid == submitter.uid)
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Which users are machines. Service accounts always are, and whatever else has a name that
+    Kubernetes keeps for itself; a pipeline that signs in by OIDC or by a certificate is one by
+    configuration."""
+
+    groups: frozenset[str] = frozenset()
+    """Groups whose members are machines."""
+    user_prefixes: tuple[str, ...] = ()
+    """How the user names of machines begin."""
+
+    def include(self, username: str, groups: Collection[str] = ()) -> bool:
+        """Whether a user is a machine. Of somebody who is only named the groups are not known.
+
+        Names are compared without regard to case and to the width of letters: a name that only
+        looks like that of a machine is none of a person.
+        """
+        name = _folded(username)
+        if name.startswith(SYSTEM_PREFIX) and name not in PEOPLE_OF_KUBERNETES:
+            return True
+        if any(name.startswith(_folded(prefix)) for prefix in self.user_prefixes):
+            return True
+        return not self.groups.isdisjoint(groups)
+
+    def submitted(self, submitter: Submitter) -> bool:
+        """Whether a submitter is a machine: as it was stamped when it submitted, or, where its
+        groups are no longer known, by its name."""
+        return submitter.type is SubmitterType.MACHINE or self.include(submitter.username)
+
+
+SERVICE_ACCOUNTS = Machines()
+"""The machines of an installation that configures none."""
+
+
+def configured_machines(groups: Collection[str], prefixes: Collection[str]) -> Machines:
+    """Machines by configuration. Raises `ValueError` for what would take everybody for one."""
+    if "" in groups or not EVERYBODY.isdisjoint(groups):
+        raise ValueError(
+            f"no group may be empty or {' or '.join(sorted(EVERYBODY))}: people are in it"
+        )
+    if any(is_blank(prefix) for prefix in prefixes):
+        raise ValueError("a prefix needs a letter or a digit: everybody would be a machine")
+    return Machines(frozenset(groups), tuple(prefixes))
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+# What takes room and shows nothing, or takes no room at all, beside control and format characters.
+_BLANKS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+
+
+def is_blank(name: str) -> bool:
+    """Whether a name shows nothing that tells whose it is: neither a letter nor a digit."""
+    return not any(c not in _BLANKS and unicodedata.category(c)[0] in "LN" for c in name)
+
+
+def has_hidden(name: str) -> bool:
+    """Whether a name has characters that nobody sees, or blanks around it: it would be compared as
+    another than it looks like."""
+    hidden = any(
+        c in _BLANKS
+        or unicodedata.category(c)[0] == "C"
+        or (unicodedata.category(c)[0] == "Z" and c != " ")
+        or _VARIATIONS.match(c)
+        for c in name
+    )
+    return hidden or name != name.strip()
+
+
+_VARIATIONS = re.compile("[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
 def is_service_account(username: str) -> bool:

@@ -5,7 +5,7 @@ import re
 import shlex
 
 from cabgate.api.intent import DeploymentIntent
-from cabgate.commands import MAX_IMAGES_LENGTH
+from cabgate.commands import MAX_IMAGES_LENGTH, can_be_pasted
 from cabgate.refusal import Refusal, RefusalReason
 
 _DIGEST = re.compile(r"[^@]+@(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
@@ -45,6 +45,5 @@ def check_digests(intent: DeploymentIntent, ring: int, required_from: int) -> No
 def _inspect(image: str) -> str:
     """The command that shows the digest of an image."""
     quoted = shlex.quote(image)
-    plain = image.isascii() and image.isprintable() and "  " not in image
-    named = quoted if plain and len(quoted) <= MAX_IMAGES_LENGTH else "IMAGE"
+    named = quoted if can_be_pasted(image) and len(quoted) <= MAX_IMAGES_LENGTH else "IMAGE"
     return f"docker buildx imagetools inspect {named}"

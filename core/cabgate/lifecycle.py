@@ -28,7 +28,10 @@ APPROVED_STATES = frozenset(
 )
 """States in which a request admits its rollout."""
 
-DECIDED_STATES = APPROVED_STATES | {RequestState.REJECTED, RequestState.REVOKED}
+REFUSED_STATES = frozenset({RequestState.REJECTED, RequestState.REVOKED})
+"""States in which somebody refused a request, which no later entry leaves."""
+
+DECIDED_STATES = APPROVED_STATES | REFUSED_STATES
 """States that carry a verdict."""
 
 RESERVED_FOR_PEOPLE = 16
@@ -55,18 +58,26 @@ REQUEST_TRANSITIONS: dict[tuple[RequestState, RequestVerdict, AuthorType], Reque
     (_S.SUBMITTED, _V.SUPERSEDED, SYSTEM): _S.SUPERSEDED,
     (_S.UNDER_REVIEW, _V.SUPERSEDED, SYSTEM): _S.SUPERSEDED,
     (_S.EXCEPTION_REQUIRED, _V.SUPERSEDED, SYSTEM): _S.SUPERSEDED,
+    (_S.AUTO_APPROVED, _V.SUPERSEDED, SYSTEM): _S.SUPERSEDED,
     (_S.SUPERSEDED, _V.REOPENED, SYSTEM): None,
+    # Of who approved at the moment in which they changed the intent: `cabgate.races`.
+    (_S.APPROVED, _V.REOPENED, SYSTEM): _S.SUBMITTED,
+    (_S.CONDITIONALLY_APPROVED, _V.REOPENED, SYSTEM): _S.SUBMITTED,
     (_S.SUBMITTED, _V.GLASS_BROKEN, SYSTEM): _S.SUBMITTED,
 }
 """State, verdict and author, and the state that follows; None is the state in which the request
 was opened."""
 
-_GATE_OF_VERDICT = {
-    _V.UNDER_REVIEW: Gate.MANUAL_REVIEW,
-    _V.APPROVED: Gate.MANUAL_REVIEW,
-    _V.CONDITIONALLY_APPROVED: Gate.MANUAL_REVIEW,
-    _V.REJECTED: Gate.MANUAL_REVIEW,
-    _V.AUTO_APPROVED: Gate.AUTO_APPROVE,
+# A person may decide what the score leaves to the system as well: what it was opened with may no
+# longer hold, and then the system does not approve it.
+_PEOPLE_DECIDE = frozenset({Gate.MANUAL_REVIEW, Gate.AUTO_APPROVE})
+
+_GATES_OF_VERDICT = {
+    _V.UNDER_REVIEW: _PEOPLE_DECIDE,
+    _V.APPROVED: _PEOPLE_DECIDE,
+    _V.CONDITIONALLY_APPROVED: _PEOPLE_DECIDE,
+    _V.REJECTED: _PEOPLE_DECIDE,
+    _V.AUTO_APPROVED: frozenset({Gate.AUTO_APPROVE}),
 }
 
 _X = ExceptionState
@@ -92,7 +103,7 @@ def next_request_state(
 ) -> RequestState | None:
     """The state that follows, or None if the verdict is not legal there."""
     gate = request.spec.assessment.gate
-    if _GATE_OF_VERDICT.get(verdict, gate) is not gate:
+    if gate not in _GATES_OF_VERDICT.get(verdict, {gate}):
         return None
     if verdict is _V.GLASS_BROKEN and request.spec.break_glass is None:
         return None
@@ -194,17 +205,35 @@ def approval_of(exception: CABException) -> ExceptionDecision | None:
     return next((entry for entry, state in history if state is _X.APPROVED), None)
 
 
-def revoked_at(request: CABRequest) -> datetime | None:
-    """When a request was revoked, if it was."""
+def revocation_of(request: CABRequest) -> RequestDecision | None:
+    """The entry that revoked a request, if one did."""
     # Nothing leaves Revoked, so the entry that led there is the only one that counts.
-    return next((e.at for e, state in _history(request) if state is _S.REVOKED), None)
+    return next((e for e, state in _history(request) if state is _S.REVOKED), None)
+
+
+def person_approval_of(request: CABRequest) -> RequestDecision | None:
+    """The entry by which a person approved a request, on conditions or without; also of one that
+    was revoked afterwards, but none that was taken back. What the system approved by score has
+    none."""
+    states = (_S.APPROVED, _S.CONDITIONALLY_APPROVED)
+    found: RequestDecision | None = None
+    for entry, state in _history(request):
+        if entry.verdict is _V.REOPENED:
+            found = None
+        elif state in states and state.value == entry.verdict:
+            found = entry
+    return found if found is not None and found.author.type is PERSON else None
 
 
 def verdict_on(request: CABRequest) -> RequestDecision | None:
     """The entry that carries the verdict in force: approved, rejected or revoked."""
-    found = [e for e, state in _history(request) if state.value == e.verdict.value]
-    deciding = [e for e in found if RequestState(e.verdict.value) in DECIDED_STATES]
-    return deciding[-1] if deciding else None
+    found: RequestDecision | None = None
+    for entry, state in _history(request):
+        if state not in DECIDED_STATES:
+            found = None  # reopened
+        elif state.value == entry.verdict.value:
+            found = entry
+    return found
 
 
 def taken_at(request: CABRequest) -> datetime | None:
@@ -219,8 +248,17 @@ def taken_by(request: CABRequest) -> RequestDecision | None:
 
 
 def decided_at(request: CABRequest) -> datetime | None:
-    """When a request was first decided, if it was."""
-    return next((e.at for e, state in _history(request) if state in DECIDED_STATES), None)
+    """When a request was first decided, if it was. What was taken back counts for nothing; an
+    approval by score that has ended was one."""
+    found: datetime | None = None
+    before: RequestState | None = None
+    for entry, state in _history(request):
+        if before in DECIDED_STATES and entry.verdict is RequestVerdict.REOPENED:
+            found = None
+        elif found is None and state in DECIDED_STATES:
+            found = entry.at
+        before = state
+    return found
 
 
 def age_of(request: CABRequest, moment: datetime | None) -> tuple[float, int, str]:
@@ -244,7 +282,12 @@ def conditions_of(request: CABRequest) -> Sequence[ApprovalCondition]:
 
 def unattested(request: CABRequest) -> list[ApprovalCondition]:
     """The conditions of a request that wait for somebody to attest them."""
-    attested = {e.condition for e, _ in _history(request) if e.verdict is _V.ATTESTED}
+    verdict = verdict_on(request)
+    attested = {
+        e.condition
+        for e, _ in _history(request)
+        if e.verdict is _V.ATTESTED and verdict is not None and e.sequence > verdict.sequence
+    }
     return [
         condition
         for condition in conditions_of(request)
@@ -262,27 +305,39 @@ def closed_window(request: CABRequest, now: datetime) -> ApprovalCondition | Non
     return None
 
 
+def closed_for_good(request: CABRequest, now: datetime) -> bool:
+    """Whether a condition of an approval has ended it: its window has closed."""
+    ends = [condition.not_after for condition in conditions_of(request)]
+    return any(end is not None and now >= end for end in ends)
+
+
+def takes_exception(request: CABRequest) -> bool:
+    """Whether an exception may admit what a request asks for: its score asks for one, and nobody
+    has refused it. What a CAB member is to decide, no exception admits past them."""
+    if request.spec.assessment.gate is not Gate.EXCEPTION_REQUIRED:
+        return False
+    return state_of(request) not in REFUSED_STATES
+
+
 def exception_admits(
     exception: CABException,
     request: CABRequest,
     now: datetime,
-    revoked: datetime | None = None,
 ) -> bool:
     """Whether an exception is active for a request at a moment.
 
-    It binds to the request and to the evidence digest that was approved. A revocation ends every
-    exception that was approved before it: that of the request itself, or a later one, `revoked`,
-    of another request for the same images.
+    It binds to the request and to the evidence digest that was approved, and the request has to
+    be one that takes an exception. That one of its images was revoked since under another request,
+    which ends it for that image, is for the gate to see.
     """
     approval = approval_of(exception)
     if approval is None or state_of(exception, now) is not _X.APPROVED:
         return False
-    own = revoked_at(request)
-    revoked = max((moment for moment in (own, revoked) if moment is not None), default=None)
+    if not takes_exception(request):
+        return False
     return (
         exception.spec.request_ref.name == request.metadata.name
         and approval.evidence_digest == request.spec.evidence_digest
-        and (revoked is None or approval.at > revoked)
     )
 
 

@@ -8,10 +8,12 @@ from cabgate.api.base import rfc3339
 from cabgate.api.exception import CABException, ExceptionState
 from cabgate.api.request import CABRequest, RequestState
 from cabgate.api.types import Gate
-from cabgate.decision import Look, Reason, Rollout
+from cabgate.decision import Look, Reason, Revocation, Rollout
+from cabgate.foreign import printed
 from cabgate.gate import images_named
-from cabgate.lifecycle import closed_window, expires_at, revoked_at, state_of, unattested
+from cabgate.lifecycle import closed_window, expires_at, state_of, takes_exception, unattested
 from cabgate.messages import ended, scored, shortened
+from cabgate.requirements import unknown_words
 
 MAX_IMAGES = 3
 """Images that a line names."""
@@ -24,7 +26,7 @@ def said_of(look: Look, rollout: Rollout, exceptions: Iterable[CABException], no
     said = [_why(look, rollout, now)]
     if look.reason is not Reason.EXCEPTION_ACTIVE:
         said += [said_of_exception(exception, look.request, now) for exception in own]
-    return "; ".join(said)
+    return printed("; ".join(said))
 
 
 def said_of_exception(exception: CABException, request: CABRequest, now: datetime) -> str:
@@ -35,9 +37,11 @@ def said_of_exception(exception: CABException, request: CABRequest, now: datetim
         return f"exception {name} ended at {end}"
     if state is ExceptionState.PENDING:
         return f"exception {name} is Pending, and would end at {end}"
+    if state is ExceptionState.APPROVED and not takes_exception(request):
+        return f"exception {name} is Approved, but its request takes none"
     if state is ExceptionState.APPROVED:
         return (
-            f"exception {name} is Approved until {end}, but not for these images: they were "
+            f"exception {name} is Approved until {end}, but not for these images: one was "
             "revoked since, or it was approved for other evidence"
         )
     return f"exception {name} is {state}"
@@ -53,8 +57,11 @@ def _why(look: Look, rollout: Rollout, now: datetime) -> str:
     if reason is Reason.EXCEPTION_ACTIVE and look.exception is not None:
         end = rfc3339(expires_at(look.exception))
         return f"admits the rollout under exception {look.exception.metadata.name} until {end}"
-    if look.revoked_by is not None:
-        return _revoked(look.revoked_by)
+    if reason is Reason.UNKNOWN_REQUIREMENT:
+        words = ", ".join(unknown_words(request)[:5])
+        return f"rests on rules that this release does not know: {words}"
+    if look.revocation is not None:
+        return _revoked(look.revocation)
     if reason in (Reason.OUTSIDE_WINDOW, Reason.ATTESTATION_MISSING):
         return _unmet(request, now)
     return _of_state(look)
@@ -76,11 +83,11 @@ def _unmet(request: CABRequest, now: datetime) -> str:
     )
 
 
-def _revoked(by: CABRequest) -> str:
-    moment = revoked_at(by)
+def _revoked(revocation: Revocation) -> str:
     return (
-        f"approved, but the images were revoked {f'at {rfc3339(moment)}' if moment else ''} under "
-        f"request {by.metadata.name}: only a person's approval after that counts"
+        f"approved, but image {shortened(revocation.image, 160)} was revoked at "
+        f"{rfc3339(revocation.at)} under request {revocation.request.metadata.name}: only a "
+        "person's approval after that counts"
     )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from cabgate.api.base import rfc3339
 from cabgate.api.request import CABRequest, RequestDecision, RequestState
-from cabgate.api.types import Gate
+from cabgate.api.types import ALL_IMAGES, Gate
 from cabgate.breakglass import FLOOR as BREAK_GLASS
 from cabgate.commands import (
     approve_exception,
@@ -20,9 +20,12 @@ from cabgate.commands import (
     write_exception,
     write_intent,
 )
-from cabgate.decision import Basis, Reason, Rollout
+from cabgate.decision import Basis, Reason, Revocation, Rollout
 from cabgate.explain import way_down
+from cabgate.foreign import printed
 from cabgate.history import EARLIER_VERDICT
+from cabgate.identity import SERVICE_ACCOUNTS, Machines
+from cabgate.imageevidence import STALE_EVIDENCE
 from cabgate.lifecycle import (
     closed_window,
     conditions_of,
@@ -31,6 +34,7 @@ from cabgate.lifecycle import (
     unattested,
     verdict_on,
 )
+from cabgate.requirements import ADVICE, unknown_words
 from cabgate.submitters import machines_alone
 
 WARNING_WIDTH = 240
@@ -42,7 +46,12 @@ it."""
 
 
 def decision_message(
-    rollout: Rollout, ring: int, reason: Reason, basis: Basis, now: datetime
+    rollout: Rollout,
+    ring: int,
+    reason: Reason,
+    basis: Basis,
+    now: datetime,
+    machines: Machines = SERVICE_ACCOUNTS,
 ) -> str:
     """The message of a decision: reason code, what was tried, why, what to do next."""
     tried = f"{reason}: {rollout.workload} in namespace {rollout.namespace} (ring {ring})"
@@ -63,11 +72,16 @@ def decision_message(
     request = basis.request
     if request is None:
         raise ValueError(f"{reason} rests on no request")
-    return compose(*_about(tried, reason, basis, request, now))
+    return compose(*_about(tried, reason, basis, request, now, machines))
 
 
 def _about(
-    tried: str, reason: Reason, basis: Basis, request: CABRequest, now: datetime
+    tried: str,
+    reason: Reason,
+    basis: Basis,
+    request: CABRequest,
+    now: datetime,
+    machines: Machines,
 ) -> tuple[str, list[str], str]:
     """Head, details and next step of a message that tells of a request."""
     name = request.metadata.name
@@ -84,18 +98,27 @@ def _about(
             + edit_intent(request),
         )
     if basis.exception is not None:
-        return _about_exception(head, reason, basis, request)
+        return _about_exception(head, reason, basis, request, machines)
     if reason in (Reason.OUTSIDE_WINDOW, Reason.ATTESTATION_MISSING):
         return _about_conditions(head, reason, request, now)
-    detail = assessment_details(request)
+    if reason is Reason.UNKNOWN_REQUIREMENT:
+        words = ", ".join(unknown_words(request)[:5])
+        return (
+            f"{head} rests on rules that this webhook does not know: {words}.",
+            [],
+            f"{ADVICE} See: {show_request(request)}",
+        )
+    if basis.revocation is not None:
+        return _about_revocation(head, basis.revocation, request)
+    detail = assessment_details(request, machines)
     if reason is Reason.REVIEW_PENDING and request.spec.assessment.gate is Gate.AUTO_APPROVE:
-        # No person may approve it, so none is asked to.
+        # Nobody has to decide, so nobody is asked to.
         return (
             f"{head} waits for cabgate's operator, which approves it by its score "
-            f"({scored(request)}).",
+            f"({scored(request)}) if nothing has come to stand against it.",
             [],
-            "Try again in a moment; if it stays so, the operator is not running: "
-            + show_request(request),
+            "Try again in a moment; if it stays so, its condition Decided says who decides, or the "
+            f"operator is not running: {show_request(request)} -o yaml",
         )
     if reason is Reason.REVIEW_PENDING:
         return (
@@ -112,6 +135,23 @@ def _about(
         )
     # What would better the score does not help against what somebody found wrong.
     return f"{head} {ended(request)}.", [], _after_refusal(request)
+
+
+def _about_revocation(
+    head: str, revocation: Revocation, request: CABRequest
+) -> tuple[str, list[str], str]:
+    """Of an approval that does not count for an image which was revoked under another request."""
+    other = revocation.request
+    return (
+        f"{head} is {state_of(request)}, but image {shortened(revocation.image, 160)} of "
+        f"{revocation.workload} was revoked at {rfc3339(revocation.at)}.",
+        [
+            f"Request {other.metadata.name} {ended(other)}.",
+            "Only a person's approval after that counts.",
+        ],
+        "Roll out another image, or declare new evidence for a person to approve: "
+        + edit_intent(request),
+    )
 
 
 def _about_conditions(
@@ -139,7 +179,7 @@ def _about_conditions(
 
 
 def _about_exception(
-    head: str, reason: Reason, basis: Basis, request: CABRequest
+    head: str, reason: Reason, basis: Basis, request: CABRequest, machines: Machines
 ) -> tuple[str, list[str], str]:
     exception = basis.exception
     if exception is None:
@@ -151,12 +191,12 @@ def _about_exception(
         return (
             f"{head} needs an exception ({scored(request)}), and {name} waits for a security "
             "reviewer.",
-            assessment_details(request),
+            assessment_details(request, machines),
             "Someone who did not submit it approves with: " + approve_exception(exception, request),
         )
     return (
         f"{head} needs an exception ({scored(request)}), and {name} ended at {end}.",
-        assessment_details(request),
+        assessment_details(request, machines),
         "Better the evidence, or ask for another exception: " + write_exception(request, exception),
     )
 
@@ -176,9 +216,13 @@ def ended(request: CABRequest) -> str:
 
 
 def _given(verdict: RequestDecision) -> str:
-    """Who gave a verdict and why."""
+    """Who gave a verdict, about which images if it names them, and why."""
     because = f": {verdict.rationale}" if verdict.rationale else ""
-    return f"by {verdict.author.username}{because}"
+    about = ""
+    if verdict.images and ALL_IMAGES not in verdict.images:
+        more = f" and {len(verdict.images) - 1} more" if len(verdict.images) > 1 else ""
+        about = f", image {shortened(verdict.images[0], 100)}{more}"
+    return f"by {verdict.author.username}{about}{because}"
 
 
 def _after_refusal(request: CABRequest) -> str:
@@ -194,20 +238,24 @@ def scored(request: CABRequest) -> str:
     return f"score {assessment.score}, {assessment.gate}"
 
 
-def assessment_details(request: CABRequest) -> list[str]:
+def assessment_details(request: CABRequest, machines: Machines = SERVICE_ACCOUNTS) -> list[str]:
     """What a reviewer and a team should know of a request, the most important first."""
     assessment = request.spec.assessment
-    told = (EARLIER_VERDICT, BREAK_GLASS)
-    details = [f"{f.explanation}." for f in assessment.floors if f.name in told]
-    requesters = [name for name in (request.spec.requester,) if name]
-    if request.spec.submitted_by and machines_alone(request.spec.submitted_by, requesters):
+    way = way_down(assessment)
+    in_the_way = () if way is None else way.floors
+    told = (EARLIER_VERDICT, BREAK_GLASS, STALE_EVIDENCE)
+    details = [
+        f"{f.explanation}." for f in assessment.floors if f.name in told and f not in in_the_way
+    ]
+    spec = request.spec
+    requesters = [*spec.requested_by, *filter(None, [spec.requester])]
+    if spec.submitted_by and machines_alone(spec.submitted_by, requesters, machines):
         details.append(
-            "Only service accounts submitted it: its intent must name spec.requester before "
+            "Only machines submitted it: its intent must name spec.requester before "
             "anybody can approve."
         )
     if assessment.missing:
         details.append(f"Missing evidence: {', '.join(assessment.missing)}.")
-    way = way_down(assessment)
     if way is not None:
         details.append(f"{way}.")
     return details
@@ -222,8 +270,10 @@ def warnings_for(reason: Reason, basis: Basis) -> tuple[str, ...]:
     if reason is not Reason.REQUEST_APPROVED or request is None:
         return ()
     return tuple(
-        f"request {request.metadata.name} is approved on condition {condition.name}: "
-        f"{shortened(condition.description, 200)}"
+        printed(
+            f"request {request.metadata.name} is approved on condition {condition.name}: "
+            f"{shortened(condition.description, 200)}"
+        )
         for condition in conditions_of(request)
         if condition.is_obligation
     )
@@ -238,27 +288,23 @@ def warning_lines(denial: str) -> tuple[str, ...]:
     return ("cabgate denies this where it enforces:", *lines, *filter(None, [command]))
 
 
-def compose(head: str, details: Sequence[str] = (), next_step: str = "") -> str:
-    """A message of at most `MAX_BYTES`: head and next step whole where they fit, of the details
+def compose(
+    head: str, details: Sequence[str] = (), next_step: str = "", limit: int = MAX_BYTES
+) -> str:
+    """A message of at most `limit` bytes: head and next step whole where they fit, of the details
     as many as have room."""
-    room = MAX_BYTES - len(next_step.encode()) - 1
+    room = limit - len(next_step.encode()) - 1
     message = shortened(head, max(room, 200))
     for detail in details:
         left = room - len(message.encode()) - 1
         if left >= 40:
             message += " " + shortened(detail, left)
-    return shortened(f"{message} {next_step}".strip(), MAX_BYTES)
+    return shortened(f"{message} {next_step}".strip(), limit)
 
 
 def shortened(text: str, size: int) -> str:
-    """The text on one line of at most so many bytes, with a mark where it was cut.
-
-    What people wrote may hold line feeds, or characters that turn text around: the API server
-    drops a warning that has them, and a denial must not look like something else.
-    """
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else " " for c in text)
-    text = " ".join(text.split())
+    """The text as messages print it, of at most so many bytes, with a mark where it was cut."""
+    text = printed(text)
     data = text.encode()
     if len(data) <= size:
         return text

@@ -3,20 +3,27 @@
 
 from enum import StrEnum
 
+from cabgate.foreign import printed
+
 
 class RefusalReason(StrEnum):
     """Reason codes of refused writes; part of the API."""
 
     NOT_AUTHORIZED = "NotAuthorized"
     SELF_APPROVAL = "SelfApproval"
-    SERVICE_ACCOUNT = "ServiceAccountCannotDecide"
+    MACHINE = "MachineCannotDecide"
     REQUESTER_NEEDED = "RequesterNeeded"
     NOT_CURRENT = "NotCurrent"
+    INTENT_CHANGED = "IntentChanged"
+    UNKNOWN_REQUIREMENT = "UnknownRequirement"
     ILLEGAL_TRANSITION = "IllegalTransition"
+    EXCEPTION_NOT_ALLOWED = "ExceptionNotAllowed"
+    IMAGES_NEEDED = "ImagesNeeded"
     DIGEST_MISMATCH = "DigestMismatch"
     WRITTEN_BY_OPERATOR_ONLY = "WrittenByOperatorOnly"
     WRONG_CONTENT = "WrongContent"
     DIGEST_REQUIRED = "DigestRequired"
+    TARGET_NOT_GATED = "TargetNotGated"
     INVALID = "Invalid"
 
 
@@ -29,5 +36,6 @@ class Refusal(Exception):  # noqa: N818 - an answer to the user, not a fault of 
     def __init__(self, reason: RefusalReason, message: str, field: str = "") -> None:
         self.reason = reason
         self.field = field
-        self.message = message
-        super().__init__(f"{reason}: {field}: {message}" if field else f"{reason}: {message}")
+        self.message = printed(message)
+        told = f"{field}: {message}" if field else message
+        super().__init__(printed(f"{reason}: {told}"))

@@ -8,10 +8,10 @@ from cabgate.api.evidence import Evidence
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, CABRequestSpec, IntentRef
 from cabgate.api.riskmodel import RiskModel
+from cabgate.assessment import assessment_of
 from cabgate.canonical import sha256_hex
 from cabgate.evidence import evidence_digest
-from cabgate.history import earlier_verdict
-from cabgate.risk import assess
+from cabgate.imageevidence import images_by_workload, unnamed_images
 from cabgate.riskmodel import DEFAULT_RISK_MODEL
 from cabgate.targets import Workload
 
@@ -44,8 +44,8 @@ def request_for(
     """The request that the present content of an intent asks for.
 
     `others` are the requests of the namespace that name one of its workloads: images that were
-    refused before are never approved by score. `model` is the one that holds for the
-    namespace.
+    refused before, or that come with the reports of earlier ones, are never approved by score.
+    `model` is the one that holds for the namespace.
     """
     spec = intent.spec
     digest = evidence_digest(spec)
@@ -60,12 +60,13 @@ def request_for(
         correlation_id=correlation_id(intent, digest),
         submitted_by=spec.submitted_by,
         requester=spec.requester,
+        requested_by=spec.requested_by,
         ring=ring,
         # As it is stored, without empty parts: the webhook compares what it reads of a request
         # with what it expects.
         evidence=Evidence.model_validate(spec.evidence.to_dict()),
         evidence_digest=digest,
-        assessment=assess(spec.evidence, model, earlier_verdict(spec.targets, others)),
+        assessment=assessment_of(spec, model, others),
     )
     return CABRequest(
         metadata=ObjectMeta(
@@ -88,8 +89,42 @@ def is_current(request: CABRequest, intent: DeploymentIntent | None) -> bool:
     broken glass has none."""
     return (
         intent is not None
-        and intent.metadata.deletion_timestamp is None
+        and _is_of(request, intent)
+        and evidence_digest(intent.spec) == request.spec.evidence_digest
+    )
+
+
+def has_other_evidence(request: CABRequest, intent: DeploymentIntent | None) -> bool:
+    """Whether its live intent declares other evidence for the very images that a request names.
+
+    Then nothing is left that only this request would let back: what it names is judged by the
+    evidence that is declared now. An image that the intent no longer declares is one to go back to,
+    and evidence that does not name the images is not about them: the images went back and the
+    reports were left, say, or the reports of the next release came first. To name images that were
+    not named before is no other evidence.
+    """
+    if intent is None or not _is_of(request, intent) or is_current(request, intent):
+        return False
+    declared = images_by_workload(intent.spec.targets)
+    named = images_by_workload(request.spec.targets)
+    return (
+        all(images == declared.get(workload) for workload, images in named.items())
+        and not unnamed_images(request.spec.targets, intent.spec.evidence)
+        and _reports(intent.spec.evidence) != _reports(request.spec.evidence)
+    )
+
+
+def _reports(evidence: Evidence) -> Evidence:
+    """Evidence without the images that it says it is about."""
+    if not evidence.artifacts:
+        return evidence
+    artifacts = [each.model_copy(update={"images": None}) for each in evidence.artifacts]
+    return evidence.model_copy(update={"artifacts": artifacts})
+
+
+def _is_of(request: CABRequest, intent: DeploymentIntent) -> bool:
+    return (
+        intent.metadata.deletion_timestamp is None
         and request.spec.intent_ref is not None
         and intent.metadata.name == request.spec.intent_ref.name
-        and evidence_digest(intent.spec) == request.spec.evidence_digest
     )

@@ -8,8 +8,17 @@ from datetime import datetime
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestState
-from cabgate.lifecycle import APPROVED_STATES, age_of, decided_at, exception_admits, state_of
+from cabgate.lifecycle import (
+    APPROVED_STATES,
+    REFUSED_STATES,
+    age_of,
+    decided_at,
+    exception_admits,
+    state_of,
+    verdict_on,
+)
 from cabgate.requests import is_current
+from cabgate.revocations import Pair, approved_since, lifted, refused_pairs
 from cabgate.targets import Workload
 
 DEFAULT_KEPT = 10
@@ -29,10 +38,11 @@ def removable(
 
     Of each target the newest `kept` approved requests stay, and as many superseded ones. Whatever
     is undecided, Rejected, Revoked, under a live exception, opened for a broken glass, or asked for
-    by its live intent (`intents`, by name) stays. A request with several targets goes when none of
-    them needs it.
+    by its live intent (`intents`, by name) stays, and so does the approval by which a person lifted
+    a refusal. A request with several targets goes when none of them needs it.
     """
     found: list[CABRequest] = []
+    lifting = _lifting(requests)
     for states in _REMOVABLE:
         among = [request for request in requests if state_of(request) in states]
         needed = _newest_of_each_target(among, kept)
@@ -41,10 +51,31 @@ def removable(
         request
         for request in found
         if request.spec.intent_ref is not None
+        and request.metadata.name not in lifting
         and not is_current(request, intents.get(request.spec.intent_ref.name))
         and not any(exception_admits(e, request, now) for e in exceptions)
     ]
     return sorted(free, key=_age)
+
+
+def _lifting(requests: Sequence[CABRequest]) -> set[str]:
+    """The last approvals by people of images that were refused: without them the refusal would
+    stand again, also for what others approved since."""
+    refused: dict[Pair, datetime] = {}
+    for request in requests:
+        verdict = verdict_on(request)
+        if verdict is None or state_of(request) not in REFUSED_STATES:
+            continue
+        for pair in refused_pairs(request, verdict):
+            refused[pair] = min(verdict.at, refused.get(pair, verdict.at))
+    newest: dict[Pair, tuple[datetime, str]] = {}
+    for request in requests if refused else ():
+        approved = approved_since([request])
+        for pair in refused.keys() & approved.keys():
+            found = approved[pair], request.metadata.name
+            if lifted(pair, refused[pair], approved):
+                newest[pair] = max(found, newest.get(pair, found))
+    return {name for _, name in newest.values()}
 
 
 def _newest_of_each_target(requests: Iterable[CABRequest], kept: int) -> set[str]:

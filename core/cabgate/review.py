@@ -5,7 +5,7 @@ The mutating webhook calls `stamped_status`, the validating webhook `check_perso
 says what the write should become, the second that the write, whoever shaped it, is exactly that.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -27,6 +27,8 @@ from cabgate.api.request import (
     RequestReviewVerdict,
     RequestVerdict,
 )
+from cabgate.api.types import Checked
+from cabgate.foreign import printed
 from cabgate.identity import User
 from cabgate.lifecycle import (
     expires_at,
@@ -102,13 +104,22 @@ def requested_review(
 
 
 def stamped_status(
-    kind: ReviewKind, old: RawObject, new: RawObject, digest: str, user: User, now: datetime
+    kind: ReviewKind,
+    old: RawObject,
+    new: RawObject,
+    digest: str,
+    user: User,
+    now: datetime,
+    checked: Checked | None = None,
+    images: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """The status that a write becomes: the review moved into `decisions`, with its author and
     time, and the state that follows. None if the write asks for no review.
 
     `digest` is that of the evidence that is decided on: of the request, or of the request that
-    the exception is for. Raises `Refusal` if the verdict is not legal now.
+    the exception is for; `checked` is who cannot give it; `images` are those that a revocation is
+    about, as `images_to_revoke` of `cabgate.revoking` has them. Raises `Refusal` if the verdict is
+    not legal now.
     """
     review = requested_review(kind, old, new)
     if review is None:
@@ -128,12 +139,16 @@ def stamped_status(
         "at": rfc3339(now),
         "evidenceDigest": digest,
     }
+    if checked is not None:
+        entry["checked"] = checked.to_dict()
     if review.rationale:
         entry["rationale"] = review.rationale
     if isinstance(review, RequestReview) and review.conditions:
         entry["conditions"] = [condition.to_dict() for condition in review.conditions]
     if isinstance(review, RequestReview) and review.condition:
         entry["condition"] = review.condition
+    if isinstance(review, RequestReview) and (images or review.images):
+        entry["images"] = list(images or review.images)
     status = {key: value for key, value in _status(new).items() if key != "review"}
     status["decisions"] = [*decisions, entry]
     status["state"] = _state_after(subject, kind.parse_entry(entry))
@@ -201,7 +216,7 @@ def check_person_write(
 
 def recorded(kind: ReviewKind, subject: Subject, entry: Entry) -> str:
     """The admission warning of a decision: it is not stored yet when it is said."""
-    return (
+    return printed(
         f"recorded if this command succeeds: {entry.verdict} by {entry.author.username} on "
         f"{kind.kind} {subject.metadata.name}, evidence {entry.evidence_digest}"
     )
@@ -325,7 +340,7 @@ def _said(entry: Entry) -> str:
 def _only_reviews(field: str) -> Refusal:
     return Refusal(
         RefusalReason.WRITTEN_BY_OPERATOR_ONLY,
-        "a reviewer writes status.review (verdict, rationale, conditions, evidenceDigest) and "
-        "nothing else of the status",
+        "a reviewer writes status.review (verdict, rationale, conditions, images, "
+        "evidenceDigest) and nothing else of the status",
         field,
     )

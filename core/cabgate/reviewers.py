@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may decide."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cabgate.api.exception import ExceptionVerdict
-from cabgate.api.request import RequestVerdict
-from cabgate.api.types import Submitter
-from cabgate.identity import User
+from cabgate.api.exception import CABException, ExceptionVerdict
+from cabgate.api.intent import DeploymentIntent
+from cabgate.api.request import CABRequest, RequestVerdict
+from cabgate.api.types import Checked, Submitter
+from cabgate.identity import SERVICE_ACCOUNTS, Machines, User, is_service_account
 from cabgate.refusal import Refusal, RefusalReason
+from cabgate.requests import is_wanted
 from cabgate.submitters import machines_alone
 
 Verdict = RequestVerdict | ExceptionVerdict
@@ -24,11 +26,11 @@ class ReviewFacts:
     submitters: Sequence[Submitter]
     """Who submitted: those of the frozen request, of the live intent and of the exception."""
     requesters: frozenset[str]
-    """Who is said to have asked, in the frozen request and in the live intent."""
+    """Everybody who was said to have asked, in the frozen request and in the live intent."""
     holds_verb: bool
     """Whether the author holds the RBAC verb that the verdict needs."""
     impersonates: str | None
-    """User name of a submitting service account that the author could act as, if there is one."""
+    """User name of a submitting machine that the author could act as, if there is one."""
     current: bool
     """Whether the request is the one that its live intent asks for now, or has no intent."""
     glass: bool = False
@@ -37,6 +39,75 @@ class ReviewFacts:
     """Whether nobody knows who broke the glass, and the author holds the verb that it takes."""
     decided_elsewhere: str = ""
     """Name and state of another request for the very same content that carries a verdict."""
+    machines: Machines = SERVICE_ACCOUNTS
+    """Which users are machines."""
+    changed: bool = False
+    """Whether the intent changed since the operator looked at it, or since the review was given its
+    author and its time."""
+
+
+@dataclass(frozen=True)
+class Matter:
+    """What a status write is about: the request, the intent that it was made from, as it is now,
+    and the exception that is decided, if it is one."""
+
+    request: CABRequest
+    intent: DeploymentIntent | None
+    exception: CABException | None = None
+
+    @property
+    def current(self) -> bool:
+        """Whether somebody still waits for the request to be decided."""
+        return is_wanted(self.request, self.intent)
+
+    @property
+    def submitters(self) -> Sequence[Submitter]:
+        """Who submitted: those of the frozen request, of the live intent and of the exception."""
+        people = list(self.request.spec.submitted_by)
+        if self.intent is not None:
+            people += self.intent.spec.submitted_by
+        if self.exception is not None:
+            people += self.exception.spec.submitted_by
+        return list(dict.fromkeys(people))
+
+    @property
+    def requesters(self) -> frozenset[str]:
+        """Everybody who was said to have asked, in the frozen request and in the live intent."""
+        frozen = self.request.spec
+        named = [*frozen.requested_by, frozen.requester]
+        if self.intent is not None:
+            named += [*self.intent.spec.requested_by, self.intent.spec.requester]
+        return frozenset(name for name in named if name)
+
+    @property
+    def checked(self) -> Checked:
+        """What a decision says of who could not have given it."""
+        return Checked(
+            submitted_by=_in_order(submitter.username for submitter in self.submitters),
+            requested_by=_in_order(self.requesters),
+            intent_generation=self.intent.metadata.generation if self.intent is not None else 0,
+        )
+
+    @property
+    def unseen(self) -> bool:
+        """Whether the intent changed since the request was opened, and the operator has not looked
+        at it since: nobody can have seen what became of it."""
+        intent, opened = self.intent, self.request.spec.intent_ref
+        if intent is None or opened is None:
+            return False
+        seen = intent.status.observed_generation
+        if opened.uid == intent.metadata.uid:
+            seen = max(seen, opened.generation)
+        return intent.metadata.generation > seen
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    return sorted(set(names))
+
+
+def approves(verdict: Verdict) -> bool:
+    """Whether a verdict lets something through."""
+    return verdict.value in _APPROVING
 
 
 def verb_for(verdict: Verdict) -> str:
@@ -44,18 +115,20 @@ def verb_for(verdict: Verdict) -> str:
     return "revoke" if verdict.value == "Revoked" else "approve"
 
 
-def check_service_account(user: User) -> None:
+def check_person(user: User, machines: Machines = SERVICE_ACCOUNTS) -> None:
     """Raise `Refusal` if the author is a machine."""
-    if user.is_service_account:
+    if machines.include(user.username, user.groups):
+        what = "a service account" if is_service_account(user.username) else "a machine"
+        how = "" if is_service_account(user.username) else ", by its name or its groups"
         raise Refusal(
-            RefusalReason.SERVICE_ACCOUNT,
-            f"{user.username} is a service account: decisions are made by people",
+            RefusalReason.MACHINE,
+            f"{user.username} is {what}{how}: decisions are made by people",
         )
 
 
 def check_reviewer(user: User, verdict: Verdict, plural: str, facts: ReviewFacts) -> None:
     """Raise `Refusal` unless the author may give this verdict on this subject."""
-    check_service_account(user)
+    check_person(user, facts.machines)
     verb = verb_for(verdict)
     if not facts.holds_verb:
         raise Refusal(
@@ -66,11 +139,13 @@ def check_reviewer(user: User, verdict: Verdict, plural: str, facts: ReviewFacts
     if verb == "revoke":
         return
     _check_not_own(user, facts)
-    machines = not facts.glass and machines_alone(facts.submitters, facts.requesters)
+    machines = not facts.glass and machines_alone(
+        facts.submitters, facts.requesters, facts.machines
+    )
     if verdict.value in _APPROVING and machines:
         raise Refusal(
             RefusalReason.REQUESTER_NEEDED,
-            "only service accounts submitted this: set spec.requester of the intent to the "
+            "only machines submitted this: set spec.requester of the intent to the "
             "person who asked for the rollout, then approve",
             "spec.requester",
         )
@@ -86,6 +161,12 @@ def check_reviewer(user: User, verdict: Verdict, plural: str, facts: ReviewFacts
         raise Refusal(
             RefusalReason.NOT_CURRENT,
             "the intent was deleted or says otherwise by now: decide its present request",
+        )
+    if facts.changed and approves(verdict):
+        raise Refusal(
+            RefusalReason.INTENT_CHANGED,
+            "the intent changed since the operator looked at it: look at it again, then repeat the "
+            "command",
         )
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From evidence to a score, and from a score to a gate. Exact decimal arithmetic throughout."""
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 from cabgate.api.evidence import Evidence
@@ -9,7 +10,7 @@ from cabgate.api.riskmodel import FactorModel, RiskModel
 from cabgate.api.types import Gate
 from cabgate.evidence import incomplete_package
 from cabgate.facts import FACTOR_FACTS, FLOOR_FACTS
-from cabgate.riskmodel import DEFAULT_RISK_MODEL
+from cabgate.riskmodel import DEFAULT_RISK_MODEL, digest_of
 
 HUNDRED = Decimal(100)
 
@@ -49,18 +50,20 @@ def weighted_score(risks: list[tuple[Decimal, Decimal]]) -> Decimal:
 def assess(
     evidence: Evidence,
     model: RiskModel = DEFAULT_RISK_MODEL,
-    earlier: Floor | None = None,
+    standing: Sequence[Floor] = (),
+    missing: Sequence[str] = (),
 ) -> Assessment:
     """Score and gate of evidence under a risk model, with the reasons.
 
-    `earlier` is the floor under images that were refused before, see `cabgate.history`.
+    `standing` are the floors that hold under every model and `missing` is what the evidence lacks
+    beside what the model asks, see `cabgate.assessment`, which is what requests are assessed by.
     """
     # As it is stored and digested, without what is empty: the webhook recomputes this from the
     # stored copy, and `testResults: {}` must not be told apart from no testResults.
     evidence = Evidence.model_validate(evidence.to_dict())
     factors = [_factor(factor, evidence) for factor in model.spec.factors]
     score = weighted_score([(Decimal(f.weight), Decimal(f.risk)) for f in factors])
-    floors = [*([] if earlier is None else [earlier]), *_floors(evidence, model)]
+    floors = [*standing, *_floors(evidence, model)]
     gate = gate_for_score(score, model)
     for floor in floors:
         gate = stricter(gate, floor.gate)
@@ -69,8 +72,10 @@ def assess(
         gate=gate,
         factors=factors,
         floors=floors,
-        missing=_missing(evidence, model),
-        risk_model=RiskModelRef(name=model.name, version=model.spec.version, digest=model.digest),
+        missing=[*_missing(evidence, model), *missing],
+        risk_model=RiskModelRef(
+            name=model.name, version=model.spec.version, digest=digest_of(model)
+        ),
     )
 
 

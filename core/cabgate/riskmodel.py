@@ -93,3 +93,8 @@ DEFAULT_RISK_MODEL = RiskModel(
 
 DEFAULT_DIGEST = DEFAULT_RISK_MODEL.digest
 """Digest of the built-in model; computing it takes longer than all the rest of a denial."""
+
+
+def digest_of(model: RiskModel) -> str:
+    """The digest of a model; that of the built-in one is not made anew each time."""
+    return DEFAULT_DIGEST if model is DEFAULT_RISK_MODEL else model.digest

@@ -4,8 +4,11 @@ make no sense."""
 
 import re
 from collections.abc import Collection, Mapping
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, BeforeValidator, ValidationError
+
+from cabgate.identity import configured_machines
 
 PREFIX = "CABGATE_"
 """What the name of every environment variable of ours begins with."""
@@ -44,6 +47,47 @@ def unknown_variables(environment: Mapping[str, str], keys: Collection[str]) -> 
         and name.upper() not in known
         and not _is_service_link(name, value)
     )
+
+
+def _words_of(value: object) -> object:
+    """The words of a setting that is a list: several options of one name come joined by commas, in
+    the variable they are separated by spaces."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part for part in re.split(r"[\s,]+", value) if part)
+
+
+def _machine_groups(value: tuple[str, ...]) -> tuple[str, ...]:
+    configured_machines(value, ())
+    return value
+
+
+def _machine_prefixes(value: tuple[str, ...]) -> tuple[str, ...]:
+    configured_machines((), value)
+    return value
+
+
+MachineGroups = Annotated[
+    tuple[str, ...], BeforeValidator(_words_of), AfterValidator(_machine_groups)
+]
+"""The setting `machine_group` of both processes."""
+
+MachineUserPrefixes = Annotated[
+    tuple[str, ...], BeforeValidator(_words_of), AfterValidator(_machine_prefixes)
+]
+"""The setting `machine_user_prefix` of both processes."""
+
+MACHINE_GROUP = (
+    "A group whose members are machines, which never decide; can be given more than once, in the "
+    "variable separated by spaces."
+)
+"""What the first of them is."""
+
+MACHINE_USER_PREFIX = (
+    "How the user names of machines begin that are no service accounts; can be given more than "
+    "once, in the variable separated by spaces."
+)
+"""What the second is."""
 
 
 def _is_service_link(name: str, value: str) -> bool:

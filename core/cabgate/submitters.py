@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who submitted: the list that the webhook keeps in intents and exceptions."""
+"""Who submitted, and who is said to have asked: the lists that the webhook keeps in intents and
+exceptions."""
 
 from collections.abc import Collection, Iterable
 
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.types import MAX_SUBMITTERS, Submitter
-from cabgate.identity import User, is_service_account
+from cabgate.api.types import MAX_REQUESTERS, MAX_SUBMITTERS, Submitter, SubmitterType
+from cabgate.identity import SERVICE_ACCOUNTS, Machines, User, has_hidden, is_blank
 from cabgate.lifecycle import DECIDED_STATES
 from cabgate.refusal import Refusal, RefusalReason
 
@@ -13,28 +14,65 @@ _DECIDED = frozenset(state.value for state in DECIDED_STATES)
 
 
 def submitters_of_update(
-    old: DeploymentIntent, new: DeploymentIntent, user: User
+    old: DeploymentIntent,
+    new: DeploymentIntent,
+    user: User,
+    machines: Machines = SERVICE_ACCOUNTS,
 ) -> list[Submitter]:
     """The submitters of an intent after an update.
 
     An update that changes nothing in the spec adds nobody. The list starts anew with the first
     change after a decided request. Raises `Refusal` when there is no room for another.
     """
-    if _content(old) == _content(new):
+    if not changes_spec(old, new):
         return list(old.spec.submitted_by)
     before = [] if is_decided(old) else list(old.spec.submitted_by)
-    return added(before, user)
+    return added(before, user, machines)
 
 
-def added(before: Iterable[Submitter], user: User) -> list[Submitter]:
-    """A list of submitters with one more, unless it is there already.
+def requesters_of_update(old: DeploymentIntent | None, new: DeploymentIntent) -> list[str]:
+    """Everybody whom an intent names as its requester, or named since its last decided request;
+    `old` is None for a new one.
+
+    Kept as the submitters are: whoever is taken out of `spec.requester` stays in the list. Raises
+    `Refusal` when there is no room for another.
+    """
+    if old is not None and not changes_spec(old, new):
+        return list(old.spec.requested_by)
+    before: list[str] = []
+    if old is not None and not is_decided(old):
+        # What an older release stored has no list.
+        named = [old.spec.requester] if old.spec.requester else []
+        before = list(dict.fromkeys([*old.spec.requested_by, *named]))
+    requester = new.spec.requester
+    if not requester or requester in before:
+        return before
+    if len(before) >= MAX_REQUESTERS:
+        raise Refusal(
+            RefusalReason.INVALID,
+            f"{MAX_REQUESTERS} requesters were named since the last decided request; have the "
+            "request decided, or create the intent anew",
+            "spec.requester",
+        )
+    return [*before, requester]
+
+
+def added(
+    before: Iterable[Submitter], user: User, machines: Machines = SERVICE_ACCOUNTS
+) -> list[Submitter]:
+    """A list of submitters with one more, unless it is there already. Who is a machine now stays
+    one.
 
     Raises `Refusal` when there is no room.
     """
     submitters = list(before)
-    me = Submitter(username=user.username, uid=user.uid)
-    if any(known.username == me.username for known in submitters):
-        return submitters
+    machine = machines.include(user.username, user.groups)
+    kind = SubmitterType.MACHINE if machine else SubmitterType.PERSON
+    for place, known in enumerate(submitters):
+        if known.username == user.username:
+            if known.type is not SubmitterType.MACHINE:
+                submitters[place] = known.model_copy(update={"type": kind})
+            return submitters
     if len(submitters) >= MAX_SUBMITTERS:
         raise Refusal(
             RefusalReason.INVALID,
@@ -42,11 +80,16 @@ def added(before: Iterable[Submitter], user: User) -> list[Submitter]:
             "have the request decided, or create the intent anew",
             "spec.submittedBy",
         )
-    return [*submitters, me]
+    return [*submitters, Submitter(username=user.username, uid=user.uid, type=kind)]
+
+
+def changes_spec(old: DeploymentIntent, new: DeploymentIntent) -> bool:
+    """Whether an update changes what an intent says."""
+    return _content(old) != _content(new)
 
 
 def _content(intent: DeploymentIntent) -> dict[str, object]:
-    return intent.spec.model_copy(update={"submitted_by": []}).to_dict()
+    return intent.spec.model_copy(update={"submitted_by": [], "requested_by": []}).to_dict()
 
 
 def is_decided(intent: DeploymentIntent) -> bool:
@@ -58,6 +101,43 @@ def is_decided(intent: DeploymentIntent) -> bool:
     return status.observed_generation == intent.metadata.generation and status.state in _DECIDED
 
 
-def machines_alone(submitters: Iterable[Submitter], requesters: Collection[str]) -> bool:
+def requester_problem(
+    name: str, submitters: Iterable[Submitter] = (), machines: Machines = SERVICE_ACCOUNTS
+) -> str | None:
+    """Why a name in `spec.requester` is not that of a person who asked; None if it may be.
+
+    That it is a claim stays so. `submitters` tell of machines whose names do not.
+    """
+    if is_blank(name):
+        return "is blank: it names the person who asked, with a letter or a digit"
+    if has_hidden(name):
+        return "has characters that nobody sees, or blanks around it: it would be no one's name"
+    known = {s.username for s in submitters if machines.submitted(s)}
+    if machines.include(name) or name in known:
+        return f"{name} is a machine: it names the person who asked"
+    return None
+
+
+def check_requester(
+    old: DeploymentIntent | None,
+    new: DeploymentIntent,
+    submitters: Iterable[Submitter],
+    machines: Machines,
+) -> None:
+    """Raise `Refusal` if an intent names a requester anew who is no person."""
+    name = new.spec.requester
+    if name is None or (old is not None and old.spec.requester == name):
+        return
+    problem = requester_problem(name, submitters, machines)
+    if problem is not None:
+        raise Refusal(RefusalReason.INVALID, problem, "spec.requester")
+
+
+def machines_alone(
+    submitters: Collection[Submitter],
+    requesters: Collection[str],
+    machines: Machines = SERVICE_ACCOUNTS,
+) -> bool:
     """Whether no person is known to have submitted or asked."""
-    return not requesters and all(is_service_account(s.username) for s in submitters)
+    asked = any(requester_problem(name, submitters, machines) is None for name in requesters)
+    return not asked and all(machines.submitted(submitter) for submitter in submitters)

@@ -6,13 +6,16 @@ from datetime import datetime, timedelta
 
 from cabgate.api.exception import CABException, ExceptionVerdict
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import CABRequest, RequestVerdict
+from cabgate.api.request import CABRequest, RequestState, RequestVerdict
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import Author, AuthorType
+from cabgate.assessment import floors_now
 from cabgate.evidence import evidence_digest
-from cabgate.history import REFUSED_STATES, standing_verdict
+from cabgate.history import standing_verdict
 from cabgate.identity import User
 from cabgate.lifecycle import (
+    APPROVED_STATES,
+    REFUSED_STATES,
     decided_at,
     expires_at,
     next_exception_state,
@@ -22,8 +25,10 @@ from cabgate.lifecycle import (
     taken_at,
 )
 from cabgate.modelchoice import NoModel
+from cabgate.races import own_approver
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.requests import is_current, request_for
+from cabgate.requirements import check_known
 from cabgate.review import Entry
 from cabgate.risk import assess
 from cabgate.submitters import is_decided
@@ -45,6 +50,7 @@ def check_created(
     `others` are the requests of the namespace that name one of its workloads; `model` is the risk
     model that holds for it.
     """
+    check_known(request)
     if intent is None:
         raise _wrong("spec.intentRef.name", "no such DeploymentIntent")
     standing = standing_verdict(request.spec.evidence_digest, others)
@@ -79,12 +85,18 @@ def check_request_status(
     current: bool,
     model: RiskModel | None,
     now: datetime,
+    intent: DeploymentIntent | None = None,
+    other_evidence: bool = False,
+    others: Sequence[CABRequest] = (),
 ) -> None:
     """Raise `Refusal` unless the operator's write of a request's status is legal.
 
-    `current` says whether it is still wanted (`is_wanted` of `cabgate.requests`); `model` is the
-    one that it was scored with, None if that is no longer there.
+    `current` says whether it is still wanted (`is_wanted` of `cabgate.requests`), `other_evidence`
+    whether other evidence is declared for its images (`has_other_evidence` there); `model` is the
+    one that it was scored with, None if that is no longer there; `intent` is the live one; `others`
+    are the requests of the namespace that name one of its workloads.
     """
+    check_known(old)
     state = state_of(old)
     for entry in _added_by_system(old.status.decisions, new.status.decisions, user, now):
         verdict = RequestVerdict(entry.verdict)
@@ -93,7 +105,14 @@ def check_request_status(
             raise _wrong("status.decisions", f"{verdict} is not legal in state {state}")
         if entry.evidence_digest != old.spec.evidence_digest:
             raise _wrong("status.decisions", "is on other evidence than the request's")
-        _check_system_verdict(old, verdict, current=current, model=model)
+        if verdict is RequestVerdict.SUPERSEDED:
+            _check_superseded(state, current=current, other_evidence=other_evidence)
+        else:
+            _check_wanted(old, verdict, current=current)
+        if state in APPROVED_STATES and verdict is RequestVerdict.REOPENED:
+            _check_taken_back(old, intent)
+        if verdict is RequestVerdict.AUTO_APPROVED:
+            _check_recomputes(old, model, others)
         state = following
     if new.status.review != old.status.review:
         raise _wrong("status.review", "belongs to the reviewer")
@@ -109,25 +128,41 @@ def approves_by_score(old: CABRequest, new: CABRequest) -> bool:
     return any(entry.verdict is RequestVerdict.AUTO_APPROVED for entry in added)
 
 
-def _check_system_verdict(
-    request: CABRequest, verdict: RequestVerdict, *, current: bool, model: RiskModel | None
-) -> None:
-    if verdict is RequestVerdict.SUPERSEDED:
-        if current:
-            raise _wrong("status.decisions", "the intent still asks for this request")
-        return
+def _check_superseded(state: RequestState, *, current: bool, other_evidence: bool) -> None:
+    if current:
+        raise _wrong("status.decisions", "the intent still asks for this request")
+    if state is RequestState.AUTO_APPROVED and not other_evidence:
+        raise _wrong(
+            "status.decisions",
+            "an approval by score ends where its live intent declares other evidence for every "
+            "image that it names, and nowhere else",
+        )
+
+
+def _check_wanted(request: CABRequest, verdict: RequestVerdict, *, current: bool) -> None:
     if not current:
         raise _wrong("status.decisions", "the intent does not ask for this request now")
     if verdict is RequestVerdict.GLASS_BROKEN and request.status.decisions:
         raise _wrong("status.decisions", "that the glass was broken is said first, and once")
     if verdict is RequestVerdict.REOPENED and not room_for_system(request):
         raise _wrong("status.decisions", "the rest of the list is kept for people")
-    if verdict is RequestVerdict.AUTO_APPROVED:
-        _check_recomputes(request, model)
 
 
-def _check_recomputes(request: CABRequest, model: RiskModel | None) -> None:
-    """Raise `Refusal` unless score, gate and digest follow from the frozen evidence."""
+def _check_taken_back(request: CABRequest, intent: DeploymentIntent | None) -> None:
+    """Raise `Refusal` unless who approved a request stands in its live intent."""
+    if not own_approver(request, intent):
+        raise _wrong(
+            "status.decisions",
+            "an approval is taken back only where its author submitted or asked, and before it was "
+            "noticed",
+        )
+
+
+def _check_recomputes(
+    request: CABRequest, model: RiskModel | None, others: Sequence[CABRequest]
+) -> None:
+    """Raise `Refusal` unless score, gate and digest follow from the frozen evidence, and no floor
+    holds against an approval by score as things stand."""
     spec = request.spec
     if model is None:
         recorded = spec.assessment.risk_model
@@ -137,8 +172,12 @@ def _check_recomputes(request: CABRequest, model: RiskModel | None) -> None:
             "was scored with, is gone or was replaced: its score cannot be recomputed; create that "
             "model again, or declare new evidence",
         )
-    digest = evidence_digest(spec)
-    if digest != spec.evidence_digest or assess(spec.evidence, model) != spec.assessment:
+    floors = floors_now(request, others)
+    if floors:
+        told = "; ".join(f"{floor.name}: {floor.explanation}" for floor in floors)
+        raise _wrong("status.decisions", f"a person decides on this request now: {told}")
+    right = assess(spec.evidence, model)
+    if evidence_digest(spec) != spec.evidence_digest or right != spec.assessment:
         raise _wrong("status.decisions", "score and digest do not follow from the evidence")
 
 

@@ -30,7 +30,7 @@ from cabgate.ledger import (
     record_name,
 )
 from cabgate.lifecycle import EXCEPTION_TRANSITIONS, REQUEST_TRANSITIONS
-from cabgate.riskmodel import DEFAULT_RISK_MODEL
+from cabgate.riskmodel import DEFAULT_DIGEST
 from cabgate.signatures import PublicKeys, Verification
 
 M = TypeVar("M", bound=Model)
@@ -317,7 +317,7 @@ def _check_assessment(request: CABRequest) -> Iterator[Finding]:
     if evidence_digest(spec) != spec.evidence_digest:
         message = "spec.evidenceDigest is not that of its targets, images and evidence"
         yield Finding(FindingCode.WRONG_ASSESSMENT, where, message)
-    if spec.assessment.risk_model.digest != DEFAULT_RISK_MODEL.digest:
+    if spec.assessment.risk_model.digest != DEFAULT_DIGEST:
         return
     right = recomputed(spec)
     order = list(Gate)

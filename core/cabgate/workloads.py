@@ -38,6 +38,12 @@ class GatedKind:
         return group_of(self.api_version)
 
     @property
+    def words(self) -> frozenset[str]:
+        """What people call it, in small letters: kind, plural and short name."""
+        singular = self.kind.lower()
+        return frozenset({singular, self.resource or f"{singular}s", self.short} - {""})
+
+    @property
     def is_pod(self) -> bool:
         """Whether it is the Pod itself, not something that makes Pods."""
         return (self.group, self.kind) == ("", "Pod")
@@ -94,6 +100,14 @@ def configured_kind(text: str) -> GatedKind:
     return GatedKind(f"{group}/v1", kind, "", templates=templates)
 
 
+def split_kinds(value: object) -> object:
+    """The kinds of a setting of which several options, or a variable, may come as one text."""
+    # Several options of one name come joined by commas, which may stand in one as well.
+    if not isinstance(value, str):
+        return value
+    return tuple(part for part in re.split(r"\s+|,(?=[^,\s]*=)", value) if part)
+
+
 def kind_of(api_version: str, kind: str, configured: Sequence[GatedKind] = ()) -> GatedKind | None:
     """The gated kind of an object's `apiVersion` and `kind`, or None."""
     group = group_of(api_version)
@@ -109,8 +123,7 @@ def named_kind(resource: str, configured: Sequence[GatedKind] = ()) -> GatedKind
     `CloneSet.apps.kruise.io`, as denials name it: then without the paths of its pod templates.
     """
     for kind in (*BUILT_IN, *configured):
-        singular = kind.kind.lower()
-        for word in {singular, kind.resource or f"{singular}s", kind.short} - {""}:
+        for word in kind.words:
             if resource.lower() in {word, f"{word}.{kind.group}"}:
                 return kind
     name, dot, group = resource.partition(".")

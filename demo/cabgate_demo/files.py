@@ -34,6 +34,16 @@ BAD: dict[str, Any] = {
 }
 
 
+def about(version: str, evidence: dict[str, Any]) -> dict[str, Any]:
+    """Evidence as the pipeline of a release writes it: about its image, with reports of its own."""
+    reports = {
+        part: {**evidence[part], "uri": f"https://builds.example.com/checkout/{version}/{part}"}
+        for part in ("testResults", "scanResults")
+    }
+    artifacts = [{**each, "images": [f"{IMAGE}:{version}"]} for each in evidence["artifacts"]]
+    return {**evidence, "artifacts": artifacts, **reports}
+
+
 def intent(version: str, summary: str, evidence: dict[str, Any], **spec: Any) -> str:
     """The intent of a release, as YAML."""
     return _yaml(
@@ -51,7 +61,7 @@ def intent(version: str, summary: str, evidence: dict[str, Any], **spec: Any) ->
                         "images": [f"{IMAGE}:{version}"],
                     }
                 ],
-                "evidence": evidence,
+                "evidence": about(version, evidence),
                 **spec,
             },
         }

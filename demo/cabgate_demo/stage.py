@@ -64,7 +64,7 @@ class Stage:
 
     def until(self, user: str, command: str, expected: str) -> None:
         """Run a command unseen until it says what is expected, then show it."""
-        wait_until(lambda: expected in self._call(user, command).stdout, 60, command)
+        wait_until(lambda: expected in self._call(user, command).stdout, command)
         self.passes(user, command, expected)
 
     def eventually(self, user: str, command: str, expected: str) -> None:
@@ -76,7 +76,7 @@ class Stage:
             return expected in results[-1].stdout
 
         self._show_command(user, command)
-        wait_until(succeeded, 60, command)
+        wait_until(succeeded, command)
         self._show_output(results[-1], succeeds=True)
 
     def _run(self, user: str, command: str, expected: Sequence[str], *, succeeds: bool) -> str:

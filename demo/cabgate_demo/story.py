@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from cabgate_demo import files
 from cabgate_demo.later import DAYS_VARIABLE
 from cabgate_demo.stage import OutcomeError, Stage
-from cabgate_devcluster import Installation
+from cabgate_devcluster import Installation, wait_until
 
 NS = files.NAMESPACE
 SET_IMAGE = f"kubectl set image deployment/checkout checkout={files.IMAGE}"
@@ -71,12 +71,13 @@ def _middling_evidence(stage: Stage) -> None:
     denial = stage.refused("requester", f"{SET_IMAGE}:1.1 -n {NS}", "ReviewPending")
     approve = _command_in(denial)
     stage.refused("requester", approve, "Forbidden")
-    stage.refused("gitops", approve, "ServiceAccountCannotDecide")
+    stage.refused("gitops", approve, "MachineCannotDecide")
     summary = '{"spec":{"summary":"A faster basket, and a better one."}}'
     patch = f"kubectl patch deploymentintent checkout -n {NS} --type=merge -p '{summary}'"
     stage.passes("admin", patch, "patched")
     stage.refused("admin", approve, "SelfApproval")
-    stage.passes("reviewer", approve, "recorded if this command succeeds: Approved by reviewer")
+    # Not before the operator has looked at what the admin changed: `IntentChanged`.
+    stage.eventually("reviewer", approve, "patched")
     stage.passes("requester", f"{SET_IMAGE}:1.1 -n {NS}", "image updated")
 
 
@@ -123,9 +124,22 @@ def _bad_evidence(stage: Stage) -> None:
 def _incident(stage: Stage) -> None:
     stage.scene("Scaling is never gated, and a rollback to what was approved passes")
     stage.passes("requester", f"kubectl scale deployment/checkout --replicas=5 -n {NS}", "scaled")
+    _revisions_are_known(stage)
     stage.passes("requester", f"kubectl rollout undo deployment/checkout -n {NS}", "rolled back")
     image = "jsonpath={.spec.template.spec.containers[0].image}"
     stage.passes("requester", f"kubectl get deployment checkout -n {NS} -o {image}", ":1.1")
+
+
+def _revisions_are_known(stage: Stage) -> None:
+    """Return once the controller has numbered the last rollout, from which an undo goes back."""
+    fields = "jsonpath={.metadata.generation}={.status.observedGeneration}"
+    command = f"kubectl get deployment checkout -n {NS} -o {fields}"
+
+    def known() -> bool:
+        wanted, _, seen = stage.quietly("requester", command).partition("=")
+        return bool(wanted) and wanted == seen
+
+    wait_until(known, timeout=60.0, what="the controller has seen the last rollout")
 
 
 def _revocation(stage: Stage) -> None:
@@ -145,6 +159,7 @@ def _revocation(stage: Stage) -> None:
         "recorded if this command succeeds: Revoked by security",
     )
     stage.passes("requester", f"{SET_IMAGE}:1.2 -n {NS}", "admitted under exception")
+    _revisions_are_known(stage)
     stage.refused("requester", f"kubectl rollout undo deployment/checkout -n {NS}", "Revoked")
 
 
@@ -202,7 +217,8 @@ def _dead_gate(stage: Stage, installation: Installation) -> None:
         f"-p '{_json({'status': {'review': review}})}'"
     )
     stage.refused("lead", approve, "SelfApproval")
-    stage.passes("reviewer", approve, "recorded if this command succeeds: Approved by reviewer")
+    # Not before the operator has looked at what the admin changed: `IntentChanged`.
+    stage.eventually("reviewer", approve, "patched")
 
 
 def _json(value: object) -> str:

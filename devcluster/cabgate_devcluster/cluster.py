@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from cabgate_devcluster.admin import AdminClient
 from cabgate_devcluster.binaries import Binaries
 from cabgate_devcluster.control_plane import ControlPlane, spawn_environment
 from cabgate_devcluster.errors import DevClusterError
@@ -59,6 +60,7 @@ class DevCluster:
         self._spawned: list[Process] = []
         self._kept: Path | None = None
         self._certificates = 0
+        self._api: AdminClient | None = None
 
     def __enter__(self) -> Self:
         if self._guard is not None:
@@ -99,6 +101,9 @@ class DevCluster:
                 with contextlib.suppress(OSError):  # a full disk must not hide what went wrong
                     error.add_note(f"logs of the local cluster: {self._keep_logs()}")
         finally:
+            if self._api is not None:
+                self._api.close()
+            self._ports.release()
             if self._guard is not None:
                 self._guard.close()
 
@@ -154,6 +159,18 @@ class DevCluster:
         answer = self.kubectl("create", "token", name, "-n", namespace, f"--duration={seconds}s")
         return answer.stdout.strip()
 
+    @property
+    def api(self) -> AdminClient:
+        """The API server as the admin, without a process of kubectl for each look."""
+        if self._api is None:
+            pair = self._live.authority.client(_ADMIN, ("system:masters",))
+            self._api = AdminClient(self.server, self.ca_pem, pair)
+        return self._api
+
+    def get_json(self, path: str) -> dict[str, Any]:
+        """What the API server answers the admin at a path, `/apis/apps/v1/deployments` say."""
+        return self.api.call("GET", path)
+
     def kubectl(
         self,
         *args: str | os.PathLike[str],
@@ -171,8 +188,12 @@ class DevCluster:
         argv += [os.fspath(each) for each in args]
         shown = "kubectl " + " ".join(argv[2:])
         env = spawn_environment(
-            # its discovery cache and its settings: this cluster's, not the developer's
-            {"HOME": str(self.directory), "KUBECACHEDIR": str(self.directory / "kubectl-cache")}
+            {
+                # its discovery cache and its settings: this cluster's, not the developer's
+                "HOME": str(self.directory),
+                "KUBECACHEDIR": str(self.directory / "kubectl-cache"),
+                "GOGC": "off",  # a quarter of its CPU time, for a process of a moment
+            }
         )
         try:
             result = subprocess.run(
@@ -266,7 +287,8 @@ class DevCluster:
         return self._live.call_etcd(path, body)
 
     def free_port(self) -> int:
-        """Return a port of 127.0.0.1 that is free now, another one at each call."""
+        """Return a port of 127.0.0.1 that is kept for the caller until the cluster ends, another
+        one at each call."""
         return self._ports.free()
 
     @property

@@ -6,6 +6,7 @@ import json
 import sys
 import urllib.request
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,6 @@ _IDLE = frozenset({"Deployment", "NetworkPolicy", "PodDisruptionBudget", "Servic
 
 _ADMISSION = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
 
-_PROBE = "cabgate-probe"
-
 
 class Installation:
     """cabgate on a local cluster: what `install` made, and the processes of operator and webhook.
@@ -59,6 +58,8 @@ class Installation:
         self._operator_port = cluster.free_port()
         self._serving = cluster.serving_certificate("webhook")
         self._public_keys: dict[str, str] = {}
+        self._probes = 0
+        self._probe = ""
         self.signing_key = cluster.directory / "signing-key.pem"
         """The webhook's private keys: what a Secret holds elsewhere."""
 
@@ -66,8 +67,10 @@ class Installation:
         """Apply what the chart makes, start both processes, and return once rollouts are gated."""
         self.apply_objects()
         self.add_signing_key()
-        self.start_webhook()
-        self.start_operator()
+        with ThreadPoolExecutor() as pool:  # a start is seconds of imports: both at once
+            started = [pool.submit(self.start_webhook), pool.submit(self.start_operator)]
+        for each in started:
+            each.result()
         self.configure_admission()
         self.wait_until_gating()
 
@@ -94,7 +97,7 @@ class Installation:
         if not prefix:
             namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
             self._apply([namespace, *definitions])
-            cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+            cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         self._apply([each for each in documents if each not in definitions])
 
     def add_signing_key(self) -> str:
@@ -177,8 +180,8 @@ class Installation:
         self._apply([self._pointed_here(document) for document in documents])
 
     def _apply(self, documents: list[Document]) -> None:
-        body = json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
-        self.cluster.kubectl("apply", "-f", "-", stdin=body)
+        for document in documents:
+            self.cluster.api.apply(document)
 
     def remove_admission(self) -> None:
         """Delete the webhook configurations, as a cluster admin might."""
@@ -189,24 +192,26 @@ class Installation:
         """Return once the API server asks both webhooks and obeys the policies: it takes up new
         admission configuration within a second or so."""
         cluster = self.cluster
+        self._probes += 1  # the namespace of the last time may not be gone yet
+        self._probe = f"cabgate-probe-{self._probes}"
         namespace = {
             "apiVersion": "v1",
             "kind": "Namespace",
             # Of whatever mode the cluster is: only a denial tells.
             "metadata": {
-                "name": _PROBE,
+                "name": self._probe,
                 "labels": {"cabgate.dev/ring": "2", "cabgate.dev/mode": ENFORCE},
             },
         }
         cluster.kubectl("apply", "-f", "-", stdin=json.dumps(namespace))
-        wait_until(self._gates_rollouts, 30, "the API server asks the validating webhook")
-        wait_until(self._stamps_submitters, 30, "the API server asks the mutating webhook")
-        wait_until(self._guards_rings, 30, "the API server obeys the policy of rings")
-        cluster.kubectl("delete", "namespace", _PROBE, "--wait=false")
+        wait_until(self._gates_rollouts, "the API server asks the validating webhook")
+        wait_until(self._stamps_submitters, "the API server asks the mutating webhook")
+        wait_until(self._guards_rings, "the API server obeys the policy of rings")
+        cluster.kubectl("delete", "namespace", self._probe, "--wait=false")
 
     def _gates_rollouts(self) -> bool:
         answer = self.cluster.kubectl(
-            *("create", "deployment", "probe", "--image=probe", "-n", _PROBE),
+            *("create", "deployment", "probe", "--image=probe", "-n", self._probe),
             "--dry-run=server",
             check=False,
         )
@@ -217,7 +222,7 @@ class Installation:
         intent = {
             "apiVersion": "cabgate.dev/v1alpha1",
             "kind": "DeploymentIntent",
-            "metadata": {"name": "probe", "namespace": _PROBE},
+            "metadata": {"name": "probe", "namespace": self._probe},
             "spec": {"targets": [target]},
         }
         answer = self.cluster.kubectl(
@@ -227,7 +232,7 @@ class Installation:
 
     def _guards_rings(self) -> bool:
         answer = self.cluster.kubectl(
-            *("label", "namespace", _PROBE, "cabgate.dev/ring=malformed", "--overwrite"),
+            *("label", "namespace", self._probe, "cabgate.dev/ring=malformed", "--overwrite"),
             "--dry-run=server",
             check=False,
         )
@@ -248,7 +253,7 @@ class Installation:
             with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own loopback URL
                 return bool(answer.status == 200)
 
-        wait_until(ready, 30, f"{process.name} is ready")
+        wait_until(ready, f"{process.name} is ready")
         if not process.running:
             tail = "\n".join(process.log.read_text().splitlines()[-10:])
             raise DevClusterError(f"{process.name} ended at its start, log {process.log}:\n{tail}")

@@ -10,10 +10,13 @@ from cabgate_devcluster.errors import DevClusterError
 T = TypeVar("T")
 
 
-def wait_until(predicate: Callable[[], T], timeout: float, what: str, interval: float = 0.05) -> T:
+def wait_until(
+    predicate: Callable[[], T], what: str, timeout: float = 60.0, interval: float = 0.05
+) -> T:
     """Call `predicate` until it returns something true, and return that.
 
-    `timeout` and `interval` are seconds. An exception out of `predicate` counts as "not yet", so
+    `timeout` and `interval` are seconds; the timeout is there for what never comes, and says
+    nothing of how fast a thing ought to be. An exception out of `predicate` counts as "not yet", so
     an assertion can be the predicate. After `timeout` a `DevClusterError` names `what` and the
     last value or error.
     """

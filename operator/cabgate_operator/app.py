@@ -16,6 +16,7 @@ from cabgate.modelchoice import MODEL_LABEL
 from cabgate.rings import RING_LABEL
 from cabgate.riskmodel import DEFAULT_NAME
 from cabgate.targets import TARGET_LABEL_PREFIX
+from cabgate.workloads import configured_kind
 from cabgate_operator.apiserver import (
     EXCEPTIONS,
     INTENTS,
@@ -75,13 +76,16 @@ class Operator:
         settings: Settings | None = None,
         *,
         clock: Callable[[], datetime] = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
         metrics: Metrics | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.metrics = metrics or Metrics()
         self.overview = Overview()
         self._clock = clock
-        self.queue = WorkQueue(self._reconcile, Timing(clock=clock), self.metrics.handled)
+        self._monotonic = monotonic
+        timing = Timing(clock=clock, monotonic=monotonic)
+        self.queue = WorkQueue(self._reconcile, timing, self.metrics.handled)
         self.workloads: tuple[Resource, ...] = ()
         """The kinds of workloads that the cluster has."""
         self._coverage = Coverage(self.metrics.uncovered_workloads, self.settings.default_ring)
@@ -98,7 +102,7 @@ class Operator:
         """Whether the next sweep looks at what is as it was seen, too."""
         self._sweeper: asyncio.Task[None] | None = None
         self._swept_at: float | None = None
-        self._begun = self._listing_from = time.monotonic()
+        self._begun = self._listing_from = self._monotonic()
         self.on_stale_watch: Callable[[str], None] = lambda why: None
         """Called when a sweep shows that the watches missed something."""
 
@@ -114,7 +118,10 @@ class Operator:
         username = await self._who_am_i(api)
         log.info("working as %s", username)
         self._context = Context(
-            *(api, self.queue, self._clock, username, self.settings.default_ring, self.metrics)
+            *(api, self.queue, self._clock, username, self.settings.default_ring),
+            machines=self.settings.machines,
+            kinds=tuple(configured_kind(text) for text in self.settings.gated_kind),
+            metrics=self.metrics,
         )
         await self._look_for_workloads()
         await self._ensure_model()
@@ -179,7 +186,7 @@ class Operator:
         if self._sweeper is not None and self._sweeper.done():
             found.append("sweep: has ended")
         last = self._begun if self._swept_at is None else self._swept_at
-        late = time.monotonic() - last
+        late = self._monotonic() - last
         if late > 2 * self.settings.sweep_seconds + LATE_SECONDS:
             found.append(f"sweep: the last one was {late:.0f} s ago")
         return found
@@ -201,7 +208,7 @@ class Operator:
                 self._seen.saw(resource, body, deleted=deleted)
             # What kopf lists at its start, a sweep lists as well.
             listed = event.get("type") is None
-            early = time.monotonic() - self._listing_from < LISTING_SECONDS
+            early = self._monotonic() - self._listing_from < LISTING_SECONDS
             for key in keys_of(resource, body, sweep=listed and early):
                 self.queue.add(key)
             self._note_decisions(resource, body, deleted=deleted)
@@ -261,7 +268,7 @@ class Operator:
         self._seen.forget()
         self._since.clear()
         self._ledger.forget()
-        self._listing_from = time.monotonic()
+        self._listing_from = self._monotonic()
         self.sweep_soon()
 
     async def _reconcile(self, key: Key) -> None:
@@ -321,7 +328,7 @@ class Operator:
                 delay = min(delay * 2, LONGEST_SWEEP_RETRY)
                 continue
             delay = 0.5
-            self._swept_at = time.monotonic()
+            self._swept_at = self._monotonic()
             self.metrics.swept_at.set(time.time())
             try:
                 async with asyncio.timeout(self.settings.sweep_seconds):
@@ -332,7 +339,7 @@ class Operator:
     async def _sweep(self, everything: bool) -> None:
         """Queue every object that there is, or that the watches did not bring as it is, and the
         namespaces that may hold too many."""
-        begun = time.monotonic()
+        begun = self._monotonic()
         uids: list[str] = []
         requests: Counter[str] = Counter()
         for resource in SWEPT:
@@ -361,7 +368,7 @@ class Operator:
         for key in self._coverage.gated():
             self.queue.add(key)
         workloads = await self._sweep_workloads()
-        count, seconds = len(uids) + workloads, time.monotonic() - begun
+        count, seconds = len(uids) + workloads, self._monotonic() - begun
         about = fields(kind="sweep", reason="Swept", milliseconds=round(seconds * 1000, 1))
         log.info("swept %d objects", count, extra=about)
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from cabgate.api.base import rfc3339
+from cabgate.foreign import printed
 
 MAX_MESSAGE = 4096
 """Longest message of a condition, in characters."""
@@ -41,6 +42,6 @@ def merge_conditions(
             "observedGeneration": generation,
             "lastTransitionTime": before["lastTransitionTime"] if unchanged else rfc3339(now),
             "reason": want.reason,
-            "message": want.message[:MAX_MESSAGE],
+            "message": printed(want.message)[:MAX_MESSAGE],
         }
     return list(merged.values())

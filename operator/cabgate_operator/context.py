@@ -10,7 +10,9 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from cabgate.api.base import Model
+from cabgate.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.logs import PlainError, fields
+from cabgate.workloads import GatedKind
 from cabgate_operator.apiserver import EVENTS, AlreadyExistsError, ApiError, ApiServer, Object
 from cabgate_operator.events import News, Reference, event_object
 from cabgate_operator.keys import Key
@@ -50,7 +52,11 @@ class Context:
     clock: Callable[[], datetime]
     username: str
     default_ring: int = 0
+    machines: Machines = SERVICE_ACCOUNTS
+    """Which users are machines."""
     metrics: Metrics = field(default_factory=Metrics)
+    kinds: tuple[GatedKind, ...] = ()
+    """Kinds that are gated beside those that always are."""
     without_model: set[Key] = field(default_factory=set)
     """Intents for whose namespace no valid risk model was found."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cabgate.api.base import rfc3339
+from cabgate.foreign import printed
 from cabgate_operator.apiserver import Object, Resource
 
 COMPONENT = "cabgate-operator"
@@ -57,7 +58,7 @@ def event_object(about: Reference, news: News, now: datetime) -> Object:
         },
         "type": "Warning" if news.warning else "Normal",
         "reason": news.reason,
-        "message": news.message.encode()[:MAX_MESSAGE_BYTES].decode(errors="ignore"),
+        "message": printed(news.message).encode()[:MAX_MESSAGE_BYTES].decode(errors="ignore"),
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,
         "reportingInstance": COMPONENT,

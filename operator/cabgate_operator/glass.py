@@ -11,6 +11,7 @@ from typing import Any
 from cabgate.api.request import CABRequest, RequestVerdict
 from cabgate.breakglass import ANNOTATION, BREAKABLE, breakable, glass_of, request_for_glass
 from cabgate.logs import fields
+from cabgate.requirements import unknown_words
 from cabgate.rings import GATED_FROM, effective_ring
 from cabgate.targets import Workload, group_of
 from cabgate.workloads import GatedKind, kind_of, reference_of
@@ -145,12 +146,12 @@ async def reconcile_retrospect(context: Context, key: Key) -> None:
     if raw is None or raw["metadata"].get("deletionTimestamp"):
         return
     request = parsed(CABRequest, raw)
-    if request.spec.break_glass is None:
+    if request.spec.break_glass is None or unknown_words(request):
         return
     concerns(request.spec.correlation_id)
     system = context.system()
     plan = plan_request(request, None, [], system)
-    status = status_of_request(raw, plan, system.now)
+    status = status_of_request(raw, plan, system.now, context.machines)
     if status == (raw.get("status") or {}):
         return
     is_new = plan.has(RequestVerdict.GLASS_BROKEN)

@@ -24,15 +24,18 @@ class BoundedServer(web.Server):
     """A server whose connections end after a given time. If there are too many, the oldest goes of
     the address that has most: a kubelet has few."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(
+        self, *args: Any, connection_seconds: float = CONNECTION_SECONDS, **options: Any
+    ) -> None:
         super().__init__(*args, **options)
+        self._connection_seconds = connection_seconds
         self._held: dict[web.RequestHandler, tuple[str, asyncio.TimerHandle]] = {}
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Take a connection; called by aiohttp."""
         super().connection_made(handler, transport)
         peer = transport.get_extra_info("peername") or ("",)
-        timer = asyncio.get_running_loop().call_later(CONNECTION_SECONDS, transport.abort)
+        timer = asyncio.get_running_loop().call_later(self._connection_seconds, transport.abort)
         self._held[handler] = (peer[0], timer)
         if len(self._held) > MAX_CONNECTIONS:
             held = Counter(address for address, _ in self._held.values())
@@ -55,8 +58,11 @@ class BoundedServer(web.Server):
             found[1].cancel()
 
 
-async def serve_health(replica: Replica, port: int) -> web.ServerRunner:
-    """Serve what a kubelet and Prometheus ask for, one request a connection.
+async def serve_health(
+    replica: Replica, port: int, *, connection_seconds: float = CONNECTION_SECONDS
+) -> web.ServerRunner:
+    """Serve what a kubelet and Prometheus ask for, one request a connection, each within
+    `connection_seconds`.
 
     /healthz fails for what a new process may mend, /readyz for whatever keeps this one from its
     work, the API server included. Both say why.
@@ -67,7 +73,8 @@ async def serve_health(replica: Replica, port: int) -> web.ServerRunner:
         response.force_close()  # a kept connection is one to sit on
         return response
 
-    runner = web.ServerRunner(BoundedServer(answer, access_log=None), shutdown_timeout=0.5)
+    server = BoundedServer(answer, access_log=None, connection_seconds=connection_seconds)
+    runner = web.ServerRunner(server, shutdown_timeout=0.5)
     await runner.setup()
     await web.TCPSite(runner, port=port).start()
     return runner

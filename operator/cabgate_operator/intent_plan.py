@@ -9,14 +9,18 @@ from typing import Any
 
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import CABRequest, RequestState
+from cabgate.api.request import CABRequest, Floor, RequestState
 from cabgate.api.riskmodel import RiskModel
 from cabgate.decision import Decision, Reason, Rollout
 from cabgate.evidence import evidence_digest
 from cabgate.gate import decide
-from cabgate.lifecycle import conditions_of, state_of
-from cabgate.requests import correlation_id, request_for, request_name
+from cabgate.gatedtargets import target_problems
+from cabgate.identity import SERVICE_ACCOUNTS, Machines
+from cabgate.lifecycle import closed_for_good, conditions_of, state_of
+from cabgate.refusal import RefusalReason
+from cabgate.requests import correlation_id, has_other_evidence, request_for, request_name
 from cabgate.targets import Workload
+from cabgate.workloads import GatedKind
 from cabgate_operator import texts
 from cabgate_operator.apiserver import Object
 from cabgate_operator.conditions import Wanted, merge_conditions
@@ -30,9 +34,14 @@ STALLED = frozenset(
         Reason.EXCEPTION_REQUIRED,
         Reason.EXCEPTION_ENDED,
         Reason.SUPERSEDED,
+        Reason.UNKNOWN_REQUIREMENT,
     }
 )
 """Reasons that waiting does not help against: somebody has to change something."""
+
+
+BY_PEOPLE = frozenset({RequestState.APPROVED, RequestState.CONDITIONALLY_APPROVED})
+"""States in which a person's approval admits."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,9 @@ class Surroundings:
     requests: Sequence[CABRequest]
     exceptions: Sequence[CABException]
     now: datetime
+    machines: Machines = SERVICE_ACCOUNTS
+    kinds: Sequence[GatedKind] = ()
+    """Kinds that are gated beside those that always are."""
 
 
 def wanted_name(intent: DeploymentIntent) -> str:
@@ -117,9 +129,12 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
             around.requests,
             around.exceptions,
             around.now,
+            around.machines,
         )
         for target in intent.spec.targets
     ]
+    if problem is None:
+        problem = _not_gated(intent, around.kinds)
     if problem is not None:
         return Readiness(False, problem.reason, problem.message, problem.stalled)
     denied = [decision for decision in decisions if not decision.allowed]
@@ -129,6 +144,10 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
     message = shown.message
     if len(decisions) > 1:
         message += f" ({len(decisions) - len(denied)} of {len(decisions)} targets admitted)"
+    older = [decision.evidence.request for decision in decisions if decision.allowed]
+    names = {r.metadata.name for r in older if r is not None and has_other_evidence(r, intent)}
+    if names:
+        message += texts.on_other_evidence(sorted(names)[:3], wanted_name(intent))
     return Readiness(
         ready=not denied,
         reason=shown.reason.value,
@@ -138,14 +157,21 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
     )
 
 
+def _not_gated(intent: DeploymentIntent, kinds: Sequence[GatedKind]) -> Problem | None:
+    """That a target covers nothing, whatever becomes of the others."""
+    problems = target_problems(intent.spec.targets, kinds)
+    if not problems:
+        return None
+    return Problem(RefusalReason.TARGET_NOT_GATED.value, texts.not_gated(intent, problems))
+
+
 def _is_helpless(decision: Decision, now: datetime) -> bool:
     """Whether waiting does not help against a denial."""
     request = decision.evidence.request
     if decision.reason is not Reason.OUTSIDE_WINDOW or request is None:
         return decision.reason in STALLED
     # A window that is to open is worth waiting for; one that has closed stays so.
-    ends = [condition.not_after for condition in conditions_of(request)]
-    return any(end is not None and now >= end for end in ends)
+    return closed_for_good(request, now)
 
 
 def _exception_name(decision: Decision) -> str:
@@ -197,8 +223,23 @@ _WARNINGS = frozenset(
 )
 
 
+def news_of_approval(request: CABRequest, intent: DeploymentIntent) -> News | None:
+    """What the reviewer of an approval is told: that its intent declares other evidence for the
+    same images, which it still admits. None for what nobody has to be told of."""
+    if state_of(request) not in BY_PEOPLE or not has_other_evidence(request, intent):
+        return None
+    asked = wanted_name(intent)
+    message = texts.still_admits(request, asked)
+    return News("OtherEvidenceDeclared", message, (request.metadata.uid, asked), warning=True)
+
+
 def news_of_intent(
-    old: Mapping[str, Any], new: Mapping[str, Any], request: CABRequest | None, ready: Readiness
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    request: CABRequest | None,
+    ready: Readiness,
+    machines: Machines = SERVICE_ACCOUNTS,
+    held: Sequence[Floor] = (),
 ) -> News | None:
     """What to tell of a change of an intent's status; None if it is not worth an Event.
 
@@ -227,7 +268,7 @@ def news_of_intent(
         "evidenceDigest"
     ):
         return None
-    message = texts.about_request(request, state)
+    message = texts.about_request(request, state, machines, held)
     return News(_REASONS.get(state, state.value), message, identity, state in _WARNINGS)
 
 

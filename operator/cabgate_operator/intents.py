@@ -3,7 +3,8 @@
 
 One reconciler writes the status of both, so that they never race each other. The order of the
 writes is such that whatever a crash leaves out is found missing at the next look: the request,
-then the decisions of the requests, then the intent's own status, which says that all is done.
+then the decisions of the requests, then the intent's own status, which says that all is done. Only
+of an approval by a person the intent tells first: `cabgate.races` says why.
 """
 
 import asyncio
@@ -11,12 +12,15 @@ from dataclasses import dataclass, field, replace
 
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import CABRequest, RequestState, RequestVerdict
+from cabgate.api.request import CABRequest, Floor, RequestState, RequestVerdict
 from cabgate.api.riskmodel import RiskModel
+from cabgate.decision import Reason
 from cabgate.evidence import evidence_digest
 from cabgate.history import standing_verdict
 from cabgate.lifecycle import room_for_system, state_of
 from cabgate.modelchoice import NoModel
+from cabgate.races import own_approver, waits_for_notice
+from cabgate.requirements import unknown_words
 from cabgate.rings import GATED_FROM, effective_ring
 from cabgate.targets import Workload
 from cabgate_operator import texts
@@ -35,6 +39,7 @@ from cabgate_operator.events import News, Reference
 from cabgate_operator.intent_plan import (
     Problem,
     Surroundings,
+    news_of_approval,
     news_of_intent,
     next_window,
     own_request,
@@ -76,6 +81,8 @@ class _Work:
     wanted: str = ""
     model: RiskModel | NoModel | None = None
     """By what the wanted request is scored; None if it is there already."""
+    held: tuple[Floor, ...] = ()
+    """What keeps the system from approving the wanted request."""
     errors: list[ApiError] = field(default_factory=list)
 
     @property
@@ -101,10 +108,14 @@ async def reconcile_intent(context: Context, key: Key) -> None:
         await _ensure_request(context, work, work.intent)
         if work.request is not None:
             concerns(work.request.spec.correlation_id)
+    unnoticed = _unnoticed(work)
     for name in _in_order(work):
-        await _update_request(context, work, name)
+        if name != unnoticed:
+            await _update_request(context, work, name)
     if work.intent is not None and work.raw is not None:
         await _update_intent(context, work, work.raw, work.intent)
+    if unnoticed:
+        await _update_request(context, work, unnoticed)
     if work.errors:
         raise work.errors[0]
 
@@ -187,6 +198,17 @@ def _in_order(work: _Work) -> list[str]:
     return sorted(work.requests, key=lambda name: (name != work.wanted, name))
 
 
+def _unnoticed(work: _Work) -> str:
+    """Name of the wanted request if a person approved it and nothing tells of that yet; empty if
+    there is none, or if the approval is to be taken back."""
+    request = work.request
+    if request is None or request.metadata.name not in work.requests:
+        return ""
+    if own_approver(request, work.intent) or not waits_for_notice(request, work.intent):
+        return ""
+    return request.metadata.name
+
+
 async def _exceptions(context: Context, work: _Work) -> list[CABException]:
     """The exceptions of the namespace, read once."""
     if work.exceptions is None:
@@ -197,13 +219,18 @@ async def _exceptions(context: Context, work: _Work) -> list[CABException]:
 
 async def _update_request(context: Context, work: _Work, name: str) -> None:
     raw, request = work.requests[name]
+    if unknown_words(request):
+        return  # a newer release opened it, and sees to it
     current = name == work.wanted and work.problem is None
     # Only what may be superseded depends on exceptions.
     needed = not current and state_of(request) in UNDECIDED
     exceptions = await _exceptions(context, work) if needed else []
     system = context.system()
-    plan = plan_request(request, work.intent, exceptions, system)
-    status = status_of_request(raw, plan, system.now)
+    succeeded = work.request is not None
+    plan = plan_request(request, work.intent, exceptions, system, work.others, succeeded=succeeded)
+    if current:
+        work.held = plan.held
+    status = status_of_request(raw, plan, system.now, context.machines)
     if status == (raw.get("status") or {}):
         return
     try:
@@ -222,6 +249,8 @@ async def _update_request(context: Context, work: _Work, name: str) -> None:
     did(f"request {name}", plan.state)
     if plan.has(RequestVerdict.SUPERSEDED):
         await context.tell(_about(work, plan.request), _superseded(plan))
+    if own_approver(request, work.intent) and plan.has(RequestVerdict.REOPENED):
+        await context.tell(_about(work, plan.request), _taken_back(plan))
 
 
 def _about(work: _Work, request: CABRequest) -> Reference:
@@ -235,6 +264,11 @@ def _about(work: _Work, request: CABRequest) -> Reference:
 def _superseded(plan: RequestPlan) -> News:
     identity = (plan.request.metadata.uid, str(len(plan.request.status.decisions)))
     return News("Superseded", texts.about_request(plan.request, plan.state), identity)
+
+
+def _taken_back(plan: RequestPlan) -> News:
+    identity = (plan.request.metadata.uid, str(len(plan.request.status.decisions)))
+    return News("ApprovalTakenBack", plan.entries[0].rationale, identity, warning=True)
 
 
 async def _update_intent(
@@ -251,17 +285,31 @@ async def _update_intent(
     if not ready.ready and work.problem is None and work.ring >= GATED_FROM:
         around = replace(around, exceptions=await _exceptions(context, work))
         ready = readiness(intent, None, around)
+    if request is not None and work.held and ready.reason == Reason.REVIEW_PENDING.value:
+        message = texts.about_request(request, state_of(request), context.machines, work.held)
+        ready = replace(ready, message=message)
     status = status_of_intent(raw, intent, request, ready, around.now)
     old = raw.get("status") or {}
     if status == old:
         return
     # Before the status: a status that says it is told only after it was.
-    news = news_of_intent(old, status, request, ready)
+    if old.get("evidenceDigest") != status["evidenceDigest"]:
+        await _tell_reviewers(context, work, intent)
+    news = news_of_intent(old, status, request, ready, context.machines, work.held)
     if news is not None:
         about = Reference(INTENTS, work.key.namespace, work.key.name, intent.metadata.uid)
         await context.tell(about, news)
     await context.api.replace_status(INTENTS, {**raw, "status": status})
     did(f"intent {work.key.name}", ready.reason)
+
+
+async def _tell_reviewers(context: Context, work: _Work, intent: DeploymentIntent) -> None:
+    """Tell, on each approval by a person that still admits, that other evidence is declared."""
+    for name, (_, request) in work.requests.items():
+        news = news_of_approval(request, intent)
+        if news is not None:
+            about = Reference(REQUESTS, work.key.namespace, name, request.metadata.uid)
+            await context.tell(about, news)
 
 
 async def _others(context: Context, namespace: str, intent: DeploymentIntent) -> list[CABRequest]:
@@ -279,4 +327,6 @@ def _surroundings(context: Context, work: _Work) -> Surroundings:
     requests |= {name: request for name, (_, request) in work.requests.items()}
     now = context.clock()
     context.queue.add_at(work.key, next_window(list(requests.values()), now))
-    return Surroundings(work.ring, list(requests.values()), (), now)
+    return Surroundings(
+        work.ring, list(requests.values()), (), now, context.machines, context.kinds
+    )

@@ -10,16 +10,22 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from cabgate.identity import Machines, configured_machines
 from cabgate.retention import DEFAULT_KEPT
 from cabgate.rings import HIGHEST
 from cabgate.settings import (
+    MACHINE_GROUP,
+    MACHINE_USER_PREFIX,
     PREFIX,
+    MachineGroups,
+    MachineUserPrefixes,
     SettingsError,
     explained,
     option_of,
     unknown_variables,
     variable_of,
 )
+from cabgate.workloads import configured_kind, split_kinds
 from cabgate_operator.certificates import WEBHOOK_NAME
 
 
@@ -57,6 +63,10 @@ class Settings(BaseSettings):
         default=False,
         description="Make the webhook's certificates and signing key, and renew the certificates.",
     )
+    machine_group: Annotated[MachineGroups, NoDecode] = Field(default=(), description=MACHINE_GROUP)
+    machine_user_prefix: Annotated[MachineUserPrefixes, NoDecode] = Field(
+        default=(), description=MACHINE_USER_PREFIX
+    )
     webhook_name: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(WEBHOOK_NAME,),
         min_length=1,
@@ -66,6 +76,30 @@ class Settings(BaseSettings):
     log_format: Literal["json", "text"] = Field(
         default="json", description="How a log line is written."
     )
+
+    gated_kind: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Another kind that the webhook gates, as it was told, GROUP/KIND=PATH: an "
+        "intent with a target of a kind that is not gated is never ready. Can be given more than "
+        "once, in the variable separated by spaces.",
+    )
+
+    @field_validator("gated_kind", mode="before")
+    @classmethod
+    def _split_kinds(cls, value: object) -> object:
+        return split_kinds(value)
+
+    @field_validator("gated_kind")
+    @classmethod
+    def _check_kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            configured_kind(text)
+        return value
+
+    @property
+    def machines(self) -> Machines:
+        """Which users are machines."""
+        return configured_machines(self.machine_group, self.machine_user_prefix)
 
     @field_validator("webhook_name", mode="before")
     @classmethod

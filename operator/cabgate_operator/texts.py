@@ -1,21 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the operator says in conditions, rationales and Events."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from cabgate.api.base import rfc3339
 from cabgate.api.exception import CABException, ExceptionState
-from cabgate.api.request import CABRequest, RequestState
+from cabgate.api.intent import DeploymentIntent
+from cabgate.api.request import CABRequest, Floor, RequestState
 from cabgate.api.types import Gate
-from cabgate.commands import approve_exception, approve_request, edit_intent, write_exception
+from cabgate.commands import (
+    approve_exception,
+    approve_request,
+    change_intent,
+    edit_intent,
+    show_request,
+    write_exception,
+)
+from cabgate.exceptions import no_exception
+from cabgate.gatedtargets import TargetProblem
+from cabgate.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.lifecycle import (
     DECIDED_STATES,
     exception_admits,
     expires_at,
+    state_of,
     taken_by,
+    takes_exception,
     verdict_on,
 )
-from cabgate.messages import assessment_details, compose, scored
+from cabgate.messages import MAX_BYTES, assessment_details, compose, scored
 
 _SHORT = 300
 
@@ -53,8 +67,46 @@ def superseded(now_asked: str | None) -> str:
     return f"The intent was changed before this request was decided; it now asks for {now_asked}."
 
 
+def approval_ended(now_asked: str) -> str:
+    """Why an approval by score ends; the argument is the request that the intent asks for now."""
+    return (
+        "The intent declares other evidence for the same images, by which they are judged now; it "
+        f"asks for {now_asked}."
+    )
+
+
+def still_admits(request: CABRequest, asked: str) -> str:
+    """What the reviewer of an approval is told where other evidence is declared for its images."""
+    entry = verdict_on(request)
+    who = f" by {entry.author.username[:_SHORT]}" if entry else ""
+    return compose(
+        f"Request {request.metadata.name} was approved{who}, and still admits its images: their "
+        f"intent declares other evidence for them now, in request {asked}.",
+        [],
+        "If what they declare changes your mind, have this approval revoked; see: "
+        + show_request(request),
+    )
+
+
+def on_other_evidence(requests: Sequence[str], asked: str) -> str:
+    """What is told beside Ready where an approval of other evidence admits the rollout."""
+    return (
+        f" This rests on an approval of other evidence than is declared now ({', '.join(requests)};"
+        f" declared is {asked})."
+    )
+
+
 REOPENED = "The intent declares the content of this request again."
 """Why the system reopens."""
+
+
+def taken_back(approver: str) -> str:
+    """Why the system takes an approval back."""
+    return (
+        f"{approver[:_SHORT]} approved this and changed its intent, or was named as its requester, "
+        "at the same moment. Nobody decides on their own: someone else has to approve it."
+    )
+
 
 EXPIRED = "The exception's time is over."
 """Why the system ends an exception."""
@@ -86,17 +138,35 @@ def no_model(why: str) -> str:
     )
 
 
+def not_gated(intent: DeploymentIntent, problems: Sequence[TargetProblem]) -> str:
+    """What to do where targets of an intent cover nothing."""
+    first, *others = problems
+    return compose(
+        f"{first}.",
+        [f"{problem}." for problem in others],
+        f"Change the intent: {change_intent(intent.metadata.namespace, intent.metadata.name)}",
+    )
+
+
 def refused(name: str, why: str) -> str:
     """What to say where the request could not be created."""
     return f"CABRequest {name} could not be created and is tried again: {why[:_SHORT]}"
 
 
-def about_request(request: CABRequest, state: RequestState) -> str:
-    """Where a request stands, why, and the next step."""
+def about_request(
+    request: CABRequest,
+    state: RequestState,
+    machines: Machines = SERVICE_ACCOUNTS,
+    held: Sequence[Floor] = (),
+) -> str:
+    """Where a request stands, why, and the next step.
+
+    `held` is what keeps the system from approving it.
+    """
     if state in DECIDED_STATES:
         return _decided(request, state)
     head = f"Request {request.metadata.name}, {scored(request)}: "
-    details = assessment_details(request)
+    details = assessment_details(request, machines)
     if state is RequestState.SUPERSEDED:
         return compose(
             head + "superseded, its intent was deleted or now says otherwise.",
@@ -110,7 +180,8 @@ def about_request(request: CABRequest, state: RequestState) -> str:
             "Better the evidence, or ask for an exception, which a security reviewer decides: "
             + write_exception(request),
         )
-    if request.spec.assessment.gate is Gate.AUTO_APPROVE:
+    by_score = request.spec.assessment.gate is Gate.AUTO_APPROVE
+    if by_score and not held and state is RequestState.SUBMITTED:
         return head + "the system is about to approve it."
     if state is RequestState.UNDER_REVIEW:
         entry = taken_by(request)
@@ -120,7 +191,7 @@ def about_request(request: CABRequest, state: RequestState) -> str:
         waits = "waits for a CAB member."
     return compose(
         head + waits,
-        details,
+        [*(f"{floor.explanation}." for floor in held), *details],
         "Someone who did not submit it approves with: " + approve_request(request),
     )
 
@@ -154,6 +225,11 @@ def about_exception(
             f"There is no CABRequest {wanted} in namespace {exception.metadata.namespace}. "
             "Write the exception anew with the name of one in spec.requestRef.name.",
         )
+    if not takes_exception(request):
+        revoked = state_of(request) is RequestState.REVOKED
+        head = f"Exception {name} admits nothing: "
+        message = head + no_exception(request, MAX_BYTES - len(head.encode()))
+        return "RequestRevoked" if revoked else "ExceptionNotAllowed", message
     if state is ExceptionState.PENDING:
         return "Pending", compose(
             f"Exception {name} waits for a security reviewer; it would end at {end}.",
@@ -162,8 +238,8 @@ def about_exception(
         )
     if not exception_admits(exception, request, now):
         return (
-            "RequestRevoked",
-            f"Request {wanted} was revoked, or is not the one that was reviewed, after exception "
-            f"{name} was approved: it admits nothing. Ask for another: {write_exception(request)}",
+            "RequestChanged",
+            f"Request {wanted} is not the one that was reviewed when exception {name} was "
+            f"approved: it admits nothing. Ask for another: {write_exception(request)}",
         )
     return "Approved", f"Exception {name} admits the rollout of request {wanted} until {end}."

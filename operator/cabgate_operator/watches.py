@@ -12,6 +12,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import aiohttp
 import kopf
@@ -39,7 +41,39 @@ DEAD_SECONDS = 60.0
 STUCK_SECONDS = 30.0
 """How long kopf's event loop may stand still before it counts as stuck."""
 
+AGAIN_SECONDS = 0.5
+"""How long after its end a run is followed by the next; doubled while none comes to life."""
+
 _TASK_PREFIX = "watcher for "
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long the watches are waited for, in seconds."""
+
+    check: float = CHECK_SECONDS
+    """Between two looks at them."""
+    grace: float = GRACE_SECONDS
+    """Until they run."""
+    again: float = AGAIN_SECONDS
+    """Until they begin anew."""
+
+
+class Run(Protocol):
+    """One run of what watches."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+
+    def watching(self) -> int:
+        """How many of its watches run."""
+
+    def silence(self) -> float:
+        """For how many seconds it has not answered."""
+
+    async def stop(self) -> None:
+        """End it, but do not wait for long."""
 
 
 class Watches:
@@ -47,6 +81,7 @@ class Watches:
 
     `registry` gives the handlers for a new run, `expected` names the resources that have to be
     watched then, and `restarted` is called in our event loop each time that they begin anew.
+    `begin` begins a run, and `monotonic` counts the seconds that a watch is down.
     """
 
     def __init__(
@@ -55,19 +90,26 @@ class Watches:
         settings: Callable[[], kopf.OperatorSettings],
         expected: Callable[[], Sequence[str]],
         restarted: Callable[[], None],
+        *,
+        begin: Callable[[kopf.OperatorRegistry, kopf.OperatorSettings], Run] | None = None,
+        pace: Pace = Pace(),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._begin = begin or KopfRun
+        self._pace = pace
+        self._monotonic = monotonic
         self._registry = registry
         self._settings = settings
         self._expected = expected
         self._restarted = restarted
         self._stale = asyncio.Event()
-        self._run: _Run | None = None
-        self._left: list[tuple[_Run, float]] = []
+        self._run: Run | None = None
+        self._left: list[tuple[Run, float]] = []
         self._watched: Sequence[str] = ()
         self._down: dict[str, float] = {}
 
     def _all_down(self) -> None:
-        now = time.monotonic()
+        now = self._monotonic()
         self._watched = self._expected()
         self._down = {plural: self._down.get(plural, now) for plural in self._watched}
 
@@ -78,11 +120,11 @@ class Watches:
     def failed(self, plural: str) -> None:
         """The watch of a resource could not go on, or is asked for and not accepted yet."""
         if plural in self._watched:
-            self._down.setdefault(plural, time.monotonic())
+            self._down.setdefault(plural, self._monotonic())
 
     def problems(self) -> list[str]:
         """What is wrong for so long that only a new process may help."""
-        now = time.monotonic()
+        now = self._monotonic()
         found = [
             f"watch: {plural} is not watched, for {now - since:.0f} s"
             for plural, since in sorted(self._down.items())
@@ -101,15 +143,15 @@ class Watches:
 
     async def run_forever(self) -> None:
         """Run kopf, again and again, until cancelled."""
-        delay = 0.5
+        delay = self._pace.again
         try:
             while True:
                 self._stale.clear()
                 self._all_down()
-                self._run = _Run(self._registry(), self._settings())
+                self._run = self._begin(self._registry(), self._settings())
                 lived = await self._watch(self._run)
                 await self._end(self._run)
-                delay = 0.5 if lived else min(delay * 2, 30.0)
+                delay = self._pace.again if lived else min(delay * 2, 30.0)
                 log.warning("watches: starting again in %.1f s", delay)
                 await asyncio.sleep(delay)
                 self._restarted()
@@ -117,12 +159,12 @@ class Watches:
             if self._run is not None:
                 await asyncio.shield(self._end(self._run))
 
-    async def _end(self, run: "_Run") -> None:
+    async def _end(self, run: Run) -> None:
         await run.stop()
         if run.alive:
-            self._left.append((run, time.monotonic()))
+            self._left.append((run, self._monotonic()))
 
-    async def _watch(self, run: "_Run") -> bool:
+    async def _watch(self, run: Run) -> bool:
         """Return when a run is of no more use: whether all watches had come to life."""
         loop = asyncio.get_running_loop()
         begun, expected = loop.time(), len(self._watched)
@@ -137,18 +179,18 @@ class Watches:
             elif complete:
                 log.warning("watches: %d of %d are left", count, expected)
                 return True
-            elif loop.time() - begun > GRACE_SECONDS:
+            elif loop.time() - begun > self._pace.grace:
                 log.warning("watches: only %d of %d came to life", count, expected)
                 return False
             try:
-                async with asyncio.timeout(CHECK_SECONDS):
+                async with asyncio.timeout(self._pace.check):
                     await self._stale.wait()
             except TimeoutError:
                 continue
         return complete
 
 
-class _Run:
+class KopfRun:
     """One run of kopf."""
 
     def __init__(self, registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings) -> None:

@@ -15,8 +15,9 @@ from chaos.checks import answers, expected, unsettled
 from chaos.faults import BESIDE_THE_GATE, World, title
 from chaos.fleet import Fleet
 from chaos.load import Load
+from support.namespaces import create_namespace
 
-SETTLE_SECONDS = 120
+SETTLE_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,7 @@ class Campaign:
     def _load(self):
         """Work in a namespace of ring 2 of its own."""
         cluster, name = self.fleet.cluster, f"chaos-{len(self._loads) + 1}"
-        cluster.kubectl("create", "namespace", name)
-        cluster.kubectl("label", "namespace", name, "cabgate.dev/ring=2")
+        create_namespace(cluster, name)
         self._loads.append(Load(self.fleet.gate, name, self._random.random()))
         return self._loads[-1]
 
@@ -97,24 +97,30 @@ class Campaign:
         lasted = 0.0
         with load:
             # A fault that nobody is there to feel proves nothing.
-            wait_until(lambda: load.admitted and load.memory.seen, 60, "people work")
+            wait_until(lambda: load.admitted and load.memory.seen, "people work")
             for fault in faults:
                 time.sleep(warm * self._random.uniform(0.5, 1.5))
                 begun = time.monotonic()
                 fault(self._world)
                 lasted += time.monotonic() - begun
-            time.sleep(1)
+            self._goes_on(load)
         wrong = []
         if set(faults) <= set(BESIDE_THE_GATE):
             wrong = [f"not admitted, with no fault in its way: {each}" for each in load.unadmitted]
         return self._row(", ".join(map(title, faults)), lasted, load, wrong)
 
-    def rollback(self, path, warm=4.0):
+    def _goes_on(self, load):
+        """Let people work after the last fault; if they cannot, it is told of as not settled."""
+        before = load.admitted
+        with contextlib.suppress(DevClusterError):
+            wait_until(lambda: load.admitted > before, timeout=60.0, what="the work goes on")
+
+    def rollback(self, path):
         """etcd goes back to a snapshot: what was decided after it is gone, and nothing else; what
         was approved only after it is denied."""
         load = self._load()
         with load:
-            time.sleep(warm)
+            wait_until(lambda: len(load.memory.verdict) > 2, timeout=60.0, what="people work")
         self._settle(load)
         self.fleet.cluster.snapshot_etcd(path)
         kept = copy.deepcopy(load.memory)
@@ -127,7 +133,7 @@ class Campaign:
             ]
 
         with load:
-            wait_until(lambda: len(later()) > 2, 60, "something is approved after the snapshot")
+            wait_until(lambda: len(later()) > 2, "something is approved after the snapshot")
         approved = later()
         begun = time.monotonic()
         self.fleet.cluster.restore_etcd(path)
@@ -142,7 +148,7 @@ class Campaign:
         """The end of exceptions comes, by the clock of the webhooks, which ask nobody; operators
         are away. Those whose time is over admit nothing, all others still do."""
         with self._loads[-1] as last:
-            wait_until(lambda: expected(last) != expected(last, days), 60, "an exception is active")
+            wait_until(lambda: expected(last) != expected(last, days), "an exception is active")
         today = [expected(load) for load in self._loads]
         begun = time.monotonic()
         for each in self.fleet.operators:
@@ -150,10 +156,10 @@ class Campaign:
         for each in self.fleet.webhooks:
             each.kill()
             each.days_ahead = days
-        wait_until(lambda: not self.fleet.balancer.ready, 30, "the balancer sees that they ended")
+        wait_until(lambda: not self.fleet.balancer.ready, "the balancer sees that they ended")
         for each in self.fleet.webhooks:
             each.start()
-        wait_until(lambda: len(self.fleet.balancer.ready) == 2, 60, "they are ready")
+        wait_until(lambda: len(self.fleet.balancer.ready) == 2, "they are ready")
         wrong, ended, admitted = [], 0, 0
         for load, before in zip(self._loads, today, strict=True):
             after = expected(load, days)
@@ -179,7 +185,7 @@ class Campaign:
 
         begun = time.monotonic()
         with contextlib.suppress(DevClusterError):
-            wait_until(settled, SETTLE_SECONDS, "everything holds", 0.5)
+            wait_until(settled, "everything holds", timeout=SETTLE_SECONDS, interval=0.5)
             return time.monotonic() - begun, []
         return None, found
 

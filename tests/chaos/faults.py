@@ -178,7 +178,7 @@ def tokens_revoked(world):
     tokens = [each.token for each in world.fleet.members]
     for each in tokens:
         each.revoke()
-    wait_until(lambda: all(each.refused() for each in tokens), 60, "the tokens are refused")
+    wait_until(lambda: all(each.refused() for each in tokens), "the tokens are refused")
     for each in world.fleet.operators:
         each.proxy.cut_watches()  # who watches already is not asked for a token again
     time.sleep(world.some(1, 5))
@@ -197,7 +197,7 @@ def etcd_disk_full(world):
         def full():
             return "space exceeded" in admin.post(path, json=block).text
 
-        wait_until(full, 120, "the disk of etcd is full", 0.01)
+        wait_until(full, "the disk of etcd is full", timeout=120, interval=0.01)
         time.sleep(world.some(2, 6))
         admin.delete(path).raise_for_status()
     make_room(cluster)

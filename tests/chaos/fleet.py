@@ -81,7 +81,7 @@ class Token:
         headers = {"Authorization": f"Bearer {(self.folder / 'token').read_text()}"}
         trust = ssl.create_default_context(cadata=self._cluster.ca_pem.decode())
         url = f"{self._cluster.server}/version"
-        return httpx.get(url, headers=headers, verify=trust, timeout=10).status_code == 401
+        return httpx.get(url, headers=headers, verify=trust, timeout=60).status_code == 401
 
 
 class Member(Replica):
@@ -191,7 +191,7 @@ class Fleet(Installation):
 
     def wait_ready(self):
         """Return once everything is ready, and the balancer knows it."""
-        wait_until(lambda: not self.unready(), START_SECONDS, "every process is ready")
+        wait_until(lambda: not self.unready(), "every process is ready", timeout=START_SECONDS)
 
     def unready(self):
         """What is not as it should be of the processes, as text."""

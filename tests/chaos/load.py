@@ -72,7 +72,7 @@ class Load:
             client_of(gate.user(name)) for name in ("requester", "reviewer", "security")
         )
         for client in (self._team, self._reviewer, self._security):
-            client.timeout = httpx.Timeout(8)
+            client.timeout = httpx.Timeout(30)
         self._stop = threading.Event()
         self._numbers = 0
         self.memory = Memory()
@@ -146,9 +146,12 @@ class Load:
         spec = item["spec"]
         app = spec["reason"] if plural == "cabexceptions" else app_of(item)
         self.memory.unsure.add(app)
+        review = {"verdict": verdict, "rationale": "looked at it"}
+        if (plural, verdict) == ("cabrequests", "Revoked"):
+            review["images"] = ["*"]
         answer = client.patch(
             self._path(plural, item["metadata"]["name"]),
-            json={"status": {"review": {"verdict": verdict, "rationale": "looked at it"}}},
+            json={"status": {"review": review}},
             headers={"Content-Type": "application/merge-patch+json"},
         )
         if answer.status_code != 200:

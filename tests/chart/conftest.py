@@ -1,16 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The chart, rendered by Helm."""
 
+import copy
+import functools
+import json
+
 import pytest
 
 from cabgate_devcluster.chart import manifests
+
+
+@functools.cache
+def _objects(values):
+    """What the chart makes of a set of values, read once: that takes longer than most tests."""
+    return manifests(json.loads(values))
 
 
 class Rendered:
     """The objects of a set of values."""
 
     def __init__(self, values):
-        self.objects = manifests(values)
+        self.objects = copy.deepcopy(_objects(json.dumps(values, sort_keys=True)))
 
     def all(self, kind):
         return [each for each in self.objects if each["kind"] == kind]

@@ -118,11 +118,14 @@ def test_the_operator_is_run_as_the_values_say(render):
     made = render(
         defaultRing=3,
         keepApproved=7,
+        gatedKinds=[KIND],
         operator={"sweepSeconds": 60, "logFormat": "text", "replicas": 4},
         certificates={"mode": "cert-manager"},
     )
     arguments = made.container("operator")["args"]
     wanted = {"--default-ring=3", "--keep-approved=7", "--sweep-seconds=60", "--log-format=text"}
+    wanted |= {each for each in made.container("webhook")["args"] if "gated-kind" in each}
+    assert len(wanted) == 5, "it knows what the webhook gates"
     assert wanted < set(arguments)
     assert "--manage-certificates" not in arguments
     assert made.one("Deployment", "cabgate-operator")["spec"]["replicas"] == 4

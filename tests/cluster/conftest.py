@@ -1,31 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """One control plane with cabgate on it for the whole run; a namespace for each test."""
 
+import contextlib
 import itertools
 
 import pytest
 
-from cabgate_devcluster import DevCluster
+from cabgate_devcluster import DevCluster, DevClusterError, wait_until
+from support.durations import RECORDED, Stopwatch, in_order, recorded
 from support.gate import install
+from support.namespaces import create_namespace
 from support.objects import MIDDLING
 
 _numbers = itertools.count(1)
 
-NEVER_TWICE = {
-    "test_chaos",
-    "test_chart",
-    "test_replicas",
-    "test_rolling_restart",
-    "test_rotation",
-    "test_shared_reads",
-}
-"""Tests whose failure is a lost admission or decision: a second try would hide one in two."""
+
+def pytest_addoption(parser):
+    group = parser.getgroup("cabgate")
+    group.addoption("--shuffle-files", metavar="SEED", help="take the files in any order")
+    group.addoption("--record-durations", action="store_true", help="write durations.json")
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.path.stem in NEVER_TWICE:
-            item.add_marker(pytest.mark.flaky(reruns=0))
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):  # the workers report to one process
+        write_to = RECORDED if config.getoption("--record-durations") else None
+        config.pluginmanager.register(Stopwatch(write_to))
+
+
+def pytest_collection_modifyitems(config, items):
+    names = [item.path.name for item in items]
+    order = in_order(names, recorded(), config.getoption("--shuffle-files"))
+    items.sort(key=lambda item: order.index(item.path.name))  # stable: a file keeps its order
 
 
 @pytest.fixture(scope="session")
@@ -45,15 +50,18 @@ def make_namespace(cluster):
 
     def make(ring="2"):
         name = f"test-{next(_numbers)}"
-        cluster.kubectl("create", "namespace", name)
-        if ring is not None:
-            cluster.kubectl("label", "namespace", name, f"cabgate.dev/ring={ring}")
+        create_namespace(cluster, name, ring)
         made.append(name)
+        # A Pod needs it, and a controller makes it a moment later.
+        wait_until(
+            lambda: cluster.api.get("serviceaccount", "default", name), "the namespace's account"
+        )
         return name
 
     yield make
-    if made:
-        cluster.kubectl("delete", "namespace", *made, "--wait=false", "--ignore-not-found")
+    for name in made:
+        with contextlib.suppress(DevClusterError):  # a test may have deleted it
+            cluster.api.call("DELETE", f"/api/v1/namespaces/{name}")
 
 
 @pytest.fixture

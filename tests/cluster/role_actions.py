@@ -196,14 +196,14 @@ ACTIONS = {
         created("cabexceptions", lambda s: exception(s.namespace, "web-1f2e3d4c", name="new")),
         whose=NOBODYS,
     ),
-    "change an exception": Action(spec("pending", reason="another"), "spec is immutable"),
+    "change an exception": Action(spec("pending", reason="another"), "spec never changes"),
     "delete an exception": Action(deleted("pending")),
     "create a request": Action(
         created("cabrequests", lambda s: s.objects["another", "unopened"]),
         "WrittenByOperatorOnly",
         whose=NOBODYS,
     ),
-    "change a request": Action(spec("submitted", summary="tried"), "spec is immutable"),
+    "change a request": Action(spec("submitted", summary="tried"), "spec never changes"),
     "label a request": Action(labelled, "WrittenByOperatorOnly"),
     "delete a request": Action(deleted("approved"), "a CABRequest is a record"),
     "approve a request by its score": Action(
@@ -234,7 +234,7 @@ ACTIONS = {
     ),
     "change a record of the ledger": Action(
         changed("record", {"spec": {"rationale": "tried"}}),
-        "spec is immutable",
+        "spec never changes",
         whose=NOBODYS,
     ),
     "delete a record of the ledger": Action(
@@ -247,7 +247,7 @@ ACTIONS = {
         changed("model", {"metadata": {"labels": {DEFAULT_LABEL: "true"}}}), whose=NOBODYS
     ),
     "change a risk model": Action(
-        changed("model", {"spec": {"version": "2"}}), "spec is immutable", whose=NOBODYS
+        changed("model", {"spec": {"version": "2"}}), "spec never changes", whose=NOBODYS
     ),
     "delete a risk model": Action(deleted("model"), whose=NOBODYS),
     "choose the risk model of the namespace": relabelled("namespace", MODEL_LABEL, "new"),

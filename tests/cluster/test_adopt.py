@@ -11,7 +11,7 @@ import yaml
 from cabgate_devcluster import wait_until
 from support.cli import CABGATE, cabgate, serve_rollouts
 from support.gated import gated
-from support.objects import GOOD, intent, workload
+from support.objects import GOOD, about, intent, workload
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "adopting.md"
 
@@ -55,7 +55,7 @@ def running(gate, make_namespace):
     namespace = make_namespace(None)
     for obj in objects(namespace):
         gate.create("requester", obj)
-    wait_until(lambda: len(gate.items("pods", namespace)) >= 4, 30, "the Pods of the workloads")
+    wait_until(lambda: len(gate.items("pods", namespace)) >= 4, "the Pods of the workloads")
     return namespace
 
 
@@ -104,7 +104,7 @@ def test_an_intent_is_never_written_over(gate, running):
 def test_an_image_that_was_put_into_a_pod_is_adopted_with_its_workload(gate, make_namespace):
     namespace = make_namespace(None)
     gate.create("requester", workload(namespace))
-    [pod] = wait_until(lambda: gate.items("pods", namespace), 30, "the Pod of web")
+    [pod] = wait_until(lambda: gate.items("pods", namespace), "the Pod of web")
     image = {"spec": {"containers": [{"name": "c0", "image": "mesh:1"}]}}
     gate.patch("admin", "pod", pod["metadata"]["name"], namespace, image, kind="strategic")
     [doc] = printed(gate, namespace)
@@ -149,11 +149,12 @@ def test_the_path_of_the_docs_leads_from_what_runs_to_a_gated_namespace(
         if target:
             documents = list(yaml.safe_load_all(result.stdout))
             for document in documents:
-                document["spec"]["evidence"] = GOOD  # what the team completes
+                spec = document["spec"]  # the team fills in the rest
+                spec["evidence"] = {**about(GOOD, spec["targets"]), **spec["evidence"]}
             intents.write_text(yaml.safe_dump_all(documents))
         if command.startswith("kubectl apply"):
             for item in gate.items("deploymentintents", namespace):
-                gate.request_of(namespace, item["metadata"]["name"], "AutoApproved", timeout=60)
+                gate.request_of(namespace, item["metadata"]["name"], "AutoApproved")
     assert codes[-1] == (["cabgate", "uncovered"], 0)
     assert (["kubectl", "apply"], 0) in codes
     labels = gate.get("namespace", namespace, "default")["metadata"]["labels"]

@@ -58,7 +58,7 @@ def rules(tmp_path_factory):
 def healthy(monitored):
     """What is scraped before the fault. Each test leaves all as it was."""
     leader_of(monitored.operators)
-    wait_until(lambda: max(monitored.scrape().of(SWEPT)) > 0, 30, "a sweep is done")
+    wait_until(lambda: max(monitored.scrape().of(SWEPT)) > 0, "a sweep is done")
     yield monitored.scrape()
     for proxy in proxies(monitored):
         proxy.heal()
@@ -117,7 +117,7 @@ def settled(monitored, since):
         scraped = monitored.scrape()
         return scraped if max(scraped.of(SWEPT)) > since else None
 
-    return wait_until(found, 30, "another sweep is done")
+    return wait_until(found, "another sweep is done")
 
 
 def test_none_fires_where_another_replica_takes_over(monitored, rules, healthy):
@@ -198,7 +198,7 @@ def test_a_certificate_is_near_its_end(cluster, monitored, rules, healthy):
 @proves("CabgateNoLeader")
 def test_no_operator_leads(monitored, rules, healthy):
     refuse(monitored.operators, lambda call: "/leases" in call.path)
-    wait_until(lambda: not any(each.leads for each in monitored.operators), 60, "none leads")
+    wait_until(lambda: not any(each.leads for each in monitored.operators), "none leads")
     scraped = monitored.scrape()
     assert scraped.of("cabgate_leader") == [0.0, 0.0]
     course = Course(healthy, scraped, scraped)
@@ -226,11 +226,14 @@ def test_who_leads_is_not_scraped(monitored, rules, healthy):
 def test_sweeps_are_late(monitored, rules, healthy):
     refuse(monitored.operators, lists_requests)
     leader, _ = leader_of(monitored.operators)
-    refused(leader)
-    first = monitored.scrape()
-    refused(leader)
-    last = monitored.scrape()
-    assert first.of(SWEPT) == last.of(SWEPT)
+
+    def stood_still():  # a sweep that had begun before may still end well
+        before = monitored.scrape()
+        refused(leader)
+        after = monitored.scrape()
+        return (before, after) if before.of(SWEPT) == after.of(SWEPT) else None
+
+    first, last = wait_until(stood_still, timeout=90.0, what="no sweep is done any more")
     course = Course(healthy, first, last)
     rules.check_course(course, {50: (), 67: ("CabgateSweepLate",)})
 
@@ -260,7 +263,6 @@ def refused(replica):
     seen = len(replica.proxy.calls)
     wait_until(
         lambda: any(lists_requests(call) for call in replica.proxy.calls[seen:]),
-        60,
         "a sweep is tried",
     )
 
@@ -289,7 +291,7 @@ def failed_since(monitored, before):
         scraped = monitored.scrape()
         return scraped if errors(scraped) > errors(before) else None
 
-    return wait_until(found, 30, "an object is tried and fails")
+    return wait_until(found, "an object is tried and fails")
 
 
 @proves("CabgateRequestsWait")

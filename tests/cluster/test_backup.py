@@ -20,6 +20,7 @@ from support.cli import CABGATE
 from support.gate import Gate, install, told
 from support.glass import Glass
 from support.invariants import problems
+from support.namespaces import create_namespace
 from support.objects import BAD, GOOD, exception, target, workload
 from support.replicas import Replicas, running
 from support.reviews import middling
@@ -88,13 +89,12 @@ class Shop:
 
     def __init__(self, gate):
         self.gate = gate
-        gate.cluster.kubectl("create", "namespace", self.name)
-        gate.cluster.kubectl("label", "namespace", self.name, "cabgate.dev/ring=2")
+        create_namespace(gate.cluster, self.name)
         glass = Glass(gate)
         for user, role in (("breaker", "edit"), ("breaker", "cabgate-break-glass")):
             gate.bind(user, role, self.name)
         ready = ("auth", "can-i", "--list", "-n", self.name)
-        wait_until(lambda: "break-glass" in gate.kubectl("breaker", *ready).stdout, 30, "bound")
+        wait_until(lambda: "break-glass" in gate.kubectl("breaker", *ready).stdout, "bound")
         self.open("scored", GOOD, "AutoApproved")
         person = self.open("person", middling(1), "Submitted")
         gate.review("reviewer", "cabrequest", person, self.name, "Approved")
@@ -106,7 +106,7 @@ class Shop:
         gate.create("requester", exception(self.name, bad, durationDays=30))
         gate.review("security", "cabexception", "leave", self.name, "Approved")
         glass.make(self.name)
-        wait_until(lambda: glass.breaks("breaker", self.name).status_code == 200, 30, "broken")
+        wait_until(lambda: glass.breaks("breaker", self.name).status_code == 200, "broken")
         glass.opened(self.name)
         glass.close()
         self.late = self.open("late", middling(3), "Submitted")
@@ -165,7 +165,7 @@ def settled(gate):
         return not found
 
     try:
-        wait_until(holds, 90, "all is recorded and in its state", 0.5)
+        wait_until(holds, "all is recorded and in its state", timeout=90, interval=0.5)
     except DevClusterError as error:
         raise AssertionError(found) from error
 
@@ -179,7 +179,7 @@ def published(gate):
         heads = gate.get("configmap", "cabgate-ledger-heads", "cabgate-system")
         return heads.get("data", {}).get(Shop.name) == f"{last['sequence']} {last['digest']}"
 
-    wait_until(current, 30, "the heads are published", 0.3)
+    wait_until(current, "the heads are published", interval=0.3)
 
 
 def after_the_snapshot(gate, shop, admin):
@@ -198,7 +198,7 @@ def as_of_the_snapshot(gate, before, admin):
         with contextlib.suppress(AssertionError):  # said by the API server: no webhook answers yet
             return verdicts(gate) == AS_DECIDED
 
-    wait_until(judges, 60, "the gate judges as it did")
+    wait_until(judges, "the gate judges as it did")
     settled(gate)
     assert everything(gate) == before
     whole, copies, lost = blocks("From a snapshot of etcd")
@@ -208,7 +208,7 @@ def as_of_the_snapshot(gate, before, admin):
     assert [line.split()[3:5] for line in gone] == [["Approved", "reviewer"]]
     assert gone[0].split()[2].startswith("late-")
     # It goes on: what was lost is decided again, and what is new as well.
-    late = gate.request_of(Shop.name, "late", "Submitted", timeout=60)
+    late = gate.request_of(Shop.name, "late", "Submitted")
     gate.review("reviewer", "cabrequest", late["metadata"]["name"], Shop.name, "Approved")
     assert rollout(gate, "late", "--dry-run=server") == ""
     targets = [target(["new:1"], "new")]

@@ -9,6 +9,7 @@ from cabgate.breakglass import ANNOTATION, BY_ANNOTATION, ID_ANNOTATION
 from cabgate_devcluster import wait_until
 from support.gated import gated, url
 from support.glass import WHY, Glass, annotated, image_of
+from support.namespaces import set_ring
 from support.objects import GOOD, intent, target
 
 FORGED = {ANNOTATION: "INC-9: all is lost", BY_ANNOTATION: "security", ID_ANNOTATION: "jobs/new"}
@@ -28,7 +29,7 @@ def glass(gate):
 def test_the_job_of_a_cron_job_tells_of_no_break_that_never_was(gate, glass, namespace):
     targets = [target(["web:1"], "web", "CronJob", "batch/v1")]
     gate.apply("admin", intent(namespace, targets=targets))
-    gate.request_of(namespace, state="AutoApproved", timeout=30)
+    gate.request_of(namespace, state="AutoApproved", timeout=60)
     obj = gated("CronJob", namespace)
     obj["spec"]["jobTemplate"]["metadata"] = {"annotations": {**FORGED, "note": "x"}}
     obj["spec"]["jobTemplate"]["spec"]["suspend"] = True
@@ -39,7 +40,7 @@ def test_the_job_of_a_cron_job_tells_of_no_break_that_never_was(gate, glass, nam
     gate.patch("admin", "cronjob", "web", namespace, past, "--subresource=status")
     body = {"spec": {"suspend": False, "schedule": "* * * * *"}}
     gate.patch("requester", "cronjob", "web", namespace, body)
-    job = wait_until(lambda: gate.items("job", namespace), 90, "the CronJob's Job")[0]
+    job = wait_until(lambda: gate.items("job", namespace), "the CronJob's Job", timeout=90)[0]
     found = job["metadata"]["annotations"]
     assert found["note"] == "x"
     assert not set(FORGED) & set(found)
@@ -49,13 +50,13 @@ def test_the_deployment_controller_takes_the_annotation_away_for_nobody(gate, gl
     gate.open(namespace, GOOD, "AutoApproved", images=("web:1",))
     made = glass.creates("requester", "Deployment", namespace, None)
     assert made.status_code == 201, made.text
-    wait_until(lambda: len(gate.items("replicasets", namespace)) == 1, 60, "the first ReplicaSet")
+    wait_until(lambda: len(gate.items("replicasets", namespace)) == 1, "the first ReplicaSet")
     assert glass.breaks("breaker", namespace).status_code == 200
-    wait_until(lambda: len(gate.items("replicasets", namespace)) == 2, 60, "the second ReplicaSet")
+    wait_until(lambda: len(gate.items("replicasets", namespace)) == 2, "the second ReplicaSet")
     before = glass.annotations(namespace)
     back = {"metadata": {"annotations": {"deprecated.deployment.rollback.to": "1"}}}
     assert glass.patch("requester", namespace, back).status_code == 200
-    wait_until(lambda: image_of("Deployment", glass.get(namespace)) == "web:1", 60, "the rollback")
+    wait_until(lambda: image_of("Deployment", glass.get(namespace)) == "web:1", "the rollback")
     assert glass.annotations(namespace) == before
 
 
@@ -65,6 +66,7 @@ def test_the_deployment_controller_rolls_back_to_nothing_that_is_not_covered(gat
     gate.create("requester", gated("Deployment", namespace, images=("web:2",)))
     controller = "--as=system:serviceaccount:kube-system:deployment-controller"
     obj = gate.get("deployment", "web", namespace)
+    del obj["metadata"]["resourceVersion"]  # its controller may have written it since
     obj["spec"]["template"]["spec"]["containers"][0]["image"] = "web:1"
     message = gate.refused("admin", "replace", "-f", "-", controller, stdin=json.dumps(obj))
     assert "ImagesNotCovered: " in message
@@ -72,20 +74,17 @@ def test_the_deployment_controller_rolls_back_to_nothing_that_is_not_covered(gat
 
 def test_applying_the_manifest_as_it_was_before_is_not_stopped(gate, glass, namespace):
     """On call applied it with the annotation; a pipeline goes on applying it without."""
-    kubectl = gate.cluster.kubectl
-    kubectl("label", "namespace", namespace, "cabgate.dev/ring-")
+    set_ring(gate.cluster, namespace)
     obj = gated("Deployment", namespace)
     gate.apply("requester", obj)
-    kubectl("label", "namespace", namespace, "cabgate.dev/ring=2")
+    set_ring(gate.cluster, namespace, "2")
     with_annotation = json.loads(json.dumps(obj))
     with_annotation["metadata"]["annotations"] = {ANNOTATION: WHY}
-    # The ring of a moment ago may still count: then the annotation is stamped all the same.
     gate.apply("breaker", with_annotation)
     before = glass.annotations(namespace)
     assert before[BY_ANNOTATION] == "breaker"
     wait_until(
         lambda: not glass.patch("requester", namespace, annotated(None), dryRun="All").is_success,
-        30,
         "the gate is closed",
     )
     for labels in ({}, {"team": "x"}):

@@ -15,6 +15,7 @@ from cabgate_devcluster.chart import GOLDEN, NAMESPACE
 from cabgate_operator.pki import make_authority, sign_leaf
 from cluster.test_rotation import CONFIGURATIONS, bundles, renew_connections, serves
 from support.load import Load
+from support.namespaces import create_namespace
 from support.objects import GOOD, workload
 from support.replicas import read_secret, running
 
@@ -114,8 +115,7 @@ def inject(gate, *authorities):
 @pytest.fixture
 def approved(gate, cluster):
     """A rollout that is approved."""
-    cluster.kubectl("create", "namespace", "shop")
-    cluster.kubectl("label", "namespace", "shop", "cabgate.dev/ring=2")
+    create_namespace(cluster, "shop")
     gate.open("shop", GOOD, "AutoApproved")
     return workload("shop")
 
@@ -131,7 +131,7 @@ def managed(gate, approved):
     data = {name: encoded(text) for name, text in issued(theirs, key).items()}
     secret = ("secret", "cabgate-webhook-tls", "-n", NAMESPACE)
     kubectl("patch", *secret, "--type=merge", "-p", json.dumps({"data": data}))
-    wait_until(lambda: serves(gate, read_secret(gate.cluster, secret[1])), 60, "it is served")
+    wait_until(lambda: serves(gate, read_secret(gate.cluster, secret[1])), "it is served")
     inject(gate, theirs)
     kubectl("delete", "secret", "cabgate-webhook-ca", "-n", NAMESPACE)
     return theirs
@@ -141,20 +141,20 @@ def test_the_operator_takes_over_from_cert_manager_and_no_admission_fails(
     gate, cluster, approved, managed
 ):
     with Load(gate.user("requester"), approved) as load:
-        wait_until(lambda: load.count > 20, 60, "the load runs")
+        wait_until(lambda: load.count > 20, "the load runs")
         gate.installation.start_managing()
-        ours = wait_until(lambda: read_secret(cluster, "cabgate-webhook-ca"), 60, "a CA of ours")
+        ours = wait_until(lambda: read_secret(cluster, "cabgate-webhook-ca"), "a CA of ours")
         new = ours["ca.crt"].decode()
-        wait_until(lambda: all(each == {managed, new} for each in bundles(cluster)), 60, "both")
+        wait_until(lambda: all(each == {managed, new} for each in bundles(cluster)), "both")
 
         def signed():
             found = read_secret(cluster, "cabgate-webhook-tls")
             return found["ca.crt"].decode() == new and found
 
-        leaf = wait_until(signed, 60, "it has signed")
-        wait_until(lambda: serves(gate, leaf), 60, "both webhooks serve it")
+        leaf = wait_until(signed, "it has signed")
+        wait_until(lambda: serves(gate, leaf), "both webhooks serve it")
         renew_connections(gate)
-        wait_until(lambda: all(each == {new} for each in bundles(cluster)), 60, "theirs is gone")
+        wait_until(lambda: all(each == {new} for each in bundles(cluster)), "theirs is gone")
         renew_connections(gate)
-    assert load.count > 100
+        wait_until(lambda: load.count > 100, timeout=60.0, what="there were admissions enough")
     assert load.failures == []

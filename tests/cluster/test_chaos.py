@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The short form of `make chaos`: one fault of each kind under load, and nothing is lost."""
 
+import os
 import random
 
 from cabgate_devcluster import DevCluster
@@ -10,7 +11,8 @@ from chaos.fleet import ETCD_ARGS
 
 
 def test_nothing_is_lost_and_nothing_wrongly_admitted(record_property):
-    seed = random.SystemRandom().randrange(10**6)
+    # In CI the same each time, so that it judges the change and not the luck of the draw.
+    seed = 1 if os.environ.get("CI") else random.SystemRandom().randrange(10**6)
     record_property("seed", seed)
     order = random.Random(seed).sample(BRIEF, len(BRIEF))  # noqa: S311 - a failure must come again
     with (

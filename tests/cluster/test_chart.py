@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The chart on a real API server, by the real Helm: installed, upgraded, rolled back, uninstalled
-and installed again. The tests build on one another, in this order."""
+and installed again. Each test begins where it has to, by its fixtures; together they go through the
+steps once, in this order."""
 
 import contextlib
 import json
@@ -16,7 +17,8 @@ from cabgate_devcluster.installation import ROOT
 from support.gate import Gate
 from support.helm import Released
 from support.load import Load
-from support.objects import GOOD, MIDDLING, intent, workload
+from support.namespaces import create_namespace
+from support.objects import GOOD, MIDDLING, intent, target, workload
 from support.work import Work
 
 BOT = "system:serviceaccount:flux-system:kustomize-controller"
@@ -30,8 +32,7 @@ UNINSTALL = (ROOT / "docs/operations/upgrade.md").read_text().partition("## Unin
 @pytest.fixture(scope="module")
 def cluster():
     with DevCluster() as running:
-        running.kubectl("create", "namespace", "shop")
-        running.kubectl("label", "namespace", "shop", "cabgate.dev/ring=2")
+        create_namespace(running, "shop")
         yield running
 
 
@@ -59,6 +60,42 @@ def older(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def installed(release, gate, older):
+    """The older chart, installed, with no process of it running yet; what Helm said."""
+    assert rolled_out(gate, "web:1", "--dry-run=server") == ""
+    return release.install(older)
+
+
+@pytest.fixture(scope="module")
+def started(cluster, release, installed, older):
+    """Every process runs."""
+    release.start(older)
+    people.bind(cluster)
+
+
+@pytest.fixture(scope="module")
+def approved(gate, started):
+    """In the namespace of ring 2 one image is approved."""
+    gate.open("shop", GOOD, "AutoApproved", name="web", images=["web:1"])
+
+
+@pytest.fixture(scope="module")
+def removed(cluster, release, gate, approved):
+    """Uninstalled; what Helm said, and the uids of what was there before."""
+    wait_until(lambda: gate.items("cabdecisions", "shop"), timeout=60.0, what="the ledger has it")
+    before = kept(gate)
+    release.stop_all()
+    said = release.helm("uninstall", "cabgate")
+    return said.stdout + said.stderr, before
+
+
+def kept(gate):
+    """The uids of what outlives the release."""
+    kinds = "deploymentintents,cabrequests,cabdecisions,riskmodels"
+    return {each["metadata"]["uid"] for each in gate.items(kinds, "shop")}
+
+
 def columns(cluster):
     found = json.loads(cluster.kubectl("get", "crd", CRD, "-o", "json").stdout)
     return len(found["spec"]["versions"][0]["additionalPrinterColumns"])
@@ -71,47 +108,53 @@ def rolled_out(gate, image, *args):
     return gate.cluster.kubectl(*args, stdin=body, check=False).stderr
 
 
+def gated_at_once(gate):
+    """No webhook runs yet: what it would say is not known, so it is no, as soon as the API server
+    has the configuration."""
+    wait_until(
+        lambda: "failed calling webhook" in rolled_out(gate, "web:1", "--dry-run=server"),
+        timeout=60.0,
+        what="the API server asks a webhook",
+    )
+    assert "failed calling webhook" in rolled_out(gate, "web:1")
+
+
 def bundles(cluster):
     found = cluster.kubectl("get", "validatingwebhookconfiguration", "cabgate", "-o", "json")
     webhooks = json.loads(found.stdout)["webhooks"]
     return {each["clientConfig"].get("caBundle", "") for each in webhooks}
 
 
-def test_once_it_is_installed_nothing_passes_ungated(release, gate, older):
-    assert rolled_out(gate, "web:1", "--dry-run=server") == ""
-    said = release.install(older)
-    # The very next request. No webhook runs yet: what it would say is not known, so it is no.
-    assert "failed calling webhook" in rolled_out(gate, "web:1")
+def test_once_it_is_installed_nothing_passes_ungated(gate, installed):
+    gated_at_once(gate)
     for command in (
         "kubectl rollout status deployment -n cabgate-system",
         "kubectl label namespace NAME cabgate.dev/ring=2",
         "kubectl create deployment web --image=web:1 -n NAME --dry-run=server",
     ):
-        assert command in said
+        assert command in installed
 
 
-def test_it_is_not_in_the_way_of_its_own_start(cluster, release, gate, older):
+def test_it_is_not_in_the_way_of_its_own_start(gate, installed, request):
     """In a namespace that takes restricted Pods alone, the gate in force and no webhook there."""
 
     def pods():
         found = gate.items("pods", NAMESPACE)
         return len(found) == 4 and found
 
-    made = wait_until(pods, 60, "two Pods of each")
+    made = wait_until(pods, "two Pods of each")
     for pod in made:
         assert pod["spec"]["automountServiceAccountToken"] is True
         assert pod["spec"]["serviceAccountName"] in pod["metadata"]["name"]
     events = gate.items("events", NAMESPACE)
     assert not [each["message"] for each in events if each["reason"] == "FailedCreate"]
-    release.start(older)
+    request.getfixturevalue("started")
     assert "NoRequest: " in rolled_out(gate, "web:1")
     budgets = gate.items("poddisruptionbudgets", NAMESPACE)
     assert {each["metadata"]["name"] for each in budgets} == {"cabgate-operator", "cabgate-webhook"}
 
 
-def test_two_webhooks_judge_by_what_is_decided(cluster, release, gate):
-    people.bind(cluster)
-    gate.open("shop", GOOD, "AutoApproved", name="web", images=["web:1"])
+def test_two_webhooks_judge_by_what_is_decided(release, gate, approved):
     assert rolled_out(gate, "web:1") == ""
     assert "ImagesNotCovered: " in rolled_out(gate, "web:2")
     name = gate.open("shop", MIDDLING, "Submitted", name="web", images=["web:2"])
@@ -123,11 +166,12 @@ def test_two_webhooks_judge_by_what_is_decided(cluster, release, gate):
         release.start_replica(backend)
 
 
-def test_one_of_two_operators_leads_and_the_other_takes_over(release, gate):
+def test_one_of_two_operators_leads_and_the_other_takes_over(release, gate, approved):
     lease = gate.get("lease", "cabgate-operator", NAMESPACE)["spec"]["holderIdentity"]
-    leader = release.leading()
+    leader = wait_until(release.leading, timeout=60.0, what="one of them leads")
     release.operators[leader].kill()
-    gate.open("shop", GOOD, "AutoApproved", name="web", images=["web:1"])
+    targets = [target(["later:1"], name="later")]
+    gate.open("shop", GOOD, "AutoApproved", name="later", targets=targets)
     assert gate.get("lease", "cabgate-operator", NAMESPACE)["spec"]["holderIdentity"] != lease
     release.start_manager(leader)
 
@@ -136,8 +180,7 @@ def test_one_of_two_operators_leads_and_the_other_takes_over(release, gate):
 def nothing_fails(cluster, gate, name):
     """Admissions without end meanwhile, and people at work, in a namespace made for them: none
     fails, and nothing that was decided is lost."""
-    cluster.kubectl("create", "namespace", name)
-    cluster.kubectl("label", "namespace", name, "cabgate.dev/ring=2")
+    create_namespace(cluster, name)
     gate.open(name, GOOD, "AutoApproved")
     user = gate.user("requester")
     with Load(user, workload(name), threads=2) as load, Work(gate, name) as work:
@@ -152,7 +195,9 @@ def every(release, component, argument):
     return len(lines) == 2 and all(argument in line for line in lines)
 
 
-def test_an_upgrade_brings_definitions_and_values_and_breaks_nothing(cluster, release, gate):
+def test_an_upgrade_brings_definitions_and_values_and_breaks_nothing(
+    cluster, release, gate, approved
+):
     before, trusted = columns(cluster), bundles(cluster)
     values = (f"lowerRingServiceAccounts={{{BOT}}}", "keepApproved=5", "webhook.drainSeconds=3")
     with nothing_fails(cluster, gate, "upgraded"):
@@ -164,13 +209,13 @@ def test_an_upgrade_brings_definitions_and_values_and_breaks_nothing(cluster, re
     assert every(release, "webhook", "--drain-seconds=3")
     policy = cluster.kubectl("get", "validatingadmissionpolicy", "rings.cabgate.dev", "-o", "yaml")
     assert BOT in policy.stdout
-    wait_until(lambda: "ImagesNotCovered: " in rolled_out(gate, "web:3"), 60, "it judges")
+    wait_until(lambda: "ImagesNotCovered: " in rolled_out(gate, "web:3"), "it judges")
     assert rolled_out(gate, "web:1") == "", "a rollback to what was approved"
     heads = gate.get("configmap", "cabgate-ledger-heads", NAMESPACE)
     assert heads["data"], "what the operator wrote stays"
 
 
-def test_a_rollback_breaks_nothing(cluster, release, gate):
+def test_a_rollback_breaks_nothing(cluster, release, gate, approved):
     requests = {each["metadata"]["uid"] for each in gate.items("cabrequests", "shop")}
     with nothing_fails(cluster, gate, "rolled-back"):
         release.rollback(STARTED)
@@ -179,24 +224,21 @@ def test_a_rollback_breaks_nothing(cluster, release, gate):
     assert every(release, "webhook", "--drain-seconds=10")
     policy = cluster.kubectl("get", "validatingadmissionpolicy", "rings.cabgate.dev", "-o", "yaml")
     assert BOT not in policy.stdout
-    wait_until(lambda: "ImagesNotCovered: " in rolled_out(gate, "web:3"), 60, "it judges")
+    wait_until(lambda: "ImagesNotCovered: " in rolled_out(gate, "web:3"), "it judges")
     assert {each["metadata"]["uid"] for each in gate.items("cabrequests", "shop")} == requests
 
 
-def test_without_it_records_are_kept_and_nothing_is_stuck(cluster, release, gate):
-    kinds = "deploymentintents,cabrequests,cabdecisions,riskmodels"
-    kept = {each["metadata"]["uid"] for each in gate.items(kinds, "shop")}
-    assert len(kept) >= 5
-    release.stop_all()
-    said = release.helm("uninstall", "cabgate")
-    assert "kept due to the resource policy" in said.stdout + said.stderr
-    assert {each["metadata"]["uid"] for each in gate.items(kinds, "shop")} == kept
+def test_without_it_records_are_kept_and_nothing_is_stuck(cluster, gate, removed):
+    said, before = removed
+    assert "kept due to the resource policy" in said
+    assert len(before) >= 4
+    assert kept(gate) == before
     for name in ("cabgate-ledger-heads", "cabgate-ledger-checkpoints", "cabgate-signing-keys"):
         gate.get("configmap", name, NAMESPACE)
     for kind in ("validatingadmissionpolicies", "mutatingadmissionpolicies", "clusterroles"):
         names = cluster.kubectl("get", kind, "-o", "name").stdout
         assert "cabgate" not in names
-    wait_until(lambda: rolled_out(gate, "web:3") == "", 30, "nothing is gated any more")
+    wait_until(lambda: rolled_out(gate, "web:3") == "", "nothing is gated any more")
     cluster.kubectl("create", "namespace", "leaving")
     gate.apply("admin", intent("leaving"))
     for namespace in ("leaving", "shop"):
@@ -205,17 +247,22 @@ def test_without_it_records_are_kept_and_nothing_is_stuck(cluster, release, gate
     assert decisions["items"], "the ledger outlives its namespaces"
 
 
-def test_it_is_installed_again_over_what_was_kept(cluster, release, gate):
+@pytest.fixture(scope="module")
+def again(cluster, release, removed):
+    """Installed once more, over what the first one left."""
     release.helm("install", "cabgate", CHART)
-    cluster.kubectl("create", "namespace", "shop")
-    cluster.kubectl("label", "namespace", "shop", "cabgate.dev/ring=2")
-    assert "failed calling webhook" in rolled_out(gate, "web:1")
+    cluster.kubectl("delete", "namespace", "shop", "--ignore-not-found", "--timeout=60s")
+    create_namespace(cluster, "shop")
+
+
+def test_it_is_installed_again_over_what_was_kept(release, gate, again):
+    gated_at_once(gate)
     release.start()
     gate.open("shop", GOOD, "AutoApproved", name="web", images=["web:1"])
     assert rolled_out(gate, "web:1") == ""
 
 
-def test_the_page_says_how_to_be_rid_of_everything(cluster, release):
+def test_the_page_says_how_to_be_rid_of_everything(cluster, release, again):
     release.stop_all()
     uninstall, *rest = re.findall(r"^(?:helm|kubectl) .+$", UNINSTALL, re.MULTILINE)
     assert uninstall == "helm uninstall cabgate -n cabgate-system"

@@ -12,6 +12,7 @@ import yaml
 from cabgate_devcluster import DevCluster
 from cabgate_devcluster.pki import Authority
 from support.gate import install, told
+from support.namespaces import create_namespace
 from support.objects import GOOD, workload
 
 CALLERS = Authority("who may call webhooks")
@@ -52,8 +53,7 @@ def test_only_the_api_server_is_served(cluster):
     ca.write_bytes(CALLERS.cert_pem)
     gate.installation.webhook.stop()
     gate.installation.start_webhook(client_ca=ca)
-    cluster.kubectl("create", "namespace", "shop")
-    cluster.kubectl("label", "namespace", "shop", "cabgate.dev/ring=2")
+    create_namespace(cluster, "shop")
     gate.open("shop", GOOD, "AutoApproved")
     gate.create("requester", workload("shop"), "--dry-run=server")
     other = gate.create(
@@ -72,7 +72,7 @@ def test_only_the_api_server_is_served(cluster):
 
 def ask(port, context):
     """Status of a call to the webhook itself."""
-    client = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
+    client = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=60)
     try:
         client.request("POST", "/validate", body=json.dumps({}))
         return client.getresponse().status

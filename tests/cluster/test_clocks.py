@@ -46,12 +46,12 @@ def gate(cluster):
             [sys.executable, str(ENTRY), str(shift), *options],
             env={"KUBECONFIG": str(kubeconfig)},
         )
-        wait_until(lambda url=f"http://127.0.0.1:{health}/readyz": ready(url), 60, "it is ready")
+        wait_until(lambda url=f"http://127.0.0.1:{health}/readyz": ready(url), "it is ready")
     return installed
 
 
 def ready(url):
-    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - a loopback URL
+    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - a loopback URL
         return answer.status == 200
 
 
@@ -69,7 +69,7 @@ def mutating(gate, probe, shift):
         client = webhook["clientConfig"]
         client["url"] = re.sub(r":\d+/", f":{gate.ports[shift]}/", client["url"])
     gate.cluster.kubectl("replace", "-f", "-", stdin=json.dumps(found))
-    wait_until(lambda: abs(clock_of(gate, *probe) - shift) < 20, 60, "the API server asks it")
+    wait_until(lambda: abs(clock_of(gate, *probe) - shift) < 20, "the API server asks it")
 
 
 def clock_of(gate, namespace, name):

@@ -36,20 +36,24 @@ def processes_below(folder):
     return found
 
 
+def nothing_runs_below(folder):
+    """What guards the processes of a cluster may outlive its parent by a moment."""
+    wait_until(lambda: not processes_below(folder), timeout=60.0, what="no process is left")
+
+
 def test_the_demo_succeeds_and_leaves_nothing_behind(temp):
-    for _ in range(2):
-        run = subprocess.run(
-            [sys.executable, "-m", "cabgate_demo"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=180,
-        )
-        assert run.returncode == 0, run.stdout[-2000:] + run.stderr
-        assert max(map(len, run.stdout.splitlines())) <= 100
+    run = subprocess.run(
+        [sys.executable, "-m", "cabgate_demo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert run.returncode == 0, run.stdout[-2000:] + run.stderr
+    assert max(map(len, run.stdout.splitlines())) <= 100
     assert list(temp.iterdir()) == []
-    assert processes_below(temp) == []
+    nothing_runs_below(temp)
 
 
 def test_a_demo_with_a_wrong_outcome_says_so_and_fails(temp):
@@ -65,7 +69,7 @@ def test_a_demo_with_a_wrong_outcome_says_so_and_fails(temp):
         capture_output=True,
         text=True,
         check=False,
-        timeout=180,
+        timeout=600,
     )
     assert run.returncode == 1
     assert "the demo failed" in run.stderr
@@ -87,7 +91,11 @@ def test_the_cluster_to_play_with_serves_its_users_until_it_is_stopped(temp, tmp
             [sys.executable, "-c", script, str(folder)], cwd=ROOT, stdout=out, stderr=out
         )
     try:
-        wait_until(lambda: "ready" in output.read_text().splitlines(), 60, "make cluster is ready")
+        wait_until(
+            lambda: "ready" in output.read_text().splitlines(),
+            timeout=300.0,
+            what="make cluster is ready",
+        )
         for user in ("admin", "requester", "reviewer", "security"):
             kubeconfig = folder / f"{user}.kubeconfig"
             assert f"export KUBECONFIG={kubeconfig}" in output.read_text()
@@ -101,7 +109,7 @@ def test_the_cluster_to_play_with_serves_its_users_until_it_is_stopped(temp, tmp
             assert f'"username":"{user}"' in who.stdout
     finally:
         process.send_signal(number)
-        process.wait(30)
+        process.wait(120)
     assert process.returncode == 0, output.read_text()
     assert not list(folder.glob("*.kubeconfig"))
-    assert processes_below(temp) == []
+    nothing_runs_below(temp)

@@ -47,7 +47,12 @@ def team(gate, namespace):
     gate.bind("mallory", "cluster-admin", namespace)
     gate.bind(CONTROLLER, "cluster-admin", namespace)
     evil = clone_set(namespace, "evil:1")
-    wait_until(lambda: not creates(gate, "mallory", evil, "--dry-run=server"), 30, "it is gated")
+
+    def denied():
+        result = gate.create("mallory", evil, "--dry-run=server", check=False)
+        return "NoRequest: " in result.stderr
+
+    wait_until(denied, timeout=60.0, what="it is gated, and the rights are there")
     return namespace
 
 
@@ -67,7 +72,7 @@ def test_a_configured_kind_is_gated_in_every_version(gate, team):
         assert "NoRequest: CloneSet web in namespace" in message
     named = target(["good:1"], kind="CloneSet", api_version="apps.kruise.io/v1alpha1")
     gate.apply("admin", intent(team, targets=[named]))
-    gate.request_of(team, state="AutoApproved", timeout=30)
+    gate.request_of(team, state="AutoApproved", timeout=60)
     assert creates(gate, "mallory", clone_set(team, "good:1"))
     change = {"spec": {"template": template(["evil:1"])}}
     result = gate.patch("mallory", "cloneset", "web", team, change, check=False)

@@ -38,9 +38,9 @@ def clients(gate, cluster):
         for number, some in enumerate(_batched(targets(), PER_INTENT)):
             name = f"matrix-{number}"
             gate.apply("admin", intent(NAMESPACE, name=name, targets=list(some)))
-            gate.request_of(NAMESPACE, name, state="AutoApproved", timeout=60)
+            gate.request_of(NAMESPACE, name, state="AutoApproved")
         # The label of the namespace reaches the API server's selectors a moment later.
-        wait_until(lambda: send(admin, ROWS[0], NAMESPACE).status_code == 403, 30, "it is gated")
+        wait_until(lambda: send(admin, ROWS[0], NAMESPACE).status_code == 403, "it is gated")
         found = {who: client_of(gate.user(user)) for who, user in users.items()}
         yield {**found, ADMIN: admin}
         for client in found.values():

@@ -59,7 +59,7 @@ def test_a_deployment_makes_a_replica_set_and_a_pending_pod(own_cluster: DevClus
     own_cluster.kubectl("create", "namespace", "made")
     own_cluster.kubectl("create", "deployment", "app", "--image=example.test/app:1", "-n", "made")
     wait_until(
-        lambda: get(own_cluster, "pods", "-n", "made")["items"], 30, "the Deployment makes a Pod"
+        lambda: get(own_cluster, "pods", "-n", "made")["items"], "the Deployment makes a Pod"
     )
     pod = get(own_cluster, "pods", "-n", "made")["items"][0]
     assert pod["metadata"]["ownerReferences"][0]["kind"] == "ReplicaSet"
@@ -147,7 +147,7 @@ def test_a_spawned_process_does_not_see_the_users_kubeconfig(
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", "/somebody/elses")
     process = own_cluster.spawn("env", ["env"], env={"MINE": "1"})
-    assert process.wait(10)
+    assert process.wait(60)
     lines = process.log.read_text().splitlines()
     assert "MINE=1" in lines
     assert not any(line.startswith("KUBECONFIG=") for line in lines)
@@ -166,7 +166,7 @@ def test_each_server_can_be_stopped_killed_and_started(own_cluster: DevCluster) 
     own_cluster.stop("kube-controller-manager")
     own_cluster.kubectl("create", "deployment", "late", "--image=example.test/app:1")
     own_cluster.start("kube-controller-manager")
-    wait_until(lambda: get(own_cluster, "pods")["items"], 30, "the controllers are back")
+    wait_until(lambda: get(own_cluster, "pods")["items"], "the controllers are back")
     assert get(own_cluster, "configmap", "kept")
     with pytest.raises(DevClusterError, match="running already"):
         own_cluster.start("etcd")
@@ -185,7 +185,7 @@ def test_a_snapshot_can_be_restored(own_cluster: DevCluster, tmp_path: Path) -> 
     assert "namespace/after" not in names
     # The controllers see the old world, not their cache of the one that was undone.
     own_cluster.kubectl("create", "deployment", "app", "-n", "before", "--image=example.test/a:1")
-    wait_until(lambda: get(own_cluster, "pods", "-n", "before")["items"], 30, "controllers work on")
+    wait_until(lambda: get(own_cluster, "pods", "-n", "before")["items"], "controllers work on")
     with pytest.raises(DevClusterError, match="does not overwrite"):
         own_cluster.snapshot_etcd(tmp_path / "snapshot")
     with pytest.raises(DevClusterError, match="is not a snapshot"):
@@ -203,9 +203,9 @@ def test_a_killed_parent_leaves_no_process_and_no_folder(number: signal.Signals)
         directory, pids = json.loads(next(line for line in lines if line.startswith(b"[")))
     assert all(alive(pid) for pid in pids)
     parent.send_signal(number)
-    parent.wait(30)
-    wait_until(lambda: not any(alive(pid) for pid in pids), 30, "every process is gone")
-    wait_until(lambda: not Path(directory).exists(), 15, "the folder is gone")
+    parent.wait(60)
+    wait_until(lambda: not any(alive(pid) for pid in pids), "every process is gone")
+    wait_until(lambda: not Path(directory).exists(), "the folder is gone")
 
 
 def test_a_server_that_fails_is_named_with_its_last_words_and_its_log(tmp_path: Path) -> None:

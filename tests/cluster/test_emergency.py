@@ -43,10 +43,11 @@ def blocked(cluster):
     release = Released(cluster)
     release.install()
     cluster.kubectl("create", "namespace", "shop")
-    apply(cluster, "registry.example.com/shop/checkout:1.4.2")
+    made = apply(cluster, "registry.example.com/shop/checkout:1.4.2")
+    assert made.returncode == 0, made.stderr
     cluster.kubectl("label", "namespace", "shop", "cabgate.dev/ring=2")
-    wait_until(lambda: stopped(cluster), 30, "no webhook answers")
-    wait_until(lambda: breaks(cluster), 30, "the policies of break-glass are in force")
+    wait_until(lambda: stopped(cluster), "no webhook answers")
+    wait_until(lambda: breaks(cluster), "the policies of break-glass are in force")
     return release
 
 
@@ -95,7 +96,7 @@ def cabgate(words, kubeconfig):
 def gate_again(cluster, *command):
     """Undo what the page did, for its next step."""
     cluster.kubectl(*command)
-    wait_until(lambda: stopped(cluster), 30, "gated again")
+    wait_until(lambda: stopped(cluster), "gated again")
 
 
 def failure_policy(cluster, number):
@@ -134,18 +135,18 @@ def test_each_command_does_what_the_page_says(cluster, blocked):
             assert "cabgate.dev/break-glass-by: devcluster-admin" in found.stdout
             assert stopped(cluster), "and no other rollout"
         if line.startswith("kubectl label namespace shop cabgate.dev/ring=1"):
-            wait_until(lambda: not stopped(cluster), 30, line)
+            wait_until(lambda: not stopped(cluster), line)
             gate_again(cluster, "label", "namespace", "shop", "cabgate.dev/ring=2", "--overwrite")
         if "networkPolicy.enabled=false" in line:
             assert not cluster.kubectl("get", "netpol", "-A", "-o", "name").stdout
         if "failurePolicy" in line:
-            wait_until(lambda: not stopped(cluster), 30, line)
+            wait_until(lambda: not stopped(cluster), line)
             failure_policy(cluster, 0)
         if line.startswith("kubectl delete"):
-            wait_until(lambda: not stopped(cluster), 30, line)
+            wait_until(lambda: not stopped(cluster), line)
     names = cluster.kubectl("get", "validatingadmissionpolicy", "-o", "name").stdout
     assert "rings.cabgate.dev" in names
-    wait_until(lambda: stopped(cluster), 30, "all is as it was")
+    wait_until(lambda: stopped(cluster), "all is as it was")
 
 
 def test_in_mode_warn_the_other_patch_lets_the_namespaces_through_that_enforce(cluster, blocked):
@@ -156,7 +157,7 @@ def test_in_mode_warn_the_other_patch_lets_the_namespaces_through_that_enforce(c
         (line,) = [line for _, line in commands() if ENFORCED in line]
         result = run(blocked, line)
         assert result.returncode == 0, result.stderr
-        wait_until(lambda: not stopped(cluster), 30, line)
+        wait_until(lambda: not stopped(cluster), line)
     finally:
         cluster.kubectl("label", "namespace", "shop", "cabgate.dev/mode-")
         blocked.helm(*again, "--set", "mode=Enforce")

@@ -51,7 +51,7 @@ def test_the_kustomization_rolls_out_once_its_intent_is_approved(gate):
         return gate.kubectl("admin", "apply", "-k", folder, check=False).returncode == 0
 
     try:
-        wait_until(applied, 20, "the kustomization is applied whole", interval=0.5)
+        wait_until(applied, "the kustomization is applied whole", interval=0.5)
         assert gate.request_of("cart", "cart", "AutoApproved")
         assert gate.get("deployment", "cart", "cart")
     finally:

@@ -37,6 +37,15 @@ def pod(namespace, image, name="shell", **metadata):
     }
 
 
+def second(gate, namespace):
+    """The time in whole seconds, by the clock that objects get theirs from."""
+    made = gate.kubectl(
+        *("admin", "create", "configmap", "clock", "-n", namespace),
+        *("--dry-run=server", "-o", "jsonpath={.metadata.creationTimestamp}"),
+    )
+    return made.stdout
+
+
 def test_it_gives_the_denial_of_the_gate_and_a_line_for_each_request(gate, namespace, explained):
     """Every reason that a request can be passed over for, in one namespace."""
 
@@ -45,6 +54,8 @@ def test_it_gives_the_denial_of_the_gate_and_a_line_for_each_request(gate, names
         return gate.open(namespace, evidence, state, name=name, targets=targets)
 
     other = opened("other", GOOD, "AutoApproved", ("web:1",))
+    made = gate.get("cabrequest", other, namespace)["metadata"]["creationTimestamp"]
+    wait_until(lambda: second(gate, namespace) > made, timeout=60.0, what="a second goes by")
     waiting = opened("waiting", MIDDLING, "Submitted")
     rejected = opened("rejected", middling(1), "Submitted")
     gate.review("reviewer", "cabrequest", rejected, namespace, "Rejected", rationale="no plan")
@@ -89,7 +100,7 @@ def test_it_gives_the_denial_of_the_gate_and_a_line_for_each_request(gate, names
     }
     listed = [created[item["name"]] for item in found["requests"]]
     assert listed == sorted(listed, reverse=True)
-    assert listed[0] > listed[-1]
+    assert listed[-1] == created[other], "the oldest of them, by a second at least"
 
 
 def test_it_admits_what_the_gate_admits_and_denies_after_a_revocation(gate, namespace, explained):
@@ -162,7 +173,7 @@ def test_what_belongs_to_another_workload_says_so(gate, make_namespace):
     namespace = make_namespace("2")
     gate.open(namespace, GOOD, "AutoApproved")
     gate.create("requester", workload(namespace))
-    [made] = wait_until(lambda: gate.items("rs", namespace), 30, "the ReplicaSet of web")
+    [made] = wait_until(lambda: gate.items("rs", namespace), "the ReplicaSet of web")
     name = made["metadata"]["name"]
     result = cabgate(gate, "requester", f"explain {namespace}/rs/{name}", 1)
     assert f"replicaset/{name} belongs to Deployment web" in result.stderr

@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import ssl
-import time
 import urllib.error
 import urllib.request
 
@@ -27,6 +26,8 @@ from support.objects import GOOD, MIDDLING, exception, workload
 from support.proxy import ApiProxy
 
 MIB = 1024 * 1024
+GRACE_SECONDS = 25
+"""terminationGracePeriodSeconds of the chart: who has not ended by then is killed."""
 
 
 @pytest.fixture(scope="module")
@@ -59,30 +60,35 @@ def webhook_with(gate, change):
     words = installation.webhook_options()
     process = cluster.spawn("faulty", [*WEBHOOK_ARGV, *words], env={"KUBECONFIG": str(path)})
     try:
-        wait_until(lambda: probe(gate, "/healthz")[0] == 200, 20, "the webhook listens")
+        wait_until(lambda: listens(gate), timeout=60.0, what="the webhook listens")
         yield process
     finally:
         process.stop()
         installation.start_webhook()
 
 
+def listens(gate):
+    """Whether both servers of the webhook answer: which of them is first is not promised."""
+    trust = ssl.create_default_context(cadata=gate.cluster.ca_pem.decode())
+    return probe(gate, "/healthz")[0] == 200 and post(gate, trust, b"", method="GET") == 405
+
+
 def probe(gate, path):
     """Status and text of a GET."""
     url = f"http://127.0.0.1:{gate.installation.webhook_health_port}{path}"
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
 
 
 def tried(gate, namespace, obj=None):
-    """What came of a rollout, and the seconds that it took."""
-    begun = time.monotonic()
+    """What came of a rollout. Where it was the webhook that denied, its answer came within the 5 s
+    that the chart gives it: the API server waits no longer."""
     body = json.dumps(obj or workload(namespace))
     args = ("create", "--dry-run=server", "-f", "-")
-    result = gate.kubectl("requester", *args, stdin=body, check=False)
-    return result, time.monotonic() - begun
+    return gate.kubectl("requester", *args, stdin=body, check=False)
 
 
 @pytest.fixture
@@ -101,13 +107,11 @@ def faulty(gate):
 def test_an_api_server_that_does_not_answer_gives_a_denial_in_time(gate, namespace, faulty):
     for fault in (MUTE, SILENT):
         faulty.fault = fault
-        result, seconds = tried(gate, namespace)
-        message = told(result)
+        message = told(tried(gate, namespace))
         assert message.startswith(
             "LookupTimedOut: the API server did not answer cabgate within 4 s"
         ), fault
         assert "try again" in message
-        assert seconds < 5.5, fault
 
 
 @pytest.fixture
@@ -122,14 +126,12 @@ def test_an_api_server_that_answers_nonsense_gives_a_denial_that_says_so(
 ):
     for fault in ANSWERS:
         faulty.fault = fault
-        result, seconds = tried(gate, namespace)
-        message = told(result)
+        message = told(tried(gate, namespace))
         assert message.startswith("LookupFailed: "), (fault, message)
         assert f"namespaces/{namespace}" in message, fault
         assert "Nothing was decided: try again." in message, fault
         assert "\n" not in message, fault
         assert len(message.encode()) < 1024, fault
-        assert seconds < 5, fault
         status, text = probe(gate, "/readyz")
         assert status == 503, (fault, text)
     result = gate.review("security", "cabexception", leave, namespace, "Approved", check=False)
@@ -145,7 +147,7 @@ def test_an_api_server_that_is_too_busy_for_a_moment_is_asked_again(gate, namesp
             cluster["server"] = f"https://127.0.0.1:{proxy.port}"
 
         with webhook_with(gate, change):
-            assert tried(gate, namespace)[0].returncode == 0
+            assert tried(gate, namespace).returncode == 0
             turned_away = []
 
             def refuse_once(call):
@@ -155,18 +157,16 @@ def test_an_api_server_that_is_too_busy_for_a_moment_is_asked_again(gate, namesp
                 return 429, "TooManyRequests"
 
             proxy.refuse = refuse_once
-            result, _ = tried(gate, namespace)
+            result = tried(gate, namespace)
             assert result.returncode == 0, result.stderr
             assert turned_away
             proxy.refuse = lambda call: (429, "TooManyRequests")
-            result, seconds = tried(gate, namespace)
-            message = told(result)
+            message = told(tried(gate, namespace))
             assert message.startswith("LookupFailed: "), message
             assert "HTTP 429" in message
             assert "try again" in message
-            assert seconds < 5.5
             proxy.heal()
-            assert tried(gate, namespace)[0].returncode == 0
+            assert tried(gate, namespace).returncode == 0
 
 
 def test_a_token_that_is_refused_or_gone_denies_and_a_renewed_one_is_read(gate, namespace):
@@ -179,19 +179,19 @@ def test_a_token_that_is_refused_or_gone_denies_and_a_renewed_one_is_read(gate, 
 
     with webhook_with(gate, change):
         good = token.read_text()
-        assert tried(gate, namespace)[0].returncode == 0
+        assert tried(gate, namespace).returncode == 0
         for bad, said in ((good[:-8], "HTTP 401"), ("", "HTTP 403"), (None, "webhook.token")):
             if bad is None:
                 token.unlink()
             else:
                 token.write_text(bad)
-            message = told(tried(gate, namespace)[0])
+            message = told(tried(gate, namespace))
             assert message.startswith("LookupFailed: "), message
             assert said in message, message
             status, text = probe(gate, "/readyz")
             assert status == 503, text
             token.write_text(good)
-            assert tried(gate, namespace)[0].returncode == 0
+            assert tried(gate, namespace).returncode == 0
             assert probe(gate, "/readyz")[0] == 200
 
 
@@ -206,22 +206,22 @@ def test_another_ca_of_the_api_server_is_taken_up_and_none_is_not(gate, namespac
         cluster["certificate-authority"] = str(ca)
 
     with webhook_with(gate, change):
-        assert tried(gate, namespace)[0].returncode == 0
+        assert tried(gate, namespace).returncode == 0
         ca.write_bytes(Authority("another").cert_pem)
-        message = told(tried(gate, namespace)[0])
+        message = told(tried(gate, namespace))
         assert message.startswith("LookupFailed: "), message
         assert "certificate verify failed" in message
         ca.write_bytes(good + Authority("a third").cert_pem)
-        assert tried(gate, namespace)[0].returncode == 0
+        assert tried(gate, namespace).returncode == 0
         ca.write_bytes(b"nonsense")
-        assert tried(gate, namespace)[0].returncode == 0
+        assert tried(gate, namespace).returncode == 0
 
 
 def test_a_webhook_without_rights_denies_and_names_what_it_lacks(gate, namespace, cluster):
     gate.open(namespace, GOOD, "AutoApproved")
     cluster.kubectl("delete", "clusterrolebinding", "cabgate-webhook")
     try:
-        message = wait_until(lambda: told(tried(gate, namespace)[0]), 10, "the right is gone")
+        message = wait_until(lambda: told(tried(gate, namespace)), "the right is gone")
         assert message.startswith("LookupFailed: ")
         assert "HTTP 403" in message
         assert "cabgate-webhook" in message
@@ -230,7 +230,7 @@ def test_a_webhook_without_rights_denies_and_names_what_it_lacks(gate, namespace
             *("create", "clusterrolebinding", "cabgate-webhook", "--clusterrole=cabgate-webhook"),
             f"--serviceaccount={NAMESPACE}:cabgate-webhook",
         )
-    wait_until(lambda: tried(gate, namespace)[0].returncode == 0, 10, "the right is back")
+    wait_until(lambda: tried(gate, namespace).returncode == 0, "the right is back")
 
 
 # What it is sent
@@ -245,7 +245,7 @@ class Exchange:
 def exchange(gate, trust, body, path="/validate", method="POST", headers=None):
     """The answer of the process itself."""
     port = gate.installation.webhook_port
-    connection = http.client.HTTPSConnection("127.0.0.1", port, context=trust, timeout=10)
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=trust, timeout=60)
     try:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.request(method, path, body=body, headers=headers or {})
@@ -311,8 +311,8 @@ def test_a_request_that_is_none_is_a_client_error(gate, trust):
 
 def open_garbage(port, number):
     """A connection that is up to no good, left open."""
-    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
-    connection.settimeout(10)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=60)
+    connection.settimeout(60)
     with contextlib.suppress(OSError):
         if number % 4 == 0:
             connection.sendall(os.urandom(64))
@@ -325,7 +325,7 @@ def open_garbage(port, number):
 
 def open_half_request(port, trust):
     """TLS, and then a request whose body never comes."""
-    plain = socket.create_connection(("127.0.0.1", port), timeout=10)
+    plain = socket.create_connection(("127.0.0.1", port), timeout=60)
     secure = trust.wrap_socket(plain, server_hostname="127.0.0.1")
     secure.sendall(b"POST /validate HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
     return secure
@@ -341,11 +341,10 @@ def test_a_thousand_garbage_connections_do_not_stop_it(gate, namespace, trust):
                 held.enter_context(contextlib.closing(connection))
         for _ in range(100):
             held.enter_context(contextlib.closing(open_half_request(port, trust)))
-        result, seconds = tried(gate, namespace)
+        result = tried(gate, namespace)
         assert result.returncode == 0, result.stderr
-        assert seconds < 5  # the timeoutSeconds of the chart
         other = workload(namespace, images=["web:2"])
-        assert told(tried(gate, namespace, other)[0]).startswith("ImagesNotCovered: ")
+        assert told(tried(gate, namespace, other)).startswith("ImagesNotCovered: ")
     assert process.running
     assert probe(gate, "/readyz")[0] == 200
 
@@ -364,11 +363,9 @@ def test_a_stopping_webhook_answers_what_it_has_begun(gate, namespace, trust):
             )
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
                 answer = pool.submit(exchange, gate, trust, review)
-                wait_until(lambda: server.reached, 15, "the review is under way")
-                begun = time.monotonic()
-                process.stop(timeout=15)
-                assert time.monotonic() - begun < 8
-            assert process.returncode in (0, -signal.SIGTERM)
+                wait_until(lambda: server.reached, "the review is under way")
+                process.stop(timeout=GRACE_SECONDS)  # as a kubelet does it
+            assert process.returncode in (0, -signal.SIGTERM), "it was killed"
             message = json.loads(answer.result().text)["response"]["status"]["message"]
             assert message.startswith("LookupTimedOut: ")
 
@@ -378,6 +375,6 @@ def test_restarted_it_judges_as_before(gate, namespace):
     name = gate.open(namespace, MIDDLING, "Submitted")
     gate.review("reviewer", "cabrequest", name, namespace, "Approved")
     gate.installation.webhook.kill()
-    assert "failed calling webhook" in tried(gate, namespace)[0].stderr
+    assert "failed calling webhook" in tried(gate, namespace).stderr
     gate.installation.start_webhook()
-    assert tried(gate, namespace)[0].returncode == 0
+    assert tried(gate, namespace).returncode == 0

@@ -12,6 +12,7 @@ import yaml
 
 from cabgate_devcluster import wait_until
 from support.gate import told
+from support.namespaces import set_ring
 from support.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
 
 KINDS = ["Deployment", "StatefulSet", "DaemonSet"]
@@ -283,19 +284,18 @@ def test_the_controllers_roll_out_what_was_admitted(gate, namespace, kind):
     gate.create("requester", workload(namespace, kind=kind))
     if kind == "DaemonSet":
         return  # there are no nodes, so there are no Pods
-    pods = wait_until(lambda: gate.items("pods", namespace), 20, f"the {kind} makes a Pod")
+    pods = wait_until(lambda: gate.items("pods", namespace), f"the {kind} makes a Pod")
     assert pods[0]["spec"]["containers"][0]["image"] == "web:1"
 
 
 def test_a_rollback_passes_while_the_newest_request_waits(gate, namespace):
     gate.open(namespace, GOOD, "AutoApproved")
     gate.create("requester", workload(namespace))
+    wait_until(lambda: gate.items("replicasets", namespace), timeout=60.0, what="a ReplicaSet")
     second = gate.open(namespace, {**GOOD, "scope": {"affectedComponents": 2}}, "AutoApproved",
                        images=["web:2"])  # fmt: skip
     gate.apply("requester", workload(namespace, images=["web:2"]))
-    wait_until(
-        lambda: len(gate.items("replicasets", namespace)) == 2, 20, "both revisions are there"
-    )
+    wait_until(lambda: len(gate.items("replicasets", namespace)) == 2, "both revisions are there")
     third = gate.open(namespace, MIDDLING, "Submitted", images=["web:3"])
     assert third != second
     assert denied(gate, "requester", workload(namespace, images=["web:3"]), verb="apply")
@@ -307,11 +307,10 @@ def test_a_rollback_passes_while_the_newest_request_waits(gate, namespace):
 def test_a_rollback_to_what_was_revoked_is_denied(gate, namespace):
     first = gate.open(namespace, GOOD, "AutoApproved")
     gate.create("requester", workload(namespace))
+    wait_until(lambda: gate.items("replicasets", namespace), timeout=60.0, what="a ReplicaSet")
     gate.open(namespace, GOOD, "AutoApproved", images=["web:2"])
     gate.apply("requester", workload(namespace, images=["web:2"]))
-    wait_until(
-        lambda: len(gate.items("replicasets", namespace)) == 2, 20, "both revisions are there"
-    )
+    wait_until(lambda: len(gate.items("replicasets", namespace)) == 2, "both revisions are there")
     gate.review("security", "cabrequest", first, namespace, "Revoked", rationale="it leaks")
     undo = gate.kubectl(
         "requester", *("rollout", "undo", "deployment/web", "-n", namespace), check=False
@@ -412,15 +411,10 @@ def test_every_denial_is_short_the_same_each_time_and_ends_in_a_command_that_run
 def test_the_command_of_a_missing_intent_writes_one_for_what_runs(gate, make_namespace):
     namespace = make_namespace("1")
     gate.create("requester", workload(namespace))
-    gate.cluster.kubectl("label", "namespace", namespace, "cabgate.dev/ring=2", "--overwrite")
-
-    def refused():
-        result = gate.patch(
-            *("requester", "deployment", "web", namespace, OTHER_IMAGE), check=False
-        )
-        return told(result)
-
-    message = wait_until(refused, 10, "the API server has seen the ring")
+    set_ring(gate.cluster, namespace, "2")
+    message = told(
+        gate.patch("requester", "deployment", "web", namespace, OTHER_IMAGE, check=False)
+    )
     result = gate.shell("requester", COMMAND.search(message)[0], cabgate=CABGATE)
     assert result.returncode == 0, result.stderr
     gate.kubectl("requester", "apply", "-f", "-", stdin=result.stdout)

@@ -95,7 +95,13 @@ def test_the_overlay_of_the_docs_passes_the_gate(gate, namespace, overlay):
     made = overlay.render()
     early = apply_as(gate, FLUX, made["Deployment"], check=False)
     assert told(early).startswith("ImagesNotCovered: ")
+    # The image alone, as a robot writes it: nothing was found of it, so a person decides.
     apply_as(gate, FLUX, made["DeploymentIntent"])
+    gate.request_of(namespace, "eu-checkout", "Submitted")
+    early = apply_as(gate, FLUX, made["Deployment"], check=False)
+    assert told(early).startswith("ReviewPending: ")
+    overlay.release("1.2", *images_of(made["Deployment"]))
+    apply_as(gate, FLUX, overlay.render()["DeploymentIntent"])
     gate.request_of(namespace, "eu-checkout", "AutoApproved")
     apply_as(gate, FLUX, made["Deployment"])
     live = gate.get("deployment", "eu-checkout", namespace)
@@ -161,6 +167,17 @@ def test_what_helm_renders_passes_the_gate(gate, cluster, namespace):
     gate.apply("requester", made["Deployment"])
 
 
+def test_a_tag_alone_waits_for_a_person(gate, cluster, namespace):
+    """Nothing fills the image in where the evidence says what it is about."""
+    gate.apply("requester", template(cluster, namespace)["DeploymentIntent"])
+    gate.request_of(namespace, "checkout", "AutoApproved")
+    made = template(cluster, namespace, "images.checkout.tag=1.2")
+    gate.apply("requester", made["DeploymentIntent"])
+    request = gate.request_of(namespace, "checkout", "Submitted")
+    missing = f"artifacts[].images: {REGISTRY}/checkout:1.2"
+    assert request["spec"]["assessment"]["missing"] == [missing]
+
+
 def release(gate, namespace, name, *args):
     """`helm upgrade --install` of the example, by the team."""
     return helm(
@@ -179,7 +196,7 @@ def test_two_helm_releases_one_after_the_other(gate, namespace):
     assert gate.get("deploymentintent", "checkout", namespace)["status"]["state"] == "AutoApproved"
     second = release(gate, namespace, "checkout", "--set", "only=workload")
     assert second.returncode == 0, second.stderr
-    newer = ("--set", "images.checkout.tag=1.2")
+    newer = ("--values", DOCS / "helm" / "release.yaml")
     early = release(gate, namespace, "checkout", "--set", "only=workload", *newer)
     assert "ImagesNotCovered: Deployment checkout" in early.stderr
     first = release(gate, namespace, "checkout-intent", *waits, *newer)
@@ -192,7 +209,8 @@ def test_one_helm_release_of_both_passes_at_the_next_try(gate, namespace):
     """Helm 4 stops at the denial, and has applied the intent all the same."""
     gate.user("deployer")
     gate.bind("deployer", "admin", namespace)
-    for reason, *newer in (["NoRequest"], ["ImagesNotCovered", "--set", "images.checkout.tag=1.2"]):
+    later = ["ImagesNotCovered", "--values", DOCS / "helm" / "release.yaml"]
+    for reason, *newer in (["NoRequest"], later):
         first = release(gate, namespace, "checkout", *newer)
         assert f"{reason}: Deployment checkout" in first.stderr
         gate.request_of(namespace, "checkout", "AutoApproved")

@@ -43,9 +43,9 @@ def conditionally(**fields):
     return review("ConditionallyApproved", conditions=[{**CONDITION, **fields}])
 
 
-def soon(gate, namespace, name):
-    """An approval that ends at once."""
-    conditionally(notAfter=now(seconds=2))(gate, namespace, name)
+def over(gate, namespace, name):
+    """An approval whose time is over."""
+    conditionally(notAfter=now(seconds=-30))(gate, namespace, name)
 
 
 def ask(*verdicts):
@@ -68,7 +68,7 @@ STATES = {
     "approved": (MIDDLING, [review("Approved")], "RequestApproved", CURRENT),
     "condition": (MIDDLING, [conditionally()], "RequestApproved", CURRENT),
     "early": (MIDDLING, [conditionally(notBefore=FAR)], "OutsideWindow", WAITS),
-    "late": (MIDDLING, [soon], "OutsideWindow", FAILED),
+    "late": (MIDDLING, [over], "OutsideWindow", FAILED),
     "attest": (MIDDLING, [conditionally(attestation="Required")], "AttestationMissing", WAITS),
     "rejected": (MIDDLING, [review("Rejected")], "Rejected", FAILED),
     "revoked": (GOOD, [review("Revoked", "security")], "Revoked", FAILED),
@@ -99,7 +99,7 @@ def wait_reason(gate, namespace, name, reason):
         found = gate.get("deploymentintent", name, namespace)
         return found if ready_reason(found) == reason else None
 
-    return wait_until(reached, 60, f"{name} is Ready for reason {reason}")
+    return wait_until(reached, f"{name} is Ready for reason {reason}")
 
 
 NOT_READY = re.compile(
@@ -191,7 +191,7 @@ def test_without_a_risk_model_waiting_does_not_help(gate, cluster, namespace, ks
         found = gate.get("deploymentintent", "web", namespace)
         return ready_reason(found) == "RiskModelMissing"
 
-    wait_until(applied, 60, "the operator misses the model")
+    wait_until(applied, "the operator misses the model")
     live = gate.get("deploymentintent", "web", namespace)
     status, message = kstatus.of(namespace, [obj])["web"]
     assert (status, message) == ("Failed", conditions_of(live)["Ready"]["message"])

@@ -73,7 +73,7 @@ def shown(gate):
         "metrics of the webhook": f"http://127.0.0.1:{installation.webhook_health_port}/metrics",
         "metrics of the operator": installation.operator_url("/metrics"),
     }.items():
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - a loopback URL
+        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - a loopback URL
             texts[name] = answer.read().decode()
     return texts
 
@@ -94,7 +94,13 @@ def test_logs_and_metrics_hold_no_evidence_and_no_secret(gate, namespace):
     gate.review("reviewer", "cabrequest", name, namespace, "Rejected", rationale=MARK)
     gate.create("requester", workload(namespace), "--dry-run=server", check=False)
     leave = exception(namespace, name, controls=(MARK,), reason=MARK)
-    gate.create("requester", leave)
+    assert told(gate.create("requester", leave, check=False)).startswith("ExceptionNotAllowed: ")
+    risky = {"artifacts": PLANTED["artifacts"]}
+    targets = [target(["risky:1"], name="risky")]
+    asked = gate.open(
+        namespace, risky, "ExceptionRequired", name="risky", targets=targets, summary=MARK
+    )
+    gate.create("requester", exception(namespace, asked, controls=(MARK,), reason=MARK))
     review = {"rationale": MARK, "check": False}
     gate.review("security", "cabexception", "leave", namespace, "Approved", **review)
     gate.review("security", "cabexception", "leave", namespace, "Approved", **review)

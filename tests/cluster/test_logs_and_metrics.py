@@ -88,7 +88,7 @@ def ready(gate, namespace, name):
         status = gate.get("deploymentintent", name, namespace).get("status", {})
         return next((c for c in status.get("conditions", []) if c["type"] == "Ready"), None)
 
-    return wait_until(found, 30, f"intent {name} has a condition")
+    return wait_until(found, f"intent {name} has a condition")
 
 
 def refused_intent(gate, namespace):
@@ -104,7 +104,7 @@ def refused_intent(gate, namespace):
         assert MARKER in condition["message"], "whoever may read the intent sees why"
         return name
 
-    return wait_until(refused, 60, "the policy is in force")
+    return wait_until(refused, "the policy is in force")
 
 
 def decided_and_rolled_out(gate, namespace):
@@ -120,7 +120,7 @@ def decided_and_rolled_out(gate, namespace):
     def recorded():
         return CORRELATION in gate.cluster.kubectl("get", "cabdecisions", "-o", "json").stdout
 
-    wait_until(recorded, 30, "the ledger has it")
+    wait_until(recorded, "the ledger has it")
 
 
 def secrets(gate):
@@ -143,26 +143,31 @@ def test_the_logs_join_by_correlation_id_and_hold_no_evidence_and_no_secret(
         refused = refused_intent(gate, namespace)
 
     def lines_of(text):
-        return [json.loads(line) for line in text.splitlines()]
+        whole, _, _ = text.rpartition("\n")  # the last one may be half written
+        return [json.loads(line) for line in whole.splitlines()]
 
     def refusals():
         found = lines_of(gate.installation.operator.log.read_text())
         return [line for line in found if (line.get("namespace"), line.get("object")) == (
             namespace, refused) and line["level"] == "warning"]  # fmt: skip
 
-    failed = wait_until(refusals, 30, "the refusal is told")[0]
+    failed = wait_until(refusals, "the refusal is told")[0]
     assert "ValidatingAdmissionPolicy 'quoting'" in failed["message"]
     assert failed["reason"] in ("Invalid", "Forbidden")
     assert failed["kind"] == "intent"
     assert failed["milliseconds"] > 0
 
-    operator, webhook = gate.installation.operator.log.read_text(), webhook_in_json()
-    mine = [line for line in lines_of(operator) if line.get("correlationID") == CORRELATION]
-    done = {(line.get("kind"), line["reason"]) for line in mine}
-    # In the ledger the subject is named by its kind.
-    assert {("intent", "ReviewPending"), ("CABRequest", "Approved")} <= done, done
-    for line in mine:
+    def mine():
+        found = lines_of(gate.installation.operator.log.read_text())
+        found = [line for line in found if line.get("correlationID") == CORRELATION]
+        done = {(line.get("kind"), line["reason"]) for line in found}
+        # In the ledger the subject is named by its kind.
+        assert {("intent", "ReviewPending"), ("CABRequest", "Approved")} <= done, done
+        return found
+
+    for line in wait_until(mine, timeout=60.0, what="the operator's log has it"):
         assert line["namespace"] == namespace
+    operator, webhook = gate.installation.operator.log.read_text(), webhook_in_json()
     reviews = [line for line in lines_of(webhook) if line.get("correlationID") == CORRELATION]
     assert {("ReviewPending", "web"), ("RequestApproved", "web")} <= {
         (line["reason"], line["object"]) for line in reviews
@@ -184,8 +189,8 @@ def served(gate):
     """The text of /metrics of webhook and operator."""
     port = gate.installation.webhook_health_port
     return {
-        "Webhook": httpx.get(f"http://127.0.0.1:{port}/metrics").text,
-        "Operator": httpx.get(gate.installation.operator_url("/metrics")).text,
+        "Webhook": httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60).text,
+        "Operator": httpx.get(gate.installation.operator_url("/metrics"), timeout=60).text,
     }
 
 
@@ -220,7 +225,7 @@ def test_the_docs_name_every_metric_and_no_other(gate, namespace):
             "cabgate_exception_soonest_end_seconds" in types(served(gate)["Operator"])
         )
 
-    wait_until(active, 30, "the exception is shown")
+    wait_until(active, "the exception is shown")
     for process, text in served(gate).items():
         table = documented(process)
         assert types(text) == {name: kind for name, (kind, _) in table.items()}, process

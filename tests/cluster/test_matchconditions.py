@@ -8,6 +8,7 @@ import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
 from support.gate import install, paused
+from support.namespaces import set_ring
 from support.objects import BAD, MIDDLING, exception, intent, target, workload
 
 KINDS = ["Deployment", "StatefulSet", "DaemonSet"]
@@ -29,11 +30,11 @@ def gate(cluster):
 def fault(request, gate, namespace):
     """A namespace with a workload of each kind that nobody approved; a way to break the webhook
     once the test has prepared what it needs."""
-    gate.cluster.kubectl("label", "namespace", namespace, "cabgate.dev/ring-")
+    set_ring(gate.cluster, namespace)
     for kind in KINDS:
         # The ring label alone, on the workload, would hide a fault of the other entry.
         gate.create("requester", workload(namespace, kind=kind))
-    gate.cluster.kubectl("label", "namespace", namespace, "cabgate.dev/ring=3")
+    set_ring(gate.cluster, namespace, "3")
     installation = gate.installation
 
     def breaks():
@@ -147,12 +148,12 @@ def test_what_is_no_rollout_passes_and_what_is_one_does_not(gate, namespace, fau
 
 
 def test_an_annotation_of_the_template_cannot_be_taken_away_unseen(gate, namespace, cluster):
-    cluster.kubectl("label", "namespace", namespace, "cabgate.dev/ring-")
+    set_ring(cluster, namespace)
     for value in ("x", ""):
         obj = workload(namespace, name=f"web{value}")
         obj["spec"]["template"]["metadata"]["annotations"] = {"inject": value}
         gate.create("requester", obj)
-    cluster.kubectl("label", "namespace", namespace, "cabgate.dev/ring=2")
+    set_ring(cluster, namespace, "2")
     for name in ("webx", "web"):
         for change in (None, "y"):
             body = in_template("metadata", annotations={"inject": change})
@@ -210,7 +211,7 @@ def test_notes_on_our_own_objects_and_their_deletion_need_none_of_our_processes(
         assert stopped(gate.apply("requester", {**again, "spec": {**again["spec"],
                                                 "summary": "x"}}, check=False))  # fmt: skip
         for resource, name in (("deploymentintent", "web"), ("cabexception", "leave")):
-            gate.kubectl("requester", "delete", resource, name, "-n", namespace, "--timeout=5s")
+            gate.kubectl("requester", "delete", resource, name, "-n", namespace, "--timeout=60s")
         # Records stay, whoever asks, with every process of ours dead.
         for user in ("requester", "admin"):
             message = gate.refused(user, "delete", "cabrequest", request, "-n", namespace)
@@ -236,7 +237,6 @@ def test_a_namespace_with_finalizers_in_it_goes_with_the_webhook_dead(gate, make
             lambda: gate.get("deploymentintent", "web", namespace)["metadata"].get(
                 "deletionTimestamp"
             ),
-            20,
             "the namespace controller deletes the intent",
         )
         gate.patch("requester", "deploymentintent", "web", namespace,

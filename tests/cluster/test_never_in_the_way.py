@@ -39,7 +39,7 @@ def admin(gate):
 def gated_from_now(gate, admin, namespace):
     """Return once the API server gates a namespace that has just got its ring."""
     gate.cluster.kubectl("label", "namespace", namespace, "cabgate.dev/ring=2", "--overwrite")
-    wait_until(lambda: rolled_out(admin, "Deployment", namespace).status_code == 403, 30, "gated")
+    wait_until(lambda: rolled_out(admin, "Deployment", namespace).status_code == 403, "gated")
 
 
 @pytest.fixture(params=STATES)
@@ -106,20 +106,21 @@ def test_what_controllers_do_with_what_was_admitted(gate, admin, make_namespace,
     for kind in ("Job", "CronJob"):
         gate.patch("admin", kind.lower(), "web", namespace, {"spec": {"suspend": False}})
     for owner in ("ReplicaSet", "StatefulSet", "ReplicationController", "Job"):
-        wait_until(lambda owner=owner: pods(owner), 60, f"Pods of a {owner}")
+        wait_until(lambda owner=owner: pods(owner), f"Pods of a {owner}")
     gate.kubectl("admin", "rollout", "restart", "deployment/web", "-n", namespace)
     wait_until(
         lambda: len([r for r in gate.items("replicaset", namespace)
                      if r["metadata"].get("ownerReferences")]) == 2,
-        60, "the ReplicaSet of the restart",
+        "the ReplicaSet of the restart",
     )  # fmt: skip
-    # A schedule that was missed is made up for at once: no need to wait for the next minute.
+    # A schedule that was missed is made up for at once; one that changes is looked at when it is
+    # next due. So the schedule first: no need to wait for the next minute.
+    gate.patch("admin", "cronjob", "web", namespace, {"spec": {"schedule": "* * * * *"}})
     past = {"status": {"lastScheduleTime": "2026-01-01T00:00:00Z"}}
     gate.patch("admin", "cronjob", "web", namespace, past, "--subresource=status")
-    gate.patch("admin", "cronjob", "web", namespace, {"spec": {"schedule": "* * * * *"}})
     wait_until(
         lambda: [j for j in gate.items("job", namespace) if j["metadata"].get("ownerReferences")],
-        90, "the CronJob's Job",
+        "the CronJob's Job", timeout=90,
     )  # fmt: skip
     pod = pods("StatefulSet")[0]["metadata"]["name"]
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction",
@@ -191,12 +192,12 @@ def test_the_installation_upgrade_and_removal_of_the_gate_itself(gate, cluster):
 def test_a_rollback_while_one_replica_lives(gate, admin, namespace):
     for number, image in enumerate(("web:1", "web:2", "web:3")):
         gate.apply("admin", intent(namespace, targets=[target([image])]))
-        gate.request_of(namespace, state="AutoApproved", timeout=30)
+        gate.request_of(namespace, state="AutoApproved", timeout=60)
         if number == 0:
             gate.create("admin", gated("Deployment", namespace, images=(image,)))
         else:
             gate.kubectl("admin", "set", "image", "deployment/web", f"c0={image}", "-n", namespace)
-        wait_until(lambda n=number: len(gate.items("replicaset", namespace)) == n + 1, 60, image)
+        wait_until(lambda n=number: len(gate.items("replicaset", namespace)) == n + 1, image)
     gate.installation.operator.kill()
     try:
         gate.kubectl("admin", "rollout", "undo", "deployment/web", "-n", namespace)

@@ -4,22 +4,23 @@ among many objects, as the API server itself counts them."""
 
 import json
 import re
-import time
 
 import httpx
 import pytest
 
 from cabgate_bench import loadgen
 from cabgate_bench.calls import WRITES, calls, settled
-from cabgate_bench.objects import GOOD, intent
+from cabgate_bench.objects import GOOD, intent, target
 from cabgate_bench.world import World
 from cabgate_devcluster import DevCluster, wait_until
 
 SPACE = "many"
-FEW, MANY = 5, 600
+FEW, MANY = 5, 300
 PAGE = 250
 """Objects in a page of the operator's own lists."""
 LEDGER = "cabdecisions|configmaps"
+RENEWALS = 7
+"""Renewals of the Lease, one each 2 s, that a time of rest lasts."""
 
 
 def declare(world, numbers):
@@ -47,31 +48,57 @@ def world():
 def few(world):
     """Calls, writes among them, for a change of one intent among few."""
     declare(world, range(FEW))
-    wait_until(lambda: states(world).count("AutoApproved") == FEW, 120, "all are approved")
+    wait_until(lambda: states(world).count("AutoApproved") == FEW, "all are approved", timeout=120)
     settled(world)
     return cost_of_a_change(world, "web-0", 1)
 
 
 def cost_of_a_change(world, name, count):
-    """What the operator asked until the changed intent had its new request approved and recorded:
-    all calls, writes, and of those the ones to the ledger."""
+    """What the operator asked until a release had its request approved and recorded: all calls,
+    writes, and of those the ones to the ledger."""
     approved = states(world).count("AutoApproved")
     before = settled(world)
     writes, recorded = calls(world, WRITES), calls(world, WRITES, LEDGER)
-    change = {"spec": {"evidence": {"testResults": {"passed": 100 + count}}}}
+    image, report = f"registry.example.com/shop/web:{count}", f"https://ci.example.com/{count}"
+    change = {
+        "spec": {
+            "targets": [{**target(name), "images": [image]}],
+            "evidence": {
+                "artifacts": [{"name": "web", "images": [image]}],
+                "testResults": {"uri": f"{report}/tests"},
+                "scanResults": {"uri": f"{report}/scan"},
+            },
+        }
+    }
     arguments = ("patch", "deploymentintent", name, "-n", SPACE, "--type=merge")
     world.cluster.kubectl(*arguments, "-p", json.dumps(change))
     # kubectl reads and patches.
-    wait_until(lambda: calls(world) > before + 2, 60, "the operator has begun")
+    wait_until(lambda: calls(world) > before + 2, "the operator has begun")
+    wait_until(
+        lambda: states(world).count("AutoApproved") == approved + 1,
+        timeout=120.0,
+        what="the new request is approved",
+    )
+    wait_until(
+        lambda: calls(world, WRITES, LEDGER) > recorded, timeout=120.0, what="it is recorded"
+    )
     total = settled(world) - before - 2
     ledger = calls(world, WRITES, LEDGER) - recorded
-    assert states(world).count("AutoApproved") == approved + 1
     return {"calls": total, "writes": calls(world, WRITES) - writes - 1, "ledger": ledger}
+
+
+def renewed(world):
+    """When the operator renewed its Lease last: what it does all the while."""
+    path = "/apis/coordination.k8s.io/v1/namespaces/cabgate-system/leases/cabgate-operator"
+    found = json.loads(world.cluster.kubectl("get", "--raw", path).stdout)
+    return found["spec"].get("renewTime")
 
 
 def test_at_rest_there_are_no_calls(world, few):
     before = settled(world)
-    time.sleep(15)
+    for _ in range(RENEWALS):
+        last = renewed(world)
+        wait_until(lambda last=last: renewed(world) != last, timeout=60.0, what="it renews")
     assert calls(world) == before
 
 
@@ -82,7 +109,7 @@ def test_a_change_takes_at_most_four_writes_and_two_of_the_ledger(few):
 
 def test_one_change_among_many_costs_what_it_does_among_few(world, few):
     declare(world, range(FEW, MANY))
-    wait_until(lambda: states(world).count("AutoApproved") > MANY, 300, "all are approved")
+    wait_until(lambda: states(world).count("AutoApproved") > MANY, "all are approved", timeout=300)
     many = cost_of_a_change(world, "web-1", 2)
     assert many["writes"] == few["writes"]
     # A read more or less, as events happen to come together or apart.
@@ -97,12 +124,12 @@ def test_a_sweep_of_many_is_a_few_lists(world, few):
     world.installation.start_operator(options=["--sweep-seconds=6", "--keep-approved=100000"])
     try:
         url = world.installation.operator_url("/metrics")
-        wait_until(lambda: sweeps(url) > 0, 60, "a sweep is done")
+        wait_until(lambda: sweeps(url) > 0, "a sweep is done")
         settled(world, seconds=5.0)
         for _ in range(2):
             last, before = sweeps(url), calls(world)
-            wait_until(lambda last=last: sweeps(url) > last, 60, "another sweep is done")
-            time.sleep(2)  # what it queued is looked at
+            wait_until(lambda last=last: sweeps(url) > last, "another sweep is done")
+            wait_until(lambda: queued(url) == 0, timeout=60.0, what="what it queued is looked at")
             assert calls(world) - before < 50
     finally:
         world.installation.operator.stop()
@@ -111,8 +138,17 @@ def test_a_sweep_of_many_is_a_few_lists(world, few):
 
 def sweeps(url):
     """When the last sweep was."""
-    text = httpx.get(url).text
-    return float(re.search(r"^cabgate_last_sweep_timestamp_seconds (\S+)", text, re.MULTILINE)[1])
+    return metric(url, "cabgate_last_sweep_timestamp_seconds")
+
+
+def queued(url):
+    """What the operator has still to look at."""
+    return metric(url, "cabgate_queue_depth")
+
+
+def metric(url, name):
+    text = httpx.get(url, timeout=60).text
+    return float(re.search(rf"^{name} (\S+)", text, re.MULTILINE)[1])
 
 
 def test_what_there_is_much_of_is_listed_in_pages(world, few):
@@ -122,7 +158,11 @@ def test_what_there_is_much_of_is_listed_in_pages(world, few):
     before = calls(world, "LIST", "deploymentintents")
     world.installation.operator.stop()
     world.installation.start_operator()
-    settled(world)
     pages = MANY // PAGE + 1
     # kopf's list at its start, and that of the first sweep.
-    assert calls(world, "LIST", "deploymentintents") - before >= 2 * pages
+    wait_until(
+        lambda: calls(world, "LIST", "deploymentintents") - before >= 2 * pages,
+        timeout=120.0,
+        what="both lists come in pages",
+    )
+    settled(world)

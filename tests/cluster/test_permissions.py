@@ -15,6 +15,7 @@ from cabgate_devcluster.chart import NAMESPACE, manifests
 from support import audit
 from support.gated import KINDS, ROLLOUT_CRD, gated
 from support.glass import WHY, Glass
+from support.namespaces import create_namespace, set_ring
 from support.objects import BAD, GOOD, MIDDLING, exception, intent, target
 from support.replicas import read_secret, running
 
@@ -61,12 +62,11 @@ def used(gate, log):
     uncovered(gate)
     certificates(gate)
     election(gate)
-    return wait_until(lambda: audit.events(log), 60, "the audit log")
+    return wait_until(lambda: audit.events(log), "the audit log")
 
 
 def space(gate, name):
-    gate.cluster.kubectl("create", "namespace", name)
-    gate.cluster.kubectl("label", "namespace", name, "cabgate.dev/ring=2")
+    create_namespace(gate.cluster, name)
     return name
 
 
@@ -76,10 +76,10 @@ def decisions(gate):
     gate.open(shop, GOOD, "AutoApproved", name="good")
     name = gate.open(shop, MIDDLING, "Submitted", name="middling")
     gate.review("reviewer", "cabrequest", name, shop, "Approved")
-    gate.review("security", "cabrequest", name, shop, "Revoked")
-    gate.wait_state("cabrequest", name, shop, "Revoked", timeout=60)
+    gate.review("security", "cabrequest", name, shop, "Revoked", images=["web:1"])
+    gate.wait_state("cabrequest", name, shop, "Revoked")
     kubectl = gate.cluster.kubectl
-    wait_until(lambda: len(ledger(kubectl)) >= 3, 60, "the ledger has them")
+    wait_until(lambda: len(ledger(kubectl)) >= 3, "the ledger has them")
 
 
 def ledger(kubectl):
@@ -92,7 +92,7 @@ def exceptions(gate):
     name = gate.open(shop, BAD, "ExceptionRequired", name="web")
     gate.apply("requester", exception(shop, name))
     gate.review("security", "cabexception", "leave", shop, "Approved")
-    gate.wait_state("cabexception", "leave", shop, "Approved", timeout=60)
+    gate.wait_state("cabexception", "leave", shop, "Approved")
     gate.create("requester", gated("Deployment", shop, images=("web:1",)))
 
 
@@ -102,22 +102,22 @@ def deletions(gate):
     for number in range(3):
         targets = [target([f"web:{number}"])]
         gate.apply("requester", intent(shop, evidence=GOOD, targets=targets))
-        gate.request_of(shop, state="AutoApproved", timeout=60)
+        gate.request_of(shop, state="AutoApproved")
 
     def pruned():
         return len(gate.items("cabrequests", shop)) == 1
 
-    wait_until(pruned, 120, "the oldest approved request is deleted")
+    wait_until(pruned, "the oldest approved request is deleted", timeout=120)
 
 
 def references(gate):
     """Argo Rollouts that refer to workloads of each kind."""
     shop = space(gate, "references")
     for _, kind in sorted(REFERABLE):
-        gate.cluster.kubectl("label", "namespace", shop, "cabgate.dev/ring-")
+        set_ring(gate.cluster, shop)
         obj = gated(kind, shop, kind.lower())
         gate.create("admin", obj)
-        gate.cluster.kubectl("label", "namespace", shop, "cabgate.dev/ring=2")
+        set_ring(gate.cluster, shop, "2")
         gate.create("admin", referring(shop, kind), check=False)
 
 
@@ -127,9 +127,9 @@ def broken_glass(gate):
     kinds = [kind for kind in KINDS if kind not in ("Pod", "PodTemplate")]
     for kind in kinds:
         break_it(gate, gated(kind, shop))
-    gate.cluster.kubectl("label", "namespace", shop, "cabgate.dev/ring-")
+    set_ring(gate.cluster, shop)
     gate.create("admin", gated("PodTemplate", shop, "podtemplate"))
-    gate.cluster.kubectl("label", "namespace", shop, "cabgate.dev/ring=2")
+    set_ring(gate.cluster, shop, "2")
     break_it(gate, referring(shop, "PodTemplate"))
     glass = Glass(gate)
     try:
@@ -156,13 +156,12 @@ def uncovered(gate):
     """A namespace that is gated over what runs there."""
     shop = space(gate, "adopted")
     kubectl = gate.cluster.kubectl
-    kubectl("label", "namespace", shop, "cabgate.dev/ring-")
+    set_ring(gate.cluster, shop)
     for kind in KINDS:
         gate.create("admin", gated(kind, shop))
-    kubectl("label", "namespace", shop, "cabgate.dev/ring=3")
+    set_ring(gate.cluster, shop, "3")
     wait_until(
         lambda: "Uncovered" in kubectl("get", "events", "-A", "-o", "json").stdout,
-        60,
         "the operator tells of what is uncovered",
     )
 
@@ -173,11 +172,11 @@ def certificates(gate):
     for name, field in (("cabgate-webhook-tls", "tls.crt"), ("cabgate-webhook-ca", "ca.crt")):
         patch = json.dumps({"stringData": {field: "broken"}})
         cluster.kubectl("patch", "secret", name, "-n", NAMESPACE, "-p", patch)
-        wait_until(lambda n=name, f=field: read_secret(cluster, n)[f] != b"broken", 60, name)
+        wait_until(lambda n=name, f=field: read_secret(cluster, n)[f] != b"broken", name)
     gate.installation.operator.stop()
     cluster.kubectl("delete", "secret", "cabgate-signing-key", "-n", NAMESPACE)
     gate.installation.start_managing(*SMALL)
-    wait_until(lambda: read_secret(cluster, "cabgate-signing-key"), 60, "another signing key")
+    wait_until(lambda: read_secret(cluster, "cabgate-signing-key"), "another signing key")
 
 
 def election(gate):
@@ -186,7 +185,6 @@ def election(gate):
     kubectl("delete", "lease", "cabgate-operator", "-n", NAMESPACE)
     wait_until(
         lambda: gate.get("lease", "cabgate-operator", NAMESPACE)["spec"]["holderIdentity"],
-        60,
         "it leads again",
     )
 

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from cabgate_cli.main import main
 from cabgate_devcluster import DevCluster, wait_until
 from support.gate import install
+from support.namespaces import create_namespace
 from support.objects import GOOD, MIDDLING
 
 NAMESPACE = "shop"
@@ -34,8 +35,7 @@ def own():
             rules = [rule for rule in keeper["rules"] if verb not in rule["verbs"]]
             role = {**keeper, "metadata": {"name": name}, "rules": rules}
             cluster.kubectl("create", "-f", "-", stdin=json.dumps(role))
-        cluster.kubectl("create", "namespace", NAMESPACE)
-        cluster.kubectl("label", "namespace", NAMESPACE, "cabgate.dev/ring=2")
+        create_namespace(cluster, NAMESPACE)
         yield gate
 
 
@@ -63,7 +63,7 @@ def sequences(gate):
 
 
 def recorded(gate, *wanted):
-    wait_until(lambda: sequences(gate) == list(wanted), 20, f"records {wanted}")
+    wait_until(lambda: sequences(gate) == list(wanted), f"records {wanted}")
 
 
 def checkpoint(gate):

@@ -5,6 +5,7 @@ its trying in the cluster."""
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from cabgate_devcluster import wait_until
@@ -120,7 +121,7 @@ def test_the_same_rollout_is_denied_in_the_same_bytes(gate, make_namespace, exis
         ways = tool.ways("norequest", ["norequest:1"])
         return denial(ways["apply, dry-run" if exists else "create, dry-run"])
 
-    wait_until(gated, 30, "the API server has seen the ring")
+    wait_until(gated, "the API server has seen the ring")
     first = {}
     for reason, name in denied.items():
         images = [f"{name}:{2 if reason == 'ImagesNotCovered' else 1}", "side:1"]
@@ -187,7 +188,7 @@ def test_fifty_tries_leave_no_trace(gate, namespace):
     gate.apply("requester", intent(namespace, name="other", images=["other:1"]))
     gate.request_of(namespace, "other", "AutoApproved")
     tool = Tool(gate, namespace)
-    before = wait_until(lambda: settled(gate, namespace), 60, "what was decided is recorded")
+    before = wait_until(lambda: settled(gate, namespace), "what was decided is recorded")
     for name in ("pending", "risky", "other", "nobody"):
         ways = tool.ways(name, ["web:1"])
         for _ in range(13):
@@ -197,6 +198,8 @@ def test_fifty_tries_leave_no_trace(gate, namespace):
 
 
 def settled(gate, namespace):
-    """The traces, once the system's one decision is in the ledger."""
+    """The traces, once the system's one decision is in the ledger and nothing is left to do."""
     found = traces(gate, namespace)
-    return found if found["ledger"] else None
+    metrics = httpx.get(gate.installation.operator_url("/metrics"), timeout=60).text
+    at_rest = "\ncabgate_queue_depth 0.0\n" in metrics and traces(gate, namespace) == found
+    return found if found["ledger"] and at_rest else None

@@ -9,6 +9,7 @@ import pytest
 from cabgate_devcluster import DevCluster
 from cabgate_devcluster.installation import WEBHOOK_ARGV
 from support.gate import install, told
+from support.namespaces import create_namespace
 from support.objects import GOOD, intent, target, workload
 
 SHA = "sha256:" + "0123456789abcdef" * 4
@@ -26,8 +27,7 @@ def cluster():
 def gate(cluster):
     """Before the option is given, there is an intent of tags."""
     gate = install(cluster)
-    cluster.kubectl("create", "namespace", "before")
-    cluster.kubectl("label", "namespace", "before", "cabgate.dev/ring=3")
+    create_namespace(cluster, "before", "3")
     gate.open("before", GOOD, "AutoApproved")
     gate.installation.webhook.stop()
     gate.installation.start_webhook([*WEBHOOK_ARGV, "--require-digests-from", "3"])

@@ -8,6 +8,7 @@ import pytest
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installation import OPERATOR_ARGV
 from support.gate import install
+from support.namespaces import create_namespace
 from support.objects import GOOD, MIDDLING, intent, workload
 
 NAMESPACE = "shop"
@@ -22,8 +23,7 @@ def gate():
         made.installation.start_operator(
             [*OPERATOR_ARGV, "--sweep-seconds", "1", "--keep-approved", str(KEPT)]
         )
-        cluster.kubectl("create", "namespace", NAMESPACE)
-        cluster.kubectl("label", "namespace", NAMESPACE, "cabgate.dev/ring=2")
+        create_namespace(cluster, NAMESPACE)
         yield made
 
 
@@ -42,7 +42,7 @@ def test_only_the_newest_approvals_stay_and_the_ledger_keeps_the_rest(gate):
         images = {r["spec"]["targets"][0]["images"][0] for r in requests}
         return images == {"web:0", "web:3", "web:4"}
 
-    wait_until(left, 30, "the two newest approvals and the refusal are left")
+    wait_until(left, "the two newest approvals and the refusal are left")
     records = json.loads(gate.cluster.kubectl("get", "cabdecisions", "-o", "json").stdout)["items"]
     recorded = {r["spec"]["subject"]["uid"] for r in records if r["spec"]["verdict"]}
     assert set(made) <= recorded

@@ -184,10 +184,10 @@ def test_a_service_account_never_decides(gate, namespace, submitted):
         {"status": {"conditions": []}},
     ):
         result = gate.patch_status(machine, "cabrequest", submitted, namespace, body)
-        assert told(result).startswith(f"ServiceAccountCannotDecide: {machine} is"), body
+        assert told(result).startswith(f"MachineCannotDecide: {machine} is"), body
     gate.review("reviewer", "cabrequest", submitted, namespace, "Approved")
     message = refused(gate, machine, submitted, namespace, "Revoked")
-    assert message.startswith("ServiceAccountCannotDecide: ")
+    assert message.startswith("MachineCannotDecide: ")
 
 
 @pytest.fixture
@@ -203,10 +203,11 @@ def test_what_machines_alone_submitted_needs_a_requester(gate, namespace, by_mac
     name, machine = by_machine
     for verdict in ("Approved", "ConditionallyApproved"):
         message = refused(gate, "reviewer", name, namespace, verdict, conditions=CONDITIONS)
-        assert message.startswith("RequesterNeeded: spec.requester: only service accounts")
+        assert message.startswith("RequesterNeeded: spec.requester: only machines")
     gate.review("reviewer", "cabrequest", name, namespace, "UnderReview")
     obj = intent(namespace, evidence=MIDDLING, requester="alice")
     gate.apply(machine, obj)
+    gate.request_of(namespace)  # once the operator has looked
     gate.review("reviewer", "cabrequest", name, namespace, "Approved")
 
 
@@ -232,6 +233,7 @@ def test_whoever_may_act_as_the_submitting_machine_counts_as_it(
     name, machine = by_machine
     elsewhere = make_namespace()
     gate.apply(machine, intent(namespace, evidence=MIDDLING, requester="alice"))
+    gate.request_of(namespace)
     for number, (how, (groups, resources, verb)) in enumerate(ACTING_AS.items()):
         user = f"actor{number}"
         gate.user(user)

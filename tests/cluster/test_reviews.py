@@ -33,6 +33,8 @@ def test_the_ways_of_a_request_through_its_states(gate, namespace):
         for verdict in verdicts:
             user = "security" if verdict == "Revoked" else "reviewer"
             more = {"conditions": CONDITIONS} if verdict.startswith("Cond") else {}
+            if verdict == "Revoked":  # the others are about the same image
+                more = {"images": ["web:1"]}
             result = gate.review(user, "cabrequest", name, namespace, verdict, **more)
             warning = (
                 f"Warning: recorded if this command succeeds: {verdict} by {user} on "
@@ -70,7 +72,8 @@ def test_a_decision_is_made_once(gate, namespace):
         if first == "Revoked":
             gate.review("reviewer", "cabrequest", name, namespace, "Approved")
         if first:
-            gate.review("reviewer", "cabrequest", name, namespace, first)
+            more = {"images": ["web:1"]} if first == "Revoked" else {}
+            gate.review("reviewer", "cabrequest", name, namespace, first, **more)
         before = decisions(gate, name, namespace)
         for verdict in then:
             more = {"conditions": CONDITIONS} if verdict.startswith("Cond") else {}
@@ -232,7 +235,7 @@ def test_a_superseded_request_cannot_be_decided_also_before_the_operator_knows(g
     gate.wait_state("cabrequest", first, namespace, "Superseded")
     assert refused(gate, "reviewer", first, namespace).startswith("IllegalTransition: ")
     gate.apply("requester", intent(namespace, evidence=MIDDLING))
-    gate.wait_state("cabrequest", first, namespace, "Submitted")
+    gate.request_of(namespace, state="Submitted")
     gate.review("reviewer", "cabrequest", first, namespace, "Approved")
 
 

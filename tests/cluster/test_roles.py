@@ -99,7 +99,6 @@ def clients(gate):
     wait_until(
         lambda: {"view", "edit", "admin"} == {r for r in ("view", "edit", "admin")
                                              if rule_verbs(cluster, r)},
-        20,
         "the roles are aggregated",
     )  # fmt: skip
     with_clients = {column: client_of(gate.user(USERS[column])) for column in ROLES}
@@ -189,10 +188,10 @@ def stage(gate, clients):
         made.objects["another", "by score"] = answer.json()
         made.objects["another", "namespace"] = read(gate, "namespace", NAMESPACE)
         made.objects["another", "ringed"] = wait_until(
-            lambda: settled(gate.get("deployment", "ringed", NAMESPACE)), 30, "a Deployment rests"
+            lambda: settled(gate.get("deployment", "ringed", NAMESPACE)), "a Deployment rests"
         )
         made.objects["another", "model"] = read(gate, "riskmodel", "default")
-        record = wait_until(lambda: records(gate)[-1], 20, "a record of the ledger")
+        record = wait_until(lambda: records(gate)[-1], "a record of the ledger")
         made.objects["another", "record"] = record
         made.objects["another", "new record"] = after(record)
         yield made
@@ -324,10 +323,10 @@ def test_a_verb_counts_where_and_as_long_as_it_is_bound(gate, make_namespace):
         for _ in range(2):  # given, taken away, given again: no answer is remembered
             args = ("cab", "--clusterrole=cabgate-cab-member", "--group=roles-cab", "-n", here)
             cluster.kubectl("create", "rolebinding", *args)
-            wait_until(lambda: said(here) == "", 10, "the verb counts")
+            wait_until(lambda: said(here) == "", "the verb counts")
             assert refusal in said(elsewhere)
             cluster.kubectl("delete", "rolebinding", "cab", "-n", here)
-            wait_until(lambda: refusal in said(here), 10, "the verb counts no more")
+            wait_until(lambda: refusal in said(here), "the verb counts no more")
 
 
 def test_good_evidence_is_still_approved_once_the_operator_goes_on(gate, namespace):

@@ -4,7 +4,7 @@ order and started again, while people declare, review and roll out."""
 
 import pytest
 
-from cabgate_devcluster import DevCluster
+from cabgate_devcluster import DevCluster, wait_until
 from support.load import Load
 from support.objects import GOOD, workload
 from support.replicas import running
@@ -35,7 +35,7 @@ def test_nothing_fails_and_every_intent_is_decided(gate, make_namespace, record_
             for port in installation.managers:
                 assert installation.stop_manager(port) == 0
                 work.goes_on()
-                led.add(installation.leading())
+                led.add(wait_until(installation.leading, timeout=60.0, what="one leads"))
                 installation.start_manager(port)
             for backend in installation.backends:
                 assert installation.stop_replica(backend) == 0

@@ -4,6 +4,7 @@ the reviewer's command returned."""
 
 import pytest
 
+from cabgate_devcluster import wait_until
 from support.http import client_of
 from support.load import Load
 from support.objects import MIDDLING, intent, workload
@@ -30,12 +31,12 @@ def test_verdicts_count_at_once_in_a_storm_of_rollouts(gate, namespace, team):
             request = gate.request_of(namespace, name, "Submitted")["metadata"]["name"]
             deployment = workload(namespace, name=name, images=[image])
             with Load(gate.user("requester"), deployment, threads=6, pause=0) as storm:
+                wait_until(lambda s=storm: s.count > 6, timeout=60.0, what="the storm is there")
                 assert rolled_out(team, namespace, deployment) == 403
                 assert review(reviewer, namespace, request, "Approved") == 200
                 assert rolled_out(team, namespace, deployment) == 201
                 assert review(security, namespace, request, "Revoked") == 200
                 assert rolled_out(team, namespace, deployment) == 403
-            assert storm.count > 6
             assert all("LookupFailed" not in text for _, text in storm.failures)
 
 

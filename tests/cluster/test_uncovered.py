@@ -57,7 +57,7 @@ def risen(gate, make_namespace):
     gate.create("requester", cron_job(namespace, "report:1"))
     gate.create("requester", bare_pod(namespace, "shell", "shell:1"))
     gate.create("requester", gated("Rollout", namespace, images=["canary:1"]))
-    wait_until(lambda: len(gate.items("pods", namespace)) == 3, 30, "the Pods of the workloads")
+    wait_until(lambda: len(gate.items("pods", namespace)) == 3, "the Pods of the workloads")
     gate.kubectl("admin", "label", "namespace", namespace, f"{LABEL}=2")
     return namespace
 
@@ -84,7 +84,7 @@ def test_a_revocation_and_an_image_put_into_a_pod_are_found(gate, namespace):
     name = gate.open(namespace, MIDDLING, "Submitted")
     gate.review("reviewer", "cabrequest", name, namespace, "Approved")
     gate.create("requester", workload(namespace))
-    wait_until(lambda: gate.items("pods", namespace), 30, "the Pod of web")
+    wait_until(lambda: gate.items("pods", namespace), "the Pod of web")
     result = cabgate(gate, "requester", f"uncovered -n {namespace}")
     assert f"nothing runs uncovered in namespace {namespace}" in result.stderr
 
@@ -100,7 +100,7 @@ def test_a_revocation_and_an_image_put_into_a_pod_are_found(gate, namespace):
             check=False,
         ).returncode
 
-    wait_until(put, 30, "the API server knows that the namespace is not gated")
+    wait_until(put, "the API server knows that the namespace is not gated")
     gate.kubectl("admin", "label", "namespace", namespace, f"{LABEL}=2", "--overwrite")
     [item] = rows(gate, f"-n {namespace}").values()
     assert (item["reason"], item["images"]) == ("ImagesNotCovered", ["evil:1"])
@@ -155,7 +155,7 @@ def test_a_generated_job_is_covered_by_its_prefix(gate, namespace):
     body = {"apiVersion": "batch/v1", "kind": "Job", **job}
     body["metadata"] = {"generateName": "migrate-", "namespace": namespace}
     gate.create("requester", body)
-    wait_until(lambda: gate.items("pods", namespace), 30, "the Pod of the Job")
+    wait_until(lambda: gate.items("pods", namespace), "the Pod of the Job")
     cabgate(gate, "requester", f"uncovered -n {namespace}", 0)
 
 
@@ -181,7 +181,7 @@ def test_what_cannot_be_told_is_exit_code_2(gate, namespace, user, arguments, sa
 
 def counted(gate, namespace):
     """What the operator's metric says of a namespace; None if it says nothing."""
-    text = httpx.get(gate.installation.operator_url("/metrics"), timeout=10).text
+    text = httpx.get(gate.installation.operator_url("/metrics"), timeout=60).text
     prefix = f'cabgate_uncovered_workloads{{namespace="{namespace}"}} '
     lines = [line for line in text.splitlines() if line.startswith(prefix)]
     return float(lines[0].removeprefix(prefix)) if lines else None
@@ -193,8 +193,8 @@ def events(gate, namespace):
 
 
 def test_a_ring_that_rises_is_told_of_and_counted_and_nothing_is_stopped(gate, risen):
-    wait_until(lambda: counted(gate, risen) == 5, 60, "the metric counts the workloads")
-    [event] = wait_until(lambda: events(gate, risen), 60, "an Event on the namespace")
+    wait_until(lambda: counted(gate, risen) == 5, "the metric counts the workloads")
+    [event] = wait_until(lambda: events(gate, risen), "an Event on the namespace")
     assert event["involvedObject"]["name"] == risen
     for name in ("deployment/web", "statefulset/db", "cronjob/report", "pod/shell"):
         assert name in event["message"]
@@ -208,8 +208,8 @@ def test_a_ring_that_rises_is_told_of_and_counted_and_nothing_is_stopped(gate, r
     gate.open(risen, GOOD, "AutoApproved")
     gate.installation.operator.stop()
     gate.installation.start_operator()
-    wait_until(lambda: counted(gate, risen) == 4, 60, "the metric of the operator started anew")
+    wait_until(lambda: counted(gate, risen) == 4, "the metric of the operator started anew")
     assert len(events(gate, risen)) == 1
 
     gate.kubectl("admin", "label", "namespace", risen, f"{LABEL}=0", "--overwrite")
-    wait_until(lambda: counted(gate, risen) is None, 60, "the namespace is not counted any more")
+    wait_until(lambda: counted(gate, risen) is None, "the namespace is not counted any more")

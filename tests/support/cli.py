@@ -34,4 +34,4 @@ def serve_rollouts(gate):
         question = ("auth", "can-i", "create", "rollouts.argoproj.io", "-A")
         return gate.kubectl("requester", *question, check=False).returncode == 0
 
-    wait_until(may, 30, "the requester may write Rollouts")
+    wait_until(may, "the requester may write Rollouts")

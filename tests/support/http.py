@@ -28,4 +28,4 @@ def client_of(kubeconfig: Path) -> httpx.Client:
             file.write(pem(user, "client-certificate") + pem(user, "client-key"))
             file.flush()
             context.load_cert_chain(file.name)
-    return httpx.Client(base_url=cluster["server"], verify=context, headers=headers, timeout=30)
+    return httpx.Client(base_url=cluster["server"], verify=context, headers=headers, timeout=60)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Objects as a team would write them."""
 
+import hashlib
+
 API_VERSION = "cabgate.dev/v1alpha1"
 
 GOOD = {
@@ -30,12 +32,30 @@ def target(images, name="web", kind="Deployment", api_version="apps/v1"):
     return {"apiVersion": api_version, "kind": kind, "name": name, "images": list(images)}
 
 
+def about(evidence, targets):
+    """Evidence as a pipeline writes it for some targets: its artifacts name their images, and its
+    reports are their own. What a test says of either stays, and so does what is missing."""
+    images = sorted({image for each in targets for image in each["images"]})
+    release = hashlib.sha256("\n".join(images).encode()).hexdigest()[:12]
+    own = dict(evidence)
+    artifacts = evidence.get("artifacts")
+    if artifacts and not any("images" in artifact for artifact in artifacts):
+        own["artifacts"] = [{**artifacts[0], "images": images}, *artifacts[1:]]
+    for part in ("testResults", "scanResults"):
+        report = evidence.get(part)
+        if report and not {"uri", "sha256"} & report.keys():
+            own[part] = {**report, "uri": f"https://ci.example.com/{release}/{part}"}
+    return own
+
+
 def intent(namespace, *, name="web", images=("web:1",), evidence=GOOD, targets=None, **spec):
+    """An intent whose evidence is about its images, see `about`."""
+    targets = targets or [target(images)]
     return {
         "apiVersion": API_VERSION,
         "kind": "DeploymentIntent",
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"targets": targets or [target(images)], "evidence": evidence, **spec},
+        "spec": {"targets": targets, "evidence": about(evidence, targets), **spec},
     }
 
 

@@ -57,7 +57,7 @@ class Replica:
         """Status and text of one of its pages; 0 where there is none."""
         try:
             with urllib.request.urlopen(
-                f"http://127.0.0.1:{self._port}{path}", timeout=2
+                f"http://127.0.0.1:{self._port}{path}", timeout=10
             ) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
@@ -75,20 +75,22 @@ class Replica:
         """Whether it says that it leads."""
         return self.metric("cabgate_leader") == 1.0
 
-    def unhealthy(self, seconds=30.0):
+    def unhealthy(self, seconds=60.0):
         """What /healthz complains of, once it does."""
 
         def complains():
             status, text = self.get("/healthz")
             return text if status == 503 else None
 
-        return wait_until(complains, seconds, f"{self.name} is not healthy")
+        return wait_until(complains, f"{self.name} is not healthy", timeout=seconds)
 
 
-def leader_of(replicas, seconds=30.0):
+def leader_of(replicas, seconds=60.0):
     """The replica that leads, once one does, and the seconds that it took."""
     begun = time.monotonic()
     found = wait_until(
-        lambda: next((each for each in replicas if each.leads), None), seconds, "one of them leads"
+        lambda: next((each for each in replicas if each.leads), None),
+        "one of them leads",
+        timeout=seconds,
     )
     return found, time.monotonic() - begun

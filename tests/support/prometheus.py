@@ -55,12 +55,12 @@ def scrape(pods):
 
 def probe(url):
     """Ask for readiness, as a kubelet does; the status."""
-    return httpx.get(f"{url}/readyz", timeout=10).status_code
+    return httpx.get(f"{url}/readyz", timeout=60).status_code
 
 
 def _text(url):
     try:
-        return httpx.get(url, timeout=10).text
+        return httpx.get(url, timeout=60).text
     except httpx.HTTPError:
         return ""
 

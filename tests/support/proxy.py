@@ -52,6 +52,7 @@ class ApiProxy:
         self._watches = set()
         self.port = cluster.free_port()
         self.calls = []
+        self._stored = []
         self.heal()
 
     def heal(self):
@@ -84,6 +85,10 @@ class ApiProxy:
             for call in self.calls
             if call.at >= since and call.method in WRITES and "/leases" not in call.path
         ]
+
+    def stored(self, since=0.0):
+        """Those of `writes` that the API server took."""
+        return [call for call in self.writes(since) if call in self._stored]
 
     def all_watched(self):
         """Whether every resource that was ever watched is being watched now."""
@@ -159,6 +164,8 @@ class ApiProxy:
             kept = {k: v for k, v in answer.headers.items() if k.lower() not in _NOT_PASSED_ON}
             if not call.watch:
                 body = await answer.read()
+                if answer.ok and call.method in WRITES:
+                    self._stored.append(call)
                 return web.Response(status=answer.status, headers=kept, body=body)
             response = web.StreamResponse(status=answer.status, headers=kept)
             await response.prepare(request)

@@ -55,10 +55,8 @@ class Mounts:
 
 def read_secret(cluster, name):
     """The content of a Secret of the gate, as bytes; empty if there is none."""
-    found = cluster.kubectl(
-        *("get", "secret", name, "-n", NAMESPACE, "-o", "json", "--ignore-not-found")
-    ).stdout
-    data = json.loads(found).get("data", {}) if found.strip() else {}
+    secrets = cluster.api.items("secrets", NAMESPACE)
+    data = next((each.get("data", {}) for each in secrets if each["metadata"]["name"] == name), {})
     return {key: base64.b64decode(value) for key, value in data.items()}
 
 
@@ -97,7 +95,7 @@ class Replicas(Installation):
         if not self._mounted:
             self._mounts.start()
             wanted = (self._tls / "tls.crt", self._signing / "key.pem")
-            wait_until(lambda: all(path.exists() for path in wanted), 60, "the Secrets are mounted")
+            wait_until(lambda: all(path.exists() for path in wanted), "the Secrets are mounted")
             self.balancer.__enter__()
             self._mounted = True
         for backend in self.backends:
@@ -151,7 +149,7 @@ class Replicas(Installation):
             self.webhook_words(backend, argv),
             env={"KUBECONFIG": str(kubeconfig)},
         )
-        wait_until(lambda: port in self.balancer.ready, 60, f"the webhook on {port} is ready")
+        wait_until(lambda: port in self.balancer.ready, f"the webhook on {port} is ready")
 
     def webhook_words(self, backend, argv):
         """Program and arguments of one of the webhooks."""
@@ -192,7 +190,7 @@ class Replicas(Installation):
 
 def _leads(port):
     url = f"http://127.0.0.1:{port}/metrics"
-    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
+    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10) as answer:
         return re.search(rb"^cabgate_leader 1\.0$", answer.read(), re.MULTILINE) is not None
     return False
 

@@ -59,14 +59,14 @@ class Work:
     def goes_on(self):
         """Returns once applications were rolled out that had not begun at the call."""
         wanted = self.done + 2 * len(self._threads)
-        wait_until(lambda: self.done >= wanted or self.failures, 90, "the work goes on")
+        wait_until(lambda: self.done >= wanted or self.failures, "the work goes on", timeout=90)
         assert self.failures == [], self.failures
 
     def lost_nothing(self):
         """Nothing failed, and once the operator is done every intent is decided, every review is
         there once, and the ledger verifies."""
         assert self.failures == [], self.failures
-        wait_until(self._nothing_wrong, 60, "all is recorded")
+        wait_until(self._nothing_wrong, "all is recorded")
         intents = self._gate.items("deploymentintents", self._namespace)
         ours = [each for each in intents if each["metadata"]["name"].startswith("app-")]
         assert len(ours) == self.done

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cabgate.foreign import printed
 from cabgate.identity import User
 from cabgate.modes import Mode
 from cabgate_webhook.narrow import decode_rollout
@@ -114,20 +115,22 @@ def metadata_of(obj: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def answer_body(uid: str, answer: Answer) -> bytes:
-    """The AdmissionReview that carries an answer."""
+    """The AdmissionReview that carries an answer. Whatever it refuses is a 403: for a 409 or a 422
+    some tools delete the object and create it anew, for some texts too."""
+    message = printed(answer.message)
     # The API server puts it into the audit log, as WEBHOOK-NAME/reason.
     annotations = {"reason": answer.reason}
     if answer.mode is not None:
-        annotations |= {"mode": answer.mode, "denial": answer.message}
+        annotations |= {"mode": answer.mode, "denial": message}
     response: dict[str, Any] = {
         "uid": uid,
         "allowed": answer.allowed,
         "auditAnnotations": annotations,
     }
     if not answer.allowed:
-        response["status"] = {"code": 403, "reason": "Forbidden", "message": answer.message}
+        response["status"] = {"code": 403, "reason": "Forbidden", "message": message}
     if answer.warnings:
-        response["warnings"] = list(answer.warnings)
+        response["warnings"] = [printed(warning) for warning in answer.warnings]
     if answer.patch:
         patch = json.dumps(list(answer.patch)).encode()
         response["patchType"] = "JSONPatch"

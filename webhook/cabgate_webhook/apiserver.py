@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
@@ -23,7 +23,7 @@ from cabgate.api import (
     request,
     riskmodel,
 )
-from cabgate.api.base import Model
+from cabgate.api.base import Model, is_object_name
 from cabgate.identity import User
 from cabgate.targets import Workload
 from cabgate.workloads import kind_of
@@ -55,9 +55,21 @@ class LookupFailed(Exception):  # noqa: N818 - said to users as it is
 
 
 class ApiServer:
-    """What the webhook asks the API server. An asynchronous context manager."""
+    """What the webhook asks the API server. An asynchronous context manager.
 
-    def __init__(self, credentials: Credentials, metrics: Metrics | None = None) -> None:
+    `monotonic` and `sleep` are the time that it waits by where the API server is too busy.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        metrics: Metrics | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._monotonic = monotonic
+        self._sleep = sleep
         self._credentials = credentials
         self._metrics = metrics or Metrics()
         self._connections: Connections | None = None
@@ -134,6 +146,8 @@ class ApiServer:
 
     async def workload(self, namespace: str, workload: Workload) -> dict[str, Any] | None:
         """An object of a kind that is gated everywhere, or None if there is none of that name."""
+        if not is_object_name(workload.name):
+            return None
         kind = kind_of(f"{workload.group}/", workload.kind)
         if kind is None:
             raise LookupFailed(f"{workload}: not a kind that this version of cabgate gates")
@@ -203,6 +217,8 @@ class ApiServer:
             raise LookupFailed(f"{path}: not found; are the CRDs installed?")
 
     async def _object(self, model: type[M], namespace: str, plural: str, name: str) -> M | None:
+        if not is_object_name(name):
+            return None  # or it would lead to another object, or to a part of one
         found = await self._get(f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{plural}/{name}")
         return None if found is None else _parsed(model, found)
 
@@ -219,13 +235,13 @@ class ApiServer:
         """The answer of a call as it came; None if there is no such object. A GET that the API
         server is too busy for (429) is tried again when it says, if there is time for that."""
         path = target.partition("?")[0]
-        last = time.monotonic() + RETRY_WITHIN_SECONDS
+        last = self._monotonic() + RETRY_WITHIN_SECONDS
         answer = await self._call(method, target, path, body)
         while method == "GET" and answer.status == 429:
             wait = _wait_before_retry(answer)
-            if time.monotonic() + wait > last:
+            if self._monotonic() + wait > last:
                 break
-            await asyncio.sleep(wait)
+            await self._sleep(wait)
             answer = await self._call(method, target, path, body)
         if answer.status == 404:
             return None

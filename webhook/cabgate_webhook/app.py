@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from cabgate import GROUP
+from cabgate.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.logs import explained, fields
 from cabgate.messages import compose
 from cabgate.modes import Mode
@@ -31,7 +32,7 @@ from cabgate_webhook.admission import (
 from cabgate_webhook.apiserver import ApiServer, LookupFailed
 from cabgate_webhook.metrics import DOUBTS, Metrics
 from cabgate_webhook.models import judge_model
-from cabgate_webhook.modes import by_mode
+from cabgate_webhook.modes import LOOKUP_SECONDS, by_mode
 from cabgate_webhook.records import (
     judge_exception,
     judge_intent,
@@ -55,6 +56,21 @@ BODY_SECONDS = 5.0
 MAX_HELD_BYTES = 64 * 1024 * 1024
 """What the bodies that are being read may take together."""
 
+
+@dataclass(frozen=True)
+class Limits:
+    """What one review may take, and all of them together."""
+
+    deadline_seconds: float = DEADLINE_SECONDS
+    """Time for one review."""
+    mode_seconds: float = LOOKUP_SECONDS
+    """Time to read the mode of its namespace, after that."""
+    body_seconds: float = BODY_SECONDS
+    """Time that a client has to send it."""
+    held_bytes: int = MAX_HELD_BYTES
+    """What the bodies that are being read may take together."""
+
+
 Clock = Callable[[], datetime]
 Handler = Callable[[Review], Awaitable[Answer]]
 
@@ -75,6 +91,8 @@ class Settings:
     """The cluster's mode."""
     require_digests_from: int | None = None
     """Lowest ring whose intents name images by digest, 0 to 4; None if none has to."""
+    machines: Machines = SERVICE_ACCOUNTS
+    """Which users are machines."""
 
 
 class TooLargeError(Exception):
@@ -91,7 +109,11 @@ def utc_now() -> datetime:
 
 
 def create_app(
-    api: ApiServer, settings: Settings, metrics: Metrics, clock: Clock = utc_now
+    api: ApiServer,
+    settings: Settings,
+    metrics: Metrics,
+    clock: Clock = utc_now,
+    limits: Limits = Limits(),
 ) -> FastAPI:
     """The application. `clock` tells the time that exceptions end by and decisions are given."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -102,18 +124,22 @@ def create_app(
     async def mutate(review: Review) -> Answer:
         return await _mutate(review, api, settings, clock())
 
-    bodies = Bodies()
+    bodies = Bodies(limits.held_bytes)
 
     async def admission(
         request: Request, endpoint: str, handler: Handler, at_least: Mode = Mode.AUDIT
     ) -> Response:
         started = time.perf_counter()
-        review = await _received(request, bodies, rollout=endpoint == "validate")
+        review = await _received(
+            request, bodies, limits.body_seconds, rollout=endpoint == "validate"
+        )
         if isinstance(review, Response):
             return review
-        answer = await answered(review, handler)
+        answer = await answered(review, handler, limits.deadline_seconds)
         if endpoint == "validate":
-            answer = await by_mode(answer, review, api, settings.mode, at_least)
+            answer = await by_mode(
+                answer, review, api, settings.mode, at_least, seconds=limits.mode_seconds
+            )
         seconds = time.perf_counter() - started
         known = review.group == GROUP or gated_kind(review, settings.kinds) is not None
         resource = review.where if known else "other"
@@ -142,17 +168,19 @@ def create_app(
     return app
 
 
-async def _received(request: Request, bodies: "Bodies", *, rollout: bool) -> Review | Response:
+async def _received(
+    request: Request, bodies: "Bodies", seconds: float, *, rollout: bool
+) -> Review | Response:
     """The review that was sent, read as `read_review` says, or what to answer to one that is none
     or does not come."""
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(seconds):
             body = await bodies.read(request)
         return read_review(body, rollout=rollout)
     except TooLargeError:
         return _error(413, f"a review has at most {MAX_BODY_BYTES} bytes")
     except TimeoutError:
-        return _error(408, f"the body did not come within {BODY_SECONDS:g} s", close=True)
+        return _error(408, f"the body did not come within {seconds:g} s", close=True)
     except BusyError:
         return _error(503, "too many reviews are being read: try again", close=True)
     except MalformedReviewError as error:
@@ -161,10 +189,10 @@ async def _received(request: Request, bodies: "Bodies", *, rollout: bool) -> Rev
         return _error(400, "the body is not complete")
 
 
-async def answered(review: Review, handler: Handler) -> Answer:
-    """The handler's answer, or a denial that says why there is none."""
+async def answered(review: Review, handler: Handler, seconds: float = DEADLINE_SECONDS) -> Answer:
+    """The handler's answer, or a denial that says why there is none within so many seconds."""
     try:
-        async with asyncio.timeout(DEADLINE_SECONDS):
+        async with asyncio.timeout(seconds):
             return await handler(review)
     except Refusal as refusal:
         return _denied(refusal.reason, str(refusal).removeprefix(f"{refusal.reason}: "))
@@ -177,10 +205,10 @@ async def answered(review: Review, handler: Handler) -> Answer:
         return _denied("LookupFailed", f"{error}. Nothing was decided: try again.")
     except TimeoutError:
         about = _about(review, "LookupTimedOut")
-        log.warning("no answer within %s s", DEADLINE_SECONDS, extra=about)
+        log.warning("no answer within %s s", seconds, extra=about)
         return _denied(
             "LookupTimedOut",
-            f"the API server did not answer cabgate within {DEADLINE_SECONDS:g} s. "
+            f"the API server did not answer cabgate within {seconds:g} s. "
             "Nothing was decided: try again.",
         )
     except Exception as error:  # noqa: BLE001 - whatever it is, it is a denial
@@ -196,21 +224,26 @@ async def answered(review: Review, handler: Handler) -> Answer:
 async def _validate(review: Review, api: ApiServer, settings: Settings, now: datetime) -> Answer:
     kind = gated_kind(review, settings.kinds)
     if kind is not None:
-        return await judge_rollout(review, kind, api, settings.default_ring, now)
+        ring, machines = settings.default_ring, settings.machines
+        return await judge_rollout(review, kind, api, ring, now, machines)
     if review.group == GROUP:
         if review.subresource == "status" and review.resource in KINDS:
-            return await judge_status(review, api, settings.operator, settings.keys, now)
+            return await judge_status(
+                review, api, settings.operator, settings.keys, now, settings.machines
+            )
         if review.where == "deploymentintents/status":
             return await judge_intent_status(review, api, settings.operator)
         if review.where == "cabrequests":
             return await judge_request(review, api, settings.operator)
         if review.where == "cabexceptions":
-            return await judge_exception(review, api)
+            return await judge_exception(review, api, settings.machines)
         if review.where == "riskmodels":
             return await judge_model(review, api)
         if review.where == "deploymentintents":
-            digests_from = settings.require_digests_from
-            return await judge_intent(review, api, settings.default_ring, digests_from)
+            return await judge_intent(
+                *(review, api, settings.default_ring, settings.require_digests_from),
+                *(settings.machines, settings.kinds),
+            )
     return _unknown(review)
 
 
@@ -219,9 +252,9 @@ async def _mutate(review: Review, api: ApiServer, settings: Settings, now: datet
         if review.subresource == "status" and review.resource in KINDS:
             if review.user.username == settings.operator:
                 return Answer(allowed=True, reason="SystemWrite")
-            return await stamp_review(review, api, settings.keys, now)
+            return await stamp_review(review, api, settings.keys, now, settings.machines)
         if review.where in ("deploymentintents", "cabexceptions"):
-            return stamp_submitters(review)
+            return stamp_submitters(review, settings.machines, settings.kinds)
     return _unknown(review)
 
 
@@ -278,7 +311,8 @@ def _error(status: int, message: str, *, close: bool = False) -> Response:
 class Bodies:
     """Reads bodies, each as far as its limit goes and all as far as theirs does."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = MAX_HELD_BYTES) -> None:
+        self._limit = limit
         self._held = 0
 
     async def read(self, request: Request) -> bytes:
@@ -291,7 +325,7 @@ class Bodies:
                 self._held += len(chunk)
                 if size > MAX_BODY_BYTES:
                     raise TooLargeError
-                if self._held > MAX_HELD_BYTES:
+                if self._held > self._limit:
                     raise BusyError
                 chunks.append(chunk)
             return b"".join(chunks)

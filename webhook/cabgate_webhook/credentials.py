@@ -95,8 +95,11 @@ def _trusting(ca: Path | str | None) -> ssl.SSLContext:
         raise OSError(f"{ca}: {error}") from None
 
 
-def load_credentials(environment: dict[str, str] | None = None) -> Credentials:
-    """Credentials from the file in `KUBECONFIG`, or else from the Pod's service account.
+def load_credentials(
+    environment: dict[str, str] | None = None, account: Path = SERVICE_ACCOUNT
+) -> Credentials:
+    """Credentials from the file in `KUBECONFIG`, or else from the Pod's service account, whose
+    folder `account` is.
 
     Raises `CredentialsError` if neither is there or complete.
     """
@@ -104,18 +107,18 @@ def load_credentials(environment: dict[str, str] | None = None) -> Credentials:
     if "KUBECONFIG" in env:
         return _from_kubeconfig(Path(env["KUBECONFIG"]))
     if "KUBERNETES_SERVICE_HOST" in env:
-        return _in_cluster(env)
+        return _in_cluster(env, account)
     raise CredentialsError("no API server: neither in a Pod nor is KUBECONFIG set")
 
 
-def _in_cluster(env: dict[str, str]) -> Credentials:
+def _in_cluster(env: dict[str, str], account: Path) -> Credentials:
     host, port = env["KUBERNETES_SERVICE_HOST"], env.get("KUBERNETES_SERVICE_PORT", "443")
     host = f"[{host}]" if ":" in host else host
     try:
         return Credentials(
             f"https://{host}:{port}",
-            SERVICE_ACCOUNT / "ca.crt",
-            token_file=SERVICE_ACCOUNT / "token",
+            account / "ca.crt",
+            token_file=account / "token",
         )
     except OSError as error:
         raise CredentialsError(str(error)) from None

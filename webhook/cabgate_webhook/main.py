@@ -24,6 +24,7 @@ from cabgate_webhook.serving import (
     Draining,
     Loop,
     Server,
+    Sockets,
     Stopping,
     admission_config,
     probes_config,
@@ -96,18 +97,24 @@ def _app_settings(settings: WebhookSettings) -> Settings:
         kinds,
         Mode(settings.mode),
         settings.require_digests_from,
+        settings.machines,
     )
 
 
-async def serve(process: Process) -> None:
-    """Serve until SIGTERM, then drain: readiness fails first, reviews are taken for a while with
-    the request to close the connection behind them, what is under way is answered."""
+async def serve(process: Process, sockets: Sockets | None = None) -> None:
+    """Serve until SIGTERM, on `sockets` or on the addresses of the settings.
+
+    Then drain: readiness fails first, reviews are taken for a while with the request to close the
+    connection behind them, what is under way is answered.
+    """
     stopping = Stopping()
     admission, probes = Server(process.admission), Server(process.probes)
+    reviews_at = None if sockets is None else [sockets.admission]
+    probes_at = None if sockets is None else [sockets.probes]
     async with process.api:
         tasks = [
-            asyncio.create_task(admission.serve(), name="admission"),
-            asyncio.create_task(probes.serve(), name="probes"),
+            asyncio.create_task(admission.serve(reviews_at), name="admission"),
+            asyncio.create_task(probes.serve(probes_at), name="probes"),
             asyncio.create_task(process.certificate.watch(), name="certificate"),
         ]
         stopped = asyncio.create_task(stopping.begun.wait())
@@ -137,7 +144,11 @@ def set_up_logging(form: str) -> None:
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
 
-def main(arguments: Sequence[str] | None = None, clock: Clock = utc_now) -> None:
+def main(
+    arguments: Sequence[str] | None = None,
+    clock: Clock = utc_now,
+    sockets: Sockets | None = None,
+) -> None:
     """The `cabgate-webhook` command. Ends the process with 2 and a message if a setting is wrong,
     with 1 if what it needs is not there."""
     try:
@@ -150,7 +161,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock = utc_now) -> None
         _end(1, error)
     else:
         with asyncio.Runner(loop_factory=Loop) as runner:
-            runner.run(serve(process))
+            runner.run(serve(process, sockets))
 
 
 def _end(code: int, error: Exception) -> None:

@@ -21,18 +21,24 @@ that the API server waits."""
 
 
 async def by_mode(
-    answer: Answer, review: Review, api: ApiServer, cluster: Mode, at_least: Mode
+    answer: Answer,
+    review: Review,
+    api: ApiServer,
+    cluster: Mode,
+    at_least: Mode,
+    *,
+    seconds: float = LOOKUP_SECONDS,
 ) -> Answer:
     """The answer as the mode of the review's namespace has it.
 
     `cluster` is the cluster's mode. `at_least` is what the API server knows of the namespace's,
     by the entry of the webhook configuration that it called through: it counts if the namespace
-    cannot be read. Writes to cabgate's own objects have no mode, and where the cluster enforces
-    no namespace is looser.
+    cannot be read within `seconds`. Writes to cabgate's own objects have no mode, and where the
+    cluster enforces no namespace is looser.
     """
     if answer.allowed or cluster is Mode.ENFORCE or review.group == GROUP:
         return answer
-    labels = await _labels(review, api)
+    labels = await _labels(review, api, seconds)
     mode = effective_mode(cluster, labels, at_least=at_least)
     if mode is Mode.ENFORCE:
         return answer
@@ -40,14 +46,14 @@ async def by_mode(
     return replace(answer, allowed=True, mode=mode, warnings=warnings)
 
 
-async def _labels(review: Review, api: ApiServer) -> Mapping[str, str] | None:
-    """Labels of the namespace of a review; None if they cannot be read."""
+async def _labels(review: Review, api: ApiServer, seconds: float) -> Mapping[str, str] | None:
+    """Labels of the namespace of a review; None if they cannot be read in time."""
     namespace = review.namespace
     try:
-        async with asyncio.timeout(LOOKUP_SECONDS):
+        async with asyncio.timeout(seconds):
             return await api.namespace_labels(namespace)
     except (LookupFailed, TimeoutError) as error:
-        why = error.brief if isinstance(error, LookupFailed) else f"none within {LOOKUP_SECONDS} s"
+        why = error.brief if isinstance(error, LookupFailed) else f"none within {seconds} s"
         about = fields(uid=review.uid, namespace=namespace, reason="ModeNotKnown")
         log.warning("the mode of namespace %s is not known: %s", namespace, why, extra=about)
         return None

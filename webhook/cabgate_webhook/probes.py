@@ -29,8 +29,11 @@ class Readiness:
         return "this replica is stopping" if self.draining else self.doubt()
 
 
-def create_probes(api: ApiServer, metrics: Metrics, readiness: Readiness) -> FastAPI:
-    """The application. Liveness asks nobody; readiness reads as the gate does."""
+def create_probes(
+    api: ApiServer, metrics: Metrics, readiness: Readiness, *, read_seconds: float = READ_SECONDS
+) -> FastAPI:
+    """The application. Liveness asks nobody; readiness reads as the gate does, and waits for that
+    no longer than `read_seconds`."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/healthz")
@@ -42,10 +45,10 @@ def create_probes(api: ApiServer, metrics: Metrics, readiness: Readiness) -> Fas
         against = readiness.against()
         if against is None:
             try:
-                async with asyncio.timeout(READ_SECONDS):
+                async with asyncio.timeout(read_seconds):
                     await api.can_read()
             except (LookupFailed, TimeoutError) as error:
-                against = str(error) or f"no answer of the API server within {READ_SECONDS:g} s"
+                against = str(error) or f"no answer of the API server within {read_seconds:g} s"
         metrics.ready.set(against is None)
         return _text("ok") if against is None else _text(f"not ready: {against}", 503)
 

@@ -2,20 +2,37 @@
 """Writes on cabgate's own objects, their status aside: who submitted, and who may create."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from cabgate.api import CABException, CABRequest, DeploymentIntent
-from cabgate.api.types import Submitter
+from cabgate.api.intent import PLURAL as INTENTS
+from cabgate.api.types import Gate, Submitter
 from cabgate.breakglass import breakable, check_opened_for_glass
+from cabgate.evidence import evidence_digest
+from cabgate.exceptions import check_takes_exception
+from cabgate.gatedtargets import check_targets
+from cabgate.identity import Machines
 from cabgate.imagedigests import changes_targets, check_digests
+from cabgate.races import check_not_approver, says_otherwise
 from cabgate.refusal import Refusal, RefusalReason
+from cabgate.requests import request_name
 from cabgate.rings import ring_of
-from cabgate.submitters import added, is_decided, submitters_of_update
+from cabgate.submitters import (
+    added,
+    changes_spec,
+    check_requester,
+    is_decided,
+    requesters_of_update,
+    submitters_of_update,
+)
 from cabgate.systemwrites import check_created, check_intent_status
 from cabgate.targets import Workload
-from cabgate.workloads import reference_of
+from cabgate.workloads import GatedKind, reference_of
 from cabgate_webhook.admission import Answer, Review, metadata_of
 from cabgate_webhook.apiserver import ApiServer
 from cabgate_webhook.models import model_of
@@ -23,55 +40,111 @@ from cabgate_webhook.models import model_of
 _GUARDED_METADATA = ("labels", "ownerReferences", "finalizers")
 
 
-def stamp_submitters(review: Review) -> Answer:
-    """The patch that makes `spec.submittedBy` say who really submitted. Raises `Refusal`."""
-    expected = [submitter.to_dict() for submitter in _submitters(review)]
+def stamp_submitters(review: Review, machines: Machines, kinds: Sequence[GatedKind] = ()) -> Answer:
+    """The patch that makes `spec.submittedBy` say who really submitted, and `spec.requestedBy` who
+    was named as requester. Raises `Refusal`, also for targets that can never match: what the schema
+    says to those later is a 422 without the right spelling."""
+    if review.resource == INTENTS:
+        with contextlib.suppress(ValidationError):  # the schema says what it is about
+            _check_targets(review, kinds)
     spec = review.object.get("spec")
-    if not isinstance(spec, Mapping) or (spec.get("submittedBy") or []) == expected:
+    if not isinstance(spec, Mapping):
         return Answer(allowed=True, reason="SubmittersKept")
-    patch = [{"op": "add", "path": "/spec/submittedBy", "value": expected}]
+    patch: list[dict[str, Any]] = [
+        {"op": "add", "path": f"/spec/{field}", "value": expected}
+        if expected
+        else {"op": "remove", "path": f"/spec/{field}"}
+        for field, expected in _people(review, machines).items()
+        if (spec.get(field) or []) != expected
+    ]
+    if not patch:
+        return Answer(allowed=True, reason="SubmittersKept")
     return Answer(allowed=True, reason="SubmittersStamped", patch=patch)
 
 
-def judge_submitters(review: Review) -> Answer:
-    """Refuse a write after which `spec.submittedBy` does not say who submitted."""
+def judge_submitters(review: Review, machines: Machines) -> Answer:
+    """Refuse a write after which `spec.submittedBy` does not say who submitted, or
+    `spec.requestedBy` not who was named."""
     spec = review.object.get("spec")
-    found = spec.get("submittedBy") if isinstance(spec, Mapping) else None
-    if (found or []) != [submitter.to_dict() for submitter in _submitters(review)]:
-        raise Refusal(
-            RefusalReason.WRONG_CONTENT,
-            "is kept by cabgate's webhook; another webhook or a removed one changed it",
-            "spec.submittedBy",
-        )
+    for field, expected in _people(review, machines).items():
+        found = spec.get(field) if isinstance(spec, Mapping) else None
+        if (found or []) != expected:
+            raise Refusal(
+                RefusalReason.WRONG_CONTENT,
+                "is kept by cabgate's webhook; another webhook or a removed one changed it, or its "
+                "replicas are of two releases for a moment: try again",
+                f"spec.{field}",
+            )
     return Answer(allowed=True, reason="Submitted")
 
 
 async def judge_intent(
-    review: Review, api: ApiServer, default_ring: int, digests_from: int | None
+    review: Review,
+    api: ApiServer,
+    default_ring: int,
+    digests_from: int | None,
+    machines: Machines,
+    kinds: Sequence[GatedKind] = (),
 ) -> Answer:
-    """The answer to a write of an intent: `judge_submitters`, and from ring `digests_from` on
-    whether its images are named by digest, if it says anew what is to run. Raises `Refusal`."""
-    answer = judge_submitters(review)
-    if digests_from is None:
-        return answer
+    """The answer to a write of an intent: `judge_submitters`; whether it names a person as its
+    requester; whether nobody changes what they approved; and if it says anew what is to run,
+    whether that is gated, `kinds` beside those that always are, and from ring `digests_from` on
+    named by digest. Raises `Refusal`."""
+    answer = judge_submitters(review, machines)
     intent = DeploymentIntent.model_validate(review.object)
     old = None
     if review.operation != "CREATE":
         old = DeploymentIntent.model_validate(review.old_object)
-    if changes_targets(old, intent):
+    check_requester(old, intent, intent.spec.submitted_by, machines)
+    if old is not None and changes_spec(old, intent) and says_otherwise(old, intent):
+        await _check_not_approver(review, old, intent, api)
+    declared, warnings = _check_targets(review, kinds)
+    if declared is not None and digests_from is not None:
         labels = await api.namespace_labels(review.namespace)
-        check_digests(intent, ring_of(labels, default_ring), digests_from)
-    return answer
+        check_digests(declared, ring_of(labels, default_ring), digests_from)
+    return replace(answer, warnings=warnings)
 
 
-async def judge_exception(review: Review, api: ApiServer) -> Answer:
+def _check_targets(
+    review: Review, kinds: Sequence[GatedKind]
+) -> tuple[DeploymentIntent | None, list[str]]:
+    """The intent, if it says anew what is to run, and what to warn of. Raises `Refusal` for targets
+    that can never match, and `ValidationError`."""
+    intent = DeploymentIntent.model_validate(review.object)
+    old = None
+    if review.operation != "CREATE":
+        old = DeploymentIntent.model_validate(review.old_object)
+    if not changes_targets(old, intent):
+        return None, []
+    return intent, check_targets(intent, kinds)
+
+
+async def _check_not_approver(
+    review: Review, old: DeploymentIntent, new: DeploymentIntent, api: ApiServer
+) -> None:
+    """Raise `Refusal` if whoever approved what an intent declares changes what it says beside
+    it."""
+    name = request_name(new.metadata.name, evidence_digest(new.spec))
+    request = await api.request(review.namespace, name)
+    if request is None:
+        return
+    exceptions: list[CABException] = []
+    if request.spec.assessment.gate is Gate.EXCEPTION_REQUIRED:
+        exceptions = await api.exceptions_for(review.namespace, [name])
+    check_not_approver(old, new, review.user, request, exceptions)
+
+
+async def judge_exception(review: Review, api: ApiServer, machines: Machines) -> Answer:
     """The answer to a write of an exception: a new one for a request that is not there is let
-    through with a warning, since it may be applied together with its intent."""
-    answer = judge_submitters(review)
+    through with a warning, since it may be applied together with its intent. Raises `Refusal` for
+    a new one whose request takes none."""
+    answer = judge_submitters(review, machines)
     if review.operation != "CREATE":
         return answer
     name = CABException.model_validate(review.object).spec.request_ref.name
-    if await api.request(review.namespace, name) is not None:
+    request = await api.request(review.namespace, name)
+    if request is not None:
+        check_takes_exception(request)
         return answer
     warning = (
         f"there is no CABRequest {name} in namespace {review.namespace}: until there is, nobody "
@@ -80,13 +153,25 @@ async def judge_exception(review: Review, api: ApiServer) -> Answer:
     return replace(answer, warnings=[warning])
 
 
-def _submitters(review: Review) -> Sequence[Submitter]:
-    if review.operation == "CREATE":
-        return added([], review.user)
+def _people(review: Review, machines: Machines) -> dict[str, list[Any]]:
+    """What the webhook keeps in the spec of an intent or an exception, by field."""
+    submitters: Sequence[Submitter]
     if review.resource == "cabexceptions":
-        return CABException.model_validate(review.old_object).spec.submitted_by
-    old = DeploymentIntent.model_validate(review.old_object)
-    return submitters_of_update(old, DeploymentIntent.model_validate(review.object), review.user)
+        if review.operation == "CREATE":
+            submitters = added([], review.user, machines)
+        else:
+            submitters = CABException.model_validate(review.old_object).spec.submitted_by
+        return {"submittedBy": [submitter.to_dict() for submitter in submitters]}
+    intent, old = DeploymentIntent.model_validate(review.object), None
+    if review.operation == "CREATE":
+        submitters = added([], review.user, machines)
+    else:
+        old = DeploymentIntent.model_validate(review.old_object)
+        submitters = submitters_of_update(old, intent, review.user, machines)
+    return {
+        "submittedBy": [submitter.to_dict() for submitter in submitters],
+        "requestedBy": list(requesters_of_update(old, intent)),
+    }
 
 
 async def judge_intent_status(review: Review, api: ApiServer, operator: str) -> Answer:

@@ -3,17 +3,26 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent
-from cabgate.api.types import Submitter
+from cabgate.api.exception import ExceptionReview, ExceptionVerdict
+from cabgate.api.request import (
+    RequestDecision,
+    RequestReview,
+    RequestReviewVerdict,
+    RequestVerdict,
+)
+from cabgate.api.riskmodel import RiskModel
+from cabgate.api.types import AuthorType, Submitter
 from cabgate.breakglass import RESOURCE, VERB
+from cabgate.exceptions import check_takes_exception
 from cabgate.history import decided_elsewhere
-from cabgate.identity import User, service_account_of
-from cabgate.lifecycle import state_of
+from cabgate.identity import Machines, User, service_account_of
+from cabgate.lifecycle import next_request_state, state_of
 from cabgate.refusal import Refusal, RefusalReason
-from cabgate.requests import is_wanted
+from cabgate.requests import has_other_evidence, is_wanted
+from cabgate.requirements import check_known
 from cabgate.review import (
     EXCEPTION_REVIEW,
     REQUEST_REVIEW,
@@ -24,7 +33,14 @@ from cabgate.review import (
     requested_review,
     stamped_status,
 )
-from cabgate.reviewers import ReviewFacts, check_reviewer, check_service_account, verb_for
+from cabgate.reviewers import (
+    Matter,
+    ReviewFacts,
+    check_person,
+    check_reviewer,
+    verb_for,
+)
+from cabgate.revoking import Surroundings, images_to_revoke, warnings_of
 from cabgate.signatures import SigningKeys, check_signature
 from cabgate.systemwrites import approves_by_score, check_exception_status, check_request_status
 from cabgate.targets import Workload
@@ -36,47 +52,28 @@ KINDS: dict[str, ReviewKind] = {kind.plural: kind for kind in (REQUEST_REVIEW, E
 """The kinds whose status carries reviews, by resource."""
 
 
-@dataclass(frozen=True)
-class _Matter:
-    """What a status write is about."""
-
-    request: CABRequest
-    intent: DeploymentIntent | None
-    exception: CABException | None
-
-    @property
-    def current(self) -> bool:
-        return is_wanted(self.request, self.intent)
-
-    @property
-    def submitters(self) -> Sequence[Submitter]:
-        people = list(self.request.spec.submitted_by)
-        if self.intent is not None:
-            people += self.intent.spec.submitted_by
-        if self.exception is not None:
-            people += self.exception.spec.submitted_by
-        return list(dict.fromkeys(people))
-
-    @property
-    def requesters(self) -> frozenset[str]:
-        live = self.intent.spec.requester if self.intent is not None else None
-        return frozenset(name for name in (self.request.spec.requester, live) if name)
-
-
-async def stamp_review(review: Review, api: ApiServer, keys: SigningKeys, now: datetime) -> Answer:
+async def stamp_review(
+    review: Review, api: ApiServer, keys: SigningKeys, now: datetime, machines: Machines
+) -> Answer:
     """The patch that turns a person's review into a signed decision. Raises `Refusal`."""
     kind = KINDS[review.resource]
-    if requested_review(kind, review.old_object, review.object) is None:
+    asked = requested_review(kind, review.old_object, review.object)
+    if asked is None:
         return Answer(allowed=True, reason="NoReview")
-    check_service_account(review.user)
-    request = await _request_of(review, api)
+    check_person(review.user, machines)
+    matter = await _matter(review, api)
+    request = matter.request
+    check_known(request)
+    around = await _surroundings(request, api, now)
     status = stamped_status(
         kind,
         review.old_object,
         review.object,
         request.spec.evidence_digest,
         review.user,
-        await _moment(request, api, now),
+        _moment(around),
+        matter.checked,
+        _revoked_images(asked, request, around),
     )
     if status is not None:
         added = status["decisions"][-1]
@@ -86,8 +83,26 @@ async def stamp_review(review: Review, api: ApiServer, keys: SigningKeys, now: d
     return Answer(allowed=True, reason="ReviewStamped", patch=patch)
 
 
+def _revoked_images(
+    asked: RequestReview | ExceptionReview, request: CABRequest, around: Surroundings
+) -> Sequence[str]:
+    """The images that a review revokes. What cannot be revoked now is refused for that, whatever
+    images it names. Raises `Refusal`."""
+    if not isinstance(asked, RequestReview) or asked.verdict is not RequestReviewVerdict.REVOKED:
+        return ()
+    revoked = RequestVerdict.REVOKED
+    if next_request_state(request, state_of(request), revoked, AuthorType.PERSON) is None:
+        return asked.images
+    return images_to_revoke(request, asked.images, around)
+
+
 async def judge_status(
-    review: Review, api: ApiServer, operator: str, keys: SigningKeys, now: datetime
+    review: Review,
+    api: ApiServer,
+    operator: str,
+    keys: SigningKeys,
+    now: datetime,
+    machines: Machines,
 ) -> Answer:
     """The answer to a status write on a request or an exception. Raises `Refusal`."""
     if review.user.username == operator:
@@ -96,8 +111,9 @@ async def judge_status(
     kind = KINDS[review.resource]
     if review.old_object.get("status") == review.object.get("status"):
         return Answer(allowed=True, reason="Unchanged")
-    check_service_account(review.user)
+    check_person(review.user, machines)
     matter = await _matter(review, api)
+    check_known(matter.request)
     entry = check_person_write(
         kind,
         review.old_object,
@@ -119,7 +135,7 @@ async def judge_status(
             namespace=review.namespace,
             name=review.name,
         ),
-        _impersonates(review.user, matter.submitters, api),
+        _impersonates(review.user, matter.submitters, api, machines),
         _may_have_broken(review.user, matter.request, api),
         _decided_elsewhere(review, matter.request, api),
     )
@@ -132,23 +148,36 @@ async def judge_status(
         glass=matter.request.spec.break_glass is not None,
         may_have_broken=may_have_broken,
         decided_elsewhere=elsewhere,
+        machines=machines,
+        changed=matter.unseen or entry.checked != matter.checked,
     )
     check_reviewer(review.user, entry.verdict, kind.plural, facts)
-    subject = kind.parse(review.old_object)
-    return Answer(
-        allowed=True, reason="DecisionRecorded", warnings=[recorded(kind, subject, entry)]
-    )
+    if entry.verdict is ExceptionVerdict.APPROVED:
+        check_takes_exception(matter.request)
+    warnings = [recorded(kind, kind.parse(review.old_object), entry)]
+    if isinstance(entry, RequestDecision) and entry.verdict is RequestVerdict.REVOKED:
+        around = await _surroundings(matter.request, api, now)
+        images = images_to_revoke(matter.request, entry.images, around)
+        warnings += warnings_of(matter.request, images, around)
+    return Answer(allowed=True, reason="DecisionRecorded", warnings=warnings)
 
 
-async def _moment(request: CABRequest, api: ApiServer, now: datetime) -> datetime:
-    """The time of a decision on a request or an exception for it: after every other one that the
-    gate compares it with, those on requests for the same workloads."""
+async def _surroundings(request: CABRequest, api: ApiServer, now: datetime) -> Surroundings:
+    """What the gate compares a decision on a request with: the requests for the same workloads,
+    and the exceptions for those."""
     namespace = request.metadata.namespace
     named = [Workload.of(target) for target in request.spec.targets]
     requests = await api.requests_naming(namespace, named, whole=False)
     exceptions = await api.exceptions_for(namespace, [each.metadata.name for each in requests])
-    subjects: list[CABRequest | CABException] = [*requests, *exceptions]
-    return moment_after(now, (entry.at for each in subjects for entry in each.status.decisions))
+    return Surroundings(requests, exceptions, now)
+
+
+def _moment(around: Surroundings) -> datetime:
+    """The time of a decision on a request or an exception for it: after every other one that the
+    gate compares it with."""
+    subjects: list[CABRequest | CABException] = [*around.requests, *around.exceptions]
+    times = (entry.at for each in subjects for entry in each.status.decisions)
+    return moment_after(around.now, times)
 
 
 def _uid(review: Review) -> str:
@@ -163,7 +192,13 @@ async def _judge_operator(review: Review, api: ApiServer, now: datetime) -> None
     request = CABRequest.model_validate(review.old_object)
     intent = await _intent_of(request, api)
     written = CABRequest.model_validate(review.object)
-    model = await model_behind(request, api) if approves_by_score(request, written) else None
+    model: RiskModel | None = None
+    others: list[CABRequest] = []
+    if approves_by_score(request, written):
+        named = [Workload.of(target) for target in request.spec.targets]
+        model, others = await asyncio.gather(
+            model_behind(request, api), api.requests_naming(review.namespace, named)
+        )
     check_request_status(
         request,
         written,
@@ -171,6 +206,9 @@ async def _judge_operator(review: Review, api: ApiServer, now: datetime) -> None
         current=is_wanted(request, intent),
         model=model,
         now=now,
+        intent=intent,
+        other_evidence=has_other_evidence(request, intent),
+        others=others,
     )
 
 
@@ -207,13 +245,13 @@ async def _may_have_broken(user: User, request: CABRequest, api: ApiServer) -> b
     return await api.may(user, verb=VERB, resource=RESOURCE, namespace=namespace)
 
 
-async def _matter(review: Review, api: ApiServer) -> _Matter:
+async def _matter(review: Review, api: ApiServer) -> Matter:
     request = await _request_of(review, api)
     intent = await _intent_of(request, api)
     exception = None
     if review.resource == EXCEPTION_REVIEW.plural:
         exception = CABException.model_validate(review.old_object)
-    return _Matter(request, intent, exception)
+    return Matter(request, intent, exception)
 
 
 async def _decided_elsewhere(review: Review, request: CABRequest, api: ApiServer) -> str:
@@ -226,35 +264,34 @@ async def _decided_elsewhere(review: Review, request: CABRequest, api: ApiServer
     return "" if other is None else f"{other.metadata.name} is {state_of(other)}"
 
 
-async def _impersonates(user: User, submitters: Sequence[Submitter], api: ApiServer) -> str | None:
-    """User name of a submitting service account that a user could act as, if there is one."""
-    machines = [s.username for s in submitters if service_account_of(s.username) is not None]
-    answers = await asyncio.gather(*(_could_act_as(user, name, api) for name in machines))
-    return next((name for name, could in zip(machines, answers, strict=True) if could), None)
+async def _impersonates(
+    user: User, submitters: Sequence[Submitter], api: ApiServer, machines: Machines
+) -> str | None:
+    """User name of a submitting machine that a user could act as, if there is one."""
+    names = [each.username for each in submitters if machines.submitted(each)]
+    answers = await asyncio.gather(*(_could_act_as(user, name, api) for name in names))
+    return next((name for name, could in zip(names, answers, strict=True) if could), None)
 
 
 async def _could_act_as(user: User, username: str, api: ApiServer) -> bool:
     account = service_account_of(username)
-    if account is None:
-        return False
-    namespace, name = account
+    namespace, name = account or ("", username)
+    resource = "users" if account is None else "serviceaccounts"
 
     async def may(verb: str, group: str = "", subresource: str = "") -> bool:
         return await api.may(
             user,
             verb=verb,
             group=group,
-            resource="serviceaccounts",
+            resource=resource,
             subresource=subresource,
             namespace=namespace,
             name=name,
         )
 
-    return any(
-        await asyncio.gather(
-            may("impersonate"),
-            # Constrained impersonation, on by default from Kubernetes 1.36 on.
-            may("impersonate:serviceaccount", group="authentication.k8s.io"),
-            may("create", subresource="token"),
-        )
-    )
+    # Constrained impersonation, on by default from Kubernetes 1.36 on.
+    constrained = "impersonate:user-info" if account is None else "impersonate:serviceaccount"
+    ways = [may("impersonate"), may(constrained, group="authentication.k8s.io")]
+    if account is not None:
+        ways.append(may("create", subresource="token"))
+    return any(await asyncio.gather(*ways))

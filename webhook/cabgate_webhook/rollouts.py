@@ -8,6 +8,7 @@ from datetime import datetime
 from cabgate.api import CABException
 from cabgate.decision import Decision, Rollout
 from cabgate.gate import covering, decide
+from cabgate.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.pods import PodTemplateError
 from cabgate.rings import HIGHEST, effective_ring, ring_of
 from cabgate.workloads import GatedKind, kind_of, reference_of, rollout_of
@@ -19,7 +20,12 @@ GATED_SUBRESOURCES = frozenset({"", "ephemeralcontainers"})
 
 
 async def judge_rollout(
-    review: Review, kind: GatedKind, api: ApiServer, default_ring: int, now: datetime
+    review: Review,
+    kind: GatedKind,
+    api: ApiServer,
+    default_ring: int,
+    now: datetime,
+    machines: Machines = SERVICE_ACCOUNTS,
 ) -> Answer:
     """The answer to a rollout. Raises `LookupFailed` where the API server does not answer."""
     try:
@@ -40,7 +46,7 @@ async def judge_rollout(
     else:
         labels = await api.namespace_labels(review.namespace)
     ring = _ring(labels, review, default_ring)
-    return _answer(decide(rollout, ring, requests, exceptions, now))
+    return _answer(decide(rollout, ring, requests, exceptions, now, machines))
 
 
 async def _rollout(review: Review, kind: GatedKind, api: ApiServer) -> Rollout:

@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Any, cast
 
 import uvicorn
@@ -226,6 +227,14 @@ _COMMON: dict[str, Any] = {
     "ws": "none",
     "log_config": None,
 }
+
+
+@dataclass(frozen=True)
+class Sockets:
+    """Sockets that are bound already, instead of those of the settings' addresses."""
+
+    admission: socket.socket
+    probes: socket.socket
 
 
 class Stopping:

@@ -3,16 +3,25 @@
 docs/configuration.md has it."""
 
 import os
-import re
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, FilePath, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from cabgate.identity import Machines, configured_machines
 from cabgate.rings import HIGHEST
-from cabgate.settings import PREFIX, SettingsError, explained, unknown_variables
-from cabgate.workloads import configured_kind
+from cabgate.settings import (
+    MACHINE_GROUP,
+    MACHINE_USER_PREFIX,
+    PREFIX,
+    MachineGroups,
+    MachineUserPrefixes,
+    SettingsError,
+    explained,
+    unknown_variables,
+)
+from cabgate.workloads import configured_kind, split_kinds
 
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
 """User name of the operator as it is installed."""
@@ -77,6 +86,10 @@ class WebhookSettings(BaseSettings):
         description="Lowest ring whose intents must name images by digest; none has to if it is "
         "not given.",
     )
+    machine_group: Annotated[MachineGroups, NoDecode] = Field(default=(), description=MACHINE_GROUP)
+    machine_user_prefix: Annotated[MachineUserPrefixes, NoDecode] = Field(
+        default=(), description=MACHINE_USER_PREFIX
+    )
     drain_seconds: float = Field(
         default=10.0,
         ge=0,
@@ -94,10 +107,12 @@ class WebhookSettings(BaseSettings):
     @field_validator("gated_kind", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        # Several options of one name come joined by commas, which may stand in one as well.
-        if not isinstance(value, str):
-            return value
-        return tuple(part for part in re.split(r"\s+|,(?=[^,\s]*=)", value) if part)
+        return split_kinds(value)
+
+    @property
+    def machines(self) -> Machines:
+        """Which users are machines."""
+        return configured_machines(self.machine_group, self.machine_user_prefix)
 
     @field_validator("gated_kind")
     @classmethod

@@ -32,7 +32,7 @@ NOT_READ: Mapping[type, Collection[str]] = {
     },
     CABRequestSpec: {"evidence", "summary"},
     CABRequestStatus: {"conditions", "decided_at", "review", "state", "taken_at"},
-    DecisionEntry: {"signature"},
+    DecisionEntry: {"checked", "signature"},
 }
 """Fields that no verdict and no message depends on. One that is read all the same is an error,
 and so a denial."""

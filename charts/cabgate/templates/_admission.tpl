@@ -196,8 +196,8 @@ resourceRules:
 {{- end -}}
 
 {{- define "cabgate.glassForged" -}}
-BreakGlassForged: the annotations cabgate.dev/break-glass-by and cabgate.dev/break-glass-id say who
-broke the glass and in which write. The API server writes them; leave them out, or as they are.
+BreakGlassForged: metadata.annotations[cabgate.dev/break-glass-by] and [cabgate.dev/break-glass-id]
+say who broke the glass and in which write. The API server writes them; leave them out, or as they are.
 {{- end -}}
 
 {{/* Expressions of a namespaceSelector by the label of the mode, outside Enforce. Labels select no

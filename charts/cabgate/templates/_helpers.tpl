@@ -200,3 +200,13 @@ at its renewal. */}}
 {{- define "cabgate.lateSweep" -}}
 {{- max 3600 (mul 6 .Values.operator.sweepSeconds) }}
 {{- end }}
+
+{{/* Options of both processes: which users are machines. */}}
+{{- define "cabgate.machines" -}}
+{{- range .Values.machineGroups }}
+- {{ printf "--machine-group=%s" . | quote }}
+{{- end }}
+{{- range .Values.machineUserPrefixes }}
+- {{ printf "--machine-user-prefix=%s" . | quote }}
+{{- end }}
+{{- end }}

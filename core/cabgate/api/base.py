@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every API model shares: naming, strictness, metadata and the small field types."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -25,6 +26,18 @@ def cel(rule: str, message: str) -> dict[str, str]:
 def validations(*rules: dict[str, str]) -> dict[str, Any]:
     """Schema extension that carries CEL rules made with `cel`."""
     return {"x-kubernetes-validations": list(rules)}
+
+
+def replaced_whole(keys: str, message: str, *rules: dict[str, str]) -> dict[str, Any]:
+    """Schema extension of a list that a team declares: it is what its last writer said, and holds
+    nothing twice, of the CEL list `keys`. `rules` are others.
+
+    A list of type set or map would keep what another field manager put in and nobody declares: by
+    server-side apply, an image that somebody added by hand would stand under every later release.
+    """
+    # To compare each with each would cost more than CEL may.
+    rule = cel(f"{keys}.distinct().size() == self.size()", message)
+    return {"x-kubernetes-list-type": "atomic", **validations(rule, *rules)}
 
 
 class Model(BaseModel):
@@ -127,8 +140,31 @@ EvidenceDigest = Annotated[
 ]
 """Digest of targets, images and evidence, with the version of its recipe."""
 
-ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-"""Name of a Kubernetes object."""
+SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+"""What the name of an object looks like, as a regular expression: a DNS-1123 subdomain."""
+
+_SUBDOMAIN = re.compile(SUBDOMAIN)
+
+
+def is_object_name(name: str) -> bool:
+    """Whether an object can have a name: what cannot be one is never put into a URL."""
+    return len(name) <= 253 and _SUBDOMAIN.fullmatch(name) is not None
+
+
+# In the schema alone: what an older release stored has to stay readable.
+ObjectName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253),
+    Field(json_schema_extra={"pattern": f"^{SUBDOMAIN}$"}),
+]
+"""Name of a Kubernetes object, a DNS-1123 subdomain."""
+
+TargetName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253),
+    Field(json_schema_extra={"pattern": rf"^{SUBDOMAIN}(-*\*)?$"}),
+]
+"""Name of a workload, or the beginning of a generated one and `*`."""
 
 Decimal2 = Annotated[str, StringConstraints(pattern=r"^(100|[0-9]{1,2})\.[0-9]{2}$", max_length=6)]
 """A number from 0.00 to 100.00 as a decimal string with two places."""

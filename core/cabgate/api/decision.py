@@ -23,8 +23,10 @@ from cabgate.api.types import (
     MAX_TARGETS,
     ApprovalConditions,
     Author,
+    Checked,
     Gate,
     Rationale,
+    RevokedImages,
     Signature,
     Target,
 )
@@ -91,6 +93,11 @@ class CABDecisionSpec(Model):
     """The conditions of ConditionallyApproved."""
     condition: ShortText | None = None
     """Name of the condition that Attested is about."""
+    checked: Checked | None = None
+    """Who could not give this decision, as it was checked; of people's decisions only."""
+    images: RevokedImages = Field(default_factory=list)
+    """The images that Revoked is about, `*` for all of the request; absent is all of them, as in
+    what an earlier release wrote."""
     signature: Signature | None = None
     """The webhook's signature; absent for the system, and for what was written past the webhook."""
     entry: Annotated[int, Field(ge=1, le=MAX_DECISIONS)]

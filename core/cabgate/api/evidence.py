@@ -7,9 +7,10 @@ No field has a default: a default that an upgrade adds would change the digests 
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
-from cabgate.api.base import Count, Model, Sha256, ShortText, Uri
+from cabgate.api.base import Count, Image, Model, Sha256, ShortText, Uri, replaced_whole
+from cabgate.api.types import MAX_IMAGES
 
 
 class ManualTestingStatus(StrEnum):
@@ -29,6 +30,15 @@ class Artifact(Model):
     """Where it can be had."""
     sha256: Sha256 | None = None
     """SHA-256 of the artifact, 64 hexadecimal digits."""
+    images: (
+        Annotated[
+            list[Image],
+            Field(max_length=MAX_IMAGES, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+        ]
+        | None
+    ) = None
+    """The images that the evidence is about, as the targets name them, compared exactly. An image
+    of a target that no artifact names has no evidence: a person decides at least."""
 
 
 class TestResults(Model):
@@ -118,15 +128,17 @@ class Evidence(Model):
     """What the team shows for its rollout. All of it is optional: what is missing is named and
     scores worst. It is declared by the team, not verified by cabgate."""
 
+    # Replaced whole, as lists are: what somebody added by hand is no evidence of later releases.
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomic"})
+
     artifacts: (
         Annotated[
             list[Artifact],
             Field(
                 max_length=100,
-                json_schema_extra={
-                    "x-kubernetes-list-type": "map",
-                    "x-kubernetes-list-map-keys": ["name"],
-                },
+                json_schema_extra=replaced_whole(
+                    "self.map(a, a.name)", "an artifact stands twice: name it once"
+                ),
             ),
         ]
         | None

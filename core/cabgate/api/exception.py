@@ -4,13 +4,14 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field
 
 from cabgate.api.base import (
     EvidenceDigest,
     LongText,
     Model,
     ObjectMeta,
+    ObjectName,
     Timestamp,
     cel,
     validations,
@@ -67,7 +68,7 @@ class ExceptionReviewVerdict(StrEnum):
 class RequestRef(Model):
     """The request that an exception is for."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    name: ObjectName
     """Name of the CABRequest, in the same namespace; its name holds its evidence digest, so new
     images need a new exception."""
 

@@ -5,9 +5,26 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from cabgate.api.base import Decimal2, EvidenceDigest, LongText, Model, ObjectMeta, ObjectName
+from cabgate.api.base import (
+    Decimal2,
+    EvidenceDigest,
+    LongText,
+    Model,
+    ObjectMeta,
+    ObjectName,
+    cel,
+    validations,
+)
 from cabgate.api.evidence import Evidence
-from cabgate.api.types import Conditions, Gate, SubmittedBy, Target, targets_field
+from cabgate.api.types import (
+    Conditions,
+    Gate,
+    RequestedBy,
+    SubmittedBy,
+    Target,
+    Username,
+    targets_field,
+)
 
 KIND = "DeploymentIntent"
 PLURAL = "deploymentintents"
@@ -20,14 +37,55 @@ CorrelationID = Annotated[
 ]
 """Identifier that ties the rollout to records elsewhere, such as a ticket."""
 
-Username = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-"""User name as the API server knows it."""
+
+# In the schema alone: what an older release stored has to stay readable.
+_SHOWN = validations(
+    cel(
+        r"self.matches('[\\p{L}\\p{N}]')"
+        r" && !self.matches('[\\p{C}\\p{Zl}\\p{Zp}\\x{115f}\\x{1160}\\x{2800}\\x{3164}\\x{ffa0}]')",
+        "names a person: with a letter or a digit, and no character that nobody sees",
+    )
+)
+
+WITHOUT_DEFINITION = {
+    "apps": ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"),
+    "batch": ("CronJob", "Job"),
+    "": ("Pod", "PodTemplate", "ReplicationController"),
+}
+"""The kinds that are gated, of the groups that Kubernetes keeps for itself: definitions of custom
+kinds have a group with a dot in it."""
+
+
+def _one_of(kinds: tuple[str, ...]) -> str:
+    return f"t.kind in [{', '.join(map(repr, kinds))}]"
+
+
+_MATCHES = (
+    cel(
+        "self.all(t, t.apiVersion.contains('.')"
+        f" || t.apiVersion.startsWith('apps/') && {_one_of(WITHOUT_DEFINITION['apps'])}"
+        f" || t.apiVersion.startsWith('batch/') && {_one_of(WITHOUT_DEFINITION['batch'])}"
+        f" || !t.apiVersion.contains('/') && {_one_of(WITHOUT_DEFINITION[''])})",
+        "a target of a kind that is never gated; allowed: of apps/v1 "
+        f"{', '.join(WITHOUT_DEFINITION['apps'])}, of batch/v1 "
+        f"{', '.join(WITHOUT_DEFINITION['batch'])}, of v1 "
+        f"{', '.join(WITHOUT_DEFINITION[''])}, and custom kinds",
+    ),
+    cel(
+        "self.all(t, t.name.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')"
+        " || t.kind in ['Job', 'Pod'] && t.name.matches('^[a-z0-9][-a-z0-9.]*[*]$'))",
+        "a target with a name that no object has; allowed: lower-case letters, digits, - and ., "
+        "beginning and ending with a letter or digit; of a Job or a Pod, its generateName and *",
+    ),
+)
+"""Rules of an intent's targets that hold with the webhook gone; `cabgate.gatedtargets` says more.
+Requests have none of them: those that were opened before are still to be read and decided."""
 
 
 class DeploymentIntentSpec(Model):
     """What is to be rolled out, and why it is safe."""
 
-    targets: Annotated[list[Target], targets_field()]
+    targets: Annotated[list[Target], targets_field(*_MATCHES)]
     """The workloads of this namespace that the rollout changes, 1 to 50."""
     summary: LongText | None = None
     """What the rollout changes, in a sentence or two, for the reviewer."""
@@ -35,12 +93,15 @@ class DeploymentIntentSpec(Model):
     """Identifier that ties the rollout to records elsewhere; derived if absent."""
     evidence: Evidence = Field(default_factory=Evidence)
     """What the team shows for its rollout."""
-    requester: Username | None = None
+    requester: Annotated[Username | None, Field(json_schema_extra=_SHOWN)] = None
     """The person who asked, where another identity applies the intent. It only adds to those who
     may not approve, and is recorded as claimed."""
     submitted_by: SubmittedBy = Field(default_factory=list)
     """Who wrote or changed the spec since its last decided request; kept by the webhook from the
     authenticated user: what a client sends here is replaced."""
+    requested_by: RequestedBy = Field(default_factory=list)
+    """Who was named as requester since the last decided request; kept by the webhook: what a client
+    sends here is replaced. None of them may approve."""
 
 
 class DeploymentIntentStatus(Model):

@@ -20,7 +20,7 @@ from cabgate.api.base import (
     validations,
 )
 from cabgate.api.evidence import Evidence
-from cabgate.api.intent import CorrelationID, Username
+from cabgate.api.intent import CorrelationID
 from cabgate.api.types import (
     DECISION_VALIDATIONS,
     ApprovalConditions,
@@ -29,8 +29,11 @@ from cabgate.api.types import (
     DecisionEntry,
     Gate,
     Rationale,
+    RequestedBy,
+    RevokedImages,
     SubmittedBy,
     Target,
+    Username,
     decisions_field,
     targets_field,
 )
@@ -138,7 +141,7 @@ class Floor(Model):
 class RiskModelRef(Model):
     """The risk model that a request was scored with."""
 
-    name: ShortText
+    name: ObjectName
     """Name of the model."""
     version: ShortText
     """Version of the model."""
@@ -162,6 +165,12 @@ class Assessment(Model):
     """Field paths of the evidence that is missing."""
     risk_model: RiskModelRef
     """The model that was used."""
+
+
+Requirement = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z][-A-Za-z0-9]*$", min_length=1, max_length=63)
+]
+"""Word for a rule."""
 
 
 class CABRequestSpec(Model):
@@ -191,6 +200,8 @@ class CABRequestSpec(Model):
     """Who submitted; they may not approve."""
     requester: Username | None = None
     """The person who asked, as claimed; may not approve."""
+    requested_by: RequestedBy = Field(default_factory=list)
+    """Everybody who was named as the one who asked; they may not approve."""
     ring: Annotated[int, Field(ge=0, le=4)]
     """Ring of the namespace when the request was opened; informational, the gate uses the live
     one."""
@@ -200,6 +211,12 @@ class CABRequestSpec(Model):
     """Digest of targets, images and evidence."""
     assessment: Assessment
     """Score and gate, with the reasons."""
+    requires: Annotated[
+        list[Requirement],
+        Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = Field(default_factory=list)
+    """Rules that this request rests on and that older releases do not know, a word each; a webhook
+    that does not know one of them denies, and says so."""
 
 
 _NEEDS_CONDITIONS = cel(
@@ -219,12 +236,20 @@ _NEEDS_RATIONALE = cel(
 )
 
 
+_NAMES_IMAGES = cel(
+    "!has(self.images) || self.verdict == 'Revoked'",
+    "only Revoked names images: status.review.images",
+)
+
+
 class RequestReview(Model):
     """The reviewer's slot: what is written here becomes an entry of `decisions` in the same
     write."""
 
     model_config = ConfigDict(
-        json_schema_extra=validations(_NEEDS_CONDITIONS, _NEEDS_CONDITION, _NEEDS_RATIONALE)
+        json_schema_extra=validations(
+            _NEEDS_CONDITIONS, _NEEDS_CONDITION, _NEEDS_RATIONALE, _NAMES_IMAGES
+        )
     )
 
     verdict: RequestReviewVerdict
@@ -235,6 +260,9 @@ class RequestReview(Model):
     """The conditions of ConditionallyApproved."""
     condition: ConditionName | None = None
     """Name of the condition that Attested is about."""
+    images: RevokedImages = Field(default_factory=list)
+    """The images of the request that Revoked is about, or `*` for all of them. Needed where
+    another approval in force covers one of them; absent is all of them."""
     evidence_digest: EvidenceDigest | None = None
     """Digest that the reviewer looked at; refused if it is not the request's."""
 
@@ -248,6 +276,7 @@ class RequestDecision(DecisionEntry):
             _NEEDS_CONDITIONS,
             _NEEDS_CONDITION,
             _NEEDS_RATIONALE,
+            _NAMES_IMAGES,
         )
     )
 
@@ -257,6 +286,9 @@ class RequestDecision(DecisionEntry):
     """The conditions of ConditionallyApproved."""
     condition: ConditionName | None = None
     """Name of the condition that Attested is about."""
+    images: RevokedImages = Field(default_factory=list)
+    """The images that Revoked is about, `*` for all of the request; absent is all of them, as in
+    what an earlier release wrote."""
 
 
 class CABRequestStatus(Model):

@@ -11,9 +11,10 @@ from cabgate.api.base import (
     Image,
     LongText,
     Model,
-    ObjectName,
+    TargetName,
     Timestamp,
     cel,
+    replaced_whole,
     validations,
 )
 
@@ -23,8 +24,21 @@ MAX_TARGETS = 50
 MAX_IMAGES = 50
 """Images that one target may run."""
 
+MAX_REVOKED_IMAGES = 100
+"""Images that one revocation may name one by one."""
+
+ALL_IMAGES = "*"
+"""What a revocation names that is about every image of its request."""
+
 MAX_SUBMITTERS = 100
 """People and machines that one intent may collect between two decided requests."""
+
+MAX_REQUESTERS = 100
+"""Requesters that one intent may name between two decided requests."""
+
+MAX_CHECKED = 3 * MAX_SUBMITTERS + 2
+"""People that one review is checked against: those of the request, of the intent and of the
+exception."""
 
 MAX_DECISIONS = 256
 """Entries of `status.decisions`."""
@@ -37,6 +51,10 @@ MAX_GROUP_NAME = 256
 
 MAX_CONDITIONS_OF_APPROVAL = 16
 """Conditions that one conditional approval may carry."""
+
+
+Username = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+"""User name as the API server knows it."""
 
 
 class Gate(StrEnum):
@@ -72,7 +90,7 @@ class Target(Model):
     """API version of the workload, such as apps/v1; the gate compares group, kind and name."""
     kind: Annotated[str, StringConstraints(min_length=1, max_length=63)]
     """Kind of the workload, such as Deployment."""
-    name: ObjectName
+    name: TargetName
     """Name of the workload. A Job or a Pod with a generated name is named by its generateName and
     `*`."""
     images: Annotated[
@@ -80,23 +98,31 @@ class Target(Model):
         Field(
             min_length=1,
             max_length=MAX_IMAGES,
-            json_schema_extra={"x-kubernetes-list-type": "set"},
+            json_schema_extra=replaced_whole("self", "an image stands twice: name it once"),
         ),
     ]
     """Every image that the pod template may name, init containers and image volumes included,
     compared exactly, character by character; prefer digests."""
 
 
-def targets_field() -> Any:
-    """The field settings of a list of targets."""
+def targets_field(*rules: dict[str, str]) -> Any:
+    """The field settings of a list of targets, with further CEL rules."""
     return Field(
         min_length=1,
         max_length=MAX_TARGETS,
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["apiVersion", "kind", "name"],
-        },
+        json_schema_extra=replaced_whole(
+            "self.map(t, [t.apiVersion, t.kind, t.name])",
+            "a workload stands twice: name it once, with all its images",
+            *rules,
+        ),
     )
+
+
+class SubmitterType(StrEnum):
+    """Whether a person or a machine submitted."""
+
+    PERSON = "Person"
+    MACHINE = "Machine"
 
 
 class Submitter(Model):
@@ -106,6 +132,9 @@ class Submitter(Model):
     """User name as the API server authenticated it."""
     uid: Annotated[str, StringConstraints(max_length=256)] = ""
     """User id as the API server authenticated it; empty where the authenticator gives none."""
+    type: SubmitterType | None = None
+    """Person or Machine, by the groups and the name that the user had then; absent in what an older
+    release stamped, and decided by the name there."""
 
 
 SubmittedBy = Annotated[
@@ -119,6 +148,29 @@ SubmittedBy = Annotated[
     ),
 ]
 """Who wrote or changed a spec; kept by the webhook, never taken from the client."""
+
+RequestedBy = Annotated[
+    list[Username],
+    Field(max_length=MAX_REQUESTERS, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+]
+"""Who was named as the requester; kept by the webhook, never taken from the client."""
+
+
+class Checked(Model):
+    """What a review was checked against: nobody named here could give it."""
+
+    submitted_by: Annotated[
+        list[Username],
+        Field(max_length=MAX_CHECKED, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = Field(default_factory=list)
+    """User names of who submitted, in the request, in its live intent and in the exception."""
+    requested_by: Annotated[
+        list[Username],
+        Field(max_length=MAX_CHECKED, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = Field(default_factory=list)
+    """Who was named as requester, in the request and in its live intent."""
+    intent_generation: Annotated[int, Field(ge=0, le=2**53)] = 0
+    """Generation of the live intent; 0 where there was none."""
 
 
 class Attestation(StrEnum):
@@ -183,6 +235,15 @@ ApprovalConditions = Annotated[
 ]
 """The conditions of a conditional approval."""
 
+RevokedImages = Annotated[
+    list[Image],
+    Field(
+        max_length=MAX_REVOKED_IMAGES,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    ),
+]
+"""Images that a revocation is about, or `*` alone for every image of the request."""
+
 Rationale = Annotated[str, StringConstraints(max_length=4096)]
 """Why somebody decided so."""
 
@@ -232,6 +293,9 @@ class DecisionEntry(Model):
     """Why."""
     evidence_digest: EvidenceDigest
     """Digest of the evidence that was decided on."""
+    checked: Checked | None = None
+    """Who could not give this decision, as it was checked; of people's decisions only, absent in
+    those of older releases."""
     signature: Signature | None = None
     """The webhook's signature of a person's decision; the system's have none."""
 
@@ -267,7 +331,7 @@ APPEND_ONLY = cel(
 """At the root, because a transition rule on a field is skipped when its parent is patched away."""
 
 SPEC_IMMUTABLE = cel(
-    "self.spec == oldSelf.spec", "spec is immutable: create another object instead"
+    "self.spec == oldSelf.spec", "spec never changes: create another object instead"
 )
 """At the root, for the same reason."""
 

@@ -38,7 +38,9 @@ def test_a_manifest_becomes_an_intent_with_every_image() -> None:
         "registry.example.com/shop/orders-migrate",
         "registry.example.com/shop/orders",
     ]
-    assert set(found["spec"]) == {"targets"}
+    [artifact] = found["spec"]["evidence"]["artifacts"]
+    assert artifact == {"name": "deployment/orders", "images": target["images"]}
+    assert set(found["spec"]) == {"targets", "evidence"}
 
 
 def test_json_says_the_same() -> None:
@@ -61,7 +63,9 @@ def test_the_commented_fields_are_all_the_fields_there_are() -> None:
     opened = yaml.safe_load(SKELETON.sub(r"  \1", text))["spec"]
     schema = DeploymentIntent.model_json_schema(by_alias=True)["$defs"]
 
-    assert set(opened) | {"submittedBy"} == set(schema["DeploymentIntentSpec"]["properties"])
+    assert set(opened) | {"submittedBy", "requestedBy"} == set(
+        schema["DeploymentIntentSpec"]["properties"]
+    )
     evidence = opened["evidence"]
     assert set(evidence) == set(schema["Evidence"]["properties"])
     for part, name in (
@@ -81,7 +85,7 @@ def test_what_is_opened_and_not_filled_in_cannot_be_taken_for_evidence() -> None
     opened = SKELETON.sub(r"  \1", text)
     errors = run("score", "-f", "-", stdin=opened, code=2).stderr
     assert "spec.evidence.testResults.coveragePercent: has no value" in errors
-    assert len(errors.splitlines()) == len(SKELETON.findall(text)) - 8  # the parts themselves
+    assert len(errors.splitlines()) == len(SKELETON.findall(text)) - 6  # the parts themselves
 
 
 def test_the_output_tells_what_to_complete() -> None:

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from cabgate.api import DeploymentIntent, RiskModel
+from cabgate.assessment import assessment_of
 from cabgate.requests import request_for
-from cabgate.risk import assess
 from support.models import MALFORMED, SENSELESS, changed, risk_model
 from unit.cli.support import EXAMPLES, run
 
@@ -35,7 +35,7 @@ def test_the_model_of_a_file_scores(tmp_path: Path) -> None:
     path = written(tmp_path, made)
     found = json.loads(run("score", "-f", INTENT, "--model", path, "-o", "json").stdout)
     assert found["gate"] == "ExceptionRequired"
-    assert found["assessment"] == assess(live().spec.evidence, model).model_dump(
+    assert found["assessment"] == assessment_of(live().spec, model).model_dump(
         mode="json", by_alias=True
     )
     shown = run("score", "-f", INTENT, "--model", path).stdout
@@ -97,7 +97,7 @@ def test_a_request_is_scored_anew_from_its_frozen_copy(tmp_path: Path) -> None:
     assert found == json.loads(declared)
     assert result.stderr == ""
     other = run("score", "-f", path, "--model", written(tmp_path, risk_model("other")))
-    assert "note: CABRequest orders-b503621d was scored with RiskModel default 1" in other.stderr
+    assert "note: CABRequest orders-5d979107 was scored with RiskModel default 1" in other.stderr
 
 
 def test_what_follows_from_other_requests_is_noted(tmp_path: Path) -> None:
@@ -107,6 +107,17 @@ def test_what_follows_from_other_requests_is_noted(tmp_path: Path) -> None:
     body["spec"]["assessment"]["floors"] = [floor]
     path.write_text(yaml.safe_dump(body))
     assert "has the floor EarlierVerdict" in run("score", "-f", path).stderr
+
+
+def test_a_floor_that_there_was_not_yet_is_noted(tmp_path: Path) -> None:
+    path = stored(tmp_path)
+    body = yaml.safe_load(path.read_text())
+    for artifact in body["spec"]["evidence"]["artifacts"]:
+        del artifact["images"]
+    path.write_text(yaml.safe_dump(body))
+    result = run("score", "-f", path)
+    assert "opened before there was the floor ImagesWithoutEvidence" in result.stderr
+    assert "ImagesWithoutEvidence: no artifact names images registry" in result.stdout
 
 
 def test_what_is_no_request_is_told_by_its_field(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 """`cabgate ledger export` and `prune` with a client in memory; tests/cluster has the real one."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +11,8 @@ from kubernetes.client.exceptions import ApiException
 
 from cabgate.ledger import record_digest
 from cabgate.pruning import export_line
-from cabgate_cli import ledger_source
+from cabgate_cli.errors import Unavailable
+from cabgate_cli.ledger_source import SETTLE_SECONDS, LedgerSource
 from unit.cli.support import run
 from unit.cli.test_ledger import KEYS, Cluster, config_map, exported, serve
 from unit.core.test_ledger import Raw, fresh
@@ -28,6 +29,11 @@ class Writable(Cluster):
         self.maps[CHECKPOINTS] = config_map(CHECKPOINTS, {})
         self.log: list[str] = []
         self.faults: list[Exception | None] = []
+        self.before_read: Callable[[str], None] = lambda name: None
+
+    def read_namespaced_config_map(self, name: str, namespace: str, **options: Any) -> Any:
+        self.before_read(name)
+        return super().read_namespaced_config_map(name, namespace, **options)
 
     def replace_namespaced_config_map(self, name: str, _: str, body: Any, **__: Any) -> None:
         self.maps[name] = config_map(name, body.data)
@@ -46,9 +52,6 @@ class Writable(Cluster):
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Writable:
     found = Writable()
     serve(monkeypatch, found)
-    monkeypatch.setattr(ledger_source, "time", SimpleNamespace(
-        monotonic=iter(range(0, 1000, 3)).__next__, sleep=lambda _: None
-    ))  # fmt: skip
     return found
 
 
@@ -113,10 +116,17 @@ def test_the_policies_learn_of_a_checkpoint_late(cluster: Writable, out: Path) -
     cluster.faults = [late, late, ApiException(status=404)]
     pruned(out)
     assert len(cluster.log) == 6
-    cluster.faults = [late] * 9
-    assert "cabgate-ledger-keeper" in pruned(out, code=2).stderr
     cluster.faults = [refusal("no")]
     assert "you may not delete cabdecisions shop.00000001" in pruned(out, code=2).stderr
+
+
+def test_the_policies_are_not_waited_for_for_ever(cluster: Writable) -> None:
+    slept: list[float] = []
+    source = LedgerSource(None, None, monotonic=lambda: sum(slept), sleep=slept.append)
+    cluster.faults = [refusal("... only behind the checkpoint of its chain")] * 100
+    with pytest.raises(Unavailable, match="cabgate-ledger-keeper"):
+        source.delete("cabdecisions", RECORDS[0])
+    assert sum(slept) == pytest.approx(SETTLE_SECONDS, abs=0.5)
 
 
 def test_half_a_line_is_finished(cluster: Writable, out: Path) -> None:
@@ -169,18 +179,16 @@ def test_an_export_that_was_changed_since_stops_the_next_prune(
     assert "BrokenLink" in pruned(out, code=1).stdout
 
 
-def test_another_prune_at_the_same_time_stops_this_one(
-    cluster: Writable, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read, calls = cluster.read_namespaced_config_map, []
+def test_another_prune_at_the_same_time_stops_this_one(cluster: Writable, out: Path) -> None:
+    reads = 0
 
-    def changing(name: str, namespace: str, **options: Any) -> Any:
-        calls.append(name)
-        if calls.count(CHECKPOINTS) == 2:
-            return SimpleNamespace(data={"shop": "other"})
-        return read(name, namespace, **options)
+    def other_prune(name: str) -> None:
+        nonlocal reads
+        reads += name == CHECKPOINTS
+        if reads == 2:
+            cluster.maps[CHECKPOINTS] = config_map(CHECKPOINTS, {"shop": "other"})
 
-    monkeypatch.setattr(cluster, "read_namespaced_config_map", changing)
+    cluster.before_read = other_prune
     assert "somebody else changes configmap" in pruned(out, code=2).stderr
     assert cluster.log == []
 

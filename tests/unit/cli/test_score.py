@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cabgate.api import DeploymentIntent
+from cabgate.assessment import assessment_of
 from cabgate.evidence import evidence_digest
-from cabgate.risk import assess
 from unit.cli.support import EXAMPLES, ROOT, changed, example, run
 
 AUTO = str(EXAMPLES / "auto-approve" / "intent.yaml")
@@ -85,7 +85,7 @@ def test_every_format_says_the_same_as_the_domain() -> None:
 
     assert yaml.safe_load(run("score", "-f", AUTO, "-o", "yaml").stdout) == machine
     assert machine["evidenceDigest"] == evidence_digest(intent.spec)
-    assert machine["assessment"] == assess(intent.spec.evidence).model_dump(
+    assert machine["assessment"] == assessment_of(intent.spec).model_dump(
         mode="json", by_alias=True
     )
     assert machine["nextLowerGate"] is None

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Objects for the tests of the domain: valid ones, of which a test says what matters to it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -41,6 +42,15 @@ GATE_EVIDENCE: dict[str, dict[str, Any]] = {
 }
 
 
+def naming(evidence: dict[str, Any], targets: list[dict[str, Any]]) -> dict[str, Any]:
+    """Evidence whose first artifact names every image of some targets, if no artifact names any."""
+    artifacts = evidence.get("artifacts") or []
+    if not artifacts or any("images" in artifact for artifact in artifacts):
+        return evidence
+    images = sorted({image for each in targets for image in each["images"]})
+    return {**evidence, "artifacts": [{**artifacts[0], "images": images}, *artifacts[1:]]}
+
+
 def evidence(**parts: Any) -> Evidence:
     """The best evidence with parts replaced; None leaves a part out."""
     merged = {**BEST, **parts}
@@ -65,8 +75,12 @@ def intent(
     namespace: str = NAMESPACE,
     status: dict[str, Any] | None = None,
     generation: int = 1,
+    named: bool = True,
     **spec: Any,
 ) -> DeploymentIntent:
+    """An intent whose evidence names its images, unless a test is about evidence that does not."""
+    targets = targets or [target()]
+    evidence = BEST if evidence is None else evidence
     return DeploymentIntent.model_validate(
         {
             "metadata": {
@@ -76,8 +90,8 @@ def intent(
                 "generation": generation,
             },
             "spec": {
-                "targets": targets or [target()],
-                "evidence": BEST if evidence is None else evidence,
+                "targets": targets,
+                "evidence": naming(evidence, targets) if named else evidence,
                 **spec,
             },
             "status": status or {},
@@ -93,11 +107,13 @@ def request(
     namespace: str = NAMESPACE,
     age: timedelta = timedelta(hours=1),
     of: DeploymentIntent | None = None,
+    others: Sequence[CABRequest] = (),
 ) -> CABRequest:
     """A request of a gate with the decisions given, numbered in the order given."""
     made = request_for(
         of or intent(GATE_EVIDENCE[gate], targets, namespace=namespace),
         ring=2,
+        others=others,
     ).model_dump(mode="json", by_alias=True)
     made["metadata"]["creationTimestamp"] = rfc3339(NOW - age)
     if name is not None:
@@ -107,6 +123,11 @@ def request(
     found = CABRequest.model_validate(made)
     assert found.spec.assessment.gate == gate or of is not None
     return found
+
+
+def newer(made: CABRequest, *words: str) -> CABRequest:
+    """A request as a newer release opened it, which rests on rules of its own."""
+    return made.model_copy(update={"spec": made.spec.model_copy(update={"requires": list(words)})})
 
 
 def exception(

@@ -11,14 +11,20 @@ from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import Submitter
 from cabgate.decision import Reason, Rollout
+from cabgate.exceptions import check_takes_exception
 from cabgate.gate import decide
-from cabgate.identity import User
+from cabgate.gatedtargets import check_targets
+from cabgate.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.imagedigests import check_digests
+from cabgate.races import check_not_approver
 from cabgate.refusal import Refusal, RefusalReason
+from cabgate.requirements import check_known
 from cabgate.review import REQUEST_REVIEW, check_person_write, stamped_status
 from cabgate.reviewers import ReviewFacts, check_reviewer
+from cabgate.revoking import Surroundings, images_to_revoke
 from cabgate.riskmodel import DEFAULT_RISK_MODEL
 from cabgate.signatures import PublicKeys
+from cabgate.submitters import check_requester
 from cabgate.systemwrites import check_created
 from cabgate.targets import Workload
 from unit.core.builders import (
@@ -31,8 +37,10 @@ from unit.core.builders import (
     by_system,
     exception,
     intent,
+    newer,
     request,
     rollout,
+    target,
 )
 
 DAY = timedelta(days=1)
@@ -79,6 +87,24 @@ def _conditional(**fields: Any) -> CABRequest:
 RISKY = request("ExceptionRequired")
 WAITING = request("ManualReview")
 MACHINE = request(of=intent(MEDIUM, submittedBy=[{"username": ROBOT}]))
+NEWER = newer(request("ManualReview", by_person("Approved")), "quorum", "promotion")
+PAUSE = "registry.example.com/pause:3.9"
+BESIDE = request(
+    "ManualReview", by_person("Approved"), targets=[target("checkout", IMAGE, PAUSE)], name="beside"
+)
+WITHDRAWN = request(
+    "ManualReview",
+    by_person("Approved"),
+    by_person("Revoked", rationale="CVE-2026-1"),
+    targets=[target("checkout", IMAGE, NEW_IMAGE)],
+    name="withdrawn",
+)
+OTHER = request("AutoApprove", by_system("AutoApproved"), name="other",
+                targets=[target("checkout", PAUSE)])  # fmt: skip
+UNNAMED = request(of=intent(named=False))
+BUMPED = request(
+    of=intent(targets=[target("checkout", NEW_IMAGE)]), others=[request("AutoApprove")]
+)
 REFUSED_BEFORE = request("ManualReview", by_person("Rejected", rationale="no rollback plan"))
 
 
@@ -95,6 +121,8 @@ def _denials() -> dict[Reason, list[str]]:
             _denial([WAITING]),
             _denial([MACHINE]),
             _denial([request("AutoApprove")]),
+            _denial([UNNAMED]),
+            _denial([BUMPED], what=rollout(NEW_IMAGE)),
         ],
         r.EXCEPTION_REQUIRED: [_denial([RISKY])],
         r.EXCEPTION_PENDING: [_denial([RISKY], [exception(RISKY)])],
@@ -106,9 +134,11 @@ def _denials() -> dict[Reason, list[str]]:
         r.ATTESTATION_MISSING: [_denial([_conditional(attestation="Required")])],
         r.REJECTED: [_denial([REFUSED_BEFORE])],
         r.REVOKED: [
-            _denial([request("ManualReview", by_person("Approved"), by_person("Revoked"))])
+            _denial([request("ManualReview", by_person("Approved"), by_person("Revoked"))]),
+            _denial([BESIDE, WITHDRAWN], what=rollout(IMAGE, PAUSE)),
         ],
         r.SUPERSEDED: [_denial([request("ManualReview", by_system("Superseded"))])],
+        r.UNKNOWN_REQUIREMENT: [_denial([NEWER])],
     }
 
 
@@ -160,6 +190,19 @@ def _write(subject: CABRequest, **status: Any) -> str:
     return _refused(lambda: check_person_write(REQUEST_REVIEW, old, new, digest, rita, NOW, keys))
 
 
+def _by_its_approver(user: str, **spec: Any) -> None:
+    approved = request("ManualReview", by_person("Approved"))
+    check_not_approver(intent(MEDIUM), intent(MEDIUM, **spec), User(user), approved)
+
+
+def _asked_by(name: str) -> None:
+    check_requester(None, intent(requester=name), [], SERVICE_ACCOUNTS)
+
+
+def _target(bad: dict[str, Any]) -> str:
+    return _refused(lambda: check_targets(intent(targets=[bad])))
+
+
 def _refusals() -> dict[RefusalReason, list[str]]:
     r, revoked = RefusalReason, ExceptionVerdict.REVOKED
     approved = {"review": {"verdict": "Approved", "rationale": "fine"}}
@@ -172,10 +215,17 @@ def _refusals() -> dict[RefusalReason, list[str]]:
             _reviewer(user=User("ann")),
             _reviewer(requesters=frozenset({"rita"})),
             _reviewer(impersonates=ROBOT),
+            _refused(lambda: _by_its_approver("rita")),
+            _refused(lambda: _by_its_approver("bob", requester="rita")),
         ],
-        r.SERVICE_ACCOUNT: [_reviewer(user=User(ROBOT))],
+        r.MACHINE: [
+            _reviewer(user=User(ROBOT)),
+            _reviewer(user=User("ci:deploy"), machines=Machines(user_prefixes=("ci:",))),
+        ],
         r.REQUESTER_NEEDED: [_reviewer(submitters=[Submitter(username=ROBOT)])],
         r.NOT_CURRENT: [_reviewer(current=False)],
+        r.INTENT_CHANGED: [_reviewer(changed=True)],
+        r.UNKNOWN_REQUIREMENT: [_refused(lambda: check_known(NEWER))],
         r.ILLEGAL_TRANSITION: [
             _reviewer(decided_elsewhere="checkout-0a1b2c3d, Approved"),
             _review(REFUSED_BEFORE, **approved),
@@ -183,6 +233,22 @@ def _refusals() -> dict[RefusalReason, list[str]]:
                 _conditional(attestation="Required"),
                 review={"verdict": "Attested", "condition": "other", "rationale": "seen"},
             ),
+        ],
+        r.EXCEPTION_NOT_ALLOWED: [
+            _refused(lambda of=of: check_takes_exception(of))
+            for of in (
+                WAITING,
+                REFUSED_BEFORE,
+                BESIDE,
+                WITHDRAWN,
+                request("AutoApprove"),
+                request("ManualReview", by_system("Superseded")),
+                request("ExceptionRequired", by_person("Revoked")),
+            )
+        ],
+        r.IMAGES_NEEDED: [
+            _refused(lambda: images_to_revoke(BESIDE, [], Surroundings([BESIDE, OTHER], [], NOW))),
+            _refused(lambda: images_to_revoke(OTHER, [], Surroundings([BESIDE, OTHER], [], NOW))),
         ],
         r.DIGEST_MISMATCH: [
             _review(WAITING, review={**approved["review"], "evidenceDigest": OTHER_DIGEST})
@@ -193,14 +259,32 @@ def _refusals() -> dict[RefusalReason, list[str]]:
             _refused(lambda: check_created(MACHINE, intent(), [], DEFAULT_RISK_MODEL)),
         ],
         r.DIGEST_REQUIRED: [_refused(lambda: check_digests(intent(), 3, 3))],
-        r.INVALID: [_review(WAITING, review={"verdict": "Maybe"})],
+        r.TARGET_NOT_GATED: [
+            _target(bad)
+            for bad in (
+                target(apiVersion="v1"),
+                target("Web_App", kind="Deployments"),
+                target(apiVersion="v1", kind="Service"),
+            )
+        ],
+        r.INVALID: [
+            _review(WAITING, review={"verdict": "Maybe"}),
+            _refused(lambda: _asked_by(" ")),
+            _refused(lambda: _asked_by("rita\u200b")),
+            _refused(lambda: _asked_by(ROBOT)),
+            _refused(lambda: images_to_revoke(BESIDE, ["b:1"], Surroundings([], [], NOW))),
+        ],
     }
 
 
 def texts() -> dict[str, list[str]]:
     """The texts of each reason code that denies a rollout or refuses a write."""
     denials = {str(reason): found for reason, found in _denials().items()}
-    return denials | {str(reason): found for reason, found in _refusals().items()}
+    refusals = {str(reason): found for reason, found in _refusals().items()}
+    return {
+        reason: [*denials.get(reason, ()), *refusals.get(reason, ())]
+        for reason in {**denials, **refusals}
+    }
 
 
 def rendered() -> dict[str, str]:

@@ -3,7 +3,7 @@
 not before."""
 
 import copy
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
+from cabgate.gate import decide
 from cabgate.identity import User
-from cabgate.lifecycle import exception_admits
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.review import (
     EXCEPTION_REVIEW,
@@ -26,7 +26,7 @@ from cabgate.review import (
     stamped_status,
 )
 from cabgate.signatures import SigningKeys
-from unit.core.builders import MEDIUM, NOW, exception, intent, request
+from unit.core.builders import MEDIUM, NOW, by_person, exception, intent, request, rollout
 
 Raw = dict[str, Any]
 
@@ -153,21 +153,19 @@ def test_an_approval_is_not_repeated_after_its_revocation() -> None:
     assert refused(again, revoked, after=20 * SECOND)
 
 
+def revoked_elsewhere(at: datetime) -> CABRequest:
+    """Another request for the same image, revoked at a time."""
+    entries = by_person("Approved", NOW - MINUTE), by_person("Revoked", at)
+    return request("ManualReview", *entries, name="elsewhere")
+
+
 def test_an_approval_from_before_a_revocation_lifts_none() -> None:
-    """Signed in a dry run before the revocation of the request, written after it."""
+    """Signed in a dry run before the revocation of its image, written after it."""
     of = request("ExceptionRequired")
-    digest = of.spec.evidence_digest
-    entry = {
-        "sequence": 1,
-        "verdict": "Approved",
-        "author": {"type": "Person", "username": "rita"},
-        "at": rfc3339(NOW),
-        "rationale": "seen",
-        "evidenceDigest": digest,
-    }
-    held = exception(of, entry)
-    assert exception_admits(held, of, NOW + MINUTE)
-    assert not exception_admits(held, of, NOW + MINUTE, NOW + 10 * SECOND)
+    held = exception(of, by_person("Approved", NOW))
+    assert decide(rollout(), 2, [of], [held], NOW + MINUTE).allowed
+    revoked = revoked_elsewhere(NOW + 10 * SECOND)
+    assert not decide(rollout(), 2, [of, revoked], [held], NOW + MINUTE).allowed
 
 
 # Times
@@ -191,18 +189,11 @@ def test_a_time_that_no_replica_would_accept_moves_nothing() -> None:
 def test_a_revocation_by_a_slow_clock_ends_an_exception_approved_by_a_fast_one() -> None:
     of = request("ExceptionRequired")
     approved = NOW + MINUTE
-    entry = {
-        "sequence": 1,
-        "verdict": "Approved",
-        "author": {"type": "Person", "username": "rita"},
-        "at": rfc3339(approved),
-        "rationale": "seen",
-        "evidenceDigest": of.spec.evidence_digest,
-    }
-    leave = exception(of, entry)
-    assert exception_admits(leave, of, NOW, None)
+    leave = exception(of, by_person("Approved", approved))
+    assert decide(rollout(), 2, [of], [leave], NOW).allowed
     told = moment_after(NOW + 5 * SECOND, [approved])
-    assert not exception_admits(leave, of, NOW + 6 * SECOND, told)
+    revoked = revoked_elsewhere(told)
+    assert not decide(rollout(), 2, [of, revoked], [leave], NOW + 6 * SECOND).allowed
 
 
 def test_an_exception_is_reviewed_likewise() -> None:

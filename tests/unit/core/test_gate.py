@@ -210,19 +210,29 @@ def test_a_request_without_a_creation_time_is_the_oldest() -> None:
     assert decided([fresh, stored]).evidence.request == stored
 
 
-@pytest.mark.parametrize(
-    "of",
-    [
-        request("ManualReview"),
-        request("ManualReview", by_person("Rejected")),
-        request("ManualReview", by_system("Superseded")),
-        RISKY,
-    ],
-)
-def test_an_active_exception_admits_whatever_the_request_s_state(of: CABRequest) -> None:
+@pytest.mark.parametrize("of", [RISKY, request("ExceptionRequired", by_system("Superseded"))])
+def test_an_active_exception_admits_what_was_superseded_too(of: CABRequest) -> None:
     leave = exception(of, by_person("Approved"))
     assert decided([of], [leave]).reason is Reason.EXCEPTION_ACTIVE
     assert not decided([of], [leave], at=NOW + 30 * DAY).allowed
+
+
+@pytest.mark.parametrize(
+    ("of", "reason"),
+    [
+        (request("ManualReview"), Reason.REVIEW_PENDING),
+        (request("ManualReview", by_person("UnderReview")), Reason.REVIEW_PENDING),
+        (request("ManualReview", by_person("Rejected")), Reason.REJECTED),
+        (request("ManualReview", by_system("Superseded")), Reason.SUPERSEDED),
+        (request("ExceptionRequired", by_person("Revoked", NOW - DAY)), Reason.REVOKED),
+    ],
+)
+def test_no_exception_admits_what_a_cab_member_decides_or_somebody_refused(
+    of: CABRequest, reason: Reason
+) -> None:
+    leave = exception(of, by_person("Approved"))
+    decision = decided([of], [leave])
+    assert (decision.allowed, decision.reason) == (False, reason)
 
 
 def test_an_exception_admits_up_to_the_last_second() -> None:
@@ -250,13 +260,17 @@ def test_an_exception_does_not_cover_another_image() -> None:
 
 
 def test_a_revocation_ends_the_exceptions_before_it() -> None:
-    revoked = request("ExceptionRequired", by_person("Revoked", NOW))
-    before = exception(revoked, by_person("Approved", NOW - timedelta(minutes=1)))
-    after = exception(revoked, by_person("Approved", NOW + timedelta(minutes=1)))
+    revoked = request("ExceptionRequired", by_person("Revoked", NOW), name="revoked")
+    risky = request("ExceptionRequired", name="risky")
+    before = exception(risky, by_person("Approved", NOW - timedelta(minutes=1)))
+    same = exception(risky, by_person("Approved", NOW))
+    after = exception(risky, by_person("Approved", NOW + timedelta(minutes=1)))
     later = NOW + timedelta(minutes=2)
 
-    assert decided([revoked], [before], at=later).reason is Reason.REVOKED
-    assert decided([revoked], [after], at=later).reason is Reason.EXCEPTION_ACTIVE
+    assert not decided([revoked, risky], [before], at=later).allowed
+    # In the same second nobody knows which came first.
+    assert not decided([revoked, risky], [same], at=later).allowed
+    assert decided([revoked, risky], [after], at=later).reason is Reason.EXCEPTION_ACTIVE
 
 
 def test_a_conditional_approval_tells_its_conditions() -> None:

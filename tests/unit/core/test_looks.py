@@ -15,6 +15,7 @@ from cabgate.gate import decide, looks
 from cabgate.lifecycle import age_of
 from cabgate.looks import said_of
 from unit.core.builders import (
+    IMAGE,
     NOW,
     OTHER_DIGEST,
     by_person,
@@ -97,7 +98,7 @@ def test_what_is_said_of_one_request(made: CABRequest, line: str) -> None:
         (
             exception(RISKY, by_person("Approved", evidenceDigest=OTHER_DIGEST)),
             "exception leave is Approved until 2026-03-31T11:00:00Z, but not for these images: "
-            "they were revoked since, or it was approved for other evidence",
+            "one was revoked since, or it was approved for other evidence",
         ),
     ],
 )
@@ -125,8 +126,8 @@ def test_a_revocation_of_the_same_images_is_named() -> None:
     newest, older = said([approved, revoked])
     assert newest.startswith("is revoked by rita")
     assert older == (
-        "approved, but the images were revoked at 2026-03-01T11:59:00Z under request two: only a "
-        "person's approval after that counts"
+        f"approved, but image {IMAGE} was revoked at 2026-03-01T11:59:00Z under request two: only "
+        "a person's approval after that counts"
     )
     assert decide(rollout(), 2, [approved, revoked], [], NOW).evidence.request == revoked
 

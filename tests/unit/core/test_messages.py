@@ -31,6 +31,7 @@ from unit.core.builders import (
     by_system,
     exception,
     intent,
+    newer,
     numbered,
     request,
     rollout,
@@ -81,6 +82,8 @@ def _situation(
         entry["author"]["username"] = user
     status = {"decisions": numbered(tuple(entries), made.spec.evidence_digest)}
     stored = CABRequest.model_validate({**made.to_dict(), "status": status})
+    if reason is Reason.UNKNOWN_REQUIREMENT:
+        stored = newer(stored, *(f"{n}{'w' * 62}" for n in "abcdefgh"))
     old = timedelta(days=2)
     exceptions = {
         Reason.EXCEPTION_PENDING: [exception(stored, name=leave)],
@@ -102,6 +105,8 @@ def _command(reason: Reason, decision: Decision, what: Rollout) -> str:
         return "}}'"
     if reason is Reason.SUPERSEDED:
         return f"kubectl get deploymentintents -n {ns}"
+    if reason is Reason.UNKNOWN_REQUIREMENT:
+        return f"kubectl get cabrequest {found.metadata.name} -n {ns}"
     return f"kubectl edit deploymentintent {found.spec.intent_ref.name} -n {ns}"
 
 
@@ -216,12 +221,12 @@ def test_a_refusal_says_who_and_why() -> None:
 
 
 def test_what_the_system_approves_asks_no_person() -> None:
-    """A person who tried would be refused: the score lets only the system approve it."""
+    """Nobody has to do anything, unless it stays so."""
     waiting = request("AutoApprove")
     message = said([waiting], [])
 
     assert "kubectl patch" not in message
-    assert message.endswith(f"kubectl get cabrequest {waiting.metadata.name} -n shop")
+    assert message.endswith(f"kubectl get cabrequest {waiting.metadata.name} -n shop -o yaml")
 
 
 def test_many_images_are_counted() -> None:

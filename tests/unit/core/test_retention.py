@@ -72,6 +72,18 @@ def test_what_is_undecided_or_refused_stays_for_ever(entries):
     assert names(found, *(approved(f"r{d}", d) for d in (1, 2, 3)), kept=0) == ["r3", "r2", "r1"]
 
 
+def test_the_approval_that_lifted_a_refusal_stays_and_an_older_one_goes():
+    refused = request("ManualReview", by_person("Rejected", NOW - 9 * DAY), name="no")
+    first, last, newer = approved("first", 8), approved("last", 7), approved("other", 1)
+    score = request("AutoApprove", by_system("AutoApproved", NOW - 5 * DAY), name="score")
+    assert names(refused, first, last, newer, score, kept=0) == ["first", "last", "score"]
+    assert names(refused, first, last, score, kept=0) == ["first", "score"]
+    assert names(refused, approved("before", 10), kept=0) == ["before"]
+    revoked = request("ManualReview", by_person("Approved", NOW - 9 * DAY),
+                      by_person("Revoked", NOW - 8 * DAY), name="bad")  # fmt: skip
+    assert names(revoked, last, kept=0) == []
+
+
 def test_what_is_superseded_goes_in_its_own_count():
     old = [request("ManualReview", by_system("Superseded"), name=f"s{n}") for n in range(3)]
     assert names(*old, approved("a", 1), kept=2) == ["s0"]
@@ -85,7 +97,7 @@ def test_what_a_live_intent_asks_for_stays():
 
 
 def test_what_is_under_a_live_exception_stays():
-    found = approved("excepted", 9)
+    found = request("ExceptionRequired", by_system("Superseded"), name="excepted")
     alive = exception(found, by_person("Approved", NOW - timedelta(minutes=1)))
     assert names(found, exceptions=[alive], kept=0) == []
     ended = exception(found, by_person("Approved", NOW - 2 * DAY), days=1, age=2 * DAY)

@@ -51,7 +51,7 @@ def test_another_person_with_the_verb_may(verdict: RequestVerdict) -> None:
 
 @pytest.mark.parametrize("verdict", [*DECIDING, V.REVOKED, W.APPROVED, W.REVOKED])
 def test_a_machine_never_may(verdict: RequestVerdict | ExceptionVerdict) -> None:
-    assert refused(facts(), verdict, User(ROBOT)) is RefusalReason.SERVICE_ACCOUNT
+    assert refused(facts(), verdict, User(ROBOT)) is RefusalReason.MACHINE
 
 
 @pytest.mark.parametrize("verdict", [*DECIDING, V.REVOKED, W.APPROVED, W.REVOKED])

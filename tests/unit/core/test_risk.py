@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cabgate.api import CABRequest, Evidence, RiskModel
 from cabgate.api.types import Gate
+from cabgate.assessment import assessment_of
 from cabgate.evidence import incomplete_package
 from cabgate.requests import request_for
 from cabgate.risk import assess, gate_for_score, stricter, weighted_score
@@ -181,7 +182,7 @@ def test_an_empty_part_is_assessed_like_an_absent_one(part: str) -> None:
     opened = request_for(intent({**BEST, part: empty}), ring=2)
     stored = CABRequest.model_validate(opened.to_dict())
     assert stored.spec == opened.spec
-    assert assess(stored.spec.evidence) == stored.spec.assessment
+    assert assessment_of(stored.spec) == stored.spec.assessment
 
 
 def test_the_package_tells_an_empty_part_from_its_fields() -> None:
@@ -278,5 +279,5 @@ def test_worse_evidence_never_scores_better(choice: dict[str, int], part: str) -
 def test_an_assessment_survives_storage(choice: dict[str, int]) -> None:
     opened = request_for(intent(_chosen(choice).to_dict()), ring=2)
     stored = CABRequest.model_validate(opened.to_dict())
-    assert assess(stored.spec.evidence) == stored.spec.assessment
+    assert assessment_of(stored.spec) == stored.spec.assessment
     assert stored.spec == opened.spec

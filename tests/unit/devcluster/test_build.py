@@ -72,12 +72,12 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path, number: signal.Sign
     builder = subprocess.Popen(
         [sys.executable, "-c", code], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    pid = int(wait_until((tmp_path / "pid").read_text, 20, "the build begins"))
+    pid = int(wait_until((tmp_path / "pid").read_text, timeout=60, what="the build begins"))
     assert list(cache.glob(".build-*/etcd"))
     builder.send_signal(number)
-    builder.wait(20)
-    wait_until(lambda: visible(cache) == [], 20, "the half-built file is gone")
-    wait_until(lambda: not Path(f"/proc/{pid}").exists(), 20, "go is gone")
+    builder.wait(60)
+    wait_until(lambda: visible(cache) == [], timeout=60, what="the half-built file is gone")
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), timeout=60, what="go is gone")
 
 
 def test_what_a_crash_left_is_cleared_away(tmp_path: Path) -> None:
@@ -89,18 +89,23 @@ def test_what_a_crash_left_is_cleared_away(tmp_path: Path) -> None:
 
 def test_concurrent_builders_build_once(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    env = environ(tmp_path, GOOD + "; sleep 0.5")
+    go_on = tmp_path / "go-on"
+    env = environ(tmp_path, f"{GOOD}; until [ -e {go_on} ]; do sleep 0.05; done")
     lines: list[str] = []
     threads = [
         threading.Thread(target=build, args=(["etcd"], cache, lines.append, env)) for _ in range(3)
     ]
     for thread in threads:
         thread.start()
+    wait_until(
+        lambda: any("waiting" in line for line in lines), timeout=60, what="another one waits"
+    )
+    go_on.touch()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert (tmp_path / "calls").read_text() == "build\n"
     assert (cache / "etcd").read_text() == "half done"
-    assert any("waiting" in line for line in lines)
+    assert not any(thread.is_alive() for thread in threads)
 
 
 def test_the_command_sets_the_version_that_kubernetes_reports() -> None:

@@ -66,12 +66,12 @@ def test_a_killed_parent_leaves_no_process_and_no_folder(
         assert Path(folder).is_dir()
         assert all(alive(pid) for pid in (guard_pid, child, grandchild))
         parent.send_signal(number)
-        parent.wait(10)
-        wait_until(lambda: not Path(folder).exists(), 10, "the folder is gone")
+        parent.wait(60)
+        wait_until(lambda: not Path(folder).exists(), timeout=60, what="the folder is gone")
         wait_until(
             lambda: not any(alive(pid) for pid in (guard_pid, child, grandchild)),
-            10,
-            "all processes are gone",
+            timeout=60,
+            what="all processes are gone",
         )
     finally:
         os.kill(fork, signal.SIGKILL)
@@ -82,7 +82,7 @@ def test_a_killed_parent_leaves_no_process_and_no_folder(
 def test_children_die_with_a_killed_guard(guard: Guard) -> None:
     child = process(guard, "sleep", "600")
     os.kill(guard.pid, signal.SIGKILL)
-    wait_until(lambda: not alive(child.pid), 10, "the child is gone")
+    wait_until(lambda: not alive(child.pid), timeout=60, what="the child is gone")
     assert not child.running
     with pytest.raises(DevClusterError, match="guard process has ended"):
         process(guard, "true")
@@ -105,7 +105,7 @@ def test_close_kills_and_removes_and_may_be_repeated(guard: Guard) -> None:
 
 def test_a_process_has_its_own_group_and_a_log(guard: Guard) -> None:
     child = process(guard, "sh", "-c", "echo out; echo err >&2; sleep 600")
-    wait_until(lambda: child.log.read_text() == "out\nerr\n", 10, "the log is written")
+    wait_until(lambda: child.log.read_text() == "out\nerr\n", timeout=60, what="the log is written")
     assert os.getpgid(child.pid) == child.pid
     assert os.getpgid(child.pid) != os.getpgid(0)
     assert child.tail(1) == "err"
@@ -115,7 +115,7 @@ def test_stop_asks_first(guard: Guard) -> None:
     child = process(
         guard, "sh", "-c", "trap 'echo bye; exit 7' TERM; echo set; while :; do sleep 0.05; done"
     )
-    wait_until(child.log.read_text, 10, "the trap is set")
+    wait_until(child.log.read_text, timeout=60, what="the trap is set")
     child.stop()
     assert child.returncode == 7
     assert child.tail(1) == "bye"
@@ -123,7 +123,7 @@ def test_stop_asks_first(guard: Guard) -> None:
 
 def test_stop_kills_what_does_not_listen(guard: Guard) -> None:
     child = process(guard, "sh", "-c", "trap '' TERM; echo set; while :; do sleep 0.05; done")
-    wait_until(child.log.read_text, 10, "the trap is set")
+    wait_until(child.log.read_text, timeout=60, what="the trap is set")
     child.stop(timeout=0.2)
     assert child.returncode == -signal.SIGKILL
 
@@ -138,13 +138,13 @@ def test_a_paused_process_can_be_stopped(guard: Guard) -> None:
 
 def test_the_end_of_a_leader_ends_its_group(guard: Guard) -> None:
     child = process(guard, "sh", "-c", "sleep 600 & echo $!")
-    assert child.wait(10)
+    assert child.wait(60)
     grandchild = int(child.log.read_text())
-    wait_until(lambda: not alive(grandchild), 10, "the grandchild is gone")
+    wait_until(lambda: not alive(grandchild), timeout=60, what="the grandchild is gone")
     assert not child.signal(signal.SIGTERM)
 
 
 def test_a_program_that_is_not_there_is_named(guard: Guard) -> None:
     with pytest.raises(DevClusterError, match="/nowhere/program"):
         process(guard, "/nowhere/program")
-    assert process(guard, "true").wait(10)  # and the guard goes on
+    assert process(guard, "true").wait(60)  # and the guard goes on

@@ -37,7 +37,7 @@ ME = "system:serviceaccount:cabgate-system:cabgate-operator"
 SYSTEM = System(ME, NOW)
 
 LOW: Object = {
-    "artifacts": [{"name": "web"}],
+    "artifacts": [{"name": "web", "images": ["r/web:1", "r/web:2"]}],
     "testResults": {"coveragePercent": 95, "passed": 10, "failed": 0},
     "scanResults": {"critical": 0, "high": 0},
     "manualTesting": {"status": "Completed"},
@@ -56,7 +56,7 @@ HIGH: Object = {"scope": {"affectedComponents": 20}}
 
 def evidence(base: Object, note: str) -> Object:
     """The same evidence under another digest."""
-    return {**base, "artifacts": [{"name": note}]}
+    return {**base, "artifacts": [{"name": note, "images": ["r/web:1", "r/web:2"]}]}
 
 
 def intent_object(
@@ -179,6 +179,8 @@ class MemoryApi:
         self.objects: dict[tuple[str, str, str], Object] = {}
         self.written: list[str] = []
         self.unserved = {"Rollout"}
+        self.refused: dict[str, int] = {}
+        """Kinds that are not listed, and with which code that is refused."""
         self.before_write: Callable[[str], None] = lambda what: None
         self._clock = clock
         self._versions = itertools.count(100)
@@ -222,6 +224,8 @@ class MemoryApi:
         metadata: bool = False,
     ) -> AsyncIterator[Page]:
         await asyncio.sleep(0)
+        if resource.kind in self.refused:
+            raise ApiError(self.refused[resource.kind], "", "")
         for body in self.all(resource):
             meta = body["metadata"]
             if namespace and meta["namespace"] != namespace:

@@ -28,23 +28,20 @@ def client(url: str, token: str | None = None) -> ApiServer:
     return ApiServer(Connections(Kubeconfig(info)))
 
 
-def serve(
+async def serve(
     answer: Callable[[web.Request], Awaitable[web.Response]],
     scenario: Callable[[ApiServer], Awaitable[None]],
 ) -> None:
-    async def run() -> None:
-        application = web.Application()
-        application.router.add_route("*", "/{path:.*}", answer)
-        server = TestServer(application)
-        await server.start_server()
-        api = client(str(server.make_url("/")).rstrip("/"))
-        try:
-            await scenario(api)
-        finally:
-            await api.close()
-            await server.close()
-
-    asyncio.run(run())
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    server = TestServer(application)
+    await server.start_server()
+    api = client(str(server.make_url("/")).rstrip("/"))
+    try:
+        await scenario(api)
+    finally:
+        await api.close()
+        await server.close()
 
 
 def failing(code: int, body: str) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -73,7 +70,7 @@ def test_paths() -> None:
         (500, "[]", ApiError, False),
     ],
 )
-def test_errors(code: int, body: Any, kind: type[ApiError], refused: bool) -> None:
+async def test_errors(code: int, body: Any, kind: type[ApiError], refused: bool) -> None:
     text = body if isinstance(body, str) else json.dumps(body)
 
     async def scenario(api: ApiServer) -> None:
@@ -85,7 +82,7 @@ def test_errors(code: int, body: Any, kind: type[ApiError], refused: bool) -> No
         with pytest.raises(kind):
             await api.get(REQUESTS, "team", "x")
 
-    serve(failing(code, text), scenario)
+    await serve(failing(code, text), scenario)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +137,7 @@ def test_errors(code: int, body: Any, kind: type[ApiError], refused: bool) -> No
         (500, {"message": "s3cret", "details": "s3cret"}, ""),
     ],
 )
-def test_an_error_as_text_quotes_nothing(code: int, status: Any, said: str) -> None:
+async def test_an_error_as_text_quotes_nothing(code: int, status: Any, said: str) -> None:
     async def scenario(api: ApiServer) -> None:
         with pytest.raises(ApiError) as caught:
             await api.create(REQUESTS, "team", {"metadata": {"name": "x"}})
@@ -148,48 +145,42 @@ def test_an_error_as_text_quotes_nothing(code: int, status: Any, said: str) -> N
         assert str(caught.value) == f"{code} {status.get('reason', '')}: {call}{said}"
         assert "s3cret" in caught.value.message
 
-    serve(failing(code, json.dumps(status)), scenario)
+    await serve(failing(code, json.dumps(status)), scenario)
 
 
-def test_an_answer_that_is_no_http_does_not_put_the_token_into_a_log() -> None:
+async def test_an_answer_that_is_no_http_does_not_put_the_token_into_a_log() -> None:
     async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"nonsense\r\n\r\n")
         writer.close()
 
-    async def run() -> None:
-        server = await asyncio.start_server(babble, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        api = client(f"http://127.0.0.1:{port}", token="s3cret")
-        with pytest.raises(ApiError) as caught:
-            await api.get(REQUESTS, "team", "x")
-        assert caught.value.code == 0
-        assert "s3cret" not in f"{caught.value} {caught.value.message}"
-        await api.close()
-        server.close()
-
-    asyncio.run(run())
+    server = await asyncio.start_server(babble, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    api = client(f"http://127.0.0.1:{port}", token="s3cret")
+    with pytest.raises(ApiError) as caught:
+        await api.get(REQUESTS, "team", "x")
+    assert caught.value.code == 0
+    assert "s3cret" not in f"{caught.value} {caught.value.message}"
+    await api.close()
+    server.close()
 
 
-def test_absent_is_none() -> None:
+async def test_absent_is_none() -> None:
     async def scenario(api: ApiServer) -> None:
         assert await api.get(REQUESTS, "team", "x") is None
 
-    serve(failing(404, json.dumps({"reason": "NotFound"})), scenario)
+    await serve(failing(404, json.dumps({"reason": "NotFound"})), scenario)
 
 
-def test_unreachable() -> None:
-    async def run() -> None:
-        api = client("http://127.0.0.1:1")
-        with pytest.raises(ApiError) as caught:
-            await api.get(REQUESTS, "team", "x")
-        assert (caught.value.code, caught.value.refused) == (0, False)
-        await api.close()
-
-    asyncio.run(run())
+async def test_unreachable() -> None:
+    api = client("http://127.0.0.1:1")
+    with pytest.raises(ApiError) as caught:
+        await api.get(REQUESTS, "team", "x")
+    assert (caught.value.code, caught.value.refused) == (0, False)
+    await api.close()
 
 
-def test_lists_come_in_chunks() -> None:
+async def test_lists_come_in_chunks() -> None:
     asked: list[dict[str, str]] = []
 
     async def answer(incoming: web.Request) -> web.Response:
@@ -202,12 +193,12 @@ def test_lists_come_in_chunks() -> None:
         assert await api.list(REQUESTS, "team", fields="a=b", labels="c") == [{"n": 1}, {"n": 2}]
         assert await api.newest_version(REQUESTS) == 9
 
-    serve(answer, scenario)
+    await serve(answer, scenario)
     first = {"limit": "250", "fieldSelector": "a=b", "labelSelector": "c"}
     assert asked == [first, {**first, "continue": "token"}, {"limit": "1"}]
 
 
-def test_a_status_is_written_to_the_version_that_was_read() -> None:
+async def test_a_status_is_written_to_the_version_that_was_read() -> None:
     seen: list[tuple[str, str, Any]] = []
 
     async def answer(incoming: web.Request) -> web.Response:
@@ -225,11 +216,11 @@ def test_a_status_is_written_to_the_version_that_was_read() -> None:
         ]
         assert await api.who_am_i() == "me"
 
-    serve(answer, scenario)
+    await serve(answer, scenario)
 
 
 @pytest.mark.parametrize("asked", [1, 2, 3])
-def test_a_write_is_not_sent_by_who_leads_no_more_by_then(asked: int) -> None:
+async def test_a_write_is_not_sent_by_who_leads_no_more_by_then(asked: int) -> None:
     """Also if it was allowed when it began, and the process stood still for a while since."""
     seen: list[str] = []
 
@@ -249,4 +240,4 @@ def test_a_write_is_not_sent_by_who_leads_no_more_by_then(asked: int) -> None:
         assert await api.get(NAMESPACES, "", "team") is not None
         assert seen == [NAMESPACES.path("", "team")]
 
-    serve(answer, scenario)
+    await serve(answer, scenario)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from cabgate.api.intent import DeploymentIntent
 from cabgate.breakglass import ANNOTATION
 from cabgate.rings import RING_LABEL
-from cabgate_operator import app
 from cabgate_operator.apiserver import (
     EXCEPTIONS,
     INTENTS,
@@ -16,14 +16,16 @@ from cabgate_operator.apiserver import (
     REQUESTS,
     ApiError,
     Object,
+    Page,
     Resource,
 )
-from cabgate_operator.app import Operator
+from cabgate_operator.app import SWEPT, Operator
 from cabgate_operator.context import parsed
 from cabgate_operator.glass import WORKLOADS
 from cabgate_operator.keys import Key, Subject
 from cabgate_operator.settings import Settings
 from cabgate_operator.sightings import keys_of
+from support.waiting import until
 from unit.operator.support import HIGH, LOW, ME, NOW, Clock, MemoryApi, exception_object, request
 from unit.operator.support import intent_object as declared
 
@@ -35,28 +37,28 @@ def stored_request(content: Object) -> Object:
     return request(content).model_dump(mode="json", by_alias=True)
 
 
-def with_operator(
-    monkeypatch: pytest.MonkeyPatch,
-    scenario: Callable[[Operator, MemoryApi], Awaitable[None]],
-    settings: Settings | None = None,
-    api: MemoryApi | None = None,
-) -> None:
-    async def run() -> None:
-        memory = api or MemoryApi(Clock())
-        operator = Operator(settings, clock=lambda: NOW)
-        await operator.start(memory)  # type: ignore[arg-type]
-        try:
-            async with asyncio.timeout(30):
-                await scenario(operator, memory)
-        finally:
-            await operator.stop()
-
-    asyncio.run(run())
+@contextlib.asynccontextmanager
+async def working(
+    api: MemoryApi | None = None, settings: Settings | None = None, clock: Clock | None = None
+) -> AsyncIterator[tuple[Operator, MemoryApi]]:
+    """An operator that has started, and its API server. Its seconds are real, unless a clock of the
+    test's is given."""
+    memory = api or MemoryApi(Clock())
+    monotonic = time.monotonic if clock is None else clock.monotonic
+    operator = Operator(settings, clock=lambda: NOW, monotonic=monotonic)
+    await operator.start(memory)  # type: ignore[arg-type]
+    try:
+        yield operator, memory
+    finally:
+        await operator.stop()
 
 
-async def until(condition: Callable[[], object]) -> None:
-    while not condition():  # noqa: ASYNC110 - looks at many things
-        await asyncio.sleep(0.005)
+async def ready(operator: Operator) -> None:
+    await until(lambda: operator.ready, "the first sweep is done")
+
+
+async def idle(operator: Operator) -> None:
+    await until(lambda: not len(operator.queue), "the queue is empty")
 
 
 def state_of_web(api: MemoryApi) -> str:
@@ -77,41 +79,40 @@ def test_what_an_event_queues() -> None:
     ]
 
 
-def test_the_first_sweep_finds_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_first_sweep_finds_everything() -> None:
     api = MemoryApi(Clock())
     api.put(INTENTS, declared(LOW))
     api.put(EXCEPTIONS, exception_object(request(HIGH)))
 
-    async def scenario(operator: Operator, api: MemoryApi) -> None:
+    async with working(api) as (operator, api):
         assert not operator.ready
-        await until(lambda: operator.ready)
-        await until(lambda: state_of_web(api) == "AutoApproved")
-        await until(lambda: api.all(EXCEPTIONS)[0]["status"].get("state") == "Pending")
+        await ready(operator)
+        await until(lambda: state_of_web(api) == "AutoApproved", "the intent is AutoApproved")
+        await until(
+            lambda: api.all(EXCEPTIONS)[0]["status"].get("state") == "Pending",
+            "the exception is pending",
+        )
         assert operator.problems() == []
         assert operator.context.username == ME
 
-    with_operator(monkeypatch, scenario, api=api)
 
-
-def test_a_failed_sweep_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_sweep_is_tried_again() -> None:
     failures = 1
 
     class Failing(MemoryApi):
-        def all(self, resource: app.Resource) -> list[Object]:
+        def all(self, resource: Resource) -> list[Object]:
             nonlocal failures
             if resource is REQUESTS and failures:
                 failures -= 1
                 raise ApiError(504, "Timeout", "Too large resource version")
             return super().all(resource)
 
-    async def scenario(operator: Operator, api: MemoryApi) -> None:
-        await until(lambda: operator.ready)
+    async with working(Failing(Clock())) as (operator, _):
+        await ready(operator)
         assert failures == 0
 
-    with_operator(monkeypatch, scenario, api=Failing(Clock()))
 
-
-def test_it_waits_for_the_api_server_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_waits_for_the_api_server_at_the_start() -> None:
     class Late(MemoryApi):
         tries = 0
 
@@ -121,156 +122,165 @@ def test_it_waits_for_the_api_server_at_the_start(monkeypatch: pytest.MonkeyPatc
                 raise ApiError(0, "Unreachable", "")
             return await super().who_am_i()
 
-    async def scenario(operator: Operator, api: MemoryApi) -> None:
-        await until(lambda: operator.ready)
-
-    with_operator(monkeypatch, scenario, api=Late(Clock()))
+    async with working(Late(Clock())) as (operator, _):
+        await ready(operator)
 
 
-def test_a_ring_that_changes_queues_the_intents(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_ring_that_changes_queues_the_intents() -> None:
     def namespace(ring: str | None) -> Object:
         labels = {} if ring is None else {"cabgate.dev/ring": ring}
         return {"metadata": {"name": "team", "labels": labels, "resourceVersion": "7"}}
 
-    async def scenario(operator: Operator, api: MemoryApi) -> None:
+    async with working() as (operator, api):
         api.put(INTENTS, declared(HIGH))
-        await until(lambda: operator.ready)
+        await ready(operator)
         for ring, reason in (("2", None), ("3", None), ("0", "RingNotGated")):
             api.put(NAMESPACES, namespace(ring))
             operator.saw(NAMESPACES, {"type": "MODIFIED", "object": namespace(ring)})
             if reason:
-                await until(lambda: "RingNotGated" in str(api.all(INTENTS)[0].get("status")))
+                await until(
+                    lambda: "RingNotGated" in str(api.all(INTENTS)[0].get("status")),
+                    "the intent knows its ring",
+                )
         operator.saw(NAMESPACES, {"type": "DELETED", "object": namespace("0")})
         operator.saw(NAMESPACES, {"type": "ADDED", "object": namespace("2")})
-        await until(lambda: len(operator.queue) == 0)
-
-    with_operator(monkeypatch, scenario)
+        await idle(operator)
 
 
-def test_events_reach_the_reconcilers(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def scenario(operator: Operator, api: MemoryApi) -> None:
-        await until(lambda: operator.ready)
+async def test_events_reach_the_reconcilers() -> None:
+    async with working() as (operator, api):
+        await ready(operator)
         body = api.put(INTENTS, declared(HIGH))
         operator.saw(INTENTS, {"type": "ADDED", "object": body})
-        await until(lambda: state_of_web(api) == "ExceptionRequired")
+        await until(
+            lambda: state_of_web(api) == "ExceptionRequired", "the intent is ExceptionRequired"
+        )
         leave = api.put(EXCEPTIONS, exception_object(request(HIGH)))
         operator.saw(EXCEPTIONS, {"type": "ADDED", "object": leave})
-        await until(lambda: "ExceptionPending" in str(api.all(INTENTS)[0]["status"]))
+        await until(
+            lambda: "ExceptionPending" in str(api.all(INTENTS)[0]["status"]),
+            "the intent knows of the exception",
+        )
         stored = api.all(REQUESTS)[0]
         operator.saw(REQUESTS, {"type": "DELETED", "object": stored})
-        await until(lambda: len(operator.queue) == 0)
-
-    with_operator(monkeypatch, scenario)
+        await idle(operator)
 
 
-def test_a_watch_from_the_future_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_watch_from_the_future_is_noticed() -> None:
     stale: list[str] = []
 
     class Versioned(MemoryApi):
-        async def newest_version(self, resource: app.Resource) -> int:
+        async def newest_version(self, resource: Resource) -> int:
             return 500
 
-    async def scenario(operator: Operator, api: MemoryApi) -> None:
+    async with working(Versioned(Clock())) as (operator, _):
         operator.on_stale_watch = stale.append
-        await until(lambda: operator.ready)
+        await ready(operator)
         operator.watch_began(INTENTS.plural, 500)
-        await until(lambda: len(operator.queue) == 0)
+        await idle(operator)
         assert stale == []
         operator.watch_began(INTENTS.plural, 501)
-        await until(lambda: stale)
+        await until(lambda: stale, "the watches are known to be stale")
         assert stale == ["deploymentintents went back from version 501 to 500"]
         operator.watches_restarted()
         operator.watch_began(INTENTS.plural, 500)
-        await until(lambda: len(operator.queue) == 0)
+        await idle(operator)
         assert len(stale) == 1
 
-    with_operator(monkeypatch, scenario, api=Versioned(Clock()))
 
-
-def test_a_sweep_notices_versions_that_went_back(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_sweep_notices_versions_that_went_back() -> None:
     stale: list[str] = []
 
-    async def scenario(operator: Operator, api: MemoryApi) -> None:
+    async with working() as (operator, api):
         operator.on_stale_watch = stale.append
-        await until(lambda: operator.ready)
+        await ready(operator)
         body = api.put(INTENTS, declared(LOW))
         body["metadata"]["resourceVersion"] = "100000"
         operator.saw(INTENTS, {"type": "ADDED", "object": body})
         operator.sweep_soon()
-        await until(lambda: stale)
-
-    with_operator(monkeypatch, scenario)
+        await until(lambda: stale, "the watches are known to be stale")
 
 
-def test_trouble_is_followed_by_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Versioned(MemoryApi):
-        async def newest_version(self, resource: app.Resource) -> int:
-            return 500
+class Asked(MemoryApi):
+    """Notes what it is asked for."""
 
-    async def scenario(operator: Operator, api: MemoryApi) -> None:
-        await until(lambda: operator.ready)
+    def __init__(self) -> None:
+        super().__init__(Clock())
+        self.checks = self.sweeps = 0
+        self.intents_read = 0
+
+    async def newest_version(self, resource: Resource) -> int:
+        self.checks += 1
+        return 500
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        self.intents_read += resource is INTENTS
+        return await super().get(resource, namespace, name)
+
+    def pages(self, resource: Resource, namespace: str = "", **options: Any) -> AsyncIterator[Page]:
+        # The last kind that a sweep lists of cabgate's own.
+        self.sweeps += resource is SWEPT[-1] and not namespace
+        return super().pages(resource, namespace, **options)
+
+
+async def test_trouble_is_followed_by_a_sweep_and_a_watch_without_it_is_not() -> None:
+    api = Asked()
+    async with working(api) as (operator, _):
+        await ready(operator)
         api.put(INTENTS, declared(LOW))
         operator.watch_began(INTENTS.plural, 1)
-        await asyncio.sleep(0.05)
-        assert state_of_web(api) == ""
+        await until(lambda: api.checks, "the version of the watch is checked")
+        await idle(operator)
+        assert api.sweeps == 1
         operator.watch_failed()
         operator.watch_began(INTENTS.plural, 1)
-        await until(lambda: state_of_web(api) == "AutoApproved")
+        await until(lambda: state_of_web(api) == "AutoApproved", "the intent is approved")
+        assert api.sweeps == 2
 
-    with_operator(monkeypatch, scenario, api=Versioned(Clock()))
 
+async def test_a_sweep_in_turn_looks_at_what_the_watches_missed_and_at_nothing_else() -> None:
+    often = Settings().model_copy(update={"sweep_seconds": 0.02})
+    api = Asked()
 
-def test_a_sweep_in_turn_looks_at_what_the_watches_missed_and_at_nothing_else(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def scenario(operator: Operator, api: MemoryApi) -> None:
-        looked: list[Key] = []
-        add = operator.queue.add
+    async def more_sweeps(operator: Operator, number: int) -> None:
+        wanted = api.sweeps + number
+        await until(lambda: api.sweeps >= wanted, f"{number} more sweeps")
+        await idle(operator)
 
-        def note(key: Key) -> None:
-            looked.append(key)
-            add(key)
-
-        async def sweeps(number: int) -> None:
-            for _ in range(number):
-                last = operator.metrics.swept_at._value.get()
-                await until(lambda last=last: operator.metrics.swept_at._value.get() > last)
-            await until(lambda: not len(operator.queue))
-
-        await until(lambda: operator.ready)
+    async with working(api, often) as (operator, _):
+        await ready(operator)
         operator.saw(INTENTS, {"type": "ADDED", "object": api.put(INTENTS, declared(LOW))})
-        await until(lambda: state_of_web(api) == "AutoApproved")
+        await until(lambda: state_of_web(api) == "AutoApproved", "the intent is approved")
         for resource in (INTENTS, REQUESTS):
             operator.saw(resource, {"type": "MODIFIED", "object": api.all(resource)[0]})
-        await sweeps(1)
-        monkeypatch.setattr(operator.queue, "add", note)
-        await sweeps(3)
-        assert [key for key in looked if key.subject is Subject.INTENT] == []
+        await more_sweeps(operator, 2)  # the first of them may have begun before
+        api.intents_read = 0
+        await more_sweeps(operator, 3)
+        assert api.intents_read == 0
         api.put(INTENTS, declared(HIGH))  # and nobody tells
-        await until(lambda: state_of_web(api) == "ExceptionRequired")
-        assert INTENT in looked
-        await sweeps(2)
+        await until(lambda: state_of_web(api) == "ExceptionRequired", "the change is found")
+        await more_sweeps(operator, 2)
         del api.objects[(INTENTS.plural, "team", "web")]
         open_ones = [r for r in api.all(REQUESTS) if r["status"]["state"] == "ExceptionRequired"]
         assert open_ones
-        await until(lambda: {r["status"]["state"] for r in api.all(REQUESTS)} >= {"Superseded"})
+        await until(
+            lambda: {r["status"]["state"] for r in api.all(REQUESTS)} >= {"Superseded"},
+            "the requests of what is gone are superseded",
+        )
 
-    often = Settings().model_copy(update={"sweep_seconds": 0.02})
-    with_operator(monkeypatch, scenario, often)
 
-
-def test_health_is_the_sweep_and_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def scenario(operator: Operator, api: MemoryApi) -> None:
-        await until(lambda: operator.ready)
-        now = time.monotonic()
-        monkeypatch.setattr(app.time, "monotonic", lambda: now + 200)
-        assert operator.problems() == ["sweep: the last one was 200 s ago"]
-        monkeypatch.setattr(app.time, "monotonic", lambda: now)
+async def test_health_is_the_sweep_and_the_workers() -> None:
+    clock = Clock()
+    async with working(settings=Settings(sweep_seconds=10), clock=clock) as (operator, _):
+        await ready(operator)
+        clock.forward(140)
         assert operator.problems() == []
+        clock.forward(60)
+        assert operator.problems() == ["sweep: the last one was 200 s ago"]
+        operator.sweep_soon()
+        await until(lambda: operator.problems() == [], "there was another sweep")
         await operator.queue.stop()
         assert operator.problems() == ["queue: a worker has ended"]
-
-    with_operator(monkeypatch, scenario, Settings(sweep_seconds=10))
 
 
 def test_there_is_no_context_before_the_start() -> None:
@@ -288,19 +298,17 @@ def test_an_object_that_cannot_be_read_is_not_logged_with_its_content() -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_what_kopf_lists_at_its_start_is_not_fanned_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def scenario(operator: Operator, api: MemoryApi) -> None:
-        await until(lambda: operator.ready)
+async def test_what_kopf_lists_at_its_start_is_not_fanned_out() -> None:
+    clock = Clock()
+    async with working(clock=clock) as (operator, _):
+        await ready(operator)
         await operator.queue.stop()
         stored = {"type": None, "object": stored_request(LOW)}
         operator.saw(REQUESTS, stored)
         assert len(operator.queue) == 1
-        now = time.monotonic()
-        monkeypatch.setattr(app.time, "monotonic", lambda: now + 60)
+        clock.forward(60)
         operator.saw(REQUESTS, stored)
         assert len(operator.queue) == 2
-
-    with_operator(monkeypatch, scenario)
 
 
 def broken(api_version: str = "apps/v1", kind: str = "Deployment") -> Object:
@@ -317,67 +325,52 @@ def broken(api_version: str = "apps/v1", kind: str = "Deployment") -> Object:
     }
 
 
-def test_a_broken_glass_is_found_by_a_sweep_or_when_the_ring_goes_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for ring in ("2", "0"):
-        api = MemoryApi(Clock())
-        api.put(NAMESPACES, {"metadata": {"name": "team", "labels": {RING_LABEL: ring}}})
-        api.put(DEPLOYMENTS, broken())
-
-        async def scenario(operator: Operator, memory: MemoryApi, ring: str = ring) -> None:
-            await until(lambda: operator.ready and not len(operator.queue))
-            if ring == "0":
-                assert memory.all(REQUESTS) == []
-                for label in ("0", "2"):
-                    body = {"metadata": {"name": "team", "labels": {RING_LABEL: label}}}
-                    memory.put(NAMESPACES, body)
-                    operator.saw(NAMESPACES, {"type": "MODIFIED", "object": body})
-            await until(lambda: memory.all(REQUESTS))
-            (request,) = memory.all(REQUESTS)
-            operator.saw(REQUESTS, {"type": "ADDED", "object": request})
-            await until(lambda: memory.all(REQUESTS)[0].get("status"))
-            assert memory.all(REQUESTS)[0]["status"]["state"] == "Submitted"
-
-        with_operator(monkeypatch, scenario, api=api)
+@pytest.mark.parametrize("ring", ["2", "0"])
+async def test_a_broken_glass_is_found_by_a_sweep_or_when_the_ring_goes_up(ring: str) -> None:
+    api = MemoryApi(Clock())
+    api.put(NAMESPACES, {"metadata": {"name": "team", "labels": {RING_LABEL: ring}}})
+    api.put(DEPLOYMENTS, broken())
+    async with working(api) as (operator, _):
+        await ready(operator)
+        await idle(operator)
+        if ring == "0":
+            assert api.all(REQUESTS) == []
+            for label in ("0", "2"):
+                body = {"metadata": {"name": "team", "labels": {RING_LABEL: label}}}
+                api.put(NAMESPACES, body)
+                operator.saw(NAMESPACES, {"type": "MODIFIED", "object": body})
+        await until(lambda: api.all(REQUESTS), "there is a request")
+        (request,) = api.all(REQUESTS)
+        operator.saw(REQUESTS, {"type": "ADDED", "object": request})
+        await until(lambda: api.all(REQUESTS)[0].get("status"), "it has a status")
+        assert api.all(REQUESTS)[0]["status"]["state"] == "Submitted"
 
 
-def test_a_kind_that_comes_later_is_watched_from_the_next_sweep_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_kind_that_comes_later_is_watched_from_the_next_sweep_on() -> None:
     stale: list[str] = []
 
-    async def scenario(operator: Operator, memory: MemoryApi) -> None:
+    async with working() as (operator, memory):
         operator.on_stale_watch = stale.append
-        await until(lambda: operator.ready)
+        await ready(operator)
         assert "Rollout" not in {resource.kind for resource in operator.watched}
         operator.watch_began("rollouts", 7)  # of a run that is over
         memory.unserved.clear()
         operator.sweep_soon()
-        await until(lambda: stale)
+        await until(lambda: stale, "the watches are known to be stale")
         assert "Rollout" in {resource.kind for resource in operator.watched}
-
-    with_operator(monkeypatch, scenario)
     assert stale == ["there are other kinds of workloads than before"]
 
 
-def test_it_starts_although_it_cannot_see_which_workloads_there_are(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    api = MemoryApi(Clock())
-    served, failures = api.serves, 1
+async def test_it_starts_although_it_cannot_see_which_workloads_there_are() -> None:
+    class Failing(MemoryApi):
+        failures = 1
 
-    async def serves(resource: Resource) -> bool:
-        nonlocal failures
-        failures -= 1
-        if failures >= 0:
-            raise ApiError(500, "InternalError", "not now")
-        return await served(resource)
+        async def serves(self, resource: Resource) -> bool:
+            if self.failures:
+                self.failures -= 1
+                raise ApiError(500, "InternalError", "not now")
+            return await super().serves(resource)
 
-    monkeypatch.setattr(api, "serves", serves)
-
-    async def scenario(operator: Operator, _: MemoryApi) -> None:
-        await until(lambda: operator.ready)
+    async with working(Failing(Clock())) as (operator, _):
+        await ready(operator)
         assert len(operator.workloads) == 7
-
-    with_operator(monkeypatch, scenario, api=api)

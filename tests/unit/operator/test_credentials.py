@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The credentials of the operator follow their files; what cannot be used changes nothing."""
 
-import asyncio
 import ssl
 from pathlib import Path
 
@@ -64,8 +63,9 @@ def test_without_a_token_there_is_no_login(folder: Path, monkeypatch: pytest.Mon
     assert (found.server, found.token, found.ca_path) == (
         *("https://x", "first", str(folder / "ca.crt")),
     )
-    monkeypatch.setattr(kopf, "login_with_kubeconfig", lambda **_: None)
-    assert log_in(None) is None
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    assert log_in(None, settings=kopf.OperatorSettings()) is None
 
 
 @pytest.mark.parametrize(
@@ -142,61 +142,55 @@ class Server:
         await self._runner.cleanup()
 
 
-def test_calls_send_the_token_of_now_and_trust_the_ca_of_now(folder: Path) -> None:
+async def test_calls_send_the_token_of_now_and_trust_the_ca_of_now(folder: Path) -> None:
     first, second = Authority("first"), Authority("second")
 
-    async def run() -> None:
-        server = Server(folder)
-        (folder / "ca.crt").write_bytes(first.cert_pem)
-        await server.start(first)
-        account = ServiceAccount(f"https://127.0.0.1:{server.port}", folder)
-        api = ApiServer(Connections(account))
-        try:
+    server = Server(folder)
+    (folder / "ca.crt").write_bytes(first.cert_pem)
+    await server.start(first)
+    account = ServiceAccount(f"https://127.0.0.1:{server.port}", folder)
+    api = ApiServer(Connections(account))
+    try:
+        await api.list(REQUESTS, "team")
+        (folder / "token").write_text("renewed")
+        await api.list(REQUESTS, "team")
+        server.serve(second)
+        with pytest.raises(ApiError) as caught:
             await api.list(REQUESTS, "team")
-            (folder / "token").write_text("renewed")
+        assert (caught.value.code, caught.value.reason) == (0, "Unreachable")
+        (folder / "ca.crt").write_bytes(second.cert_pem)
+        await api.list(REQUESTS, "team")
+        server.serve(first)  # the old one is not trusted any more
+        with pytest.raises(ApiError):
             await api.list(REQUESTS, "team")
-            server.serve(second)
-            with pytest.raises(ApiError) as caught:
-                await api.list(REQUESTS, "team")
-            assert (caught.value.code, caught.value.reason) == (0, "Unreachable")
-            (folder / "ca.crt").write_bytes(second.cert_pem)
-            await api.list(REQUESTS, "team")
-            server.serve(first)  # the old one is not trusted any more
-            with pytest.raises(ApiError):
-                await api.list(REQUESTS, "team")
-        finally:
-            await api.close()
-            await server.stop()
-        assert server.tokens == ["Bearer first", "Bearer renewed", "Bearer renewed"]
-
-    asyncio.run(run())
+    finally:
+        await api.close()
+        await server.stop()
+    assert server.tokens == ["Bearer first", "Bearer renewed", "Bearer renewed"]
 
 
-def test_watches_send_the_token_of_now_and_begin_anew_under_another_ca(folder: Path) -> None:
+async def test_watches_send_the_token_of_now_and_begin_anew_under_another_ca(folder: Path) -> None:
     authority = Authority("first")
     stale: list[str] = []
 
-    async def run() -> None:
-        server = Server(folder)
-        (folder / "ca.crt").write_bytes(authority.cert_pem)
-        await server.start(authority)
-        account = ServiceAccount(f"https://127.0.0.1:{server.port}", folder)
-        info = log_in(account)
-        assert info is not None
-        follow = Following(account, stale.append)
-        session = traced(info, lambda *_: None, lambda _: None, follow=follow).aiohttp_session
-        try:
+    server = Server(folder)
+    (folder / "ca.crt").write_bytes(authority.cert_pem)
+    await server.start(authority)
+    account = ServiceAccount(f"https://127.0.0.1:{server.port}", folder)
+    info = log_in(account)
+    assert info is not None
+    follow = Following(account, stale.append)
+    session = traced(info, lambda *_: None, lambda _: None, follow=follow).aiohttp_session
+    try:
+        await session.get(f"{account.server}/things?watch=true")
+        (folder / "token").write_text("renewed")
+        await session.get(f"{account.server}/things?watch=true")
+        assert stale == []
+        (folder / "ca.crt").write_bytes(authority.cert_pem + Authority("second").cert_pem)
+        for _ in range(2):
             await session.get(f"{account.server}/things?watch=true")
-            (folder / "token").write_text("renewed")
-            await session.get(f"{account.server}/things?watch=true")
-            assert stale == []
-            (folder / "ca.crt").write_bytes(authority.cert_pem + Authority("second").cert_pem)
-            for _ in range(2):
-                await session.get(f"{account.server}/things?watch=true")
-        finally:
-            await session.close()
-            await server.stop()
-        assert server.tokens[:2] == ["Bearer first", "Bearer renewed"]
-
-    asyncio.run(run())
+    finally:
+        await session.close()
+        await server.stop()
+    assert server.tokens[:2] == ["Bearer first", "Bearer renewed"]
     assert stale == ["the API server has a new CA"]

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-import asyncio
 from datetime import timedelta
 
 import pytest
@@ -12,6 +11,7 @@ from cabgate_operator.keys import Key, Subject
 from unit.operator.support import (
     HIGH,
     ME,
+    MEDIUM,
     NOW,
     SYSTEM,
     World,
@@ -24,6 +24,7 @@ from unit.operator.support import (
 LONG_AGO = NOW - timedelta(days=1)
 KEY = Key(Subject.EXCEPTION, "team", "leave")
 REQUEST = request(HIGH)
+MIDDLING = request(MEDIUM)
 
 
 @pytest.mark.parametrize(
@@ -44,8 +45,17 @@ REQUEST = request(HIGH)
             exception(REQUEST, ("Approved", "s"), created=NOW - timedelta(seconds=1)),
             with_decisions(REQUEST, ("Revoked", "s")),
             "Approved",
-            True,
+            False,
+            "RequestRevoked",
+            False,
+        ),
+        (exception(MIDDLING), MIDDLING, "Pending", False, "ExceptionNotAllowed", False),
+        (
+            exception(MIDDLING, ("Approved", "s")),
+            with_decisions(MIDDLING, ("Rejected", "s")),
             "Approved",
+            False,
+            "ExceptionNotAllowed",
             False,
         ),
         (exception(REQUEST, ("Rejected", "s")), REQUEST, "Rejected", False, "Rejected", False),
@@ -126,23 +136,19 @@ def approved(**kwargs: object) -> Object:
     return made
 
 
-def test_it_ends_at_its_moment_and_is_told_once() -> None:
-    async def scenario() -> World:
-        world = world_with(approved())
-        await reconcile_exception(world.context, KEY)
-        assert status(world)["state"] == "Approved"
-        assert status(world)["expiresAt"] == "2030-01-02T12:00:00Z"
-        world.clock.forward(86399)
-        world.queue.tick()
-        assert len(world.queue) == 0 or world.queue.deadlines == 1
-        world.clock.forward(1)
-        world.queue.tick()
-        assert world.queue.deadlines == 0
-        await reconcile_exception(world.context, KEY)
-        await reconcile_exception(world.context, KEY)
-        return world
-
-    world = asyncio.run(scenario())
+async def test_it_ends_at_its_moment_and_is_told_once() -> None:
+    world = world_with(approved())
+    await reconcile_exception(world.context, KEY)
+    assert status(world)["state"] == "Approved"
+    assert status(world)["expiresAt"] == "2030-01-02T12:00:00Z"
+    world.clock.forward(86399)
+    world.queue.tick()
+    assert len(world.queue) == 0 or world.queue.deadlines == 1
+    world.clock.forward(1)
+    world.queue.tick()
+    assert world.queue.deadlines == 0
+    await reconcile_exception(world.context, KEY)
+    await reconcile_exception(world.context, KEY)
     assert status(world)["state"] == "Expired"
     assert [entry["verdict"] for entry in status(world)["decisions"]] == ["Approved", "Expired"]
     assert status(world)["decisions"][1]["author"] == {"type": "System", "username": ME}
@@ -154,20 +160,17 @@ def test_it_ends_at_its_moment_and_is_told_once() -> None:
     ]
 
 
-def test_it_ended_while_nobody_looked() -> None:
+async def test_it_ended_while_nobody_looked() -> None:
     world = world_with(approved(created=LONG_AGO))
-    asyncio.run(reconcile_exception(world.context, KEY))
+    await reconcile_exception(world.context, KEY)
     assert status(world)["state"] == "Expired"
     assert world.queue.deadlines == 0
 
 
-def test_one_that_is_gone_has_no_deadline() -> None:
-    async def scenario() -> None:
-        world = world_with(approved())
-        await reconcile_exception(world.context, KEY)
-        assert world.queue.deadlines == 1
-        del world.api.objects[(EXCEPTIONS.plural, "team", "leave")]
-        await reconcile_exception(world.context, KEY)
-        assert world.queue.deadlines == 0
-
-    asyncio.run(scenario())
+async def test_one_that_is_gone_has_no_deadline() -> None:
+    world = world_with(approved())
+    await reconcile_exception(world.context, KEY)
+    assert world.queue.deadlines == 1
+    del world.api.objects[(EXCEPTIONS.plural, "team", "leave")]
+    await reconcile_exception(world.context, KEY)
+    assert world.queue.deadlines == 0

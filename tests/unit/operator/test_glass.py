@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Broken glasses: each leads to one request, which is told of once."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -54,28 +53,25 @@ def owned_by(owner: Object, **changes: Any) -> list[Object]:
     return [{**reference, **changes}]
 
 
-def reconcile(world: World, *bodies: Object) -> None:
+async def reconcile(world: World, *bodies: Object) -> None:
     """Put workloads into the cluster, and look at each."""
 
-    async def run() -> None:
-        for body in bodies:
-            world.api.put(BY_KIND[body["kind"]], body)
-        for body in bodies:
-            key = glass_key(BY_KIND[body["kind"]], body)
-            if key is not None:
-                await reconcile_glass(world.context, key)
-        for name in list(world.requests()):
-            await reconcile_retrospect(world.context, Key(Subject.RETROSPECT, "team", name))
-
-    asyncio.run(run())
+    for body in bodies:
+        world.api.put(BY_KIND[body["kind"]], body)
+    for body in bodies:
+        key = glass_key(BY_KIND[body["kind"]], body)
+        if key is not None:
+            await reconcile_glass(world.context, key)
+    for name in list(world.requests()):
+        await reconcile_retrospect(world.context, Key(Subject.RETROSPECT, "team", name))
 
 
 @pytest.mark.parametrize("kind", sorted(BY_KIND))
-def test_a_broken_glass_leads_to_one_request_that_is_told_of_once(kind: str) -> None:
+async def test_a_broken_glass_leads_to_one_request_that_is_told_of_once(kind: str) -> None:
     world = World()
     body = workload(kind, identity=f"{BY_KIND[kind].plural}/new")
     for _ in range(3):
-        reconcile(world, body)
+        await reconcile(world, body)
     assert list(world.requests().values()) == ["Submitted"]
     (request,) = world.api.all(REQUESTS)
     (said,) = request["status"]["decisions"]
@@ -89,104 +85,104 @@ def test_a_broken_glass_leads_to_one_request_that_is_told_of_once(kind: str) -> 
 @pytest.mark.parametrize(
     "labels", [{}, {"cabgate.dev/ring": "1"}], ids=["without a ring", "in ring 1"]
 )
-def test_below_ring_2_nothing_is_opened(labels: dict[str, str]) -> None:
+async def test_below_ring_2_nothing_is_opened(labels: dict[str, str]) -> None:
     world = World()
     world.api.put(NAMESPACES, {"metadata": {"name": "team", "labels": labels}})
-    reconcile(world, workload())
+    await reconcile(world, workload())
     assert world.requests() == {}
-    reconcile(world, workload(labels={"cabgate.dev/ring": "3"}))
+    await reconcile(world, workload(labels={"cabgate.dev/ring": "3"}))
     assert len(world.requests()) == 1
 
 
-def test_what_is_whole_malformed_gone_or_going_leads_to_nothing() -> None:
+async def test_what_is_whole_malformed_gone_or_going_leads_to_nothing() -> None:
     world = World()
     whole = workload(annotations={})
-    reconcile(world, whole, workload("StatefulSet", annotations={ANNOTATION: "because"}))
+    await reconcile(world, whole, workload("StatefulSet", annotations={ANNOTATION: "because"}))
     assert world.requests() == {}
     key = Key(Subject.GLASS, "team", "deployments/nobody")
-    asyncio.run(reconcile_glass(world.context, key))
-    asyncio.run(reconcile_glass(world.context, Key(Subject.GLASS, "gone", "deployments/web")))
+    await reconcile_glass(world.context, key)
+    await reconcile_glass(world.context, Key(Subject.GLASS, "gone", "deployments/web"))
     going = {"metadata": {"name": "team", "deletionTimestamp": "2030-01-01T00:00:00Z"}}
     world.api.put(NAMESPACES, going)
-    reconcile(world, workload())
+    await reconcile(world, workload())
     assert world.requests() == {}
 
 
 @pytest.mark.parametrize("identity", ["deployments/7", ""])
-def test_a_copy_on_a_replica_set_is_not_another_break(identity: str) -> None:
+async def test_a_copy_on_a_replica_set_is_not_another_break(identity: str) -> None:
     world, deployment = World(), workload(identity=identity)
     copied = workload("ReplicaSet", identity=identity, ownerReferences=owned_by(deployment))
-    reconcile(world, deployment, copied)
+    await reconcile(world, deployment, copied)
     assert len(world.requests()) == 1
 
 
-def test_a_copy_of_what_a_cron_job_makes_is_not_another_break() -> None:
+async def test_a_copy_of_what_a_cron_job_makes_is_not_another_break() -> None:
     world, cron = World(), workload("CronJob", annotations={})
     cron["spec"]["jobTemplate"]["metadata"] = {"annotations": {ANNOTATION: WHY}}
-    reconcile(world, cron, workload("Job", ownerReferences=owned_by(cron)))
+    await reconcile(world, cron, workload("Job", ownerReferences=owned_by(cron)))
     assert world.requests() == {}
 
 
 @pytest.mark.parametrize(
     "changes", [{"uid": "another"}, {"name": "nobody"}, {"controller": False}, {"kind": "Gizmo"}]
 )
-def test_a_forged_owner_hides_no_break(changes: Object) -> None:
+async def test_a_forged_owner_hides_no_break(changes: Object) -> None:
     world, deployment = World(), workload()
     owners = owned_by(deployment, **changes)
-    reconcile(world, deployment, workload("ReplicaSet", ownerReferences=owners))
+    await reconcile(world, deployment, workload("ReplicaSet", ownerReferences=owners))
     assert len(world.requests()) == 2
 
 
-def test_a_break_on_the_copy_itself_is_one() -> None:
+async def test_a_break_on_the_copy_itself_is_one() -> None:
     world, deployment = World(), workload(identity="deployments/7")
     own = workload("ReplicaSet", identity="replicasets/8", ownerReferences=owned_by(deployment))
-    reconcile(world, deployment, own)
+    await reconcile(world, deployment, own)
     assert len(world.requests()) == 2
 
 
-def test_a_rollout_runs_what_it_refers_to() -> None:
+async def test_a_rollout_runs_what_it_refers_to() -> None:
     world = World()
     rollout = workload("Rollout")
     reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "base"}
     rollout["spec"] = {"workloadRef": reference}
     # Nothing to review yet: it is tried again.
     with pytest.raises((PodTemplateError, ValueError)):
-        reconcile(world, rollout)
+        await reconcile(world, rollout)
     base = workload(name="base", annotations={})
-    reconcile(world, base, rollout)
+    await reconcile(world, base, rollout)
     (request,) = world.api.all(REQUESTS)
     assert request["spec"]["targets"][0]["images"] == ["web:9"]
 
 
 @pytest.mark.parametrize("verdict", ["Approved", "Rejected", "UnderReview"])
-def test_what_a_person_said_first_is_left_alone(verdict: str) -> None:
+async def test_what_a_person_said_first_is_left_alone(verdict: str) -> None:
     world = World()
-    reconcile(world, workload())
+    await reconcile(world, workload())
     (request,) = world.api.all(REQUESTS)
     digest = request["spec"]["evidenceDigest"]
     request["status"] = {"decisions": decisions(digest, (verdict, "rita"))}
     world.api.put(REQUESTS, request)
-    reconcile(world, workload())
+    await reconcile(world, workload())
     (request,) = world.api.all(REQUESTS)
     assert [entry["verdict"] for entry in request["status"]["decisions"]] == [verdict]
     assert request["status"]["state"] == verdict
 
 
-def test_a_name_that_is_taken_is_not_passed_over_in_silence(
+async def test_a_name_that_is_taken_is_not_passed_over_in_silence(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     world = World()
-    reconcile(world, workload())
+    await reconcile(world, workload())
     (request,) = world.api.all(REQUESTS)
     request["spec"]["breakGlass"]["reason"] = "something else"
     world.api.put(REQUESTS, request)
-    reconcile(world, workload())
+    await reconcile(world, workload())
     assert "is about something else: not recorded" in caplog.text
 
 
-def test_requests_of_intents_and_of_nobody_are_left_to_others() -> None:
+async def test_requests_of_intents_and_of_nobody_are_left_to_others() -> None:
     world = World()
-    asyncio.run(reconcile_retrospect(world.context, Key(Subject.RETROSPECT, "team", "nobody")))
+    await reconcile_retrospect(world.context, Key(Subject.RETROSPECT, "team", "nobody"))
     assert world.api.written == []
 
 
@@ -198,10 +194,10 @@ def test_what_is_seen_is_what_is_looked_at() -> None:
     assert keys_of(REQUESTS, body, sweep=True) == [Key(Subject.RETROSPECT, "team", "r")]
 
 
-def test_only_kinds_that_there_are_are_watched() -> None:
+async def test_only_kinds_that_there_are_are_watched() -> None:
     def kinds(found: tuple[Resource, ...]) -> set[str]:
         return {resource.kind for resource in found}
 
     world = World()
-    found = kinds(asyncio.run(served_workloads(world.context.api)))
+    found = kinds(await served_workloads(world.context.api))
     assert found == set(BY_KIND) - {"Rollout"}

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-import asyncio
 from typing import Any
 
 import pytest
@@ -33,8 +32,8 @@ from unit.operator.support import (
 KEY = Key(Subject.INTENT, "team", "web")
 
 
-def look(world: World) -> None:
-    asyncio.run(reconcile_intent(world.context, KEY))
+async def look(world: World) -> None:
+    await reconcile_intent(world.context, KEY)
 
 
 def declare(world: World, content: Object, **meta: Any) -> None:
@@ -56,10 +55,10 @@ def name_of(content: Object) -> str:
     return request(content).metadata.name
 
 
-def test_low_risk_is_approved_with_four_writes() -> None:
+async def test_low_risk_is_approved_with_four_writes() -> None:
     world = World()
     declare(world, LOW)
-    look(world)
+    await look(world)
     assert world.requests() == {name_of(LOW): "AutoApproved"}
     assert world.ready() == ("True", "RequestApproved")
     assert world.told() == ["AutoApproved"]
@@ -80,14 +79,14 @@ def test_low_risk_is_approved_with_four_writes() -> None:
     assert status["correlationID"].startswith("CAB-")
 
 
-def test_nothing_is_written_where_all_is_right() -> None:
+async def test_nothing_is_written_where_all_is_right() -> None:
     for content in (LOW, MEDIUM, HIGH):
         world = World()
         declare(world, content)
-        look(world)
+        await look(world)
         world.api.written.clear()
         world.clock.forward(3600)
-        look(world)
+        await look(world)
         assert world.api.written == []
 
 
@@ -99,46 +98,46 @@ def test_nothing_is_written_where_all_is_right() -> None:
         (HIGH, ("False", "ExceptionRequired"), True, "ExceptionRequired"),
     ],
 )
-def test_ready_and_stalled(
+async def test_ready_and_stalled(
     content: Object, ready: tuple[str, str], stalled: bool, told: str
 ) -> None:
     world = World()
     declare(world, content)
-    look(world)
+    await look(world)
     assert (world.ready(), world.stalled()) == (ready, stalled)
     assert world.told() == [told]
 
 
-def test_rings_below_two_need_nothing() -> None:
+async def test_rings_below_two_need_nothing() -> None:
     world = World()
     world.api.put(NAMESPACES, {"metadata": {"name": "team"}})
     declare(world, HIGH)
-    look(world)
+    await look(world)
     assert world.ready() == ("True", "RingNotGated")
     assert not world.stalled()
     assert world.requests() == {name_of(HIGH): "ExceptionRequired"}
 
 
-def test_the_default_ring_counts_where_there_is_no_label() -> None:
+async def test_the_default_ring_counts_where_there_is_no_label() -> None:
     world = World()
     world.context.default_ring = 2
     world.api.put(NAMESPACES, {"metadata": {"name": "team"}})
     declare(world, HIGH)
-    look(world)
+    await look(world)
     assert world.ready() == ("False", "ExceptionRequired")
 
 
-def test_a_then_b_then_a() -> None:
+async def test_a_then_b_then_a() -> None:
     world = World()
     other = evidence(MEDIUM, "other")
     declare(world, MEDIUM)
-    look(world)
+    await look(world)
     declare(world, other)
-    look(world)
+    await look(world)
     assert world.requests() == {name_of(MEDIUM): "Superseded", name_of(other): "Submitted"}
     assert world.intent_status()["requestName"] == name_of(other)
     declare(world, MEDIUM)
-    look(world)
+    await look(world)
     assert world.requests() == {name_of(MEDIUM): "Submitted", name_of(other): "Superseded"}
     assert world.intent_status()["observedGeneration"] == 3
     assert world.told() == [
@@ -150,13 +149,13 @@ def test_a_then_b_then_a() -> None:
     ]
 
 
-def test_a_person_decides() -> None:
+async def test_a_person_decides() -> None:
     for verdict, ready in (("Approved", "RequestApproved"), ("Rejected", "Rejected")):
         world = World()
         declare(world, MEDIUM)
-        look(world)
+        await look(world)
         decide(world, name_of(MEDIUM), (verdict, "ann"))
-        look(world)
+        await look(world)
         assert world.ready()[1] == ready
         assert world.stalled() == (verdict == "Rejected")
         assert verdict in world.told()
@@ -164,48 +163,49 @@ def test_a_person_decides() -> None:
         assert (decided["status"], decided["reason"]) == ("True", verdict)
 
 
-def test_a_deleted_intent_supersedes_what_is_undecided_only() -> None:
+async def test_a_deleted_intent_supersedes_what_is_undecided_only() -> None:
     world = World()
     declare(world, LOW)
-    look(world)
-    declare(world, MEDIUM)
-    look(world)
+    await look(world)
+    declare(world, MEDIUM, images=("r/web:2",))
+    await look(world)
     del world.api.objects[(INTENTS.plural, "team", "web")]
-    look(world)
-    assert world.requests() == {name_of(LOW): "AutoApproved", name_of(MEDIUM): "Superseded"}
+    await look(world)
+    later = request(MEDIUM, images=("r/web:2",)).metadata.name
+    assert world.requests() == {name_of(LOW): "AutoApproved", later: "Superseded"}
     world.api.written.clear()
-    look(world)
+    await look(world)
     assert world.api.written == []
 
 
-def test_an_exception_makes_ready_and_its_end_unmakes_it() -> None:
+async def test_an_exception_makes_ready_and_its_end_unmakes_it() -> None:
     world = World()
     declare(world, HIGH)
-    look(world)
+    await look(world)
     leave = exception_object(request(HIGH))
     world.api.put(EXCEPTIONS, leave)
-    look(world)
+    await look(world)
     assert world.ready() == ("False", "ExceptionPending")
     assert not world.stalled()
     leave = exception_object(request(HIGH), ("Approved", "sam"))
     leave["status"]["decisions"][0]["at"] = "2030-01-01T12:00:00Z"
     world.api.put(EXCEPTIONS, leave)
-    look(world)
+    await look(world)
     assert world.ready() == ("True", "ExceptionActive")
     declare(world, MEDIUM)
-    look(world)
+    await look(world)
     assert world.requests()[name_of(HIGH)] == "ExceptionRequired"
     world.clock.forward(86400)
-    look(world)
+    await look(world)
     assert world.requests()[name_of(HIGH)] == "Superseded"
     declare(world, HIGH)
-    look(world)
+    await look(world)
     assert world.ready() == ("False", "ExceptionEnded")
     assert world.stalled()
     assert {"ExceptionPending", "ExceptionActive", "ExceptionRequired"} <= set(world.told())
 
 
-def test_a_name_that_is_taken_is_not_touched() -> None:
+async def test_a_name_that_is_taken_is_not_touched() -> None:
     world = World()
     taken = request(LOW).model_dump(mode="json", by_alias=True)
     taken["spec"]["intentRef"]["name"] = "another"
@@ -213,28 +213,28 @@ def test_a_name_that_is_taken_is_not_touched() -> None:
     world.api.put(REQUESTS, taken)
     before = world.api.all(REQUESTS)
     declare(world, LOW)
-    look(world)
+    await look(world)
     assert world.api.all(REQUESTS) == before
     assert world.ready() == ("False", "RequestNameTaken")
     assert world.stalled()
     assert world.told() == ["RequestNameTaken"]
     assert "state" not in world.intent_status()
     world.api.written.clear()
-    look(world)
+    await look(world)
     assert world.api.written == []
 
 
-def test_the_first_digits_of_a_digest_may_be_the_same() -> None:
+async def test_the_first_digits_of_a_digest_may_be_the_same() -> None:
     world = World()
     twin = request(MEDIUM).model_dump(mode="json", by_alias=True)
     twin["metadata"]["name"] = name_of(LOW)
     world.api.put(REQUESTS, twin)
     declare(world, LOW)
-    look(world)
+    await look(world)
     assert world.ready() == ("False", "RequestNameTaken")
 
 
-def test_two_that_create_the_same_request_agree() -> None:
+async def test_two_that_create_the_same_request_agree() -> None:
     world = World()
     declare(world, LOW)
 
@@ -244,7 +244,7 @@ def test_two_that_create_the_same_request_agree() -> None:
         world.api.put(REQUESTS, made)
 
     world.api.before_write = first
-    look(world)
+    await look(world)
     assert world.requests() == {name_of(LOW): "AutoApproved"}
 
 
@@ -258,21 +258,21 @@ def counted(world: World) -> list[str]:
     ]  # fmt: skip
 
 
-def test_a_decision_is_counted_once_also_if_nobody_led_when_it_was_made() -> None:
+async def test_a_decision_is_counted_once_also_if_nobody_led_when_it_was_made() -> None:
     world = World()
     declare(world, MEDIUM)
-    look(world)
+    await look(world)
     assert counted(world) == []
     (request,) = world.api.all(REQUESTS)
     request["metadata"]["creationTimestamp"] = "2030-01-01T10:00:00Z"
     world.api.put(REQUESTS, request)
     decide(world, name_of(MEDIUM), ("Approved", "rita"))
     world.context.metrics = Metrics()  # of another leader than the one that opened it
-    look(world)
-    look(world)
+    await look(world)
+    await look(world)
     assert counted(world) == ['count{state="Approved"} 1.0', 'sum{state="Approved"} 3600.0']
     world.context.metrics = Metrics()  # and of the next
-    look(world)
+    await look(world)
     assert counted(world) == []
 
 
@@ -284,28 +284,28 @@ def refuse(world: World, refused: str, error: ApiError) -> None:
     world.api.before_write = check
 
 
-def test_a_refused_request_is_shown_and_tried_again() -> None:
+async def test_a_refused_request_is_shown_and_tried_again() -> None:
     world = World()
     declare(world, LOW)
     refuse(world, "create cabrequests", ApiError(403, "Forbidden", "the webhook says no"))
     with pytest.raises(ApiError):
-        look(world)
+        await look(world)
     assert world.ready() == ("False", "RequestRefused")
     assert not world.stalled()
     world.api.before_write = lambda what: None
-    look(world)
+    await look(world)
     assert world.ready() == ("True", "RequestApproved")
 
 
-def test_a_refused_status_is_tried_again_and_the_rest_is_done() -> None:
+async def test_a_refused_status_is_tried_again_and_the_rest_is_done() -> None:
     world = World()
     declare(world, LOW)
     refuse(world, "status cabrequests", ApiError(403, "Forbidden", "the webhook says no"))
     with pytest.raises(ApiError):
-        look(world)
+        await look(world)
     assert world.ready() == ("False", "ReviewPending")
     world.api.before_write = lambda what: None
-    look(world)
+    await look(world)
     assert world.ready() == ("True", "RequestApproved")
 
 
@@ -313,31 +313,31 @@ def test_a_refused_status_is_tried_again_and_the_rest_is_done() -> None:
 @pytest.mark.parametrize(
     "error", [ApiError(0, "Unreachable", ""), ConflictError(409, "Conflict", "")]
 )
-def test_an_api_server_in_trouble_leaves_the_status_alone(what: str, error: ApiError) -> None:
+async def test_an_api_server_in_trouble_leaves_the_status_alone(what: str, error: ApiError) -> None:
     world = World()
     declare(world, LOW)
     refuse(world, what, error)
     with pytest.raises(ApiError):
-        look(world)
+        await look(world)
     assert "status" not in world.api.objects[(INTENTS.plural, "team", "web")]
 
 
-def test_events_that_cannot_be_written_stop_nothing() -> None:
+async def test_events_that_cannot_be_written_stop_nothing() -> None:
     world = World()
     declare(world, LOW)
     refuse(world, "create events", ApiError(403, "Forbidden", "no"))
-    look(world)
+    await look(world)
     assert world.ready() == ("True", "RequestApproved")
 
 
-def test_killed_before_any_write_the_next_look_finishes() -> None:
+async def test_killed_before_any_write_the_next_look_finishes() -> None:
     calm = World()
     for content in (MEDIUM, LOW):
         declare(calm, content)
-        look(calm)
+        await look(calm)
     hasty = World()
     declare(hasty, MEDIUM)
-    look(hasty)
+    await look(hasty)
     declare(hasty, LOW)
     budget = 0
 
@@ -352,7 +352,7 @@ def test_killed_before_any_write_the_next_look_finishes() -> None:
         # An Event that is there already costs a call in each life, and none is written twice.
         budget = 2 if lives else 0
         try:
-            look(hasty)
+            await look(hasty)
         except KeyboardInterrupt:
             continue
         break
@@ -363,7 +363,7 @@ def test_killed_before_any_write_the_next_look_finishes() -> None:
     assert len(hasty.told()) <= len(calm.told())
 
 
-def test_a_namespace_on_its_way_out_is_left_alone() -> None:
+async def test_a_namespace_on_its_way_out_is_left_alone() -> None:
     for namespace in (None, {"metadata": {"name": "team", "deletionTimestamp": "x"}}):
         world = World()
         declare(world, LOW)
@@ -371,23 +371,23 @@ def test_a_namespace_on_its_way_out_is_left_alone() -> None:
             del world.api.objects[(NAMESPACES.plural, "", "team")]
         else:
             world.api.put(NAMESPACES, namespace)
-        look(world)
+        await look(world)
         assert world.api.written == []
 
 
-def test_full_requests_say_what_to_do() -> None:
+async def test_full_requests_say_what_to_do() -> None:
     world = World()
     declare(world, MEDIUM)
-    look(world)
+    await look(world)
     decide(
         world, name_of(MEDIUM), *[("Superseded", ME), ("Reopened", ME)] * 120, ("Superseded", ME)
     )
-    look(world)
+    await look(world)
     assert world.ready() == ("False", "DecisionsFull")
     assert world.stalled()
 
 
-def test_several_targets_are_ready_together() -> None:
+async def test_several_targets_are_ready_together() -> None:
     world = World()
     body = intent_object(HIGH)
     body["spec"]["targets"].append({**body["spec"]["targets"][0], "name": "worker"})
@@ -399,14 +399,14 @@ def test_several_targets_are_ready_together() -> None:
     other["spec"]["intentRef"]["name"] = "another"
     other["metadata"]["name"] = "another-1"
     world.api.put(REQUESTS, other)
-    look(world)
+    await look(world)
     assert world.ready() == ("False", "ExceptionRequired")
     ready = world.intent_status()["conditions"][0]
     assert "1 of 2 targets admitted" in ready["message"]
     assert "worker" in ready["message"]
 
 
-def test_a_target_that_waiting_does_not_help_speaks_for_all() -> None:
+async def test_a_target_that_waiting_does_not_help_speaks_for_all() -> None:
     """Whichever of them stands first: here the other intent's is the first of two."""
     world = World()
     body = intent_object(HIGH)
@@ -416,7 +416,7 @@ def test_a_target_that_waiting_does_not_help_speaks_for_all() -> None:
     other["spec"]["intentRef"]["name"] = "another"
     other["metadata"]["name"] = "another-1"
     world.api.put(REQUESTS, other)
-    look(world)
+    await look(world)
     assert world.ready() == ("False", "ExceptionRequired")
     assert world.stalled()
     for condition in world.intent_status()["conditions"]:
@@ -433,12 +433,12 @@ WINDOWS = [
 
 
 @pytest.mark.parametrize(("windows", "waits"), WINDOWS)
-def test_only_a_window_that_is_to_open_is_worth_waiting_for(
+async def test_only_a_window_that_is_to_open_is_worth_waiting_for(
     windows: list[tuple[str | None, str | None]], waits: bool
 ) -> None:
     world = World()
     declare(world, MEDIUM)
-    look(world)
+    await look(world)
     name = name_of(MEDIUM)
     decide(world, name, ("ConditionallyApproved", "ann"))
     entry = world.api.objects[(REQUESTS.plural, "team", name)]["status"]["decisions"][0]
@@ -448,15 +448,15 @@ def test_only_a_window_that_is_to_open_is_worth_waiting_for(
         | ({"notAfter": end} if end else {})
         for number, (begin, end) in enumerate(windows)
     ]
-    look(world)
+    await look(world)
     assert world.ready() == ("False", "OutsideWindow")
     assert world.stalled() is not waits
 
 
-def test_events_say_what_happened() -> None:
+async def test_events_say_what_happened() -> None:
     world = World()
     declare(world, MEDIUM)
-    look(world)
+    await look(world)
     event = world.api.all(EVENTS)[0]
     assert event["involvedObject"]["kind"] == "DeploymentIntent"
     assert event["involvedObject"]["uid"] == "intent-uid"
@@ -465,7 +465,7 @@ def test_events_say_what_happened() -> None:
     assert len(event["message"].encode()) <= 1024
 
 
-def test_a_refusal_because_the_intent_changed_is_no_news() -> None:
+async def test_a_refusal_because_the_intent_changed_is_no_news() -> None:
     world = World()
     declare(world, LOW)
 
@@ -476,6 +476,6 @@ def test_a_refusal_because_the_intent_changed_is_no_news() -> None:
 
     world.api.before_write = change
     with pytest.raises(ConflictError):
-        look(world)
+        await look(world)
     assert world.api.written == []
     assert world.told() == []

@@ -32,6 +32,7 @@ from cabgate_operator.leadership import (
     decide,
     observed,
 )
+from unit.simulated import Simulated, simulate, simulated_loop
 
 times = st.floats(0, 1000)
 names = st.sampled_from(["", "a", "b"])
@@ -146,32 +147,6 @@ class Line:
         return answer
 
 
-class Simulated(asyncio.SelectorEventLoop):
-    """An event loop whose time jumps to when the next thing happens."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-        self._selector_select = self._selector.select  # type: ignore[attr-defined]
-        self._selector.select = self._jump  # type: ignore[attr-defined]
-
-    def time(self) -> float:
-        return self.now
-
-    def _jump(self, timeout: float | None) -> Any:
-        if timeout:
-            self.now += timeout
-        return self._selector_select(0)
-
-
-def simulate(scenario: Any) -> None:
-    loop = Simulated()
-    try:
-        loop.run_until_complete(scenario(loop))
-    finally:
-        loop.close()
-
-
 class Replica:
     def __init__(self, loop: Simulated, store: Store, name: str, chance: random.Random) -> None:
         self.skew = timedelta(seconds=chance.choice([-60, 0, 60]))
@@ -196,7 +171,8 @@ def test_never_two_lead_whatever_happens_to_them(seed: int) -> None:
     """Cuts, lost answers, skewed clocks, a deleted Lease, a rollback, kills and graceful stops."""
     chance = random.Random(seed)  # noqa: S311 - a failure must come again
 
-    async def scenario(loop: Simulated) -> None:
+    async def scenario() -> None:
+        loop = simulated_loop()
         store = Store()
         replicas = [Replica(loop, store, f"r{n}", chance) for n in range(3)]
         numbers = itertools.count(3)
@@ -242,7 +218,7 @@ def test_never_two_lead_whatever_happens_to_them(seed: int) -> None:
         for each in replicas:
             await each.end()
 
-    simulate(scenario)
+    simulate(scenario())
 
 
 def quick(loop: Simulated, store: Store, name: str) -> Elector:
@@ -257,7 +233,8 @@ def quick(loop: Simulated, store: Store, name: str) -> Elector:
 
 
 def test_takeover_after_a_kill_and_after_a_stop() -> None:
-    async def scenario(loop: Simulated) -> None:
+    async def scenario() -> None:
+        loop = simulated_loop()
         store = Store()
         store.put({})
         first, second = (quick(loop, store, name) for name in "ab")
@@ -283,11 +260,12 @@ def test_takeover_after_a_kill_and_after_a_stop() -> None:
         tasks[2].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    simulate(scenario)
+    simulate(scenario())
 
 
 def test_a_leader_that_is_cut_off_stops_before_another_may_begin() -> None:
-    async def scenario(loop: Simulated) -> None:
+    async def scenario() -> None:
+        loop = simulated_loop()
         store = Store()
         store.put({})
         elector = quick(loop, store, "a")
@@ -311,13 +289,14 @@ def test_a_leader_that_is_cut_off_stops_before_another_may_begin() -> None:
         await elector.release()  # fails, and does no harm
         assert not elector.leads
 
-    simulate(scenario)
+    simulate(scenario())
 
 
-def test_a_leader_that_stood_still_does_not_write(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leader_that_stood_still_does_not_write() -> None:
     """No task of ours has run since: the check alone has to know."""
 
-    async def scenario(loop: Simulated) -> None:
+    async def scenario() -> None:
+        loop = simulated_loop()
         store = Store()
         store.put({})
         elector = quick(loop, store, "a")
@@ -328,7 +307,7 @@ def test_a_leader_that_stood_still_does_not_write(monkeypatch: pytest.MonkeyPatc
             elector.check()
         task.cancel()
 
-    simulate(scenario)
+    simulate(scenario())
 
 
 def test_the_clock_that_counts_goes_forward() -> None:

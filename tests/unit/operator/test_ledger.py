@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The writer of the ledger: nothing lost, nothing doubled, whatever fails when."""
 
-import asyncio
 import contextlib
 import copy
 from datetime import UTC, datetime
@@ -105,11 +104,11 @@ class Books(World):
             for body in self.api.all(resource):
                 self.saw(resource, body)
 
-    def work(self) -> None:
-        asyncio.run(self.ledger.reconcile(self.context, "team"))
+    async def work(self) -> None:
+        await self.ledger.reconcile(self.context, "team")
 
-    def publish(self) -> None:
-        asyncio.run(self.ledger.publish(self.context))
+    async def publish(self) -> None:
+        await self.ledger.publish(self.context)
 
     def records(self) -> list[Object]:
         return self.api.all(DECISIONS)
@@ -129,9 +128,9 @@ class Books(World):
         return [f"{finding.code}: {finding.message}" for finding in found]
 
 
-def test_every_decision_is_appended_once() -> None:
+async def test_every_decision_is_appended_once() -> None:
     books = Books()
-    books.work()
+    await books.work()
     assert [record["metadata"]["name"] for record in books.records()] == [
         f"team.0000000{number}" for number in range(1, 5)
     ]
@@ -139,24 +138,24 @@ def test_every_decision_is_appended_once() -> None:
     assert books.api.written == ["create cabdecisions"] * 4
 
 
-def test_what_is_recorded_asks_for_no_work() -> None:
+async def test_what_is_recorded_asks_for_no_work() -> None:
     books = Books()
     [low, *_] = books.api.all(REQUESTS)
     assert books.saw(REQUESTS, low) == KEY
-    books.work()
+    await books.work()
     assert books.saw(REQUESTS, low) is None
     assert books.saw(REQUESTS, {**low, "status": {}}) is None
     assert books.saw(DECISIONS, books.records()[0]) is None
     books.api.written.clear()
-    books.work()
+    await books.work()
     books.ledger.forget()
     books.look_again()
-    books.work()
+    await books.work()
     assert books.api.written == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.booleans()), max_size=8))
-def test_failures_neither_lose_nor_double(failures: list[tuple[int, bool, bool]]) -> None:
+async def test_failures_neither_lose_nor_double(failures: list[tuple[int, bool, bool]]) -> None:
     """Errors before and after a write, with and without a crash of the process behind them."""
     books = Books()
     for writes, answered, crash in failures:
@@ -173,45 +172,45 @@ def test_failures_neither_lose_nor_double(failures: list[tuple[int, bool, bool]]
         else:
             books.api.lost_answers = writes
         with contextlib.suppress(ApiError):
-            books.work()
+            await books.work()
         books.api.before_write = lambda _: None
         books.api.lost_answers = 0
         if crash:
             books.ledger = Ledger()
             books.look_again()
-    books.work()
+    await books.work()
     assert len(books.records()) == 4
     assert books.wrong() == []
 
 
-def test_two_writers_cannot_fork_a_chain() -> None:
+async def test_two_writers_cannot_fork_a_chain() -> None:
     books, second = Books(), Ledger()
-    books.work()
+    await books.work()
     books.look_again()
     for resource in (REQUESTS, EXCEPTIONS):
         for body in books.api.all(resource):
             second.saw(resource, body)
-    asyncio.run(second.reconcile(books.context, "team"))
+    await second.reconcile(books.context, "team")
     assert len(books.records()) == 4
     more = with_decisions(request(LOW, name="more"), ("AutoApproved", ME))
     books.subject(more, "uid-more")
-    books.work()
+    await books.work()
     late = with_decisions(request(LOW, name="late"), ("AutoApproved", ME))
     books.subject(late, "uid-late")
     for body in books.api.all(REQUESTS):
         second.saw(REQUESTS, body)
     with pytest.raises(ConflictError):
-        asyncio.run(second.reconcile(books.context, "team"))
-    asyncio.run(second.reconcile(books.context, "team"))
+        await second.reconcile(books.context, "team")
+    await second.reconcile(books.context, "team")
     assert len(books.records()) == 6
     with pytest.raises(ConflictError):
-        books.work()
-    books.work()
+        await books.work()
+    await books.work()
     assert len(books.records()) == 6
     assert books.wrong() == []
 
 
-def test_one_that_cannot_be_read_or_is_refused_does_not_stop_the_others() -> None:
+async def test_one_that_cannot_be_read_or_is_refused_does_not_stop_the_others() -> None:
     books = Books()
     broken = copy.deepcopy(books.api.all(REQUESTS)[0])
     broken["metadata"] |= {"name": "broken", "uid": "uid-broken"}
@@ -227,54 +226,54 @@ def test_one_that_cannot_be_read_or_is_refused_does_not_stop_the_others() -> Non
 
     books.api.before_write = refuse
     with pytest.raises(ValueError, match="cannot read"):
-        books.work()
+        await books.work()
     assert len(books.records()) == 3
     assert calls in (3, 4)
     with pytest.raises(ValueError, match="cannot read"):  # tried again, with what was refused
-        books.work()
+        await books.work()
     assert len(books.records()) == 4
 
 
-def test_the_last_state_of_a_deleted_object_is_recorded() -> None:
+async def test_the_last_state_of_a_deleted_object_is_recorded() -> None:
     books = Books()
-    books.work()
+    await books.work()
     gone = exception_object(request(HIGH), ("Approved", "ann"))
     gone["metadata"] |= {"name": "gone", "uid": "uid-gone"}
     books.saw(EXCEPTIONS, gone)
-    books.work()
+    await books.work()
     assert len(books.records()) == 4  # there is nothing to read
     books.saw(EXCEPTIONS, gone, deleted=True)
-    books.work()
+    await books.work()
     assert books.records()[-1]["spec"]["subject"]["name"] == "gone"
     again = copy.deepcopy(gone)
     again["metadata"]["uid"] = "uid-again"
     books.put(EXCEPTIONS, again)
-    books.work()
+    await books.work()
     assert len(books.records()) == 6
 
 
-def test_an_exception_without_its_request_is_recorded() -> None:
+async def test_an_exception_without_its_request_is_recorded() -> None:
     books = Books()
     books.api.objects = {
         key: body
         for key, body in books.api.objects.items()
         if key[0] != REQUESTS.plural or body["metadata"]["uid"] != "uid-high"
     }
-    books.work()
+    await books.work()
     assert len(books.records()) == 4
     assert books.wrong() == []
 
 
-def test_heads_are_published_at_most_once_in_five_seconds() -> None:
+async def test_heads_are_published_at_most_once_in_five_seconds() -> None:
     books = Books()
-    books.work()
+    await books.work()
     books.queue.tick()
     assert len(books.queue) == 1
-    books.publish()
+    await books.publish()
     assert books.heads() == {"team": books.head()}
     late = with_decisions(request(LOW, name="late"), ("AutoApproved", ME))
     books.subject(late, "uid-late")
-    books.work()
+    await books.work()
     assert books.queue.deadlines == 1
     books.clock.forward(4)
     books.queue.tick()
@@ -282,34 +281,34 @@ def test_heads_are_published_at_most_once_in_five_seconds() -> None:
     books.clock.forward(1.5)
     books.queue.tick()
     assert books.queue.deadlines == 0
-    books.publish()
+    await books.publish()
     assert books.heads() == {"team": books.head()}
     books.api.written.clear()
-    books.publish()
+    await books.publish()
     assert books.api.written == []
     assert HEADS.subject is Subject.HEADS
 
 
-def test_heads_that_could_not_be_published_are_published_later() -> None:
+async def test_heads_that_could_not_be_published_are_published_later() -> None:
     books = Books()
-    books.work()
+    await books.work()
 
     def fail(_: str) -> None:
         raise ApiError(0, "Unreachable", "the network")
 
     books.api.before_write = fail
     with pytest.raises(ApiError):
-        books.publish()
+        await books.publish()
     books.api.before_write = lambda _: None
-    books.publish()
+    await books.publish()
     assert books.heads() == {"team": books.head()}
 
 
-def test_without_the_config_map_the_ledger_goes_on() -> None:
+async def test_without_the_config_map_the_ledger_goes_on() -> None:
     books = Books()
     del books.api.objects[(CONFIG_MAPS.plural, SYSTEM_NAMESPACE, HEADS_CONFIG_MAP)]
-    books.work()
-    books.publish()
+    await books.work()
+    await books.publish()
     assert len(books.records()) == 4
 
 
@@ -318,15 +317,15 @@ def published(books: Books, text: str) -> None:
     books.api.put(CONFIG_MAPS, {"metadata": meta, "data": {"team": text}})
 
 
-def test_a_cut_chain_goes_on_behind_its_published_head() -> None:
+async def test_a_cut_chain_goes_on_behind_its_published_head() -> None:
     books = Books()
-    books.work()
-    books.publish()
+    await books.work()
+    await books.publish()
     for record in books.records()[2:]:
         del books.api.objects[(DECISIONS.plural, "", record["metadata"]["name"])]
     books.ledger = Ledger()
     books.look_again()
-    books.work()
+    await books.work()
     assert [record["spec"]["sequence"] for record in books.records()] == [1, 2, 5, 6]
     assert any(line.startswith("MissingRecord: ") for line in books.wrong())
 
@@ -334,19 +333,19 @@ def test_a_cut_chain_goes_on_behind_its_published_head() -> None:
 @pytest.mark.parametrize(
     "text", ["nonsense", str(Head(4, "sha256:" + "0" * 64)), str(Head(1, "sha256:" + "0" * 64))]
 )
-def test_a_published_head_that_does_not_fit_stops_nothing(text: str) -> None:
+async def test_a_published_head_that_does_not_fit_stops_nothing(text: str) -> None:
     books = Books()
-    books.work()
+    await books.work()
     published(books, text)
     books.ledger = Ledger()
     late = with_decisions(request(LOW, name="late"), ("AutoApproved", ME))
     books.subject(late, "uid-late")
     books.look_again()
-    books.work()
+    await books.work()
     assert [record["spec"]["sequence"] for record in books.records()] == [1, 2, 3, 4, 5]
 
 
-def test_a_chain_of_an_earlier_namespace_goes_on() -> None:
+async def test_a_chain_of_an_earlier_namespace_goes_on() -> None:
     books = Books()
     content = {
         "subject": {"kind": "CABRequest", "namespace": "team", "name": "old", "uid": "old"},
@@ -358,7 +357,7 @@ def test_a_chain_of_an_earlier_namespace_goes_on() -> None:
     }
     first = append(None, content)
     books.api.put(DECISIONS, record_object(first))
-    books.work()
+    await books.work()
     assert len(books.records()) == 5
     assert books.records()[1]["spec"]["previousDigest"] == first.spec.digest
     assert books.wrong() == []
@@ -370,9 +369,9 @@ def checkpointed(books: Books, text: str) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 1])
-def test_what_was_pruned_is_not_recorded_anew(left: int) -> None:
+async def test_what_was_pruned_is_not_recorded_anew(left: int) -> None:
     books = Books()
-    books.work()
+    await books.work()
     gone = books.records()[: 4 - left]
     [prefix] = prefixes([*gone, books.records()[-1]], {}, datetime(2100, 1, 1, tzinfo=UTC))
     spec = gone[-1]["spec"]
@@ -382,24 +381,24 @@ def test_what_was_pruned_is_not_recorded_anew(left: int) -> None:
         del books.api.objects[(DECISIONS.plural, "", record["metadata"]["name"])]
     books.ledger = Ledger()
     books.look_again()
-    books.work()
+    await books.work()
     assert len(books.records()) == left
     [low, *_] = books.api.all(REQUESTS)
     assert books.saw(REQUESTS, low) is None
-    assert asyncio.run(Ledger().holds(books.context, low))
+    assert await Ledger().holds(books.context, low)
     books.clock.forward(60)
     late = copy.deepcopy(low)
     late["metadata"] |= {"name": "late", "uid": "uid-late"}
     late["status"]["decisions"][0]["at"] = "2030-01-01T13:00:00Z"
     books.put(REQUESTS, late)
-    books.work()
+    await books.work()
     assert len(books.records()) == left + 1
     assert books.records()[-1]["spec"]["sequence"] == 5
 
 
-def test_a_checkpoint_that_cannot_be_read_stops_that_chain() -> None:
+async def test_a_checkpoint_that_cannot_be_read_stops_that_chain() -> None:
     books = Books()
     checkpointed(books, "nonsense")
     with pytest.raises(ValueError, match="ConfigMap cabgate-ledger-checkpoints: team: "):
-        books.work()
+        await books.work()
     assert books.records() == []

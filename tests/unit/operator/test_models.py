@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The built-in risk model, and the intents that wait for one."""
 
-import asyncio
-
 from cabgate.riskmodel import DEFAULT_NAME, DEFAULT_RISK_MODEL
 from cabgate_operator.apiserver import INTENTS, NAMESPACES, REQUESTS, RISK_MODELS, Object
 from cabgate_operator.app import Operator
@@ -25,57 +23,57 @@ def without_models() -> World:
     return world
 
 
-def models(world: World, key: Key) -> dict[str, Object]:
-    asyncio.run(reconcile_models(world.context, key))
+async def models(world: World, key: Key) -> dict[str, Object]:
+    await reconcile_models(world.context, key)
     return {body["metadata"]["name"]: body for body in world.api.all(RISK_MODELS)}
 
 
-def test_the_built_in_model_is_created_once_at_the_start() -> None:
+async def test_the_built_in_model_is_created_once_at_the_start() -> None:
     world = without_models()
-    assert models(world, SEEN) == {}
-    found = models(world, START)[DEFAULT_NAME]
+    assert await models(world, SEEN) == {}
+    found = (await models(world, START))[DEFAULT_NAME]
     assert found["metadata"]["labels"] == {MARK: "true"}
     assert found["spec"] == DEFAULT_RISK_MODEL.spec.to_dict()
-    models(world, START)
+    await models(world, START)
     assert world.api.written == ["create riskmodels"]
 
 
-def test_it_is_not_the_default_where_another_one_is() -> None:
+async def test_it_is_not_the_default_where_another_one_is() -> None:
     world = without_models()
     world.api.put(RISK_MODELS, risk_model("ours", default=True))
-    assert models(world, START)[DEFAULT_NAME]["metadata"]["labels"] == {}
+    assert (await models(world, START))[DEFAULT_NAME]["metadata"]["labels"] == {}
 
 
-def test_another_operator_may_be_first() -> None:
+async def test_another_operator_may_be_first() -> None:
     world = without_models()
     built_in = DEFAULT_RISK_MODEL.to_dict()
     world.api.before_write = lambda what: world.api.put(RISK_MODELS, built_in) and None
-    assert list(models(world, START)) == [DEFAULT_NAME]
+    assert list(await models(world, START)) == [DEFAULT_NAME]
     assert world.api.written == []
 
 
-def test_an_intent_without_a_model_says_so_and_is_looked_at_again() -> None:
+async def test_an_intent_without_a_model_says_so_and_is_looked_at_again() -> None:
     world = without_models()
     world.api.put(INTENTS, intent_object(LOW))
-    asyncio.run(reconcile_intent(world.context, INTENT))
+    await reconcile_intent(world.context, INTENT)
     assert (world.ready(), world.stalled()) == (("False", "RiskModelMissing"), True)
     assert world.told() == ["RiskModelMissing"]
     assert world.api.all(REQUESTS) == []
     assert world.context.without_model == {INTENT}
-    models(world, START)
-    asyncio.run(world.queue.process_one())
+    await models(world, START)
+    await world.queue.process_one()
     assert world.seen == [INTENT]
-    asyncio.run(reconcile_intent(world.context, INTENT))
+    await reconcile_intent(world.context, INTENT)
     assert world.ready() == ("True", "RequestApproved")
     assert world.context.without_model == set()
 
 
-def test_what_is_open_needs_no_model() -> None:
+async def test_what_is_open_needs_no_model() -> None:
     world = World()
     world.api.put(INTENTS, intent_object(LOW))
-    asyncio.run(reconcile_intent(world.context, INTENT))
+    await reconcile_intent(world.context, INTENT)
     del world.api.objects[(RISK_MODELS.plural, "", DEFAULT_NAME)]
-    asyncio.run(reconcile_intent(world.context, INTENT))
+    await reconcile_intent(world.context, INTENT)
     assert world.ready() == ("True", "RequestApproved")
 
 

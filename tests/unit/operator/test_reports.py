@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One line for each reconcile that did something or failed, with the fields of the webhook's."""
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -33,37 +32,34 @@ def lines(caplog: pytest.LogCaptureFixture) -> Lines:
     return read
 
 
-def handle(work: Callable[[], Awaitable[Any]], *, seconds: float = 0.25) -> None:
-    async def run() -> None:
-        clock = Clock()
+async def handle(work: Callable[[], Awaitable[Any]], *, seconds: float = 0.25) -> None:
+    clock = Clock()
 
-        async def timed(_: Key) -> None:
-            clock.forward(seconds)
-            await work()
+    async def timed(_: Key) -> None:
+        clock.forward(seconds)
+        await work()
 
-        timing = Timing(clock=clock, monotonic=clock.monotonic, jitter=lambda: 1.0)
-        queue = WorkQueue(timed, timing)
-        queue.add(KEY)
-        await queue.process_one()
-
-    asyncio.run(run())
+    timing = Timing(clock=clock, monotonic=clock.monotonic, jitter=lambda: 1.0)
+    queue = WorkQueue(timed, timing)
+    queue.add(KEY)
+    await queue.process_one()
 
 
-def test_a_reconcile_that_did_nothing_says_nothing(lines: Lines) -> None:
+async def test_a_reconcile_that_did_nothing_says_nothing(lines: Lines) -> None:
     async def work() -> None:
         concerns("CAB-1")
 
-    handle(work)
+    await handle(work)
     assert lines() == []
 
 
-def test_one_line_tells_what_a_reconcile_did(lines: Lines) -> None:
+async def test_one_line_tells_what_a_reconcile_did(lines: Lines) -> None:
     async def work() -> None:
         concerns("CAB-1")
         did("request web-1", "Opened")
         did("intent web", "Ready")
 
-    handle(work)
+    await handle(work)
     (line,) = lines()
     del line["time"]
     assert line == {
@@ -80,12 +76,12 @@ def test_one_line_tells_what_a_reconcile_did(lines: Lines) -> None:
     }
 
 
-def test_however_much_was_done_it_is_one_short_line_that_may_warn(lines: Lines) -> None:
+async def test_however_much_was_done_it_is_one_short_line_that_may_warn(lines: Lines) -> None:
     async def work() -> None:
         for number in range(200):
             did(f"request {number}", "Removed", warns=number == 0)
 
-    handle(work)
+    await handle(work)
     (line,) = lines()
     assert line["level"] == "warning"
     assert line["did"][9:] == ["request 9: Removed", "and 190 more"]
@@ -109,7 +105,7 @@ def test_however_much_was_done_it_is_one_short_line_that_may_warn(lines: Lines) 
         ),
     ],
 )
-def test_one_line_tells_what_failed_and_quotes_nothing(
+async def test_one_line_tells_what_failed_and_quotes_nothing(
     lines: Lines, error: Exception, level: str, reason: str, said: str
 ) -> None:
     async def work() -> None:
@@ -117,7 +113,7 @@ def test_one_line_tells_what_failed_and_quotes_nothing(
         did("request web-1", "Opened")
         raise error
 
-    handle(work)
+    await handle(work)
     (line,) = lines()
     assert (line["level"], line["reason"], line["correlationID"]) == (level, reason, "CAB-1")
     assert line["message"].startswith(said)
@@ -126,31 +122,28 @@ def test_one_line_tells_what_failed_and_quotes_nothing(
     assert "s3cret" not in json.dumps(line)
 
 
-def test_work_that_follows_is_another_report(lines: Lines) -> None:
-    async def run() -> None:
-        async def work(key: Key) -> None:
-            if key == KEY:
-                concerns("CAB-1")
-                did("intent web", "Ready")
+async def test_work_that_follows_is_another_report(lines: Lines) -> None:
+    async def work(key: Key) -> None:
+        if key == KEY:
+            concerns("CAB-1")
+            did("intent web", "Ready")
 
-        queue = WorkQueue(work)
-        for name in ("web", "other"):
-            queue.add(Key(Subject.INTENT, "team", name))
-            await queue.process_one()
-
-    asyncio.run(run())
+    queue = WorkQueue(work)
+    for name in ("web", "other"):
+        queue.add(Key(Subject.INTENT, "team", name))
+        await queue.process_one()
     assert [line["object"] for line in lines()] == ["web"]
 
 
-def reconciled(world: World) -> None:
-    handle(lambda: reconcile_intent(world.context, KEY))
+async def reconciled(world: World) -> None:
+    await handle(lambda: reconcile_intent(world.context, KEY))
 
 
-def test_the_line_of_an_intent_has_its_correlation_id_and_no_evidence(lines: Lines) -> None:
+async def test_the_line_of_an_intent_has_its_correlation_id_and_no_evidence(lines: Lines) -> None:
     world = World()
     secret = evidence({**LOW, "testResults": {**LOW["testResults"], "uri": "https://s3cret"}}, "s3")
     world.api.put(INTENTS, intent_object(secret))
-    reconciled(world)
+    await reconciled(world)
     (request,) = world.api.all(REQUESTS)
     (line,) = lines()
     assert line["correlationID"] == request["spec"]["correlationID"]
@@ -161,7 +154,7 @@ def test_the_line_of_an_intent_has_its_correlation_id_and_no_evidence(lines: Lin
     assert "s3" not in json.dumps(line)
     del world.api.objects[INTENTS.plural, "team", "web"]
     world.api.put(REQUESTS, {**request, "status": {}})
-    reconciled(world)
+    await reconciled(world)
     (line,) = lines()
     assert (line["reason"], line["correlationID"]) == (
         "Superseded",
@@ -169,10 +162,10 @@ def test_the_line_of_an_intent_has_its_correlation_id_and_no_evidence(lines: Lin
     )
 
 
-def test_each_record_of_the_ledger_is_a_line_with_its_correlation_id(lines: Lines) -> None:
+async def test_each_record_of_the_ledger_is_a_line_with_its_correlation_id(lines: Lines) -> None:
     world = World()
     world.api.put(INTENTS, intent_object(HIGH))
-    asyncio.run(reconcile_intent(world.context, KEY))
+    await reconcile_intent(world.context, KEY)
     (request,) = world.api.all(REQUESTS)
     entry = {
         "sequence": 1,
@@ -187,7 +180,7 @@ def test_each_record_of_the_ledger_is_a_line_with_its_correlation_id(lines: Line
     ledger = Ledger()
     ledger.saw(REQUESTS, request)
     lines()
-    handle(lambda: ledger.reconcile(world.context, "team"))
+    await handle(lambda: ledger.reconcile(world.context, "team"))
     record, summary = lines()
     assert (record["object"], record["user"]) == (request["metadata"]["name"], "rita")
     assert (record["namespace"], record["reason"]) == ("team", "Revoked")

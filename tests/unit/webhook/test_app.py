@@ -14,11 +14,9 @@ from hypothesis import strategies as st
 
 from cabgate.logs import JsonFormatter
 from cabgate.signatures import SigningKeys
-from cabgate_webhook import app as application
-from cabgate_webhook import probes
 from cabgate_webhook.admission import MAX_BODY_BYTES
 from cabgate_webhook.apiserver import LookupFailed
-from cabgate_webhook.app import Bodies, Settings, create_app
+from cabgate_webhook.app import Bodies, Limits, Settings, create_app
 from cabgate_webhook.metrics import Metrics
 from cabgate_webhook.probes import Readiness, create_probes
 
@@ -54,22 +52,25 @@ async def unreachable():
 
 
 async def hangs():
-    await asyncio.sleep(60)
+    await asyncio.Event().wait()
 
 
 async def broken():
     raise ZeroDivisionError("a bug")
 
 
-def send(body, path="/validate", fault=unreachable, method="POST"):
-    async def talk():
-        app = create_app(FaultyApi(fault), Settings(KEYS), Metrics(), lambda: NOW)
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="https://webhook") as client:
-            content = body if isinstance(body, bytes) else json.dumps(body).encode()
-            return await client.request(method, path, content=content)
+def webhook(fault=unreachable, metrics=None, **limits):
+    return create_app(
+        FaultyApi(fault), Settings(KEYS), metrics or Metrics(), lambda: NOW, Limits(**limits)
+    )
 
-    return asyncio.run(talk())
+
+async def send(body, path="/validate", fault=unreachable, method="POST", **limits):
+    app = webhook(fault, **limits)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="https://webhook") as client:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return await client.request(method, path, content=content)
 
 
 def review(**changes):
@@ -124,136 +125,128 @@ def denial(answer):
         (review(resource="deployments"), "request.resource"),
     ],
 )
-def test_a_body_that_is_no_review_is_a_client_error_that_names_the_field(body, said):
-    answer = send(body)
+async def test_a_body_that_is_no_review_is_a_client_error_that_names_the_field(body, said):
+    answer = await send(body)
     assert answer.status_code == 400
     assert said in answer.text
 
 
-def test_a_truncated_review_is_a_client_error():
+async def test_a_truncated_review_is_a_client_error():
     whole = json.dumps(review()).encode()
-    assert send(whole[: len(whole) // 2]).status_code == 400
+    assert (await send(whole[: len(whole) // 2])).status_code == 400
 
 
-def test_an_oversized_body_is_refused_and_one_within_the_limit_read():
+async def test_an_oversized_body_is_refused_and_one_within_the_limit_read():
     padding = "x" * (MAX_BODY_BYTES - 2000)
     within = review(options={"padding": padding})
-    assert send(within).status_code == 200
-    assert send(b" " * (MAX_BODY_BYTES + 1)).status_code == 413
+    assert (await send(within)).status_code == 200
+    assert (await send(b" " * (MAX_BODY_BYTES + 1))).status_code == 413
 
 
-def test_a_wrong_method_or_path_is_a_client_error():
-    assert send(b"", method="GET").status_code == 405
-    assert send(b"", path="/elsewhere").status_code == 404
+async def test_a_wrong_method_or_path_is_a_client_error():
+    assert (await send(b"", method="GET")).status_code == 405
+    assert (await send(b"", path="/elsewhere")).status_code == 404
 
 
-def test_an_unreachable_api_server_denies_and_says_so():
-    message = denial(send(review()))
+async def test_an_unreachable_api_server_denies_and_says_so():
+    message = denial(await send(review()))
     assert message.startswith("LookupFailed: ")
     assert "connection refused" in message
     assert "try again" in message
 
 
-def test_a_slow_api_server_denies_within_the_deadline(monkeypatch):
-    monkeypatch.setattr(application, "DEADLINE_SECONDS", 0.05)
-    assert denial(send(review(), fault=hangs)).startswith("LookupTimedOut: ")
+async def test_a_slow_api_server_denies_within_the_deadline():
+    answer = await send(review(), fault=hangs, deadline_seconds=0.05)
+    assert denial(answer).startswith("LookupTimedOut: ")
 
 
-def test_a_fault_of_ours_denies_and_shows_no_traceback(caplog):
-    message = denial(send(review(), fault=broken))
+async def test_a_fault_of_ours_denies_and_shows_no_traceback(caplog):
+    message = denial(await send(review(), fault=broken))
     assert message.startswith("InternalError: ")
     assert "ZeroDivisionError" not in message
     assert "ZeroDivisionError" in caplog.text
 
 
 @pytest.mark.parametrize("path", ["/validate", "/mutate"])
-def test_a_resource_that_we_do_not_know_is_denied(path):
+async def test_a_resource_that_we_do_not_know_is_denied(path):
     resource = {"group": "example.com", "version": "v1", "resource": "widgets"}
     obj = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}
     body = review(resource=resource, object=obj)
-    assert denial(send(body, path)).startswith("UnknownResource: ")
+    assert denial(await send(body, path)).startswith("UnknownResource: ")
 
 
 @pytest.mark.parametrize(
     "template",
     [None, [], {}, {"spec": {}}, {"spec": {"containers": [{}]}}, {"spec": {"containers": 1}}],
 )
-def test_a_workload_without_a_readable_pod_template_is_denied(template):
+async def test_a_workload_without_a_readable_pod_template_is_denied(template):
     obj = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": template}}
-    assert denial(send(review(object=obj))).startswith("MalformedObject: spec.template")
+    assert denial(await send(review(object=obj))).startswith("MalformedObject: spec.template")
 
 
-def probe(path, readiness=None, fault=unreachable):
-    async def talk():
-        app = create_probes(FaultyApi(fault), Metrics(), readiness or Readiness())
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://webhook") as client:
-            return await client.get(path)
-
-    return asyncio.run(talk())
+async def probe(path, readiness=None, fault=unreachable, **options):
+    app = create_probes(FaultyApi(fault), Metrics(), readiness or Readiness(), **options)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://webhook") as client:
+        return await client.get(path)
 
 
 async def answers():
     return None
 
 
-def test_readiness_follows_the_api_server_and_liveness_does_not():
-    answer = probe("/readyz")
+async def test_readiness_follows_the_api_server_and_liveness_does_not():
+    answer = await probe("/readyz")
     assert answer.status_code == 503
     assert answer.text == "not ready: GET /somewhere: connection refused\n"
-    assert probe("/healthz").status_code == 200
-    assert probe("/readyz", fault=answers).status_code == 200
+    assert (await probe("/healthz")).status_code == 200
+    assert (await probe("/readyz", fault=answers)).status_code == 200
 
 
-def test_readiness_does_not_wait_for_a_silent_api_server_for_ever(monkeypatch):
-    monkeypatch.setattr(probes, "READ_SECONDS", 0.05)
-    answer = probe("/readyz", fault=hangs)
+async def test_readiness_does_not_wait_for_a_silent_api_server_for_ever():
+    answer = await probe("/readyz", fault=hangs, read_seconds=0.05)
     assert answer.status_code == 503
     assert "no answer of the API server within 0.05 s" in answer.text
 
 
-def test_a_replica_that_stops_or_whose_certificate_ends_is_alive_and_not_ready():
+async def test_a_replica_that_stops_or_whose_certificate_ends_is_alive_and_not_ready():
     for readiness, said in (
         (Readiness(draining=True), "this replica is stopping"),
         (Readiness(lambda: "the certificate ends soon"), "the certificate ends soon"),
     ):
-        answer = probe("/readyz", readiness, answers)
+        answer = await probe("/readyz", readiness, answers)
         assert (answer.status_code, answer.text) == (503, f"not ready: {said}\n")
-        assert probe("/healthz", readiness, answers).status_code == 200
+        assert (await probe("/healthz", readiness, answers)).status_code == 200
 
 
-def test_admission_answers_neither_probes_nor_metrics():
+async def test_admission_answers_neither_probes_nor_metrics():
     for path in ("/healthz", "/readyz", "/metrics"):
-        assert send(b"", path, method="GET").status_code == 404
+        assert (await send(b"", path, method="GET")).status_code == 404
 
 
-def test_metrics_count_reviews_by_verdict():
-    async def talk():
-        metrics = Metrics()
-        app = create_app(FaultyApi(unreachable), Settings(KEYS), metrics, lambda: NOW)
-        async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="https://webhook"
-        ) as client:
-            await client.post("/validate", json=review())
-        app = create_probes(FaultyApi(unreachable), metrics, Readiness())
-        async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://webhook"
-        ) as client:
-            return (await client.get("/metrics")).text
-
-    text = asyncio.run(talk())
+async def test_metrics_count_reviews_by_verdict():
+    metrics = Metrics()
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(webhook(metrics=metrics)), base_url="https://webhook"
+    ) as client:
+        await client.post("/validate", json=review())
+    app = create_probes(FaultyApi(unreachable), metrics, Readiness())
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://webhook"
+    ) as client:
+        text = (await client.get("/metrics")).text
     line = next(line for line in text.splitlines() if line.startswith("cabgate_admission_reviews"))
     assert 'reason="LookupFailed"' in line
     assert 'verdict="denied"' in line
     assert line.endswith(" 1.0")
 
 
-def test_a_review_leaves_one_line_that_names_it_and_none_of_its_content(caplog):
+async def test_a_review_leaves_one_line_that_names_it_and_none_of_its_content(caplog):
     caplog.set_level("INFO")
     with_secret = review()
     template = with_secret["request"]["object"]["spec"]["template"]
     template["spec"]["containers"][0]["env"] = [{"name": "PASSWORD", "value": "hunter2"}]
-    send(with_secret)
+    await send(with_secret)
     records = [record for record in caplog.records if record.getMessage() == "denied"]
     assert len(records) == 1
     said = json.loads(JsonFormatter().format(records[0]))
@@ -281,12 +274,10 @@ async def quoting():
         (quoting, "InternalError", "fault in a review: ValueError < test_app.py:"),
     ],
 )
-def test_what_went_wrong_is_told_with_the_uid_of_the_review(
-    caplog, monkeypatch, fault, reason, said
-):
-    monkeypatch.setattr(application, "DEADLINE_SECONDS", 0.05)
+async def test_what_went_wrong_is_told_with_the_uid_of_the_review(caplog, fault, reason, said):
     caplog.set_level("INFO")
-    send(review(), fault=fault)
+    # Time enough for the faults that are to be told as themselves.
+    await send(review(), fault=fault, deadline_seconds=0.05 if fault is hangs else 60)
     lines = [JsonFormatter().format(record) for record in caplog.records]
     assert "hunter2" not in "".join(lines)
     warning, about = (json.loads(line) for line in lines if '"u-1"' in line)
@@ -296,21 +287,15 @@ def test_what_went_wrong_is_told_with_the_uid_of_the_review(
         assert (line["namespace"], line["object"]) == ("shop", "web")
 
 
-def test_a_body_that_does_not_come_in_time_is_let_go(monkeypatch):
-    monkeypatch.setattr(application, "BODY_SECONDS", 0.05)
-
+async def test_a_body_that_does_not_come_in_time_is_let_go():
     async def slow():
         yield b"{"
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
 
-    async def talk():
-        app = create_app(FaultyApi(unreachable), Settings(KEYS), Metrics(), lambda: NOW)
-        async with httpx.AsyncClient(
-            transport=StreamingTransport(app), base_url="https://webhook"
-        ) as client:
-            return await client.post("/validate", content=slow())
-
-    answer = asyncio.run(talk())
+    async with httpx.AsyncClient(
+        transport=StreamingTransport(webhook(body_seconds=0.05)), base_url="https://webhook"
+    ) as client:
+        answer = await client.post("/validate", content=slow())
     assert answer.status_code == 408
     assert answer.headers["connection"] == "close"
 
@@ -345,12 +330,11 @@ class StreamingTransport(httpx.AsyncBaseTransport):
         return httpx.Response(said["status"], headers=said["headers"], content=said["body"])
 
 
-def test_bodies_together_have_a_limit_too_and_what_is_done_counts_no_more(monkeypatch):
-    monkeypatch.setattr(application, "MAX_HELD_BYTES", 1000)
+async def test_bodies_together_have_a_limit_too_and_what_is_done_counts_no_more():
     body = json.dumps(review()).encode()
-    assert send(body).status_code == 200
-    assert send(body + b" " * 1000).status_code == 503
-    bodies = Bodies()
+    assert (await send(body, held_bytes=1000)).status_code == 200
+    assert (await send(body + b" " * 1000, held_bytes=1000)).status_code == 503
+    bodies = Bodies(1000)
 
     class Request:
         async def stream(self):
@@ -359,10 +343,10 @@ def test_bodies_together_have_a_limit_too_and_what_is_done_counts_no_more(monkey
     async def twice():
         return len(await bodies.read(Request())) + len(await bodies.read(Request()))
 
-    assert asyncio.run(twice()) == 1600
+    assert await twice() == 1600
 
 
-KEYS = st.sampled_from(
+FIELDS = st.sampled_from(
     [
         "annotations",
         "author",
@@ -394,10 +378,10 @@ KEYS = st.sampled_from(
 WORDS = st.sampled_from(["Approved", "Rejected", "Revoked", "UnderReview", "web", "1", ""])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(), inner),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS | st.text(), inner),
     max_leaves=12,
 )
-OBJECTS = st.dictionaries(KEYS, JSON, max_size=6)
+OBJECTS = st.dictionaries(FIELDS, JSON, max_size=6)
 OURS = ["deploymentintents", "cabrequests", "cabexceptions"]
 
 
@@ -411,7 +395,7 @@ OURS = ["deploymentintents", "cabrequests", "cabexceptions"]
     old=OBJECTS | JSON,
     metadata=OBJECTS | JSON,
 )
-def test_whatever_the_objects_hold_there_is_an_answer(
+async def test_whatever_the_objects_hold_there_is_an_answer(
     resource, subresource, operation, path, spec, status, old, metadata
 ):
     obj = {"apiVersion": "x/v1", "kind": "X", "metadata": metadata, "spec": spec, "status": status}
@@ -422,7 +406,7 @@ def test_whatever_the_objects_hold_there_is_an_answer(
         object=obj,
         oldObject={**obj, "spec": old, "status": old} if isinstance(old, dict) else old,
     )
-    answer = send(body, path)
+    answer = await send(body, path)
     assert answer.status_code in (200, 400)
     if answer.status_code == 200 and not answer.json()["response"]["allowed"]:
         message = answer.json()["response"]["status"]["message"]
@@ -430,5 +414,5 @@ def test_whatever_the_objects_hold_there_is_an_answer(
 
 
 @given(JSON)
-def test_any_json_gets_an_answer(body):
-    assert send(body).status_code in (200, 400)
+async def test_any_json_gets_an_answer(body):
+    assert (await send(body)).status_code in (200, 400)

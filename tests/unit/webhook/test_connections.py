@@ -13,6 +13,7 @@ from cabgate_webhook.connections import (
     ConnectionFailed,
     Connections,
 )
+from support.waiting import until
 
 
 def answer(body=b"ok", status="200 OK", headers=""):
@@ -27,7 +28,7 @@ class Server:
     def __init__(self, behave):
         self._behave = behave
         self.requests = []
-        self.connections = 0
+        self.connections = self.ended = 0
 
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -50,34 +51,32 @@ class Server:
                 asked += 1
                 self.requests.append(head.split(b" HTTP")[0] + body)
                 await self._behave(connection, asked, writer)
+        self.ended += 1
         writer.close()
 
     async def get(self, target="/", method="GET", body=b""):
         return await self.pool.call(method, target, trust=None, headers={"A": "b"}, body=body)
 
 
-def served(behave, test):
-    async def run():
-        async with asyncio.timeout(30), Server(behave) as server:
-            return await test(server)
-
-    return asyncio.run(run())
+async def served(behave, test):
+    async with asyncio.timeout(60), Server(behave) as server:
+        return await test(server)
 
 
 async def well(_connection, _request, writer):
     writer.write(answer())
 
 
-def test_calls_one_after_another_share_a_connection():
+async def test_calls_one_after_another_share_a_connection():
     async def test(server):
         for _ in range(5):
             assert (await server.get()).body == b"ok"
         assert server.connections == 1
 
-    served(well, test)
+    await served(well, test)
 
 
-def test_calls_at_a_time_each_get_their_own_answer_over_no_more_connections_than_allowed():
+async def test_calls_at_a_time_each_get_their_own_answer_over_no_more_connections_than_allowed():
     async def slow_echo(connection, _request, writer):
         last[connection] = server_of[0].requests[-1]
         await asyncio.sleep(0.01)
@@ -91,7 +90,7 @@ def test_calls_at_a_time_each_get_their_own_answer_over_no_more_connections_than
         assert [found.body for found in answers] == [f"GET /{n}".encode() for n in range(300)]
         assert server.connections <= MAX_CONNECTIONS
 
-    served(slow_echo, test)
+    await served(slow_echo, test)
 
 
 async def closing_after_each(_connection, _request, writer):
@@ -110,25 +109,25 @@ async def closing_under_the_second(_connection, request, writer):
 
 
 @pytest.mark.parametrize("behave", [closing_after_each, closing_under_the_second])
-def test_a_read_on_a_connection_that_was_closed_under_it_is_tried_once_more(behave):
+async def test_a_read_on_a_connection_that_was_closed_under_it_is_tried_once_more(behave):
     async def test(server):
         for _ in range(6):
             assert (await server.get()).body == b"ok"
 
-    served(behave, test)
+    await served(behave, test)
 
 
-def test_a_write_is_sent_once_whatever_becomes_of_it():
+async def test_a_write_is_sent_once_whatever_becomes_of_it():
     async def test(server):
         assert (await server.get()).status == 200
         with pytest.raises(ConnectionFailed, match="closed before the answer"):
             await server.get("/w", "POST", b"{}")
         assert server.requests == [b"GET /", b"POST /w{}"]
 
-    served(closing_under_the_second, test)
+    await served(closing_under_the_second, test)
 
 
-def test_a_server_that_always_closes_is_asked_once_on_a_new_connection():
+async def test_a_server_that_always_closes_is_asked_once_on_a_new_connection():
     async def never(_connection, _request, writer):
         writer.close()
 
@@ -137,10 +136,10 @@ def test_a_server_that_always_closes_is_asked_once_on_a_new_connection():
             await server.get()
         assert len(server.requests) == 1
 
-    served(never, test)
+    await served(never, test)
 
 
-def test_an_answer_that_breaks_off_is_an_error_and_is_not_asked_for_again():
+async def test_an_answer_that_breaks_off_is_an_error_and_is_not_asked_for_again():
     async def broken(_connection, request, writer):
         writer.write(answer() if request == 1 else answer(b"x" * 99)[:60])
         if request > 1:
@@ -153,24 +152,30 @@ def test_an_answer_that_breaks_off_is_an_error_and_is_not_asked_for_again():
             await server.get()
         assert len(server.requests) == 2
 
-    served(broken, test)
+    await served(broken, test)
 
 
-def test_the_answer_to_a_call_that_was_given_up_is_nobody_elses():
+async def test_the_answer_to_a_call_that_was_given_up_is_nobody_elses():
+    given_up = asyncio.Event()
+
     async def late(_connection, request, writer):
-        await asyncio.sleep(0.2 if request == 2 else 0)
+        if request == 2:
+            await given_up.wait()
         writer.write(answer(b"late" if request == 2 else b"in time"))
 
     async def test(server):
         await server.get()
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
-                await server.get()
-        await asyncio.sleep(0.3)
+        call = asyncio.create_task(server.get())
+        await until(lambda: len(server.requests) == 2, "the call is under way")
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        given_up.set()
+        await until(lambda: server.ended == 1, "the late answer met a closed connection")
         assert (await server.get()).body == b"in time"
         assert server.connections == 2
 
-    served(late, test)
+    await served(late, test)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +187,7 @@ def test_the_answer_to_a_call_that_was_given_up_is_nobody_elses():
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
-def test_what_is_no_answer_is_an_error(sent):
+async def test_what_is_no_answer_is_an_error(sent):
     async def nonsense(_connection, _request, writer):
         writer.write(sent)
 
@@ -190,26 +195,26 @@ def test_what_is_no_answer_is_an_error(sent):
         with pytest.raises(ConnectionFailed):
             await server.get()
 
-    served(nonsense, test)
+    await served(nonsense, test)
 
 
-def test_what_comes_behind_an_answer_is_not_taken_for_the_next_one():
+async def test_what_comes_behind_an_answer_is_not_taken_for_the_next_one():
     async def twice(_connection, request, writer):
         writer.write(answer(b"first") + (answer(b"forged") if request == 1 else b""))
 
     async def test(server):
         assert (await server.get()).body == b"first"
-        await asyncio.sleep(0.05)
+        await until(lambda: server.ended == 1, "the connection is given up")
         assert (await server.get()).body == b"first"
 
-    served(twice, test)
+    await served(twice, test)
 
 
 @pytest.mark.parametrize(
     ("behave", "connections"),
     [("HTTP/1.1 200 OK\r\nConnection: close\r\n", 3), ("HTTP/1.1 200 OK\r\n", 1)],
 )
-def test_a_connection_is_kept_unless_the_server_says_otherwise(behave, connections):
+async def test_a_connection_is_kept_unless_the_server_says_otherwise(behave, connections):
     async def chunked(_connection, _request, writer):
         writer.write(behave.encode() + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
 
@@ -218,13 +223,13 @@ def test_a_connection_is_kept_unless_the_server_says_otherwise(behave, connectio
             assert (await server.get()).body == b"ok"
         assert server.connections == connections
 
-    served(chunked, test)
+    await served(chunked, test)
 
 
-def test_nothing_gets_into_the_head_of_a_request_by_a_name():
+async def test_nothing_gets_into_the_head_of_a_request_by_a_name():
     async def test(server):
         with pytest.raises(ValueError, match="line break"):
             await server.get("/a\r\nAuthorization: other")
         assert server.requests == []
 
-    served(well, test)
+    await served(well, test)

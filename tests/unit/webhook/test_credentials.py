@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from cabgate_devcluster.pki import Authority
-from cabgate_webhook import credentials
 from cabgate_webhook.credentials import CredentialsError, load_credentials
 
 
@@ -155,14 +154,13 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
     ("host", "server"),
     [("10.0.0.1", "https://10.0.0.1:443"), ("fd00::1", "https://[fd00::1]:443")],
 )
-def test_in_a_pod_the_mounted_account_is_used(tmp_path, ca, monkeypatch, host, server):
-    monkeypatch.setattr(credentials, "SERVICE_ACCOUNT", tmp_path)
+def test_in_a_pod_the_mounted_account_is_used(tmp_path, ca, host, server):
     environment = {"KUBERNETES_SERVICE_HOST": host}
     with pytest.raises(CredentialsError, match=r"ca\.crt"):
-        load_credentials(environment)
+        load_credentials(environment, tmp_path)
     (tmp_path / "ca.crt").write_bytes(ca)
     (tmp_path / "token").write_text("mounted")
-    found = load_credentials(environment)
+    found = load_credentials(environment, tmp_path)
     assert (found.server, found.token()) == (server, "mounted")
 
 

@@ -12,10 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from cabgate.modes import MODE_LABEL, Mode
 from cabgate.signatures import SigningKeys
-from cabgate_webhook import app as application
-from cabgate_webhook import modes
 from cabgate_webhook.apiserver import LookupFailed
-from cabgate_webhook.app import Settings, create_app
+from cabgate_webhook.app import Limits, Settings, create_app
 from cabgate_webhook.metrics import Metrics
 
 KEYS = SigningKeys(
@@ -46,14 +44,16 @@ class Api:
 
     async def _fails(self, *_args, **_kwargs):
         if self._fault is None:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         raise self._fault
 
     def __getattr__(self, _name):
         return self._fails
 
 
-def answered(api, mode, path=ANY, group="apps", resource="deployments", kind="Deployment"):
+async def answered(
+    api, mode, path=ANY, group="apps", resource="deployments", kind="Deployment", limits=None
+):
     obj = {
         "apiVersion": f"{group}/v1",
         "kind": kind,
@@ -71,16 +71,17 @@ def answered(api, mode, path=ANY, group="apps", resource="deployments", kind="De
     }
     body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
 
-    async def talk():
-        app = create_app(
-            api, Settings(KEYS, mode=mode), Metrics(), lambda: datetime(2026, 11, 23, tzinfo=UTC)
-        )
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="https://webhook") as client:
-            answer = await client.post(path, content=json.dumps(body))
-            return answer.json()["response"]
-
-    return asyncio.run(talk())
+    app = create_app(
+        api,
+        Settings(KEYS, mode=mode),
+        Metrics(),
+        lambda: datetime(2026, 11, 23, tzinfo=UTC),
+        limits or Limits(),
+    )
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="https://webhook") as client:
+        answer = await client.post(path, content=json.dumps(body))
+        return answer.json()["response"]
 
 
 def what(response):
@@ -108,34 +109,35 @@ def what(response):
         (Mode.WARN, None, ENFORCED, "warned"),
     ],
 )
-def test_a_doubt_is_what_the_mode_of_the_namespace_says(cluster, label, path, expected):
+async def test_a_doubt_is_what_the_mode_of_the_namespace_says(cluster, label, path, expected):
     labels = {} if label is None else {MODE_LABEL: label}
-    assert what(answered(Api(labels), cluster, path)) == expected
+    assert what(await answered(Api(labels), cluster, path)) == expected
 
 
 @pytest.mark.parametrize("fault", [REFUSED, None], ids=["fails", "hangs"])
-def test_without_the_namespace_the_entry_that_was_called_tells(monkeypatch, fault):
-    monkeypatch.setattr(application, "DEADLINE_SECONDS", 0.05)
-    monkeypatch.setattr(modes, "LOOKUP_SECONDS", 0.05)
+async def test_without_the_namespace_the_entry_that_was_called_tells(fault):
+    # What hangs is given up at once, what fails has time to.
+    seconds = 0.05 if fault is None else 60
+    limits = Limits(deadline_seconds=seconds, mode_seconds=seconds)
 
-    def done(mode, path):
-        response = answered(Api(None, fault), mode, path)
+    async def done(mode, path):
+        response = await answered(Api(None, fault), mode, path, limits=limits)
         return response["allowed"], bool(response.get("warnings"))
 
-    assert done(Mode.ENFORCE, ANY) == (False, False)
+    assert await done(Mode.ENFORCE, ANY) == (False, False)
     for mode in (Mode.WARN, Mode.AUDIT):
-        assert done(mode, ENFORCED) == (False, False)
-        assert done(mode, ANY) == (True, mode is Mode.WARN)
+        assert await done(mode, ENFORCED) == (False, False)
+        assert await done(mode, ANY) == (True, mode is Mode.WARN)
 
 
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("resource", ["cabrequests", "deploymentintents", "cabexceptions"])
-def test_writes_to_cabgates_own_objects_have_no_mode(mode, resource):
-    response = answered(Api({}), mode, ANY, group="cabgate.dev", resource=resource)
+async def test_writes_to_cabgates_own_objects_have_no_mode(mode, resource):
+    response = await answered(Api({}), mode, ANY, group="cabgate.dev", resource=resource)
     assert not response["allowed"]
 
 
-def test_a_kind_that_the_webhook_does_not_know_is_in_nobodys_way_where_it_does_not_enforce():
+async def test_a_kind_that_the_webhook_does_not_know_is_in_nobodys_way_where_it_does_not_enforce():
     other = {"group": "example.com", "resource": "things", "kind": "Thing"}
-    assert answered(Api({}), Mode.WARN, **other)["allowed"]
-    assert not answered(Api({}), Mode.ENFORCE, **other)["allowed"]
+    assert (await answered(Api({}), Mode.WARN, **other))["allowed"]
+    assert not (await answered(Api({}), Mode.ENFORCE, **other))["allowed"]

@@ -3,7 +3,6 @@
 sent and whatever the API server holds, it answers byte for byte as it does by `json`, the models
 and `decide` alone."""
 
-import asyncio
 import copy
 import json
 from datetime import timedelta
@@ -105,9 +104,9 @@ def without_unread(item):
     return item
 
 
-def said(call):
+async def said(call):
     try:
-        answer = asyncio.run(call)
+        answer = await call
     except MalformedReviewError as error:
         return f"400 {error}"
     except LookupFailed as error:
@@ -227,6 +226,9 @@ ENTRIES = st.lists(
             by_person("Approved", NOW - SHORT),
             by_person("Rejected", rationale="no\u202eeno"),
             by_person("Revoked"),
+            by_person("Revoked", images=["*"]),
+            by_person("Revoked", images=["web:1"]),
+            by_person("Revoked", images=["side:1", " \u3000"]),
             by_person("ConditionallyApproved", conditions=[OBLIGATION]),
             by_person("ConditionallyApproved", conditions=[WINDOW]),
             by_person("ConditionallyApproved", conditions=[ATTESTED]),
@@ -272,19 +274,19 @@ def holdings(draw):
 
 @settings(max_examples=300)
 @given(body=reviews(), stored=holdings())
-def test_reviews_are_answered_as_they_are_by_hand(body, stored):
+async def test_reviews_are_answered_as_they_are_by_hand(body, stored):
     api = StoredApi(**stored)
     # Where what nothing is decided by is malformed, the one answer is right, and so is the other.
     read = {**stored, "requests": [without_unread(item) for item in stored["requests"]]}
-    plain = {said(by_hand(body, each)) for each in (stored, read)}
+    plain = {await said(by_hand(body, each)) for each in (stored, read)}
     if None in plain:
         return
-    found = said(by_the_webhook(body, api))
+    found = await said(by_the_webhook(body, api))
     if found in plain:
         return
     # The one difference: the ring is not read where no ring would deny, so the reason for the log
     # is the request's, and not that the ring is not gated.
-    assert found in {said(by_hand(body, each, ring_read=False)) for each in (stored, read)}
+    assert found in {await said(by_hand(body, each, ring_read=False)) for each in (stored, read)}
     assert without_reason(found) in {without_reason(each) for each in plain}
 
 

@@ -8,10 +8,11 @@ from collections import Counter
 import pytest
 
 from cabgate_webhook.sharing import SharedReads
+from unit.simulated import simulate
 
 
 def run(test):
-    return asyncio.run(asyncio.wait_for(test, 30))
+    return simulate(asyncio.wait_for(test, 30))
 
 
 async def passes(*tasks, turns=20):

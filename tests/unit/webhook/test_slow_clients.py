@@ -14,6 +14,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -21,11 +22,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from cabgate_devcluster import wait_until
 from cabgate_devcluster.pki import Authority
-from cabgate_devcluster.ports import Ports
 from cabgate_webhook.serving import HEAD_SECONDS, MAX_PROBE_CONNECTIONS, PROBE_SECONDS
 from support.sitters import asked, is_closed, sit
 
 CA = Authority("a test")
+ENTRY = Path(__file__).with_name("webhook_entry.py")
 LIMIT = 20
 REVIEW = json.dumps(
     {
@@ -59,27 +60,31 @@ class Webhook:
             "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\n"
             "users: [{name: u, user: {token: t}}]\n"
         )
-        ports = Ports()
-        self.port, self.health_port = ports.free(), ports.free()
         self.log = folder / "log"
-        with self.log.open("wb") as log:
+        with contextlib.ExitStack() as stack:
+            log = stack.enter_context(self.log.open("wb"))
+            sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
+            for each in sockets:
+                each.bind(("127.0.0.1", 0))
+            self.port, self.health_port = (each.getsockname()[1] for each in sockets)
+            numbers = [each.fileno() for each in sockets]
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "cabgate_webhook.main", "--host=127.0.0.1"),
-                    *(f"--port={self.port}", f"--health-port={self.health_port}"),
+                    *(sys.executable, ENTRY, *map(str, numbers)),
                     *(f"--certificate={folder}/tls.crt", f"--key={folder}/tls.key"),
                     f"--signing-key={folder}/key.pem",
                     *(f"--max-connections={LIMIT}", f"--drain-seconds={drain}"),
                 ],
                 env={**os.environ, "KUBECONFIG": str(folder / "kubeconfig")},
                 stderr=log,
+                pass_fds=numbers,
             )
-        wait_until(lambda: self.get("/healthz")[0] == 200, 60, "it listens")
+        wait_until(lambda: self.get("/healthz")[0] == 200, timeout=60, what="it listens")
 
     def get(self, path):
         try:
             url = f"http://127.0.0.1:{self.health_port}{path}"
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -91,10 +96,10 @@ class Webhook:
 
     def connect(self):
         """A client that keeps its connection."""
-        return http.client.HTTPSConnection("127.0.0.1", self.port, context=TRUST, timeout=20)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, context=TRUST, timeout=60)
 
     def tls(self):
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=60)
         return TRUST.wrap_socket(plain, server_hostname="127.0.0.1")
 
     def end(self):
@@ -119,7 +124,7 @@ def webhook(tmp_path_factory):
 
 def plain(webhook):
     """Never even begins with TLS."""
-    return socket.create_connection(("127.0.0.1", webhook.port), timeout=20)
+    return socket.create_connection(("127.0.0.1", webhook.port), timeout=60)
 
 
 def silent(webhook):
@@ -170,34 +175,32 @@ def dribble(connection, seconds, said):
             return
 
 
-def test_slow_clients_are_let_go_and_others_do_not_notice(webhook):
+def test_slow_clients_are_let_go_and_others_do_not_notice_be_they_idle_or_not(webhook):
+    idle = webhook.connect()
+    assert review(idle) == (200, None)
+    socket_before = idle.sock
     said = {slow: [] for slow in (plain, silent, begun, half, second)}
     threads = []
     for slow, found in said.items():
         for _ in range(2):
             connection = slow(webhook)
-            args = (connection, HEAD_SECONDS + 25, found)
+            args = (connection, HEAD_SECONDS + 60, found)
             threads.append(threading.Thread(target=dribble, args=args, daemon=True))
             threads[-1].start()
     good = webhook.connect()
-    while any(thread.is_alive() for thread in threads):
-        assert review(good)[0] == 200
-        time.sleep(0.2)
+    for thread in threads:
+        while thread.is_alive():
+            assert review(good)[0] == 200
+            thread.join(0.2)
     for slow, found in said.items():
         assert len(found) == 2, f"not let go: {slow.__doc__}"
     assert all(answer.startswith(b"HTTP/1.1 408") for answer in said[half])
     assert webhook.dropped("slow") >= 4  # those who say nothing say what is no HTTP, in the end
-    good.close()
-
-
-def test_a_connection_that_was_good_may_be_idle(webhook):
-    client = webhook.connect()
-    assert review(client) == (200, None)
-    socket_before = client.sock
-    time.sleep(HEAD_SECONDS + 1)  # nothing must happen: there is no condition to wait for
-    assert review(client) == (200, None)
-    assert client.sock is socket_before
-    client.close()
+    # It has said nothing for longer than they were given for the head of a request.
+    assert review(idle) == (200, None)
+    assert idle.sock is socket_before
+    for client in (idle, good):
+        client.close()
 
 
 def test_too_many_idle_connections_push_one_another_out_and_nobody_else(webhook):
@@ -211,7 +214,11 @@ def test_too_many_idle_connections_push_one_another_out_and_nobody_else(webhook)
         assert review(other)[0] == 200
         other.close()
         assert review(good)[0] == 200
-        wait_until(lambda: webhook.dropped("limit") >= before + 2 * LIMIT, 30, "they were dropped")
+        wait_until(
+            lambda: webhook.dropped("limit") >= before + 2 * LIMIT,
+            timeout=60,
+            what="they were dropped",
+        )
     good.close()
 
 
@@ -224,24 +231,31 @@ def test_clients_that_sit_on_the_health_port_do_not_keep_a_kubelet_from_its_answ
             assert status == 200
             assert seconds < 5  # the timeoutSeconds of the chart
         assert webhook.dropped("probe-limit") > before
-        wait_until(lambda: all(map(is_closed, held)), PROBE_SECONDS + 30, "all were let go")
+        wait_until(
+            lambda: all(map(is_closed, held)), timeout=PROBE_SECONDS + 60, what="all were let go"
+        )
         assert asked(webhook.health_port)[0] == 200
     assert webhook.dropped("probe-slow") > 0
 
 
 def test_a_stopping_process_fails_readiness_first_and_gets_rid_of_its_clients(tmp_path):
-    webhook = Webhook(tmp_path, drain=4)
+    webhook = Webhook(tmp_path, drain=300)
     try:
         client, idle = webhook.connect(), webhook.connect()
         assert review(client) == (200, None)
         assert review(idle) == (200, None)
         webhook.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: "stopping" in webhook.get("/readyz")[1], 20, "it is not ready")
+        wait_until(
+            lambda: webhook.get("/readyz")[1].startswith("not ready: this replica is stopping"),
+            timeout=60,
+            what="it is not ready",
+        )
         assert webhook.get("/healthz")[0] == 200
         assert review(client) == (200, "close")
         late = webhook.connect()
         assert review(late) == (200, "close")
-        assert webhook.process.wait(30) == 0
+        webhook.process.send_signal(signal.SIGTERM)  # somebody is in a hurry
+        assert webhook.process.wait(60) == 0
         assert idle.sock.recv(1) == b""
     finally:
         webhook.end()
@@ -253,11 +267,9 @@ def test_a_stopping_process_fails_readiness_first_and_gets_rid_of_its_clients(tm
     assert {line["uid"] for line in lines if line["message"] == "denied"} == {"u"}
 
 
-def test_somebody_in_a_hurry_signals_twice(tmp_path):
-    webhook = Webhook(tmp_path, drain=200)
+def test_a_process_ends_once_it_has_drained(tmp_path):
+    webhook = Webhook(tmp_path, drain=0.5)
     try:
-        webhook.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: webhook.get("/readyz")[1].startswith("not ready: this"), 20, "it stops")
         webhook.process.send_signal(signal.SIGTERM)
         assert webhook.process.wait(60) == 0
     finally:

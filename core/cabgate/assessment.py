@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a request is assessed: by the risk model, and by what holds under every model."""
+
+from collections.abc import Sequence
+
+from cabgate.api.intent import DeploymentIntentSpec
+from cabgate.api.request import Assessment, CABRequest, CABRequestSpec, Floor
+from cabgate.api.riskmodel import RiskModel
+from cabgate.history import earlier_verdict
+from cabgate.imageevidence import images_without_evidence, missing_images, stale_evidence
+from cabgate.lifecycle import age_of
+from cabgate.risk import assess
+from cabgate.riskmodel import DEFAULT_RISK_MODEL
+
+
+def assessment_of(
+    spec: DeploymentIntentSpec | CABRequestSpec,
+    model: RiskModel = DEFAULT_RISK_MODEL,
+    others: Sequence[CABRequest] = (),
+) -> Assessment:
+    """Score and gate of what is to be rolled out.
+
+    `others` are the requests of the namespace that name one of its workloads, and that came before.
+    """
+    floors = standing_floors(spec, others, others)
+    return assess(spec.evidence, model, floors, missing_images(spec.targets, spec.evidence))
+
+
+def standing_floors(
+    spec: DeploymentIntentSpec | CABRequestSpec,
+    others: Sequence[CABRequest],
+    earlier: Sequence[CABRequest],
+) -> list[Floor]:
+    """The floors that hold under every model: a person decides at least.
+
+    `others` are the requests of the namespace that name one of its workloads, `earlier` those of
+    them that came before.
+    """
+    found = (
+        earlier_verdict(spec.targets, others),
+        images_without_evidence(spec.targets, spec.evidence),
+        stale_evidence(spec.targets, spec.evidence, earlier),
+    )
+    return [floor for floor in found if floor is not None]
+
+
+def floors_now(request: CABRequest, others: Sequence[CABRequest]) -> list[Floor]:
+    """The floors of every model under a request as things stand: one keeps the system from
+    approving it, also where there was none when it was opened.
+
+    It may have been opened before this version of cabgate, together with another, or before a
+    refusal. `others` are the requests of the namespace that name one of its workloads; the request
+    itself does not count.
+    """
+    rest = [each for each in others if each.metadata.name != request.metadata.name]
+    mine = _age(request)
+    return standing_floors(request.spec, rest, [each for each in rest if _age(each) < mine])
+
+
+def _age(request: CABRequest) -> tuple[float, int, str]:
+    return age_of(request, request.metadata.creation_timestamp)

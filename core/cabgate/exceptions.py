@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which requests take an exception, and what helps those that do not."""
+
+from cabgate.api.request import CABRequest, RequestState
+from cabgate.api.types import Gate
+from cabgate.commands import approve_request, edit_intent, show_request
+from cabgate.lifecycle import APPROVED_STATES, REFUSED_STATES, state_of, takes_exception, verdict_on
+from cabgate.messages import MAX_BYTES, compose, ended, scored
+from cabgate.refusal import Refusal, RefusalReason
+
+FIELD = "spec.requestRef.name"
+
+_ROOM = MAX_BYTES - len(f"{RefusalReason.EXCEPTION_NOT_ALLOWED}: {FIELD}: ")
+"""Bytes of the text, which reason and field stand before."""
+
+
+def check_takes_exception(request: CABRequest) -> None:
+    """Raise `Refusal` unless an exception may admit what a request asks for."""
+    if not takes_exception(request):
+        raise Refusal(RefusalReason.EXCEPTION_NOT_ALLOWED, no_exception(request), FIELD)
+
+
+def no_exception(request: CABRequest, room: int = _ROOM) -> str:
+    """Why a request takes no exception, whom to ask instead, and what is needed, in so many
+    bytes."""
+    return compose(*_why(request), room)
+
+
+def _why(request: CABRequest) -> tuple[str, list[str], str]:
+    state, head = state_of(request), f"request {request.metadata.name}"
+    if state in REFUSED_STATES:
+        verdict = verdict_on(request)
+        who = verdict.author.username if verdict is not None else "a reviewer"
+        return (
+            f"{head} {ended(request)}.",
+            [f"No exception admits it: ask {who} what has to change."],
+            "It takes new evidence, in a request of its own: " + edit_intent(request),
+        )
+    if state in APPROVED_STATES:
+        return (
+            f"{head} is {state}: it needs no exception.",
+            [],
+            "See: " + show_request(request),
+        )
+    if request.spec.assessment.gate is Gate.AUTO_APPROVE:
+        return (
+            f"{head} needs no exception: it is approved by its score ({scored(request)}).",
+            ["If it stays Submitted, ask whoever runs cabgate."],
+            "See: " + show_request(request),
+        )
+    if state is RequestState.SUPERSEDED:
+        return (
+            f"{head} {ended(request)}, and its score asks for a CAB member ({scored(request)}), "
+            "not for an exception.",
+            [],
+            "Declare it again, or new evidence: " + edit_intent(request),
+        )
+    return (
+        f"{head} waits for a CAB member ({scored(request)}): an exception does not decide in "
+        "their place.",
+        ["If they reject it, new evidence is needed."],
+        "Ask one who did not submit it to approve with: " + approve_request(request),
+    )

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an intent says is what its owner last declared; a target that can never match is told."""
+
+import yaml
+
+from cabgate_devcluster import wait_until
+from support.gate import told
+from support.gitops import FLUX, helm
+from support.objects import GOOD, MIDDLING, intent, target, workload
+
+
+def apply_as(gate, manager, obj, *args, check=True):
+    flags = ("--server-side", f"--field-manager={manager}", *args)
+    return gate.apply("requester", obj, *flags, check=check)
+
+
+def declared(gate, namespace):
+    spec = dict(gate.get("deploymentintent", "web", namespace)["spec"])
+    spec.pop("submittedBy")
+    return spec
+
+
+def test_what_was_added_by_hand_is_gone_with_the_next_release(gate, namespace):
+    first = intent(namespace, images=["web:1", "side:1"], evidence=MIDDLING)
+    apply_as(gate, FLUX, first, "--force-conflicts")
+    found = gate.get("deploymentintent", "web", namespace)["spec"]
+    found["targets"][0]["images"].append("evil:1")
+    found["targets"].append(target(["evil:2"], name="other"))
+    found["evidence"]["artifacts"].append({"name": "old"})
+    found["evidence"]["manualTesting"]["uri"] = "https://example.com/old"
+    found["evidence"]["rollbackPlan"]["sha256"] = "a" * 64
+    body = {"spec": {key: found[key] for key in ("targets", "evidence")}}
+    gate.patch("requester", "deploymentintent", "web", namespace, body)
+    assert len(declared(gate, namespace)["targets"]) == 2
+    # Git goes on, and is told, unless it forces its will as Flux does.
+    evidence = {key: value for key, value in MIDDLING.items() if key != "rollbackPlan"}
+    newer = intent(namespace, images=["web:2"], evidence=evidence)
+    told_so = apply_as(gate, FLUX, newer, check=False)
+    assert told_so.returncode != 0
+    assert "conflict" in told_so.stderr
+    for field in (".spec.targets", ".spec.evidence"):
+        assert f"- {field}\n" in told_so.stderr
+    apply_as(gate, FLUX, newer, "--force-conflicts")
+    assert declared(gate, namespace) == newer["spec"]
+
+
+def test_two_owners_of_one_intent_are_told(gate, namespace):
+    """By kubectl and by Helm, in the words that docs/gitops has."""
+
+    def of(image):  # with the same evidence, whatever the image
+        artifacts = [{"name": "web", "images": ["web:1"]}]
+        evidence = {**GOOD, "artifacts": artifacts}
+        made = intent(namespace, images=["web:1"], evidence=evidence)
+        return {**made, "spec": {**made["spec"], "targets": [target([image])]}}
+
+    apply_as(gate, "team-a", of("web:1"))
+    second = apply_as(gate, "team-b", of("web:2"), check=False)
+    assert second.returncode == 1
+    assert 'Apply failed with 1 conflict: conflict with "team-a": .spec.targets' in second.stderr
+    assert declared(gate, namespace)["targets"] == [target(["web:1"])]
+    # The same content is no conflict, and both own it.
+    apply_as(gate, "team-b", of("web:1"))
+    # One that changes what both declare takes neither's list for its own.
+    third = apply_as(gate, "team-a", of("web:3"), check=False)
+    assert 'conflict with "team-b": .spec.targets' in third.stderr
+
+
+def test_helm_tells_of_another_owner(gate, namespace, tmp_path):
+    gate.user("deployer")
+    gate.bind("deployer", "admin", namespace)
+    chart = tmp_path / "chart"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
+
+    def released(image):
+        obj = intent(namespace, images=[image])
+        (chart / "templates" / "intent.yaml").write_text(yaml.safe_dump(obj))
+        args = ("upgrade", "--install", "web", chart, "-n", namespace, "--server-side=true")
+        return helm(gate.cluster, *args, user=gate.user("deployer"))
+
+    assert released("web:1").returncode == 0
+    body = {"spec": {"targets": [target(["web:1", "evil:1"])]}}
+    gate.patch("requester", "deploymentintent", "web", namespace, body)
+    refused = released("web:2")
+    assert refused.returncode != 0
+    assert "conflict" in refused.stderr, refused.stderr
+    assert ".spec.targets" in refused.stderr
+    assert gate.items("deploymentintents", namespace)[0]["spec"]["targets"][0]["images"] == [
+        "web:1",
+        "evil:1",
+    ]
+
+
+NEVER = [
+    ({"kind": "deployment"}, "write apiVersion: apps/v1 and kind: Deployment"),
+    ({"api_version": "v1"}, "write apiVersion: apps/v1 and kind: Deployment"),
+    ({"api_version": "extensions/v1beta1"}, "write apiVersion: apps/v1 and kind: Deployment"),
+    ({"kind": "Deployments"}, "write apiVersion: apps/v1 and kind: Deployment"),
+    ({"name": "Web_App"}, "such as web-app"),
+    ({"kind": "Service", "api_version": "v1"}, "allowed: apps/v1 Deployment, "),
+]
+
+
+def test_a_target_that_can_never_match_is_refused_with_the_right_spelling(gate, namespace):
+    for number, (fields, said) in enumerate(NEVER):
+        obj = intent(namespace, name=f"t{number}", targets=[target(["web:1"], **fields)])
+        for args in ((), ("--server-side",)):
+            message = told(gate.apply("requester", obj, *args, check=False))
+            assert message.startswith("TargetNotGated: spec.targets[0]."), (fields, message)
+            assert said in message, (fields, message)
+    assert gate.items("deploymentintents", namespace) == []
+    gate.apply("requester", intent(namespace))
+    bad = {"spec": {"targets": [target(["web:1"], kind="deploy")]}}
+    patched = gate.patch("requester", "deploymentintent", "web", namespace, bad, check=False)
+    assert told(patched).startswith("TargetNotGated: spec.targets[0].kind: ")
+
+
+def test_a_custom_kind_that_is_not_gated_keeps_the_intent_from_being_ready(gate, namespace):
+    widget = target(["w:1"], name="w", kind="Widget", api_version="example.com/v1")
+    obj = intent(namespace, evidence=GOOD, targets=[target(["web:1"]), widget])
+    warned = gate.apply("requester", obj)
+    assert "Warning: spec.targets[1].kind: example.com/v1 Widget is not gated by" in warned.stderr
+    gate.request_of(namespace, state="AutoApproved")
+
+    def ready():
+        status = gate.get("deploymentintent", "web", namespace)["status"]
+        [found] = [each for each in status["conditions"] if each["type"] == "Ready"]
+        return found if found["reason"] == "TargetNotGated" else None
+
+    found = wait_until(ready, "an intent that tells of what is not gated")
+    assert found["status"] == "False"
+    assert found["message"].startswith("spec.targets[1].kind: example.com/v1 Widget is not gated")
+    # The other target is what it is.
+    gate.apply("requester", workload(namespace))

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody who approves a request at the very moment in which they become one of those who may not:
+two writes on two objects, sent at once."""
+
+import random
+import threading
+from dataclasses import dataclass
+
+from cabgate_devcluster import wait_until
+from support.http import client_of
+from support.objects import MIDDLING, intent
+
+BOTH = "both"
+"""Who may write intents and decide on requests."""
+
+ROOT = "/apis/cabgate.dev/v1alpha1/namespaces"
+MERGE = {"Content-Type": "application/merge-patch+json"}
+
+
+@dataclass
+class Race:
+    """One race: what became of each write, and of the approval."""
+
+    name: str
+    edited: int
+    reviewed: int
+    state: str = ""
+    people: tuple[str, ...] = ()
+    """Who submitted or asked, in the end."""
+    taken_back: bool = False
+
+
+def run(gate, namespace, count, seed=1):
+    """The outcomes of so many races, once each is settled: in every other one, the person does not
+    edit the intent but is named as its requester by somebody else."""
+    clients = {user: client_of(gate.user(user)) for user in ("requester", BOTH, "admin")}
+    luck = random.Random(seed)  # noqa: S311 - only who is first
+    names = [f"race-{number}" for number in range(count)]
+    for name in names:
+        answer = clients["requester"].post(
+            f"{ROOT}/{namespace}/deploymentintents",
+            json=intent(namespace, name=name, images=[f"{name}:1"], evidence=MIDDLING),
+        )
+        assert answer.status_code == 201, answer.text
+    requests = {name: _request(clients, namespace, name) for name in names}
+    races = []
+    for number, name in enumerate(names):
+        named = number % 2 == 1
+        body = {"requester": BOTH} if named else {"summary": "changed"}
+        races.append(
+            _race(
+                name,
+                (clients["requester" if named else BOTH], f"deploymentintents/{name}", body),
+                (client_of(gate.user(BOTH)), f"cabrequests/{requests[name]}/status"),
+                namespace,
+                luck.uniform(0, 0.06),
+            )
+        )
+    for race in races:
+        _settle(clients, namespace, race, requests[race.name])
+    return races
+
+
+def _request(clients, namespace, name):
+    def opened():
+        found = clients["admin"].get(f"{ROOT}/{namespace}/deploymentintents/{name}").json()
+        status = found.get("status", {})
+        return status.get("requestName") if status.get("state") == "Submitted" else None
+
+    return wait_until(opened, f"a request of {name}")
+
+
+def _race(name, edit, review, namespace, head_start):
+    ready = threading.Barrier(2)
+    codes = {}
+
+    def editing():
+        client, path, spec = edit
+        ready.wait()
+        threading.Event().wait(head_start)  # the review takes longer: so that either may be first
+        answer = client.patch(f"{ROOT}/{namespace}/{path}", json={"spec": spec}, headers=MERGE)
+        codes["edited"] = answer.status_code
+
+    def reviewing():
+        client, path = review
+        body = {"status": {"review": {"verdict": "Approved", "rationale": "fine"}}}
+        ready.wait()
+        answer = client.patch(f"{ROOT}/{namespace}/{path}", json=body, headers=MERGE)
+        codes["reviewed"] = answer.status_code
+
+    threads = [threading.Thread(target=each) for each in (editing, reviewing)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return Race(name, **codes)
+
+
+def _settle(clients, namespace, race, request):
+    """Wait until the operator has looked at what both writes left, and take it down."""
+
+    def settled():
+        kinds = (("deploymentintents", race.name), ("cabrequests", request))
+        found, about = [
+            clients["admin"].get(f"{ROOT}/{namespace}/{plural}/{name}").json()
+            for plural, name in kinds
+        ]
+        status = found["status"]
+        decided = [c for c in about["status"]["conditions"] if c["type"] == "Decided"]
+        if status["observedGeneration"] != found["metadata"]["generation"]:
+            return None
+        if not decided[0]["reason"] == about["status"]["state"] == status["state"]:
+            return None
+        return found, about
+
+    found, about = wait_until(settled, f"{race.name} is settled")
+    spec = found["spec"]
+    race.state = about["status"]["state"]
+    race.people = (
+        *(each["username"] for each in spec["submittedBy"]),
+        *spec.get("requestedBy", []),
+    )
+    race.taken_back = any(
+        each["verdict"] == "Reopened" for each in about["status"].get("decisions", [])
+    )

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cabgate exception` for a request that takes none, with the client replaced."""
+
+import json
+
+import pytest
+
+from cabgate.api import CABRequest
+from unit.cli.support import run
+from unit.cli.test_running import answer
+from unit.core.builders import by_person, request
+
+SAID = ("--reason", "outage", "--control", "watched")
+
+
+def printed(monkeypatch: pytest.MonkeyPatch, of: CABRequest, code: int) -> tuple[str, str]:
+    data = json.dumps(of.model_dump(mode="json", by_alias=True, exclude_none=True)).encode()
+    asked = answer(monkeypatch, lambda _: data)
+    result = run("exception", "-n", "shop", of.metadata.name, *SAID, code=code)
+    path = f"/apis/cabgate.dev/v1alpha1/namespaces/shop/cabrequests/{of.metadata.name}"
+    assert asked == [path]
+    return result.stdout, result.stderr
+
+
+def test_one_is_printed_for_a_request_that_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = printed(monkeypatch, request("ExceptionRequired"), 0)
+    assert "kind: CABException" in out
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("of", "says"),
+    [
+        (request("ManualReview"), "waits for a CAB member (score 60.00, ManualReview)"),
+        (request("AutoApprove"), "needs no exception: it is approved by its score"),
+        (request("ManualReview", by_person("Rejected")), "ask rita what has to change"),
+        (request("ExceptionRequired", by_person("Revoked")), "It takes new evidence"),
+    ],
+)
+def test_for_any_other_it_says_whom_to_ask(
+    monkeypatch: pytest.MonkeyPatch, of: CABRequest, says: str
+) -> None:
+    out, err = printed(monkeypatch, of, 2)
+    assert out == ""
+    assert says in err

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the operator makes of other evidence for the same images, and of floors that came later."""
+
+from cabgate_operator.apiserver import EVENTS, REQUESTS
+from cabgate_operator.intent_plan import news_of_approval
+from cabgate_operator.requests import plan_request, status_of_request
+from unit.operator.support import (
+    LOW,
+    ME,
+    MEDIUM,
+    NOW,
+    SYSTEM,
+    World,
+    intent,
+    request,
+    with_decisions,
+)
+from unit.operator.test_intents import decide, declare, look, name_of
+
+BY_SCORE = ("AutoApproved", ME)
+UNNAMED = {**LOW, "artifacts": [{"name": "web"}]}
+WORSE = {"artifacts": LOW["artifacts"], "scope": {"affectedComponents": 20}}
+"""For the same images, and of score 100."""
+
+
+def test_an_approval_by_score_ends_once_there_is_a_request_for_what_is_declared_now() -> None:
+    subject = with_decisions(request(LOW), BY_SCORE)
+    assert plan_request(subject, intent(WORSE), [], SYSTEM).entries == ()
+    plan = plan_request(subject, intent(WORSE), [], SYSTEM, succeeded=True)
+    assert [entry.verdict for entry in plan.entries] == ["Superseded"]
+    assert plan.state == "Superseded"
+    assert f"it asks for {name_of(WORSE)}" in plan.entries[0].rationale
+    other = intent(WORSE, images=("r/web:2",))
+    assert plan_request(subject, other, [], SYSTEM, succeeded=True).entries == ()
+    person = with_decisions(request(MEDIUM), ("Approved", "ann"))
+    assert plan_request(person, intent(WORSE), [], SYSTEM, succeeded=True).entries == ()
+
+
+async def test_worse_evidence_counts_and_back_again() -> None:
+    world, good, worse = World(), name_of(LOW), name_of(WORSE)
+    for content, states in (
+        (LOW, {good: "AutoApproved"}),
+        (WORSE, {good: "Superseded", worse: "ExceptionRequired"}),
+        (LOW, {good: "AutoApproved", worse: "Superseded"}),
+    ):
+        declare(world, content)
+        await look(world)
+        assert world.requests() == states
+    assert world.ready() == ("True", "RequestApproved")
+
+
+def test_a_reviewer_is_told_once_and_only_of_their_own_images() -> None:
+    approved = with_decisions(request(MEDIUM), ("Approved", "ann"))
+    told = news_of_approval(approved, intent(WORSE))
+    assert told is not None
+    assert "was approved by ann, and still admits its images" in told.message
+    assert name_of(WORSE) in told.message
+    assert news_of_approval(approved, intent(MEDIUM)) is None
+    assert news_of_approval(approved, intent(WORSE, images=("r/web:2",))) is None
+    assert news_of_approval(with_decisions(request(LOW), BY_SCORE), intent(WORSE)) is None
+
+
+async def test_the_intent_says_that_an_approval_of_other_evidence_admits() -> None:
+    world = World()
+    declare(world, MEDIUM)
+    await look(world)
+    decide(world, name_of(MEDIUM), ("Approved", "ann"))
+    declare(world, WORSE)
+    await look(world)
+    assert world.ready() == ("True", "RequestApproved")
+    [ready] = [c for c in world.intent_status()["conditions"] if c["type"] == "Ready"]
+    assert (
+        f"an approval of other evidence than is declared now ({name_of(MEDIUM)}"
+        in (ready["message"])
+    )
+    [event] = [e for e in world.api.all(EVENTS) if e["reason"] == "OtherEvidenceDeclared"]
+    assert event["involvedObject"]["kind"] == REQUESTS.kind
+    world.api.written.clear()
+    await look(world)
+    assert world.api.written == []
+
+
+def test_a_request_of_the_release_before_waits_for_a_person_and_says_so() -> None:
+    opened = request(UNNAMED)
+    assessment = request(LOW).spec.assessment
+    old = opened.model_copy(
+        update={"spec": opened.spec.model_copy(update={"assessment": assessment})}
+    )
+    plan = plan_request(old, intent(UNNAMED), [], SYSTEM)
+    assert (plan.entries, plan.state) == ((), "Submitted")
+    message = status_of_request({}, plan, NOW)["conditions"][0]["message"]
+    assert "waits for a CAB member. no artifact names image r/web:1 in its images." in message
+    assert "kubectl patch cabrequest" in message
+    stands = with_decisions(old, BY_SCORE)
+    assert plan_request(stands, intent(UNNAMED), [], SYSTEM).state == "AutoApproved"
