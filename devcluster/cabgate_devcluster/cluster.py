@@ -167,10 +167,6 @@ class DevCluster:
             self._api = AdminClient(self.server, self.ca_pem, pair)
         return self._api
 
-    def get_json(self, path: str) -> dict[str, Any]:
-        """What the API server answers the admin at a path, `/apis/apps/v1/deployments` say."""
-        return self.api.call("GET", path)
-
     def kubectl(
         self,
         *args: str | os.PathLike[str],
