@@ -64,11 +64,13 @@ def probe(gate, make_namespace):
 
 def mutating(gate, probe, shift):
     """Have the webhook of one clock mutate; returns once the API server does."""
-    found = json.loads(gate.cluster.kubectl("get", CONFIGURATION, "cabgate", "-o", "json").stdout)
-    for webhook in found["webhooks"]:
-        client = webhook["clientConfig"]
-        client["url"] = re.sub(r":\d+/", f":{gate.ports[shift]}/", client["url"])
-    gate.cluster.kubectl("replace", "-f", "-", stdin=json.dumps(found))
+
+    def change(stored):
+        for webhook in stored["webhooks"]:
+            client = webhook["clientConfig"]
+            client["url"] = re.sub(r":\d+/", f":{gate.ports[shift]}/", client["url"])
+
+    gate.replace("admin", CONFIGURATION, "cabgate", None, change)
     wait_until(lambda: abs(clock_of(gate, *probe) - shift) < 20, "the API server asks it")
 
 

@@ -224,10 +224,11 @@ def test_a_request_of_a_newer_release_admits_nothing(gate, namespace):
     assert "upgrade cabgate's webhook" in told(denied)
     message = refused(gate, "security", newer["metadata"]["name"], namespace, "Revoked")
     assert message.startswith("UnknownRequirement: spec.requires: ")
-    stored = gate.get(*where)
-    stored["status"]["state"] = "Submitted"
-    replace = ("replace", "--subresource=status", "-f", "-")
-    result = gate.kubectl(OPERATOR, *replace, stdin=json.dumps(stored), check=False)
+
+    def reopen(stored):
+        stored["status"]["state"] = "Submitted"
+
+    result = gate.replace(OPERATOR, *where, reopen, "--subresource=status", check=False)
     assert told(result).startswith("UnknownRequirement: spec.requires: ")
     # What does not rest on such a rule is as before.
     gate.create("requester", workload(namespace, images=["web:1"]))

@@ -92,9 +92,10 @@ def test_a_co_author_cannot_decide_however_little_was_changed(gate, namespace):
         gate.apply("both", obj, *args)
 
     def replace(name):
-        stored = gate.get("deploymentintent", name, namespace)
-        stored["spec"]["summary"] = "more"
-        gate.kubectl("both", "replace", "-f", "-", stdin=json.dumps(stored))
+        def change(stored):
+            stored["spec"]["summary"] = "more"
+
+        gate.replace("both", "deploymentintent", name, namespace, change)
 
     def edit(name):
         command = f"kubectl edit deploymentintent {name} -n {namespace}"

@@ -169,10 +169,11 @@ def test_a_review_goes_by_every_kind_of_write(gate, namespace):
     assert decisions(gate, name, namespace) == [("UnderReview", "reviewer")]
 
     name = opened("replace")
-    stored = gate.get("cabrequest", name, namespace)
-    stored["status"]["review"] = review
-    args = ("replace", "--subresource=status", "-f", "-")
-    gate.kubectl("reviewer", *args, stdin=json.dumps(stored))
+
+    def with_review(stored):
+        stored["status"]["review"] = review
+
+    gate.replace("reviewer", "cabrequest", name, namespace, with_review, "--subresource=status")
     assert decisions(gate, name, namespace) == [("UnderReview", "reviewer")]
 
     name = opened("apply")

@@ -43,11 +43,11 @@ def ways(gate, namespace, user):
     where = ("web", "-n", namespace)
 
     def replace(text):
-        gate.request_of(namespace)  # so that the operator writes no status in between
-        stored = gate.get("deploymentintent", "web", namespace)
-        stored["spec"]["summary"] = text
-        stored["spec"]["submittedBy"] = FORGED
-        gate.kubectl(user, "replace", "-f", "-", stdin=json.dumps(stored))
+        def change(stored):
+            stored["spec"]["summary"] = text
+            stored["spec"]["submittedBy"] = FORGED
+
+        gate.replace(user, "deploymentintent", "web", namespace, change)
 
     def edit(text):
         command = f"kubectl edit deploymentintent web -n {namespace}"
@@ -123,14 +123,12 @@ def test_a_list_of_the_clients_own_is_corrected(gate, team):
 def test_what_changes_nothing_adds_nobody_and_bumps_no_generation(gate, team):
     obj = changed(team, "first")
     gate.apply("requester", obj)
-    gate.request_of(team, state="Submitted")  # so that the operator writes no status in between
     before = generation(gate, team)
     gate.apply("alice", obj)
     gate.patch("alice", "deploymentintent", "web", team, summary("first"))
     gate.kubectl("alice", "annotate", "deploymentintent", "web", "note=x", "-n", team)
     gate.kubectl("alice", "label", "deploymentintent", "web", "team=x", "-n", team)
-    stored = gate.get("deploymentintent", "web", team)
-    gate.kubectl("alice", "replace", "-f", "-", stdin=json.dumps(stored))
+    gate.replace("alice", "deploymentintent", "web", team, lambda stored: None)
     assert submitters(gate, team) == ["requester"]
     assert generation(gate, team) == before
     # Another writing of the same number is a change to the API server, not to us.
@@ -239,10 +237,12 @@ def test_nobody_but_the_operator_writes_the_status_of_an_intent(gate, team, user
     ):
         result = gate.patch_status(user, "deploymentintent", "web", team, body)
         assert told(result).startswith("WrittenByOperatorOnly: status: "), body
-    forged = gate.get("deploymentintent", "web", team)
-    forged["status"]["state"] = "Approved"
-    result = gate.kubectl(user, *("replace", "--subresource=status", "-f", "-"),
-                          stdin=json.dumps(forged), check=False)  # fmt: skip
+
+    def forge(stored):
+        stored["status"]["state"] = "Approved"
+
+    where = ("deploymentintent", "web", team)
+    result = gate.replace(user, *where, forge, "--subresource=status", check=False)
     assert told(result).startswith("WrittenByOperatorOnly: ")
     # Through the main resource it is dropped, on creation too.
     gate.patch(user, "deploymentintent", "web", team, {"status": STATUS})

@@ -13,6 +13,9 @@ from cabgate_devcluster import DevCluster, Installation, people, wait_until
 from support.http import client_of
 from support.objects import intent
 
+CONFLICT = "the object has been modified; please apply your changes to the latest version"
+"""How the API server answers a write with another resourceVersion than the stored one."""
+
 
 class Refused(AssertionError):  # noqa: N818 - what kubectl says, not a fault of the test
     """A command that should have passed did not."""
@@ -105,6 +108,23 @@ class Gate:
         # To have the fields checked kubectl reads the whole schema: half of its CPU time.
         args = (verb, "--validate=false", "-f", "-", *args)
         return self.kubectl(user, *args, stdin=json.dumps(obj), check=check)
+
+    def replace(self, user, resource, name, namespace, change, *args, check=True):
+        """`kubectl replace` of an object as `change` leaves it; the result. After a conflict it is
+        begun anew with the latest version, as kubectl asks for: a controller may write between
+        the read and the write."""
+
+        def answered():
+            stored = self.get(resource, name, namespace)
+            change(stored)
+            args_ = ("replace", "-f", "-", *args)
+            result = self.kubectl(user, *args_, stdin=json.dumps(stored), check=False)
+            return None if CONFLICT in result.stderr else result
+
+        result = wait_until(answered, f"a replacement of {resource} {name} without a conflict")
+        if check and result.returncode != 0:
+            raise Refused(f"{user}: kubectl replace {resource} {name}: {result.stderr}")
+        return result
 
     def refused(self, user, *args, stdin=None):
         """The message of a command that must fail."""

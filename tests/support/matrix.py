@@ -132,6 +132,8 @@ def send(client, row, namespace):
     containers = [{"name": "c0", "image": image}]
     if row.how == "replace":
         body = client.get(where).raise_for_status().json()
+        if row.kind != "Rollout":  # a custom resource is replaced with its version only
+            del body["metadata"]["resourceVersion"]  # its controller may have written it since
         pod_spec(row.kind, body)["containers"][0]["image"] = image
         return client.put(where, json=body)
     if row.how == "JSON patch":
