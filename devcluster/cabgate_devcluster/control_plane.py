@@ -170,6 +170,7 @@ class ControlPlane:
         # Nothing of the user's environment: no proxy, no GODEBUG, no kubeconfig.
         folder = str(self._guard.directory)
         env = {"PATH": os.defpath, "HOME": folder, "TMPDIR": folder}
+        env["GOGC"] = "400"  # a third less CPU time for 150 MB more memory
         argv = components.command(
             component, self._binaries, self.layout, self._apiserver_args, self._etcd_args
         )

@@ -29,8 +29,15 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     names = [item.path.name for item in items]
-    order = in_order(names, recorded(), config.getoption("--shuffle-files"))
+    sharing = {item.path.name for item in items if _shares_the_cluster(item)}
+    order = in_order(names, recorded(), config.getoption("--shuffle-files"), sharing)
     items.sort(key=lambda item: order.index(item.path.name))  # stable: a file keeps its order
+
+
+def _shares_the_cluster(item):
+    """Whether a test needs the cluster of the run, and not one of its file's own."""
+    found = item._fixtureinfo.name2fixturedefs.get("cluster", ())
+    return bool(found) and found[-1].scope == "session"
 
 
 @pytest.fixture(scope="session")

@@ -183,7 +183,7 @@ def nothing_fails(cluster, gate, name):
     create_namespace(cluster, name)
     gate.open(name, GOOD, "AutoApproved")
     user = gate.user("requester")
-    with Load(user, workload(name), threads=2) as load, Work(gate, name) as work:
+    with Load(user, workload(name)) as load, Work(gate, name) as work:
         yield
         work.goes_on()
     assert load.failures == []

@@ -28,7 +28,7 @@ def test_nothing_fails_and_every_intent_is_decided(gate, make_namespace, record_
     gate.open(quiet, GOOD, "AutoApproved")
     led = set()
     with (
-        Load(gate.user("requester"), workload(quiet), threads=2) as load,
+        Load(gate.user("requester"), workload(quiet)) as load,
         Work(gate, busy) as work,
     ):
         for _ in range(2):

@@ -17,15 +17,16 @@ def recorded() -> dict[str, int]:
     return found
 
 
-def in_order(names, seconds, seed=None):
-    """File names in the order in which workers take them: the longest first, so that none is left
-    with a long one when the other is done; a file that nobody measured counts as long. With a seed,
-    any order at all: no file may need another to be first."""
+def in_order(names, seconds, seed=None, sharing=()):
+    """File names in the order in which workers take them: those that share the cluster of the run
+    last, so that it does not idle beside the clusters of the others; among them the longest first,
+    so that no worker is left with a long one when the other is done; a file that nobody measured
+    counts as long. With a seed, any order at all: no file may need another to be first."""
     names = sorted(set(names))
     if seed is not None:
         random.Random(seed).shuffle(names)  # noqa: S311 - a failure must come again
         return names
-    return sorted(names, key=lambda name: -seconds.get(name, float("inf")))
+    return sorted(names, key=lambda name: (name in sharing, -seconds.get(name, float("inf"))))
 
 
 class Stopwatch:

@@ -70,6 +70,11 @@ def test_the_longest_come_first_and_what_was_not_measured_before_them():
     assert in_order(["a", "b", "c"], {"a": 1, "b": 2}) == ["c", "b", "a"]
 
 
+def test_what_shares_the_cluster_of_the_run_comes_after_all_others():
+    seconds = {"a": 1, "b": 2, "c": 3}
+    assert in_order(["a", "b", "c"], seconds, sharing={"b", "c"}) == ["a", "c", "b"]
+
+
 def test_a_seed_gives_the_same_order_to_every_worker():
     names = [str(number) for number in range(50)]
     assert in_order(names, {}, "7") == in_order(reversed(names), {}, "7")
