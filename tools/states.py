@@ -20,7 +20,8 @@ A request is opened as `ExceptionRequired` if its gate says so, else as `Submitt
 `AutoApprove` lets the system approve, and only while no floor has come to stand against it; a
 person approves or rejects any that is `Submitted`. `Reopened` leads back to where the request was
 opened; an approval of a person it takes back only if its author became one who may not decide at
-that very moment. Nothing leaves `Rejected` or `Revoked`.
+that very moment. Nothing leaves `Rejected` or `Revoked`. `Superseded` is revoked only where the
+request was approved before, so that something may run by it.
 
 ```mermaid
 {request}
@@ -30,6 +31,7 @@ that very moment. Nothing leaves `Rejected` or `Revoked`.
 
 `Expired` follows from time alone: creation plus `durationDays`. The entry of that name records it;
 the state does not wait for the entry. Nothing leaves `Rejected`, `Revoked` or `Expired`.
+`Reopened` takes an approval back whose author changed the intent at that very moment.
 
 ```mermaid
 {exception}
@@ -64,8 +66,13 @@ the state does not wait for the entry. Nothing leaves `Rejected`, `Revoked` or `
   another release left in place, or to declare the reports before the images, ends nothing; nor
   does naming the images that the same evidence is about. If the intent
   declares the evidence of before again, the request is reopened, and approved again unless a [floor
-  of every model](risk-model.md#floors-of-every-model) stands against it by then. Else a person
-  decides.
+  of every model](risk-model.md#floors-of-every-model) stands against it by then, or its risk model
+  is not there any more as it was. Else a person decides. It can be revoked whether it came back
+  or not.
+- The list of decisions has 256 places. The system opens and approves nothing any more where 32 are
+  left, and nobody says anything that leaves no place to end, to take back and to revoke it; the
+  same holds of the bytes, of which a request may have 768 KiB. An intent that went back and forth
+  so often has to declare another value of its evidence, which opens another request.
 - A request with an image that its intent no longer declares stays approved, since a rollback to
   that image rests on it. So where one image of several moves on, the request of before still admits
   the others as well. Another intent never ends it, whatever that names, nor does deleting its own.

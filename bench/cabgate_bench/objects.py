@@ -14,8 +14,13 @@ IMAGE = "registry.example.com/shop/web@sha256:" + "4" * 64
 
 GOOD: dict[str, Any] = {
     "artifacts": [{"name": "web", "images": [IMAGE]}],
-    "testResults": {"coveragePercent": 95, "passed": 10, "failed": 0},
-    "scanResults": {"critical": 0, "high": 0},
+    "testResults": {
+        "coveragePercent": 95,
+        "passed": 10,
+        "failed": 0,
+        "uri": "https://ci.example.com/first/tests",
+    },
+    "scanResults": {"critical": 0, "high": 0, "uri": "https://ci.example.com/first/scan"},
     "manualTesting": {"status": "Completed"},
     "rollbackPlan": {"validated": True, "uri": "https://example.com/back"},
     "deploymentPlan": {"uri": "https://example.com/forward"},

@@ -22,15 +22,17 @@ from cabgate_cli.ledger_evidence import (
     public_keys,
     text_of_keys,
 )
+from cabgate_cli.ledger_list import list_records
 from cabgate_cli.ledger_prune import export, finding_lines, prune
 from cabgate_cli.output import as_json, write
 
 
 @click.group()
 def ledger() -> None:
-    """Check the record of decisions, and keep it small."""
+    """Read and check the record of decisions, and keep it small."""
 
 
+ledger.add_command(list_records)
 ledger.add_command(export)
 ledger.add_command(prune)
 

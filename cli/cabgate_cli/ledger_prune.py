@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cabgate ledger export` and `prune`: old records move to a file, and the chain goes on."""
+"""`cabgate ledger export` and `prune`: records are copied to a file, and old ones move there."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,16 @@ import click
 from cabgate.api import decision
 from cabgate.findings import Finding
 from cabgate.ledger import Checkpoint
-from cabgate.pruning import ExportError, Prefix, exported, missing_in, prefixes, torn
+from cabgate.pruning import (
+    ExportError,
+    Prefix,
+    RawObject,
+    exported,
+    missing_in,
+    prefixes,
+    selected,
+    torn,
+)
 from cabgate.signatures import KeyFileError
 from cabgate_cli.errors import BadInput, Unavailable, note
 from cabgate_cli.ledger_evidence import (
@@ -35,18 +44,17 @@ DAYS = 400
 class _Plan:
     """What is to be exported."""
 
-    prefixes: Sequence[Prefix]
+    records: Sequence[RawObject]
     lines: Sequence[bytes]
     """What the file lacks."""
     before: Mapping[str, Checkpoint]
     """The checkpoints as they were read."""
     keep: int
     """How much of the file is whole: a crash may have left half a line."""
-
-    @property
-    def records(self) -> int:
-        """How many records are old enough."""
-        return sum(len(prefix.records) for prefix in self.prefixes)
+    prefixes: Sequence[Prefix] = ()
+    """What is to be pruned."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many records of which chains are too young."""
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -64,15 +72,6 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
             "May be repeated.",
         ),
         click.option(
-            "--older-than",
-            "days",
-            metavar="DAYS",
-            type=click.IntRange(0, 36500),
-            default=DAYS,
-            show_default=True,
-            help="How old a record has to be.",
-        ),
-        click.option(
             "--out",
             metavar="FILE",
             required=True,
@@ -84,18 +83,49 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  cabgate ledger export --out ledger.jsonl
+  cabgate ledger export --out ledger-2026.jsonl --older-than 30
+\b
+Exit codes:
+  0  done
+  1  something is wrong with the ledger, and nothing was written: one line for each finding
+  2  it could not be done
+"""
+)
 @_options
+@click.option(
+    "--older-than",
+    "days",
+    metavar="DAYS",
+    type=click.IntRange(0, 36500),
+    help="How old a record has to be; default: every record is exported.",
+)
 @click.pass_context
-def export(ctx: click.Context, /, out: Path, days: int, **cluster: Any) -> None:
-    """Append old records to a file, and delete nothing.
+def export(ctx: click.Context, /, out: Path, days: int | None, **cluster: Any) -> None:
+    """Append the records of the ledger to a file, all of them, and delete nothing.
 
-    Every chain is verified first, and the file is read back. The newest record of a chain is never
-    old. Ends with 1 if something is wrong with the ledger, and with 2 if it could not be done.
+    Every chain is verified first, and the file is read back. With --older-than, of each chain the
+    records up to the first that is younger; how many it leaves out is said.
     """
-    plan = _planned(ctx, out, days, **cluster)
+    plan = _planned(ctx, out, days, deletes=False, **cluster)
     _write_file(out, plan)
-    write(f"exported: {plan.records} records, {len(plan.lines)} of them now, to {out}\n")
+    write(f"exported: {len(plan.records)} records, {len(plan.lines)} of them now, to {out}\n")
+    _tell_left_out(plan, days)
+
+
+def _tell_left_out(plan: _Plan, days: int | None) -> None:
+    if plan.left_out:
+        chains = ", ".join(f"{number} of {name}" for name, number in plan.left_out.items())
+        note(
+            f"left out: {sum(plan.left_out.values())} records, from the first of each chain on "
+            f"that is not older than {days} days: {chains}"
+        )
+    if plan.before:
+        pruned = ", ".join(f"{n} up to record {c.head.sequence}" for n, c in plan.before.items())
+        note(f"left out: what was pruned before, which stands in earlier exports: {pruned}")
 
 
 @click.command(
@@ -112,6 +142,15 @@ Exit codes:
 """
 )
 @_options
+@click.option(
+    "--older-than",
+    "days",
+    metavar="DAYS",
+    type=click.IntRange(0, 36500),
+    default=DAYS,
+    show_default=True,
+    help="How old a record has to be.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @click.pass_context
 def prune(ctx: click.Context, /, out: Path, days: int, *, dry_run: bool, **cluster: Any) -> None:
@@ -121,7 +160,7 @@ def prune(ctx: click.Context, /, out: Path, days: int, *, dry_run: bool, **clust
     anything is deleted. The newest record of a chain stays. Keep the file: it alone proves what was
     pruned.
     """
-    plan = _planned(ctx, out, days, **cluster)
+    plan = _planned(ctx, out, days, deletes=True, **cluster)
     for prefix in plan.prefixes:
         count, place = len(prefix.records), prefix.checkpoint.head.sequence
         write(f"chain of {prefix.namespace}: {count} records to prune, up to record {place}\n")
@@ -134,16 +173,18 @@ def prune(ctx: click.Context, /, out: Path, days: int, *, dry_run: bool, **clust
             _delete(plan, cluster["kubeconfig"], cluster["context"])
         except Unavailable as error:
             raise CannotVerify(f"{error} The export is complete: {out}") from None
-    write(f"pruned: {plan.records} records, exported to {out}\n")
+    write(f"pruned: {len(plan.records)} records, exported to {out}\n")
 
 
 def _planned(
     ctx: click.Context,
     out: Path,
-    days: int,
+    days: int | None,
     kubeconfig: str | None,
     context: str | None,
     key_files: Sequence[str],
+    *,
+    deletes: bool,
 ) -> _Plan:
     """What is to be exported from a ledger that is clean, and a file that fits it."""
     try:
@@ -152,15 +193,23 @@ def _planned(
         keys = public_keys(given or evidence.pems)
     except (Unavailable, KeyFileError) as error:
         raise CannotVerify(str(error)) from None
-    cutoff = datetime.now(UTC) - timedelta(days=days)
-    if days == 0:
+    cutoff = None if days is None else datetime.now(UTC) - timedelta(days=days)
+    if deletes and days == 0:
         evidence.now = None  # what is not recorded yet might be older than what is pruned
     in_cluster = evidence.findings(keys)
     if in_cluster:
         _stop(ctx, in_cluster)
     before = dict(evidence.checkpoints)
-    found = prefixes(evidence.objects[decision.PLURAL], before, cutoff)
-    plan, content = _fitting(out, found, before)
+    records = evidence.objects[decision.PLURAL]
+    if deletes and cutoff is not None:
+        found = prefixes(records, before, cutoff)
+        old = [record for prefix in found for record in prefix.records]
+        plan, content = _fitting(out, old, before)
+        plan = replace(plan, prefixes=found)
+    else:
+        chosen = selected(records, cutoff)
+        plan, content = _fitting(out, chosen.records, before)
+        plan = replace(plan, left_out=chosen.left_out)
     evidence.objects[decision.PLURAL] += records_in(content, str(out))
     with_file = evidence.findings(keys)
     if with_file:
@@ -180,15 +229,14 @@ def finding_lines(findings: Sequence[Finding]) -> list[str]:
 
 
 def _fitting(
-    out: Path, found: Sequence[Prefix], before: Mapping[str, Checkpoint]
+    out: Path, records: Sequence[RawObject], before: Mapping[str, Checkpoint]
 ) -> tuple[_Plan, bytes]:
     """What a file lacks, and what it holds already."""
-    records = [record for prefix in found for record in prefix.records]
     try:
         content = out.read_bytes() if out.exists() else b""
         keep = len(content) - torn(content, records)
         content = content[:keep]
-        return _Plan(found, missing_in(exported(content), records), before, keep), content
+        return _Plan(records, missing_in(exported(content), records), before, keep), content
     except OSError as error:
         raise BadInput(f"{out}: cannot be read: {error.strerror or error}") from None
     except ExportError as error:
@@ -211,8 +259,7 @@ def _write_file(out: Path, plan: _Plan) -> None:
         finally:
             os.close(folder)
         lines = exported(out.read_bytes())
-        records = [record for prefix in plan.prefixes for record in prefix.records]
-        lacking = missing_in(lines, records)
+        lacking = missing_in(lines, plan.records)
     except OSError as error:
         raise CannotVerify(f"{out}: cannot be written: {error.strerror or error}") from None
     except ExportError as error:

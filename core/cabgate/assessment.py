@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from cabgate.api.intent import DeploymentIntentSpec
 from cabgate.api.request import Assessment, CABRequest, CABRequestSpec, Floor
 from cabgate.api.riskmodel import RiskModel
+from cabgate.api.types import Gate
+from cabgate.evidence import evidence_digest
 from cabgate.history import earlier_verdict
 from cabgate.imageevidence import images_without_evidence, missing_images, stale_evidence
 from cabgate.lifecycle import age_of
 from cabgate.risk import assess
 from cabgate.riskmodel import DEFAULT_RISK_MODEL
+
+SCORE_UNPROVED = "ScoreNotRecomputable"
+"""Name of the floor under a request whose score cannot be recomputed."""
 
 
 def assessment_of(
@@ -44,17 +49,45 @@ def standing_floors(
     return [floor for floor in found if floor is not None]
 
 
-def floors_now(request: CABRequest, others: Sequence[CABRequest]) -> list[Floor]:
+def floors_now(
+    request: CABRequest, others: Sequence[CABRequest], model: RiskModel | None
+) -> list[Floor]:
     """The floors of every model under a request as things stand: one keeps the system from
     approving it, also where there was none when it was opened.
 
-    It may have been opened before this version of cabgate, together with another, or before a
-    refusal. `others` are the requests of the namespace that name one of its workloads; the request
-    itself does not count.
+    It may have been opened before this version of cabgate, together with another, before a refusal,
+    or by a model that is no more. `others` are the requests of the namespace that name one of its
+    workloads; the request itself does not count. `model` is the one that it was scored with, None
+    if that is not there as it was.
     """
     rest = [each for each in others if each.metadata.name != request.metadata.name]
     mine = _age(request)
-    return standing_floors(request.spec, rest, [each for each in rest if _age(each) < mine])
+    floors = standing_floors(request.spec, rest, [each for each in rest if _age(each) < mine])
+    unproved = score_unproved(request, model)
+    return floors if unproved is None else [*floors, unproved]
+
+
+def score_unproved(request: CABRequest, model: RiskModel | None) -> Floor | None:
+    """The floor under a request whose score asks for nobody, and does not follow from its evidence
+    now, by the model that it was scored with."""
+    spec = request.spec
+    if spec.assessment.gate is not Gate.AUTO_APPROVE:
+        return None
+    recorded = spec.assessment.risk_model
+    named = f"RiskModel {recorded.name} {recorded.version} ({recorded.digest})"
+    if model is None:
+        why = (
+            f"{named}, which the request was scored with, is gone or was replaced, so that its "
+            "score cannot be recomputed; whoever runs cabgate may create that model again"
+        )
+    elif (
+        evidence_digest(spec) != spec.evidence_digest
+        or assess(spec.evidence, model) != spec.assessment
+    ):
+        why = f"score and digest do not follow from the evidence by {named}"
+    else:
+        return None
+    return Floor(name=SCORE_UNPROVED, gate=Gate.MANUAL_REVIEW, explanation=why)
 
 
 def _age(request: CABRequest) -> tuple[float, int, str]:

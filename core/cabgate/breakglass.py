@@ -19,18 +19,26 @@ from cabgate.evidence import evidence_digest
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.requests import target_labels
 from cabgate.requirements import check_known
+from cabgate.rings import GATED_FROM, RING_LABEL, ring_of
 from cabgate.risk import assess
 from cabgate.targets import Workload
 from cabgate.workloads import BUILT_IN, GatedKind, rollout_of
 
 ANNOTATION = "cabgate.dev/break-glass"
-"""Annotation that breaks the glass, in the one write that sets or changes it."""
+"""Annotation that breaks the glass, in the one write that sets or changes it, from ring 2 on."""
 
 BY_ANNOTATION = "cabgate.dev/break-glass-by"
 """Annotation that says who wrote it; the API server sees to that."""
 
 ID_ANNOTATION = "cabgate.dev/break-glass-id"
 """Annotation that tells in which write it was written; the API server sees to that."""
+
+RING_ANNOTATION = "cabgate.dev/break-glass-ring"
+"""Annotation that says which ring held in that write; the API server sees to that."""
+
+STAMPS = (BY_ANNOTATION, ID_ANNOTATION, RING_ANNOTATION)
+"""What the API server writes beside the annotation, in rings in which it breaks something; it takes
+away what stands there in all others. Without them the annotation tells of no break."""
 
 FORM = "[A-Za-z0-9][A-Za-z0-9._/#-]{0,63}: [^ \\t\\r\\n][^\\r\\n]{0,511}"
 """What the annotation reads, as a regular expression of Python and of CEL: ticket and reason."""
@@ -57,26 +65,30 @@ class Glass:
     ticket: str
     reason: str
     by: str
-    """User name of who broke the glass; empty if it is not known."""
+    """User name of who broke the glass; empty if it is longer than any that may submit."""
     id: str
-    """Which write did; empty if it is not known."""
-
-    def is_own(self, kind: GatedKind) -> bool | None:
-        """Whether the glass was broken on the workload itself; False if a controller copied the
-        annotations from what the workload was made from, None if these do not tell."""
-        return self.id.partition("/")[0] == kind.resource if self.id else None
+    """Which write did."""
+    ring: int
+    """The ring that held in that write."""
 
 
-def glass_of(obj: Mapping[str, Any]) -> Glass | None:
-    """What the annotations of an object say, if they say that the glass was broken."""
+def glass_of(kind: GatedKind, obj: Mapping[str, Any]) -> Glass | None:
+    """What the annotations of a workload of a kind say, if its glass was broken.
+
+    It was if the API server stamped the annotation on the workload itself, in a ring that is gated:
+    an annotation alone says nothing, whatever ring the workload is in now, nor do the stamps of
+    another resource, from which a controller copied them.
+    """
     annotations = (obj.get("metadata") or {}).get("annotations") or {}
-    value = annotations.get(ANNOTATION)
-    if value is None or re.fullmatch(FORM, value) is None:
+    value, by, identity, ring = (annotations.get(name) for name in (ANNOTATION, *STAMPS))
+    if value is None or re.fullmatch(FORM, value) is None or not (by and identity and ring):
+        return None
+    stamped = ring_of({RING_LABEL: ring}, 0)
+    if stamped < GATED_FROM or identity.partition("/")[0] != kind.resource:
         return None
     ticket, _, reason = value.partition(": ")
-    by, identity = annotations.get(BY_ANNOTATION, ""), annotations.get(ID_ANNOTATION, "")
-    # Longer than any that may submit: rather nobody than half a name.
-    return Glass(ticket, reason, by if len(by) <= _MAX_USERNAME else "", identity[:128])
+    # Rather nobody than half a name.
+    return Glass(ticket, reason, by if len(by) <= _MAX_USERNAME else "", identity[:128], stamped)
 
 
 def breakable(api_version: str, kind: str) -> GatedKind | None:
@@ -88,16 +100,15 @@ def breakable(api_version: str, kind: str) -> GatedKind | None:
 def request_for_glass(
     kind: GatedKind,
     obj: Mapping[str, Any],
-    ring: int,
     referred: Mapping[str, Any] | None = None,
 ) -> CABRequest | None:
     """The request that reviews a broken glass: for the images that its workload runs now.
 
-    None if the glass of that workload is whole. `referred` is the object that `reference_of` names
-    (`cabgate.workloads`), if it exists. Raises `PodTemplateError` for a workload that cannot be
-    read.
+    None if the glass of that workload is whole. The ring is that of the break. `referred` is the
+    object that `reference_of` names (`cabgate.workloads`), if it exists. Raises `PodTemplateError`
+    for a workload that cannot be read.
     """
-    glass = glass_of(obj)
+    glass = glass_of(kind, obj)
     if glass is None:
         return None
     metadata = obj["metadata"]
@@ -118,7 +129,7 @@ def request_for_glass(
         # It names no fragment of a URL, which a ticket may.
         correlation_id=glass.ticket.replace("#", "-"),
         submitted_by=[Submitter(username=glass.by)] if glass.by else [],
-        ring=ring,
+        ring=glass.ring,
         evidence=Evidence(),
         evidence_digest="v1:sha256:" + "0" * 64,
         assessment=assessment_of_glass(broken),
@@ -171,7 +182,7 @@ def check_opened_for_glass(
         raise _wrong("spec.targets", "must name the one workload whose glass was broken")
     found = None
     if workload is not None:
-        found = request_for_glass(kind, workload, request.spec.ring, referred)
+        found = request_for_glass(kind, workload, referred)
     if found is None:
         raise _wrong("spec.breakGlass", f"the glass of {Workload.of(target)} is whole")
     if request.metadata.name != found.metadata.name:

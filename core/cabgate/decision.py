@@ -28,6 +28,7 @@ class Reason(StrEnum):
     REJECTED = "Rejected"
     REVOKED = "Revoked"
     SUPERSEDED = "Superseded"
+    GLASS_BROKEN = "GlassBroken"
     UNKNOWN_REQUIREMENT = "UnknownRequirement"
 
 
@@ -52,7 +53,7 @@ class Rollout:
     """Every image of the pod template; of a Pod that exists, those that are new."""
     also: tuple[Workload, ...] = ()
     """Workloads that an approval may name instead: the CronJob that a Job is run from by hand, the
-    workload that an Argo Rollout refers to."""
+    workload that an Argo Rollout refers to, that from which a running Pod was made."""
 
     @property
     def workloads(self) -> tuple[Workload, ...]:

@@ -42,18 +42,23 @@ def _why(request: CABRequest) -> tuple[str, list[str], str]:
             [],
             "See: " + show_request(request),
         )
-    if request.spec.assessment.gate is Gate.AUTO_APPROVE:
-        return (
-            f"{head} needs no exception: it is approved by its score ({scored(request)}).",
-            ["If it stays Submitted, ask whoever runs cabgate."],
-            "See: " + show_request(request),
-        )
+    by_score = request.spec.assessment.gate is Gate.AUTO_APPROVE
     if state is RequestState.SUPERSEDED:
+        asks = "nobody" if by_score else "a CAB member"
         return (
-            f"{head} {ended(request)}, and its score asks for a CAB member ({scored(request)}), "
-            "not for an exception.",
+            f"{head} {ended(request)}, and its score asks for {asks} ({scored(request)}), not for "
+            "an exception.",
             [],
             "Declare it again, or new evidence: " + edit_intent(request),
+        )
+    if by_score and state is RequestState.SUBMITTED:
+        return (
+            f"{head} needs no exception: its score asks for nobody ({scored(request)}).",
+            [
+                "If it stays Submitted, a floor keeps the system from approving it: its condition "
+                "Decided says which."
+            ],
+            "Then someone who did not submit it approves with: " + approve_request(request),
         )
     return (
         f"{head} waits for a CAB member ({scored(request)}): an exception does not decide in "

@@ -4,6 +4,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
 
 
 class FindingCode(StrEnum):
@@ -27,7 +30,8 @@ class FindingCode(StrEnum):
 
 
 ADVICE: Mapping[FindingCode, str] = {
-    FindingCode.UNREADABLE: "look at it by hand: this version cannot read it",
+    FindingCode.UNREADABLE: "look at it with kubectl get -o yaml, and compare it with an export or "
+    "a backup; if a newer release wrote it, use that release's command line",
     FindingCode.MISNAMED: "treat the record as forged: the operator never names one so",
     FindingCode.CHANGED_RECORD: "compare it with an export or a backup from before the change",
     FindingCode.MISSING_RECORD: "look for it in an export or a backup, and for its deletion in the "
@@ -66,3 +70,17 @@ class Finding:
     def advice(self) -> str:
         """What to do about it."""
         return ADVICE[self.code]
+
+
+def unreadable(kind: str, raw: Mapping[str, Any], error: ValidationError) -> Finding:
+    """That an object cannot be read, and at which field."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    path = ".".join(str(part) for part in first["loc"])
+    return Finding(FindingCode.UNREADABLE, f"{kind} {_name(raw)}", f"{path}: {first['msg']}")
+
+
+def _name(raw: Mapping[str, Any]) -> str:
+    meta = raw.get("metadata")
+    if not isinstance(meta, Mapping):
+        return "without a name"
+    return "/".join(str(meta[key]) for key in ("namespace", "name") if meta.get(key))

@@ -10,11 +10,13 @@ from cabgate.decision import ADMITTING, Basis, Decision, Look, Reason, Revocatio
 from cabgate.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.lifecycle import (
     APPROVED_STATES,
+    REFUSED_STATES,
     age_of,
     approval_of,
     closed_window,
     exception_admits,
     expires_at,
+    is_retrospective,
     person_approval_of,
     state_of,
     unattested,
@@ -38,11 +40,12 @@ def decide(
 
     It is admitted below ring 2, under an approved request that covers every image, or under an
     exception that is active now for a request that covers every image. The conditions of an
-    approval hold at each rollout. A revocation denies each of its images, in whatever set and
-    under every request, until a person approves that image again. `requests` are those of the
-    rollout's namespace that may name its workload, `exceptions` those of the namespace that may
-    name one of the requests; what names something else is passed over. `machines` are told of in
-    the message alone.
+    approval hold at each rollout. A request that was opened for a broken glass admits none: it
+    reviews what went past the gate, and no later rollout. A revocation denies each of its images,
+    in whatever set and under every request, until a person approves that image again. `requests`
+    are those of the rollout's namespace that may name its workload, `exceptions` those of the
+    namespace that may name one of the requests; what names something else is passed over.
+    `machines` are told of in the message alone.
     """
     reason, basis = _judge(rollout, ring, requests, exceptions, now)
     allowed = reason in ADMITTING
@@ -104,6 +107,8 @@ def _look(
     if unknown_words(request):
         # Nothing that it says admits anything here; its revocation still counts.
         return Look(request, state, Reason.UNKNOWN_REQUIREMENT)
+    if is_retrospective(request) and state not in REFUSED_STATES:
+        return Look(request, state, Reason.GLASS_BROKEN)
     if state in APPROVED_STATES:
         return _look_at_approved(request, state, revocations, now)
     for exception in exceptions:
@@ -154,6 +159,9 @@ def _rank(look: Look) -> tuple[int, float]:
     if look.reason in _FIRST:
         return 0, _FIRST[look.reason]
     covers = look.reason is not Reason.IMAGES_NOT_COVERED
+    if is_retrospective(look.request) and look.state not in REFUSED_STATES:
+        # After every request of an intent that is as near: one of those can still admit it.
+        return (2, 2) if covers else (3, 2)
     if covers and look.revocation is not None:
         # After the revoked request itself, where that covers the rollout too.
         return 1, _TOLD_FIRST.index(RequestState.REVOKED) + 0.5

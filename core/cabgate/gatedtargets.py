@@ -53,6 +53,15 @@ def target_problems(
     return found
 
 
+def impossible_names(targets: Sequence[Target]) -> list[TargetProblem]:
+    """The targets that are called what no object can be: no request that names one is ever stored.
+    An older release let intents with them in."""
+    found = []
+    for index, target in enumerate(targets):
+        found += _name_problems(target, f"spec.targets[{index}].name")
+    return found
+
+
 def check_targets(intent: DeploymentIntent, configured: Sequence[GatedKind] = ()) -> list[str]:
     """Refuse an intent with a target that can never match: raises `Refusal`.
 

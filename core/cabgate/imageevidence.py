@@ -124,10 +124,8 @@ def _compared(
     report: TestResults | ScanResults | None, before: TestResults | ScanResults | None
 ) -> _Told:
     """Whether two are one report: by digest where both give one, else by where they are read."""
-    if report is None or not (report.sha256 or report.uri):
+    if report is None or before is None:
         return _Told.UNKNOWN
-    if before is None or not (before.sha256 or before.uri):
-        return _Told.OTHER  # a report of its own, where there was none
     if report.sha256 and before.sha256:
         same = report.sha256.lower() == before.sha256.lower()
     elif report.uri and before.uri:

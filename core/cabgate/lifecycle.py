@@ -15,7 +15,7 @@ from cabgate.api.exception import (
     ExceptionVerdict,
 )
 from cabgate.api.request import CABRequest, RequestDecision, RequestState, RequestVerdict
-from cabgate.api.types import MAX_DECISIONS, ApprovalCondition, AuthorType, Gate
+from cabgate.api.types import ApprovalCondition, AuthorType, Gate
 
 PERSON, SYSTEM = AuthorType.PERSON, AuthorType.SYSTEM
 
@@ -34,10 +34,6 @@ REFUSED_STATES = frozenset({RequestState.REJECTED, RequestState.REVOKED})
 DECIDED_STATES = APPROVED_STATES | REFUSED_STATES
 """States that carry a verdict."""
 
-RESERVED_FOR_PEOPLE = 16
-"""Entries of `status.decisions` that the system leaves free, so that however often an intent goes
-back and forth, a person's verdict always finds room."""
-
 _S = RequestState
 _V = RequestVerdict
 
@@ -54,6 +50,8 @@ REQUEST_TRANSITIONS: dict[tuple[RequestState, RequestVerdict, AuthorType], Reque
     (_S.APPROVED, _V.REVOKED, PERSON): _S.REVOKED,
     (_S.CONDITIONALLY_APPROVED, _V.REVOKED, PERSON): _S.REVOKED,
     (_S.EXCEPTION_REQUIRED, _V.REVOKED, PERSON): _S.REVOKED,
+    # Of what may have run by it alone: `next_request_state` sees to it.
+    (_S.SUPERSEDED, _V.REVOKED, PERSON): _S.REVOKED,
     (_S.CONDITIONALLY_APPROVED, _V.ATTESTED, PERSON): _S.CONDITIONALLY_APPROVED,
     (_S.SUBMITTED, _V.SUPERSEDED, SYSTEM): _S.SUPERSEDED,
     (_S.UNDER_REVIEW, _V.SUPERSEDED, SYSTEM): _S.SUPERSEDED,
@@ -89,8 +87,16 @@ EXCEPTION_TRANSITIONS: dict[tuple[ExceptionState, ExceptionVerdict, AuthorType],
     (_X.APPROVED, _W.REVOKED, PERSON): _X.REVOKED,
     (_X.PENDING, _W.EXPIRED, SYSTEM): _X.EXPIRED,
     (_X.APPROVED, _W.EXPIRED, SYSTEM): _X.EXPIRED,
+    # Of who approved at the moment in which they changed the intent: `cabgate.races`.
+    (_X.APPROVED, _W.REOPENED, SYSTEM): _X.PENDING,
 }
 """State, verdict and author, and the state that follows."""
+
+
+def is_retrospective(request: CABRequest) -> bool:
+    """Whether a request reviews a broken glass: a rollout that went past the gate. Whatever is
+    decided on it is about that rollout: it admits no other, and lifts no refusal."""
+    return request.spec.break_glass is not None
 
 
 def opening_state(gate: Gate) -> RequestState:
@@ -102,10 +108,20 @@ def next_request_state(
     request: CABRequest, state: RequestState, verdict: RequestVerdict, author: AuthorType
 ) -> RequestState | None:
     """The state that follows, or None if the verdict is not legal there."""
+    following = _following(request, state, verdict, author)
+    if following is _S.REVOKED and not _may_run(request, state, approved=was_approved(request)):
+        return None
+    return following
+
+
+def _following(
+    request: CABRequest, state: RequestState, verdict: RequestVerdict, author: AuthorType
+) -> RequestState | None:
+    """The state that follows, whatever came before."""
     gate = request.spec.assessment.gate
     if gate not in _GATES_OF_VERDICT.get(verdict, {gate}):
         return None
-    if verdict is _V.GLASS_BROKEN and request.spec.break_glass is None:
+    if verdict is _V.GLASS_BROKEN and not is_retrospective(request):
         return None
     if (state, verdict, author) not in REQUEST_TRANSITIONS:
         return None
@@ -127,6 +143,21 @@ def next_exception_state(
     if over != (verdict is _W.EXPIRED):
         return None
     return EXCEPTION_TRANSITIONS.get((state, verdict, author))
+
+
+@overload
+def with_entry(subject: CABRequest, entry: RequestDecision | ExceptionDecision) -> CABRequest: ...
+@overload
+def with_entry(
+    subject: CABException, entry: RequestDecision | ExceptionDecision
+) -> CABException: ...
+def with_entry(
+    subject: CABRequest | CABException, entry: RequestDecision | ExceptionDecision
+) -> CABRequest | CABException:
+    """A request or an exception with one more decision."""
+    decisions = [*subject.status.decisions, entry]
+    status = subject.status.model_copy(update={"decisions": decisions})
+    return subject.model_copy(update={"status": status})
 
 
 def expires_at(exception: CABException) -> datetime:
@@ -165,14 +196,31 @@ def _history(request: CABRequest) -> list[tuple[RequestDecision, RequestState]]:
     """The entries that counted when they were made, in order, each with the state it led to."""
     state = opening_state(request.spec.assessment.gate)
     history = []
+    approved = False
     for entry in sorted(request.status.decisions, key=lambda entry: entry.sequence):
         if entry.evidence_digest != request.spec.evidence_digest:
             continue
-        following = next_request_state(request, state, entry.verdict, entry.author.type)
-        if following is not None:
-            state = following
-            history.append((entry, state))
+        following = _following(request, state, entry.verdict, entry.author.type)
+        if following is None:
+            continue
+        if following is _S.REVOKED and not _may_run(request, state, approved=approved):
+            continue
+        state = following
+        approved = approved or state in APPROVED_STATES
+        history.append((entry, state))
     return history
+
+
+def _may_run(request: CABRequest, state: RequestState, *, approved: bool) -> bool:
+    """Whether something may run by a request, so that there is something to revoke: not where it is
+    superseded, was never approved, and admitted nothing by an exception."""
+    by_exception = request.spec.assessment.gate is Gate.EXCEPTION_REQUIRED
+    return state is not _S.SUPERSEDED or approved or by_exception
+
+
+def was_approved(request: CABRequest) -> bool:
+    """Whether a request is approved or was once: something may run by it."""
+    return any(state in APPROVED_STATES for _, state in _history(request))
 
 
 def _exception_history(
@@ -200,9 +248,14 @@ def _exception_state(exception: CABException, now: datetime) -> ExceptionState:
 
 
 def approval_of(exception: CABException) -> ExceptionDecision | None:
-    """The entry that approved an exception, if one did."""
-    history = _exception_history(exception)
-    return next((entry for entry, state in history if state is _X.APPROVED), None)
+    """The entry that approved an exception last, if one did; none that was taken back."""
+    found: ExceptionDecision | None = None
+    for entry, state in _exception_history(exception):
+        if state is _X.PENDING:
+            found = None
+        elif state is _X.APPROVED:
+            found = entry
+    return found
 
 
 def revocation_of(request: CABRequest) -> RequestDecision | None:
@@ -339,8 +392,3 @@ def exception_admits(
         exception.spec.request_ref.name == request.metadata.name
         and approval.evidence_digest == request.spec.evidence_digest
     )
-
-
-def room_for_system(request: CABRequest) -> bool:
-    """Whether the system may add another entry without taking a person's place."""
-    return len(request.status.decisions) < MAX_DECISIONS - RESERVED_FOR_PEOPLE

@@ -60,6 +60,8 @@ def _why(look: Look, rollout: Rollout, now: datetime) -> str:
     if reason is Reason.UNKNOWN_REQUIREMENT:
         words = ", ".join(unknown_words(request)[:5])
         return f"rests on rules that this release does not know: {words}"
+    if reason is Reason.GLASS_BROKEN:
+        return f"{look.state}: reviews a broken glass, and admits no later rollout"
     if look.revocation is not None:
         return _revoked(look.revocation)
     if reason in (Reason.OUTSIDE_WINDOW, Reason.ATTESTATION_MISSING):
@@ -95,7 +97,11 @@ def _of_state(look: Look) -> str:
     request = look.request
     if look.state in (RequestState.SUBMITTED, RequestState.UNDER_REVIEW):
         by_score = request.spec.assessment.gate is Gate.AUTO_APPROVE
-        return f"waits for {'the operator' if by_score else 'a CAB member'} ({scored(request)})"
+        if by_score and look.state is RequestState.SUBMITTED:
+            who = "the operator, or a CAB member where a floor holds it"
+        else:
+            who = "a CAB member"
+        return f"waits for {who} ({scored(request)})"
     if look.state is RequestState.EXCEPTION_REQUIRED:
         return f"needs an exception ({scored(request)})"
     return ended(request)

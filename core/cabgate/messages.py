@@ -30,6 +30,7 @@ from cabgate.lifecycle import (
     closed_window,
     conditions_of,
     expires_at,
+    is_retrospective,
     state_of,
     unattested,
     verdict_on,
@@ -72,11 +73,12 @@ def decision_message(
     request = basis.request
     if request is None:
         raise ValueError(f"{reason} rests on no request")
-    return compose(*_about(tried, reason, basis, request, now, machines))
+    return compose(*_about(tried, rollout, reason, basis, request, now, machines))
 
 
 def _about(
     tried: str,
+    rollout: Rollout,
     reason: Reason,
     basis: Basis,
     request: CABRequest,
@@ -95,7 +97,14 @@ def _about(
             f"{head} does not name image {images}{more}.",
             [],
             "Images are compared exactly. Name them in spec.targets, with evidence for them: "
-            + edit_intent(request),
+            + _declare(request, rollout),
+        )
+    if reason is Reason.GLASS_BROKEN:
+        return (
+            f"{head} ({state_of(request)}) reviews a broken glass: what went past the gate then, "
+            "and no later rollout.",
+            ["Or break the glass again, with other words: the same words twice break nothing."],
+            "Declare in an intent what runs, with evidence for it: " + _declare(request, rollout),
         )
     if basis.exception is not None:
         return _about_exception(head, reason, basis, request, machines)
@@ -111,7 +120,8 @@ def _about(
     if basis.revocation is not None:
         return _about_revocation(head, basis.revocation, request)
     detail = assessment_details(request, machines)
-    if reason is Reason.REVIEW_PENDING and request.spec.assessment.gate is Gate.AUTO_APPROVE:
+    by_score = request.spec.assessment.gate is Gate.AUTO_APPROVE
+    if reason is Reason.REVIEW_PENDING and by_score and state_of(request) is RequestState.SUBMITTED:
         # Nobody has to decide, so nobody is asked to.
         return (
             f"{head} waits for cabgate's operator, which approves it by its score "
@@ -135,6 +145,14 @@ def _about(
         )
     # What would better the score does not help against what somebody found wrong.
     return f"{head} {ended(request)}.", [], _after_refusal(request)
+
+
+def _declare(request: CABRequest, rollout: Rollout) -> str:
+    """How a team declares the images of a rollout: in the intent of a request, or in one to be
+    written where the glass was broken instead."""
+    if is_retrospective(request):
+        return write_intent(rollout.namespace, rollout.workloads[-1], rollout.images)
+    return edit_intent(request)
 
 
 def _about_revocation(

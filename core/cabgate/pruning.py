@@ -31,6 +31,42 @@ class Prefix:
     """What they leave behind."""
 
 
+@dataclass(frozen=True)
+class Selection:
+    """What an export holds."""
+
+    records: Sequence[RawObject]
+    """Chain by chain, in the order of each."""
+    left_out: Mapping[str, int]
+    """How many records of which chains it does not hold: they are too young."""
+
+
+def selected(decisions: Iterable[RawObject], cutoff: datetime | None = None) -> Selection:
+    """What is to be exported: everything, or of each chain the records up to the first that is not
+    older than `cutoff`. Nothing is deleted, so the newest has no reason to stay behind."""
+    records: list[RawObject] = []
+    left_out: dict[str, int] = {}
+    for namespace, chain in _in_order(decisions).items():
+        young = (n for n, (r, _) in enumerate(chain) if cutoff is not None and r.spec.at >= cutoff)
+        end = next(young, len(chain))
+        records += [raw for _, raw in chain[:end]]
+        if end < len(chain):
+            left_out[namespace] = len(chain) - end
+    return Selection(records, left_out)
+
+
+def _in_order(decisions: Iterable[RawObject]) -> dict[str, list[tuple[CABDecision, RawObject]]]:
+    """The chains by namespace, each in its order."""
+    chains: dict[str, dict[int, tuple[CABDecision, RawObject]]] = defaultdict(dict)
+    for raw in decisions:
+        record = CABDecision.model_validate(raw)
+        chains[record.spec.subject.namespace][record.spec.sequence] = (record, raw)
+    return {
+        namespace: [chain[sequence] for sequence in sorted(chain)]
+        for namespace, chain in sorted(chains.items())
+    }
+
+
 def prefixes(
     decisions: Iterable[RawObject],
     checkpoints: Mapping[str, Checkpoint],
@@ -38,13 +74,8 @@ def prefixes(
 ) -> list[Prefix]:
     """Of each chain the records up to the first that is not older than `cutoff`, but never the
     newest. What lies behind a checkpoint goes whatever its age: an earlier prune left it."""
-    chains: dict[str, dict[int, tuple[CABDecision, RawObject]]] = defaultdict(dict)
-    for raw in decisions:
-        record = CABDecision.model_validate(raw)
-        chains[record.spec.subject.namespace][record.spec.sequence] = (record, raw)
     found = []
-    for namespace, chain in sorted(chains.items()):
-        ordered = [chain[sequence] for sequence in sorted(chain)]
+    for namespace, ordered in _in_order(decisions).items():
         prefix = _prefix(namespace, ordered, checkpoints.get(namespace), cutoff)
         if prefix is not None:
             found.append(prefix)

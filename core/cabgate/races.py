@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who approves a request at the very moment in which they change its intent.
+"""Who approves a request, or an exception for it, at the very moment in which they change its
+intent.
 
 The API server admits the two writes without either knowing of the other, since they are on two
 objects. Three rules together see to it that in the end nobody is both:
 
 - a review sees the intent as it is stored (`cabgate.reviewers`);
-- whoever approved a request no longer changes what is said beside its content
-  (`check_not_approver`);
+- whoever approved no longer changes what is said beside the content that they approved, and nothing
+  at all before the operator has noticed the approval (`check_not_approver`);
 - an approval that the operator has not noticed yet is taken back if its author stands in the
   intent (`own_approver`). It notices by writing the intent's status, by compare-and-swap: a change
   that was admitted before and is stored later meets a conflict, is admitted anew, and so falls
@@ -23,40 +24,74 @@ from cabgate.evidence import evidence_digest
 from cabgate.identity import User
 from cabgate.lifecycle import APPROVED_STATES, approval_of, state_of, verdict_on
 from cabgate.refusal import Refusal, RefusalReason
-from cabgate.requests import is_current
+from cabgate.requests import is_current, is_of
 
 DECIDED = "Decided"
-"""Type of the condition by which the operator says that it noticed a decision."""
+"""Type of the condition by which the operator says that it noticed a decision on a request."""
+
+ACTIVE = "Active"
+"""Type of the condition by which the operator says that it noticed the approval of an exception."""
+
+UNDECIDED_REASONS = frozenset({"Pending", "RequestNotFound"})
+"""Reasons of that condition as long as no approval was noticed."""
+
+Subject = CABRequest | CABException
 
 
-def approver_of(request: CABRequest) -> Author | None:
-    """The person whose approval of a request is in force."""
-    verdict = verdict_on(request)
-    if verdict is None or state_of(request) not in APPROVED_STATES:
+def approver_of(subject: Subject) -> Author | None:
+    """The person whose approval of a request is in force, or who approved an exception, whatever
+    became of that."""
+    if isinstance(subject, CABException):
+        entry = approval_of(subject)
+        return None if entry is None else entry.author
+    verdict = verdict_on(subject)
+    if verdict is None or state_of(subject) not in APPROVED_STATES:
         return None
     return verdict.author if verdict.author.type is AuthorType.PERSON else None
 
 
-def is_noticed(request: CABRequest) -> bool:
-    """Whether the operator has noticed that a request is decided."""
-    return any(c.type == DECIDED and c.status == "True" for c in request.status.conditions)
+def is_noticed(subject: Subject) -> bool:
+    """Whether the operator has noticed that a request is decided, or an exception approved."""
+    conditions = subject.status.conditions
+    if isinstance(subject, CABException):
+        # Whether it admits anything is another matter.
+        return any(c.type == ACTIVE and c.reason not in UNDECIDED_REASONS for c in conditions)
+    return any(c.type == DECIDED and c.status == "True" for c in conditions)
 
 
-def own_approver(request: CABRequest, intent: DeploymentIntent | None) -> str:
-    """User name of who approved a request and stands in its live intent as one who may not; empty
-    if there is none, or if the approval was noticed before."""
-    author = approver_of(request)
-    if author is None or intent is None or is_noticed(request) or not is_current(request, intent):
+def own_approver(
+    subject: Subject, intent: DeploymentIntent | None, request: CABRequest | None = None
+) -> str:
+    """User name of who approved a request, or an exception for `request`, and stands in its live
+    intent as one who may not; empty if there is none, or if the approval was noticed before.
+
+    Whatever the intent declares by now: nobody who stands there could approve, and who approved
+    cannot come in before the approval is noticed (`check_not_approver`).
+    """
+    request = request if isinstance(subject, CABException) else subject
+    author = approver_of(subject)
+    if author is None or intent is None or request is None or is_noticed(subject):
         return ""
-    return author.username if _stands_in(author, intent) else ""
+    return author.username if is_of(request, intent) and _stands_in(author, intent) else ""
 
 
-def waits_for_notice(request: CABRequest, intent: DeploymentIntent | None) -> bool:
-    """Whether a person's approval counts once the intent's own status tells of it: that has to be
-    written before the request's, or a change that is under way would go unseen."""
-    return (
-        approver_of(request) is not None and not is_noticed(request) and is_current(request, intent)
-    )
+def waits_for_notice(
+    subject: Subject, intent: DeploymentIntent | None, request: CABRequest | None = None
+) -> bool:
+    """Whether a person's approval, of a request or of an exception for `request`, counts once the
+    intent's own status tells of it: that has to be written before the status of what was approved,
+    or a change that is under way would go unseen."""
+    request = request if isinstance(subject, CABException) else subject
+    if request is None or approver_of(subject) is None or is_noticed(subject):
+        return False
+    return is_current(request, intent)
+
+
+def notice_of(exception: CABException) -> str:
+    """What the status of an intent says by which the operator noticed the approval of an exception;
+    empty if there is none."""
+    entry = approval_of(exception)
+    return "" if entry is None else f"{exception.metadata.uid}/{entry.sequence}"
 
 
 def says_otherwise(old: DeploymentIntent, new: DeploymentIntent) -> bool:
@@ -72,29 +107,34 @@ def check_not_approver(
     exceptions: Iterable[CABException] = (),
 ) -> None:
     """Raise `Refusal` if whoever approved the content of an intent changes what is said beside it,
-    or is named as its requester from now on.
+    or is named as its requester from now on; as long as the operator has not noticed the approval,
+    also if they declare other content.
 
-    `request` is the one for that content, `exceptions` are those for the request.
+    `request` is the one for the content of before, `exceptions` are those for the request.
     """
-    approved = [(author, request.metadata.name) for author in [approver_of(request)] if author]
-    approved += [
-        (entry.author, exception.metadata.name)
-        for exception in exceptions
-        if (entry := approval_of(exception)) is not None
-    ]
+    subjects: list[Subject] = [request, *exceptions]
     named = new.spec.requester if new.spec.requester != old.spec.requester else None
-    for author, name in approved:
+    for subject in subjects:
+        author, name = approver_of(subject), subject.metadata.name
+        if author is None:
+            continue
+        if says_otherwise(old, new):
+            what, advice = "which is for this very content, and", "or declare other content"
+        elif not is_noticed(subject):
+            what, advice = "which the operator has not looked at yet, and", "or try again then"
+        else:
+            continue
         if _is(author, user.username, user.uid):
             raise Refusal(
                 RefusalReason.SELF_APPROVAL,
-                f"{user.username} approved {name}, which is for this very content, and so cannot "
-                "change its intent; someone else has to, or declare other content",
+                f"{user.username} approved {name}, {what} so cannot change its intent; someone "
+                f"else has to, {advice}",
             )
         if author.username == named:
             raise Refusal(
                 RefusalReason.SELF_APPROVAL,
-                f"{named} approved {name}, which is for this very content, and so cannot be named "
-                "as who asked for it",
+                f"{named} approved {name}, {what} so cannot be named as who asked for it; name "
+                f"somebody else, {advice}",
                 "spec.requester",
             )
 

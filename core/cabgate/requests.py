@@ -12,6 +12,7 @@ from cabgate.assessment import assessment_of
 from cabgate.canonical import sha256_hex
 from cabgate.evidence import evidence_digest
 from cabgate.imageevidence import images_by_workload, unnamed_images
+from cabgate.lifecycle import is_retrospective
 from cabgate.riskmodel import DEFAULT_RISK_MODEL
 from cabgate.targets import Workload
 
@@ -81,7 +82,7 @@ def request_for(
 def is_wanted(request: CABRequest, intent: DeploymentIntent | None) -> bool:
     """Whether somebody still waits for a request to be decided: its live intent asks for it, or it
     was opened for a broken glass, which nobody can take back."""
-    return request.spec.break_glass is not None or is_current(request, intent)
+    return is_retrospective(request) or is_current(request, intent)
 
 
 def is_current(request: CABRequest, intent: DeploymentIntent | None) -> bool:
@@ -89,7 +90,7 @@ def is_current(request: CABRequest, intent: DeploymentIntent | None) -> bool:
     broken glass has none."""
     return (
         intent is not None
-        and _is_of(request, intent)
+        and is_of(request, intent)
         and evidence_digest(intent.spec) == request.spec.evidence_digest
     )
 
@@ -103,7 +104,7 @@ def has_other_evidence(request: CABRequest, intent: DeploymentIntent | None) -> 
     reports were left, say, or the reports of the next release came first. To name images that were
     not named before is no other evidence.
     """
-    if intent is None or not _is_of(request, intent) or is_current(request, intent):
+    if intent is None or not is_of(request, intent) or is_current(request, intent):
         return False
     declared = images_by_workload(intent.spec.targets)
     named = images_by_workload(request.spec.targets)
@@ -122,7 +123,8 @@ def _reports(evidence: Evidence) -> Evidence:
     return evidence.model_copy(update={"artifacts": artifacts})
 
 
-def _is_of(request: CABRequest, intent: DeploymentIntent) -> bool:
+def is_of(request: CABRequest, intent: DeploymentIntent) -> bool:
+    """Whether a live intent is the one that a request was made from."""
     return (
         intent.metadata.deletion_timestamp is None
         and request.spec.intent_ref is not None

@@ -14,6 +14,7 @@ from cabgate.lifecycle import (
     age_of,
     decided_at,
     exception_admits,
+    is_retrospective,
     state_of,
     verdict_on,
 )
@@ -44,7 +45,8 @@ def removable(
     found: list[CABRequest] = []
     lifting = _lifting(requests)
     for states in _REMOVABLE:
-        among = [request for request in requests if state_of(request) in states]
+        # A broken glass is a way back to nothing, and takes no approval's place.
+        among = [r for r in requests if state_of(r) in states and not is_retrospective(r)]
         needed = _newest_of_each_target(among, kept)
         found += [request for request in among if request.metadata.name not in needed]
     free = [

@@ -8,7 +8,7 @@ from datetime import datetime
 from cabgate.api.request import CABRequest, RequestDecision, RequestState, RequestVerdict
 from cabgate.api.types import ALL_IMAGES, Target
 from cabgate.decision import Revocation, Rollout
-from cabgate.lifecycle import person_approval_of, revocation_of
+from cabgate.lifecycle import is_retrospective, person_approval_of, revocation_of
 from cabgate.requirements import unknown_words
 from cabgate.targets import Workload
 
@@ -47,14 +47,15 @@ def approved_since(requests: Iterable[CABRequest]) -> dict[Pair, datetime]:
     """When a person last approved each image for each workload, without a condition.
 
     An approval on conditions says nothing of a rollout under another request, which would not have
-    to meet them; nor does one that rests on rules of a newer release, nor an exception, which ends.
+    to meet them; nor does one that rests on rules of a newer release, nor an exception, which ends,
+    nor what reviews a broken glass, which is about a rollout that was made already.
     """
     found: dict[Pair, datetime] = {}
     for request in requests:
         approval = person_approval_of(request)
         if approval is None or approval.verdict.value != RequestState.APPROVED:
             continue
-        if unknown_words(request):
+        if unknown_words(request) or is_retrospective(request):
             continue
         for pair in pairs_of(request.spec.targets):
             found[pair] = max(approval.at, found.get(pair, approval.at))

@@ -8,7 +8,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cabgate.api.types import AuthorType, DecisionEntry, Signature
 from cabgate.canonical import canonical_json
 from cabgate.refusal import Refusal, RefusalReason
+from cabgate.shortening import of_entry, shortened_entry
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)
 _PURPOSE = "cabgate.dev/decision/v1"
@@ -57,8 +58,17 @@ class PublicKeys:
         """Ids of the keys."""
         return sorted(self._keys)
 
-    def check(self, kind: str, uid: str, entry: DecisionEntry) -> Verification:
-        """Whether an entry of a subject's decisions was signed as it stands."""
+    def check(
+        self,
+        kind: str,
+        uid: str,
+        entry: DecisionEntry,
+        cut: Sequence[Mapping[str, Any]] = (),
+    ) -> Verification:
+        """Whether an entry of a subject's decisions was signed as it stands.
+
+        `cut` says what a record has cut of it: then it is signed as it was cut.
+        """
         signature = entry.signature
         if signature is None:
             return Verification.ABSENT
@@ -66,10 +76,16 @@ class PublicKeys:
         if key is None:
             return Verification.UNKNOWN_KEY
         try:
-            key.verify(base64.b64decode(signature.value, validate=True), payload(kind, uid, entry))
-        except (InvalidSignature, binascii.Error):
+            value = base64.b64decode(signature.value, validate=True)
+        except binascii.Error:
             return Verification.WRONG
-        return Verification.GOOD
+        for signed in _signed(kind, uid, entry, cut):
+            try:
+                key.verify(value, signed)
+            except InvalidSignature:
+                continue
+            return Verification.GOOD
+        return Verification.WRONG
 
 
 class SigningKeys:
@@ -90,8 +106,10 @@ class SigningKeys:
 
     def sign(self, kind: str, uid: str, entry: DecisionEntry) -> Signature:
         """The signature of an entry of a subject's decisions."""
-        value = base64.b64encode(self._key.sign(payload(kind, uid, entry))).decode()
-        return Signature(key_id=self.key_id, value=value)
+        said = _said(entry)
+        short = shortened_entry(said)
+        value = base64.b64encode(self._key.sign(_payload(kind, uid, short))).decode()
+        return Signature(key_id=self.key_id, value=value, form=None if short == said else 2)
 
 
 def key_id(key: Ed25519PublicKey) -> str:
@@ -106,13 +124,39 @@ def public_pem(key: Ed25519PublicKey) -> str:
 
 
 def payload(kind: str, uid: str, entry: DecisionEntry) -> bytes:
-    """What is signed: the subject and the whole entry, as canonical JSON.
+    """What is signed: the subject and the whole entry, as canonical JSON; of what is too long for a
+    record its beginning and its digest.
 
     The whole entry, so that neither a condition nor a rationale can be changed under a verdict.
     """
-    content: Mapping[str, Any] = {k: v for k, v in entry.to_dict().items() if k != "signature"}
+    return _payload(kind, uid, shortened_entry(_said(entry)))
+
+
+def _signed(
+    kind: str, uid: str, entry: DecisionEntry, cut: Sequence[Mapping[str, Any]]
+) -> Iterator[bytes]:
+    """What may have been signed of an entry as it stands.
+
+    No entry of a request or an exception has `cut`: so what is cut is never taken for all of it.
+    """
+    said = _said(entry)
+    own = of_entry(cut)
+    if own:
+        yield _payload(kind, uid, {**said, "cut": own})
+        return
+    short = shortened_entry(said)
+    yield _payload(kind, uid, short)
+    if short != said and entry.signature is not None and entry.signature.form is None:
+        yield _payload(kind, uid, said)  # by a release that signed everything as it was
+
+
+def _said(entry: DecisionEntry) -> dict[str, Any]:
+    return {key: value for key, value in entry.to_dict().items() if key != "signature"}
+
+
+def _payload(kind: str, uid: str, said: Mapping[str, Any]) -> bytes:
     subject = {"kind": kind, "uid": uid}
-    return canonical_json({"purpose": _PURPOSE, "subject": subject, "decision": content})
+    return canonical_json({"purpose": _PURPOSE, "subject": subject, "decision": said})
 
 
 def check_signature(keys: SigningKeys, kind: str, uid: str, entry: DecisionEntry) -> None:

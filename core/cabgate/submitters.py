@@ -5,10 +5,15 @@ exceptions."""
 from collections.abc import Collection, Iterable
 
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.types import MAX_REQUESTERS, MAX_SUBMITTERS, Submitter, SubmitterType
+from cabgate.api.types import MAX_REQUESTER, MAX_SUBMITTERS, Submitter, SubmitterType
 from cabgate.identity import SERVICE_ACCOUNTS, Machines, User, has_hidden, is_blank
 from cabgate.lifecycle import DECIDED_STATES
 from cabgate.refusal import Refusal, RefusalReason
+from cabgate.room import MAX_NAMES_BYTES, stored_bytes
+
+REQUESTERS_KEPT = 20
+"""Requesters that an intent may name between two decided requests. Everybody is named again in each
+decision."""
 
 _DECIDED = frozenset(state.value for state in DECIDED_STATES)
 
@@ -47,14 +52,23 @@ def requesters_of_update(old: DeploymentIntent | None, new: DeploymentIntent) ->
     requester = new.spec.requester
     if not requester or requester in before:
         return before
-    if len(before) >= MAX_REQUESTERS:
+    unchanged = old is not None and old.spec.requester == requester
+    if len(requester) > MAX_REQUESTER and not unchanged:
         raise Refusal(
             RefusalReason.INVALID,
-            f"{MAX_REQUESTERS} requesters were named since the last decided request; have the "
-            "request decided, or create the intent anew",
+            f"has {len(requester)} characters; allowed: {MAX_REQUESTER}",
             "spec.requester",
         )
-    return [*before, requester]
+    after = [*before, requester]
+    if len(before) >= REQUESTERS_KEPT or stored_bytes(after) > MAX_NAMES_BYTES:
+        raise Refusal(
+            RefusalReason.INVALID,
+            f"{len(before)} requesters were named since the last decided request, and no more fit "
+            f"({REQUESTERS_KEPT} at most, in {MAX_NAMES_BYTES} bytes); have the request decided, "
+            "or create the intent anew",
+            "spec.requester",
+        )
+    return after
 
 
 def added(
@@ -73,14 +87,17 @@ def added(
             if known.type is not SubmitterType.MACHINE:
                 submitters[place] = known.model_copy(update={"type": kind})
             return submitters
-    if len(submitters) >= MAX_SUBMITTERS:
+    after = [*submitters, Submitter(username=user.username, uid=user.uid, type=kind)]
+    size = stored_bytes([each.to_dict() for each in after])
+    if len(after) > MAX_SUBMITTERS or (submitters and size > MAX_NAMES_BYTES):
         raise Refusal(
             RefusalReason.INVALID,
-            f"{MAX_SUBMITTERS} users changed this intent since its last decided request; "
-            "have the request decided, or create the intent anew",
+            f"{len(submitters)} users changed this intent since its last decided request, and no "
+            f"more fit ({MAX_SUBMITTERS} at most, in {MAX_NAMES_BYTES} bytes); have the request "
+            "decided, or create the intent anew",
             "spec.submittedBy",
         )
-    return [*submitters, Submitter(username=user.username, uid=user.uid, type=kind)]
+    return after
 
 
 def changes_spec(old: DeploymentIntent, new: DeploymentIntent) -> bool:

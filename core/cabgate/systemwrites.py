@@ -20,9 +20,9 @@ from cabgate.lifecycle import (
     expires_at,
     next_exception_state,
     next_request_state,
-    room_for_system,
     state_of,
     taken_at,
+    with_entry,
 )
 from cabgate.modelchoice import NoModel
 from cabgate.races import own_approver
@@ -30,7 +30,7 @@ from cabgate.refusal import Refusal, RefusalReason
 from cabgate.requests import is_current, request_for
 from cabgate.requirements import check_known
 from cabgate.review import Entry
-from cabgate.risk import assess
+from cabgate.room import lacking
 from cabgate.submitters import is_decided
 from cabgate.targets import TARGET_LABEL_PREFIX
 
@@ -97,7 +97,7 @@ def check_request_status(
     are the requests of the namespace that name one of its workloads.
     """
     check_known(old)
-    state = state_of(old)
+    state, before = state_of(old), old
     for entry in _added_by_system(old.status.decisions, new.status.decisions, user, now):
         verdict = RequestVerdict(entry.verdict)
         following = next_request_state(old, state, verdict, entry.author.type)
@@ -108,11 +108,17 @@ def check_request_status(
         if verdict is RequestVerdict.SUPERSEDED:
             _check_superseded(state, current=current, other_evidence=other_evidence)
         else:
-            _check_wanted(old, verdict, current=current)
-        if state in APPROVED_STATES and verdict is RequestVerdict.REOPENED:
-            _check_taken_back(old, intent)
+            taken_back = state in APPROVED_STATES and verdict is RequestVerdict.REOPENED
+            if taken_back:
+                _check_taken_back(old, intent)
+            else:
+                _check_wanted(old, verdict, current=current)
         if verdict is RequestVerdict.AUTO_APPROVED:
             _check_recomputes(old, model, others)
+        before = with_entry(before, entry)
+        full = lacking(before, state, following)
+        if full:
+            raise _wrong("status.decisions", full)
         state = following
     if new.status.review != old.status.review:
         raise _wrong("status.review", "belongs to the reviewer")
@@ -144,13 +150,22 @@ def _check_wanted(request: CABRequest, verdict: RequestVerdict, *, current: bool
         raise _wrong("status.decisions", "the intent does not ask for this request now")
     if verdict is RequestVerdict.GLASS_BROKEN and request.status.decisions:
         raise _wrong("status.decisions", "that the glass was broken is said first, and once")
-    if verdict is RequestVerdict.REOPENED and not room_for_system(request):
-        raise _wrong("status.decisions", "the rest of the list is kept for people")
 
 
-def _check_taken_back(request: CABRequest, intent: DeploymentIntent | None) -> None:
-    """Raise `Refusal` unless who approved a request stands in its live intent."""
-    if not own_approver(request, intent):
+def takes_back(old: CABException, new: CABException) -> bool:
+    """Whether a write of an exception's status takes its approval back."""
+    added = new.status.decisions[len(old.status.decisions) :]
+    return any(entry.verdict is ExceptionVerdict.REOPENED for entry in added)
+
+
+def _check_taken_back(
+    subject: CABRequest | CABException,
+    intent: DeploymentIntent | None,
+    request: CABRequest | None = None,
+) -> None:
+    """Raise `Refusal` unless who approved a request, or an exception for `request`, stands in its
+    live intent."""
+    if not own_approver(subject, intent, request):
         raise _wrong(
             "status.decisions",
             "an approval is taken back only where its author submitted or asked, and before it was "
@@ -161,36 +176,39 @@ def _check_taken_back(request: CABRequest, intent: DeploymentIntent | None) -> N
 def _check_recomputes(
     request: CABRequest, model: RiskModel | None, others: Sequence[CABRequest]
 ) -> None:
-    """Raise `Refusal` unless score, gate and digest follow from the frozen evidence, and no floor
-    holds against an approval by score as things stand."""
-    spec = request.spec
-    if model is None:
-        recorded = spec.assessment.risk_model
-        raise _wrong(
-            "status.decisions",
-            f"RiskModel {recorded.name} {recorded.version} ({recorded.digest}), which the request "
-            "was scored with, is gone or was replaced: its score cannot be recomputed; create that "
-            "model again, or declare new evidence",
-        )
-    floors = floors_now(request, others)
+    """Raise `Refusal` unless nothing holds against an approval by score as things stand: score,
+    gate and digest follow from the frozen evidence, and no floor asks for a person."""
+    floors = floors_now(request, others, model)
     if floors:
         told = "; ".join(f"{floor.name}: {floor.explanation}" for floor in floors)
         raise _wrong("status.decisions", f"a person decides on this request now: {told}")
-    right = assess(spec.evidence, model)
-    if evidence_digest(spec) != spec.evidence_digest or right != spec.assessment:
-        raise _wrong("status.decisions", "score and digest do not follow from the evidence")
 
 
-def check_exception_status(old: CABException, new: CABException, user: User, now: datetime) -> None:
-    """Raise `Refusal` unless the operator's write of an exception's status is legal."""
-    state = state_of(old, now)
+def check_exception_status(
+    old: CABException,
+    new: CABException,
+    user: User,
+    now: datetime,
+    request: CABRequest | None = None,
+    intent: DeploymentIntent | None = None,
+) -> None:
+    """Raise `Refusal` unless the operator's write of an exception's status is legal.
+
+    `request` is the one that it is for and `intent` the live one of that; needed where the write
+    takes an approval back (`takes_back`).
+    """
+    history = old
     for entry in _added_by_system(old.status.decisions, new.status.decisions, user, now):
         # Neither the operator's clock nor ours alone ends an exception early.
         at = min(entry.at, now)
-        before = state_of(old, min(at, _just_before(old)))
+        before = state_of(history, min(at, _just_before(old)))
         verdict = ExceptionVerdict(entry.verdict)
         if next_exception_state(old, before, verdict, entry.author.type, at) is None:
             raise _wrong("status.decisions", f"{verdict} is not legal in state {before}")
+        if verdict is ExceptionVerdict.REOPENED:
+            _check_taken_back(old, intent, request)
+        history = with_entry(history, entry)
+    state = state_of(history, now)
     if new.status.review != old.status.review:
         raise _wrong("status.review", "belongs to the reviewer")
     if new.status.state != state:

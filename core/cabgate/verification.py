@@ -11,25 +11,24 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from cabgate.api.base import Model
-from cabgate.api.decision import CABDecision, SubjectKind
+from cabgate.api.decision import ASKED, FORMAT, OPENED, CABDecision, SubjectKind
 from cabgate.api.exception import CABException, ExceptionDecision
 from cabgate.api.request import CABRequest, RequestDecision
 from cabgate.api.types import AuthorType, DecisionEntry, Gate
 from cabgate.breakglass import recomputed
 from cabgate.chains import RawObject, Record, chains_of, check_chain, check_heads
 from cabgate.evidence import evidence_digest
-from cabgate.findings import Finding, FindingCode
+from cabgate.findings import Finding, FindingCode, unreadable
 from cabgate.ledger import (
     CHAIN_FIELDS,
     Checkpoint,
     Head,
-    Subject,
     entries_of,
-    kind_of,
     record_digest,
     record_name,
 )
 from cabgate.lifecycle import EXCEPTION_TRANSITIONS, REQUEST_TRANSITIONS
+from cabgate.records import OF_REQUEST, SUBMISSION, Subject, kind_of, submitted
 from cabgate.riskmodel import DEFAULT_DIGEST
 from cabgate.signatures import PublicKeys, Verification
 
@@ -103,18 +102,8 @@ def _parsed(model: type[M], raw: RawObject, findings: list[Finding]) -> M | None
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        where = f"{model.__name__} {_name(raw)}"
-        findings.append(Finding(FindingCode.UNREADABLE, where, f"{path}: {first['msg']}"))
+        findings.append(unreadable(model.__name__, raw, error))
         return None
-
-
-def _name(raw: RawObject) -> str:
-    meta = raw.get("metadata")
-    if not isinstance(meta, Mapping):
-        return "without a name"
-    return "/".join(str(meta[key]) for key in ("namespace", "name") if meta.get(key))
 
 
 def _check_record(record: Record, keys: PublicKeys) -> Iterator[Finding]:
@@ -127,15 +116,32 @@ def _check_record(record: Record, keys: PublicKeys) -> Iterator[Finding]:
         yield Finding(
             FindingCode.CHANGED_RECORD, record.where, "spec.digest is not that of its content"
         )
+    if spec.format is not None and spec.format > FORMAT:
+        message = f"is of format {spec.format}, which a newer release wrote"
+        yield Finding(FindingCode.UNREADABLE, record.where, message)
+        return
     said = {**record.raw, "sequence": spec.entry}
     kind = spec.subject.kind
+    if spec.entry == SUBMISSION:
+        yield from _check_submission(record)
+        return
     try:
         entry = _entry(kind, said)
     except ValidationError:
         message = f"verdict {spec.verdict} is none of a {kind}"
         yield Finding(FindingCode.UNREADABLE, record.where, message)
         return
-    yield from _check_signature(record.where, kind, spec.subject.uid, entry, keys)
+    cut = [each.to_dict() for each in spec.cut]
+    yield from _check_signature(record.where, kind, spec.subject.uid, entry, keys, cut)
+
+
+def _check_submission(record: Record) -> Iterator[Finding]:
+    """That what stands before the decisions of a subject decides nothing."""
+    spec = record.parsed.spec
+    wanted = OPENED if spec.subject.kind is SubjectKind.REQUEST else ASKED
+    if spec.verdict != wanted or spec.author.type is not AuthorType.SYSTEM:
+        message = f"{spec.verdict} by {spec.author.username} stands where {wanted} alone may stand"
+        yield Finding(FindingCode.UNSIGNED, record.where, message)
 
 
 def _digest_holds(spec: Mapping[str, Any]) -> bool:
@@ -162,7 +168,12 @@ _SYSTEMS = {
 
 
 def _check_signature(
-    where: str, kind: SubjectKind, uid: str, entry: DecisionEntry, keys: PublicKeys
+    where: str,
+    kind: SubjectKind,
+    uid: str,
+    entry: DecisionEntry,
+    keys: PublicKeys,
+    cut: Sequence[RawObject] = (),
 ) -> Iterator[Finding]:
     verdict = str(getattr(entry, "verdict", ""))
     what = f"{verdict} by {entry.author.username}"
@@ -171,7 +182,7 @@ def _check_signature(
             message = f"{what} claims to be the system's, but is a person's to give"
             yield Finding(FindingCode.UNSIGNED, where, message)
         return
-    result = keys.check(kind.value, uid, entry)
+    result = keys.check(kind.value, uid, entry, cut)
     if result is Verification.ABSENT:
         yield Finding(FindingCode.UNSIGNED, where, f"{what} has no signature")
     elif result is Verification.UNKNOWN_KEY and entry.signature is not None:
@@ -247,19 +258,33 @@ def _check_subject(
     """A subject against its own records, by the position of the decision."""
     if isinstance(subject, CABRequest):
         yield from _check_assessment(subject)
-    contents = {content["entry"]: content for content in entries_of(subject, request)}
-    for number in sorted(set(own) - set(contents)):
+    forms = {_format(record) for record in own.values() if _format(record) <= FORMAT}
+    contents = {
+        (form, content["entry"]): content
+        for form in forms
+        for content in entries_of(subject, request, form)
+    }
+    entries: Sequence[DecisionEntry] = subject.status.decisions
+    numbers = {entry.sequence for entry in entries}
+    yield from _compare_submission(subject, request, own.get(SUBMISSION))
+    for number in sorted(set(own) - numbers - {SUBMISSION}):
         if not _under_way(own[number].parsed.spec.at, may_lack.now):
             message = f"records decision {number} of {_title(subject)}, which has none such now"
             yield Finding(FindingCode.SUBJECT_DIFFERS, own[number].where, message)
-    entries: Sequence[DecisionEntry] = subject.status.decisions
     for entry in entries:
+        if entry.sequence in own and _format(own[entry.sequence]) > FORMAT:
+            continue  # of a newer release, and told of
         if entry.sequence in own:
-            yield from _compare(subject, own[entry.sequence], contents[entry.sequence])
+            record = own[entry.sequence]
+            yield from _compare(subject, record, contents[_format(record), entry.sequence])
         elif may_lack.pruned(subject.metadata.namespace, entry.at):
             yield from _signed(subject, entry, keys)
         elif not _under_way(entry.at, may_lack.now):
             yield from _not_recorded(subject, entry, keys)
+
+
+def _format(record: Record) -> int:
+    return 1 if record.parsed.spec.format is None else record.parsed.spec.format
 
 
 def _or_unreadable(where: str, findings: Iterator[Finding]) -> Iterator[Finding]:
@@ -293,18 +318,36 @@ def _signed(subject: Subject, entry: DecisionEntry, keys: PublicKeys) -> Iterato
     yield from _check_signature(where, kind_of(subject), subject.metadata.uid, entry, keys)
 
 
-# Of an exception's record these come from its request, which may be gone by now.
-_OF_REQUEST = frozenset({"targets", "score", "gate", "riskModel", "correlationID"})
+def _compare_submission(
+    subject: Subject, request: CABRequest | None, record: Record | None
+) -> Iterator[Finding]:
+    """A subject against the record of its submission, whatever was decided on it since."""
+    if record is None or record.parsed.spec.format != FORMAT:
+        return
+    undecided = {**subject.status.model_dump(), "decisions": [], "state": "Submitted"}
+    if isinstance(subject, CABException):
+        undecided["state"] = "Pending"
+    status = type(subject.status).model_validate(undecided)
+    then = subject.model_copy(update={"status": status})
+    content = submitted(then, request, record.parsed.spec.author.username)
+    if content is not None:
+        yield from _compare(subject, record, content)
 
 
 def _compare(subject: Subject, record: Record, content: Mapping[str, Any]) -> Iterator[Finding]:
-    ignored = CHAIN_FIELDS if isinstance(subject, CABRequest) else CHAIN_FIELDS | _OF_REQUEST
-    fields = sorted(
-        key for key in {*content, *record.raw} - ignored if content.get(key) != record.raw.get(key)
-    )
+    said, stored = dict(content), dict(record.raw)
+    ignored = CHAIN_FIELDS
+    if isinstance(subject, CABException):  # its request may be gone by now
+        ignored = CHAIN_FIELDS | OF_REQUEST
+        said["cut"], stored["cut"] = _own_cut(said), _own_cut(stored)
+    fields = sorted(key for key in {*said, *stored} - ignored if said.get(key) != stored.get(key))
     if fields:
         message = f"{_title(subject)} now says otherwise: {', '.join(fields)}"
         yield Finding(FindingCode.SUBJECT_DIFFERS, record.where, message)
+
+
+def _own_cut(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [each for each in content.get("cut") or () if each.get("field") not in OF_REQUEST]
 
 
 def _check_assessment(request: CABRequest) -> Iterator[Finding]:

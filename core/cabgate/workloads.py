@@ -142,13 +142,16 @@ def rollout_of(
     """What an object rolls out.
 
     Of a Pod that exists, `old`, only the images that are new count: the others were admitted with
-    whatever made it. `referred` is the object that `reference_of` names, if it exists. Raises
-    `PodTemplateError` for what cannot be read.
+    whatever made it, and an approval for that may name them, as for `kubectl debug`. `referred` is
+    the object that `reference_of` names, if it exists. Raises `PodTemplateError` for what cannot be
+    read.
     """
     images = set(_own_images(kind, obj))
     if kind.is_pod and old:
         images -= set(_own_images(kind, old))
     also = list(_claimed_cron_jobs(kind, obj))
+    if kind.is_pod and old:
+        also += _claimed_makers(old)
     reference = reference_of(kind, obj)
     if reference is not None:
         also.append(reference)
@@ -226,14 +229,50 @@ def _claimed_cron_jobs(kind: GatedKind, obj: Mapping[str, Any]) -> list[Workload
     """
     if (kind.group, kind.kind) != ("batch", "Job"):
         return []
-    owners = mapping(obj.get("metadata") or {}, "metadata").get("ownerReferences") or []
     return [
         Workload("batch", "CronJob", str(owner.get("name")))
-        for owner in owners[:1]
-        if isinstance(owner, Mapping)
-        and owner.get("kind") == "CronJob"
-        and group_of(str(owner.get("apiVersion"))) == "batch"
+        for owner in _owners(mapping(obj.get("metadata") or {}, "metadata"))[:1]
+        if owner.get("kind") == "CronJob" and group_of(str(owner.get("apiVersion"))) == "batch"
     ]
+
+
+def _claimed_makers(pod: Mapping[str, Any]) -> list[Workload]:
+    """What a Pod that exists says it was made from, the workload that people know last.
+
+    Anybody who may write the Pod can write that. It opens the gate to no image but those approved
+    for that workload.
+    """
+    metadata = mapping(pod.get("metadata") or {}, "metadata")
+    labels = mapping(metadata.get("labels") or {}, "metadata.labels")
+    owner = next((each for each in _owners(metadata) if each.get("controller") is True), {})
+    made_by = kind_of(str(owner.get("apiVersion")), str(owner.get("kind")))
+    if made_by is None or made_by.is_pod:
+        return []
+    name = str(owner.get("name"))
+    found = [Workload(made_by.group, made_by.kind, name)]
+    for label, (group, kind) in _HASHED.items():
+        stem = name.removesuffix(f"-{labels.get(label)}")
+        if (made_by.group, made_by.kind) == ("apps", "ReplicaSet") and stem != name:
+            found.append(Workload(group, kind, stem))
+    scheduled = re.fullmatch(r"(.+)-[0-9]{8,}", name)
+    if (made_by.group, made_by.kind) == ("batch", "Job") and scheduled:
+        found.append(Workload("batch", "CronJob", scheduled[1]))
+    return found
+
+
+def _owners(metadata: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The ownerReferences of an object, those that can be read."""
+    owners = metadata.get("ownerReferences") or []
+    if not isinstance(owners, list):
+        raise PodTemplateError("metadata.ownerReferences: not a list")
+    return [owner for owner in owners if isinstance(owner, Mapping)]
+
+
+_HASHED = {
+    "pod-template-hash": ("apps", "Deployment"),
+    "rollouts-pod-template-hash": ("argoproj.io", "Rollout"),
+}
+"""Labels of Pods with what ends the name of their ReplicaSet, and what made that."""
 
 
 def _api_version_of(workload: Workload) -> str:

@@ -99,7 +99,7 @@ def _side_doors(stage: Stage) -> None:
     pods = json.loads(stage.quietly("requester", f"kubectl get pods -n {NS} -o json"))
     pod = pods["items"][0]["metadata"]["name"]
     image = f"kubectl set image pod/{pod} checkout={files.IMAGE}:1.1-debug -n {NS}"
-    stage.refused("requester", image, "NoRequest: Pod")
+    stage.refused("requester", image, "ImagesNotCovered: Pod")
 
 
 def _bad_evidence(stage: Stage) -> None:

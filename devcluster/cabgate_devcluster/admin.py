@@ -6,6 +6,7 @@ import json
 import ssl
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,10 @@ from cabgate_devcluster.errors import DevClusterError
 from cabgate_devcluster.pki import KeyPair
 
 Document = dict[str, Any]
+
+_TRIES = 30
+"""Times that a call is made which is answered 429: an API server whose etcd was restored answers so
+until its caches are filled anew."""
 
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
@@ -85,6 +90,18 @@ class AdminClient:
     def _send(
         self, method: str, path: str, content: str | None, headers: Mapping[str, str]
     ) -> httpx.Response:
+        """The answer; of one that asks to come again (429), as kubectl does, the last."""
+        answer = self._sent(method, path, content, headers)
+        for _ in range(_TRIES - 1):
+            if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+                break
+            time.sleep(float(answer.headers.get("Retry-After", 1)))
+            answer = self._sent(method, path, content, headers)
+        return answer
+
+    def _sent(
+        self, method: str, path: str, content: str | None, headers: Mapping[str, str]
+    ) -> httpx.Response:
         try:
             return self._client.request(method, path, content=content, headers=headers)
         except httpx.TransportError:
@@ -104,7 +121,7 @@ class AdminClient:
     def _discover(self) -> dict[str, tuple[str, bool]]:
         paths: dict[str, tuple[str, bool]] = {}
         for root in ("/api", "/apis"):
-            answer = self._client.get(root, headers={"Accept": _DISCOVERY})
+            answer = self._send("GET", root, None, {"Accept": _DISCOVERY})
             for group in answer.json()["items"]:
                 # The versions stand in the order of preference, as kubectl takes them.
                 for version in group["versions"]:

@@ -126,6 +126,8 @@ class Installation:
         rendered = self.arguments("operator") if tuple(argv) == OPERATOR_ARGV else []
         # Here the certificate comes from elsewhere.
         rendered = [each for each in rendered if each != "--manage-certificates"]
+        if rendered:
+            rendered.append("--host=127.0.0.1")
         words = [*argv, *rendered, *options]
         self.operator = self.start_operator_replica("operator", self._operator_port, words)
 

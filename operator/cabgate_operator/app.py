@@ -311,7 +311,6 @@ class Operator:
     async def _fan_out_namespace(self, key: Key) -> None:
         for item in await self.context.api.list(INTENTS, key.namespace):
             self.queue.add(Key(Subject.INTENT, key.namespace, item["metadata"]["name"]))
-        await self._find_broken_glasses(key.namespace)
 
     async def _sweep_forever(self) -> None:
         delay = 0.5
@@ -376,14 +375,9 @@ class Operator:
         """Find broken glasses, on new kinds too; how many workloads there are."""
         if await self._look_for_workloads():
             self.on_stale_watch("there are other kinds of workloads than before")
-        return await self._find_broken_glasses()
-
-    async def _find_broken_glasses(self, namespace: str = "") -> int:
-        """Queue the workloads of a namespace, or of all, whose glass was broken; how many there are
-        of any."""
         count = 0
         for resource in self.workloads:
-            async for page in self.context.api.pages(resource, namespace, metadata=True):
+            async for page in self.context.api.pages(resource, metadata=True):
                 count += len(page.items)
                 for item in page.items:
                     for key in keys_of(resource, item, sweep=True):

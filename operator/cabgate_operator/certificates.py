@@ -34,8 +34,8 @@ from cabgate_operator.apiserver import (
     Resource,
 )
 from cabgate_operator.context import Context
+from cabgate_operator.heads import SYSTEM_NAMESPACE
 from cabgate_operator.keys import Key, Subject
-from cabgate_operator.ledger import SYSTEM_NAMESPACE
 from cabgate_operator.pki import make_authority, make_signing_key, sign_leaf
 from cabgate_operator.reports import did
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from cabgate.api.base import Model
+from cabgate.flapping import HOUR
 from cabgate.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.logs import PlainError, fields
 from cabgate.workloads import GatedKind
@@ -60,9 +61,21 @@ class Context:
     without_model: set[Key] = field(default_factory=set)
     """Intents for whose namespace no valid risk model was found."""
 
+    absent: dict[Key, datetime] = field(default_factory=dict)
+    """Intents that are gone, since when, until their requests are superseded."""
+    opened: dict[Key, list[datetime]] = field(default_factory=dict)
+    """When requests were opened for intents, of the last hour."""
+
     def system(self) -> System:
         """The operator as an author, now."""
         return System(self.username, self.clock())
+
+    def note_opened(self, key: Key) -> None:
+        """Note that a request was opened for an intent now."""
+        now = self.clock()
+        self.opened.setdefault(key, []).append(now)
+        recent = {k: [at for at in times if now - at < HOUR] for k, times in self.opened.items()}
+        self.opened = {k: times for k, times in recent.items() if times}
 
     async def tell(self, about: Reference, news: News) -> None:
         """Write an Event, unless it was written before; that it fails stops nothing."""

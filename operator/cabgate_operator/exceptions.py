@@ -13,13 +13,16 @@ from cabgate.api.exception import (
     ExceptionState,
     ExceptionVerdict,
 )
+from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
 from cabgate.lifecycle import (
     approval_of,
     exception_admits,
     expires_at,
     state_of,
+    with_entry,
 )
+from cabgate.races import ACTIVE, is_noticed, notice_of, own_approver, waits_for_notice
 from cabgate_operator import texts
 from cabgate_operator.apiserver import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.conditions import Wanted, merge_conditions
@@ -49,19 +52,47 @@ class ExceptionPlan:
 
 
 def plan_exception(
-    exception: CABException, request: CABRequest | None, system: System
+    exception: CABException,
+    request: CABRequest | None,
+    system: System,
+    intent: DeploymentIntent | None = None,
 ) -> ExceptionPlan:
-    """What the system says of an exception now, given its request (None: there is none)."""
+    """What the system says of an exception now, given its request and the live intent of that
+    (None: there is none)."""
     state = state_of(exception, system.now)
-    entry = _end(exception, request, system) if state is ExceptionState.EXPIRED else None
+    entry: ExceptionDecision | None = None
+    if state is ExceptionState.EXPIRED:
+        entry = _end(exception, request, system)
+    elif state is ExceptionState.APPROVED:
+        entry = _taking_back(exception, request, system, intent)
     if entry is not None:
-        decisions = [*exception.status.decisions, entry]
-        status = exception.status.model_copy(update={"decisions": decisions})
-        exception = exception.model_copy(update={"status": status})
+        exception = with_entry(exception, entry)
+        state = state_of(exception, system.now)
     reason, message = texts.about_exception(exception, request, state, system.now)
     admits = request is not None and exception_admits(exception, request, system.now)
-    active = Wanted("Active", admits, reason, message)
+    active = Wanted(ACTIVE, admits, reason, message)
     return ExceptionPlan(exception, entry, state, expires_at(exception), active)
+
+
+def _taking_back(
+    exception: CABException,
+    request: CABRequest | None,
+    system: System,
+    intent: DeploymentIntent | None,
+) -> ExceptionDecision | None:
+    """The entry that takes an approval back whose author stands in the intent; None if there is
+    none to take back."""
+    approver, approval = own_approver(exception, intent, request), approval_of(exception)
+    if not approver or approval is None:
+        return None
+    return ExceptionDecision(
+        sequence=len(exception.status.decisions) + 1,
+        author=system.author,
+        at=system.now,
+        verdict=ExceptionVerdict.REOPENED,
+        rationale=texts.taken_back(approver),
+        evidence_digest=approval.evidence_digest,
+    )
 
 
 def _end(
@@ -113,19 +144,45 @@ async def reconcile_exception(context: Context, key: Key) -> None:
     request = None if raw_request is None else parsed(CABRequest, raw_request)
     if request is not None:
         concerns(request.spec.correlation_id)
+    raw_intent = await _intent_of(context, request) if _unnoticed(exception) else None
+    intent = None if raw_intent is None else parsed(DeploymentIntent, raw_intent)
     system = context.system()
-    plan = plan_exception(exception, request, system)
+    plan = plan_exception(exception, request, system, intent)
     context.queue.add_at(key, plan.expires_at if plan.open else None)
     status = status_of_exception(raw, plan, system.now)
     if status == (raw.get("status") or {}):
         return
-    if plan.entry is not None and request is not None:
-        await context.tell(_asking(request), _ended(plan))
+    if request is not None and plan.entry is not None:
+        taken_back = plan.entry.verdict is ExceptionVerdict.REOPENED
+        await context.tell(_asking(request), _taken_back(plan) if taken_back else _ended(plan))
+    if raw_intent is not None and waits_for_notice(plan.exception, intent, request):
+        await _notice(context, raw_intent, plan.exception)
     await context.api.replace_status(EXCEPTIONS, {**raw, "status": status})
     did(f"exception {key.name}", plan.state)
     if request is not None and request.spec.intent_ref is not None:
-        intent = request.spec.intent_ref.name
-        context.queue.add(Key(Subject.INTENT, key.namespace, intent))
+        asking = request.spec.intent_ref.name
+        context.queue.add(Key(Subject.INTENT, key.namespace, asking))
+
+
+def _unnoticed(exception: CABException) -> bool:
+    return approval_of(exception) is not None and not is_noticed(exception)
+
+
+async def _intent_of(context: Context, request: CABRequest | None) -> Object | None:
+    """The live intent that a request was made from, if there is one."""
+    if request is None or request.spec.intent_ref is None:
+        return None
+    meta = request.metadata
+    raw = await context.api.get(INTENTS, meta.namespace, request.spec.intent_ref.name)
+    return None if raw is None or raw["metadata"].get("deletionTimestamp") else raw
+
+
+async def _notice(context: Context, raw: Object, exception: CABException) -> None:
+    """Say in an intent's status that an approval was noticed: a change of the intent that is under
+    way meets a conflict, and is admitted anew in knowledge of it."""
+    status = {**(raw.get("status") or {}), "noticedApproval": notice_of(exception)}
+    if status != raw.get("status"):
+        await context.api.replace_status(INTENTS, {**raw, "status": status})
 
 
 def _asking(request: CABRequest) -> Reference:
@@ -139,3 +196,10 @@ def _asking(request: CABRequest) -> Reference:
 def _ended(plan: ExceptionPlan) -> News:
     meta = plan.exception.metadata
     return News("ExceptionExpired", plan.active.message, (meta.uid,), warning=True)
+
+
+def _taken_back(plan: ExceptionPlan) -> News:
+    entry, meta = plan.entry, plan.exception.metadata
+    told = entry.rationale if entry is not None else ""
+    sequence = str(len(plan.exception.status.decisions))
+    return News("ApprovalTakenBack", told, (meta.uid, sequence), warning=True)

@@ -9,10 +9,10 @@ import logging
 from typing import Any
 
 from cabgate.api.request import CABRequest, RequestVerdict
-from cabgate.breakglass import ANNOTATION, BREAKABLE, breakable, glass_of, request_for_glass
+from cabgate.breakglass import BREAKABLE, breakable, glass_of, request_for_glass
+from cabgate.lifecycle import is_retrospective
 from cabgate.logs import fields
 from cabgate.requirements import unknown_words
-from cabgate.rings import GATED_FROM, effective_ring
 from cabgate.targets import Workload, group_of
 from cabgate.workloads import GatedKind, kind_of, reference_of
 from cabgate_operator import texts
@@ -64,7 +64,7 @@ async def served_workloads(api: ApiServer) -> tuple[Resource, ...]:
 def glass_key(resource: Resource, body: Object) -> Key | None:
     """What to look at when a workload was seen; None if its glass is whole."""
     meta: dict[str, Any] = body.get("metadata") or {}
-    if ANNOTATION not in (meta.get("annotations") or {}):
+    if glass_of(_BY_PLURAL[resource.plural], body) is None:
         return None
     return Key(Subject.GLASS, meta.get("namespace", ""), f"{resource.plural}/{meta['name']}")
 
@@ -77,15 +77,11 @@ async def reconcile_glass(context: Context, key: Key) -> None:
     if namespace is None or namespace["metadata"].get("deletionTimestamp"):
         return  # nothing may be created there
     raw = await context.api.get(_resource(kind), key.namespace, name)
-    if raw is None or glass_of(raw) is None:
-        return
-    outer, inner = (body["metadata"].get("labels") for body in (namespace, raw))
-    ring = effective_ring(outer, inner, context.default_ring)
-    if ring < GATED_FROM or not await _is_own(context, kind, raw):
+    if raw is None or glass_of(kind, raw) is None:
         return
     reference = reference_of(kind, raw)
     referred = None if reference is None else await _get(context, key.namespace, reference)
-    request = request_for_glass(kind, raw, ring, referred)
+    request = request_for_glass(kind, raw, referred)
     if request is None:
         return
     wanted = request.metadata.name
@@ -104,32 +100,6 @@ async def reconcile_glass(context: Context, key: Key) -> None:
         )
 
 
-async def _is_own(context: Context, kind: GatedKind, raw: Object) -> bool:
-    """Whether the glass was broken on a workload itself, not on what it was made from: the
-    deployment controller copies annotations onto ReplicaSets."""
-    glass = glass_of(raw)
-    own = None if glass is None else glass.is_own(kind)
-    if own is not None:
-        return own
-    metadata = raw["metadata"]
-    for owner in metadata.get("ownerReferences") or []:
-        made_by = breakable(owner["apiVersion"], owner["kind"])
-        if made_by is None or not owner.get("controller"):
-            continue
-        workload = Workload(made_by.group, made_by.kind, owner["name"])
-        live = await _get(context, metadata["namespace"], workload)
-        if live is not None and live["metadata"]["uid"] == owner["uid"]:
-            return metadata["annotations"][ANNOTATION] not in _copied(live)
-    return True
-
-
-def _copied(owner: Object) -> list[str]:
-    """The values of the annotation that controllers may have copied from an owner."""
-    made_from = [owner, (owner.get("spec") or {}).get("jobTemplate") or {}]
-    annotations = [(part.get("metadata") or {}).get("annotations") or {} for part in made_from]
-    return [found[ANNOTATION] for found in annotations if ANNOTATION in found]
-
-
 async def _get(context: Context, namespace: str, workload: Workload) -> Object | None:
     """An object of a kind that is gated everywhere."""
     version = f"{workload.group}/v1" if workload.group else "v1"
@@ -146,7 +116,7 @@ async def reconcile_retrospect(context: Context, key: Key) -> None:
     if raw is None or raw["metadata"].get("deletionTimestamp"):
         return
     request = parsed(CABRequest, raw)
-    if request.spec.break_glass is None or unknown_words(request):
+    if not is_retrospective(request) or unknown_words(request):
         return
     concerns(request.spec.correlation_id)
     system = context.system()

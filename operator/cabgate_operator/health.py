@@ -59,10 +59,14 @@ class BoundedServer(web.Server):
 
 
 async def serve_health(
-    replica: Replica, port: int, *, connection_seconds: float = CONNECTION_SECONDS
+    replica: Replica,
+    port: int,
+    *,
+    host: str = "",
+    connection_seconds: float = CONNECTION_SECONDS,
 ) -> web.ServerRunner:
     """Serve what a kubelet and Prometheus ask for, one request a connection, each within
-    `connection_seconds`.
+    `connection_seconds`; on every address of the machine if `host` is empty.
 
     /healthz fails for what a new process may mend, /readyz for whatever keeps this one from its
     work, the API server included. Both say why.
@@ -76,7 +80,7 @@ async def serve_health(
     server = BoundedServer(answer, access_log=None, connection_seconds=connection_seconds)
     runner = web.ServerRunner(server, shutdown_timeout=0.5)
     await runner.setup()
-    await web.TCPSite(runner, port=port).start()
+    await web.TCPSite(runner, host or None, port).start()
     return runner
 
 

@@ -9,17 +9,21 @@ of an approval by a person the intent tells first: `cabgate.races` says why.
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import CABRequest, Floor, RequestState, RequestVerdict
+from cabgate.api.request import CABRequest, Floor, RequestVerdict
 from cabgate.api.riskmodel import RiskModel
 from cabgate.decision import Reason
 from cabgate.evidence import evidence_digest
+from cabgate.flapping import ABSENCE, opens_at, reopens_at
+from cabgate.gatedtargets import impossible_names
 from cabgate.history import standing_verdict
-from cabgate.lifecycle import room_for_system, state_of
+from cabgate.lifecycle import state_of
 from cabgate.modelchoice import NoModel
 from cabgate.races import own_approver, waits_for_notice
+from cabgate.refusal import RefusalReason
 from cabgate.requirements import unknown_words
 from cabgate.rings import GATED_FROM, effective_ring
 from cabgate.targets import Workload
@@ -35,7 +39,7 @@ from cabgate_operator.apiserver import (
     Object,
 )
 from cabgate_operator.context import Context, parsed
-from cabgate_operator.events import News, Reference
+from cabgate_operator.events import Reference
 from cabgate_operator.intent_plan import (
     Problem,
     Surroundings,
@@ -49,14 +53,17 @@ from cabgate_operator.intent_plan import (
     wanted_request,
 )
 from cabgate_operator.keys import Key
-from cabgate_operator.models import chosen_model
+from cabgate_operator.models import chosen_model, model_behind
 from cabgate_operator.reports import concerns, did
 from cabgate_operator.requests import (
+    FULL,
     UNDECIDED,
-    RequestPlan,
+    news_of_superseded,
+    news_of_taken_back,
     plan_request,
     seconds_to_decision,
     status_of_request,
+    waits_for_system,
 )
 
 
@@ -83,6 +90,14 @@ class _Work:
     """By what the wanted request is scored; None if it is there already."""
     held: tuple[Floor, ...] = ()
     """What keeps the system from approving the wanted request."""
+    full: str = ""
+    """Why the wanted request has no room for what the system has to say; empty if it has."""
+    unwritten: str = ""
+    """What to say of a status of the wanted request that was refused; empty if none was."""
+    too_often_until: datetime | None = None
+    """Until when the intent waits, since it was changed too often."""
+    may_come_back: bool = False
+    """Whether the intent is gone, and so lately that it may be about to be created anew."""
     errors: list[ApiError] = field(default_factory=list)
 
     @property
@@ -98,7 +113,9 @@ async def reconcile_intent(context: Context, key: Key) -> None:
     """Bring an intent's requests and their statuses up to date, then its own."""
     work = await _read(context, key)
     if work is None:
+        context.absent.pop(key, None)
         return
+    work.may_come_back = _may_come_back(context, work)
     if work.intent is not None:
         work.wanted = wanted_name(work.intent)
         work.others, work.model = await asyncio.gather(
@@ -109,7 +126,8 @@ async def reconcile_intent(context: Context, key: Key) -> None:
         if work.request is not None:
             concerns(work.request.spec.correlation_id)
     unnoticed = _unnoticed(work)
-    for name in _in_order(work):
+    # The wanted request first.
+    for name in sorted(work.requests, key=lambda name: (name != work.wanted, name)):
         if name != unnoticed:
             await _update_request(context, work, name)
     if work.intent is not None and work.raw is not None:
@@ -146,6 +164,18 @@ async def _read(context: Context, key: Key) -> _Work | None:
     )
 
 
+def _may_come_back(context: Context, work: _Work) -> bool:
+    waiting = any(state_of(request) in UNDECIDED for _, request in work.requests.values())
+    if work.intent is not None or not waiting:
+        context.absent.pop(work.key, None)
+        return False
+    now = context.clock()
+    until = context.absent.setdefault(work.key, now) + ABSENCE
+    if now < until:
+        context.queue.add_at(work.key, until)
+    return now < until
+
+
 async def _model(context: Context, work: _Work) -> RiskModel | NoModel | None:
     if work.wanted in work.requests:
         return None
@@ -156,21 +186,48 @@ async def _model(context: Context, work: _Work) -> RiskModel | NoModel | None:
     return model
 
 
+async def _model_behind(context: Context, work: _Work, request: CABRequest) -> RiskModel | None:
+    """The model that a request was scored with, if it is still there as it was, and if the request
+    may be approved by its score."""
+    if not waits_for_system(request):
+        return None
+    recorded, known = request.spec.assessment.risk_model, work.model
+    if isinstance(known, RiskModel) and (known.name, known.digest) == (
+        recorded.name,
+        recorded.digest,
+    ):
+        return known
+    context.without_model.add(work.key)  # first: it may come back while we look
+    model = await model_behind(context, request)
+    if model is not None:
+        context.without_model.discard(work.key)
+    return model
+
+
 async def _ensure_request(context: Context, work: _Work, intent: DeploymentIntent) -> None:
     found: Object | None = None
     work.standing = standing_verdict(evidence_digest(intent.spec), work.others)
     if work.standing is not None and work.wanted not in work.requests:
+        return
+    impossible = impossible_names(intent.spec.targets) if work.wanted not in work.requests else []
+    if impossible:
+        why = texts.not_gated(intent, impossible)
+        work.problem = Problem(RefusalReason.TARGET_NOT_GATED.value, why)
         return
     if isinstance(work.model, NoModel):
         work.problem = Problem(work.model.reason.value, texts.no_model(work.model.message))
         return
     if work.model is None:
         found = work.requests[work.wanted][0]
+    elif (moment := opens_at(context.opened.get(work.key, ()), context.clock())) is not None:
+        work.problem = _too_often(work, texts.opened_too_often(moment), moment)
+        return
     else:
         body = wanted_request(intent, work.ring, work.others, work.model)
         try:
             found = await context.api.create(REQUESTS, work.key.namespace, body)
             did(f"request {work.wanted}", "Opened")
+            context.note_opened(work.key)
         except AlreadyExistsError:
             found = await context.api.get(REQUESTS, work.key.namespace, work.wanted)
         except ApiError as error:
@@ -186,16 +243,16 @@ async def _ensure_request(context: Context, work: _Work, intent: DeploymentInten
         work.requests[work.wanted] = (found, own)
 
 
+def _too_often(work: _Work, message: str, moment: datetime) -> Problem:
+    work.too_often_until = moment
+    return Problem("ChangedTooOften", message, stalled=False)
+
+
 async def _unchanged_or_conflict(context: Context, work: _Work) -> None:
     """Raise `ConflictError` if the intent is not what it was: a refusal is no news then."""
     now = await context.api.get(INTENTS, work.key.namespace, work.key.name)
     if now is None or work.raw is None or now["metadata"] != work.raw["metadata"]:
         raise ConflictError(409, "Conflict", "the intent changed meanwhile")
-
-
-def _in_order(work: _Work) -> list[str]:
-    """The wanted request first, then the others."""
-    return sorted(work.requests, key=lambda name: (name != work.wanted, name))
 
 
 def _unnoticed(work: _Work) -> str:
@@ -224,12 +281,17 @@ async def _update_request(context: Context, work: _Work, name: str) -> None:
     current = name == work.wanted and work.problem is None
     # Only what may be superseded depends on exceptions.
     needed = not current and state_of(request) in UNDECIDED
+    if needed and work.may_come_back:
+        return
     exceptions = await _exceptions(context, work) if needed else []
     system = context.system()
-    succeeded = work.request is not None
-    plan = plan_request(request, work.intent, exceptions, system, work.others, succeeded=succeeded)
+    successor = work.request.metadata.name if work.request is not None else ""
+    model = await _model_behind(context, work, request) if current else None
+    plan = plan_request(
+        request, work.intent, exceptions, system, work.others, model=model, successor=successor
+    )
     if current:
-        work.held = plan.held
+        work.held, work.full = plan.held, plan.full
     status = status_of_request(raw, plan, system.now, context.machines)
     if status == (raw.get("status") or {}):
         return
@@ -240,6 +302,10 @@ async def _update_request(context: Context, work: _Work, name: str) -> None:
     except ApiError as error:
         if not error.refused:
             raise
+        if current:
+            await _unchanged_or_conflict(context, work)
+            why = f"{error.code} {error.reason}: {error.message}"
+            work.unwritten = texts.status_refused(name, why)
         work.errors.append(error)
         return
     context.metrics.decided(plan.state, seconds_to_decision(raw, plan))
@@ -248,9 +314,9 @@ async def _update_request(context: Context, work: _Work, name: str) -> None:
         concerns(request.spec.correlation_id)
     did(f"request {name}", plan.state)
     if plan.has(RequestVerdict.SUPERSEDED):
-        await context.tell(_about(work, plan.request), _superseded(plan))
+        await context.tell(_about(work, plan.request), news_of_superseded(plan))
     if own_approver(request, work.intent) and plan.has(RequestVerdict.REOPENED):
-        await context.tell(_about(work, plan.request), _taken_back(plan))
+        await context.tell(_about(work, plan.request), news_of_taken_back(plan))
 
 
 def _about(work: _Work, request: CABRequest) -> Reference:
@@ -261,26 +327,21 @@ def _about(work: _Work, request: CABRequest) -> Reference:
     return Reference(INTENTS, work.key.namespace, work.key.name, uid)
 
 
-def _superseded(plan: RequestPlan) -> News:
-    identity = (plan.request.metadata.uid, str(len(plan.request.status.decisions)))
-    return News("Superseded", texts.about_request(plan.request, plan.state), identity)
-
-
-def _taken_back(plan: RequestPlan) -> News:
-    identity = (plan.request.metadata.uid, str(len(plan.request.status.decisions)))
-    return News("ApprovalTakenBack", plan.entries[0].rationale, identity, warning=True)
-
-
 async def _update_intent(
     context: Context, work: _Work, raw: Object, intent: DeploymentIntent
 ) -> None:
     request = work.request
+    if request is not None and work.problem is None and work.full:
+        work.problem = Problem(FULL, texts.no_room(request, work.full))
     if request is not None and work.problem is None and not work.errors:
-        full = state_of(request) is RequestState.SUPERSEDED and not room_for_system(request)
-        if full:
-            work.problem = Problem("DecisionsFull", texts.no_room(work.wanted))
+        moment = reopens_at(request, context.clock())
+        if moment is not None:
+            work.problem = _too_often(work, texts.reopened_too_often(work.wanted, moment), moment)
     around = _surroundings(context, work)
     ready = readiness(intent, work.problem, around)
+    if work.too_often_until is not None:  # what was approved before still admits
+        admitted = readiness(intent, None, around)
+        ready = admitted if admitted.ready else ready
     # An exception is asked for only where no request admits.
     if not ready.ready and work.problem is None and work.ring >= GATED_FROM:
         around = replace(around, exceptions=await _exceptions(context, work))
@@ -288,6 +349,8 @@ async def _update_intent(
     if request is not None and work.held and ready.reason == Reason.REVIEW_PENDING.value:
         message = texts.about_request(request, state_of(request), context.machines, work.held)
         ready = replace(ready, message=message)
+    if work.unwritten and not ready.ready and work.problem is None:
+        ready = replace(ready, reason="RequestRefused", message=work.unwritten)
     status = status_of_intent(raw, intent, request, ready, around.now)
     old = raw.get("status") or {}
     if status == old:
@@ -326,7 +389,9 @@ def _surroundings(context: Context, work: _Work) -> Surroundings:
     requests = {request.metadata.name: request for request in work.others}
     requests |= {name: request for name, (_, request) in work.requests.items()}
     now = context.clock()
-    context.queue.add_at(work.key, next_window(list(requests.values()), now))
+    moments = (next_window(list(requests.values()), now), work.too_often_until)
+    known = [moment for moment in moments if moment is not None]
+    context.queue.add_at(work.key, min(known, default=None))  # one deadline for each key
     return Surroundings(
         work.ring, list(requests.values()), (), now, context.machines, context.kinds
     )

@@ -12,12 +12,26 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from cabgate.api.base import rfc3339
+from cabgate.api.decision import SubjectKind
 from cabgate.api.exception import CABException
 from cabgate.api.request import CABRequest
-from cabgate.ledger import Checkpoint, Head, append, entries_of, in_order_of_time, record_object
+from cabgate.ledger import (
+    NO_DIGEST,
+    Checkpoint,
+    Head,
+    Placed,
+    append,
+    entries_of,
+    in_order_of_time,
+    namespace_of,
+    placed,
+    record_object,
+)
 from cabgate.logs import fields
+from cabgate.records import SUBMISSION, Subject, may_be_submitted, submitted
+from cabgate_operator import keys
 from cabgate_operator.apiserver import (
-    CONFIG_MAPS,
     DECISIONS,
     EXCEPTIONS,
     REQUESTS,
@@ -27,28 +41,32 @@ from cabgate_operator.apiserver import (
     Object,
     Resource,
 )
-from cabgate_operator.context import Context, UnreadableError, parsed
-from cabgate_operator.keys import Key, Subject
+from cabgate_operator.context import Context, parsed
+from cabgate_operator.heads import (
+    HEADS_CONFIG_MAP,
+    SYSTEM_NAMESPACE,
+    checkpoint_of,
+    published_head,
+    write_heads,
+)
+from cabgate_operator.keys import Key
 from cabgate_operator.reports import did
 
 log = logging.getLogger(__name__)
 
-SYSTEM_NAMESPACE = "cabgate-system"
-"""Where the heads are published."""
+MAX_SUBMISSIONS = 60
+"""Records of submissions on which nothing was decided, of a namespace in an hour: nobody can delete
+them. What is decided is recorded whatever their number."""
 
-HEADS_CONFIG_MAP = "cabgate-ledger-heads"
-"""The ConfigMap that says, for each namespace, where its chain ends."""
-
-CHECKPOINTS_CONFIG_MAP = "cabgate-ledger-checkpoints"
-"""The ConfigMap that says up to where a chain was pruned."""
+SUBMISSIONS_HOUR = timedelta(hours=1)
 
 PUBLISH_SECONDS = 5.0
 """Shortest time between two writes of the heads."""
 
-HEADS = Key(Subject.HEADS, SYSTEM_NAMESPACE, HEADS_CONFIG_MAP)
+HEADS = Key(keys.Subject.HEADS, SYSTEM_NAMESPACE, HEADS_CONFIG_MAP)
 """The publication of the heads, as work."""
 
-RECORDED = (REQUESTS, EXCEPTIONS)
+RECORDED = {REQUESTS: SubjectKind.REQUEST, EXCEPTIONS: SubjectKind.EXCEPTION}
 """What has decisions."""
 
 
@@ -62,6 +80,14 @@ class _Chain:
 
     checkpoint: Checkpoint | None = None
     """Up to where it was pruned."""
+
+    submissions: list[datetime] = field(default_factory=list)
+    """When what was only submitted was, of the last hour."""
+
+    def is_full(self, now: datetime) -> bool:
+        """Whether no further submission is recorded by itself now."""
+        self.submissions = [at for at in self.submissions if now - at < SUBMISSIONS_HOUR]
+        return len(self.submissions) >= MAX_SUBMISSIONS
 
     def lacks(self, uid: str, number: int, at: str) -> bool:
         """Whether a decision of a subject is not recorded, and never was."""
@@ -100,16 +126,19 @@ class Ledger:
         """Take note of a request or an exception; the work to do if some of its decisions may be
         missing in the ledger."""
         decisions = (body.get("status") or {}).get("decisions") or []
-        if resource not in RECORDED or not decisions:
+        kind = RECORDED.get(resource)
+        if kind is None or not (decisions or may_be_submitted(kind, body)):
             return None
         meta = body["metadata"]
         namespace, uid = str(meta.get("namespace", "")), str(meta.get("uid", ""))
         chain = self._chains.get(namespace)
         if chain is not None and chain.holds(uid, decisions):
-            return None
+            created = str(meta.get("creationTimestamp") or "")
+            if decisions or not created or not chain.lacks(uid, SUBMISSION, created):
+                return None
         touched = _Touched(resource, str(meta.get("name", "")), body if deleted else None)
         self._touched.setdefault(namespace, {})[uid] = touched
-        return Key(Subject.LEDGER, namespace, "")
+        return Key(keys.Subject.LEDGER, namespace, "")
 
     def forget(self) -> None:
         """Read every chain anew at the next need: the cluster may have gone back in time."""
@@ -144,15 +173,13 @@ class Ledger:
         missing = []
         for uid, subject in touched.items():
             try:
-                contents = await _contents(context, namespace, uid, subject)
+                missing.append(await _missing(context, namespace, uid, subject, chain))
             except ValueError as error:  # one that cannot be read does not stop the others
                 errors.append(error)
-                continue
-            missing.append([c for c in contents if chain.lacks(uid, c["entry"], c["at"])])
         refused: set[str] = set()
         for content in in_order_of_time(missing):
             uid = content["subject"]["uid"]
-            if uid in refused:
+            if uid in refused or _is_too_many(context, namespace, chain, content):
                 continue
             try:
                 await self._append(context, namespace, chain, content)
@@ -167,14 +194,26 @@ class Ledger:
     async def _append(
         self, context: Context, namespace: str, chain: _Chain, content: Mapping[str, Any]
     ) -> None:
-        record = append(chain.head, content)
-        try:
-            await context.api.create(DECISIONS, "", record_object(record))
-        except AlreadyExistsError as error:
-            raise ConflictError(409, "Conflict", f"{record.metadata.name} is taken") from error
+        while True:
+            record = append(chain.head, content)
+            try:
+                await context.api.create(DECISIONS, "", record_object(record))
+                break
+            except AlreadyExistsError as error:
+                taken = await context.api.get(DECISIONS, "", record.metadata.name)
+                if taken is None or namespace_of(taken) == namespace:
+                    why = f"{record.metadata.name} is taken"
+                    raise ConflictError(409, "Conflict", why) from error
+                # No list of this chain shows it, since it does not say whose it is.
+                found = placed(taken, namespace)
+                _tell_unreadable(taken, namespace, found)
+                digest = NO_DIGEST if found is None else found.head.digest
+                chain.head = Head(record.spec.sequence, digest)
         chain.head = Head.of(record)
         chain.recorded.add((record.spec.subject.uid, record.spec.entry))
         spec = record.spec
+        if spec.entry == SUBMISSION:
+            chain.submissions.append(context.clock())
         log.info(
             "ledger %s: %s by %s on %s",
             record.metadata.name,
@@ -200,14 +239,21 @@ class Ledger:
         Where it ends before its published head, it was cut: it goes on after that head, so that
         the gap stays to be seen.
         """
-        published = await _published_head(context, namespace)
+        published = await published_head(context, namespace)
         chain = _Chain()
         selector = f"spec.subject.namespace={namespace}"
         async for page in context.api.pages(DECISIONS, fields=selector):
             for item in page.items:
-                spec = item["spec"]
-                here = Head(int(spec["sequence"]), str(spec["digest"]))
-                chain.recorded.add((str(spec["subject"]["uid"]), int(spec["entry"])))
+                found = placed(item, namespace)
+                if found is None or found.problem:
+                    _tell_unreadable(item, namespace, found)
+                if found is None:
+                    continue
+                here = found.head
+                if found.about is not None:
+                    chain.recorded.add(found.about)
+                    if found.about[1] == SUBMISSION:
+                        chain.submissions += _moment(item)
                 if chain.head is None or here.sequence > chain.head.sequence:
                     chain.head = here
                 same_place = published is not None and here.sequence == published.sequence
@@ -218,7 +264,7 @@ class Ledger:
                         extra=about,
                     )
         # After the records: what a prune deleted meanwhile lies behind a checkpoint by then.
-        chain.checkpoint = await _checkpoint(context, namespace)
+        chain.checkpoint = await checkpoint_of(context, namespace)
         if chain.head is None and chain.checkpoint is not None:
             chain.head = chain.checkpoint.head
         if published is not None and (
@@ -253,63 +299,75 @@ class Ledger:
             about = fields(namespace=namespace, reason="HeadMoved", head=str(head))
             log.info("ledger head of %s: %s", namespace, head, extra=about)
         try:
-            await _write_heads(context, moved)
+            await write_heads(context, moved)
         except ApiError:
             self._unpublished |= set(moved)
             raise
 
 
-async def _contents(
-    context: Context, namespace: str, uid: str, touched: _Touched
+def _tell_unreadable(raw: Object, namespace: str, found: Placed | None) -> None:
+    name = (raw.get("metadata") or {}).get("name")
+    log.error(
+        "ledger %s: record %s cannot be read (%s); the chain goes on behind it, and what it "
+        "recorded is recorded anew: see cabgate ledger verify",
+        namespace,
+        name,
+        "spec.subject.namespace" if found is None or not found.problem else found.problem,
+        extra=fields(namespace=namespace, record=name, reason="Unreadable"),
+    )
+
+
+def _moment(record: Object) -> list[datetime]:
+    """When a record was written; none if it does not say so. Not when its subject was made: what
+    waits for its record would not count."""
+    try:
+        moment = datetime.fromisoformat(record["metadata"]["creationTimestamp"])
+    except (KeyError, TypeError, ValueError):
+        return []
+    return [moment] if moment.tzinfo else []
+
+
+def _is_too_many(
+    context: Context, namespace: str, chain: _Chain, content: Mapping[str, Any]
+) -> bool:
+    """Whether a submission is not recorded by itself, since there were too many. It is tried again
+    when the object is seen again; what is decided on it says when and by whom it was submitted."""
+    if content["entry"] != SUBMISSION or not chain.is_full(context.clock()):
+        return False
+    log.warning(
+        "ledger %s: %s of %s is not recorded by itself: more than %d submissions within an hour; "
+        "its decision will be, and says who submitted",
+        *(namespace, content["verdict"], content["subject"]["name"], MAX_SUBMISSIONS),
+        extra=fields(
+            namespace=namespace, object=content["subject"]["name"], reason="TooManySubmissions"
+        ),
+    )
+    return True
+
+
+async def _missing(
+    context: Context, namespace: str, uid: str, touched: _Touched, chain: _Chain
 ) -> list[dict[str, Any]]:
-    """What has to be in the ledger for a subject, as it is now or as it was at its end."""
+    """What the ledger lacks of a subject, as it is now or as it was at its end."""
     live = await context.api.get(touched.resource, namespace, touched.name)
     if live is None or live["metadata"].get("uid") != uid:
         live = touched.last
     if live is None:
         return []  # its deletion will be seen
+    subject: Subject
+    request: CABRequest | None
     if touched.resource is REQUESTS:
-        return entries_of(parsed(CABRequest, live))
-    exception = parsed(CABException, live)
-    raw = await context.api.get(REQUESTS, namespace, exception.spec.request_ref.name)
-    return entries_of(exception, None if raw is None else parsed(CABRequest, raw))
-
-
-async def _published_head(context: Context, namespace: str) -> Head | None:
-    raw = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, HEADS_CONFIG_MAP)
-    text = ((raw or {}).get("data") or {}).get(namespace)
-    try:
-        return None if text is None else Head.parse(text)
-    except ValueError as error:
-        about = fields(namespace=namespace, object=HEADS_CONFIG_MAP, reason="Unreadable")
-        log.warning("ledger %s: ConfigMap %s: %s", namespace, HEADS_CONFIG_MAP, error, extra=about)
-        return None
-
-
-async def _checkpoint(context: Context, namespace: str) -> Checkpoint | None:
-    """Up to where a chain was pruned. Raises `ValueError` for what cannot be read: without it, what
-    was pruned would be recorded anew."""
-    raw = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, CHECKPOINTS_CONFIG_MAP)
-    text = ((raw or {}).get("data") or {}).get(namespace)
-    try:
-        return None if text is None else Checkpoint.parse(text)
-    except ValueError as error:
-        why = f"ConfigMap {CHECKPOINTS_CONFIG_MAP}: {namespace}: {error}"
-        raise UnreadableError(why) from None
-
-
-async def _write_heads(context: Context, heads: Mapping[str, Head]) -> None:
-    raw = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, HEADS_CONFIG_MAP)
-    if raw is None:
-        log.warning(
-            "no ConfigMap %s/%s to publish the ledger's heads in: run helm upgrade",
-            SYSTEM_NAMESPACE,
-            HEADS_CONFIG_MAP,
-            extra=fields(namespace=SYSTEM_NAMESPACE, object=HEADS_CONFIG_MAP, reason="NotFound"),
-        )
-        return
-    old = raw.get("data") or {}
-    new = old | {namespace: str(head) for namespace, head in heads.items()}
-    if new != old:
-        await context.api.replace(CONFIG_MAPS, {**raw, "data": new})
-        did(f"heads of {len(heads)} namespaces", "Published")
+        subject = request = parsed(CABRequest, live)
+    else:
+        subject = exception = parsed(CABException, live)
+        raw = await context.api.get(REQUESTS, namespace, exception.spec.request_ref.name)
+        request = None if raw is None else parsed(CABRequest, raw)
+    lacking = {
+        entry.sequence
+        for entry in subject.status.decisions
+        if chain.lacks(uid, entry.sequence, rfc3339(entry.at))
+    }
+    opened = submitted(subject, request, context.username)
+    if opened is not None and chain.lacks(uid, SUBMISSION, opened["at"]):
+        return [opened]
+    return entries_of(subject, request, only=lacking)

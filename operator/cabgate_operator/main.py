@@ -144,8 +144,8 @@ async def run(replica: Replica) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    port = replica.settings.health_port
-    server = await serve_health(replica, port) if port else None
+    host, port = replica.settings.host, replica.settings.health_port
+    server = await serve_health(replica, port, host=host) if port else None
     work = asyncio.create_task(replica.run())
     stopping = asyncio.create_task(stopped.wait())
     try:

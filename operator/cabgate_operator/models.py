@@ -4,9 +4,10 @@
 import logging
 from collections.abc import Mapping
 
+from cabgate.api.request import CABRequest
 from cabgate.api.riskmodel import DEFAULT_LABEL, RiskModel
 from cabgate.logs import fields
-from cabgate.modelchoice import NoModel, choose_model
+from cabgate.modelchoice import NoModel, choose_model, recorded_model
 from cabgate.riskmodel import DEFAULT_RISK_MODEL
 from cabgate_operator.apiserver import RISK_MODELS, AlreadyExistsError, Object
 from cabgate_operator.context import Context
@@ -18,6 +19,12 @@ log = logging.getLogger(__name__)
 async def chosen_model(context: Context, labels: Mapping[str, str]) -> RiskModel | NoModel:
     """The model that holds now for a namespace with these labels."""
     return choose_model(labels, await context.api.list(RISK_MODELS, ""))
+
+
+async def model_behind(context: Context, request: CABRequest) -> RiskModel | None:
+    """The model that a request was scored with, if it is still there as it was."""
+    models = await context.api.list(RISK_MODELS, "")
+    return recorded_model(request.spec.assessment.risk_model, models)
 
 
 async def reconcile_models(context: Context, key: Key) -> None:

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from cabgate_operator.apiserver import ApiServer
 from cabgate_operator.app import Operator
+from cabgate_operator.heads import SYSTEM_NAMESPACE
 from cabgate_operator.leadership import CALL_SECONDS, RENEW_DEADLINE, Elector
-from cabgate_operator.ledger import SYSTEM_NAMESPACE
 from cabgate_operator.metrics import Metrics
 from cabgate_operator.overview import Overview
 from cabgate_operator.settings import Settings

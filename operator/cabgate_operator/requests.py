@@ -17,30 +17,38 @@ from cabgate.api.request import (
     RequestState,
     RequestVerdict,
 )
-from cabgate.api.types import Author, AuthorType, Gate
+from cabgate.api.riskmodel import RiskModel
+from cabgate.api.types import MAX_DECISIONS, Author, AuthorType, Gate
 from cabgate.assessment import floors_now
-from cabgate.evidence import evidence_digest
+from cabgate.flapping import reopens_at
 from cabgate.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.lifecycle import (
     DECIDED_STATES,
     decided_at,
     exception_admits,
+    is_retrospective,
     next_request_state,
-    room_for_system,
     state_of,
     taken_at,
+    with_entry,
 )
 from cabgate.races import DECIDED, own_approver
-from cabgate.requests import has_other_evidence, is_current, request_name
+from cabgate.requests import has_other_evidence, is_current
 from cabgate.requirements import unknown_words
+from cabgate.room import lacking
 from cabgate_operator import texts
 from cabgate_operator.apiserver import REQUESTS, Object
 from cabgate_operator.conditions import Wanted, merge_conditions
+from cabgate_operator.events import News
 
 UNDECIDED = frozenset(
     {RequestState.SUBMITTED, RequestState.UNDER_REVIEW, RequestState.EXCEPTION_REQUIRED}
 )
 """States that a change of the intent supersedes."""
+
+
+FULL = "DecisionsFull"
+"""Name of what keeps the system from approving a request that has no room for that."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,8 @@ class RequestPlan:
     state: RequestState
     held: tuple[Floor, ...] = ()
     """What keeps the system from approving a request whose score asks for nobody."""
+    full: str = ""
+    """Why there is no room for what the system has to say; empty if there is."""
 
     def has(self, verdict: RequestVerdict) -> bool:
         """Whether the system adds a verdict."""
@@ -80,39 +90,48 @@ def plan_request(
     system: System,
     others: Sequence[CABRequest] = (),
     *,
-    succeeded: bool = False,
+    model: RiskModel | None = None,
+    successor: str = "",
 ) -> RequestPlan:
     """What the system says of a request now, given its live intent (None: there is none).
 
-    `others` are the requests of the namespace that name one of its workloads; `succeeded` says
-    whether there is a request for what the intent declares now.
+    `others` are the requests of the namespace that name one of its workloads; `model` is the one
+    that the request was scored with, None if it is not there as it was; `successor` is the name of
+    the request that stands for what the intent declares now, empty if there is none.
     """
     entries: list[RequestDecision] = []
-    held = tuple(floors_now(request, others)) if is_current(request, intent) else ()
+    held = tuple(floors_now(request, others, model)) if is_current(request, intent) else ()
+    full = ""
     for _ in range(2):  # reopened and approved by score, at most
-        following = _next(request, intent, exceptions, system.now, held)
-        if following is None and succeeded:
-            following = _end_of_approval(request, intent)
-        if following is None or not room_for_system(request):
+        following = _next(request, intent, exceptions, system.now, held, successor)
+        if following is None and successor:
+            following = _end_of_approval(request, intent, successor)
+        if following is None:
             break
         verdict, rationale = following
+        before = state_of(request)
+        after = next_request_state(request, before, verdict, AuthorType.SYSTEM)
+        if after is None:
+            break
         entry = RequestDecision(
-            sequence=len(request.status.decisions) + 1,
+            sequence=min(len(request.status.decisions) + 1, MAX_DECISIONS),
             author=system.author,
             at=system.now,
             verdict=verdict,
             rationale=rationale,
             evidence_digest=request.spec.evidence_digest,
         )
-        if next_request_state(request, state_of(request), verdict, AuthorType.SYSTEM) is None:
+        longer = with_entry(request, entry)
+        full = lacking(longer, before, after)
+        if full:
             break
         entries.append(entry)
-        decisions = [*request.status.decisions, entry]
-        status = request.status.model_copy(update={"decisions": decisions})
-        request = request.model_copy(update={"status": status})
+        request = longer
     state = state_of(request)
-    waits = state is RequestState.SUBMITTED and _by_score(request)
-    return RequestPlan(request, tuple(entries), state, held if waits else ())
+    waits = state is RequestState.SUBMITTED and by_score(request)
+    if waits and full:  # what went back and forth so often is for a person
+        held, full = (*held, Floor(name=FULL, gate=Gate.MANUAL_REVIEW, explanation=full)), ""
+    return RequestPlan(request, tuple(entries), state, held if waits else (), full)
 
 
 def _next(
@@ -121,11 +140,12 @@ def _next(
     exceptions: Sequence[CABException],
     now: datetime,
     held: Sequence[Floor],
+    successor: str,
 ) -> tuple[RequestVerdict, str] | None:
     state = state_of(request)
     if unknown_words(request):
         return None  # a newer release opened it, and knows what is to be said
-    if request.spec.break_glass is not None:
+    if is_retrospective(request):
         # The one thing to say of it, if nobody has said anything yet: the ledger is to hold it.
         said = bool(request.status.decisions)
         return None if said else (RequestVerdict.GLASS_BROKEN, texts.glass_broken(request))
@@ -134,36 +154,41 @@ def _next(
         return RequestVerdict.REOPENED, texts.taken_back(approver)
     if is_current(request, intent):
         if state is RequestState.SUPERSEDED:
-            return RequestVerdict.REOPENED, texts.REOPENED
-        if state is RequestState.SUBMITTED and _by_score(request) and not held:
+            waits = reopens_at(request, now) is not None
+            return None if waits else (RequestVerdict.REOPENED, texts.REOPENED)
+        if state is RequestState.SUBMITTED and by_score(request) and not held:
             return RequestVerdict.AUTO_APPROVED, texts.auto_approval(request)
         return None
     if state in UNDECIDED and not any(exception_admits(e, request, now) for e in exceptions):
-        return RequestVerdict.SUPERSEDED, texts.superseded(_asked_for(intent))
+        return RequestVerdict.SUPERSEDED, texts.superseded(successor, deleted=_is_gone(intent))
     return None
 
 
-def _by_score(request: CABRequest) -> bool:
+def by_score(request: CABRequest) -> bool:
+    """Whether the score of a request asks for nobody."""
     return request.spec.assessment.gate is Gate.AUTO_APPROVE
 
 
+def waits_for_system(request: CABRequest) -> bool:
+    """Whether the system may be about to approve a request by its score."""
+    states = (RequestState.SUBMITTED, RequestState.SUPERSEDED)
+    return by_score(request) and state_of(request) in states
+
+
 def _end_of_approval(
-    request: CABRequest, intent: DeploymentIntent | None
+    request: CABRequest, intent: DeploymentIntent | None, successor: str
 ) -> tuple[RequestVerdict, str] | None:
     """The end of an approval by score whose intent declares other evidence for the same images. A
     person's approval stands: nobody but a person takes it back."""
     if state_of(request) is not RequestState.AUTO_APPROVED:
         return None
-    asked = _asked_for(intent)
-    if asked is None or not has_other_evidence(request, intent):
+    if not has_other_evidence(request, intent):
         return None
-    return RequestVerdict.SUPERSEDED, texts.approval_ended(asked)
+    return RequestVerdict.SUPERSEDED, texts.approval_ended(successor)
 
 
-def _asked_for(intent: DeploymentIntent | None) -> str | None:
-    if intent is None or intent.metadata.deletion_timestamp is not None:
-        return None
-    return request_name(intent.metadata.name, evidence_digest(intent.spec))
+def _is_gone(intent: DeploymentIntent | None) -> bool:
+    return intent is None or intent.metadata.deletion_timestamp is not None
 
 
 def body_of(request: CABRequest) -> Object:
@@ -210,3 +235,15 @@ def status_of_request(
         status.get("conditions", []), [decided], plan.request.metadata.generation, now
     )
     return status
+
+
+def news_of_superseded(plan: RequestPlan) -> News:
+    """What to tell of a request that the system has just superseded."""
+    identity = (plan.request.metadata.uid, str(len(plan.request.status.decisions)))
+    return News("Superseded", texts.about_request(plan.request, plan.state), identity)
+
+
+def news_of_taken_back(plan: RequestPlan) -> News:
+    """What to tell of a request whose approval the system has just taken back."""
+    identity = (plan.request.metadata.uid, str(len(plan.request.status.decisions)))
+    return News("ApprovalTakenBack", plan.entries[0].rationale, identity, warning=True)

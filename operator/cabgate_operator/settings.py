@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     default_ring: int = Field(
         default=0, ge=0, le=HIGHEST, description="Ring of a namespace without the ring label."
     )
+    host: str = Field(
+        default="", description="Address to listen on; every one of the machine's if it is empty."
+    )
     health_port: int = Field(
         default=8080,
         ge=0,

@@ -18,12 +18,15 @@ from cabgate.commands import (
     write_exception,
 )
 from cabgate.exceptions import no_exception
+from cabgate.flapping import MAX_OPENED, MAX_REOPENED
 from cabgate.gatedtargets import TargetProblem
 from cabgate.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.lifecycle import (
+    APPROVED_STATES,
     DECIDED_STATES,
     exception_admits,
     expires_at,
+    is_retrospective,
     state_of,
     taken_by,
     takes_exception,
@@ -55,23 +58,28 @@ def glass_broken(request: CABRequest) -> str:
         [
             f"{target.kind} {target.name} went past the gate; a CAB member who did not do it "
             "decides afterwards.",
+            "That approves no later rollout: until an intent covers what runs, each further change "
+            "breaks the glass again.",
             f"It runs {', '.join(target.images)}.",
         ],
     )
 
 
-def superseded(now_asked: str | None) -> str:
-    """Why the system supersedes; the argument is the request that the intent asks for now."""
-    if now_asked is None:
+def superseded(successor: str, *, deleted: bool) -> str:
+    """Why the system supersedes; `successor` is the request that stands for what the intent
+    declares now, empty if there is none."""
+    if deleted:
         return "The intent was deleted before this request was decided."
-    return f"The intent was changed before this request was decided; it now asks for {now_asked}."
+    now = f"; request {successor} is for what it declares now" if successor else ""
+    return f"The intent was changed before this request was decided{now}."
 
 
-def approval_ended(now_asked: str) -> str:
-    """Why an approval by score ends; the argument is the request that the intent asks for now."""
+def approval_ended(successor: str) -> str:
+    """Why an approval by score ends; `successor` is the request that stands for what the intent
+    declares now."""
     return (
-        "The intent declares other evidence for the same images, by which they are judged now; it "
-        f"asks for {now_asked}."
+        "The intent declares other evidence for the same images, by which they are judged now, in "
+        f"request {successor}."
     )
 
 
@@ -121,12 +129,30 @@ def name_taken(name: str) -> str:
     )
 
 
-def no_room(name: str) -> str:
+def no_room(request: CABRequest, why: str) -> str:
     """What to do where a request can take no further entry of the system."""
     return (
-        f"CABRequest {name} is superseded and its list of decisions is full, so it cannot be "
-        "reopened. Change any value of the evidence, such as a uri, and apply the intent again: "
-        "that opens another request."
+        f"CABRequest {request.metadata.name} is {state_of(request)} and the system can say no more "
+        f"of it: {why}. Change any value of the evidence, such as a uri, and apply the intent "
+        "again: that opens another request."
+    )
+
+
+def reopened_too_often(name: str, moment: datetime) -> str:
+    """What to say where a request was superseded and reopened too often to be reopened now."""
+    return (
+        f"CABRequest {name} was superseded and reopened {MAX_REOPENED} times within an hour, each "
+        f"time with records that nobody can delete; it is reopened at {rfc3339(moment)}. See what "
+        "changes the intent back and forth, or declare other evidence: that opens another request."
+    )
+
+
+def opened_too_often(moment: datetime) -> str:
+    """What to say where too many requests were opened for one intent."""
+    return (
+        f"{MAX_OPENED} CABRequests were opened for this intent within an hour, each with records "
+        f"that nobody can delete; the next is opened at {rfc3339(moment)}. See what changes the "
+        "intent so often. What was approved before still admits its images."
     )
 
 
@@ -151,6 +177,13 @@ def not_gated(intent: DeploymentIntent, problems: Sequence[TargetProblem]) -> st
 def refused(name: str, why: str) -> str:
     """What to say where the request could not be created."""
     return f"CABRequest {name} could not be created and is tried again: {why[:_SHORT]}"
+
+
+def status_refused(name: str, why: str) -> str:
+    """What to say where the status of the request could not be written."""
+    return (
+        f"The status of CABRequest {name} could not be written and is tried again: {why[:_SHORT]}"
+    )
 
 
 def about_request(
@@ -204,6 +237,8 @@ def _decided(request: CABRequest, state: RequestState) -> str:
     who = "the system" if state is RequestState.AUTO_APPROVED else entry.author.username[:_SHORT]
     why = f": {entry.rationale}" if entry.rationale else ""
     next_step = ""
+    if is_retrospective(request) and state in APPROVED_STATES:
+        next_step = "It admits no later rollout. Declare what runs: " + edit_intent(request)
     if state in (RequestState.REJECTED, RequestState.REVOKED):
         next_step = "Declare new evidence: " + edit_intent(request)
     return compose(f"{head} by {who} at {rfc3339(entry.at)}{why}", [], next_step)

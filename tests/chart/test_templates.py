@@ -254,11 +254,13 @@ def test_who_breaks_the_glass_is_the_same_list_everywhere(render):
             selector = policy["spec"]["matchConstraints"]["namespaceSelector"]
             assert excluded(selector) == SYSTEM
             name = policy["metadata"]["name"]
-            if name != "break-glass-copies.cabgate.dev":  # which is about the platform
+            if name == "break-glass-copies.cabgate.dev":  # which is about the platform
+                assert f"'{ARGO}'" in made.condition(name, "is-a-controller-that-copies", kind)
+            else:
                 assert f"'{ARGO}'" in made.condition(name, "is-not-the-platform", kind)
                 assert f"'{OPERATOR}'" in made.condition(name, "is-not-the-platform", kind)
             for variable in policy["spec"].get("variables", []):
-                if variable["name"] == "gated":
+                if variable["name"] == "ring":
                     assert "orValue('2')" in variable["expression"]
 
 

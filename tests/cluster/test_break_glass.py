@@ -7,7 +7,15 @@ import re
 import pytest
 import yaml
 
-from cabgate.breakglass import ANNOTATION, BREAKABLE, BY_ANNOTATION, FORM, ID_ANNOTATION
+from cabgate.breakglass import (
+    ANNOTATION,
+    BREAKABLE,
+    BY_ANNOTATION,
+    FORM,
+    ID_ANNOTATION,
+    RING_ANNOTATION,
+    STAMPS,
+)
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.chart import GOLDEN
 from support.gate import install
@@ -98,6 +106,7 @@ def test_with_the_webhook_dead_only_who_may_breaks_the_glass(glass, namespace, d
         ANNOTATION: WHY,
         BY_ANNOTATION: "breaker",
         ID_ANNOTATION: f"{plural}/new",
+        RING_ANNOTATION: "2",
     }
     # What stands there opens nothing any more, for nobody.
     if kind in CHANGEABLE:
@@ -106,6 +115,9 @@ def test_with_the_webhook_dead_only_who_may_breaks_the_glass(glass, namespace, d
             assert unreachable(again), again.text
             same = glass.breaks(user, namespace, image="web:10", kind=kind)
             assert unreachable(same), same.text
+            # Whoever may break it is told why that was no break; nobody else could.
+            said = "the same words twice break nothing" in warnings_of(same)
+            assert said is (user == "breaker")
         assert image_of(kind, glass.get(namespace, kind)) == "web:1"
 
 
@@ -194,7 +206,7 @@ def test_a_malformed_reason_opens_nothing_and_is_explained(glass, namespace, dea
 def test_the_form_is_the_same_everywhere():
     documents = (GOLDEN / "default.yaml").read_text().split("\n---\n")
     ours = "".join(each for each in documents if "kind: CustomResourceDefinition" not in each)
-    found = re.findall(r"\.matches\('\^(.+?)\$'\)", ours)
+    found = re.findall(r"break-glass'\]\.matches\('\^(.+?)\$'\)", ours)
     assert len(found) == 4  # who may, the notice, and both entries of the gate
     assert {form.replace("\\\\", "\\") for form in found} == {FORM}
     for why in MALFORMED:
@@ -230,7 +242,7 @@ def test_nobody_without_the_verb_takes_it_away(glass, namespace, kind):
         for why in (None, "INC-2: nothing to see here"):
             answer = glass.patch("requester", namespace, annotated(why), kind=kind, sub=sub)
             assert refusal(answer).startswith("BreakGlassDenied: "), (sub, why)
-        for forged in (BY_ANNOTATION, ID_ANNOTATION):
+        for forged in STAMPS:
             for value in (None, "somebody-else"):
                 body = {"metadata": {"annotations": {forged: value}}}
                 for user in ("requester", "breaker"):
@@ -269,23 +281,33 @@ def test_nobody_else_is_named(glass, namespace, dead):
     assert glass.annotations(namespace, name="other")[BY_ANNOTATION] == "breaker"
 
 
-def test_without_the_stamping_policy_no_name_can_be_forged(gate, glass, namespace):
-    """On a cluster whose Kubernetes has no MutatingAdmissionPolicy nobody is named, rather than
-    somebody else."""
+def test_without_the_stamping_policy_nobody_breaks_it_unnamed_or_as_another(gate, glass, namespace):
+    """Where the policy is gone, or not in force yet, who breaks the glass writes it down."""
     cluster = gate.cluster
     glass.make(namespace)
     stamp = ("mutatingadmissionpolicybinding", "break-glass-stamp.cabgate.dev")
     cluster.kubectl("delete", *stamp)
     try:
-        wait_until(
-            lambda: BY_ANNOTATION not in glass.would_annotate("breaker", namespace),
-            "the policy is gone",
-        )
-        for key, value in ((BY_ANNOTATION, "reviewer"), (ID_ANNOTATION, "deployments/1")):
-            forged = {"metadata": {"annotations": {ANNOTATION: WHY, key: value}}}
+        wait_until(lambda: not glass.breaks("breaker", namespace, dryRun="All").is_success, "gone")
+
+        def wanted():
+            said = refusal(glass.breaks("breaker", namespace))
+            assert said.startswith("BreakGlassNotStamped: metadata.annotations[cabgate.dev/")
+            assert "a minute" in said
+            return dict(re.findall(r'(cabgate\.dev/break-glass-\w+): "([^"]+)"', said))
+
+        assert wanted().keys() == set(STAMPS)
+        for key, value in zip(STAMPS, ("reviewer", "deployments/1", "1"), strict=True):
+            forged = {"metadata": {"annotations": {ANNOTATION: WHY, **wanted(), key: value}}}
             assert refusal(glass.patch("breaker", namespace, forged)).startswith("BreakGlassForged")
-        own = {"metadata": {"annotations": {ANNOTATION: WHY, BY_ANNOTATION: "breaker"}}}
-        assert glass.patch("breaker", namespace, own).status_code == 200
+
+        def named():
+            # A controller may have written its status in between, which changes the id.
+            own = {"metadata": {"annotations": {ANNOTATION: WHY, **wanted()}}}
+            return glass.patch("breaker", namespace, own).status_code == 200
+
+        wait_until(named, "broken in their own name")
+        assert glass.annotations(namespace)[BY_ANNOTATION] == "breaker"
     finally:
         gate.installation.apply_objects("break-glass")
         glass.make(namespace, name="other")
@@ -293,6 +315,8 @@ def test_without_the_stamping_policy_no_name_can_be_forged(gate, glass, namespac
             lambda: BY_ANNOTATION in glass.would_annotate("breaker", namespace, name="other"),
             "the policy is back",
         )
+    (request,) = glass.opened(namespace)
+    assert request["spec"]["breakGlass"]["by"] == "breaker"
 
 
 def test_a_rollback_passes_and_leaves_the_annotation(gate, glass, namespace):
@@ -324,14 +348,31 @@ def test_below_ring_2_it_is_a_note_like_any_other(gate, glass, make_namespace, d
         assert not warnings_of(answer)
         answer = glass.patch("requester", namespace, annotated(None), name=f"w{len(why)}")
         assert answer.status_code == 200, answer.text
-    # A name that was forged there does not come up.
-    assert glass.creates("requester", "Deployment", namespace).status_code == 201
-    forged = {"metadata": {"annotations": {BY_ANNOTATION: "reviewer"}}}
-    assert glass.patch("requester", namespace, forged).status_code == 200
+    # What was forged there does not come up, whether it is set with it, before it or after it.
+    stamps = dict(zip(STAMPS, ("reviewer", "deployments/new", "2"), strict=True))
+    obj = gated("Deployment", namespace)
+    obj["metadata"]["annotations"] = {ANNOTATION: WHY, **stamps}
+    path = url("Deployment", namespace)
+    assert glass.client("requester").post(path, json=obj).status_code == 201
+    assert glass.annotations(namespace) == {ANNOTATION: WHY}
+    for body in (stamps, {ANNOTATION: "INC-2: x", **stamps}, {ANNOTATION: WHY}):
+        answer = glass.patch("requester", namespace, {"metadata": {"annotations": body}})
+        assert answer.status_code == 200, answer.text
+        assert glass.annotations(namespace).keys() == {ANNOTATION}
     set_ring(gate.cluster, namespace, "2")
-    assert glass.annotations(namespace)[BY_ANNOTATION] == "requester"
+    glass.gated_by_now(namespace)
+    assert glass.patch("requester", namespace, {"metadata": {"annotations": stamps}}).is_success
+    assert glass.annotations(namespace) == {ANNOTATION: WHY}
     # And one that stood there opens nothing.
     assert unreachable(glass.patch("requester", namespace, rolled("Deployment", "web:9")))
+
+
+def test_the_ring_of_the_break_is_written_down(glass, make_namespace, dead):
+    for ring, stamped in (("2", "2"), ("3", "3"), ("4", "4")):
+        namespace = make_namespace(ring)
+        glass.gated_by_now(namespace)
+        assert glass.creates("breaker", "Deployment", namespace).status_code == 201
+        assert glass.annotations(namespace)[RING_ANNOTATION] == stamped
 
 
 def test_a_workloads_own_ring_counts(gate, glass, make_namespace, dead):
@@ -364,11 +405,12 @@ def test_a_service_account_breaks_it_only_if_listed(gate, glass, namespace, dead
         assert glass.annotations(namespace)[BY_ANNOTATION] == ROBOT
     finally:
         listed(gate)
+        other = annotated("INC-2: another")
         wait_until(
-            lambda: not glass.patch(ROBOT, namespace, annotated(None), dryRun="All").is_success,
+            lambda: not glass.patch(ROBOT, namespace, other, dryRun="All").is_success,
             "the list is empty again",
         )
-    said = refusal(glass.patch(ROBOT, namespace, annotated(None)))
+    said = refusal(glass.patch(ROBOT, namespace, other))
     assert said.startswith("BreakGlassServiceAccount: ")
 
 

@@ -5,14 +5,19 @@ import json
 
 import pytest
 
-from cabgate.breakglass import ANNOTATION, BY_ANNOTATION, ID_ANNOTATION
+from cabgate.breakglass import ANNOTATION, BY_ANNOTATION, ID_ANNOTATION, RING_ANNOTATION
 from cabgate_devcluster import wait_until
 from support.gated import gated, url
-from support.glass import WHY, Glass, annotated, image_of
+from support.glass import WHY, Glass, annotated, image_of, rolled
 from support.namespaces import set_ring
 from support.objects import GOOD, intent, target
 
-FORGED = {ANNOTATION: "INC-9: all is lost", BY_ANNOTATION: "security", ID_ANNOTATION: "jobs/new"}
+FORGED = {
+    ANNOTATION: "INC-9: all is lost",
+    BY_ANNOTATION: "security",
+    ID_ANNOTATION: "jobs/new",
+    RING_ANNOTATION: "2",
+}
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +63,90 @@ def test_the_deployment_controller_takes_the_annotation_away_for_nobody(gate, gl
     assert glass.patch("requester", namespace, back).status_code == 200
     wait_until(lambda: image_of("Deployment", glass.get(namespace)) == "web:1", "the rollback")
     assert glass.annotations(namespace) == before
+
+
+def test_no_break_that_never_was_is_carried_up_from_ring_0_by_a_controller(
+    gate, glass, make_namespace
+):
+    """Stamps planted on a ReplicaSet, or on its Deployment, and the annotation brought to them by
+    the deployment controller, which copies both ways."""
+    namespace = make_namespace("0")
+    path = url("Deployment", namespace)
+    planted = {BY_ANNOTATION: "security", RING_ANNOTATION: "2"}
+    for name, made_on in (("up", "deployments/7"), ("down", "replicasets/7")):
+        stamps = {"metadata": {"annotations": {**planted, ID_ANNOTATION: made_on}}}
+        obj = gated("Deployment", namespace, name)
+        if name == "down":
+            obj["metadata"]["annotations"] = stamps["metadata"]["annotations"]
+        assert glass.client("requester").post(path, json=obj).status_code == 201
+
+        def replica_sets(name=name):
+            found = gate.items("replicasets", namespace)
+            return [rs for rs in found if rs["metadata"]["name"].startswith(f"{name}-")]
+
+        (first,) = wait_until(replica_sets, "its ReplicaSet")
+        first = first["metadata"]["name"]
+        if name == "up":
+            options = {"kind": "ReplicaSet", "name": first}
+            assert glass.patch("requester", namespace, stamps, **options).is_success
+        assert (
+            glass.annotations(namespace, "ReplicaSet", first).keys()
+            == stamps["metadata"]["annotations"].keys()
+        )
+        # The controller brings it down.
+        assert glass.patch("requester", namespace, annotated(WHY), name=name).is_success
+        wait_until(
+            lambda first=first: ANNOTATION in glass.annotations(namespace, "ReplicaSet", first),
+            "the annotation on the ReplicaSet",
+        )
+        if name == "down":
+            assert glass.annotations(namespace, "ReplicaSet", first) == {ANNOTATION: WHY}
+            continue
+        # And up again, with a rollback.
+        assert glass.patch("requester", namespace, annotated(None), name=name).is_success
+        for body in (
+            rolled("Deployment", "web:2"),
+            {"metadata": {"annotations": {"deprecated.deployment.rollback.to": "1"}}},
+        ):
+            assert glass.patch("requester", namespace, body, name=name).is_success
+            wait_until(lambda: len(replica_sets()) == 2, "the second ReplicaSet")
+        wait_until(
+            lambda: image_of("Deployment", glass.get(namespace, name="up")) == "web:1",
+            "the rollback",
+        )
+        assert glass.annotations(namespace, name=name) == {}
+    set_ring(gate.cluster, namespace, "2")
+    glass.gated_by_now(namespace)
+    assert glass.creates("breaker", "Deployment", namespace, name="broken").status_code == 201
+    (request,) = glass.opened(namespace)
+    assert request["spec"]["targets"][0]["name"] == "broken"
+
+
+def test_stamps_planted_on_a_deployment_reach_no_replicaset_on_which_the_annotation_stands(
+    gate, glass, make_namespace
+):
+    namespace = make_namespace("0")
+    path = url("Deployment", namespace)
+    assert (
+        glass.client("requester").post(path, json=gated("Deployment", namespace)).status_code == 201
+    )
+    (first,) = wait_until(lambda: gate.items("replicasets", namespace), "its ReplicaSet")
+    first = first["metadata"]["name"]
+    where = {"kind": "ReplicaSet", "name": first}
+    assert glass.patch("requester", namespace, annotated(WHY), **where).is_success
+    planted = {BY_ANNOTATION: "security", ID_ANNOTATION: "replicasets/7", RING_ANNOTATION: "3"}
+    body = {"metadata": {"annotations": {**planted, "copied": "yes"}}}
+    assert glass.patch("requester", namespace, body).is_success
+    wait_until(
+        lambda: gate.get("replicaset", first, namespace)["metadata"]["annotations"].get("copied"),
+        "the controller has copied the annotations",
+    )
+    assert glass.annotations(namespace, "ReplicaSet", first) == {ANNOTATION: WHY}
+    set_ring(gate.cluster, namespace, "2")
+    glass.gated_by_now(namespace)
+    assert glass.creates("breaker", "Deployment", namespace, name="broken").status_code == 201
+    (request,) = glass.opened(namespace)
+    assert request["spec"]["targets"][0]["name"] == "broken"
 
 
 def test_the_deployment_controller_rolls_back_to_nothing_that_is_not_covered(gate, namespace):

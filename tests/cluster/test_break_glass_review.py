@@ -9,13 +9,13 @@ import urllib.request
 import pytest
 from click.testing import CliRunner
 
-from cabgate.breakglass import ANNOTATION, BY_ANNOTATION, ID_ANNOTATION
+from cabgate.breakglass import ANNOTATION, ID_ANNOTATION, STAMPS
 from cabgate_cli.main import main
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installation import ROOT
 from support.gate import install, told
 from support.gated import ROLLOUT_CRD, gated, url
-from support.glass import WHY, Glass, annotated, image_of, rolled
+from support.glass import WHY, Glass, annotated, image_of, warnings_of
 from support.namespaces import create_namespace, set_ring
 from support.objects import GOOD
 from support.reviews import OPERATOR
@@ -130,7 +130,7 @@ def test_who_broke_it_does_not_decide_and_somebody_else_does(gate, glass, namesp
     # What runs is not covered as long as nobody decides.
     change = {"spec": {"template": {"metadata": {"labels": {"x": "y"}}}}}
     answer = glass.patch("requester", namespace, change)
-    assert "ReviewPending: " in answer.text
+    assert "GlassBroken: " in answer.text
     message = next(
         c["message"]
         for c in gate.get("cabrequest", name, namespace)["status"]["conditions"]
@@ -141,18 +141,44 @@ def test_who_broke_it_does_not_decide_and_somebody_else_does(gate, glass, namesp
     assert gate.shell("both", command).returncode != 0
     result = gate.shell("reviewer", command)
     assert result.returncode == 0, result.stderr
-    assert glass.patch("requester", namespace, change).status_code == 200
     state = gate.get("cabrequest", name, namespace)["status"]["state"]
     assert state == "Approved"
-    # Standing there, the annotation opens nothing, nor is it another break.
-    assert (
-        "ImagesNotCovered: " in glass.patch("both", namespace, rolled("Deployment", "web:10")).text
-    )
-    wait_until(lambda: len(gate.items("replicasets", namespace)) == 3, "the third ReplicaSet")
-    glass.make(namespace, name="other")
-    assert glass.breaks("breaker", namespace, name="other").status_code == 200
-    opened = glass.opened(namespace, 2)
-    assert {r["spec"]["targets"][0]["name"] for r in opened} == {"web", "other"}
+
+
+def test_its_approval_is_of_what_was_broken_through_and_no_later_rollout(
+    gate, glass, namespace, broken
+):
+    name = broken["metadata"]["name"]
+    gate.review("reviewer", "cabrequest", name, namespace, "Approved", rationale="was right")
+    change = {"spec": {"template": {"metadata": {"labels": {"x": "y"}}}}}
+    for user in ("requester", "breaker"):
+        answer = glass.patch(user, namespace, change)
+        assert "GlassBroken: " in answer.text
+        assert f"cabgate intent -n {namespace} deployment/web --image web:9" in answer.text
+    again = glass.breaks("breaker", namespace, image="web:9", why=WHY)
+    assert again.is_success, "nothing changes"
+    # The same words twice break nothing, and the answer says so.
+    body = {**annotated(WHY), **change}
+    answer = glass.patch("breaker", namespace, body)
+    assert "GlassBroken: " in answer.text
+    assert "the same words twice break nothing" in warnings_of(answer)
+    answer = glass.breaks("breaker", namespace, image="web:evil")
+    assert "ImagesNotCovered: " in answer.text
+    assert "the same words twice break nothing" in warnings_of(answer)
+    # Scaling, restarts and metadata pass as ever.
+    for body in ({"spec": {"replicas": 3}}, {"metadata": {"labels": {"a": "b"}}}):
+        assert glass.patch("requester", namespace, body).status_code == 200
+    gate.kubectl("requester", "rollout", "restart", "deployment/web", "-n", namespace)
+    # Other words break it again, and that is another request.
+    answer = glass.patch("breaker", namespace, {**annotated("INC-1: and a label"), **change})
+    assert answer.status_code == 200, answer.text
+    assert "the glass is broken" in warnings_of(answer)
+    _, second = fresh(broken, glass.opened(namespace, 2))
+    assert second["spec"]["breakGlass"]["reason"] == "and a label"
+    # An intent covers it, and then no glass is broken any more.
+    gate.open(namespace, GOOD, "AutoApproved", images=("web:9",))
+    change = {"spec": {"template": {"metadata": {"labels": {"x": "z"}}}}}
+    assert glass.patch("requester", namespace, change).status_code == 200
 
 
 def test_a_rejection_bars_the_images(gate, glass, namespace, broken):
@@ -202,48 +228,6 @@ def test_each_break_has_a_request_of_its_own(gate, glass, namespace, broken):
     for request in (second, third):
         name = request["metadata"]["name"]
         gate.review("reviewer", "cabrequest", name, namespace, "Approved")
-
-
-def test_where_nobody_knows_who_it_was_nobody_who_may_decides(gate, glass, namespace):
-    cluster = gate.cluster
-    glass.make(namespace)
-    cluster.kubectl("delete", "mutatingadmissionpolicybinding", "break-glass-stamp.cabgate.dev")
-    try:
-        wait_until(
-            lambda: (
-                BY_ANNOTATION
-                not in glass.breaks("breaker", namespace, dryRun="All").json()["metadata"][
-                    "annotations"
-                ]
-            ),
-            "the policy is gone",
-        )
-        assert glass.breaks("breaker", namespace).status_code == 200
-        # The copy on the ReplicaSet is not another break.
-        wait_until(
-            lambda: [
-                rs
-                for rs in gate.items("replicasets", namespace)
-                if ANNOTATION in rs["metadata"]["annotations"]
-            ],
-            "the controller copies the annotation",
-        )
-        (request,) = glass.opened(namespace)
-    finally:
-        gate.installation.apply_objects("break-glass")
-        glass.make(namespace, name="stamped")
-        wait_until(
-            lambda: BY_ANNOTATION in glass.would_annotate("breaker", namespace, name="stamped"),
-            timeout=60.0,
-            what="the policy is back",
-        )
-    name = request["metadata"]["name"]
-    assert "by" not in request["spec"]["breakGlass"]
-    assert "submittedBy" not in request["spec"]
-    said = told(gate.review("both", "cabrequest", name, namespace, "Approved", check=False))
-    assert said.startswith("SelfApproval: nobody knows who broke the glass, and both may have")
-    gate.review("reviewer", "cabrequest", name, namespace, "Approved")
-    assert len(glass.requests(namespace)) == 1
 
 
 def test_the_operator_can_open_nothing_else(gate, glass, namespace, broken):
@@ -360,15 +344,47 @@ def test_every_kind_is_found(glass, namespace, kind):
     assert (target["kind"], target["images"]) == (kind, ["web:1"])
 
 
-def test_a_namespace_that_comes_up_brings_its_annotations_with_it(gate, glass, make_namespace):
+def test_what_was_annotated_in_ring_0_is_no_break_in_ring_2(gate, glass, make_namespace):
+    """Nobody had the verb, and nothing went past a gate: no request, no Event, no approval."""
     namespace = make_namespace("0")
-    obj = gated("Deployment", namespace)
-    obj["metadata"]["annotations"] = {ANNOTATION: WHY, BY_ANNOTATION: "reviewer"}
-    made = glass.client("requester").post(url("Deployment", namespace), json=obj)
-    assert made.status_code == 201, made.text
+    stamps = dict(zip(STAMPS, ("reviewer", "deployments/new", "2"), strict=True))
+    for name, annotations in (("plain", {}), ("forged", stamps)):
+        obj = gated("Deployment", namespace, name)
+        obj["metadata"]["annotations"] = {ANNOTATION: WHY, **annotations}
+        made = glass.client("requester").post(url("Deployment", namespace), json=obj)
+        assert made.status_code == 201, made.text
+    # Planted first, the annotation behind it.
+    obj = gated("Deployment", namespace, "planted")
+    obj["metadata"]["annotations"] = stamps
+    assert glass.client("requester").post(url("Deployment", namespace), json=obj).is_success
+    assert glass.patch("requester", namespace, annotated(WHY), name="planted").is_success
     set_ring(gate.cluster, namespace, "2")
+    glass.gated_by_now(namespace)
+    change = {"spec": {"template": {"metadata": {"labels": {"x": "y"}}}}}
+    for name in ("plain", "forged", "planted"):
+        body = {"metadata": {"annotations": stamps}}
+        assert glass.patch("requester", namespace, body, name=name).is_success
+        assert glass.annotations(namespace, name=name) == {ANNOTATION: WHY}
+        assert "NoRequest: " in glass.patch("requester", namespace, change, name=name).text
+    # A break that comes later is found, and nothing else.
+    glass.creates("breaker", "Deployment", namespace, name="broken")
     (request,) = glass.opened(namespace)
-    assert request["spec"]["breakGlass"]["by"] == "requester"
+    assert request["spec"]["targets"][0]["name"] == "broken"
+    wait_until(lambda: events_about(gate, namespace, "broken"), "an Event of the break")
+    for name in ("plain", "forged", "planted"):
+        assert events_about(gate, namespace, name) == []
+
+
+def test_a_break_is_reviewed_although_the_ring_went_down_since(gate, glass, namespace):
+    glass.make(namespace)
+    gate.installation.operator.pause()
+    try:
+        assert glass.breaks("breaker", namespace).status_code == 200
+        set_ring(gate.cluster, namespace, "1")
+    finally:
+        gate.installation.operator.resume()
+    (request,) = glass.opened(namespace)
+    assert request["spec"]["ring"] == 2
 
 
 def commands(heading):

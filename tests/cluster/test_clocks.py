@@ -15,6 +15,7 @@ import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installation import NAMESPACE
+from support.direct import mutated, review_of
 from support.gate import install, told
 from support.objects import BAD, exception, workload
 from support.reviews import decisions, middling
@@ -130,7 +131,9 @@ def test_a_signed_decision_that_was_held_back_is_worth_nothing_elsewhere_or_late
     other = gate.open(namespace, middling(3), "Submitted", name="other")
     gate.bind("rob", "cabgate-cab-member", namespace)
     mutating(gate, probe, 60)
-    held = {"status": dry_run(gate, namespace, name)}
+    asked = review_of(gate.get("cabrequest", name, namespace), "reviewer", verdict="Approved")
+    _, signed = mutated(gate, asked, gate.ports[60])  # by who reaches the port
+    held = {"status": signed}
     for user, request in (("rob", name), ("reviewer", other)):
         result = gate.patch_status(user, "cabrequest", request, namespace, held)
         assert result.returncode != 0, (user, request)
@@ -145,7 +148,6 @@ def test_without_a_signature_five_seconds_are_all(gate, namespace):
     name = gate.open(namespace, middling(4), "Submitted")
     status = dry_run(gate, namespace, name)
     (entry,) = status["decisions"]
-    del entry["signature"]
     moment = datetime.now(UTC) + timedelta(seconds=30)
     entry["at"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     body = {"status": status}

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import subprocess
+from functools import partial
 
 import pytest
 
@@ -20,6 +21,14 @@ ENFORCED = "enforced-rollouts"
 """In the command for modes Warn and Audit alone."""
 
 PAGE = (ROOT / "docs" / "operations" / "EMERGENCY.md").read_text()
+BREAK_GLASS = (ROOT / "docs" / "break-glass.md").read_text()
+
+PAUSED = [
+    ("kustomize.toolkit.fluxcd.io", "Kustomization", "flux-system", ("suspend",), True),
+    ("helm.toolkit.fluxcd.io", "HelmRelease", "shop", ("suspend",), True),
+    ("argoproj.io", "Application", "argocd", ("syncPolicy", "automated"), None),
+]
+"""What applies the workload from Git: its group, kind and namespace, and what pausing it leaves."""
 
 
 def commands():
@@ -43,6 +52,7 @@ def blocked(cluster):
     release = Released(cluster)
     release.install()
     cluster.kubectl("create", "namespace", "shop")
+    applied_from_git(cluster)
     made = apply(cluster, "registry.example.com/shop/checkout:1.4.2")
     assert made.returncode == 0, made.stderr
     cluster.kubectl("label", "namespace", "shop", "cabgate.dev/ring=2")
@@ -55,6 +65,48 @@ def apply(cluster, image, *args):
     obj = workload("shop", name="checkout", images=[image])
     obj["spec"]["template"]["spec"]["containers"][0]["name"] = "checkout"
     return cluster.kubectl(*("apply", "-f", "-", *args), stdin=json.dumps(obj), check=False)
+
+
+def applied_from_git(cluster):
+    """Flux and Argo CD, as far as somebody who pauses them has to do with them."""
+    for group, kind, namespace, _, _ in PAUSED:
+        singular = kind.lower()
+        names = {"kind": kind, "plural": f"{singular}s", "singular": singular}
+        anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        version = {"name": "v1", "served": True, "storage": True}
+        version["schema"] = {"openAPIV3Schema": anything}
+        definition = {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": f"{singular}s.{group}"},
+            "spec": {"group": group, "names": names, "scope": "Namespaced", "versions": [version]},
+        }
+        cluster.kubectl("apply", "-f", "-", stdin=json.dumps(definition))
+        cluster.kubectl("wait", "--for=condition=Established", f"crd/{singular}s.{group}")
+        if namespace != "shop":
+            cluster.kubectl("create", "namespace", namespace)
+        obj = {
+            "apiVersion": f"{group}/v1",
+            "kind": kind,
+            "metadata": {"name": "shop", "namespace": namespace},
+            "spec": {"syncPolicy": {"automated": {"selfHeal": True}}},
+        }
+        wait_until(partial(created, cluster, obj), f"there is a {kind}")
+
+
+def created(cluster, obj):
+    """Whether an object can be written, by now."""
+    return cluster.kubectl("apply", "-f", "-", stdin=json.dumps(obj), check=False).returncode == 0
+
+
+def check_paused(cluster):
+    """Fail unless all that applies from Git is paused."""
+    for group, kind, namespace, path, left in PAUSED:
+        args = ("get", f"{kind.lower()}s.{group}", "shop", "-n", namespace, "-o", "json")
+        live = json.loads(cluster.kubectl(*args).stdout)["spec"]
+        for step in path[:-1]:
+            live = live[step]
+        assert live.get(path[-1]) == left, kind
 
 
 def stopped(cluster, image="other:1"):
@@ -144,9 +196,19 @@ def test_each_command_does_what_the_page_says(cluster, blocked):
             failure_policy(cluster, 0)
         if line.startswith("kubectl delete"):
             wait_until(lambda: not stopped(cluster), line)
+    check_paused(cluster)
     names = cluster.kubectl("get", "validatingadmissionpolicy", "-o", "name").stdout
     assert "rings.cabgate.dev" in names
     wait_until(lambda: stopped(cluster), "all is as it was")
+
+
+def test_both_pages_begin_with_what_pauses_flux_and_argo_cd():
+    first = [line for title, line in commands() if title.startswith("Minute 0")]
+    assert len(first) == len(PAUSED)
+    heading, block = BREAK_GLASS.split("## ")[1].split("```sh\n")
+    assert heading.startswith("Before all else: pause")
+    assert block.split("```")[0].splitlines() == first
+    assert [line for _, line in commands()][: len(first)] == first
 
 
 def test_in_mode_warn_the_other_patch_lets_the_namespaces_through_that_enforce(cluster, blocked):

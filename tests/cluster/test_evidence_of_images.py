@@ -105,7 +105,7 @@ def test_worse_evidence_for_the_same_images_ends_an_approval_by_score(gate, name
     gate.wait_state("cabrequest", good, namespace, "Superseded", timeout=60)
     ended = gate.get("cabrequest", good, namespace)["status"]["decisions"][-1]
     assert (ended["verdict"], ended["author"]["type"]) == ("Superseded", "System")
-    assert f"asks for {worse}" in ended["rationale"]
+    assert f"in request {worse}" in ended["rationale"]
     denial = admitted(gate, namespace, image)
     assert "ExceptionRequired: " in denial
     # What the intent says is what the gate does.
@@ -121,6 +121,51 @@ def test_worse_evidence_for_the_same_images_ends_an_approval_by_score(gate, name
     assert said == ["AutoApproved", "Superseded", "Reopened", "AutoApproved"]
     assert admitted(gate, namespace, image) == ""
     assert gate.get("cabrequest", worse, namespace)["status"]["state"] == "Superseded"
+
+
+def test_an_ended_approval_is_revoked_like_any_other(gate, namespace):
+    image = f"{WEB}:1"
+    good = opened(gate, namespace, GOOD, "AutoApproved", images=(image,))
+    opened(gate, namespace, MIDDLING, "Submitted", images=(image,))
+    gate.wait_state("cabrequest", good, namespace, "Superseded", timeout=60)
+    result = gate.review("security", "cabrequest", good, namespace, "Revoked", rationale="CVE-1")
+    assert f"denied from then on: Deployment web: {image}" in result.stderr
+    assert gate.get("cabrequest", good, namespace)["status"]["state"] == "Revoked"
+    assert admitted(gate, namespace, image) != ""
+    # The evidence of before brings nothing back, nor does new evidence by its score.
+    again = opened(gate, namespace, GOOD, "Revoked", images=(image,))
+    assert again == good
+    fresh = {**GOOD, "testResults": {**GOOD["testResults"], "passed": 99}}
+    opened(gate, namespace, fresh, "Submitted", images=(image,))
+    # What never was approved is not to be revoked.
+    never = opened(gate, namespace, {**MIDDLING, "scope": {"affectedComponents": 2}}, "Submitted",
+                   images=(f"{WEB}:2",))  # fmt: skip
+    opened(gate, namespace, GOOD, "AutoApproved", images=(f"{WEB}:3",))
+    gate.wait_state("cabrequest", never, namespace, "Superseded", timeout=60)
+    result = gate.review("security", "cabrequest", never, namespace, "Revoked", check=False)
+    assert "IllegalTransition: " in result.stderr
+
+
+def test_an_approval_whose_model_is_gone_comes_back_by_a_person(gate, cluster, make_namespace):
+    """Its score cannot be recomputed: nothing is tried in vain, and the intent says so."""
+    ns = make_namespace()
+    made = json.loads(cluster.kubectl("get", "riskmodel", "default", "-o", "json").stdout)
+    model = {**made, "metadata": {"name": f"vanishing-{ns}"}}
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(model))
+    cluster.kubectl("label", "namespace", ns, "cabgate.dev/risk-model=vanishing-" + ns)
+    image = f"{WEB}:1"
+    good = opened(gate, ns, GOOD, "AutoApproved", images=(image,))
+    opened(gate, ns, BAD, "ExceptionRequired", images=(image,))
+    gate.wait_state("cabrequest", good, ns, "Superseded", timeout=60)
+    cluster.kubectl("delete", "riskmodel", f"vanishing-{ns}")
+    assert opened(gate, ns, GOOD, "Submitted", images=(image,)) == good
+    found = wait_until(
+        lambda: "is gone or was replaced" in (c := ready(gate, ns))["message"] and c,
+        "the intent says why a person decides",
+    )
+    assert found["reason"] == "ReviewPending"
+    gate.review("reviewer", "cabrequest", good, ns, "Approved")
+    assert admitted(gate, ns, image) == ""
 
 
 def test_evidence_that_was_refused_meanwhile_brings_no_approval_back(gate, namespace):

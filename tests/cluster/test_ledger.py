@@ -20,6 +20,8 @@ import pytest
 from click.testing import CliRunner
 
 from cabgate.ledger import record_digest, record_name
+from cabgate.pruning import export_line
+from cabgate.shortening import MAX_RECORD
 from cabgate_cli.main import main
 from cabgate_devcluster import DevCluster, wait_until
 from support.gate import install
@@ -55,6 +57,22 @@ class Auditor:
         findings = self.verify(*options)["findings"]
         return {f["code"] for f in findings if namespace in f["where"] + f["message"]}
 
+    def decisions(self, namespace):
+        """What the chain of a namespace says was decided, in order."""
+        return [each for each in self.records(namespace) if each["spec"]["entry"] > 0]
+
+    def submission(self, namespace, name):
+        """The record that says that a request was opened or an exception asked for."""
+
+        def recorded():
+            for each in self.records(namespace):
+                spec = each["spec"]
+                if spec["entry"] == 0 and spec["subject"]["name"] == name:
+                    return spec
+            return None
+
+        return wait_until(recorded, f"the submission of {name} is recorded")
+
     def records(self, namespace):
         """The chain of a namespace, in order."""
         listed = self.gate.kubectl(
@@ -63,6 +81,12 @@ class Auditor:
         )
         items = json.loads(listed.stdout)["items"]
         return sorted(items, key=lambda item: item["spec"]["sequence"])
+
+    def named(self, namespace):
+        """The records that name a namespace, whether they can be read or not."""
+        listed = self.gate.kubectl("auditor", "get", "cabdecisions", "-o", "json")
+        items = json.loads(listed.stdout)["items"]
+        return [item for item in items if item["metadata"]["name"].startswith(f"{namespace}.")]
 
     def recorded(self, namespace, count):
         """The chain of a namespace, once it has so many records."""
@@ -98,7 +122,7 @@ class Auditor:
 
     def wait_complete(self, namespace):
         """Wait until the chain holds every decision, and check that it holds each once."""
-        wait_until(lambda: said(self.records(namespace)) == self.decided(namespace), namespace)
+        wait_until(lambda: said(self.decisions(namespace)) == self.decided(namespace), namespace)
 
 
 def said(records):
@@ -134,8 +158,9 @@ def make_namespace(gate, name):
 
 
 def decide(gate, namespace):
-    """Three decisions: taken, approved, approved by score."""
+    """A submission and three decisions: taken, approved, approved by score."""
     name = gate.open(namespace, MIDDLING, "Submitted")
+    Auditor(gate).submission(namespace, name)
     gate.review("reviewer", "cabrequest", name, namespace, "UnderReview")
     gate.review("reviewer", "cabrequest", name, namespace, "Approved")
     gate.open(namespace, GOOD, "AutoApproved", name="other")
@@ -159,14 +184,16 @@ def test_every_decision_is_recorded_once(own, auditor, shop):
     own.review("security", "cabrequest", first, shop, "Revoked")
     own.open(shop, GOOD, "AutoApproved", name="other", images=("web:2",))
     auditor.wait_complete(shop)
-    records = [record["spec"] for record in auditor.records(shop)]
+    records = [record["spec"] for record in auditor.decisions(shop)]
     verdicts = "Approved AutoApproved ConditionallyApproved Reopened Revoked Revoked Superseded"
     assert sorted(r["verdict"] for r in records) == [
         *verdicts.split(),
         "Superseded",
         "UnderReview",
     ]
-    assert [r["sequence"] for r in records] == list(range(1, 10))
+    chain = [record["spec"]["sequence"] for record in auditor.records(shop)]
+    assert chain == list(range(1, len(chain) + 1))
+    assert all(record["format"] == 2 for record in records)
     for record in records:
         person = record["author"]["type"] == "Person"
         assert person is ("signature" in record)
@@ -186,7 +213,7 @@ def test_every_decision_is_recorded_once(own, auditor, shop):
 
 def test_the_heads_are_published(own, auditor, shop):
     decide(own, shop)
-    auditor.recorded(shop, 3)
+    auditor.recorded(shop, 4)
     wanted = auditor.published(shop)
     log = own.installation.operator.log
     wait_until(
@@ -212,7 +239,7 @@ def at_rest(gate):
         return metric(gate, "cabgate_last_sweep_timestamp_seconds") > 0
 
     wait_until(swept, timeout=60.0, what="it leads and has swept")
-    # What its watches bring comes after that; this one is the last, and nothing of the ledger's.
+    # What its watches bring comes after that; this one is the last.
     marker = make_namespace(gate, f"marker-{next(_numbers)}")
     gate.open(marker, MIDDLING, "Submitted")
     wait_until(
@@ -220,24 +247,29 @@ def at_rest(gate):
     )
 
 
+def heads_of_others_than_markers(gate):
+    data = json.loads(gate.kubectl("auditor", *HEADS).stdout)["data"]
+    return {name: head for name, head in data.items() if not name.startswith("marker-")}
+
+
 def test_at_rest_nothing_is_written(own, auditor, shop):
     decide(own, shop)
-    auditor.recorded(shop, 3)
+    auditor.recorded(shop, 4)
     auditor.published(shop)
-    before = [own.kubectl("auditor", *HEADS).stdout, auditor.records(shop)]
+    before = heads_of_others_than_markers(own), auditor.records(shop)
     own.installation.operator.stop()
     own.installation.start_operator()
     at_rest(own)
-    assert [own.kubectl("auditor", *HEADS).stdout, auditor.records(shop)] == before
+    assert (heads_of_others_than_markers(own), auditor.records(shop)) == before
 
 
 def test_nobody_but_the_operator_writes_the_ledger(own, auditor, shop):
     decide(own, shop)
-    record = auditor.recorded(shop, 3)[0]
+    record = auditor.recorded(shop, 4)[1]
     name = record["metadata"]["name"]
     forged = copy.deepcopy(record)
-    forged["metadata"] = {"name": record_name(shop, 4)}
-    forged["spec"]["sequence"] = 4
+    forged["metadata"] = {"name": record_name(shop, 5)}
+    forged["spec"]["sequence"] = 5
     forged["spec"]["previousDigest"] = forged["spec"]["digest"]
     changed = copy.deepcopy(record)
     changed["spec"]["rationale"] = "other"
@@ -256,14 +288,14 @@ def test_nobody_but_the_operator_writes_the_ledger(own, auditor, shop):
         message = own.refused("admin", *args, stdin=json.dumps(stdin) if stdin else None)
         assert "a CABDecision is a record of the ledger" in message or "never changes" in message
     own.kubectl("admin", *patch, "{}")  # a write that changes nothing
-    misnamed = {**forged, "metadata": {"name": f"{shop}.4"}}
+    misnamed = {**forged, "metadata": {"name": f"{shop}.5"}}
     message = own.refused(OPERATOR, "create", "-f", "-", stdin=json.dumps(misnamed))
     assert "is named after its place in the chain" in message
     unlinked = copy.deepcopy(forged)
     del unlinked["spec"]["previousDigest"]
     message = own.refused(OPERATOR, "create", "-f", "-", stdin=json.dumps(unlinked))
     assert "names the digest of the one before it" in message
-    assert len(auditor.records(shop)) == 3
+    assert len(auditor.records(shop)) == 4
     assert auditor.verify()["clean"]
 
 
@@ -314,7 +346,7 @@ def test_killed_at_any_moment_it_neither_loses_nor_doubles(own, auditor, shop):
     own.review("reviewer", "cabrequest", own.request_of(shop, "app-0-1")["metadata"]["name"], shop,
                "Rejected")  # fmt: skip
     auditor.wait_complete(shop)
-    assert len(auditor.records(shop)) == 7
+    assert len(auditor.decisions(shop)) == 7
     assert auditor.codes(shop) == set()
 
 
@@ -340,12 +372,13 @@ def test_two_writers_cannot_fork_a_chain(own, auditor, shop):
 
 def test_rotated_keys_keep_old_signatures_good(own, auditor, shop):
     name = own.open(shop, MIDDLING, "Submitted")
+    auditor.submission(shop, name)
     own.review("reviewer", "cabrequest", name, shop, "UnderReview")
     own.installation.add_signing_key()
     own.installation.webhook.stop()
     own.installation.start_webhook()
     own.review("reviewer", "cabrequest", name, shop, "Approved")
-    records = auditor.recorded(shop, 2)
+    records = auditor.recorded(shop, 3)[1:]
     assert len({record["spec"]["signature"]["keyID"] for record in records}) == 2
     report = auditor.verify()
     assert report["clean"]
@@ -354,14 +387,14 @@ def test_rotated_keys_keep_old_signatures_good(own, auditor, shop):
 
 def test_a_chain_outlives_its_namespace_and_goes_on(own, auditor, shop):
     decide(own, shop)
-    before = auditor.recorded(shop, 3)
+    before = auditor.recorded(shop, 4)
     own.cluster.kubectl("delete", "namespace", shop, "--timeout=60s")
     assert auditor.records(shop) == before
     assert auditor.codes(shop) == set()
     make_namespace(own, shop)
     own.open(shop, GOOD, "AutoApproved")
-    after = auditor.recorded(shop, 4)
-    assert after[3]["spec"]["previousDigest"] == before[2]["spec"]["digest"]
+    after = auditor.recorded(shop, 5)
+    assert after[4]["spec"]["previousDigest"] == before[3]["spec"]["digest"]
     assert auditor.codes(shop) == set()
 
 
@@ -379,7 +412,47 @@ def test_what_was_decided_is_recorded_although_the_object_is_gone(own, auditor, 
         security.patch(f"{path}/status", content=json.dumps(review), **patch).raise_for_status()
         team.delete(path).raise_for_status()
         own.installation.operator.resume()
-    assert auditor.recorded(shop, 1)[0]["spec"]["verdict"] == "Approved"
+    wait_until(lambda: auditor.decisions(shop), "the decision is recorded")
+    assert [each["spec"]["verdict"] for each in auditor.decisions(shop)] == ["Approved"]
+
+
+def test_each_submission_is_recorded_before_anybody_decides(own, auditor, shop):
+    own.apply("requester", intent(shop, evidence=BAD, summary="new tax rates"))
+    bad = own.request_of(shop, state="ExceptionRequired")["metadata"]["name"]
+    opened = auditor.submission(shop, bad)
+    assert (opened["verdict"], opened["summary"]) == ("Opened", "new tax rates")
+    assert (opened["submittedBy"], opened["intent"]["name"]) == (["requester"], "web")
+    assert opened["factors"][0]["name"] == "testCoverage"
+    own.create("requester", exception(shop, bad))
+    asked = auditor.submission(shop, "leave")
+    assert asked["verdict"] == "Asked"
+    assert asked["exception"]["submittedBy"] == ["requester"]
+    assert asked["exception"]["compensatingControls"] == ["a feature flag"]
+    assert auditor.codes(shop) == set()
+
+
+def test_long_words_and_many_names_leave_a_record_of_6_kb(own, auditor, shop):
+    images = [f"registry.example.com/{'x' * 400}/web:{number}" for number in range(50)]
+    evidence = {**MIDDLING, "artifacts": [{"name": "web", "images": images}]}
+    name = own.open(
+        *(shop, evidence, "Submitted"), images=images, summary="s" * 4096, requester="r" * 256
+    )
+    auditor.submission(shop, name)
+    conditions = [{"name": f"c{n}", "description": "d" * 4096} for n in range(16)]
+    own.review(
+        *("reviewer", "cabrequest", name, shop, "ConditionallyApproved"),
+        rationale="y" * 4096,
+        conditions=conditions,
+    )
+    records = auditor.recorded(shop, 2)
+    for record in records:
+        assert len(export_line(record)) <= MAX_RECORD
+    spec = records[1]["spec"]
+    cut = {each["field"]: each["size"] for each in spec["cut"]}
+    assert (cut["targets"], cut["rationale"], cut["conditions"]) == (1, 4096, 16)
+    assert spec["workloads"] == ["apps/v1 Deployment web"]
+    assert spec["rationale"] == "y" * 512
+    assert auditor.codes(shop) == set()
 
 
 # With webhooks and policies gone
@@ -396,12 +469,14 @@ def bare(own, auditor):
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda name: decide(own, make_namespace(own, name)), VICTIMS))
     for name in VICTIMS:
-        auditor.recorded(name, 3)
+        auditor.recorded(name, 4)
     make_namespace(own, "ending")
     bad = own.open("ending", BAD, "ExceptionRequired")
+    auditor.submission("ending", bad)
     own.create("requester", exception("ending", bad, durationDays=1))
+    auditor.submission("ending", "leave")
     own.review("security", "cabexception", "leave", "ending", "Approved")
-    auditor.recorded("ending", 1)
+    auditor.recorded("ending", 3)
     for name in (*VICTIMS, "ending"):
         auditor.published(name)
     assert auditor.verify()["clean"]
@@ -442,7 +517,7 @@ def test_an_edited_record_with_the_chain_rebuilt_behind_it_is_found(bare, audito
 
 
 def test_swapped_records_are_found(bare, auditor):
-    first, second, _ = auditor.records("swapped")
+    _, first, second, _ = auditor.records("swapped")
     first["spec"], second["spec"] = second["spec"], first["spec"]
     recreate(bare, first, second)
     assert {"Misnamed"} <= auditor.codes("swapped")
@@ -455,7 +530,7 @@ def test_an_approval_past_the_webhook_is_recorded_and_found(bare, auditor):
     del entry["signature"]
     body = {"status": {"decisions": [*entries, entry], "state": "Revoked"}}
     bare.patch_status("admin", "cabrequest", name, "forged", body, check=True)
-    auditor.recorded("forged", 4)
+    auditor.recorded("forged", 5)
     assert auditor.codes("forged") == {"Unsigned"}
 
 
@@ -512,17 +587,30 @@ def test_records_changed_in_etcd_are_found(bare, auditor):
     wait_until(lambda: "ChangedRecord" in auditor.codes("keys"), "the changed record is found")
     etcd.call("deleterange", key=key % 1)
     wait_until(lambda: "MissingRecord" in auditor.codes("keys"), "the missing one is found")
+    # One that cannot be read stops nothing: the chain goes on behind it.
+    record = etcd.read(key % 4)
+    for field in ("sequence", "digest", "author"):
+        del record["spec"][field]
+    etcd.call("put", key=key % 4, value=json.dumps(record).encode())
+    wait_until(lambda: "Unreadable" in auditor.codes("keys"), "the unreadable one is found")
+    bare.installation.operator.stop()
+    bare.installation.start_operator()
+    bare.open("keys", GOOD, "AutoApproved", name="later", images=("web:7",))
+    wait_until(
+        lambda: record_name("keys", 6) in {r["metadata"]["name"] for r in auditor.named("keys")},
+        "the chain goes on, and what was in it is recorded anew",
+    )
 
 
 def test_a_cut_is_found_by_a_copy_of_the_heads(bare, auditor):
     """The last record deleted and the published head made to fit: only a copy can tell."""
     records = auditor.records("cut")
-    own = records[2]["spec"]["subject"]
-    bare.kubectl("admin", "delete", "cabdecision", records[2]["metadata"]["name"])
+    own = records[3]["spec"]["subject"]
+    bare.kubectl("admin", "delete", "cabdecision", records[3]["metadata"]["name"])
     assert "HeadGone" in auditor.codes("cut")
     bare.kubectl("admin", "delete", "deploymentintent", "other", "-n", "cut")
     bare.kubectl("admin", "delete", "cabrequest", own["name"], "-n", "cut")
-    last = records[1]["spec"]
+    last = records[2]["spec"]
     patch = {"data": {"cut": f"{last['sequence']} {last['digest']}"}}
     bare.patch("admin", "configmap", "cabgate-ledger-heads", "cabgate-system", patch)
     assert auditor.codes("cut") == set()
@@ -531,11 +619,11 @@ def test_a_cut_is_found_by_a_copy_of_the_heads(bare, auditor):
 
 
 def test_the_operator_does_not_close_the_gap_of_a_cut(bare, auditor):
-    bare.kubectl("admin", "delete", "cabdecision", record_name("shrunk", 3))
+    bare.kubectl("admin", "delete", "cabdecision", record_name("shrunk", 4))
     bare.installation.operator.stop()
     bare.installation.start_operator()
-    again = auditor.recorded("shrunk", 3)[-1]
-    assert again["metadata"]["name"] == record_name("shrunk", 4)
+    again = auditor.recorded("shrunk", 4)[-1]
+    assert again["metadata"]["name"] == record_name("shrunk", 5)
     assert again["spec"]["verdict"] == "AutoApproved"
     assert "MissingRecord" in auditor.codes("shrunk")
 
@@ -547,6 +635,7 @@ def test_the_end_of_an_exception_is_recorded(bare, auditor):
         [sys.executable, str(ENTRY), "--clock-shift", str(2 * 86400)],
         env={"KUBECONFIG": str(bare.cluster.service_account("cabgate-system", "cabgate-operator"))},
     )
-    records = auditor.recorded("ending", 2)
-    assert [record["spec"]["verdict"] for record in records] == ["Approved", "Expired"]
+    records = auditor.recorded("ending", 4)
+    told = [record["spec"]["verdict"] for record in records]
+    assert told == ["Opened", "Asked", "Approved", "Expired"]
     assert auditor.codes("ending") == set()

@@ -6,6 +6,8 @@ import contextlib
 import itertools
 import json
 import re
+import socket
+import urllib.parse
 
 import httpx
 import pytest
@@ -192,6 +194,16 @@ def served(gate):
         "Webhook": httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60).text,
         "Operator": httpx.get(gate.installation.operator_url("/metrics"), timeout=60).text,
     }
+
+
+def test_on_a_machine_of_many_users_they_listen_on_one_address_only(gate):
+    """As the playground runs: 127.0.0.2 is loopback too, and stands for every other address."""
+    installation = gate.installation
+    operator = urllib.parse.urlsplit(installation.operator_url("")).port
+    for port in (installation.webhook_port, installation.webhook_health_port, operator):
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", port), timeout=60)
 
 
 def documented(process):

@@ -2,6 +2,7 @@
 """Who counts as a person, who asked, and what an older release does with a newer request."""
 
 import json
+import os
 
 import pytest
 
@@ -114,7 +115,8 @@ def test_every_requester_is_kept_and_none_of_them_approves(gate, namespace):
     def recorded():
         args = ("get", "cabdecisions", "-o", "json")
         found = gate.cluster.kubectl(*args, f"--field-selector=spec.subject.namespace={namespace}")
-        return json.loads(found.stdout)["items"]
+        items = json.loads(found.stdout)["items"]
+        return [item for item in items if item["spec"]["verdict"] != "Opened"]
 
     (record,) = wait_until(recorded, "the decision is in the ledger")
     assert record["spec"]["checked"] == checked
@@ -146,6 +148,13 @@ def test_who_approved_does_not_change_what_is_said_beside_it(gate, namespace, su
     result = gate.patch("requester", *where, {"spec": {"requester": races.BOTH}}, check=False)
     assert told(result).startswith(f"SelfApproval: spec.requester: {races.BOTH} approved")
     gate.patch("requester", *where, {"spec": {"summary": "more"}})
+    wait_until(
+        lambda: any(
+            c["type"] == "Decided" and c["status"] == "True"
+            for c in gate.get("cabrequest", submitted, namespace)["status"]["conditions"]
+        ),
+        "the operator has looked at the approval",
+    )
     # Another release, and the way back to what they approved, are theirs as anybody's.
     targets = [target(["web:1"])]
     gate.patch(races.BOTH, *where, {"spec": {"evidence": about(GOOD, targets)}})
@@ -159,11 +168,41 @@ def test_nobody_is_approver_and_submitter_whatever_comes_first(gate, namespace):
     gate.user(races.BOTH)
     for role in ("cabgate-requester", "cabgate-cab-member"):
         gate.bind(races.BOTH, role, namespace)
-    for race in races.run(gate, namespace, 40):
+    for race in races.run(gate, namespace, int(os.environ.get("RACES", "40"))):
         assert race.edited in (200, 403), race
         assert race.reviewed in (200, 403, 409), race
         assert 200 in (race.edited, race.reviewed), race
         assert not (race.state == "Approved" and races.BOTH in race.people), race
+
+
+def test_nobody_approves_an_exception_and_submits_whatever_comes_first(gate, namespace):
+    gate.user(races.BOTH)
+    for role in ("cabgate-requester", "cabgate-security-reviewer"):
+        gate.bind(races.BOTH, role, namespace)
+    for race in races.run(gate, namespace, 12, exceptions=True):
+        assert race.edited in (200, 403), race
+        assert race.reviewed in (200, 403, 409), race
+        assert 200 in (race.edited, race.reviewed), race
+        assert not (race.state == "Approved" and races.BOTH in race.people), race
+
+
+def test_who_approved_moves_on_once_the_operator_has_looked(gate, namespace, submitted):
+    gate.user(races.BOTH)
+    for role in ("cabgate-requester", "cabgate-cab-member"):
+        gate.bind(races.BOTH, role, namespace)
+    body = {"spec": {"evidence": about(GOOD, [target(["web:1"])])}}
+    where = ("deploymentintent", "web", namespace)
+    with paused(gate.installation.operator):
+        gate.review(races.BOTH, "cabrequest", submitted, namespace, "Approved")
+        result = gate.patch(races.BOTH, *where, body, check=False)
+        assert told(result).startswith(f"SelfApproval: {races.BOTH} approved {submitted}")
+        assert "has not looked at yet" in told(result)
+    wait_until(
+        lambda: gate.patch(races.BOTH, *where, body, check=False).returncode == 0,
+        "the operator has looked at the approval",
+    )
+    gate.request_of(namespace, state="AutoApproved")
+    assert gate.get("cabrequest", submitted, namespace)["status"]["state"] == "Approved"
 
 
 def test_names_of_other_objects_are_names(gate, namespace):

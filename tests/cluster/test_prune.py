@@ -80,20 +80,26 @@ def test_the_ledger_is_exported_and_pruned_and_goes_on(own, tmp_path):
     out = tmp_path / "2026.jsonl"
     prune = ("prune", "--out", out, "--older-than", "0")
     name = own.open(NAMESPACE, MIDDLING, "Submitted")
+    recorded(own, 1)
     own.review("reviewer", "cabrequest", name, NAMESPACE, "UnderReview")
     own.review("reviewer", "cabrequest", name, NAMESPACE, "Rejected")
     own.open(NAMESPACE, GOOD, "AutoApproved", name="other", images=("web:2",))
-    recorded(own, 1, 2, 3)
+    recorded(own, 1, 2, 3, 4)
     before = records(own)
 
     # Nothing is old enough, and nothing is deleted by trying.
     assert "pruned: 0 records" in ledger(own, "keeper", "prune", "--out", out).stdout
     assert out.read_bytes() == b""
     said = ledger(own, "keeper", *prune, "--dry-run").stdout
-    assert said == "chain of shop: 2 records to prune, up to record 2\n"
-    ledger(own, "keeper", "export", "--out", out, "--older-than", "0")
-    assert len(out.read_text().splitlines()) == 2
-    assert sequences(own) == [1, 2, 3]
+    assert said == "chain of shop: 3 records to prune, up to record 3\n"
+    whole = tmp_path / "all.jsonl"
+    ledger(own, "keeper", "export", "--out", whole)
+    assert len(whole.read_text().splitlines()) == 4
+    said = ledger(own, "keeper", "export", "--out", out, "--older-than", "400").stderr
+    assert "left out: 4 records" in said
+    listed = ledger(own, "keeper", "list", "-n", NAMESPACE, "--author", "reviewer").stdout
+    assert [line.split()[2] for line in listed.splitlines()[1:]] == ["UnderReview", "Rejected"]
+    assert sequences(own) == [1, 2, 3, 4]
     assert checkpoint(own) == []
 
     # By hand nobody deletes: not even who holds every verb, before there is a checkpoint.
@@ -105,31 +111,31 @@ def test_the_ledger_is_exported_and_pruned_and_goes_on(own, tmp_path):
     for user in ("halfway", "unverbed"):
         said = ledger(own, user, *prune, code=2).output
         assert "cabgate-ledger-keeper" in said
-        assert sequences(own) == [1, 2, 3]
-        assert checkpoint(own)[:2] == ["2", before[1]["spec"]["digest"]]
-        assert len(out.read_text().splitlines()) == 2
+        assert sequences(own) == [1, 2, 3, 4]
+        assert checkpoint(own)[:2] == ["3", before[2]["spec"]["digest"]]
+        assert len(out.read_text().splitlines()) == 3
         ledger(own, "keeper", "verify")
     message = own.refused("unverbed", "delete", "cabdecision", before[0]["metadata"]["name"])
     assert "needs the verb prune on ledgers.cabgate.dev" in message
-    message = own.refused("admin", "delete", "cabdecision", before[2]["metadata"]["name"])
+    message = own.refused("admin", "delete", "cabdecision", before[3]["metadata"]["name"])
     assert "only behind the checkpoint" in message
 
     # The oldest is gone already when the next run goes on.
     own.kubectl("keeper", "delete", "cabdecision", before[0]["metadata"]["name"])
     ledger(own, "keeper", "verify")
     ledger(own, "keeper", *prune)
-    assert records(own) == before[2:]
-    assert len(out.read_text().splitlines()) == 2
+    assert records(own) == before[3:]
+    assert len(out.read_text().splitlines()) == 3
     ledger(own, "keeper", "verify")
     assert "pruned: 0 records" in ledger(own, "keeper", *prune).stdout
 
     # The rejected request stays, and is not recorded anew.
     restart(own)
     own.open(NAMESPACE, GOOD, "AutoApproved", name="third", images=("web:3",))
-    recorded(own, 3, 4)
+    recorded(own, 4, 5)
     restart(own)
     own.open(NAMESPACE, GOOD, "AutoApproved", name="fourth", images=("web:4",))
-    recorded(own, 3, 4, 5)
+    recorded(own, 4, 5, 6)
     ledger(own, "keeper", "verify")
 
     # With the export the whole chain verifies offline; without, the export is missed.
@@ -143,16 +149,16 @@ def test_the_ledger_is_exported_and_pruned_and_goes_on(own, tmp_path):
     keys.write_text(own.cluster.kubectl(*args, "cabgate-signing-keys").stdout)
     copy = tmp_path / "checkpoints.json"
     copy.write_text(own.cluster.kubectl(*args, CHECKPOINTS).stdout)
-    assert "nothing is wrong: 5 records" in offline(rest, keys, out)
-    assert "nothing is wrong: 5 records" in offline(rest, keys, out, copy)
+    assert "nothing is wrong: 6 records" in offline(rest, keys, out)
+    assert "nothing is wrong: 6 records" in offline(rest, keys, out, copy)
     assert "nothing is wrong: 3 records" in offline(rest, keys, copy)
-    assert "nothing is wrong: 2 records" in offline(out, keys)
+    assert "nothing is wrong: 3 records" in offline(out, keys)
     assert "MissingRecord" in offline(rest, keys, code=1)
 
     # A second time, to the same file; then somebody changes it.
     ledger(own, "keeper", *prune)
-    assert sequences(own) == [5]
-    assert len(out.read_text().splitlines()) == 4
+    assert sequences(own) == [6]
+    assert len(out.read_text().splitlines()) == 5
     ledger(own, "keeper", "verify")
     assert "nothing is wrong" in offline(rest, keys, out, copy)
     forged = out.read_text().replace('"rationale":"reviewed"', '"rationale":"unread"')

@@ -3,7 +3,7 @@
 
 import json
 
-from cabgate.breakglass import ANNOTATION, BY_ANNOTATION, ID_ANNOTATION
+from cabgate.breakglass import ANNOTATION, STAMPS
 from cabgate_devcluster import wait_until
 from support.gated import changed, gated, spec_path, url
 from support.http import client_of
@@ -11,7 +11,7 @@ from support.namespaces import RING
 
 MERGE = "application/merge-patch+json"
 WHY = "INC-1: the shop is down"
-OURS = (ANNOTATION, BY_ANNOTATION, ID_ANNOTATION)
+OURS = (ANNOTATION, *STAMPS)
 
 
 class Glass:

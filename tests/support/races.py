@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cabgate_devcluster import wait_until
 from support.http import client_of
-from support.objects import MIDDLING, intent
+from support.objects import BAD, MIDDLING, exception, intent
 
 BOTH = "both"
 """Who may write intents and decide on requests."""
@@ -30,19 +30,29 @@ class Race:
     taken_back: bool = False
 
 
-def run(gate, namespace, count, seed=1):
+def run(gate, namespace, count, seed=1, *, exceptions=False):
     """The outcomes of so many races, once each is settled: in every other one, the person does not
-    edit the intent but is named as its requester by somebody else."""
+    edit the intent but is named as its requester by somebody else. With `exceptions` it is not a
+    request that they approve, but an exception for it."""
     clients = {user: client_of(gate.user(user)) for user in ("requester", BOTH, "admin")}
     luck = random.Random(seed)  # noqa: S311 - only who is first
     names = [f"race-{number}" for number in range(count)]
     for name in names:
         answer = clients["requester"].post(
             f"{ROOT}/{namespace}/deploymentintents",
-            json=intent(namespace, name=name, images=[f"{name}:1"], evidence=MIDDLING),
+            json=intent(
+                namespace, name=name, images=[f"{name}:1"], evidence=BAD if exceptions else MIDDLING
+            ),
         )
         assert answer.status_code == 201, answer.text
-    requests = {name: _request(clients, namespace, name) for name in names}
+    state = "ExceptionRequired" if exceptions else "Submitted"
+    requests = {name: _request(clients, namespace, name, state) for name in names}
+    for name in names if exceptions else ():
+        answer = clients["requester"].post(
+            f"{ROOT}/{namespace}/cabexceptions",
+            json=exception(namespace, requests[name], name=name),
+        )
+        assert answer.status_code == 201, answer.text
     races = []
     for number, name in enumerate(names):
         named = number % 2 == 1
@@ -51,21 +61,28 @@ def run(gate, namespace, count, seed=1):
             _race(
                 name,
                 (clients["requester" if named else BOTH], f"deploymentintents/{name}", body),
-                (client_of(gate.user(BOTH)), f"cabrequests/{requests[name]}/status"),
+                (client_of(gate.user(BOTH)), _status_of(name, requests, exceptions)),
                 namespace,
                 luck.uniform(0, 0.06),
             )
         )
     for race in races:
-        _settle(clients, namespace, race, requests[race.name])
+        if exceptions:
+            _settle_exception(clients, namespace, race)
+        else:
+            _settle(clients, namespace, race, requests[race.name])
     return races
 
 
-def _request(clients, namespace, name):
+def _status_of(name, requests, exceptions):
+    return f"cabexceptions/{name}/status" if exceptions else f"cabrequests/{requests[name]}/status"
+
+
+def _request(clients, namespace, name, state):
     def opened():
         found = clients["admin"].get(f"{ROOT}/{namespace}/deploymentintents/{name}").json()
         status = found.get("status", {})
-        return status.get("requestName") if status.get("state") == "Submitted" else None
+        return status.get("requestName") if status.get("state") == state else None
 
     return wait_until(opened, f"a request of {name}")
 
@@ -110,6 +127,33 @@ def _settle(clients, namespace, race, request):
         if status["observedGeneration"] != found["metadata"]["generation"]:
             return None
         if not decided[0]["reason"] == about["status"]["state"] == status["state"]:
+            return None
+        return found, about
+
+    found, about = wait_until(settled, f"{race.name} is settled")
+    spec = found["spec"]
+    race.state = about["status"]["state"]
+    race.people = (
+        *(each["username"] for each in spec["submittedBy"]),
+        *spec.get("requestedBy", []),
+    )
+    race.taken_back = any(
+        each["verdict"] == "Reopened" for each in about["status"].get("decisions", [])
+    )
+
+
+def _settle_exception(clients, namespace, race):
+    """The same, of an exception: the operator says `Active` once it has noticed an approval."""
+
+    def settled():
+        found, about = [
+            clients["admin"].get(f"{ROOT}/{namespace}/{plural}/{race.name}").json()
+            for plural in ("deploymentintents", "cabexceptions")
+        ]
+        if found["status"]["observedGeneration"] != found["metadata"]["generation"]:
+            return None
+        active = [c for c in about["status"].get("conditions", []) if c["type"] == "Active"]
+        if not active or active[0]["reason"] != about["status"]["state"]:
             return None
         return found, about
 

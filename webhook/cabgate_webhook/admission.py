@@ -38,6 +38,8 @@ class Review:
     """The object as it would be stored; empty on DELETE."""
     old_object: Mapping[str, Any]
     """The object as it is stored; empty on CREATE."""
+    dry_run: bool = False
+    """Whether nothing will be stored, whatever the answer."""
 
     @property
     def where(self) -> str:
@@ -95,6 +97,7 @@ def read_review(body: bytes, *, rollout: bool = False) -> Review:
         user=_user(_mapping(request.get("userInfo"), "request.userInfo")),
         object=_object(request.get("object") or {}, "request.object"),
         old_object=_object(request.get("oldObject") or {}, "request.oldObject"),
+        dry_run=request.get("dryRun") is True,
     )
 
 

@@ -4,7 +4,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -141,8 +141,7 @@ def create_app(
                 answer, review, api, settings.mode, at_least, seconds=limits.mode_seconds
             )
         seconds = time.perf_counter() - started
-        known = review.group == GROUP or gated_kind(review, settings.kinds) is not None
-        resource = review.where if known else "other"
+        resource = resource_label(review, settings.kinds)
         metrics.reviews.labels(endpoint, resource, answer.verdict, answer.reason).inc()
         metrics.seconds.labels(endpoint).observe(seconds)
         if answer.reason in DOUBTS:
@@ -256,6 +255,25 @@ async def _mutate(review: Review, api: ApiServer, settings: Settings, now: datet
         if review.where in ("deploymentintents", "cabexceptions"):
             return stamp_submitters(review, settings.machines, settings.kinds)
     return _unknown(review)
+
+
+_OURS = frozenset(
+    {
+        *(f"{plural}/status" for plural in ("cabrequests", "cabexceptions", "deploymentintents")),
+        *("cabrequests", "cabexceptions", "deploymentintents", "riskmodels"),
+    }
+)
+"""What is reviewed of cabgate's own kinds."""
+
+
+def resource_label(review: Review, kinds: Sequence[GatedKind]) -> str:
+    """The resource of a review as the metric has it. One of few, whatever is sent: each would be a
+    series for as long as the process lives."""
+    kind = gated_kind(review, kinds)
+    if kind is not None:
+        name = kind.resource or kind.kind.lower()
+        return f"{name}/{review.subresource}" if review.subresource else name
+    return review.where if review.group == GROUP and review.where in _OURS else "other"
 
 
 def _unknown(review: Review) -> Answer:

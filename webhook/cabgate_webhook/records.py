@@ -18,10 +18,11 @@ from cabgate.exceptions import check_takes_exception
 from cabgate.gatedtargets import check_targets
 from cabgate.identity import Machines
 from cabgate.imagedigests import changes_targets, check_digests
-from cabgate.races import check_not_approver, says_otherwise
+from cabgate.races import check_not_approver
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.requests import request_name
 from cabgate.rings import ring_of
+from cabgate.room import check_size
 from cabgate.submitters import (
     added,
     changes_spec,
@@ -95,8 +96,9 @@ async def judge_intent(
     old = None
     if review.operation != "CREATE":
         old = DeploymentIntent.model_validate(review.old_object)
+    check_size(old, intent)
     check_requester(old, intent, intent.spec.submitted_by, machines)
-    if old is not None and changes_spec(old, intent) and says_otherwise(old, intent):
+    if old is not None and changes_spec(old, intent):
         await _check_not_approver(review, old, intent, api)
     declared, warnings = _check_targets(review, kinds)
     if declared is not None and digests_from is not None:
@@ -122,9 +124,8 @@ def _check_targets(
 async def _check_not_approver(
     review: Review, old: DeploymentIntent, new: DeploymentIntent, api: ApiServer
 ) -> None:
-    """Raise `Refusal` if whoever approved what an intent declares changes what it says beside
-    it."""
-    name = request_name(new.metadata.name, evidence_digest(new.spec))
+    """Raise `Refusal` if whoever approved what an intent declared changes it."""
+    name = request_name(old.metadata.name, evidence_digest(old.spec))
     request = await api.request(review.namespace, name)
     if request is None:
         return
@@ -141,7 +142,9 @@ async def judge_exception(review: Review, api: ApiServer, machines: Machines) ->
     answer = judge_submitters(review, machines)
     if review.operation != "CREATE":
         return answer
-    name = CABException.model_validate(review.object).spec.request_ref.name
+    exception = CABException.model_validate(review.object)
+    check_size(None, exception)
+    name = exception.spec.request_ref.name
     request = await api.request(review.namespace, name)
     if request is not None:
         check_takes_exception(request)

@@ -2,11 +2,13 @@
 """Status writes on requests and exceptions: reviews by people, records by the operator."""
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent
-from cabgate.api.exception import ExceptionReview, ExceptionVerdict
+from cabgate.api.exception import ExceptionDecision, ExceptionReview, ExceptionVerdict
 from cabgate.api.request import (
     RequestDecision,
     RequestReview,
@@ -19,7 +21,7 @@ from cabgate.breakglass import RESOURCE, VERB
 from cabgate.exceptions import check_takes_exception
 from cabgate.history import decided_elsewhere
 from cabgate.identity import Machines, User, service_account_of
-from cabgate.lifecycle import next_request_state, state_of
+from cabgate.lifecycle import is_retrospective, next_request_state, state_of
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.requests import has_other_evidence, is_wanted
 from cabgate.requirements import check_known
@@ -41,8 +43,13 @@ from cabgate.reviewers import (
     verb_for,
 )
 from cabgate.revoking import Surroundings, images_to_revoke, warnings_of
-from cabgate.signatures import SigningKeys, check_signature
-from cabgate.systemwrites import approves_by_score, check_exception_status, check_request_status
+from cabgate.signatures import PublicKeys, SigningKeys, check_signature
+from cabgate.systemwrites import (
+    approves_by_score,
+    check_exception_status,
+    check_request_status,
+    takes_back,
+)
 from cabgate.targets import Workload
 from cabgate_webhook.admission import Answer, Review, metadata_of
 from cabgate_webhook.apiserver import ApiServer
@@ -55,7 +62,8 @@ KINDS: dict[str, ReviewKind] = {kind.plural: kind for kind in (REQUEST_REVIEW, E
 async def stamp_review(
     review: Review, api: ApiServer, keys: SigningKeys, now: datetime, machines: Machines
 ) -> Answer:
-    """The patch that turns a person's review into a signed decision. Raises `Refusal`."""
+    """The patch that turns a person's review into a decision, signed once everything else was
+    checked; in a dry run it is not signed. Raises `Refusal`."""
     kind = KINDS[review.resource]
     asked = requested_review(kind, review.old_object, review.object)
     if asked is None:
@@ -76,9 +84,11 @@ async def stamp_review(
         _revoked_images(asked, request, around),
     )
     if status is not None:
-        added = status["decisions"][-1]
-        signature = keys.sign(kind.kind, _uid(review), kind.parse_entry(added))
-        added["signature"] = signature.to_dict()
+        stamped = dataclasses.replace(review, object={**review.object, "status": status})
+        decision = await _checked_decision(stamped, matter, None, api, now, machines, around)
+        if decision is not None and not review.dry_run:
+            signature = keys.sign(kind.kind, _uid(review), decision.entry)
+            status["decisions"][-1]["signature"] = signature.to_dict()
     patch = [{"op": "add", "path": "/status", "value": status}]
     return Answer(allowed=True, reason="ReviewStamped", patch=patch)
 
@@ -114,6 +124,36 @@ async def judge_status(
     check_person(review.user, machines)
     matter = await _matter(review, api)
     check_known(matter.request)
+    public = None if review.dry_run else keys.public
+    decision = await _checked_decision(review, matter, public, api, now, machines)
+    if decision is None:
+        return Answer(allowed=True, reason="Unchanged")
+    if not review.dry_run:
+        check_signature(keys, kind.kind, _uid(review), decision.entry)
+    return Answer(allowed=True, reason="DecisionRecorded", warnings=decision.warnings)
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """What a person's status write adds, and what they are told of it."""
+
+    entry: RequestDecision | ExceptionDecision
+    warnings: Sequence[str]
+
+
+async def _checked_decision(
+    review: Review,
+    matter: Matter,
+    keys: PublicKeys | None,
+    api: ApiServer,
+    now: datetime,
+    machines: Machines,
+    around: Surroundings | None = None,
+) -> _Decision | None:
+    """The decision that a person's status write adds, all of it checked but its signature; None if
+    it adds none. The half that signs asks before it does, the half that validates once more: the
+    caller of the first is not proved to be the API server. Raises `Refusal`."""
+    kind = KINDS[review.resource]
     entry = check_person_write(
         kind,
         review.old_object,
@@ -121,11 +161,10 @@ async def judge_status(
         matter.request.spec.evidence_digest,
         review.user,
         now,
-        keys.public,
+        keys,
     )
     if entry is None:
-        return Answer(allowed=True, reason="Unchanged")
-    check_signature(keys, kind.kind, _uid(review), entry)
+        return None
     verb = verb_for(entry.verdict)
     holds_verb, impersonates, may_have_broken, elsewhere = await asyncio.gather(
         api.may(
@@ -145,7 +184,7 @@ async def judge_status(
         holds_verb=holds_verb,
         impersonates=impersonates,
         current=matter.current,
-        glass=matter.request.spec.break_glass is not None,
+        glass=is_retrospective(matter.request),
         may_have_broken=may_have_broken,
         decided_elsewhere=elsewhere,
         machines=machines,
@@ -156,10 +195,10 @@ async def judge_status(
         check_takes_exception(matter.request)
     warnings = [recorded(kind, kind.parse(review.old_object), entry)]
     if isinstance(entry, RequestDecision) and entry.verdict is RequestVerdict.REVOKED:
-        around = await _surroundings(matter.request, api, now)
+        around = around or await _surroundings(matter.request, api, now)
         images = images_to_revoke(matter.request, entry.images, around)
         warnings += warnings_of(matter.request, images, around)
-    return Answer(allowed=True, reason="DecisionRecorded", warnings=warnings)
+    return _Decision(entry, warnings)
 
 
 async def _surroundings(request: CABRequest, api: ApiServer, now: datetime) -> Surroundings:
@@ -187,7 +226,12 @@ def _uid(review: Review) -> str:
 async def _judge_operator(review: Review, api: ApiServer, now: datetime) -> None:
     if review.resource == EXCEPTION_REVIEW.plural:
         old = CABException.model_validate(review.old_object)
-        check_exception_status(old, CABException.model_validate(review.object), review.user, now)
+        new = CABException.model_validate(review.object)
+        asked = intent = None
+        if takes_back(old, new):
+            asked = await api.request(review.namespace, old.spec.request_ref.name)
+            intent = None if asked is None else await _intent_of(asked, api)
+        check_exception_status(old, new, review.user, now, asked, intent)
         return
     request = CABRequest.model_validate(review.old_object)
     intent = await _intent_of(request, api)

@@ -175,15 +175,63 @@ resourceRules:
     != oldObject.metadata.?annotations[?'cabgate.dev/break-glass'])
 {{- end -}}
 
-{{/* Variable: the larger of the namespace's ring and the workload's, before and after, is gated. (In a
-     matchCondition namespaceObject is empty.) */}}
+{{/* Variables: the larger of the namespace's ring and the workload's, before and after, where a
+     malformed one is 4; and whether that is gated. (In a matchCondition namespaceObject is empty.) */}}
 {{- define "cabgate.glassGated" -}}
-- name: gated
+- name: ring
   expression: >-
-    !(namespaceObject.metadata.?labels[?'cabgate.dev/ring'].orValue('{{ .Values.defaultRing }}') in ['0', '1'])
-    || !(object.metadata.?labels[?'cabgate.dev/ring'].orValue('0') in ['0', '1'])
-    || (request.operation == 'UPDATE'
-    && !(oldObject.metadata.?labels[?'cabgate.dev/ring'].orValue('0') in ['0', '1']))
+    [namespaceObject.metadata.?labels[?'cabgate.dev/ring'].orValue('{{ .Values.defaultRing }}'),
+    object.metadata.?labels[?'cabgate.dev/ring'].orValue('0'),
+    request.operation == 'UPDATE'
+    ? oldObject.metadata.?labels[?'cabgate.dev/ring'].orValue('0') : '0']
+    .map(r, r in ['0', '1', '2', '3'] ? int(r) : 4).max()
+- name: gated
+  expression: variables.ring >= 2
+{{- end -}}
+
+{{/* CEL: the annotations that the API server writes beside the one that breaks the glass. */}}
+{{- define "cabgate.glassStamps" -}}
+['cabgate.dev/break-glass-by', 'cabgate.dev/break-glass-id', 'cabgate.dev/break-glass-ring']
+{{- end -}}
+
+{{/* CEL: the one that breaks the glass, and these. */}}
+{{- define "cabgate.glassAnnotations" -}}
+['cabgate.dev/break-glass', 'cabgate.dev/break-glass-by', 'cabgate.dev/break-glass-id', 'cabgate.dev/break-glass-ring']
+{{- end -}}
+
+{{/* Match condition: one of these is set, changed or removed. */}}
+{{- define "cabgate.glassTouched" -}}
+- name: touches-the-glass
+  expression: >-
+    {{ include "cabgate.glassAnnotations" . }}
+    .exists(k, request.operation == 'CREATE'
+    ? object.metadata.?annotations[?k].hasValue()
+    : object.metadata.?annotations[?k] != oldObject.metadata.?annotations[?k])
+{{- end -}}
+
+{{/* CEL: a tool writes, not a person: a service account that may not break the glass, or what applies
+     objects from Git, by the name that it gives itself as field manager. */}}
+{{- define "cabgate.glassTool" -}}
+({{ include "cabgate.glassUnlisted" . }}
+|| request.options.?fieldManager.orValue('') in ['argocd-controller', 'helm-controller', 'kustomize-controller'])
+{{- end -}}
+
+{{/* CEL: a pod template differs in more than the time of a restart. */}}
+{{- define "cabgate.templateChanges" -}}
+object.?spec.?workloadRef != oldObject.?spec.?workloadRef
+|| [[object, oldObject].map(o,
+request.resource.resource == 'cronjobs'
+? o.?spec.?jobTemplate.?spec.?template.orValue({})
+: request.resource.resource == 'podtemplates' ? o.?template.orValue({})
+: o.?spec.?template.orValue({}))].exists(t,
+t[0].?spec != t[1].?spec
+|| t[0].?metadata.?labels.orValue({}) != t[1].?metadata.?labels.orValue({})
+|| !t[0].?metadata.?annotations.orValue({}).all(k,
+k == 'kubectl.kubernetes.io/restartedAt'
+|| t[1].?metadata.?annotations[?k] == t[0].?metadata.?annotations[?k])
+|| !t[1].?metadata.?annotations.orValue({}).all(k,
+k == 'kubectl.kubernetes.io/restartedAt'
+|| k in t[0].?metadata.?annotations.orValue({})))
 {{- end -}}
 
 {{/* Variable: tells this break from every other, also from one with the same words: the version of the
@@ -196,8 +244,9 @@ resourceRules:
 {{- end -}}
 
 {{- define "cabgate.glassForged" -}}
-BreakGlassForged: metadata.annotations[cabgate.dev/break-glass-by] and [cabgate.dev/break-glass-id]
-say who broke the glass and in which write. The API server writes them; leave them out, or as they are.
+BreakGlassForged: metadata.annotations[cabgate.dev/break-glass-by], [cabgate.dev/break-glass-id] and
+[cabgate.dev/break-glass-ring] say who broke the glass, in which write and in which ring. The API server
+writes them; leave them out, or as they are.
 {{- end -}}
 
 {{/* Expressions of a namespaceSelector by the label of the mode, outside Enforce. Labels select no
@@ -271,7 +320,7 @@ annotations:
      passes with every replica dead: scaling, restarts, status, metadata, finalizers, deletion. */}}
 {{- define "cabgate.gateConditions" -}}
 {{ include "cabgate.notOfTheSystem" . }}
-# A rollout: creation, another image of a Pod, or a pod template that differs in more than the time of
+# A rollout: creation, an image that a Pod had in none of its containers, or a pod template that differs in more than the time of
 # a restart.
 - name: changes-what-runs
   expression: >-
@@ -280,23 +329,10 @@ annotations:
     {{- . | nindent 4 }}
     {{- end }}
     || (request.resource.resource == 'pods'
-    ? ['containers', 'initContainers', 'ephemeralContainers'].exists(f,
-    object.spec[?f].orValue([]).map(c, c.?image)
-    != oldObject.spec[?f].orValue([]).map(c, c.?image))
-    : object.?spec.?workloadRef != oldObject.?spec.?workloadRef
-    || [[object, oldObject].map(o,
-    request.resource.resource == 'cronjobs'
-    ? o.?spec.?jobTemplate.?spec.?template.orValue({})
-    : request.resource.resource == 'podtemplates' ? o.?template.orValue({})
-    : o.?spec.?template.orValue({}))].exists(t,
-    t[0].?spec != t[1].?spec
-    || t[0].?metadata.?labels.orValue({}) != t[1].?metadata.?labels.orValue({})
-    || !t[0].?metadata.?annotations.orValue({}).all(k,
-    k == 'kubectl.kubernetes.io/restartedAt'
-    || t[1].?metadata.?annotations[?k] == t[0].?metadata.?annotations[?k])
-    || !t[1].?metadata.?annotations.orValue({}).all(k,
-    k == 'kubectl.kubernetes.io/restartedAt'
-    || k in t[0].?metadata.?annotations.orValue({}))))
+    ? [['containers', 'initContainers', 'ephemeralContainers']].exists(l, l.exists(f,
+    object.spec[?f].orValue([]).exists(c, !l.exists(g,
+    oldObject.spec[?g].orValue([]).exists(o, o.?image == c.?image)))))
+    : {{ include "cabgate.templateChanges" . | nindent 4 | trim }})
 # The one write that breaks the glass, by whoever has the verb: of the kinds that the policies of
 # break-glass look after.
 - name: does-not-break-the-glass

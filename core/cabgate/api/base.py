@@ -82,8 +82,13 @@ _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
 )
 
 
+def trimmed(value: str) -> str:
+    """A text without the space around it, as the API server's rules see it."""
+    return value.strip(_SPACE)
+
+
 def _not_blank(value: str) -> str:
-    if not value.strip(_SPACE):
+    if not trimmed(value):
         raise ValueError("must not be blank")
     return value
 

@@ -12,14 +12,17 @@ from cabgate.api.base import (
     Model,
     ObjectMeta,
     ObjectName,
+    Ratio,
     ShortText,
     Timestamp,
     cel,
 )
 from cabgate.api.intent import CorrelationID
-from cabgate.api.request import RiskModelRef
+from cabgate.api.request import IntentRef, RiskModelRef
 from cabgate.api.types import (
     MAX_DECISIONS,
+    MAX_REQUESTERS,
+    MAX_SUBMITTERS,
     MAX_TARGETS,
     ApprovalConditions,
     Author,
@@ -29,6 +32,7 @@ from cabgate.api.types import (
     RevokedImages,
     Signature,
     Target,
+    Username,
 )
 
 KIND = "CABDecision"
@@ -42,6 +46,19 @@ MAX_SEQUENCE = 10**DIGITS - 1
 
 RecordDigest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
 """Digest of a record of the ledger."""
+
+
+FORMAT = 2
+"""Format of the records that this release writes; those of before have none."""
+
+OPENED = "Opened"
+"""Verdict of the record of a request on which nothing was decided yet."""
+
+ASKED = "Asked"
+"""Verdict of the record of an exception on which nothing was decided yet."""
+
+ClippedText = Annotated[str, StringConstraints(max_length=4096)]
+"""A text, or its beginning: then `cut` has the digest of all of it."""
 
 
 class SubjectKind(StrEnum):
@@ -64,13 +81,83 @@ class DecisionSubject(Model):
     """Its uid: an object that is created again under the same name has another."""
 
 
+class Cut(Model):
+    """A field that is too long for a record, and what all of it was."""
+
+    field: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z]+$", max_length=32)]
+    """Name of the field of this spec."""
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", max_length=64)]
+    """SHA-256 of all of it: of a text as UTF-8, of anything else as RFC 8785 JSON."""
+    size: Annotated[int, Field(ge=0, le=2**31)]
+    """How long all of it was: a text in characters, a list in entries, anything else in bytes."""
+
+
+class RecordedFactor(Model):
+    """What a factor of the risk model contributed to the score."""
+
+    name: ShortText
+    """Name of the factor."""
+    risk: Ratio
+    """Risk from 0 to 1."""
+    contribution: Decimal2
+    """Points that the factor added to the score."""
+
+
+class RecordedFloor(Model):
+    """A floor that applied."""
+
+    name: ShortText
+    """Name of the floor."""
+    gate: Gate
+    """The least that it asked for."""
+    explanation: ClippedText = ""
+    """Why it applied."""
+
+
+class RecordedException(Model):
+    """What an exception says."""
+
+    request_name: ObjectName
+    """Name of the CABRequest that it is for."""
+    reason: ClippedText = ""
+    """Why the rollout could not wait."""
+    compensating_controls: Annotated[list[ClippedText], Field(max_length=32)] = Field(
+        default_factory=list
+    )
+    """What kept the risk in hand."""
+    duration_days: Annotated[int, Field(ge=1, le=90)]
+    """How long it was to last, in days from its creation."""
+    submitted_by: Annotated[list[Username], Field(max_length=MAX_SUBMITTERS)] = Field(
+        default_factory=list
+    )
+    """User names of who wrote it."""
+
+
+class RecordedBreakGlass(Model):
+    """The broken glass that a request reviews."""
+
+    ticket: Annotated[str, StringConstraints(max_length=64)]
+    """The ticket."""
+    reason: ClippedText = ""
+    """Why."""
+    by: Annotated[str, StringConstraints(max_length=512)] = ""
+    """User name of who broke the glass; empty where nobody knows."""
+
+
 class CABDecisionSpec(Model):
     """What was decided, by whom, when and on what; never changes."""
 
+    format: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Format of the record; absent is 1, as in what an earlier release wrote."""
     subject: DecisionSubject
     """The object that was decided on."""
     targets: Annotated[list[Target], Field(max_length=MAX_TARGETS)] = Field(default_factory=list)
-    """The workloads and images that the decision is about."""
+    """The workloads and images that the decision is about; absent where they are too long, and then
+    `workloads` names the first workloads and `cut` has digest and count."""
+    workloads: Annotated[
+        list[Annotated[str, StringConstraints(max_length=512)]], Field(max_length=MAX_TARGETS)
+    ] = Field(default_factory=list)
+    """The first workloads of targets that are too long for a record: apiVersion, kind and name."""
     evidence_digest: EvidenceDigest
     """Digest of the evidence that was decided on."""
     score: Decimal2 | None = None
@@ -81,8 +168,36 @@ class CABDecisionSpec(Model):
     """The risk model that the request was scored with."""
     correlation_id: Annotated[CorrelationID | None, Field(alias="correlationID")] = None
     """Identifier that ties the rollout to records elsewhere."""
+    opened: Timestamp | None = None
+    """When the request was opened or the exception asked for: its creation."""
+    taken: Timestamp | None = None
+    """When a reviewer took the request, if one had by then."""
+    ring: Annotated[int, Field(ge=0, le=4)] | None = None
+    """Ring of the namespace when the request was opened."""
+    intent: IntentRef | None = None
+    """The intent that the request was made from."""
+    submitted_by: Annotated[list[Username], Field(max_length=MAX_SUBMITTERS)] = Field(
+        default_factory=list
+    )
+    """User names of who submitted, as the request says."""
+    requester: Username | None = None
+    """The person who asked, as claimed."""
+    requested_by: Annotated[list[Username], Field(max_length=MAX_REQUESTERS)] = Field(
+        default_factory=list
+    )
+    """Everybody who was named as the one who asked."""
+    factors: Annotated[list[RecordedFactor], Field(max_length=32)] = Field(default_factory=list)
+    """How the score came about."""
+    floors: Annotated[list[RecordedFloor], Field(max_length=32)] = Field(default_factory=list)
+    """The floors that applied."""
+    summary: ClippedText | None = None
+    """What the rollout changes, in the team's words."""
+    exception: RecordedException | None = None
+    """What the exception says that was decided on."""
+    break_glass: RecordedBreakGlass | None = None
+    """The broken glass that the request reviews."""
     verdict: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z]*$", max_length=64)]
-    """What was decided."""
+    """What was decided; Opened or Asked where nothing was as yet."""
     author: Author
     """Who decided."""
     at: Timestamp
@@ -100,8 +215,10 @@ class CABDecisionSpec(Model):
     what an earlier release wrote."""
     signature: Signature | None = None
     """The webhook's signature; absent for the system, and for what was written past the webhook."""
-    entry: Annotated[int, Field(ge=1, le=MAX_DECISIONS)]
-    """Position of the decision in its subject's status.decisions, from 1."""
+    cut: Annotated[list[Cut], Field(max_length=32)] = Field(default_factory=list)
+    """Fields that are shortened here, and the digest of all that each of them said."""
+    entry: Annotated[int, Field(ge=0, le=MAX_DECISIONS)]
+    """Position of the decision in its subject's status.decisions, from 1; 0 of Opened and Asked."""
     sequence: Annotated[int, Field(ge=1, le=MAX_SEQUENCE)]
     """Position of this record in the chain of its namespace, from 1."""
     previous_digest: RecordDigest | None = None

@@ -49,12 +49,13 @@ class ExceptionState(StrEnum):
 
 
 class ExceptionVerdict(StrEnum):
-    """What an entry of an exception's decisions says: three for people, one for the system."""
+    """What an entry of an exception's decisions says: three for people, two for the system."""
 
     APPROVED = "Approved"
     REJECTED = "Rejected"
     REVOKED = "Revoked"
     EXPIRED = "Expired"
+    REOPENED = "Reopened"
 
 
 class ExceptionReviewVerdict(StrEnum):

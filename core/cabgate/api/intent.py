@@ -17,6 +17,7 @@ from cabgate.api.base import (
 )
 from cabgate.api.evidence import Evidence
 from cabgate.api.types import (
+    MAX_REQUESTER,
     Conditions,
     Gate,
     RequestedBy,
@@ -44,7 +45,8 @@ _SHOWN = validations(
         r"self.matches('[\\p{L}\\p{N}]')"
         r" && !self.matches('[\\p{C}\\p{Zl}\\p{Zp}\\x{115f}\\x{1160}\\x{2800}\\x{3164}\\x{ffa0}]')",
         "names a person: with a letter or a digit, and no character that nobody sees",
-    )
+    ),
+    cel(f"size(self) <= {MAX_REQUESTER}", f"names a person: in {MAX_REQUESTER} characters"),
 )
 
 WITHOUT_DEFINITION = {
@@ -121,6 +123,9 @@ class DeploymentIntentStatus(Model):
     """What the score asks for."""
     state: Annotated[str, StringConstraints(max_length=64)] | None = None
     """State of the request."""
+    noticed_approval: Annotated[str, StringConstraints(max_length=80)] | None = None
+    """The approval of an exception that the operator noticed last: uid of the exception, and the
+    position of the decision."""
     conditions: Conditions = Field(default_factory=list)
     """Ready (the rollout would be admitted now), Reconciling and Stalled, as kstatus reads them."""
 

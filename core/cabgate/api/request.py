@@ -101,13 +101,13 @@ class BreakGlass(Model):
     reason: Annotated[str, StringConstraints(min_length=1, max_length=512)]
     """Why, as the annotation says."""
     by: Annotated[str, StringConstraints(max_length=512)] = ""
-    """User name of who broke the glass, as the API server authenticated it; empty where nobody
-    knows, and then nobody who may break the glass decides."""
+    """User name of who broke the glass, as the API server authenticated it; empty where it is
+    longer than 512 characters, and then nobody who may break the glass decides."""
     uid: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     """Uid of the workload."""
     id: Annotated[str, StringConstraints(max_length=128)] = ""
     """Tells the breaks of one workload apart: its resource, and its resourceVersion before the
-    write (new: its creation); empty where nobody knows."""
+    write (new: its creation)."""
 
 
 class Factor(Model):
@@ -203,8 +203,8 @@ class CABRequestSpec(Model):
     requested_by: RequestedBy = Field(default_factory=list)
     """Everybody who was named as the one who asked; they may not approve."""
     ring: Annotated[int, Field(ge=0, le=4)]
-    """Ring of the namespace when the request was opened; informational, the gate uses the live
-    one."""
+    """Ring of the namespace when the request was opened, or that of the write that broke the glass;
+    informational, the gate uses the live one."""
     evidence: Evidence = Field(default_factory=Evidence)
     """Frozen copy of the evidence."""
     evidence_digest: EvidenceDigest

@@ -34,7 +34,10 @@ MAX_SUBMITTERS = 100
 """People and machines that one intent may collect between two decided requests."""
 
 MAX_REQUESTERS = 100
-"""Requesters that one intent may name between two decided requests."""
+"""Requesters that one intent may hold; `cabgate.submitters` lets fewer come in."""
+
+MAX_REQUESTER = 256
+"""Longest name of a requester that may come in, in characters."""
 
 MAX_CHECKED = 3 * MAX_SUBMITTERS + 2
 """People that one review is checked against: those of the request, of the intent and of the
@@ -278,6 +281,9 @@ class Signature(Model):
     """Which key: the first 16 hexadecimal digits of the SHA-256 of the public key (DER)."""
     value: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{86}==$", max_length=88)]
     """The signature, base64."""
+    form: Annotated[int, Field(ge=2, le=2)] | None = None
+    """2: signed is the entry as the ledger shortens it, with the digest of what it cuts; absent:
+    the whole entry."""
 
 
 class DecisionEntry(Model):

@@ -32,7 +32,7 @@ def test_one_is_printed_for_a_request_that_asks_for_it(monkeypatch: pytest.Monke
     ("of", "says"),
     [
         (request("ManualReview"), "waits for a CAB member (score 60.00, ManualReview)"),
-        (request("AutoApprove"), "needs no exception: it is approved by its score"),
+        (request("AutoApprove"), "needs no exception: its score asks for nobody"),
         (request("ManualReview", by_person("Rejected")), "ask rita what has to change"),
         (request("ExceptionRequired", by_person("Revoked")), "It takes new evidence"),
     ],

@@ -93,11 +93,29 @@ def test_a_dry_run_and_an_export_delete_nothing(cluster: Writable, out: Path) ->
     assert "6 records to prune" in pruned(out, "--dry-run").stdout
     assert not out.exists()
     result = run("ledger", "export", "--older-than", "0", "--out", str(out))
-    assert result.stdout == f"exported: 6 records, 6 of them now, to {out}\n"
-    result = run("ledger", "export", "--older-than", "0", "--out", str(out))
-    assert result.stdout == f"exported: 6 records, 0 of them now, to {out}\n"
-    assert out.read_bytes() == lines(RECORDS[:6])
+    assert result.stdout == f"exported: 7 records, 7 of them now, to {out}\n"
+    result = run("ledger", "export", "--out", str(out))
+    assert result.stdout == f"exported: 7 records, 0 of them now, to {out}\n"
+    assert out.read_bytes() == lines(RECORDS)
     assert cluster.log == []
+    # A prune to the same file finds its records there.
+    pruned(out)
+    assert out.read_bytes() == lines(RECORDS)
+
+
+def test_an_export_says_what_it_leaves_out(cluster: Writable, out: Path) -> None:
+    result = run("ledger", "export", "--out", str(out))
+    assert result.stdout == f"exported: 7 records, 7 of them now, to {out}\n"
+    assert result.stderr == ""
+    out.unlink()
+    result = run("ledger", "export", "--older-than", "36500", "--out", str(out))
+    assert result.stdout == f"exported: 0 records, 0 of them now, to {out}\n"
+    assert "left out: 7 records" in result.stderr
+    assert "older than 36500 days: 7 of shop" in result.stderr
+    pruned(out)
+    result = run("ledger", "export", "--out", str(out.with_suffix(".rest")))
+    assert "exported: 1 records" in result.stdout
+    assert "pruned before, which stands in earlier exports: shop up to record 6" in result.stderr
 
 
 @pytest.mark.parametrize("before", range(6))

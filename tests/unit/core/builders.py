@@ -7,6 +7,7 @@ from typing import Any
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent, Evidence
 from cabgate.api.base import rfc3339
+from cabgate.breakglass import ANNOTATION, STAMPS, breakable, request_for_glass
 from cabgate.decision import Rollout
 from cabgate.requests import request_for
 from cabgate.targets import Workload
@@ -128,6 +129,54 @@ def request(
 def newer(made: CABRequest, *words: str) -> CABRequest:
     """A request as a newer release opened it, which rests on rules of its own."""
     return made.model_copy(update={"spec": made.spec.model_copy(update={"requires": list(words)})})
+
+
+def retrospective(
+    *decisions: dict[str, Any],
+    why: str = "INC-1: the shop is down",
+    by: str = "ann",
+    images: Sequence[str] = (IMAGE,),
+    identity: str = "deployments/7",
+) -> CABRequest:
+    """The request of a broken glass, with the decisions given."""
+    return opened_for(broken_workload(why, by, identity, images), *decisions)
+
+
+def opened_for(obj: dict[str, Any], *decisions: dict[str, Any]) -> CABRequest:
+    """The request of a Deployment whose glass was broken, with the decisions given."""
+    kind = breakable("apps/v1", "Deployment")
+    assert kind is not None
+    made = request_for_glass(kind, obj)
+    assert made is not None
+    stored = made.model_dump(mode="json", by_alias=True, exclude_none=True)
+    stored["metadata"]["creationTimestamp"] = rfc3339(NOW - timedelta(hours=1))
+    stored["status"] = {"decisions": numbered(decisions, made.spec.evidence_digest)}
+    return CABRequest.model_validate(stored)
+
+
+def broken_workload(
+    why: str | None = "INC-1: the shop is down",
+    by: str = "ann",
+    identity: str = "deployments/7",
+    images: Sequence[str] = ("web:9",),
+    uid: str = "u-1",
+    ring: str = "2",
+    name: str = "checkout",
+    namespace: str = NAMESPACE,
+) -> dict[str, Any]:
+    """A Deployment whose glass was broken; an empty stamp is left out."""
+    stamps = dict(zip((ANNOTATION, *STAMPS), (why, by, identity, ring), strict=True))
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": uid,
+            "annotations": {key: value for key, value in stamps.items() if value},
+        },
+        "spec": {"template": {"spec": {"containers": [{"image": image} for image in images]}}},
+    }
 
 
 def exception(

@@ -39,6 +39,7 @@ from unit.core.builders import (
     intent,
     newer,
     request,
+    retrospective,
     rollout,
     target,
 )
@@ -138,6 +139,7 @@ def _denials() -> dict[Reason, list[str]]:
             _denial([BESIDE, WITHDRAWN], what=rollout(IMAGE, PAUSE)),
         ],
         r.SUPERSEDED: [_denial([request("ManualReview", by_system("Superseded"))])],
+        r.GLASS_BROKEN: [_denial([retrospective(by_person("Approved"))])],
         r.UNKNOWN_REQUIREMENT: [_denial([NEWER])],
     }
 

@@ -2,6 +2,7 @@
 """Break-glass: what the annotation says, and the request that follows from a workload."""
 
 import copy
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,10 +12,7 @@ from hypothesis import strategies as st
 from cabgate.api.request import CABRequest, RequestVerdict
 from cabgate.api.types import AuthorType, Gate
 from cabgate.breakglass import (
-    ANNOTATION,
     BREAKABLE,
-    BY_ANNOTATION,
-    ID_ANNOTATION,
     assessment_of_glass,
     breakable,
     check_opened_for_glass,
@@ -25,61 +23,47 @@ from cabgate.breakglass import (
 from cabgate.commands import edit_intent
 from cabgate.evidence import evidence_digest
 from cabgate.gate import decide
+from cabgate.history import earlier_verdict
 from cabgate.lifecycle import next_request_state, state_of
 from cabgate.messages import assessment_details
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.requests import is_current, is_wanted
 from cabgate.retention import removable
+from cabgate.revocations import approved_since
 from cabgate.workloads import GatedKind
-from unit.core.builders import NOW, by_person, by_system, intent, numbered, rollout
+from unit.core.builders import (
+    NOW,
+    broken_workload,
+    by_person,
+    by_system,
+    intent,
+    opened_for,
+    request,
+    rollout,
+    target,
+)
 
-WHY = "INC-1: the shop is down"
 DEPLOYMENT = next(kind for kind in BREAKABLE if kind.kind == "Deployment")
-
-
-def workload(
-    why: str | None = WHY,
-    by: str = "ann",
-    identity: str = "deployments/7",
-    images: tuple[str, ...] = ("web:9",),
-    uid: str = "u-1",
-) -> dict[str, Any]:
-    stamps = {ANNOTATION: why, BY_ANNOTATION: by, ID_ANNOTATION: identity}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {
-            "name": "checkout",
-            "namespace": "shop",
-            "uid": uid,
-            "annotations": {key: value for key, value in stamps.items() if value},
-        },
-        "spec": {"template": {"spec": {"containers": [{"image": image} for image in images]}}},
-    }
-
-
-def opened(obj: dict[str, Any], *decisions: dict[str, Any]) -> CABRequest:
-    made = request_for_glass(DEPLOYMENT, obj, 2)
-    assert made is not None
-    stored = made.model_dump(mode="json", by_alias=True, exclude_none=True)
-    stored["metadata"]["creationTimestamp"] = "2026-03-01T11:00:00Z"
-    stored["status"] = {"decisions": numbered(decisions, made.spec.evidence_digest)}
-    return CABRequest.model_validate(stored)
 
 
 TICKETS = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._/#-]{0,63}\Z")
 REASONS = st.from_regex(r"\A[^ \t\r\n][^\r\n]{0,511}\Z")
 
 
-@given(TICKETS, REASONS, st.text(max_size=600), st.text(max_size=200))
+@given(
+    TICKETS,
+    REASONS,
+    st.text(min_size=1, max_size=600),
+    st.text(max_size=200).map("deployments/".__add__),
+)
 def test_whatever_has_the_form_leads_to_a_request(
     ticket: str, reason: str, by: str, identity: str
 ) -> None:
-    obj = workload(f"{ticket}: {reason}", by, identity)
-    glass = glass_of(obj)
+    obj = broken_workload(f"{ticket}: {reason}", by, identity)
+    glass = glass_of(DEPLOYMENT, obj)
     assert glass is not None
     assert (glass.ticket, glass.reason) == (ticket, reason)
-    request = request_for_glass(DEPLOYMENT, obj, 2)
+    request = request_for_glass(DEPLOYMENT, obj)
     assert request is not None
     # As it is stored and read again, it is the same: the webhook compares them.
     stored = CABRequest.model_validate(
@@ -91,19 +75,21 @@ def test_whatever_has_the_form_leads_to_a_request(
 
 @given(st.text(max_size=80))
 def test_whatever_has_not_the_form_leads_to_none(text: str) -> None:
-    obj = workload(text)
+    obj = broken_workload(text)
     if ": " not in text or "\n" in text or "\r" in text:
-        assert glass_of(obj) is None
-        assert request_for_glass(DEPLOYMENT, obj, 2) is None
+        assert glass_of(DEPLOYMENT, obj) is None
+        assert request_for_glass(DEPLOYMENT, obj) is None
 
 
 def test_without_metadata_there_is_no_glass() -> None:
-    assert glass_of({}) is None
-    assert glass_of({"metadata": {"annotations": None}}) is None
+    assert glass_of(DEPLOYMENT, {}) is None
+    assert glass_of(DEPLOYMENT, {"metadata": {"annotations": None}}) is None
 
 
 def test_the_breaker_submitted_and_nobody_is_named_who_is_not_known() -> None:
-    known, unknown = opened(workload()), opened(workload(by=""))
+    known = opened_for(broken_workload())
+    # Longer than any name that may submit.
+    unknown = opened_for(broken_workload(by="x" * 513))
     assert [s.username for s in known.spec.submitted_by] == ["ann"]
     assert unknown.spec.submitted_by == []
     assert "nobody knows who" in assessment_details(unknown)[0]
@@ -112,7 +98,7 @@ def test_the_breaker_submitted_and_nobody_is_named_who_is_not_known() -> None:
 
 
 def test_a_person_decides_whatever_the_score() -> None:
-    request = opened(workload())
+    request = opened_for(broken_workload())
     assert request.spec.break_glass is not None
     assessment = assessment_of_glass(request.spec.break_glass)
     assert (assessment.score, assessment.gate) == ("100.00", Gate.MANUAL_REVIEW)
@@ -125,30 +111,59 @@ def test_a_person_decides_whatever_the_score() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        workload("INC-2: the shop is down"),
-        workload("INC-1: another reason"),
-        workload(by="bob"),
-        workload(identity="deployments/8"),
-        workload(uid="u-2"),
+        broken_workload("INC-2: the shop is down"),
+        broken_workload("INC-1: another reason"),
+        broken_workload(by="bob"),
+        broken_workload(identity="deployments/8"),
+        broken_workload(uid="u-2"),
     ],
 )
 def test_each_break_is_another_request_about_another_digest(other: dict[str, Any]) -> None:
-    first, second = opened(workload()), opened(other)
+    first, second = opened_for(broken_workload()), opened_for(other)
     assert first.metadata.name != second.metadata.name
     assert first.spec.evidence_digest != second.spec.evidence_digest
     bare = first.spec.model_copy(update={"break_glass": None})
     assert evidence_digest(bare) != first.spec.evidence_digest, "nor is it an intent without any"
 
 
-def test_what_a_controller_copied_is_told_by_its_resource() -> None:
+@pytest.mark.parametrize(
+    "stamps",
+    [
+        {"identity": ""},
+        {"by": ""},
+        {"ring": ""},
+        {"ring": "0"},
+        {"ring": "1"},
+        {"identity": "replicasets/7"},
+        {"identity": "deployments"},
+        {"identity": "/7"},
+    ],
+)
+def test_what_the_api_server_did_not_stamp_as_a_break_is_none(stamps: dict[str, str]) -> None:
+    obj = broken_workload(**stamps)
+    broken = stamps == {"identity": "deployments"}  # of this resource, at least
+    assert (glass_of(DEPLOYMENT, obj) is not None) is broken
+    assert (request_for_glass(DEPLOYMENT, obj) is not None) is broken
+
+
+@given(st.text(max_size=3), st.text(max_size=12), st.text(max_size=12))
+def test_without_a_gated_ring_in_the_stamp_nothing_was_broken(
+    ring: str, by: str, identity: str
+) -> None:
+    glass = glass_of(DEPLOYMENT, broken_workload(by=by, identity=identity, ring=ring))
+    if ring in ("", "0", "1") or not by or not identity.startswith("deployments"):
+        assert glass is None
+
+
+@pytest.mark.parametrize(("ring", "recorded"), [("2", 2), ("3", 3), ("4", 4), ("gold", 4)])
+def test_the_ring_of_the_break_is_recorded(ring: str, recorded: int) -> None:
+    assert opened_for(broken_workload(ring=ring)).spec.ring == recorded
+
+
+def test_what_a_controller_copied_is_no_break() -> None:
     replica_set = next(kind for kind in BREAKABLE if kind.kind == "ReplicaSet")
-    glass = glass_of(workload())
-    assert glass is not None
-    assert glass.is_own(DEPLOYMENT) is True
-    assert glass.is_own(replica_set) is False
-    unknown = glass_of(workload(identity=""))
-    assert unknown is not None
-    assert unknown.is_own(DEPLOYMENT) is None
+    assert glass_of(DEPLOYMENT, broken_workload()) is not None
+    assert glass_of(replica_set, broken_workload()) is None
 
 
 def test_pods_cannot_be_broken() -> None:
@@ -164,7 +179,7 @@ def changed(request: CABRequest, **spec: Any) -> CABRequest:
 
 
 def test_only_what_the_workload_says_is_opened() -> None:
-    obj, request = workload(), opened(workload())
+    obj, request = broken_workload(), opened_for(broken_workload())
     check_opened_for_glass(request, obj)
     metadata = request.metadata
     pod = request.spec.targets[0].model_copy(update={"api_version": "v1", "kind": "Pod"})
@@ -175,9 +190,9 @@ def test_only_what_the_workload_says_is_opened() -> None:
         (changed(request, correlation_id="other"), obj),
         (changed(request, targets=request.spec.targets * 2), obj),
         (changed(request, targets=[pod]), obj),
-        (request, workload(why=None)),
-        (request, workload(images=("web:10",))),
-        (request, workload(identity="deployments/8")),
+        (request, broken_workload(why=None)),
+        (request, broken_workload(images=("web:10",))),
+        (request, broken_workload(identity="deployments/8")),
         (request, None),
         (
             request.model_copy(
@@ -196,31 +211,84 @@ def test_only_what_the_workload_says_is_opened() -> None:
         assert refusal.value.reason is RefusalReason.WRONG_CONTENT
 
 
-def test_it_waits_until_a_person_decides_and_covers_its_images_then() -> None:
-    said = by_system("GlassBroken")
-    waiting = opened(workload(), said)
-    assert state_of(waiting) == "Submitted"
-    assert decide(rollout("web:9"), 2, [waiting], (), NOW).reason == "ReviewPending"
-    approved = opened(workload(), said, by_person("Approved"))
-    assert decide(rollout("web:9"), 2, [approved], (), NOW).allowed
-    assert not decide(rollout("web:10"), 2, [approved], (), NOW).allowed
-    rejected = opened(workload(), said, by_person("Rejected"))
+SAID = by_system("GlassBroken")
+
+
+@pytest.mark.parametrize("image", ["web:9", "web:10"])
+@pytest.mark.parametrize("entries", [(), (SAID,), (SAID, by_person("Approved"))])
+def test_it_admits_no_later_rollout_whoever_approved_it(
+    entries: tuple[dict[str, Any], ...], image: str
+) -> None:
+    request = opened_for(broken_workload(), *entries)
+    assert state_of(request) == ("Approved" if len(entries) == 2 else "Submitted")
+    decision = decide(rollout(image), 2, [request], (), NOW)
+    assert not decision.allowed
+    assert decision.reason == ("GlassBroken" if image == "web:9" else "ImagesNotCovered")
+    assert f"cabgate intent -n shop deployment/checkout --image {image}" in decision.message
+
+
+def test_nor_does_an_approval_of_it_on_conditions() -> None:
+    condition = {"name": "watch", "description": "somebody watches"}
+    entry = by_person("ConditionallyApproved", conditions=[condition])
+    decision = decide(rollout("web:9"), 2, [opened_for(broken_workload(), entry)], (), NOW)
+    assert (decision.allowed, decision.reason) == (False, "GlassBroken")
+
+
+def test_an_intent_covers_what_was_broken_through() -> None:
+    broken = opened_for(broken_workload(), SAID, by_person("Approved"))
+    targets = [target("checkout", "web:9")]
+    waits = request("ManualReview", targets=targets)
+    approved = request("ManualReview", by_person("Approved"), targets=targets)
+    other = request("ManualReview", by_person("Approved"))
+    # What can still admit it is told, not that the glass was broken.
+    assert decide(rollout("web:9"), 2, [broken, waits], (), NOW).reason == "ReviewPending"
+    assert decide(rollout("web:9"), 2, [broken, approved], (), NOW).allowed
+    assert decide(rollout("web:9"), 2, [broken, other], (), NOW).reason == "GlassBroken"
+    uncovered = decide(rollout("web:10"), 2, [broken, other], (), NOW)
+    assert uncovered.reason == "ImagesNotCovered"
+    assert "kubectl edit deploymentintent" in uncovered.message, "there is one to edit"
+
+
+def test_a_rejection_of_it_is_told() -> None:
+    rejected = opened_for(broken_workload(), SAID, by_person("Rejected"))
     decision = decide(rollout("web:9"), 2, [rejected], (), NOW)
     assert decision.reason == "Rejected"
     assert "cabgate intent -n shop deployment/checkout --image web:9" in decision.message
 
 
+def test_its_approval_lifts_no_revocation() -> None:
+    targets = [target("checkout", "web:9")]
+    early, late = NOW - timedelta(hours=3), NOW - timedelta(minutes=5)
+    revoked = request(
+        "ManualReview",
+        by_person("Approved", early - timedelta(hours=1)),
+        by_person("Revoked", early, images=["web:9"]),
+        targets=targets,
+        name="old",
+    )
+    broken = opened_for(broken_workload(), SAID, by_person("Approved", late))
+    assert approved_since([broken]) == {}
+    by_score = request("AutoApprove", by_system("AutoApproved", late), targets=targets)
+    decision = decide(rollout("web:9"), 2, [revoked, broken, by_score], (), NOW)
+    assert (decision.allowed, decision.reason) == (False, "Revoked")
+    # Nor does it let later requests with that image be approved by score.
+    wanted = by_score.spec.targets
+    assert earlier_verdict(wanted, [revoked, broken]) is not None
+    again = request("ManualReview", by_person("Approved", late), targets=targets, name="again")
+    assert decide(rollout("web:9"), 2, [revoked, broken, again], (), NOW).allowed
+
+
 def test_nothing_supersedes_it_and_no_retention_removes_it() -> None:
-    request = opened(workload())
+    request = opened_for(broken_workload())
     assert is_wanted(request, None)
     assert not is_current(request, intent())
     assert edit_intent(request).startswith("cabgate intent ")
-    decided = opened(workload(), by_person("Approved"))
+    decided = opened_for(broken_workload(), by_person("Approved"))
     assert removable([request, decided], [], {}, NOW, kept=0) == []
 
 
 def test_that_the_glass_was_broken_is_said_of_no_other_request() -> None:
-    request = opened(workload())
+    request = opened_for(broken_workload())
     state, verdict = state_of(request), RequestVerdict.GLASS_BROKEN
     assert next_request_state(request, state, verdict, AuthorType.SYSTEM) == state
     assert next_request_state(request, state, verdict, AuthorType.PERSON) is None
@@ -229,5 +297,5 @@ def test_that_the_glass_was_broken_is_said_of_no_other_request() -> None:
 
 
 def test_image_changes_after_the_break_make_no_other_request() -> None:
-    later = copy.deepcopy(workload(images=("web:10",)))
-    assert opened(later).metadata.name == opened(workload()).metadata.name
+    later = copy.deepcopy(broken_workload(images=("web:10",)))
+    assert opened_for(later).metadata.name == opened_for(broken_workload()).metadata.name

@@ -39,6 +39,7 @@ from unit.core.builders import (
     intent,
     newer,
     numbered,
+    retrospective,
     rollout,
     target,
 )
@@ -138,6 +139,10 @@ def _situation(
     }.get(reason, [])
     if reason is Reason.NO_REQUEST:
         return [], []
+    if reason is Reason.GLASS_BROKEN:
+        entry = by_person("Approved", rationale=said)
+        why = "INC-1: x" + said.translate({10: " ", 13: " "})[:500]  # on one line
+        return [retrospective(entry, why=why, by=user, images=images)], []
     risky = reason.startswith("Exception")
     named = ["none"] if reason is Reason.IMAGES_NOT_COVERED else images
     found = _stored(said, user, named, *entries, evidence={} if risky else None)

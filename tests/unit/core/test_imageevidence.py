@@ -141,9 +141,10 @@ OTHER_URI, OTHER_SHA = {"uri": "https://ci/2"}, {"sha256": "b" * 64}
         (URI, OTHER_URI, False),
         (SHA, OTHER_SHA, False),
         (URI | SHA, URI | OTHER_SHA, False),  # what is read there changed
-        # one of its own, where there was none
-        ({}, URI, False),
-        ({}, SHA, False),
+        # named now, and not before, which says nothing of whether it is another.
+        ({}, URI, True),
+        ({}, SHA, True),
+        ({}, {**URI, "passed": 121}, False),
         # no longer said which, or said in another way: the figures
         (URI, {}, True),
         (SHA, OTHER_URI, True),
@@ -220,19 +221,21 @@ def aged(made: CABRequest, hours: int) -> CABRequest:
 
 def test_what_came_later_and_the_request_itself_are_no_earlier_ones() -> None:
     old, new = aged(release(OLD), 2), aged(release(NEW), 1)
-    assert floors_now(old, [old, new]) == []
-    assert [floor.name for floor in floors_now(new, [old, new])] == [STALE_EVIDENCE]
+    assert floors_now(old, [old, new], DEFAULT_RISK_MODEL) == []
+    assert [floor.name for floor in floors_now(new, [old, new], DEFAULT_RISK_MODEL)] == [
+        STALE_EVIDENCE
+    ]
 
 
 def test_of_two_that_were_opened_together_one_waits() -> None:
     """Each was opened without seeing the other: the approval looks again."""
     one, other = release(OLD), release(NEW)
-    held = [bool(floors_now(each, [one, other])) for each in (one, other)]
+    held = [bool(floors_now(each, [one, other], DEFAULT_RISK_MODEL)) for each in (one, other)]
     assert sorted(held) == [False, True]
 
 
 def test_a_request_of_the_release_before_this_one_is_not_approved_by_score_now() -> None:
-    [floor] = floors_now(release(OLD, named=False), [])
+    [floor] = floors_now(release(OLD, named=False), [], DEFAULT_RISK_MODEL)
     assert floor.name == UNNAMED_IMAGES
 
 

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from cabgate.api import CABException, CABRequest
 from cabgate.api.exception import ExceptionState, ExceptionVerdict
 from cabgate.api.request import RequestState, RequestVerdict
-from cabgate.api.types import MAX_DECISIONS, AuthorType, Gate
+from cabgate.api.types import AuthorType, Gate
 from cabgate.lifecycle import (
     APPROVED_STATES,
     DECIDED_STATES,
     EXCEPTION_TRANSITIONS,
     REQUEST_TRANSITIONS,
-    RESERVED_FOR_PEOPLE,
     approval_of,
     exception_admits,
     expires_at,
@@ -25,7 +24,6 @@ from cabgate.lifecycle import (
     next_request_state,
     opening_state,
     revocation_of,
-    room_for_system,
     state_of,
     takes_exception,
 )
@@ -81,6 +79,16 @@ def test_the_system_approves_only_what_the_score_lets_it() -> None:
     assert followers(Gate.EXCEPTION_REQUIRED, S.EXCEPTION_REQUIRED, Y) == {V.SUPERSEDED}
     assert followers(Gate.MANUAL_REVIEW, S.SUPERSEDED, Y) == {V.REOPENED}
     assert followers(Gate.MANUAL_REVIEW, S.SUPERSEDED, P) == set()
+
+
+def test_what_may_have_run_is_revoked_also_when_it_is_superseded() -> None:
+    ended = request("AutoApprove", by_system("AutoApproved"), by_system("Superseded"))
+    excepted = request("ExceptionRequired", by_system("Superseded"))
+    never = request("ManualReview", by_system("Superseded"))
+    found = [
+        next_request_state(each, S.SUPERSEDED, V.REVOKED, P) for each in (ended, excepted, never)
+    ]
+    assert found == [S.REVOKED, S.REVOKED, None]
 
 
 def test_no_transition_leads_into_an_approved_state_but_by_its_own_verdict() -> None:
@@ -186,16 +194,6 @@ def test_no_sequence_of_entries_approves_without_whoever_may(
     if state is S.REVOKED:
         assert ("Revoked", "Person") in said
     assert (revocation_of(made) is not None) == (state is S.REVOKED)
-
-
-def test_the_system_leaves_room_for_people() -> None:
-    turns = [by_system("Superseded"), by_system("Reopened")] * (MAX_DECISIONS // 2)
-    room = MAX_DECISIONS - RESERVED_FOR_PEOPLE
-
-    assert room_for_system(request("ManualReview", *turns[: room - 1]))
-    assert not room_for_system(request("ManualReview", *turns[:room]))
-    late = request("ManualReview", *turns[:room], by_person("Approved"))
-    assert state_of(late) is S.APPROVED
 
 
 # Exceptions

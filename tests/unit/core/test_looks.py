@@ -45,12 +45,18 @@ def said(requests: list[CABRequest], exceptions: list[CABException] | None = Non
     return [said_of(look, what, leaves, NOW) for look in looks(what, requests, leaves, NOW)]
 
 
+BY_SCORE = "score 0.00, AutoApprove"
+
+
 @pytest.mark.parametrize(
     ("made", "line"),
     [
         (request("AutoApprove", by_system("AutoApproved")), "admits the rollout"),
         (request("ManualReview"), "waits for a CAB member (score 60.00, ManualReview)"),
-        (request("AutoApprove"), "waits for the operator (score 0.00, AutoApprove)"),
+        (
+            request("AutoApprove"),
+            f"waits for the operator, or a CAB member where a floor holds it ({BY_SCORE})",
+        ),
         (RISKY, "needs an exception (score 100.00, ExceptionRequired)"),
         (
             request("ManualReview", by_person("Rejected", rationale="no plan")),

@@ -27,12 +27,14 @@ from cabgate.targets import Workload
 from unit.core.builders import (
     MEDIUM,
     NOW,
+    broken_workload,
     by_person,
     by_system,
     exception,
     intent,
     newer,
     numbered,
+    opened_for,
     request,
     rollout,
     target,
@@ -57,6 +59,9 @@ def _situation(
     what = Rollout(namespace, Workload("apps", "Deployment", workload), tuple(images))
     if reason is Reason.NO_REQUEST:
         return what, [], []
+    if reason is Reason.GLASS_BROKEN:
+        obj = broken_workload(by=user, images=images, name=workload, namespace=namespace)
+        return what, [opened_for(obj, by_person("Approved", rationale=said))], []
     gate = {
         Reason.EXCEPTION_REQUIRED: {},
         Reason.EXCEPTION_PENDING: {},
@@ -96,6 +101,8 @@ def _command(reason: Reason, decision: Decision, what: Rollout) -> str:
     """The command that a denial has to end with."""
     ns, found = what.namespace, decision.evidence.request
     if found is None:
+        return write_intent(ns, what.workload, what.images)
+    if reason is Reason.GLASS_BROKEN:
         return write_intent(ns, what.workload, what.images)
     if reason is Reason.EXCEPTION_ENDED:
         return write_exception(found, decision.evidence.exception)

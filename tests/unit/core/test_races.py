@@ -67,7 +67,29 @@ def test_nobody_else_s_approval_is_taken_back() -> None:
     assert own_approver(noticed(approved(), holds=False), both) == "rita"
     assert own_approver(request("ManualReview", by_person("Rejected"), of=both), both) == ""
     assert own_approver(request("AutoApprove", by_system("AutoApproved")), intent()) == ""
-    assert own_approver(approved(), intent(submittedBy=[{"username": "rita"}])) == "", "other"
+    other = intent(submittedBy=[{"username": "rita"}], name="another")
+    assert own_approver(approved(), other) == "", "another intent"
+
+
+def test_an_approver_who_moved_on_to_other_content_is_found_too() -> None:
+    """Rita approves and submits at once, and the intent says something else when the operator
+    looks."""
+    moved = intent(submittedBy=[{"username": "ann"}, {"username": "rita"}])
+    assert own_approver(approved(), moved) == "rita"
+    assert own_approver(noticed(approved()), moved) == ""
+
+
+def test_nobody_moves_on_from_what_they_approved_before_it_was_noticed() -> None:
+    old, new = live("ann"), intent(submittedBy=[{"username": "ann"}])
+    with pytest.raises(Refusal, match="has not looked at yet") as refusal:
+        check_not_approver(old, new, RITA, approved())
+    assert refusal.value.reason is RefusalReason.SELF_APPROVAL
+    check_not_approver(old, new, RITA, noticed(approved()))
+    check_not_approver(old, new, User("bob"), approved())
+    named = intent(requester="rita")
+    with pytest.raises(Refusal, match="has not looked at yet") as refusal:
+        check_not_approver(old, named, User("bob"), approved())
+    assert refusal.value.field == "spec.requester"
 
 
 def test_what_was_taken_back_waits_for_another() -> None:

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from cabgate.api import CABRequest
 from cabgate.api.request import RequestDecision
-from cabgate.api.types import MAX_REQUESTERS, Checked
+from cabgate.api.types import Checked
 from cabgate.evidence import evidence_digest
 from cabgate.ledger import append, entries_of
 from cabgate.refusal import Refusal
 from cabgate.requests import request_for
 from cabgate.reviewers import Matter
 from cabgate.signatures import SigningKeys, Verification, payload
-from cabgate.submitters import requesters_of_update
+from cabgate.submitters import REQUESTERS_KEPT, requesters_of_update
 from unit.core.builders import NOW, OTHER_DIGEST, by_person, intent, request
 
 OLD_PAYLOAD = (
@@ -65,7 +65,7 @@ def test_the_list_starts_anew_after_a_decision() -> None:
 
 
 def test_a_full_list_refuses_another() -> None:
-    names = [f"u{n}" for n in range(MAX_REQUESTERS)]
+    names = [f"u{n}" for n in range(REQUESTERS_KEPT)]
     full = intent(requester="u1", requestedBy=names)
     assert kept(full, requester="u5") == names
     with pytest.raises(Refusal) as refusal:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from cabgate.retention import removable
+from cabgate.targets import Workload
 from unit.core.builders import (
     MEDIUM,
     NOW,
@@ -14,6 +15,7 @@ from unit.core.builders import (
     exception,
     intent,
     request,
+    retrospective,
     target,
 )
 
@@ -102,3 +104,14 @@ def test_what_is_under_a_live_exception_stays():
     assert names(found, exceptions=[alive], kept=0) == []
     ended = exception(found, by_person("Approved", NOW - 2 * DAY), days=1, age=2 * DAY)
     assert names(found, exceptions=[ended], kept=0) == ["excepted"]
+
+
+def test_approved_breaks_of_the_glass_take_no_approvals_place():
+    """They are no way back to what ran before."""
+    old = approved("old", 9)
+    breaks = [
+        retrospective(by_person("Approved"), identity=f"deployments/{number}")
+        for number in range(1, 4)
+    ]
+    assert Workload.of(breaks[0].spec.targets[0]) == Workload.of(old.spec.targets[0])
+    assert names(old, *breaks, kept=1) == []

@@ -194,3 +194,60 @@ def test_what_a_setting_names_is_read_from_where_it_says(
 ) -> None:
     kind = configured_kind(f"{group}.io/{name.title()}={'.'.join(path)}")
     assert rolled_out(kind, made(kind, pod("a"))).images == ("a",) or path[0] == "metadata"
+
+
+def owned(api_version: str, kind: str, name: str, **labels: str) -> dict[str, Any]:
+    """Metadata of a Pod that says it was made by something."""
+    owner = {"apiVersion": api_version, "kind": kind, "name": name, "controller": True}
+    return {"ownerReferences": [owner], "labels": labels}
+
+
+DEPLOYMENT = Workload("apps", "Deployment", "web")
+REPLICA_SET = Workload("apps", "ReplicaSet", "web-5d4f")
+ROLLOUT = Workload("argoproj.io", "Rollout", "web")
+HASHED = {"pod-template-hash": "5d4f"}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "makers"),
+    [
+        (owned("apps/v1", "ReplicaSet", "web-5d4f", **HASHED), (REPLICA_SET, DEPLOYMENT)),
+        (
+            owned("apps/v1", "ReplicaSet", "web-5d4f", **{"rollouts-pod-template-hash": "5d4f"}),
+            (REPLICA_SET, ROLLOUT),
+        ),
+        (owned("apps/v1", "ReplicaSet", "web-5d4f"), (REPLICA_SET,)),
+        (owned("apps/v1", "ReplicaSet", "web", **HASHED), (Workload("apps", "ReplicaSet", "web"),)),
+        (owned("apps/v1", "StatefulSet", "db"), (Workload("apps", "StatefulSet", "db"),)),
+        (
+            owned("batch/v1", "Job", "nightly-29387520"),
+            (
+                Workload("batch", "Job", "nightly-29387520"),
+                Workload("batch", "CronJob", "nightly"),
+            ),
+        ),
+        (owned("batch/v1", "Job", "migrate"), (Workload("batch", "Job", "migrate"),)),
+        (owned("example.com/v1", "ReplicaSet", "web-5d4f", **HASHED), ()),
+        (owned("v1", "Pod", "web"), ()),
+        ({"ownerReferences": [{"kind": "StatefulSet", "apiVersion": "apps/v1", "name": "db"}]}, ()),
+        ({}, ()),
+    ],
+)
+def test_a_running_pod_may_run_what_is_approved_for_what_made_it(
+    metadata: dict[str, Any], makers: tuple[Workload, ...]
+) -> None:
+    kind = KINDS["Pod"]
+    old = made(kind, pod("web:1"), **metadata)
+    new = made(kind, pod("web:1", ephemeralContainers=[{"image": "busybox"}]), **metadata)
+    found = rolled_out(kind, new, old)
+    assert (found.images, found.also) == (("busybox",), makers)
+    # What it says only now lends nothing, and a new Pod is covered under its own name alone.
+    assert rolled_out(kind, new, made(kind, pod("web:1"))).also == ()
+    assert rolled_out(kind, new).also == ()
+
+
+def test_owners_that_cannot_be_read_are_a_doubt() -> None:
+    for kind in (KINDS["Pod"], KINDS["Job"]):
+        obj = made(kind, pod("web:1"), ownerReferences={"kind": "CronJob"})
+        with pytest.raises(PodTemplateError, match="ownerReferences: not a list"):
+            rolled_out(kind, obj, obj)

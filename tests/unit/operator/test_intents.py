@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from cabgate.flapping import MAX_OPENED, MAX_REOPENED
 from cabgate_operator.apiserver import (
     EVENTS,
     EXCEPTIONS,
@@ -169,13 +170,82 @@ async def test_a_deleted_intent_supersedes_what_is_undecided_only() -> None:
     await look(world)
     declare(world, MEDIUM, images=("r/web:2",))
     await look(world)
-    del world.api.objects[(INTENTS.plural, "team", "web")]
+    gone = world.api.objects.pop((INTENTS.plural, "team", "web"))
     await look(world)
     later = request(MEDIUM, images=("r/web:2",)).metadata.name
+    as_it_was = {name_of(LOW): "AutoApproved", later: "Submitted"}
+    assert world.requests() == as_it_was
+    # Deleted and created anew in one go: nothing happened.
+    world.clock.forward(4)
+    world.api.put(INTENTS, gone)
+    await look(world)
+    assert (world.requests(), world.context.absent) == (as_it_was, {})
+    del world.api.objects[(INTENTS.plural, "team", "web")]
+    await look(world)
+    assert world.requests() == as_it_was
+    world.clock.forward(5)
+    world.queue.tick()
+    assert len(world.queue) > 0
+    await look(world)
     assert world.requests() == {name_of(LOW): "AutoApproved", later: "Superseded"}
     world.api.written.clear()
     await look(world)
+    assert (world.api.written, world.context.absent) == ([], {})
+
+
+async def test_an_intent_that_goes_back_and_forth_waits() -> None:
+    world = World()
+    other = evidence(MEDIUM, "other")
+    for _ in range(MAX_REOPENED + 2):
+        declare(world, MEDIUM)
+        await look(world)
+        declare(world, other)
+        await look(world)
+    told = [len(body["status"]["decisions"]) for body in world.api.all(REQUESTS)]
+    assert told == [2 * MAX_REOPENED + 1] * 2
+    assert world.ready() == ("False", "ChangedTooOften")
+    assert not world.stalled()
+    world.api.written.clear()
+    await look(world)
     assert world.api.written == []
+    world.clock.forward(3601)
+    world.queue.tick()
+    assert len(world.queue) > 0
+    await look(world)
+    assert world.ready()[1] == "ReviewPending"
+
+
+async def test_what_is_changed_too_often_is_ready_where_it_is_admitted() -> None:
+    world = World()
+    other = evidence(MEDIUM, "other")
+    declare(world, MEDIUM)
+    await look(world)
+    (body,) = world.api.all(REQUESTS)
+    approved = decisions(body["spec"]["evidenceDigest"], ("Approved", "ann"))
+    world.api.put(REQUESTS, {**body, "status": {"state": "Approved", "decisions": approved}})
+    for _ in range(MAX_REOPENED + 2):
+        declare(world, MEDIUM)
+        await look(world)
+        declare(world, other)
+        await look(world)
+    assert world.ready() == ("True", "RequestApproved")
+
+
+async def test_of_one_intent_so_many_requests_are_opened_in_an_hour() -> None:
+    world = World()
+    for number in range(MAX_OPENED + 2):
+        declare(world, evidence(MEDIUM, f"release-{number}"))
+        await look(world)
+    assert len(world.requests()) == MAX_OPENED
+    assert world.ready() == ("False", "ChangedTooOften")
+    declare(world, evidence(MEDIUM, "release-7"))
+    await look(world)
+    assert world.ready()[1] == "ReviewPending", "what was opened before is not held back"
+    declare(world, evidence(MEDIUM, "last"))
+    await look(world)
+    world.clock.forward(3601)
+    await look(world)
+    assert len(world.requests()) == MAX_OPENED + 1
 
 
 async def test_an_exception_makes_ready_and_its_end_unmakes_it() -> None:
@@ -303,7 +373,7 @@ async def test_a_refused_status_is_tried_again_and_the_rest_is_done() -> None:
     refuse(world, "status cabrequests", ApiError(403, "Forbidden", "the webhook says no"))
     with pytest.raises(ApiError):
         await look(world)
-    assert world.ready() == ("False", "ReviewPending")
+    assert world.ready() == ("False", "RequestRefused")
     world.api.before_write = lambda what: None
     await look(world)
     assert world.ready() == ("True", "RequestApproved")

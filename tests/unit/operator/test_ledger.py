@@ -24,14 +24,13 @@ from cabgate_operator.apiserver import (
     Object,
     Resource,
 )
-from cabgate_operator.keys import Key, Subject
-from cabgate_operator.ledger import (
+from cabgate_operator.heads import (
     CHECKPOINTS_CONFIG_MAP,
-    HEADS,
     HEADS_CONFIG_MAP,
     SYSTEM_NAMESPACE,
-    Ledger,
 )
+from cabgate_operator.keys import Key, Subject
+from cabgate_operator.ledger import HEADS, MAX_SUBMISSIONS, Ledger
 from unit.operator.support import (
     HIGH,
     LOW,
@@ -85,7 +84,9 @@ class Books(World):
         medium = with_decisions(request(MEDIUM), ("Superseded", ME), ("Reopened", ME))
         self.subject(medium, "uid-medium")
         high = request(HIGH)
-        self.subject(high, "uid-high")
+        # Nothing is recorded of one of which nobody knows when it was opened.
+        meta = high.metadata.model_copy(update={"creation_timestamp": None})
+        self.subject(high.model_copy(update={"metadata": meta}), "uid-high")
         self.put(EXCEPTIONS, exception_object(high, ("Expired", ME)))
 
     def subject(self, made: Any, uid: str) -> None:
@@ -140,7 +141,7 @@ async def test_every_decision_is_appended_once() -> None:
 
 async def test_what_is_recorded_asks_for_no_work() -> None:
     books = Books()
-    [low, *_] = books.api.all(REQUESTS)
+    [low] = [r for r in books.api.all(REQUESTS) if r["metadata"]["uid"] == "uid-low"]
     assert books.saw(REQUESTS, low) == KEY
     await books.work()
     assert books.saw(REQUESTS, low) is None
@@ -402,3 +403,53 @@ async def test_a_checkpoint_that_cannot_be_read_stops_that_chain() -> None:
     with pytest.raises(ValueError, match="ConfigMap cabgate-ledger-checkpoints: team: "):
         await books.work()
     assert books.records() == []
+
+
+async def test_a_record_that_cannot_be_read_does_not_stop_its_chain() -> None:
+    """What it recorded is recorded anew, behind it."""
+    books = Books()
+    await books.work()
+    count = len(books.records())
+    for number, field in ((1, "sequence"), (2, "digest"), (3, "subject"), (4, "author")):
+        name = f"team.0000000{number}"
+        record = books.api.objects[(DECISIONS.plural, "", name)]
+        if field == "subject":
+            record["spec"][field] = {"namespace": "team"}
+        else:
+            del record["spec"][field]
+    books.ledger = Ledger()
+    books.look_again()
+    await books.work()
+    assert [r["spec"]["sequence"] for r in books.records()[count:]] == [5, 6, 7, 8]
+    assert sum(line.startswith("Unreadable") for line in books.wrong()) == 4
+    assert not any(line.startswith("NotRecorded") for line in books.wrong())
+
+
+@pytest.mark.parametrize("spec", [{}, {"subject": {"namespace": "elsewhere"}}])
+async def test_a_place_that_is_taken_by_what_names_no_chain_is_passed_over(spec: Any) -> None:
+    books = Books()
+    books.api.put(DECISIONS, {"metadata": {"name": "team.00000001"}, "spec": spec})
+    await books.work()
+    names = [record["metadata"]["name"] for record in books.records()]
+    assert names[:2] == ["team.00000001", "team.00000002"]
+    assert len(names) == 5
+
+
+async def test_what_is_only_submitted_is_recorded_so_often_in_an_hour() -> None:
+    books = Books()
+    for number in range(MAX_SUBMISSIONS + 5):
+        books.subject(request(HIGH, name=f"app-{number}"), f"uid-{number}")
+    await books.work()
+    verdicts = [record["spec"]["verdict"] for record in books.records()]
+    assert verdicts.count("Opened") == MAX_SUBMISSIONS
+    assert {"AutoApproved", "Superseded", "Reopened", "Expired"} <= set(verdicts)
+    for ledger in (books.ledger, Ledger()):
+        books.ledger = ledger
+        books.look_again()
+        await books.work()
+        assert len(books.records()) == len(verdicts)
+    books.clock.forward(3601)
+    books.look_again()
+    await books.work()
+    assert len(books.records()) == len(verdicts) + 5
+    assert books.wrong() == []

@@ -31,7 +31,7 @@ TARGETS = [target("checkout", "bad")]
 def test_it_is_not_approved_by_score(before):
     waiting = request("AutoApprove", *before, targets=TARGETS)
     live = intent(targets=TARGETS)
-    plan = plan_request(waiting, live, [], SYSTEM, [REFUSED, waiting])
+    plan = plan_request(waiting, live, [], SYSTEM, [REFUSED, waiting], model=DEFAULT_RISK_MODEL)
     assert plan.state == "Submitted"
     [held] = plan.held
     assert held.name == "EarlierVerdict"
@@ -40,7 +40,14 @@ def test_it_is_not_approved_by_score(before):
 
 def test_it_is_once_a_person_has_approved_the_image():
     waiting = request("AutoApprove", targets=TARGETS)
-    plan = plan_request(waiting, intent(targets=TARGETS), [], SYSTEM, [REFUSED, LATER, waiting])
+    plan = plan_request(
+        waiting,
+        intent(targets=TARGETS),
+        [],
+        SYSTEM,
+        [REFUSED, LATER, waiting],
+        model=DEFAULT_RISK_MODEL,
+    )
     assert plan.state == "AutoApproved"
     assert plan.held == ()
 
@@ -48,7 +55,7 @@ def test_it_is_once_a_person_has_approved_the_image():
 @pytest.mark.parametrize(("others", "refused"), [([REFUSED], True), ([REFUSED, LATER], False)])
 def test_the_webhook_holds_it_too(others, refused):
     waiting = request("AutoApprove", targets=TARGETS)
-    plan = plan_request(waiting, intent(targets=TARGETS), [], SYSTEM)
+    plan = plan_request(waiting, intent(targets=TARGETS), [], SYSTEM, model=DEFAULT_RISK_MODEL)
     status = plan.request.status.model_copy(update={"state": plan.state, "decided_at": NOW})
     written = plan.request.model_copy(update={"status": status})
 

@@ -155,6 +155,9 @@ async def test_the_line_of_an_intent_has_its_correlation_id_and_no_evidence(line
     del world.api.objects[INTENTS.plural, "team", "web"]
     world.api.put(REQUESTS, {**request, "status": {}})
     await reconciled(world)
+    lines()
+    world.clock.forward(5)
+    await reconciled(world)
     (line,) = lines()
     assert (line["reason"], line["correlationID"]) == (
         "Superseded",

@@ -6,6 +6,7 @@ import pytest
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
+from cabgate.riskmodel import DEFAULT_RISK_MODEL
 from cabgate_operator.requests import plan_request, status_of_request
 from unit.operator.support import (
     HIGH,
@@ -30,7 +31,7 @@ REOPENED = ("Reopened", ME)
 def planned(
     subject: CABRequest, live: DeploymentIntent | None, *exceptions: CABException
 ) -> tuple[list[str], str]:
-    plan = plan_request(subject, live, exceptions, SYSTEM)
+    plan = plan_request(subject, live, exceptions, SYSTEM, model=DEFAULT_RISK_MODEL)
     return [entry.verdict.value for entry in plan.entries], plan.state.value
 
 
@@ -104,14 +105,29 @@ def test_a_live_exception_keeps_a_request_from_being_superseded_until_it_ends() 
 def test_the_system_leaves_people_their_room() -> None:
     many = [SUPERSEDED, REOPENED] * 120
     full = with_decisions(request(MEDIUM), *many)
-    assert planned(full, intent(OTHER)) == ([], "Submitted")
+    assert planned(full, intent(OTHER)) == (["Superseded"], "Superseded"), "an end has room"
     superseded = with_decisions(request(MEDIUM), *many, SUPERSEDED)
     assert planned(superseded, intent(MEDIUM)) == ([], "Superseded")
 
 
+def test_what_went_back_and_forth_too_often_goes_to_a_person() -> None:
+    auto = ("AutoApproved", ME)
+    turns = [auto, *[SUPERSEDED, REOPENED, auto] * 73, SUPERSEDED, REOPENED, SUPERSEDED]
+    subject = with_decisions(request(LOW), *turns)
+    live = intent(LOW)
+    plan = plan_request(subject, live, [], SYSTEM, model=DEFAULT_RISK_MODEL)
+    assert [entry.verdict for entry in plan.entries] == ["Reopened"]
+    assert plan.state == "Submitted"
+    assert [floor.name for floor in plan.held] == ["DecisionsFull"]
+    assert plan.full == ""
+    message = status_of_request({}, plan, NOW)["conditions"][0]["message"]
+    assert "its list of decisions takes 256 entries" in message
+    assert "kubectl patch cabrequest" in message
+
+
 def test_entries_are_numbered_and_signed() -> None:
     subject = with_decisions(request(LOW), SUPERSEDED)
-    entries = plan_request(subject, intent(LOW), [], SYSTEM).entries
+    entries = plan_request(subject, intent(LOW), [], SYSTEM, model=DEFAULT_RISK_MODEL).entries
     assert [entry.sequence for entry in entries] == [2, 3]
     assert {entry.author.username for entry in entries} == {ME}
     assert {entry.evidence_digest for entry in entries} == {subject.spec.evidence_digest}
@@ -141,7 +157,9 @@ def test_a_status_keeps_what_stands_there() -> None:
         }
     }
     subject = with_decisions(subject, ("UnderReview", "ann"))
-    status = status_of_request(raw, plan_request(subject, None, [], SYSTEM), NOW)
+    status = status_of_request(
+        raw, plan_request(subject, None, [], SYSTEM, model=DEFAULT_RISK_MODEL), NOW
+    )
     assert status["review"] == {"verdict": "Approved"}
     assert status["decisions"][0] == old[0]
     assert [entry["verdict"] for entry in status["decisions"]] == ["UnderReview", "Superseded"]
@@ -151,7 +169,9 @@ def test_a_status_keeps_what_stands_there() -> None:
     assert decided["lastTransitionTime"] == "2029-01-01T00:00:00Z"
     assert decided["reason"] == "Superseded"
     assert raw["status"]["decisions"] == old
-    again = status_of_request({"status": status}, plan_request(subject, None, [], SYSTEM), NOW)
+    again = status_of_request(
+        {"status": status}, plan_request(subject, None, [], SYSTEM, model=DEFAULT_RISK_MODEL), NOW
+    )
     assert again["conditions"] == status["conditions"]
 
 
@@ -172,11 +192,11 @@ def test_the_condition_says_who_what_and_the_next_step(
     content: dict[str, object], before: list[tuple[str, str]], words: list[str]
 ) -> None:
     subject = with_decisions(request(content), *before)
-    plan = plan_request(subject, intent(content), [], SYSTEM)
+    plan = plan_request(subject, intent(content), [], SYSTEM, model=DEFAULT_RISK_MODEL)
     if not before and content is LOW:  # only between two writes of another process
         plan = type(plan)(subject, (), plan.state.SUBMITTED)
     if before == [SUPERSEDED]:
-        plan = plan_request(subject, None, [], SYSTEM)
+        plan = plan_request(subject, None, [], SYSTEM, model=DEFAULT_RISK_MODEL)
     message = status_of_request({}, plan, NOW)["conditions"][0]["message"]
     for word in words:
         assert word in message

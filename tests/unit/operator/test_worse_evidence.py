@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the operator makes of other evidence for the same images, and of floors that came later."""
 
+from cabgate.riskmodel import DEFAULT_RISK_MODEL
 from cabgate_operator.apiserver import EVENTS, REQUESTS
 from cabgate_operator.intent_plan import news_of_approval
 from cabgate_operator.requests import plan_request, status_of_request
@@ -25,15 +26,27 @@ WORSE = {"artifacts": LOW["artifacts"], "scope": {"affectedComponents": 20}}
 
 def test_an_approval_by_score_ends_once_there_is_a_request_for_what_is_declared_now() -> None:
     subject = with_decisions(request(LOW), BY_SCORE)
-    assert plan_request(subject, intent(WORSE), [], SYSTEM).entries == ()
-    plan = plan_request(subject, intent(WORSE), [], SYSTEM, succeeded=True)
+    assert plan_request(subject, intent(WORSE), [], SYSTEM, model=DEFAULT_RISK_MODEL).entries == ()
+    plan = plan_request(
+        subject, intent(WORSE), [], SYSTEM, successor="web-next", model=DEFAULT_RISK_MODEL
+    )
     assert [entry.verdict for entry in plan.entries] == ["Superseded"]
     assert plan.state == "Superseded"
-    assert f"it asks for {name_of(WORSE)}" in plan.entries[0].rationale
+    assert "in request web-next" in plan.entries[0].rationale
     other = intent(WORSE, images=("r/web:2",))
-    assert plan_request(subject, other, [], SYSTEM, succeeded=True).entries == ()
+    assert (
+        plan_request(
+            subject, other, [], SYSTEM, successor="web-next", model=DEFAULT_RISK_MODEL
+        ).entries
+        == ()
+    )
     person = with_decisions(request(MEDIUM), ("Approved", "ann"))
-    assert plan_request(person, intent(WORSE), [], SYSTEM, succeeded=True).entries == ()
+    assert (
+        plan_request(
+            person, intent(WORSE), [], SYSTEM, successor="web-next", model=DEFAULT_RISK_MODEL
+        ).entries
+        == ()
+    )
 
 
 async def test_worse_evidence_counts_and_back_again() -> None:
@@ -86,10 +99,13 @@ def test_a_request_of_the_release_before_waits_for_a_person_and_says_so() -> Non
     old = opened.model_copy(
         update={"spec": opened.spec.model_copy(update={"assessment": assessment})}
     )
-    plan = plan_request(old, intent(UNNAMED), [], SYSTEM)
+    plan = plan_request(old, intent(UNNAMED), [], SYSTEM, model=DEFAULT_RISK_MODEL)
     assert (plan.entries, plan.state) == ((), "Submitted")
     message = status_of_request({}, plan, NOW)["conditions"][0]["message"]
     assert "waits for a CAB member. no artifact names image r/web:1 in its images." in message
     assert "kubectl patch cabrequest" in message
     stands = with_decisions(old, BY_SCORE)
-    assert plan_request(stands, intent(UNNAMED), [], SYSTEM).state == "AutoApproved"
+    assert (
+        plan_request(stands, intent(UNNAMED), [], SYSTEM, model=DEFAULT_RISK_MODEL).state
+        == "AutoApproved"
+    )

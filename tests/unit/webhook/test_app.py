@@ -416,3 +416,36 @@ async def test_whatever_the_objects_hold_there_is_an_answer(
 @given(JSON)
 async def test_any_json_gets_an_answer(body):
     assert (await send(body)).status_code in (200, 400)
+
+
+MADE_UP = [
+    review(
+        resource={"group": group, "version": "v1", "resource": f"made-up-{number}"},
+        subResource=subresource,
+        object={"apiVersion": f"{group or 'v1'}", "kind": kind, "metadata": {"name": "web"}},
+    )
+    for number, (group, subresource, kind) in enumerate(
+        (group, subresource, kind)
+        for group in ("apps", "cabgate.dev", "", "example.com")
+        for subresource in ("", "status", "ephemeralcontainers", "made-up")
+        for kind in ("Deployment", "CABRequest", "Pod", "MadeUp")
+    )
+]
+
+
+async def test_resources_that_somebody_makes_up_make_no_series():
+    """A series stays for as long as the process lives."""
+    metrics = Metrics()
+    transport = httpx.ASGITransport(webhook(metrics=metrics))
+    async with httpx.AsyncClient(transport=transport, base_url="https://webhook") as client:
+        for path in ("/validate", "/mutate"):
+            for body in MADE_UP:
+                await client.post(path, json=body)
+    labels = {
+        sample.labels["resource"]
+        for family in metrics.registry.collect()
+        if family.name == "cabgate_admission_reviews"
+        for sample in family.samples
+    }
+    assert "other" in labels
+    assert not [label for label in labels if "made-up" in label]

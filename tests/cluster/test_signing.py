@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the webhook signs: nothing that it would not record, and nothing in a dry run."""
+
+import json
+
+from support.direct import mutated, review_of
+from support.objects import BAD, MIDDLING, exception
+from support.reviews import middling
+
+
+def dry_run(gate, user, name, namespace, resource="cabrequest", **review):
+    """The result of a review as a dry run, and the status that it would lead to."""
+    body = {"status": {"review": {"rationale": "tried", **review}}}
+    result = gate.patch_status(
+        *(user, resource, name, namespace, body, "--dry-run=server", "-o", "json"), check=True
+    )
+    return result, json.loads(result.stdout)["status"]
+
+
+def test_a_dry_run_says_what_would_be_recorded_and_signs_nothing(gate, namespace, submitted):
+    result, status = dry_run(gate, "reviewer", submitted, namespace, verdict="Approved")
+    (entry,) = status["decisions"]
+    assert status["state"] == "Approved"
+    assert entry["author"]["username"] == "reviewer"
+    assert "signature" not in entry
+    assert "recorded if this command succeeds: Approved by reviewer" in result.stderr
+    asked = review_of(
+        gate.get("cabrequest", submitted, namespace), "reviewer", dry_run=True, verdict="Approved"
+    )
+    _, answered = mutated(gate, asked)
+    assert "signature" not in answered["decisions"][0]
+    # What was said in the dry run is worth nothing without one.
+    refused = gate.patch_status("reviewer", "cabrequest", submitted, namespace, {"status": status})
+    assert "a decision is signed by cabgate's webhook" in refused.stderr
+    gate.review("reviewer", "cabrequest", submitted, namespace, "Approved")
+    stored = gate.get("cabrequest", submitted, namespace)["status"]["decisions"]
+    assert ["signature" in each for each in stored] == [True]
+
+
+def test_a_dry_run_of_an_exception_signs_nothing(gate, namespace):
+    name = gate.open(namespace, BAD, "ExceptionRequired")
+    gate.create("requester", exception(namespace, name))
+    _, status = dry_run(*(gate, "security", "leave", namespace, "cabexception"), verdict="Approved")
+    assert status["state"] == "Approved"
+    assert "signature" not in status["decisions"][0]
+
+
+def test_nothing_is_signed_that_would_not_be_recorded(gate, namespace):
+    """Asked past the API server, in the name of somebody who may not decide this."""
+    gate.user("both")
+    for role in ("cabgate-requester", "cabgate-cab-member"):
+        gate.bind("both", role, namespace)
+    name = gate.open(namespace, MIDDLING, "Submitted", user="both")
+    request = gate.get("cabrequest", name, namespace)
+    for username, reason in (
+        ("mallory", "NotAuthorized"),
+        ("both", "SelfApproval"),
+        ("system:serviceaccount:default:robot", "MachineCannotDecide"),
+    ):
+        said, status = mutated(gate, review_of(request, username, verdict="Approved"))
+        assert said.startswith(f"{reason}: "), said
+        assert status is None
+
+
+def test_nothing_is_signed_for_evidence_that_is_not_current(gate, namespace, submitted):
+    request = gate.get("cabrequest", submitted, namespace)
+    gate.open(namespace, middling(7), "Submitted")
+    said, status = mutated(gate, review_of(request, "reviewer", verdict="Approved"))
+    assert said.startswith(("NotCurrent: ", "IllegalTransition: ")), said
+    assert status is None
