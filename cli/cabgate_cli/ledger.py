@@ -24,6 +24,7 @@ from cabgate_cli.ledger_evidence import (
 )
 from cabgate_cli.ledger_list import list_records
 from cabgate_cli.ledger_prune import export, finding_lines, prune
+from cabgate_cli.options import cluster_options, export_option
 from cabgate_cli.output import as_json, write
 
 
@@ -52,15 +53,7 @@ Exit codes:
   2  it could not be verified
 """
 )
-@click.option(
-    "-f",
-    "--filename",
-    "files",
-    metavar="FILE",
-    multiple=True,
-    help="Exported objects, JSON, JSON Lines or YAML, instead of a cluster; - reads standard "
-    "input. May be repeated.",
-)
+@export_option
 @click.option(
     "--heads",
     "head_files",
@@ -76,8 +69,7 @@ Exit codes:
     help=f"Public keys, PEM or a copy of the ConfigMap {KEYS}, instead of the cluster's. May be "
     "repeated.",
 )
-@click.option("--kubeconfig", metavar="FILE", help="Path of a kubeconfig; default: kubectl's.")
-@click.option("--context", help="Context of the kubeconfig; default: its current one.")
+@cluster_options
 @click.option("-o", "--output", type=click.Choice(["json"]), help="Print for a machine.")
 @click.pass_context
 def verify(

@@ -12,6 +12,7 @@ from cabgate.api.decision import CABDecision
 from cabgate.queries import Query, Unread, answers
 from cabgate_cli.errors import CannotTell, Unavailable, note
 from cabgate_cli.ledger_evidence import from_files
+from cabgate_cli.options import cluster_options, export_option
 from cabgate_cli.output import as_json, write
 
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"]
@@ -31,14 +32,7 @@ Exit codes:
   2  the ledger could not be read
 """,
 )
-@click.option(
-    "-f",
-    "--filename",
-    "files",
-    metavar="FILE",
-    multiple=True,
-    help="Exported objects instead of a cluster; - reads standard input. May be repeated.",
-)
+@export_option
 @click.option("-n", "--namespace", help="Records of this namespace alone.")
 @click.option(
     "--kind",
@@ -56,8 +50,7 @@ Exit codes:
     "--since", type=click.DateTime(_FORMATS), help="Decided then or later, UTC, such as 2026-01-31."
 )
 @click.option("--until", type=click.DateTime(_FORMATS), help="Decided before, UTC.")
-@click.option("--kubeconfig", metavar="FILE", help="Path of a kubeconfig; default: kubectl's.")
-@click.option("--context", help="Context of the kubeconfig; default: its current one.")
+@cluster_options
 @click.option("-o", "--output", type=click.Choice(["json"]), help="Print whole records.")
 def list_records(
     files: tuple[str, ...],

@@ -34,6 +34,7 @@ from cabgate_cli.ledger_evidence import (
     records_in,
     text_of_keys,
 )
+from cabgate_cli.options import cluster_options
 from cabgate_cli.output import write
 
 DAYS = 400
@@ -59,10 +60,7 @@ class _Plan:
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
-        click.option("--context", help="Context of the kubeconfig; default: its current one."),
-        click.option(
-            "--kubeconfig", metavar="FILE", help="Path of a kubeconfig; default: kubectl's."
-        ),
+        cluster_options,
         click.option(
             "--keys",
             "key_files",

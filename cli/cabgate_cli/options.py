@@ -20,6 +20,17 @@ manifests_option = click.option(
 )
 """The option of the commands that read workloads from files."""
 
+export_option = click.option(
+    "-f",
+    "--filename",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    help="Exported objects, JSON, JSON Lines or YAML, instead of a cluster; - reads standard "
+    "input. May be repeated.",
+)
+"""The option of the commands that read the ledger from files."""
+
 gated_kind_option = click.option(
     "--gated-kind",
     "gated_kinds",

@@ -64,7 +64,7 @@ class Context:
     absent: dict[Key, datetime] = field(default_factory=dict)
     """Intents that are gone, since when, until their requests are superseded."""
     opened: dict[Key, list[datetime]] = field(default_factory=dict)
-    """When requests were opened for intents, of the last hour."""
+    """When requests were opened for intents, of the last hour; whose came last stands last."""
 
     def system(self) -> System:
         """The operator as an author, now."""
@@ -73,9 +73,10 @@ class Context:
     def note_opened(self, key: Key) -> None:
         """Note that a request was opened for an intent now."""
         now = self.clock()
-        self.opened.setdefault(key, []).append(now)
-        recent = {k: [at for at in times if now - at < HOUR] for k, times in self.opened.items()}
-        self.opened = {k: times for k, times in recent.items() if times}
+        recent = [at for at in self.opened.pop(key, ()) if now - at < HOUR]
+        self.opened[key] = [*recent, now]
+        while now - self.opened[oldest := next(iter(self.opened))][-1] >= HOUR:
+            del self.opened[oldest]
 
     async def tell(self, about: Reference, news: News) -> None:
         """Write an Event, unless it was written before; that it fails stops nothing."""

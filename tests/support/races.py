@@ -113,6 +113,17 @@ def _race(name, edit, review, namespace, head_start):
     return Race(name, **codes)
 
 
+def _take_down(race, found, about):
+    """What became of the intent of a race, and of what was approved."""
+    spec, status = found["spec"], about["status"]
+    race.state = status["state"]
+    race.people = (
+        *(each["username"] for each in spec["submittedBy"]),
+        *spec.get("requestedBy", []),
+    )
+    race.taken_back = any(each["verdict"] == "Reopened" for each in status.get("decisions", []))
+
+
 def _settle(clients, namespace, race, request):
     """Wait until the operator has looked at what both writes left, and take it down."""
 
@@ -130,16 +141,7 @@ def _settle(clients, namespace, race, request):
             return None
         return found, about
 
-    found, about = wait_until(settled, f"{race.name} is settled")
-    spec = found["spec"]
-    race.state = about["status"]["state"]
-    race.people = (
-        *(each["username"] for each in spec["submittedBy"]),
-        *spec.get("requestedBy", []),
-    )
-    race.taken_back = any(
-        each["verdict"] == "Reopened" for each in about["status"].get("decisions", [])
-    )
+    _take_down(race, *wait_until(settled, f"{race.name} is settled"))
 
 
 def _settle_exception(clients, namespace, race):
@@ -157,13 +159,4 @@ def _settle_exception(clients, namespace, race):
             return None
         return found, about
 
-    found, about = wait_until(settled, f"{race.name} is settled")
-    spec = found["spec"]
-    race.state = about["status"]["state"]
-    race.people = (
-        *(each["username"] for each in spec["submittedBy"]),
-        *spec.get("requestedBy", []),
-    )
-    race.taken_back = any(
-        each["verdict"] == "Reopened" for each in about["status"].get("decisions", [])
-    )
+    _take_down(race, *wait_until(settled, f"{race.name} is settled"))

@@ -47,7 +47,7 @@ def stamp_submitters(review: Review, machines: Machines, kinds: Sequence[GatedKi
     says to those later is a 422 without the right spelling."""
     if review.resource == INTENTS:
         with contextlib.suppress(ValidationError):  # the schema says what it is about
-            _check_targets(review, kinds)
+            _check_targets(*_intents(review), kinds)
     spec = review.object.get("spec")
     if not isinstance(spec, Mapping):
         return Answer(allowed=True, reason="SubmittersKept")
@@ -92,33 +92,33 @@ async def judge_intent(
     whether that is gated, `kinds` beside those that always are, and from ring `digests_from` on
     named by digest. Raises `Refusal`."""
     answer = judge_submitters(review, machines)
-    intent = DeploymentIntent.model_validate(review.object)
-    old = None
-    if review.operation != "CREATE":
-        old = DeploymentIntent.model_validate(review.old_object)
+    old, intent = _intents(review)
     check_size(old, intent)
     check_requester(old, intent, intent.spec.submitted_by, machines)
     if old is not None and changes_spec(old, intent):
         await _check_not_approver(review, old, intent, api)
-    declared, warnings = _check_targets(review, kinds)
-    if declared is not None and digests_from is not None:
+    warnings = _check_targets(old, intent, kinds)
+    if digests_from is not None and changes_targets(old, intent):
         labels = await api.namespace_labels(review.namespace)
-        check_digests(declared, ring_of(labels, default_ring), digests_from)
+        check_digests(intent, ring_of(labels, default_ring), digests_from)
     return replace(answer, warnings=warnings)
 
 
-def _check_targets(
-    review: Review, kinds: Sequence[GatedKind]
-) -> tuple[DeploymentIntent | None, list[str]]:
-    """The intent, if it says anew what is to run, and what to warn of. Raises `Refusal` for targets
-    that can never match, and `ValidationError`."""
-    intent = DeploymentIntent.model_validate(review.object)
-    old = None
+def _intents(review: Review) -> tuple[DeploymentIntent | None, DeploymentIntent]:
+    """The intent of a review as it was (None: it is new), and as it would be. Raises
+    `ValidationError`."""
+    intent, old = DeploymentIntent.model_validate(review.object), None
     if review.operation != "CREATE":
         old = DeploymentIntent.model_validate(review.old_object)
-    if not changes_targets(old, intent):
-        return None, []
-    return intent, check_targets(intent, kinds)
+    return old, intent
+
+
+def _check_targets(
+    old: DeploymentIntent | None, intent: DeploymentIntent, kinds: Sequence[GatedKind]
+) -> list[str]:
+    """What to warn of, if the intent says anew what is to run. Raises `Refusal` for targets that
+    can never match."""
+    return check_targets(intent, kinds) if changes_targets(old, intent) else []
 
 
 async def _check_not_approver(
@@ -165,11 +165,10 @@ def _people(review: Review, machines: Machines) -> dict[str, list[Any]]:
         else:
             submitters = CABException.model_validate(review.old_object).spec.submitted_by
         return {"submittedBy": [submitter.to_dict() for submitter in submitters]}
-    intent, old = DeploymentIntent.model_validate(review.object), None
-    if review.operation == "CREATE":
+    old, intent = _intents(review)
+    if old is None:
         submitters = added([], review.user, machines)
     else:
-        old = DeploymentIntent.model_validate(review.old_object)
         submitters = submitters_of_update(old, intent, review.user, machines)
     return {
         "submittedBy": [submitter.to_dict() for submitter in submitters],

@@ -152,7 +152,8 @@ def _refused(call: Callable[[], object]) -> str:
     raise AssertionError("not refused")
 
 
-def _facts(**changed: Any) -> ReviewFacts:
+def facts(**changed: Any) -> ReviewFacts:
+    """What a review of somebody rests on who may decide, but for what is changed."""
     known: dict[str, Any] = {
         "submitters": [Submitter(username="ann")],
         "requesters": frozenset(),
@@ -170,7 +171,7 @@ def _reviewer(
     **changed: Any,
 ) -> str:
     who = user or User("rita")
-    return _refused(lambda: check_reviewer(who, verdict, plural, _facts(**changed)))
+    return _refused(lambda: check_reviewer(who, verdict, plural, facts(**changed)))
 
 
 def _raw(subject: CABRequest) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from cabgate.messages import warning_lines
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.requests import request_for
 from cabgate.review import REQUEST_REVIEW, recorded, requested_review, stamped_status
-from cabgate.reviewers import ReviewFacts, check_reviewer
+from cabgate.reviewers import check_reviewer
 from cabgate.targets import Workload
 from unit.core.builders import (
     MEDIUM,
@@ -43,6 +43,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from unit.core.denials import facts
 
 ROOT = Path(__file__).parents[3]
 BLANK = st.sampled_from([" ", "  ", "\n", "\t", "\u00a0", "\u200b ", "\u2028", "\x85", "\r\n"])
@@ -197,16 +198,6 @@ def _refusals(said: str) -> list[str]:
         with pytest.raises(Refusal) as raised:
             call(*args)
         found.extend((str(raised.value), raised.value.message))
-
-    def facts(**changed: Any) -> ReviewFacts:
-        known: dict[str, Any] = {
-            "submitters": [Submitter(username="ann")],
-            "requesters": frozenset(),
-            "holds_verb": True,
-            "impersonates": None,
-            "current": True,
-        }
-        return ReviewFacts(**(known | changed))
 
     for changed in (
         {"holds_verb": False},

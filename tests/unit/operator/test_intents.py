@@ -248,6 +248,18 @@ async def test_of_one_intent_so_many_requests_are_opened_in_an_hour() -> None:
     assert len(world.requests()) == MAX_OPENED + 1
 
 
+def test_when_requests_were_opened_is_forgotten_after_an_hour() -> None:
+    world = World()
+    context, other = world.context, Key(Subject.INTENT, "team", "other")
+    for key in (KEY, other, KEY):
+        context.note_opened(key)
+        world.clock.forward(1000)
+    assert {key: len(times) for key, times in context.opened.items()} == {other: 1, KEY: 2}
+    world.clock.forward(1800)
+    context.note_opened(KEY)
+    assert {key: len(times) for key, times in context.opened.items()} == {KEY: 2}
+
+
 async def test_an_exception_makes_ready_and_its_end_unmakes_it() -> None:
     world = World()
     declare(world, HIGH)
