@@ -9,13 +9,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from cabgate.api.exception import CABException
-from cabgate.api.request import CABRequest
 from cabgate.logs import explained, fields, reason_of
 from cabgate.modelchoice import MODEL_LABEL
 from cabgate.rings import RING_LABEL
 from cabgate.riskmodel import DEFAULT_NAME
-from cabgate.targets import TARGET_LABEL_PREFIX
 from cabgate.workloads import configured_kind
 from cabgate_operator.apiserver import (
     EXCEPTIONS,
@@ -29,8 +26,9 @@ from cabgate_operator.apiserver import (
     Resource,
 )
 from cabgate_operator.certificates import CERTIFICATES, Certificates
-from cabgate_operator.context import Context, parsed
+from cabgate_operator.context import Context
 from cabgate_operator.coverage import Coverage
+from cabgate_operator.dependents import Dependents
 from cabgate_operator.glass import served_workloads
 from cabgate_operator.keys import Key, Subject
 from cabgate_operator.ledger import Ledger
@@ -97,6 +95,9 @@ class Operator:
         self._since: dict[str, int] = {}
         self._trouble = False
         self._seen = Seen()
+        self._dependents = Dependents()
+        self._meanwhile: dict[Key, list[tuple[str, str]]] = {}
+        """Versions that watches brought of what a worker is at."""
         self._sweep_now = asyncio.Event()
         self._look_at_all = True
         """Whether the next sweep looks at what is as it was seen, too."""
@@ -206,12 +207,25 @@ class Operator:
             self.overview.saw(resource, body, deleted=deleted)
             if resource in SWEPT:
                 self._seen.saw(resource, body, deleted=deleted)
-            # What kopf lists at its start, a sweep lists as well.
-            listed = event.get("type") is None
+            depend = self._dependents.saw(resource, body, deleted=deleted)
+            # What kopf lists at its start, a sweep lists as well, and comes by all that depends.
             early = self._monotonic() - self._listing_from < LISTING_SECONDS
-            for key in keys_of(resource, body, sweep=listed and early):
+            if event.get("type") is None and early:
+                depend = set()
+            own = keys_of(resource, body)
+            for key in own:
+                self._queue_unless_own(key, (str(meta.get("uid", "")), version))
+            for key in depend.difference(own):
                 self.queue.add(key)
             self._note_decisions(resource, body, deleted=deleted)
+
+    def _queue_unless_own(self, key: Key, version: tuple[str, str]) -> None:
+        """Queue a key, unless the version that a watch brought is of a write of its own look. That
+        is known when the look is over: a watch can be faster than the answer to the write."""
+        if self.queue.is_active(key):
+            self._meanwhile.setdefault(key, []).append(version)
+        elif not self.context.brought(version):
+            self.queue.add(key)
 
     def _note_decisions(self, resource: Resource, body: Object, *, deleted: bool = False) -> None:
         key = self._ledger.saw(resource, body, deleted=deleted)
@@ -266,16 +280,23 @@ class Operator:
         """The watches begin anew, perhaps on an older state of the cluster."""
         self._newest_seen.clear()
         self._seen.forget()
+        self.context.written.clear()
         self._since.clear()
         self._ledger.forget()
         self._listing_from = self._monotonic()
         self.sweep_soon()
 
     async def _reconcile(self, key: Key) -> None:
+        try:
+            await self._look(key)
+        finally:
+            brought = [self.context.brought(each) for each in self._meanwhile.pop(key, ())]
+            if not all(brought):
+                self.queue.add(key)
+
+    async def _look(self, key: Key) -> None:
         if key.subject in RECONCILERS:
             await RECONCILERS[key.subject](self.context, key)
-        elif key.subject is Subject.REQUEST:
-            await self._fan_out_request(key)
         elif key.subject is Subject.LEDGER:
             await self._ledger.reconcile(self.context, key.namespace)
         elif key.subject is Subject.HEADS:
@@ -291,22 +312,6 @@ class Operator:
             await self._check_watch(key)
         else:
             await self._fan_out_namespace(key)
-
-    async def _fan_out_request(self, key: Key) -> None:
-        """Queue what depends on a request: the intents for its workloads, and its exceptions."""
-        raw = await self.context.api.get(REQUESTS, key.namespace, key.name)
-        if raw is not None:
-            for label in parsed(CABRequest, raw).metadata.labels:
-                if not label.startswith(TARGET_LABEL_PREFIX):
-                    continue
-                for item in await self.context.api.list(REQUESTS, key.namespace, labels=label):
-                    intent = parsed(CABRequest, item).spec.intent_ref
-                    if intent is not None:
-                        self.queue.add(Key(Subject.INTENT, key.namespace, intent.name))
-        selector = f"spec.requestRef.name={key.name}"
-        for item in await self.context.api.list(EXCEPTIONS, key.namespace, fields=selector):
-            name = parsed(CABException, item).metadata.name
-            self.queue.add(Key(Subject.EXCEPTION, key.namespace, name))
 
     async def _fan_out_namespace(self, key: Key) -> None:
         for item in await self.context.api.list(INTENTS, key.namespace):
@@ -349,14 +354,22 @@ class Operator:
                 for item in page.items:
                     uids.append(str(item["metadata"].get("uid", "")))
                     self.overview.saw(resource, item)
-                    if self._seen.saw(resource, item) or everything:
-                        for key in keys_of(resource, item, sweep=True):
-                            self.queue.add(key)
+                    depend = self._dependents.saw(resource, item)
+                    news = self._seen.saw(resource, item)
+                    # One that looks at everything comes by all that depends.
+                    for key in depend if news and not everything else ():
+                        self.queue.add(key)
+                    for key in keys_of(resource, item) if news or everything else ():
+                        self.queue.add(key)
                     self._note_decisions(resource, item)
                     if resource is REQUESTS:
                         requests[item["metadata"]["namespace"]] += 1
                 await asyncio.sleep(0)
-            for key in self._seen.gone(resource, set(uids)):
+            listed = set(uids)
+            for key in (
+                *self._seen.gone(resource, listed),
+                *self._dependents.gone(resource, listed),
+            ):
                 self.queue.add(key)
             if at and at < seen:
                 self.on_stale_watch(f"{resource.plural} went back from version {seen} to {at}")
@@ -380,7 +393,7 @@ class Operator:
             async for page in self.context.api.pages(resource, metadata=True):
                 count += len(page.items)
                 for item in page.items:
-                    for key in keys_of(resource, item, sweep=True):
+                    for key in keys_of(resource, item):
                         self.queue.add(key)
                 await asyncio.sleep(0)
         return count

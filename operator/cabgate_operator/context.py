@@ -66,6 +66,21 @@ class Context:
     opened: dict[Key, list[datetime]] = field(default_factory=dict)
     """When requests were opened for intents, of the last hour; whose came last stands last."""
 
+    written: set[tuple[str, str]] = field(default_factory=set)
+    """Uid and version of each write of a look that went on to take account of it, until a watch
+    brings it."""
+
+    def wrote(self, stored: Object) -> None:
+        """Note what was stored by a look that takes account of it: that a watch tells of it is no
+        reason to look again."""
+        self.written.add((stored["metadata"]["uid"], stored["metadata"]["resourceVersion"]))
+
+    def brought(self, version: tuple[str, str]) -> bool:
+        """Whether a watch brings, by uid and version, what was noted so; noted no longer."""
+        noted = version in self.written
+        self.written.discard(version)
+        return noted
+
     def system(self) -> System:
         """The operator as an author, now."""
         return System(self.username, self.clock())

@@ -226,6 +226,7 @@ async def _ensure_request(context: Context, work: _Work, intent: DeploymentInten
         body = wanted_request(intent, work.ring, work.others, work.model)
         try:
             found = await context.api.create(REQUESTS, work.key.namespace, body)
+            context.wrote(found)
             did(f"request {work.wanted}", "Opened")
             context.note_opened(work.key)
         except AlreadyExistsError:
@@ -297,8 +298,6 @@ async def _update_request(context: Context, work: _Work, name: str) -> None:
         return
     try:
         written = await context.api.replace_status(REQUESTS, {**raw, "status": status})
-    except ConflictError:
-        raise
     except ApiError as error:
         if not error.refused:
             raise
@@ -308,6 +307,7 @@ async def _update_request(context: Context, work: _Work, name: str) -> None:
             work.unwritten = texts.status_refused(name, why)
         work.errors.append(error)
         return
+    context.wrote(written)
     context.metrics.decided(plan.state, seconds_to_decision(raw, plan))
     work.requests[name] = (written, parsed(CABRequest, written))
     if work.intent is None:
@@ -362,7 +362,7 @@ async def _update_intent(
     if news is not None:
         about = Reference(INTENTS, work.key.namespace, work.key.name, intent.metadata.uid)
         await context.tell(about, news)
-    await context.api.replace_status(INTENTS, {**raw, "status": status})
+    context.wrote(await context.api.replace_status(INTENTS, {**raw, "status": status}))
     did(f"intent {work.key.name}", ready.reason)
 
 

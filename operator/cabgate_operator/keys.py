@@ -10,8 +10,6 @@ class Subject(StrEnum):
 
     INTENT = "intent"
     """An intent and every request made from it: the one writer of both statuses."""
-    REQUEST = "request"
-    """Whoever depends on a request: its intent and its exceptions."""
     EXCEPTION = "exception"
     """An exception."""
     NAMESPACE = "namespace"

@@ -8,8 +8,8 @@ from cabgate_operator.glass import WORKLOADS, glass_key
 from cabgate_operator.keys import Key, Subject
 
 
-def keys_of(resource: Resource, body: Object, *, sweep: bool = False) -> list[Key]:
-    """What to look at when an object was seen."""
+def keys_of(resource: Resource, body: Object) -> list[Key]:
+    """What to look at when an object was seen, beside what depends on it."""
     meta: dict[str, Any] = body.get("metadata") or {}
     spec: dict[str, Any] = body.get("spec") or {}
     namespace, name = meta.get("namespace", ""), meta.get("name", "")
@@ -20,15 +20,19 @@ def keys_of(resource: Resource, body: Object, *, sweep: bool = False) -> list[Ke
     if resource in WORKLOADS:
         broken = glass_key(resource, body)
         return [] if broken is None else [broken]
-    keys = []
     if resource is REQUESTS:
         intent = (spec.get("intentRef") or {}).get("name", "")
-        own = Key(Subject.INTENT, namespace, intent)
         if not intent:
-            own = Key(Subject.RETROSPECT, namespace, name)
-        keys = [own, Key(Subject.REQUEST, namespace, name)]
-    elif resource is EXCEPTIONS:
-        request = (spec.get("requestRef") or {}).get("name", "")
-        keys = [Key(Subject.EXCEPTION, namespace, name), Key(Subject.REQUEST, namespace, request)]
-    # A sweep comes by the intents and exceptions themselves.
-    return keys[:1] if sweep else keys
+            return [Key(Subject.RETROSPECT, namespace, name)]
+        return [Key(Subject.INTENT, namespace, intent)]
+    if resource is EXCEPTIONS:
+        return [Key(Subject.EXCEPTION, namespace, name)]
+    return []
+
+
+def request_named(resource: Resource, body: Object) -> str:
+    """Name of the request that a request is or an exception names."""
+    if resource is EXCEPTIONS:
+        spec: dict[str, Any] = body.get("spec") or {}
+        return str((spec.get("requestRef") or {}).get("name", ""))
+    return str((body.get("metadata") or {}).get("name", ""))

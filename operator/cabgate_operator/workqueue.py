@@ -92,6 +92,10 @@ class WorkQueue:
         """Whether every worker and the clock run."""
         return bool(self._tasks) and not any(task.done() for task in self._tasks)
 
+    def is_active(self, key: Key) -> bool:
+        """Whether a worker is at a key."""
+        return key in self._active
+
     def slowest(self) -> tuple[Key, float] | None:
         """The key that has been with a worker for longest, and for how many seconds."""
         if not self._active:

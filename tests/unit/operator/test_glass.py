@@ -180,7 +180,7 @@ def test_what_is_seen_is_what_is_looked_at() -> None:
     assert keys_of(deployments, workload(annotations={})) == []
     assert keys_of(deployments, workload()) == [Key(Subject.GLASS, "team", "deployments/web")]
     body = {"metadata": {"namespace": "team", "name": "r"}, "spec": {"breakGlass": {}}}
-    assert keys_of(REQUESTS, body, sweep=True) == [Key(Subject.RETROSPECT, "team", "r")]
+    assert keys_of(REQUESTS, body) == [Key(Subject.RETROSPECT, "team", "r")]
 
 
 async def test_only_kinds_that_there_are_are_watched() -> None:
