@@ -3,9 +3,10 @@
 # One image for operator and webhook: the command says which. docs/operations/image.md says how to build
 # it, with its SBOM.
 #
-# The base is a Python >= 3.11 on glibc, pinned by digest, such as python:3.11-slim-bookworm@sha256:...
-# It has no default: a digest that nobody has looked at is no pin.
-ARG BASE
+# The base is a Python >= 3.11 on glibc. The default is a tag, which moves, so that `docker build .` works
+# as it is typed; what goes into production is pinned: --build-arg BASE=python:3.11-slim-bookworm@sha256:...
+# The label base.name says which it was.
+ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE} AS build
 RUN python3 -m pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
 WORKDIR /build
@@ -18,10 +19,12 @@ COPY cli cli
 RUN image/install.sh /opt/cabgate
 
 FROM ${BASE}
+ARG BASE
 ARG VERSION
 ARG REVISION
 LABEL org.opencontainers.image.title="cabgate" \
       org.opencontainers.image.description="A change-approval gate for Kubernetes: operator and webhook" \
+      org.opencontainers.image.base.name="${BASE}" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"

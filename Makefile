@@ -62,8 +62,8 @@ bench-scale: binaries ## Measure the gate with 100,000 requests and the operator
 	$(BIN)/python -m cabgate_bench scale
 
 .PHONY: cluster
-cluster: binaries ## Start a cluster with cabgate to play with, until Ctrl-C
-	@exec $(BIN)/python -m cabgate_devcluster up
+cluster: binaries helm ## Start a cluster with cabgate to play with (MODE=Audit), until Ctrl-C
+	@exec $(BIN)/python -m cabgate_devcluster up --mode $(or $(MODE),Enforce)
 
 .PHONY: unit
 unit: setup ## Run the tests that need no cluster, in random order

@@ -63,6 +63,7 @@ class World:
             kubectl("apply", "-f", "-", stdin=body)
             kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         self.installation.add_signing_key()
+        self.installation.add_proof()
 
     def namespaces(self, names: Sequence[str]) -> None:
         """Make namespaces of ring 2."""

@@ -55,6 +55,14 @@ def context_namespace(kubeconfig: str | None, context: str | None) -> str | None
 class NotFound(Unavailable):
     """There is no such object."""
 
+    lasting = True
+
+
+class NotAllowed(Unavailable):
+    """The user may not read it."""
+
+    lasting = True
+
 
 class NotServed(Unavailable):
     """The cluster knows no such kind."""
@@ -223,7 +231,7 @@ def _refused(what: str, verb: str, status: int | None) -> Unavailable:
             "yet, name its images (--image) or its manifest (-f FILE)."
         )
     if status in (401, 403):
-        return Unavailable(
+        return NotAllowed(
             f"you may not read {what} (HTTP {status}). Ask for the verb '{verb}' on it, or use its "
             "manifest (-f FILE)."
         )

@@ -6,18 +6,18 @@ import math
 import re
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 import yaml
 
 from cabgate_cli.errors import BadInput
 
-MAX_BYTES = 3 * 1024 * 1024
-"""Largest input: what the API server takes in one request."""
+MAX_BYTES = 32 * 1024 * 1024
+"""Largest input: more than the bundles of large projects, with all their definitions, have."""
 
-MAX_VALUES = 200_000
-"""Values in one input; YAML aliases can make a small file endless."""
+MAX_VALUES = 2_000_000
+"""Values in one document; YAML aliases can make a small file endless."""
 
 MAX_DEPTH = 60
 """Levels of nesting; no Kubernetes object comes near."""
@@ -60,7 +60,7 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
-"""For what the API server takes in one request."""
+"""For what people write."""
 
 
 def read_documents(path: str) -> list[Document]:
@@ -117,6 +117,7 @@ def _parsed(text: str, name: str) -> list[Any]:
     if _LINES.match(text):
         return _json_lines(text, name)
     try:
+        _check_depth(text, name)
         return list(yaml.load_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -126,6 +127,16 @@ def _parsed(text: str, name: str) -> list[Any]:
         raise BadInput(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise BadInput(f"{name}: nested too deeply") from None
+
+
+def _check_depth(text: str, name: str) -> None:
+    """Refuse what nests deeper than any object: libyaml would end the process over it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise BadInput(f"{name}: nested too deeply")
 
 
 _LINES = re.compile(r"\s*\{.*\}[ \t]*\r?\n\s*\{")
@@ -164,35 +175,106 @@ def _not_json(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as kubectl reads it: a date stays text, 12:30 is not a number, no key twice."""
+# libyaml, where PyYAML has it: kubectl's parser was made from it, and takes tabs where PyYAML's own
+# does not.
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_YAML = "tag:yaml.org,2002:"
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    """YAML as kubectl reads it: a date stays text, 12:30 is not a number, a key becomes the text
+    that JSON has for it. No key twice, which kubectl would take."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge" or not isinstance(key, yaml.ScalarNode):
+            if key.tag == f"{_YAML}merge":
                 continue
-            if key.value in seen:
+            text = self._key(key)
+            if text in seen:
                 raise yaml.MarkedYAMLError(
-                    problem=f"the key {key.value!r} stands twice in one object",
+                    problem=f"the key {text!r} stands twice in one object",
                     problem_mark=key.start_mark,
                 )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
+            seen.add(text)
+        self.flatten_mapping(node)
+        return {self._key(key): self.construct_object(value, deep) for key, value in node.value}
+
+    def _key(self, node: yaml.Node) -> str:
+        """A key as kubectl has it in JSON: of a number or a truth value, its text."""
+        key = self.construct_object(node, deep=True)
+        if isinstance(key, str):
+            return key
+        if isinstance(key, bool):
+            return "true" if key else "false"
+        if isinstance(key, int):
+            return str(key) if -(2**63) <= key < 2**63 else _shortest(float(key))
+        if isinstance(key, float):
+            return _shortest(key)
+        raise yaml.MarkedYAMLError(
+            problem=f"the key {key!r} is not a text: write it in quotes",
+            problem_mark=node.start_mark,
+        )
+
+    bool_values: ClassVar = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float | str:
+        value: float = super().construct_yaml_float(node)
+        # 1e400 is a text to kubectl.
+        return node.value if math.isinf(value) and "inf" not in node.value.lower() else value
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        text = node.value.replace("_", "")
+        if "0o" in text:
+            return int(text, 8)
+        return int(super().construct_yaml_int(node))
+
+    def construct_binary(self, node: yaml.ScalarNode) -> str:
+        return bytes(super().construct_yaml_binary(node)).decode(errors="replace")
+
+    def construct_untagged(self, *of: Any) -> Any:
+        """A value whose tag says nothing to kubectl."""
+        node = of[-1]
+        if isinstance(node, yaml.MappingNode):
+            return self.construct_mapping(node, deep=True)
+        if isinstance(node, yaml.SequenceNode):
+            return self.construct_sequence(node, deep=True)
+        return self.construct_scalar(node)
 
 
-_INT = r"^[-+]?(?:0|[1-9][0-9_]*|0[0-7_]+|0x[0-9a-fA-F_]+|0b[01_]+)$"
+def _shortest(number: float) -> str:
+    """A number as Go prints it, in as few digits as tell it (strconv's format g)."""
+    if not math.isfinite(number):
+        return ".nan" if math.isnan(number) else ".inf" if number > 0 else "-.inf"
+    digits, _, exponent = f"{number!r}".partition("e")
+    if exponent:
+        return f"{digits}e{exponent}"
+    if abs(number) >= 1e21:
+        return f"{number:g}"
+    return digits.removesuffix(".0")
+
+
+for _tag in ("value", "merge", "timestamp", "set", "omap", "pairs"):
+    _Loader.add_constructor(_YAML + _tag, _Loader.construct_untagged)
+_Loader.add_constructor(f"{_YAML}binary", _Loader.construct_binary)
+_Loader.add_constructor(f"{_YAML}float", _Loader.construct_yaml_float)
+_Loader.add_constructor(f"{_YAML}int", _Loader.construct_yaml_int)
+_Loader.add_multi_constructor("!", _Loader.construct_untagged)
+
+_INT = r"^[-+]?(?:0|[1-9][0-9_]*|0[0-7_]+|0x[0-9a-fA-F_]+|0b[01_]+|0o[0-7_]+)$"
 _FLOAT = (
     r"^[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?$"
     r"|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"
 )
-_DROPPED = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
+_DROPPED = {_YAML + kind for kind in ("timestamp", "int", "float", "value")}
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in _DROPPED]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(_INT), list("-+0123456789"))
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(_FLOAT), list("-+0123456789."))
+_Loader.add_implicit_resolver(f"{_YAML}bool", re.compile("^[yYnN]$"), list("yYnN"))
+_Loader.add_implicit_resolver(f"{_YAML}int", re.compile(_INT), list("-+0123456789"))
+_Loader.add_implicit_resolver(f"{_YAML}float", re.compile(_FLOAT), list("-+0123456789."))
 
 
 class _Budget:

@@ -3,6 +3,8 @@
 
 import click
 
+from cabgate.foreign import printed
+
 
 class BadInput(click.ClickException):
     """What was given is wrong; the message names where, what, and what is allowed."""
@@ -22,6 +24,8 @@ class Unavailable(click.ClickException):
     """Something could not be reached or found; the message says what to do."""
 
     exit_code = 1
+    lasting = False
+    """Whether to ask again would be of no use."""
 
 
 class CannotTell(click.ClickException):
@@ -32,4 +36,4 @@ class CannotTell(click.ClickException):
 
 def note(message: str) -> None:
     """Tell the user something beside the output, so that a pipe does not carry it."""
-    click.echo(f"note: {message}", err=True)
+    click.echo(f"note: {printed(message)}", err=True)

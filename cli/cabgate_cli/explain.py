@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cabgate.decision import Decision, Rollout
+from cabgate.foreign import printed
 from cabgate.gate import decide, looks
 from cabgate.looks import said_of
+from cabgate.modes import Mode, effective_mode, too_loose
 from cabgate.rings import GATED_FROM, NEVER_GATED, namespace_ring, ring_of
 from cabgate.targets import Workload
 from cabgate.workloads import ANY_NAME, GatedKind
@@ -22,6 +24,7 @@ from cabgate_cli.options import (
     default_ring_option,
     gated_kind_option,
     manifests_option,
+    mode_option,
 )
 from cabgate_cli.output import FORMATS, as_json, as_yaml, write
 from cabgate_cli.workloads import (
@@ -32,6 +35,7 @@ from cabgate_cli.workloads import (
     kind_names,
     referred_among,
     rollout_in,
+    selected_out,
     wanted,
 )
 
@@ -73,6 +77,15 @@ class Explanation:
     rings: Rings
     decision: Decision
     requests: Sequence[Looked]
+    mode: Mode = Mode.ENFORCE
+    """What becomes of a denial in its namespace."""
+    too_loose: str = ""
+    """That the namespace asks for a mode that does not count."""
+
+    @property
+    def admitted(self) -> bool:
+        """Whether the rollout gets through, allowed or not."""
+        return self.decision.allowed or self.mode is not Mode.ENFORCE
 
 
 @click.command(
@@ -84,7 +97,7 @@ Examples:
   kubectl kustomize overlays/production | cabgate explain -f - -n shop
 \b
 Exit codes:
-  0  admitted
+  0  admitted, if only because the mode does not enforce
   1  denied, at least one of them
   2  what was given is wrong, or something could not be read
 """
@@ -94,6 +107,7 @@ Exit codes:
 @manifests_option
 @default_ring_option
 @gated_kind_option
+@mode_option
 @click.option("-o", "--output", type=FORMATS, help="Print for a machine; default: a text.")
 @cluster_options
 @click.pass_context
@@ -104,6 +118,7 @@ def explain(
     files: tuple[str, ...],
     default_ring: int,
     gated_kinds: tuple[str, ...],
+    mode: str,
     output: str | None,
     kubeconfig: str | None,
     context: str | None,
@@ -129,19 +144,20 @@ def explain(
 
     here = namespace or context_namespace(kubeconfig, context) or "default"
     try:
-        explainer = _Explainer(Cluster(kubeconfig, context), default_ring)
+        explainer = _Explainer(Cluster(kubeconfig, context), default_ring, Mode(mode))
         found = [explainer.running(item, place or here) for item, place in named]
-        for kind, document in gated:
-            place = document.metadata.get("namespace") or here
-            if namespace not in (None, place):
-                raise BadInput(
-                    f"--namespace: {namespace}, but {document.source} says namespace {place}"
-                )
-            found.append(explainer.declared(kind, document, str(place), documents))
+        places = [str(document.metadata.get("namespace") or here) for _, document in gated]
+        others = set() if namespace is None else selected_out(namespace, places)
+        if not named and others.issuperset(places):
+            raise BadInput(f"--namespace: the manifests hold no workload of namespace {namespace}")
+        for place, (kind, document) in zip(places, gated, strict=True):
+            if place in others:
+                continue
+            found.append(explainer.declared(kind, document, place, documents))
     except Unavailable as error:
         raise CannotTell(error.message) from None
     _print(found, output)
-    ctx.exit(0 if all(item.decision.allowed for item in found) else 1)
+    ctx.exit(0 if all(item.admitted for item in found) else 1)
 
 
 def _placed(
@@ -163,12 +179,13 @@ def _placed(
 class _Explainer:
     """Reads what a verdict rests on, and gives it."""
 
-    def __init__(self, cluster: "Cluster", default_ring: int) -> None:
+    def __init__(self, cluster: "Cluster", default_ring: int, mode: Mode) -> None:
         from cabgate_cli.gate_source import GateSource
 
         self._cluster = cluster
         self._source = GateSource(cluster)
         self._default_ring = default_ring
+        self._mode = mode
 
     def running(self, item: Wanted, namespace: str) -> Explanation:
         """What the gate would say to what runs, if it were rolled out now."""
@@ -218,9 +235,8 @@ class _Explainer:
         from cabgate_cli.gate_source import now
 
         namespace, source = rollout.namespace, self._source
-        of_namespace = namespace_ring(
-            namespace, source.namespace_labels(namespace), self._default_ring
-        )
+        around = source.namespace_labels(namespace)
+        of_namespace = namespace_ring(namespace, around, self._default_ring)
         of_workload = max(ring_of(labels, 0), ring_of(before, 0))
         if namespace in NEVER_GATED:
             of_workload = 0
@@ -238,7 +254,9 @@ class _Explainer:
             for look in looks(rollout, requests, exceptions, moment)
         ]
         decision = decide(rollout, rings.effective, requests, exceptions, moment)
-        return Explanation(rollout, rings, decision, looked)
+        mode = effective_mode(self._mode, around)
+        loose = too_loose(self._mode, around)
+        return Explanation(rollout, rings, decision, looked, mode, loose)
 
 
 def _metadata(content: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -255,7 +273,7 @@ def _print(found: Sequence[Explanation], output: str | None) -> None:
     elif output == "yaml":
         write("---\n".join(as_yaml(_machine(item)) for item in found))
     else:
-        write("\n".join(_text(item) for item in found))
+        write("\n".join(as_text(item) for item in found))
 
 
 def _machine(item: Explanation) -> dict[str, Any]:
@@ -270,6 +288,8 @@ def _machine(item: Explanation) -> dict[str, Any]:
             "workload": item.rings.workload,
         },
         "allowed": item.decision.allowed,
+        "mode": str(item.mode),
+        "admitted": item.admitted,
         "reason": str(item.decision.reason),
         "message": item.decision.message,
         "warnings": list(item.decision.warnings),
@@ -285,12 +305,13 @@ def _machine(item: Explanation) -> dict[str, Any]:
     }
 
 
-def _text(item: Explanation) -> str:
+def as_text(item: Explanation) -> str:
+    """What is decided on a rollout, for people."""
     rollout, rings = item.rollout, item.rings
     gated = "gated" if rings.effective >= GATED_FROM else "not gated"
     lines = [
         f"Workload   {rollout.workload} in namespace {rollout.namespace}",
-        *_column("Images", rollout.images or ["none that is new"]),
+        *_column("Images", [printed(i) for i in rollout.images] or ["none that is new"]),
         f"Ring       {rings.effective}, {gated}: namespace {rings.namespace}, "
         f"workload {rings.workload}",
     ]
@@ -308,11 +329,21 @@ def _text(item: Explanation) -> str:
             )
     else:
         lines.append("Requests   none names it")
-    lines.append(f"Decision   {'admitted' if item.decision.allowed else 'denied'}")
+    lines.append(f"Decision   {_decided(item)}")
+    if item.too_loose:
+        lines.append(f"Mode       {item.mode}: {item.too_loose} (--mode)")
     # On one line, so that the command in it can be copied.
     lines += ["", item.decision.message]
     lines += [f"Warning: {warning}" for warning in item.decision.warnings]
     return "\n".join(lines) + "\n"
+
+
+def _decided(item: Explanation) -> str:
+    if item.decision.allowed:
+        return "admitted"
+    if item.admitted:
+        return f"admitted, since the mode is {item.mode}; Enforce would deny it"
+    return "denied"
 
 
 def _column(head: str, values: Sequence[str]) -> list[str]:

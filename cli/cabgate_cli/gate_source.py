@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from cabgate import GROUP, VERSION
 from cabgate.api import CABException, CABRequest, DeploymentIntent, exception, intent, request
 from cabgate.api.base import Model
-from cabgate.targets import Workload
+from cabgate.targets import Workload, selectors
 from cabgate_cli.cluster import Cluster
 from cabgate_cli.errors import Unavailable
 
@@ -44,16 +44,21 @@ class GateSource:
 
     def requests_naming(self, namespace: str, workloads: Iterable[Workload]) -> list[CABRequest]:
         """The requests of a namespace that name one of some workloads, each once."""
-        found = [
+        return [
             _parsed(CABRequest, item)
-            for workload in sorted(set(workloads))
-            for item in self._items(namespace, request.PLURAL, labelSelector=workload.label)
+            for selector in selectors(workloads)
+            for item in self._items(namespace, request.PLURAL, labelSelector=selector)
         ]
-        return list({item.metadata.uid: item for item in found}.values())
 
     def exceptions(self, namespace: str) -> list[CABException]:
         """The exceptions of a namespace."""
         return [_parsed(CABException, item) for item in self._items(namespace, exception.PLURAL)]
+
+    def intent(self, namespace: str, name: str) -> DeploymentIntent:
+        """An intent."""
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{intent.PLURAL}/{name}"
+        found = self._cluster.get(path, f"DeploymentIntent {namespace}/{name}")
+        return _parsed(DeploymentIntent, found)
 
     def intents(self, namespace: str) -> list[DeploymentIntent]:
         """The intents of a namespace."""

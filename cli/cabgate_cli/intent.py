@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cabgate intent`: a ready DeploymentIntent for running workloads or manifests."""
 
+from itertools import repeat
 from typing import Any
 
 import click
@@ -8,11 +9,12 @@ import click
 from cabgate import API_VERSION
 from cabgate.api import DeploymentIntent
 from cabgate.api.intent import KIND, MAX_NAME
+from cabgate.api.types import MAX_TARGETS
 from cabgate.gatedtargets import target_problems
 from cabgate.targets import Workload
 from cabgate.workloads import ANY_NAME
 from cabgate_cli.documents import read_documents
-from cabgate_cli.errors import BadInput
+from cabgate_cli.errors import BadInput, note
 from cabgate_cli.names import namespace_name, object_name
 from cabgate_cli.options import cluster_options, gated_kind_option, manifests_option
 from cabgate_cli.output import FORMATS, as_json, write
@@ -24,6 +26,7 @@ from cabgate_cli.workloads import (
     found_in,
     kind_names,
     merged,
+    selected_out,
     wanted,
     with_images,
 )
@@ -92,7 +95,7 @@ def intent(
             f"{', '.join(files)}: holds no workload; allowed: {kind_names()}, "
             "and what --gated-kind names"
         )
-    where = _namespace(namespace, declared, kubeconfig, context)
+    where, declared = _namespace(namespace, declared, kubeconfig, context)
     running: list[Found] = []
     if images:
         if len(named) != 1 or files:
@@ -102,37 +105,58 @@ def intent(
         from cabgate_cli.cluster import read_running
 
         running = [read_running(item, where, kubeconfig, context) for item in named]
-    _print(merged([*running, *declared]), where, name, output)
+    found = merged([*running, *declared])
+    if not found:
+        raise BadInput(f"--namespace: the manifests hold no workload of namespace {where}")
+    _print(found, where, name, output)
 
 
 def _namespace(
     given: str | None, declared: list[Found], kubeconfig: str | None, context: str | None
-) -> str:
-    """The one namespace of the intent: its targets are all in there."""
+) -> tuple[str, list[Found]]:
+    """The one namespace of the intent, and what is declared for it: its targets are all in there.
+
+    Of manifests for several namespaces `--namespace` selects.
+    """
     stated = sorted({item.namespace for item in declared if item.namespace})
-    if len(stated) > 1:
+    if given is None and len(stated) > 1:
         raise BadInput(
-            f"the manifests are for the namespaces {', '.join(stated)}; "
-            "allowed: one namespace, an intent covers only its own"
+            f"the manifests are for the namespaces {', '.join(stated)}; an intent covers only its "
+            "own: select one with --namespace"
         )
-    if given is not None and stated not in ([], [given]):
-        raise BadInput(f"--namespace: {given}, but the manifest says {stated[0]}")
-    if given or stated:
-        return given or stated[0]
+    if given is not None:
+        others = selected_out(given, stated)
+        return given, [item for item in declared if item.namespace not in others]
+    if stated:
+        return stated[0], declared
     from cabgate_cli.cluster import context_namespace
 
-    return context_namespace(kubeconfig, context) or "default"
+    return context_namespace(kubeconfig, context) or "default", declared
 
 
 def _print(found: list[Found], namespace: str, name: str | None, output: str) -> None:
+    """One intent for at most `MAX_TARGETS` workloads, so several for more."""
     first = plain_name(found[0].workload)
     if name is None and len(first) > MAX_NAME:
         raise BadInput(f"the name {first} is too long for an intent; give another with --name")
-    printed = intent_object(found, namespace, name or first)
+    parts = [found[n : n + MAX_TARGETS] for n in range(0, len(found), MAX_TARGETS)]
+    names = [name or first]
+    if len(parts) > 1:
+        names = [f"{name or first}-{number}" for number in range(1, len(parts) + 1)]
+        note(
+            f"{len(found)} workloads, and an intent names {MAX_TARGETS} at most: {len(parts)} "
+            f"intents, {', '.join(names)}. Each is scored, approved and rolled out by itself"
+        )
+    printed = [intent_object(*pair) for pair in zip(parts, repeat(namespace), names)]
     if output == "json":
-        write(as_json(printed))
+        of_several = {"apiVersion": "v1", "kind": "List", "items": printed}
+        write(as_json(printed[0] if len(printed) == 1 else of_several))
     else:
-        write(intent_yaml(printed, [str(item.workload) for item in found]))
+        texts = [
+            intent_yaml(obj, [str(item.workload) for item in part])
+            for obj, part in zip(printed, parts, strict=True)
+        ]
+        write("---\n".join(texts))
 
 
 def plain_name(workload: Workload) -> str:

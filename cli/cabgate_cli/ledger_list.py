@@ -9,7 +9,8 @@ import click
 
 from cabgate.api import decision, exception, request
 from cabgate.api.decision import CABDecision
-from cabgate.queries import Query, Unread, answers
+from cabgate.foreign import printed
+from cabgate.queries import Answers, Query, answers
 from cabgate_cli.errors import CannotTell, Unavailable, note
 from cabgate_cli.ledger_evidence import from_files
 from cabgate_cli.options import cluster_options, export_option
@@ -73,12 +74,12 @@ def list_records(
         raws = _records(files, kubeconfig, context, query.namespace)
     except Unavailable as error:
         raise CannotTell(str(error)) from None
-    found, unread = answers(raws, query)
+    answered = answers(raws, query)
     if output == "json":
-        write(as_json([raw for _, raw in found]))
+        write(as_json([raw for _, raw in answered.found]))
     else:
-        write(_table([record for record, _ in found]))
-    _tell(unread)
+        write(_table([record for record, _ in answered.found]))
+    _tell(answered)
 
 
 def _utc(moment: datetime | None) -> datetime | None:
@@ -106,13 +107,19 @@ def _table(records: Iterable[CABDecision]) -> str:
         spec = record.spec
         at = f"{spec.at:%Y-%m-%dT%H:%M:%SZ}"
         about = f"{spec.subject.kind}/{spec.subject.name}"
-        row = (record.metadata.name, at, spec.verdict, spec.author.username, about)
+        row = (record.metadata.name, at, spec.verdict, printed(spec.author.username), about)
         rows.append((*row, spec.score or "-"))
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     lines = ("  ".join(f"{c:{w}}" for c, w in zip(r, widths, strict=True)).rstrip() for r in rows)
     return "".join(f"{line}\n" for line in lines)
 
 
-def _tell(unread: Iterable[Unread]) -> None:
-    for each in unread:
+def _tell(answered: Answers) -> None:
+    if answered.cut:
+        records = "1 record was" if answered.cut == 1 else f"{answered.cut} records were"
+        note(
+            f"{records} cut and may fit too: what the filters ask for may have stood in what is "
+            "not there. Leave those filters out to see them; `cut` of a record names its fields."
+        )
+    for each in answered.unread:
         note(f"{each.where} cannot be read and was passed over: {each.why}. {each.advice}")

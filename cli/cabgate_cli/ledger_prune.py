@@ -12,6 +12,7 @@ import click
 
 from cabgate.api import decision
 from cabgate.findings import Finding
+from cabgate.foreign import printed
 from cabgate.ledger import Checkpoint
 from cabgate.pruning import (
     ExportError,
@@ -223,7 +224,7 @@ def _stop(ctx: click.Context, findings: Sequence[Finding]) -> None:
 
 def finding_lines(findings: Sequence[Finding]) -> list[str]:
     """Each finding as a line for people."""
-    return [f"{f.where}: {f.code}: {f.message}. To do: {f.advice}." for f in findings]
+    return [printed(f"{f.where}: {f.code}: {f.message}. To do: {f.advice}.") for f in findings]
 
 
 def _fitting(

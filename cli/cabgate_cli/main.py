@@ -10,6 +10,7 @@ from cabgate_cli.intent import intent
 from cabgate_cli.ledger import ledger
 from cabgate_cli.score import score
 from cabgate_cli.uncovered import uncovered
+from cabgate_cli.wait import wait
 
 
 @click.group(
@@ -19,6 +20,7 @@ Examples:
   cabgate intent -n shop deployment/checkout > intent.yaml
   cabgate score -f intent.yaml
   kubectl apply -f intent.yaml
+  cabgate wait -n shop checkout
   cabgate explain -n shop deployment/checkout
   cabgate uncovered -n shop
   cabgate adopt -n shop > intents.yaml
@@ -29,7 +31,7 @@ Exit codes:
   0  done
   1  something could not be reached or found
   2  what was given is wrong
-cabgate explain, uncovered and ledger verify have their own: see their help.
+cabgate explain, wait, uncovered and ledger verify have their own: see their help.
 """,
 )
 @click.version_option(package_name="cabgate", prog_name="cabgate")
@@ -43,6 +45,7 @@ def main() -> None:
 main.add_command(intent)
 main.add_command(score)
 main.add_command(explain)
+main.add_command(wait)
 main.add_command(uncovered)
 main.add_command(adopt)
 main.add_command(exception)

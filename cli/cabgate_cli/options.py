@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from cabgate.modes import Mode
 from cabgate.rings import HIGHEST
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -49,6 +50,17 @@ default_ring_option = click.option(
     help="Ring of a namespace without the ring label, as your cluster's webhook was told.",
 )
 """The option of the commands that need the ring of a namespace."""
+
+
+mode_option = click.option(
+    "--mode",
+    type=click.Choice([mode.value for mode in Mode]),
+    default=Mode.ENFORCE.value,
+    show_default="Enforce",
+    envvar="CABGATE_MODE",
+    help="Mode of the cluster, as your cluster's webhook was told.",
+)
+"""The option of the commands that say what becomes of a denial."""
 
 
 def cluster_options(command: Command) -> Command:

@@ -8,6 +8,8 @@ from typing import Any
 import click
 import yaml
 
+from cabgate.characters import refused_characters
+
 FORMATS = click.Choice(["yaml", "json"])
 """The formats that `-o` takes."""
 
@@ -34,14 +36,16 @@ _Dumper.add_representer(str, _text)
 
 
 def as_yaml(value: Any) -> str:
-    """A value as YAML, ending in a line feed."""
-    dumped: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=96, allow_unicode=True)
+    """A value as YAML, ending in a line feed; what nobody would see is escaped."""
+    plain = next(refused_characters(value, ""), None) is None
+    dumped: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=96, allow_unicode=plain)
     return dumped
 
 
 def as_json(value: Any) -> str:
-    """A value as JSON, ending in a line feed."""
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    """A value as JSON, ending in a line feed; what nobody would see is escaped."""
+    plain = next(refused_characters(value, ""), None) is None
+    return json.dumps(value, indent=2, ensure_ascii=not plain) + "\n"
 
 
 def write(text: str) -> None:

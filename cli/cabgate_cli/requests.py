@@ -4,8 +4,7 @@
 from pydantic import ValidationError
 
 from cabgate.api import CABRequest, DeploymentIntent, RiskModel
-from cabgate.api.base import ObjectMeta
-from cabgate.api.intent import DeploymentIntentSpec
+from cabgate.api.intent import DeploymentIntentSpec, IntentMeta
 from cabgate.facts import FLOOR_FACTS
 from cabgate.imageevidence import UNNAMED_IMAGES, unnamed_images
 from cabgate_cli.documents import Document
@@ -45,7 +44,7 @@ def intent_of_request(document: Document, model: RiskModel) -> DeploymentIntent:
             "record does not have"
         )
     return DeploymentIntent(
-        metadata=ObjectMeta(name=spec.intent_ref.name, namespace=request.metadata.namespace),
+        metadata=IntentMeta(name=spec.intent_ref.name, namespace=request.metadata.namespace),
         spec=DeploymentIntentSpec(
             targets=spec.targets,
             summary=spec.summary,

@@ -34,7 +34,7 @@ _OPTIONAL = """\
 """
 
 _TARGETS = """\
-  # The workloads that this release changes, 1 to 50, each with every image that it may run
+  # The workloads that this release changes, 1 to 20, each with every image that it may run
   # (1 to 50). Images are compared exactly, character by character; prefer digests.
 """
 

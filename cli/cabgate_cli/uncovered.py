@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from cabgate.coverage import Uncovered
+from cabgate.decision import Reason
+from cabgate.foreign import printed
 from cabgate_cli.errors import BadInput, CannotTell, Unavailable, note
 from cabgate_cli.names import namespace_name
 from cabgate_cli.options import cluster_options, default_ring_option, gated_kind_option
@@ -73,12 +75,9 @@ def uncovered(
         machine = {"items": [_machine(item) for item in found]}
         write(as_json(machine) if output == "json" else as_yaml(machine))
     elif found:
-        write(_table(found))
-        first = found[0]
-        note(
-            f"cabgate explain -n {first.namespace} {first.workload.argument} says why, cabgate "
-            f"adopt -n {first.namespace} prints the intents that are missing"
-        )
+        write(as_table(found))
+        for advice in advice_on(found):
+            note(advice)
     else:
         note(f"nothing runs uncovered in {'any namespace' if everywhere else f'namespace {where}'}")
     ctx.exit(1 if found else 0)
@@ -95,10 +94,22 @@ def _machine(item: Uncovered) -> dict[str, Any]:
     }
 
 
-def _table(found: Sequence[Uncovered]) -> str:
+def advice_on(found: Sequence[Uncovered]) -> list[str]:
+    """What to do about what runs uncovered; to write intents only where some are missing."""
+    first = found[0]
+    advice = [f"cabgate explain -n {first.namespace} {first.workload.argument} says why"]
+    without = next((item for item in found if item.reason == Reason.NO_REQUEST), None)
+    if without is not None:
+        advice.append(f"cabgate adopt -n {without.namespace} prints the intents that are missing")
+    return advice
+
+
+def as_table(found: Sequence[Uncovered]) -> str:
+    """A row for each, for people."""
     rows = [["NAMESPACE", "WORKLOAD", "REASON", "IMAGES"]]
     rows += [
-        [item.namespace, _named(item), item.reason, ", ".join(item.images) or "-"] for item in found
+        [item.namespace, _named(item), item.reason, printed(", ".join(item.images)) or "-"]
+        for item in found
     ]
     widths = [max(len(row[n]) for row in rows) for n in range(3)]
     return "".join(

@@ -6,12 +6,9 @@ reading: no unknown field (a mistyped name would be lost in silence), no text wh
 belongs, and each problem told by its path.
 """
 
-import contextlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -21,8 +18,13 @@ from pydantic_core import ErrorDetails
 from cabgate import API_VERSION
 from cabgate.api import DeploymentIntent
 from cabgate.api.base import Model
+from cabgate.api.evidence import RATIO, may_be_ratio
 from cabgate.api.intent import MAX_NAME
+from cabgate.characters import refused_characters
+from cabgate.crds import spec_schema
+from cabgate.evidence import moment_problem
 from cabgate.gatedtargets import target_problems
+from cabgate.imagenames import image_problems
 from cabgate.submitters import requester_problem
 from cabgate.workloads import GatedKind
 from cabgate_cli.documents import Document
@@ -30,10 +32,6 @@ from cabgate_cli.errors import BadInput, note
 from cabgate_cli.names import namespace_name, object_name, shown
 
 ModelT = TypeVar("ModelT", bound=Model)
-
-_RFC3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\.[0-9]+)?([Zz]|[-+][0-9]{2}:[0-9]{2})"
-)
 _ROOT = {"apiVersion", "kind", "metadata", "spec", "status"}
 
 
@@ -60,6 +58,10 @@ def checked(model: type[ModelT], content: dict[str, Any], source: str = "") -> M
     # The models take a null for an absent value; the API server refuses it.
     empty = list(_nulls(body.get("spec"), "spec")) if "spec" in body else []
     problems += [f"{path}: has no value; allowed: a value, or no such line" for path in empty]
+    problems += [
+        f"{path}: {problem}; allowed: what reads as it is stored"
+        for path, problem in refused_characters(body.get("spec"), "spec", spec_schema(model))
+    ]
     try:
         # JSON mode, because only there do enumerations and times pass a strict check.
         result = model.model_validate_json(
@@ -91,7 +93,9 @@ def intent_from(document: Document, kinds: Sequence[GatedKind] = ()) -> Deployme
         raise BadInput(*_placed(document.source, problems + error.problems)) from None
     problems += _duplicates(intent)
     problems += _times(intent)
+    problems += _coverage(intent)
     problems += _requester(intent)
+    problems += [f"{path}: {problem}" for path, problem in image_problems(intent.spec)]
     targets = target_problems(intent.spec.targets, kinds)
     problems += [str(problem) for problem in targets if problem.final]
     for problem in targets:
@@ -139,17 +143,19 @@ def _duplicates(intent: DeploymentIntent) -> list[str]:
 
 
 def _times(intent: DeploymentIntent) -> list[str]:
-    testing = intent.spec.evidence.manual_testing
-    if testing is None or testing.at is None:
+    evidence = intent.spec.evidence
+    problem, testing = moment_problem(evidence), evidence.manual_testing
+    if problem is None or testing is None:
         return []
-    if _RFC3339.fullmatch(testing.at):
-        with contextlib.suppress(ValueError):
-            datetime.fromisoformat(testing.at.upper())
-            return []
-    return [
-        f"spec.evidence.manualTesting.at: {shown(testing.at)} is not a time; "
-        "allowed: RFC 3339, such as 2026-01-31T12:00:00Z"
-    ]
+    return [f"spec.evidence.manualTesting.at: {shown(testing.at)} {problem}"]
+
+
+def _coverage(intent: DeploymentIntent) -> list[str]:
+    results = intent.spec.evidence.test_results
+    coverage = None if results is None else results.coverage_percent
+    if coverage is None or not may_be_ratio(coverage):
+        return []
+    return [f"spec.evidence.testResults.coveragePercent: {coverage:g} {RATIO}"]
 
 
 def _requester(intent: DeploymentIntent) -> list[str]:

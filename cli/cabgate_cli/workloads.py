@@ -225,6 +225,14 @@ def read_workload(
     )
 
 
+def selected_out(namespace: str, stated: Iterable[str]) -> set[str]:
+    """The namespaces that manifests name beside the one that was selected, told in a note."""
+    others = {name for name in stated if name not in ("", namespace)}
+    if others:
+        note(f"left out, not of namespace {namespace}: what is of {', '.join(sorted(others))}")
+    return others
+
+
 def merged(found: Iterable[Found]) -> list[Found]:
     """Each workload once, with all the images that it was found with: what runs now and what a
     manifest will roll out may both be meant."""

@@ -6,15 +6,16 @@ Who may break the glass, and what is written down of it, is for the API server a
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cabgate.api.base import ObjectMeta
 from cabgate.api.evidence import Evidence
 from cabgate.api.request import Assessment, BreakGlass, CABRequest, CABRequestSpec, Floor
-from cabgate.api.types import Gate, Submitter, Target
+from cabgate.api.types import MAX_IMAGES, Gate, Submitter, Target
 from cabgate.canonical import sha256_hex
+from cabgate.characters import refused_character, seen
 from cabgate.evidence import evidence_digest
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.requests import target_labels
@@ -57,6 +58,11 @@ BREAKABLE = tuple(k for k in BUILT_IN if k.kind not in ("Pod", "PodTemplate"))
 
 _MAX_USERNAME = 512
 
+MAX_IMAGE = 512
+"""Longest image that a request names."""
+
+_BEGINNING = 400
+
 
 @dataclass(frozen=True)
 class Glass:
@@ -65,7 +71,8 @@ class Glass:
     ticket: str
     reason: str
     by: str
-    """User name of who broke the glass; empty if it is longer than any that may submit."""
+    """User name of who broke the glass; empty if it is longer than any that may submit, or holds
+    what no name of a submitter may."""
     id: str
     """Which write did."""
     ring: int
@@ -88,7 +95,8 @@ def glass_of(kind: GatedKind, obj: Mapping[str, Any]) -> Glass | None:
         return None
     ticket, _, reason = value.partition(": ")
     # Rather nobody than half a name.
-    return Glass(ticket, reason, by if len(by) <= _MAX_USERNAME else "", identity[:128], stamped)
+    whole = len(by) <= _MAX_USERNAME and refused_character(by) is None
+    return Glass(ticket, seen(reason), by if whole else "", identity[:128], stamped)
 
 
 def breakable(api_version: str, kind: str) -> GatedKind | None:
@@ -121,7 +129,7 @@ def request_for_glass(
         id=glass.id,
     )
     target = Target(
-        api_version=kind.api_version, kind=kind.kind, name=metadata["name"], images=list(images)
+        api_version=kind.api_version, kind=kind.kind, name=metadata["name"], images=_told(images)
     )
     spec = CABRequestSpec(
         break_glass=broken,
@@ -145,6 +153,21 @@ def request_for_glass(
     )
 
 
+def _told(images: Sequence[str]) -> list[str]:
+    """The images that a break ran, as a request can name them: it is opened whatever they are. Of
+    one that is longer the beginning and a digest, of more than fit how many there are."""
+    named = [
+        image
+        if len(image) <= MAX_IMAGE
+        else f"{image[:_BEGINNING]}... (SHA-256 {sha256_hex(image)})"
+        for image in images
+    ]
+    if len(named) > MAX_IMAGES:
+        kept = named[: MAX_IMAGES - 1]
+        return [*kept, f"and {len(named) - len(kept)} more (SHA-256 {sha256_hex(list(images))})"]
+    return named or ["no image as yet"]
+
+
 def assessment_of_glass(broken: BreakGlass) -> Assessment:
     """Score and gate of a broken glass: nobody declared evidence, so it scores worst, and a person
     decides, since it runs already. The model of the namespace has no say: a break is reviewed also
@@ -164,6 +187,17 @@ def recomputed(spec: CABRequestSpec) -> Assessment:
     if spec.break_glass is not None:
         return assessment_of_glass(spec.break_glass)
     return assess(spec.evidence)
+
+
+def check_stamped(request: CABRequest, excluded: Collection[str]) -> None:
+    """Raise `Refusal` for a new request in a namespace that no policy of ours looks at: whoever
+    wrote there that the glass was broken, it was not the API server."""
+    if request.metadata.namespace in excluded:
+        raise _wrong(
+            "spec.breakGlass",
+            f"the glass of {Workload.of(request.spec.targets[0])} is whole: its namespace is "
+            "excluded, where anybody may write what looks like a break",
+        )
 
 
 def check_opened_for_glass(

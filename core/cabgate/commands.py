@@ -7,16 +7,19 @@ import shlex
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from cabgate.api.base import trimmed
 from cabgate.api.exception import CABException
+from cabgate.api.rationale import RATIONALE
 from cabgate.api.request import CABRequest
+from cabgate.appliers import where_to_edit
 from cabgate.foreign import printed
 from cabgate.targets import Workload
 
-RATIONALE = "..."
-"""What stands in a command where the reviewer says why."""
-
 MAX_NAME = 253
 """Longest name of a Kubernetes object, in characters."""
+
+IMAGES = "..."
+"""Where the images belong in the command of a message that does not say which are meant."""
 
 MAX_IMAGES_LENGTH = 400
 """Longest list of images in a command, in characters: a denial has room for no more."""
@@ -36,12 +39,20 @@ def attest(request: CABRequest, condition: str) -> str:
 
 
 def revoke_request(request: CABRequest, images: Collection[str]) -> str:
-    """How a security reviewer revokes some images of a request, or `*`: all of them."""
-    meta, named = request.metadata, list(images)
-    if sum(map(len, named)) > MAX_IMAGES_LENGTH:
-        named = ["..."]
+    """How a security reviewer revokes some images of a request, or `*`: all of them. Where the
+    command cannot name them it has a place for them, and is refused as it stands."""
+    meta = request.metadata
+    named = list(images) if can_be_revoked(images) else [IMAGES]
     review = {"verdict": "Revoked", "rationale": RATIONALE, "images": named}
     return _review("cabrequest", meta.namespace, meta.name, review)
+
+
+def can_be_revoked(images: Collection[str]) -> bool:
+    """Whether the command of a message can name images: there are some, they have room, and none
+    of them is changed where it is printed."""
+    short = sum(map(len, images)) <= MAX_IMAGES_LENGTH
+    written = json.dumps(list(images))
+    return bool(images) and short and printed(written) == written
 
 
 def approve_exception(exception: CABException, request: CABRequest) -> str:
@@ -89,7 +100,7 @@ def write_intent(namespace: str, workload: Workload, images: Collection[str]) ->
 
 def can_be_pasted(image: str) -> bool:
     """Whether an image is the same in a command that a message shows."""
-    return image.isascii() and printed(image) == image
+    return bool(trimmed(image)) and image.isascii() and printed(image) == image
 
 
 def write_exception(request: CABRequest, after: CABException | None = None) -> str:
@@ -115,9 +126,11 @@ def edit_intent(request: CABRequest) -> str:
     if reference is None:
         target = request.spec.targets[0]
         return write_intent(namespace, Workload.of(target), target.images)
-    return change_intent(namespace, reference.name)
+    return change_intent(namespace, reference.name, reference.applied_by)
 
 
-def change_intent(namespace: str, name: str) -> str:
-    """How a team changes an intent."""
+def change_intent(namespace: str, name: str, tool: str | None = None) -> str:
+    """How a team changes an intent, which a tool may apply."""
+    if tool is not None:
+        return where_to_edit(name, printed(tool))
     return f"kubectl edit deploymentintent {name} -n {namespace}"

@@ -7,7 +7,8 @@ error here, not a loss.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 from cabgate import GROUP, VERSION
 from cabgate.api import (
@@ -23,7 +24,9 @@ from cabgate.api import (
     riskmodel,
 )
 from cabgate.api.base import Model, cel, validations
+from cabgate.api.evidence import NO_RATIO
 from cabgate.api.types import APPEND_ONLY, SPEC_IMMUTABLE
+from cabgate.characters import NAME_PATTERN, TEXT_PATTERN
 
 _KEPT = frozenset(
     {
@@ -118,6 +121,36 @@ def _check_bounds(schema: Mapping[str, Any], path: str) -> None:
         raise SchemaError(f"{path}: a schema needs a type")
 
 
+def _check_characters(schema: dict[str, Any]) -> None:
+    """See to it that no text of a schema holds what nobody sees."""
+    if schema.get("type") == "string" and not ({"pattern", "enum", "format"} & set(schema)):
+        schema["pattern"] = TEXT_PATTERN
+    for inner in (*schema.get("properties", {}).values(), schema.get("items")):
+        if inner is not None:
+            _check_characters(inner)
+
+
+def _take_what_was_taken(schema: dict[str, Any]) -> None:
+    """Take from a schema what holds of what comes in alone: it is of copies, that the operator
+    alone writes. What an older release took in has to be decided and recorded still."""
+    if schema.get("pattern") in (TEXT_PATTERN, NAME_PATTERN):
+        del schema["pattern"]
+    if schema.get("x-kubernetes-validations") == [NO_RATIO]:
+        del schema["x-kubernetes-validations"]
+    for inner in (*schema.get("properties", {}).values(), schema.get("items")):
+        if inner is not None:
+            _take_what_was_taken(inner)
+
+
+_COPIES = {(CABRequest, "spec"), (CABDecision, "spec")}
+
+
+@lru_cache
+def spec_schema(model: type[Model]) -> Mapping[str, Any]:
+    """The schema of the spec of a kind, as its definition has it."""
+    return cast("Mapping[str, Any]", _open_api_schema(model)["properties"]["spec"])
+
+
 def _parts(model: type[Model]) -> list[str]:
     return [part for part in ("spec", "status") if part in model.model_fields]
 
@@ -135,6 +168,8 @@ def _open_api_schema(model: type[Model], *root_rules: dict[str, str]) -> dict[st
     }
     for part in _parts(model):
         properties[part] = structural(whole["properties"][part], defs, part)
+        seen_to = _take_what_was_taken if (model, part) in _COPIES else _check_characters
+        seen_to(properties[part])
     schema: dict[str, Any] = {
         "type": "object",
         "description": " ".join((model.__doc__ or "").split()),
@@ -155,7 +190,8 @@ def _label_path(label: str) -> str:
 
 
 _AGE = _column("Age", ".metadata.creationTimestamp", "date")
-_TARGETS = _column("Targets", ".spec.targets[*].name")
+# The API server prints the first item of a list alone, so the operator writes all into a text.
+_TARGETS = _column("Targets", ".status.targets")
 
 
 def _definition(
@@ -222,8 +258,9 @@ def definitions() -> list[dict[str, Any]]:
                 _column("Score", ".status.score"),
                 _column("Gate", ".status.gate"),
                 _column("Request", ".status.requestName"),
-                _column("Targets", ".spec.targets[*].name", priority=1),
+                _TARGETS,
                 _AGE,
+                _column("Message", ".status.conditions[?(@.type=='Ready')].message"),
             ],
             [".status.state", ".status.requestName"],
             cel(
@@ -242,6 +279,8 @@ def definitions() -> list[dict[str, Any]]:
                 _column("Score", ".spec.assessment.score"),
                 _column("Gate", ".spec.assessment.gate"),
                 _TARGETS,
+                _column("Submitter", ".status.submitters"),
+                _column("Ring", ".spec.ring", "integer"),
                 _column("Intent", ".spec.intentRef.name", priority=1),
                 _column("Correlation", ".spec.correlationID", priority=1),
                 _AGE,

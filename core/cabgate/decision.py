@@ -86,6 +86,8 @@ class Look:
     """Images of the rollout that it does not name."""
     revocation: Revocation | None = None
     """What denies an image of the rollout although this request approves it."""
+    refused: CABRequest | None = None
+    """Another request for the very same content that was rejected or revoked, and speaks for it."""
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Evidence: its digest, and what of it is missing."""
 
+import contextlib
+import re
+from datetime import datetime
 from typing import Any
 
-from cabgate.api.evidence import Evidence
+from cabgate.api.evidence import MOMENT, Evidence
 from cabgate.api.intent import DeploymentIntentSpec
 from cabgate.api.request import CABRequestSpec
 from cabgate.canonical import sha256_hex
+from cabgate.refusal import Refusal, RefusalReason
 
 DIGEST_VERSION = "v1"
 """Version of the recipe below; another recipe gets another version, so that digests of two
@@ -39,6 +43,36 @@ def _content(spec: DeploymentIntentSpec | CABRequestSpec) -> dict[str, Any]:
         # Each break is decided for itself, also where the images are those of another.
         content["breakGlass"] = spec.break_glass.to_dict()
     return content
+
+
+def moment_problem(evidence: Evidence) -> str | None:
+    """What is wrong with the time of the manual testing; None if nothing is."""
+    testing = evidence.manual_testing
+    if testing is None or testing.at is None:
+        return None
+    if _is_moment(testing.at):
+        return None
+    meant = testing.at.strip().upper()
+    advice = f"; write {meant}" if _is_moment(meant) else ""
+    return f"is not a time; allowed: RFC 3339, such as 2026-01-31T12:00:00Z{advice}"
+
+
+def _is_moment(text: str) -> bool:
+    if re.fullmatch(MOMENT, text):
+        with contextlib.suppress(ValueError):
+            datetime.fromisoformat(text)
+            return True
+    return False
+
+
+def check_moments(old: DeploymentIntentSpec | None, new: DeploymentIntentSpec) -> None:
+    """Raise `Refusal` for evidence that is declared anew and gives a time which is none: rules of
+    the schema cannot read that, and refuse it with a 422."""
+    if old is not None and old.evidence == new.evidence:
+        return
+    problem = moment_problem(new.evidence)
+    if problem is not None:
+        raise Refusal(RefusalReason.INVALID, problem, "spec.evidence.manualTesting.at")
 
 
 def incomplete_package(evidence: Evidence) -> list[str]:

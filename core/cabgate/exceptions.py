@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which requests take an exception, and what helps those that do not."""
 
+from collections.abc import Iterable
+
 from cabgate.api.request import CABRequest, RequestState
 from cabgate.api.types import Gate
 from cabgate.commands import approve_request, edit_intent, show_request
+from cabgate.history import standing_verdict
 from cabgate.lifecycle import APPROVED_STATES, REFUSED_STATES, state_of, takes_exception, verdict_on
 from cabgate.messages import MAX_BYTES, compose, ended, scored
 from cabgate.refusal import Refusal, RefusalReason
@@ -14,10 +17,23 @@ _ROOM = MAX_BYTES - len(f"{RefusalReason.EXCEPTION_NOT_ALLOWED}: {FIELD}: ")
 """Bytes of the text, which reason and field stand before."""
 
 
-def check_takes_exception(request: CABRequest) -> None:
-    """Raise `Refusal` unless an exception may admit what a request asks for."""
+def without_exception(request: CABRequest, others: Iterable[CABRequest] = ()) -> CABRequest | None:
+    """The request that says why no exception admits what a request asks for: itself, or another one
+    for the very same content that was refused; None if an exception may.
+
+    `others` are the requests of the namespace that name one of its workloads.
+    """
     if not takes_exception(request):
-        raise Refusal(RefusalReason.EXCEPTION_NOT_ALLOWED, no_exception(request), FIELD)
+        return request
+    return standing_verdict(request.spec.evidence_digest, others)
+
+
+def check_takes_exception(request: CABRequest, others: Iterable[CABRequest] = ()) -> None:
+    """Raise `Refusal` unless an exception may admit what a request asks for; see
+    `without_exception`."""
+    found = without_exception(request, others)
+    if found is not None:
+        raise Refusal(RefusalReason.EXCEPTION_NOT_ALLOWED, no_exception(found), FIELD)
 
 
 def no_exception(request: CABRequest, room: int = _ROOM) -> str:

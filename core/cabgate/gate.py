@@ -7,6 +7,7 @@ from datetime import datetime
 from cabgate.api.exception import CABException, ExceptionState
 from cabgate.api.request import CABRequest, RequestState
 from cabgate.decision import ADMITTING, Basis, Decision, Look, Reason, Revocation, Rollout
+from cabgate.history import standing_verdict
 from cabgate.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.lifecycle import (
     APPROVED_STATES,
@@ -25,6 +26,7 @@ from cabgate.messages import decision_message, warnings_for
 from cabgate.requirements import unknown_words
 from cabgate.revocations import against, standing_revocations
 from cabgate.rings import GATED_FROM
+from cabgate.samecontent import overruled_by
 from cabgate.targets import Workload
 
 
@@ -42,9 +44,10 @@ def decide(
     exception that is active now for a request that covers every image. The conditions of an
     approval hold at each rollout. A request that was opened for a broken glass admits none: it
     reviews what went past the gate, and no later rollout. A revocation denies each of its images,
-    in whatever set and under every request, until a person approves that image again. `requests`
-    are those of the rollout's namespace that may name its workload, `exceptions` those of the
-    namespace that may name one of the requests; what names something else is passed over.
+    in whatever set and under every request, until a person approves that image again. An approval
+    counts for nothing where the very same content was refused no later. `requests` are those of the
+    rollout's namespace that may name its workload, `exceptions` those of the namespace that may
+    name one of the requests; what names something else is passed over.
     `machines` are told of in the message alone.
     """
     reason, basis = _judge(rollout, ring, requests, exceptions, now)
@@ -73,7 +76,7 @@ def looks(
     return [
         Look(request, state_of(request), Reason.IMAGES_NOT_COVERED, uncovered=images)
         if (images := _uncovered(rollout, request))
-        else _look(request, exceptions, revocations, now)
+        else _look(request, named, exceptions, revocations, now)
         for request in named
     ]
 
@@ -93,24 +96,35 @@ def _judge(
     if not found:
         return Reason.NO_REQUEST, Basis()
     told = min(found, key=_rank)
-    return told.reason, Basis(told.request, told.exception, told.uncovered, told.revocation)
+    request = told.refused or told.request
+    return told.reason, Basis(request, told.exception, told.uncovered, told.revocation)
 
 
 def _look(
     request: CABRequest,
+    others: Sequence[CABRequest],
     exceptions: Sequence[CABException],
     revocations: Sequence[Revocation],
     now: datetime,
 ) -> Look:
-    """What a request that covers a rollout says to it; `revocations` deny one of its images."""
+    """What a request that covers a rollout says to it; `others` name its workload as well, and
+    `revocations` deny one of its images."""
     state = state_of(request)
+    if is_retrospective(request) and state not in REFUSED_STATES:
+        return Look(request, state, Reason.GLASS_BROKEN)
     if unknown_words(request):
         # Nothing that it says admits anything here; its revocation still counts.
         return Look(request, state, Reason.UNKNOWN_REQUIREMENT)
-    if is_retrospective(request) and state not in REFUSED_STATES:
-        return Look(request, state, Reason.GLASS_BROKEN)
     if state in APPROVED_STATES:
-        return _look_at_approved(request, state, revocations, now)
+        refused = overruled_by(request, others)
+        if refused is None:
+            return _look_at_approved(request, state, revocations, now)
+    else:
+        refused = standing_verdict(request.spec.evidence_digest, others)
+    if refused is not None and state not in REFUSED_STATES:
+        # The same content under another intent's name: that it waits, or was approved at the very
+        # moment, changes nothing.
+        return Look(request, state, _REFUSALS[state_of(refused)], refused=refused)
     for exception in exceptions:
         if exception_admits(exception, request, now) and not _revoked_since(
             exception, request, revocations
@@ -128,9 +142,10 @@ def _look(
 def _look_at_approved(
     request: CABRequest, state: RequestState, revocations: Sequence[Revocation], now: datetime
 ) -> Look:
-    """What an approval says: it holds, if images of it were revoked, only by a person since."""
+    """What an approval says: it holds, if images of it were revoked, only by a person since who
+    knew of that."""
     approval = person_approval_of(request) if revocations else None
-    revocation = against(request, revocations, None if approval is None else approval.at)
+    revocation = against(request, revocations, approval)
     if revocation is not None:
         return Look(request, state, Reason.REVOKED, revocation=revocation)
     if closed_window(request, now) is None and not unattested(request):
@@ -141,9 +156,8 @@ def _look_at_approved(
 def _revoked_since(
     exception: CABException, request: CABRequest, revocations: Sequence[Revocation]
 ) -> bool:
-    """Whether an image was revoked after an exception for its request was approved."""
-    approval = approval_of(exception)
-    return against(request, revocations, None if approval is None else approval.at) is not None
+    """Whether an image was revoked which the approval of an exception does not lift."""
+    return against(request, revocations, approval_of(exception)) is not None
 
 
 def _unmet(request: CABRequest, now: datetime) -> Reason:
@@ -156,18 +170,21 @@ def _unmet(request: CABRequest, now: datetime) -> Reason:
 def _rank(look: Look) -> tuple[int, float]:
     """Which of the requests to go by, the smallest first: what admits, what covers the rollout
     and comes nearest to admitting it, what names other images."""
-    if look.reason in _FIRST:
+    if look.reason in _FIRST and look.state not in _UNAPPROVED.get(look.reason, ()):
         return 0, _FIRST[look.reason]
     covers = look.reason is not Reason.IMAGES_NOT_COVERED
-    if is_retrospective(look.request) and look.state not in REFUSED_STATES:
+    state = look.state if look.refused is None else state_of(look.refused)
+    if is_retrospective(look.request) and state not in REFUSED_STATES:
         # After every request of an intent that is as near: one of those can still admit it.
         return (2, 2) if covers else (3, 2)
     if covers and look.revocation is not None:
         # After the revoked request itself, where that covers the rollout too.
         return 1, _TOLD_FIRST.index(RequestState.REVOKED) + 0.5
-    if covers and look.state in _TOLD_FIRST:
-        return 1, _TOLD_FIRST.index(look.state)
-    return 2 if covers else 3, int(look.state is RequestState.SUPERSEDED)
+    if covers and state in _TOLD_FIRST:
+        # After those of the same state that somebody here can decide.
+        open_ = look.refused is None and look.reason is not Reason.UNKNOWN_REQUIREMENT
+        return 1, _TOLD_FIRST.index(state) + (0.0 if open_ else 0.25)
+    return 2 if covers else 3, int(state is RequestState.SUPERSEDED)
 
 
 _FIRST = {
@@ -177,6 +194,10 @@ _FIRST = {
     Reason.ATTESTATION_MISSING: 2,
     Reason.UNKNOWN_REQUIREMENT: 3,
 }
+
+# Rules that nobody here knows are why, where something was approved by them; else it is told, by
+# its state, after what is nearer.
+_UNAPPROVED = {Reason.UNKNOWN_REQUIREMENT: frozenset(RequestState) - APPROVED_STATES}
 
 _TOLD_FIRST = (
     RequestState.SUBMITTED,

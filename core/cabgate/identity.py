@@ -55,9 +55,12 @@ class User:
         )
 
     def is_same_as(self, submitter: Submitter) -> bool:
-        """Whether this is the user that a submitter records: by name, or by uid where both have
-        one, since a name can be given anew."""
-        return self.username == submitter.username or (self.uid != "" and self.uid == submitter.uid)
+        """Whether this is the user that a submitter records, see `may_be_same`."""
+        return may_be_same(self.username, self.uid, submitter.username, submitter.uid)
+
+    def may_be(self, name: str) -> bool:
+        """Whether a name that somebody wrote may be this user's, see `same_name`."""
+        return same_name(self.username, name)
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,24 @@ def configured_machines(groups: Collection[str], prefixes: Collection[str]) -> M
     return Machines(frozenset(groups), tuple(prefixes))
 
 
+def same_name(first: str, second: str) -> bool:
+    """Whether two names may be those of one user: written with other case or width of letters, with
+    blanks around them or with characters that nobody sees. A doubt is a denial."""
+    return first == second or _folded(first).strip() == _folded(second).strip()
+
+
+def may_be_same(username: str, uid: str, other: str, other_uid: str) -> bool:
+    """Whether two records may be of one user: by name, or by uid where both have one, since a name
+    can be given anew."""
+    return same_name(username, other) or (uid != "" and uid == other_uid)
+
+
 def _folded(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).casefold()
+    """A name as it is compared. Once more after the case, which takes letters apart."""
+    if name.isascii() and name.isprintable():
+        return name.casefold()
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(c for c in folded if not _is_hidden(c))
 
 
 # What takes room and shows nothing, or takes no room at all, beside control and format characters.
@@ -121,14 +140,12 @@ def is_blank(name: str) -> bool:
 def has_hidden(name: str) -> bool:
     """Whether a name has characters that nobody sees, or blanks around it: it would be compared as
     another than it looks like."""
-    hidden = any(
-        c in _BLANKS
-        or unicodedata.category(c)[0] == "C"
-        or (unicodedata.category(c)[0] == "Z" and c != " ")
-        or _VARIATIONS.match(c)
-        for c in name
-    )
+    hidden = any(_is_hidden(c) or (unicodedata.category(c)[0] == "Z" and c != " ") for c in name)
     return hidden or name != name.strip()
+
+
+def _is_hidden(c: str) -> bool:
+    return c in _BLANKS or unicodedata.category(c)[0] == "C" or _VARIATIONS.match(c) is not None
 
 
 _VARIATIONS = re.compile("[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")

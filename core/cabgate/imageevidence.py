@@ -8,7 +8,7 @@ from enum import Enum
 from urllib.parse import urlsplit, urlunsplit
 
 from cabgate.api.evidence import Evidence, ScanResults, TestResults
-from cabgate.api.request import CABRequest, Floor
+from cabgate.api.request import CABRequest, CABRequestSpec, Floor
 from cabgate.api.types import Gate, Target
 from cabgate.targets import Workload
 
@@ -32,6 +32,7 @@ _FIGURES = {
     "scan_results": ("critical", "high", "medium", "low"),
 }
 _REPORTS = {"test_results": "test results", "scan_results": "scan results"}
+_ALL_FIGURES = "all figures of the test and scan results"
 
 
 class _Told(Enum):
@@ -73,8 +74,9 @@ def stale_evidence(
 ) -> Floor | None:
     """The floor under a request that brings an image with the reports of an earlier request.
 
-    `earlier` are the requests of the namespace that came before. One counts if it names one of the
-    workloads, by group, kind and name, without one of the images named now, whatever became of it.
+    `earlier` are those that came before, of the same intent or for one of its workloads. One counts
+    if it does not name one of the images, for its workload by group, kind and name or, where it
+    does not name that, for any; whatever became of it.
     """
     for other in sorted(earlier, key=lambda request: request.metadata.name):
         new = _new_images(targets, other.spec.targets)
@@ -91,6 +93,19 @@ def stale_evidence(
     return None
 
 
+def brings_reports_of_others(
+    before: CABRequestSpec, evidence: Evidence, earlier: Iterable[CABRequest]
+) -> bool:
+    """Whether evidence that is declared for the images of a request has a report that an earlier
+    one had for other images, and that is not the request's own."""
+    own = set(_shared_parts(evidence, before.evidence))
+    return any(
+        set(_shared_parts(evidence, other.spec.evidence)) - own
+        for other in earlier
+        if _new_images(before.targets, other.spec.targets)
+    )
+
+
 def images_by_workload(targets: Iterable[Target]) -> dict[Workload, set[str]]:
     """The images that targets name, by workload: two may name one under two API versions."""
     found: dict[Workload, set[str]] = defaultdict(set)
@@ -100,24 +115,32 @@ def images_by_workload(targets: Iterable[Target]) -> dict[Workload, set[str]]:
 
 
 def _new_images(targets: Iterable[Target], before: Iterable[Target]) -> list[str]:
-    """The images that targets name for a workload and earlier ones of that workload did not."""
+    """The images that targets name and earlier ones did not: for the same workload, or for any
+    where they did not name that one, such as a Job with the release in its name."""
     known = images_by_workload(before)
+    anywhere = {image for images in known.values() for image in images}
     named = images_by_workload(targets)
-    return sorted({i for w, images in named.items() if w in known for i in images - known[w]})
+    return sorted({i for w, images in named.items() for i in images - known.get(w, anywhere)})
 
 
 def _shared(evidence: Evidence, before: Evidence) -> str:
     """What of some evidence is that of an earlier request, in words; empty if nothing is."""
+    same = _shared_parts(evidence, before)
+    if _ALL_FIGURES in same:
+        return _ALL_FIGURES
+    return f"the {' and '.join(same)}" if same else ""
+
+
+def _shared_parts(evidence: Evidence, before: Evidence) -> list[str]:
+    """The parts of some evidence that are those of an earlier request: reports, or all figures."""
     told = {name: _compared(getattr(evidence, name), getattr(before, name)) for name in _REPORTS}
     same = [_REPORTS[name] for name, found in told.items() if found is _Told.SAME]
-    if same:
-        return f"the {' and '.join(same)}"
-    if _Told.OTHER in told.values():
-        return ""
+    if same or _Told.OTHER in told.values():
+        return same
     figures = list(_both_figures(evidence, before))
     if figures and all(now == then for now, then in figures):
-        return "all figures of the test and scan results"
-    return ""
+        return [_ALL_FIGURES]
+    return []
 
 
 def _compared(

@@ -50,8 +50,10 @@ REQUEST_TRANSITIONS: dict[tuple[RequestState, RequestVerdict, AuthorType], Reque
     (_S.APPROVED, _V.REVOKED, PERSON): _S.REVOKED,
     (_S.CONDITIONALLY_APPROVED, _V.REVOKED, PERSON): _S.REVOKED,
     (_S.EXCEPTION_REQUIRED, _V.REVOKED, PERSON): _S.REVOKED,
-    # Of what may have run by it alone: `next_request_state` sees to it.
+    # Of what may have run by it alone: `_may_run` sees to it.
     (_S.SUPERSEDED, _V.REVOKED, PERSON): _S.REVOKED,
+    (_S.SUBMITTED, _V.REVOKED, PERSON): _S.REVOKED,
+    (_S.UNDER_REVIEW, _V.REVOKED, PERSON): _S.REVOKED,
     (_S.CONDITIONALLY_APPROVED, _V.ATTESTED, PERSON): _S.CONDITIONALLY_APPROVED,
     (_S.SUBMITTED, _V.SUPERSEDED, SYSTEM): _S.SUPERSEDED,
     (_S.UNDER_REVIEW, _V.SUPERSEDED, SYSTEM): _S.SUPERSEDED,
@@ -212,10 +214,12 @@ def _history(request: CABRequest) -> list[tuple[RequestDecision, RequestState]]:
 
 
 def _may_run(request: CABRequest, state: RequestState, *, approved: bool) -> bool:
-    """Whether something may run by a request, so that there is something to revoke: not where it is
-    superseded, was never approved, and admitted nothing by an exception."""
-    by_exception = request.spec.assessment.gate is Gate.EXCEPTION_REQUIRED
-    return state is not _S.SUPERSEDED or approved or by_exception
+    """Whether something may run by a request, so that there is something to revoke: not where it
+    waits or is superseded, was never approved, and admitted nothing by an exception."""
+    if approved or state in APPROVED_STATES:
+        return True
+    excepted = state in (_S.EXCEPTION_REQUIRED, _S.SUPERSEDED)
+    return excepted and request.spec.assessment.gate is Gate.EXCEPTION_REQUIRED
 
 
 def was_approved(request: CABRequest) -> bool:

@@ -95,6 +95,8 @@ def _revoked(revocation: Revocation) -> str:
 
 def _of_state(look: Look) -> str:
     request = look.request
+    if look.refused is not None:
+        return f"the very same content {ended(look.refused)} (request {look.refused.metadata.name})"
     if look.state in (RequestState.SUBMITTED, RequestState.UNDER_REVIEW):
         by_score = request.spec.assessment.gate is Gate.AUTO_APPROVE
         if by_score and look.state is RequestState.SUBMITTED:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people read: one message under 1 KiB, the reason first, the next command last."""
 
+import json
 import re
 import textwrap
 from collections.abc import Sequence
 from datetime import datetime
 
-from cabgate.api.base import rfc3339
+from cabgate.api.base import rfc3339, trimmed
 from cabgate.api.request import CABRequest, RequestDecision, RequestState
 from cabgate.api.types import ALL_IMAGES, Gate
 from cabgate.breakglass import FLOOR as BREAK_GLASS
@@ -37,6 +38,7 @@ from cabgate.lifecycle import (
 )
 from cabgate.requirements import ADVICE, unknown_words
 from cabgate.submitters import machines_alone
+from cabgate.targets import Workload
 
 WARNING_WIDTH = 240
 """Length of a warning, in characters: where there are many, the API server cuts each at 256."""
@@ -44,6 +46,9 @@ WARNING_WIDTH = 240
 MAX_BYTES = 1000
 """Longest message of a denial, in bytes: under 1 KiB with what kubectl and controllers put before
 it."""
+
+
+_ASKS_FOR_IMAGES = (Reason.NO_REQUEST, Reason.IMAGES_NOT_COVERED)
 
 
 def decision_message(
@@ -55,25 +60,50 @@ def decision_message(
     machines: Machines = SERVICE_ACCOUNTS,
 ) -> str:
     """The message of a decision: reason code, what was tried, why, what to do next."""
-    tried = f"{reason}: {rollout.workload} in namespace {rollout.namespace} (ring {ring})"
+    tried = _tried(rollout, ring, reason)
     if reason is Reason.RING_NOT_GATED:
         return f"{tried} needs no approval."
     if reason is Reason.NO_NEW_IMAGE:
         return f"{tried} brings no image that was not admitted before."
+    if reason in _ASKS_FOR_IMAGES and not all(map(trimmed, rollout.images)):
+        return compose(
+            f"{tried} has an image that is blank, which no intent can name.",
+            [],
+            "Write the image into the pod template: see its containers and image volumes.",
+        )
     if reason is Reason.NO_REQUEST:
         return compose(
             f"{tried} has no CABRequest.",
             [
-                "If a DeploymentIntent names it, its request is being opened, or the intent's "
-                "condition Ready says why not."
+                "Write an intent, complete its evidence and apply it. For several workloads write "
+                "one: with -f MANIFEST.yaml in place of the workload and its images.",
+                "If a DeploymentIntent names this one already, its request is being opened, or the "
+                "intent's condition Ready says why not.",
             ],
-            "Else write an intent, complete its evidence and apply it: "
-            + write_intent(rollout.namespace, rollout.workloads[-1], rollout.images),
+            "Begin with: " + write_intent(rollout.namespace, rollout.workloads[-1], rollout.images),
         )
     request = basis.request
     if request is None:
         raise ValueError(f"{reason} rests on no request")
     return compose(*_about(tried, rollout, reason, basis, request, now, machines))
+
+
+def controller_message(
+    rollout: Rollout, ring: int, maker: Workload, request: CABRequest, username: str
+) -> str:
+    """The message of `NoRequest` for what a controller made of a workload that is approved, and
+    that nobody named to this installation."""
+    return compose(
+        f"{_tried(rollout, ring, Reason.NO_REQUEST)} has no CABRequest, but {maker}, which it says "
+        f"it was made from, is approved by {request.metadata.name}.",
+        ["Whoever can act as a user named there is past the gate."],
+        f"{shortened(username, 200)} asked. If that is the controller of {maker.kind}s, a cluster "
+        f"admin names it in the chart's values: controllers: {json.dumps([username])}",
+    )
+
+
+def _tried(rollout: Rollout, ring: int, reason: Reason) -> str:
+    return f"{reason}: {rollout.workload} in namespace {rollout.namespace} (ring {ring})"
 
 
 def _about(
@@ -318,6 +348,11 @@ def compose(
         if left >= 40:
             message += " " + shortened(detail, left)
     return shortened(f"{message} {next_step}".strip(), limit)
+
+
+def sentence(text: str) -> str:
+    """The text with a full stop, where it does not end as a sentence does."""
+    return text if text.rstrip().endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def shortened(text: str, size: int) -> str:

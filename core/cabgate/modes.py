@@ -30,6 +30,17 @@ def mode_of(labels: Mapping[str, str] | None) -> Mode | None:
     return Mode(value) if value in _STRICTEST_FIRST else Mode.ENFORCE
 
 
+def too_loose(cluster: Mode, labels: Mapping[str, str] | None) -> str:
+    """What to say of a namespace's mode that does not count; empty where it does, or is absent."""
+    own = mode_of(labels)
+    if own is None or _STRICTEST_FIRST.index(own) <= _STRICTEST_FIRST.index(cluster):
+        return ""
+    return (
+        f"{MODE_LABEL}={own} does not count: the cluster's mode is {cluster}, and a namespace's "
+        "counts only where it is stricter"
+    )
+
+
 def effective_mode(
     cluster: Mode, labels: Mapping[str, str] | None, *, at_least: Mode = Mode.AUDIT
 ) -> Mode:

@@ -7,7 +7,8 @@ objects. Three rules together see to it that in the end nobody is both:
 
 - a review sees the intent as it is stored (`cabgate.reviewers`);
 - whoever approved no longer changes what is said beside the content that they approved, and nothing
-  at all before the operator has noticed the approval (`check_not_approver`);
+  at all before the operator has noticed the approval (`check_not_approver`), whoever else changed
+  the intent since (`requests_behind`);
 - an approval that the operator has not noticed yet is taken back if its author stands in the
   intent (`own_approver`). It notices by writing the intent's status, by compare-and-swap: a change
   that was admitted before and is stored later meets a conflict, is admitted anew, and so falls
@@ -21,10 +22,10 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
 from cabgate.api.types import Author, AuthorType
 from cabgate.evidence import evidence_digest
-from cabgate.identity import User
+from cabgate.identity import User, may_be_same, same_name
 from cabgate.lifecycle import APPROVED_STATES, approval_of, state_of, verdict_on
 from cabgate.refusal import Refusal, RefusalReason
-from cabgate.requests import is_current, is_of
+from cabgate.requests import is_current, is_of, request_name
 
 DECIDED = "Decided"
 """Type of the condition by which the operator says that it noticed a decision on a request."""
@@ -66,13 +67,18 @@ def own_approver(
     intent as one who may not; empty if there is none, or if the approval was noticed before.
 
     Whatever the intent declares by now: nobody who stands there could approve, and who approved
-    cannot come in before the approval is noticed (`check_not_approver`).
+    cannot come in before the approval is noticed (`check_not_approver`). Of one that was deleted
+    and created anew this holds where it declares the same content; else it is not what was
+    approved, and anybody could name there whom they like.
     """
     request = request if isinstance(subject, CABException) else subject
     author = approver_of(subject)
     if author is None or intent is None or request is None or is_noticed(subject):
         return ""
-    return author.username if is_of(request, intent) and _stands_in(author, intent) else ""
+    reference = request.spec.intent_ref
+    same = reference is not None and reference.uid == intent.metadata.uid
+    about = is_of(request, intent) and (same or is_current(request, intent))
+    return author.username if about and _stands_in(author, intent) else ""
 
 
 def waits_for_notice(
@@ -99,8 +105,24 @@ def says_otherwise(old: DeploymentIntent, new: DeploymentIntent) -> bool:
     return evidence_digest(old.spec) == evidence_digest(new.spec)
 
 
+def requests_behind(old: DeploymentIntent | None, new: DeploymentIntent) -> list[str]:
+    """Names of the requests whose approvers may not write an intent as they like, or be named in
+    it: the ones for its content, before and after, and as long as the operator has not looked at
+    that, the one for the content that it saw last. Nobody can have approved another since."""
+    names = [_request_of(each) for each in (old, new) if each is not None]
+    status = new.status if old is None else old.status
+    behind = old is not None and status.observed_generation < old.metadata.generation
+    if behind and status.request_name:
+        names.append(status.request_name)
+    return list(dict.fromkeys(names))
+
+
+def _request_of(intent: DeploymentIntent) -> str:
+    return request_name(intent.metadata.name, evidence_digest(intent.spec))
+
+
 def check_not_approver(
-    old: DeploymentIntent,
+    old: DeploymentIntent | None,
     new: DeploymentIntent,
     user: User,
     request: CABRequest,
@@ -108,45 +130,55 @@ def check_not_approver(
 ) -> None:
     """Raise `Refusal` if whoever approved the content of an intent changes what is said beside it,
     or is named as its requester from now on; as long as the operator has not noticed the approval,
-    also if they declare other content.
+    also if they declare other content, or somebody else did before, or they come back to it.
 
-    `request` is the one for the content of before, `exceptions` are those for the request.
+    `old` is the intent before, None if it is new; `request` is one of those that `requests_behind`
+    names, `exceptions` are those for it.
     """
+    digest = request.spec.evidence_digest
+    stays = old is not None and says_otherwise(old, new) and digest == evidence_digest(new.spec)
+    comes = not stays and digest == evidence_digest(new.spec)
+    unchanged = old is not None and old.spec.requester == new.spec.requester
+    named = None if unchanged else new.spec.requester
     subjects: list[Subject] = [request, *exceptions]
-    named = new.spec.requester if new.spec.requester != old.spec.requester else None
     for subject in subjects:
         author, name = approver_of(subject), subject.metadata.name
         if author is None:
             continue
-        if says_otherwise(old, new):
+        if stays:
             what, advice = "which is for this very content, and", "or declare other content"
         elif not is_noticed(subject):
             what, advice = "which the operator has not looked at yet, and", "or try again then"
         else:
             continue
+        who = author.username
         if _is(author, user.username, user.uid):
             raise Refusal(
                 RefusalReason.SELF_APPROVAL,
                 f"{user.username} approved {name}, {what} so cannot change its intent; someone "
                 f"else has to, {advice}",
             )
-        if author.username == named:
+        if named and same_name(who, named):
             raise Refusal(
                 RefusalReason.SELF_APPROVAL,
-                f"{named} approved {name}, {what} so cannot be named as who asked for it; name "
+                f"{who} approved {name}, {what} so cannot be named as who asked for it; name "
                 f"somebody else, {advice}",
                 "spec.requester",
+            )
+        if comes and _stands_in(author, new):
+            raise Refusal(
+                RefusalReason.SELF_APPROVAL,
+                f"{who} approved {name}, {what} stands in this intent as one who submitted or "
+                f"asked; create it anew without them, {advice}",
             )
 
 
 def _stands_in(author: Author, intent: DeploymentIntent) -> bool:
     spec = intent.spec
-    return (
-        any(_is(author, s.username, s.uid) for s in spec.submitted_by)
-        or author.username in spec.requested_by
-        or author.username == spec.requester
+    return any(_is(author, s.username, s.uid) for s in spec.submitted_by) or any(
+        same_name(author.username, each) for each in (*spec.requested_by, spec.requester or "")
     )
 
 
 def _is(author: Author, username: str, uid: str) -> bool:
-    return author.username == username or (author.uid != "" and author.uid == uid)
+    return may_be_same(author.username, author.uid, username, uid)

@@ -15,6 +15,7 @@ class RefusalReason(StrEnum):
     REQUESTER_NEEDED = "RequesterNeeded"
     NOT_CURRENT = "NotCurrent"
     INTENT_CHANGED = "IntentChanged"
+    REFUSALS_CHANGED = "RefusalsChanged"
     UNKNOWN_REQUIREMENT = "UnknownRequirement"
     ILLEGAL_TRANSITION = "IllegalTransition"
     EXCEPTION_NOT_ALLOWED = "ExceptionNotAllowed"
@@ -24,6 +25,8 @@ class RefusalReason(StrEnum):
     WRONG_CONTENT = "WrongContent"
     DIGEST_REQUIRED = "DigestRequired"
     TARGET_NOT_GATED = "TargetNotGated"
+    CALLER_NOT_PROVED = "CallerNotProved"
+    BUDGET_USED_UP = "BudgetUsedUp"
     INVALID = "Invalid"
 
 

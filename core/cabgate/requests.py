@@ -8,6 +8,7 @@ from cabgate.api.evidence import Evidence
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, CABRequestSpec, IntentRef
 from cabgate.api.riskmodel import RiskModel
+from cabgate.appliers import tool_of
 from cabgate.assessment import assessment_of
 from cabgate.canonical import sha256_hex
 from cabgate.evidence import evidence_digest
@@ -44,8 +45,9 @@ def request_for(
 ) -> CABRequest:
     """The request that the present content of an intent asks for.
 
-    `others` are the requests of the namespace that name one of its workloads: images that were
-    refused before, or that come with the reports of earlier ones, are never approved by score.
+    `others` are the requests of the namespace that name one of its workloads, and those of the same
+    intent: images that were refused before, or that come with the reports of earlier ones, are
+    never approved by score.
     `model` is the one that holds for the namespace.
     """
     spec = intent.spec
@@ -55,6 +57,7 @@ def request_for(
             name=intent.metadata.name,
             uid=intent.metadata.uid,
             generation=intent.metadata.generation,
+            applied_by=tool_of(intent.metadata),
         ),
         targets=spec.targets,
         summary=spec.summary,

@@ -20,14 +20,17 @@ from cabgate.api.exception import (
     ExceptionReviewVerdict,
     ExceptionVerdict,
 )
+from cabgate.api.rationale import RATIONALE, says_nothing
 from cabgate.api.request import (
     CABRequest,
     RequestDecision,
     RequestReview,
     RequestReviewVerdict,
+    RequestState,
     RequestVerdict,
 )
 from cabgate.api.types import Checked
+from cabgate.characters import refused_characters
 from cabgate.foreign import printed
 from cabgate.identity import User
 from cabgate.lifecycle import (
@@ -48,6 +51,8 @@ CLOCK_TOLERANCE = timedelta(seconds=5)
 SIGNED_TOLERANCE = timedelta(seconds=90)
 """The same where the webhook signed the decision, and so gave it its time: two replicas may have
 handled the two halves of one admission, and their clocks may be a minute apart."""
+
+_WAITING = frozenset({RequestState.SUBMITTED, RequestState.UNDER_REVIEW})
 
 Subject = CABRequest | CABException
 Entry = RequestDecision | ExceptionDecision
@@ -98,11 +103,27 @@ def requested_review(
     before, after = _status(old), _status(new)
     review = after.get("review")
     if review is not None and review != before.get("review"):
-        return _parsed(kind.parse_review, review, "status.review", kind)
+        # The schema refuses them too, under a path that no reviewer wrote.
+        for where, problem in refused_characters(review, "status.review"):
+            raise Refusal(RefusalReason.INVALID, f"{problem}: write it anew", where)
+        found = _parsed(kind.parse_review, review, "status.review", kind)
+        _check_rationale(found.rationale)
+        return found
     state = after.get("state")
     if state != before.get("state") and state in kind.verdicts and not _grew(before, after):
         return _parsed(kind.parse_review, {"verdict": state}, "status.state", kind)
     return None
+
+
+def _check_rationale(rationale: str) -> None:
+    """Raise `Refusal` for a rationale that tells nobody why."""
+    if says_nothing(rationale):
+        raise Refusal(
+            RefusalReason.INVALID,
+            f"{rationale[:40]!r} says nothing: write why you decide so, in place of {RATIONALE}; "
+            "it is recorded for good",
+            "status.review.rationale",
+        )
 
 
 def stamped_status(
@@ -160,12 +181,13 @@ def stamped_status(
 def moment_after(now: datetime, earlier: Iterable[datetime]) -> datetime:
     """The time of a decision that is made now, in knowledge of earlier ones.
 
-    It comes after those, though a clock that gave one of them its time was ahead: or a revocation
-    would seem to be older than the approval that it ends. One that is further ahead than replicas
-    accept of one another is left aside.
+    It comes after those, though a clock that gave one of them its time was ahead, or both are of
+    one second, which is all that is stored: or a revocation would seem to be older than the
+    approval that it ends, and an approval to be none after a revocation. One that is further ahead
+    than replicas accept of one another is left aside.
     """
     farthest = now + SIGNED_TOLERANCE - CLOCK_TOLERANCE
-    ahead = [moment for moment in earlier if now <= moment < farthest]
+    ahead = [moment for moment in earlier if now.replace(microsecond=0) <= moment < farthest]
     return max(ahead) + timedelta(seconds=1) if ahead else now
 
 
@@ -200,6 +222,7 @@ def check_person_write(
         if before.get(key) != after.get(key):
             raise _only_reviews(f"status.{key}")
     entry = _parsed(kind.parse_entry, added[0], "status.decisions", kind)
+    _check_rationale(entry.rationale)
     uid = str(_mapping(old, "metadata").get("uid") or "")
     ours = keys is None or keys.check(kind.kind, uid, entry) is Verification.GOOD
     _check_author(entry, user, now, SIGNED_TOLERANCE if ours else CLOCK_TOLERANCE)
@@ -290,7 +313,7 @@ def _state_after(subject: Subject, entry: Entry) -> str:
             subject, state_of(subject), RequestVerdict(entry.verdict), entry.author.type
         )
         _check_attestation(subject, entry)
-        advice = _request_advice(subject)
+        advice = _request_advice(subject, entry)
     else:
         state = state_of(subject, entry.at)
         following = next_exception_state(
@@ -325,7 +348,10 @@ def _check_attestation(request: CABRequest, entry: Entry) -> None:
         )
 
 
-def _request_advice(request: CABRequest) -> str:
+def _request_advice(request: CABRequest, entry: Entry) -> str:
+    if entry.verdict is RequestVerdict.REVOKED and state_of(request) in _WAITING:
+        # Or it could be revoked.
+        return 'nothing was ever approved by it: reject it, with "verdict":"Rejected"'
     last = request.status.decisions[-1] if request.status.decisions else None
     decided = f"last decision: {_said(last)}; " if last else ""
     return f"{decided}its score asks for {request.spec.assessment.gate}"

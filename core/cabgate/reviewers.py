@@ -44,6 +44,8 @@ class ReviewFacts:
     changed: bool = False
     """Whether the intent changed since the operator looked at it, or since the review was given its
     author and its time."""
+    lifts_otherwise: bool = False
+    """Whether an approval says otherwise which refusals it lifts than it would now."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,12 @@ class Matter:
         if opened.uid == intent.metadata.uid:
             seen = max(seen, opened.generation)
         return intent.metadata.generation > seen
+
+
+def same_people(one: Checked | None, other: Checked) -> bool:
+    """Whether a decision was checked against the same people and the same intent."""
+    without: dict[str, object] = {"refusals": None, "lifts": []}
+    return one is not None and one.model_copy(update=without) == other.model_copy(update=without)
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
@@ -168,6 +176,12 @@ def check_reviewer(user: User, verdict: Verdict, plural: str, facts: ReviewFacts
             "the intent changed since the operator looked at it: look at it again, then repeat the "
             "command",
         )
+    if facts.lifts_otherwise and approves(verdict):
+        raise Refusal(
+            RefusalReason.REFUSALS_CHANGED,
+            "one of its images was rejected, revoked or approved again while you approved this: "
+            "look at what stands against it now, then repeat the command",
+        )
 
 
 def _check_not_own(user: User, facts: ReviewFacts) -> None:
@@ -183,11 +197,13 @@ def _check_not_own(user: User, facts: ReviewFacts) -> None:
             "'break-glass' on rings.cabgate.dev in this namespace; someone who does not has to "
             "decide",
         )
-    if user.username in facts.requesters:
+    named = next((name for name in sorted(facts.requesters) if user.may_be(name)), None)
+    if named is not None:
+        written = "" if named == user.username else f", as {named},"
         raise Refusal(
             RefusalReason.SELF_APPROVAL,
-            f"{user.username} is named as the requester of this and cannot decide on it; someone "
-            "else has to",
+            f"{user.username} is named{written} as the requester of this and cannot decide on it; "
+            "someone else has to",
         )
     if facts.impersonates is not None:
         raise Refusal(

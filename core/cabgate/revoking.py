@@ -2,22 +2,24 @@
 """What a revocation is about to deny: whether its reviewer has to say which images it means, and
 what they are told before it counts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
 from cabgate.api.exception import CABException
-from cabgate.api.request import CABRequest
+from cabgate.api.request import CABRequest, RequestDecision, RequestState
 from cabgate.api.types import ALL_IMAGES
-from cabgate.commands import revoke_request
-from cabgate.decision import Reason, Rollout
+from cabgate.commands import IMAGES, can_be_revoked, revoke_request, show_request
+from cabgate.decision import Reason, Revocation, Rollout
 from cabgate.gate import images_named, looks
-from cabgate.lifecycle import closed_for_good
+from cabgate.imageevidence import images_by_workload
+from cabgate.lifecycle import APPROVED_STATES, closed_for_good, person_approval_of, state_of
 from cabgate.messages import MAX_BYTES, WARNING_WIDTH, compose, shortened
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.revocations import (
     Pair,
+    against,
     images_of,
     pairs_of,
     revoked_pairs,
@@ -56,12 +58,16 @@ class Surroundings:
     def others(self, request: CABRequest, workload: Workload) -> "Others":
         """What the other requests say of a workload of a request."""
         others = [r for r in self.requests if r.metadata.name != request.metadata.name]
-        images = tuple(image for each, image in pairs_of(request.spec.targets) if each == workload)
+        images = tuple(images_by_workload(request.spec.targets).get(workload, ()))
         rollout = Rollout(request.metadata.namespace, workload, images)
-        revoked = {each.image for each in standing_revocations(rollout, others)}
-        in_force = self.admitting(replace(rollout, images=()), others)
-        named = [(each, images_named(rollout, each)) for each in in_force]
-        return Others(self, rollout, others, named, revoked)
+        revoked: dict[str, list[Revocation]] = {}
+        for each in standing_revocations(rollout, others):
+            revoked.setdefault(each.image, []).append(each)
+        in_force = [
+            InForce(each, images_named(rollout, each), state_of(each), person_approval_of(each))
+            for each in self.admitting(replace(rollout, images=()), others)
+        ]
+        return Others(self, rollout, others, in_force, revoked)
 
     def admitting(self, rollout: Rollout, others: Sequence[CABRequest]) -> list[CABRequest]:
         """Those of some requests that admit a rollout now, or will once their conditions are
@@ -75,6 +81,18 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
+class InForce:
+    """A request that admits a workload, and what its approval rests on."""
+
+    request: CABRequest
+    named: set[str]
+    """The images that it names for the workload."""
+    state: RequestState
+    approval: RequestDecision | None
+    """That of a person, if there is one."""
+
+
+@dataclass(frozen=True)
 class Others:
     """What other requests say of the images of one workload. Most answers come from what each of
     them names, which is looked up once: a request may name thousands of images."""
@@ -82,17 +100,26 @@ class Others:
     around: Surroundings
     rollout: Rollout
     requests: Sequence[CABRequest]
-    in_force: Sequence[tuple[CABRequest, set[str]]]
-    """Those that admit the workload, and the images that they name for it."""
-    revoked: set[str]
-    """Images of the workload that a revocation denies, whoever named them."""
+    in_force: Sequence[InForce]
+    """Those that admit the workload."""
+    revoked: Mapping[str, Sequence[Revocation]]
+    """What denies images of the workload, by image, whoever named them."""
 
     def covering(self, images: Iterable[str]) -> CABRequest | None:
         """A request by which images are admitted now, or will be once its conditions are met; None
         if there is none."""
         wanted = set(images)
-        if not wanted & self.revoked:
-            return next((each for each, named in self.in_force if wanted <= named), None)
+        likely = [each for each in self.in_force if wanted <= each.named]
+        against_it = [each for image in wanted for each in self.revoked.get(image, ())]
+        if not likely or not against_it:
+            return likely[0].request if likely else None
+        for each in likely:
+            approved = each.state in APPROVED_STATES
+            if approved and against(each.request, against_it, each.approval) is None:
+                return each.request
+        if all(each.state in APPROVED_STATES for each in likely):
+            return None
+        # By an exception, of which the gate knows when it was approved.
         rollout = replace(self.rollout, images=tuple(sorted(wanted)))
         return next(iter(self.around.admitting(rollout, self.requests)), None)
 
@@ -114,7 +141,8 @@ def images_to_revoke(
         raise Refusal(
             RefusalReason.INVALID,
             f"{shortened(unknown[0], 160)} is not an image of request {request.metadata.name}; "
-            f"name some of {_listed(known)}, or {ALL_IMAGES!r} alone for all of them",
+            f"name some of {_listed(known)}, or {ALL_IMAGES!r} alone for all of them; see: "
+            f"{show_request(request)} -o json",
             FIELD,
         )
     if images:
@@ -172,23 +200,24 @@ def _covered(request: CABRequest, around: Surroundings) -> dict[Pair, CABRequest
 def _which(request: CABRequest, covered: dict[Pair, CABRequest], around: Surroundings) -> Refusal:
     """The refusal of a revocation that does not say which images it means."""
     own = sorted(set(images_of(request)) - {image for _, image in covered})
-    # All are covered elsewhere: then one stands for those that the reviewer means.
-    named = own or [next(iter(covered))[1]]
     (workload, image), other = next(iter(covered.items()))
     more = f" and {len(covered) - 1} more" if len(covered) > 1 else ""
-    named_deny = _told(denied_by(request, named, around))
     all_deny = _told(denied_by(request, [ALL_IMAGES], around))
+    # All may be covered elsewhere: then nobody but the reviewer knows which of them is meant.
+    below = (
+        f"The command below denies {_told(denied_by(request, own, around))}."
+        if can_be_revoked(own)
+        else f'Put the images that you mean in place of "{IMAGES}", as they stand in spec.targets '
+        "of the request; --dry-run=server says what that denies."
+    )
     return Refusal(
         RefusalReason.IMAGES_NEEDED,
         compose(
             f"say which images of request {request.metadata.name} are revoked: another approval in "
             f"force covers {workload}: {shortened(image, 100)} (request "
             f"{other.metadata.name}){more}.",
-            [
-                f"The command below denies {named_deny}.",
-                f'With "images":["{ALL_IMAGES}"] it denies {all_deny}.',
-            ],
-            "Revoke with: " + revoke_request(request, named),
+            [below, f'With "images":["{ALL_IMAGES}"] it denies {all_deny}.'],
+            "Revoke with: " + revoke_request(request, own),
             MAX_BYTES - len(f"{RefusalReason.IMAGES_NEEDED}: {FIELD}: "),
         ),
         FIELD,

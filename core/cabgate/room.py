@@ -30,8 +30,16 @@ revocation with the longest rationale, by an author in as many groups as are rec
 RESERVED_FOR_PEOPLE_BYTES = 128 * KIB
 """Bytes that the system leaves free beside that, so that people can decide."""
 
-MAX_SPEC_BYTES = 256 * KIB
-"""The spec of an intent or an exception, as it is stored: a request holds a copy of it."""
+MAX_SPEC_BYTES = 64 * KIB
+"""The spec of an intent, as it is stored: a request holds a copy of it. 20 workloads with five
+images each, and evidence that names them, take a quarter of it."""
+
+MAX_EXCEPTION_BYTES = 32 * KIB
+"""The spec of an exception, as it is stored."""
+
+MAX_DECLARED_TARGETS = 20
+"""Targets that an intent may declare: each is a list that a decision on its requests reads. The
+schema takes more, which an older release let in."""
 
 MAX_NAMES_BYTES = 16 * KIB
 """The submitters of an intent, and its requesters, as they are stored: both stand in each decision,
@@ -118,19 +126,37 @@ def check_size(
 ) -> None:
     """Raise `Refusal` for a spec that is too large: its request holds a copy, and everything that
     is decided on it. What an older release stored larger may change, and become no larger."""
+    if isinstance(new, DeploymentIntent):
+        _check_targets(old, new)
+    limit = MAX_SPEC_BYTES if isinstance(new, DeploymentIntent) else MAX_EXCEPTION_BYTES
     spec = new.spec.to_dict()
     found = stored_bytes(spec)
-    if found <= MAX_SPEC_BYTES:
+    if found <= limit:
         return
     if old is not None and found <= stored_bytes(old.spec.to_dict()):
         return
     largest = max(spec, key=lambda name: stored_bytes(spec[name]))
+    advice = "Shorten it"
+    if isinstance(new, DeploymentIntent):
+        advice += ", or make several of it, each for some of the workloads"
     raise Refusal(
         RefusalReason.INVALID,
-        f"comes to {found} bytes as it is stored, most of it in {largest}; allowed: "
-        f"{MAX_SPEC_BYTES}. Shorten it, or make several of it, each for some of the workloads",
+        f"comes to {found} bytes as it is stored, most of it in {largest}; allowed: {limit}. "
+        f"{advice}",
         "spec",
     )
+
+
+def _check_targets(old: DeploymentIntent | CABException | None, new: DeploymentIntent) -> None:
+    before = len(old.spec.targets) if isinstance(old, DeploymentIntent) else 0
+    found = len(new.spec.targets)
+    if found > max(MAX_DECLARED_TARGETS, before):
+        raise Refusal(
+            RefusalReason.INVALID,
+            f"has {found} workloads; allowed: {MAX_DECLARED_TARGETS}. Make several intents of it, "
+            "each for some of them",
+            "spec.targets",
+        )
 
 
 def _ends(verdict: RequestVerdict | ExceptionVerdict, before: str) -> bool:

@@ -90,6 +90,16 @@ MACHINE_USER_PREFIX = (
 """What the second is."""
 
 
+Names = Annotated[tuple[str, ...], BeforeValidator(_words_of)]
+"""A setting of names, such as `excluded_namespace` of both processes."""
+
+EXCLUDED_NAMESPACE = (
+    "A namespace that no policy or webhook of ours looks at, so that nobody knows who wrote there "
+    "that the glass was broken; can be given more than once, in the variable separated by spaces."
+)
+"""What that is."""
+
+
 def _is_service_link(name: str, value: str) -> bool:
     if name.endswith("_PORT") and _PORT_LINK.match(value):
         return True

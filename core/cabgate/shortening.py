@@ -83,7 +83,7 @@ def shortened(content: Mapping[str, Any], fields: Iterable[str], room: int = MAX
     was: dict[str, dict[str, Any]] = {}
     while True:
         for name in own.keys() - was.keys():
-            if short[name] != own[name]:
+            if short[name] != _without_empty(own[name]):
                 was[name] = _what_was(name, own[name])
         longest = max(
             (name for name in own if levels[name] < len(_LEVELS) - 1),
@@ -130,6 +130,16 @@ def _cut(value: Any, level: _Level) -> Any:
         return [_of_list(item, level) for item in value[: level.entries]]
     if isinstance(value, dict):
         parts = {k: v if k in _KEPT else _cut(v, level) for k, v in value.items()}
+        return {k: v for k, v in parts.items() if not _empty(v)}
+    return value
+
+
+def _without_empty(value: Any) -> Any:
+    """A value without the empty parts that no record repeats: to leave them out cuts nothing."""
+    if isinstance(value, list):
+        return [_without_empty(item) for item in value]
+    if isinstance(value, dict):
+        parts = {k: v if k in _KEPT else _without_empty(v) for k, v in value.items()}
         return {k: v for k, v in parts.items() if not _empty(v)}
     return value
 

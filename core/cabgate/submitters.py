@@ -6,7 +6,14 @@ from collections.abc import Collection, Iterable
 
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.types import MAX_REQUESTER, MAX_SUBMITTERS, Submitter, SubmitterType
-from cabgate.identity import SERVICE_ACCOUNTS, Machines, User, has_hidden, is_blank
+from cabgate.identity import (
+    SERVICE_ACCOUNTS,
+    Machines,
+    User,
+    has_hidden,
+    is_blank,
+    same_name,
+)
 from cabgate.lifecycle import DECIDED_STATES
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.room import MAX_NAMES_BYTES, stored_bytes
@@ -129,8 +136,8 @@ def requester_problem(
         return "is blank: it names the person who asked, with a letter or a digit"
     if has_hidden(name):
         return "has characters that nobody sees, or blanks around it: it would be no one's name"
-    known = {s.username for s in submitters if machines.submitted(s)}
-    if machines.include(name) or name in known:
+    known = [s.username for s in submitters if machines.submitted(s)]
+    if machines.include(name) or any(same_name(name, each) for each in known):
         return f"{name} is a machine: it names the person who asked"
     return None
 

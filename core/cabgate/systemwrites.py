@@ -10,6 +10,7 @@ from cabgate.api.request import CABRequest, RequestState, RequestVerdict
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import Author, AuthorType
 from cabgate.assessment import floors_now
+from cabgate.endings import ended_by
 from cabgate.evidence import evidence_digest
 from cabgate.history import standing_verdict
 from cabgate.identity import User
@@ -24,6 +25,7 @@ from cabgate.lifecycle import (
     taken_at,
     with_entry,
 )
+from cabgate.lists import listed_submitters, listed_targets
 from cabgate.modelchoice import NoModel
 from cabgate.races import own_approver
 from cabgate.refusal import Refusal, RefusalReason
@@ -59,7 +61,7 @@ def check_created(
         raise _wrong("spec.evidenceDigest", f"request {standing.metadata.name} for it is {state}")
     if isinstance(model, NoModel):
         raise _wrong("spec.assessment.riskModel", f"nothing can be scored: {model.message}")
-    expected = request_for(intent, request.spec.ring, others, model)
+    expected = _as_applied(request_for(intent, request.spec.ring, others, model), request)
     if request.metadata.name != expected.metadata.name:
         raise _wrong("metadata.name", f"must be {expected.metadata.name}")
     if target_labels_of(request) != dict(expected.metadata.labels):
@@ -69,6 +71,17 @@ def check_created(
             raise _wrong(
                 f"spec.{field.alias}", f"is not what the live intent {intent.metadata.name} says"
             )
+
+
+def _as_applied(expected: CABRequest, request: CABRequest) -> CABRequest:
+    """The expected request with what the other says of the tool that applies its intent: that is
+    for messages alone, an older operator does not say it, and it changes while we look."""
+    reference, said = expected.spec.intent_ref, request.spec.intent_ref
+    if reference is None or said is None:
+        return expected
+    reference = reference.model_copy(update={"applied_by": said.applied_by})
+    spec = expected.spec.model_copy(update={"intent_ref": reference})
+    return expected.model_copy(update={"spec": spec})
 
 
 def target_labels_of(request: CABRequest) -> dict[str, str]:
@@ -86,15 +99,14 @@ def check_request_status(
     model: RiskModel | None,
     now: datetime,
     intent: DeploymentIntent | None = None,
-    other_evidence: bool = False,
     others: Sequence[CABRequest] = (),
 ) -> None:
     """Raise `Refusal` unless the operator's write of a request's status is legal.
 
-    `current` says whether it is still wanted (`is_wanted` of `cabgate.requests`), `other_evidence`
-    whether other evidence is declared for its images (`has_other_evidence` there); `model` is the
+    `current` says whether it is still wanted (`is_wanted` of `cabgate.requests`); `model` is the
     one that it was scored with, None if that is no longer there; `intent` is the live one; `others`
-    are the requests of the namespace that name one of its workloads.
+    are the requests of the namespace that name one of its workloads, needed where the write says
+    what rests on them (`rests_on_others`).
     """
     check_known(old)
     state, before = state_of(old), old
@@ -106,7 +118,7 @@ def check_request_status(
         if entry.evidence_digest != old.spec.evidence_digest:
             raise _wrong("status.decisions", "is on other evidence than the request's")
         if verdict is RequestVerdict.SUPERSEDED:
-            _check_superseded(state, current=current, other_evidence=other_evidence)
+            _check_superseded(before, intent, others, current=current)
         else:
             taken_back = state in APPROVED_STATES and verdict is RequestVerdict.REOPENED
             if taken_back:
@@ -124,24 +136,53 @@ def check_request_status(
         raise _wrong("status.review", "belongs to the reviewer")
     if new.status.state != state:
         raise _wrong("status.state", f"must be {state}, as the decisions say")
+    shown = (new.status.targets, new.status.submitters)
+    # A release that does not know these fields leaves them out.
+    if shown not in ((None, None), (listed_targets(old.spec.targets), listed_submitters(old.spec))):
+        raise _wrong("status.targets", "must name, with submitters, whom and what the spec names")
     if (new.status.taken_at, new.status.decided_at) != (taken_at(new), decided_at(new)):
         raise _wrong("status.decidedAt", "must be, with takenAt, what the decisions say")
+    _check_asked(old.status.asked_at, new.status.asked_at, now)
+
+
+def _check_asked(old: datetime | None, new: datetime | None, now: datetime) -> None:
+    """Retention goes by it: it moves to the present alone. A release that does not know it leaves
+    what stands."""
+    if new != old and (new is None or abs(new - now) > SYSTEM_CLOCK_TOLERANCE):
+        raise _wrong("status.askedAt", "must be the present time, where it changes")
 
 
 def approves_by_score(old: CABRequest, new: CABRequest) -> bool:
     """Whether a write of a request's status adds an approval by score."""
-    added = new.status.decisions[len(old.status.decisions) :]
-    return any(entry.verdict is RequestVerdict.AUTO_APPROVED for entry in added)
+    return RequestVerdict.AUTO_APPROVED in _verdicts_added(old, new)
 
 
-def _check_superseded(state: RequestState, *, current: bool, other_evidence: bool) -> None:
+def rests_on_others(old: CABRequest, new: CABRequest) -> bool:
+    """Whether a write of a request's status says what other requests have a part in: that it is
+    approved by score, or that such an approval ends."""
+    ends = state_of(old) is RequestState.AUTO_APPROVED and RequestVerdict.SUPERSEDED
+    return approves_by_score(old, new) or ends in _verdicts_added(old, new)
+
+
+def _verdicts_added(old: CABRequest, new: CABRequest) -> list[RequestVerdict]:
+    return [entry.verdict for entry in new.status.decisions[len(old.status.decisions) :]]
+
+
+def _check_superseded(
+    request: CABRequest,
+    intent: DeploymentIntent | None,
+    others: Sequence[CABRequest],
+    *,
+    current: bool,
+) -> None:
     if current:
         raise _wrong("status.decisions", "the intent still asks for this request")
-    if state is RequestState.AUTO_APPROVED and not other_evidence:
+    approved = state_of(request) is RequestState.AUTO_APPROVED
+    if approved and ended_by(request, intent, others) is None:
         raise _wrong(
             "status.decisions",
             "an approval by score ends where its live intent declares other evidence for every "
-            "image that it names, and nowhere else",
+            "image that it names, in a request that waits to be decided or is, and nowhere else",
         )
 
 

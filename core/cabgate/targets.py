@@ -2,7 +2,9 @@
 """Which workload is meant: identity of targets, and the label that finds their requests."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cabgate.api.types import Target
 
@@ -22,7 +24,7 @@ class Workload:
     @classmethod
     def of(cls, target: Target) -> "Workload":
         """The workload that a target names."""
-        return cls(group_of(target.api_version), target.kind, target.name)
+        return _workload(target.api_version, target.kind, target.name)
 
     @property
     def label(self) -> str:
@@ -42,6 +44,22 @@ class Workload:
         # Of a kind that only configuration knows, nobody could tell the kind from small letters.
         kind = self.kind.lower() if self.group == "argoproj.io" else self.kind
         return f"{kind}.{self.group}/{self.name}"
+
+
+def selectors(workloads: Iterable[Workload]) -> list[str]:
+    """The label selectors of lists that find each request which names one of some workloads, each
+    once: labels cannot be asked for one or another, but without those that were asked for."""
+    labels = sorted({workload.label for workload in workloads})
+    return [
+        ",".join([label, *(f"!{before}" for before in labels[:place])])
+        for place, label in enumerate(labels)
+    ]
+
+
+@lru_cache(maxsize=4096)
+def _workload(api_version: str, kind: str, name: str) -> Workload:
+    # Requests of many targets are compared target by target: the same few, again and again.
+    return Workload(group_of(api_version), kind, name)
 
 
 def group_of(api_version: str) -> str:

@@ -138,20 +138,23 @@ def rollout_of(
     obj: Mapping[str, Any],
     old: Mapping[str, Any] | None = None,
     referred: Mapping[str, Any] | None = None,
+    configured: Sequence[GatedKind] = (),
 ) -> Rollout:
     """What an object rolls out.
 
     Of a Pod that exists, `old`, only the images that are new count: the others were admitted with
     whatever made it, and an approval for that may name them, as for `kubectl debug`. `referred` is
-    the object that `reference_of` names, if it exists. Raises `PodTemplateError` for what cannot be
-    read.
+    the object that `reference_of` names, if it exists; `configured` are the kinds that are gated
+    beside those that always are. Raises `PodTemplateError` for what cannot be read.
     """
     images = set(_own_images(kind, obj))
     if kind.is_pod and old:
         images -= set(_own_images(kind, old))
     also = list(_claimed_cron_jobs(kind, obj))
     if kind.is_pod and old:
-        also += _claimed_makers(old)
+        also += _claimed_makers(old, configured)
+    elif old:
+        also += _generated_from(kind, old)
     reference = reference_of(kind, obj)
     if reference is not None:
         also.append(reference)
@@ -222,6 +225,17 @@ def _name_of(kind: GatedKind, obj: Mapping[str, Any], *, created: bool) -> str:
     return name or generate + ANY_NAME
 
 
+def _generated_from(kind: GatedKind, old: Mapping[str, Any]) -> list[Workload]:
+    """What names a Job that exists, beside its own name, where that was generated: the prefix and
+    `*`. A queue that starts it writes its template.
+
+    Anybody who may write the Job can write that, or make another under it. It opens the gate to no
+    image but those approved for such Jobs.
+    """
+    name = _name_of(kind, old, created=True)
+    return [Workload(kind.group, kind.kind, name)] if name.endswith(ANY_NAME) else []
+
+
 def _claimed_cron_jobs(kind: GatedKind, obj: Mapping[str, Any]) -> list[Workload]:
     """The CronJob that a Job says it was made from, as `kubectl create job --from` writes it.
 
@@ -236,7 +250,7 @@ def _claimed_cron_jobs(kind: GatedKind, obj: Mapping[str, Any]) -> list[Workload
     ]
 
 
-def _claimed_makers(pod: Mapping[str, Any]) -> list[Workload]:
+def _claimed_makers(pod: Mapping[str, Any], configured: Sequence[GatedKind] = ()) -> list[Workload]:
     """What a Pod that exists says it was made from, the workload that people know last.
 
     Anybody who may write the Pod can write that. It opens the gate to no image but those approved
@@ -245,8 +259,11 @@ def _claimed_makers(pod: Mapping[str, Any]) -> list[Workload]:
     metadata = mapping(pod.get("metadata") or {}, "metadata")
     labels = mapping(metadata.get("labels") or {}, "metadata.labels")
     owner = next((each for each in _owners(metadata) if each.get("controller") is True), {})
-    made_by = kind_of(str(owner.get("apiVersion")), str(owner.get("kind")))
-    if made_by is None or made_by.is_pod:
+    made_by = kind_of(str(owner.get("apiVersion")), str(owner.get("kind")), configured)
+    if made_by is None:
+        generate = str(metadata.get("generateName") or "")
+        return [Workload("", "Pod", generate + ANY_NAME)] if generate and not owner else []
+    if made_by.is_pod:
         return []
     name = str(owner.get("name"))
     found = [Workload(made_by.group, made_by.kind, name)]
@@ -254,10 +271,25 @@ def _claimed_makers(pod: Mapping[str, Any]) -> list[Workload]:
         stem = name.removesuffix(f"-{labels.get(label)}")
         if (made_by.group, made_by.kind) == ("apps", "ReplicaSet") and stem != name:
             found.append(Workload(group, kind, stem))
-    scheduled = re.fullmatch(r"(.+)-[0-9]{8,}", name)
-    if (made_by.group, made_by.kind) == ("batch", "Job") and scheduled:
-        found.append(Workload("batch", "CronJob", scheduled[1]))
+    if (made_by.group, made_by.kind) != ("batch", "Job"):
+        return found
+    for pattern, (kind, ending) in _OF_JOBS.items():
+        if made := re.fullmatch(pattern, name):
+            found.append(Workload("batch", kind, made[1] + ending))
     return found
+
+
+def claimed_maker(obj: Mapping[str, Any], configured: Sequence[GatedKind] = ()) -> Workload | None:
+    """The workload of a custom kind from which an object says that a controller made it; None if
+    it says none. Those of Kubernetes' own kinds are made by controllers that everybody knows.
+
+    Anybody can write that: it opens the gate to nothing.
+    """
+    for owner in _owners(mapping(obj.get("metadata") or {}, "metadata")):
+        kind = kind_of(str(owner.get("apiVersion")), str(owner.get("kind")), configured)
+        if owner.get("controller") is True and kind is not None and "." in kind.group:
+            return Workload(kind.group, kind.kind, str(owner.get("name")))
+    return None
 
 
 def _owners(metadata: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -273,6 +305,14 @@ _HASHED = {
     "rollouts-pod-template-hash": ("argoproj.io", "Rollout"),
 }
 """Labels of Pods with what ends the name of their ReplicaSet, and what made that."""
+
+
+_OF_JOBS = {
+    r"(.+)[bcdfghjklmnpqrstvwxz2456789]{5}": ("Job", ANY_NAME),
+    r"(.+)-[0-9]{8,}": ("CronJob", ""),
+}
+"""What names of Jobs look like that were generated: from a `generateName`, of which a Pod knows
+nothing else, and by a CronJob; with what was approved under which ending."""
 
 
 def _api_version_of(workload: Workload) -> str:

@@ -278,4 +278,4 @@ def _command_in(denial: str) -> str:
     found = re.search(r"(?:kubectl patch|cabgate \w+) .*$", denial)
     if found is None:
         raise OutcomeError(f"the denial names no command: {denial}")
-    return found.group()
+    return found.group().replace("<why>", "Looked at the reports")

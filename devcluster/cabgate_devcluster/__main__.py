@@ -18,11 +18,13 @@ def main(argv: list[str] | None = None) -> int:
     commands.add_parser("binaries", help="find or build them; the folder goes to standard output")
     commands.add_parser("helm", help="find or build Helm; its path goes to standard output")
     commands.add_parser("promtool", help="find or build promtool; its path goes to standard output")
-    commands.add_parser("up", help="a cluster with cabgate to play with, until Ctrl-C")
-    command = parser.parse_args(argv).command
+    up = commands.add_parser("up", help="a cluster with cabgate to play with, until Ctrl-C")
+    up.add_argument("--mode", choices=["Enforce", "Warn", "Audit"], default="Enforce")
+    options = parser.parse_args(argv)
+    command = options.command
     try:
         if command == "up":
-            run_playground()
+            run_playground(mode=options.mode)
             return 0
         if command == "helm":
             found = locate_helm(progress=_to_stderr)

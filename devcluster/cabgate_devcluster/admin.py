@@ -36,9 +36,20 @@ class AdminClient:
             file.write(pair.cert_pem + pair.key_pem)
             file.flush()
             context.load_cert_chain(file.name)
-        self._client = httpx.Client(base_url=server, verify=context, timeout=60, trust_env=False)
+        self._server, self._context = server, context
+        self._client = self._connect()
         self._lock = threading.Lock()
         self._paths: dict[str, tuple[str, bool]] = {}
+
+    def _connect(self) -> httpx.Client:
+        return httpx.Client(
+            base_url=self._server, verify=self._context, timeout=60, trust_env=False
+        )
+
+    def reconnect(self) -> None:
+        """Make new connections: those that a restarted server left break at their next use."""
+        self._client.close()
+        self._client = self._connect()
 
     def close(self) -> None:
         """End its connections."""

@@ -153,11 +153,20 @@ class DevCluster:
 
     def service_account_token(self, namespace: str, name: str, seconds: int = 3600) -> str:
         """Return a token from TokenRequest, good for `seconds` (the API's least is 600)."""
-        made = self.kubectl("create", "serviceaccount", name, "-n", namespace, check=False)
-        if made.returncode != 0 and "already exists" not in made.stderr:
-            raise DevClusterError(f"cannot make service account {namespace}/{name}: {made.stderr}")
-        answer = self.kubectl("create", "token", name, "-n", namespace, f"--duration={seconds}s")
-        return answer.stdout.strip()
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
+        try:
+            self.api.call("POST", path, account)
+        except DevClusterError as error:
+            if "already exists" not in str(error):
+                raise
+        wanted = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": seconds},
+        }
+        token: str = self.api.call("POST", f"{path}/{name}/token", wanted)["status"]["token"]
+        return token
 
     @property
     def api(self) -> AdminClient:
@@ -261,6 +270,7 @@ class DevCluster:
     def start(self, component: str) -> None:
         """Start an ended component on its old port and data; returns when it is ready."""
         self._live.start(component)
+        self._reconnect()
 
     def component(self, name: str) -> Process:
         """Return the process of a component, to pause it or to read its log."""
@@ -272,11 +282,17 @@ class DevCluster:
     def snapshot_etcd(self, path: Path) -> None:
         """Copy the data of etcd into the new folder `path`; API server and etcd restart for it."""
         self._live.snapshot_etcd(path)
+        self._reconnect()
 
     def restore_etcd(self, path: Path) -> None:
         """Put the data of a snapshot in place, of this cluster or of another one, whose users,
         certificates and tokens do not come along; all three servers restart for it."""
         self._live.restore_etcd(path)
+        self._reconnect()
+
+    def _reconnect(self) -> None:
+        if self._api is not None:
+            self._api.reconnect()
 
     def call_etcd(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST to the JSON gateway of etcd, at `/v3/maintenance/alarm` for one; the answer."""

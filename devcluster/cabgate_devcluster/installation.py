@@ -2,7 +2,7 @@
 """cabgate itself on a local cluster: what the chart makes applied, its two processes running."""
 
 import base64
-import json
+import secrets
 import sys
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -33,6 +33,29 @@ WEBHOOK_ARGV = (sys.executable, "-m", "cabgate_webhook.main")
 
 ENFORCE = "Enforce"
 
+PROBE = "cabgate-probe"
+"""Namespace that shows whether the API server asks the webhooks: ring 2, and nothing is in it."""
+
+_PROBE_TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "probe"}
+_PROBE_WORKLOAD: Document = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "probe", "namespace": PROBE},
+    "spec": {
+        "selector": {"matchLabels": {"app": "probe"}},
+        "template": {
+            "metadata": {"labels": {"app": "probe"}},
+            "spec": {"containers": [{"name": "probe", "image": "probe"}]},
+        },
+    },
+}
+_PROBE_INTENT: Document = {
+    "apiVersion": "cabgate.dev/v1alpha1",
+    "kind": "DeploymentIntent",
+    "metadata": {"name": "probe", "namespace": PROBE},
+    "spec": {"targets": [{**_PROBE_TARGET, "images": ["probe"]}]},
+}
+
 _IDLE = frozenset({"Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service"})
 """Kinds that nothing would act on here: there is no scheduler, no kubelet and no network."""
 
@@ -55,18 +78,19 @@ class Installation:
         self.webhook: Process | None = None
         self.webhook_port = cluster.free_port()
         self.webhook_health_port = cluster.free_port()
-        self._operator_port = cluster.free_port()
+        self.operator_health_port = cluster.free_port()
         self._serving = cluster.serving_certificate("webhook")
         self._public_keys: dict[str, str] = {}
-        self._probes = 0
-        self._probe = ""
         self.signing_key = cluster.directory / "signing-key.pem"
         """The webhook's private keys: what a Secret holds elsewhere."""
+        self.admission_proof = cluster.directory / "admission-proof"
+        """By what the webhook knows the API server; a Secret holds it as well."""
 
     def install(self) -> None:
         """Apply what the chart makes, start both processes, and return once rollouts are gated."""
         self.apply_objects()
         self.add_signing_key()
+        self.add_proof()
         with ThreadPoolExecutor() as pool:  # a start is seconds of imports: both at once
             started = [pool.submit(self.start_webhook), pool.submit(self.start_operator)]
         for each in started:
@@ -115,8 +139,20 @@ class Installation:
             "metadata": {"name": "cabgate-signing-keys", "namespace": NAMESPACE},
             "data": self._public_keys,
         }
-        self.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(config_map))
+        self.cluster.api.apply(config_map)
         return f"{len(self._public_keys)}.pem"
+
+    def add_proof(self) -> None:
+        """Make the value by which the webhook knows the API server."""
+        token = secrets.token_hex(32)
+        write_private(self.admission_proof, token.encode())
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "cabgate-admission-proof", "namespace": NAMESPACE},
+            "stringData": {"token": token},
+        }
+        self.cluster.api.apply(secret)
 
     def start_operator(
         self, argv: Sequence[str] = OPERATOR_ARGV, options: Sequence[str] = ()
@@ -129,7 +165,7 @@ class Installation:
         if rendered:
             rendered.append("--host=127.0.0.1")
         words = [*argv, *rendered, *options]
-        self.operator = self.start_operator_replica("operator", self._operator_port, words)
+        self.operator = self.start_operator_replica("operator", self.operator_health_port, words)
 
     def start_operator_replica(
         self, name: str, port: int, argv: Sequence[str], kubeconfig: Path | None = None
@@ -144,7 +180,7 @@ class Installation:
 
     def operator_url(self, path: str) -> str:
         """Where the operator's own server answers."""
-        return f"http://127.0.0.1:{self._operator_port}{path}"
+        return f"http://127.0.0.1:{self.operator_health_port}{path}"
 
     def start_webhook(self, argv: Sequence[str] = WEBHOOK_ARGV, **settings: object) -> None:
         """Start the webhook, with another program in its place if `argv` says so, and with other
@@ -167,6 +203,7 @@ class Installation:
             "certificate": self._serving.cert,
             "key": self._serving.key,
             "signing_key": self.signing_key,
+            "admission_proof": self.admission_proof,
             # Nobody has to hear that it stops: there is one.
             "drain_seconds": 0,
             "log_format": "text",
@@ -193,52 +230,43 @@ class Installation:
     def wait_until_gating(self) -> None:
         """Return once the API server asks both webhooks and obeys the policies: it takes up new
         admission configuration within a second or so."""
-        cluster = self.cluster
-        self._probes += 1  # the namespace of the last time may not be gone yet
-        self._probe = f"cabgate-probe-{self._probes}"
         namespace = {
             "apiVersion": "v1",
             "kind": "Namespace",
             # Of whatever mode the cluster is: only a denial tells.
             "metadata": {
-                "name": self._probe,
+                "name": PROBE,
                 "labels": {"cabgate.dev/ring": "2", "cabgate.dev/mode": ENFORCE},
             },
         }
-        cluster.kubectl("apply", "-f", "-", stdin=json.dumps(namespace))
+        self.cluster.api.apply(namespace)
         wait_until(self._gates_rollouts, "the API server asks the validating webhook")
         wait_until(self._stamps_submitters, "the API server asks the mutating webhook")
         wait_until(self._guards_rings, "the API server obeys the policy of rings")
-        cluster.kubectl("delete", "namespace", self._probe, "--wait=false")
 
     def _gates_rollouts(self) -> bool:
-        answer = self.cluster.kubectl(
-            *("create", "deployment", "probe", "--image=probe", "-n", self._probe),
-            "--dry-run=server",
-            check=False,
-        )
-        return "NoRequest" in answer.stderr
+        return "NoRequest" in self._refusal("POST", "deployments", _PROBE_WORKLOAD)
 
     def _stamps_submitters(self) -> bool:
-        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "probe", "images": ["p"]}
-        intent = {
-            "apiVersion": "cabgate.dev/v1alpha1",
-            "kind": "DeploymentIntent",
-            "metadata": {"name": "probe", "namespace": self._probe},
-            "spec": {"targets": [target]},
-        }
-        answer = self.cluster.kubectl(
-            *("create", "--dry-run=server", "-o", "json", "-f", "-"), stdin=json.dumps(intent)
-        )
-        return bool(json.loads(answer.stdout)["spec"].get("submittedBy"))
+        path = self.cluster.api.path("deploymentintents", PROBE)
+        answer = self.cluster.api.call("POST", f"{path}?dryRun=All", _PROBE_INTENT)
+        return bool(answer["spec"].get("submittedBy"))
 
     def _guards_rings(self) -> bool:
-        answer = self.cluster.kubectl(
-            *("label", "namespace", self._probe, "cabgate.dev/ring=malformed", "--overwrite"),
-            "--dry-run=server",
-            check=False,
-        )
-        return "rings.cabgate.dev" in answer.stderr
+        ring = {"metadata": {"labels": {"cabgate.dev/ring": "malformed"}}}
+        return "rings.cabgate.dev" in self._refusal("PATCH", f"namespaces/{PROBE}", ring)
+
+    def _refusal(self, method: str, resource: str, body: Document) -> str:
+        """What the API server says against a write of the probe, tried in a dry run."""
+        plural, _, name = resource.partition("/")
+        path = self.cluster.api.path(plural, None if name else PROBE)
+        path = f"{path}/{name}" if name else path
+        kind = "application/json" if method == "POST" else "application/merge-patch+json"
+        try:
+            self.cluster.api.call(method, f"{path}?dryRun=All", body, content_type=kind)
+        except DevClusterError as error:
+            return str(error)
+        return ""
 
     def _pointed_here(self, configuration: Document) -> Document:
         bundle = base64.b64encode(self._serving.ca_pem).decode()

@@ -8,12 +8,14 @@ from pathlib import Path
 from types import FrameType
 
 from cabgate_devcluster import people
+from cabgate_devcluster.binaries import locate_helm
 from cabgate_devcluster.cluster import DevCluster
-from cabgate_devcluster.installation import ROOT, Installation
+from cabgate_devcluster.installation import ENFORCE, PROBE, ROOT, Installation
 
 
-def run_playground(folder: Path = ROOT / ".devcluster") -> None:
-    """Boot, install, write the kubeconfigs into `folder`, and stay until SIGINT or SIGTERM.
+def run_playground(folder: Path = ROOT / ".devcluster", mode: str = ENFORCE) -> None:
+    """Boot, install in a mode, write the kubeconfigs into `folder`, and stay until SIGINT or
+    SIGTERM.
 
     What was written goes when it ends.
     """
@@ -28,10 +30,13 @@ def run_playground(folder: Path = ROOT / ".devcluster") -> None:
     written: list[Path] = []
     try:
         with DevCluster() as cluster:
-            Installation(cluster).install()
+            installation = Installation(cluster)
+            installation.values["mode"] = mode
+            installation.install()
+            cluster.api.call("DELETE", f"/api/v1/namespaces/{PROBE}")
             people.bind(cluster)
             written = _write(cluster, folder)
-            _tell(folder)
+            _tell(folder, installation)
             ended.wait()
             print("stopping")
     finally:
@@ -44,7 +49,8 @@ def _write(cluster: DevCluster, folder: Path) -> list[Path]:
     programs.mkdir(parents=True, exist_ok=True)
     written = []
     own = Path(sys.executable).with_name("cabgate")
-    for name, target in (("kubectl", cluster.binaries.kubectl), ("cabgate", own)):
+    programs_of = {"kubectl": cluster.binaries.kubectl, "cabgate": own, "helm": locate_helm()}
+    for name, target in programs_of.items():
         link = programs / name
         link.unlink(missing_ok=True)
         link.symlink_to(target.absolute())
@@ -55,10 +61,18 @@ def _write(cluster: DevCluster, folder: Path) -> list[Path]:
     return written
 
 
-def _tell(folder: Path) -> None:
+def _tell(folder: Path, installation: Installation) -> None:
     print("Rollouts are gated in namespaces with the label cabgate.dev/ring: 2, 3 or 4.")
     print("Pods stay Pending: there is no scheduler and no kubelet.")
+    print(f"The cluster's mode is {installation.mode}. Metrics:")
+    for name, port in (
+        ("webhook", installation.webhook_health_port),
+        ("operator", installation.operator_health_port),
+    ):
+        print(f"  {name}: http://127.0.0.1:{port}/metrics")
     print(f"\nexport PATH={folder / 'bin'}:$PATH")
-    for user, roles in people.ROLES.items():
-        print(f"export KUBECONFIG={folder / f'{user}.kubeconfig'}  # {', '.join(roles)}")
+    # Pasted as a whole this leaves the admin, who labels the first namespace.
+    for number, (user, roles) in enumerate(people.ROLES.items()):
+        line = f"export KUBECONFIG={folder / f'{user}.kubeconfig'}  # {', '.join(roles)}"
+        print(f"# {line}" if number else line)
     print("\nCtrl-C ends it.\nready", flush=True)

@@ -16,11 +16,13 @@ def wait_until(
     """Call `predicate` until it returns something true, and return that.
 
     `timeout` and `interval` are seconds; the timeout is there for what never comes, and says
-    nothing of how fast a thing ought to be. An exception out of `predicate` counts as "not yet", so
-    an assertion can be the predicate. After `timeout` a `DevClusterError` names `what` and the
-    last value or error.
+    nothing of how fast a thing ought to be. The interval grows to four times what it was, so that
+    a long wait leaves the processor to what it waits for. An exception out of `predicate` counts
+    as "not yet", so an assertion can be the predicate. After `timeout` a `DevClusterError` names
+    `what` and the last value or error.
     """
     deadline = time.monotonic() + timeout
+    longest = 4 * interval
     error: Exception | None
     while True:
         try:
@@ -33,3 +35,4 @@ def wait_until(
         if time.monotonic() >= deadline:
             raise DevClusterError(f"not within {timeout:g} s: {what}; {last}") from error
         time.sleep(interval)
+        interval = min(longest, interval * 1.25)

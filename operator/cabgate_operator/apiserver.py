@@ -24,14 +24,21 @@ _METHODS = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "del
 _AGENT = "cabgate-operator"
 """What the API server's logs call us."""
 
-MAX_MESSAGE = 240
+MAX_MESSAGE = 600
 """Characters kept of an error message of the API server."""
 
 MAX_CAUSES = 5
 """Fields that the text of an error names."""
 
 CHUNK = 250
-"""Objects in one page of a list."""
+"""Most objects in one page of a list."""
+
+FIRST_CHUNK = 50
+"""Objects in the first page."""
+
+PAGE_BYTES = 4 * 1024 * 1024
+"""What a page is to take, by the size of the objects of the one before: whoever stores large ones
+makes more calls of it, and not more memory."""
 
 _JSON = "application/json"
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -181,7 +188,7 @@ class ApiServer:
         metadata: bool = False,
     ) -> AsyncIterator[Page]:
         """A list as it is now, in chunks; of each object the metadata alone, if asked for."""
-        query: dict[str, Any] = {"limit": CHUNK}
+        query: dict[str, Any] = {"limit": FIRST_CHUNK}
         if fields:
             query["fieldSelector"] = fields
         if labels:
@@ -189,7 +196,8 @@ class ApiServer:
         while True:
             accept = _METADATA if metadata else _JSON
             path = resource.path(namespace)
-            answer = await self._call("list", path, query=query, accept=accept)
+            answer, size = await self._sized("list", path, query=query, accept=accept)
+            query["limit"] = next_limit(query["limit"], size)
             meta = answer.get("metadata") or {}
             yield Page(answer.get("items") or [], str(meta.get("resourceVersion") or ""))
             if not meta.get("continue"):
@@ -254,7 +262,10 @@ class ApiServer:
         self._check_writes()
         return await self._call(verb, path, body=body, check=self._check_writes)
 
-    async def _call(
+    async def _call(self, verb: str, path: str, **how: Any) -> Object:
+        return (await self._sized(verb, path, **how))[0]
+
+    async def _sized(
         self,
         verb: str,
         path: str,
@@ -263,7 +274,8 @@ class ApiServer:
         body: Object | None = None,
         accept: str = _JSON,
         check: Callable[[], None] | None = None,
-    ) -> Object:
+    ) -> tuple[Object, int]:
+        """The answer of a call, and its bytes."""
         method, code = _METHODS[verb], 0
         target = path if not query else f"{path}?{urlencode(query)}"
         headers = {"Accept": accept, "Content-Type": _JSON, "User-Agent": _AGENT}
@@ -282,8 +294,15 @@ class ApiServer:
             self._called(verb, code)
         if 200 <= code <= 299:
             answer: Object = json.loads(data)
-            return answer
+            return answer, len(data)
         raise _error(f"{method} {path}", code, data)
+
+
+def next_limit(limit: int, size: int) -> int:
+    """How many objects the next page may hold, after one of at most `limit` that took `size`
+    bytes: at most twice as many, since those may be larger."""
+    fitting = limit * PAGE_BYTES // max(size, 1)
+    return max(1, min(fitting, 2 * limit, CHUNK))
 
 
 def _error(call: str, code: int, data: bytes) -> ApiError:

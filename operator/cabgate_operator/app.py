@@ -4,7 +4,6 @@
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -36,7 +35,7 @@ from cabgate_operator.metrics import Metrics
 from cabgate_operator.models import reconcile_models
 from cabgate_operator.overview import Overview
 from cabgate_operator.reconcilers import RECONCILERS
-from cabgate_operator.retention import reconcile_retention
+from cabgate_operator.retention import Census, reconcile_retention
 from cabgate_operator.seen import Seen
 from cabgate_operator.settings import Settings
 from cabgate_operator.sightings import keys_of
@@ -122,6 +121,7 @@ class Operator:
             *(api, self.queue, self._clock, username, self.settings.default_ring),
             machines=self.settings.machines,
             kinds=tuple(configured_kind(text) for text in self.settings.gated_kind),
+            excluded=frozenset(self.settings.excluded_namespace),
             metrics=self.metrics,
         )
         await self._look_for_workloads()
@@ -345,7 +345,7 @@ class Operator:
         namespaces that may hold too many."""
         begun = self._monotonic()
         uids: list[str] = []
-        requests: Counter[str] = Counter()
+        census = Census(self._clock())
         for resource in SWEPT:
             seen = self._newest_seen.get(resource.plural, 0)
             at = 0
@@ -363,7 +363,7 @@ class Operator:
                         self.queue.add(key)
                     self._note_decisions(resource, item)
                     if resource is REQUESTS:
-                        requests[item["metadata"]["namespace"]] += 1
+                        census.saw(item)
                 await asyncio.sleep(0)
             listed = set(uids)
             for key in (
@@ -373,9 +373,8 @@ class Operator:
                 self.queue.add(key)
             if at and at < seen:
                 self.on_stale_watch(f"{resource.plural} went back from version {seen} to {at}")
-        for namespace, number in requests.items():
-            if number > self.settings.keep_approved:
-                self.queue.add(Key(Subject.RETENTION, namespace, ""))
+        for namespace in census.to_look_at(self.settings.keep_approved):
+            self.queue.add(Key(Subject.RETENTION, namespace, ""))
         self.overview.swept(uids)
         for key in self._coverage.gated():
             self.queue.add(key)

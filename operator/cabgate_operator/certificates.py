@@ -5,6 +5,7 @@ Secrets, and tells the API server whom to trust. What to do is decided by `cabga
 import base64
 import binascii
 import logging
+import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -50,6 +51,9 @@ cert-manager has them."""
 
 SIGNING_SECRET = "cabgate-signing-key"  # noqa: S105 - a name
 """The Secret of the key that the webhook signs decisions with (`key.pem`)."""
+
+PROOF_SECRET = "cabgate-admission-proof"  # noqa: S105 - a name
+"""The Secret of what shows the webhook that the API server sent a review (`token`)."""
 
 SIGNING_CONFIG_MAP = "cabgate-signing-keys"
 """The ConfigMap of the public keys that decisions are verified with."""
@@ -111,6 +115,7 @@ class Certificates:
         """
         if not self._has_signing_key:
             await ensure_signing_key(context)
+            await ensure_proof(context)
             self._has_signing_key = True
         for _ in range(MAX_STEPS):
             found = await self._read(context)
@@ -276,3 +281,23 @@ async def ensure_signing_key(context: Context) -> None:
     about = fields(namespace=SYSTEM_NAMESPACE, object=SIGNING_SECRET, reason="Made")
     log.info("made the key that decisions are signed with, %s", name, extra=about)
     did(SIGNING_SECRET, "Made")
+
+
+async def ensure_proof(context: Context) -> None:
+    """Have the value by which the webhook knows the API server; one that is there is never
+    replaced, and not read either."""
+    token = secrets.token_hex(32).encode()
+    body = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": PROOF_SECRET, "namespace": SYSTEM_NAMESPACE},
+        "type": "Opaque",
+        "data": {"token": base64.b64encode(token).decode()},
+    }
+    if not await context.api.is_free(SECRETS, SYSTEM_NAMESPACE, body):
+        return
+    try:
+        await context.api.create(SECRETS, SYSTEM_NAMESPACE, body)
+    except AlreadyExistsError:
+        return
+    did(PROOF_SECRET, "Made")

@@ -58,6 +58,8 @@ class Context:
     metrics: Metrics = field(default_factory=Metrics)
     kinds: tuple[GatedKind, ...] = ()
     """Kinds that are gated beside those that always are."""
+    excluded: frozenset[str] = frozenset()
+    """Namespaces that no policy of ours looks at."""
     without_model: set[Key] = field(default_factory=set)
     """Intents for whose namespace no valid risk model was found."""
 

@@ -2,6 +2,7 @@
 """Exceptions: when they end, and the state and condition that follow."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,14 +16,17 @@ from cabgate.api.exception import (
 )
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
+from cabgate.exceptions import without_exception
 from cabgate.lifecycle import (
     approval_of,
     exception_admits,
     expires_at,
     state_of,
+    takes_exception,
     with_entry,
 )
 from cabgate.races import ACTIVE, is_noticed, notice_of, own_approver, waits_for_notice
+from cabgate.targets import Workload
 from cabgate_operator import texts
 from cabgate_operator.apiserver import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.conditions import Wanted, merge_conditions
@@ -56,9 +60,10 @@ def plan_exception(
     request: CABRequest | None,
     system: System,
     intent: DeploymentIntent | None = None,
+    others: Sequence[CABRequest] = (),
 ) -> ExceptionPlan:
-    """What the system says of an exception now, given its request and the live intent of that
-    (None: there is none)."""
+    """What the system says of an exception now, given its request, the live intent of that (None:
+    there is none), and the requests that name one of its workloads."""
     state = state_of(exception, system.now)
     entry: ExceptionDecision | None = None
     if state is ExceptionState.EXPIRED:
@@ -68,8 +73,12 @@ def plan_exception(
     if entry is not None:
         exception = with_entry(exception, entry)
         state = state_of(exception, system.now)
-    reason, message = texts.about_exception(exception, request, state, system.now)
-    admits = request is not None and exception_admits(exception, request, system.now)
+    reason, message = texts.about_exception(exception, request, state, system.now, others)
+    admits = (
+        request is not None
+        and exception_admits(exception, request, system.now)
+        and without_exception(request, others) is None
+    )
     active = Wanted(ACTIVE, admits, reason, message)
     return ExceptionPlan(exception, entry, state, expires_at(exception), active)
 
@@ -147,7 +156,8 @@ async def reconcile_exception(context: Context, key: Key) -> None:
     raw_intent = await _intent_of(context, request) if _unnoticed(exception) else None
     intent = None if raw_intent is None else parsed(DeploymentIntent, raw_intent)
     system = context.system()
-    plan = plan_exception(exception, request, system, intent)
+    others = [] if request is None else await _others(context, request)
+    plan = plan_exception(exception, request, system, intent, others)
     context.queue.add_at(key, plan.expires_at if plan.open else None)
     status = status_of_exception(raw, plan, system.now)
     if status == (raw.get("status") or {}):
@@ -162,6 +172,16 @@ async def reconcile_exception(context: Context, key: Key) -> None:
     if request is not None and request.spec.intent_ref is not None:
         asking = request.spec.intent_ref.name
         context.queue.add(Key(Subject.INTENT, key.namespace, asking))
+
+
+async def _others(context: Context, request: CABRequest) -> list[CABRequest]:
+    """The requests for the first workload of a request: one for the very same content is among
+    them."""
+    if not takes_exception(request):
+        return []  # which says why itself
+    label = Workload.of(request.spec.targets[0]).label
+    listed = await context.api.list(REQUESTS, request.metadata.namespace, labels=label)
+    return [parsed(CABRequest, item) for item in listed]
 
 
 def _unnoticed(exception: CABException) -> bool:

@@ -2,7 +2,7 @@
 """What an intent asks for, and what its status says: pure functions, no I/O."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,8 @@ from cabgate.gate import decide
 from cabgate.gatedtargets import target_problems
 from cabgate.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.lifecycle import closed_for_good, conditions_of, state_of
+from cabgate.lists import listed_targets
+from cabgate.messages import sentence
 from cabgate.refusal import RefusalReason
 from cabgate.requests import correlation_id, has_other_evidence, request_for, request_name
 from cabgate.targets import Workload
@@ -147,7 +149,9 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
     older = [decision.evidence.request for decision in decisions if decision.allowed]
     names = {r.metadata.name for r in older if r is not None and has_other_evidence(r, intent)}
     if names:
-        message += texts.on_other_evidence(sorted(names)[:3], wanted_name(intent))
+        message = sentence(message) + texts.on_other_evidence(
+            sorted(names)[:3], wanted_name(intent)
+        )
     return Readiness(
         ready=not denied,
         reason=shown.reason.value,
@@ -179,6 +183,23 @@ def _exception_name(decision: Decision) -> str:
     return "" if exception is None else exception.metadata.name
 
 
+def comes_to_ask(
+    intent: DeploymentIntent | None, request: CABRequest, own: Iterable[CABRequest]
+) -> bool:
+    """Whether an intent comes to ask for its present request: its status does not tell of that yet,
+    and of its `own` requests another one was asked for later. One that is the latest already is
+    left as it is: what is stopped before it tells would note it anew for ever. An older release
+    left out when it came to."""
+    if intent is None:
+        return False
+    asked = request.status.asked_at
+    if asked is None:
+        return True
+    told = intent.status.request_name == request.metadata.name
+    later = (each.status.asked_at for each in own if each.metadata.name != request.metadata.name)
+    return not told and any(moment is not None and moment > asked for moment in later)
+
+
 def status_of_intent(
     raw: Object,
     intent: DeploymentIntent,
@@ -196,6 +217,7 @@ def status_of_intent(
     status["requestName"] = wanted if request is None else request.metadata.name
     status["evidenceDigest"] = digest
     status["correlationID"] = correlation_id(intent, digest)
+    status["targets"] = listed_targets(intent.spec.targets)
     if request is not None:
         status["correlationID"] = request.spec.correlation_id
         status["score"] = request.spec.assessment.score

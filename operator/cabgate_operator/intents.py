@@ -26,7 +26,6 @@ from cabgate.races import own_approver, waits_for_notice
 from cabgate.refusal import RefusalReason
 from cabgate.requirements import unknown_words
 from cabgate.rings import GATED_FROM, effective_ring
-from cabgate.targets import Workload
 from cabgate_operator import texts
 from cabgate_operator.apiserver import (
     EXCEPTIONS,
@@ -43,6 +42,7 @@ from cabgate_operator.events import Reference
 from cabgate_operator.intent_plan import (
     Problem,
     Surroundings,
+    comes_to_ask,
     news_of_approval,
     news_of_intent,
     next_window,
@@ -52,12 +52,14 @@ from cabgate_operator.intent_plan import (
     wanted_name,
     wanted_request,
 )
-from cabgate_operator.keys import Key
+from cabgate_operator.keys import Key, Subject
 from cabgate_operator.models import chosen_model, model_behind
+from cabgate_operator.related import requests_naming
 from cabgate_operator.reports import concerns, did
 from cabgate_operator.requests import (
     FULL,
     UNDECIDED,
+    is_to_be_marked,
     news_of_superseded,
     news_of_taken_back,
     plan_request,
@@ -101,6 +103,13 @@ class _Work:
     errors: list[ApiError] = field(default_factory=list)
 
     @property
+    def known(self) -> list[CABRequest]:
+        """The requests that matter here, as this look has read or written them last."""
+        found = {request.metadata.name: request for request in self.others}
+        found |= {name: request for name, (_, request) in self.requests.items()}
+        return list(found.values())
+
+    @property
     def request(self) -> CABRequest | None:
         """The request that stands for the intent's content, if there is one."""
         if self.standing is not None:
@@ -119,7 +128,7 @@ async def reconcile_intent(context: Context, key: Key) -> None:
     if work.intent is not None:
         work.wanted = wanted_name(work.intent)
         work.others, work.model = await asyncio.gather(
-            _others(context, key.namespace, work.intent), _model(context, work)
+            requests_naming(context, key.namespace, work.intent.spec.targets), _model(context, work)
         )
         concerns(work.intent.spec.correlation_id)
         await _ensure_request(context, work, work.intent)
@@ -165,7 +174,10 @@ async def _read(context: Context, key: Key) -> _Work | None:
 
 
 def _may_come_back(context: Context, work: _Work) -> bool:
-    waiting = any(state_of(request) in UNDECIDED for _, request in work.requests.values())
+    waiting = any(
+        state_of(request) in UNDECIDED or is_to_be_marked(request)
+        for _, request in work.requests.values()
+    )
     if work.intent is not None or not waiting:
         context.absent.pop(work.key, None)
         return False
@@ -189,7 +201,7 @@ async def _model(context: Context, work: _Work) -> RiskModel | NoModel | None:
 async def _model_behind(context: Context, work: _Work, request: CABRequest) -> RiskModel | None:
     """The model that a request was scored with, if it is still there as it was, and if the request
     may be approved by its score."""
-    if not waits_for_system(request):
+    if not waits_for_system(request, work.intent):
         return None
     recorded, known = request.spec.assessment.risk_model, work.model
     if isinstance(known, RiskModel) and (known.name, known.digest) == (
@@ -223,7 +235,7 @@ async def _ensure_request(context: Context, work: _Work, intent: DeploymentInten
         work.problem = _too_often(work, texts.opened_too_often(moment), moment)
         return
     else:
-        body = wanted_request(intent, work.ring, work.others, work.model)
+        body = wanted_request(intent, work.ring, work.known, work.model)
         try:
             found = await context.api.create(REQUESTS, work.key.namespace, body)
             context.wrote(found)
@@ -236,6 +248,8 @@ async def _ensure_request(context: Context, work: _Work, intent: DeploymentInten
                 raise
             await _unchanged_or_conflict(context, work)
             work.errors.append(error)
+            if RefusalReason.BUDGET_USED_UP in error.message:  # make what room there can be
+                context.queue.add(Key(Subject.RETENTION, work.key.namespace, ""))
             why = texts.refused(work.wanted, f"{error.code} {error.reason}: {error.message}")
             work.problem = Problem("RequestRefused", why, stalled=False)
             return
@@ -289,11 +303,14 @@ async def _update_request(context: Context, work: _Work, name: str) -> None:
     successor = work.request.metadata.name if work.request is not None else ""
     model = await _model_behind(context, work, request) if current else None
     plan = plan_request(
-        request, work.intent, exceptions, system, work.others, model=model, successor=successor
+        request, work.intent, exceptions, system, work.known, model=model, successor=successor
     )
     if current:
         work.held, work.full = plan.held, plan.full
-    status = status_of_request(raw, plan, system.now, context.machines)
+    gone = work.intent is None and not work.may_come_back
+    own = [each for _, each in work.requests.values()]
+    asked = current and work.standing is None and comes_to_ask(work.intent, request, own)
+    status = status_of_request(raw, plan, system.now, context.machines, gone=gone, asked=asked)
     if status == (raw.get("status") or {}):
         return
     try:
@@ -375,23 +392,8 @@ async def _tell_reviewers(context: Context, work: _Work, intent: DeploymentInten
             await context.tell(about, news)
 
 
-async def _others(context: Context, namespace: str, intent: DeploymentIntent) -> list[CABRequest]:
-    labels = sorted({Workload.of(target).label for target in intent.spec.targets})
-    lists = await asyncio.gather(
-        *(context.api.list(REQUESTS, namespace, labels=label) for label in labels)
-    )
-    others = [parsed(CABRequest, item) for items in lists for item in items]
-    return list({other.metadata.name: other for other in others}.values())
-
-
 def _surroundings(context: Context, work: _Work) -> Surroundings:
-    # What this look has read or written itself is newer than what it read at its beginning.
-    requests = {request.metadata.name: request for request in work.others}
-    requests |= {name: request for name, (_, request) in work.requests.items()}
-    now = context.clock()
-    moments = (next_window(list(requests.values()), now), work.too_often_until)
-    known = [moment for moment in moments if moment is not None]
+    requests, now = work.known, context.clock()
+    known = [m for m in (next_window(requests, now), work.too_often_until) if m is not None]
     context.queue.add_at(work.key, min(known, default=None))  # one deadline for each key
-    return Surroundings(
-        work.ring, list(requests.values()), (), now, context.machines, context.kinds
-    )
+    return Surroundings(work.ring, requests, (), now, context.machines, context.kinds)

@@ -20,9 +20,12 @@ from cabgate.api.request import (
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import MAX_DECISIONS, Author, AuthorType, Gate
 from cabgate.assessment import floors_now
+from cabgate.endings import ended_by
 from cabgate.flapping import reopens_at
+from cabgate.history import EARLIER_VERDICT
 from cabgate.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.lifecycle import (
+    APPROVED_STATES,
     DECIDED_STATES,
     decided_at,
     exception_admits,
@@ -32,9 +35,11 @@ from cabgate.lifecycle import (
     taken_at,
     with_entry,
 )
+from cabgate.lists import listed_submitters, listed_targets
 from cabgate.races import DECIDED, own_approver
-from cabgate.requests import has_other_evidence, is_current
+from cabgate.requests import is_current
 from cabgate.requirements import unknown_words
+from cabgate.retention import INTENT_GONE, gone_since
 from cabgate.room import lacking
 from cabgate_operator import texts
 from cabgate_operator.apiserver import REQUESTS, Object
@@ -74,7 +79,8 @@ class RequestPlan:
     """What the system adds to its decisions."""
     state: RequestState
     held: tuple[Floor, ...] = ()
-    """What keeps the system from approving a request whose score asks for nobody."""
+    """What keeps the system from approving a request whose score asks for nobody, or what was
+    refused of its images since it was opened."""
     full: str = ""
     """Why there is no room for what the system has to say; empty if there is."""
 
@@ -104,8 +110,9 @@ def plan_request(
     full = ""
     for _ in range(2):  # reopened and approved by score, at most
         following = _next(request, intent, exceptions, system.now, held, successor)
-        if following is None and successor:
-            following = _end_of_approval(request, intent, successor)
+        if following is None and (ending := ended_by(request, intent, others)) is not None:
+            rationale = texts.approval_ended(ending.metadata.name)
+            following = RequestVerdict.SUPERSEDED, rationale
         if following is None:
             break
         verdict, rationale = following
@@ -131,7 +138,20 @@ def plan_request(
     waits = state is RequestState.SUBMITTED and by_score(request)
     if waits and full:  # what went back and forth so often is for a person
         held, full = (*held, Floor(name=FULL, gate=Gate.MANUAL_REVIEW, explanation=full)), ""
-    return RequestPlan(request, tuple(entries), state, held if waits else (), full)
+    if not waits:
+        held = _refused_since(request, state, held)
+    return RequestPlan(request, tuple(entries), state, held, full)
+
+
+def _refused_since(
+    request: CABRequest, state: RequestState, floors: Sequence[Floor]
+) -> tuple[Floor, ...]:
+    """What was refused of the images of a request that waits for a person, after it was opened:
+    whoever approves it is to know."""
+    if state not in (RequestState.SUBMITTED, RequestState.UNDER_REVIEW):
+        return ()
+    known = request.spec.assessment.floors
+    return tuple(each for each in floors if each.name == EARLIER_VERDICT and each not in known)
 
 
 def _next(
@@ -169,22 +189,12 @@ def by_score(request: CABRequest) -> bool:
     return request.spec.assessment.gate is Gate.AUTO_APPROVE
 
 
-def waits_for_system(request: CABRequest) -> bool:
-    """Whether the system may be about to approve a request by its score."""
+def waits_for_system(request: CABRequest, intent: DeploymentIntent | None) -> bool:
+    """Whether the system may be about to approve a request by its score: also one whose approval by
+    a person it is about to take back."""
     states = (RequestState.SUBMITTED, RequestState.SUPERSEDED)
-    return by_score(request) and state_of(request) in states
-
-
-def _end_of_approval(
-    request: CABRequest, intent: DeploymentIntent | None, successor: str
-) -> tuple[RequestVerdict, str] | None:
-    """The end of an approval by score whose intent declares other evidence for the same images. A
-    person's approval stands: nobody but a person takes it back."""
-    if state_of(request) is not RequestState.AUTO_APPROVED:
-        return None
-    if not has_other_evidence(request, intent):
-        return None
-    return RequestVerdict.SUPERSEDED, texts.approval_ended(successor)
+    waits = state_of(request) in states or own_approver(request, intent) != ""
+    return by_score(request) and waits
 
 
 def _is_gone(intent: DeploymentIntent | None) -> bool:
@@ -210,14 +220,26 @@ def seconds_to_decision(raw: Object, plan: RequestPlan) -> float | None:
 
 
 def status_of_request(
-    raw: Object, plan: RequestPlan, now: datetime, machines: Machines = SERVICE_ACCOUNTS
+    raw: Object,
+    plan: RequestPlan,
+    now: datetime,
+    machines: Machines = SERVICE_ACCOUNTS,
+    *,
+    gone: bool = False,
+    asked: bool = False,
 ) -> dict[str, Any]:
-    """The status to write: what stands there, with the system's entries, state and condition."""
+    """The status to write: what stands there, with the system's entries, state and conditions.
+
+    `gone` says whether its intent is gone for good, `asked` that its intent asks for it and did not
+    before.
+    """
     status: dict[str, Any] = copy.deepcopy(raw.get("status") or {})
     if plan.entries:
         added = [entry.to_dict() for entry in plan.entries]
         status["decisions"] = [*status.get("decisions", []), *added]
     status["state"] = plan.state.value
+    status["targets"] = listed_targets(plan.request.spec.targets)
+    status["submitters"] = listed_submitters(plan.request.spec)
     for field, moment in (
         ("takenAt", taken_at(plan.request)),
         ("decidedAt", decided_at(plan.request)),
@@ -225,16 +247,28 @@ def status_of_request(
         status.pop(field, None)  # what was taken back was not decided
         if moment is not None:
             status[field] = rfc3339(moment)
+    if asked:
+        status["askedAt"] = rfc3339(now)
     decided = Wanted(
         type=DECIDED,
         holds=plan.state in DECIDED_STATES,
         reason=plan.state.value,
         message=texts.about_request(plan.request, plan.state, machines, plan.held),
     )
+    wanted = [decided]
+    if gone_since(plan.request) is not None or (gone and is_to_be_marked(plan.request)):
+        reason, message = texts.intent_gone(gone=gone)
+        wanted.append(Wanted(type=INTENT_GONE, holds=gone, reason=reason, message=message))
     status["conditions"] = merge_conditions(
-        status.get("conditions", []), [decided], plan.request.metadata.generation, now
+        status.get("conditions", []), wanted, plan.request.metadata.generation, now
     )
     return status
+
+
+def is_to_be_marked(request: CABRequest) -> bool:
+    """Whether a request, once its intent is gone, is to say since when: from then on it has a time
+    to live."""
+    return state_of(request) in APPROVED_STATES and gone_since(request) is None
 
 
 def news_of_superseded(plan: RequestPlan) -> News:

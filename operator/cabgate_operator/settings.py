@@ -14,11 +14,13 @@ from cabgate.identity import Machines, configured_machines
 from cabgate.retention import DEFAULT_KEPT
 from cabgate.rings import HIGHEST
 from cabgate.settings import (
+    EXCLUDED_NAMESPACE,
     MACHINE_GROUP,
     MACHINE_USER_PREFIX,
     PREFIX,
     MachineGroups,
     MachineUserPrefixes,
+    Names,
     SettingsError,
     explained,
     option_of,
@@ -69,6 +71,9 @@ class Settings(BaseSettings):
     machine_group: Annotated[MachineGroups, NoDecode] = Field(default=(), description=MACHINE_GROUP)
     machine_user_prefix: Annotated[MachineUserPrefixes, NoDecode] = Field(
         default=(), description=MACHINE_USER_PREFIX
+    )
+    excluded_namespace: Annotated[Names, NoDecode] = Field(
+        default=(), description=EXCLUDED_NAMESPACE
     )
     webhook_name: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(WEBHOOK_NAME,),

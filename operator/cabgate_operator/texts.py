@@ -9,6 +9,7 @@ from cabgate.api.exception import CABException, ExceptionState
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, Floor, RequestState
 from cabgate.api.types import Gate
+from cabgate.appliers import tool_of
 from cabgate.commands import (
     approve_exception,
     approve_request,
@@ -17,7 +18,7 @@ from cabgate.commands import (
     show_request,
     write_exception,
 )
-from cabgate.exceptions import no_exception
+from cabgate.exceptions import no_exception, without_exception
 from cabgate.flapping import MAX_OPENED, MAX_REOPENED
 from cabgate.gatedtargets import TargetProblem
 from cabgate.identity import SERVICE_ACCOUNTS, Machines
@@ -29,12 +30,12 @@ from cabgate.lifecycle import (
     is_retrospective,
     state_of,
     taken_by,
-    takes_exception,
     verdict_on,
 )
-from cabgate.messages import MAX_BYTES, assessment_details, compose, scored
+from cabgate.messages import MAX_BYTES, assessment_details, compose, scored, sentence
+from cabgate.retention import KEPT_FOR
 
-_SHORT = 300
+_SHORT = 600
 
 
 def auto_approval(request: CABRequest) -> str:
@@ -167,10 +168,23 @@ def no_model(why: str) -> str:
 def not_gated(intent: DeploymentIntent, problems: Sequence[TargetProblem]) -> str:
     """What to do where targets of an intent cover nothing."""
     first, *others = problems
+    meta = intent.metadata
     return compose(
         f"{first}.",
         [f"{problem}." for problem in others],
-        f"Change the intent: {change_intent(intent.metadata.namespace, intent.metadata.name)}",
+        f"Change the intent: {change_intent(meta.namespace, meta.name, tool_of(meta))}",
+    )
+
+
+def intent_gone(*, gone: bool) -> tuple[str, str]:
+    """Reason and message of the condition that tells whether the intent of an approved request is
+    gone."""
+    if not gone:
+        return "IntentIsThere", "Its intent is there."
+    return (
+        "IntentDeleted",
+        f"Its intent is gone: this approval goes {KEPT_FOR.days} days later, and admits until "
+        "then. To keep it, apply the intent again.",
     )
 
 
@@ -241,13 +255,19 @@ def _decided(request: CABRequest, state: RequestState) -> str:
         next_step = "It admits no later rollout. Declare what runs: " + edit_intent(request)
     if state in (RequestState.REJECTED, RequestState.REVOKED):
         next_step = "Declare new evidence: " + edit_intent(request)
-    return compose(f"{head} by {who} at {rfc3339(entry.at)}{why}", [], next_step)
+    said = f"{head} by {who} at {rfc3339(entry.at)}{why}"
+    return compose(sentence(said) if next_step else said, [], next_step)
 
 
 def about_exception(
-    exception: CABException, request: CABRequest | None, state: ExceptionState, now: datetime
+    exception: CABException,
+    request: CABRequest | None,
+    state: ExceptionState,
+    now: datetime,
+    others: Sequence[CABRequest] = (),
 ) -> tuple[str, str]:
-    """Reason and message of an exception's condition."""
+    """Reason and message of an exception's condition; `others` are the requests that name one of
+    the workloads of its request."""
     name, end = exception.metadata.name, rfc3339(expires_at(exception))
     wanted = exception.spec.request_ref.name
     if state is ExceptionState.EXPIRED:
@@ -260,10 +280,11 @@ def about_exception(
             f"There is no CABRequest {wanted} in namespace {exception.metadata.namespace}. "
             "Write the exception anew with the name of one in spec.requestRef.name.",
         )
-    if not takes_exception(request):
-        revoked = state_of(request) is RequestState.REVOKED
+    refused = without_exception(request, others)
+    if refused is not None:
+        revoked = state_of(refused) is RequestState.REVOKED
         head = f"Exception {name} admits nothing: "
-        message = head + no_exception(request, MAX_BYTES - len(head.encode()))
+        message = head + no_exception(refused, MAX_BYTES - len(head.encode()))
         return "RequestRevoked" if revoked else "ExceptionNotAllowed", message
     if state is ExceptionState.PENDING:
         return "Pending", compose(

@@ -165,6 +165,7 @@ class Fleet(Installation):
     def __enter__(self):
         self.apply_objects()
         self.add_signing_key()
+        self.add_proof()
         # Not earlier: their service accounts have to be there.
         self.operators = [
             Operator(self.gate, "operator-a"),

@@ -27,7 +27,7 @@ def test_both_processes_are_told(component, render):
 def test_they_read_what_they_are_told(render, tmp_path, monkeypatch):
     path = tmp_path / "file.pem"
     path.write_text("")
-    files = [f"--{key}={path}" for key in ("certificate", "key", "signing-key")]
+    files = [f"--{key}={path}" for key in ("certificate", "key", "signing-key", "admission-proof")]
     given = [a for a in render(**VALUES).container("webhook")["args"] if "--machine" in a]
     webhook = read_settings([*files, *given]).machines
     monkeypatch.setenv("CABGATE_MACHINE_GROUP", "ci-robots oidc:bots")

@@ -84,12 +84,13 @@ def test_the_webhook_finds_its_files_where_its_arguments_say(render):
     volumes = {each["name"]: each for each in pod(made, "webhook")["volumes"]}
     assert volumes["tls"]["secret"]["secretName"] == "cabgate-webhook-tls"
     assert volumes["signing-key"]["secret"]["secretName"] == "cabgate-signing-key"
+    assert volumes["admission-proof"]["secret"]["secretName"] == "cabgate-admission-proof"
     assert volumes["client-ca"]["configMap"]["name"] == "apiserver-ca"
     mounts = {each["mountPath"]: each for each in container["volumeMounts"]}
     assert {each["name"] for each in mounts.values()} == set(volumes)
     assert all(each["readOnly"] for each in mounts.values())
     arguments = dict(each[2:].split("=", 1) for each in container["args"])
-    for key in ("certificate", "key", "signing-key", "client-ca"):
+    for key in ("certificate", "key", "signing-key", "admission-proof", "client-ca"):
         assert arguments[key].rpartition("/")[0] in mounts
 
 

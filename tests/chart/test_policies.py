@@ -3,6 +3,7 @@
 
 import pytest
 
+from cabgate.callerproof import ANNOTATION
 from support.templates import of
 
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
@@ -84,3 +85,23 @@ def test_deleting_our_definitions_needs_a_verb_of_its_own(made):
     assert groups == {"cabgate.dev"}
     (validation,) = policy["validations"]
     assert "resource('installations').check('uninstall').allowed()" in validation["expression"]
+
+
+@of("policies/admission-proof.yaml")
+def test_reviews_carry_what_the_webhook_reads_from_the_same_secret(render):
+    made = render()
+    policy = made.one("MutatingAdmissionPolicy", "admission-proof.cabgate.dev")["spec"]
+    binding = made.one("MutatingAdmissionPolicyBinding", "admission-proof.cabgate.dev")["spec"]
+    (rule,) = policy["matchConstraints"]["resourceRules"]
+    assert (rule["resources"], rule["operations"]) == (
+        ["cabrequests/status", "cabexceptions/status"],
+        ["UPDATE"],
+    )
+    # What the webhook took away does not come back, and what is not there is not waited for.
+    assert policy["reinvocationPolicy"] == "Never"
+    assert binding["paramRef"]["parameterNotFoundAction"] == "Allow"
+    pod = made.one("Deployment", "cabgate-webhook")["spec"]["template"]["spec"]
+    mounted = {each["secret"]["secretName"] for each in pod["volumes"] if "secret" in each}
+    assert binding["paramRef"]["name"] in mounted
+    (mutation,) = policy["mutations"]
+    assert f"'{ANNOTATION}'" in mutation["applyConfiguration"]["expression"]

@@ -28,7 +28,7 @@ VALUES = [
 ]
 WHOLE = (
     "a CABDecision is a record of the ledger: only the cabgate operator writes it",
-    "'the glass is broken: ",  # a warning
+    "(variables.stored ? 'the glass is broken' : ",  # a warning
     "'pause what undoes this. ",  # another
 )
 """Texts that are about no field."""

@@ -188,6 +188,29 @@ def test_both_configurations_call_the_service(render):
             assert "caBundle" not in entry["clientConfig"]
 
 
+@of("policies/modes.yaml")
+def test_a_mode_is_warned_of_where_the_cluster_is_stricter(render):
+    def warned(mode):
+        made = render(mode=mode)
+        if not made.has("ValidatingAdmissionPolicy", "modes.cabgate.dev"):
+            return None
+        [binding] = [
+            each["spec"]
+            for each in made.all("ValidatingAdmissionPolicyBinding")
+            if each["spec"]["policyName"] == "modes.cabgate.dev"
+        ]
+        assert binding["validationActions"] == ["Warn"]
+        [validation] = made.one("ValidatingAdmissionPolicy", "modes.cabgate.dev")["spec"][
+            "validations"
+        ]
+        assert f"mode is {mode}" in validation["messageExpression"]
+        return validation["expression"]
+
+    assert "in ['Warn','Audit']" in warned("Enforce")
+    assert "in ['Audit']" in warned("Warn")
+    assert warned("Audit") is None
+
+
 @of("policies/revisions.yaml")
 def test_whoever_restores_writes_revisions_and_the_mode_says_what_others_get(render):
     def writers(**values):

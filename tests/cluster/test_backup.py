@@ -349,7 +349,7 @@ def _workloads_are_gated(gate, workloads):
     assert restored("scored").returncode == 0
     assert told(restored("person")).startswith("ReviewPending: ")
     broken = restored("web", "--dry-run=server", "-o", "json")
-    assert "the glass is broken" in broken.stderr
+    assert "this breaks the glass" in broken.stderr
     assert json.loads(broken.stdout)["metadata"]["annotations"][BY_ANNOTATION] == ADMIN
     del workloads["web"]["metadata"]["annotations"][ANNOTATION]
     assert told(restored("web")).startswith("NoRequest: ")

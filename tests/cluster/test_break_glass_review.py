@@ -111,7 +111,9 @@ def test_a_request_waits_and_everybody_is_told(gate, glass, namespace, broken):
     (said,) = request["status"]["decisions"]
     assert (said["verdict"], said["author"]["username"]) == ("GlassBroken", OPERATOR)
     listed = gate.kubectl("reviewer", "get", "cabrequests", "-n", namespace).stdout
-    assert re.search(rf"{name} +Submitted +100.00 +ManualReview +web", listed)
+    assert re.search(
+        rf"{name} +Submitted +100.00 +ManualReview +Deployment/web +breaker +2", listed
+    )
     for about in ("web", name):
         (event,) = wait_until(lambda a=about: events_about(gate, namespace, a), "an Event")
         assert "breaker broke the glass for INC-1: the shop is down" in event["message"]
@@ -137,7 +139,7 @@ def test_who_broke_it_does_not_decide_and_somebody_else_does(gate, glass, namesp
         if c["type"] == "Decided"
     )
     assert "both broke the glass for INC-1: the shop is down" in message
-    command = message[message.index("kubectl patch cabrequest") :]
+    command = message[message.index("kubectl patch cabrequest") :].replace("<why>", "It was right")
     assert gate.shell("both", command).returncode != 0
     result = gate.shell("reviewer", command)
     assert result.returncode == 0, result.stderr

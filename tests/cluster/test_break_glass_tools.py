@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from cabgate.breakglass import ANNOTATION, BY_ANNOTATION
+from cabgate.breakglass import ANNOTATION, BY_ANNOTATION, STAMPS
 from cabgate_devcluster import wait_until
 from support.gated import gated, url
 from support.glass import WHY, Glass, annotated, image_of, refusal, warnings_of
@@ -205,3 +205,35 @@ def test_a_debug_image_breaks_the_glass_in_the_workload(glass, namespace):
     assert answer.status_code == 200, answer.text
     (request,) = glass.opened(namespace)
     assert request["spec"]["targets"][0]["images"] == ["busybox:1", "web:1"]
+
+
+def test_a_dry_run_breaks_nothing_and_says_so(glass, namespace):
+    glass.make(namespace)
+    answer = glass.breaks("breaker", namespace, dryRun="All")
+    assert answer.status_code == 200, answer.text
+    said = warnings_of(answer)
+    assert "without the dry run this breaks the glass: a retrospective review follows" in said
+    assert "the glass is broken" not in said
+    assert "the glass is broken" in warnings_of(glass.breaks("breaker", namespace))
+
+
+def test_no_stamp_counts_where_no_policy_looks(gate, glass, namespace):
+    """In a namespace that is excluded anybody writes what looks like a break: nobody is named for
+    it, and no request is opened."""
+    excluded = "kube-public"
+    stamps = {
+        ANNOTATION: WHY,
+        **dict(zip(STAMPS, ("reviewer", "deployments/1", "4"), strict=True)),
+    }
+    obj = gated("Deployment", excluded, name="planted")
+    obj["metadata"]["annotations"] = stamps
+    made = gate.client("admin").post(url("Deployment", excluded), json=obj)
+    assert made.status_code == 201, made.text
+    try:
+        # A break that is made later is looked at later.
+        glass.make(namespace)
+        assert glass.breaks("breaker", namespace).status_code == 200
+        glass.opened(namespace)
+        assert gate.items("cabrequests", excluded) == []
+    finally:
+        gate.client("admin").delete(url("Deployment", excluded, "planted"))

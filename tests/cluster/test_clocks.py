@@ -131,7 +131,11 @@ def test_a_signed_decision_that_was_held_back_is_worth_nothing_elsewhere_or_late
     other = gate.open(namespace, middling(3), "Submitted", name="other")
     gate.bind("rob", "cabgate-cab-member", namespace)
     mutating(gate, probe, 60)
-    asked = review_of(gate.get("cabrequest", name, namespace), "reviewer", verdict="Approved")
+    asked = review_of(
+        *(gate.get("cabrequest", name, namespace), "reviewer"),
+        proof=gate.installation.admission_proof,
+        verdict="Approved",
+    )
     _, signed = mutated(gate, asked, gate.ports[60])  # by who reaches the port
     held = {"status": signed}
     for user, request in (("rob", name), ("reviewer", other)):

@@ -2,12 +2,14 @@
 """The commands of the README: what they print, and that they leave nothing behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import httpx
 import pytest
 
 from cabgate_devcluster import wait_until
@@ -83,7 +85,7 @@ def test_the_cluster_to_play_with_serves_its_users_until_it_is_stopped(temp, tmp
     script = (
         "import sys; from pathlib import Path\n"
         "from cabgate_devcluster.playground import run_playground\n"
-        "run_playground(Path(sys.argv[1]))"
+        "run_playground(Path(sys.argv[1]), mode='Audit')"
     )
     output = tmp_path / "output"
     with output.open("w") as out:
@@ -96,6 +98,18 @@ def test_the_cluster_to_play_with_serves_its_users_until_it_is_stopped(temp, tmp
             timeout=300.0,
             what="make cluster is ready",
         )
+        said = output.read_text()
+        # Pasted as a whole, what is printed leaves the admin.
+        pasted = [line for line in said.splitlines() if line.startswith("export KUBECONFIG=")]
+        assert [line.partition("  #")[0] for line in pasted] == [
+            f"export KUBECONFIG={folder / 'admin.kubeconfig'}"
+        ]
+        assert "The cluster's mode is Audit." in said
+        for process_of in ("webhook", "operator"):
+            [url] = re.findall(rf"{process_of}: (http://\S+)", said)
+            assert "cabgate_" in httpx.get(url, timeout=60.0).text
+        helm = subprocess.run([str(folder / "bin" / "helm"), "version"], check=False)
+        assert helm.returncode == 0
         for user in ("admin", "requester", "reviewer", "security"):
             kubeconfig = folder / f"{user}.kubeconfig"
             assert f"export KUBECONFIG={kubeconfig}" in output.read_text()

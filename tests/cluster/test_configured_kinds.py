@@ -89,3 +89,64 @@ def test_a_listed_controller_makes_pods_and_no_workloads(gate, team):
     assert creates(gate, CONTROLLER, gated("Pod", team, "made", ("any:1",)))
     assert not creates(gate, "mallory", gated("Pod", team, "other", ("any:1",)))
     assert not creates(gate, CONTROLLER, gated("Deployment", team, "made", ("any:1",)))
+
+
+def test_a_controller_that_is_not_listed_is_named_with_the_value_it_is_missing_in(gate, team):
+    maker = f"system:serviceaccount:{team}:maker"
+    gate.cluster.kubectl("create", "serviceaccount", "maker", "-n", team)
+    gate.bind(maker, "cluster-admin", team)
+    named = target(["good:1"], kind="CloneSet", api_version="apps.kruise.io/v1alpha1")
+    gate.apply("admin", intent(team, targets=[named]))
+    gate.request_of(team, state="AutoApproved")
+    assert creates(gate, "mallory", clone_set(team, "good:1"))
+    owner = gate.get("cloneset", "web", team)
+    pod = gated("Pod", team, "web-abcde", ("good:1",))
+    pod["metadata"]["ownerReferences"] = [
+        {**CLONE_SET, "name": "web", "uid": owner["metadata"]["uid"], "controller": True}
+    ]
+    message = gate.create(maker, pod, check=False).stderr
+    assert "NoRequest: Pod web-abcde" in message
+    assert f'controllers: ["{maker}"]' in message
+
+
+def test_a_debug_image_is_approved_for_what_made_the_pod(gate, team):
+    """Of a configured kind, and of Jobs under generated names: approved once, for each Pod."""
+    targets = [
+        target(["good:1", "busybox:1"], kind="CloneSet", api_version="apps.kruise.io/v1alpha1"),
+        target(["good:1", "busybox:1"], "train-*", kind="Job", api_version="batch/v1"),
+    ]
+    gate.apply("admin", intent(team, targets=targets))
+    gate.request_of(team, state="AutoApproved")
+    assert creates(gate, "mallory", clone_set(team, "good:1"))
+    clones = gate.get("cloneset", "web", team)
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"generateName": "train-", "namespace": team},
+        "spec": {"template": template(["good:1"])},
+    }
+    job["spec"]["template"].pop("metadata", None)
+    job["spec"]["template"]["spec"]["restartPolicy"] = "Never"
+    assert creates(gate, "mallory", job)
+
+    def of_job():
+        found = gate.items("pods", team)
+        return next((each for each in found if each["metadata"].get("ownerReferences")), None)
+
+    made = gated("Pod", team, "clone", ("good:1",))
+    owner = {"apiVersion": CLONE_SET["apiVersion"], "kind": "CloneSet", "name": "web"}
+    owner |= {"uid": clones["metadata"]["uid"], "controller": True}
+    made["metadata"]["ownerReferences"] = [owner]
+    trained = wait_until(of_job, "the Job's Pod")["metadata"]["name"]
+    assert creates(gate, CONTROLLER, made)
+    for pod in (trained, "clone"):
+        for image, status in (("busybox:1", 200), ("evil:1", 403)):
+            name = image.replace(":", "-")
+            answer = gate.client("mallory").patch(
+                gate.cluster.api.path("pods", team) + f"/{pod}/ephemeralcontainers",
+                content=json.dumps(
+                    {"spec": {"ephemeralContainers": [{"name": name, "image": image}]}}
+                ),
+                headers={"Content-Type": "application/strategic-merge-patch+json"},
+            )
+            assert answer.status_code == status, (pod, image, answer.text)

@@ -13,7 +13,7 @@ from support.objects import intent
 
 NAMESPACE = "matrix"
 EVERYTHING = "matrix-everything"
-PER_INTENT = 50
+PER_INTENT = 20
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cabgate_devcluster import DevCluster, wait_until
 from support.objects import GOOD, exception, intent, target
@@ -115,8 +116,22 @@ INTENTS = [
     ("spec.targets.0.apiVersion", "batch/v1", "spec.targets", "never gated"),
     ("spec.targets.0.name", "Web_App", "spec.targets", "a name that no object has"),
     ("spec.targets.0.name", "web.", "spec.targets", "a name that no object has"),
+    ("spec.targets.0.images", ["web:1 "], "spec.targets", "in ASCII and without blanks"),
+    (
+        "spec.evidence.artifacts",
+        [{"name": "a", "images": ["web:1", "we b:1"]}],
+        "spec.evidence.artifacts",
+        "in ASCII and without blanks",
+    ),
     ("spec.summary", " ", "spec.summary", "must not be blank"),
     ("spec.summary", "x" * 4097, "spec.summary", "4096"),
+    # What makes `kubectl get -o yaml` fail for everybody, or reads as another text.
+    ("spec.summary", "a\u009b", "spec.summary", r'Invalid value: "a\u009b"'),
+    ("spec.summary", "a\u202eb", "spec.summary", r'Invalid value: "a\u202eb"'),
+    ("spec.summary", "a\rb", "spec.summary", "should match"),
+    ("spec.targets.0.images", ["a", "b\nc"], "spec.targets[0].images[1]", r'"b\nc"'),
+    ("spec.requester", "re\u200bviewer", "spec.requester", "no character that nobody sees"),
+    ("spec.evidence.artifacts", [{"name": "a\u200b"}], "artifacts[0].name", r'"a\u200b"'),
     ("spec.correlationID", "a b", "spec.correlationID", "should match"),
     ("spec.correlationID", "x" * 129, "spec.correlationID", "128"),
     ("spec.requester", "", "spec.requester", "at least 1 chars"),
@@ -124,6 +139,13 @@ INTENTS = [
     ("spec.evidence.testResults.coveragePercent", 101, "coveragePercent", "equal to 100"),
     ("spec.evidence.testResults.coveragePercent", -0.1, "coveragePercent", "equal to 0"),
     ("spec.evidence.testResults.coveragePercent", "95", "coveragePercent", "type number"),
+    (
+        "spec.evidence.testResults.coveragePercent",
+        0.95,
+        "coveragePercent",
+        "can be read as a share",
+    ),
+    ("spec.evidence.testResults.coveragePercent", 1, "coveragePercent", "and as percent"),
     ("spec.evidence.testResults.passed", -1, "testResults.passed", "equal to 0"),
     ("spec.evidence.testResults.failed", -1, "testResults.failed", "equal to 0"),
     ("spec.evidence.testResults.skipped", -1, "testResults.skipped", "equal to 0"),
@@ -137,7 +159,13 @@ INTENTS = [
     ("spec.evidence.scanResults.sha256", "x", "scanResults.sha256", "should match"),
     ("spec.evidence.scanResults.scanner", " ", "scanResults.scanner", "must not be blank"),
     ("spec.evidence.manualTesting.status", "Done", "manualTesting.status", '"Completed"'),
-    ("spec.evidence.manualTesting.at", "yesterday", "manualTesting.at", "date-time"),
+    ("spec.evidence.manualTesting.at", "yesterday", "manualTesting.at", "RFC 3339 in capitals"),
+    (
+        "spec.evidence.manualTesting.at",
+        "2026-02-27t15:30:00z",
+        "manualTesting.at",
+        "RFC 3339 in capitals",
+    ),
     ("spec.evidence.rollbackPlan.validated", "yes", "rollbackPlan.validated", "type boolean"),
     ("spec.evidence.rollbackPlan.sha256", "x", "rollbackPlan.sha256", "should match"),
     ("spec.evidence.rollbackPlan.uri", "", "rollbackPlan.uri", "at least 1 chars"),
@@ -170,6 +198,8 @@ EXCEPTIONS = [
     ("spec.compensatingControls", ..., "spec.compensatingControls", "Required value"),
     ("spec.compensatingControls", [" \n"], "compensatingControls[0]", "must not be blank"),
     ("spec.reason", " ", "spec.reason", "must not be blank"),
+    ("spec.reason", "a\u009b", "spec.reason", r'"a\u009b"'),
+    ("spec.compensatingControls", ["a", "b\u2066"], "compensatingControls[1]", r'"b\u2066"'),
     ("spec.reason", ..., "spec.reason", "Required value"),
     ("spec.requestRef", ..., "spec.requestRef", "Required value"),
 ]
@@ -219,6 +249,8 @@ def test_what_is_just_allowed_is_allowed(cluster):
         ("spec.evidence.testResults.coveragePercent", 87.25),
         ("spec.evidence.scanResults.low", 1_000_000_000),
         ("spec.evidence.testResults.sha256", "aF" * 32),
+        ("spec.evidence.testResults.sha256", "sha256:" + "aF" * 32),
+        ("spec.summary", "größer\n\t- 👍, an emoji"),
         ("spec.targets", [target(["a"], name=f"n{n}") for n in range(50)]),
         ("spec.targets.0.images", [f"i{n}" for n in range(50)]),
         ("spec.evidence", ...),
@@ -322,14 +354,48 @@ def test_a_decision_says_all_that_it_must(cluster):
         (entry(evidenceDigest="x"), "evidenceDigest"),
         (entry(at="yesterday"), "date-time"),
         (entry(verdict="ConditionallyApproved", conditions=conditions * 2), "Duplicate value"),
+        (entry(rationale="no\u202e"), r'decisions[0].rationale: Invalid value: "no\u202e"'),
         (entry(sequence=0), "sequence"),
         (entry(sequence=257), "sequence"),
     ):
         result = write_status(cluster, "cabrequest", "complete", {"decisions": [made]})
         assert result.returncode != 0, made
         assert said in result.stderr, (made, result.stderr)
+    for rationale in ("...", "<why>"):
+        review = {"verdict": "Approved", "rationale": rationale}
+        result = write_status(cluster, "cabrequest", "complete", {"review": review})
+        assert "says nothing: write why" in result.stderr, rationale
     status = {"decisions": [entry(verdict="ConditionallyApproved", conditions=conditions)]}
     write_status(cluster, "cabrequest", "complete", status, check=True)
+
+
+def test_what_an_older_release_took_in_can_still_be_decided(cluster):
+    """By definitions that know no characters, and then by ours."""
+    new = (CRDS / "cabrequests.cabgate.dev.yaml").read_text()
+    old = "\n".join(line for line in new.splitlines() if "pattern: ^[^" not in line)
+    hidden = entry(rationale="fine\u009b")
+
+    def refused_now():
+        result = write_status(cluster, "cabrequest", "later", {"decisions": [hidden]})
+        return "should match" in result.stderr
+
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(request("later")))
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(request("older")))
+    assert refused_now()
+    try:
+        cluster.kubectl("apply", "-f", "-", stdin=old)
+        wait_until(
+            lambda: (
+                write_status(cluster, "cabrequest", "older", {"decisions": [hidden]}).returncode
+                == 0
+            ),
+            "definitions that know no characters",
+        )
+    finally:
+        cluster.kubectl("apply", "-f", "-", stdin=new)
+    wait_until(refused_now, "our definitions")
+    both = {"decisions": [hidden, entry(2, "Revoked")], "state": "Revoked"}
+    write_status(cluster, "cabrequest", "older", both, check=True)
 
 
 @pytest.fixture(scope="module")
@@ -342,7 +408,8 @@ def several(cluster):
     ):
         obj = request(name, intentRef={"name": of, "uid": "u", "generation": 1})
         cluster.kubectl("create", "-f", "-", stdin=json.dumps(obj))
-        write_status(cluster, "cabrequest", name, {"state": state}, check=True)
+        shown = {"targets": "Deployment/web", "submitters": "requester"}
+        write_status(cluster, "cabrequest", name, {"state": state, **shown}, check=True)
     leave = exception(NAMESPACE, "cart-aaaaaaaa", name="cart-leave", durationDays=7)
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(leave))
     status = {"state": "Pending", "expiresAt": "2030-01-08T00:00:00Z"}
@@ -385,17 +452,28 @@ def test_pending_and_related_objects_are_found_by_field(cluster, several):
 
 
 COLUMNS = {
-    ("di", ""): ["NAME", "READY", "STATE", "SCORE", "GATE", "REQUEST", "AGE"],
-    ("cabreq", ""): ["NAME", "STATE", "SCORE", "GATE", "TARGETS", "AGE"],
+    ("di", ""): [
+        *("NAME", "READY", "STATE", "SCORE", "GATE", "REQUEST", "TARGETS", "AGE", "MESSAGE")
+    ],
+    ("cabreq", ""): ["NAME", "STATE", "SCORE", "GATE", "TARGETS", "SUBMITTER", "RING", "AGE"],
     ("cabex", ""): ["NAME", "STATE", "REQUEST", "EXPIRES", "AGE"],
     ("cabreq", "-owide"): [
-        *("NAME", "STATE", "SCORE", "GATE", "TARGETS", "INTENT", "CORRELATION", "AGE")
+        *("NAME", "STATE", "SCORE", "GATE", "TARGETS", "SUBMITTER", "RING"),
+        *("INTENT", "CORRELATION", "AGE"),
     ],
     ("cabex", "-owide"): ["NAME", "STATE", "REQUEST", "EXPIRES", "DAYS", "AGE"],
 }
 ROWS = {
     "di": ["shop", "False", "Submitted", "52.50", "ManualReview", "shop-aaaaaaaa"],
-    "cabreq": ["shop-aaaaaaaa", "Submitted", "52.50", "ManualReview", "web"],
+    "cabreq": [
+        "shop-aaaaaaaa",
+        "Submitted",
+        "52.50",
+        "ManualReview",
+        "Deployment/web",
+        "requester",
+        "2",
+    ],
     "cabex": ["cart-leave", "Pending", "cart-aaaaaaaa", "2030-01-08T00:00:00Z"],
 }
 
@@ -446,3 +524,43 @@ def test_a_status_cannot_be_created_with_the_object(cluster):
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(made))
     found = cluster.kubectl("get", "cabrequest", "bare", "-n", NAMESPACE, "-o", "json").stdout
     assert "status" not in json.loads(found)
+
+
+def test_what_was_stored_with_a_time_in_small_letters_can_be_written_again(cluster):
+    """By the schema of before every write failed, since its rules could not read the object: also
+    the one that revokes. On a copy of the definition, so that no other test meets it."""
+    definition = yaml.safe_load((CRDS / "cabrequests.cabgate.dev.yaml").read_text())
+    copied = json.loads(json.dumps(definition).replace("cabgate.dev", "copy.example.com"))
+    copied["spec"]["names"] = {"kind": "OldRequest", "plural": "oldrequests"}
+    copied["metadata"] = {"name": "oldrequests.copy.example.com"}
+    before = copy.deepcopy(copied)
+    [version] = before["spec"]["versions"]
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    at = spec["properties"]["evidence"]["properties"]["manualTesting"]["properties"]["at"]
+    at["format"] = "date-time"
+
+    def established():
+        found = cluster.kubectl("get", "crd", "oldrequests.copy.example.com", "-o", "json").stdout
+        conditions = json.loads(found).get("status", {}).get("conditions", [])
+        return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+
+    cluster.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(before))
+    wait_until(established, "the definition of before")
+    testing = {"status": "Completed", "at": "2026-02-27t15:30:00z"}
+    made = request(evidence={"manualTesting": testing})
+    made |= {"apiVersion": "copy.example.com/v1alpha1", "kind": "OldRequest"}
+    wait_until(
+        lambda: (
+            cluster.kubectl("create", "-f", "-", stdin=json.dumps(made), check=False).returncode
+            == 0
+        ),
+        "one of before",
+    )
+    name, status = made["metadata"]["name"], {"state": "Submitted"}
+    failed = write_status(cluster, "oldrequests", name, status)
+    assert "Invalid date-time formatted string" in failed.stderr
+    cluster.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(copied))
+    wait_until(
+        lambda: write_status(cluster, "oldrequests", name, status).returncode == 0,
+        "it can be written again",
+    )

@@ -12,7 +12,7 @@ from cabgate_devcluster import wait_until
 from support.cli import CABGATE, serve_rollouts
 from support.gate import paused, told
 from support.gated import KINDS, changed, gated
-from support.objects import GOOD, MIDDLING, about, workload
+from support.objects import GOOD, MIDDLING, about, intent, target, workload
 from support.reviews import middling
 
 COMMAND = re.compile(r"(?:kubectl|cabgate) .*$")
@@ -32,8 +32,9 @@ def denied(gate, reason, obj):
 
 
 def run(gate, user, denial, env=None):
-    """What the command of a denial prints, run as it stands."""
-    result = gate.shell(user, COMMAND.search(denial)[0], CABGATE, env)
+    """What the command of a denial prints, run as it stands but for the reason of a decision."""
+    command = COMMAND.search(denial)[0].replace("<why>", "it is needed")
+    result = gate.shell(user, command, CABGATE, env)
     assert result.returncode == 0, (denial, result.stderr)
     return result.stdout
 
@@ -161,3 +162,28 @@ def test_an_image_patched_onto_a_pod_is_approved_by_the_way_that_the_denial_name
     edited(gate, denial, "s/- web:1/- web:2/; s#Results$#Results/2#", tmp_path)
     gate.request_of(namespace, state="AutoApproved")
     wait_until(lambda: patch().returncode == 0, "the new image passes")
+
+
+def test_a_queue_starts_a_job_of_a_generated_name_under_its_approval(gate, namespace):
+    """It writes the template while the Job is suspended, as queues do."""
+    named = [target(["web:1"], "train-*", kind="Job", api_version="batch/v1")]
+    gate.apply("requester", intent(namespace, targets=named))
+    gate.request_of(namespace, state="AutoApproved")
+    pod = {"restartPolicy": "Never", "containers": [{"name": "a", "image": "web:1"}]}
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"generateName": "train-", "namespace": namespace},
+        "spec": {"suspend": True, "template": {"spec": pod}},
+    }
+    by_revision = {"name": "train-1a2b3c", **job["metadata"]}
+    gate.create("requester", job)
+    gate.create("requester", {**job, "metadata": by_revision})
+    names = [each["metadata"]["name"] for each in gate.items("jobs", namespace)]
+    assert len(names) == 2
+    start = {"suspend": False, "template": {"spec": {"nodeSelector": {"pool": "training"}}}}
+    for name in names:
+        gate.patch("requester", "job", name, namespace, {"spec": start})
+        live = gate.get("job", name, namespace)["spec"]
+        assert live["suspend"] is False
+        assert live["template"]["spec"]["nodeSelector"] == {"pool": "training"}

@@ -15,16 +15,23 @@ def apply(gate, namespace, path, check=True):
 
 
 @pytest.mark.parametrize(
-    ("folder", "intent", "state", "denial"),
+    ("folder", "intent", "state", "denial", "said"),
     [
-        ("auto-approve", "checkout", "AutoApproved", None),
-        ("manual-review", "orders", "Submitted", "ReviewPending"),
-        ("exception-required", "ledger", "ExceptionRequired", "ExceptionRequired"),
+        ("auto-approve", "checkout", "AutoApproved", None, "AutoApprove: cabgate approves it"),
+        ("manual-review", "orders", "Submitted", "ReviewPending", "ManualReview: a CAB member"),
+        (
+            *("exception-required", "ledger", "ExceptionRequired", "ExceptionRequired"),
+            "ExceptionRequired: too risky to approve.",
+        ),
     ],
 )
-def test_each_gate_has_an_intent_that_leads_there(gate, namespace, folder, intent, state, denial):
+def test_each_gate_has_an_intent_that_leads_there(
+    gate, namespace, folder, intent, state, denial, said
+):
     applied = apply(gate, namespace, f"{folder}/intent.yaml")
-    assert "Warning" not in applied.stderr
+    [warning] = [line for line in applied.stderr.splitlines() if line.startswith("Warning: ")]
+    assert warning.startswith(f"Warning: {intent}: score ")
+    assert said in warning
     gate.request_of(namespace, intent, state)
     rollout = apply(gate, namespace, f"{folder}/deployment.yaml", check=False)
     if denial is None:

@@ -170,10 +170,13 @@ def test_neither_its_author_nor_that_of_the_intent_approves_it(gate, namespace):
 
 
 def test_a_verdict_on_it_needs_a_rationale(gate, namespace, leave):
-    for review in ({}, {"rationale": ""}, {"rationale": " \n"}):
+    for review in ({}, {"rationale": ""}):
         body = {"status": {"review": {"verdict": "Approved", **review}}}
         result = gate.patch_status("security", "cabexception", leave, namespace, body)
         assert "needs a rationale: status.review.rationale" in result.stderr, review
+    blank = {"status": {"review": {"verdict": "Approved", "rationale": " \n"}}}
+    result = gate.patch_status("security", "cabexception", leave, namespace, blank)
+    assert "says nothing: write why you decide so" in result.stderr
     body = {"status": {"state": "Approved"}}
     result = gate.patch_status("security", "cabexception", leave, namespace, body)
     assert "needs a rationale" in result.stderr

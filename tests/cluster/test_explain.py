@@ -179,6 +179,20 @@ def test_what_belongs_to_another_workload_says_so(gate, make_namespace):
     assert f"replicaset/{name} belongs to Deployment web" in result.stderr
 
 
+def test_a_mode_that_does_not_count_is_told(gate, namespace, explained):
+    label = ("label", "namespace", namespace, "cabgate.dev/mode=Audit")
+    said = "cabgate.dev/mode=Audit does not count: the cluster's mode is Enforce"
+    assert "Warning: Validation failed for ValidatingAdmissionPolicy 'modes.cabgate.dev'" in (
+        done := gate.kubectl("admin", *label).stderr
+    )
+    assert said in done
+    text = explained(workload(namespace), 1)
+    assert "Decision   denied\n" in text
+    assert f"Mode       Enforce: {said}" in text
+    text = explained(workload(namespace), 0, "--mode", "Audit")
+    assert "Decision   admitted, since the mode is Audit; Enforce would deny it\n" in text
+
+
 @pytest.mark.parametrize(
     ("user", "arguments", "said"),
     [
@@ -195,3 +209,33 @@ def test_what_belongs_to_another_workload_says_so(gate, make_namespace):
 def test_what_cannot_be_told_is_exit_code_2(gate, namespace, user, arguments, said):
     result = cabgate(gate, user, arguments.format(ns=namespace), 2)
     assert said.format(ns=namespace) in result.stderr
+
+
+def test_a_pipeline_waits_by_exit_code(gate, namespace):
+    """As docs/intents.md says it, by cabgate and by kubectl alone."""
+
+    def by_kubectl(name, condition):
+        return gate.kubectl(
+            *("requester", "wait", "deploymentintent", name, "-n", namespace),
+            *(f"--for=condition={condition}", "--timeout=1s"),
+            check=False,
+        ).returncode
+
+    def ends(name, code, timeout="60s"):
+        line = f"wait -n {namespace} {name} --timeout {timeout}"
+        return cabgate(gate, "requester", line, code).stdout
+
+    gate.apply("requester", intent(namespace, name="good", evidence=GOOD))
+    assert "good in namespace" in ends("good", 0)
+    assert by_kubectl("good", "Reconciling=False") == 0
+    assert by_kubectl("good", "Ready") == 0
+
+    held = [target(["other:1"], "other")]
+    gate.apply("requester", intent(namespace, name="held", evidence=MIDDLING, targets=held))
+    request = gate.request_of(namespace, "held", "Submitted")["metadata"]["name"]
+    assert "waits still" in ends("held", 3, "1s")
+    assert by_kubectl("held", "Reconciling=False") != 0
+    gate.review("reviewer", "cabrequest", request, namespace, "Rejected")
+    assert "refused: " in ends("held", 1)
+    assert by_kubectl("held", "Reconciling=False") == 0
+    assert by_kubectl("held", "Ready") != 0

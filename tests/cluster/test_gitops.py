@@ -3,13 +3,14 @@
 and what GitOps tools do to intents, again and again."""
 
 import json
+import shutil
 
 import pytest
 import yaml
 
 from support.gate import told
 from support.gitops import ARGOCD, DOCS, FLUX, Overlay, helm, images_of, rendered
-from support.objects import MIDDLING, intent, target, workload
+from support.objects import GOOD, MIDDLING, intent, target, workload
 
 REGISTRY = "registry.example.com/shop"
 
@@ -88,7 +89,8 @@ def test_the_overlay_of_the_docs_passes_the_gate(gate, namespace, overlay):
     first = apply_as(gate, FLUX, made["Deployment"], check=False)
     assert told(first).startswith("NoRequest: ")
     apply_as(gate, FLUX, made["DeploymentIntent"])
-    gate.request_of(namespace, "eu-checkout", "AutoApproved")
+    request = gate.request_of(namespace, "eu-checkout", "AutoApproved")
+    assert request["spec"]["requester"] == "ann@example.com"
     apply_as(gate, FLUX, made["Deployment"])
     # A tag that the intent does not have yet.
     overlay.set(images=[{"name": f"{REGISTRY}/checkout", "newTag": "1.2"}])
@@ -288,3 +290,58 @@ def test_a_workload_that_passed_shows_no_drift_either(gate, namespace):
         apply_as(gate, manager, obj)
         assert diff_as(gate, manager, obj) == ""
     assert gate.get("deployment", "web", namespace)["metadata"]["generation"] == before
+
+
+def test_what_a_tool_applies_is_edited_in_git(gate, namespace):
+    apply_as(gate, FLUX, intent(namespace, evidence=MIDDLING))
+    request = gate.request_of(namespace, "web", "Submitted")
+    assert request["spec"]["intentRef"]["appliedBy"] == "Flux"
+    other = workload(namespace, images=["web:other"])
+    message = told(gate.apply("requester", other, check=False))
+    assert message.startswith("ImagesNotCovered: ")
+    assert message.endswith("edit DeploymentIntent web in Git, from where Flux applies it")
+
+
+def test_a_chart_with_a_hook_gets_its_approval_by_an_intent_of_its_own(gate, namespace, tmp_path):
+    """As docs/gitops/helm has it. No kubelet runs the Job, so it is one that needs no Pod."""
+    chart = tmp_path / "chart"
+    shutil.copytree(DOCS / "helm", chart)
+    hook = chart / "templates" / "hook.yaml"
+    hook.write_text(hook.read_text().replace("spec:\n", "spec:\n  completions: 0\n", 1))
+    gate.user("deployer")
+    gate.bind("deployer", "admin", namespace)
+
+    def upgrade(name, *args):
+        return helm(
+            gate.cluster,
+            *("upgrade", "--install", name, chart, "-n", namespace, "--set", "hook=true", *args),
+            user=gate.user("deployer"),
+        )
+
+    for _ in range(2):
+        alone = upgrade("checkout")
+        assert "NoRequest: Job checkout-migrate" in alone.stderr
+        assert gate.items("deploymentintents", namespace) == []
+    waits = ("--set", "only=intent", "--wait", "--timeout", "60s")
+    first = upgrade("checkout-intent", *waits)
+    assert first.returncode == 0, first.stderr
+    second = upgrade("checkout", "--set", "only=workload")
+    assert second.returncode == 0, second.stderr
+    assert gate.get("deployment", "checkout", namespace)
+
+
+def test_what_deletes_first_leaves_nothing_where_the_new_one_is_denied(gate, namespace):
+    """As docs/limits.md says of `kubectl replace --force`; its dry run deletes nothing."""
+    gate.open(namespace, GOOD, "AutoApproved")
+    gate.create("requester", workload(namespace))
+    new = json.dumps(workload(namespace, images=["web:2"]))
+    replace = ("replace", "--force", "-f", "-")
+    dry = gate.kubectl(
+        "requester", "replace", "-f", "-", "--dry-run=server", stdin=new, check=False
+    )
+    assert "ImagesNotCovered: " in dry.stderr
+    assert gate.get("deployment", "web", namespace)
+    denied = gate.kubectl("requester", *replace, stdin=new, check=False)
+    assert "ImagesNotCovered: " in denied.stderr
+    assert gate.items("deployments", namespace) == []
+    gate.create("requester", workload(namespace))

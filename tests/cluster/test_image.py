@@ -113,6 +113,7 @@ def files(gate):
         "tls/tls.crt": given["certificate"],
         "tls/tls.key": given["key"],
         "signing-key/key.pem": given["signing-key"],
+        "admission-proof/token": given["admission-proof"],
     }
 
 
@@ -273,7 +274,10 @@ def test_it_holds_no_tools_of_development_and_no_source(tree):
 def test_the_dockerfile_says_what_the_tests_do():
     stages = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     assert stages == ["${BASE}", "${BASE}"], "both stages on the one base that somebody pinned"
-    assert "ARG BASE\n" in DOCKERFILE, "no default: a base by tag would be no pin"
+    before = DOCKERFILE.partition("FROM ")[0]
+    assert re.search(r"^ARG BASE=python:3\.1\d-slim-\w+$", before, re.MULTILINE), "as it is typed"
+    assert len(re.findall(r"^ARG BASE\b", DOCKERFILE, re.MULTILINE)) == 2, "the label knows it"
+    assert 'org.opencontainers.image.base.name="${BASE}"' in DOCKERFILE, "and says what it was"
     assert re.search(r"^RUN image/install.sh /opt/cabgate$", DOCKERFILE, re.MULTILINE)
     users = re.findall(r"^USER (\d+):(\d+)$", DOCKERFILE, re.MULTILINE)
     assert users == [("65532", "65532")]

@@ -91,6 +91,30 @@ def test_helm_tells_of_another_owner(gate, namespace, tmp_path):
     ]
 
 
+def test_lists_name_every_target_and_who_submitted(gate, namespace):
+    targets = [
+        target(["web:1"]),
+        target(["report:1"], name="report", kind="CronJob", api_version="batch/v1"),
+        target(["postgres:16"], name="db", kind="StatefulSet"),
+    ]
+    applied = gate.apply("requester", intent(namespace, targets=targets, evidence=MIDDLING))
+    assert "Warning: web: score 52.50, ManualReview: a CAB member who did not" in applied.stderr
+    gate.request_of(namespace, state="Submitted")
+    shown = "3: Deployment/web, CronJob/report, StatefulSet/db"
+
+    def listed(resource):
+        return gate.kubectl("reviewer", "get", resource, "-n", namespace).stdout.splitlines()
+
+    heads, row = listed("cabreq")
+    assert heads.split() == ["NAME", "STATE", "SCORE", "GATE", *COLUMNS]
+    assert " ".join(row.split()).split(" ManualReview ")[1].startswith(f"{shown} requester 2 ")
+    heads, row = listed("di")
+    assert heads.split()[-3:] == ["TARGETS", "AGE", "MESSAGE"]
+    assert shown in row
+    assert "waits for a CAB member (score 52.50, ManualReview)." in row
+
+
+COLUMNS = ["TARGETS", "SUBMITTER", "RING", "AGE"]
 NEVER = [
     ({"kind": "deployment"}, "write apiVersion: apps/v1 and kind: Deployment"),
     ({"api_version": "v1"}, "write apiVersion: apps/v1 and kind: Deployment"),
@@ -132,3 +156,17 @@ def test_a_custom_kind_that_is_not_gated_keeps_the_intent_from_being_ready(gate,
     assert found["message"].startswith("spec.targets[1].kind: example.com/v1 Widget is not gated")
     # The other target is what it is.
     gate.apply("requester", workload(namespace))
+
+
+def test_a_time_that_no_later_write_could_read_is_refused(gate, namespace):
+    """RFC 3339 takes small letters; rules of the schema do not."""
+    testing = {"status": "NotStarted", "at": "2026-02-27t15:30:00z"}
+    made = intent(namespace, evidence={**MIDDLING, "manualTesting": testing})
+    message = told(gate.create("requester", made, check=False))
+    assert message.startswith("Invalid: spec.evidence.manualTesting.at: is not a time; allowed: ")
+    assert "RFC 3339, such as 2026-01-31T12:00:00Z" in message
+    testing["at"] = "2026-02-27T15:30:00.5+01:00"
+    made = intent(namespace, evidence={**MIDDLING, "manualTesting": testing})
+    gate.create("requester", made)
+    name = gate.request_of(namespace, state="Submitted")["metadata"]["name"]
+    gate.review("reviewer", "cabrequest", name, namespace, "Rejected")

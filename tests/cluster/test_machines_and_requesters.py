@@ -109,6 +109,7 @@ def test_every_requester_is_kept_and_none_of_them_approves(gate, namespace):
         "submittedBy": [machine],
         "requestedBy": ["alice", "reviewer"],
         "intentGeneration": generation,
+        "refusals": 0,
     }
     assert entry["checked"] == checked
 

@@ -96,14 +96,17 @@ def warnings(result):
     return [line.removeprefix("Warning: ") for line in lines]
 
 
+def metrics_of(gate):
+    """What the webhook serves."""
+    url = f"http://127.0.0.1:{gate.installation.webhook_health_port}/metrics"
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return answer.read().decode()
+
+
 def counted(gate):
     """What the metric of reviews says: verdict and reason, and how many."""
-    installation = gate.installation
-    url = f"http://127.0.0.1:{installation.webhook_health_port}/metrics"
-    with urllib.request.urlopen(url, timeout=60) as answer:
-        text = answer.read().decode()
     found = {}
-    for line in text.splitlines():
+    for line in metrics_of(gate).splitlines():
         if line.startswith("cabgate_admission_reviews_total"):
             labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
             key = (labels["verdict"], labels["reason"])
@@ -226,6 +229,9 @@ def test_audit_admits_and_tells_those_who_look(auditing, audit_log):
     for namespace in ("plain", "audits"):
         assert admitted(rolled_out(auditing, namespace, name="audited")) == ""
     assert counted(auditing)["audited", "NoRequest"] == before + 2
+    hit = 'cabgate_not_enforced_denials_total{namespace="%s",reason="NoRequest",workload="%s"} 1.0'
+    for namespace in ("plain", "audits"):
+        assert hit % (namespace, "deployment/audited") in metrics_of(auditing).splitlines()
     said = [line for line in log.read_text()[noted:].splitlines() if 'object="audited"' in line]
     assert len(said) == 2
     for line in said:

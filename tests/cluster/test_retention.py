@@ -2,14 +2,16 @@
 """Retention on the real API server: what goes, what stays, and what the ledger keeps of it."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
+from cabgate.api.base import rfc3339
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installation import OPERATOR_ARGV
 from support.gate import install
 from support.namespaces import create_namespace
-from support.objects import GOOD, MIDDLING, intent, workload
+from support.objects import GOOD, MIDDLING, intent, target, workload
 
 NAMESPACE = "shop"
 KEPT = 2
@@ -54,3 +56,30 @@ def test_only_the_newest_approvals_stay_and_the_ledger_keeps_the_rest(gate):
 
     assert rollout("web:3").returncode == 0
     assert "ImagesNotCovered" in rollout("web:1").stderr
+
+
+def test_what_was_gone_back_to_stays_when_the_next_release_comes(gate):
+    """It is what ran until then, however old its approval is."""
+    evidence = {**GOOD, "artifacts": [{"name": "api"}]}
+
+    def declare(number):
+        images = (f"api:{number}",)
+        made = intent(NAMESPACE, name="api", evidence=evidence, targets=[target(images, "api")])
+        gate.apply("requester", made)
+        found = gate.request_of(NAMESPACE, "api", state="AutoApproved")["metadata"]["name"]
+        # Times have whole seconds: the next release is of a later one.
+        asked = gate.get("cabrequest", found, NAMESPACE)["status"]["askedAt"]
+        wait_until(lambda: rfc3339(datetime.now(UTC)) > asked, "the second is over")
+        return found
+
+    first, second = declare(1), declare(2)
+    assert declare(1) == first
+    third = declare(3)
+
+    def left():
+        return {r["metadata"]["name"] for r in gate.items("cabrequest", NAMESPACE)}
+
+    wait_until(lambda: second not in left(), "the one that was left for the first is gone")
+    assert {first, third} <= left()
+    body = json.dumps(workload(NAMESPACE, name="api", images=("api:1",)))
+    gate.kubectl("requester", "create", "-f", "-", "--dry-run=server", stdin=body)

@@ -99,7 +99,7 @@ def test_a_co_author_cannot_decide_however_little_was_changed(gate, namespace):
 
     def edit(name):
         command = f"kubectl edit deploymentintent {name} -n {namespace}"
-        program = "sed -i 's/^  targets:/  summary: more\\n  targets:/'"
+        program = "sed -i 's/^  targets:$/  summary: more\\n  targets:/'"
         result = gate.shell("both", command, env={"EDITOR": program})
         assert "edited" in result.stdout, result.stderr
 

@@ -81,7 +81,9 @@ def test_a_decision_is_made_once(gate, namespace):
             state = first or "Submitted"
             assert message.startswith("IllegalTransition: status.review.verdict: "), verdict
             assert f"{name} is {state} and cannot become {verdict}" in message
-            if first:
+            if first == "UnderReview" and verdict == "Revoked":
+                assert "nothing was ever approved by it: reject it" in message
+            elif first:
                 assert f"last decision: {first} by reviewer at 20" in message
         assert decisions(gate, name, namespace) == before
 
@@ -105,7 +107,7 @@ BAD_REVIEWS = [
     ({"verdict": ""}, "verdict", ""),
     ({"rationale": "x"}, "verdict", ""),
     ({"verdict": "Rejected"}, "decisions", "this verdict needs a rationale"),
-    ({"verdict": "Rejected", "rationale": "  "}, "decisions", "this verdict needs a rationale"),
+    ({"verdict": "Rejected", "rationale": "  "}, "status.review.rationale", "says nothing"),
     ({"verdict": "ConditionallyApproved", "rationale": "x"}, "decisions", "needs conditions"),
     (
         {"verdict": "ConditionallyApproved", "rationale": "x", "conditions": [{"name": "a"}]},

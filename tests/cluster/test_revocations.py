@@ -61,7 +61,7 @@ def test_a_revocation_hits_what_its_reviewer_meant(gate, namespace):
     assert tried(gate, namespace, "web:2") == ""
 
     # As the message says it, with a rationale.
-    command = message.partition("Revoke with: ")[2].replace('"..."', '"CVE-2026-1"')
+    command = message.partition("Revoke with: ")[2].replace("<why>", "CVE-2026-1")
     done = gate.shell("security", command)
     assert done.returncode == 0, done.stderr
     assert "denied from then on: Deployment web: web:2" in done.stderr

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the webhook signs: nothing that it would not record, and nothing in a dry run."""
 
+import base64
 import json
 
+from cabgate.callerproof import ANNOTATION
 from support.direct import mutated, review_of
 from support.objects import BAD, MIDDLING, exception
 from support.reviews import middling
@@ -25,7 +27,10 @@ def test_a_dry_run_says_what_would_be_recorded_and_signs_nothing(gate, namespace
     assert "signature" not in entry
     assert "recorded if this command succeeds: Approved by reviewer" in result.stderr
     asked = review_of(
-        gate.get("cabrequest", submitted, namespace), "reviewer", dry_run=True, verdict="Approved"
+        *(gate.get("cabrequest", submitted, namespace), "reviewer"),
+        dry_run=True,
+        proof=gate.installation.admission_proof,
+        verdict="Approved",
     )
     _, answered = mutated(gate, asked)
     assert "signature" not in answered["decisions"][0]
@@ -46,7 +51,7 @@ def test_a_dry_run_of_an_exception_signs_nothing(gate, namespace):
 
 
 def test_nothing_is_signed_that_would_not_be_recorded(gate, namespace):
-    """Asked past the API server, in the name of somebody who may not decide this."""
+    """Asked past the API server, with what proves it, in the name of who may not decide this."""
     gate.user("both")
     for role in ("cabgate-requester", "cabgate-cab-member"):
         gate.bind("both", role, namespace)
@@ -57,7 +62,10 @@ def test_nothing_is_signed_that_would_not_be_recorded(gate, namespace):
         ("both", "SelfApproval"),
         ("system:serviceaccount:default:robot", "MachineCannotDecide"),
     ):
-        said, status = mutated(gate, review_of(request, username, verdict="Approved"))
+        asked = review_of(
+            request, username, proof=gate.installation.admission_proof, verdict="Approved"
+        )
+        said, status = mutated(gate, asked)
         assert said.startswith(f"{reason}: "), said
         assert status is None
 
@@ -65,6 +73,53 @@ def test_nothing_is_signed_that_would_not_be_recorded(gate, namespace):
 def test_nothing_is_signed_for_evidence_that_is_not_current(gate, namespace, submitted):
     request = gate.get("cabrequest", submitted, namespace)
     gate.open(namespace, middling(7), "Submitted")
-    said, status = mutated(gate, review_of(request, "reviewer", verdict="Approved"))
+    proof = gate.installation.admission_proof
+    said, status = mutated(gate, review_of(request, "reviewer", proof=proof, verdict="Approved"))
     assert said.startswith(("NotCurrent: ", "IllegalTransition: ")), said
     assert status is None
+
+
+def test_nobody_but_the_api_server_has_anything_signed(gate, namespace, submitted):
+    """Asked past the API server, in the name of somebody who may decide this."""
+    request = gate.get("cabrequest", submitted, namespace)
+    for dry in (False, True):
+        said, status = mutated(
+            gate, review_of(request, "reviewer", dry_run=dry, verdict="Approved")
+        )
+        assert said.startswith("CallerNotProved: "), said
+        assert status is None
+    wrong = {**request["metadata"].get("annotations", {}), ANNOTATION: "cGFzc3dvcmQ="}
+    forged = {**request, "metadata": {**request["metadata"], "annotations": wrong}}
+    said, status = mutated(gate, review_of(forged, "reviewer", verdict="Approved"))
+    assert said.startswith("CallerNotProved: "), said
+    assert status is None
+
+
+def test_what_proves_the_api_server_is_neither_stored_nor_answered(gate, namespace, submitted):
+    proof = base64.b64encode(gate.installation.admission_proof.read_bytes()).decode()
+    body = {"status": {"review": {"verdict": "Approved", "rationale": "seen"}}}
+    for more in (("--dry-run=server",), ()):
+        result = gate.patch_status(
+            *("reviewer", "cabrequest", submitted, namespace, body, "-o", "json", "-v=9", *more),
+            check=True,
+        )
+        assert "Approved" in result.stdout
+        assert proof not in result.stdout + result.stderr
+        assert ANNOTATION not in result.stdout + result.stderr
+    path = f"{gate.cluster.api.path('cabrequests', namespace)}/{submitted}"
+    stored = json.dumps(gate.cluster.api.call("GET", path))
+    assert '"Approved"' in stored
+    assert proof not in stored
+    assert ANNOTATION not in stored
+
+
+def test_somebody_elses_value_does_not_reach_the_webhook(gate, namespace, submitted):
+    """What a reviewer writes into the annotation is overwritten, and stored nowhere."""
+    body = {
+        "metadata": {"annotations": {ANNOTATION: "mine"}},
+        "status": {"review": {"verdict": "Approved", "rationale": "seen"}},
+    }
+    gate.patch_status("reviewer", "cabrequest", submitted, namespace, body, check=True)
+    stored = gate.get("cabrequest", submitted, namespace)
+    assert stored["status"]["state"] == "Approved"
+    assert ANNOTATION not in json.dumps(stored)

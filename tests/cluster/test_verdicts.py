@@ -126,6 +126,9 @@ def test_conditions_hold_at_each_rollout(gate, namespace):
     denial = rollout(gate, namespace, "web:1", check=False).stderr
     assert "AttestationMissing" in denial
     command = denial[denial.index("kubectl patch") :].strip()
+    as_printed = gate.shell("reviewer", command).stderr
+    assert "status.review.rationale: '<why>' says nothing" in as_printed
+    command = command.replace("<why>", "Tried the migration")
     assert "NotAuthorized" in gate.shell("security", command).stderr
     gate.bind("requester", "cabgate-cab-member", namespace)
     assert "SelfApproval" in gate.shell("requester", command).stderr

@@ -7,10 +7,17 @@ import ssl
 
 import httpx
 
+from cabgate.callerproof import ANNOTATION
 
-def review_of(obj, username, groups=(), *, dry_run=False, **review):
-    """An admission request for a review of a request or an exception, in the name of a user."""
+
+def review_of(obj, username, groups=(), *, dry_run=False, proof=None, **review):
+    """An admission request for a review of a request or an exception, in the name of a user, by
+    somebody who may know by what the webhook knows the API server."""
     plural = {"CABRequest": "cabrequests", "CABException": "cabexceptions"}[obj["kind"]]
+    if proof is not None:
+        told = base64.b64encode(proof.read_bytes()).decode()
+        annotations = {**obj["metadata"].get("annotations", {}), ANNOTATION: told}
+        obj = {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
     status = {**obj.get("status", {}), "review": {"rationale": "asked directly", **review}}
     request = {
         "uid": "of-the-attacker",

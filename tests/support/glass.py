@@ -7,7 +7,7 @@ from cabgate.breakglass import ANNOTATION, STAMPS
 from cabgate_devcluster import wait_until
 from support.gated import changed, gated, spec_path, url
 from support.http import client_of
-from support.namespaces import RING
+from support.namespaces import RING, label_namespace
 
 MERGE = "application/merge-patch+json"
 WHY = "INC-1: the shop is down"
@@ -32,8 +32,7 @@ class Glass:
 
     def make(self, namespace, kind="Deployment", name="web"):
         """A workload that was there before its namespace was gated."""
-        kubectl = self.gate.cluster.kubectl
-        kubectl("label", "namespace", namespace, f"{RING}-")
+        label_namespace(self.gate.cluster, namespace, RING, None)
         path, obj = url(kind, namespace), gated(kind, namespace, name)
 
         def made():
@@ -42,7 +41,7 @@ class Glass:
             return True
 
         wait_until(made, timeout=60.0, what=f"{namespace} is not gated")
-        kubectl("label", "namespace", namespace, f"{RING}=2")
+        label_namespace(self.gate.cluster, namespace, RING, "2")
         self.gated_by_now(namespace)
 
     def gated_by_now(self, namespace):

@@ -5,9 +5,7 @@ It selects by the labels that have reached its cache: a moment after `kubectl la
 before may still count.
 """
 
-import json
-
-from cabgate_devcluster import wait_until
+from cabgate_devcluster import DevClusterError, wait_until
 from support.objects import workload
 
 RING = "cabgate.dev/ring"
@@ -22,16 +20,25 @@ def create_namespace(cluster, name, ring="2", **labels):
     cluster.api.call("POST", "/api/v1/namespaces", body)
 
 
+def label_namespace(cluster, name, label, value):
+    """Give a namespace a label, or take it away if the value is None."""
+    patch = {"metadata": {"labels": {label: value}}}
+    kind = "application/merge-patch+json"
+    cluster.api.call("PATCH", f"/api/v1/namespaces/{name}", patch, content_type=kind)
+
+
 def set_ring(cluster, name, ring=None):
     """Give a namespace a ring, or take it away; return once the API server gates it so. For a
     cluster in mode Enforce, whether its webhook lives or not."""
-    label = f"{RING}-" if ring is None else f"{RING}={ring}"
-    cluster.kubectl("label", "namespace", name, label, "--overwrite")
-    probe = json.dumps(workload(name, name="ring-probe", images=["nobody-approved:1"]))
+    label_namespace(cluster, name, RING, ring)
+    probe = workload(name, name="ring-probe", images=["nobody-approved:1"])
+    path = f"{cluster.api.path('deployments', name)}?dryRun=All"
 
     def seen():
-        args = ("create", "-f", "-", "--dry-run=server")
-        result = cluster.kubectl(*args, stdin=probe, check=False)
-        return (result.returncode != 0) == (ring in GATED)
+        try:
+            cluster.api.call("POST", path, probe)
+        except DevClusterError:
+            return ring in GATED
+        return ring not in GATED
 
     wait_until(seen, timeout=60.0, what=f"the API server has seen ring {ring} of {name}")

@@ -39,6 +39,7 @@ MOUNTS = {
     "account": ACCOUNT,
     "tls": "/etc/cabgate/tls",
     "signing-key": "/etc/cabgate/signing-key",
+    "admission-proof": "/etc/cabgate/admission-proof",
 }
 """Folders that a Pod mounts, by their names here."""
 

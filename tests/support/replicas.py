@@ -78,7 +78,12 @@ class Replicas(Installation):
         self._tls = cluster.directory / "mounts" / "tls"
         self._signing = cluster.directory / "mounts" / "signing"
         self._tls.parent.mkdir()
-        self.mounted = {"cabgate-webhook-tls": self._tls, "cabgate-signing-key": self._signing}
+        self._proof = cluster.directory / "mounts" / "proof"
+        self.mounted = {
+            "cabgate-webhook-tls": self._tls,
+            "cabgate-signing-key": self._signing,
+            "cabgate-admission-proof": self._proof,
+        }
         """Folders by the Secret that they follow."""
         self._mounts = Mounts(cluster, self.mounted)
 
@@ -94,7 +99,11 @@ class Replicas(Installation):
         """Start webhooks and balancer once the Secrets are there, as Pods wait for them."""
         if not self._mounted:
             self._mounts.start()
-            wanted = (self._tls / "tls.crt", self._signing / "key.pem")
+            wanted = (
+                self._tls / "tls.crt",
+                self._signing / "key.pem",
+                self._proof / "token",
+            )
             wait_until(lambda: all(path.exists() for path in wanted), "the Secrets are mounted")
             self.balancer.__enter__()
             self._mounted = True
@@ -160,6 +169,7 @@ class Replicas(Installation):
             certificate=self._tls / "tls.crt",
             key=self._tls / "tls.key",
             signing_key=self._signing / "key.pem",
+            admission_proof=self._proof / "token",
             drain_seconds=3,
             log_format="json",
         )

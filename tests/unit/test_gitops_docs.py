@@ -2,6 +2,7 @@
 """The manifests of the pages about GitOps hang together, and the pages show what the files say."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,40 @@ def test_the_intents_of_the_examples_come_before_their_workloads():
     assert int(wave) < 0
     assert "sync-wave" not in (GITOPS / "kustomize/base/deployment.yaml").read_text()
     assert f'sync-wave: "{wave}"' in (GITOPS / "helm/templates/intent.yaml").read_text()
+
+
+def test_the_examples_name_who_asked():
+    folder = GITOPS / "kustomize/overlays/production"
+    [patch] = documents(folder / "requester.yaml")
+    assert patch["spec"]["requester"] == "ann@example.com"
+    [overlay] = documents(folder / "kustomization.yaml")
+    assert {"path": "requester.yaml"} in overlay["patches"]
+    [values] = documents("helm/values.yaml")
+    assert values["requester"] == "ann@example.com"
+    assert "requester: {{ . | quote }}" in (GITOPS / "helm/templates/intent.yaml").read_text()
+
+
+@pytest.mark.parametrize("author", ["ann@example.com", 'a"nn\\@example.com'])
+def test_the_recipe_takes_the_requester_from_the_author_of_the_commit(author, tmp_path):
+    """As the page has it."""
+    page = (GITOPS / "README.md").read_text()
+    [recipe] = [block for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+                if "git log" in block]  # fmt: skip
+
+    def git(*words, by=author):
+        who = {"GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": by,
+               "GIT_COMMITTER_NAME": "C", "GIT_COMMITTER_EMAIL": "c@example.com"}  # fmt: skip
+        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path), **who}
+        subprocess.run(["git", *words], cwd=tmp_path, env=env, check=True, capture_output=True)
+
+    git("init", "-b", "main")
+    git("commit", "--allow-empty", "-m", "one", by="other@example.com")
+    git("commit", "--allow-empty", "-m", "two")
+    subprocess.run(["sh", "-c", recipe], cwd=tmp_path, check=True)
+    written = yaml.safe_load((tmp_path / "requester.yaml").read_text())
+    [kept] = documents("kustomize/overlays/production/requester.yaml")
+    assert written["spec"].pop("requester") == "ann@example.com"
+    assert written["metadata"] == kept["metadata"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

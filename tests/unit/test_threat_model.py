@@ -14,7 +14,7 @@ def test_each_threat_is_proved_by_a_test_that_exists():
         name
         for folder in ("cluster", "unit")
         for path in (ROOT / "tests" / folder).rglob("test_*.py")
-        for name in re.findall(r"^def (test_\w+)\(", path.read_text(), re.MULTILINE)
+        for name in re.findall(r"^(?:async )?def (test_\w+)\(", path.read_text(), re.MULTILINE)
     }
     assert named
     assert named - there == set()

@@ -3,19 +3,38 @@
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cabgate import GROUP
 from cabgate.foreign import printed
 from cabgate.identity import User
 from cabgate.modes import Mode
-from cabgate_webhook.narrow import decode_rollout
+from cabgate_webhook.narrow import decode_rollout, head_of
 
 API_VERSION = "admission.k8s.io/v1"
 
 MAX_BODY_BYTES = 7 * 1024 * 1024
 """Largest review: old and new object travel together, and the API server itself takes 3 MiB."""
+
+
+MAX_OWN_BODY_BYTES = 3584 * 1024
+"""Largest review of an object of cabgate's own: old and new, of which etcd stores 1.5 MiB each."""
+
+MAX_VALUES = 500_000
+"""What a review may have of commas and opening brackets outside of texts: as many values as that
+take some 60 bytes each in memory, whatever they take in the body. A workload with as many
+annotations as there may be has 462,000, old, new and who manages them."""
+
+
+class OversizedReviewError(Exception):
+    """A review that is not looked at for its size; it is denied."""
+
+    def __init__(self, uid: str, message: str) -> None:
+        self.uid = uid
+        super().__init__(message)
 
 
 class MalformedReviewError(ValueError):
@@ -60,6 +79,9 @@ class Answer:
     """JSON patch of a mutating answer."""
     correlation_id: str = ""
     """That of the request that the answer rests on, for the log."""
+    workload: str = ""
+    """The workload that an approval would have to name, for the metric; empty where that is not
+    known."""
     mode: Mode | None = None
     """The mode that admits what the gate denies; None where no mode made a difference. Reason and
     message are those of the denial then."""
@@ -73,11 +95,12 @@ class Answer:
 
 
 def read_review(body: bytes, *, rollout: bool = False) -> Review:
-    """The admission request in a body. Raises `MalformedReviewError`.
+    """The admission request in a body. Raises `MalformedReviewError` and `OversizedReviewError`.
 
     With `rollout`, the objects of a kind that is gated everywhere hold the fields that the gate
     reads and no others.
     """
+    _check_size(body)
     review = decode_rollout(body) if rollout else None
     if review is None:
         review = _decode(body)
@@ -99,6 +122,30 @@ def read_review(body: bytes, *, rollout: bool = False) -> Review:
         old_object=_object(request.get("oldObject") or {}, "request.oldObject"),
         dry_run=request.get("dryRun") is True,
     )
+
+
+def _check_size(body: bytes) -> None:
+    """Raise `OversizedReviewError` for a body that would take more memory than a review may."""
+    if _may_have_more_values(body) and (found := _values(body)) > MAX_VALUES:
+        why = f"the review has {found} values, of {MAX_VALUES} that cabgate reads"
+    elif len(body) > MAX_OWN_BODY_BYTES and head_of(body)[1] == GROUP:
+        why = f"the review has {len(body)} bytes, of {MAX_OWN_BODY_BYTES} that cabgate reads"
+    else:
+        return
+    raise OversizedReviewError(head_of(body)[0], f"{why}. Make the object smaller")
+
+
+def _may_have_more_values(body: bytes) -> bool:
+    return sum(map(body.count, _BEFORE_VALUES)) > MAX_VALUES
+
+
+def _values(body: bytes) -> int:
+    """How many values a body has, at most: what stands in texts is none."""
+    return sum(map(_TEXT.sub(b"", body).count, _BEFORE_VALUES))
+
+
+_BEFORE_VALUES = (b",", b"[", b"{")
+_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
 def _decode(body: bytes) -> Any:

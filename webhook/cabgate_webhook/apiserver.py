@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
@@ -24,14 +24,21 @@ from cabgate.api import (
     riskmodel,
 )
 from cabgate.api.base import Model, is_object_name
+from cabgate.budget import Weighed
 from cabgate.identity import User
-from cabgate.targets import Workload
+from cabgate.targets import Workload, selectors
 from cabgate.workloads import kind_of
-from cabgate_webhook.connections import ConnectionFailed, Connections, HttpAnswer
+from cabgate_webhook.connections import (
+    AnswerTooLarge,
+    ConnectionFailed,
+    Connections,
+    HttpAnswer,
+)
 from cabgate_webhook.credentials import Credentials
+from cabgate_webhook.lookups import LARGE_BYTES, READ_BYTES, BudgetUsedUp, LookupFailed
 from cabgate_webhook.metrics import Metrics
 from cabgate_webhook.sharing import SharedReads
-from cabgate_webhook.stored import decode_requests
+from cabgate_webhook.stored import decode_requests, split
 
 M = TypeVar("M", bound=Model)
 
@@ -43,15 +50,9 @@ RETRY_SECONDS = 1.0
 """When to try again where the API server does not say. It says whole seconds, 1 as a rule."""
 
 
-class LookupFailed(Exception):  # noqa: N818 - said to users as it is
-    """The API server did not answer a read; the message says which and why.
-
-    `brief` is the message for a log, without what was answered: that may quote content.
-    """
-
-    def __init__(self, message: str, brief: str = "") -> None:
-        self.brief = brief or message
-        super().__init__(message)
+MAX_SELECTED = 2
+"""Requests whose exceptions are asked for one by one; those of more come in one list of the
+namespace, so that a review reads no more than four times."""
 
 
 class ApiServer:
@@ -73,6 +74,7 @@ class ApiServer:
         self._credentials = credentials
         self._metrics = metrics or Metrics()
         self._connections: Connections | None = None
+        self._large = asyncio.Lock()
         self._shared = SharedReads(lambda target: self._send("GET", target))
 
     async def __aenter__(self) -> Self:
@@ -100,49 +102,66 @@ class ApiServer:
         except msgspec.MsgspecError as error:
             raise LookupFailed(f"GET {path}: {error}") from None
 
-    async def requests_for(
-        self, namespace: str, workload: Workload, *, whole: bool = True
+    async def requests_naming(
+        self, namespace: str, workloads: Iterable[Workload], intent: str | None = None
     ) -> list[CABRequest]:
-        """The requests of a namespace that carry a workload's label; without `whole`, with what
-        the gate reads of them and no more.
+        """The requests of a namespace that carry the label of one of some workloads, or were made
+        from the intent of a name, each once, with what verdicts and scores depend on and no more.
 
         Raises `LookupFailed` also if one cannot be read: it may be a revocation.
         """
+        data = await self._lists_of(namespace, workloads, intent)
+        return [item for each in data for item in _requests(*each)]
+
+    async def weighed_requests(
+        self, namespace: str, workloads: Iterable[Workload], intent: str | None = None
+    ) -> list[Weighed]:
+        """The same, each with the bytes that it takes in a list."""
+        data = await self._lists_of(namespace, workloads, intent)
+        return [
+            (item, len(bytes(raw)))
+            for each in data
+            for item, raw in zip(_requests(*each), _split(*each), strict=True)
+        ]
+
+    async def _lists_of(
+        self, namespace: str, workloads: Iterable[Workload], intent: str | None
+    ) -> list[tuple[str, bytes | None]]:
+        """The lists of the requests that name some workloads, or were made from an intent, as they
+        came, each with its path; no request is in two of them."""
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{request.PLURAL}"
-        data = await self._read(path, {"labelSelector": workload.label})
-        found = None if data is None or whole else decode_requests(data)
-        if found is not None:
-            return found
-        return [_parsed(CABRequest, item) for item in _items(path, data)]
+        named = list(workloads)
+        queries = [{"labelSelector": selector} for selector in selectors(named)]
+        if intent is not None:
+            others = ",".join(sorted({f"!{workload.label}" for workload in named}))
+            own = f"spec.intentRef.name={intent}"
+            queries.append({"fieldSelector": own, "labelSelector": others})
+        answers = await asyncio.gather(*(self._read(path, query) for query in queries))
+        return [(path, answer) for answer in answers]
 
-    async def requests_naming(
-        self, namespace: str, workloads: Iterable[Workload], *, whole: bool = True
-    ) -> list[CABRequest]:
-        """The requests of a namespace that name one of some workloads, each once; see
-        `requests_for`."""
-        named = sorted(set(workloads))
-        if len(named) == 1:
-            return await self.requests_for(namespace, named[0], whole=whole)
-        lists = await asyncio.gather(
-            *(self.requests_for(namespace, workload, whole=whole) for workload in named)
-        )
-        return list({item.metadata.uid: item for items in lists for item in items}.values())
-
-    async def exceptions_for(self, namespace: str, request_names: list[str]) -> list[CABException]:
+    async def exceptions_for(
+        self, namespace: str, request_names: Sequence[str]
+    ) -> list[CABException]:
         """The exceptions of a namespace that name one of some requests.
 
         One that cannot be read opens no gate, and is passed over.
         """
-        query = {}
-        if len(request_names) == 1:
-            query["fieldSelector"] = f"spec.requestRef.name={request_names[0]}"
+        names = sorted(set(request_names))
+        if len(names) > MAX_SELECTED:
+            queries: list[dict[str, str]] = [{}]
+        else:
+            queries = [{"fieldSelector": f"spec.requestRef.name={name}"} for name in names]
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{exception.PLURAL}"
-        data = await self._read(path, query)
+        lists = await asyncio.gather(*(self._exceptions(path, query) for query in queries))
+        return [item for items in lists for item in items if item.spec.request_ref.name in names]
+
+    async def _exceptions(self, path: str, query: Mapping[str, str]) -> list[CABException]:
         found = []
-        for item in _items(path, data):
-            with contextlib.suppress(LookupFailed):
-                found.append(_parsed(CABException, item))
-        return [item for item in found if item.spec.request_ref.name in request_names]
+        # One after the other: of a long list no more than that is in memory twice.
+        for raw in _split(path, await self._read(path, query)):
+            with contextlib.suppress(LookupFailed, ValueError):
+                found.append(_parsed(CABException, json.loads(bytes(raw))))
+        return found
 
     async def workload(self, namespace: str, workload: Workload) -> dict[str, Any] | None:
         """An object of a kind that is gated everywhere, or None if there is none of that name."""
@@ -265,13 +284,28 @@ class ApiServer:
             if body is not None:
                 headers["Content-Type"] = "application/json"
                 content = json.dumps(body).encode()
-            return await self._connections.call(
-                method,
-                target,
-                trust=self._credentials.trust(),
-                headers=headers,
-                body=content,
-            )
+
+            async def exchange(limit: int) -> HttpAnswer:
+                if self._connections is None:
+                    raise RuntimeError("the API server is used outside its context")
+                return await self._connections.call(
+                    method,
+                    target,
+                    trust=self._credentials.trust(),
+                    headers=headers,
+                    body=content,
+                    limit=limit,
+                )
+
+            try:
+                return await exchange(READ_BYTES)
+            except AnswerTooLarge:
+                if method != "GET":
+                    raise
+            async with self._large:
+                return await exchange(LARGE_BYTES)
+        except AnswerTooLarge as error:
+            raise BudgetUsedUp(path) from error
         except (ConnectionFailed, OSError, ValueError) as error:
             raise LookupFailed(f"{method} {path}: {type(error).__name__}: {error}") from error
         finally:
@@ -306,6 +340,24 @@ def _items(path: str, data: bytes | None) -> list[Any]:
         raise LookupFailed(f"{path}: not found; are the CRDs installed?")
     items: list[Any] = _decoded("GET", path, data).get("items") or []
     return items
+
+
+def _requests(path: str, data: bytes | None) -> list[CABRequest]:
+    """The requests of a list, in its order. Raises `LookupFailed` if one cannot be read."""
+    found = None if data is None else decode_requests(data)
+    if found is not None:
+        return found
+    return [_parsed(CABRequest, item) for item in _items(path, data)]
+
+
+def _split(path: str, data: bytes | None) -> list[msgspec.Raw]:
+    """The items of a list, not decoded. Raises `LookupFailed` if there is no such list."""
+    if data is None:
+        raise LookupFailed(f"{path}: not found; are the CRDs installed?")
+    try:
+        return split(data)
+    except ValueError as error:
+        raise LookupFailed(f"GET {path}: {type(error).__name__}: {error}") from error
 
 
 def _resource_of(path: str) -> str:

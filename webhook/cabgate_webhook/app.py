@@ -25,11 +25,14 @@ from cabgate_webhook.admission import (
     MAX_BODY_BYTES,
     Answer,
     MalformedReviewError,
+    OversizedReviewError,
     Review,
     answer_body,
     read_review,
 )
-from cabgate_webhook.apiserver import ApiServer, LookupFailed
+from cabgate_webhook.apiserver import ApiServer
+from cabgate_webhook.caller import Caller
+from cabgate_webhook.lookups import BudgetUsedUp, LookupFailed
 from cabgate_webhook.metrics import DOUBTS, Metrics
 from cabgate_webhook.models import judge_model
 from cabgate_webhook.modes import LOOKUP_SECONDS, by_mode
@@ -81,6 +84,8 @@ class Settings:
 
     keys: SigningKeys
     """What people's decisions are signed with."""
+    caller: Caller
+    """What shows that the API server sent what is to be signed."""
     operator: str = OPERATOR
     """User name of the operator."""
     default_ring: int = 0
@@ -93,6 +98,8 @@ class Settings:
     """Lowest ring whose intents name images by digest, 0 to 4; None if none has to."""
     machines: Machines = SERVICE_ACCOUNTS
     """Which users are machines."""
+    excluded: frozenset[str] = frozenset()
+    """Namespaces that no policy of ours looks at."""
 
 
 class TooLargeError(Exception):
@@ -144,6 +151,8 @@ def create_app(
         resource = resource_label(review, settings.kinds)
         metrics.reviews.labels(endpoint, resource, answer.verdict, answer.reason).inc()
         metrics.seconds.labels(endpoint).observe(seconds)
+        if answer.mode is not None:
+            metrics.not_enforced(review.namespace, answer.workload, answer.reason)
         if answer.reason in DOUBTS:
             metrics.in_doubt.labels(answer.reason).inc()
         _note(review, endpoint, answer, seconds)
@@ -182,6 +191,9 @@ async def _received(
         return _error(408, f"the body did not come within {seconds:g} s", close=True)
     except BusyError:
         return _error(503, "too many reviews are being read: try again", close=True)
+    except OversizedReviewError as error:
+        denial = answer_body(error.uid, _denied("TooLarge", str(error)))
+        return Response(denial, media_type="application/json")
     except MalformedReviewError as error:
         return _error(400, str(error))
     except ClientDisconnect:
@@ -199,6 +211,9 @@ async def answered(review: Review, handler: Handler, seconds: float = DEADLINE_S
         first = error.errors(include_url=False, include_input=False)[0]
         path = ".".join(str(part) for part in first["loc"])
         return _denied(RefusalReason.INVALID, f"{path}: {first['msg']}")
+    except BudgetUsedUp as error:
+        log.warning("budget used up: %s", error.brief, extra=_about(review, "BudgetUsedUp"))
+        return _denied("BudgetUsedUp", str(error))
     except LookupFailed as error:
         log.warning("lookup failed: %s", error.brief, extra=_about(review, "LookupFailed"))
         return _denied("LookupFailed", f"{error}. Nothing was decided: try again.")
@@ -224,7 +239,7 @@ async def _validate(review: Review, api: ApiServer, settings: Settings, now: dat
     kind = gated_kind(review, settings.kinds)
     if kind is not None:
         ring, machines = settings.default_ring, settings.machines
-        return await judge_rollout(review, kind, api, ring, now, machines)
+        return await judge_rollout(review, kind, api, ring, now, machines, settings.kinds)
     if review.group == GROUP:
         if review.subresource == "status" and review.resource in KINDS:
             return await judge_status(
@@ -233,9 +248,9 @@ async def _validate(review: Review, api: ApiServer, settings: Settings, now: dat
         if review.where == "deploymentintents/status":
             return await judge_intent_status(review, api, settings.operator)
         if review.where == "cabrequests":
-            return await judge_request(review, api, settings.operator)
+            return await judge_request(review, api, settings.operator, settings.excluded)
         if review.where == "cabexceptions":
-            return await judge_exception(review, api, settings.machines)
+            return await judge_exception(review, api, settings.machines, now)
         if review.where == "riskmodels":
             return await judge_model(review, api)
         if review.where == "deploymentintents":
@@ -251,6 +266,7 @@ async def _mutate(review: Review, api: ApiServer, settings: Settings, now: datet
         if review.subresource == "status" and review.resource in KINDS:
             if review.user.username == settings.operator:
                 return Answer(allowed=True, reason="SystemWrite")
+            settings.caller.check(review)
             return await stamp_review(review, api, settings.keys, now, settings.machines)
         if review.where in ("deploymentintents", "cabexceptions"):
             return stamp_submitters(review, settings.machines, settings.kinds)

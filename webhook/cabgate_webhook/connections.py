@@ -22,6 +22,9 @@ MAX_CONNECTIONS = 64
 IDLE_SECONDS = 60.0
 """How long a connection is kept that nobody uses."""
 
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""Longest body of an answer, unless a call says otherwise."""
+
 MAX_HEAD_BYTES = 64 * 1024
 """Longest head of an answer."""
 
@@ -35,6 +38,10 @@ class ConnectionFailed(Exception):  # noqa: N818 - said to users as it is
 
 class ClosedBeforeAnswer(ConnectionFailed):
     """The server closed a connection that was in use before, without a byte of the answer."""
+
+
+class AnswerTooLarge(ConnectionFailed):
+    """The body of an answer is longer than was asked for; the rest of it was not read."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +75,10 @@ class Connections:
         trust: ssl.SSLContext | None,
         headers: Mapping[str, str],
         body: bytes = b"",
+        limit: int = MAX_BODY_BYTES,
     ) -> HttpAnswer:
-        """One call; `target` is path and query. Raises `ConnectionFailed`, `OSError` and
-        `ssl.SSLError`.
+        """One call; `target` is path and query, `limit` the longest body that is read of its
+        answer. Raises `ConnectionFailed`, `OSError` and `ssl.SSLError`.
 
         `trust` is what a new connection is checked by; those that were made with another are used
         no more. A GET is tried once more where the server closed a kept connection under it.
@@ -78,20 +86,20 @@ class Connections:
         request = _request(method, target, self._url, headers, body)
         async with self._room:
             try:
-                return await self._exchange(request, trust, fresh=False)
+                return await self._exchange(request, trust, limit, fresh=False)
             except ClosedBeforeAnswer:
                 if method != "GET":
                     raise
-                return await self._exchange(request, trust, fresh=True)
+                return await self._exchange(request, trust, limit, fresh=True)
 
     async def _exchange(
-        self, request: bytes, trust: ssl.SSLContext | None, *, fresh: bool
+        self, request: bytes, trust: ssl.SSLContext | None, limit: int, *, fresh: bool
     ) -> HttpAnswer:
         connection = None if fresh else self._kept(trust)
         if connection is None:
             connection = await _connect(self._url, trust)
         try:
-            answer = await connection.exchange(request)
+            answer = await connection.exchange(request, limit)
         except BaseException:  # cancelled, too: what comes later is not the next one's answer
             connection.abort()
             raise
@@ -150,18 +158,20 @@ class _Connection(asyncio.Protocol):
         self._answer: asyncio.Future[HttpAnswer] | None = None
         self._parts: list[bytes] = []
         self._retry_after = b""
+        self._room = 0
         self._head_bytes = 0
         self._in_head = False
         self._calls = 0
 
-    async def exchange(self, request: bytes) -> HttpAnswer:
-        """Send a request and take its answer."""
+    async def exchange(self, request: bytes, limit: int) -> HttpAnswer:
+        """Send a request and take its answer, of so many bytes at most."""
         if self._transport is None or self._transport.is_closing():
             raise self._closed(None)
         self._answer = asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
         self._parts = []
         self._retry_after = b""
+        self._room = limit
         self._head_bytes = 0
         self._in_head = True
         self._calls += 1
@@ -204,7 +214,12 @@ class _Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body; called by the parser."""
-        self._parts.append(body)
+        self._room -= len(body)
+        if self._room < 0:
+            self._parts.clear()
+            self._fail(AnswerTooLarge("the answer is longer than was asked for"))
+        else:
+            self._parts.append(body)
 
     def on_message_complete(self) -> None:
         """Give the answer to who waits for it; called by the parser."""

@@ -16,6 +16,7 @@ from cabgate.signatures import SigningKeys
 from cabgate.workloads import configured_kind
 from cabgate_webhook.apiserver import ApiServer
 from cabgate_webhook.app import Clock, Settings, create_app, utc_now
+from cabgate_webhook.caller import Caller
 from cabgate_webhook.certificates import CertificateError, Files, ServingCertificate
 from cabgate_webhook.credentials import CredentialsError, load_credentials
 from cabgate_webhook.metrics import Metrics
@@ -89,15 +90,23 @@ def _app_settings(settings: WebhookSettings) -> Settings:
     except (OSError, ValueError) as error:
         name = "signing_key"
         raise SettingsError(f"{option_of(name)} ({variable_of(name)}): {path}: {error}") from None
+    path = settings.admission_proof
+    try:
+        caller = Caller(path)
+    except (OSError, ValueError) as error:
+        name = "admission_proof"
+        raise SettingsError(f"{option_of(name)} ({variable_of(name)}): {path}: {error}") from None
     kinds = tuple(configured_kind(text) for text in settings.gated_kind)
     return Settings(
         keys,
+        caller,
         settings.operator,
         settings.default_ring,
         kinds,
         Mode(settings.mode),
         settings.require_digests_from,
         settings.machines,
+        frozenset(settings.excluded_namespace),
     )
 
 

@@ -10,6 +10,14 @@ _ENDPOINTS = ("validate", "mutate")
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
+MAX_NOT_ENFORCED = 1000
+"""Series of denials that no mode enforces: names come from whoever rolls out, and each series lives
+as long as the process."""
+
+OTHER = "other"
+"""Where those are counted that have no series of their own."""
+
+
 class Metrics:
     """The metrics of one process, in a registry of their own."""
 
@@ -40,6 +48,13 @@ class Metrics:
         )
         for reason in sorted(DOUBTS):
             self.in_doubt.labels(reason)
+        self._not_enforced = Counter(
+            "cabgate_not_enforced_denials_total",
+            "Rollouts that mode Warn or Audit admitted and Enforce would deny, by workload.",
+            ["namespace", "workload", "reason"],
+            registry=self.registry,
+        )
+        self._seen: set[tuple[str, str, str]] = set()
         self.ready = Gauge(
             "cabgate_webhook_ready",
             "What /readyz answered last: 1 for yes; 0 for no, or if nobody has asked.",
@@ -69,3 +84,12 @@ class Metrics:
             ["why"],
             registry=self.registry,
         )
+
+    def not_enforced(self, namespace: str, workload: str, reason: str) -> None:
+        """Count a denial that the mode of its namespace let through."""
+        labels = (namespace, workload or OTHER, reason)
+        if labels not in self._seen and len(self._seen) >= MAX_NOT_ENFORCED:
+            labels = (OTHER, OTHER, reason)
+        else:
+            self._seen.add(labels)
+        self._not_enforced.labels(*labels).inc()

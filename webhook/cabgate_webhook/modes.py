@@ -11,7 +11,8 @@ from cabgate.logs import fields
 from cabgate.messages import warning_lines
 from cabgate.modes import Mode, effective_mode
 from cabgate_webhook.admission import Answer, Review
-from cabgate_webhook.apiserver import ApiServer, LookupFailed
+from cabgate_webhook.apiserver import ApiServer
+from cabgate_webhook.lookups import LookupFailed
 
 log = logging.getLogger(__name__)
 

@@ -79,6 +79,32 @@ class _Review(TypedDict, total=False):
 _DECODER = msgspec.json.Decoder(_Review)
 
 
+class _Resource(TypedDict, total=False):
+    group: str
+
+
+class _HeadRequest(TypedDict, total=False):
+    uid: str
+    resource: _Resource
+
+
+class _Head(TypedDict, total=False):
+    request: _HeadRequest
+
+
+_HEAD = msgspec.json.Decoder(_Head)
+
+
+def head_of(body: bytes) -> tuple[str, str]:
+    """The uid of a review, and the group that it is about, without reading its objects; empty where
+    it has none."""
+    try:
+        request = _HEAD.decode(body).get("request", {})
+    except (ValueError, RecursionError):
+        return "", ""
+    return request.get("uid", ""), request.get("resource", {}).get("group", "")
+
+
 def decode_rollout(body: bytes) -> Any:
     """The review in a body, if it is about an object of a kind that is gated everywhere, with the
     fields that the gate reads; None for anything else, well-formed or not."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from cabgate_webhook.apiserver import ApiServer, LookupFailed
+from cabgate_webhook.apiserver import ApiServer
+from cabgate_webhook.lookups import LookupFailed
 from cabgate_webhook.metrics import Metrics
 
 READ_SECONDS = 4.0

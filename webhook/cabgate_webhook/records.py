@@ -3,8 +3,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,15 +13,18 @@ from pydantic import ValidationError
 from cabgate.api import CABException, CABRequest, DeploymentIntent
 from cabgate.api.intent import PLURAL as INTENTS
 from cabgate.api.types import Gate, Submitter
-from cabgate.breakglass import breakable, check_opened_for_glass
-from cabgate.evidence import evidence_digest
+from cabgate.breakglass import breakable, check_opened_for_glass, check_stamped
+from cabgate.budget import check_asking, check_opening
+from cabgate.declared import told_of_intent
+from cabgate.evidence import check_moments, evidence_digest
 from cabgate.exceptions import check_takes_exception
 from cabgate.gatedtargets import check_targets
 from cabgate.identity import Machines
 from cabgate.imagedigests import changes_targets, check_digests
-from cabgate.races import check_not_approver
+from cabgate.imagenames import check_images
+from cabgate.modelchoice import choose_model
+from cabgate.races import check_not_approver, requests_behind
 from cabgate.refusal import Refusal, RefusalReason
-from cabgate.requests import request_name
 from cabgate.rings import ring_of
 from cabgate.room import check_size
 from cabgate.submitters import (
@@ -36,7 +40,11 @@ from cabgate.targets import Workload
 from cabgate.workloads import GatedKind, reference_of
 from cabgate_webhook.admission import Answer, Review, metadata_of
 from cabgate_webhook.apiserver import ApiServer
+from cabgate_webhook.lookups import LookupFailed
 from cabgate_webhook.models import model_of
+
+TOLD_SECONDS = 1.0
+"""Time to find out what an intent comes to: a warning is not worth more of a review's."""
 
 _GUARDED_METADATA = ("labels", "ownerReferences", "finalizers")
 
@@ -47,7 +55,8 @@ def stamp_submitters(review: Review, machines: Machines, kinds: Sequence[GatedKi
     says to those later is a 422 without the right spelling."""
     if review.resource == INTENTS:
         with contextlib.suppress(ValidationError):  # the schema says what it is about
-            _check_targets(*_intents(review), kinds)
+            old, intent = _intents(review)
+            _check_targets(old, intent, kinds)
     spec = review.object.get("spec")
     if not isinstance(spec, Mapping):
         return Answer(allowed=True, reason="SubmittersKept")
@@ -95,13 +104,33 @@ async def judge_intent(
     old, intent = _intents(review)
     check_size(old, intent)
     check_requester(old, intent, intent.spec.submitted_by, machines)
-    if old is not None and changes_spec(old, intent):
+    if old is None or changes_spec(old, intent):
         await _check_not_approver(review, old, intent, api)
     warnings = _check_targets(old, intent, kinds)
+    if old is None or evidence_digest(old.spec) != evidence_digest(intent.spec):
+        warnings = [*warnings, await _told(intent, api, default_ring, machines)]
     if digests_from is not None and changes_targets(old, intent):
         labels = await api.namespace_labels(review.namespace)
         check_digests(intent, ring_of(labels, default_ring), digests_from)
     return replace(answer, warnings=warnings)
+
+
+async def _told(
+    intent: DeploymentIntent, api: ApiServer, default_ring: int, machines: Machines
+) -> str:
+    """What whoever declares something new is told of it; it never keeps them from declaring it."""
+    namespace = intent.metadata.namespace
+    try:
+        async with asyncio.timeout(TOLD_SECONDS):
+            labels, models, others = await asyncio.gather(
+                api.namespace_labels(namespace),
+                api.risk_models(),
+                api.requests_naming(namespace, map(Workload.of, intent.spec.targets)),
+            )
+    except (LookupFailed, TimeoutError):
+        return "its score could not be told now: the API server did not answer cabgate in time"
+    ring = ring_of(labels, default_ring)
+    return told_of_intent(intent, ring, others, choose_model(labels, models), machines)
 
 
 def _intents(review: Review) -> tuple[DeploymentIntent | None, DeploymentIntent]:
@@ -117,37 +146,48 @@ def _check_targets(
     old: DeploymentIntent | None, intent: DeploymentIntent, kinds: Sequence[GatedKind]
 ) -> list[str]:
     """What to warn of, if the intent says anew what is to run. Raises `Refusal` for targets that
-    can never match."""
+    can never match, and for images and times in it that are none."""
+    check_images(None if old is None else old.spec, intent.spec)
+    check_moments(None if old is None else old.spec, intent.spec)
     return check_targets(intent, kinds) if changes_targets(old, intent) else []
 
 
 async def _check_not_approver(
-    review: Review, old: DeploymentIntent, new: DeploymentIntent, api: ApiServer
+    review: Review, old: DeploymentIntent | None, new: DeploymentIntent, api: ApiServer
 ) -> None:
-    """Raise `Refusal` if whoever approved what an intent declared changes it."""
-    name = request_name(old.metadata.name, evidence_digest(old.spec))
-    request = await api.request(review.namespace, name)
-    if request is None:
-        return
-    exceptions: list[CABException] = []
-    if request.spec.assessment.gate is Gate.EXCEPTION_REQUIRED:
-        exceptions = await api.exceptions_for(review.namespace, [name])
-    check_not_approver(old, new, review.user, request, exceptions)
+    """Raise `Refusal` if whoever approved what an intent declares, or did, writes it."""
+    names = requests_behind(old, new)
+    found = await asyncio.gather(*(api.request(review.namespace, name) for name in names))
+    for request in found:
+        if request is None:
+            continue
+        exceptions: list[CABException] = []
+        if request.spec.assessment.gate is Gate.EXCEPTION_REQUIRED:
+            exceptions = await api.exceptions_for(review.namespace, [request.metadata.name])
+        check_not_approver(old, new, review.user, request, exceptions)
 
 
-async def judge_exception(review: Review, api: ApiServer, machines: Machines) -> Answer:
+async def judge_exception(
+    review: Review, api: ApiServer, machines: Machines, now: datetime
+) -> Answer:
     """The answer to a write of an exception: a new one for a request that is not there is let
     through with a warning, since it may be applied together with its intent. Raises `Refusal` for
-    a new one whose request takes none."""
+    a new one whose request takes none, or has too many."""
     answer = judge_submitters(review, machines)
     if review.operation != "CREATE":
         return answer
     exception = CABException.model_validate(review.object)
     check_size(None, exception)
     name = exception.spec.request_ref.name
-    request = await api.request(review.namespace, name)
+    request, others = await asyncio.gather(
+        api.request(review.namespace, name), api.exceptions_for(review.namespace, [name])
+    )
     if request is not None:
-        check_takes_exception(request)
+        # The same content has the same targets: the requests of the first of them are enough.
+        first = Workload.of(request.spec.targets[0])
+        check_takes_exception(request, await api.requests_naming(review.namespace, [first]))
+    check_asking(exception, others, now)
+    if request is not None:
         return answer
     warning = (
         f"there is no CABRequest {name} in namespace {review.namespace}: until there is, nobody "
@@ -195,16 +235,21 @@ async def judge_intent_status(review: Review, api: ApiServer, operator: str) -> 
     )
 
 
-async def judge_request(review: Review, api: ApiServer, operator: str) -> Answer:
-    """The answer to a write of a request, its status aside. Raises `Refusal`."""
+async def judge_request(
+    review: Review, api: ApiServer, operator: str, excluded: Collection[str] = ()
+) -> Answer:
+    """The answer to a write of a request, its status aside; `excluded` are the namespaces that no
+    policy of ours looks at. Raises `Refusal`."""
     if review.operation == "CREATE":
-        return await _judge_new_request(review, api, operator)
+        return await _judge_new_request(review, api, operator, excluded)
     for name in _GUARDED_METADATA:
         _check_guarded(name, metadata_of(review.old_object), metadata_of(review.object))
     return Answer(allowed=True, reason="MetadataWrite")
 
 
-async def _judge_new_request(review: Review, api: ApiServer, operator: str) -> Answer:
+async def _judge_new_request(
+    review: Review, api: ApiServer, operator: str, excluded: Collection[str]
+) -> Answer:
     if review.user.username != operator:
         raise Refusal(
             RefusalReason.WRITTEN_BY_OPERATOR_ONLY,
@@ -219,14 +264,17 @@ async def _judge_new_request(review: Review, api: ApiServer, operator: str) -> A
                 f"metadata.{name}",
             )
     if request.spec.intent_ref is None:
+        check_stamped(request, excluded)
         await _check_glass(review, request, api)
         return Answer(allowed=True, reason="GlassBroken")
-    intent, others, model = await asyncio.gather(
-        api.intent(review.namespace, request.spec.intent_ref.name),
-        api.requests_naming(review.namespace, map(Workload.of, request.spec.targets)),
+    named, name = map(Workload.of, request.spec.targets), request.spec.intent_ref.name
+    intent, weighed, model = await asyncio.gather(
+        api.intent(review.namespace, name),
+        api.weighed_requests(review.namespace, named, name),
         model_of(review.namespace, api),
     )
-    check_created(request, intent, others, model)
+    check_created(request, intent, [other for other, _ in weighed], model)
+    check_opening(request, weighed)
     return Answer(allowed=True, reason="RequestOpened")
 
 

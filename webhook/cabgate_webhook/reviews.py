@@ -16,14 +16,20 @@ from cabgate.api.request import (
     RequestVerdict,
 )
 from cabgate.api.riskmodel import RiskModel
-from cabgate.api.types import AuthorType, Submitter
+from cabgate.api.types import AuthorType, Checked, Submitter
 from cabgate.breakglass import RESOURCE, VERB
 from cabgate.exceptions import check_takes_exception
 from cabgate.history import decided_elsewhere
 from cabgate.identity import Machines, User, service_account_of
-from cabgate.lifecycle import is_retrospective, next_request_state, state_of
+from cabgate.lifecycle import (
+    is_retrospective,
+    next_request_state,
+    state_of,
+    takes_exception,
+)
+from cabgate.lifting import warnings_of_approval, with_lifts
 from cabgate.refusal import Refusal, RefusalReason
-from cabgate.requests import has_other_evidence, is_wanted
+from cabgate.requests import is_wanted
 from cabgate.requirements import check_known
 from cabgate.review import (
     EXCEPTION_REVIEW,
@@ -40,6 +46,7 @@ from cabgate.reviewers import (
     ReviewFacts,
     check_person,
     check_reviewer,
+    same_people,
     verb_for,
 )
 from cabgate.revoking import Surroundings, images_to_revoke, warnings_of
@@ -48,11 +55,13 @@ from cabgate.systemwrites import (
     approves_by_score,
     check_exception_status,
     check_request_status,
+    rests_on_others,
     takes_back,
 )
 from cabgate.targets import Workload
 from cabgate_webhook.admission import Answer, Review, metadata_of
 from cabgate_webhook.apiserver import ApiServer
+from cabgate_webhook.caller import STRIP
 from cabgate_webhook.models import model_behind
 
 KINDS: dict[str, ReviewKind] = {kind.plural: kind for kind in (REQUEST_REVIEW, EXCEPTION_REVIEW)}
@@ -67,7 +76,7 @@ async def stamp_review(
     kind = KINDS[review.resource]
     asked = requested_review(kind, review.old_object, review.object)
     if asked is None:
-        return Answer(allowed=True, reason="NoReview")
+        return Answer(allowed=True, reason="NoReview", patch=[STRIP])
     check_person(review.user, machines)
     matter = await _matter(review, api)
     request = matter.request
@@ -80,7 +89,7 @@ async def stamp_review(
         request.spec.evidence_digest,
         review.user,
         _moment(around),
-        matter.checked,
+        _checked(asked, matter, around),
         _revoked_images(asked, request, around),
     )
     if status is not None:
@@ -89,8 +98,17 @@ async def stamp_review(
         if decision is not None and not review.dry_run:
             signature = keys.sign(kind.kind, _uid(review), decision.entry)
             status["decisions"][-1]["signature"] = signature.to_dict()
-    patch = [{"op": "add", "path": "/status", "value": status}]
+    patch = [{"op": "add", "path": "/status", "value": status}, STRIP]
     return Answer(allowed=True, reason="ReviewStamped", patch=patch)
+
+
+def _checked(
+    asked: RequestReview | ExceptionReview, matter: Matter, around: Surroundings
+) -> Checked:
+    """What a review is checked against, as it is known before it is a decision."""
+    request = isinstance(asked, RequestReview)
+    verdict = (RequestVerdict if request else ExceptionVerdict)(asked.verdict.value)
+    return with_lifts(matter.checked, matter.request, verdict, around.requests)
 
 
 def _revoked_images(
@@ -166,7 +184,10 @@ async def _checked_decision(
     if entry is None:
         return None
     verb = verb_for(entry.verdict)
-    holds_verb, impersonates, may_have_broken, elsewhere = await asyncio.gather(
+    revokes = isinstance(entry, RequestDecision) and entry.verdict is RequestVerdict.REVOKED
+    if around is None and revokes:
+        around = await _surroundings(matter.request, api, now)
+    holds_verb, impersonates, may_have_broken, others = await asyncio.gather(
         api.may(
             review.user,
             verb=verb,
@@ -176,8 +197,9 @@ async def _checked_decision(
         ),
         _impersonates(review.user, matter.submitters, api, machines),
         _may_have_broken(review.user, matter.request, api),
-        _decided_elsewhere(review, matter.request, api),
+        _others(matter.request, api, around),
     )
+    expected = with_lifts(matter.checked, matter.request, entry.verdict, others)
     facts = ReviewFacts(
         submitters=matter.submitters,
         requesters=matter.requesters,
@@ -186,19 +208,30 @@ async def _checked_decision(
         current=matter.current,
         glass=is_retrospective(matter.request),
         may_have_broken=may_have_broken,
-        decided_elsewhere=elsewhere,
+        decided_elsewhere=_decided_elsewhere(review, matter.request, others),
         machines=machines,
-        changed=matter.unseen or entry.checked != matter.checked,
+        changed=matter.unseen or not same_people(entry.checked, expected),
+        lifts_otherwise=entry.checked != expected,
     )
     check_reviewer(review.user, entry.verdict, kind.plural, facts)
     if entry.verdict is ExceptionVerdict.APPROVED:
-        check_takes_exception(matter.request)
+        check_takes_exception(matter.request, others)
     warnings = [recorded(kind, kind.parse(review.old_object), entry)]
-    if isinstance(entry, RequestDecision) and entry.verdict is RequestVerdict.REVOKED:
-        around = around or await _surroundings(matter.request, api, now)
+    warnings += warnings_of_approval(matter.request, entry.verdict, others)
+    if isinstance(entry, RequestDecision) and revokes and around is not None:
         images = images_to_revoke(matter.request, entry.images, around)
         warnings += warnings_of(matter.request, images, around)
     return _Decision(entry, warnings)
+
+
+async def _others(
+    request: CABRequest, api: ApiServer, around: Surroundings | None
+) -> Sequence[CABRequest]:
+    """The requests that name a workload of a request."""
+    if around is not None:
+        return around.requests
+    named = [Workload.of(target) for target in request.spec.targets]
+    return await api.requests_naming(request.metadata.namespace, named)
 
 
 async def _surroundings(request: CABRequest, api: ApiServer, now: datetime) -> Surroundings:
@@ -206,8 +239,10 @@ async def _surroundings(request: CABRequest, api: ApiServer, now: datetime) -> S
     and the exceptions for those."""
     namespace = request.metadata.namespace
     named = [Workload.of(target) for target in request.spec.targets]
-    requests = await api.requests_naming(namespace, named, whole=False)
-    exceptions = await api.exceptions_for(namespace, [each.metadata.name for each in requests])
+    requests = await api.requests_naming(namespace, named)
+    # Its own too, whatever it takes: its decisions come one after the other.
+    names = [each.metadata.name for each in requests if takes_exception(each)]
+    exceptions = await api.exceptions_for(namespace, [request.metadata.name, *names])
     return Surroundings(requests, exceptions, now)
 
 
@@ -238,11 +273,13 @@ async def _judge_operator(review: Review, api: ApiServer, now: datetime) -> None
     written = CABRequest.model_validate(review.object)
     model: RiskModel | None = None
     others: list[CABRequest] = []
-    if approves_by_score(request, written):
+    if rests_on_others(request, written):
         named = [Workload.of(target) for target in request.spec.targets]
-        model, others = await asyncio.gather(
-            model_behind(request, api), api.requests_naming(review.namespace, named)
-        )
+        of = request.spec.intent_ref
+        name = None if of is None else of.name
+        others = await api.requests_naming(review.namespace, named, name)
+    if approves_by_score(request, written):
+        model = await model_behind(request, api)
     check_request_status(
         request,
         written,
@@ -251,7 +288,6 @@ async def _judge_operator(review: Review, api: ApiServer, now: datetime) -> None
         model=model,
         now=now,
         intent=intent,
-        other_evidence=has_other_evidence(request, intent),
         others=others,
     )
 
@@ -298,13 +334,11 @@ async def _matter(review: Review, api: ApiServer) -> Matter:
     return Matter(request, intent, exception)
 
 
-async def _decided_elsewhere(review: Review, request: CABRequest, api: ApiServer) -> str:
+def _decided_elsewhere(review: Review, request: CABRequest, others: Sequence[CABRequest]) -> str:
     """Name and state of another request for the same content that is decided; empty if none is."""
     if review.resource != REQUEST_REVIEW.plural:
         return ""
-    # The same content has the same targets: the requests of the first of them are enough.
-    first = Workload.of(request.spec.targets[0])
-    other = decided_elsewhere(request, await api.requests_for(review.namespace, first))
+    other = decided_elsewhere(request, others)
     return "" if other is None else f"{other.metadata.name} is {state_of(other)}"
 
 

@@ -3,15 +3,18 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from cabgate.api import CABException
-from cabgate.decision import Decision, Rollout
+from cabgate.decision import Decision, Reason, Rollout
 from cabgate.gate import covering, decide
 from cabgate.identity import SERVICE_ACCOUNTS, Machines
+from cabgate.lifecycle import takes_exception
+from cabgate.messages import controller_message
 from cabgate.pods import PodTemplateError
 from cabgate.rings import HIGHEST, effective_ring, ring_of
-from cabgate.workloads import GatedKind, kind_of, reference_of, rollout_of
+from cabgate.workloads import GatedKind, claimed_maker, kind_of, reference_of, rollout_of
 from cabgate_webhook.admission import Answer, Review, metadata_of
 from cabgate_webhook.apiserver import ApiServer
 
@@ -26,18 +29,21 @@ async def judge_rollout(
     default_ring: int,
     now: datetime,
     machines: Machines = SERVICE_ACCOUNTS,
+    configured: Sequence[GatedKind] = (),
 ) -> Answer:
-    """The answer to a rollout. Raises `LookupFailed` where the API server does not answer."""
+    """The answer to a rollout; `configured` are the kinds that are gated beside those that always
+    are. Raises `LookupFailed` where the API server does not answer."""
     try:
-        rollout = await _rollout(review, kind, api)
+        rollout = await _rollout(review, kind, api, configured)
     except PodTemplateError as error:
         return Answer(allowed=False, reason="MalformedObject", message=f"MalformedObject: {error}")
-    requests = await api.requests_naming(review.namespace, rollout.workloads, whole=False)
+    requests = await api.requests_naming(review.namespace, rollout.workloads)
     # What the highest ring admits, each ring admits: the namespace need not be read.
     decision = decide(rollout, HIGHEST, requests, (), now)
     if decision.allowed and not decision.warnings:
-        return _answer(decision)
-    names = [request.metadata.name for request in covering(rollout, requests)]
+        return _answer(decision, rollout)
+    covered = covering(rollout, requests)
+    names = [request.metadata.name for request in covered if takes_exception(request)]
     exceptions: list[CABException] = []
     if names and not decision.allowed:
         labels, exceptions = await asyncio.gather(
@@ -46,15 +52,46 @@ async def judge_rollout(
     else:
         labels = await api.namespace_labels(review.namespace)
     ring = _ring(labels, review, default_ring)
-    return _answer(decide(rollout, ring, requests, exceptions, now, machines))
+    decision = decide(rollout, ring, requests, exceptions, now, machines)
+    if decision.reason is Reason.NO_REQUEST and machines.include(
+        review.user.username, review.user.groups
+    ):
+        decision = await _of_a_controller(review, rollout, ring, decision, api, now, configured)
+    return _answer(decision, rollout)
 
 
-async def _rollout(review: Review, kind: GatedKind, api: ApiServer) -> Rollout:
+async def _of_a_controller(
+    review: Review,
+    rollout: Rollout,
+    ring: int,
+    decision: Decision,
+    api: ApiServer,
+    now: datetime,
+    configured: Sequence[GatedKind],
+) -> Decision:
+    """The denial of what a machine makes, which tells of a controller that is not configured if
+    the workload that it says it made this from is approved: it is denied all the same."""
+    maker = claimed_maker(review.object, configured)
+    if maker is None:
+        return decision
+    requests = await api.requests_naming(review.namespace, [maker])
+    made_from = Rollout(rollout.namespace, maker, rollout.images)
+    of_maker = decide(made_from, HIGHEST, requests, (), now)
+    request = of_maker.evidence.request
+    if request is None or not of_maker.allowed:
+        return decision
+    message = controller_message(rollout, ring, maker, request, review.user.username)
+    return replace(decision, message=message)
+
+
+async def _rollout(
+    review: Review, kind: GatedKind, api: ApiServer, configured: Sequence[GatedKind]
+) -> Rollout:
     obj, old = _named(review), review.old_object or None
     reference = reference_of(kind, obj)
     # What does not exist yet runs nothing, and is gated itself when it comes.
     referred = None if reference is None else await api.workload(review.namespace, reference)
-    return rollout_of(kind, review.namespace, obj, old, referred)
+    return rollout_of(kind, review.namespace, obj, old, referred, configured)
 
 
 def _named(review: Review) -> Mapping[str, object]:
@@ -76,7 +113,7 @@ def _labels(obj: Mapping[str, object]) -> Mapping[str, str]:
     return metadata_of(obj).get("labels") or {}
 
 
-def _answer(decision: Decision) -> Answer:
+def _answer(decision: Decision, rollout: Rollout) -> Answer:
     request = decision.evidence.request
     return Answer(
         allowed=decision.allowed,
@@ -84,6 +121,7 @@ def _answer(decision: Decision) -> Answer:
         message=decision.message,
         warnings=decision.warnings,
         correlation_id="" if request is None else request.spec.correlation_id,
+        workload=rollout.workloads[-1].argument,
     )
 
 

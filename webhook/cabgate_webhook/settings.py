@@ -12,11 +12,13 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from cabgate.identity import Machines, configured_machines
 from cabgate.rings import HIGHEST
 from cabgate.settings import (
+    EXCLUDED_NAMESPACE,
     MACHINE_GROUP,
     MACHINE_USER_PREFIX,
     PREFIX,
     MachineGroups,
     MachineUserPrefixes,
+    Names,
     SettingsError,
     explained,
     unknown_variables,
@@ -60,6 +62,10 @@ class WebhookSettings(BaseSettings):
         description="Ed25519 private keys, PEM: the first signs people's decisions, the others "
         "are accepted."
     )
+    admission_proof: FilePath = Field(
+        description="What shows that the API server sent a review: the value of Secret "
+        "cabgate-admission-proof, at least 32 bytes; read at each review."
+    )
     host: str = Field(default="0.0.0.0", description="Address to listen on, for both ports.")  # noqa: S104 - a Pod is reached from elsewhere
     port: Annotated[int, PORT] = Field(default=8443, description="Port of admission, HTTPS.")
     health_port: Annotated[int, PORT] = Field(
@@ -89,6 +95,9 @@ class WebhookSettings(BaseSettings):
     machine_group: Annotated[MachineGroups, NoDecode] = Field(default=(), description=MACHINE_GROUP)
     machine_user_prefix: Annotated[MachineUserPrefixes, NoDecode] = Field(
         default=(), description=MACHINE_USER_PREFIX
+    )
+    excluded_namespace: Annotated[Names, NoDecode] = Field(
+        default=(), description=EXCLUDED_NAMESPACE
     )
     drain_seconds: float = Field(
         default=10.0,

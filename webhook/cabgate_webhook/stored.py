@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stored requests, decoded into what the gate reads of them, by types made from the models.
+"""Stored requests, decoded into what is read of them beside others, by types made from the models.
 
 A `CABRequest` validates every field and keeps it; the gate of a target that was released many times
 reads ten of them, and a part of each. The types here have the same attributes, the same values and
@@ -18,9 +18,10 @@ from pydantic import AwareDatetime, StringConstraints
 from pydantic.fields import FieldInfo
 
 from cabgate.api import CABRequest
-from cabgate.api.base import NOT_BLANK, Model, ObjectMeta
+from cabgate.api.base import BARE_DIGEST, NOT_BLANK, Model, ObjectMeta, bare_digest
+from cabgate.api.evidence import Evidence
 from cabgate.api.request import CABRequestSpec, CABRequestStatus
-from cabgate.api.types import DecisionEntry
+from cabgate.api.types import Checked, DecisionEntry
 
 NOT_READ: Mapping[type, Collection[str]] = {
     ObjectMeta: {
@@ -30,12 +31,14 @@ NOT_READ: Mapping[type, Collection[str]] = {
         "labels",
         "resource_version",
     },
-    CABRequestSpec: {"evidence", "summary"},
+    CABRequestSpec: {"summary"},
+    Evidence: {"artifacts", "deployment_plan", "manual_testing", "rollback_plan", "scope"},
     CABRequestStatus: {"conditions", "decided_at", "review", "state", "taken_at"},
-    DecisionEntry: {"checked", "signature"},
+    DecisionEntry: {"signature"},
+    Checked: {"intent_generation", "requested_by", "submitted_by"},
 }
-"""Fields that no verdict and no message depends on. One that is read all the same is an error,
-and so a denial."""
+"""Fields that no verdict, no message and no score of another request depends on. One that is read
+all the same is an error, and so a denial."""
 
 
 def decode_requests(data: bytes) -> list[CABRequest] | None:
@@ -47,6 +50,11 @@ def decode_requests(data: bytes) -> list[CABRequest] | None:
     except (ValueError, RecursionError):
         return None
     return cast("list[CABRequest]", found.items)
+
+
+def split(data: bytes) -> list[msgspec.Raw]:
+    """The objects of a list as the API server sent it, each in its bytes. Raises `ValueError`."""
+    return _SPLITTER.decode(data).items
 
 
 class UnknownRuleError(TypeError):
@@ -66,8 +74,9 @@ def struct_of(model: type[Model]) -> type[msgspec.Struct]:
         name: value for name, value in vars(model).items() if isinstance(value, property)
     }
     moments = [name for name, found, _ in fields if _is_moment(found)]
-    if moments:
-        namespace["__post_init__"] = _check_of(moments)
+    digests = [name for name, _, _ in fields if _is_digest(model.model_fields[name])]
+    if moments or digests:
+        namespace["__post_init__"] = _check_of(moments, digests)
     return msgspec.defstruct(
         model.__name__,
         fields,
@@ -108,7 +117,7 @@ def _type(annotation: Any, rules: Sequence[Any]) -> Any:
         return _ruled(list[_type(get_args(annotation)[0], [])], rules)  # type: ignore[misc]
     if annotation is AwareDatetime:
         return Annotated[datetime, msgspec.Meta(tz=True)]
-    if annotation in (str, int):
+    if annotation in (str, int, float):
         return _ruled(annotation, rules)
     raise UnknownRuleError(f"{annotation!r}")
 
@@ -122,6 +131,8 @@ def _ruled(base: Any, rules: Sequence[Any]) -> Any:
 
 
 def _kept(rule: Any) -> dict[str, Any]:
+    if rule is BARE_DIGEST:
+        return {}  # `_check_of` does it
     if rule is NOT_BLANK:
         # What Python takes for space is more than what the model does: left to the model, then.
         return {"pattern": r"\S"}
@@ -132,6 +143,8 @@ def _kept(rule: Any) -> dict[str, Any]:
         if rule.pattern is not None:
             found["pattern"] = _pattern(str(rule.pattern))
         return {name: value for name, value in found.items() if value is not None}
+    if getattr(rule, "allow_inf_nan", True) is False:
+        return {}  # JSON has none
     for name in ("min_length", "max_length", "ge", "le"):
         if hasattr(rule, name):
             return {name: getattr(rule, name)}
@@ -151,10 +164,22 @@ def _is_moment(found: Any) -> bool:
     )
 
 
-def _check_of(moments: Sequence[str]) -> Callable[[Any], None]:
-    """Refuse a moment that is not written as Kubernetes does, in whole seconds of UTC."""
+def _is_digest(field: Any) -> bool:
+    """Whether a field, or an annotation, is of digests that are the same with a prefix."""
+    rules = field.metadata if isinstance(field, FieldInfo) else get_args(field)[1:]
+    inner = field.annotation if isinstance(field, FieldInfo) else field
+    return BARE_DIGEST in rules or any(map(_is_digest, get_args(inner)))
+
+
+def _check_of(moments: Sequence[str], digests: Sequence[str]) -> Callable[[Any], None]:
+    """Refuse a moment that is not written as Kubernetes does, in whole seconds of UTC; have digests
+    as the model has them."""
 
     def check(self: Any) -> None:
+        for name in digests:
+            value = getattr(self, name)
+            if value is not None:
+                setattr(self, name, bare_digest(value))
         for name in moments:
             value = getattr(self, name)
             if value is not None and (value.microsecond or value.tzinfo is not UTC):
@@ -166,3 +191,10 @@ def _check_of(moments: Sequence[str]) -> Callable[[Any], None]:
 _DECODER = msgspec.json.Decoder(
     msgspec.defstruct("Requests", [("items", list[struct_of(CABRequest)])])  # type: ignore[misc]
 )
+
+
+class _List(msgspec.Struct):
+    items: list[msgspec.Raw]
+
+
+_SPLITTER = msgspec.json.Decoder(_List)

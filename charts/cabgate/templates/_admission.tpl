@@ -216,7 +216,10 @@ resourceRules:
 || request.options.?fieldManager.orValue('') in ['argocd-controller', 'helm-controller', 'kustomize-controller'])
 {{- end -}}
 
-{{/* CEL: a pod template differs in more than the time of a restart. */}}
+{{/* CEL: a pod template differs in more than the time of a restart. Whole maps are compared first, which
+     costs next to nothing however many annotations there are; one by one only where the time of a
+     restart differs too, and no more than 2000: beyond that it counts as a difference. As many others
+     on both sides, and each of one side as it is on the other, are the same. */}}
 {{- define "cabgate.templateChanges" -}}
 object.?spec.?workloadRef != oldObject.?spec.?workloadRef
 || [[object, oldObject].map(o,
@@ -224,23 +227,28 @@ request.resource.resource == 'cronjobs'
 ? o.?spec.?jobTemplate.?spec.?template.orValue({})
 : request.resource.resource == 'podtemplates' ? o.?template.orValue({})
 : o.?spec.?template.orValue({}))].exists(t,
-t[0].?spec != t[1].?spec
+t[0] != t[1] && (t[0].?spec != t[1].?spec
 || t[0].?metadata.?labels.orValue({}) != t[1].?metadata.?labels.orValue({})
-|| !t[0].?metadata.?annotations.orValue({}).all(k,
-k == 'kubectl.kubernetes.io/restartedAt'
-|| t[1].?metadata.?annotations[?k] == t[0].?metadata.?annotations[?k])
-|| !t[1].?metadata.?annotations.orValue({}).all(k,
-k == 'kubectl.kubernetes.io/restartedAt'
-|| k in t[0].?metadata.?annotations.orValue({})))
+|| [t.map(x, x.?metadata.?annotations.orValue({}))].exists(a,
+a[0] != a[1]
+&& (a[0][?'kubectl.kubernetes.io/restartedAt'] == a[1][?'kubectl.kubernetes.io/restartedAt']
+|| a[0].size() - ('kubectl.kubernetes.io/restartedAt' in a[0] ? 1 : 0)
+!= a[1].size() - ('kubectl.kubernetes.io/restartedAt' in a[1] ? 1 : 0)
+|| a[0].size() > 2000
+|| !a[0].all(k, a[1][?k] == a[0][?k] || k == 'kubectl.kubernetes.io/restartedAt')))))
 {{- end -}}
 
-{{/* Variable: tells this break from every other, also from one with the same words: the version of the
-     object that it was made on. The resource, because controllers copy annotations. */}}
+{{/* Variable: tells this break from every other that rolls out something, also from one with the same
+     words: the generation of the object that it was made on, which each change of a pod template raises
+     and no write of the status, and whether it is such a change. The resource, because controllers copy
+     annotations. */}}
 {{- define "cabgate.glassId" -}}
 - name: id
   expression: >-
     request.resource.resource + '/'
-    + (request.operation == 'CREATE' ? 'new' : oldObject.metadata.resourceVersion)
+    + (request.operation == 'CREATE' ? 'new'
+    : string(oldObject.metadata.?generation.orValue(0)) + ({{ include "cabgate.templateChanges" . | nindent 4 | trim }}
+    ? '-template' : ''))
 {{- end -}}
 
 {{- define "cabgate.glassForged" -}}
@@ -320,8 +328,8 @@ annotations:
      passes with every replica dead: scaling, restarts, status, metadata, finalizers, deletion. */}}
 {{- define "cabgate.gateConditions" -}}
 {{ include "cabgate.notOfTheSystem" . }}
-# A rollout: creation, an image that a Pod had in none of its containers, or a pod template that differs in more than the time of
-# a restart.
+# A rollout: creation, an image that a Pod had in none of its containers, or a pod template that differs
+# in more than the time of a restart. Of a Pod with more than 100 containers, any that changed.
 - name: changes-what-runs
   expression: >-
     request.operation == 'CREATE'
@@ -329,9 +337,13 @@ annotations:
     {{- . | nindent 4 }}
     {{- end }}
     || (request.resource.resource == 'pods'
-    ? [['containers', 'initContainers', 'ephemeralContainers']].exists(l, l.exists(f,
-    object.spec[?f].orValue([]).exists(c, !l.exists(g,
-    oldObject.spec[?g].orValue([]).exists(o, o.?image == c.?image)))))
+    ? object.spec != oldObject.spec
+    && [['containers', 'initContainers', 'ephemeralContainers']].exists(l,
+    l.exists(f, object.spec[?f] != oldObject.spec[?f]
+    && (l.exists(g, object.spec[?g].orValue([]).size() > 100
+    || oldObject.spec[?g].orValue([]).size() > 100)
+    || object.spec[?f].orValue([]).exists(c, !l.exists(g,
+    oldObject.spec[?g].orValue([]).exists(o, o.?image == c.?image))))))
     : {{ include "cabgate.templateChanges" . | nindent 4 | trim }})
 # The one write that breaks the glass, by whoever has the verb: of the kinds that the policies of
 # break-glass look after.

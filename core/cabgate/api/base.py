@@ -17,10 +17,13 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from cabgate.characters import NAME_PATTERN, TEXT_PATTERN
 
-def cel(rule: str, message: str) -> dict[str, str]:
-    """One entry of `x-kubernetes-validations`: a CEL rule and what a person reads when it fails."""
-    return {"rule": rule, "message": message}
+
+def cel(rule: str, message: str, field: str = "") -> dict[str, str]:
+    """One entry of `x-kubernetes-validations`: a CEL rule, what a person reads when it fails, and
+    the path of the field that it is about, from where the rule stands: `.name`."""
+    return {"rule": rule, "message": message} | ({"fieldPath": field} if field else {})
 
 
 def validations(*rules: dict[str, str]) -> dict[str, Any]:
@@ -102,19 +105,21 @@ def _seconds(value: datetime) -> datetime:
 
 def rfc3339(moment: datetime) -> str:
     """A moment as Kubernetes writes it: UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Not by strftime, which writes the year 1 as 1: no date to the API server.
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 NOT_BLANK = AfterValidator(_not_blank)
 _NOT_BLANK_SCHEMA = validations(cel("self.trim() != ''", "must not be blank"))
 
 
-def text(max_length: int) -> Any:
+# In the schema alone: what an older release stored has to stay readable.
+def text(max_length: int, pattern: str = TEXT_PATTERN) -> Any:
     """Constraints of a text of 1 to `max_length` characters that is not blank."""
     return [
         StringConstraints(min_length=1, max_length=max_length),
         NOT_BLANK,
-        Field(json_schema_extra=_NOT_BLANK_SCHEMA),
+        Field(json_schema_extra={**_NOT_BLANK_SCHEMA, "pattern": pattern}),
     ]
 
 
@@ -125,20 +130,36 @@ Timestamp = Annotated[
 ]
 """A moment, whole seconds, UTC (metav1.Time)."""
 
-ShortText = Annotated[str, *text(256)]
-"""A line of text that is not blank."""
+ShortText = Annotated[str, *text(256, NAME_PATTERN)]
+"""A name or another line of text that is not blank."""
 
 LongText = Annotated[str, *text(4096)]
 """A paragraph that is not blank."""
 
-Image = Annotated[str, *text(512)]
+Image = Annotated[str, *text(512, NAME_PATTERN)]
 """An image reference, compared exactly."""
 
-Uri = Annotated[str, *text(2048)]
+Uri = Annotated[str, *text(2048, NAME_PATTERN)]
 """Where a piece of evidence can be read."""
 
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", max_length=64)]
-"""SHA-256 of a document, 64 hexadecimal digits."""
+_SHA256_PREFIX = "sha256:"
+
+
+def bare_digest(digest: str) -> str:
+    """A digest without its prefix: with it and without, it is the same."""
+    return digest.removeprefix(_SHA256_PREFIX)
+
+
+BARE_DIGEST = AfterValidator(bare_digest)
+
+Sha256 = Annotated[
+    str,
+    StringConstraints(
+        pattern=rf"^({_SHA256_PREFIX})?[0-9a-fA-F]{{64}}$", max_length=64 + len(_SHA256_PREFIX)
+    ),
+    BARE_DIGEST,
+]
+"""SHA-256 of a document, 64 hexadecimal digits; a prefix `sha256:` says nothing more."""
 
 EvidenceDigest = Annotated[
     str, StringConstraints(pattern=r"^v1:sha256:[0-9a-f]{64}$", max_length=74)

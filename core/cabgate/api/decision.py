@@ -18,6 +18,7 @@ from cabgate.api.base import (
     cel,
 )
 from cabgate.api.intent import CorrelationID
+from cabgate.api.rationale import Rationale
 from cabgate.api.request import IntentRef, RiskModelRef
 from cabgate.api.types import (
     MAX_DECISIONS,
@@ -28,7 +29,6 @@ from cabgate.api.types import (
     Author,
     Checked,
     Gate,
-    Rationale,
     RevokedImages,
     Signature,
     Target,
@@ -209,7 +209,8 @@ class CABDecisionSpec(Model):
     condition: ShortText | None = None
     """Name of the condition that Attested is about."""
     checked: Checked | None = None
-    """Who could not give this decision, as it was checked; of people's decisions only."""
+    """Who could not give this decision, as it was checked, and which refusals it lifts; of
+    people's decisions only."""
     images: RevokedImages = Field(default_factory=list)
     """The images that Revoked is about, `*` for all of the request; absent is all of them, as in
     what an earlier release wrote."""

@@ -9,8 +9,33 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from cabgate.api.base import Count, Image, Model, Sha256, ShortText, Uri, replaced_whole
+from cabgate.api.base import (
+    Count,
+    Image,
+    Model,
+    Sha256,
+    ShortText,
+    Uri,
+    cel,
+    replaced_whole,
+    validations,
+)
 from cabgate.api.types import MAX_IMAGES
+
+
+def may_be_ratio(coverage: float) -> bool:
+    """Whether a coverage can be read in two ways: as a share, or in percent."""
+    return 0 < coverage <= 1
+
+
+RATIO = (
+    "can be read as a share (0.95 is 95 percent: write 95) and as percent (less than 1 percent: "
+    "write 0)"
+)
+"""What is said of such a coverage."""
+
+NO_RATIO = cel("self <= 0.0 || self > 1.0", f"coveragePercent {RATIO}")
+"""Of what comes in alone: what an older release took in is still to be decided."""
 
 
 class ManualTestingStatus(StrEnum):
@@ -46,8 +71,19 @@ class TestResults(Model):
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
 
-    coverage_percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
-    """Test coverage in percent, 0 to 100."""
+    coverage_percent: (
+        Annotated[
+            float,
+            Field(
+                ge=0,
+                le=100,
+                allow_inf_nan=False,
+                json_schema_extra=validations(NO_RATIO),
+            ),
+        ]
+        | None
+    ) = None
+    """Test coverage in percent, 0 to 100; above 0 it is more than 1."""
     passed: Count | None = None
     """Tests that passed."""
     failed: Count | None = None
@@ -79,6 +115,19 @@ class ScanResults(Model):
     """SHA-256 of the report, 64 hexadecimal digits."""
 
 
+MOMENT = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
+    r"(Z|[+-][0-9]{2}:[0-9]{2})$"
+)
+"""How a moment is written that is kept as text. Not as a date-time of OpenAPI: that takes small
+letters, with which CEL cannot read the object any more, and no rule of it lets any write pass.
+Intents alone are asked for it: what is stored already is still to be read, and its request to be
+opened and decided."""
+
+NO_IMAGE_CHARACTER = "[^!-~]"
+"""What no image reference holds: blanks, and whatever is not ASCII or cannot be seen."""
+
+
 class ManualTesting(Model):
     """Manual testing of this release."""
 
@@ -86,12 +135,7 @@ class ManualTesting(Model):
     """How far it has come."""
     by: ShortText | None = None
     """Who tested."""
-    at: (
-        Annotated[
-            str, StringConstraints(max_length=64), Field(json_schema_extra={"format": "date-time"})
-        ]
-        | None
-    ) = None
+    at: Annotated[str, StringConstraints(max_length=64)] | None = None
     """When, as RFC 3339; kept as written, so that the digest is that of what was written."""
     uri: Uri | None = None
     """Where the record can be read."""

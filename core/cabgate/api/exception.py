@@ -16,11 +16,11 @@ from cabgate.api.base import (
     cel,
     validations,
 )
+from cabgate.api.rationale import SAYS_WHY, Rationale
 from cabgate.api.types import (
     DECISION_VALIDATIONS,
     Conditions,
     DecisionEntry,
-    Rationale,
     SubmittedBy,
     decisions_field,
 )
@@ -109,7 +109,7 @@ class ExceptionReview(Model):
     """The reviewer's slot: what is written here becomes an entry of `decisions` in the same
     write."""
 
-    model_config = ConfigDict(json_schema_extra=validations(_NEEDS_RATIONALE))
+    model_config = ConfigDict(json_schema_extra=validations(_NEEDS_RATIONALE, SAYS_WHY))
 
     verdict: ExceptionReviewVerdict
     """Approved, Rejected or Revoked."""

@@ -15,11 +15,12 @@ from cabgate.api.base import (
     cel,
     validations,
 )
-from cabgate.api.evidence import Evidence
+from cabgate.api.evidence import MOMENT, NO_IMAGE_CHARACTER, Evidence
 from cabgate.api.types import (
     MAX_REQUESTER,
     Conditions,
     Gate,
+    Listed,
     RequestedBy,
     SubmittedBy,
     Target,
@@ -62,6 +63,8 @@ def _one_of(kinds: tuple[str, ...]) -> str:
     return f"t.kind in [{', '.join(map(repr, kinds))}]"
 
 
+_IMAGE = "an image is named in ASCII and without blanks"
+
 _MATCHES = (
     cel(
         "self.all(t, t.apiVersion.contains('.')"
@@ -79,21 +82,46 @@ _MATCHES = (
         "a target with a name that no object has; allowed: lower-case letters, digits, - and ., "
         "beginning and ending with a letter or digit; of a Job or a Pod, its generateName and *",
     ),
+    cel(
+        f"self.all(t, t.images.all(i, !i.matches('{NO_IMAGE_CHARACTER}')))",
+        _IMAGE,
+    ),
 )
-"""Rules of an intent's targets that hold with the webhook gone; `cabgate.gatedtargets` says more.
-Requests have none of them: those that were opened before are still to be read and decided."""
+"""Rules of an intent's targets that hold with the webhook gone; `cabgate.gatedtargets` and
+`cabgate.imagenames` say more. Requests have none of them: those that were opened before are still
+to be read and decided."""
+
+_TIME = "is not a time; allowed: RFC 3339 in capitals, such as 2026-01-31T12:00:00Z"
+_READABLE = validations(
+    cel(
+        "!has(self.manualTesting) || !has(self.manualTesting.at)"
+        f" || self.manualTesting.at.matches(r'{MOMENT}')",
+        _TIME,
+        ".manualTesting.at",
+    ),
+    cel(
+        "!has(self.artifacts) || self.artifacts.all(a, !has(a.images)"
+        f" || a.images.all(i, !i.matches('{NO_IMAGE_CHARACTER}')))",
+        _IMAGE,
+        ".artifacts",
+    ),
+)
+"""Rules of an intent's evidence, of which the same holds."""
 
 
 class DeploymentIntentSpec(Model):
     """What is to be rolled out, and why it is safe."""
 
     targets: Annotated[list[Target], targets_field(*_MATCHES)]
-    """The workloads of this namespace that the rollout changes, 1 to 50."""
+    """The workloads of this namespace that the rollout changes, 1 to 20; more
+    only where an older release stored more."""
     summary: LongText | None = None
     """What the rollout changes, in a sentence or two, for the reviewer."""
     correlation_id: Annotated[CorrelationID | None, Field(alias="correlationID")] = None
     """Identifier that ties the rollout to records elsewhere; derived if absent."""
-    evidence: Evidence = Field(default_factory=Evidence)
+    evidence: Annotated[Evidence, Field(json_schema_extra=_READABLE)] = Field(
+        default_factory=Evidence
+    )
     """What the team shows for its rollout."""
     requester: Annotated[Username | None, Field(json_schema_extra=_SHOWN)] = None
     """The person who asked, where another identity applies the intent. It only adds to those who
@@ -123,6 +151,8 @@ class DeploymentIntentStatus(Model):
     """What the score asks for."""
     state: Annotated[str, StringConstraints(max_length=64)] | None = None
     """State of the request."""
+    targets: Listed | None = None
+    """Kinds and names of the targets, counted; shown in lists."""
     noticed_approval: Annotated[str, StringConstraints(max_length=80)] | None = None
     """The approval of an exception that the operator noticed last: uid of the exception, and the
     position of the decision."""
@@ -130,10 +160,22 @@ class DeploymentIntentStatus(Model):
     """Ready (the rollout would be admitted now), Reconciling and Stalled, as kstatus reads them."""
 
 
+class FieldManager(Model):
+    """The part of an entry of `metadata.managedFields` that cabgate reads."""
+
+    manager: str = ""
+
+
+class IntentMeta(ObjectMeta):
+    """The part of the metadata of an intent that cabgate reads."""
+
+    managed_fields: list[FieldManager] = Field(default_factory=list)
+
+
 class DeploymentIntent(Model):
     """A rollout and its evidence, written by the team; normally one long-lived intent for each
     release unit, updated at each release."""
 
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    metadata: IntentMeta = Field(default_factory=IntentMeta)
     spec: DeploymentIntentSpec
     status: DeploymentIntentStatus = Field(default_factory=DeploymentIntentStatus)

@@ -21,6 +21,7 @@ from cabgate.api.base import (
 )
 from cabgate.api.evidence import Evidence
 from cabgate.api.intent import CorrelationID
+from cabgate.api.rationale import SAYS_WHY, Rationale
 from cabgate.api.types import (
     DECISION_VALIDATIONS,
     ApprovalConditions,
@@ -28,7 +29,7 @@ from cabgate.api.types import (
     Conditions,
     DecisionEntry,
     Gate,
-    Rationale,
+    Listed,
     RequestedBy,
     RevokedImages,
     SubmittedBy,
@@ -91,6 +92,8 @@ class IntentRef(Model):
     """Its uid: a re-created intent has another."""
     generation: Annotated[int, Field(ge=0, le=2**53)]
     """Its generation when the request was opened."""
+    applied_by: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    """The tool that applied it then, such as Flux: messages name Git, where it is edited."""
 
 
 class BreakGlass(Model):
@@ -106,8 +109,8 @@ class BreakGlass(Model):
     uid: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     """Uid of the workload."""
     id: Annotated[str, StringConstraints(max_length=128)] = ""
-    """Tells the breaks of one workload apart: its resource, and its resourceVersion before the
-    write (new: its creation)."""
+    """Tells the breaks of one workload apart: its resource, its generation before the write (new:
+    its creation), and whether that changed the pod template."""
 
 
 class Factor(Model):
@@ -248,7 +251,7 @@ class RequestReview(Model):
 
     model_config = ConfigDict(
         json_schema_extra=validations(
-            _NEEDS_CONDITIONS, _NEEDS_CONDITION, _NEEDS_RATIONALE, _NAMES_IMAGES
+            _NEEDS_CONDITIONS, _NEEDS_CONDITION, _NEEDS_RATIONALE, _NAMES_IMAGES, SAYS_WHY
         )
     )
 
@@ -300,10 +303,16 @@ class CABRequestStatus(Model):
     """The reviewer's slot."""
     decisions: Annotated[list[RequestDecision], decisions_field()]
     """Every decision, in order; append-only."""
+    targets: Listed | None = None
+    """Kinds and names of the targets, counted; shown in lists."""
+    submitters: Listed | None = None
+    """Who submitted, and for whom; shown in lists."""
     taken_at: Timestamp | None = None
     """When a reviewer took the request, if one did."""
     decided_at: Timestamp | None = None
     """When the request was decided; it was opened at metadata.creationTimestamp."""
+    asked_at: Timestamp | None = None
+    """When its intent last came to ask for it, anew or once more; retention goes by it."""
     conditions: Conditions = Field(default_factory=list)
     """Decided: whether a verdict has been given, and what to do next."""
 

@@ -11,12 +11,14 @@ from cabgate.api.base import (
     Image,
     LongText,
     Model,
+    ObjectName,
     TargetName,
     Timestamp,
     cel,
     replaced_whole,
     validations,
 )
+from cabgate.api.rationale import Rationale
 
 MAX_TARGETS = 50
 """Targets that one intent may name."""
@@ -43,6 +45,9 @@ MAX_CHECKED = 3 * MAX_SUBMITTERS + 2
 """People that one review is checked against: those of the request, of the intent and of the
 exception."""
 
+MAX_LIFTS = 64
+"""Requests that one approval may name whose refusals it lifts."""
+
 MAX_DECISIONS = 256
 """Entries of `status.decisions`."""
 
@@ -52,9 +57,15 @@ MAX_GROUPS = 64
 MAX_GROUP_NAME = 256
 """Longest name of a group that is recorded, in characters."""
 
+MAX_LISTED = 256
+"""Longest text of a column of a list, in characters."""
+
 MAX_CONDITIONS_OF_APPROVAL = 16
 """Conditions that one conditional approval may carry."""
 
+
+Listed = Annotated[str, StringConstraints(max_length=MAX_LISTED)]
+"""What a list shows in a column."""
 
 Username = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 """User name as the API server knows it."""
@@ -160,7 +171,8 @@ RequestedBy = Annotated[
 
 
 class Checked(Model):
-    """What a review was checked against: nobody named here could give it."""
+    """What a review was checked against: nobody named here could give it, and of what was refused
+    before an approval was given in knowledge of this."""
 
     submitted_by: Annotated[
         list[Username],
@@ -174,6 +186,15 @@ class Checked(Model):
     """Who was named as requester, in the request and in its live intent."""
     intent_generation: Annotated[int, Field(ge=0, le=2**53)] = 0
     """Generation of the live intent; 0 where there was none."""
+    refusals: Annotated[int, Field(ge=0, le=2**31)] | None = None
+    """Of an approval: how many requests stood rejected or revoked whose refusal it is about to
+    lift. Absent in those of older releases, which lift what was refused before them."""
+    lifts: Annotated[
+        list[ObjectName],
+        Field(max_length=MAX_LIFTS, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = Field(default_factory=list)
+    """Names of these requests, the one that was refused last first: what is not named here, the
+    approval does not lift."""
 
 
 class Attestation(StrEnum):
@@ -247,9 +268,6 @@ RevokedImages = Annotated[
 ]
 """Images that a revocation is about, or `*` alone for every image of the request."""
 
-Rationale = Annotated[str, StringConstraints(max_length=4096)]
-"""Why somebody decided so."""
-
 
 class Author(Model):
     """Who made an entry of `status.decisions`."""
@@ -300,8 +318,8 @@ class DecisionEntry(Model):
     evidence_digest: EvidenceDigest
     """Digest of the evidence that was decided on."""
     checked: Checked | None = None
-    """Who could not give this decision, as it was checked; of people's decisions only, absent in
-    those of older releases."""
+    """Who could not give this decision, as it was checked, and which refusals it lifts; of
+    people's decisions only, absent in those of older releases."""
     signature: Signature | None = None
     """The webhook's signature of a person's decision; the system's have none."""
 

@@ -171,7 +171,7 @@ def test_an_intent_is_of_one_namespace() -> None:
     assert "for the namespaces a, b" in run("intent", "-f", "-", stdin=two, code=2).stderr
     one = manifest(namespace="a")
     error = run("intent", "-f", "-", "-n", "b", stdin=one, code=2).stderr
-    assert "--namespace: b, but the manifest says a" in error
+    assert "the manifests hold no workload of namespace b" in error
 
 
 @pytest.mark.parametrize(

@@ -75,3 +75,17 @@ def test_one_that_cannot_be_read_is_named_and_the_others_are_listed(
     assert "you may not read cabdecisions" in run("ledger", "list", code=2).stderr
     both = run("ledger", "list", "-f", "x", "--context", "y", code=2)
     assert "not both" in both.stderr
+
+
+def test_it_says_that_records_were_cut_and_may_fit_too(tmp_path: Path) -> None:
+    content = exported()
+    texts = json.dumps(content)
+    assert '"cut"' not in texts
+    path = tmp_path / "export.json"
+    for item in content["items"]:
+        if item["kind"] == "CABDecision" and item["spec"]["sequence"] <= 2:
+            item["spec"]["cut"] = [{"field": "checked", "sha256": "a" * 64, "size": 90}]
+    path.write_text(json.dumps(content))
+    result = run("ledger", "list", "-f", path, "--submitter", "nobody")
+    assert "2 records were cut and may fit too" in result.stderr
+    assert "cut" not in run("ledger", "list", "-f", path, "--author", "nobody").stderr

@@ -10,12 +10,15 @@ from cabgate.api.base import rfc3339
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import Submitter
+from cabgate.budget import check_asking, check_opening
+from cabgate.callerproof import MIN_BYTES, check_proof
 from cabgate.decision import Reason, Rollout
 from cabgate.exceptions import check_takes_exception
 from cabgate.gate import decide
 from cabgate.gatedtargets import check_targets
 from cabgate.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.imagedigests import check_digests
+from cabgate.messages import controller_message
 from cabgate.races import check_not_approver
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.requirements import check_known
@@ -107,13 +110,28 @@ BUMPED = request(
     of=intent(targets=[target("checkout", NEW_IMAGE)]), others=[request("AutoApprove")]
 )
 REFUSED_BEFORE = request("ManualReview", by_person("Rejected", rationale="no rollback plan"))
+LEAVE = exception(RISKY, name="another")
+
+
+def _leaves(count: int, verdict: str = "") -> list[CABException]:
+    entries = [by_person(verdict)] if verdict else []
+    return [exception(RISKY, *entries, name=f"leave-{n}") for n in range(count)]
 
 
 def _denials() -> dict[Reason, list[str]]:
     r = Reason
     before = rfc3339(NOW - DAY)
     return {
-        r.NO_REQUEST: [_denial(what=what) for what in KINDS],
+        r.NO_REQUEST: [
+            *(_denial(what=what) for what in KINDS),
+            controller_message(
+                KINDS[3],
+                2,
+                Workload("argoproj.io", "Rollout", "checkout"),
+                BESIDE,
+                "system:serviceaccount:argo-rollouts:argo-rollouts",
+            ),
+        ],
         r.IMAGES_NOT_COVERED: [
             _denial([WAITING], what=rollout(NEW_IMAGE)),
             _denial([WAITING], what=rollout("a", "b", "c", "d"), ring=4),
@@ -228,6 +246,7 @@ def _refusals() -> dict[RefusalReason, list[str]]:
         r.REQUESTER_NEEDED: [_reviewer(submitters=[Submitter(username=ROBOT)])],
         r.NOT_CURRENT: [_reviewer(current=False)],
         r.INTENT_CHANGED: [_reviewer(changed=True)],
+        r.REFUSALS_CHANGED: [_reviewer(lifts_otherwise=True)],
         r.UNKNOWN_REQUIREMENT: [_refused(lambda: check_known(NEWER))],
         r.ILLEGAL_TRANSITION: [
             _reviewer(decided_elsewhere="checkout-0a1b2c3d, Approved"),
@@ -269,6 +288,12 @@ def _refusals() -> dict[RefusalReason, list[str]]:
                 target("Web_App", kind="Deployments"),
                 target(apiVersion="v1", kind="Service"),
             )
+        ],
+        r.CALLER_NOT_PROVED: [_refused(lambda: check_proof({}, b"p" * MIN_BYTES))],
+        r.BUDGET_USED_UP: [
+            _refused(lambda: check_opening(WAITING, [(BESIDE, 700_000)])),
+            _refused(lambda: check_asking(LEAVE, _leaves(5), NOW)),
+            _refused(lambda: check_asking(LEAVE, _leaves(20, "Rejected"), NOW)),
         ],
         r.INVALID: [
             _review(WAITING, review={"verdict": "Maybe"}),

@@ -16,10 +16,12 @@ from cabgate.breakglass import (
     assessment_of_glass,
     breakable,
     check_opened_for_glass,
+    check_stamped,
     glass_of,
     recomputed,
     request_for_glass,
 )
+from cabgate.characters import seen
 from cabgate.commands import edit_intent
 from cabgate.evidence import evidence_digest
 from cabgate.gate import decide
@@ -29,9 +31,10 @@ from cabgate.messages import assessment_details
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.requests import is_current, is_wanted
 from cabgate.retention import removable
-from cabgate.revocations import approved_since
+from cabgate.revocations import approvals_of, pairs_of
 from cabgate.workloads import GatedKind
 from unit.core.builders import (
+    MEDIUM,
     NOW,
     broken_workload,
     by_person,
@@ -39,6 +42,7 @@ from unit.core.builders import (
     intent,
     opened_for,
     request,
+    retrospective,
     rollout,
     target,
 )
@@ -62,7 +66,7 @@ def test_whatever_has_the_form_leads_to_a_request(
     obj = broken_workload(f"{ticket}: {reason}", by, identity)
     glass = glass_of(DEPLOYMENT, obj)
     assert glass is not None
-    assert (glass.ticket, glass.reason) == (ticket, reason)
+    assert (glass.ticket, glass.reason) == (ticket, seen(reason))
     request = request_for_glass(DEPLOYMENT, obj)
     assert request is not None
     # As it is stored and read again, it is the same: the webhook compares them.
@@ -267,14 +271,15 @@ def test_its_approval_lifts_no_revocation() -> None:
         name="old",
     )
     broken = opened_for(broken_workload(), SAID, by_person("Approved", late))
-    assert approved_since([broken]) == {}
+    assert approvals_of([broken], pairs_of(broken.spec.targets)) == {}
     by_score = request("AutoApprove", by_system("AutoApproved", late), targets=targets)
     decision = decide(rollout("web:9"), 2, [revoked, broken, by_score], (), NOW)
     assert (decision.allowed, decision.reason) == (False, "Revoked")
     # Nor does it let later requests with that image be approved by score.
     wanted = by_score.spec.targets
     assert earlier_verdict(wanted, [revoked, broken]) is not None
-    again = request("ManualReview", by_person("Approved", late), targets=targets, name="again")
+    anew = intent({**MEDIUM, "scope": {"affectedComponents": 8}}, targets)
+    again = request("ManualReview", by_person("Approved", late), of=anew, name="again")
     assert decide(rollout("web:9"), 2, [revoked, broken, again], (), NOW).allowed
 
 
@@ -299,3 +304,11 @@ def test_that_the_glass_was_broken_is_said_of_no_other_request() -> None:
 def test_image_changes_after_the_break_make_no_other_request() -> None:
     later = copy.deepcopy(broken_workload(images=("web:10",)))
     assert opened_for(later).metadata.name == opened_for(broken_workload()).metadata.name
+
+
+def test_a_request_for_a_break_that_no_policy_stamped_is_refused() -> None:
+    made = retrospective()
+    check_stamped(made, {"kube-system"})
+    with pytest.raises(Refusal, match="its namespace is excluded") as refusal:
+        check_stamped(made, {"kube-system", made.metadata.namespace})
+    assert refusal.value.field == "spec.breakGlass"

@@ -174,7 +174,8 @@ def test_an_approval_from_before_a_revocation_lifts_none() -> None:
 def test_a_decision_comes_after_those_that_it_is_made_in_knowledge_of() -> None:
     exact = NOW + timedelta(milliseconds=300)
     assert moment_after(exact, []) == exact
-    assert moment_after(exact, [NOW - MINUTE, NOW]) == exact
+    assert moment_after(exact, [NOW - MINUTE, NOW - SECOND]) == exact
+    assert moment_after(exact, [NOW]) == NOW + SECOND, "of one second, as both are stored"
     assert moment_after(NOW, [NOW]) == NOW + SECOND
     assert moment_after(NOW, [NOW + MINUTE, NOW]) == NOW + MINUTE + SECOND
 

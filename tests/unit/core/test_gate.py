@@ -12,17 +12,20 @@ from cabgate.gate import covering, decide
 from cabgate.rings import HIGHEST
 from unit.core.builders import (
     IMAGE,
+    MEDIUM,
     NOW,
     OTHER_DIGEST,
     by_person,
     by_system,
     exception,
+    intent,
     request,
     rollout,
     target,
 )
 
 DAY = timedelta(days=1)
+RISKIER = {"scope": {"affectedComponents": 30}}
 
 
 def decided(
@@ -183,7 +186,8 @@ def test_of_several_approvals_the_newest_is_named() -> None:
 
 def test_what_waits_is_told_before_what_has_ended() -> None:
     waiting = request("ManualReview", age=3 * DAY, name="waiting")
-    rejected = request("ManualReview", by_person("Rejected"), age=DAY, name="rejected")
+    other = intent({**MEDIUM, "scope": {"affectedComponents": 8}})
+    rejected = request("ManualReview", by_person("Rejected"), age=DAY, name="rejected", of=other)
     superseded = request("ManualReview", by_system("Superseded"), name="superseded")
 
     decision = decided([superseded, rejected, waiting])
@@ -261,7 +265,7 @@ def test_an_exception_does_not_cover_another_image() -> None:
 
 def test_a_revocation_ends_the_exceptions_before_it() -> None:
     revoked = request("ExceptionRequired", by_person("Revoked", NOW), name="revoked")
-    risky = request("ExceptionRequired", name="risky")
+    risky = request("ExceptionRequired", name="risky", of=intent(RISKIER))
     before = exception(risky, by_person("Approved", NOW - timedelta(minutes=1)))
     same = exception(risky, by_person("Approved", NOW))
     after = exception(risky, by_person("Approved", NOW + timedelta(minutes=1)))

@@ -104,7 +104,9 @@ def test_a_score_does_not_undo_a_revocation_and_a_person_does():
     revoked = request("ManualReview", *NEVER, name="revoked")
     score = request("AutoApprove", by_system("AutoApproved", AFTER), name="score")
     assert said([revoked, score]).reason is Reason.REVOKED
-    person = request("ManualReview", by_person("Approved", AFTER), name="person")
+    # On new evidence: the very same content is decided once.
+    anew = intent({**MEDIUM, "scope": {"affectedComponents": 8}})
+    person = request("ManualReview", by_person("Approved", AFTER), name="person", of=anew)
     assert said([revoked, score, person]).reason is Reason.REQUEST_APPROVED
 
 

@@ -175,10 +175,15 @@ def test_evidence_without_reports_has_none_that_is_old() -> None:
     assert assessment_of(now.spec, LENIENT, [before]).floors == []
 
 
-def test_only_a_new_image_of_the_same_workload_counts() -> None:
+def test_a_new_image_counts_for_its_workload_and_that_of_another_name() -> None:
     before = release(OLD, SIDE)
     assert floors(release(OLD), before) == []
-    assert floors(release(NEW, name="other"), before) == []
+    # A Job with the release in its name, and a workload that an intent names from now on.
+    assert floors(release(NEW, name="other"), before) == [STALE_EVIDENCE]
+    assert floors(release(OLD, name="other"), before) == [], "what the reports were for"
+    targets = [target("web", OLD), target("api", NEW)]
+    also = request("AutoApprove", of=intent({**BEST, **FIGURES}, targets))
+    assert floors(also, before) == [STALE_EVIDENCE]
     assert floors(release(OLD, SIDE), before) == []
     assert floors(release(OLD, SIDE, NEW), before) == [STALE_EVIDENCE]
     # A version of its API is no other workload, whether it is the first that is named or not.

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.modes import MODE_LABEL, Mode, effective_mode, mode_of
+from cabgate.modes import MODE_LABEL, Mode, effective_mode, mode_of, too_loose
 
 MODES = st.sampled_from(Mode)
 STRICTNESS = {Mode.ENFORCE: 2, Mode.WARN: 1, Mode.AUDIT: 0}
@@ -41,3 +41,15 @@ def test_with_labels_unread_what_is_known_counts(cluster, known):
 def test_what_was_read_counts_more_than_what_was_thought(cluster):
     assert effective_mode(cluster, {}, at_least=Mode.ENFORCE) is cluster
     assert effective_mode(cluster, None) is cluster
+
+
+@pytest.mark.parametrize("cluster", Mode)
+@pytest.mark.parametrize("own", Mode)
+def test_a_looser_mode_is_told_not_to_count(cluster, own):
+    said = too_loose(cluster, labels(own))
+    assert bool(said) is (STRICTNESS[own] < STRICTNESS[cluster])
+    if said:
+        assert said.startswith(
+            f"cabgate.dev/mode={own} does not count: the cluster's mode is {cluster}"
+        )
+    assert too_loose(cluster, {}) == ""

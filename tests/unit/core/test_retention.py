@@ -5,7 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from cabgate.retention import removable
+from cabgate.api.base import rfc3339
+from cabgate.retention import KEPT_BYTES, removable
+from cabgate.room import stored_bytes
 from cabgate.targets import Workload
 from unit.core.builders import (
     MEDIUM,
@@ -75,14 +77,16 @@ def test_what_is_undecided_or_refused_stays_for_ever(entries):
 
 
 def test_the_approval_that_lifted_a_refusal_stays_and_an_older_one_goes():
-    refused = request("ManualReview", by_person("Rejected", NOW - 9 * DAY), name="no")
+    # On other evidence: the very same content is decided once.
+    other = intent({**MEDIUM, "scope": {"affectedComponents": 8}})
+    refused = request("ManualReview", by_person("Rejected", NOW - 9 * DAY), name="no", of=other)
     first, last, newer = approved("first", 8), approved("last", 7), approved("other", 1)
     score = request("AutoApprove", by_system("AutoApproved", NOW - 5 * DAY), name="score")
     assert names(refused, first, last, newer, score, kept=0) == ["first", "last", "score"]
     assert names(refused, first, last, score, kept=0) == ["first", "score"]
     assert names(refused, approved("before", 10), kept=0) == ["before"]
     revoked = request("ManualReview", by_person("Approved", NOW - 9 * DAY),
-                      by_person("Revoked", NOW - 8 * DAY), name="bad")  # fmt: skip
+                      by_person("Revoked", NOW - 8 * DAY), name="bad", of=other)  # fmt: skip
     assert names(revoked, last, kept=0) == []
 
 
@@ -115,3 +119,59 @@ def test_approved_breaks_of_the_glass_take_no_approvals_place():
     ]
     assert Workload.of(breaks[0].spec.targets[0]) == Workload.of(old.spec.targets[0])
     assert names(old, *breaks, kept=1) == []
+
+
+def superseded(name, days, gate="ManualReview"):
+    return request(gate, by_system("Superseded", NOW - days * DAY), name=name)
+
+
+def without_intent(made, days):
+    mark = {
+        "type": "IntentGone",
+        "status": "True",
+        "lastTransitionTime": rfc3339(NOW - days * DAY),
+        "reason": "IntentDeleted",
+        "message": "gone",
+    }
+    status = {**made.status.to_dict(), "conditions": [mark]}
+    return type(made).model_validate({**made.to_dict(), "status": status})
+
+
+def test_what_was_superseded_goes_after_seven_days():
+    found = [superseded("old", 7), superseded("new", 6.9)]
+    assert names(*found, kept=10) == ["old"]
+
+
+def test_what_was_superseded_is_kept_for_a_live_intent_that_asks_for_it_again():
+    """The operator is about to reopen it."""
+    assert names(superseded("old", 9), intents={"checkout": intent(MEDIUM)}, kept=10) == []
+
+
+def test_an_approval_goes_seven_days_after_its_intent():
+    found = [
+        without_intent(approved("gone", 30), 7),
+        without_intent(approved("going", 30), 6.9),
+        approved("there", 30),
+    ]
+    assert names(*found, kept=10) == ["gone"]
+
+
+def test_an_approval_whose_intent_came_back_stays():
+    found = without_intent(approved("back", 30), 9)
+    assert names(found, intents={"checkout": intent(MEDIUM)}, kept=10) == []
+
+
+def test_a_refusal_stays_whatever_became_of_its_intent():
+    refused = request("ManualReview", by_person("Rejected", NOW - 30 * DAY), name="no")
+    assert names(without_intent(refused, 30), kept=10) == []
+
+
+def test_of_large_requests_fewer_stay_but_three():
+    images = [f"registry.example.com/{'x' * 400}:{n}" for n in range(50)]
+    large = [target("web", *images), target("api", *images)]
+    found = [approved(f"r{days}", days, targets=large) for days in range(1, 10)]
+    size = stored_bytes([found[0].spec.to_dict(), found[0].status.to_dict()])
+    fit = KEPT_BYTES // size
+    assert 3 < fit < 9
+    assert names(*found, kept=10) == [f"r{days}" for days in range(9, fit, -1)]
+    assert names(*found[:3], kept=10) == []

@@ -18,6 +18,7 @@ from cabgate.api.types import (
     MAX_DECISIONS,
     MAX_GROUP_NAME,
     MAX_GROUPS,
+    MAX_LIFTS,
     MAX_REQUESTER,
     AuthorType,
     Checked,
@@ -30,6 +31,8 @@ from cabgate.review import EXCEPTION_REVIEW, REQUEST_REVIEW, stamped_status
 from cabgate.reviewers import Matter
 from cabgate.room import (
     MAX_BYTES,
+    MAX_DECLARED_TARGETS,
+    MAX_EXCEPTION_BYTES,
     MAX_NAMES_BYTES,
     MAX_SPEC_BYTES,
     RESERVED_FOR_PEOPLE,
@@ -59,12 +62,18 @@ ETCD = 1536 * 1024
 WORST = "<"
 """A character that is stored in six bytes."""
 
+WORST_WORDS = f"x{WORST * 4095}"
+"""The longest rationale: it has a letter."""
+
 RITA = User(
     f"rita{WORST * 508}",
     WORST * 256,
     tuple(f"{number:02}{WORST * (MAX_GROUP_NAME - 2)}" for number in range(MAX_GROUPS)),
 )
 """A reviewer of whom the API server tells as much as is recorded."""
+
+LIFTS = [f"{n:02}{'x' * 251}" for n in range(MAX_LIFTS)]
+"""The longest names of requests whose refusals an approval lifts."""
 
 FLAP = (by_system("Superseded"), by_system("Reopened"), by_system("AutoApproved"))
 
@@ -211,14 +220,14 @@ def reviewed(made: CABRequest, live: Any, review: dict[str, Any]) -> CABRequest:
         made.spec.evidence_digest,
         RITA,
         NOW,
-        Matter(made, live).checked,
+        Matter(made, live).checked.model_copy(update={"refusals": MAX_LIFTS, "lifts": LIFTS}),
     )
     return CABRequest.model_validate({**old, "status": status})
 
 
 @settings(max_examples=25, deadline=None)
 @given(
-    images=st.integers(1, 400),
+    images=st.integers(1, 100),
     length=st.integers(0, 500),
     names=st.integers(0, 40),
     reviews=st.lists(st.sampled_from(["Approved", "Worst", "TakenBack", "Flap"]), max_size=8),
@@ -233,7 +242,7 @@ def test_a_revocation_is_stored_whatever_stands_in_the_request(images, length, n
     worst = [
         {"name": f"c{n}", "description": WORST * 4096} for n in range(MAX_CONDITIONS_OF_APPROVAL)
     ]
-    rationale = WORST * 4096
+    rationale = WORST_WORDS
     for step in reviews:
         state = state_of(made)
         if step == "TakenBack" and state.value.endswith("Approved"):
@@ -267,14 +276,14 @@ def test_a_revocation_is_stored_whatever_stands_in_the_request(images, length, n
 
 
 def test_an_ended_approval_of_the_largest_intent_is_revoked():
-    listed = [f"{n:04}{'x' * 500}" for n in range(240)]
-    parts = [listed[n : n + 50] for n in range(0, 240, 50)]
+    listed = [f"{n:04}{'x' * 500}" for n in range(60)]
+    parts = [listed[n : n + 50] for n in range(0, 60, 50)]
     artifacts = [{"name": f"a{n}", "images": part} for n, part in enumerate(parts)]
     targets = [target(f"web-{n}", *part) for n, part in enumerate(parts)]
     live = intent({**BEST, "artifacts": artifacts}, targets)
     check_size(None, live)
     assert stored_bytes(live.spec.to_dict()) > 0.9 * MAX_SPEC_BYTES
-    more = [{**each, "rationale": "x" * 1500} for each in FLAP * 50]
+    more = [{**each, "rationale": "x" * 3550} for each in FLAP * 50]
     turns = (by_system("AutoApproved"), *more)
     entries = numbered(turns, request_for(live, 2).spec.evidence_digest)
     made = CABRequest.model_validate(
@@ -286,7 +295,7 @@ def test_an_ended_approval_of_the_largest_intent_is_revoked():
     review = {"verdict": "Revoked", "rationale": "x", "images": [WORST * 512] * 100}
     with pytest.raises(Refusal, match="name fewer images"):
         reviewed(made, live, review)
-    review = {"verdict": "Revoked", "rationale": WORST * 4096, "images": [ALL_IMAGES]}
+    review = {"verdict": "Revoked", "rationale": WORST_WORDS, "images": [ALL_IMAGES]}
     made = reviewed(made, live, review)
     assert state_of(made) is RequestState.REVOKED
     assert stored_bytes([made.spec.to_dict(), made.status.to_dict()]) <= MAX_BYTES
@@ -313,16 +322,28 @@ def test_a_spec_that_is_too_large_is_refused_and_an_old_one_left_alone():
         check_size(None, leave.model_copy(update={"spec": spec}))
 
 
+def test_more_workloads_than_a_decision_reads_are_refused_and_old_ones_left_alone():
+    many = intent(BEST, [target(f"w{n}") for n in range(MAX_DECLARED_TARGETS + 1)])
+    with pytest.raises(Refusal, match="has 21 workloads; allowed: 20") as refusal:
+        check_size(None, many)
+    assert refusal.value.field == "spec.targets"
+    check_size(many, many)
+    check_size(None, intent(BEST, [target(f"w{n}") for n in range(MAX_DECLARED_TARGETS)]))
+    with pytest.raises(Refusal):
+        check_size(intent(), many)
+
+
 def test_the_largest_exception_is_approved_taken_back_and_revoked():
     made = exception(request("ExceptionRequired"))
-    spec = {**made.spec.to_dict(), "compensatingControls": [WORST * 4000] * 9,
+    spec = {**made.spec.to_dict(), "compensatingControls": [WORST * 300] * 4,
             "reason": WORST * 4000}  # fmt: skip
     old: dict[str, Any] = {**made.to_dict(), "spec": spec}
     check_size(None, CABException.model_validate(old))
+    assert stored_bytes(spec) > 0.9 * MAX_EXCEPTION_BYTES
     names = [f"{n:03}{WORST * 250}" for n in range(40)]
-    checked = Checked(submitted_by=names, requested_by=names)
+    checked = Checked(submitted_by=names, requested_by=names, refusals=MAX_LIFTS, lifts=LIFTS)
     for verdict in ("Approved", "Revoked"):
-        review = {"verdict": verdict, "rationale": WORST * 4096}
+        review = {"verdict": verdict, "rationale": WORST_WORDS}
         new = {**old, "status": {**old.get("status", {}), "review": review}}
         digest = request("ExceptionRequired").spec.evidence_digest
         status = stamped_status(EXCEPTION_REVIEW, old, new, digest, RITA, NOW, checked)

@@ -227,6 +227,12 @@ HASHED = {"pod-template-hash": "5d4f"}
             ),
         ),
         (owned("batch/v1", "Job", "migrate"), (Workload("batch", "Job", "migrate"),)),
+        (
+            owned("batch/v1", "Job", "train-x7k2p"),
+            (Workload("batch", "Job", "train-x7k2p"), Workload("batch", "Job", "train-*")),
+        ),
+        ({"name": "shell-x7k2p", "generateName": "shell-"}, (Workload("", "Pod", "shell-*"),)),
+        (owned("apps.kruise.io/v1alpha1", "CloneSet", "web"), ()),
         (owned("example.com/v1", "ReplicaSet", "web-5d4f", **HASHED), ()),
         (owned("v1", "Pod", "web"), ()),
         ({"ownerReferences": [{"kind": "StatefulSet", "apiVersion": "apps/v1", "name": "db"}]}, ()),
@@ -244,6 +250,15 @@ def test_a_running_pod_may_run_what_is_approved_for_what_made_it(
     # What it says only now lends nothing, and a new Pod is covered under its own name alone.
     assert rolled_out(kind, new, made(kind, pod("web:1"))).also == ()
     assert rolled_out(kind, new).also == ()
+
+
+def test_a_pod_of_a_kind_that_is_gated_by_configuration_may_run_what_is_approved_for_it() -> None:
+    kind, clones = KINDS["Pod"], configured_kind("apps.kruise.io/CloneSet=spec.template")
+    metadata = owned("apps.kruise.io/v1beta1", "CloneSet", "web")
+    old = made(kind, pod("web:1"), **metadata)
+    new = made(kind, pod("web:1", ephemeralContainers=[{"image": "busybox"}]), **metadata)
+    found = rollout_of(kind, "shop", new, old, configured=[clones])
+    assert found.also == (Workload("apps.kruise.io", "CloneSet", "web"),)
 
 
 def test_owners_that_cannot_be_read_are_a_doubt() -> None:

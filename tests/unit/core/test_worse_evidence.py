@@ -124,17 +124,27 @@ def wrong(before: CABRequest, *verdicts: str, state: str, **facts: Any) -> str |
     return refusal(check, before, new, OPERATOR, model=DEFAULT_RISK_MODEL, now=NOW, **facts)
 
 
+DECLARED = intent(MEDIUM, WEB)
+FOLLOWING = request("ManualReview", of=DECLARED)
+
+
 def test_the_operator_ends_it_only_where_that_is_so() -> None:
     old = approved()
     end = {"state": "Superseded"}
-    assert wrong(old, "Superseded", **end, current=False, other_evidence=True) is None
-    for facts in ({"current": False}, {"current": True}, {"current": True, "other_evidence": True}):
+    there = {"intent": DECLARED, "others": [old, FOLLOWING]}
+    assert wrong(old, "Superseded", **end, current=False, **there) is None
+    for facts in (
+        {"current": False},
+        {"current": True, **there},
+        {"current": False, **there, "others": [old]},  # nothing can be decided in its place
+        {"current": False, **there, "intent": intent(BEST, WEB, name="other")},
+    ):
         assert wrong(old, "Superseded", **end, **facts) == "status.decisions"
 
 
 def test_the_operator_never_ends_a_person_s_approval() -> None:
-    old = request("ManualReview", by_person("Approved"), of=intent(MEDIUM, WEB))
-    facts = {"current": False, "other_evidence": True}
+    old = request("ManualReview", by_person("Approved"), of=intent({**BEST, "scope": {}}, WEB))
+    facts = {"current": False, "intent": DECLARED, "others": [old, FOLLOWING]}
     assert wrong(old, "Superseded", state="Superseded", **facts) == "status.decisions"
 
 

@@ -9,7 +9,7 @@ from cabgate.api.riskmodel import RiskModel
 from cabgate.identity import User
 from cabgate.modelchoice import choose_model, recorded_model
 from cabgate.refusal import Refusal
-from cabgate.requests import has_other_evidence, is_wanted
+from cabgate.requests import is_wanted
 from cabgate.submitters import is_decided
 from cabgate.systemwrites import (
     check_created,
@@ -70,11 +70,13 @@ class JudgedApi(MemoryApi):
         return None if raw is None else DeploymentIntent.model_validate(raw)
 
     def naming(self, request: CABRequest) -> list[CABRequest]:
-        """The requests that name one of the workloads of a request."""
+        """The requests that name one of the workloads of a request, or are of the same intent."""
+        intent = request.spec.intent_ref
         return [
             other
             for other in map(CABRequest.model_validate, self.all(REQUESTS))
             if set(other.metadata.labels) & set(request.metadata.labels)
+            or (intent and other.spec.intent_ref and other.spec.intent_ref.name == intent.name)
         ]
 
     def _asked_for(self, request: CABRequest) -> DeploymentIntent | None:
@@ -102,7 +104,6 @@ class JudgedApi(MemoryApi):
             model=model,
             now=self._clock(),
             intent=intent,
-            other_evidence=has_other_evidence(request, intent),
             others=self.naming(request),
         )
 

@@ -109,6 +109,13 @@ def with_decisions(subject: CABRequest, *entries: tuple[str, str]) -> CABRequest
     )
 
 
+def selects(selector: str, labels: Object) -> bool:
+    """Whether a label selector of keys that are there (`a`) and are not (`!a`) selects."""
+    return all(
+        (key.lstrip("!") in labels) is not key.startswith("!") for key in selector.split(",")
+    )
+
+
 def decisions(digest: str, *entries: tuple[str, str]) -> list[Object]:
     return [
         {
@@ -230,7 +237,7 @@ class MemoryApi:
             meta = body["metadata"]
             if namespace and meta["namespace"] != namespace:
                 continue
-            if labels and labels not in meta.get("labels", {}):
+            if labels and not selects(labels, meta.get("labels", {})):
                 continue
             if fields:
                 path, _, wanted = fields.partition("=")
@@ -246,6 +253,14 @@ class MemoryApi:
     ) -> list[Object]:
         pages = self.pages(resource, namespace, fields=fields, labels=labels)
         return [item async for page in pages for item in page.items]
+
+    async def delete(self, resource: Resource, body: Object) -> None:
+        self.before_write(f"delete {resource.plural}")
+        meta = body["metadata"]
+        key = (resource.plural, meta["namespace"], meta["name"])
+        if self.objects.get(key, body)["metadata"]["resourceVersion"] != meta["resourceVersion"]:
+            raise ConflictError(409, "Conflict", meta["name"])
+        self.objects.pop(key, None)
 
     async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
         what = f"create {resource.plural}"

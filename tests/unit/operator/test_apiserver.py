@@ -194,8 +194,8 @@ async def test_lists_come_in_chunks() -> None:
         assert await api.newest_version(REQUESTS) == 9
 
     await serve(answer, scenario)
-    first = {"limit": "250", "fieldSelector": "a=b", "labelSelector": "c"}
-    assert asked == [first, {**first, "continue": "token"}, {"limit": "1"}]
+    first = {"limit": "50", "fieldSelector": "a=b", "labelSelector": "c"}
+    assert asked == [first, {**first, "limit": "100", "continue": "token"}, {"limit": "1"}]
 
 
 async def test_a_status_is_written_to_the_version_that_was_read() -> None:

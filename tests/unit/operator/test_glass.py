@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from cabgate.breakglass import ANNOTATION, STAMPS
-from cabgate.pods import PodTemplateError
 from cabgate_operator.apiserver import NAMESPACES, REQUESTS, Object, Resource
 from cabgate_operator.app import keys_of
 from cabgate_operator.glass import (
@@ -134,13 +133,20 @@ async def test_a_rollout_runs_what_it_refers_to() -> None:
     rollout = workload("Rollout")
     reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "base"}
     rollout["spec"] = {"workloadRef": reference}
-    # Nothing to review yet: it is tried again.
-    with pytest.raises((PodTemplateError, ValueError)):
-        await reconcile(world, rollout)
     base = workload(name="base", annotations={})
     await reconcile(world, base, rollout)
     (request,) = world.api.all(REQUESTS)
     assert request["spec"]["targets"][0]["images"] == ["web:9"]
+
+
+async def test_a_rollout_that_refers_to_nothing_is_reviewed_all_the_same() -> None:
+    world = World()
+    rollout = workload("Rollout")
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "base"}
+    rollout["spec"] = {"workloadRef": reference}
+    await reconcile(world, rollout)
+    (request,) = world.api.all(REQUESTS)
+    assert request["spec"]["targets"][0]["images"] == ["no image as yet"]
 
 
 @pytest.mark.parametrize("verdict", ["Approved", "Rejected", "UnderReview"])
@@ -190,3 +196,14 @@ async def test_only_kinds_that_there_are_are_watched() -> None:
     world = World()
     found = kinds(await served_workloads(world.context.api))
     assert found == set(BY_KIND) - {"Rollout"}
+
+
+async def test_no_request_is_opened_where_no_policy_looks() -> None:
+    """In an excluded namespace anybody wrote the stamps."""
+    world = World()
+    world.context.excluded = frozenset({"team"})
+    await reconcile(world, workload())
+    assert world.requests() == {}
+    world.context.excluded = frozenset({"other"})
+    await reconcile(world, workload())
+    assert len(world.requests()) == 1

@@ -2,6 +2,7 @@
 """The operator notices an approval by writing its intent first, and takes back one whose author
 stands in the intent."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from cabgate_operator.apiserver import INTENTS, REQUESTS, ConflictError, Object
 from cabgate_operator.context import parsed
 from cabgate_operator.intents import reconcile_intent
 from cabgate_operator.keys import Key, Subject
-from unit.operator.support import MEDIUM, World, decisions, intent_object, request
+from unit.operator.support import LOW, MEDIUM, World, decisions, intent_object, request
 
 KEY = Key(Subject.INTENT, "team", "web")
 NAME = request(MEDIUM).metadata.name
@@ -141,3 +142,25 @@ async def test_machines_by_configuration_are_told_of() -> None:
     assert "Only machines submitted it" in conditions["Ready"]
     told = {c["type"]: c["message"] for c in stored(world)["status"]["conditions"]}
     assert "Only machines submitted it" in told["Decided"]
+
+
+async def test_what_was_taken_back_is_not_said_to_lack_a_model() -> None:
+    """Its score asks for nobody: the operator looks at the model before it says why it waits."""
+    world = World()
+    name = request(LOW).metadata.name
+    body = intent_object(LOW)
+    world.api.put(INTENTS, body)
+    await look(world)
+    asked = copy.deepcopy(world.api.objects[(INTENTS.plural, "team", "web")])
+    found = world.api.objects[(REQUESTS.plural, "team", name)]
+    found["status"] = {
+        "decisions": decisions(found["spec"]["evidenceDigest"], ("Approved", "dev")),
+        "state": "Approved",
+    }
+    world.api.put(REQUESTS, found)
+    world.api.put(INTENTS, asked)
+    await look(world)
+    told = world.api.objects[(REQUESTS.plural, "team", name)]["status"]["conditions"][0]["message"]
+    assert "cannot be recomputed" not in told
+    entries = world.api.objects[(REQUESTS.plural, "team", name)]["status"]["decisions"]
+    assert [each["verdict"] for each in entries] == ["Approved", "Reopened", "AutoApproved"]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the operator makes of other evidence for the same images, and of floors that came later."""
 
+from cabgate.api import CABRequest, DeploymentIntent
 from cabgate.riskmodel import DEFAULT_RISK_MODEL
 from cabgate_operator.apiserver import EVENTS, REQUESTS
 from cabgate_operator.intent_plan import news_of_approval
@@ -25,28 +26,20 @@ WORSE = {"artifacts": LOW["artifacts"], "scope": {"affectedComponents": 20}}
 
 
 def test_an_approval_by_score_ends_once_there_is_a_request_for_what_is_declared_now() -> None:
-    subject = with_decisions(request(LOW), BY_SCORE)
-    assert plan_request(subject, intent(WORSE), [], SYSTEM, model=DEFAULT_RISK_MODEL).entries == ()
-    plan = plan_request(
-        subject, intent(WORSE), [], SYSTEM, successor="web-next", model=DEFAULT_RISK_MODEL
-    )
-    assert [entry.verdict for entry in plan.entries] == ["Superseded"]
-    assert plan.state == "Superseded"
-    assert "in request web-next" in plan.entries[0].rationale
+    subject, following = with_decisions(request(LOW), BY_SCORE), request(WORSE)
+
+    def said(subject: CABRequest, declared: DeploymentIntent, *others: CABRequest) -> list[str]:
+        plan = plan_request(subject, declared, [], SYSTEM, others, model=DEFAULT_RISK_MODEL)
+        return [f"{entry.verdict}: {entry.rationale}" for entry in plan.entries]
+
+    assert said(subject, intent(WORSE), subject) == []
+    [ended] = said(subject, intent(WORSE), subject, following)
+    assert ended.startswith("Superseded: ")
+    assert f"in request {following.metadata.name}" in ended
     other = intent(WORSE, images=("r/web:2",))
-    assert (
-        plan_request(
-            subject, other, [], SYSTEM, successor="web-next", model=DEFAULT_RISK_MODEL
-        ).entries
-        == ()
-    )
+    assert said(subject, other, request(WORSE, images=("r/web:2",))) == []
     person = with_decisions(request(MEDIUM), ("Approved", "ann"))
-    assert (
-        plan_request(
-            person, intent(WORSE), [], SYSTEM, successor="web-next", model=DEFAULT_RISK_MODEL
-        ).entries
-        == ()
-    )
+    assert said(person, intent(WORSE), following) == []
 
 
 async def test_worse_evidence_counts_and_back_again() -> None:

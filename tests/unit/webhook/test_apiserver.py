@@ -4,7 +4,8 @@
 import pytest
 
 from cabgate.api import CABRequest
-from cabgate_webhook.apiserver import LookupFailed, _parsed
+from cabgate_webhook.apiserver import _parsed
+from cabgate_webhook.lookups import LookupFailed
 from unit.core.builders import by_person, numbered, request
 
 

@@ -4,6 +4,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 from cabgate.logs import JsonFormatter
 from cabgate.signatures import SigningKeys
 from cabgate_webhook.admission import MAX_BODY_BYTES
-from cabgate_webhook.apiserver import LookupFailed
 from cabgate_webhook.app import Bodies, Limits, Settings, create_app
+from cabgate_webhook.caller import Caller
+from cabgate_webhook.lookups import LookupFailed
 from cabgate_webhook.metrics import Metrics
 from cabgate_webhook.probes import Readiness, create_probes
 
@@ -25,6 +27,7 @@ KEYS = SigningKeys(
     .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     .decode()
 )
+CALLER = Caller(Path(__file__))  # any file is long enough
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
@@ -61,7 +64,11 @@ async def broken():
 
 def webhook(fault=unreachable, metrics=None, **limits):
     return create_app(
-        FaultyApi(fault), Settings(KEYS), metrics or Metrics(), lambda: NOW, Limits(**limits)
+        FaultyApi(fault),
+        Settings(KEYS, CALLER),
+        metrics or Metrics(),
+        lambda: NOW,
+        Limits(**limits),
     )
 
 

@@ -9,9 +9,10 @@ import json
 import pytest
 
 from cabgate.identity import User
-from cabgate_webhook.apiserver import ApiServer, LookupFailed
+from cabgate_webhook.apiserver import ApiServer
 from cabgate_webhook.app import DEADLINE_SECONDS
 from cabgate_webhook.credentials import Credentials
+from cabgate_webhook.lookups import LookupFailed
 
 LABELS = json.dumps({"metadata": {"labels": {"cabgate.dev/ring": "2"}}}).encode()
 BUSY = json.dumps({"kind": "Status", "message": "too many requests"}).encode()

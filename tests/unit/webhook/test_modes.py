@@ -4,6 +4,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,8 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from cabgate.modes import MODE_LABEL, Mode
 from cabgate.signatures import SigningKeys
-from cabgate_webhook.apiserver import LookupFailed
 from cabgate_webhook.app import Limits, Settings, create_app
+from cabgate_webhook.caller import Caller
+from cabgate_webhook.lookups import LookupFailed
 from cabgate_webhook.metrics import Metrics
 
 KEYS = SigningKeys(
@@ -73,7 +75,7 @@ async def answered(
 
     app = create_app(
         api,
-        Settings(KEYS, mode=mode),
+        Settings(KEYS, Caller(Path(__file__)), mode=mode),
         Metrics(),
         lambda: datetime(2026, 11, 23, tzinfo=UTC),
         limits or Limits(),

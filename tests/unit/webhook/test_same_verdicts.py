@@ -20,9 +20,11 @@ from cabgate.decision import Rollout
 from cabgate.gate import covering, decide
 from cabgate.pods import PodTemplateError
 from cabgate.rings import HIGHEST, effective_ring, ring_of
+from cabgate.targets import Workload
 from cabgate.workloads import rollout_of
 from cabgate_webhook.admission import Answer, MalformedReviewError, answer_body, read_review
-from cabgate_webhook.apiserver import ApiServer, LookupFailed, _parsed
+from cabgate_webhook.apiserver import ApiServer, _parsed
+from cabgate_webhook.lookups import LookupFailed
 from cabgate_webhook.narrow import decode_rollout
 from cabgate_webhook.rollouts import gated_kind, judge_rollout
 from cabgate_webhook.stored import UnknownRuleError, decode_requests, struct_of
@@ -96,12 +98,29 @@ def without_unread(item):
     item = json.loads(json.dumps(item))
     unread = {
         "metadata": ("annotations", "deletionTimestamp", "generation", "labels", "resourceVersion"),
-        "spec": ("evidence", "summary"),
+        "spec": ("summary",),
     }
     for part, names in unread.items():
         if isinstance(item, dict) and isinstance(item.get(part), dict):
             item[part] = {key: value for key, value in item[part].items() if key not in names}
+    status = item.get("status") if isinstance(item, dict) else None
+    entries = status.get("decisions") if isinstance(status, dict) else None
+    for entry in entries if isinstance(entries, list) else []:
+        checked = entry.get("checked") if isinstance(entry, dict) else None
+        if isinstance(checked, dict):
+            entry["checked"] = {key: checked[key] for key in READ_CHECKED if key in checked}
+    evidence = item["spec"].get("evidence") if has_spec(item) else None
+    if isinstance(evidence, dict):
+        item["spec"]["evidence"] = {key: evidence[key] for key in READ_EVIDENCE if key in evidence}
     return item
+
+
+READ_CHECKED = ("refusals", "lifts")
+READ_EVIDENCE = ("testResults", "scanResults")
+
+
+def has_spec(item):
+    return isinstance(item, dict) and isinstance(item.get("spec"), dict)
 
 
 async def said(call):
@@ -215,6 +234,7 @@ WINDOW = {
 }
 OBLIGATION = {"name": "watch", "description": "someone  watches\n"}
 ATTESTED = {"name": "told", "description": "sales know", "attestation": "Required"}
+CHECKED = {"submittedBy": ["ann"], "intentGeneration": 3, "refusals": 2}
 ENTRIES = st.lists(
     st.sampled_from(
         [
@@ -224,6 +244,8 @@ ENTRIES = st.lists(
             by_person("UnderReview"),
             by_person("Approved"),
             by_person("Approved", NOW - SHORT),
+            by_person("Approved", NOW - SHORT, checked=CHECKED),
+            by_person("Approved", NOW - SHORT, checked={**CHECKED, "lifts": ["r-0", "r-1"]}),
             by_person("Rejected", rationale="no\u202eeno"),
             by_person("Revoked"),
             by_person("Revoked", images=["*"]),
@@ -317,6 +339,20 @@ def test_what_is_usual_is_decoded_narrowly():
     assert [item.metadata.namespace for item in found] == ["shop", "shop"]
     assert found[1].status.decisions[0].conditions[1].needs_attestation
     assert decode_requests(b'{"items": []}') == []
+
+
+@pytest.mark.parametrize("lifts", [[], ["r-0"], ["no"]])
+async def test_what_an_approval_lifts_is_read_narrowly_as_well(lifts):
+    targets = [target("web", "web:1")]
+    no = request("ManualReview", by_person("Approved", NOW - 4 * SHORT), by_person("Revoked"),
+                 targets=targets, name="r-0")  # fmt: skip
+    entry = by_person("Approved", NOW - SHORT, checked={**CHECKED, "lifts": lifts})
+    again = request("ManualReview", entry, targets=[*targets, target("api")], name="r-1")
+    narrow, whole = decode_requests(listed(no, again)), [no, again]
+    assert not any(isinstance(item, CABRequest) for item in narrow)
+    rollout = Rollout("shop", Workload("apps", "Deployment", "web"), ("web:1",))
+    found = {decide(rollout, 2, each, [], NOW).allowed for each in (narrow, whole)}
+    assert found == {"r-0" in lifts}
 
 
 @pytest.mark.parametrize(

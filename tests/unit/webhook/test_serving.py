@@ -22,7 +22,12 @@ def arguments(tmp_path, kubeconfig):
     signing = tmp_path / "signing.pem"
     private = Ed25519PrivateKey.generate()
     signing.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return [f"--certificate={certificate}", f"--key={key}", f"--signing-key={signing}"]
+    proof = tmp_path / "proof"
+    proof.write_text("x" * 32)
+    return [
+        *(f"--certificate={certificate}", f"--key={key}", f"--signing-key={signing}"),
+        f"--admission-proof={proof}",
+    ]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from cabgate.modes import Mode
 from cabgate.settings import SettingsError
 from cabgate_webhook.settings import WebhookSettings, read_settings
 
-FILES = ("certificate", "key", "signing_key")
+FILES = ("certificate", "key", "signing_key", "admission_proof")
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ def test_what_has_no_default_is_asked_for():
         "--certificate (CABGATE_CERTIFICATE): is not set",
         "--key (CABGATE_KEY): is not set",
         "--signing-key (CABGATE_SIGNING_KEY): is not set",
+        "--admission-proof (CABGATE_ADMISSION_PROOF): is not set",
     ]
 
 

@@ -27,7 +27,10 @@ def test_a_key_file_that_cannot_be_used_is_told(tmp_path, monkeypatch, capsys, c
         "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\n"
         "users: [{name: u, user: {token: t}}]\n"
     )
+    proof = tmp_path / "proof"
+    proof.write_text("x" * 32)
     arguments = ["--certificate", str(certificate), "--key", str(key)]
+    arguments += ["--admission-proof", str(proof)]
     if content is not None:
         signing = tmp_path / "key.pem"
         signing.write_bytes(content)

@@ -54,6 +54,7 @@ class Webhook:
         key = Ed25519PrivateKey.generate()
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         (folder / "key.pem").write_bytes(pem)
+        (folder / "proof").write_text("x" * 32)
         (folder / "kubeconfig").write_text(
             "current-context: c\n"
             "contexts: [{name: c, context: {cluster: c, user: u}}]\n"
@@ -73,6 +74,7 @@ class Webhook:
                     *(sys.executable, ENTRY, *map(str, numbers)),
                     *(f"--certificate={folder}/tls.crt", f"--key={folder}/tls.key"),
                     f"--signing-key={folder}/key.pem",
+                    f"--admission-proof={folder}/proof",
                     *(f"--max-connections={LIMIT}", f"--drain-seconds={drain}"),
                 ],
                 env={**os.environ, "KUBECONFIG": str(folder / "kubeconfig")},

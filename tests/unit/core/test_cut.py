@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a record says of what was cut: nothing of what was left out because it is empty."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cabgate.shortening import MAX_RECORD, shortened
+
+VALUES = st.recursive(
+    st.sampled_from(["", "x", 0, 7, False, None]),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def test_empty_parts_are_left_out_and_not_told_as_cut() -> None:
+    content = {
+        "intent": {"name": "web", "uid": "", "labels": {}},
+        "factors": [{"name": "f", "observed": "", "missing": []}, {"name": "g"}],
+    }
+    found = shortened(content, content, MAX_RECORD)
+    assert found.cut == []
+    assert found.fields == {
+        "intent": {"name": "web"},
+        "factors": [{"name": "f"}, {"name": "g"}],
+    }
+
+
+def test_what_is_cut_beside_an_empty_part_is_told() -> None:
+    content = {"intent": {"name": "web", "uid": "", "why": "x" * 600}}
+    [told] = shortened(content, content, MAX_RECORD).cut
+    assert told["field"] == "intent"
+
+
+@given(st.dictionaries(st.sampled_from(["one", "two"]), VALUES))
+def test_what_fits_is_never_told_as_cut(content: dict[str, Any]) -> None:
+    assert shortened(content, content, MAX_RECORD).cut == []

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An operator that is killed after each single write gets on with each of its lives."""
+
+from datetime import timedelta
+
+import pytest
+
+from cabgate_operator.apiserver import REQUESTS, Object
+from cabgate_operator.intents import reconcile_intent
+from unit.operator.support import LOW, MEDIUM, World
+from unit.operator.test_intents import KEY, declare
+
+WORSE = {**LOW, "scanResults": {"critical": 0, "high": 9}}
+
+
+class Killed(Exception):  # noqa: N818 - what happens to the operator, not a fault
+    """The operator is no more."""
+
+
+async def lives_until_done(world: World) -> int:
+    """How many lives of one write it takes until nothing is left to write."""
+    for lives in range(12):
+        written = len(world.api.written)
+
+        def once(what: str, before: int = written) -> None:
+            if len(world.api.written) > before:
+                raise Killed
+
+        world.api.before_write = once
+        world.clock.forward(1)
+        try:
+            await reconcile_intent(world.context, KEY)
+        except Killed:
+            continue
+        if len(world.api.written) == written:
+            world.api.before_write = lambda what: None
+            return lives
+    pytest.fail(f"it goes on for ever: {world.api.written[-6:]}")
+
+
+@pytest.mark.parametrize("contents", [(MEDIUM, LOW), (LOW, WORSE, LOW), (LOW, MEDIUM, LOW, MEDIUM)])
+async def test_whatever_an_intent_declares_is_finished(contents: tuple[Object, ...]) -> None:
+    world = World()
+    for content in contents:
+        declare(world, content)
+        world.clock.forward(int(timedelta(hours=1).total_seconds()))
+        assert await lives_until_done(world) >= 2
+    asked = {
+        body["metadata"]["name"]: body["status"]["askedAt"] for body in world.api.all(REQUESTS)
+    }
+    current = world.intent_status()["requestName"]
+    assert asked[current] == max(asked.values())
