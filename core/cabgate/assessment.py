@@ -61,8 +61,8 @@ def floors_now(
     if that is not there as it was.
     """
     rest = [each for each in others if each.metadata.name != request.metadata.name]
-    mine = _age(request)
-    floors = standing_floors(request.spec, rest, [each for each in rest if _age(each) < mine])
+    mine = age_of(request)
+    floors = standing_floors(request.spec, rest, [each for each in rest if age_of(each) < mine])
     unproved = score_unproved(request, model)
     return floors if unproved is None else [*floors, unproved]
 
@@ -88,7 +88,3 @@ def score_unproved(request: CABRequest, model: RiskModel | None) -> Floor | None
     else:
         return None
     return Floor(name=SCORE_UNPROVED, gate=Gate.MANUAL_REVIEW, explanation=why)
-
-
-def _age(request: CABRequest) -> tuple[float, int, str]:
-    return age_of(request, request.metadata.creation_timestamp)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cabgate.api.base import ObjectMeta
+from cabgate.api.base import MAX_IMAGE, ObjectMeta
 from cabgate.api.evidence import Evidence
 from cabgate.api.request import Assessment, BreakGlass, CABRequest, CABRequestSpec, Floor
 from cabgate.api.types import MAX_IMAGES, Gate, Submitter, Target
@@ -57,9 +57,6 @@ BREAKABLE = tuple(k for k in BUILT_IN if k.kind not in ("Pod", "PodTemplate"))
 """The kinds that the annotation counts on."""
 
 _MAX_USERNAME = 512
-
-MAX_IMAGE = 512
-"""Longest image that a request names."""
 
 _BEGINNING = 400
 

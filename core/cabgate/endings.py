@@ -40,11 +40,7 @@ def ended_by(
         return None
     if not has_other_evidence(request, intent):
         return None
-    earlier = [each for each in others if _age(each) < _age(successor)]
+    earlier = [each for each in others if age_of(each) < age_of(successor)]
     if brings_reports_of_others(request.spec, intent.spec.evidence, earlier):
         return None
     return successor
-
-
-def _age(request: CABRequest) -> tuple[float, int, str]:
-    return age_of(request, request.metadata.creation_timestamp)

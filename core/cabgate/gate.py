@@ -26,7 +26,7 @@ from cabgate.messages import decision_message, warnings_for
 from cabgate.requirements import unknown_words
 from cabgate.revocations import against, standing_revocations
 from cabgate.rings import GATED_FROM
-from cabgate.samecontent import overruled_by
+from cabgate.samecontent import by_content, overruled_by
 from cabgate.targets import Workload
 
 
@@ -73,10 +73,11 @@ def looks(
     `decide` chooses from."""
     named = _of_workload(rollout, requests)
     revocations = standing_revocations(rollout, named)
+    same = by_content(named)
     return [
         Look(request, state_of(request), Reason.IMAGES_NOT_COVERED, uncovered=images)
         if (images := _uncovered(rollout, request))
-        else _look(request, named, exceptions, revocations, now)
+        else _look(request, same[request.spec.evidence_digest], exceptions, revocations, now)
         for request in named
     ]
 
@@ -107,8 +108,8 @@ def _look(
     revocations: Sequence[Revocation],
     now: datetime,
 ) -> Look:
-    """What a request that covers a rollout says to it; `others` name its workload as well, and
-    `revocations` deny one of its images."""
+    """What a request that covers a rollout says to it; `others` name its workload as well and hold
+    the very same content, and `revocations` deny one of its images."""
     state = state_of(request)
     if is_retrospective(request) and state not in REFUSED_STATES:
         return Look(request, state, Reason.GLASS_BROKEN)
@@ -231,11 +232,7 @@ def _of_workload(rollout: Rollout, requests: Iterable[CABRequest]) -> list[CABRe
         if request.metadata.namespace == rollout.namespace
         and any(Workload.of(target) in rollout.workloads for target in request.spec.targets)
     ]
-    return sorted(named, key=_age, reverse=True)
-
-
-def _age(request: CABRequest) -> tuple[float, int, str]:
-    return age_of(request, request.metadata.creation_timestamp)
+    return sorted(named, key=age_of, reverse=True)
 
 
 def images_named(rollout: Rollout, request: CABRequest) -> set[str]:

@@ -318,12 +318,13 @@ def decided_at(request: CABRequest) -> datetime | None:
     return found
 
 
-def age_of(request: CABRequest, moment: datetime | None) -> tuple[float, int, str]:
-    """What sorts requests by a moment of theirs, the oldest first.
+def age_of(request: CABRequest, moment: datetime | None = None) -> tuple[float, int, str]:
+    """What sorts requests by a moment of theirs, else by when they were opened, the oldest first.
 
     Times of Kubernetes have whole seconds: within one, the generation of the intent tells which
     came later.
     """
+    moment = moment or request.metadata.creation_timestamp
     seconds = moment.timestamp() if moment else 0.0
     intent = request.spec.intent_ref
     return (seconds, intent.generation if intent else 0, request.metadata.name)

@@ -67,7 +67,7 @@ def removable(
     if sizes is None:
         sizes = {request.metadata.name: _size(request) for request in requests}
     found: list[CABRequest] = []
-    lifting = _lifting(requests)
+    needed_approvals = _lifting(requests)
     present = {r.metadata.name for r in requests if _is_asked_for(r, intents)}
     for states in _REMOVABLE:
         # A broken glass is a way back to nothing, and takes no approval's place.
@@ -79,7 +79,7 @@ def removable(
         request
         for request in found
         if request.spec.intent_ref is not None
-        and request.metadata.name not in lifting
+        and request.metadata.name not in needed_approvals
         and request.metadata.name not in present
         and not any(exception_admits(e, request, now) for e in exceptions)
     ]
@@ -93,7 +93,7 @@ def last_asked(request: CABRequest) -> tuple[float, int, str]:
     """
     known = (decided_at(request), request.status.asked_at)
     moments = [moment for moment in known if moment is not None]
-    return age_of(request, max(moments, default=request.metadata.creation_timestamp))
+    return age_of(request, max(moments, default=None))
 
 
 def outlived(request: CABRequest, now: datetime) -> bool:

@@ -11,7 +11,7 @@ from cabgate.api.types import ALL_IMAGES, Target
 from cabgate.decision import Revocation, Rollout
 from cabgate.lifecycle import is_retrospective, person_approval_of, revocation_of
 from cabgate.requirements import unknown_words
-from cabgate.samecontent import overruled_by
+from cabgate.samecontent import by_content, overruled_by
 from cabgate.targets import Workload
 
 Pair = tuple[Workload, str]
@@ -81,13 +81,14 @@ def approvals_of(
     """
     found: dict[Pair, list[Approval]] = {}
     requests = list(requests)
+    same = by_content(requests)
     for request in requests:
         approval = person_approval_of(request)
         if approval is None or approval.verdict.value != RequestState.APPROVED:
             continue
         if unknown_words(request) or is_retrospective(request):
             continue
-        if overruled_by(request, requests) is not None:
+        if overruled_by(request, same[request.spec.evidence_digest]) is not None:
             continue
         for pair in pairs_among(request.spec.targets, wanted):
             found.setdefault(pair, []).append((request, approval))

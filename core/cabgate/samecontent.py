@@ -2,7 +2,8 @@
 """Requests for the very same content, which is decided once: what holds where two people decide it
 at the same moment, one each way, and neither can have seen the other."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 from cabgate.api.request import CABRequest, RequestDecision, RequestVerdict
 from cabgate.api.types import ALL_IMAGES
@@ -12,6 +13,15 @@ from cabgate.lifecycle import APPROVED_STATES, REFUSED_STATES, state_of, verdict
 def of_content(digest: str, requests: Iterable[CABRequest]) -> list[CABRequest]:
     """Those of some requests that hold one content, by its digest."""
     return [request for request in requests if request.spec.evidence_digest == digest]
+
+
+def by_content(requests: Iterable[CABRequest]) -> Mapping[str, list[CABRequest]]:
+    """Requests by the digest of their content: to ask of each for the others of its content is
+    work times its square without that."""
+    found: dict[str, list[CABRequest]] = defaultdict(list)
+    for request in requests:
+        found[request.spec.evidence_digest].append(request)
+    return found
 
 
 def overruled_by(request: CABRequest, others: Iterable[CABRequest]) -> CABRequest | None:

@@ -245,7 +245,8 @@ class Installation:
         wait_until(self._guards_rings, "the API server obeys the policy of rings")
 
     def _gates_rollouts(self) -> bool:
-        return "NoRequest" in self._refusal("POST", "deployments", _PROBE_WORKLOAD)
+        path = self.cluster.api.path("deployments", PROBE)
+        return "NoRequest" in self._refusal("POST", path, _PROBE_WORKLOAD)
 
     def _stamps_submitters(self) -> bool:
         path = self.cluster.api.path("deploymentintents", PROBE)
@@ -254,13 +255,11 @@ class Installation:
 
     def _guards_rings(self) -> bool:
         ring = {"metadata": {"labels": {"cabgate.dev/ring": "malformed"}}}
-        return "rings.cabgate.dev" in self._refusal("PATCH", f"namespaces/{PROBE}", ring)
+        path = f"/api/v1/namespaces/{PROBE}"
+        return "rings.cabgate.dev" in self._refusal("PATCH", path, ring)
 
-    def _refusal(self, method: str, resource: str, body: Document) -> str:
+    def _refusal(self, method: str, path: str, body: Document) -> str:
         """What the API server says against a write of the probe, tried in a dry run."""
-        plural, _, name = resource.partition("/")
-        path = self.cluster.api.path(plural, None if name else PROBE)
-        path = f"{path}/{name}" if name else path
         kind = "application/json" if method == "POST" else "application/merge-patch+json"
         try:
             self.cluster.api.call(method, f"{path}?dryRun=All", body, content_type=kind)

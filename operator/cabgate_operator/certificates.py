@@ -252,13 +252,7 @@ async def ensure_signing_key(context: Context) -> None:
     be verified.
     """
     private, public = make_signing_key()
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": SIGNING_SECRET, "namespace": SYSTEM_NAMESPACE},
-        "type": "Opaque",
-        "data": {"key.pem": base64.b64encode(private.encode()).decode()},
-    }
+    secret = _opaque(SIGNING_SECRET, "key.pem", private)
     if not await context.api.is_free(SECRETS, SYSTEM_NAMESPACE, secret):
         return
     name = f"{SigningKeys(private).key_id}.pem"
@@ -274,30 +268,34 @@ async def ensure_signing_key(context: Context) -> None:
     else:
         data = {**(published.get("data") or {}), name: public}
         await context.api.replace(CONFIG_MAPS, {**published, "data": data})
-    try:
-        await context.api.create(SECRETS, SYSTEM_NAMESPACE, secret)
-    except AlreadyExistsError:
-        return
-    about = fields(namespace=SYSTEM_NAMESPACE, object=SIGNING_SECRET, reason="Made")
-    log.info("made the key that decisions are signed with, %s", name, extra=about)
-    did(SIGNING_SECRET, "Made")
+    if await _make(context, secret):
+        about = fields(namespace=SYSTEM_NAMESPACE, object=SIGNING_SECRET, reason="Made")
+        log.info("made the key that decisions are signed with, %s", name, extra=about)
 
 
 async def ensure_proof(context: Context) -> None:
     """Have the value by which the webhook knows the API server; one that is there is never
     replaced, and not read either."""
-    token = secrets.token_hex(32).encode()
-    body = {
+    secret = _opaque(PROOF_SECRET, "token", secrets.token_hex(32))
+    if await context.api.is_free(SECRETS, SYSTEM_NAMESPACE, secret):
+        await _make(context, secret)
+
+
+def _opaque(name: str, key: str, value: str) -> Object:
+    return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": PROOF_SECRET, "namespace": SYSTEM_NAMESPACE},
+        "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE},
         "type": "Opaque",
-        "data": {"token": base64.b64encode(token).decode()},
+        "data": {key: base64.b64encode(value.encode()).decode()},
     }
-    if not await context.api.is_free(SECRETS, SYSTEM_NAMESPACE, body):
-        return
+
+
+async def _make(context: Context, secret: Object) -> bool:
+    """Create a Secret; False if somebody else did meanwhile."""
     try:
-        await context.api.create(SECRETS, SYSTEM_NAMESPACE, body)
+        await context.api.create(SECRETS, SYSTEM_NAMESPACE, secret)
     except AlreadyExistsError:
-        return
-    did(PROOF_SECRET, "Made")
+        return False
+    did(secret["metadata"]["name"], "Made")
+    return True

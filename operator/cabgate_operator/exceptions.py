@@ -26,13 +26,13 @@ from cabgate.lifecycle import (
     with_entry,
 )
 from cabgate.races import ACTIVE, is_noticed, notice_of, own_approver, waits_for_notice
-from cabgate.targets import Workload
 from cabgate_operator import texts
 from cabgate_operator.apiserver import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.conditions import Wanted, merge_conditions
 from cabgate_operator.context import Context, parsed
 from cabgate_operator.events import News, Reference
 from cabgate_operator.keys import Key, Subject
+from cabgate_operator.related import requests_naming
 from cabgate_operator.reports import concerns, did
 from cabgate_operator.requests import System
 
@@ -179,9 +179,7 @@ async def _others(context: Context, request: CABRequest) -> list[CABRequest]:
     them."""
     if not takes_exception(request):
         return []  # which says why itself
-    label = Workload.of(request.spec.targets[0]).label
-    listed = await context.api.list(REQUESTS, request.metadata.namespace, labels=label)
-    return [parsed(CABRequest, item) for item in listed]
+    return await requests_naming(context, request.metadata.namespace, request.spec.targets[:1])
 
 
 def _unnoticed(exception: CABException) -> bool:

@@ -169,27 +169,18 @@ class Gate:
 
     def patch_status(self, user, resource, name, namespace, body, *args, **options):
         """`kubectl patch --subresource=status`."""
-        options.setdefault("check", False)
+        check = options.pop("check", False)
         args = ("--subresource=status", *args)
-        return self._known(
-            lambda: self.patch(user, resource, name, namespace, body, *args, **options)
-        )
-
-    def _known(self, write):
-        """The result of a write, once the API server knows its kind."""
 
         def answered():
-            try:
-                result = write()
-            except Refused as refused:
-                if NOT_YET in str(refused):
-                    return None
-                return refused
+            result = self.patch(
+                user, resource, name, namespace, body, *args, check=False, **options
+            )
             return None if NOT_YET in result.stderr else result
 
-        result = wait_until(answered, "the API server knows the kind", timeout=120)
-        if isinstance(result, Refused):
-            raise result
+        result = wait_until(answered, f"the API server knows the kind {resource}", timeout=120)
+        if check and result.returncode != 0:
+            raise Refused(f"{user}: kubectl patch {resource} {name}: {result.stderr}")
         return result
 
     def review(self, user, resource, name, namespace, verdict, *, check=True, **review):

@@ -6,6 +6,7 @@ import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
@@ -284,26 +285,14 @@ class ApiServer:
             if body is not None:
                 headers["Content-Type"] = "application/json"
                 content = json.dumps(body).encode()
-
-            async def exchange(limit: int) -> HttpAnswer:
-                if self._connections is None:
-                    raise RuntimeError("the API server is used outside its context")
-                return await self._connections.call(
-                    method,
-                    target,
-                    trust=self._credentials.trust(),
-                    headers=headers,
-                    body=content,
-                    limit=limit,
-                )
-
+            call = partial(self._connections.call, method, target, headers=headers, body=content)
             try:
-                return await exchange(READ_BYTES)
+                return await call(trust=self._credentials.trust(), limit=READ_BYTES)
             except AnswerTooLarge:
                 if method != "GET":
                     raise
             async with self._large:
-                return await exchange(LARGE_BYTES)
+                return await call(trust=self._credentials.trust(), limit=LARGE_BYTES)
         except AnswerTooLarge as error:
             raise BudgetUsedUp(path) from error
         except (ConnectionFailed, OSError, ValueError) as error:

@@ -4,8 +4,10 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 import uvicorn
 
@@ -33,6 +35,8 @@ from cabgate_webhook.serving import (
 from cabgate_webhook.settings import WebhookSettings, read_settings
 
 log = logging.getLogger("cabgate_webhook.main")  # also where it runs as __main__
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -84,18 +88,10 @@ def make_process(settings: WebhookSettings, clock: Clock = utc_now) -> Process:
 
 
 def _app_settings(settings: WebhookSettings) -> Settings:
-    path = settings.signing_key
-    try:
-        keys = SigningKeys(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        name = "signing_key"
-        raise SettingsError(f"{option_of(name)} ({variable_of(name)}): {path}: {error}") from None
-    path = settings.admission_proof
-    try:
-        caller = Caller(path)
-    except (OSError, ValueError) as error:
-        name = "admission_proof"
-        raise SettingsError(f"{option_of(name)} ({variable_of(name)}): {path}: {error}") from None
+    keys = _read(
+        "signing_key", settings.signing_key, lambda path: SigningKeys(path.read_text("utf-8"))
+    )
+    caller = _read("admission_proof", settings.admission_proof, Caller)
     kinds = tuple(configured_kind(text) for text in settings.gated_kind)
     return Settings(
         keys,
@@ -108,6 +104,14 @@ def _app_settings(settings: WebhookSettings) -> Settings:
         settings.machines,
         frozenset(settings.excluded_namespace),
     )
+
+
+def _read(name: str, path: Path, read: Callable[[Path], T]) -> T:
+    """What the file of a setting holds. Raises `SettingsError` for one that cannot be used."""
+    try:
+        return read(path)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{option_of(name)} ({variable_of(name)}): {path}: {error}") from None
 
 
 async def serve(process: Process, sockets: Sockets | None = None) -> None:

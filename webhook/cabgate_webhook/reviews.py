@@ -276,10 +276,11 @@ async def _judge_operator(review: Review, api: ApiServer, now: datetime) -> None
     if rests_on_others(request, written):
         named = [Workload.of(target) for target in request.spec.targets]
         of = request.spec.intent_ref
-        name = None if of is None else of.name
-        others = await api.requests_naming(review.namespace, named, name)
-    if approves_by_score(request, written):
-        model = await model_behind(request, api)
+        reading = api.requests_naming(review.namespace, named, None if of is None else of.name)
+        if approves_by_score(request, written):
+            others, model = await asyncio.gather(reading, model_behind(request, api))
+        else:
+            others = await reading
     check_request_status(
         request,
         written,

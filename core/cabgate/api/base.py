@@ -136,7 +136,10 @@ ShortText = Annotated[str, *text(256, NAME_PATTERN)]
 LongText = Annotated[str, *text(4096)]
 """A paragraph that is not blank."""
 
-Image = Annotated[str, *text(512, NAME_PATTERN)]
+MAX_IMAGE = 512
+"""Longest name of an image."""
+
+Image = Annotated[str, *text(MAX_IMAGE, NAME_PATTERN)]
 """An image reference, compared exactly."""
 
 Uri = Annotated[str, *text(2048, NAME_PATTERN)]
