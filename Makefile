@@ -8,6 +8,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
+# The tests start some five hundred servers: each would compile all its modules anew, for a second or more.
+unexport PYTHONDONTWRITEBYTECODE
 
 # uv from PATH, or else from the package index, in a virtual environment of its own.
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
