@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m cabgate_bench gate` and `scale`: measure, and write the results."""
+"""`python -m cabgate_bench gate`, `scale` and `tenant`: measure, and write the results."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cabgate_bench import direct, loadgen, operating, scale, through
+from cabgate_bench import direct, heaviest, loadgen, operating, scale, tenants, through
 from cabgate_bench.machine import described, yardstick
 from cabgate_bench.report import markdown
 from cabgate_bench.targets import rows
@@ -18,13 +18,13 @@ from cabgate_devcluster import DevCluster
 
 
 def main() -> int:
-    """Run one of the two benchmarks."""
+    """Run one of the benchmarks."""
     arguments = _arguments()
     arguments.out.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     result: dict[str, Any] = {"machine": described()}
     program = loadgen.build()
-    runner = run_gate if arguments.benchmark == "gate" else run_scale
+    runner = {"gate": run_gate, "scale": run_scale, "tenant": run_tenant}[arguments.benchmark]
     speed = yardstick()
     result |= runner(program, arguments)
     result["machine"]["yardstick"] = [speed, yardstick()]
@@ -57,6 +57,7 @@ def run_gate(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:
             highest.append(
                 through.highest_rate(world, seconds=seconds / 3, rates=arguments.steps, on=on)
             )
+        others = _tenants(world, arguments)
         world.gate(on=True)
         _say("direct load")
         direct.prepare(world, arguments.targets)
@@ -67,10 +68,30 @@ def run_gate(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         "title": "The gate: latency and throughput",
         "through": cells,
         **({"highest": highest} if highest else {}),
+        **others,
         "direct": found,
         "reviewBytes": direct.review_size(),
         "profile": table,
     }
+
+
+def run_tenant(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What one tenant costs another, alone: the part of `gate` that takes two minutes."""
+    with DevCluster() as cluster:
+        world = World(cluster, program)
+        _say("installing")
+        through.prepare(world)
+        return {"title": "One tenant at its worst", **_tenants(world, arguments)}
+
+
+def _tenants(world: World, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the worst objects cost others, and the API server."""
+    rounds = arguments.rounds
+    _say("the heaviest object, with no policies, with one, and with ours")
+    heavy = heaviest.measure(world, calls=arguments.calls, rounds=rounds)
+    _say("one tenant at its worst, and another one's rollouts")
+    found = tenants.measure(world, seconds=arguments.seconds * 2 / 3, rounds=rounds)
+    return {"heaviest": heavy, "tenants": found}
 
 
 def run_scale(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -123,7 +144,7 @@ def _finite(value: Any) -> Any:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m cabgate_bench", description=__doc__)
-    parser.add_argument("benchmark", choices=["gate", "scale"])
+    parser.add_argument("benchmark", choices=["gate", "scale", "tenant"])
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"), help="folder")
     parser.add_argument("--seconds", type=float, default=30.0, help="length of a cell")
     parser.add_argument("--rates", type=_numbers, default=[50.0, 200.0], help="dry-runs a second")
@@ -132,6 +153,7 @@ def _arguments() -> argparse.Namespace:
         "--steps", type=_numbers, default=[200.0, 300.0, 400.0, 500.0, 700.0, 900.0, 1200.0]
     )
     parser.add_argument("--targets", type=int, default=200, help="targets of the direct load")
+    parser.add_argument("--calls", type=int, default=6, help="of the heaviest object, a block")
     parser.add_argument("--sizes", type=_whole, default=[10, 1_000, 10_000, 100_000])
     parser.add_argument("--namespaces", type=int, default=1_000)
     parser.add_argument("--crowd", type=int, default=1_000, help="requests in one namespace")

@@ -59,6 +59,22 @@ def growth(result: Result) -> str:
     return f"kube-apiserver: {last['apiserverRssMB']} MB"
 
 
+def tenants(result: Result) -> str:
+    """What went on meanwhile, and how far apart single blocks were."""
+    found = result["tenants"]
+    added = found["added"]["p99"]
+    return (
+        f"{found['asked']} calls of the other tenant meanwhile; by pairs of blocks "
+        f"{added['min']} .. {added['max']} ms"
+    )
+
+
+def heaviest(result: Result) -> str:
+    """What the object costs the API server without any policy of ours."""
+    found = result["heaviest"]["sides"]
+    return f"without any policy {found['none']['median']} ms, with one {found['one']['median']} ms"
+
+
 def memory(result: Result) -> str:
     """Where the webhook took how much."""
     return ", ".join(f"{where}: {value:g}" for where, value in resident(result).items())

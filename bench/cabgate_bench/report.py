@@ -12,7 +12,8 @@ from cabgate_bench.targets import rows
 def markdown(result: Result) -> str:
     """All tables of a result."""
     parts = [f"# {result['title']}", _machine(result["machine"]), _targets(result)]
-    parts += [_through(result), _highest(result), _direct(result), _scale(result)]
+    parts += [_through(result), _highest(result), _tenants(result)]
+    parts += [_heaviest(result), _direct(result), _scale(result)]
     parts += [_operator(result), _profile(result)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -120,6 +121,78 @@ def _highest(result: Result) -> str:
         "## Highest rate\n\nIn steps, until a request fails or the p99 is over a second.\n\n"
         + table(["webhook", "a second", "failed", "p50, ms", "p99, ms"], lines)
     )
+
+
+def _tenants(result: Result) -> str:
+    if "tenants" not in result:
+        return ""
+    found = result["tenants"]
+    head = ["", "rollouts", "failed", "p50, ms", "p90, ms", "p99, ms"]
+    lines = [
+        [
+            f"{side}: {_WHEN[side]}",
+            found["requests"][side],
+            found["failed"][side],
+            *(figures[name] for name in ("p50", "p90", "p99")),
+        ]
+        for side, figures in found["sides"].items()
+    ]
+    lines += [
+        ["added, against the better of quiet and there", "", "", *_of_added(found, "pooled")],
+        ["the least of two blocks, the most", "", "", *_of_added(found, "min", "max")],
+    ]
+    there = ", ".join(f"{count} {kind}" for kind, count in found["objects"].items())
+    memory = ", ".join(f"{name} {value:g}" for name, value in found["highWaterMB"].items())
+    answers = ", ".join(f"{count} of {code}" for code, count in sorted(found["answered"].items()))
+    return (
+        "## One tenant at its worst\n\n"
+        f"Dry-run rollouts of one namespace at {found['rate']:g} a second. Another one holds "
+        f"{there}, each as large as is let in; at work, it has 10 rollouts a second denied by way "
+        "of all of these, and changes an intent each second.\n\n"
+        + table(head, lines)
+        + f"\n\nIts own calls were answered {answers}. Resident at most, MB: {memory}."
+    )
+
+
+_WHEN = {
+    "quiet": "the other namespace is not there",
+    "there": "it is, and nothing goes on in it",
+    "loud": "and its tenant is at work",
+}
+
+
+def _of_added(found: dict[str, Any], *keys: str) -> list[str]:
+    return [
+        " .. ".join(str(found["added"][name][key]) for key in keys)
+        for name in ("p50", "p90", "p99")
+    ]
+
+
+def _heaviest(result: Result) -> str:
+    if "heaviest" not in result:
+        return ""
+    found = result["heaviest"]
+    keys = ("calls", "min", "median", "max", "cpu")
+    lines = [
+        [_POLICIES[side], *(figures[key] for key in keys)]
+        for side, figures in found["sides"].items()
+    ]
+    return (
+        "## The heaviest object\n\n"
+        f"A finalizer is removed, in dry runs, from a PodTemplate with {found['annotations']} "
+        "annotations, in blocks that take turns. What our policies and match conditions add is "
+        f"{found['added']} ms: the median with them against that with one policy that asks for "
+        "one label; against none at all it is "
+        f"{found['addedToNone']} ms.\n\n"
+        + table(["", "calls", "least, ms", "median, ms", "most, ms", "CPU ms"], lines)
+    )
+
+
+_POLICIES = {
+    "none": "no policy, no webhook",
+    "one": "one policy that asks for one label",
+    "ours": "all of cabgate's",
+}
 
 
 def _direct(result: Result) -> str:

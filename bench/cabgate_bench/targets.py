@@ -71,6 +71,14 @@ def _operator(key: str) -> Callable[[Result], float]:
     return find
 
 
+def _of_tenants(result: Result) -> float:
+    return float(result["tenants"]["added"]["p99"]["pooled"])
+
+
+def _of_policies(result: Result) -> float:
+    return float(result["heaviest"]["added"])
+
+
 TARGETS = (
     Target(
         *("added p50 at 50/s", 5, "ms", _through(50, "added", "p50", "pooled")),
@@ -94,6 +102,8 @@ TARGETS = (
         at_least=True,
     ),
     Target("webhook, resident", 80, "MB", _largest_webhook, reasons.memory),
+    Target("another tenant's rollout, added p99", 200, "ms", _of_tenants, reasons.tenants),
+    Target("heaviest object, added by our policies", 100, "ms", _of_policies, reasons.heaviest),
     Target("verdict p50, 100,000 requests against 10", 1.2, "times", _growth, reasons.growth),
     Target(
         *("intents a second to a recorded request", 50, "/s", _operator("recordedPerSecond")),

@@ -242,6 +242,7 @@ class _Explainer:
             of_workload = 0
         rings = Rings(of_namespace, of_workload)
         requests = source.requests_naming(namespace, rollout.workloads)
+        requests = source.with_appliers(namespace, requests)
         exceptions = source.exceptions(namespace) if requests else []
         moment = now()
         looked = [

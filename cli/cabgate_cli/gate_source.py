@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from cabgate import GROUP, VERSION
 from cabgate.api import CABException, CABRequest, DeploymentIntent, exception, intent, request
 from cabgate.api.base import Model
+from cabgate.appliers import with_applier
 from cabgate.targets import Workload, selectors
 from cabgate_cli.cluster import Cluster
 from cabgate_cli.errors import Unavailable
@@ -59,6 +60,18 @@ class GateSource:
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{intent.PLURAL}/{name}"
         found = self._cluster.get(path, f"DeploymentIntent {namespace}/{name}")
         return _parsed(DeploymentIntent, found)
+
+    def with_appliers(self, namespace: str, requests: list[CABRequest]) -> list[CABRequest]:
+        """Requests as messages tell of them: where one does not say that a tool applies its intent,
+        the intent is asked, as far as it is there and may be read."""
+        references = (item.spec.intent_ref for item in requests)
+        for name in sorted({ref.name for ref in references if ref and ref.applied_by is None}):
+            try:
+                found = self.intent(namespace, name)
+            except Unavailable:
+                continue
+            requests = [with_applier(item, found) for item in requests]
+        return requests
 
     def intents(self, namespace: str) -> list[DeploymentIntent]:
         """The intents of a namespace."""

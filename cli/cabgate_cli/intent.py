@@ -9,7 +9,7 @@ import click
 from cabgate import API_VERSION
 from cabgate.api import DeploymentIntent
 from cabgate.api.intent import KIND, MAX_NAME
-from cabgate.api.types import MAX_TARGETS
+from cabgate.api.types import MAX_DECLARED_TARGETS
 from cabgate.gatedtargets import target_problems
 from cabgate.targets import Workload
 from cabgate.workloads import ANY_NAME
@@ -135,16 +135,17 @@ def _namespace(
 
 
 def _print(found: list[Found], namespace: str, name: str | None, output: str) -> None:
-    """One intent for at most `MAX_TARGETS` workloads, so several for more."""
+    """One intent for at most `MAX_DECLARED_TARGETS` workloads, so several for more."""
     first = plain_name(found[0].workload)
     if name is None and len(first) > MAX_NAME:
         raise BadInput(f"the name {first} is too long for an intent; give another with --name")
-    parts = [found[n : n + MAX_TARGETS] for n in range(0, len(found), MAX_TARGETS)]
+    most = MAX_DECLARED_TARGETS
+    parts = [found[n : n + most] for n in range(0, len(found), most)]
     names = [name or first]
     if len(parts) > 1:
         names = [f"{name or first}-{number}" for number in range(1, len(parts) + 1)]
         note(
-            f"{len(found)} workloads, and an intent names {MAX_TARGETS} at most: {len(parts)} "
+            f"{len(found)} workloads, and an intent names {most} at most: {len(parts)} "
             f"intents, {', '.join(names)}. Each is scored, approved and rolled out by itself"
         )
     printed = [intent_object(*pair) for pair in zip(parts, repeat(namespace), names)]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which tool applies an intent: what somebody changes in the cluster, that tool changes back."""
 
-from cabgate.api.intent import IntentMeta
+from cabgate.api.intent import DeploymentIntent, IntentMeta
+from cabgate.api.request import CABRequest
 
 FLUX, ARGO_CD, HELM = "Flux", "Argo CD", "Helm"
 
@@ -42,3 +43,17 @@ def where_to_edit(name: str, tool: str) -> str:
     if tool == HELM:
         return f"edit DeploymentIntent {name} in the chart or the values of its Helm release"
     return f"edit DeploymentIntent {name} in Git, from where {tool} applies it"
+
+
+def with_applier(request: CABRequest, intent: DeploymentIntent) -> CABRequest:
+    """A request as messages tell of it, beside the intent of its name.
+
+    One that was opened by an older release, or before a tool came to apply the intent, does not say
+    which tool does.
+    """
+    reference = request.spec.intent_ref
+    if reference is None or reference.applied_by or reference.name != intent.metadata.name:
+        return request
+    reference = reference.model_copy(update={"applied_by": tool_of(intent.metadata)})
+    spec = request.spec.model_copy(update={"intent_ref": reference})
+    return request.model_copy(update={"spec": spec})

@@ -15,7 +15,7 @@ from cabgate.api.evidence import Evidence
 from cabgate.api.request import Assessment, BreakGlass, CABRequest, CABRequestSpec, Floor
 from cabgate.api.types import MAX_IMAGES, Gate, Submitter, Target
 from cabgate.canonical import sha256_hex
-from cabgate.characters import refused_character, seen
+from cabgate.characters import SHOWN_PATTERN, refused_character, seen, shows
 from cabgate.evidence import evidence_digest
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.requests import target_labels
@@ -41,8 +41,23 @@ STAMPS = (BY_ANNOTATION, ID_ANNOTATION, RING_ANNOTATION)
 """What the API server writes beside the annotation, in rings in which it breaks something; it takes
 away what stands there in all others. Without them the annotation tells of no break."""
 
+EARLIER_ANNOTATION = "cabgate.dev/break-glass-earlier"
+"""Annotation that holds the breaks before the one that stands there, the latest first; the API
+server writes it, and nobody else. A line for each, and in it, between tabs: which write it was, the
+ring, who, how many images follow, what the workload ran until the next break, and the annotation.
+Where the images are too many or unknown, there are none."""
+
+CUT = "..."
+"""Last line of that list where it did not have room for still earlier ones."""
+
 FORM = "[A-Za-z0-9][A-Za-z0-9._/#-]{0,63}: [^ \\t\\r\\n][^\\r\\n]{0,511}"
 """What the annotation reads, as a regular expression of Python and of CEL: ticket and reason."""
+
+SHOWN_FORM = f"^[^:]*: [^\\r\\n]*{SHOWN_PATTERN}"
+"""What it reads besides, as CEL takes it: a reason of which something can be seen."""
+
+_UNREADABLE = "(no reason that can be read)"
+"""What stands for the reason of a break that an older release let through with none to be seen."""
 
 VERB, RESOURCE = "break-glass", "rings"
 """The verb that breaking the glass needs, and on what; no API serves either."""
@@ -60,6 +75,8 @@ _MAX_USERNAME = 512
 
 _BEGINNING = 400
 
+_COUNT = re.compile("[0-9]{1,4}")
+
 
 @dataclass(frozen=True)
 class Glass:
@@ -76,6 +93,16 @@ class Glass:
     """The ring that held in that write."""
 
 
+@dataclass(frozen=True)
+class Break:
+    """One break of the glass of a workload."""
+
+    glass: Glass
+    images: tuple[str, ...] | None = None
+    """What the workload ran until it was broken again, empty where nobody knows; None of the latest
+    break: what it runs now."""
+
+
 def glass_of(kind: GatedKind, obj: Mapping[str, Any]) -> Glass | None:
     """What the annotations of a workload of a kind say, if its glass was broken.
 
@@ -83,17 +110,46 @@ def glass_of(kind: GatedKind, obj: Mapping[str, Any]) -> Glass | None:
     an annotation alone says nothing, whatever ring the workload is in now, nor do the stamps of
     another resource, from which a controller copied them.
     """
-    annotations = (obj.get("metadata") or {}).get("annotations") or {}
+    annotations = _annotations(obj)
     value, by, identity, ring = (annotations.get(name) for name in (ANNOTATION, *STAMPS))
-    if value is None or re.fullmatch(FORM, value) is None or not (by and identity and ring):
+    if value is None or not (by and identity and ring):
         return None
-    stamped = ring_of({RING_LABEL: ring}, 0)
-    if stamped < GATED_FROM or identity.partition("/")[0] != kind.resource:
+    return _read(kind, value, by, identity, ring)
+
+
+def breaks_of(kind: GatedKind, obj: Mapping[str, Any]) -> tuple[Break, ...]:
+    """Every break of a workload that its annotations tell of, the latest first."""
+    latest = glass_of(kind, obj)
+    found = [] if latest is None else [Break(latest)]
+    for line in _annotations(obj).get(EARLIER_ANNOTATION, "").split("\n"):
+        identity, ring, by, count, rest = (*line.split("\t", 4), "", "", "", "")[:5]
+        *images, value = rest.split("\t", int(count)) if _COUNT.fullmatch(count) else [""]
+        glass = _read(kind, value, by, identity, ring)
+        if glass is not None and len(images) == int(count):
+            found.append(Break(glass, tuple(sorted({*images}))))
+    return tuple(found)
+
+
+def is_cut(obj: Mapping[str, Any]) -> bool:
+    """Whether a workload had breaks of which its annotations had no room to tell."""
+    return _annotations(obj).get(EARLIER_ANNOTATION, "").rpartition("\n")[2] == CUT
+
+
+def _annotations(obj: Mapping[str, Any]) -> Mapping[str, str]:
+    return (obj.get("metadata") or {}).get("annotations") or {}
+
+
+def _read(kind: GatedKind, value: str, by: str, identity: str, ring: str) -> Glass | None:
+    stamped = ring_of({RING_LABEL: ring}, 0) if ring else 0
+    if re.fullmatch(FORM, value) is None or stamped < GATED_FROM:
+        return None
+    if identity.partition("/")[0] != kind.resource:
         return None
     ticket, _, reason = value.partition(": ")
     # Rather nobody than half a name.
     whole = len(by) <= _MAX_USERNAME and refused_character(by) is None
-    return Glass(ticket, seen(reason), by if whole else "", identity[:128], stamped)
+    told = seen(reason) if shows(reason) else _UNREADABLE
+    return Glass(ticket, told, by if whole else "", identity[:128], stamped)
 
 
 def breakable(api_version: str, kind: str) -> GatedKind | None:
@@ -102,22 +158,32 @@ def breakable(api_version: str, kind: str) -> GatedKind | None:
     return next((k for k in BREAKABLE if (k.group, k.kind) == (group, kind)), None)
 
 
-def request_for_glass(
+def requests_for_glass(
     kind: GatedKind,
     obj: Mapping[str, Any],
     referred: Mapping[str, Any] | None = None,
-) -> CABRequest | None:
-    """The request that reviews a broken glass: for the images that its workload runs now.
+) -> list[CABRequest]:
+    """The requests that review the breaks of a workload, the latest first: one for each.
 
-    None if the glass of that workload is whole. The ring is that of the break. `referred` is the
+    The latest is for the images that the workload runs now, those before for what it ran until it
+    was broken again. None if its glass is whole. The ring is that of the break. `referred` is the
     object that `reference_of` names (`cabgate.workloads`), if it exists. Raises `PodTemplateError`
     for a workload that cannot be read.
     """
-    glass = glass_of(kind, obj)
-    if glass is None:
-        return None
     metadata = obj["metadata"]
-    images = rollout_of(kind, metadata["namespace"], obj, None, referred).images
+    requests: dict[str, CABRequest] = {}
+    for each in breaks_of(kind, obj):
+        images = each.images
+        if images is None:
+            images = rollout_of(kind, metadata["namespace"], obj, None, referred).images
+        request = _request_for(kind, metadata, each.glass, images)
+        requests.setdefault(request.metadata.name, request)
+    return list(requests.values())
+
+
+def _request_for(
+    kind: GatedKind, metadata: Mapping[str, Any], glass: Glass, images: Sequence[str]
+) -> CABRequest:
     broken = BreakGlass(
         ticket=glass.ticket,
         reason=glass.reason,
@@ -162,7 +228,7 @@ def _told(images: Sequence[str]) -> list[str]:
     if len(named) > MAX_IMAGES:
         kept = named[: MAX_IMAGES - 1]
         return [*kept, f"and {len(named) - len(kept)} more (SHA-256 {sha256_hex(list(images))})"]
-    return named or ["no image as yet"]
+    return named or ["no image that is known"]
 
 
 def assessment_of_glass(broken: BreakGlass) -> Assessment:
@@ -202,7 +268,8 @@ def check_opened_for_glass(
     workload: Mapping[str, Any] | None,
     referred: Mapping[str, Any] | None = None,
 ) -> None:
-    """Raise `Refusal` unless a new request is exactly what its live workload asks for.
+    """Raise `Refusal` unless a new request is exactly what its live workload asks for, for one of
+    its breaks.
 
     `workload` is what the request's one target names, None if there is no such object.
     """
@@ -211,13 +278,13 @@ def check_opened_for_glass(
     kind = breakable(target.api_version, target.kind)
     if kind is None or len(request.spec.targets) > 1:
         raise _wrong("spec.targets", "must name the one workload whose glass was broken")
-    found = None
-    if workload is not None:
-        found = request_for_glass(kind, workload, referred)
-    if found is None:
+    asked = [] if workload is None else requests_for_glass(kind, workload, referred)
+    if not asked:
         raise _wrong("spec.breakGlass", f"the glass of {Workload.of(target)} is whole")
-    if request.metadata.name != found.metadata.name:
-        raise _wrong("metadata.name", f"must be {found.metadata.name}")
+    names = [each.metadata.name for each in asked]
+    if request.metadata.name not in names:
+        raise _wrong("metadata.name", f"must be {' or '.join(names[:3])}")
+    found = asked[names.index(request.metadata.name)]
     if dict(request.metadata.labels) != dict(found.metadata.labels):
         raise _wrong("metadata.labels", "must name the target and nothing else")
     for name, field in type(request.spec).model_fields.items():

@@ -31,6 +31,11 @@ MAX_WAITING = 5
 MAX_OF_REQUEST = 20
 """Exceptions that may be there for one request, whatever became of them."""
 
+MAX_OF_NAMESPACE_BYTES = 640 * KIB
+"""What the exceptions of a namespace may take together, as they are stored, for another one to be
+asked for: a denial of a rollout that several requests cover reads them all in one answer, of 1 MiB
+without waiting. The rest is for what is decided on them."""
+
 Weighed = tuple[CABRequest, int]
 """A request, and the bytes that it takes in a list."""
 
@@ -55,11 +60,16 @@ def check_opening(request: CABRequest, others: Sequence[Weighed]) -> None:
         raise _used_up("those for its workloads", total, others, MAX_OF_REQUEST_BYTES)
 
 
-def check_asking(exception: CABException, others: Iterable[CABException], now: datetime) -> None:
-    """Raise `Refusal` if there are too many exceptions for a request to ask for another one.
+def check_asking(
+    exception: CABException, others: Iterable[CABException], stored: int, now: datetime
+) -> None:
+    """Raise `Refusal` if there are too many exceptions for a request, or in its namespace, to ask
+    for another one.
 
-    `others` are those of the namespace that name its request.
+    `others` are those of the namespace that name its request, `stored` is the bytes that all of the
+    namespace take.
     """
+    check_growth(stored, stored_bytes(exception.to_dict()))
     name = exception.spec.request_ref.name
     found = [each for each in others if each.metadata.name != exception.metadata.name]
     waiting = [e.metadata.name for e in found if state_of(e, now) is ExceptionState.PENDING]
@@ -78,6 +88,19 @@ def check_asking(exception: CABException, others: Iterable[CABException], now: d
             f"{MAX_OF_REQUEST} may be there. Delete those that ended or were rejected: the ledger "
             "keeps what was decided",
             "spec.requestRef.name",
+        )
+
+
+def check_growth(stored: int, growth: int) -> None:
+    """Raise `Refusal` if the exceptions of a namespace, which take `stored` bytes, may not take
+    `growth` more."""
+    total = stored + growth
+    if growth > 0 and total > MAX_OF_NAMESPACE_BYTES:
+        raise Refusal(
+            RefusalReason.BUDGET_USED_UP,
+            f"with this write, the exceptions of this namespace come to {total} bytes, of "
+            f"{MAX_OF_NAMESPACE_BYTES} that they may have. Delete those that ended or were "
+            "rejected: the ledger keeps what was decided. What is approved still admits",
         )
 
 

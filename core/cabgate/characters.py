@@ -6,6 +6,7 @@ read another text than what is stored.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -41,12 +42,27 @@ _UNSEEN = (
 """What a name has none of besides: two that look alike would be two, and one would be two lines."""
 
 
-def _pattern(ranges: tuple[tuple[int, int], ...]) -> str:
+_SPACES = (
+    (0x20, 0x20),
+    (0xA0, 0xA0),
+    (0x1680, 0x1680),
+    (0x2000, 0x200A),
+    (0x202F, 0x202F),
+    (0x205F, 0x205F),
+    (0x3000, 0x3000),
+)
+"""Blanks of any width."""
+
+
+def _inside(ranges: tuple[tuple[int, int], ...]) -> str:
     """As the API server reads it (RE2)."""
-    inside = "".join(
+    return "".join(
         f"\\x{{{low:x}}}" + (f"-\\x{{{high:x}}}" if high > low else "") for low, high in ranges
     )
-    return f"^[^{inside}]*$"
+
+
+def _pattern(ranges: tuple[tuple[int, int], ...]) -> str:
+    return f"^[^{_inside(ranges)}]*$"
 
 
 def _finder(ranges: tuple[tuple[int, int], ...]) -> re.Pattern[str]:
@@ -60,8 +76,12 @@ TEXT_PATTERN = _pattern(_CONTROL)
 NAME_PATTERN = _pattern((*_CONTROL, *_UNSEEN))
 """What a name is, for the schema: of an artifact or a person, an image, an address."""
 
+SHOWN_PATTERN = f"[^{_inside((*_CONTROL, *_UNSEEN, *_SPACES))}]"
+"""A character that can be seen, for the policies of the API server."""
+
 _IN_TEXT = _finder(_CONTROL)
 _IN_NAME = _finder((*_CONTROL, *_UNSEEN))
+_NOT_SHOWN = _finder((*_CONTROL, *_UNSEEN, *_SPACES))
 
 
 def refused_character(text: str, name: bool = False) -> str | None:
@@ -69,6 +89,17 @@ def refused_character(text: str, name: bool = False) -> str | None:
     `U+009B at character 16`."""
     found = (_IN_NAME if name else _IN_TEXT).search(text)
     return None if found is None else f"U+{ord(found[0]):04X} at character {found.start() + 1}"
+
+
+def is_hidden(character: str) -> bool:
+    """Whether nobody sees a character: what no name may hold, and whatever else is no letter, mark,
+    digit, sign or blank to Unicode."""
+    return _IN_NAME.match(character) is not None or unicodedata.category(character)[0] == "C"
+
+
+def shows(text: str) -> bool:
+    """Whether a text has a character that can be seen, as `SHOWN_PATTERN` finds it."""
+    return _NOT_SHOWN.sub("", text) != ""
 
 
 def seen(text: str) -> str:

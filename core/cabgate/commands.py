@@ -94,8 +94,13 @@ def write_intent(namespace: str, workload: Workload, images: Collection[str]) ->
     """How a team begins an intent for a workload that is to run some images."""
     named = "".join(f" --image {shlex.quote(image)}" for image in images)
     if not all(map(can_be_pasted, images)) or len(named) > MAX_IMAGES_LENGTH:
-        return f"cabgate intent -n {namespace} -f MANIFEST.yaml"
+        return write_intent_of_file(namespace)
     return f"cabgate intent -n {namespace} {shlex.quote(workload.argument)}{named}"
+
+
+def write_intent_of_file(namespace: str) -> str:
+    """How a team begins one intent for all workloads of a file."""
+    return f"cabgate intent -n {namespace} -f MANIFEST.yaml"
 
 
 def can_be_pasted(image: str) -> bool:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from cabgate.api.exception import CABException, ExceptionState
 from cabgate.api.request import CABRequest, RequestState
+from cabgate.api.types import Target
 from cabgate.decision import ADMITTING, Basis, Decision, Look, Reason, Revocation, Rollout
 from cabgate.history import standing_verdict
 from cabgate.identity import SERVICE_ACCOUNTS, Machines
@@ -237,9 +238,14 @@ def _of_workload(rollout: Rollout, requests: Iterable[CABRequest]) -> list[CABRe
 
 def images_named(rollout: Rollout, request: CABRequest) -> set[str]:
     """The images that a request names for the workload of a rollout."""
+    return images_of(rollout, request.spec.targets)
+
+
+def images_of(rollout: Rollout, targets: Iterable[Target]) -> set[str]:
+    """The images that some targets name for the workload of a rollout."""
     return {
         image
-        for target in request.spec.targets
+        for target in targets
         if Workload.of(target) in rollout.workloads
         for image in target.images
     }

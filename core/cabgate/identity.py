@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who acts, as the API server authenticated it: and whether that is a person or a machine."""
 
-import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from cabgate.api.types import (
     Submitter,
     SubmitterType,
 )
+from cabgate.characters import is_hidden
 
 SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"
 """How the user name of every service account begins; no certificate of a person should."""
@@ -125,30 +125,19 @@ def _folded(name: str) -> str:
     if name.isascii() and name.isprintable():
         return name.casefold()
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return "".join(c for c in folded if not _is_hidden(c))
-
-
-# What takes room and shows nothing, or takes no room at all, beside control and format characters.
-_BLANKS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+    return "".join(c for c in folded if not is_hidden(c))
 
 
 def is_blank(name: str) -> bool:
     """Whether a name shows nothing that tells whose it is: neither a letter nor a digit."""
-    return not any(c not in _BLANKS and unicodedata.category(c)[0] in "LN" for c in name)
+    return not any(not is_hidden(c) and unicodedata.category(c)[0] in "LN" for c in name)
 
 
 def has_hidden(name: str) -> bool:
     """Whether a name has characters that nobody sees, or blanks around it: it would be compared as
     another than it looks like."""
-    hidden = any(_is_hidden(c) or (unicodedata.category(c)[0] == "Z" and c != " ") for c in name)
+    hidden = any(is_hidden(c) or (unicodedata.category(c)[0] == "Z" and c != " ") for c in name)
     return hidden or name != name.strip()
-
-
-def _is_hidden(c: str) -> bool:
-    return c in _BLANKS or unicodedata.category(c)[0] == "C" or _VARIATIONS.match(c) is not None
-
-
-_VARIATIONS = re.compile("[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
 def is_service_account(username: str) -> bool:

@@ -20,6 +20,7 @@ from cabgate.commands import (
     show_request,
     write_exception,
     write_intent,
+    write_intent_of_file,
 )
 from cabgate.decision import Basis, Reason, Revocation, Rollout
 from cabgate.explain import way_down
@@ -72,20 +73,30 @@ def decision_message(
             "Write the image into the pod template: see its containers and image volumes.",
         )
     if reason is Reason.NO_REQUEST:
-        return compose(
-            f"{tried} has no CABRequest.",
-            [
-                "Write an intent, complete its evidence and apply it. For several workloads write "
-                "one: with -f MANIFEST.yaml in place of the workload and its images.",
-                "If a DeploymentIntent names this one already, its request is being opened, or the "
-                "intent's condition Ready says why not.",
-            ],
-            "Begin with: " + write_intent(rollout.namespace, rollout.workloads[-1], rollout.images),
-        )
+        return compose(*_without_request(tried, rollout))
     request = basis.request
     if request is None:
         raise ValueError(f"{reason} rests on no request")
     return compose(*_about(tried, rollout, reason, basis, request, now, machines))
+
+
+def _without_request(tried: str, rollout: Rollout) -> tuple[str, list[str], str]:
+    """Head, details and next step where no request names a workload; what is mostly missing, an
+    intent, comes first."""
+    command = write_intent(rollout.namespace, rollout.workloads[-1], rollout.images)
+    of_file = write_intent_of_file(rollout.namespace)
+    several, begin = f" For several workloads, {of_file} writes one.", "Begin with"
+    if command == of_file:
+        several, begin = "", "Begin with one for all workloads of a file"
+    return (
+        f"{tried} has no CABRequest.",
+        [
+            f"Write an intent, complete its evidence and apply it.{several}",
+            "If a DeploymentIntent names this one already, its request is being opened, or the "
+            "intent's condition Ready says why not.",
+        ],
+        f"{begin}: {command}",
+    )
 
 
 def controller_message(
@@ -327,13 +338,20 @@ def warnings_for(reason: Reason, basis: Basis) -> tuple[str, ...]:
     )
 
 
+_OF_FILE = re.compile(re.escape(write_intent_of_file("@")).replace("@", r"\S+"))
+_JOINT = "\0"
+"""In place of a blank where a line is not to end; no message holds it."""
+
+
 def warning_lines(denial: str) -> tuple[str, ...]:
     """A denial as warnings to whoever is let through all the same: its text in pieces between
-    words, and its command in one."""
+    words, and each of its commands in one."""
     found = re.fullmatch(r"(.*:) ((?:kubectl|cabgate) .*)", denial)
     text, command = (found[1], found[2]) if found else (denial, "")
+    text = _OF_FILE.sub(lambda match: match[0].replace(" ", _JOINT), text)
     lines = textwrap.wrap(text, WARNING_WIDTH, break_long_words=False, break_on_hyphens=False)
-    return ("cabgate denies this where it enforces:", *lines, *filter(None, [command]))
+    told = (line.replace(_JOINT, " ") for line in lines)
+    return ("cabgate denies this where it enforces:", *told, *filter(None, [command]))
 
 
 def compose(

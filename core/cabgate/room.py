@@ -13,7 +13,7 @@ from typing import Any
 from cabgate.api.exception import CABException, ExceptionState, ExceptionVerdict
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestDecision, RequestState, RequestVerdict
-from cabgate.api.types import ALL_IMAGES, MAX_DECISIONS, AuthorType
+from cabgate.api.types import ALL_IMAGES, MAX_DECISIONS, MAX_DECLARED_TARGETS, AuthorType
 from cabgate.lifecycle import APPROVED_STATES, unattested
 from cabgate.refusal import Refusal, RefusalReason
 
@@ -36,10 +36,6 @@ images each, and evidence that names them, take a quarter of it."""
 
 MAX_EXCEPTION_BYTES = 32 * KIB
 """The spec of an exception, as it is stored."""
-
-MAX_DECLARED_TARGETS = 20
-"""Targets that an intent may declare: each is a list that a decision on its requests reads. The
-schema takes more, which an older release let in."""
 
 MAX_NAMES_BYTES = 16 * KIB
 """The submitters of an intent, and its requesters, as they are stored: both stand in each decision,
@@ -148,6 +144,7 @@ def check_size(
 
 
 def _check_targets(old: DeploymentIntent | CABException | None, new: DeploymentIntent) -> None:
+    # The schema says the same, and lets stay what an older release stored and nobody changes.
     before = len(old.spec.targets) if isinstance(old, DeploymentIntent) else 0
     found = len(new.spec.targets)
     if found > max(MAX_DECLARED_TARGETS, before):

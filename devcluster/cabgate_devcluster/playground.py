@@ -73,6 +73,7 @@ def _tell(folder: Path, installation: Installation) -> None:
     print(f"\nexport PATH={folder / 'bin'}:$PATH")
     # Pasted as a whole this leaves the admin, who labels the first namespace.
     for number, (user, roles) in enumerate(people.ROLES.items()):
-        line = f"export KUBECONFIG={folder / f'{user}.kubeconfig'}  # {', '.join(roles)}"
-        print(f"# {line}" if number else line)
+        line = f"export KUBECONFIG={folder / f'{user}.kubeconfig'}"
+        # Shells that take no comments where somebody types, as zsh, stumble over what has one.
+        print(f"# {line}  # {', '.join(roles)}" if number else line)
     print("\nCtrl-C ends it.\nready", flush=True)

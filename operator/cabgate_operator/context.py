@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every reconciler works with."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,14 @@ from cabgate.flapping import HOUR
 from cabgate.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.logs import PlainError, fields
 from cabgate.workloads import GatedKind
-from cabgate_operator.apiserver import EVENTS, AlreadyExistsError, ApiError, ApiServer, Object
+from cabgate_operator.apiserver import (
+    EVENTS,
+    AlreadyExistsError,
+    ApiError,
+    ApiServer,
+    Object,
+    Resource,
+)
 from cabgate_operator.events import News, Reference, event_object
 from cabgate_operator.keys import Key
 from cabgate_operator.metrics import Metrics
@@ -42,6 +50,22 @@ def parsed(model: type[M], raw: Object) -> M:
         found = error.errors(include_input=False, include_url=False, include_context=False)
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in found[:5])
         raise UnreadableError(f"cannot read the {model.__name__}: {wrong}") from None
+
+
+async def listed(api: ApiServer, model: type[M], resource: Resource, namespace: str) -> list[M]:
+    """The objects of a namespace as models, without annotations and managers of fields, which can
+    be most of them. There may be any number, so a page at a time, and whatever else the operator
+    does, the Lease to begin with, goes on in between."""
+    found: list[M] = []
+    async for page in api.pages(resource, namespace):
+        for raw in page.items:
+            metadata = {k: v for k, v in raw["metadata"].items() if k not in _LEFT_OUT}
+            found.append(parsed(model, {**raw, "metadata": metadata}))
+            await asyncio.sleep(0)
+    return found
+
+
+_LEFT_OUT = frozenset({"annotations", "managedFields"})
 
 
 @dataclass

@@ -18,7 +18,7 @@ from cabgate.messages import compose
 from cabgate.rings import GATED_FROM, RING_LABEL, namespace_ring
 from cabgate.workloads import BUILT_IN
 from cabgate_operator.apiserver import EXCEPTIONS, NAMESPACES, REQUESTS, ApiError, Resource
-from cabgate_operator.context import Context, parsed
+from cabgate_operator.context import Context, listed
 from cabgate_operator.events import News, Reference
 from cabgate_operator.keys import Key, Subject
 
@@ -87,8 +87,8 @@ class Coverage:
             namespace,
             ring,
             await _running(context, namespace),
-            [parsed(CABRequest, raw) for raw in await context.api.list(REQUESTS, namespace)],
-            [parsed(CABException, raw) for raw in await context.api.list(EXCEPTIONS, namespace)],
+            await listed(context.api, CABRequest, REQUESTS, namespace),
+            await listed(context.api, CABException, EXCEPTIONS, namespace),
             context.clock(),
         )
         self._gauge.labels(namespace).set(len(found))

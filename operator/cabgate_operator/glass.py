@@ -9,7 +9,7 @@ import logging
 from typing import Any
 
 from cabgate.api.request import CABRequest, RequestVerdict
-from cabgate.breakglass import BREAKABLE, breakable, glass_of, request_for_glass
+from cabgate.breakglass import BREAKABLE, breakable, breaks_of, is_cut, requests_for_glass
 from cabgate.lifecycle import is_retrospective
 from cabgate.logs import fields
 from cabgate.requirements import unknown_words
@@ -27,6 +27,7 @@ from cabgate_operator.apiserver import (
 from cabgate_operator.context import Context, parsed
 from cabgate_operator.events import News, Reference
 from cabgate_operator.keys import Key, Subject
+from cabgate_operator.related import requests_naming
 from cabgate_operator.reports import concerns, did
 from cabgate_operator.requests import (
     body_of,
@@ -62,15 +63,15 @@ async def served_workloads(api: ApiServer) -> tuple[Resource, ...]:
 
 
 def glass_key(resource: Resource, body: Object) -> Key | None:
-    """What to look at when a workload was seen; None if its glass is whole."""
+    """What to look at when a workload was seen; None if its glass was never broken."""
     meta: dict[str, Any] = body.get("metadata") or {}
-    if glass_of(_BY_PLURAL[resource.plural], body) is None:
+    if not breaks_of(_BY_PLURAL[resource.plural], body):
         return None
     return Key(Subject.GLASS, meta.get("namespace", ""), f"{resource.plural}/{meta['name']}")
 
 
 async def reconcile_glass(context: Context, key: Key) -> None:
-    """Open the request for a workload whose glass was broken, unless there is one."""
+    """Open the request for each break of a workload's glass, unless there is one."""
     if key.namespace in context.excluded:
         return  # no policy of ours looked there: what stands on a workload, anybody wrote
     plural, _, name = key.name.partition("/")
@@ -79,27 +80,61 @@ async def reconcile_glass(context: Context, key: Key) -> None:
     if namespace is None or namespace["metadata"].get("deletionTimestamp"):
         return  # nothing may be created there
     raw = await context.api.get(_resource(kind), key.namespace, name)
-    if raw is None or glass_of(kind, raw) is None:
+    if raw is None or not breaks_of(kind, raw):
         return
     reference = reference_of(kind, raw)
     referred = None if reference is None else await _get(context, key.namespace, reference)
-    request = request_for_glass(kind, raw, referred)
-    if request is None:
-        return
-    wanted = request.metadata.name
-    concerns(request.spec.correlation_id)
-    found = await context.api.get(REQUESTS, key.namespace, wanted)
-    if found is None:
+    requests = requests_for_glass(kind, raw, referred)
+    known = await _known(context, requests)
+    # The earliest last: as long as it is not there, those before it may have left no request.
+    for request in requests:
+        found = known.get(request.metadata.name)
+        if found is not None:
+            _check_same(key, request, found)
+            continue
+        concerns(request.spec.correlation_id)
+        if request is requests[-1] and is_cut(raw):
+            await _tell_of_the_cut(context, kind, raw, request)
         try:
-            found = await context.api.create(REQUESTS, key.namespace, body_of(request))
-            did(f"request {wanted}", "Opened", warns=True)
+            await context.api.create(REQUESTS, key.namespace, body_of(request))
         except AlreadyExistsError:
-            return  # a watch tells of it
-    if parsed(CABRequest, found).spec.break_glass != request.spec.break_glass:
+            continue  # a watch tells of it
+        did(f"request {request.metadata.name}", "Opened", warns=True)
+
+
+async def _known(context: Context, requests: list[CABRequest]) -> dict[str, CABRequest]:
+    """Those of some requests for one workload that are there, by name."""
+    namespace, (first, *others) = requests[0].metadata.namespace, requests
+    if others:
+        found = await requests_naming(context, namespace, first.spec.targets)
+        return {each.metadata.name: each for each in found}
+    one = await context.api.get(REQUESTS, namespace, first.metadata.name)
+    return {} if one is None else {first.metadata.name: parsed(CABRequest, one)}
+
+
+def _check_same(key: Key, request: CABRequest, found: CABRequest) -> None:
+    """Log a request that has the name of a break's and is about something else."""
+    if found.spec.break_glass != request.spec.break_glass:
         log.error(
-            *("%s: request %s is about something else: not recorded", key, wanted),
-            extra=fields(namespace=key.namespace, object=wanted, reason="NotRecorded"),
+            "%s: request %s is about something else: not recorded",
+            *(key, request.metadata.name),
+            extra=fields(
+                namespace=key.namespace, object=request.metadata.name, reason="NotRecorded"
+            ),
         )
+
+
+async def _tell_of_the_cut(
+    context: Context, kind: GatedKind, raw: Object, request: CABRequest
+) -> None:
+    """Say that a workload's annotations had no room for still earlier breaks, and that these may
+    have left no request."""
+    meta = raw["metadata"]
+    about = Reference(_resource(kind), meta["namespace"], meta["name"], meta["uid"])
+    message = texts.breaks_cut(request)
+    await context.tell(about, News("BreaksNotListed", message, (request.metadata.name,), True))
+    extra = fields(namespace=meta["namespace"], object=meta["name"], reason="BreaksNotListed")
+    log.warning("%s/%s: %s", meta["namespace"], meta["name"], message, extra=extra)
 
 
 async def _get(context: Context, namespace: str, workload: Workload) -> Object | None:

@@ -11,6 +11,7 @@ from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, Floor, RequestState
 from cabgate.api.riskmodel import RiskModel
+from cabgate.appliers import with_applier
 from cabgate.decision import Decision, Reason, Rollout
 from cabgate.evidence import evidence_digest
 from cabgate.gate import decide
@@ -124,11 +125,12 @@ def next_window(requests: Sequence[CABRequest], now: datetime) -> datetime | Non
 
 def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroundings) -> Readiness:
     """Whether every target of an intent would be admitted now."""
+    requests = [with_applier(request, intent) for request in around.requests]
     decisions = [
         decide(
             Rollout(intent.metadata.namespace, Workload.of(target), tuple(target.images)),
             around.ring,
-            around.requests,
+            requests,
             around.exceptions,
             around.now,
             around.machines,

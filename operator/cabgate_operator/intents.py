@@ -15,6 +15,7 @@ from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, Floor, RequestVerdict
 from cabgate.api.riskmodel import RiskModel
+from cabgate.appliers import with_applier
 from cabgate.decision import Reason
 from cabgate.evidence import evidence_digest
 from cabgate.flapping import ABSENCE, opens_at, reopens_at
@@ -37,7 +38,7 @@ from cabgate_operator.apiserver import (
     ConflictError,
     Object,
 )
-from cabgate_operator.context import Context, parsed
+from cabgate_operator.context import Context, listed, parsed
 from cabgate_operator.events import Reference
 from cabgate_operator.intent_plan import (
     Problem,
@@ -284,8 +285,8 @@ def _unnoticed(work: _Work) -> str:
 async def _exceptions(context: Context, work: _Work) -> list[CABException]:
     """The exceptions of the namespace, read once."""
     if work.exceptions is None:
-        listed = await context.api.list(EXCEPTIONS, work.key.namespace)
-        work.exceptions = [parsed(CABException, item) for item in listed]
+        namespace = work.key.namespace
+        work.exceptions = await listed(context.api, CABException, EXCEPTIONS, namespace)
     return work.exceptions
 
 
@@ -347,7 +348,7 @@ def _about(work: _Work, request: CABRequest) -> Reference:
 async def _update_intent(
     context: Context, work: _Work, raw: Object, intent: DeploymentIntent
 ) -> None:
-    request = work.request
+    request = work.request and with_applier(work.request, intent)
     if request is not None and work.problem is None and work.full:
         work.problem = Problem(FULL, texts.no_room(request, work.full))
     if request is not None and work.problem is None and not work.errors:

@@ -11,7 +11,6 @@ from typing import Any
 import click
 import kopf
 
-from cabgate.breakglass import ANNOTATION
 from cabgate.logs import formatter_of
 from cabgate.settings import SettingsError
 from cabgate_operator.apiserver import (
@@ -20,7 +19,7 @@ from cabgate_operator.apiserver import (
 )
 from cabgate_operator.app import Operator
 from cabgate_operator.credentials import AccessError, ServiceAccount
-from cabgate_operator.glass import WORKLOADS
+from cabgate_operator.glass import WORKLOADS, glass_key
 from cabgate_operator.health import serve_health
 from cabgate_operator.replica import Replica
 from cabgate_operator.settings import Settings, options, read_settings
@@ -49,13 +48,15 @@ def make_registry(
 
     def watch(resource: Resource) -> None:
         group, _, version = resource.api_version.rpartition("/")
-        # Workloads by their annotation: of all the others nothing is to be known.
-        annotations = {ANNOTATION: kopf.PRESENT} if resource in WORKLOADS else None
+
+        def concerns_us(body: Any, **_: Any) -> bool:
+            # Workloads that were broken through: of all the others nothing is to be known.
+            return resource not in WORKLOADS or glass_key(resource, body) is not None
 
         @kopf.on.event(
             *(group, version, resource.plural),
             id=resource.plural,
-            annotations=annotations,
+            when=concerns_us,
             registry=registry,
         )
         async def seen(event: Any, **_: Any) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Removes requests that nobody needs any more, once the ledger holds what they decided."""
 
+import asyncio
 import logging
 from collections import Counter
 from datetime import datetime
@@ -13,7 +14,7 @@ from cabgate.logs import fields
 from cabgate.retention import INTENT_GONE, KEPT_FOR, removable
 from cabgate.room import stored_bytes
 from cabgate_operator.apiserver import EXCEPTIONS, INTENTS, REQUESTS, Object
-from cabgate_operator.context import Context, parsed
+from cabgate_operator.context import Context, listed, parsed
 from cabgate_operator.ledger import Ledger
 from cabgate_operator.reports import did
 
@@ -63,8 +64,8 @@ async def reconcile_retention(context: Context, ledger: Ledger, namespace: str, 
     """
     api = context.api
     requests, sizes = await _requests(context, namespace)
-    exceptions = [parsed(CABException, raw) for raw in await api.list(EXCEPTIONS, namespace)]
-    intents = [parsed(DeploymentIntent, raw) for raw in await api.list(INTENTS, namespace)]
+    exceptions = await listed(api, CABException, EXCEPTIONS, namespace)
+    intents = await listed(api, DeploymentIntent, INTENTS, namespace)
     by_name = {intent.metadata.name: intent for intent in intents}
     now = context.clock()
     for request in removable(requests, exceptions, by_name, now, kept, sizes):
@@ -97,4 +98,5 @@ async def _requests(context: Context, namespace: str) -> tuple[list[CABRequest],
         for raw in page.items:
             sizes[raw["metadata"]["name"]] = stored_bytes(raw)
             found.append(parsed(CABRequest, {**raw, "spec": {**raw["spec"], "evidence": {}}}))
+            await asyncio.sleep(0)
     return found, sizes

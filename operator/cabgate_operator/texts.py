@@ -66,6 +66,19 @@ def glass_broken(request: CABRequest) -> str:
     )
 
 
+def breaks_cut(request: CABRequest) -> str:
+    """Where a workload was broken so often that its annotations do not tell of each."""
+    target = request.spec.targets[0]
+    return compose(
+        f"{target.kind} {target.name} was broken through more often than its annotations tell",
+        [
+            f"Breaks before that of request {request.metadata.name} may have left no request.",
+            "The audit log of the API server has them: annotation "
+            "break-glass-notice.cabgate.dev/broken.",
+        ],
+    )
+
+
 def superseded(successor: str, *, deleted: bool) -> str:
     """Why the system supersedes; `successor` is the request that stands for what the intent
     declares now, empty if there is none."""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A queue of keys: each once, one worker a key at a time, retries with backoff, deadlines."""
+"""A queue of keys: each once, one worker a key at a time, namespaces in turn, retries with backoff,
+deadlines."""
 
 import asyncio
 import heapq
@@ -65,7 +66,7 @@ class WorkQueue:
         self._handle = handle
         self._handled = handled
         self._timing = timing or Timing()
-        self._ready: deque[Key] = deque()
+        self._ready: dict[str, deque[Key]] = {}
         self._waiting: set[Key] = set()
         self._active: dict[Key, float] = {}
         self._again: set[Key] = set()
@@ -109,7 +110,7 @@ class WorkQueue:
             self._again.add(key)
         elif key not in self._waiting:
             self._waiting.add(key)
-            self._ready.append(key)
+            self._ready.setdefault(key.namespace, deque()).append(key)
             self._work.set()
 
     def add_at(self, key: Key, moment: datetime | None) -> None:
@@ -147,12 +148,22 @@ class WorkQueue:
             heapq.heappop(self._retries)
         return sleep
 
+    def _next(self) -> Key:
+        """The key that has waited longest in the namespace whose turn it is: they take turns, so
+        that however much waits in one, another's work is the next but a few."""
+        namespace = next(iter(self._ready))
+        keys = self._ready.pop(namespace)
+        key = keys.popleft()
+        if keys:
+            self._ready[namespace] = keys  # at the end
+        return key
+
     async def process_one(self) -> None:
         """Wait for a key and handle it."""
         while not self._ready:
             self._work.clear()
             await self._work.wait()
-        key = self._ready.popleft()
+        key = self._next()
         self._waiting.discard(key)
         self._retry_at.pop(key, None)
         begun = self._active[key] = self._timing.monotonic()

@@ -83,8 +83,7 @@ def test_the_webhook_reads_what_a_verdict_rests_on_and_writes_nothing(render):
         *each_of("get", "namespaces", "podtemplates", "replicationcontrollers"),
         *each_of("get", "deployments.apps", "statefulsets.apps", "daemonsets.apps"),
         *each_of("get", "replicasets.apps", "jobs.batch", "cronjobs.batch", "rollouts.argoproj.io"),
-        "get: deploymentintents.cabgate.dev",
-        "get list: cabrequests.cabgate.dev",
+        *each_of("get list", "deploymentintents.cabgate.dev", "cabrequests.cabgate.dev"),
         *each_of("list", "cabexceptions.cabgate.dev", "riskmodels.cabgate.dev"),
         # A question, which is asked by creating it.
         "create: subjectaccessreviews.authorization.k8s.io",

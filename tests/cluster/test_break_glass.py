@@ -11,6 +11,7 @@ from cabgate.breakglass import (
     ANNOTATION,
     BREAKABLE,
     BY_ANNOTATION,
+    EARLIER_ANNOTATION,
     FORM,
     ID_ANNOTATION,
     RING_ANNOTATION,
@@ -136,7 +137,11 @@ def test_another_reason_breaks_the_glass_again(glass, namespace, dead, kind):
     second = glass.annotations(namespace, kind)
     assert second[ANNOTATION] == other
     assert second[ID_ANNOTATION] != first[ID_ANNOTATION]
-    assert image_of(kind, glass.get(namespace, kind)) == "web:10"
+    live = glass.get(namespace, kind)
+    assert image_of(kind, live) == "web:10"
+    # The first is written down beside it, with what ran until now.
+    line = "\t".join([first[ID_ANNOTATION], "2", "breaker", "1", "web:9", WHY])
+    assert live["metadata"]["annotations"][EARLIER_ANNOTATION] == line
 
 
 def test_every_way_to_write_breaks_the_glass(glass, namespace, dead):
@@ -206,8 +211,9 @@ def test_a_malformed_reason_opens_nothing_and_is_explained(glass, namespace, dea
 def test_the_form_is_the_same_everywhere():
     documents = (GOLDEN / "default.yaml").read_text().split("\n---\n")
     ours = "".join(each for each in documents if "kind: CustomResourceDefinition" not in each)
-    found = re.findall(r"break-glass'\]\.matches\('\^(.+?)\$'\)", ours)
-    assert len(found) == 4  # who may, the notice, and both entries of the gate
+    found = re.findall(r"\ba\.matches\('\^(\[A-Z.+?)\$'\)", ours)
+    # Who may, the notice, both entries of the gate, and the list of earlier breaks (twice).
+    assert len(found) == 6
     assert {form.replace("\\\\", "\\") for form in found} == {FORM}
     for why in MALFORMED:
         assert re.fullmatch(FORM, why) is None

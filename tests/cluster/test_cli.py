@@ -35,7 +35,7 @@ def test_the_command_that_a_denial_names_makes_the_intent_that_is_missing(gate, 
     denial = gate.refused(
         "requester", "create", "-f", "-", stdin=json.dumps(workload(namespace, images=IMAGES))
     )
-    command = denial[denial.index("cabgate intent") :].strip()
+    command = denial[denial.rindex("cabgate intent") :].strip()
     printed = gate.shell("requester", command, CABGATE)
     assert printed.returncode == 0, printed.stderr
     gate.kubectl("requester", "apply", "-f", "-", stdin=printed.stdout)

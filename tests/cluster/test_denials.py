@@ -15,7 +15,8 @@ from support.gated import KINDS, changed, gated
 from support.objects import GOOD, MIDDLING, about, intent, target, workload
 from support.reviews import middling
 
-COMMAND = re.compile(r"(?:kubectl|cabgate) .*$")
+COMMAND = re.compile(r"(?:kubectl|cabgate) (?!.*(?:kubectl|cabgate) ).*$")
+"""The last one, which is the next step."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -65,6 +66,24 @@ def test_the_intent_that_a_denial_names_lets_every_kind_through(gate, namespace,
     gate.apply("requester", printed)
     gate.request_of(namespace, state="AutoApproved")
     gate.create("requester", obj)
+
+
+def test_one_command_of_any_denial_writes_one_intent_for_several_workloads(
+    gate, namespace, tmp_path
+):
+    objects = [gated(kind, namespace, "shop") for kind in ("Deployment", "StatefulSet", "CronJob")]
+    manifest = tmp_path / "release.yaml"
+    manifest.write_text(yaml.safe_dump_all(objects))
+    denials = [denied(gate, "NoRequest", obj) for obj in objects]
+    [command] = {re.search(r"cabgate intent -n \S+ -f \S+", denial)[0] for denial in denials}
+    result = gate.shell("requester", command.replace("MANIFEST.yaml", str(manifest)), CABGATE)
+    assert result.returncode == 0, result.stderr
+    printed = yaml.safe_load(result.stdout)
+    complete(printed)
+    gate.apply("requester", printed)
+    gate.request_of(namespace, printed["metadata"]["name"], "AutoApproved")
+    for obj in objects:
+        gate.create("requester", obj)
 
 
 def test_a_generated_name_and_a_job_of_a_cron_job_are_named_so_that_the_next_is_covered(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cabgate_devcluster import wait_until
 from support.http import client_of
-from support.objects import BAD, MIDDLING, exception, intent
+from support.objects import BAD, MIDDLING, exception, intent, target
 
 BOTH = "both"
 """Who may write intents and decide on requests."""
@@ -37,12 +37,13 @@ def run(gate, namespace, count, seed=1, *, exceptions=False):
     clients = {user: client_of(gate.user(user)) for user in ("requester", BOTH, "admin")}
     luck = random.Random(seed)  # noqa: S311 - only who is first
     names = [f"race-{number}" for number in range(count)]
+    evidence = BAD if exceptions else MIDDLING
     for name in names:
+        # A workload for each: what all requests for one may take together has a bound.
+        targets = [target([f"{name}:1"], name=name)]
         answer = clients["requester"].post(
             f"{ROOT}/{namespace}/deploymentintents",
-            json=intent(
-                namespace, name=name, images=[f"{name}:1"], evidence=BAD if exceptions else MIDDLING
-            ),
+            json=intent(namespace, name=name, targets=targets, evidence=evidence),
         )
         assert answer.status_code == 201, answer.text
     state = "ExceptionRequired" if exceptions else "Submitted"

@@ -23,17 +23,17 @@ LONGER = {
     "test_break_glass.py": 104,
     "test_break_glass_review.py": 98,
     "test_chaos.py": 126,
-    "test_chart.py": 212,
+    "test_chart.py": 176,
     "test_commands.py": 153,
     "test_ledger.py": 130,
     "test_liveness.py": 144,
     "test_modes.py": 100,
     "test_never_in_the_way.py": 122,
-    "test_operator.py": 241,
+    "test_operator.py": 176,
     "test_operator_cost.py": 168,
-    "test_replicas.py": 180,
+    "test_replicas.py": 156,
     "test_rolling_restart.py": 132,
-    "test_rotation.py": 288,
+    "test_rotation.py": 251,
 }
 """Files that are longer than their share, as they were first measured: they may not grow, and none
 is to be added. What is longer gets a target of its own and a short form here."""

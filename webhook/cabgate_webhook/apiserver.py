@@ -12,7 +12,6 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
-from pydantic import ValidationError
 
 from cabgate import GROUP, VERSION
 from cabgate.api import (
@@ -29,6 +28,7 @@ from cabgate.budget import Weighed
 from cabgate.identity import User
 from cabgate.targets import Workload, selectors
 from cabgate.workloads import kind_of
+from cabgate_webhook.answers import decoded, explained, parsed, raw_items, requests_of
 from cabgate_webhook.connections import (
     AnswerTooLarge,
     ConnectionFailed,
@@ -38,8 +38,8 @@ from cabgate_webhook.connections import (
 from cabgate_webhook.credentials import Credentials
 from cabgate_webhook.lookups import LARGE_BYTES, READ_BYTES, BudgetUsedUp, LookupFailed
 from cabgate_webhook.metrics import Metrics
+from cabgate_webhook.named import naming
 from cabgate_webhook.sharing import SharedReads
-from cabgate_webhook.stored import decode_requests, split
 
 M = TypeVar("M", bound=Model)
 
@@ -76,7 +76,9 @@ class ApiServer:
         self._metrics = metrics or Metrics()
         self._connections: Connections | None = None
         self._large = asyncio.Lock()
+        self._decoding = asyncio.Lock()
         self._shared = SharedReads(lambda target: self._send("GET", target))
+        self._shared_small = SharedReads(lambda target: self._send("GET", target, large=False))
 
     async def __aenter__(self) -> Self:
         self._connections = Connections(self._credentials.server)
@@ -112,7 +114,7 @@ class ApiServer:
         Raises `LookupFailed` also if one cannot be read: it may be a revocation.
         """
         data = await self._lists_of(namespace, workloads, intent)
-        return [item for each in data for item in _requests(*each)]
+        return [item for each in data for item in requests_of(*each)]
 
     async def weighed_requests(
         self, namespace: str, workloads: Iterable[Workload], intent: str | None = None
@@ -122,7 +124,7 @@ class ApiServer:
         return [
             (item, len(bytes(raw)))
             for each in data
-            for item, raw in zip(_requests(*each), _split(*each), strict=True)
+            for item, raw in zip(requests_of(*each), raw_items(*each), strict=True)
         ]
 
     async def _lists_of(
@@ -141,28 +143,51 @@ class ApiServer:
         return [(path, answer) for answer in answers]
 
     async def exceptions_for(
-        self, namespace: str, request_names: Sequence[str]
+        self, namespace: str, request_names: Sequence[str], *, however_many: bool = False
     ) -> list[CABException]:
-        """The exceptions of a namespace that name one of some requests.
+        """The exceptions of a namespace that name one of some requests. `however_many`: where those
+        for others are too many to read, they are left out, by a read for each request.
 
         One that cannot be read opens no gate, and is passed over.
         """
         names = sorted(set(request_names))
-        if len(names) > MAX_SELECTED:
-            queries: list[dict[str, str]] = [{}]
-        else:
-            queries = [{"fieldSelector": f"spec.requestRef.name={name}"} for name in names]
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{exception.PLURAL}"
-        lists = await asyncio.gather(*(self._exceptions(path, query) for query in queries))
-        return [item for items in lists for item in items if item.spec.request_ref.name in names]
+        if len(names) > MAX_SELECTED:
+            try:
+                return await self._exceptions(path, names)
+            except BudgetUsedUp:
+                if not however_many:
+                    raise
+            # One after the other: what is in memory is what one of them comes to.
+            return [item for name in names for item in await self._exceptions(path, [name])]
+        lists = await asyncio.gather(*(self._exceptions(path, [name]) for name in names))
+        return [item for items in lists for item in items]
 
-    async def _exceptions(self, path: str, query: Mapping[str, str]) -> list[CABException]:
+    async def _exceptions(self, path: str, names: Sequence[str]) -> list[CABException]:
+        """The exceptions for some requests: of one by its name, of several out of all."""
+        query = {"fieldSelector": f"spec.requestRef.name={names[0]}"} if len(names) == 1 else {}
+        return await self._decoded_exceptions(
+            naming(raw_items(path, await self._read(path, query)), names)
+        )
+
+    async def _decoded_exceptions(self, raws: Iterable[bytes]) -> list[CABException]:
+        """Exceptions as they came, decoded, without those that cannot be read."""
         found = []
-        # One after the other: of a long list no more than that is in memory twice.
-        for raw in _split(path, await self._read(path, query)):
-            with contextlib.suppress(LookupFailed, ValueError):
-                found.append(_parsed(CABException, json.loads(bytes(raw))))
+        for raw in raws:
+            async with self._decoding:  # one at a time, and others' reviews go on in between
+                with contextlib.suppress(LookupFailed, ValueError):
+                    found.append(parsed(CABException, json.loads(raw)))
+                await asyncio.sleep(0)
         return found
+
+    async def weighed_exceptions(
+        self, namespace: str, request_name: str
+    ) -> tuple[list[CABException], int]:
+        """The exceptions for a request, and the bytes that all of its namespace take in a list."""
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{exception.PLURAL}"
+        found = raw_items(path, await self._read(path))
+        total = sum(len(bytes(raw)) for raw in found)
+        return await self._decoded_exceptions(naming(found, [request_name])), total
 
     async def workload(self, namespace: str, workload: Workload) -> dict[str, Any] | None:
         """An object of a kind that is gated everywhere, or None if there is none of that name."""
@@ -226,7 +251,7 @@ class ApiServer:
         }
         path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
         data = await self._send("POST", path, review)
-        answer = {} if data is None else _decoded("POST", path, data)
+        answer = {} if data is None else decoded("POST", path, data)
         status = answer.get("status") or {}
         return status.get("allowed") is True
 
@@ -236,42 +261,54 @@ class ApiServer:
         if await self._get(path, {"limit": "1"}) is None:
             raise LookupFailed(f"{path}: not found; are the CRDs installed?")
 
+    async def read_small(self, path: str, query: Mapping[str, str] | None = None) -> bytes | None:
+        """The answer of one GET as it came; None if there is no such object. Raises `BudgetUsedUp`
+        for one of more than 1 MiB, without another try."""
+        return await self._read(path, query, large=False)
+
     async def _object(self, model: type[M], namespace: str, plural: str, name: str) -> M | None:
         if not is_object_name(name):
             return None  # or it would lead to another object, or to a part of one
         found = await self._get(f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{plural}/{name}")
-        return None if found is None else _parsed(model, found)
+        return None if found is None else parsed(model, found)
 
     async def _get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """The decoded answer of one GET; None if there is no such object."""
         data = await self._read(path, query)
-        return None if data is None else _decoded("GET", path, data)
+        return None if data is None else decoded("GET", path, data)
 
-    async def _read(self, path: str, query: Mapping[str, str] | None = None) -> bytes | None:
+    async def _read(
+        self, path: str, query: Mapping[str, str] | None = None, *, large: bool = True
+    ) -> bytes | None:
         """The answer of one GET as it came; None if there is no such object."""
-        return await self._shared.get(quote(path) + (f"?{urlencode(query)}" if query else ""))
+        shared = self._shared if large else self._shared_small
+        return await shared.get(quote(path) + (f"?{urlencode(query)}" if query else ""))
 
-    async def _send(self, method: str, target: str, body: Any = None) -> bytes | None:
+    async def _send(
+        self, method: str, target: str, body: Any = None, *, large: bool = True
+    ) -> bytes | None:
         """The answer of a call as it came; None if there is no such object. A GET that the API
         server is too busy for (429) is tried again when it says, if there is time for that."""
         path = target.partition("?")[0]
         last = self._monotonic() + RETRY_WITHIN_SECONDS
-        answer = await self._call(method, target, path, body)
+        answer = await self._call(method, target, path, body, large=large)
         while method == "GET" and answer.status == 429:
             wait = _wait_before_retry(answer)
             if self._monotonic() + wait > last:
                 break
             await self._sleep(wait)
-            answer = await self._call(method, target, path, body)
+            answer = await self._call(method, target, path, body, large=large)
         if answer.status == 404:
             return None
         if not 200 <= answer.status <= 299:
-            why = _explained(answer.body.decode(errors="replace"))
+            why = explained(answer.body.decode(errors="replace"))
             failed = f"{method} {path}: HTTP {answer.status}"
             raise LookupFailed(f"{failed}: {why}", failed)
         return answer.body
 
-    async def _call(self, method: str, target: str, path: str, body: Any) -> HttpAnswer:
+    async def _call(
+        self, method: str, target: str, path: str, body: Any, *, large: bool
+    ) -> HttpAnswer:
         """The answer of one call. Raises `LookupFailed` if there is none."""
         if self._connections is None:
             raise RuntimeError("the API server is used outside its context")
@@ -289,7 +326,7 @@ class ApiServer:
             try:
                 return await call(trust=self._credentials.trust(), limit=READ_BYTES)
             except AnswerTooLarge:
-                if method != "GET":
+                if method != "GET" or not large:
                     raise
             async with self._large:
                 return await call(trust=self._credentials.trust(), limit=LARGE_BYTES)
@@ -313,42 +350,6 @@ class _Labelled(msgspec.Struct):
 _LABELLED = msgspec.json.Decoder(_Labelled)
 
 
-def _decoded(method: str, path: str, data: bytes) -> dict[str, Any]:
-    try:
-        decoded = json.loads(data)
-    except ValueError as error:
-        raise LookupFailed(f"{method} {path}: {type(error).__name__}: {error}") from error
-    if not isinstance(decoded, dict):
-        raise LookupFailed(f"{method} {path}: the answer is not an object")
-    return decoded
-
-
-def _items(path: str, data: bytes | None) -> list[Any]:
-    """The items of a list. Raises `LookupFailed` if there is no such list."""
-    if data is None:
-        raise LookupFailed(f"{path}: not found; are the CRDs installed?")
-    items: list[Any] = _decoded("GET", path, data).get("items") or []
-    return items
-
-
-def _requests(path: str, data: bytes | None) -> list[CABRequest]:
-    """The requests of a list, in its order. Raises `LookupFailed` if one cannot be read."""
-    found = None if data is None else decode_requests(data)
-    if found is not None:
-        return found
-    return [_parsed(CABRequest, item) for item in _items(path, data)]
-
-
-def _split(path: str, data: bytes | None) -> list[msgspec.Raw]:
-    """The items of a list, not decoded. Raises `LookupFailed` if there is no such list."""
-    if data is None:
-        raise LookupFailed(f"{path}: not found; are the CRDs installed?")
-    try:
-        return split(data)
-    except ValueError as error:
-        raise LookupFailed(f"GET {path}: {type(error).__name__}: {error}") from error
-
-
 def _resource_of(path: str) -> str:
     """The resource that a path leads to, such as `cabrequests`."""
     parts = path.split("/")[3 if path.startswith("/api/") else 4 :]
@@ -359,25 +360,3 @@ def _wait_before_retry(answer: HttpAnswer) -> float:
     """Seconds to wait, as the API server says it."""
     said = answer.retry_after.strip()
     return float(said[:9]) if said.isdigit() and int(said[:9]) > 0 else RETRY_SECONDS
-
-
-def _explained(text: str) -> str:
-    """What the body of an error says: the message of a Status, or else its beginning."""
-    try:
-        message = json.loads(text)["message"]
-    except (ValueError, TypeError, LookupError):
-        message = text
-    return str(message)[:400]
-
-
-def _parsed(model: type[M], item: Any) -> M:
-    """An object as this version understands it. Raises `LookupFailed` if it does not."""
-    try:
-        return model.model_validate(item)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        metadata = item.get("metadata") if isinstance(item, dict) else None
-        name = metadata.get("name") if isinstance(metadata, dict) else None
-        failed = f"{model.__name__} {name} cannot be read by this version of cabgate: {path}"
-        raise LookupFailed(f"{failed}: {first['msg']}", f"{failed}: {first['type']}") from None

@@ -32,6 +32,7 @@ from cabgate_webhook.admission import (
 )
 from cabgate_webhook.apiserver import ApiServer
 from cabgate_webhook.caller import Caller
+from cabgate_webhook.fresh import FreshIntents
 from cabgate_webhook.lookups import BudgetUsedUp, LookupFailed
 from cabgate_webhook.metrics import DOUBTS, Metrics
 from cabgate_webhook.models import judge_model
@@ -125,8 +126,10 @@ def create_app(
     """The application. `clock` tells the time that exceptions end by and decisions are given."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
+    fresh = FreshIntents(api, clock, metrics, settings.mode)
+
     async def validate(review: Review) -> Answer:
-        return await _validate(review, api, settings, clock())
+        return await _validate(review, api, settings, clock(), fresh)
 
     async def mutate(review: Review) -> Answer:
         return await _mutate(review, api, settings, clock())
@@ -235,11 +238,13 @@ async def answered(review: Review, handler: Handler, seconds: float = DEADLINE_S
         )
 
 
-async def _validate(review: Review, api: ApiServer, settings: Settings, now: datetime) -> Answer:
+async def _validate(
+    review: Review, api: ApiServer, settings: Settings, now: datetime, fresh: FreshIntents
+) -> Answer:
     kind = gated_kind(review, settings.kinds)
     if kind is not None:
         ring, machines = settings.default_ring, settings.machines
-        return await judge_rollout(review, kind, api, ring, now, machines, settings.kinds)
+        return await judge_rollout(review, kind, api, ring, now, machines, settings.kinds, fresh)
     if review.group == GROUP:
         if review.subresource == "status" and review.resource in KINDS:
             return await judge_status(

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prometheus metrics of the webhook."""
 
+from enum import StrEnum
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 DOUBTS = frozenset({"LookupFailed", "LookupTimedOut", "InternalError"})
@@ -16,6 +18,17 @@ as long as the process."""
 
 OTHER = "other"
 """Where those are counted that have no series of their own."""
+
+
+class Wait(StrEnum):
+    """How a wait for a fresh intent ended."""
+
+    JUDGED = "judged"
+    """The operator judged it, and the rollout was decided anew."""
+    NOT_JUDGED = "not-judged"
+    """It did not in time, or the intent went."""
+    NO_PLACE = "no-place"
+    """There was no wait: as many wait as may."""
 
 
 class Metrics:
@@ -67,6 +80,14 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+        self._waits = Counter(
+            "cabgate_fresh_intent_waits_total",
+            "Denials that were held for an intent just written, by how that ended.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        for outcome in Wait:
+            self._waits.labels(outcome.value)
         self.certificate_left = Gauge(
             "cabgate_certificate_seconds_left",
             "Time until the serving certificate in use ends, in seconds; negative once it has.",
@@ -84,6 +105,10 @@ class Metrics:
             ["why"],
             registry=self.registry,
         )
+
+    def waited(self, outcome: Wait) -> None:
+        """Count a denial that was held for an intent just written, or would have been."""
+        self._waits.labels(outcome.value).inc()
 
     def not_enforced(self, namespace: str, workload: str, reason: str) -> None:
         """Count a denial that the mode of its namespace let through."""

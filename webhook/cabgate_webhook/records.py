@@ -14,7 +14,7 @@ from cabgate.api import CABException, CABRequest, DeploymentIntent
 from cabgate.api.intent import PLURAL as INTENTS
 from cabgate.api.types import Gate, Submitter
 from cabgate.breakglass import breakable, check_opened_for_glass, check_stamped
-from cabgate.budget import check_asking, check_opening
+from cabgate.budget import check_asking, check_growth, check_opening
 from cabgate.declared import told_of_intent
 from cabgate.evidence import check_moments, evidence_digest
 from cabgate.exceptions import check_takes_exception
@@ -26,7 +26,7 @@ from cabgate.modelchoice import choose_model
 from cabgate.races import check_not_approver, requests_behind
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.rings import ring_of
-from cabgate.room import check_size
+from cabgate.room import check_size, stored_bytes
 from cabgate.submitters import (
     added,
     changes_spec,
@@ -57,6 +57,7 @@ def stamp_submitters(review: Review, machines: Machines, kinds: Sequence[GatedKi
         with contextlib.suppress(ValidationError):  # the schema says what it is about
             old, intent = _intents(review)
             _check_targets(old, intent, kinds)
+            check_size(old, intent)
     spec = review.object.get("spec")
     if not isinstance(spec, Mapping):
         return Answer(allowed=True, reason="SubmittersKept")
@@ -172,21 +173,26 @@ async def judge_exception(
 ) -> Answer:
     """The answer to a write of an exception: a new one for a request that is not there is let
     through with a warning, since it may be applied together with its intent. Raises `Refusal` for
-    a new one whose request takes none, or has too many."""
+    a new one whose request takes none, or has too many, and for one that grows where all of its
+    namespace take too much."""
     answer = judge_submitters(review, machines)
     if review.operation != "CREATE":
+        growth = stored_bytes(review.object) - stored_bytes(review.old_object)
+        if growth > 0:  # of its metadata: the spec never changes
+            _, stored = await api.weighed_exceptions(review.namespace, "")
+            check_growth(stored, growth)
         return answer
     exception = CABException.model_validate(review.object)
     check_size(None, exception)
     name = exception.spec.request_ref.name
-    request, others = await asyncio.gather(
-        api.request(review.namespace, name), api.exceptions_for(review.namespace, [name])
+    request, (others, stored) = await asyncio.gather(
+        api.request(review.namespace, name), api.weighed_exceptions(review.namespace, name)
     )
     if request is not None:
         # The same content has the same targets: the requests of the first of them are enough.
         first = Workload.of(request.spec.targets[0])
         check_takes_exception(request, await api.requests_naming(review.namespace, [first]))
-    check_asking(exception, others, now)
+    check_asking(exception, others, stored, now)
     if request is not None:
         return answer
     warning = (

@@ -242,7 +242,10 @@ async def _surroundings(request: CABRequest, api: ApiServer, now: datetime) -> S
     requests = await api.requests_naming(namespace, named)
     # Its own too, whatever it takes: its decisions come one after the other.
     names = [each.metadata.name for each in requests if takes_exception(each)]
-    exceptions = await api.exceptions_for(namespace, [request.metadata.name, *names])
+    # However many there are for others: they are to stop no revocation.
+    exceptions = await api.exceptions_for(
+        namespace, [request.metadata.name, *names], however_many=True
+    )
     return Surroundings(requests, exceptions, now)
 
 

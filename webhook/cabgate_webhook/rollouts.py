@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from cabgate.api import CABException
 from cabgate.decision import Decision, Reason, Rollout
@@ -17,6 +18,7 @@ from cabgate.rings import HIGHEST, effective_ring, ring_of
 from cabgate.workloads import GatedKind, claimed_maker, kind_of, reference_of, rollout_of
 from cabgate_webhook.admission import Answer, Review, metadata_of
 from cabgate_webhook.apiserver import ApiServer
+from cabgate_webhook.fresh import FreshIntents
 
 GATED_SUBRESOURCES = frozenset({"", "ephemeralcontainers"})
 """Subresources through which images come in; none means the object itself."""
@@ -30,18 +32,45 @@ async def judge_rollout(
     now: datetime,
     machines: Machines = SERVICE_ACCOUNTS,
     configured: Sequence[GatedKind] = (),
+    fresh: FreshIntents | None = None,
 ) -> Answer:
     """The answer to a rollout; `configured` are the kinds that are gated beside those that always
-    are. Raises `LookupFailed` where the API server does not answer."""
+    are, `fresh` waits where its intent was just written. Raises `LookupFailed` where the API server
+    does not answer."""
+    begun = asyncio.get_running_loop().time()
     try:
         rollout = await _rollout(review, kind, api, configured)
     except PodTemplateError as error:
         return Answer(allowed=False, reason="MalformedObject", message=f"MalformedObject: {error}")
+    look = partial(_look, rollout, review, api, default_ring, machines)
+    decision, labels, ring = await look(now)
+    if fresh is not None and not decision.allowed:
+        later = await fresh.judged(rollout, decision.reason, labels, begun)
+        if later is not None:
+            now = later
+            decision, labels, ring = await look(now)
+    if decision.reason is Reason.NO_REQUEST and machines.include(
+        review.user.username, review.user.groups
+    ):
+        decision = await _of_a_controller(review, rollout, ring, decision, api, now, configured)
+    return _answer(decision, rollout)
+
+
+async def _look(
+    rollout: Rollout,
+    review: Review,
+    api: ApiServer,
+    default_ring: int,
+    machines: Machines,
+    now: datetime,
+) -> tuple[Decision, Mapping[str, str], int]:
+    """The decision by what is there now, with the labels of the namespace and the ring; labels are
+    empty and the ring is the highest where it is admitted whatever they are."""
     requests = await api.requests_naming(review.namespace, rollout.workloads)
     # What the highest ring admits, each ring admits: the namespace need not be read.
     decision = decide(rollout, HIGHEST, requests, (), now)
     if decision.allowed and not decision.warnings:
-        return _answer(decision, rollout)
+        return decision, {}, HIGHEST
     covered = covering(rollout, requests)
     names = [request.metadata.name for request in covered if takes_exception(request)]
     exceptions: list[CABException] = []
@@ -52,12 +81,7 @@ async def judge_rollout(
     else:
         labels = await api.namespace_labels(review.namespace)
     ring = _ring(labels, review, default_ring)
-    decision = decide(rollout, ring, requests, exceptions, now, machines)
-    if decision.reason is Reason.NO_REQUEST and machines.include(
-        review.user.username, review.user.groups
-    ):
-        decision = await _of_a_controller(review, rollout, ring, decision, api, now, configured)
-    return _answer(decision, rollout)
+    return decide(rollout, ring, requests, exceptions, now, machines), labels, ring
 
 
 async def _of_a_controller(

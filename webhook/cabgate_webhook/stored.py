@@ -7,6 +7,7 @@ no looser rules: whatever they do not take is left to the models, with what thos
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import Enum
 from functools import cache
@@ -22,6 +23,7 @@ from cabgate.api.base import BARE_DIGEST, NOT_BLANK, Model, ObjectMeta, bare_dig
 from cabgate.api.evidence import Evidence
 from cabgate.api.request import CABRequestSpec, CABRequestStatus
 from cabgate.api.types import Checked, DecisionEntry
+from cabgate.unjudged import ListedIntent
 
 NOT_READ: Mapping[type, Collection[str]] = {
     ObjectMeta: {
@@ -50,6 +52,22 @@ def decode_requests(data: bytes) -> list[CABRequest] | None:
     except (ValueError, RecursionError):
         return None
     return cast("list[CABRequest]", found.items)
+
+
+def decode_intents(data: bytes) -> list[ListedIntent]:
+    """The intents of a list as the API server sent it, without those that are not as expected."""
+    found = []
+    with suppress(ValueError, RecursionError):
+        for raw in split(data):
+            with suppress(ValueError, RecursionError):
+                found.append(decode_intent(bytes(raw)))
+    return found
+
+
+def decode_intent(data: bytes) -> ListedIntent:
+    """An intent as the API server sent it. Raises `ValueError` and `RecursionError` for one that is
+    not as expected."""
+    return cast("ListedIntent", _INTENT_DECODER.decode(data.decode()))
 
 
 def split(data: bytes) -> list[msgspec.Raw]:
@@ -191,6 +209,8 @@ def _check_of(moments: Sequence[str], digests: Sequence[str]) -> Callable[[Any],
 _DECODER = msgspec.json.Decoder(
     msgspec.defstruct("Requests", [("items", list[struct_of(CABRequest)])])  # type: ignore[misc]
 )
+
+_INTENT_DECODER = msgspec.json.Decoder(struct_of(ListedIntent))
 
 
 class _List(msgspec.Struct):

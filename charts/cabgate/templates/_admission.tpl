@@ -112,7 +112,7 @@ system:serviceaccount:{{ include "cabgate.namespace" . }}:cabgate-operator
 
 {{/* CEL: the annotation of break-glass reads as it should. */}}
 {{- define "cabgate.glassReads" -}}
-object.metadata.annotations['cabgate.dev/break-glass'].matches('^[A-Za-z0-9][A-Za-z0-9._/#-]{0,63}: [^ \\t\\r\\n][^\\r\\n]{0,511}$')
+[object.metadata.annotations['cabgate.dev/break-glass']].exists(a, {{ include "cabgate.glassForm" . }} && {{ include "cabgate.glassShown" . }})
 {{- end -}}
 
 {{/* CEL: a service account that may not break the glass writes. */}}
@@ -194,9 +194,9 @@ resourceRules:
 ['cabgate.dev/break-glass-by', 'cabgate.dev/break-glass-id', 'cabgate.dev/break-glass-ring']
 {{- end -}}
 
-{{/* CEL: the one that breaks the glass, and these. */}}
+{{/* CEL: the one that breaks the glass, these, and the one that holds the breaks before it. */}}
 {{- define "cabgate.glassAnnotations" -}}
-['cabgate.dev/break-glass', 'cabgate.dev/break-glass-by', 'cabgate.dev/break-glass-id', 'cabgate.dev/break-glass-ring']
+['cabgate.dev/break-glass', 'cabgate.dev/break-glass-by', 'cabgate.dev/break-glass-id', 'cabgate.dev/break-glass-ring', 'cabgate.dev/break-glass-earlier']
 {{- end -}}
 
 {{/* Match condition: one of these is set, changed or removed. */}}
@@ -253,8 +253,9 @@ a[0] != a[1]
 
 {{- define "cabgate.glassForged" -}}
 BreakGlassForged: metadata.annotations[cabgate.dev/break-glass-by], [cabgate.dev/break-glass-id] and
-[cabgate.dev/break-glass-ring] say who broke the glass, in which write and in which ring. The API server
-writes them; leave them out, or as they are.
+[cabgate.dev/break-glass-ring] say who broke the glass, in which write and in which ring, and
+[cabgate.dev/break-glass-earlier] says which breaks were before. The API server writes them; leave them out,
+or as they are.
 {{- end -}}
 
 {{/* Expressions of a namespaceSelector by the label of the mode, outside Enforce. Labels select no

@@ -17,6 +17,7 @@ from cabgate.api.base import (
 )
 from cabgate.api.evidence import MOMENT, NO_IMAGE_CHARACTER, Evidence
 from cabgate.api.types import (
+    MAX_DECLARED_TARGETS,
     MAX_REQUESTER,
     Conditions,
     Gate,
@@ -112,9 +113,8 @@ _READABLE = validations(
 class DeploymentIntentSpec(Model):
     """What is to be rolled out, and why it is safe."""
 
-    targets: Annotated[list[Target], targets_field(*_MATCHES)]
-    """The workloads of this namespace that the rollout changes, 1 to 20; more
-    only where an older release stored more."""
+    targets: Annotated[list[Target], targets_field(*_MATCHES, at_most=MAX_DECLARED_TARGETS)]
+    """The workloads of this namespace that the rollout changes, 1 to 20."""
     summary: LongText | None = None
     """What the rollout changes, in a sentence or two, for the reviewer."""
     correlation_id: Annotated[CorrelationID | None, Field(alias="correlationID")] = None

@@ -20,8 +20,11 @@ from cabgate.api.base import (
 )
 from cabgate.api.rationale import Rationale
 
+MAX_DECLARED_TARGETS = 20
+"""Targets that an intent may declare: each is a list that a decision on its requests reads."""
+
 MAX_TARGETS = 50
-"""Targets that one intent may name."""
+"""Targets that a request or a record may name: so many an older release let in."""
 
 MAX_IMAGES = 50
 """Images that one target may run."""
@@ -119,16 +122,16 @@ class Target(Model):
     compared exactly, character by character; prefer digests."""
 
 
-def targets_field(*rules: dict[str, str]) -> Any:
-    """The field settings of a list of targets, with further CEL rules."""
+def targets_field(*rules: dict[str, str], at_most: int = MAX_TARGETS) -> Any:
+    """The field settings of a list of targets, with further CEL rules. The schema takes `at_most`
+    of them; what is stored already and holds more is read all the same."""
+    whole = replaced_whole(
+        "self.map(t, [t.apiVersion, t.kind, t.name])",
+        "a workload stands twice: name it once, with all its images",
+        *rules,
+    )
     return Field(
-        min_length=1,
-        max_length=MAX_TARGETS,
-        json_schema_extra=replaced_whole(
-            "self.map(t, [t.apiVersion, t.kind, t.name])",
-            "a workload stands twice: name it once, with all its images",
-            *rules,
-        ),
+        min_length=1, max_length=MAX_TARGETS, json_schema_extra={**whole, "maxItems": at_most}
     )
 
 

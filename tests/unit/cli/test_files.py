@@ -6,7 +6,7 @@ import json
 import pytest
 import yaml
 
-from cabgate.api.types import MAX_TARGETS
+from cabgate.api.types import MAX_DECLARED_TARGETS
 from cabgate.commands import can_be_pasted
 from cabgate.gate import decide
 from cabgate_cli.documents import documents_in
@@ -71,11 +71,15 @@ def test_of_several_namespaces_one_is_selected() -> None:
 
 
 def test_more_workloads_than_an_intent_names_are_split() -> None:
-    many = "---\n".join(manifest(name=f"w{n:03}") for n in range(2 * MAX_TARGETS + 1))
+    many = "---\n".join(manifest(name=f"w{n:03}") for n in range(2 * MAX_DECLARED_TARGETS + 1))
     done = run("intent", "-n", "shop", "-f", "-", "--name", "shop", stdin=many)
     intents = list(yaml.safe_load_all(done.stdout))
     assert [obj["metadata"]["name"] for obj in intents] == ["shop-1", "shop-2", "shop-3"]
-    assert [len(obj["spec"]["targets"]) for obj in intents] == [MAX_TARGETS, MAX_TARGETS, 1]
+    assert [len(obj["spec"]["targets"]) for obj in intents] == [
+        MAX_DECLARED_TARGETS,
+        MAX_DECLARED_TARGETS,
+        1,
+    ]
     assert "3 intents, shop-1, shop-2, shop-3." in done.stderr
     listed = run("intent", "-n", "shop", "-f", "-", "-o", "json", stdin=many).stdout
     assert [len(obj["spec"]["targets"]) for obj in json.loads(listed)["items"]][-1] == 1

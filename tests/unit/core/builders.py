@@ -7,7 +7,7 @@ from typing import Any
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent, Evidence
 from cabgate.api.base import rfc3339
-from cabgate.breakglass import ANNOTATION, STAMPS, breakable, request_for_glass
+from cabgate.breakglass import ANNOTATION, STAMPS, breakable, requests_for_glass
 from cabgate.decision import Rollout
 from cabgate.requests import request_for
 from cabgate.targets import Workload
@@ -146,8 +146,7 @@ def opened_for(obj: dict[str, Any], *decisions: dict[str, Any]) -> CABRequest:
     """The request of a Deployment whose glass was broken, with the decisions given."""
     kind = breakable("apps/v1", "Deployment")
     assert kind is not None
-    made = request_for_glass(kind, obj)
-    assert made is not None
+    made = requests_for_glass(kind, obj)[0]
     stored = made.model_dump(mode="json", by_alias=True, exclude_none=True)
     stored["metadata"]["creationTimestamp"] = rfc3339(NOW - timedelta(hours=1))
     stored["status"] = {"decisions": numbered(decisions, made.spec.evidence_digest)}

@@ -292,8 +292,9 @@ def _refusals() -> dict[RefusalReason, list[str]]:
         r.CALLER_NOT_PROVED: [_refused(lambda: check_proof({}, b"p" * MIN_BYTES))],
         r.BUDGET_USED_UP: [
             _refused(lambda: check_opening(WAITING, [(BESIDE, 700_000)])),
-            _refused(lambda: check_asking(LEAVE, _leaves(5), NOW)),
-            _refused(lambda: check_asking(LEAVE, _leaves(20, "Rejected"), NOW)),
+            _refused(lambda: check_asking(LEAVE, _leaves(5), 5, NOW)),
+            _refused(lambda: check_asking(LEAVE, _leaves(20, "Rejected"), 20, NOW)),
+            _refused(lambda: check_asking(LEAVE, [], 655_360, NOW)),
         ],
         r.INVALID: [
             _review(WAITING, review={"verdict": "Maybe"}),

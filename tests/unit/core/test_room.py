@@ -16,6 +16,7 @@ from cabgate.api.types import (
     ALL_IMAGES,
     MAX_CONDITIONS_OF_APPROVAL,
     MAX_DECISIONS,
+    MAX_DECLARED_TARGETS,
     MAX_GROUP_NAME,
     MAX_GROUPS,
     MAX_LIFTS,
@@ -31,7 +32,6 @@ from cabgate.review import EXCEPTION_REVIEW, REQUEST_REVIEW, stamped_status
 from cabgate.reviewers import Matter
 from cabgate.room import (
     MAX_BYTES,
-    MAX_DECLARED_TARGETS,
     MAX_EXCEPTION_BYTES,
     MAX_NAMES_BYTES,
     MAX_SPEC_BYTES,

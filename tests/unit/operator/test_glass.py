@@ -146,7 +146,7 @@ async def test_a_rollout_that_refers_to_nothing_is_reviewed_all_the_same() -> No
     rollout["spec"] = {"workloadRef": reference}
     await reconcile(world, rollout)
     (request,) = world.api.all(REQUESTS)
-    assert request["spec"]["targets"][0]["images"] == ["no image as yet"]
+    assert request["spec"]["targets"][0]["images"] == ["no image that is known"]
 
 
 @pytest.mark.parametrize("verdict", ["Approved", "Rejected", "UnderReview"])

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from cabgate.api.types import MAX_DECLARED_TARGETS
 from cabgate.refusal import Refusal, RefusalReason
-from cabgate.room import MAX_DECLARED_TARGETS
 from cabgate_operator.apiserver import (
     CHUNK,
     FIRST_CHUNK,

@@ -4,7 +4,7 @@
 import pytest
 
 from cabgate.api import CABRequest
-from cabgate_webhook.apiserver import _parsed
+from cabgate_webhook.answers import parsed
 from cabgate_webhook.lookups import LookupFailed
 from unit.core.builders import by_person, numbered, request
 
@@ -14,7 +14,7 @@ def test_a_request_with_a_verdict_of_a_newer_version_is_a_doubt_that_names_it():
     entries = numbered((by_person("Suspended"),), found.spec.evidence_digest)
     raw = {**found.to_dict(), "status": {"decisions": entries}}
     with pytest.raises(LookupFailed) as failed:
-        _parsed(CABRequest, raw)
+        parsed(CABRequest, raw)
     assert found.metadata.name in str(failed.value)
     assert "status.decisions.0.verdict" in str(failed.value)
     assert "this version of cabgate" in str(failed.value)

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cabgate.signatures import SigningKeys
+from cabgate_bench.worst import worst_spec
 from cabgate_webhook.admission import (
     MAX_BODY_BYTES,
     MAX_OWN_BODY_BYTES,
@@ -21,7 +22,6 @@ from cabgate_webhook.admission import (
 from cabgate_webhook.app import Settings, create_app
 from cabgate_webhook.caller import Caller
 from cabgate_webhook.metrics import Metrics
-from support.worst import worst_spec
 
 PEM = (
     Ed25519PrivateKey.generate()

@@ -23,7 +23,8 @@ from cabgate.rings import HIGHEST, effective_ring, ring_of
 from cabgate.targets import Workload
 from cabgate.workloads import rollout_of
 from cabgate_webhook.admission import Answer, MalformedReviewError, answer_body, read_review
-from cabgate_webhook.apiserver import ApiServer, _parsed
+from cabgate_webhook.answers import parsed
+from cabgate_webhook.apiserver import ApiServer
 from cabgate_webhook.lookups import LookupFailed
 from cabgate_webhook.narrow import decode_rollout
 from cabgate_webhook.rollouts import gated_kind, judge_rollout
@@ -45,6 +46,7 @@ class StoredApi(ApiServer):
     """An API server that holds what the test says, and answers in bytes."""
 
     def __init__(self, requests, exceptions, labels):
+        super().__init__(None)
         self._answers = {
             "cabrequests": {"items": requests},
             "cabexceptions": {"items": exceptions},
@@ -71,7 +73,7 @@ async def by_hand(body, stored, ring_read=True):
         rollout: Rollout = rollout_of(kind, review.namespace, obj, review.old_object or None)
     except PodTemplateError as error:
         return Answer(allowed=False, reason="MalformedObject", message=f"MalformedObject: {error}")
-    requests = [_parsed(CABRequest, item) for item in json.loads(json.dumps(stored["requests"]))]
+    requests = [parsed(CABRequest, item) for item in json.loads(json.dumps(stored["requests"]))]
     before = ring_of((review.old_object.get("metadata") or {}).get("labels"), 0)
     ring = max(before, effective_ring(stored["labels"], metadata.get("labels"), 0))
     if not ring_read:
@@ -80,7 +82,7 @@ async def by_hand(body, stored, ring_read=True):
     found = []
     for item in stored["exceptions"]:
         try:
-            found.append(_parsed(CABException, item))
+            found.append(parsed(CABException, item))
         except LookupFailed:
             continue
     named = [item for item in found if item.spec.request_ref.name in names]

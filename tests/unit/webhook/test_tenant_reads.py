@@ -12,19 +12,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cabgate.api import DeploymentIntent
+from cabgate.api.types import MAX_DECLARED_TARGETS
 from cabgate.budget import MAX_OF_WORKLOAD_BYTES, MAX_WAITING, check_opening
 from cabgate.identity import SERVICE_ACCOUNTS, User
 from cabgate.refusal import Refusal, RefusalReason
-from cabgate.room import MAX_DECLARED_TARGETS, MAX_SPEC_BYTES, check_size, stored_bytes
+from cabgate.room import MAX_SPEC_BYTES, check_size, stored_bytes
 from cabgate.signatures import SigningKeys
 from cabgate.workloads import kind_of
+from cabgate_bench.worst import worst_spec
 from cabgate_webhook.admission import Review
 from cabgate_webhook.apiserver import ApiServer
 from cabgate_webhook.lookups import READ_BYTES
 from cabgate_webhook.records import judge_exception
 from cabgate_webhook.reviews import judge_status, stamp_review
 from cabgate_webhook.rollouts import judge_rollout
-from support.worst import worst_spec
 from unit.core.builders import MEDIUM, NAMESPACE, NOW, by_person, exception, intent, request
 
 MIB = 1024 * 1024
@@ -42,6 +43,7 @@ class CountingApi(ApiServer):
     """An API server that holds some objects and counts what is read of them."""
 
     def __init__(self, requests=(), exceptions=(), intents=()):
+        super().__init__(None)
         self._kinds = {
             "cabrequests": [stored(each) for each in requests],
             "cabexceptions": [stored(each) for each in exceptions],

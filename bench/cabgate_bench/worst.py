@@ -3,6 +3,7 @@
 character that takes most bytes as it is stored."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from cabgate.characters import NAME_PATTERN, TEXT_PATTERN
@@ -22,6 +23,7 @@ def worst_spec(kind: str, part: float = 1.0, **fields: Any) -> dict[str, Any]:
     return {**{key: value for key, value in spec.items() if key not in _STAMPED}, **fields}
 
 
+@cache
 def _schema_of(kind: str) -> Mapping[str, Any]:
     found = next(each for each in definitions() if each["spec"]["names"]["kind"] == kind)
     schema: Mapping[str, Any] = found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
@@ -59,5 +61,5 @@ def _text(schema: Mapping[str, Any], part: float, place: int) -> str:
     free = schema.get("pattern", TEXT_PATTERN) in (TEXT_PATTERN, NAME_PATTERN)
     char = WORST if free else _WITH_PATTERN
     number = f"{place}"
-    length = max(least, int(schema["maxLength"] * part), len(number) + 1)
+    length: int = max(least, int(schema["maxLength"] * part), len(number) + 1)
     return number + char * (length - len(number))

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tenant whose namespace is as bad as it may be, on the real API server, as `make bench` fills
+it: what another one's rollout reads, the Lease, and memory. No time is looked at but the Lease's
+own."""
+
+import itertools
+import json
+import re
+import threading
+from datetime import datetime
+
+import httpx
+import pytest
+import yaml
+
+from cabgate_bench import loadgen, tenants, through
+from cabgate_bench.world import GATED, World
+from cabgate_devcluster import DevCluster, wait_until
+from cabgate_devcluster.chart import CHART
+
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/cabgate-system/leases/cabgate-operator"
+BURST_SECONDS = 6.0
+ROLLOUTS = 5
+
+
+@pytest.fixture(scope="module")
+def world():
+    with DevCluster() as cluster:
+        made = World(cluster, loadgen.build())
+        through.prepare(made)
+        yield made
+
+
+class Leases:
+    """The states of the operator's Lease while the block is run."""
+
+    def __init__(self, cluster):
+        self._cluster = cluster
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self.seen = []
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+
+    def _look(self):
+        while not self._stop.wait(0.5):
+            found = self._cluster.kubectl("get", "--raw", LEASE, check=False).stdout
+            lease = json.loads(found)["spec"] if found else None
+            if lease and lease not in self.seen[-1:]:
+                self.seen.append(lease)
+
+
+@pytest.fixture(scope="module")
+def filled(world):
+    """The Leases seen while the namespace was filled and its tenant went on."""
+    with Leases(world.cluster) as leases:
+        tenants.fill(world)
+        with tenants.Noise(world, BURST_SECONDS):
+            count = len(leases.seen)
+            wait_until(lambda: len(leases.seen) > count + 1, "the Lease is renewed twice")
+    return leases.seen
+
+
+def limit_of(part):
+    """Bytes that the chart gives a part."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    found = re.fullmatch(r"(\d+)Mi", values[part]["resources"]["limits"]["memory"])
+    return int(found[1]) * 1024 * 1024
+
+
+def reads(world):
+    """Reads of the webhook so far, by resource."""
+    url = f"http://127.0.0.1:{world.installation.webhook_health_port}/metrics"
+    pattern = r'^cabgate_live_read_seconds_count\{resource="(\w+)"\} (\d+)'
+    found = re.findall(pattern, httpx.get(url, timeout=30.0).text, re.MULTILINE)
+    return {resource: int(count) for resource, count in found}
+
+
+def asked_by(world, namespace, name):
+    """Reads that a rollout takes the webhook, and whether it is admitted."""
+    before = reads(world)
+    body = json.dumps(through.deployment(namespace, name))
+    found = world.cluster.kubectl("create", "--dry-run=server", "-f", "-", stdin=body, check=False)
+    after = reads(world)
+    counts = {name: after[name] - before.get(name, 0) for name in after}
+    return {name: count for name, count in counts.items() if count}, found
+
+
+def test_the_lease_is_renewed_whatever_the_queue_does(filled):
+    first = filled[0]
+    moments = [datetime.fromisoformat(each["renewTime"]) for each in filled]
+    for before, after in itertools.pairwise(moments):
+        assert (after - before).total_seconds() < first["leaseDurationSeconds"]
+    assert {each["holderIdentity"] for each in filled} == {first["holderIdentity"]}
+    assert {each.get("leaseTransitions") for each in filled} == {first.get("leaseTransitions")}
+
+
+@pytest.mark.parametrize("part", ["operator", "webhook"])
+def test_half_of_the_memory_limit_was_never_taken(world, filled, part):
+    process = getattr(world.installation, part)
+    assert tenants.high_water(process) * 1000 * 1024 < limit_of(part) / 2
+
+
+def test_another_tenants_rollout_reads_as_little_as_ever(world, filled):
+    """And one that is denied there at most four times. The operator is stopped: its writes are
+    reviewed too."""
+    world.installation.operator.stop()
+    for _ in range(ROLLOUTS):
+        counts, answer = asked_by(world, GATED, "created")
+        assert answer.returncode == 0, answer.stderr
+        assert counts == {"cabrequests": 1}
+    counts, answer = asked_by(world, tenants.NAMESPACE, "web-0")
+    assert "ExceptionRequired" in answer.stderr or "ExceptionPending" in answer.stderr
+    assert sum(counts.values()) <= 4

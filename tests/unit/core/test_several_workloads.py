@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A denial for want of an intent offers one command that writes one for several workloads."""
+
+import pytest
+
+from cabgate.decision import Rollout
+from cabgate.gate import decide
+from cabgate.messages import WARNING_WIDTH, warning_lines
+from cabgate.targets import Workload
+from unit.core.builders import IMAGE, NOW
+
+OF_FILE = "cabgate intent -n {} -f MANIFEST.yaml"
+
+
+def denial(namespace: str, image: str = IMAGE) -> str:
+    rollout = Rollout(namespace, Workload("apps", "Deployment", "checkout"), (image,))
+    return decide(rollout, 2, [], [], NOW).message
+
+
+def test_it_is_offered_after_what_is_missing_and_before_the_next_step():
+    message = denial("shop")
+    missing = message.index("Write an intent")
+    offered = message.index(OF_FILE.format("shop"))
+    doubt = message.index("If a DeploymentIntent names this one already")
+    assert missing < offered < doubt < message.index("Begin with: cabgate intent -n shop deploy")
+
+
+def test_where_it_is_the_next_step_it_is_offered_once():
+    message = denial("shop", "registry.example.com/" + "x" * 400)
+    assert message.count(OF_FILE.format("shop")) == 1
+    assert message.endswith(f"for all workloads of a file: {OF_FILE.format('shop')}")
+
+
+@pytest.mark.parametrize("length", range(1, 64))
+def test_no_warning_breaks_it_in_two(length):
+    namespace = "n" * length
+    lines = warning_lines(denial(namespace))
+    assert sum(OF_FILE.format(namespace) in line for line in lines) == 1
+    assert all(len(line) <= WARNING_WIDTH for line in lines)

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The queue takes namespaces in turn: what one team has waiting delays no other's work."""
+
+from cabgate_operator.keys import Key, Subject
+from cabgate_operator.workqueue import WorkQueue
+
+
+def key(namespace: str, name: str) -> Key:
+    return Key(Subject.INTENT, namespace, name)
+
+
+async def order_of(*keys: Key) -> list[str]:
+    seen: list[str] = []
+
+    async def handle(key: Key) -> None:
+        seen.append(f"{key.namespace}/{key.name}")
+
+    queue = WorkQueue(handle)
+    for each in keys:
+        queue.add(each)
+    while len(queue):
+        await queue.process_one()
+    return seen
+
+
+async def test_a_thousand_intents_of_one_team_are_not_before_that_of_another() -> None:
+    flood = [key("loud", f"i-{number}") for number in range(1000)]
+    seen = await order_of(*flood, key("quiet", "web"), key("calm", "web"))
+    assert sorted(seen[:3]) == ["calm/web", "loud/i-0", "quiet/web"]
+    assert len(seen) == 1002
+
+
+async def test_within_a_namespace_first_comes_first() -> None:
+    seen = await order_of(key("a", "1"), key("a", "2"), key("b", "1"), key("a", "3"), key("b", "2"))
+    assert seen == ["a/1", "b/1", "a/2", "b/2", "a/3"]
