@@ -5,6 +5,7 @@ Who may break the glass, and what is written down of it, is for the API server a
 (the chart's policies/break-glass.yaml): it has to work with every process of cabgate dead.
 """
 
+import contextlib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from cabgate.api.types import MAX_IMAGES, Gate, Submitter, Target
 from cabgate.canonical import sha256_hex
 from cabgate.characters import SHOWN_PATTERN, refused_character, seen, shows
 from cabgate.evidence import evidence_digest
+from cabgate.imagenames import image_problem
+from cabgate.pods import PodTemplateError
 from cabgate.refusal import Refusal, RefusalReason
 from cabgate.requests import target_labels
 from cabgate.requirements import check_known
@@ -167,18 +170,27 @@ def requests_for_glass(
 
     The latest is for the images that the workload runs now, those before for what it ran until it
     was broken again. None if its glass is whole. The ring is that of the break. `referred` is the
-    object that `reference_of` names (`cabgate.workloads`), if it exists. Raises `PodTemplateError`
-    for a workload that cannot be read.
+    object that `reference_of` names (`cabgate.workloads`), if it exists. Of a template that cannot
+    be read no image is known: a break is reviewed whatever was broken through.
     """
     metadata = obj["metadata"]
     requests: dict[str, CABRequest] = {}
     for each in breaks_of(kind, obj):
         images = each.images
         if images is None:
-            images = rollout_of(kind, metadata["namespace"], obj, None, referred).images
+            images = _running(kind, obj, referred)
         request = _request_for(kind, metadata, each.glass, images)
         requests.setdefault(request.metadata.name, request)
     return list(requests.values())
+
+
+def _running(
+    kind: GatedKind, obj: Mapping[str, Any], referred: Mapping[str, Any] | None
+) -> tuple[str, ...]:
+    """The images that a workload runs now; none where its template cannot be read."""
+    with contextlib.suppress(PodTemplateError):
+        return rollout_of(kind, obj["metadata"]["namespace"], obj, None, referred).images
+    return ()
 
 
 def _request_for(
@@ -217,18 +229,21 @@ def _request_for(
 
 
 def _told(images: Sequence[str]) -> list[str]:
-    """The images that a break ran, as a request can name them: it is opened whatever they are. Of
-    one that is longer the beginning and a digest, of more than fit how many there are."""
-    named = [
-        image
-        if len(image) <= MAX_IMAGE
-        else f"{image[:_BEGINNING]}... (SHA-256 {sha256_hex(image)})"
-        for image in images
-    ]
+    """The images that a break ran, as a request can name them, each once: it is opened whatever
+    they are. What is longer, or is no name, is told by its beginning and a digest; of more than fit
+    it is told how many there are."""
+    named = sorted({_as_named(image) for image in images})
     if len(named) > MAX_IMAGES:
         kept = named[: MAX_IMAGES - 1]
         return [*kept, f"and {len(named) - len(kept)} more (SHA-256 {sha256_hex(list(images))})"]
     return named or ["no image that is known"]
+
+
+def _as_named(image: str) -> str:
+    if len(image) <= MAX_IMAGE and image_problem(image) is None and not image.endswith(")"):
+        return image  # no name ends so: none is taken for what stands for another one
+    beginning = re.sub("[^!-~]", "?", image[:_BEGINNING])
+    return f"{beginning}... (SHA-256 {sha256_hex(image)})"
 
 
 def assessment_of_glass(broken: BreakGlass) -> Assessment:

@@ -26,6 +26,7 @@ class FindingCode(StrEnum):
     NOT_RECORDED = "NotRecorded"
     SUBJECT_DIFFERS = "SubjectDiffers"
     WRONG_ASSESSMENT = "WrongAssessment"
+    ILLEGAL_DECISION = "IllegalDecision"
     HEAD_GONE = "HeadGone"
 
 
@@ -52,6 +53,8 @@ ADVICE: Mapping[FindingCode, str] = {
     FindingCode.SUBJECT_DIFFERS: "believe the ledger; look in the audit log for who changed the "
     "object",
     FindingCode.WRONG_ASSESSMENT: "treat the request as forged: the webhook admits none like it",
+    FindingCode.ILLEGAL_DECISION: "treat the decision as forged: the webhook lets none like it in, "
+    "and it counts for nothing; look in the audit log for who wrote it",
     FindingCode.HEAD_GONE: "records were cut off or the chain was rebuilt since the copy was made: "
     "compare with an export or a backup",
 }

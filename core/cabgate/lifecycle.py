@@ -6,7 +6,7 @@ The stored `status.state` is for people; nothing here reads it.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import overload
+from typing import TypeVar, cast, overload
 
 from cabgate.api.exception import (
     CABException,
@@ -16,6 +16,8 @@ from cabgate.api.exception import (
 )
 from cabgate.api.request import CABRequest, RequestDecision, RequestState, RequestVerdict
 from cabgate.api.types import ApprovalCondition, AuthorType, Gate
+
+Decided = TypeVar("Decided", bound=CABRequest | CABException)
 
 PERSON, SYSTEM = AuthorType.PERSON, AuthorType.SYSTEM
 
@@ -147,19 +149,11 @@ def next_exception_state(
     return EXCEPTION_TRANSITIONS.get((state, verdict, author))
 
 
-@overload
-def with_entry(subject: CABRequest, entry: RequestDecision | ExceptionDecision) -> CABRequest: ...
-@overload
-def with_entry(
-    subject: CABException, entry: RequestDecision | ExceptionDecision
-) -> CABException: ...
-def with_entry(
-    subject: CABRequest | CABException, entry: RequestDecision | ExceptionDecision
-) -> CABRequest | CABException:
+def with_entry(subject: Decided, entry: RequestDecision | ExceptionDecision) -> Decided:
     """A request or an exception with one more decision."""
     decisions = [*subject.status.decisions, entry]
     status = subject.status.model_copy(update={"decisions": decisions})
-    return subject.model_copy(update={"status": status})
+    return cast("Decided", subject.model_copy(update={"status": status}))
 
 
 def expires_at(exception: CABException) -> datetime:
@@ -211,6 +205,12 @@ def _history(request: CABRequest) -> list[tuple[RequestDecision, RequestState]]:
         approved = approved or state in APPROVED_STATES
         history.append((entry, state))
     return history
+
+
+def illegal_entries(request: CABRequest) -> list[RequestDecision]:
+    """The entries of a request that were not legal when they were made, and count for nothing."""
+    counted = {entry.sequence for entry, _ in _history(request)}
+    return [entry for entry in request.status.decisions if entry.sequence not in counted]
 
 
 def _may_run(request: CABRequest, state: RequestState, *, approved: bool) -> bool:

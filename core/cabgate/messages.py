@@ -40,6 +40,7 @@ from cabgate.lifecycle import (
 from cabgate.requirements import ADVICE, unknown_words
 from cabgate.submitters import machines_alone
 from cabgate.targets import Workload
+from cabgate.workloads import ANY_NAME
 
 WARNING_WIDTH = 240
 """Length of a warning, in characters: where there are many, the API server cuts each at 256."""
@@ -83,7 +84,7 @@ def decision_message(
 def _without_request(tried: str, rollout: Rollout) -> tuple[str, list[str], str]:
     """Head, details and next step where no request names a workload; what is mostly missing, an
     intent, comes first."""
-    command = write_intent(rollout.namespace, rollout.workloads[-1], rollout.images)
+    command = write_intent(rollout.namespace, _to_name(rollout), rollout.images)
     of_file = write_intent_of_file(rollout.namespace)
     several, begin = f" For several workloads, {of_file} writes one.", "Begin with"
     if command == of_file:
@@ -192,7 +193,7 @@ def _declare(request: CABRequest, rollout: Rollout) -> str:
     """How a team declares the images of a rollout: in the intent of a request, or in one to be
     written where the glass was broken instead."""
     if is_retrospective(request):
-        return write_intent(rollout.namespace, rollout.workloads[-1], rollout.images)
+        return write_intent(rollout.namespace, _to_name(rollout), rollout.images)
     return edit_intent(request)
 
 
@@ -380,3 +381,12 @@ def shortened(text: str, size: int) -> str:
     if len(data) <= size:
         return text
     return data[: size - 3].decode(errors="ignore") + "..."
+
+
+def _to_name(rollout: Rollout) -> Workload:
+    """The workload that an intent for a rollout is to name: what it was made from, where it says
+    so; never the generated name of this one try."""
+    prefix, made = rollout.workload, rollout.also
+    if prefix.name.endswith(ANY_NAME):
+        made = tuple(w for w in made if (w.group, w.kind) != (prefix.group, prefix.kind))
+    return made[-1] if made else prefix

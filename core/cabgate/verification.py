@@ -27,8 +27,9 @@ from cabgate.ledger import (
     record_digest,
     record_name,
 )
-from cabgate.lifecycle import EXCEPTION_TRANSITIONS, REQUEST_TRANSITIONS
+from cabgate.lifecycle import EXCEPTION_TRANSITIONS, REQUEST_TRANSITIONS, illegal_entries
 from cabgate.records import OF_REQUEST, SUBMISSION, Subject, kind_of, submitted
+from cabgate.requirements import unknown_words
 from cabgate.riskmodel import DEFAULT_DIGEST
 from cabgate.signatures import PublicKeys, Verification
 
@@ -258,6 +259,7 @@ def _check_subject(
     """A subject against its own records, by the position of the decision."""
     if isinstance(subject, CABRequest):
         yield from _check_assessment(subject)
+        yield from _check_legal(subject)
     forms = {_format(record) for record in own.values() if _format(record) <= FORMAT}
     contents = {
         (form, content["entry"]): content
@@ -348,6 +350,16 @@ def _compare(subject: Subject, record: Record, content: Mapping[str, Any]) -> It
 
 def _own_cut(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [each for each in content.get("cut") or () if each.get("field") not in OF_REQUEST]
+
+
+def _check_legal(request: CABRequest) -> Iterator[Finding]:
+    """That each decision of the system was legal when it was made: those bear no signature."""
+    if unknown_words(request):
+        return  # of a newer release, whose rules are not known here
+    by_system = (e for e in illegal_entries(request) if e.author.type is AuthorType.SYSTEM)
+    for entry in by_system:
+        message = f"decision {entry.sequence}, {entry.verdict} by {entry.author.type}, is not legal"
+        yield Finding(FindingCode.ILLEGAL_DECISION, _title(request), message)
 
 
 def _check_assessment(request: CABRequest) -> Iterator[Finding]:

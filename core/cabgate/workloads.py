@@ -155,6 +155,8 @@ def rollout_of(
         also += _claimed_makers(old, configured)
     elif old:
         also += _generated_from(kind, old)
+    else:
+        also[:0] = _named_itself(kind, obj)
     reference = reference_of(kind, obj)
     if reference is not None:
         also.append(reference)
@@ -234,6 +236,14 @@ def _generated_from(kind: GatedKind, old: Mapping[str, Any]) -> list[Workload]:
     """
     name = _name_of(kind, old, created=True)
     return [Workload(kind.group, kind.kind, name)] if name.endswith(ANY_NAME) else []
+
+
+def _named_itself(kind: GatedKind, obj: Mapping[str, Any]) -> list[Workload]:
+    """The own name of a Job or a Pod that is created and counts under its prefix: what was revoked
+    for that name is not created by way of a prefix that fits it."""
+    name = str(mapping(obj.get("metadata") or {}, "metadata").get("name") or "")
+    counted = _name_of(kind, obj, created=True)
+    return [Workload(kind.group, kind.kind, name)] if name and name != counted else []
 
 
 def _claimed_cron_jobs(kind: GatedKind, obj: Mapping[str, Any]) -> list[Workload]:

@@ -13,6 +13,7 @@ import aiohttp
 from cabgate import API_VERSION
 from cabgate.api import decision, exception, intent, request, riskmodel
 from cabgate.logs import PlainError
+from cabgate.refusal import RefusalReason
 from cabgate_operator.connections import Connections
 from cabgate_operator.credentials import access_of
 
@@ -39,6 +40,10 @@ FIRST_CHUNK = 50
 PAGE_BYTES = 4 * 1024 * 1024
 """What a page is to take, by the size of the objects of the one before: whoever stores large ones
 makes more calls of it, and not more memory."""
+
+MAX_PAGE_BYTES = 4 * PAGE_BYTES
+"""What is read of a page of more than one object: one that would be longer is asked for again in
+smaller ones, since what comes after small objects may be the largest there are."""
 
 _JSON = "application/json"
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -101,6 +106,12 @@ class ApiError(PlainError):
     def refused(self) -> bool:
         """Whether the content was refused, so that the same call would be refused again."""
         return self.code in (400, 403, 422)
+
+    @property
+    def used_up(self) -> bool:
+        """Whether the budget of a namespace was used up: to try again soon is of no use, and costs
+        others what the refused call reads."""
+        return self.code == 403 and RefusalReason.BUDGET_USED_UP in self.message
 
 
 class ConflictError(ApiError):
@@ -196,7 +207,14 @@ class ApiServer:
         while True:
             accept = _METADATA if metadata else _JSON
             path = resource.path(namespace)
-            answer, size = await self._sized("list", path, query=query, accept=accept)
+            most = MAX_PAGE_BYTES if query["limit"] > 1 else None
+            try:
+                answer, size = await self._sized(
+                    "list", path, query=query, accept=accept, most=most
+                )
+            except _PageTooLargeError:
+                query["limit"] = max(1, query["limit"] // 8)
+                continue
             query["limit"] = next_limit(query["limit"], size)
             meta = answer.get("metadata") or {}
             yield Page(answer.get("items") or [], str(meta.get("resourceVersion") or ""))
@@ -274,8 +292,9 @@ class ApiServer:
         body: Object | None = None,
         accept: str = _JSON,
         check: Callable[[], None] | None = None,
+        most: int | None = None,
     ) -> tuple[Object, int]:
-        """The answer of a call, and its bytes."""
+        """The answer of a call, and its bytes. Raises `_PageTooLargeError` for more than `most`."""
         method, code = _METHODS[verb], 0
         target = path if not query else f"{path}?{urlencode(query)}"
         headers = {"Accept": accept, "Content-Type": _JSON, "User-Agent": _AGENT}
@@ -284,7 +303,7 @@ class ApiServer:
                 method, target, headers, None if body is None else json.dumps(body), check
             ) as response:
                 code = response.status
-                data = await response.read()
+                data = await _body(response, most)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # Not its repr: that of some holds the headers that were sent, the token among them.
             known = isinstance(error, aiohttp.ClientConnectorError | TimeoutError)
@@ -296,6 +315,22 @@ class ApiServer:
             answer: Object = json.loads(data)
             return answer, len(data)
         raise _error(f"{method} {path}", code, data)
+
+
+class _PageTooLargeError(Exception):
+    """A page is longer than what is read of one."""
+
+
+async def _body(response: aiohttp.ClientResponse, most: int | None) -> bytes:
+    if most is None:
+        return await response.read()
+    found = bytearray()
+    async for chunk in response.content.iter_any():
+        found += chunk
+        if len(found) > most:
+            response.close()  # the rest is not to come
+            raise _PageTooLargeError
+    return bytes(found)
 
 
 def next_limit(limit: int, size: int) -> int:

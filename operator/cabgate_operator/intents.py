@@ -249,7 +249,7 @@ async def _ensure_request(context: Context, work: _Work, intent: DeploymentInten
                 raise
             await _unchanged_or_conflict(context, work)
             work.errors.append(error)
-            if RefusalReason.BUDGET_USED_UP in error.message:  # make what room there can be
+            if error.used_up:  # make what room there can be
                 context.queue.add(Key(Subject.RETENTION, work.key.namespace, ""))
             why = texts.refused(work.wanted, f"{error.code} {error.reason}: {error.message}")
             work.problem = Problem("RequestRefused", why, stalled=False)

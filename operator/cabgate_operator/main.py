@@ -79,6 +79,7 @@ def make_registry(
             operator.metrics.called,
             asked=lambda plural: tell_loop(watches.failed, plural),
             follow=None if account is None else Following(account, restart),
+            metadata_only={resource.plural for resource in WORKLOADS},
         )
 
     def restart(why: str) -> None:
@@ -112,7 +113,8 @@ def make_kopf_settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True
     settings.posting.enabled = False
-    settings.watching.chunk_size = 250
+    # A page is decoded whole, for each kind at once, and may be of the largest objects.
+    settings.watching.chunk_size = 25
     settings.watching.server_timeout = 590
     settings.watching.client_timeout = 620
     settings.watching.inactivity_timeout = SILENT_SECONDS

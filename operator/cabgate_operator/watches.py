@@ -11,9 +11,9 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Collection, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 import kopf
@@ -43,6 +43,12 @@ STUCK_SECONDS = 30.0
 
 AGAIN_SECONDS = 0.5
 """How long after its end a run is followed by the next; doubled while none comes to life."""
+
+_METADATA = (
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+)
+"""How a list and a watch are asked for of which only the metadata is to come."""
 
 _TASK_PREFIX = "watcher for "
 
@@ -283,6 +289,17 @@ class Following:
             self._stale("the API server has a new CA")
 
 
+class _Response(aiohttp.ClientResponse):
+    """An answer whose list is a list also where it is empty: of metadata alone the API server sends
+    null then, of which kopf's watch dies."""
+
+    async def json(self, **options: Any) -> Any:
+        found = await super().json(**options)
+        if isinstance(found, dict) and found.get("items", ()) is None:
+            found["items"] = []
+        return found
+
+
 def traced(
     info: kopf.ConnectionInfo,
     began: Callable[[str, int], None],
@@ -290,11 +307,13 @@ def traced(
     called: Callable[[str, int], None] = lambda verb, code: None,
     asked: Callable[[str], None] = lambda plural: None,
     follow: Following | None = None,
+    metadata_only: Collection[str] = (),
 ) -> kopf.AiohttpSession:
     """A session for kopf that tells of its watches: `began` with the resource and the version from
     which a watch goes on, when the API server has accepted it; `failed` with the resource when it
     has not. `called` is told of each call, and `asked` of the resource when a watch is asked for:
-    until it is accepted it is down, also if there is never an answer.
+    until it is accepted it is down, also if there is never an answer. Of the resources in
+    `metadata_only` nothing else comes: whole, a few large ones of anybody would take all memory.
 
     All are called in kopf's thread.
     """
@@ -302,8 +321,11 @@ def traced(
     async def started(_: object, __: object, start: aiohttp.TraceRequestStartParams) -> None:
         if follow is not None:
             follow.refresh(start.headers)
+        plural = start.url.path.rpartition("/")[2]
+        if plural in metadata_only:
+            start.headers["Accept"] = _METADATA["watch" in start.url.query]
         if "watch" in start.url.query:
-            asked(start.url.path.rpartition("/")[2])
+            asked(plural)
 
     async def ended(_: object, __: object, end: aiohttp.TraceRequestEndParams) -> None:
         called("watch" if "watch" in end.url.query else "list", end.response.status)
@@ -329,5 +351,6 @@ def traced(
         connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
         headers=info.as_http_headers(),
         trace_configs=[trace],
+        response_class=_Response,
     )
     return kopf.AiohttpSession(server=info.server, aiohttp_session=session)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cabgate.logs import explained, reason_of
-from cabgate_operator.apiserver import ConflictError
+from cabgate_operator.apiserver import ApiError, ConflictError
 from cabgate_operator.keys import Key
 from cabgate_operator.reports import Report, begin
 
@@ -24,6 +24,10 @@ FIRST_RETRY = 0.2
 
 LONGEST_RETRY = 30.0
 """Longest wait before a retry, in seconds."""
+
+USED_UP_RETRY = 300.0
+"""Wait before a retry of what a budget refused, in seconds: whoever makes room for it by a change
+of the same object is heard at once."""
 
 LONGEST_SLEEP = 5.0
 """Longest sleep between two looks at the deadlines, in seconds: a clock that was set, or a machine
@@ -195,6 +199,8 @@ class WorkQueue:
             self._again.add(key)
             return
         delay = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(count - 1, 16))
+        if isinstance(error, ApiError) and error.used_up:
+            delay = USED_UP_RETRY
         delay *= 0.5 + self._timing.jitter() / 2
         log.warning("%s: %s; again in %.1f s", key, why, delay, extra=about)
         due = self._timing.monotonic() + delay

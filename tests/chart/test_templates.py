@@ -211,6 +211,16 @@ def test_a_mode_is_warned_of_where_the_cluster_is_stricter(render):
     assert warned("Audit") is None
 
 
+@of("policies/metadata.yaml")
+def test_intents_and_exceptions_have_metadata_of_a_bounded_size(render):
+    policy = render().one("ValidatingAdmissionPolicy", "metadata.cabgate.dev")
+    (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
+    assert rule["resources"] == ["deploymentintents", "cabexceptions"]
+    assert rule["operations"] == ["CREATE", "UPDATE"]
+    binding = render(mode="Audit").one("ValidatingAdmissionPolicyBinding", "metadata.cabgate.dev")
+    assert binding["spec"]["validationActions"] == ["Deny"]
+
+
 @of("policies/revisions.yaml")
 def test_whoever_restores_writes_revisions_and_the_mode_says_what_others_get(render):
     def writers(**values):

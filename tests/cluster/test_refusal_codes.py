@@ -70,6 +70,11 @@ def annotated(*, images=("web:9",), **annotations):
     }
 
 
+def noted(obj, annotations):
+    """An object with annotations."""
+    return {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
+
+
 def rows(team, record):
     """User, method, path and body of a write that each rule of a policy and of the webhook refuses,
     and what it says. What is forged about a broken glass is put right before it could be refused:
@@ -119,6 +124,12 @@ def rows(team, record):
         ("uninstaller", "delete",
          "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/cabrequests.cabgate.dev", None,
          "needs the verb uninstall"),
+        ("mallory", "post", f"{OURS}/namespaces/{team}/deploymentintents",
+         noted(intent(team, name="notes"), {f"n{n}": "" for n in range(101)}),
+         "MetadataTooLarge: metadata.annotations: with "),
+        ("mallory", "post", f"{OURS}/namespaces/{team}/deploymentintents",
+         noted(intent(team, name="notes"), {"n": "x" * 140_000}),
+         "MetadataTooLarge: metadata.annotations: come "),
         # The webhook.
         ("mallory", "patch", deployment, annotated(), "ImagesNotCovered: "),
         ("admin", "patch", status, {"metadata": {"labels": {"a": "b"}}}, "metadata.labels"),
@@ -189,7 +200,10 @@ def test_no_words_of_people_reach_a_tool_as_an_error_that_it_acts_on(gate, clien
         # A review of it again quotes nobody either; and kubectl prints the object as ever.
         again = gate.review("reviewer", "cabrequest", request, team, "Approved", check=False)
         assert not IMMUTABLE.search(again.stderr)
-        printed = gate.kubectl("mallory", "get", "di", name, "-n", team, "-o", "yaml").stdout
-        assert "reason: Rejected" in printed
+        args = ("get", "di", name, "-n", team, "-o", "yaml")
+        wait_until(
+            lambda args=args: "reason: Rejected" in gate.kubectl("mallory", *args).stdout,
+            "kubectl prints why the intent is not ready",
+        )
         ready = gate.get("deploymentintent", name, team)["status"]["conditions"]
         assert not any(IMMUTABLE.search(condition["message"]) for condition in ready)

@@ -4,6 +4,7 @@ what to do, and what is there is rolled out and revoked."""
 
 import json
 
+from cabgate import API_VERSION
 from support.namespaces import set_ring
 from support.objects import BAD, MIDDLING, exception, intent, target, workload
 
@@ -51,3 +52,35 @@ def test_few_exceptions_wait_for_one_request(gate, namespace):
     assert f"BudgetUsedUp: spec.requestRef.name: 5 exceptions wait for request {request}" in said
     gate.kubectl("requester", "delete", "cabexception", "leave-0", "-n", namespace)
     gate.kubectl("requester", "apply", "-f", "-", stdin=sixth)
+
+
+def test_metadata_grows_no_further_than_it_may(gate, namespace):
+    """Fields that many have applied, and notes that are added later: both shrink as ever."""
+    gate.declare("requester", intent(namespace))
+    path = gate.cluster.api.path("DeploymentIntent", namespace) + "/web"
+    client = gate.client("requester")
+
+    def applied(number):
+        metadata = {"name": "web", "labels": {f"m{number}": "x"}}
+        body = {"apiVersion": API_VERSION, "kind": "DeploymentIntent", "metadata": metadata}
+        return client.patch(
+            path,
+            content=json.dumps(body),
+            params={"fieldManager": f"m{number}"},
+            headers={"Content-Type": "application/apply-patch+yaml"},
+        )
+
+    def noted(**annotations):
+        body = {"metadata": {"annotations": annotations}}
+        headers = {"Content-Type": "application/merge-patch+json"}
+        return client.patch(path, content=json.dumps(body), headers=headers)
+
+    answers = [applied(number) for number in range(21)]
+    assert answers[0].status_code == 200, answers[0].text
+    assert answers[-1].status_code == 403
+    assert "MetadataTooLarge: metadata.managedFields: " in answers[-1].json()["message"]
+    assert noted(note="x").status_code == 200
+    refused = noted(note="x" * 140_000)
+    assert refused.status_code == 403
+    assert "MetadataTooLarge: metadata.annotations: " in refused.json()["message"]
+    assert noted(note=None).status_code == 200

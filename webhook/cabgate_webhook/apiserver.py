@@ -10,6 +10,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -77,6 +78,7 @@ class ApiServer:
         self._connections: Connections | None = None
         self._large = asyncio.Lock()
         self._decoding = asyncio.Lock()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._shared = SharedReads(lambda target: self._send("GET", target))
         self._shared_small = SharedReads(lambda target: self._send("GET", target, large=False))
 
@@ -152,6 +154,17 @@ class ApiServer:
         """
         names = sorted(set(request_names))
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{exception.PLURAL}"
+        async with self._turn(namespace):
+            return await self._exceptions_for(path, names, however_many=however_many)
+
+    def _turn(self, namespace: str) -> asyncio.Lock:
+        """Held while the exceptions of a namespace are in memory, which may be large: one review of
+        that namespace has them at a time, and the reviews of others do not wait."""
+        return self._turns.setdefault(namespace, asyncio.Lock())
+
+    async def _exceptions_for(
+        self, path: str, names: Sequence[str], *, however_many: bool
+    ) -> list[CABException]:
         if len(names) > MAX_SELECTED:
             try:
                 return await self._exceptions(path, names)
@@ -185,9 +198,10 @@ class ApiServer:
     ) -> tuple[list[CABException], int]:
         """The exceptions for a request, and the bytes that all of its namespace take in a list."""
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{exception.PLURAL}"
-        found = raw_items(path, await self._read(path))
-        total = sum(len(bytes(raw)) for raw in found)
-        return await self._decoded_exceptions(naming(found, [request_name])), total
+        async with self._turn(namespace):
+            found = raw_items(path, await self._read(path))
+            total = sum(len(bytes(raw)) for raw in found)
+            return await self._decoded_exceptions(naming(found, [request_name])), total
 
     async def workload(self, namespace: str, workload: Workload) -> dict[str, Any] | None:
         """An object of a kind that is gated everywhere, or None if there is none of that name."""

@@ -55,3 +55,21 @@ def test_nothing_else_is(new: dict[str, Any], old: dict[str, Any]) -> None:
 def test_of_no_other_kind() -> None:
     made = job(kind="Deployment", **GENERATED)
     assert decided(made, made, kind="Deployment") is Reason.NO_REQUEST
+
+
+def test_what_was_revoked_for_a_name_is_not_created_by_way_of_its_prefix() -> None:
+    alone = request(
+        "ManualReview",
+        by_person("Approved"),
+        by_person("Revoked", images=["*"]),
+        targets=[target("train-7", "train:1", kind="Job", apiVersion="batch/v1")],
+        name="alone-12345678",
+    )
+    gated = kind_of("batch/v1", "Job")
+    assert gated is not None
+    new = job(name="train-7", generateName="train-")
+    said = decide(rollout_of(gated, NAMESPACE, new), 2, [TRAIN, alone], [], NOW)
+    assert said.reason is Reason.REVOKED
+    other = job(name="train-8", generateName="train-")
+    said = decide(rollout_of(gated, NAMESPACE, other), 2, [TRAIN, alone], [], NOW)
+    assert said.reason is Reason.REQUEST_APPROVED

@@ -3,6 +3,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -61,7 +62,10 @@ def _situation(
         return what, [], []
     if reason is Reason.GLASS_BROKEN:
         obj = broken_workload(by=user, images=images, name=workload, namespace=namespace)
-        return what, [opened_for(obj, by_person("Approved", rationale=said))], []
+        opened = opened_for(obj, by_person("Approved", rationale=said))
+        # A text that can be no image is told in another form.
+        told = tuple(opened.spec.targets[0].images)
+        return replace(what, images=told), [opened], []
     gate = {
         Reason.EXCEPTION_REQUIRED: {},
         Reason.EXCEPTION_PENDING: {},

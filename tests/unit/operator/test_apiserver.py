@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestServer
 
 from cabgate_operator.apiserver import (
     INTENTS,
+    MAX_PAGE_BYTES,
     NAMESPACES,
     REQUESTS,
     AlreadyExistsError,
@@ -241,3 +242,25 @@ async def test_a_write_is_not_sent_by_who_leads_no_more_by_then(asked: int) -> N
         assert seen == [NAMESPACES.path("", "team")]
 
     await serve(answer, scenario)
+
+
+async def test_a_page_that_would_be_too_large_is_asked_for_in_smaller_ones() -> None:
+    """What comes after small objects may be the largest there are."""
+    sizes = [10] * 60 + [MAX_PAGE_BYTES // 4] * 9
+    asked = []
+
+    async def answer(incoming: web.Request) -> web.Response:
+        limit, first = int(incoming.query["limit"]), int(incoming.query.get("continue") or 0)
+        asked.append(limit)
+        items = [{"note": "x" * size} for size in sizes[first : first + limit]]
+        end = first + limit
+        meta = {"resourceVersion": "1", "continue": str(end) if end < len(sizes) else ""}
+        return web.json_response({"metadata": meta, "items": items})
+
+    async def scenario(api: ApiServer) -> None:
+        found = [item async for page in api.pages(REQUESTS) for item in page.items]
+        assert [len(item["note"]) for item in found] == sizes
+
+    await serve(answer, scenario)
+    assert max(asked) > 9
+    assert asked[-1] < 4

@@ -199,3 +199,29 @@ async def test_health_endpoints() -> None:
     assert "\ncabgate_leader 0.0\n" in shown
     assert 'cabgate_uncovered_workloads{namespace="shop"} 3.0' in shown
     await runner.cleanup()
+
+
+async def test_of_some_resources_metadata_alone_is_asked_for_and_an_empty_list_is_one() -> None:
+    """Of metadata alone the API server answers null where there is nothing."""
+    accepted: dict[str, str] = {}
+
+    async def answer(incoming: web.Request) -> web.Response:
+        accepted[incoming.path] = incoming.headers["Accept"]
+        return web.json_response({"metadata": {"resourceVersion": "1"}, "items": None})
+
+    application = web.Application()
+    application.router.add_get("/{path:.*}", answer)
+    server = TestServer(application)
+    await server.start_server()
+    info = kopf.ConnectionInfo(server=str(server.make_url("/")).rstrip("/"))
+    found = traced(info, lambda *_: None, lambda _: None, metadata_only={"deployments"})
+    session = found.aiohttp_session
+    try:
+        for path in ("/apis/apps/v1/deployments", "/apis/cabgate.dev/v1alpha1/cabrequests"):
+            async with session.get(f"{info.server}{path}") as response:
+                assert (await response.json())["items"] == []
+    finally:
+        await session.close()
+        await server.close()
+    assert "PartialObjectMetadataList" in accepted["/apis/apps/v1/deployments"]
+    assert "Partial" not in accepted["/apis/cabgate.dev/v1alpha1/cabrequests"]

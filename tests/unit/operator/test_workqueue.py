@@ -5,9 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from cabgate_operator.apiserver import ConflictError
+from cabgate_operator.apiserver import ApiError, ConflictError
 from cabgate_operator.keys import Key, Subject
-from cabgate_operator.workqueue import LONGEST_RETRY, LONGEST_SLEEP, Timing, WorkQueue
+from cabgate_operator.workqueue import (
+    LONGEST_RETRY,
+    LONGEST_SLEEP,
+    USED_UP_RETRY,
+    Timing,
+    WorkQueue,
+)
 from support.waiting import until
 from unit.operator.support import NOW, Clock
 from unit.simulated import simulate, simulated_loop
@@ -194,3 +200,25 @@ def test_the_running_clock_wakes_up_for_a_new_deadline() -> None:
 def test_keys_read_well_in_logs() -> None:
     assert str(A) == "intent team/a"
     assert str(Key(Subject.NAMESPACE, "team", "")) == "namespace team"
+
+
+async def test_what_a_budget_refused_is_tried_again_late_and_at_once_after_a_change() -> None:
+    clock = Clock()
+    seen: list[Key] = []
+
+    async def handle(key: Key) -> None:
+        seen.append(key)
+        raise ApiError(403, "Forbidden", "admission webhook denied the request: BudgetUsedUp: no")
+
+    queue = queue_of(handle, clock)
+    queue.add(A)
+    await queue.process_one()
+    clock.forward(LONGEST_RETRY * 2)
+    queue.tick()
+    assert len(queue) == 0
+    queue.add(A)  # a watch saw a change
+    await queue.process_one()
+    clock.forward(USED_UP_RETRY)
+    queue.tick()
+    assert len(queue) == 1
+    assert seen == [A, A]
