@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from cabgate.crds import definitions
+from cabgate.api.crds import definitions
 
 HEADER = """\
 # SPDX-License-Identifier: Apache-2.0

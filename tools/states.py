@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write docs/states.md: the state tables of `cabgate.lifecycle`, drawn."""
+"""Write docs/states.md: the state tables of `cabgate.lifecycle.states`, drawn."""
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cabgate.lifecycle import EXCEPTION_TRANSITIONS, REQUEST_TRANSITIONS
+from cabgate.lifecycle.states import EXCEPTION_TRANSITIONS, REQUEST_TRANSITIONS
 
 PAGE = """\
 # States
 
-Drawn from the tables in [`lifecycle.py`](../core/cabgate/lifecycle.py) by `make manifests`. What is
-not drawn is refused, or, where it stands in an object all the same, counts for nothing.
+Drawn from the tables in [`lifecycle/states.py`](../core/cabgate/lifecycle/states.py) by
+`make manifests`. What is not drawn is refused, or, where it stands in an object all the same,
+counts for nothing.
 
 ## CABRequest
 

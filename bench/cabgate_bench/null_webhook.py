@@ -8,8 +8,8 @@ import sys
 
 from fastapi import FastAPI, Request, Response
 
+from cabgate_webhook.http.serving import Draining, Loop, Server, admission_config
 from cabgate_webhook.metrics import Metrics
-from cabgate_webhook.serving import Draining, Loop, Server, admission_config
 
 ANSWER = (
     b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":'

@@ -6,8 +6,8 @@ from typing import Any
 
 from cabgate import API_VERSION
 from cabgate.api import DeploymentIntent
-from cabgate.requests import request_for
-from cabgate.targets import Workload
+from cabgate.lifecycle.opening import request_for
+from cabgate.rollout.targets import Workload
 
 IMAGE = "registry.example.com/shop/web@sha256:" + "4" * 64
 """The image that is approved."""

@@ -13,12 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cabgate.api.types import MAX_DECLARED_TARGETS
-from cabgate.budget import MAX_OF_NAMESPACE_BYTES, MAX_WAITING, within
-from cabgate.room import (
-    MAX_EXCEPTION_BYTES,
-    MAX_SPEC_BYTES,
-    stored_bytes,
-)
+from cabgate.lifecycle.budget import MAX_OF_NAMESPACE_BYTES, MAX_WAITING, within
+from cabgate.lifecycle.capacity import MAX_EXCEPTION_BYTES, MAX_SPEC_BYTES, stored_bytes
 from cabgate_bench import loadgen, through
 from cabgate_bench.figures import pooled, quantiles, spread
 from cabgate_bench.loadgen import Call, Outcome

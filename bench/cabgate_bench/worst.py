@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from cabgate.characters import NAME_PATTERN, TEXT_PATTERN
-from cabgate.crds import definitions
+from cabgate.api.crds import definitions
+from cabgate.text.characters import NAME_PATTERN, TEXT_PATTERN
 
 WORST = "<"
 """Takes six bytes where the API server stores it."""

@@ -3,7 +3,7 @@
 
 import click
 
-from cabgate.foreign import printed
+from cabgate.text.foreign import printed
 
 
 class BadInput(click.ClickException):

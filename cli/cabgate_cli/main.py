@@ -3,14 +3,14 @@
 
 import click
 
-from cabgate_cli.adopt import adopt
-from cabgate_cli.exception import exception
-from cabgate_cli.explain import explain
-from cabgate_cli.intent import intent
-from cabgate_cli.ledger import ledger
-from cabgate_cli.score import score
-from cabgate_cli.uncovered import uncovered
-from cabgate_cli.wait import wait
+from cabgate_cli.commands.adopt import adopt
+from cabgate_cli.commands.exception import exception
+from cabgate_cli.commands.explain import explain
+from cabgate_cli.commands.intent import intent
+from cabgate_cli.commands.ledger import ledger
+from cabgate_cli.commands.score import score
+from cabgate_cli.commands.uncovered import uncovered
+from cabgate_cli.commands.wait import wait
 
 
 @click.group(

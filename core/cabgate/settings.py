@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, ValidationError
 
-from cabgate.identity import configured_machines
+from cabgate.review.identity import configured_machines
 
 PREFIX = "CABGATE_"
 """What the name of every environment variable of ours begins with."""

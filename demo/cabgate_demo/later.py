@@ -5,7 +5,7 @@ import os
 from datetime import datetime, timedelta
 
 from cabgate_webhook import main as webhook
-from cabgate_webhook.app import utc_now
+from cabgate_webhook.http.app import utc_now
 
 DAYS_VARIABLE = "DEMO_DAYS_AHEAD"
 

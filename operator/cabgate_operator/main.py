@@ -13,17 +13,14 @@ import kopf
 
 from cabgate.logs import formatter_of
 from cabgate.settings import SettingsError
-from cabgate_operator.apiserver import (
-    Object,
-    Resource,
-)
-from cabgate_operator.app import Operator
-from cabgate_operator.credentials import AccessError, ServiceAccount
-from cabgate_operator.glass import WORKLOADS, glass_key
-from cabgate_operator.health import serve_health
-from cabgate_operator.replica import Replica
+from cabgate_operator.client.apiserver import Object, Resource
+from cabgate_operator.client.credentials import AccessError, ServiceAccount
+from cabgate_operator.controllers.break_glass import WORKLOADS, glass_key
+from cabgate_operator.runtime.health import serve_health
+from cabgate_operator.runtime.manager import Operator
+from cabgate_operator.runtime.replica import Replica
+from cabgate_operator.runtime.watches import Following, Watches, traced
 from cabgate_operator.settings import Settings, options, read_settings
-from cabgate_operator.watches import Following, Watches, traced
 
 log = logging.getLogger(__name__)
 

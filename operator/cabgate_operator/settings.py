@@ -10,9 +10,10 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from cabgate.identity import Machines, configured_machines
-from cabgate.retention import DEFAULT_KEPT
-from cabgate.rings import HIGHEST
+from cabgate.lifecycle.retention import DEFAULT_KEPT
+from cabgate.review.identity import Machines, configured_machines
+from cabgate.rollout.rings import HIGHEST
+from cabgate.rollout.workloads import configured_kind, split_kinds
 from cabgate.settings import (
     EXCLUDED_NAMESPACE,
     MACHINE_GROUP,
@@ -27,8 +28,7 @@ from cabgate.settings import (
     unknown_variables,
     variable_of,
 )
-from cabgate.workloads import configured_kind, split_kinds
-from cabgate_operator.certificates import WEBHOOK_NAME
+from cabgate_operator.controllers.certificates import WEBHOOK_NAME
 
 
 class Settings(BaseSettings):

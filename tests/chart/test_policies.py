@@ -3,7 +3,7 @@
 
 import pytest
 
-from cabgate.callerproof import ANNOTATION
+from cabgate.writes.caller_proof import ANNOTATION
 from support.templates import of
 
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from cabgate.foreign import PHRASES
+from cabgate.text.foreign import PHRASES
 
 VALUES = [
     {},

@@ -10,7 +10,7 @@ import yaml
 from cabgate_devcluster.chart import CHART
 from support.templates import marks, of
 
-METRICS = "".join(path.read_text() for path in CHART.parents[1].glob("*/cabgate_*/metrics.py"))
+METRICS = "".join(path.read_text() for path in CHART.parents[1].glob("*/cabgate_*/**/metrics.py"))
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
 SYSTEM = ["kube-system", "kube-public", "kube-node-lease", "cabgate-system"]
 ARGO = "system:serviceaccount:argo-rollouts:argo-rollouts"

@@ -3,7 +3,7 @@
 
 import pytest
 
-from cabgate.workloads import GatedKindError, configured_kind
+from cabgate.rollout.workloads import GatedKindError, configured_kind
 from cabgate_devcluster.chart import manifests
 from cabgate_devcluster.errors import DevClusterError
 from support.templates import of

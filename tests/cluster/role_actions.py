@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cabgate.api.riskmodel import DEFAULT_LABEL
-from cabgate.breakglass import ANNOTATION
-from cabgate.modelchoice import MODEL_LABEL
-from cabgate.modes import MODE_LABEL
-from cabgate.rings import RING_LABEL
+from cabgate.lifecycle.break_glass import ANNOTATION
+from cabgate.risk.model_choice import MODEL_LABEL
+from cabgate.rollout.modes import MODE_LABEL
+from cabgate.rollout.rings import RING_LABEL
 from support.models import risk_model
 from support.objects import MIDDLING, exception, intent, workload
 

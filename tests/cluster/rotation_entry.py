@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from cabgate import certificates as rules
 from cabgate.certificates import Times
-from cabgate_operator import certificates, pki
+from cabgate_operator.controllers import certificates, pki
 from cabgate_operator.main import main
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from cabgate.breakglass import (
+from cabgate.lifecycle.break_glass import (
     ANNOTATION,
     BREAKABLE,
     BY_ANNOTATION,

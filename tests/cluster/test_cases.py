@@ -5,7 +5,7 @@ server."""
 import re
 from pathlib import Path
 
-from cabgate.imageevidence import STALE_EVIDENCE, UNNAMED_IMAGES
+from cabgate.risk.image_evidence import STALE_EVIDENCE, UNNAMED_IMAGES
 from support.gate import told
 from support.objects import MIDDLING, workload
 

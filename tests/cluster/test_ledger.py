@@ -19,9 +19,9 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from cabgate.ledger import record_digest, record_name
-from cabgate.pruning import export_line
-from cabgate.shortening import MAX_RECORD
+from cabgate.ledger.chain import record_digest, record_name
+from cabgate.ledger.pruning import export_line
+from cabgate.ledger.shortening import MAX_RECORD
 from cabgate_cli.main import main
 from cabgate_devcluster import DevCluster, wait_until
 from support.gate import install

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from cabgate.api import DeploymentIntent
-from cabgate.requests import request_for
-from cabgate.risk import assess
+from cabgate.lifecycle.opening import request_for
+from cabgate.risk.scoring import assess
 from cabgate_devcluster import DevCluster, Installation, wait_until
 from cabgate_devcluster.chart import NAMESPACE
 from cabgate_devcluster.processes import Process
-from cabgate_operator.requests import body_of
+from cabgate_operator.plans.requests import body_of
 from support.objects import about
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,8 +8,8 @@ import json
 import pytest
 import yaml
 
-from cabgate.breakglass import ANNOTATION
-from cabgate.workloads import REFERABLE
+from cabgate.lifecycle.break_glass import ANNOTATION
+from cabgate.rollout.workloads import REFERABLE
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.chart import NAMESPACE, manifests
 from support import audit

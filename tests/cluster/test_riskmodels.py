@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cabgate.api import DeploymentIntent, RiskModel
-from cabgate.requests import request_for
-from cabgate.riskmodel import DEFAULT_RISK_MODEL
+from cabgate.lifecycle.opening import request_for
+from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate_devcluster import wait_until
 from support.gate import paused, told
 from support.http import client_of

@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 
 from cabgate.certificates import read_certificates
-from cabgate.signatures import SigningKeys
+from cabgate.ledger.signatures import SigningKeys
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installation import NAMESPACE
 from support.load import Load

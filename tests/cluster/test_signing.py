@@ -4,7 +4,7 @@
 import base64
 import json
 
-from cabgate.callerproof import ANNOTATION
+from cabgate.writes.caller_proof import ANNOTATION
 from support.direct import mutated, review_of
 from support.objects import BAD, MIDDLING, exception
 from support.reviews import middling

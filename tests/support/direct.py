@@ -7,7 +7,7 @@ import ssl
 
 import httpx
 
-from cabgate.callerproof import ANNOTATION
+from cabgate.writes.caller_proof import ANNOTATION
 
 
 def review_of(obj, username, groups=(), *, dry_run=False, proof=None, **review):

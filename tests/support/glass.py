@@ -3,7 +3,7 @@
 
 import json
 
-from cabgate.breakglass import ANNOTATION, STAMPS
+from cabgate.lifecycle.break_glass import ANNOTATION, STAMPS
 from cabgate_devcluster import wait_until
 from support.gated import changed, gated, spec_path, url
 from support.http import client_of

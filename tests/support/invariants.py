@@ -8,9 +8,9 @@ from click.testing import CliRunner
 
 from cabgate.api.exception import CABException
 from cabgate.api.request import CABRequest
-from cabgate.lifecycle import exception_admits, expires_at, state_of
+from cabgate.lifecycle.states import exception_admits, expires_at, state_of
 from cabgate_cli.main import main
-from cabgate_webhook.app import utc_now
+from cabgate_webhook.http.app import utc_now
 
 REVIEWABLE = {"cabrequest": CABRequest, "cabexception": CABException}
 

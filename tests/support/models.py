@@ -3,7 +3,7 @@
 
 import copy
 
-from cabgate.riskmodel import DEFAULT_RISK_MODEL
+from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from support.objects import API_VERSION
 
 

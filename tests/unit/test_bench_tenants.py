@@ -2,11 +2,11 @@
 """The worst tenant of the benchmark holds what is let in, and hardly less."""
 
 from cabgate.api import CABException, DeploymentIntent
-from cabgate.evidence import check_moments
-from cabgate.gatedtargets import check_targets
-from cabgate.imagenames import check_images
-from cabgate.requests import request_for
-from cabgate.room import MAX_EXCEPTION_BYTES, MAX_SPEC_BYTES, check_size, stored_bytes
+from cabgate.lifecycle.capacity import MAX_EXCEPTION_BYTES, MAX_SPEC_BYTES, check_size, stored_bytes
+from cabgate.lifecycle.opening import request_for
+from cabgate.risk.evidence import check_moments
+from cabgate.rollout.gated_targets import check_targets
+from cabgate.rollout.image_names import check_images
 from cabgate_bench.tenants import largest_exception, largest_intent
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What holds the repository together."""
 
+import ast
 import operator
 import subprocess
 import sys
@@ -33,6 +34,36 @@ def test_kopf_decorators_stand_in_one_module():
     modules = (ROOT / "operator").rglob("*.py")
     decorated = [path.name for path in modules if "@kopf." in path.read_text()]
     assert decorated == ["main.py"]
+
+
+PURE = {
+    *("base64", "collections", "contextlib", "dataclasses", "datetime", "decimal"),
+    *("difflib", "enum", "functools", "hashlib", "itertools", "json", "logging", "operator", "re"),
+    *(
+        "binascii",
+        "hmac",
+        "shlex",
+        "textwrap",
+        "traceback",
+        "types",
+        "typing",
+        "unicodedata",
+        "urllib.parse",
+    ),
+    *("cabgate", "cryptography", "pydantic", "pydantic_core", "rfc8785"),
+}
+"""What the domain may import: values and functions of them, no I/O, no clock, no client."""
+
+
+def test_the_domain_imports_nothing_but_what_is_pure():
+    found = set()
+    for path in (ROOT / "core").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {each.name for each in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add(node.module or "")
+    assert {each for each in found - PURE if each.partition(".")[0] not in PURE} == set()
 
 
 def test_files_answer_one_question():

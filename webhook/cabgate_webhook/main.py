@@ -11,19 +11,18 @@ from typing import TypeVar
 
 import uvicorn
 
+from cabgate.ledger.signatures import SigningKeys
 from cabgate.logs import formatter_of
-from cabgate.modes import Mode
+from cabgate.rollout.modes import Mode
+from cabgate.rollout.workloads import configured_kind
 from cabgate.settings import SettingsError, option_of, variable_of
-from cabgate.signatures import SigningKeys
-from cabgate.workloads import configured_kind
-from cabgate_webhook.apiserver import ApiServer
-from cabgate_webhook.app import Clock, Settings, create_app, utc_now
-from cabgate_webhook.caller import Caller
-from cabgate_webhook.certificates import CertificateError, Files, ServingCertificate
-from cabgate_webhook.credentials import CredentialsError, load_credentials
-from cabgate_webhook.metrics import Metrics
-from cabgate_webhook.probes import Readiness, create_probes
-from cabgate_webhook.serving import (
+from cabgate_webhook.admission.caller import Caller
+from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.credentials import CredentialsError, load_credentials
+from cabgate_webhook.http.app import Clock, Settings, create_app, utc_now
+from cabgate_webhook.http.certificates import CertificateError, Files, ServingCertificate
+from cabgate_webhook.http.probes import Readiness, create_probes
+from cabgate_webhook.http.serving import (
     Draining,
     Loop,
     Server,
@@ -32,6 +31,7 @@ from cabgate_webhook.serving import (
     admission_config,
     probes_config,
 )
+from cabgate_webhook.metrics import Metrics
 from cabgate_webhook.settings import WebhookSettings, read_settings
 
 log = logging.getLogger("cabgate_webhook.main")  # also where it runs as __main__

@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 from pydantic import Field, FilePath, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from cabgate.identity import Machines, configured_machines
-from cabgate.rings import HIGHEST
+from cabgate.review.identity import Machines, configured_machines
+from cabgate.rollout.rings import HIGHEST
+from cabgate.rollout.workloads import configured_kind, split_kinds
 from cabgate.settings import (
     EXCLUDED_NAMESPACE,
     MACHINE_GROUP,
@@ -23,7 +24,6 @@ from cabgate.settings import (
     explained,
     unknown_variables,
 )
-from cabgate.workloads import configured_kind, split_kinds
 
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
 """User name of the operator as it is installed."""

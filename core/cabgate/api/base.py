@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from cabgate.characters import NAME_PATTERN, TEXT_PATTERN
+from cabgate.text.characters import NAME_PATTERN, TEXT_PATTERN
 
 
 def cel(rule: str, message: str, field: str = "") -> dict[str, str]:

@@ -88,9 +88,9 @@ _MATCHES = (
         _IMAGE,
     ),
 )
-"""Rules of an intent's targets that hold with the webhook gone; `cabgate.gatedtargets` and
-`cabgate.imagenames` say more. Requests have none of them: those that were opened before are still
-to be read and decided."""
+"""Rules of an intent's targets that hold with the webhook gone; `cabgate.rollout.gated_targets` and
+`cabgate.rollout.image_names` say more. Requests have none of them: those that were opened before
+are still to be read and decided."""
 
 _TIME = "is not a time; allowed: RFC 3339 in capitals, such as 2026-01-31T12:00:00Z"
 _READABLE = validations(

@@ -11,7 +11,7 @@ from pydantic_core import PydanticKnownError
 
 from cabgate.api.base import Model, ObjectMeta, ShortText, cel
 from cabgate.api.types import Gate
-from cabgate.canonical import sha256_hex
+from cabgate.text.canonical import sha256_hex
 
 KIND = "RiskModel"
 PLURAL = "riskmodels"

@@ -39,7 +39,7 @@ MAX_SUBMITTERS = 100
 """People and machines that one intent may collect between two decided requests."""
 
 MAX_REQUESTERS = 100
-"""Requesters that one intent may hold; `cabgate.submitters` lets fewer come in."""
+"""Requesters that one intent may hold; `cabgate.review.submitters` lets fewer come in."""
 
 MAX_REQUESTER = 256
 """Longest name of a requester that may come in, in characters."""

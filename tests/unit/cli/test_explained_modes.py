@@ -3,10 +3,11 @@
 
 import pytest
 
-from cabgate.decision import Basis, Decision, Reason, Rollout
-from cabgate.modes import Mode, too_loose
-from cabgate.targets import Workload
-from cabgate_cli.explain import Explanation, Rings, as_text
+from cabgate.gate.decision import Basis, Decision, Reason
+from cabgate.rollout.modes import Mode, too_loose
+from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.targets import Workload
+from cabgate_cli.commands.explain import Explanation, Rings, as_text
 from unit.cli.support import run
 
 WEB = Rollout("shop", Workload("apps", "Deployment", "web"), ("web:1",))

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from cabgate.api.types import MAX_DECLARED_TARGETS
-from cabgate.commands import can_be_pasted
-from cabgate.gate import decide
-from cabgate_cli.documents import documents_in
+from cabgate.gate.commands import can_be_pasted
+from cabgate.gate.decide import decide
+from cabgate_cli.input.documents import documents_in
 from unit.cli.support import ROOT, changed, manifest, run
 from unit.core.builders import NOW, rollout
 

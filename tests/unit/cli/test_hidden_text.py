@@ -5,12 +5,13 @@ import json
 
 import yaml
 
-from cabgate.coverage import Uncovered
-from cabgate.decision import Basis, Decision, Reason, Rollout
-from cabgate.targets import Workload
-from cabgate_cli.explain import Explanation, Rings, as_text
-from cabgate_cli.output import as_json, as_yaml
-from cabgate_cli.uncovered import as_table
+from cabgate.gate.coverage import Uncovered
+from cabgate.gate.decision import Basis, Decision, Reason
+from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.targets import Workload
+from cabgate_cli.commands.explain import Explanation, Rings, as_text
+from cabgate_cli.commands.uncovered import as_table
+from cabgate_cli.output.objects import as_json, as_yaml
 from unit.cli.support import changed, run
 
 FORGED = "web:1\nDecision   admitted"

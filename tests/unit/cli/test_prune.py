@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from cabgate.ledger import record_digest
-from cabgate.pruning import export_line
+from cabgate.ledger.chain import record_digest
+from cabgate.ledger.pruning import export_line
 from cabgate_cli.errors import Unavailable
-from cabgate_cli.ledger_source import SETTLE_SECONDS, LedgerSource
+from cabgate_cli.input.ledger_source import SETTLE_SECONDS, LedgerSource
+from unit.cli.commands.test_ledger import KEYS, Cluster, config_map, exported, serve
 from unit.cli.support import run
-from unit.cli.test_ledger import KEYS, Cluster, config_map, exported, serve
-from unit.core.test_ledger import Raw, fresh
+from unit.core.ledger.test_chain import Raw, fresh
 
 CHECKPOINTS = "cabgate-ledger-checkpoints"
 RECORDS = fresh().records

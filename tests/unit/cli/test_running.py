@@ -10,9 +10,9 @@ import pytest
 import yaml
 from kubernetes.client.exceptions import ApiException
 
-from cabgate_cli import cluster
 from cabgate_cli.errors import BadInput, Unavailable
-from cabgate_cli.workloads import Found, Wanted, wanted
+from cabgate_cli.input import cluster
+from cabgate_cli.input.workloads import Found, Wanted, wanted
 from unit.cli.support import EXAMPLES, manifest, printed, run
 
 DEPLOYMENT = str(EXAMPLES / "manual-review" / "deployment.yaml")

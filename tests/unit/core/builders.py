@@ -7,10 +7,10 @@ from typing import Any
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent, Evidence
 from cabgate.api.base import rfc3339
-from cabgate.breakglass import ANNOTATION, STAMPS, breakable, requests_for_glass
-from cabgate.decision import Rollout
-from cabgate.requests import request_for
-from cabgate.targets import Workload
+from cabgate.lifecycle.break_glass import ANNOTATION, STAMPS, breakable, requests_for_glass
+from cabgate.lifecycle.opening import request_for
+from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.targets import Workload
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 NAMESPACE = "shop"

@@ -10,26 +10,27 @@ from cabgate.api.base import rfc3339
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import Submitter
-from cabgate.budget import check_asking, check_opening
-from cabgate.callerproof import MIN_BYTES, check_proof
-from cabgate.decision import Reason, Rollout
-from cabgate.exceptions import check_takes_exception
-from cabgate.gate import decide
-from cabgate.gatedtargets import check_targets
-from cabgate.identity import SERVICE_ACCOUNTS, Machines, User
-from cabgate.imagedigests import check_digests
-from cabgate.messages import controller_message
-from cabgate.races import check_not_approver
-from cabgate.refusal import Refusal, RefusalReason
-from cabgate.requirements import check_known
-from cabgate.review import REQUEST_REVIEW, check_person_write, stamped_status
-from cabgate.reviewers import ReviewFacts, check_reviewer
-from cabgate.revoking import Surroundings, images_to_revoke
-from cabgate.riskmodel import DEFAULT_RISK_MODEL
-from cabgate.signatures import PublicKeys
-from cabgate.submitters import check_requester
-from cabgate.systemwrites import check_created
-from cabgate.targets import Workload
+from cabgate.gate.decide import decide
+from cabgate.gate.decision import Reason
+from cabgate.gate.messages import controller_message
+from cabgate.ledger.signatures import PublicKeys
+from cabgate.lifecycle.budget import check_asking, check_opening
+from cabgate.lifecycle.requirements import check_known
+from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
+from cabgate.review.races import check_not_approver
+from cabgate.review.review import REQUEST_REVIEW, check_person_write, stamped_status
+from cabgate.review.reviewers import ReviewFacts, check_reviewer
+from cabgate.review.submitters import check_requester
+from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
+from cabgate.rollout.gated_targets import check_targets
+from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.targets import Workload
+from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate.writes.caller_proof import MIN_BYTES, check_proof
+from cabgate.writes.exceptions import check_takes_exception
+from cabgate.writes.image_digests import check_digests
+from cabgate.writes.revoking import Surroundings, images_to_revoke
+from cabgate.writes.system import check_created
 from unit.core.builders import (
     IMAGE,
     MEDIUM,

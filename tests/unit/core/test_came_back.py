@@ -7,19 +7,19 @@ from hypothesis import strategies as st
 
 from cabgate.api.request import RequestState, RequestVerdict
 from cabgate.api.types import AuthorType
-from cabgate.decision import Reason
-from cabgate.gate import decide
-from cabgate.history import earlier_verdict
-from cabgate.identity import User
-from cabgate.lifecycle import (
+from cabgate.gate.decide import decide
+from cabgate.gate.decision import Reason
+from cabgate.lifecycle.precedent import earlier_verdict
+from cabgate.lifecycle.states import (
     APPROVED_STATES,
     REFUSED_STATES,
     next_request_state,
     revocation_of,
     state_of,
 )
-from cabgate.refusal import Refusal, RefusalReason
-from cabgate.review import REQUEST_REVIEW, stamped_status
+from cabgate.review.identity import User
+from cabgate.review.review import REQUEST_REVIEW, stamped_status
+from cabgate.text.refusal import Refusal, RefusalReason
 from unit.core.builders import NOW, by_person, by_system, request, rollout
 
 ENDED = (by_system("AutoApproved"), by_system("Superseded"), by_system("Reopened"))

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
-from cabgate.gate import decide
-from cabgate.identity import User
-from cabgate.refusal import Refusal, RefusalReason
-from cabgate.review import (
+from cabgate.gate.decide import decide
+from cabgate.ledger.signatures import SigningKeys
+from cabgate.review.identity import User
+from cabgate.review.review import (
     EXCEPTION_REVIEW,
     REQUEST_REVIEW,
     SIGNED_TOLERANCE,
@@ -25,7 +25,7 @@ from cabgate.review import (
     moment_after,
     stamped_status,
 )
-from cabgate.signatures import SigningKeys
+from cabgate.text.refusal import Refusal, RefusalReason
 from unit.core.builders import MEDIUM, NOW, by_person, exception, intent, request, rollout
 
 Raw = dict[str, Any]

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from cabgate.api.base import rfc3339
-from cabgate.decision import Reason
-from cabgate.gate import decide
-from cabgate.lifecycle import closed_window, decided_at, taken_at, unattested
+from cabgate.gate.decide import decide
+from cabgate.gate.decision import Reason
+from cabgate.lifecycle.states import closed_window, decided_at, taken_at, unattested
 from unit.core.builders import NOW, by_person, request, rollout
 
 MINUTE = timedelta(minutes=1)

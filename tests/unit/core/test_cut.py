@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.shortening import MAX_RECORD, shortened
+from cabgate.ledger.shortening import MAX_RECORD, shortened
 
 VALUES = st.recursive(
     st.sampled_from(["", "x", 0, 7, False, None]),

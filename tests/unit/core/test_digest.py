@@ -7,10 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.canonical import canonical_json, sha256_hex
-from cabgate.evidence import evidence_digest
-from cabgate.requests import correlation_id, is_current, request_for, request_name, target_labels
-from cabgate.targets import Workload
+from cabgate.lifecycle.opening import (
+    correlation_id,
+    is_current,
+    request_for,
+    request_name,
+    target_labels,
+)
+from cabgate.risk.evidence import evidence_digest
+from cabgate.rollout.targets import Workload
+from cabgate.text.canonical import canonical_json, sha256_hex
 from unit.core.builders import BEST, IMAGE, intent, request, target
 
 DIGEST = evidence_digest(intent(named=False).spec)

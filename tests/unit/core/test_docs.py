@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cabgate.api.request import RequestState
 from cabgate.api.types import Gate
-from cabgate.decision import ADMITTING, Reason
-from cabgate.riskmodel import DEFAULT_RISK_MODEL
+from cabgate.gate.decision import ADMITTING, Reason
+from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 MODEL = (DOCS / "risk-model.md").read_text()

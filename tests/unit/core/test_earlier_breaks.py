@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.breakglass import (
+from cabgate.lifecycle.break_glass import (
     BREAKABLE,
     CUT,
     EARLIER_ANNOTATION,
@@ -15,7 +15,7 @@ from cabgate.breakglass import (
     is_cut,
     requests_for_glass,
 )
-from cabgate.refusal import Refusal
+from cabgate.text.refusal import Refusal
 from unit.core.builders import broken_workload, opened_for
 
 DEPLOYMENT = next(kind for kind in BREAKABLE if kind.kind == "Deployment")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cabgate.decision import Reason
-from cabgate.gate import decide
-from cabgate.workloads import kind_of, rollout_of
+from cabgate.gate.decide import decide
+from cabgate.gate.decision import Reason
+from cabgate.rollout.workloads import kind_of, rollout_of
 from unit.core.builders import NAMESPACE, NOW, by_person, request, target
 
 TRAIN = request(

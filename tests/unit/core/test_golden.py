@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cabgate.decision import ADMITTING, Reason
-from cabgate.messages import MAX_BYTES
-from cabgate.refusal import RefusalReason
+from cabgate.gate.decision import ADMITTING, Reason
+from cabgate.gate.messages import MAX_BYTES
+from cabgate.text.refusal import RefusalReason
 from unit.core.denials import rendered, texts
 
 FOLDER = Path(__file__).resolve().parents[2] / "golden" / "denials"

@@ -4,10 +4,10 @@ it."""
 
 import pytest
 
-from cabgate.findings import FindingCode
-from cabgate.verification import verify
+from cabgate.ledger.findings import FindingCode
+from cabgate.ledger.verification import verify
 from unit.core.builders import by_person, by_system, request
-from unit.core.test_ledger import PUBLIC, raw
+from unit.core.ledger.test_chain import PUBLIC, raw
 
 
 def found(subject):

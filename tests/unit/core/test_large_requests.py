@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from cabgate.gate import decide
-from cabgate.revoking import Surroundings, images_to_revoke, warnings_of
+from cabgate.gate.decide import decide
+from cabgate.writes.revoking import Surroundings, images_to_revoke, warnings_of
 from unit.core.builders import MEDIUM, NOW, by_person, intent, request, rollout, target
 
 TARGETS = [target(f"app-{n}", *(f"r/{n}:{i}" for i in range(50))) for n in range(50)]

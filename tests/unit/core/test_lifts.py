@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import MAX_LIFTS, Checked
-from cabgate.decision import Reason
-from cabgate.gate import decide
-from cabgate.history import earlier_verdict
-from cabgate.ledger import entries_of
-from cabgate.lifting import lifted_by, warnings_of_approval, with_lifts
-from cabgate.retention import removable
-from cabgate.revoking import Surroundings
-from cabgate.signatures import SigningKeys, Verification
-from cabgate.targets import Workload
+from cabgate.gate.decide import decide
+from cabgate.gate.decision import Reason
+from cabgate.ledger.chain import entries_of
+from cabgate.ledger.signatures import SigningKeys, Verification
+from cabgate.lifecycle.precedent import earlier_verdict
+from cabgate.lifecycle.retention import removable
+from cabgate.rollout.targets import Workload
+from cabgate.writes.lifting import lifted_by, warnings_of_approval, with_lifts
+from cabgate.writes.revoking import Surroundings
 from unit.core.builders import (
     MEDIUM,
     NOW,

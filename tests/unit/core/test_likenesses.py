@@ -4,12 +4,12 @@
 import pytest
 
 from cabgate.api.request import RequestVerdict
-from cabgate.identity import User, same_name
-from cabgate.races import check_not_approver, own_approver
-from cabgate.refusal import Refusal, RefusalReason
-from cabgate.reviewers import ReviewFacts, check_reviewer
+from cabgate.review.identity import User, same_name
+from cabgate.review.races import check_not_approver, own_approver
+from cabgate.review.reviewers import ReviewFacts, check_reviewer
+from cabgate.text.refusal import Refusal, RefusalReason
 from unit.core.builders import MEDIUM, intent
-from unit.core.test_races import approved
+from unit.core.review.test_races import approved
 
 FACTS = {"submitters": [], "holds_verb": True, "impersonates": None, "current": True}
 

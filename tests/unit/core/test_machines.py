@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import Submitter, SubmitterType
-from cabgate.identity import (
+from cabgate.review.identity import (
     SERVICE_ACCOUNTS,
     Machines,
     User,
@@ -15,9 +15,9 @@ from cabgate.identity import (
     has_hidden,
     is_blank,
 )
-from cabgate.refusal import Refusal, RefusalReason
-from cabgate.reviewers import ReviewFacts, check_reviewer
-from cabgate.submitters import added, check_requester, machines_alone, requester_problem
+from cabgate.review.reviewers import ReviewFacts, check_reviewer
+from cabgate.review.submitters import added, check_requester, machines_alone, requester_problem
+from cabgate.text.refusal import Refusal, RefusalReason
 from unit.core.builders import intent
 
 ROBOT = "system:serviceaccount:shop:ci"

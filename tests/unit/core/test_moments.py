@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api.base import rfc3339
+from cabgate.api.crds import definitions
 from cabgate.api.request import RequestReview
-from cabgate.crds import definitions
-from cabgate.evidence import check_moments, moment_problem
-from cabgate.refusal import Refusal
+from cabgate.risk.evidence import check_moments, moment_problem
+from cabgate.text.refusal import Refusal
 from unit.core.builders import evidence, intent
 
 

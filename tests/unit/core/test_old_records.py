@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from cabgate.ledger import Checkpoint, Head, record_digest
-from cabgate.signatures import PublicKeys
-from cabgate.verification import verify
+from cabgate.ledger.chain import Checkpoint, Head, record_digest
+from cabgate.ledger.signatures import PublicKeys
+from cabgate.ledger.verification import verify
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "ledger"
 

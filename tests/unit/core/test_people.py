@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from cabgate.api.types import MAX_SUBMITTERS, Submitter
-from cabgate.identity import User, is_service_account, service_account_of
-from cabgate.refusal import Refusal, RefusalReason
-from cabgate.rings import RING_LABEL, effective_ring, ring_of
-from cabgate.submitters import added, machines_alone, submitters_of_update
+from cabgate.review.identity import User, is_service_account, service_account_of
+from cabgate.review.submitters import added, machines_alone, submitters_of_update
+from cabgate.rollout.rings import RING_LABEL, effective_ring, ring_of
+from cabgate.text.refusal import Refusal, RefusalReason
 from unit.core.builders import intent
 
 ANN, BOB = User("ann", "1"), User("bob", "2")

@@ -6,18 +6,13 @@ import itertools
 
 import pytest
 
-from cabgate.identity import User
-from cabgate.races import (
-    approver_of,
-    check_not_approver,
-    own_approver,
-    requests_behind,
-)
-from cabgate.refusal import Refusal, RefusalReason
-from cabgate.requests import request_name
-from cabgate.submitters import submitters_of_update
+from cabgate.lifecycle.opening import request_name
+from cabgate.review.identity import User
+from cabgate.review.races import approver_of, check_not_approver, own_approver, requests_behind
+from cabgate.review.submitters import submitters_of_update
+from cabgate.text.refusal import Refusal, RefusalReason
 from unit.core.builders import BEST, MEDIUM, intent, request
-from unit.core.test_races import RITA, Approval, Operator, World, approved, noticed, observed
+from unit.core.review.test_races import RITA, Approval, Operator, World, approved, noticed, observed
 
 ANN = User("ann")
 NEXT = {**MEDIUM, "scope": {"affectedComponents": 8}}

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from cabgate.api.rationale import RATIONALE, says_nothing
-from cabgate.commands import approve_exception, approve_request, attest, revoke_request
-from cabgate.identity import User
-from cabgate.refusal import Refusal
-from cabgate.review import (
+from cabgate.gate.commands import approve_exception, approve_request, attest, revoke_request
+from cabgate.review.identity import User
+from cabgate.review.review import (
     EXCEPTION_REVIEW,
     REQUEST_REVIEW,
     check_person_write,
     requested_review,
 )
+from cabgate.text.refusal import Refusal
 from unit.core.builders import NOW, by_person, exception, numbered, request
 
 NOTHING = ["...", "<why>", " <why>\n", "-", "?!", "\u2026"]

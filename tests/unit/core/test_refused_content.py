@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.decision import Reason
-from cabgate.exceptions import check_takes_exception
-from cabgate.gate import decide, looks
-from cabgate.looks import said_of
-from cabgate.refusal import Refusal, RefusalReason
+from cabgate.gate.candidates import said_of
+from cabgate.gate.decide import decide, looks
+from cabgate.gate.decision import Reason
+from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate.writes.exceptions import check_takes_exception
 from unit.core.builders import (
     BEST,
     NOW,

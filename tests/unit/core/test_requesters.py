@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from cabgate.api import CABRequest
 from cabgate.api.request import RequestDecision
 from cabgate.api.types import Checked
-from cabgate.evidence import evidence_digest
-from cabgate.ledger import append, entries_of
-from cabgate.refusal import Refusal
-from cabgate.requests import request_for
-from cabgate.reviewers import Matter
-from cabgate.signatures import SigningKeys, Verification, payload
-from cabgate.submitters import REQUESTERS_KEPT, requesters_of_update
+from cabgate.ledger.chain import append, entries_of
+from cabgate.ledger.signatures import SigningKeys, Verification, payload
+from cabgate.lifecycle.opening import request_for
+from cabgate.review.reviewers import Matter
+from cabgate.review.submitters import REQUESTERS_KEPT, requesters_of_update
+from cabgate.risk.evidence import evidence_digest
+from cabgate.text.refusal import Refusal
 from unit.core.builders import NOW, OTHER_DIGEST, by_person, intent, request
 
 OLD_PAYLOAD = (

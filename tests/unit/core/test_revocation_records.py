@@ -7,11 +7,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cabgate.api.request import RequestDecision
-from cabgate.identity import User
-from cabgate.ledger import Head, append, entries_of, record_object
-from cabgate.review import REQUEST_REVIEW, stamped_status
-from cabgate.signatures import SigningKeys, Verification, payload
-from cabgate.verification import verify
+from cabgate.ledger.chain import Head, append, entries_of, record_object
+from cabgate.ledger.signatures import SigningKeys, Verification, payload
+from cabgate.ledger.verification import verify
+from cabgate.review.identity import User
+from cabgate.review.review import REQUEST_REVIEW, stamped_status
 from unit.core.builders import NOW, by_person, request
 
 KEYS = SigningKeys(

@@ -8,9 +8,9 @@ import shlex
 
 import pytest
 
-from cabgate.commands import revoke_request
-from cabgate.refusal import Refusal
-from cabgate.revoking import Surroundings, images_to_revoke
+from cabgate.gate.commands import revoke_request
+from cabgate.text.refusal import Refusal
+from cabgate.writes.revoking import Surroundings, images_to_revoke
 from unit.core.builders import NOW, by_person, request, target
 
 IMMUTABLE = "web:1 field is immutable"

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.decision import Reason
-from cabgate.gate import decide
-from cabgate.history import earlier_verdict
-from cabgate.samecontent import overruled_by
-from cabgate_operator.intent_plan import Surroundings, readiness
+from cabgate.gate.decide import decide
+from cabgate.gate.decision import Reason
+from cabgate.lifecycle.precedent import earlier_verdict
+from cabgate.lifecycle.same_content import overruled_by
+from cabgate_operator.plans.intents import Surroundings, readiness
 from unit.core.builders import (
     BEST,
     IMAGE,

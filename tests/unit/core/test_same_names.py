@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import Submitter
-from cabgate.identity import Machines, User, same_name
-from cabgate.races import check_not_approver, own_approver
-from cabgate.refusal import Refusal, RefusalReason
-from cabgate.reviewers import ReviewFacts, check_reviewer
-from cabgate.submitters import requester_problem
+from cabgate.review.identity import Machines, User, same_name
+from cabgate.review.races import check_not_approver, own_approver
+from cabgate.review.reviewers import ReviewFacts, check_reviewer
+from cabgate.review.submitters import requester_problem
+from cabgate.text.refusal import Refusal, RefusalReason
 from unit.core.builders import MEDIUM, by_person, intent, request
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.@-:"

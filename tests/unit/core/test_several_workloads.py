@@ -3,10 +3,10 @@
 
 import pytest
 
-from cabgate.decision import Rollout
-from cabgate.gate import decide
-from cabgate.messages import WARNING_WIDTH, warning_lines
-from cabgate.targets import Workload
+from cabgate.gate.decide import decide
+from cabgate.gate.messages import WARNING_WIDTH, warning_lines
+from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.targets import Workload
 from unit.core.builders import IMAGE, NOW
 
 OF_FILE = "cabgate intent -n {} -f MANIFEST.yaml"

@@ -6,15 +6,15 @@ from datetime import timedelta
 
 from cabgate.api import CABRequest
 from cabgate.api.request import RequestState
-from cabgate.gate import decide
-from cabgate.history import earlier_verdict
-from cabgate.identity import User
-from cabgate.lifecycle import decided_at
-from cabgate.requests import has_other_evidence
-from cabgate.revoking import Surroundings, denied_by, images_to_revoke
-from cabgate.riskmodel import DEFAULT_RISK_MODEL
-from cabgate.systemwrites import check_request_status
-from cabgate_operator.requests import System, plan_request, status_of_request
+from cabgate.gate.decide import decide
+from cabgate.lifecycle.opening import has_other_evidence
+from cabgate.lifecycle.precedent import earlier_verdict
+from cabgate.lifecycle.states import decided_at
+from cabgate.review.identity import User
+from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
+from cabgate.writes.revoking import Surroundings, denied_by, images_to_revoke
+from cabgate.writes.system import check_request_status
+from cabgate_operator.plans.requests import System, plan_request, status_of_request
 from unit.core.builders import (
     BEST,
     IMAGE,

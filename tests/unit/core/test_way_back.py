@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api.request import CABRequest, RequestState
-from cabgate.identity import User
-from cabgate.refusal import Refusal
-from cabgate.retention import removable
-from cabgate.systemwrites import check_request_status
+from cabgate.lifecycle.retention import removable
+from cabgate.review.identity import User
+from cabgate.text.refusal import Refusal
+from cabgate.writes.system import check_request_status
 from unit.core.builders import BEST, NOW, by_person, by_system, intent, request, target
 
 MINUTE = timedelta(minutes=1)

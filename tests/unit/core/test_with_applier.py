@@ -5,11 +5,11 @@ hand, messages name Git all the same."""
 import pytest
 
 from cabgate.api import DeploymentIntent
-from cabgate.appliers import with_applier
-from cabgate.decision import Rollout
-from cabgate.gate import decide
-from cabgate.targets import Workload
-from cabgate_operator.intent_plan import Surroundings, readiness
+from cabgate.gate.decide import decide
+from cabgate.rollout.appliers import with_applier
+from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.targets import Workload
+from cabgate_operator.plans.intents import Surroundings, readiness
 from unit.core.builders import MEDIUM, NAMESPACE, NOW, by_person, intent, request
 
 FLUX = {"kustomize.toolkit.fluxcd.io/name": "shop"}

@@ -6,18 +6,18 @@ from typing import Any
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent
 from cabgate.api.riskmodel import RiskModel
-from cabgate.identity import User
-from cabgate.modelchoice import choose_model, recorded_model
-from cabgate.refusal import Refusal
-from cabgate.requests import is_wanted
-from cabgate.submitters import is_decided
-from cabgate.systemwrites import (
+from cabgate.lifecycle.opening import is_wanted
+from cabgate.review.identity import User
+from cabgate.review.submitters import is_decided
+from cabgate.risk.model_choice import choose_model, recorded_model
+from cabgate.text.refusal import Refusal
+from cabgate.writes.system import (
     check_created,
     check_exception_status,
     check_intent_status,
     check_request_status,
 )
-from cabgate_operator.apiserver import (
+from cabgate_operator.client.apiserver import (
     EXCEPTIONS,
     INTENTS,
     NAMESPACES,

@@ -11,9 +11,9 @@ from typing import Any
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
-from cabgate.requests import request_for
-from cabgate.riskmodel import DEFAULT_RISK_MODEL
-from cabgate_operator.apiserver import (
+from cabgate.lifecycle.opening import request_for
+from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
+from cabgate_operator.client.apiserver import (
     EVENTS,
     EXCEPTIONS,
     INTENTS,
@@ -27,10 +27,10 @@ from cabgate_operator.apiserver import (
     Page,
     Resource,
 )
-from cabgate_operator.context import Context
-from cabgate_operator.keys import Key
-from cabgate_operator.requests import System
-from cabgate_operator.workqueue import Timing, WorkQueue
+from cabgate_operator.plans.requests import System
+from cabgate_operator.work.context import Context
+from cabgate_operator.work.keys import Key
+from cabgate_operator.work.queue import Timing, WorkQueue
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 ME = "system:serviceaccount:cabgate-system:cabgate-operator"

@@ -6,11 +6,11 @@ import copy
 
 import pytest
 
-from cabgate.riskmodel import DEFAULT_RISK_MODEL
-from cabgate_operator.apiserver import INTENTS, REQUESTS, RISK_MODELS
-from cabgate_operator.intents import reconcile_intent
-from cabgate_operator.keys import Key, Subject
-from cabgate_operator.models import reconcile_models
+from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
+from cabgate_operator.client.apiserver import INTENTS, REQUESTS, RISK_MODELS
+from cabgate_operator.controllers.intents import reconcile_intent
+from cabgate_operator.controllers.models import reconcile_models
+from cabgate_operator.work.keys import Key, Subject
 from unit.operator.support import LOW, World, evidence, intent_object, request
 
 KEY = Key(Subject.INTENT, "team", "web")

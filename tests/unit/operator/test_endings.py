@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was approved by score admits as long as nothing else can be decided in its place."""
 
-from cabgate.flapping import MAX_REOPENED
-from cabgate_operator.apiserver import INTENTS
+from cabgate.lifecycle.flapping import MAX_REOPENED
+from cabgate_operator.client.apiserver import INTENTS
+from unit.operator.controllers.test_intents import declare, look, name_of
 from unit.operator.support import LOW, World, evidence, intent_object
-from unit.operator.test_intents import declare, look, name_of
 
 OTHER = evidence(LOW, "other")
 

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from cabgate_operator.apiserver import REQUESTS, Object
-from cabgate_operator.intents import reconcile_intent
+from cabgate_operator.client.apiserver import REQUESTS, Object
+from cabgate_operator.controllers.intents import reconcile_intent
+from unit.operator.controllers.test_intents import KEY, declare
 from unit.operator.support import LOW, MEDIUM, World
-from unit.operator.test_intents import KEY, declare
 
 WORSE = {**LOW, "scanResults": {"critical": 0, "high": 9}}
 

@@ -15,17 +15,17 @@ from cabgate.api.base import rfc3339
 from cabgate.api.exception import ExceptionState, ExceptionVerdict
 from cabgate.api.request import RequestState, RequestVerdict
 from cabgate.api.types import AuthorType
-from cabgate.flapping import ABSENCE
-from cabgate.lifecycle import next_exception_state, next_request_state, state_of
-from cabgate.races import approver_of, own_approver
-from cabgate.requests import is_current
-from cabgate.riskmodel import DEFAULT_RISK_MODEL
-from cabgate.submitters import is_decided
-from cabgate_operator.apiserver import EXCEPTIONS, INTENTS, REQUESTS, RISK_MODELS, Object
-from cabgate_operator.exceptions import reconcile_exception
-from cabgate_operator.intents import reconcile_intent
-from cabgate_operator.keys import Key, Subject
-from cabgate_operator.requests import UNDECIDED
+from cabgate.lifecycle.flapping import ABSENCE
+from cabgate.lifecycle.opening import is_current
+from cabgate.lifecycle.states import next_exception_state, next_request_state, state_of
+from cabgate.review.races import approver_of, own_approver
+from cabgate.review.submitters import is_decided
+from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
+from cabgate_operator.client.apiserver import EXCEPTIONS, INTENTS, REQUESTS, RISK_MODELS, Object
+from cabgate_operator.controllers.exceptions import reconcile_exception
+from cabgate_operator.controllers.intents import reconcile_intent
+from cabgate_operator.plans.requests import UNDECIDED
+from cabgate_operator.work.keys import Key, Subject
 from unit.operator.judged import JudgedApi
 from unit.operator.support import HIGH, LOW, MEDIUM, World, exception_object, intent_object
 

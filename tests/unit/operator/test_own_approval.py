@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from cabgate.api import CABRequest
-from cabgate.identity import Machines
-from cabgate_operator.apiserver import INTENTS, REQUESTS, ConflictError, Object
-from cabgate_operator.context import parsed
-from cabgate_operator.intents import reconcile_intent
-from cabgate_operator.keys import Key, Subject
+from cabgate.review.identity import Machines
+from cabgate_operator.client.apiserver import INTENTS, REQUESTS, ConflictError, Object
+from cabgate_operator.controllers.intents import reconcile_intent
+from cabgate_operator.work.context import parsed
+from cabgate_operator.work.keys import Key, Subject
 from unit.operator.support import LOW, MEDIUM, World, decisions, intent_object, request
 
 KEY = Key(Subject.INTENT, "team", "web")

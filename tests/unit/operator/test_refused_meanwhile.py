@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from cabgate.identity import User
-from cabgate.refusal import Refusal
-from cabgate.riskmodel import DEFAULT_RISK_MODEL
-from cabgate.systemwrites import check_request_status
-from cabgate_operator.requests import System, plan_request
+from cabgate.review.identity import User
+from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
+from cabgate.text.refusal import Refusal
+from cabgate.writes.system import check_request_status
+from cabgate_operator.plans.requests import System, plan_request
 from unit.core.builders import NOW, by_person, by_system, intent, request, target
 
 OPERATOR = "system:serviceaccount:cabgate:operator"

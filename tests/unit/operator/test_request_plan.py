@@ -6,8 +6,8 @@ import pytest
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
-from cabgate.riskmodel import DEFAULT_RISK_MODEL
-from cabgate_operator.requests import plan_request, status_of_request
+from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
+from cabgate_operator.plans.requests import plan_request, status_of_request
 from unit.operator.support import (
     HIGH,
     LOW,

@@ -3,10 +3,10 @@
 
 import pytest
 
-from cabgate.foreign import PHRASES
-from cabgate.workloads import configured_kind
-from cabgate_operator.conditions import Wanted, merge_conditions
-from cabgate_operator.intent_plan import Surroundings, readiness
+from cabgate.rollout.workloads import configured_kind
+from cabgate.text.foreign import PHRASES
+from cabgate_operator.plans.conditions import Wanted, merge_conditions
+from cabgate_operator.plans.intents import Surroundings, readiness
 from cabgate_operator.settings import read_settings
 from unit.core.builders import BEST, NOW, by_system, intent, request, target
 

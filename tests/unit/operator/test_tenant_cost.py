@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from cabgate.api.types import MAX_DECLARED_TARGETS
-from cabgate.refusal import Refusal, RefusalReason
-from cabgate_operator.apiserver import (
+from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate_operator.client.apiserver import (
     CHUNK,
     FIRST_CHUNK,
     INTENTS,
@@ -18,10 +18,10 @@ from cabgate_operator.apiserver import (
     ApiError,
     next_limit,
 )
-from cabgate_operator.intents import reconcile_intent
-from cabgate_operator.keys import Key, Subject
-from cabgate_operator.ledger import Ledger
-from cabgate_operator.retention import Census, reconcile_retention
+from cabgate_operator.controllers.intents import reconcile_intent
+from cabgate_operator.controllers.ledger import Ledger
+from cabgate_operator.controllers.retention import Census, reconcile_retention
+from cabgate_operator.work.keys import Key, Subject
 from unit.operator.support import LOW, MEDIUM, NOW, World, evidence, intent_object
 
 KEY = Key(Subject.INTENT, "team", "web")

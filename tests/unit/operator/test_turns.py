@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The queue takes namespaces in turn: what one team has waiting delays no other's work."""
 
-from cabgate_operator.keys import Key, Subject
-from cabgate_operator.workqueue import WorkQueue
+from cabgate_operator.work.keys import Key, Subject
+from cabgate_operator.work.queue import WorkQueue
 
 
 def key(namespace: str, name: str) -> Key:

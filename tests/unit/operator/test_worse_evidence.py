@@ -2,10 +2,11 @@
 """What the operator makes of other evidence for the same images, and of floors that came later."""
 
 from cabgate.api import CABRequest, DeploymentIntent
-from cabgate.riskmodel import DEFAULT_RISK_MODEL
-from cabgate_operator.apiserver import EVENTS, REQUESTS
-from cabgate_operator.intent_plan import news_of_approval
-from cabgate_operator.requests import plan_request, status_of_request
+from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
+from cabgate_operator.client.apiserver import EVENTS, REQUESTS
+from cabgate_operator.plans.intents import news_of_approval
+from cabgate_operator.plans.requests import plan_request, status_of_request
+from unit.operator.controllers.test_intents import decide, declare, look, name_of
 from unit.operator.support import (
     LOW,
     ME,
@@ -17,7 +18,6 @@ from unit.operator.support import (
     request,
     with_decisions,
 )
-from unit.operator.test_intents import decide, declare, look, name_of
 
 BY_SCORE = ("AutoApproved", ME)
 UNNAMED = {**LOW, "artifacts": [{"name": "web"}]}

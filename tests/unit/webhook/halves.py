@@ -7,11 +7,11 @@ from datetime import timedelta
 from itertools import permutations
 
 from cabgate.api import CABException, CABRequest
-from cabgate.gate import decide
-from cabgate.identity import SERVICE_ACCOUNTS, User
-from cabgate.refusal import Refusal
-from cabgate_webhook.admission import Review
-from cabgate_webhook.reviews import judge_status, stamp_review
+from cabgate.gate.decide import decide
+from cabgate.review.identity import SERVICE_ACCOUNTS, User
+from cabgate.text.refusal import Refusal
+from cabgate_webhook.admission.requests import Review
+from cabgate_webhook.handlers.reviews import judge_status, stamp_review
 from unit.core.builders import NAMESPACE, NOW, rollout
 from unit.webhook.test_tenant_reads import KEYS, CountingApi
 

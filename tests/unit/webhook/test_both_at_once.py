@@ -4,7 +4,7 @@ order of what the webhook does for either, and with the turn of a second at any 
 
 import pytest
 
-from cabgate.decision import Reason
+from cabgate.gate.decision import Reason
 from unit.core.builders import MEDIUM, intent, request
 from unit.webhook.halves import STEPS, World, Writer, orders, play
 

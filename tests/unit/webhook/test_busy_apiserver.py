@@ -8,11 +8,11 @@ import json
 
 import pytest
 
-from cabgate.identity import User
-from cabgate_webhook.apiserver import ApiServer
-from cabgate_webhook.app import DEADLINE_SECONDS
-from cabgate_webhook.credentials import Credentials
-from cabgate_webhook.lookups import LookupFailed
+from cabgate.review.identity import User
+from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.credentials import Credentials
+from cabgate_webhook.client.lookups import LookupFailed
+from cabgate_webhook.http.app import DEADLINE_SECONDS
 
 LABELS = json.dumps({"metadata": {"labels": {"cabgate.dev/ring": "2"}}}).encode()
 BUSY = json.dumps({"kind": "Status", "message": "too many requests"}).encode()

@@ -9,10 +9,11 @@ from datetime import timedelta
 import pytest
 
 from cabgate.api.base import rfc3339
-from cabgate.decision import Reason
-from cabgate.modes import MODE_LABEL, Mode
-from cabgate.workloads import kind_of
-from cabgate_webhook.fresh import (
+from cabgate.gate.decision import Reason
+from cabgate.rollout.modes import MODE_LABEL, Mode
+from cabgate.rollout.workloads import kind_of
+from cabgate_webhook.client.lookups import BudgetUsedUp, LookupFailed
+from cabgate_webhook.handlers.fresh import (
     MAX_LISTED,
     MAX_OF_NAMESPACE,
     MAX_WAITING,
@@ -20,9 +21,8 @@ from cabgate_webhook.fresh import (
     Patience,
     Places,
 )
-from cabgate_webhook.lookups import BudgetUsedUp, LookupFailed
+from cabgate_webhook.handlers.rollouts import judge_rollout
 from cabgate_webhook.metrics import Metrics
-from cabgate_webhook.rollouts import judge_rollout
 from support.waiting import until
 from unit.core.builders import NAMESPACE, NOW, by_system, request, rollout
 from unit.webhook.test_large_answers import READ_BYTES, reading

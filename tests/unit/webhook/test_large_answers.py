@@ -8,10 +8,10 @@ import json
 
 import pytest
 
-from cabgate.targets import Workload
-from cabgate_webhook.apiserver import ApiServer
-from cabgate_webhook.credentials import Credentials
-from cabgate_webhook.lookups import LARGE_BYTES, READ_BYTES, BudgetUsedUp
+from cabgate.rollout.targets import Workload
+from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.credentials import Credentials
+from cabgate_webhook.client.lookups import LARGE_BYTES, READ_BYTES, BudgetUsedUp
 from unit.core.builders import NAMESPACE, by_system, request
 
 WEB = Workload("apps", "Deployment", "checkout")

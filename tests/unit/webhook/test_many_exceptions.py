@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from cabgate.budget import MAX_OF_NAMESPACE_BYTES
-from cabgate.identity import SERVICE_ACCOUNTS
-from cabgate.refusal import Refusal, RefusalReason
-from cabgate_webhook.lookups import BudgetUsedUp
-from cabgate_webhook.records import judge_exception
-from cabgate_webhook.reviews import stamp_review
+from cabgate.lifecycle.budget import MAX_OF_NAMESPACE_BYTES
+from cabgate.review.identity import SERVICE_ACCOUNTS
+from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate_webhook.client.lookups import BudgetUsedUp
+from cabgate_webhook.handlers.records import judge_exception
+from cabgate_webhook.handlers.reviews import stamp_review
 from unit.core.builders import NOW, by_person, exception, intent, request
 from unit.webhook.test_tenant_reads import (
     KEYS,
@@ -60,7 +60,7 @@ def decoded(monkeypatch):
         found.append(value["metadata"]["name"])
         return original(value, *args, **more)
 
-    monkeypatch.setattr("cabgate_webhook.apiserver.CABException.model_validate", counted)
+    monkeypatch.setattr("cabgate_webhook.client.apiserver.CABException.model_validate", counted)
     return found
 
 

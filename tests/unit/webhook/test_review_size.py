@@ -10,17 +10,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from cabgate.signatures import SigningKeys
+from cabgate.ledger.signatures import SigningKeys
 from cabgate_bench.worst import worst_spec
-from cabgate_webhook.admission import (
+from cabgate_webhook.admission.caller import Caller
+from cabgate_webhook.admission.requests import (
     MAX_BODY_BYTES,
     MAX_OWN_BODY_BYTES,
     MAX_VALUES,
     OversizedReviewError,
     read_review,
 )
-from cabgate_webhook.app import Settings, create_app
-from cabgate_webhook.caller import Caller
+from cabgate_webhook.http.app import Settings, create_app
 from cabgate_webhook.metrics import Metrics
 
 PEM = (

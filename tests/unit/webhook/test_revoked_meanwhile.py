@@ -5,9 +5,9 @@ at any place of it: nobody lifts what they cannot have heard of."""
 
 import pytest
 
-from cabgate.decision import Reason
-from cabgate.history import earlier_verdict
-from cabgate.refusal import RefusalReason
+from cabgate.gate.decision import Reason
+from cabgate.lifecycle.precedent import earlier_verdict
+from cabgate.text.refusal import RefusalReason
 from unit.core.builders import (
     BEST,
     MEDIUM,

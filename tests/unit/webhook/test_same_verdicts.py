@@ -16,19 +16,24 @@ from pydantic import StringConstraints
 
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import Model
-from cabgate.decision import Rollout
-from cabgate.gate import covering, decide
-from cabgate.pods import PodTemplateError
-from cabgate.rings import HIGHEST, effective_ring, ring_of
-from cabgate.targets import Workload
-from cabgate.workloads import rollout_of
-from cabgate_webhook.admission import Answer, MalformedReviewError, answer_body, read_review
-from cabgate_webhook.answers import parsed
-from cabgate_webhook.apiserver import ApiServer
-from cabgate_webhook.lookups import LookupFailed
-from cabgate_webhook.narrow import decode_rollout
-from cabgate_webhook.rollouts import gated_kind, judge_rollout
-from cabgate_webhook.stored import UnknownRuleError, decode_requests, struct_of
+from cabgate.gate.decide import covering, decide
+from cabgate.rollout.pods import PodTemplateError
+from cabgate.rollout.rings import HIGHEST, effective_ring, ring_of
+from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.targets import Workload
+from cabgate.rollout.workloads import rollout_of
+from cabgate_webhook.admission.narrow import decode_rollout
+from cabgate_webhook.admission.requests import (
+    Answer,
+    MalformedReviewError,
+    answer_body,
+    read_review,
+)
+from cabgate_webhook.client.answers import parsed
+from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.lookups import LookupFailed
+from cabgate_webhook.client.stored import UnknownRuleError, decode_requests, struct_of
+from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
 from unit.core.builders import NOW, by_person, by_system, exception, request, target
 
 IMAGES = ("web:1", "web:2", "side:1")

@@ -3,7 +3,7 @@
 
 import pytest
 
-from cabgate.modes import Mode
+from cabgate.rollout.modes import Mode
 from cabgate.settings import SettingsError
 from cabgate_webhook.settings import WebhookSettings, read_settings
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from cabgate_devcluster import wait_until
 from cabgate_devcluster.pki import Authority
-from cabgate_webhook.serving import HEAD_SECONDS, MAX_PROBE_CONNECTIONS, PROBE_SECONDS
+from cabgate_webhook.http.serving import HEAD_SECONDS, MAX_PROBE_CONNECTIONS, PROBE_SECONDS
 from support.sitters import asked, is_closed, sit
 
 CA = Authority("a test")

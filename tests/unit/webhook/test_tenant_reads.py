@@ -13,19 +13,19 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from cabgate.api import DeploymentIntent
 from cabgate.api.types import MAX_DECLARED_TARGETS
-from cabgate.budget import MAX_OF_WORKLOAD_BYTES, MAX_WAITING, check_opening
-from cabgate.identity import SERVICE_ACCOUNTS, User
-from cabgate.refusal import Refusal, RefusalReason
-from cabgate.room import MAX_SPEC_BYTES, check_size, stored_bytes
-from cabgate.signatures import SigningKeys
-from cabgate.workloads import kind_of
+from cabgate.ledger.signatures import SigningKeys
+from cabgate.lifecycle.budget import MAX_OF_WORKLOAD_BYTES, MAX_WAITING, check_opening
+from cabgate.lifecycle.capacity import MAX_SPEC_BYTES, check_size, stored_bytes
+from cabgate.review.identity import SERVICE_ACCOUNTS, User
+from cabgate.rollout.workloads import kind_of
+from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_bench.worst import worst_spec
-from cabgate_webhook.admission import Review
-from cabgate_webhook.apiserver import ApiServer
-from cabgate_webhook.lookups import READ_BYTES
-from cabgate_webhook.records import judge_exception
-from cabgate_webhook.reviews import judge_status, stamp_review
-from cabgate_webhook.rollouts import judge_rollout
+from cabgate_webhook.admission.requests import Review
+from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.lookups import READ_BYTES
+from cabgate_webhook.handlers.records import judge_exception
+from cabgate_webhook.handlers.reviews import judge_status, stamp_review
+from cabgate_webhook.handlers.rollouts import judge_rollout
 from unit.core.builders import MEDIUM, NAMESPACE, NOW, by_person, exception, intent, request
 
 MIB = 1024 * 1024

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from cabgate_webhook.admission import read_review
-from cabgate_webhook.apiserver import ApiServer
-from cabgate_webhook.rollouts import gated_kind, judge_rollout
+from cabgate_webhook.admission.requests import read_review
+from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
 from unit.core.builders import NOW, by_person, request, target
 
 ARGO = "system:serviceaccount:argo-rollouts:argo-rollouts"

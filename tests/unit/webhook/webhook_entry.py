@@ -5,8 +5,8 @@ no port is chosen before it is held. `webhook_entry.py FD FD OPTION...`"""
 import socket
 import sys
 
+from cabgate_webhook.http.serving import Sockets
 from cabgate_webhook.main import main
-from cabgate_webhook.serving import Sockets
 
 if __name__ == "__main__":
     admission, probes = (socket.socket(fileno=int(each)) for each in sys.argv[1:3])

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cabgate exception`: a ready CABException for a request."""
+
+from typing import Any
+
+import click
+
+from cabgate import API_VERSION
+from cabgate.api import CABException
+from cabgate.api.exception import DEFAULT_DURATION_DAYS, KIND, MAX_DURATION_DAYS, PLACEHOLDER
+from cabgate.text.refusal import Refusal
+from cabgate.writes.exceptions import check_takes_exception
+from cabgate_cli.commands.options import cluster_options
+from cabgate_cli.errors import BadInput, Unavailable, note
+from cabgate_cli.input.names import namespace_name, object_name
+from cabgate_cli.input.validation import checked
+from cabgate_cli.output.objects import FORMATS, as_json, as_yaml, write
+
+TODO_REASON = f"{PLACEHOLDER} say why the rollout cannot wait for better evidence"
+"""Stands for the reason until somebody writes one."""
+
+TODO_CONTROL = f"{PLACEHOLDER} name what keeps the risk in hand meanwhile"
+"""Stands for the compensating controls until somebody names one."""
+
+_HEADER = """\
+# A request for leave to roll out in spite of the score. A security reviewer decides it.
+# It ends {days} after it is created; its spec cannot be changed: create another instead.
+"""
+
+_OPTIONS = {
+    "spec.reason": "--reason",
+    "spec.compensatingControls": "--control",
+    "spec.durationDays": "--days",
+}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cabgate exception -n shop checkout-1f2e3d4c > exception.yaml
+  cabgate exception -n shop checkout-1f2e3d4c \\
+    --reason "Fixes the outage of today; the scan report follows on Monday" \\
+    --control "Rolled out to one region first, watched by the on-call engineer" \\
+    --days 7 | kubectl apply -f -
+"""
+)
+@click.argument("request", metavar="REQUEST")
+@click.option("-n", "--namespace", help="Namespace of the request; default: kubectl's.")
+@click.option("--name", help="Name of the exception; default: the request's name.")
+@click.option("--reason", help="Why the rollout cannot wait for better evidence.")
+@click.option(
+    "--control",
+    "controls",
+    multiple=True,
+    help="What keeps the risk in hand meanwhile. May be repeated; at least one is needed.",
+)
+@click.option(
+    "--days",
+    type=int,
+    default=DEFAULT_DURATION_DAYS,
+    show_default=True,
+    help=f"How long it lasts from its creation, 1 to {MAX_DURATION_DAYS}.",
+)
+@click.option("-o", "--output", type=FORMATS, default="yaml", show_default=True)
+@cluster_options
+def exception(
+    request: str,
+    namespace: str | None,
+    name: str | None,
+    reason: str | None,
+    controls: tuple[str, ...],
+    days: int,
+    output: str,
+    kubeconfig: str | None,
+    context: str | None,
+) -> None:
+    """Print a CABException for the CABRequest named REQUEST, to be applied with kubectl.
+
+    It is for a request whose score asks for an exception, and that nobody has refused. If the
+    cluster can be asked and says otherwise, nothing is printed but why, and whom to ask instead.
+    Without --reason or --control their text is a TODO that has to be replaced first.
+    """
+    metadata = {
+        "name": object_name(request, "REQUEST")
+        if name is None
+        else object_name(name, "--name"),
+    }  # fmt: skip
+    object_name(request, "REQUEST")
+    if namespace is not None:
+        metadata["namespace"] = namespace_name(namespace, "--namespace")
+    printed: dict[str, Any] = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": metadata,
+        "spec": {
+            "requestRef": {"name": request},
+            "reason": TODO_REASON if reason is None else reason,
+            "compensatingControls": list(controls) or [TODO_CONTROL],
+            "durationDays": days,
+        },
+    }
+    _check(printed)
+    _check_request(request, namespace, kubeconfig, context)
+    if reason is None or not controls:
+        options = [o for o, given in (("--reason", reason), ("--control", controls)) if not given]
+        note(f"replace each TODO before you apply this, or give {' and '.join(options)}")
+    if output == "json":
+        write(as_json(printed))
+    else:
+        header = _HEADER.format(days="1 day" if days == 1 else f"{days} days")
+        write(header + as_yaml(printed))
+
+
+def _check_request(
+    name: str, namespace: str | None, kubeconfig: str | None, context: str | None
+) -> None:
+    """Refuse what the webhook would. Where the cluster cannot be asked, the webhook says it when
+    the exception is applied."""
+    from cabgate_cli.input.cluster import Cluster, context_namespace
+    from cabgate_cli.input.gate_source import GateSource
+
+    place = namespace or context_namespace(kubeconfig, context) or "default"
+    try:
+        found = GateSource(Cluster(kubeconfig, context)).request(place, name)
+    except Unavailable:
+        return
+    try:
+        check_takes_exception(found)
+    except Refusal as refusal:
+        raise BadInput(refusal.message) from None
+
+
+def _check(printed: dict[str, Any]) -> None:
+    """Refuse what the API server would, in the words of the options that were given."""
+    try:
+        checked(CABException, printed)
+    except BadInput as error:
+        raise BadInput(*(_in_options(problem) for problem in error.problems)) from None
+
+
+def _in_options(problem: str) -> str:
+    for path, option in _OPTIONS.items():
+        if problem.startswith(path):
+            return f"{option}: {problem.partition(': ')[2]}"
+    return problem

@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cabgate explain`: whether a rollout would be admitted now, and why."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cabgate.gate.candidates import said_of
+from cabgate.gate.decide import decide, looks
+from cabgate.gate.decision import Decision
+from cabgate.rollout.modes import Mode, effective_mode, too_loose
+from cabgate.rollout.rings import GATED_FROM, NEVER_GATED, namespace_ring, ring_of
+from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.targets import Workload
+from cabgate.rollout.workloads import ANY_NAME, GatedKind
+from cabgate.text.foreign import printed
+from cabgate_cli.commands.options import (
+    cluster_options,
+    default_ring_option,
+    gated_kind_option,
+    manifests_option,
+    mode_option,
+)
+from cabgate_cli.errors import BadInput, CannotTell, Unavailable, note
+from cabgate_cli.input.documents import Document, read_documents
+from cabgate_cli.input.names import namespace_name
+from cabgate_cli.input.workloads import (
+    Wanted,
+    check_spelling,
+    configured,
+    kind_in,
+    kind_names,
+    referred_among,
+    rollout_in,
+    selected_out,
+    wanted,
+)
+from cabgate_cli.output.objects import FORMATS, as_json, as_yaml, write
+
+if TYPE_CHECKING:
+    from cabgate_cli.input.cluster import Cluster
+
+WIDTH = 100
+"""Columns of the text."""
+
+
+@dataclass(frozen=True)
+class Rings:
+    """How much namespace and workload ask for."""
+
+    namespace: int
+    workload: int
+
+    @property
+    def effective(self) -> int:
+        """The larger of the two."""
+        return max(self.namespace, self.workload)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A request that was looked at."""
+
+    name: str
+    state: str
+    reason: str
+    said: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is decided on a rollout, and what it follows from."""
+
+    rollout: Rollout
+    rings: Rings
+    decision: Decision
+    requests: Sequence[Looked]
+    mode: Mode = Mode.ENFORCE
+    """What becomes of a denial in its namespace."""
+    too_loose: str = ""
+    """That the namespace asks for a mode that does not count."""
+
+    @property
+    def admitted(self) -> bool:
+        """Whether the rollout gets through, allowed or not."""
+        return self.decision.allowed or self.mode is not Mode.ENFORCE
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cabgate explain -n shop deployment/checkout
+  cabgate explain shop/deployment/checkout
+  cabgate explain -f deployment.yaml
+  kubectl kustomize overlays/production | cabgate explain -f - -n shop
+\b
+Exit codes:
+  0  admitted, if only because the mode does not enforce
+  1  denied, at least one of them
+  2  what was given is wrong, or something could not be read
+"""
+)
+@click.argument("workloads", metavar="[[NAMESPACE/]KIND/NAME]...", nargs=-1)
+@click.option("-n", "--namespace", help="Default: the manifest's, else the kubeconfig context's.")
+@manifests_option
+@default_ring_option
+@gated_kind_option
+@mode_option
+@click.option("-o", "--output", type=FORMATS, help="Print for a machine; default: a text.")
+@cluster_options
+@click.pass_context
+def explain(
+    ctx: click.Context,
+    workloads: tuple[str, ...],
+    namespace: str | None,
+    files: tuple[str, ...],
+    default_ring: int,
+    gated_kinds: tuple[str, ...],
+    mode: str,
+    output: str | None,
+    kubeconfig: str | None,
+    context: str | None,
+) -> None:
+    """Say whether a rollout would be admitted now, and why: of a manifest (-f), or of a workload
+    as it runs.
+
+    The answer is the gate's own: the same requests, the same rules. Each request that names the
+    workload is shown, the newest first, with what keeps it from admitting the rollout.
+    """
+    if not workloads and not files:
+        raise BadInput("name a workload, such as deployment/checkout, or a manifest with -f FILE")
+    kinds = configured(gated_kinds)
+    if namespace is not None:
+        namespace_name(namespace, "--namespace")
+    named = [_placed(argument, namespace, kinds) for argument in workloads]
+    documents = [document for path in files for document in read_documents(path)]
+    check_spelling(documents, kinds)
+    gated = [(kind, doc) for doc in documents if (kind := kind_in(doc, kinds)) is not None]
+    if not named and not gated:
+        raise BadInput(f"{', '.join(files)}: holds no workload; allowed: {kind_names()}")
+    from cabgate_cli.input.cluster import Cluster, context_namespace
+
+    here = namespace or context_namespace(kubeconfig, context) or "default"
+    try:
+        explainer = _Explainer(Cluster(kubeconfig, context), default_ring, Mode(mode))
+        found = [explainer.running(item, place or here) for item, place in named]
+        places = [str(document.metadata.get("namespace") or here) for _, document in gated]
+        others = set() if namespace is None else selected_out(namespace, places)
+        if not named and others.issuperset(places):
+            raise BadInput(f"--namespace: the manifests hold no workload of namespace {namespace}")
+        for place, (kind, document) in zip(places, gated, strict=True):
+            if place in others:
+                continue
+            found.append(explainer.declared(kind, document, place, documents))
+    except Unavailable as error:
+        raise CannotTell(error.message) from None
+    _print(found, output)
+    ctx.exit(0 if all(item.admitted for item in found) else 1)
+
+
+def _placed(
+    argument: str, namespace: str | None, kinds: Sequence[GatedKind]
+) -> tuple[Wanted, str | None]:
+    """A workload and its namespace, if the command line names one."""
+    place = namespace
+    if argument.count("/") == 2:
+        place, _, argument = argument.partition("/")
+        namespace_name(place, "NAMESPACE")
+        if namespace not in (None, place):
+            raise BadInput(f"--namespace: {namespace}, but {place}/{argument} says {place}")
+    found = wanted(argument, kinds)
+    if found.name.endswith(ANY_NAME) or not found.kind.templates:
+        raise BadInput(f"{argument}: cannot be read from the cluster; give its manifest (-f FILE)")
+    return found, place
+
+
+class _Explainer:
+    """Reads what a verdict rests on, and gives it."""
+
+    def __init__(self, cluster: "Cluster", default_ring: int, mode: Mode) -> None:
+        from cabgate_cli.input.gate_source import GateSource
+
+        self._cluster = cluster
+        self._source = GateSource(cluster)
+        self._default_ring = default_ring
+        self._mode = mode
+
+    def running(self, item: Wanted, namespace: str) -> Explanation:
+        """What the gate would say to what runs, if it were rolled out now."""
+        content = self._cluster.workload(item, namespace)
+        referred = self._cluster.referred(item.kind, content, namespace)
+        rollout = rollout_in(item.kind, content, namespace, referred)
+        exact = Workload(item.kind.group, item.kind.kind, item.name)
+        if exact not in rollout.workloads:
+            rollout = Rollout(namespace, rollout.workload, rollout.images, (*rollout.also, exact))
+        for owner in _metadata(content).get("ownerReferences") or []:
+            if owner.get("controller"):
+                note(
+                    f"{item} belongs to {owner.get('kind')} {owner.get('name')}, which is what an "
+                    "approval names; controllers make what belongs to it"
+                )
+        return self._explained(rollout, _labels(content), {})
+
+    def declared(
+        self, kind: GatedKind, document: Document, namespace: str, beside: Sequence[Document]
+    ) -> Explanation:
+        """What the gate would say to a manifest, beside what is stored under its name."""
+        try:
+            content = document.content
+            referred = referred_among(kind, content, beside)
+            if referred is None:
+                referred = self._cluster.referred(kind, content, namespace)
+            named = rollout_in(kind, content, namespace, referred).workload
+            old = None
+            if not named.name.endswith(ANY_NAME):
+                old = self._stored(Wanted(kind, named.name), namespace)
+            rollout = rollout_in(kind, content, namespace, referred, old)
+        except BadInput as error:
+            raise BadInput(*(f"{document.source}: {line}" for line in error.problems)) from None
+        return self._explained(rollout, _labels(content), _labels(old or {}))
+
+    def _stored(self, item: Wanted, namespace: str) -> dict[str, Any] | None:
+        from cabgate_cli.input.cluster import NotFound
+
+        try:
+            return self._cluster.workload(item, namespace)
+        except NotFound:
+            return None
+
+    def _explained(
+        self, rollout: Rollout, labels: Mapping[str, str], before: Mapping[str, str]
+    ) -> Explanation:
+        from cabgate_cli.input.gate_source import now
+
+        namespace, source = rollout.namespace, self._source
+        around = source.namespace_labels(namespace)
+        of_namespace = namespace_ring(namespace, around, self._default_ring)
+        of_workload = max(ring_of(labels, 0), ring_of(before, 0))
+        if namespace in NEVER_GATED:
+            of_workload = 0
+        rings = Rings(of_namespace, of_workload)
+        requests = source.requests_naming(namespace, rollout.workloads)
+        requests = source.with_appliers(namespace, requests)
+        exceptions = source.exceptions(namespace) if requests else []
+        moment = now()
+        looked = [
+            Looked(
+                look.request.metadata.name,
+                look.state,
+                look.reason,
+                said_of(look, rollout, exceptions, moment),
+            )
+            for look in looks(rollout, requests, exceptions, moment)
+        ]
+        decision = decide(rollout, rings.effective, requests, exceptions, moment)
+        mode = effective_mode(self._mode, around)
+        loose = too_loose(self._mode, around)
+        return Explanation(rollout, rings, decision, looked, mode, loose)
+
+
+def _metadata(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    return content.get("metadata") or {}
+
+
+def _labels(content: Mapping[str, Any]) -> Mapping[str, str]:
+    return _metadata(content).get("labels") or {}
+
+
+def _print(found: Sequence[Explanation], output: str | None) -> None:
+    if output == "json":
+        write("".join(as_json(_machine(item)) for item in found))
+    elif output == "yaml":
+        write("---\n".join(as_yaml(_machine(item)) for item in found))
+    else:
+        write("\n".join(as_text(item) for item in found))
+
+
+def _machine(item: Explanation) -> dict[str, Any]:
+    workload = item.rollout.workload
+    return {
+        "namespace": item.rollout.namespace,
+        "workload": {"group": workload.group, "kind": workload.kind, "name": workload.name},
+        "images": list(item.rollout.images),
+        "ring": {
+            "effective": item.rings.effective,
+            "namespace": item.rings.namespace,
+            "workload": item.rings.workload,
+        },
+        "allowed": item.decision.allowed,
+        "mode": str(item.mode),
+        "admitted": item.admitted,
+        "reason": str(item.decision.reason),
+        "message": item.decision.message,
+        "warnings": list(item.decision.warnings),
+        "requests": [
+            {
+                "name": look.name,
+                "state": look.state,
+                "reason": look.reason,
+                "explanation": look.said,
+            }
+            for look in item.requests
+        ],
+    }
+
+
+def as_text(item: Explanation) -> str:
+    """What is decided on a rollout, for people."""
+    rollout, rings = item.rollout, item.rings
+    gated = "gated" if rings.effective >= GATED_FROM else "not gated"
+    lines = [
+        f"Workload   {rollout.workload} in namespace {rollout.namespace}",
+        *_column("Images", [printed(i) for i in rollout.images] or ["none that is new"]),
+        f"Ring       {rings.effective}, {gated}: namespace {rings.namespace}, "
+        f"workload {rings.workload}",
+    ]
+    if item.requests:
+        lines.append("Requests   the newest first")
+        for look in item.requests:
+            said = f"{look.name} ({look.state}): {look.said}"
+            lines += textwrap.wrap(
+                said,
+                WIDTH,
+                initial_indent="  - ",
+                subsequent_indent="    ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+    else:
+        lines.append("Requests   none names it")
+    lines.append(f"Decision   {_decided(item)}")
+    if item.too_loose:
+        lines.append(f"Mode       {item.mode}: {item.too_loose} (--mode)")
+    # On one line, so that the command in it can be copied.
+    lines += ["", item.decision.message]
+    lines += [f"Warning: {warning}" for warning in item.decision.warnings]
+    return "\n".join(lines) + "\n"
+
+
+def _decided(item: Explanation) -> str:
+    if item.decision.allowed:
+        return "admitted"
+    if item.admitted:
+        return f"admitted, since the mode is {item.mode}; Enforce would deny it"
+    return "denied"
+
+
+def _column(head: str, values: Sequence[str]) -> list[str]:
+    return [f"{head if n == 0 else '':<10} {value}" for n, value in enumerate(values)]

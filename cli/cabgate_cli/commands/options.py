@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that more than one command has."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from cabgate.rollout.modes import Mode
+from cabgate.rollout.rings import HIGHEST
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+manifests_option = click.option(
+    "-f",
+    "--filename",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    help="Manifests, YAML or JSON; - reads standard input. May be repeated.",
+)
+"""The option of the commands that read workloads from files."""
+
+export_option = click.option(
+    "-f",
+    "--filename",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    help="Exported objects, JSON, JSON Lines or YAML, instead of a cluster; - reads standard "
+    "input. May be repeated.",
+)
+"""The option of the commands that read the ledger from files."""
+
+gated_kind_option = click.option(
+    "--gated-kind",
+    "gated_kinds",
+    multiple=True,
+    metavar="GROUP/KIND=PATH",
+    help="Another kind that your cluster's webhook gates, as it was told. May be repeated.",
+)
+"""The option of the commands that read workloads."""
+
+default_ring_option = click.option(
+    "--default-ring",
+    type=click.IntRange(0, HIGHEST),
+    default=0,
+    show_default=True,
+    envvar="CABGATE_DEFAULT_RING",
+    help="Ring of a namespace without the ring label, as your cluster's webhook was told.",
+)
+"""The option of the commands that need the ring of a namespace."""
+
+
+mode_option = click.option(
+    "--mode",
+    type=click.Choice([mode.value for mode in Mode]),
+    default=Mode.ENFORCE.value,
+    show_default="Enforce",
+    envvar="CABGATE_MODE",
+    help="Mode of the cluster, as your cluster's webhook was told.",
+)
+"""The option of the commands that say what becomes of a denial."""
+
+
+def cluster_options(command: Command) -> Command:
+    """The options of the commands that ask a cluster: which, and as whom."""
+    for option in (
+        click.option(
+            "--context", metavar="NAME", help="Default: the kubeconfig's current context."
+        ),
+        click.option(
+            "--kubeconfig", metavar="FILE", help="Default: KUBECONFIG, else ~/.kube/config."
+        ),
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cabgate uncovered`: what runs in gated namespaces although nothing covers it now."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from cabgate.gate.coverage import Uncovered
+from cabgate.gate.decision import Reason
+from cabgate.text.foreign import printed
+from cabgate_cli.commands.options import cluster_options, default_ring_option, gated_kind_option
+from cabgate_cli.errors import BadInput, CannotTell, Unavailable, note
+from cabgate_cli.input.names import namespace_name
+from cabgate_cli.input.workloads import configured
+from cabgate_cli.output.objects import FORMATS, as_json, as_yaml, write
+
+MAX_OBJECTS = 3
+"""Objects that a row names beside their workload."""
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cabgate uncovered -n shop
+  cabgate uncovered -A
+  cabgate uncovered -A -o json | jq -r '.items[].namespace' | sort | uniq -c
+\b
+Exit codes:
+  0  nothing runs uncovered
+  1  something does: one row for each workload
+  2  what was given is wrong, or something could not be read
+"""
+)
+@click.option("-n", "--namespace", help="Default: the kubeconfig context's.")
+@click.option(
+    "-A", "--all-namespaces", "everywhere", is_flag=True, help="Look into every namespace."
+)
+@default_ring_option
+@gated_kind_option
+@click.option("-o", "--output", type=FORMATS, help="Print for a machine; default: a table.")
+@cluster_options
+@click.pass_context
+def uncovered(
+    ctx: click.Context,
+    namespace: str | None,
+    everywhere: bool,
+    default_ring: int,
+    gated_kinds: tuple[str, ...],
+    output: str | None,
+    kubeconfig: str | None,
+    context: str | None,
+) -> None:
+    """List the workloads that run images which the gate would deny now.
+
+    A verdict is given at admission, and what was admitted keeps running. So this finds what ran
+    before its namespace was gated, whose approval was revoked or whose exception ended, and
+    images that something put into Pods past the gate.
+    """
+    kinds = configured(gated_kinds)
+    if everywhere and namespace is not None:
+        raise BadInput("-A and -n: one of the two")
+    if namespace is not None:
+        namespace_name(namespace, "--namespace")
+    from cabgate_cli.input.cluster import Cluster, context_namespace
+    from cabgate_cli.input.inventory import Inventory
+
+    where = namespace or context_namespace(kubeconfig, context) or "default"
+    try:
+        inventory = Inventory(Cluster(kubeconfig, context), default_ring, kinds)
+        found = inventory.uncovered_everywhere() if everywhere else inventory.uncovered(where)
+    except Unavailable as error:
+        raise CannotTell(error.message) from None
+    if output is not None:
+        machine = {"items": [_machine(item) for item in found]}
+        write(as_json(machine) if output == "json" else as_yaml(machine))
+    elif found:
+        write(as_table(found))
+        for advice in advice_on(found):
+            note(advice)
+    else:
+        note(f"nothing runs uncovered in {'any namespace' if everywhere else f'namespace {where}'}")
+    ctx.exit(1 if found else 0)
+
+
+def _machine(item: Uncovered) -> dict[str, Any]:
+    workload = item.workload
+    return {
+        "namespace": item.namespace,
+        "workload": {"group": workload.group, "kind": workload.kind, "name": workload.name},
+        "images": list(item.images),
+        "reason": item.reason,
+        "objects": [one.argument for one in item.objects],
+    }
+
+
+def advice_on(found: Sequence[Uncovered]) -> list[str]:
+    """What to do about what runs uncovered; to write intents only where some are missing."""
+    first = found[0]
+    advice = [f"cabgate explain -n {first.namespace} {first.workload.argument} says why"]
+    without = next((item for item in found if item.reason == Reason.NO_REQUEST), None)
+    if without is not None:
+        advice.append(f"cabgate adopt -n {without.namespace} prints the intents that are missing")
+    return advice
+
+
+def as_table(found: Sequence[Uncovered]) -> str:
+    """A row for each, for people."""
+    rows = [["NAMESPACE", "WORKLOAD", "REASON", "IMAGES"]]
+    rows += [
+        [item.namespace, _named(item), item.reason, printed(", ".join(item.images)) or "-"]
+        for item in found
+    ]
+    widths = [max(len(row[n]) for row in rows) for n in range(3)]
+    return "".join(
+        "   ".join([*(row[n].ljust(widths[n]) for n in range(3)), row[3]]) + "\n" for row in rows
+    )
+
+
+def _named(item: Uncovered) -> str:
+    """The workload, and what of it runs the images if it is not all."""
+    names = [one.argument for one in item.objects[:MAX_OBJECTS]]
+    if len(item.objects) > MAX_OBJECTS:
+        names.append(f"{len(item.objects) - MAX_OBJECTS} more")
+    return f"{item.workload.argument} ({', '.join(names)})" if names else item.workload.argument

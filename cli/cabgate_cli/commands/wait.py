@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cabgate wait`: until an intent is approved or refused, for pipelines."""
+
+import re
+import time
+from collections.abc import Callable
+
+import click
+
+from cabgate.api.intent import DeploymentIntent
+from cabgate.lifecycle.waiting import Outcome, outcome_of, why
+from cabgate.text.foreign import printed
+from cabgate_cli.commands.options import cluster_options
+from cabgate_cli.errors import CannotTell, Unavailable, note
+from cabgate_cli.input.names import namespace_name, object_name
+
+POLL_SECONDS = 2.0
+"""Between two looks at the intent."""
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_CODES = {Outcome.APPROVED: 0, Outcome.REFUSED: 1, Outcome.OPEN: 3}
+
+
+class Duration(click.ParamType[float]):
+    """A duration as kubectl takes it, such as 30m, 1h30m or 90s; in seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The seconds that a duration means."""
+        if isinstance(value, float):
+            return value
+        parts = re.findall(r"([0-9]{1,6})([smhd])", value)
+        if not parts or "".join(number + unit for number, unit in parts) != value:
+            self.fail(f"{value!r}: not a duration; allowed: such as 90s, 30m, 1h30m", param, ctx)
+        return float(sum(int(number) * _UNITS[unit] for number, unit in parts))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  kubectl apply -f intent.yaml && cabgate wait -n shop checkout && kubectl apply -f deployment.yaml
+  cabgate wait -n shop checkout --timeout 8h
+\b
+Exit codes:
+  0  approved: the rollout would be admitted now
+  1  refused: rejected, revoked or too risky; waiting does not help
+  2  it cannot tell: no such intent, no cluster, or what was given is wrong
+  3  neither within the time given
+"""
+)
+@click.argument("intent", metavar="INTENT")
+@click.option("-n", "--namespace", help="Namespace of the intent; default: kubectl's.")
+@click.option(
+    "--timeout",
+    type=Duration(),
+    default="30m",
+    show_default=True,
+    help="How long to wait, such as 90s, 30m or 1h30m; 0s looks once.",
+)
+@cluster_options
+@click.pass_context
+def wait(
+    ctx: click.Context,
+    intent: str,
+    namespace: str | None,
+    timeout: float,
+    kubeconfig: str | None,
+    context: str | None,
+) -> None:
+    """Wait until the DeploymentIntent named INTENT is approved or refused, as it is now.
+
+    Prints how it ended, and what its condition Ready says.
+    """
+    from cabgate_cli.input.cluster import Cluster, context_namespace
+    from cabgate_cli.input.gate_source import GateSource
+
+    name = object_name(intent, "INTENT")
+    if namespace is not None:
+        namespace_name(namespace, "--namespace")
+    place = namespace or context_namespace(kubeconfig, context) or "default"
+    try:
+        source = GateSource(Cluster(kubeconfig, context))
+        found = waited(lambda: source.intent(place, name), timeout)
+    except Unavailable as error:
+        raise CannotTell(error.message) from None
+    outcome = outcome_of(found)
+    head = f"waits still, after {timeout:g} s" if outcome is Outcome.OPEN else outcome.value
+    click.echo(f"DeploymentIntent {name} in namespace {place}: {head}: {printed(why(found))}")
+    ctx.exit(_CODES[outcome])
+
+
+def waited(
+    read: Callable[[], DeploymentIntent],
+    seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> DeploymentIntent:
+    """The intent once it is approved or refused, or as it is when the time is up.
+
+    What cannot be read at the first look raises `Unavailable`; later it is looked at again, since
+    an API server may be away for a moment in a wait of hours. One that is gone raises.
+    """
+    end = clock() + seconds
+    found = read()
+    while outcome_of(found) is Outcome.OPEN and (left := end - clock()) > 0:
+        sleep(min(POLL_SECONDS, left))
+        try:
+            found = read()
+        except Unavailable as error:
+            if error.lasting:
+                raise
+            note(f"{error.message} It is tried again.")
+    return found

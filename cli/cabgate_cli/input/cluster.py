@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading a cluster, as the user of a kubeconfig. Imported only for that, since the client takes
+longer to import than the rest takes to run."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config.config_exception import ConfigException
+from urllib3.exceptions import HTTPError
+from yaml import YAMLError
+
+from cabgate.rollout.targets import Workload
+from cabgate.rollout.workloads import ANY_NAME, GatedKind, kind_of
+from cabgate_cli.errors import BadInput, Unavailable
+from cabgate_cli.input.workloads import Found, Wanted, read_workload, referred_by
+
+_config: Any = config  # its functions carry no types
+
+# What the client lets through of a kubeconfig that is missing, not YAML, or of another shape.
+_UNUSABLE = (
+    ConfigException,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    YAMLError,
+)
+
+TIMEOUT_SECONDS = 15
+"""Longest wait for one answer."""
+
+CHUNK = 500
+"""Objects in one page of a list."""
+
+Object = dict[str, Any]
+"""A Kubernetes object as JSON."""
+
+
+def context_namespace(kubeconfig: str | None, context: str | None) -> str | None:
+    """Namespace of the kubeconfig's context; None without one."""
+    try:
+        contexts, active = _config.list_kube_config_contexts(config_file=kubeconfig)
+    except _UNUSABLE:
+        return None
+    chosen = next((c for c in contexts if c["name"] == context), None) if context else active
+    namespace = (chosen or {}).get("context", {}).get("namespace")
+    return namespace if isinstance(namespace, str) else None
+
+
+class NotFound(Unavailable):
+    """There is no such object."""
+
+    lasting = True
+
+
+class NotAllowed(Unavailable):
+    """The user may not read it."""
+
+    lasting = True
+
+
+class NotServed(Unavailable):
+    """The cluster knows no such kind."""
+
+
+class Cluster:
+    """What the commands read of a cluster. Every read raises `Unavailable`, with what to do."""
+
+    def __init__(self, kubeconfig: str | None, context: str | None) -> None:
+        self._client = connected(kubeconfig, context)
+        self._served: dict[GatedKind, str] = {}
+
+    def get(self, path: str, what: str, verb: str = "get", **query: str) -> Object:
+        """The answer to one GET; `what` says in messages what was read."""
+        try:
+            prepared = self._client.param_serialize(
+                "GET",
+                path,
+                query_params=list(query.items()),
+                header_params={"Accept": "application/json"},
+                auth_settings=["BearerToken"],
+            )
+            # The raw answer: the client's own classes do not know the newest kinds of volumes.
+            response = self._client.call_api(*prepared, _request_timeout=TIMEOUT_SECONDS)
+            status = response.status
+            data: bytes = response.read()  # type: ignore[no-untyped-call]
+        except ApiException as error:
+            status, data = error.status, b""
+        except (HTTPError, OSError) as error:
+            host = self._client.configuration.host
+            raise Unavailable(
+                f"cannot reach the API server at {host}: {_reason(error)}. Check kubectl's "
+                "connection (kubectl version), or use manifest files (-f FILE)."
+            ) from None
+        if status != 200:
+            raise _refused(what, verb, status)
+        try:
+            content: Any = json.loads(data)
+        except ValueError as error:
+            raise Unavailable(f"{what}: {error}") from None
+        if not isinstance(content, dict):
+            raise Unavailable(f"{what}: the answer is not an object")
+        return content
+
+    def list(self, path: str, what: str, **query: str) -> Iterator[Object]:
+        """The objects of a list, read in chunks."""
+        query["limit"] = str(CHUNK)
+        while True:
+            page = self.get(path, what, "list", **query)
+            yield from page.get("items") or []
+            token = (page.get("metadata") or {}).get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+    def path(self, kind: GatedKind, namespace: str, name: str = "") -> str:
+        """Path of a workload, or of all of a kind in a namespace, or everywhere if that is
+        empty. Raises `NotServed` if the cluster does not know the kind."""
+        if kind not in self._served:
+            self._served[kind] = self._root(kind)
+        root, _, plural = self._served[kind].rpartition("/")
+        parts = [root, *(["namespaces", quote(namespace)] if namespace else []), plural]
+        return "/".join([*parts, quote(name)] if name else parts)
+
+    def _root(self, kind: GatedKind) -> str:
+        """Version and plural of a kind: those that are built into Kubernetes are known."""
+        if not kind.group:
+            return f"/api/{kind.api_version}/{kind.resource}"
+        if "." not in kind.group:
+            return f"/apis/{kind.api_version}/{kind.resource}"
+        what = f"{kind.kind} of {kind.group}"
+        try:
+            group = self.get(f"/apis/{kind.group}", what)
+            version = group["preferredVersion"]["groupVersion"]
+            resources = self.get(f"/apis/{version}", what)["resources"]
+            plural = next(
+                entry["name"]
+                for entry in resources
+                if entry["kind"] == kind.kind and "/" not in entry["name"]
+            )
+        except (NotFound, LookupError, TypeError, StopIteration):
+            raise NotServed(f"this cluster has no {what}") from None
+        return f"/apis/{version}/{plural}"
+
+    def workload(self, wanted: Wanted, namespace: str) -> Object:
+        """A workload as it is stored."""
+        what = f"{wanted} in namespace {namespace}"
+        found = self.get(self.path(wanted.kind, namespace, wanted.name), what)
+        # Some API servers leave out what goes without saying.
+        found.setdefault("kind", wanted.kind.kind)
+        found.setdefault("apiVersion", wanted.kind.api_version)
+        return found
+
+    def referred(
+        self, kind: GatedKind, content: Mapping[str, Any], namespace: str
+    ) -> Mapping[str, Any] | None:
+        """The object whose pod template an Argo Rollout takes; None if it has one of its own, or
+        there is no such object."""
+        reference = referred_by(kind, content)
+        if reference is None:
+            return None
+        return self.workload_or_none(reference, namespace)
+
+    def workload_or_none(self, workload: Workload, namespace: str) -> Object | None:
+        """A workload of a kind that is gated everywhere, None if there is none of that name."""
+        kind = kind_of(f"{workload.group}/", workload.kind)
+        if kind is None:
+            return None
+        try:
+            return self.workload(Wanted(kind, workload.name), namespace)
+        except NotFound:
+            return None
+
+
+def read_running(
+    wanted: Wanted, namespace: str, kubeconfig: str | None, context: str | None
+) -> Found:
+    """A running workload.
+
+    Raises `Unavailable` if it cannot be had, with what to do.
+    """
+    if wanted.name.endswith(ANY_NAME):
+        raise BadInput(
+            f"{wanted}: means those that come; name their images (--image), or a manifest (-f FILE)"
+        )
+    if not wanted.kind.templates:
+        raise BadInput(
+            f"{wanted}: where its pod template stands is not known; name its images (--image), or "
+            "its path (--gated-kind GROUP/KIND=PATH)"
+        )
+    cluster = Cluster(kubeconfig, context)
+    content = cluster.workload(wanted, namespace)
+    try:
+        return read_workload(
+            wanted.kind, content, cluster.referred(wanted.kind, content, namespace)
+        )
+    except BadInput as error:
+        raise Unavailable(f"{wanted} in namespace {namespace}: {error.message}") from None
+
+
+def connected(kubeconfig: str | None, context: str | None) -> client.ApiClient:
+    """A client of the cluster that a kubeconfig names; raises `Unavailable`, with what to do."""
+    try:
+        found: client.ApiClient = _config.new_client_from_config(
+            config_file=kubeconfig, context=context
+        )
+        return found
+    except _UNUSABLE as error:
+        if kubeconfig is None and context is None:
+            try:
+                _config.load_incluster_config()
+                return client.ApiClient()
+            except ConfigException:
+                pass
+        where = f"{kubeconfig}: " if kubeconfig else ""
+        raise Unavailable(
+            f"no cluster to read from: {where}{_reason(error)}. Name a kubeconfig (--kubeconfig, "
+            "KUBECONFIG) and a context (--context), or use manifest files (-f FILE)."
+        ) from None
+
+
+def _refused(what: str, verb: str, status: int | None) -> Unavailable:
+    if status == 404:
+        return NotFound(
+            f"{what} not found. Check name and namespace (-n); for a workload that does not run "
+            "yet, name its images (--image) or its manifest (-f FILE)."
+        )
+    if status in (401, 403):
+        return NotAllowed(
+            f"you may not read {what} (HTTP {status}). Ask for the verb '{verb}' on it, or use its "
+            "manifest (-f FILE)."
+        )
+    return Unavailable(f"the API server did not return {what}: HTTP {status}")
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split()).rstrip(".")
+    return text if len(text) <= 300 else text[:297] + "..."

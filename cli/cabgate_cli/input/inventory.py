@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs in a namespace, read from a cluster; imported only for that."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from cabgate.gate.coverage import GATED_LABELS, Running, Uncovered, running_of, uncovered
+from cabgate.rollout.rings import GATED_FROM, NEVER_GATED, namespace_ring
+from cabgate.rollout.workloads import BUILT_IN, GatedKind, kind_of
+from cabgate_cli.input.cluster import Cluster, NotServed
+from cabgate_cli.input.gate_source import GateSource, now
+
+
+class Inventory:
+    """The objects of gated kinds, and which of them nothing covers. Every read raises
+    `Unavailable`."""
+
+    def __init__(
+        self, cluster: Cluster, default_ring: int = 0, kinds: Sequence[GatedKind] = ()
+    ) -> None:
+        self.source = GateSource(cluster)
+        self._cluster = cluster
+        self._default_ring = default_ring
+        self._kinds = [kind for kind in (*BUILT_IN, *kinds) if kind.kind != "PodTemplate"]
+
+    def running(self, namespace: str) -> list[Running]:
+        """Every object of a gated kind of a namespace."""
+        found = list(self._listed(namespace))
+        # Read one by one, since the stock roles may not list them, and few are ever referred to.
+        templates = {item.reference for item in found if item.reference is not None}
+        for reference in sorted(templates - {item.itself for item in found}):
+            kind = kind_of(f"{reference.group}/", reference.kind)
+            obj = self._cluster.workload_or_none(reference, namespace)
+            if kind is not None and obj is not None:
+                found.append(running_of(kind, namespace, obj))
+        return found
+
+    def _listed(self, namespace: str, **query: str) -> Iterator[Running]:
+        for kind in self._kinds:
+            try:
+                path = self._cluster.path(kind, namespace)
+            except NotServed:
+                if kind in BUILT_IN:
+                    continue  # Argo Rollouts are not installed everywhere
+                raise
+            plural = path.rpartition("/")[2]
+            what = f"{plural} in {f'namespace {namespace}' if namespace else 'all namespaces'}"
+            for obj in self._cluster.list(path, what, **query):
+                place = namespace or str(obj["metadata"].get("namespace") or "")
+                yield running_of(kind, place, obj)
+
+    def uncovered(self, namespace: str) -> list[Uncovered]:
+        """What runs uncovered in a namespace."""
+        ring = namespace_ring(
+            namespace, self.source.namespace_labels(namespace), self._default_ring
+        )
+        if namespace in NEVER_GATED:
+            return []
+        if ring >= GATED_FROM:
+            return self._judged(namespace, ring, self.running(namespace))
+        labelled = list(self._listed(namespace, labelSelector=GATED_LABELS))
+        return self._judged(namespace, ring, labelled)
+
+    def uncovered_everywhere(self) -> list[Uncovered]:
+        """What runs uncovered in every namespace, by namespace."""
+        rings = {
+            name: namespace_ring(name, labels, self._default_ring)
+            for name, labels in self.source.namespaces().items()
+        }
+        labelled: dict[str, list[Running]] = defaultdict(list)
+        for item in self._listed("", labelSelector=GATED_LABELS):
+            labelled[item.rollout.namespace].append(item)
+        found = []
+        for name, ring in sorted(rings.items()):
+            if name in NEVER_GATED:
+                continue
+            gated = ring >= GATED_FROM
+            found += self._judged(name, ring, self.running(name) if gated else labelled[name])
+        return found
+
+    def _judged(self, namespace: str, ring: int, running: list[Running]) -> list[Uncovered]:
+        if not running:
+            return []
+        requests, exceptions = self.source.requests(namespace), self.source.exceptions(namespace)
+        return uncovered(namespace, ring, running, requests, exceptions, now())

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `cabgate ledger` looks at: records, what they are about, keys, heads and checkpoints, from a
+cluster or from files."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import click
+
+from cabgate.api import decision, exception, request
+from cabgate.ledger.chain import Checkpoint, Head
+from cabgate.ledger.findings import Finding
+from cabgate.ledger.signatures import KeyFileError, PublicKeys
+from cabgate.ledger.verification import verify
+from cabgate_cli.errors import BadInput, Unavailable
+from cabgate_cli.input.documents import Document, Limits, documents_in, read_text, shown_path
+
+T = TypeVar("T")
+
+KEYS = "cabgate-signing-keys"
+"""The ConfigMap with the public keys."""
+
+HEADS = "cabgate-ledger-heads"
+"""The ConfigMap with the heads."""
+
+CHECKPOINTS = "cabgate-ledger-checkpoints"
+"""The ConfigMap with the checkpoints: up to where each chain was pruned."""
+
+LIMITS = Limits(max_bytes=512 * 1024 * 1024, max_values=100_000_000)
+"""How large an export may be."""
+
+_PLURALS = {
+    decision.KIND: decision.PLURAL,
+    request.KIND: request.PLURAL,
+    exception.KIND: exception.PLURAL,
+}
+
+
+class CannotVerify(click.ClickException):
+    """The ledger could not be looked at; the message says why and what to do."""
+
+    exit_code = 2
+
+
+@dataclass
+class Evidence:
+    """What is looked at."""
+
+    objects: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    """Objects by plural."""
+    pems: list[str] = field(default_factory=list)
+    """Public keys that are in it."""
+    heads: list[tuple[str, Head]] = field(default_factory=list)
+    """Heads that were published, by namespace."""
+    checkpoints: list[tuple[str, Checkpoint]] = field(default_factory=list)
+    """Up to where chains were pruned, by namespace."""
+    now: datetime | None = None
+    """When a cluster was read; None for files, which are of any time."""
+
+    def findings(self, keys: PublicKeys) -> list[Finding]:
+        """What is wrong with it."""
+        return verify(
+            self.objects[decision.PLURAL],
+            self.objects[request.PLURAL],
+            self.objects[exception.PLURAL],
+            keys,
+            self.heads,
+            self.now,
+            self.checkpoints,
+        )
+
+
+def from_cluster(kubeconfig: str | None, context: str | None, *, keys: bool) -> Evidence:
+    """What a cluster holds, its public keys if they are asked for. Raises `Unavailable`."""
+    from cabgate_cli.input.ledger_source import LedgerSource
+
+    evidence = Evidence(now=datetime.now(UTC))
+    source = LedgerSource(kubeconfig, context)
+    # What is published and what was decided first: the ledger may only have grown since.
+    evidence.heads = _texts(Head.parse, source.config_map(HEADS) or {}, f"ConfigMap {HEADS}")
+    if keys:
+        evidence.pems = list((source.config_map(KEYS) or {}).values())
+    for plural in (request.PLURAL, exception.PLURAL, decision.PLURAL):
+        evidence.objects[plural] = source.objects(plural)
+    # Last of all: what a prune deleted meanwhile lies behind a checkpoint by then.
+    data = source.config_map(CHECKPOINTS) or {}
+    evidence.checkpoints = _texts(Checkpoint.parse, data, f"ConfigMap {CHECKPOINTS}")
+    return evidence
+
+
+def from_files(files: Iterable[str]) -> Evidence:
+    """What files hold. Raises `BadInput` or `Unavailable`."""
+    evidence = Evidence()
+    for path in files:
+        for document in documents_in(read_text(path, LIMITS), shown_path(path), LIMITS):
+            _take(evidence, document)
+    if not any(evidence.objects.values()):
+        names = ", ".join(shown_path(path) for path in files)
+        raise Unavailable(f"{names}: no CABDecision, CABRequest or CABException to look at")
+    return evidence
+
+
+def records_in(content: bytes, name: str) -> list[dict[str, Any]]:
+    """The records of an export."""
+    documents = documents_in(content.decode(), name, LIMITS) if content else []
+    return [document.content for document in documents]
+
+
+def _take(evidence: Evidence, document: Document) -> None:
+    plural = _PLURALS.get(document.kind)
+    if plural is not None:
+        evidence.objects[plural].append(document.content)
+    elif document.kind == "ConfigMap":
+        data = _data(document)
+        if document.metadata.get("name") == KEYS:
+            evidence.pems += data.values()
+        elif document.metadata.get("name") == HEADS:
+            evidence.heads += _texts(Head.parse, data, document.source)
+        elif document.metadata.get("name") == CHECKPOINTS:
+            evidence.checkpoints += _texts(Checkpoint.parse, data, document.source)
+
+
+def _data(document: Document) -> dict[str, str]:
+    data = document.content.get("data") or {}
+    if not isinstance(data, dict) or not all(isinstance(v, str) for v in data.values()):
+        raise BadInput(f"{document.source}: data: not texts")
+    return data
+
+
+def heads_in(path: str) -> list[tuple[str, Head]]:
+    """The heads in a copy of their ConfigMap. Raises `BadInput`."""
+    return [
+        head
+        for document in _config_maps(path)
+        for head in _texts(Head.parse, _data(document), path)
+    ]
+
+
+def _config_maps(path: str, text: str | None = None) -> list[Document]:
+    name = shown_path(path)
+    documents = documents_in(read_text(path) if text is None else text, name)
+    found = [document for document in documents if document.kind == "ConfigMap"]
+    if not found:
+        raise BadInput(f"{name}: holds no ConfigMap")
+    return found
+
+
+def _texts(parse: Callable[[str], T], data: Mapping[str, str], source: str) -> list[tuple[str, T]]:
+    found = []
+    for namespace, text in data.items():
+        try:
+            found.append((namespace, parse(text)))
+        except ValueError as error:
+            raise BadInput(f"{source}: {namespace}: {error}") from None
+    return found
+
+
+def text_of_keys(path: str) -> list[str]:
+    """The PEM texts of a file. Raises `BadInput`."""
+    text = read_text(path)
+    if text.lstrip().startswith("-----BEGIN"):
+        return [text]
+    return [pem for document in _config_maps(path, text) for pem in _data(document).values()]
+
+
+def public_keys(pems: Sequence[str]) -> PublicKeys:
+    """The keys to check with, at least one. Raises `KeyFileError`."""
+    keys = PublicKeys(*pems)
+    if not keys.ids:
+        raise KeyFileError(
+            f"no public key to check signatures with: give one with --keys FILE (PEM, or a copy of "
+            f"ConfigMap {KEYS} of namespace cabgate-system)"
+        )
+    return keys

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that messages tell people to run."""
+
+import json
+import re
+import shlex
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from cabgate.api.base import trimmed
+from cabgate.api.exception import CABException
+from cabgate.api.rationale import RATIONALE
+from cabgate.api.request import CABRequest
+from cabgate.rollout.appliers import where_to_edit
+from cabgate.rollout.targets import Workload
+from cabgate.text.foreign import printed
+
+MAX_NAME = 253
+"""Longest name of a Kubernetes object, in characters."""
+
+IMAGES = "..."
+"""Where the images belong in the command of a message that does not say which are meant."""
+
+MAX_IMAGES_LENGTH = 400
+"""Longest list of images in a command, in characters: a denial has room for no more."""
+
+
+def approve_request(request: CABRequest) -> str:
+    """How a CAB member approves a request, for exactly the evidence that it shows."""
+    meta = request.metadata
+    return _review("cabrequest", meta.namespace, meta.name, _approval(request))
+
+
+def attest(request: CABRequest, condition: str) -> str:
+    """How a CAB member attests that a condition of an approval is met."""
+    meta = request.metadata
+    review = {"verdict": "Attested", "condition": condition, "rationale": RATIONALE}
+    return _review("cabrequest", meta.namespace, meta.name, review)
+
+
+def revoke_request(request: CABRequest, images: Collection[str]) -> str:
+    """How a security reviewer revokes some images of a request, or `*`: all of them. Where the
+    command cannot name them it has a place for them, and is refused as it stands."""
+    meta = request.metadata
+    named = list(images) if can_be_revoked(images) else [IMAGES]
+    review = {"verdict": "Revoked", "rationale": RATIONALE, "images": named}
+    return _review("cabrequest", meta.namespace, meta.name, review)
+
+
+def can_be_revoked(images: Collection[str]) -> bool:
+    """Whether the command of a message can name images: there are some, they have room, and none
+    of them is changed where it is printed."""
+    short = sum(map(len, images)) <= MAX_IMAGES_LENGTH
+    written = json.dumps(list(images))
+    return bool(images) and short and printed(written) == written
+
+
+def approve_exception(exception: CABException, request: CABRequest) -> str:
+    """How a security reviewer approves an exception."""
+    meta = exception.metadata
+    return _review("cabexception", meta.namespace, meta.name, _approval(request))
+
+
+def _approval(request: CABRequest) -> dict[str, str]:
+    digest = request.spec.evidence_digest
+    return {"verdict": "Approved", "rationale": RATIONALE, "evidenceDigest": digest}
+
+
+def _review(resource: str, namespace: str, name: str, review: Mapping[str, Any]) -> str:
+    body = json.dumps({"status": {"review": review}}, separators=(",", ":"))
+    body = body.replace("'", "\\u0027")  # an image may hold one, which would end the argument
+    return (
+        f"kubectl patch {resource} {name} -n {namespace} --subresource=status --type=merge"
+        f" -p '{body}'"
+    )
+
+
+def show_request(request: CABRequest) -> str:
+    """How anybody sees where a request stands."""
+    return f"kubectl get cabrequest {request.metadata.name} -n {request.metadata.namespace}"
+
+
+def list_uncovered(namespace: str) -> str:
+    """How anybody sees what runs uncovered in a namespace."""
+    return f"cabgate uncovered -n {namespace}"
+
+
+def list_intents(request: CABRequest) -> str:
+    """How a team sees what its intents ask for, whether that of a request is still there or not."""
+    return f"kubectl get deploymentintents -n {request.metadata.namespace}"
+
+
+def write_intent(namespace: str, workload: Workload, images: Collection[str]) -> str:
+    """How a team begins an intent for a workload that is to run some images."""
+    named = "".join(f" --image {shlex.quote(image)}" for image in images)
+    if not all(map(can_be_pasted, images)) or len(named) > MAX_IMAGES_LENGTH:
+        return write_intent_of_file(namespace)
+    return f"cabgate intent -n {namespace} {shlex.quote(workload.argument)}{named}"
+
+
+def write_intent_of_file(namespace: str) -> str:
+    """How a team begins one intent for all workloads of a file."""
+    return f"cabgate intent -n {namespace} -f MANIFEST.yaml"
+
+
+def can_be_pasted(image: str) -> bool:
+    """Whether an image is the same in a command that a message shows."""
+    return bool(trimmed(image)) and image.isascii() and printed(image) == image
+
+
+def write_exception(request: CABRequest, after: CABException | None = None) -> str:
+    """How a team asks for an exception, or for another after one that has ended."""
+    meta = request.metadata
+    command = f"cabgate exception -n {meta.namespace} {meta.name}"
+    return command if after is None else f"{command} --name {_next_name(after, meta.name)}"
+
+
+def _next_name(after: CABException, request_name: str) -> str:
+    """Another name than that of an exception which still stands, and cannot be changed."""
+    # At most three digits: a request's name may end in eight, and is no count.
+    counted = re.fullmatch(r"(.+)-([0-9]{1,3})", after.metadata.name)
+    stem, count = (counted[1], int(counted[2])) if counted else (after.metadata.name, 1)
+    name = f"{stem}-{count + 1}"
+    return name if len(name) <= MAX_NAME else f"{request_name}-2"
+
+
+def edit_intent(request: CABRequest) -> str:
+    """How a team changes the intent that a request was made from, or begins one where the glass
+    was broken instead."""
+    namespace, reference = request.metadata.namespace, request.spec.intent_ref
+    if reference is None:
+        target = request.spec.targets[0]
+        return write_intent(namespace, Workload.of(target), target.images)
+    return change_intent(namespace, reference.name, reference.applied_by)
+
+
+def change_intent(namespace: str, name: str, tool: str | None = None) -> str:
+    """How a team changes an intent, which a tool may apply."""
+    if tool is not None:
+        return where_to_edit(name, printed(tool))
+    return f"kubectl edit deploymentintent {name} -n {namespace}"

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is decided at the gate, and what a decision says."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cabgate.api.exception import CABException
+from cabgate.api.request import CABRequest, RequestState
+from cabgate.lifecycle.revocations import Revocation
+
+
+class Reason(StrEnum):
+    """Why a rollout is admitted or denied; part of the API."""
+
+    RING_NOT_GATED = "RingNotGated"
+    NO_NEW_IMAGE = "NoNewImage"
+    REQUEST_APPROVED = "RequestApproved"
+    EXCEPTION_ACTIVE = "ExceptionActive"
+    NO_REQUEST = "NoRequest"
+    IMAGES_NOT_COVERED = "ImagesNotCovered"
+    REVIEW_PENDING = "ReviewPending"
+    EXCEPTION_REQUIRED = "ExceptionRequired"
+    EXCEPTION_PENDING = "ExceptionPending"
+    EXCEPTION_ENDED = "ExceptionEnded"
+    OUTSIDE_WINDOW = "OutsideWindow"
+    ATTESTATION_MISSING = "AttestationMissing"
+    REJECTED = "Rejected"
+    REVOKED = "Revoked"
+    SUPERSEDED = "Superseded"
+    GLASS_BROKEN = "GlassBroken"
+    UNKNOWN_REQUIREMENT = "UnknownRequirement"
+
+
+ADMITTING = frozenset(
+    {
+        Reason.RING_NOT_GATED,
+        Reason.NO_NEW_IMAGE,
+        Reason.REQUEST_APPROVED,
+        Reason.EXCEPTION_ACTIVE,
+    }
+)
+"""The reasons for which a rollout is admitted; every other one denies."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one request that names the workload says to a rollout."""
+
+    request: CABRequest
+    state: RequestState
+    reason: Reason
+    """What is decided if no other request admits."""
+    exception: CABException | None = None
+    """The exception for it that admits, or that the reason tells of."""
+    uncovered: tuple[str, ...] = ()
+    """Images of the rollout that it does not name."""
+    revocation: Revocation | None = None
+    """What denies an image of the rollout although this request approves it."""
+    refused: CABRequest | None = None
+    """Another request for the very same content that was rejected or revoked, and speaks for it."""
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a decision rests on."""
+
+    request: CABRequest | None = None
+    exception: CABException | None = None
+    uncovered: tuple[str, ...] = ()
+    """Images that the request nearest to covering the rollout does not name."""
+    revocation: Revocation | None = None
+    """What denies an image of the rollout although the request approves it."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a rollout is admitted, and why."""
+
+    allowed: bool
+    reason: Reason
+    message: str
+    evidence: Basis
+    warnings: tuple[str, ...] = ()
+    """What whoever rolls out should know although the rollout is admitted."""

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Intents that were written a moment ago, for which a denied rollout is worth holding for a moment:
+the operator is about to judge them."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from pydantic import Field
+
+from cabgate.api.base import Model, Timestamp
+from cabgate.api.types import Target
+from cabgate.gate.decide import images_of
+from cabgate.gate.decision import Reason
+from cabgate.rollout.rollout import Rollout
+
+FRESH = timedelta(seconds=5)
+"""How long after it was written an intent is waited for. One that is not judged then has an
+operator that is down or behind, and to wait for it would hold up each rollout for nothing. Times of
+objects have whole seconds, so up to one of these five is lost."""
+
+DENIED_FOR_WANT_OF_A_REQUEST = frozenset({Reason.NO_REQUEST, Reason.IMAGES_NOT_COVERED})
+"""The denials that a request can end which the operator is about to open."""
+
+
+class WriterEntry(Model):
+    """The part of an entry of `metadata.managedFields` that tells when somebody wrote."""
+
+    subresource: str = ""
+    time: Timestamp | None = None
+
+
+class ListedMeta(Model):
+    """The part of the metadata of an intent that tells whether its content was judged."""
+
+    name: str = ""
+    generation: int = 0
+    creation_timestamp: Timestamp | None = None
+    deletion_timestamp: Timestamp | None = None
+    managed_fields: list[WriterEntry] = Field(default_factory=list)
+
+
+class ListedSpec(Model):
+    """The part of the spec of an intent that tells what it is for."""
+
+    targets: list[Target]
+
+
+class ListedStatus(Model):
+    """The part of the status of an intent that tells what was judged."""
+
+    observed_generation: int = 0
+
+
+class ListedIntent(Model):
+    """What is read of an intent to know whether it is worth waiting for."""
+
+    metadata: ListedMeta
+    spec: ListedSpec
+    status: ListedStatus = Field(default_factory=ListedStatus)
+
+    @property
+    def stamps(self) -> list[datetime]:
+        """When it was created and last written by each field manager, as the API server stamped
+        it: writes of a subresource, such as the operator's of the status, do not count.
+
+        Whoever writes the intent can write these stamps too, and gains no more by it than another
+        write of the intent would.
+        """
+        meta = self.metadata
+        times = [meta.creation_timestamp]
+        times += [entry.time for entry in meta.managed_fields if not entry.subresource]
+        return [each for each in times if each is not None]
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the operator has judged the content that it has now."""
+        return self.status.observed_generation >= self.metadata.generation
+
+
+def intent_to_await(
+    rollout: Rollout, reason: Reason, intents: Iterable[ListedIntent], now: datetime
+) -> ListedIntent | None:
+    """The intent that may end a denial in a moment, of those of the rollout's namespace; None if
+    none may.
+
+    It names the workload and every image, and was written within the last five seconds. Of several
+    it is one that is not judged, the one written last. Where it is judged already, that was done
+    after the requests were read on which the denial rests: to read them again is enough.
+    """
+    if reason not in DENIED_FOR_WANT_OF_A_REQUEST:
+        return None
+    found = [
+        (not each.is_judged, written, each.metadata.name, each)
+        for each in intents
+        if (written := _written_lately(each, now)) is not None and _declares(each, rollout)
+    ]
+    return max(found, key=lambda each: each[:3])[3] if found else None
+
+
+def _written_lately(intent: ListedIntent, now: datetime) -> datetime | None:
+    """When an intent was last written, if that was a moment ago."""
+    if intent.metadata.deletion_timestamp is not None:
+        return None
+    # A stamp that is a little ahead is that of another machine's clock. One that is far ahead was
+    # written by hand, and takes the moment from no later write.
+    return max((each for each in intent.stamps if abs(now - each) <= FRESH), default=None)
+
+
+def _declares(intent: ListedIntent, rollout: Rollout) -> bool:
+    """Whether an intent declares everything that is rolled out."""
+    return set(rollout.images) <= images_of(rollout, intent.spec.targets)

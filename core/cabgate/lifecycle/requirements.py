@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules that a request rests on and that older releases do not know.
+
+Unknown fields are ignored when objects are read, so that a release reads what a newer one wrote. A
+rule that makes an approval harder would be ignored with them. So a request that uses one names it
+in `spec.requires`, and whoever does not know the word denies.
+"""
+
+from cabgate.api.request import CABRequest
+from cabgate.text.refusal import Refusal, RefusalReason
+
+KNOWN: frozenset[str] = frozenset()
+"""The words that this release knows: a rule that is added adds its own."""
+
+ADVICE = (
+    "A newer release opened it: upgrade cabgate's webhook to that release (helm upgrade), and try "
+    "again."
+)
+"""What to do where a word is not known."""
+
+
+def unknown_words(request: CABRequest) -> list[str]:
+    """The rules that a request rests on and that are not known here."""
+    return sorted(set(request.spec.requires) - KNOWN)
+
+
+def check_known(request: CABRequest) -> None:
+    """Raise `Refusal` for a request that rests on a rule which is not known here."""
+    words = unknown_words(request)
+    if words:
+        raise Refusal(
+            RefusalReason.UNKNOWN_REQUIREMENT,
+            f"request {request.metadata.name} rests on rules that this webhook does not know: "
+            f"{', '.join(words[:5])}. {ADVICE}",
+            "spec.requires",
+        )

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests for the very same content, which is decided once: what holds where two people decide it
+at the same moment, one each way, and neither can have seen the other."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from cabgate.api.request import CABRequest, RequestDecision, RequestVerdict
+from cabgate.api.types import ALL_IMAGES
+from cabgate.lifecycle.states import APPROVED_STATES, REFUSED_STATES, state_of, verdict_on
+
+
+def of_content(digest: str, requests: Iterable[CABRequest]) -> list[CABRequest]:
+    """Those of some requests that hold one content, by its digest."""
+    return [request for request in requests if request.spec.evidence_digest == digest]
+
+
+def by_content(requests: Iterable[CABRequest]) -> Mapping[str, list[CABRequest]]:
+    """Requests by the digest of their content: to ask of each for the others of its content is
+    work times its square without that."""
+    found: dict[str, list[CABRequest]] = defaultdict(list)
+    for request in requests:
+        found[request.spec.evidence_digest].append(request)
+    return found
+
+
+def overruled_by(request: CABRequest, others: Iterable[CABRequest]) -> CABRequest | None:
+    """The other request for the very same content by which an approval counts for nothing, if there
+    is one: it was rejected, or revoked as a whole, when the content was not approved as yet.
+
+    Of two decisions of the same second nobody can tell which came first, and a doubt is a denial.
+    An approval that came before stands: no rejection takes one away, and what a revocation denies
+    is told image by image.
+    """
+    twins = of_content(request.spec.evidence_digest, others)
+    twins = [each for each in twins if each.metadata.name != request.metadata.name]
+    approval = verdict_on(request) if twins else None
+    if approval is None or state_of(request) not in APPROVED_STATES:
+        return None
+    found = [
+        each
+        for each in twins
+        if (entry := _refusal_of_all(each)) is not None and entry.at <= approval.at
+    ]
+    return min(found, key=lambda each: each.metadata.name, default=None)
+
+
+def _refusal_of_all(request: CABRequest) -> RequestDecision | None:
+    """The entry that refused a request as a whole, if one did."""
+    entry = verdict_on(request) if state_of(request) in REFUSED_STATES else None
+    if entry is None or entry.verdict is not RequestVerdict.REVOKED:
+        return entry
+    named = set(entry.images)
+    images = {image for target in request.spec.targets for image in target.images}
+    whole = not named or ALL_IMAGES in named or images <= named
+    return entry if whole else None

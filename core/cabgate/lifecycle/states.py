@@ -1,0 +1,399 @@
+# SPDX-License-Identifier: Apache-2.0
+"""States: derived from spec, decisions and time, by one table for each kind.
+
+The stored `status.state` is for people; nothing here reads it.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar, cast, overload
+
+from cabgate.api.exception import (
+    CABException,
+    ExceptionDecision,
+    ExceptionState,
+    ExceptionVerdict,
+)
+from cabgate.api.request import CABRequest, RequestDecision, RequestState, RequestVerdict
+from cabgate.api.types import ApprovalCondition, AuthorType, Gate
+
+Decided = TypeVar("Decided", bound=CABRequest | CABException)
+
+PERSON, SYSTEM = AuthorType.PERSON, AuthorType.SYSTEM
+
+APPROVED_STATES = frozenset(
+    {
+        RequestState.AUTO_APPROVED,
+        RequestState.APPROVED,
+        RequestState.CONDITIONALLY_APPROVED,
+    }
+)
+"""States in which a request admits its rollout."""
+
+REFUSED_STATES = frozenset({RequestState.REJECTED, RequestState.REVOKED})
+"""States in which somebody refused a request, which no later entry leaves."""
+
+DECIDED_STATES = APPROVED_STATES | REFUSED_STATES
+"""States that carry a verdict."""
+
+_S = RequestState
+_V = RequestVerdict
+
+REQUEST_TRANSITIONS: dict[tuple[RequestState, RequestVerdict, AuthorType], RequestState | None] = {
+    (_S.SUBMITTED, _V.UNDER_REVIEW, PERSON): _S.UNDER_REVIEW,
+    (_S.SUBMITTED, _V.APPROVED, PERSON): _S.APPROVED,
+    (_S.SUBMITTED, _V.CONDITIONALLY_APPROVED, PERSON): _S.CONDITIONALLY_APPROVED,
+    (_S.SUBMITTED, _V.REJECTED, PERSON): _S.REJECTED,
+    (_S.UNDER_REVIEW, _V.APPROVED, PERSON): _S.APPROVED,
+    (_S.UNDER_REVIEW, _V.CONDITIONALLY_APPROVED, PERSON): _S.CONDITIONALLY_APPROVED,
+    (_S.UNDER_REVIEW, _V.REJECTED, PERSON): _S.REJECTED,
+    (_S.SUBMITTED, _V.AUTO_APPROVED, SYSTEM): _S.AUTO_APPROVED,
+    (_S.AUTO_APPROVED, _V.REVOKED, PERSON): _S.REVOKED,
+    (_S.APPROVED, _V.REVOKED, PERSON): _S.REVOKED,
+    (_S.CONDITIONALLY_APPROVED, _V.REVOKED, PERSON): _S.REVOKED,
+    (_S.EXCEPTION_REQUIRED, _V.REVOKED, PERSON): _S.REVOKED,
+    # Of what may have run by it alone: `_may_run` sees to it.
+    (_S.SUPERSEDED, _V.REVOKED, PERSON): _S.REVOKED,
+    (_S.SUBMITTED, _V.REVOKED, PERSON): _S.REVOKED,
+    (_S.UNDER_REVIEW, _V.REVOKED, PERSON): _S.REVOKED,
+    (_S.CONDITIONALLY_APPROVED, _V.ATTESTED, PERSON): _S.CONDITIONALLY_APPROVED,
+    (_S.SUBMITTED, _V.SUPERSEDED, SYSTEM): _S.SUPERSEDED,
+    (_S.UNDER_REVIEW, _V.SUPERSEDED, SYSTEM): _S.SUPERSEDED,
+    (_S.EXCEPTION_REQUIRED, _V.SUPERSEDED, SYSTEM): _S.SUPERSEDED,
+    (_S.AUTO_APPROVED, _V.SUPERSEDED, SYSTEM): _S.SUPERSEDED,
+    (_S.SUPERSEDED, _V.REOPENED, SYSTEM): None,
+    # Of who approved at the moment in which they changed the intent: `cabgate.review.races`.
+    (_S.APPROVED, _V.REOPENED, SYSTEM): _S.SUBMITTED,
+    (_S.CONDITIONALLY_APPROVED, _V.REOPENED, SYSTEM): _S.SUBMITTED,
+    (_S.SUBMITTED, _V.GLASS_BROKEN, SYSTEM): _S.SUBMITTED,
+}
+"""State, verdict and author, and the state that follows; None is the state in which the request
+was opened."""
+
+# A person may decide what the score leaves to the system as well: what it was opened with may no
+# longer hold, and then the system does not approve it.
+_PEOPLE_DECIDE = frozenset({Gate.MANUAL_REVIEW, Gate.AUTO_APPROVE})
+
+_GATES_OF_VERDICT = {
+    _V.UNDER_REVIEW: _PEOPLE_DECIDE,
+    _V.APPROVED: _PEOPLE_DECIDE,
+    _V.CONDITIONALLY_APPROVED: _PEOPLE_DECIDE,
+    _V.REJECTED: _PEOPLE_DECIDE,
+    _V.AUTO_APPROVED: frozenset({Gate.AUTO_APPROVE}),
+}
+
+_X = ExceptionState
+_W = ExceptionVerdict
+
+EXCEPTION_TRANSITIONS: dict[tuple[ExceptionState, ExceptionVerdict, AuthorType], ExceptionState] = {
+    (_X.PENDING, _W.APPROVED, PERSON): _X.APPROVED,
+    (_X.PENDING, _W.REJECTED, PERSON): _X.REJECTED,
+    (_X.APPROVED, _W.REVOKED, PERSON): _X.REVOKED,
+    (_X.PENDING, _W.EXPIRED, SYSTEM): _X.EXPIRED,
+    (_X.APPROVED, _W.EXPIRED, SYSTEM): _X.EXPIRED,
+    # Of who approved at the moment in which they changed the intent: `cabgate.review.races`.
+    (_X.APPROVED, _W.REOPENED, SYSTEM): _X.PENDING,
+}
+"""State, verdict and author, and the state that follows."""
+
+
+def is_retrospective(request: CABRequest) -> bool:
+    """Whether a request reviews a broken glass: a rollout that went past the gate. Whatever is
+    decided on it is about that rollout: it admits no other, and lifts no refusal."""
+    return request.spec.break_glass is not None
+
+
+def opening_state(gate: Gate) -> RequestState:
+    """The state in which a request is opened."""
+    return _S.EXCEPTION_REQUIRED if gate is Gate.EXCEPTION_REQUIRED else _S.SUBMITTED
+
+
+def next_request_state(
+    request: CABRequest, state: RequestState, verdict: RequestVerdict, author: AuthorType
+) -> RequestState | None:
+    """The state that follows, or None if the verdict is not legal there."""
+    following = _following(request, state, verdict, author)
+    if following is _S.REVOKED and not _may_run(request, state, approved=was_approved(request)):
+        return None
+    return following
+
+
+def _following(
+    request: CABRequest, state: RequestState, verdict: RequestVerdict, author: AuthorType
+) -> RequestState | None:
+    """The state that follows, whatever came before."""
+    gate = request.spec.assessment.gate
+    if gate not in _GATES_OF_VERDICT.get(verdict, {gate}):
+        return None
+    if verdict is _V.GLASS_BROKEN and not is_retrospective(request):
+        return None
+    if (state, verdict, author) not in REQUEST_TRANSITIONS:
+        return None
+    return REQUEST_TRANSITIONS[(state, verdict, author)] or opening_state(gate)
+
+
+def next_exception_state(
+    exception: CABException,
+    state: ExceptionState,
+    verdict: ExceptionVerdict,
+    author: AuthorType,
+    at: datetime,
+) -> ExceptionState | None:
+    """The state that follows a verdict given at a time, or None if it is not legal there.
+
+    People decide before the end, the system says that the end has come only after it.
+    """
+    over = at >= expires_at(exception)
+    if over != (verdict is _W.EXPIRED):
+        return None
+    return EXCEPTION_TRANSITIONS.get((state, verdict, author))
+
+
+def with_entry(subject: Decided, entry: RequestDecision | ExceptionDecision) -> Decided:
+    """A request or an exception with one more decision."""
+    decisions = [*subject.status.decisions, entry]
+    status = subject.status.model_copy(update={"decisions": decisions})
+    return cast("Decided", subject.model_copy(update={"status": status}))
+
+
+def expires_at(exception: CABException) -> datetime:
+    """The moment from which an exception no longer admits: creation plus its duration.
+
+    Raises `ValueError` for an object that no API server has stored.
+    """
+    created = exception.metadata.creation_timestamp
+    if created is None:
+        raise ValueError("metadata.creationTimestamp: absent")
+    return created + timedelta(days=exception.spec.duration_days)
+
+
+@overload
+def state_of(subject: CABRequest) -> RequestState: ...
+@overload
+def state_of(subject: CABException, now: datetime) -> ExceptionState: ...
+
+
+def state_of(
+    subject: CABRequest | CABException, now: datetime | None = None
+) -> RequestState | ExceptionState:
+    """Where a request, or at a given moment an exception, stands.
+
+    An entry that was not legal when it was made counts for nothing.
+    """
+    if isinstance(subject, CABException):
+        if now is None:
+            raise TypeError("the state of an exception needs a time")
+        return _exception_state(subject, now)
+    states = [state for _, state in _history(subject)]
+    return states[-1] if states else opening_state(subject.spec.assessment.gate)
+
+
+def _history(request: CABRequest) -> list[tuple[RequestDecision, RequestState]]:
+    """The entries that counted when they were made, in order, each with the state it led to."""
+    state = opening_state(request.spec.assessment.gate)
+    history = []
+    approved = False
+    for entry in sorted(request.status.decisions, key=lambda entry: entry.sequence):
+        if entry.evidence_digest != request.spec.evidence_digest:
+            continue
+        following = _following(request, state, entry.verdict, entry.author.type)
+        if following is None:
+            continue
+        if following is _S.REVOKED and not _may_run(request, state, approved=approved):
+            continue
+        state = following
+        approved = approved or state in APPROVED_STATES
+        history.append((entry, state))
+    return history
+
+
+def illegal_entries(request: CABRequest) -> list[RequestDecision]:
+    """The entries of a request that were not legal when they were made, and count for nothing."""
+    counted = {entry.sequence for entry, _ in _history(request)}
+    return [entry for entry in request.status.decisions if entry.sequence not in counted]
+
+
+def _may_run(request: CABRequest, state: RequestState, *, approved: bool) -> bool:
+    """Whether something may run by a request, so that there is something to revoke: not where it
+    waits or is superseded, was never approved, and admitted nothing by an exception."""
+    if approved or state in APPROVED_STATES:
+        return True
+    excepted = state in (_S.EXCEPTION_REQUIRED, _S.SUPERSEDED)
+    return excepted and request.spec.assessment.gate is Gate.EXCEPTION_REQUIRED
+
+
+def was_approved(request: CABRequest) -> bool:
+    """Whether a request is approved or was once: something may run by it."""
+    return any(state in APPROVED_STATES for _, state in _history(request))
+
+
+def _exception_history(
+    exception: CABException,
+) -> list[tuple[ExceptionDecision, ExceptionState]]:
+    """The entries that counted when they were made, in order, each with the state it led to."""
+    state = _X.PENDING
+    history = []
+    for entry in sorted(exception.status.decisions, key=lambda entry: entry.sequence):
+        following = next_exception_state(
+            exception, state, entry.verdict, entry.author.type, entry.at
+        )
+        if following is not None:
+            state = following
+            history.append((entry, state))
+    return history
+
+
+def _exception_state(exception: CABException, now: datetime) -> ExceptionState:
+    states = [state for _, state in _exception_history(exception)]
+    state = states[-1] if states else _X.PENDING
+    if state in (_X.PENDING, _X.APPROVED) and now >= expires_at(exception):
+        return _X.EXPIRED
+    return state
+
+
+def approval_of(exception: CABException) -> ExceptionDecision | None:
+    """The entry that approved an exception last, if one did; none that was taken back."""
+    found: ExceptionDecision | None = None
+    for entry, state in _exception_history(exception):
+        if state is _X.PENDING:
+            found = None
+        elif state is _X.APPROVED:
+            found = entry
+    return found
+
+
+def revocation_of(request: CABRequest) -> RequestDecision | None:
+    """The entry that revoked a request, if one did."""
+    # Nothing leaves Revoked, so the entry that led there is the only one that counts.
+    return next((e for e, state in _history(request) if state is _S.REVOKED), None)
+
+
+def person_approval_of(request: CABRequest) -> RequestDecision | None:
+    """The entry by which a person approved a request, on conditions or without; also of one that
+    was revoked afterwards, but none that was taken back. What the system approved by score has
+    none."""
+    states = (_S.APPROVED, _S.CONDITIONALLY_APPROVED)
+    found: RequestDecision | None = None
+    for entry, state in _history(request):
+        if entry.verdict is _V.REOPENED:
+            found = None
+        elif state in states and state.value == entry.verdict:
+            found = entry
+    return found if found is not None and found.author.type is PERSON else None
+
+
+def verdict_on(request: CABRequest) -> RequestDecision | None:
+    """The entry that carries the verdict in force: approved, rejected or revoked."""
+    found: RequestDecision | None = None
+    for entry, state in _history(request):
+        if state not in DECIDED_STATES:
+            found = None  # reopened
+        elif state.value == entry.verdict.value:
+            found = entry
+    return found
+
+
+def taken_at(request: CABRequest) -> datetime | None:
+    """When a reviewer took a request, if one did."""
+    return next((e.at for e, state in _history(request) if state is _S.UNDER_REVIEW), None)
+
+
+def taken_by(request: CABRequest) -> RequestDecision | None:
+    """The entry of the reviewer who took a request last, if one did."""
+    found = [e for e, state in _history(request) if state is _S.UNDER_REVIEW]
+    return found[-1] if found else None
+
+
+def decided_at(request: CABRequest) -> datetime | None:
+    """When a request was first decided, if it was. What was taken back counts for nothing; an
+    approval by score that has ended was one."""
+    found: datetime | None = None
+    before: RequestState | None = None
+    for entry, state in _history(request):
+        if before in DECIDED_STATES and entry.verdict is RequestVerdict.REOPENED:
+            found = None
+        elif found is None and state in DECIDED_STATES:
+            found = entry.at
+        before = state
+    return found
+
+
+def age_of(request: CABRequest, moment: datetime | None = None) -> tuple[float, int, str]:
+    """What sorts requests by a moment of theirs, else by when they were opened, the oldest first.
+
+    Times of Kubernetes have whole seconds: within one, the generation of the intent tells which
+    came later.
+    """
+    moment = moment or request.metadata.creation_timestamp
+    seconds = moment.timestamp() if moment else 0.0
+    intent = request.spec.intent_ref
+    return (seconds, intent.generation if intent else 0, request.metadata.name)
+
+
+def conditions_of(request: CABRequest) -> Sequence[ApprovalCondition]:
+    """The conditions under which a request is approved; none in any other state."""
+    verdict = verdict_on(request)
+    if verdict is None or verdict.verdict is not _V.CONDITIONALLY_APPROVED:
+        return ()
+    return verdict.conditions
+
+
+def unattested(request: CABRequest) -> list[ApprovalCondition]:
+    """The conditions of a request that wait for somebody to attest them."""
+    verdict = verdict_on(request)
+    attested = {
+        e.condition
+        for e, _ in _history(request)
+        if e.verdict is _V.ATTESTED and verdict is not None and e.sequence > verdict.sequence
+    }
+    return [
+        condition
+        for condition in conditions_of(request)
+        if condition.needs_attestation and condition.name not in attested
+    ]
+
+
+def closed_window(request: CABRequest, now: datetime) -> ApprovalCondition | None:
+    """A condition of a request whose window is not open at a moment, if there is one."""
+    for condition in conditions_of(request):
+        early = condition.not_before is not None and now < condition.not_before
+        late = condition.not_after is not None and now >= condition.not_after
+        if early or late:
+            return condition
+    return None
+
+
+def closed_for_good(request: CABRequest, now: datetime) -> bool:
+    """Whether a condition of an approval has ended it: its window has closed."""
+    ends = [condition.not_after for condition in conditions_of(request)]
+    return any(end is not None and now >= end for end in ends)
+
+
+def takes_exception(request: CABRequest) -> bool:
+    """Whether an exception may admit what a request asks for: its score asks for one, and nobody
+    has refused it. What a CAB member is to decide, no exception admits past them."""
+    if request.spec.assessment.gate is not Gate.EXCEPTION_REQUIRED:
+        return False
+    return state_of(request) not in REFUSED_STATES
+
+
+def exception_admits(
+    exception: CABException,
+    request: CABRequest,
+    now: datetime,
+) -> bool:
+    """Whether an exception is active for a request at a moment.
+
+    It binds to the request and to the evidence digest that was approved, and the request has to
+    be one that takes an exception. That one of its images was revoked since under another request,
+    which ends it for that image, is for the gate to see.
+    """
+    approval = approval_of(exception)
+    if approval is None or state_of(exception, now) is not _X.APPROVED:
+        return False
+    if not takes_exception(request):
+        return False
+    return (
+        exception.spec.request_ref.name == request.metadata.name
+        and approval.evidence_digest == request.spec.evidence_digest
+    )

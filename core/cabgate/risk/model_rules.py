@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a risk model makes sense: what its schema cannot say."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from cabgate.api.riskmodel import DEFAULT_LABEL, Band, FactorModel, RiskModel
+from cabgate.risk.facts import FACTOR_WORDS
+
+HUNDRED = Decimal(100)
+
+
+@dataclass(frozen=True)
+class ModelProblem:
+    """Something wrong with a model."""
+
+    field: str
+    """Path of the field."""
+    message: str
+    """What is wrong, and what is allowed."""
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
+
+
+def model_problems(model: RiskModel) -> list[ModelProblem]:
+    """What is wrong with a model; empty if it may be used."""
+    spec = model.spec
+    return [
+        *_label_problems(model),
+        *_repeated("spec.factors", [factor.name for factor in spec.factors]),
+        *_weight_problems(spec.factors),
+        *(
+            problem
+            for index, factor in enumerate(spec.factors)
+            for problem in _rubric_problems(f"spec.factors[{index}].bands", factor)
+        ),
+        *_threshold_problems(model),
+        *_repeated("spec.floors", [floor.name for floor in spec.floors]),
+    ]
+
+
+def _label_problems(model: RiskModel) -> Iterator[ModelProblem]:
+    value = model.metadata.labels.get(DEFAULT_LABEL)
+    if value not in (None, "true"):
+        yield ModelProblem(
+            f"metadata.labels[{DEFAULT_LABEL}]", f'is "{value}"; allowed: "true", or no such label'
+        )
+
+
+def _repeated(path: str, names: Sequence[str]) -> Iterator[ModelProblem]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield ModelProblem(path, f"{name} stands {count} times; allowed: once")
+
+
+def _weight_problems(factors: Iterable[FactorModel]) -> Iterator[ModelProblem]:
+    total = sum((factor.weight for factor in factors), Decimal(0))
+    if total != 1:
+        yield ModelProblem("spec.factors", f"the weights sum to {total}; allowed: exactly 1")
+
+
+def _rubric_problems(path: str, factor: FactorModel) -> Iterator[ModelProblem]:
+    for index, band in enumerate(factor.bands):
+        if not 0 <= band.risk <= 1:
+            yield ModelProblem(f"{path}[{index}].risk", f"is {band.risk}; allowed: 0 to 1")
+        if band.up_to is None and not band.inclusive:
+            yield ModelProblem(f"{path}[{index}].inclusive", "is about upTo, which is absent")
+    words = FACTOR_WORDS.get(factor.name)
+    if words is None:
+        yield from _number_problems(path, factor)
+    else:
+        yield from _word_problems(path, factor, words)
+
+
+def _number_problems(path: str, factor: FactorModel) -> Iterator[ModelProblem]:
+    """Bands of numbers: ascending, the last alone without a limit."""
+    last = len(factor.bands) - 1
+    before: Band | None = None
+    for index, band in enumerate(factor.bands):
+        field = f"{path}[{index}].upTo"
+        if band.value is not None:
+            yield ModelProblem(
+                f"{path}[{index}].value", f"{factor.name} is a number: give upTo instead"
+            )
+        if index == last:
+            if band.up_to is not None:
+                yield ModelProblem(
+                    field, f"nothing holds what is above {band.up_to}: the last band has no limit"
+                )
+        elif band.up_to is None:
+            yield ModelProblem(field, "absent: only the last band has no limit")
+        else:
+            if _is_empty(band.up_to, band.inclusive, before):
+                least = f"above that of the band before, {before.up_to}" if before else "above 0"
+                yield ModelProblem(field, f"is {band.up_to}, so that the band holds no number; "
+                                          f"allowed: a limit {least}")  # fmt: skip
+            before = band
+
+
+def _is_empty(limit: Decimal, inclusive: bool, before: Band | None) -> bool:
+    """Whether a band of numbers up to a limit holds nothing, given the one before it."""
+    floor = Decimal(0) if before is None or before.up_to is None else before.up_to
+    floor_is_held = before is not None and before.inclusive
+    if limit == floor:
+        return floor_is_held or not inclusive
+    return limit < floor
+
+
+def _word_problems(path: str, factor: FactorModel, words: Sequence[str]) -> Iterator[ModelProblem]:
+    """Bands of words: each value of the fact once."""
+    allowed = ", ".join(words)
+    seen: set[str] = set()
+    for index, band in enumerate(factor.bands):
+        if band.up_to is not None:
+            yield ModelProblem(
+                f"{path}[{index}].upTo", f"{factor.name} is a word: give value instead"
+            )
+        if band.value is None or band.value not in words:
+            said = "absent" if band.value is None else f"{band.value} is none of its values"
+            yield ModelProblem(f"{path}[{index}].value", f"{said}; allowed: {allowed}")
+        elif band.value in seen:
+            yield ModelProblem(f"{path}[{index}].value", f"{band.value} stands in a band before")
+        else:
+            seen.add(band.value)
+    missing = [word for word in words if word not in seen]
+    if missing:
+        yield ModelProblem(path, f"no band holds {', '.join(missing)}; needed: {allowed}")
+
+
+def _threshold_problems(model: RiskModel) -> Iterator[ModelProblem]:
+    auto, manual = model.spec.auto_approve_up_to, model.spec.manual_review_up_to
+    for field, value in (("autoApproveUpTo", auto), ("manualReviewUpTo", manual)):
+        if not 0 <= value <= HUNDRED:
+            yield ModelProblem(f"spec.{field}", f"is {value}; allowed: 0.00 to 100.00")
+    if auto > manual:
+        yield ModelProblem(
+            "spec.autoApproveUpTo", f"is {auto}; allowed: up to manualReviewUpTo, {manual}"
+        )

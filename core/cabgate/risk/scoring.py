@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From evidence to a score, and from a score to a gate. Exact decimal arithmetic throughout."""
+
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
+
+from cabgate.api.evidence import Evidence
+from cabgate.api.request import Assessment, Factor, Floor, RiskModelRef
+from cabgate.api.riskmodel import FactorModel, RiskModel
+from cabgate.api.types import Gate
+from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL, digest_of
+from cabgate.risk.evidence import incomplete_package
+from cabgate.risk.facts import FACTOR_FACTS, FLOOR_FACTS
+
+HUNDRED = Decimal(100)
+
+_SEVERITY = {Gate.AUTO_APPROVE: 0, Gate.MANUAL_REVIEW: 1, Gate.EXCEPTION_REQUIRED: 2}
+
+
+def two_places(value: Decimal) -> Decimal:
+    """Rounded half up to two places."""
+    return value.quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
+
+
+def gate_for_score(score: Decimal, model: RiskModel = DEFAULT_RISK_MODEL) -> Gate:
+    """The gate that a score asks for, floors aside.
+
+    Raises `ValueError` for a score below 0 or above 100.
+    """
+    if not 0 <= score <= HUNDRED:
+        raise ValueError(f"a score is from 0 to 100, not {score}")
+    if score <= model.spec.auto_approve_up_to:
+        return Gate.AUTO_APPROVE
+    if score <= model.spec.manual_review_up_to:
+        return Gate.MANUAL_REVIEW
+    return Gate.EXCEPTION_REQUIRED
+
+
+def stricter(first: Gate, second: Gate) -> Gate:
+    """The gate of two that asks for more."""
+    return max(first, second, key=_SEVERITY.__getitem__)
+
+
+def weighted_score(risks: list[tuple[Decimal, Decimal]]) -> Decimal:
+    """Score of pairs of weight and risk: 100 x their sum of products, rounded once, clamped."""
+    total = HUNDRED * sum((weight * risk for weight, risk in risks), Decimal(0))
+    return two_places(min(max(total, Decimal(0)), HUNDRED))
+
+
+def assess(
+    evidence: Evidence,
+    model: RiskModel = DEFAULT_RISK_MODEL,
+    standing: Sequence[Floor] = (),
+    missing: Sequence[str] = (),
+) -> Assessment:
+    """Score and gate of evidence under a risk model, with the reasons.
+
+    `standing` are the floors that hold under every model and `missing` is what the evidence lacks
+    beside what the model asks, see `cabgate.lifecycle.assessment`, by which requests are assessed.
+    """
+    # As it is stored and digested, without what is empty: the webhook recomputes this from the
+    # stored copy, and `testResults: {}` must not be told apart from no testResults.
+    evidence = Evidence.model_validate(evidence.to_dict())
+    factors = [_factor(factor, evidence) for factor in model.spec.factors]
+    score = weighted_score([(Decimal(f.weight), Decimal(f.risk)) for f in factors])
+    floors = [*standing, *_floors(evidence, model)]
+    gate = gate_for_score(score, model)
+    for floor in floors:
+        gate = stricter(gate, floor.gate)
+    return Assessment(
+        score=str(score),
+        gate=gate,
+        factors=factors,
+        floors=floors,
+        missing=[*_missing(evidence, model), *missing],
+        risk_model=RiskModelRef(
+            name=model.name, version=model.spec.version, digest=digest_of(model)
+        ),
+    )
+
+
+def _factor(factor: FactorModel, evidence: Evidence) -> Factor:
+    fact = FACTOR_FACTS[factor.name](evidence)
+    band = factor.worst if fact.value is None else factor.band(fact.value)
+    contribution = two_places(HUNDRED * factor.weight * band.risk)
+    scores = f"risk {band.risk}, {contribution} of {two_places(HUNDRED * factor.weight)} points"
+    if fact.value is None:
+        explanation = f"{', '.join(fact.missing)} missing: scores worst, {scores}"
+    else:
+        explanation = f"in the band {band.label!r}: {scores}"
+    return Factor(
+        name=factor.name.value,
+        weight=str(factor.weight),
+        observed=fact.observed,
+        risk=str(band.risk),
+        contribution=str(contribution),
+        explanation=explanation,
+    )
+
+
+def _floors(evidence: Evidence, model: RiskModel) -> list[Floor]:
+    reasons = [(floor, FLOOR_FACTS[floor.name](evidence)) for floor in model.spec.floors]
+    return [
+        Floor(name=floor.name.value, gate=floor.gate, explanation=reason)
+        for floor, reason in reasons
+        if reason is not None
+    ]
+
+
+def _missing(evidence: Evidence, model: RiskModel) -> list[str]:
+    of_factors = [
+        path
+        for factor in model.spec.factors
+        for path in FACTOR_FACTS[factor.name](evidence).missing
+    ]
+    package = incomplete_package(evidence)
+    # The package names a part as a whole where all of it is missing; its fields then say nothing.
+    fields = [path for path in of_factors if path.partition(".")[0] not in package]
+    return list(dict.fromkeys(package + fields))

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A rollout: what somebody tries to run."""
+
+from dataclasses import dataclass
+
+from cabgate.rollout.targets import Workload
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What somebody tries to roll out."""
+
+    namespace: str
+    workload: Workload
+    images: tuple[str, ...]
+    """Every image of the pod template; of a Pod that exists, those that are new."""
+    also: tuple[Workload, ...] = ()
+    """Workloads that an approval may name instead: the CronJob that a Job is run from by hand, the
+    workload that an Argo Rollout refers to, that from which a running Pod was made."""
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """Every workload that an approval of it may name."""
+        return (self.workload, *self.also)

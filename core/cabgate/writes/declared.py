@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What whoever applies an intent is told at once: score, what that asks for, and the next step."""
+
+from collections.abc import Sequence
+
+from cabgate.api.intent import DeploymentIntent
+from cabgate.api.request import CABRequest, RequestState
+from cabgate.api.riskmodel import RiskModel
+from cabgate.api.types import Gate
+from cabgate.gate.commands import change_intent, show_request, write_exception
+from cabgate.gate.messages import assessment_details, compose, ended, scored
+from cabgate.lifecycle.opening import request_for, request_name
+from cabgate.lifecycle.precedent import standing_verdict
+from cabgate.lifecycle.states import DECIDED_STATES, state_of
+from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
+from cabgate.risk.evidence import evidence_digest
+from cabgate.risk.model_choice import NoModel
+from cabgate.rollout.appliers import tool_of
+from cabgate.rollout.rings import GATED_FROM
+
+MAX_BYTES = 700
+"""Longest warning, in bytes: there is room for others beside it."""
+
+
+def told_of_intent(
+    intent: DeploymentIntent,
+    ring: int,
+    others: Sequence[CABRequest],
+    model: RiskModel | NoModel,
+    machines: Machines = SERVICE_ACCOUNTS,
+) -> str:
+    """What becomes of an intent, as far as it can be said before its request is opened.
+
+    `ring` is that of its namespace, `others` are the requests of the namespace that name one of its
+    workloads, `model` is the risk model that holds there.
+    """
+    name = intent.metadata.name
+    if isinstance(model, NoModel):
+        return compose(f"{name}: nothing can be scored, so nobody can approve it: {model.message}")
+    digest = evidence_digest(intent.spec)
+    wanted = request_name(name, digest)
+    there = next((r for r in others if r.metadata.name == wanted), None)
+    found = standing_verdict(digest, others) or there
+    if found is not None and state_of(found) in DECIDED_STATES:
+        return _decided(intent, found)
+    request = there or request_for(intent, ring, others, model)
+    head = f"{name}: {scored(request)}"
+    details = assessment_details(request, machines)
+    if ring < GATED_FROM:
+        details.append(f"Namespace {intent.metadata.namespace} is in ring {ring}: not gated.")
+    see = f"see: {show_request(request)}"
+    match request.spec.assessment.gate:
+        case Gate.AUTO_APPROVE:
+            head += ": cabgate approves it by its score, without a person."
+            step = f"Roll out once it is approved; {see}"
+        case Gate.MANUAL_REVIEW:
+            head += ": a CAB member who did not submit it has to approve it."
+            step = f"Wait for the approval, or better the evidence; {see}"
+        case Gate.EXCEPTION_REQUIRED:
+            head += ": too risky to approve."
+            step = (
+                "Better the evidence, or ask for an exception, which a security reviewer decides: "
+                + write_exception(request)
+            )
+    return compose(head, details, step, MAX_BYTES)
+
+
+def _decided(intent: DeploymentIntent, request: CABRequest) -> str:
+    """Of content that was decided on before."""
+    head = f"{intent.metadata.name}: {scored(request)}: request {request.metadata.name}"
+    state = state_of(request)
+    if state in (RequestState.REJECTED, RequestState.REVOKED):
+        meta = intent.metadata
+        again = change_intent(meta.namespace, meta.name, tool_of(meta))
+        return compose(f"{head} {ended(request)}.", [], f"Declare new evidence: {again}", MAX_BYTES)
+    return compose(f"{head} for it is {state} already.", [], "", MAX_BYTES)

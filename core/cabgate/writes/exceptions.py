@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which requests take an exception, and what helps those that do not."""
+
+from collections.abc import Iterable
+
+from cabgate.api.request import CABRequest, RequestState
+from cabgate.api.types import Gate
+from cabgate.gate.commands import approve_request, edit_intent, show_request
+from cabgate.gate.messages import MAX_BYTES, compose, ended, scored
+from cabgate.lifecycle.precedent import standing_verdict
+from cabgate.lifecycle.states import (
+    APPROVED_STATES,
+    REFUSED_STATES,
+    state_of,
+    takes_exception,
+    verdict_on,
+)
+from cabgate.text.refusal import Refusal, RefusalReason
+
+FIELD = "spec.requestRef.name"
+
+_ROOM = MAX_BYTES - len(f"{RefusalReason.EXCEPTION_NOT_ALLOWED}: {FIELD}: ")
+"""Bytes of the text, which reason and field stand before."""
+
+
+def without_exception(request: CABRequest, others: Iterable[CABRequest] = ()) -> CABRequest | None:
+    """The request that says why no exception admits what a request asks for: itself, or another one
+    for the very same content that was refused; None if an exception may.
+
+    `others` are the requests of the namespace that name one of its workloads.
+    """
+    if not takes_exception(request):
+        return request
+    return standing_verdict(request.spec.evidence_digest, others)
+
+
+def check_takes_exception(request: CABRequest, others: Iterable[CABRequest] = ()) -> None:
+    """Raise `Refusal` unless an exception may admit what a request asks for; see
+    `without_exception`."""
+    found = without_exception(request, others)
+    if found is not None:
+        raise Refusal(RefusalReason.EXCEPTION_NOT_ALLOWED, no_exception(found), FIELD)
+
+
+def no_exception(request: CABRequest, room: int = _ROOM) -> str:
+    """Why a request takes no exception, whom to ask instead, and what is needed, in so many
+    bytes."""
+    return compose(*_why(request), room)
+
+
+def _why(request: CABRequest) -> tuple[str, list[str], str]:
+    state, head = state_of(request), f"request {request.metadata.name}"
+    if state in REFUSED_STATES:
+        verdict = verdict_on(request)
+        who = verdict.author.username if verdict is not None else "a reviewer"
+        return (
+            f"{head} {ended(request)}.",
+            [f"No exception admits it: ask {who} what has to change."],
+            "It takes new evidence, in a request of its own: " + edit_intent(request),
+        )
+    if state in APPROVED_STATES:
+        return (
+            f"{head} is {state}: it needs no exception.",
+            [],
+            "See: " + show_request(request),
+        )
+    by_score = request.spec.assessment.gate is Gate.AUTO_APPROVE
+    if state is RequestState.SUPERSEDED:
+        asks = "nobody" if by_score else "a CAB member"
+        return (
+            f"{head} {ended(request)}, and its score asks for {asks} ({scored(request)}), not for "
+            "an exception.",
+            [],
+            "Declare it again, or new evidence: " + edit_intent(request),
+        )
+    if by_score and state is RequestState.SUBMITTED:
+        return (
+            f"{head} needs no exception: its score asks for nobody ({scored(request)}).",
+            [
+                "If it stays Submitted, a floor keeps the system from approving it: its condition "
+                "Decided says which."
+            ],
+            "Then someone who did not submit it approves with: " + approve_request(request),
+        )
+    return (
+        f"{head} waits for a CAB member ({scored(request)}): an exception does not decide in "
+        "their place.",
+        ["If they reject it, new evidence is needed."],
+        "Ask one who did not submit it to approve with: " + approve_request(request),
+    )

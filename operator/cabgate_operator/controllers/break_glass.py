@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Broken glasses: finds the workloads that say so, and opens a request for each break.
+
+Nothing here stands in anybody's way: the rollout has happened. The request waits, like any other,
+until a person decides it; it is never superseded.
+"""
+
+import logging
+from typing import Any
+
+from cabgate.api.request import CABRequest, RequestVerdict
+from cabgate.lifecycle.break_glass import (
+    BREAKABLE,
+    breakable,
+    breaks_of,
+    is_cut,
+    requests_for_glass,
+)
+from cabgate.lifecycle.requirements import unknown_words
+from cabgate.lifecycle.states import is_retrospective
+from cabgate.logs import fields
+from cabgate.rollout.targets import Workload, group_of
+from cabgate.rollout.workloads import GatedKind, kind_of, reference_of
+from cabgate_operator.client.apiserver import (
+    NAMESPACES,
+    REQUESTS,
+    AlreadyExistsError,
+    ApiServer,
+    Object,
+    Resource,
+)
+from cabgate_operator.client.events import News, Reference
+from cabgate_operator.controllers.related import requests_naming
+from cabgate_operator.plans import texts
+from cabgate_operator.plans.requests import (
+    body_of,
+    plan_request,
+    seconds_to_decision,
+    status_of_request,
+)
+from cabgate_operator.work.context import Context, parsed
+from cabgate_operator.work.keys import Key, Subject
+from cabgate_operator.work.reports import concerns, did
+
+log = logging.getLogger(__name__)
+
+_OF_KUBERNETES = ("", "apps", "batch")
+
+
+def _resource(kind: GatedKind) -> Resource:
+    return Resource(kind.api_version, kind.kind, kind.resource)
+
+
+WORKLOADS = tuple(_resource(kind) for kind in BREAKABLE)
+"""The kinds on which the glass can be broken."""
+
+_BY_PLURAL = {kind.resource: kind for kind in BREAKABLE}
+
+
+async def served_workloads(api: ApiServer) -> tuple[Resource, ...]:
+    """Those of `WORKLOADS` that the cluster has: all but those whose definition is absent."""
+    return tuple(
+        [
+            resource
+            for resource in WORKLOADS
+            if group_of(resource.api_version) in _OF_KUBERNETES or await api.serves(resource)
+        ]
+    )
+
+
+def glass_key(resource: Resource, body: Object) -> Key | None:
+    """What to look at when a workload was seen; None if its glass was never broken."""
+    meta: dict[str, Any] = body.get("metadata") or {}
+    if not breaks_of(_BY_PLURAL[resource.plural], body):
+        return None
+    return Key(Subject.GLASS, meta.get("namespace", ""), f"{resource.plural}/{meta['name']}")
+
+
+async def reconcile_glass(context: Context, key: Key) -> None:
+    """Open the request for each break of a workload's glass, unless there is one."""
+    if key.namespace in context.excluded:
+        return  # no policy of ours looked there: what stands on a workload, anybody wrote
+    plural, _, name = key.name.partition("/")
+    kind = _BY_PLURAL[plural]
+    namespace = await context.api.get(NAMESPACES, "", key.namespace)
+    if namespace is None or namespace["metadata"].get("deletionTimestamp"):
+        return  # nothing may be created there
+    raw = await context.api.get(_resource(kind), key.namespace, name)
+    if raw is None or not breaks_of(kind, raw):
+        return
+    reference = reference_of(kind, raw)
+    referred = None if reference is None else await _get(context, key.namespace, reference)
+    requests = requests_for_glass(kind, raw, referred)
+    known = await _known(context, requests)
+    # The earliest last: as long as it is not there, those before it may have left no request.
+    for request in requests:
+        found = known.get(request.metadata.name)
+        if found is not None:
+            _check_same(key, request, found)
+            continue
+        concerns(request.spec.correlation_id)
+        if request is requests[-1] and is_cut(raw):
+            await _tell_of_the_cut(context, kind, raw, request)
+        try:
+            await context.api.create(REQUESTS, key.namespace, body_of(request))
+        except AlreadyExistsError:
+            continue  # a watch tells of it
+        did(f"request {request.metadata.name}", "Opened", warns=True)
+
+
+async def _known(context: Context, requests: list[CABRequest]) -> dict[str, CABRequest]:
+    """Those of some requests for one workload that are there, by name."""
+    namespace, (first, *others) = requests[0].metadata.namespace, requests
+    if others:
+        found = await requests_naming(context, namespace, first.spec.targets)
+        return {each.metadata.name: each for each in found}
+    one = await context.api.get(REQUESTS, namespace, first.metadata.name)
+    return {} if one is None else {first.metadata.name: parsed(CABRequest, one)}
+
+
+def _check_same(key: Key, request: CABRequest, found: CABRequest) -> None:
+    """Log a request that has the name of a break's and is about something else."""
+    if found.spec.break_glass != request.spec.break_glass:
+        log.error(
+            "%s: request %s is about something else: not recorded",
+            *(key, request.metadata.name),
+            extra=fields(
+                namespace=key.namespace, object=request.metadata.name, reason="NotRecorded"
+            ),
+        )
+
+
+async def _tell_of_the_cut(
+    context: Context, kind: GatedKind, raw: Object, request: CABRequest
+) -> None:
+    """Say that a workload's annotations had no room for still earlier breaks, and that these may
+    have left no request."""
+    meta = raw["metadata"]
+    about = Reference(_resource(kind), meta["namespace"], meta["name"], meta["uid"])
+    message = texts.breaks_cut(request)
+    await context.tell(about, News("BreaksNotListed", message, (request.metadata.name,), True))
+    extra = fields(namespace=meta["namespace"], object=meta["name"], reason="BreaksNotListed")
+    log.warning("%s/%s: %s", meta["namespace"], meta["name"], message, extra=extra)
+
+
+async def _get(context: Context, namespace: str, workload: Workload) -> Object | None:
+    """An object of a kind that is gated everywhere."""
+    version = f"{workload.group}/v1" if workload.group else "v1"
+    kind = kind_of(version, workload.kind)
+    return (
+        None if kind is None else await context.api.get(_resource(kind), namespace, workload.name)
+    )
+
+
+async def reconcile_retrospect(context: Context, key: Key) -> None:
+    """Bring the status of a request up to date that was opened for a broken glass; tell of it the
+    first time."""
+    raw = await context.api.get(REQUESTS, key.namespace, key.name)
+    if raw is None or raw["metadata"].get("deletionTimestamp"):
+        return
+    request = parsed(CABRequest, raw)
+    if not is_retrospective(request) or unknown_words(request):
+        return
+    concerns(request.spec.correlation_id)
+    system = context.system()
+    plan = plan_request(request, None, [], system)
+    status = status_of_request(raw, plan, system.now, context.machines)
+    if status == (raw.get("status") or {}):
+        return
+    is_new = plan.has(RequestVerdict.GLASS_BROKEN)
+    if is_new:
+        # Before the status: a status that says it is told only after it was.
+        for about in _told_about(request):
+            await context.tell(about, _broken(request))
+    await context.api.replace_status(REQUESTS, {**raw, "status": status})
+    context.metrics.decided(plan.state, seconds_to_decision(raw, plan))
+    did(f"request {key.name}", plan.state)
+    if is_new:
+        context.metrics.glass_broken.labels(key.namespace).inc()
+
+
+def _told_about(request: CABRequest) -> list[Reference]:
+    """The workload, and the request."""
+    meta, target, broken = request.metadata, request.spec.targets[0], request.spec.break_glass
+    about = [Reference(REQUESTS, meta.namespace, meta.name, meta.uid)]
+    kind = breakable(target.api_version, target.kind)
+    if kind is not None and broken is not None:
+        about.append(Reference(_resource(kind), meta.namespace, target.name, broken.uid))
+    return about
+
+
+def _broken(request: CABRequest) -> News:
+    message = texts.glass_broken(request)
+    return News("GlassBroken", message, (request.metadata.uid,), warning=True)

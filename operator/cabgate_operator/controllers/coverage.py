@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs in gated namespaces although nothing covers it: counted, told, and never stopped."""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from prometheus_client import Gauge
+
+from cabgate.api.base import rfc3339
+from cabgate.api.exception import CABException
+from cabgate.api.request import CABRequest
+from cabgate.gate.commands import list_uncovered
+from cabgate.gate.coverage import Running, Uncovered, running_of, uncovered
+from cabgate.gate.messages import compose
+from cabgate.rollout.rings import GATED_FROM, RING_LABEL, namespace_ring
+from cabgate.rollout.workloads import BUILT_IN
+from cabgate_operator.client.apiserver import EXCEPTIONS, NAMESPACES, REQUESTS, ApiError, Resource
+from cabgate_operator.client.events import News, Reference
+from cabgate_operator.work.context import Context, listed
+from cabgate_operator.work.keys import Key, Subject
+
+log = logging.getLogger(__name__)
+
+WORKLOADS = tuple((kind, Resource(kind.api_version, kind.kind, kind.resource)) for kind in BUILT_IN)
+"""What is counted: the kinds that are gated everywhere."""
+
+MAX_NAMES = 10
+"""Workloads that an Event names."""
+
+EVENTS_LAST = timedelta(hours=1)
+"""How long the API server keeps an Event, unless it was told otherwise."""
+
+
+class Coverage:
+    """Which namespaces are gated, and what runs uncovered there."""
+
+    def __init__(self, gauge: Gauge, default_ring: int) -> None:
+        self._gauge = gauge
+        self._default_ring = default_ring
+        self._rings: dict[str, int] = {}
+        self._risen: set[str] = set()
+
+    def saw(self, meta: Mapping[str, Any], now: datetime, *, deleted: bool = False) -> Key | None:
+        """Take note of a namespace; what to look at for it, if anything.
+
+        One that is seen for the first time counts as risen if somebody wrote its ring label not
+        long ago: a ring that rose while no operator ran is told of by the next. If it was told of
+        already, that Event is still there, and is not written again.
+        """
+        name = str(meta.get("name", ""))
+        ring = 0 if deleted else namespace_ring(name, meta.get("labels"), self._default_ring)
+        before = self._rings.get(name)
+        if deleted:
+            self._rings.pop(name, None)
+        else:
+            self._rings[name] = ring
+        if before is None:
+            written = _label_written(meta)
+            risen = written is not None and now - written < EVENTS_LAST
+        else:
+            risen = before < GATED_FROM
+        if ring >= GATED_FROM and risen:
+            self._risen.add(name)
+        changed = before != ring and max(before or 0, ring) >= GATED_FROM
+        return Key(Subject.COVERAGE, name, "") if changed else None
+
+    def gated(self) -> Iterator[Key]:
+        """The gated namespaces, for a sweep."""
+        for name, ring in self._rings.items():
+            if ring >= GATED_FROM:
+                yield Key(Subject.COVERAGE, name, "")
+
+    async def reconcile(self, context: Context, namespace: str) -> None:
+        """Count what runs uncovered in a namespace; tell of it if its ring rose."""
+        raw = await context.api.get(NAMESPACES, "", namespace)
+        meta: dict[str, Any] = {} if raw is None else raw["metadata"]
+        ring = namespace_ring(namespace, meta.get("labels"), self._default_ring) if meta else 0
+        if ring < GATED_FROM:
+            self._risen.discard(namespace)
+            with contextlib.suppress(KeyError):
+                self._gauge.remove(namespace)
+            return
+        found = uncovered(
+            namespace,
+            ring,
+            await _running(context, namespace),
+            await listed(context.api, CABRequest, REQUESTS, namespace),
+            await listed(context.api, CABException, EXCEPTIONS, namespace),
+            context.clock(),
+        )
+        self._gauge.labels(namespace).set(len(found))
+        if found and namespace in self._risen:
+            about = Reference(NAMESPACES, namespace, namespace, str(meta.get("uid", "")))
+            await context.tell(about, news_of(namespace, ring, found, _label_written(meta)))
+        self._risen.discard(namespace)
+
+
+def news_of(
+    namespace: str, ring: int, found: Sequence[Uncovered], written: datetime | None
+) -> News:
+    """What to tell of a namespace whose ring rose over workloads that nothing covers: once for
+    each time that its label was written."""
+    names = [item.workload.argument for item in found]
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    workloads = "1 workload runs" if len(found) == 1 else f"{len(found)} workloads run"
+    return News(
+        "UncoveredWorkloads",
+        compose(
+            f"Ring {ring}: {workloads} images that no approval covers.",
+            [
+                "What runs keeps running; its next rollout needs an approval.",
+                f"{', '.join(names[:MAX_NAMES])}{more}.",
+            ],
+            f"See which and why: {list_uncovered(namespace)}",
+        ),
+        (str(ring), rfc3339(written) if written else ""),
+        warning=True,
+    )
+
+
+async def _running(context: Context, namespace: str) -> list[Running]:
+    """What runs in a namespace; of each object only what is needed of it is kept."""
+    found = []
+    for kind, resource in WORKLOADS:
+        try:
+            async for page in context.api.pages(resource, namespace):
+                found += [running_of(kind, namespace, obj) for obj in page.items]
+        except ApiError as error:
+            if error.code != 404:  # Argo Rollouts are not installed everywhere
+                raise
+    return found
+
+
+def _label_written(meta: Mapping[str, Any]) -> datetime | None:
+    """When somebody last wrote the ring label, or another field of theirs with it."""
+    times = [
+        entry.get("time")
+        for entry in meta.get("managedFields") or []
+        if f"f:{RING_LABEL}"
+        in (((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get("f:labels") or {})
+    ]
+    return max((datetime.fromisoformat(time) for time in times if time), default=None)

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exceptions: when they end, and the state and condition that follow."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cabgate.api.base import rfc3339
+from cabgate.api.exception import (
+    CABException,
+    ExceptionDecision,
+    ExceptionState,
+    ExceptionVerdict,
+)
+from cabgate.api.intent import DeploymentIntent
+from cabgate.api.request import CABRequest
+from cabgate.lifecycle.states import (
+    approval_of,
+    exception_admits,
+    expires_at,
+    state_of,
+    takes_exception,
+    with_entry,
+)
+from cabgate.review.races import ACTIVE, is_noticed, notice_of, own_approver, waits_for_notice
+from cabgate.writes.exceptions import without_exception
+from cabgate_operator.client.apiserver import EXCEPTIONS, INTENTS, REQUESTS, Object
+from cabgate_operator.client.events import News, Reference
+from cabgate_operator.controllers.related import requests_naming
+from cabgate_operator.plans import texts
+from cabgate_operator.plans.conditions import Wanted, merge_conditions
+from cabgate_operator.plans.requests import System
+from cabgate_operator.work.context import Context, parsed
+from cabgate_operator.work.keys import Key, Subject
+from cabgate_operator.work.reports import concerns, did
+
+
+@dataclass(frozen=True)
+class ExceptionPlan:
+    """What an exception's status should become."""
+
+    exception: CABException
+    """The exception as it will be."""
+    entry: ExceptionDecision | None
+    """What the system adds to its decisions."""
+    state: ExceptionState
+    expires_at: datetime
+    active: Wanted
+
+    @property
+    def open(self) -> bool:
+        """Whether its end is still to come."""
+        return self.state in (ExceptionState.PENDING, ExceptionState.APPROVED)
+
+
+def plan_exception(
+    exception: CABException,
+    request: CABRequest | None,
+    system: System,
+    intent: DeploymentIntent | None = None,
+    others: Sequence[CABRequest] = (),
+) -> ExceptionPlan:
+    """What the system says of an exception now, given its request, the live intent of that (None:
+    there is none), and the requests that name one of its workloads."""
+    state = state_of(exception, system.now)
+    entry: ExceptionDecision | None = None
+    if state is ExceptionState.EXPIRED:
+        entry = _end(exception, request, system)
+    elif state is ExceptionState.APPROVED:
+        entry = _taking_back(exception, request, system, intent)
+    if entry is not None:
+        exception = with_entry(exception, entry)
+        state = state_of(exception, system.now)
+    reason, message = texts.about_exception(exception, request, state, system.now, others)
+    admits = (
+        request is not None
+        and exception_admits(exception, request, system.now)
+        and without_exception(request, others) is None
+    )
+    active = Wanted(ACTIVE, admits, reason, message)
+    return ExceptionPlan(exception, entry, state, expires_at(exception), active)
+
+
+def _taking_back(
+    exception: CABException,
+    request: CABRequest | None,
+    system: System,
+    intent: DeploymentIntent | None,
+) -> ExceptionDecision | None:
+    """The entry that takes an approval back whose author stands in the intent; None if there is
+    none to take back."""
+    approver, approval = own_approver(exception, intent, request), approval_of(exception)
+    if not approver or approval is None:
+        return None
+    return ExceptionDecision(
+        sequence=len(exception.status.decisions) + 1,
+        author=system.author,
+        at=system.now,
+        verdict=ExceptionVerdict.REOPENED,
+        rationale=texts.taken_back(approver),
+        evidence_digest=approval.evidence_digest,
+    )
+
+
+def _end(
+    exception: CABException, request: CABRequest | None, system: System
+) -> ExceptionDecision | None:
+    """The entry that records the end, unless it is there or there is no digest to record."""
+    decisions = exception.status.decisions
+    if any(entry.verdict is ExceptionVerdict.EXPIRED for entry in decisions):
+        return None
+    approval = approval_of(exception)
+    if approval is not None:
+        digest = approval.evidence_digest
+    elif request is not None:
+        digest = request.spec.evidence_digest
+    else:
+        return None
+    return ExceptionDecision(
+        sequence=len(decisions) + 1,
+        author=system.author,
+        at=system.now,
+        verdict=ExceptionVerdict.EXPIRED,
+        rationale=texts.EXPIRED,
+        evidence_digest=digest,
+    )
+
+
+def status_of_exception(raw: Object, plan: ExceptionPlan, now: datetime) -> dict[str, Any]:
+    """The status to write: what stands there, with the system's entry, state and condition."""
+    status: dict[str, Any] = copy.deepcopy(raw.get("status") or {})
+    if plan.entry is not None:
+        status["decisions"] = [*status.get("decisions", []), plan.entry.to_dict()]
+    status["state"] = plan.state.value
+    status["expiresAt"] = rfc3339(plan.expires_at)
+    status["conditions"] = merge_conditions(
+        status.get("conditions", []), [plan.active], plan.exception.metadata.generation, now
+    )
+    return status
+
+
+async def reconcile_exception(context: Context, key: Key) -> None:
+    """Bring an exception's status up to date and set the deadline of its end."""
+    raw = await context.api.get(EXCEPTIONS, key.namespace, key.name)
+    if raw is None or raw["metadata"].get("deletionTimestamp"):
+        context.queue.add_at(key, None)
+        return
+    exception = parsed(CABException, raw)
+    wanted = exception.spec.request_ref.name
+    raw_request = await context.api.get(REQUESTS, key.namespace, wanted)
+    request = None if raw_request is None else parsed(CABRequest, raw_request)
+    if request is not None:
+        concerns(request.spec.correlation_id)
+    raw_intent = await _intent_of(context, request) if _unnoticed(exception) else None
+    intent = None if raw_intent is None else parsed(DeploymentIntent, raw_intent)
+    system = context.system()
+    others = [] if request is None else await _others(context, request)
+    plan = plan_exception(exception, request, system, intent, others)
+    context.queue.add_at(key, plan.expires_at if plan.open else None)
+    status = status_of_exception(raw, plan, system.now)
+    if status == (raw.get("status") or {}):
+        return
+    if request is not None and plan.entry is not None:
+        taken_back = plan.entry.verdict is ExceptionVerdict.REOPENED
+        await context.tell(_asking(request), _taken_back(plan) if taken_back else _ended(plan))
+    if raw_intent is not None and waits_for_notice(plan.exception, intent, request):
+        await _notice(context, raw_intent, plan.exception)
+    await context.api.replace_status(EXCEPTIONS, {**raw, "status": status})
+    did(f"exception {key.name}", plan.state)
+    if request is not None and request.spec.intent_ref is not None:
+        asking = request.spec.intent_ref.name
+        context.queue.add(Key(Subject.INTENT, key.namespace, asking))
+
+
+async def _others(context: Context, request: CABRequest) -> list[CABRequest]:
+    """The requests for the first workload of a request: one for the very same content is among
+    them."""
+    if not takes_exception(request):
+        return []  # which says why itself
+    return await requests_naming(context, request.metadata.namespace, request.spec.targets[:1])
+
+
+def _unnoticed(exception: CABException) -> bool:
+    return approval_of(exception) is not None and not is_noticed(exception)
+
+
+async def _intent_of(context: Context, request: CABRequest | None) -> Object | None:
+    """The live intent that a request was made from, if there is one."""
+    if request is None or request.spec.intent_ref is None:
+        return None
+    meta = request.metadata
+    raw = await context.api.get(INTENTS, meta.namespace, request.spec.intent_ref.name)
+    return None if raw is None or raw["metadata"].get("deletionTimestamp") else raw
+
+
+async def _notice(context: Context, raw: Object, exception: CABException) -> None:
+    """Say in an intent's status that an approval was noticed: a change of the intent that is under
+    way meets a conflict, and is admitted anew in knowledge of it."""
+    status = {**(raw.get("status") or {}), "noticedApproval": notice_of(exception)}
+    if status != raw.get("status"):
+        await context.api.replace_status(INTENTS, {**raw, "status": status})
+
+
+def _asking(request: CABRequest) -> Reference:
+    """The intent that a request was made from, or the request itself if there was none."""
+    meta, intent = request.metadata, request.spec.intent_ref
+    if intent is None:
+        return Reference(REQUESTS, meta.namespace, meta.name, meta.uid)
+    return Reference(INTENTS, meta.namespace, intent.name, intent.uid)
+
+
+def _ended(plan: ExceptionPlan) -> News:
+    meta = plan.exception.metadata
+    return News("ExceptionExpired", plan.active.message, (meta.uid,), warning=True)
+
+
+def _taken_back(plan: ExceptionPlan) -> News:
+    entry, meta = plan.entry, plan.exception.metadata
+    told = entry.rationale if entry is not None else ""
+    sequence = str(len(plan.exception.status.decisions))
+    return News("ApprovalTakenBack", told, (meta.uid, sequence), warning=True)

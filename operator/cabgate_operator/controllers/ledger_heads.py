@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ConfigMaps that say where the chains of the ledger end, and up to where they were pruned."""
+
+import logging
+from collections.abc import Mapping
+
+from cabgate.ledger.chain import Checkpoint, Head
+from cabgate.logs import fields
+from cabgate_operator.client.apiserver import CONFIG_MAPS
+from cabgate_operator.work.context import Context, UnreadableError
+from cabgate_operator.work.reports import did
+
+log = logging.getLogger(__name__)
+
+SYSTEM_NAMESPACE = "cabgate-system"
+"""Where the heads are published."""
+
+HEADS_CONFIG_MAP = "cabgate-ledger-heads"
+"""The ConfigMap that says, for each namespace, where its chain ends."""
+
+CHECKPOINTS_CONFIG_MAP = "cabgate-ledger-checkpoints"
+"""The ConfigMap that says up to where a chain was pruned."""
+
+
+async def published_head(context: Context, namespace: str) -> Head | None:
+    """The head of a chain as it was published; None if there is none that can be read."""
+    raw = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, HEADS_CONFIG_MAP)
+    text = ((raw or {}).get("data") or {}).get(namespace)
+    try:
+        return None if text is None else Head.parse(text)
+    except ValueError as error:
+        about = fields(namespace=namespace, object=HEADS_CONFIG_MAP, reason="Unreadable")
+        log.warning("ledger %s: ConfigMap %s: %s", namespace, HEADS_CONFIG_MAP, error, extra=about)
+        return None
+
+
+async def checkpoint_of(context: Context, namespace: str) -> Checkpoint | None:
+    """Up to where a chain was pruned. Raises `ValueError` for what cannot be read: without it, what
+    was pruned would be recorded anew."""
+    raw = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, CHECKPOINTS_CONFIG_MAP)
+    text = ((raw or {}).get("data") or {}).get(namespace)
+    try:
+        return None if text is None else Checkpoint.parse(text)
+    except ValueError as error:
+        why = f"ConfigMap {CHECKPOINTS_CONFIG_MAP}: {namespace}: {error}"
+        raise UnreadableError(why) from None
+
+
+async def write_heads(context: Context, heads: Mapping[str, Head]) -> None:
+    """Publish heads."""
+    raw = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, HEADS_CONFIG_MAP)
+    if raw is None:
+        log.warning(
+            "no ConfigMap %s/%s to publish the ledger's heads in: run helm upgrade",
+            SYSTEM_NAMESPACE,
+            HEADS_CONFIG_MAP,
+            extra=fields(namespace=SYSTEM_NAMESPACE, object=HEADS_CONFIG_MAP, reason="NotFound"),
+        )
+        return
+    old = raw.get("data") or {}
+    new = old | {namespace: str(head) for namespace, head in heads.items()}
+    if new != old:
+        await context.api.replace(CONFIG_MAPS, {**raw, "data": new})
+        did(f"heads of {len(heads)} namespaces", "Published")

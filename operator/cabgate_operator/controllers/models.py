@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Risk models: which one holds for a namespace, and the built-in one where it is absent."""
+
+import logging
+from collections.abc import Mapping
+
+from cabgate.api.request import CABRequest
+from cabgate.api.riskmodel import DEFAULT_LABEL, RiskModel
+from cabgate.logs import fields
+from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
+from cabgate.risk.model_choice import NoModel, choose_model, recorded_model
+from cabgate_operator.client.apiserver import RISK_MODELS, AlreadyExistsError, Object
+from cabgate_operator.work.context import Context
+from cabgate_operator.work.keys import Key
+
+log = logging.getLogger(__name__)
+
+
+async def chosen_model(context: Context, labels: Mapping[str, str]) -> RiskModel | NoModel:
+    """The model that holds now for a namespace with these labels."""
+    return choose_model(labels, await context.api.list(RISK_MODELS, ""))
+
+
+async def model_behind(context: Context, request: CABRequest) -> RiskModel | None:
+    """The model that a request was scored with, if it is still there as it was."""
+    models = await context.api.list(RISK_MODELS, "")
+    return recorded_model(request.spec.assessment.risk_model, models)
+
+
+async def reconcile_models(context: Context, key: Key) -> None:
+    """Create the built-in model if the key names it and it is absent; then look again at the
+    intents that had no valid model.
+
+    The key names it at the start of the operator alone: who deletes it later wants it gone.
+    """
+    if key.name:
+        await _ensure_built_in(context)
+    waiting = sorted(context.without_model)
+    context.without_model.clear()
+    for intent in waiting:
+        context.queue.add(intent)
+
+
+async def _ensure_built_in(context: Context) -> None:
+    existing = await context.api.list(RISK_MODELS, "")
+    if any(item["metadata"]["name"] == DEFAULT_RISK_MODEL.name for item in existing):
+        return
+    try:
+        await context.api.create(RISK_MODELS, "", _body(existing))
+        about = fields(kind="riskmodel", object=DEFAULT_RISK_MODEL.name, reason="Created")
+        log.info("risk model %s: created", DEFAULT_RISK_MODEL.name, extra=about)
+    except AlreadyExistsError:
+        return
+
+
+def _body(existing: list[Object]) -> Object:
+    """The built-in model as JSON: the default, unless another one is marked so."""
+    taken = any(DEFAULT_LABEL in (item["metadata"].get("labels") or {}) for item in existing)
+    labels = {} if taken else dict(DEFAULT_RISK_MODEL.metadata.labels)
+    return {
+        "apiVersion": RISK_MODELS.api_version,
+        "kind": RISK_MODELS.kind,
+        "metadata": {"name": DEFAULT_RISK_MODEL.name, "labels": labels},
+        "spec": DEFAULT_RISK_MODEL.spec.to_dict(),
+    }

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an intent asks for, and what its status says: pure functions, no I/O."""
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cabgate.api.exception import CABException
+from cabgate.api.intent import DeploymentIntent
+from cabgate.api.request import CABRequest, Floor, RequestState
+from cabgate.api.riskmodel import RiskModel
+from cabgate.gate.decide import decide
+from cabgate.gate.decision import Decision, Reason
+from cabgate.gate.messages import sentence
+from cabgate.lifecycle.columns import listed_targets
+from cabgate.lifecycle.opening import correlation_id, has_other_evidence, request_for, request_name
+from cabgate.lifecycle.states import closed_for_good, conditions_of, state_of
+from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
+from cabgate.risk.evidence import evidence_digest
+from cabgate.rollout.appliers import with_applier
+from cabgate.rollout.gated_targets import target_problems
+from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.targets import Workload
+from cabgate.rollout.workloads import GatedKind
+from cabgate.text.refusal import RefusalReason
+from cabgate_operator.client.apiserver import Object
+from cabgate_operator.client.events import News
+from cabgate_operator.plans import texts
+from cabgate_operator.plans.conditions import Wanted, merge_conditions
+from cabgate_operator.plans.requests import body_of
+
+STALLED = frozenset(
+    {
+        Reason.REJECTED,
+        Reason.REVOKED,
+        Reason.EXCEPTION_REQUIRED,
+        Reason.EXCEPTION_ENDED,
+        Reason.SUPERSEDED,
+        Reason.UNKNOWN_REQUIREMENT,
+    }
+)
+"""Reasons that waiting does not help against: somebody has to change something."""
+
+
+BY_PEOPLE = frozenset({RequestState.APPROVED, RequestState.CONDITIONALLY_APPROVED})
+"""States in which a person's approval admits."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why there is no request that says anything about the intent."""
+
+    reason: str
+    message: str
+    stalled: bool = True
+    """Whether somebody has to change something."""
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether the rollout would be admitted now."""
+
+    ready: bool
+    reason: str
+    message: str
+    stalled: bool
+    exception: str = ""
+    """The exception that was decisive, if one was."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What decides whether a rollout would be admitted."""
+
+    ring: int
+    requests: Sequence[CABRequest]
+    exceptions: Sequence[CABException]
+    now: datetime
+    machines: Machines = SERVICE_ACCOUNTS
+    kinds: Sequence[GatedKind] = ()
+    """Kinds that are gated beside those that always are."""
+
+
+def wanted_name(intent: DeploymentIntent) -> str:
+    """Name of the request that an intent asks for."""
+    return request_name(intent.metadata.name, evidence_digest(intent.spec))
+
+
+def wanted_request(
+    intent: DeploymentIntent, ring: int, others: Sequence[CABRequest], model: RiskModel
+) -> Object:
+    """JSON of the request that an intent asks for.
+
+    `others` are the requests of the namespace that name one of its workloads, `model` is the risk
+    model that holds for it.
+    """
+    return body_of(request_for(intent, ring, others, model))
+
+
+def own_request(
+    intent: DeploymentIntent, found: CABRequest | None
+) -> tuple[CABRequest | None, Problem | None]:
+    """The request found under the wanted name, if it is the wanted one."""
+    if found is None:
+        return None, None
+    reference = found.spec.intent_ref
+    of_intent = reference is not None and reference.name == intent.metadata.name
+    if of_intent and found.spec.evidence_digest == evidence_digest(intent.spec):
+        return found, None
+    return None, Problem("RequestNameTaken", texts.name_taken(found.metadata.name))
+
+
+def next_window(requests: Sequence[CABRequest], now: datetime) -> datetime | None:
+    """The next moment at which a condition of an approval opens or closes, if there is one."""
+    moments = [
+        moment
+        for request in requests
+        for condition in conditions_of(request)
+        for moment in (condition.not_before, condition.not_after)
+        if moment is not None and moment > now
+    ]
+    return min(moments, default=None)
+
+
+def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroundings) -> Readiness:
+    """Whether every target of an intent would be admitted now."""
+    requests = [with_applier(request, intent) for request in around.requests]
+    decisions = [
+        decide(
+            Rollout(intent.metadata.namespace, Workload.of(target), tuple(target.images)),
+            around.ring,
+            requests,
+            around.exceptions,
+            around.now,
+            around.machines,
+        )
+        for target in intent.spec.targets
+    ]
+    if problem is None:
+        problem = _not_gated(intent, around.kinds)
+    if problem is not None:
+        return Readiness(False, problem.reason, problem.message, problem.stalled)
+    denied = [decision for decision in decisions if not decision.allowed]
+    # What waiting does not help against is told first, and speaks for all.
+    helpless = [decision for decision in denied if _is_helpless(decision, around.now)]
+    shown = (helpless or denied or decisions)[0]
+    message = shown.message
+    if len(decisions) > 1:
+        message += f" ({len(decisions) - len(denied)} of {len(decisions)} targets admitted)"
+    older = [decision.evidence.request for decision in decisions if decision.allowed]
+    names = {r.metadata.name for r in older if r is not None and has_other_evidence(r, intent)}
+    if names:
+        message = sentence(message) + texts.on_other_evidence(
+            sorted(names)[:3], wanted_name(intent)
+        )
+    return Readiness(
+        ready=not denied,
+        reason=shown.reason.value,
+        message=message,
+        stalled=bool(helpless),
+        exception=_exception_name(shown),
+    )
+
+
+def _not_gated(intent: DeploymentIntent, kinds: Sequence[GatedKind]) -> Problem | None:
+    """That a target covers nothing, whatever becomes of the others."""
+    problems = target_problems(intent.spec.targets, kinds)
+    if not problems:
+        return None
+    return Problem(RefusalReason.TARGET_NOT_GATED.value, texts.not_gated(intent, problems))
+
+
+def _is_helpless(decision: Decision, now: datetime) -> bool:
+    """Whether waiting does not help against a denial."""
+    request = decision.evidence.request
+    if decision.reason is not Reason.OUTSIDE_WINDOW or request is None:
+        return decision.reason in STALLED
+    # A window that is to open is worth waiting for; one that has closed stays so.
+    return closed_for_good(request, now)
+
+
+def _exception_name(decision: Decision) -> str:
+    exception = decision.evidence.exception
+    return "" if exception is None else exception.metadata.name
+
+
+def comes_to_ask(
+    intent: DeploymentIntent | None, request: CABRequest, own: Iterable[CABRequest]
+) -> bool:
+    """Whether an intent comes to ask for its present request: its status does not tell of that yet,
+    and of its `own` requests another one was asked for later. One that is the latest already is
+    left as it is: what is stopped before it tells would note it anew for ever. An older release
+    left out when it came to."""
+    if intent is None:
+        return False
+    asked = request.status.asked_at
+    if asked is None:
+        return True
+    told = intent.status.request_name == request.metadata.name
+    later = (each.status.asked_at for each in own if each.metadata.name != request.metadata.name)
+    return not told and any(moment is not None and moment > asked for moment in later)
+
+
+def status_of_intent(
+    raw: Object,
+    intent: DeploymentIntent,
+    request: CABRequest | None,
+    ready: Readiness,
+    now: datetime,
+) -> dict[str, Any]:
+    """The status to write."""
+    digest = evidence_digest(intent.spec)
+    wanted = wanted_name(intent)
+    status: dict[str, Any] = copy.deepcopy(raw.get("status") or {})
+    for field in ("score", "gate", "state"):
+        status.pop(field, None)
+    status["observedGeneration"] = intent.metadata.generation
+    status["requestName"] = wanted if request is None else request.metadata.name
+    status["evidenceDigest"] = digest
+    status["correlationID"] = correlation_id(intent, digest)
+    status["targets"] = listed_targets(intent.spec.targets)
+    if request is not None:
+        status["correlationID"] = request.spec.correlation_id
+        status["score"] = request.spec.assessment.score
+        status["gate"] = request.spec.assessment.gate.value
+        status["state"] = state_of(request).value
+    waiting = not ready.ready and not ready.stalled
+    status["conditions"] = merge_conditions(
+        status.get("conditions", []),
+        [
+            Wanted("Ready", ready.ready, ready.reason, ready.message),
+            # Tools that go by kstatus show the message of these two alone.
+            Wanted("Reconciling", waiting, ready.reason, ready.message if waiting else ""),
+            Wanted("Stalled", ready.stalled, ready.reason, ready.message if ready.stalled else ""),
+        ],
+        intent.metadata.generation,
+        now,
+    )
+    return status
+
+
+_REASONS = {RequestState.SUBMITTED: "ReviewNeeded"}
+
+_WARNINGS = frozenset(
+    {RequestState.REJECTED, RequestState.REVOKED, RequestState.EXCEPTION_REQUIRED}
+)
+
+
+def news_of_approval(request: CABRequest, intent: DeploymentIntent) -> News | None:
+    """What the reviewer of an approval is told: that its intent declares other evidence for the
+    same images, which it still admits. None for what nobody has to be told of."""
+    if state_of(request) not in BY_PEOPLE or not has_other_evidence(request, intent):
+        return None
+    asked = wanted_name(intent)
+    message = texts.still_admits(request, asked)
+    return News("OtherEvidenceDeclared", message, (request.metadata.uid, asked), warning=True)
+
+
+def news_of_intent(
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    request: CABRequest | None,
+    ready: Readiness,
+    machines: Machines = SERVICE_ACCOUNTS,
+    held: Sequence[Floor] = (),
+) -> News | None:
+    """What to tell of a change of an intent's status; None if it is not worth an Event.
+
+    It rests on the stored status alone, so that what a crash kept from being told is told at the
+    next start, and nothing else is.
+    """
+    if _told(old) == _told(new):
+        return None
+    if request is None:
+        return News(ready.reason, ready.message, (str(new.get("requestName")),), warning=True)
+    state = state_of(request)
+    identity = (
+        request.metadata.uid,
+        state.value,
+        str(len(request.status.decisions)),
+        ready.exception,
+        str(new.get("observedGeneration")),
+    )
+    if state is RequestState.EXCEPTION_REQUIRED:
+        if ready.reason == Reason.EXCEPTION_ENDED.value:
+            return None  # told with the exception's end
+        if ready.exception:
+            active = ready.ready
+            return News(ready.reason, ready.message, identity, warning=not active)
+    if old.get("state") == new.get("state") and old.get("evidenceDigest") == new.get(
+        "evidenceDigest"
+    ):
+        return None
+    message = texts.about_request(request, state, machines, held)
+    return News(_REASONS.get(state, state.value), message, identity, state in _WARNINGS)
+
+
+def _told(status: Mapping[str, Any]) -> tuple[Any, ...]:
+    ready = [c.get("reason") for c in status.get("conditions", []) if c.get("type") == "Ready"]
+    return (status.get("evidenceDigest"), status.get("state"), ready)

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests: which entries the system adds, and the state and condition that follow."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cabgate.api.base import rfc3339
+from cabgate.api.exception import CABException
+from cabgate.api.intent import DeploymentIntent
+from cabgate.api.request import (
+    CABRequest,
+    Floor,
+    RequestDecision,
+    RequestState,
+    RequestVerdict,
+)
+from cabgate.api.riskmodel import RiskModel
+from cabgate.api.types import MAX_DECISIONS, Author, AuthorType, Gate
+from cabgate.lifecycle.assessment import floors_now
+from cabgate.lifecycle.capacity import lacking
+from cabgate.lifecycle.columns import listed_submitters, listed_targets
+from cabgate.lifecycle.endings import ended_by
+from cabgate.lifecycle.flapping import reopens_at
+from cabgate.lifecycle.opening import is_current
+from cabgate.lifecycle.precedent import EARLIER_VERDICT
+from cabgate.lifecycle.requirements import unknown_words
+from cabgate.lifecycle.retention import INTENT_GONE, gone_since
+from cabgate.lifecycle.states import (
+    APPROVED_STATES,
+    DECIDED_STATES,
+    decided_at,
+    exception_admits,
+    is_retrospective,
+    next_request_state,
+    state_of,
+    taken_at,
+    with_entry,
+)
+from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
+from cabgate.review.races import DECIDED, own_approver
+from cabgate_operator.client.apiserver import REQUESTS, Object
+from cabgate_operator.client.events import News
+from cabgate_operator.plans import texts
+from cabgate_operator.plans.conditions import Wanted, merge_conditions
+
+UNDECIDED = frozenset(
+    {RequestState.SUBMITTED, RequestState.UNDER_REVIEW, RequestState.EXCEPTION_REQUIRED}
+)
+"""States that a change of the intent supersedes."""
+
+
+FULL = "DecisionsFull"
+"""Name of what keeps the system from approving a request that has no room for that."""
+
+
+@dataclass(frozen=True)
+class System:
+    """The operator as an author, at a moment."""
+
+    username: str
+    now: datetime
+
+    @property
+    def author(self) -> Author:
+        """The author of its entries."""
+        return Author(type=AuthorType.SYSTEM, username=self.username)
+
+
+@dataclass(frozen=True)
+class RequestPlan:
+    """What a request's status should become."""
+
+    request: CABRequest
+    """The request as it will be."""
+    entries: tuple[RequestDecision, ...]
+    """What the system adds to its decisions."""
+    state: RequestState
+    held: tuple[Floor, ...] = ()
+    """What keeps the system from approving a request whose score asks for nobody, or what was
+    refused of its images since it was opened."""
+    full: str = ""
+    """Why there is no room for what the system has to say; empty if there is."""
+
+    def has(self, verdict: RequestVerdict) -> bool:
+        """Whether the system adds a verdict."""
+        return any(entry.verdict is verdict for entry in self.entries)
+
+
+def plan_request(
+    request: CABRequest,
+    intent: DeploymentIntent | None,
+    exceptions: Sequence[CABException],
+    system: System,
+    others: Sequence[CABRequest] = (),
+    *,
+    model: RiskModel | None = None,
+    successor: str = "",
+) -> RequestPlan:
+    """What the system says of a request now, given its live intent (None: there is none).
+
+    `others` are the requests of the namespace that name one of its workloads; `model` is the one
+    that the request was scored with, None if it is not there as it was; `successor` is the name of
+    the request that stands for what the intent declares now, empty if there is none.
+    """
+    entries: list[RequestDecision] = []
+    held = tuple(floors_now(request, others, model)) if is_current(request, intent) else ()
+    full = ""
+    for _ in range(2):  # reopened and approved by score, at most
+        following = _next(request, intent, exceptions, system.now, held, successor)
+        if following is None and (ending := ended_by(request, intent, others)) is not None:
+            rationale = texts.approval_ended(ending.metadata.name)
+            following = RequestVerdict.SUPERSEDED, rationale
+        if following is None:
+            break
+        verdict, rationale = following
+        before = state_of(request)
+        after = next_request_state(request, before, verdict, AuthorType.SYSTEM)
+        if after is None:
+            break
+        entry = RequestDecision(
+            sequence=min(len(request.status.decisions) + 1, MAX_DECISIONS),
+            author=system.author,
+            at=system.now,
+            verdict=verdict,
+            rationale=rationale,
+            evidence_digest=request.spec.evidence_digest,
+        )
+        longer = with_entry(request, entry)
+        full = lacking(longer, before, after)
+        if full:
+            break
+        entries.append(entry)
+        request = longer
+    state = state_of(request)
+    waits = state is RequestState.SUBMITTED and by_score(request)
+    if waits and full:  # what went back and forth so often is for a person
+        held, full = (*held, Floor(name=FULL, gate=Gate.MANUAL_REVIEW, explanation=full)), ""
+    if not waits:
+        held = _refused_since(request, state, held)
+    return RequestPlan(request, tuple(entries), state, held, full)
+
+
+def _refused_since(
+    request: CABRequest, state: RequestState, floors: Sequence[Floor]
+) -> tuple[Floor, ...]:
+    """What was refused of the images of a request that waits for a person, after it was opened:
+    whoever approves it is to know."""
+    if state not in (RequestState.SUBMITTED, RequestState.UNDER_REVIEW):
+        return ()
+    known = request.spec.assessment.floors
+    return tuple(each for each in floors if each.name == EARLIER_VERDICT and each not in known)
+
+
+def _next(
+    request: CABRequest,
+    intent: DeploymentIntent | None,
+    exceptions: Sequence[CABException],
+    now: datetime,
+    held: Sequence[Floor],
+    successor: str,
+) -> tuple[RequestVerdict, str] | None:
+    state = state_of(request)
+    if unknown_words(request):
+        return None  # a newer release opened it, and knows what is to be said
+    if is_retrospective(request):
+        # The one thing to say of it, if nobody has said anything yet: the ledger is to hold it.
+        said = bool(request.status.decisions)
+        return None if said else (RequestVerdict.GLASS_BROKEN, texts.glass_broken(request))
+    approver = own_approver(request, intent)
+    if approver:
+        return RequestVerdict.REOPENED, texts.taken_back(approver)
+    if is_current(request, intent):
+        if state is RequestState.SUPERSEDED:
+            waits = reopens_at(request, now) is not None
+            return None if waits else (RequestVerdict.REOPENED, texts.REOPENED)
+        if state is RequestState.SUBMITTED and by_score(request) and not held:
+            return RequestVerdict.AUTO_APPROVED, texts.auto_approval(request)
+        return None
+    if state in UNDECIDED and not any(exception_admits(e, request, now) for e in exceptions):
+        return RequestVerdict.SUPERSEDED, texts.superseded(successor, deleted=_is_gone(intent))
+    return None
+
+
+def by_score(request: CABRequest) -> bool:
+    """Whether the score of a request asks for nobody."""
+    return request.spec.assessment.gate is Gate.AUTO_APPROVE
+
+
+def waits_for_system(request: CABRequest, intent: DeploymentIntent | None) -> bool:
+    """Whether the system may be about to approve a request by its score: also one whose approval by
+    a person it is about to take back."""
+    states = (RequestState.SUBMITTED, RequestState.SUPERSEDED)
+    waits = state_of(request) in states or own_approver(request, intent) != ""
+    return by_score(request) and waits
+
+
+def _is_gone(intent: DeploymentIntent | None) -> bool:
+    return intent is None or intent.metadata.deletion_timestamp is not None
+
+
+def body_of(request: CABRequest) -> Object:
+    """JSON of a request to create."""
+    return {"apiVersion": REQUESTS.api_version, "kind": REQUESTS.kind, **request.to_dict()}
+
+
+def seconds_to_decision(raw: Object, plan: RequestPlan) -> float | None:
+    """How long the decision took of a request whose status does not tell of it yet; None if it
+    does, or if there is none.
+
+    Every decided request gets `decidedAt` in one write: so whoever makes that write counts it, and
+    each is counted once, also if nobody led when it was decided.
+    """
+    decided, opened = decided_at(plan.request), plan.request.metadata.creation_timestamp
+    if decided is None or opened is None or "decidedAt" in (raw.get("status") or {}):
+        return None
+    return max(0.0, (decided - opened).total_seconds())
+
+
+def status_of_request(
+    raw: Object,
+    plan: RequestPlan,
+    now: datetime,
+    machines: Machines = SERVICE_ACCOUNTS,
+    *,
+    gone: bool = False,
+    asked: bool = False,
+) -> dict[str, Any]:
+    """The status to write: what stands there, with the system's entries, state and conditions.
+
+    `gone` says whether its intent is gone for good, `asked` that its intent asks for it and did not
+    before.
+    """
+    status: dict[str, Any] = copy.deepcopy(raw.get("status") or {})
+    if plan.entries:
+        added = [entry.to_dict() for entry in plan.entries]
+        status["decisions"] = [*status.get("decisions", []), *added]
+    status["state"] = plan.state.value
+    status["targets"] = listed_targets(plan.request.spec.targets)
+    status["submitters"] = listed_submitters(plan.request.spec)
+    for field, moment in (
+        ("takenAt", taken_at(plan.request)),
+        ("decidedAt", decided_at(plan.request)),
+    ):
+        status.pop(field, None)  # what was taken back was not decided
+        if moment is not None:
+            status[field] = rfc3339(moment)
+    if asked:
+        status["askedAt"] = rfc3339(now)
+    decided = Wanted(
+        type=DECIDED,
+        holds=plan.state in DECIDED_STATES,
+        reason=plan.state.value,
+        message=texts.about_request(plan.request, plan.state, machines, plan.held),
+    )
+    wanted = [decided]
+    if gone_since(plan.request) is not None or (gone and is_to_be_marked(plan.request)):
+        reason, message = texts.intent_gone(gone=gone)
+        wanted.append(Wanted(type=INTENT_GONE, holds=gone, reason=reason, message=message))
+    status["conditions"] = merge_conditions(
+        status.get("conditions", []), wanted, plan.request.metadata.generation, now
+    )
+    return status
+
+
+def is_to_be_marked(request: CABRequest) -> bool:
+    """Whether a request, once its intent is gone, is to say since when: from then on it has a time
+    to live."""
+    return state_of(request) in APPROVED_STATES and gone_since(request) is None
+
+
+def news_of_superseded(plan: RequestPlan) -> News:
+    """What to tell of a request that the system has just superseded."""
+    identity = (plan.request.metadata.uid, str(len(plan.request.status.decisions)))
+    return News("Superseded", texts.about_request(plan.request, plan.state), identity)
+
+
+def news_of_taken_back(plan: RequestPlan) -> News:
+    """What to tell of a request whose approval the system has just taken back."""
+    identity = (plan.request.metadata.uid, str(len(plan.request.status.decisions)))
+    return News("ApprovalTakenBack", plan.entries[0].rationale, identity, warning=True)

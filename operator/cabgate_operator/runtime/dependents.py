@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who depends on a request: the intents for its workloads, and the exceptions that name it. Noted
+from objects as watches and sweeps bring them, so that nothing is asked for.
+
+It says only what to look at again; what is found there is read anew. Each object is noted before it
+is queued itself: who was not known yet when a request changed is looked at after that.
+"""
+
+from collections.abc import Container
+from dataclasses import dataclass, field
+from typing import Any
+
+from cabgate.rollout.targets import TARGET_LABEL_PREFIX
+from cabgate_operator.client.apiserver import EXCEPTIONS, REQUESTS, Object, Resource
+from cabgate_operator.runtime.observed import keys_of, request_named
+from cabgate_operator.work.keys import Key
+
+
+@dataclass(frozen=True)
+class _Noted:
+    """A request or an exception."""
+
+    namespace: str
+    request: str
+    """Name of the request: its own, or the one that the exception names."""
+    shared: tuple[str, ...]
+    """What makes others depend on it: the labels of its workloads, the name of its request."""
+    decided: int
+    """Number of its decisions: nothing else of its status matters to others."""
+    key: Key
+
+
+@dataclass
+class Dependents:
+    """Requests and exceptions, by uid and by what they share."""
+
+    _noted: dict[str, dict[str, _Noted]] = field(default_factory=dict)
+    _sharing: dict[tuple[str, str], dict[str, Key]] = field(default_factory=dict)
+    _requests: dict[tuple[str, str], _Noted] = field(default_factory=dict)
+    """By namespace and name."""
+
+    def saw(self, resource: Resource, body: Object, *, deleted: bool = False) -> set[Key]:
+        """Take note of an object; what to look at if that is news to others."""
+        if resource not in (REQUESTS, EXCEPTIONS):
+            return set()
+        uid = str((body.get("metadata") or {}).get("uid", ""))
+        noted, before = _note(resource, body), self._noted.get(resource.plural, {}).get(uid)
+        if noted == before and not deleted:
+            return set()
+        self._forget(resource, uid)
+        if not deleted:
+            self._remember(resource, uid, noted)
+        return self._about(noted)
+
+    def gone(self, resource: Resource, listed: Container[str]) -> set[Key]:
+        """What to look at because objects that were noted are not in a list of all any more; they
+        are forgotten."""
+        known = self._noted.get(resource.plural, {})
+        gone = {uid: noted for uid, noted in known.items() if uid not in listed}
+        found = {key for noted in gone.values() for key in self._about(noted)}
+        for uid in gone:
+            self._forget(resource, uid)
+        return found
+
+    def _about(self, noted: _Noted) -> set[Key]:
+        # An exception is of the workloads of its request.
+        request = self._requests.get((noted.namespace, noted.request))
+        shared = {noted.request, *noted.shared, *(request.shared if request is not None else ())}
+        return {
+            key
+            for each in shared
+            for key in self._sharing.get((noted.namespace, each), {}).values()
+        }
+
+    def _remember(self, resource: Resource, uid: str, noted: _Noted) -> None:
+        self._noted.setdefault(resource.plural, {})[uid] = noted
+        for each in noted.shared:
+            self._sharing.setdefault((noted.namespace, each), {})[uid] = noted.key
+        if resource is REQUESTS:
+            self._requests[noted.namespace, noted.request] = noted
+
+    def _forget(self, resource: Resource, uid: str) -> None:
+        noted = self._noted.get(resource.plural, {}).pop(uid, None)
+        if noted is None:
+            return
+        for each in noted.shared:
+            keys = self._sharing[noted.namespace, each]
+            del keys[uid]
+            if not keys:
+                del self._sharing[noted.namespace, each]
+        named = (noted.namespace, noted.request)
+        if resource is REQUESTS and self._requests.get(named) is noted:
+            del self._requests[named]
+
+
+def _note(resource: Resource, body: Object) -> _Noted:
+    meta: dict[str, Any] = body.get("metadata") or {}
+    decided = len((body.get("status") or {}).get("decisions") or ())
+    request = request_named(resource, body)
+    shared: tuple[str, ...] = (request,)
+    if resource is REQUESTS:
+        labels = meta.get("labels") or {}
+        shared = tuple(label for label in sorted(labels) if label.startswith(TARGET_LABEL_PREFIX))
+    key = keys_of(resource, body)[0]
+    return _Noted(str(meta.get("namespace", "")), request, shared, decided, key)

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One process of the operator: it waits to lead, works while it does, and says how it is."""
+
+import asyncio
+import logging
+import socket
+import uuid
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Any, Protocol
+
+from cabgate_operator.client.apiserver import ApiServer
+from cabgate_operator.controllers.ledger_heads import SYSTEM_NAMESPACE
+from cabgate_operator.runtime.leadership import CALL_SECONDS, RENEW_DEADLINE, Elector
+from cabgate_operator.runtime.manager import Operator
+from cabgate_operator.settings import Settings
+from cabgate_operator.work.metrics import Metrics
+from cabgate_operator.work.overview import Overview
+from cabgate_operator.work.queue import utc_now
+
+log = logging.getLogger(__name__)
+
+UNREACHED_SECONDS = RENEW_DEADLINE + CALL_SECONDS
+"""After how long without a word about the Lease a replica is not ready."""
+
+ELECTION_STUCK_SECONDS = 60.0
+"""How long the election may stand still."""
+
+
+class Watching(Protocol):
+    """What watches for an operator."""
+
+    async def run_forever(self) -> None:
+        """Watch, until cancelled."""
+
+    def problems(self) -> list[str]:
+        """What is wrong so that only a new process may help."""
+
+
+def identity() -> str:
+    """A name that no other process has: a Pod's host name is its own, but not its restarts'."""
+    return f"{socket.gethostname()}_{uuid.uuid4()}"
+
+
+class Replica:
+    """A replica of the operator. `watches` makes what watches for an operator that begins."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        watches: Callable[[Operator], Watching],
+        *,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self._make_watches = watches
+        self._clock = clock
+        self._elector: Elector | None = None
+        self._election: asyncio.Task[None] | None = None
+        self._operator: Operator | None = None
+        self._watching: Watching | None = None
+        self.metrics.leader.set_function(lambda: float(self.leads))
+        self.metrics.queue_depth.set_function(lambda: float(self._depth()))
+        self.metrics.show(self._overview, clock)
+
+    @property
+    def leads(self) -> bool:
+        """Whether it may write now."""
+        return self._elector is not None and self._elector.leads
+
+    def _depth(self) -> int:
+        return 0 if self._operator is None else len(self._operator.queue)
+
+    def _overview(self) -> Overview | None:
+        return self._operator.overview if self._operator is not None and self.leads else None
+
+    async def run(self) -> None:
+        """Wait to lead, and work while it does, again and again, until cancelled."""
+        api = ApiServer.connect(self.metrics.called)
+        elector = Elector(api, SYSTEM_NAMESPACE, identity(), clock=self._clock)
+        self._elector = elector
+        self._election = asyncio.create_task(elector.run(), name="election")
+        try:
+            while True:
+                await _either(elector.until(True), self._election)
+                await self._lead(api.checked(elector.check), elector, self._election)
+        finally:
+            await _end(self._election)
+            await api.close()
+
+    async def _lead(self, api: ApiServer, elector: Elector, election: asyncio.Task[None]) -> None:
+        operator = Operator(self.settings, clock=self._clock, metrics=self.metrics)
+        watching = self._make_watches(operator)
+        self._operator, self._watching = operator, watching
+        work = asyncio.create_task(_work(operator, watching, api), name="work")
+        lost = False
+        try:
+            await _either(elector.until(False), work, election)
+            lost = True
+        finally:
+            work.cancel()
+            await asyncio.sleep(0)  # it hears of it before what it uses is stopped
+            await operator.stop()  # from here on nothing is written
+            if not lost:
+                await _end(election)
+                await elector.release()
+            await _end(work)
+            self._operator = self._watching = None
+            self.metrics.uncovered_workloads.clear()  # who leads now shows them
+
+    def problems(self) -> list[str]:
+        """What is wrong so that only a new process may help. That the API server is away is not."""
+        found = []
+        if self._election is not None and self._election.done():
+            found.append("election: has ended")
+        if self._elector is not None and self._elector.idle > ELECTION_STUCK_SECONDS:
+            found.append(f"election: stands still, for {self._elector.idle:.0f} s")
+        if self._operator is not None and self.leads:
+            found += self._operator.problems()
+        if self._watching is not None and self.leads:
+            found += self._watching.problems()
+        return found
+
+    def unready(self) -> list[str]:
+        """Why it could not do its work now, leading or taking over; empty if it could."""
+        elector = self._elector
+        if elector is None:
+            return ["it has not begun"]
+        if elector.silence > UNREACHED_SECONDS:
+            return [f"election: {elector.trouble or 'no word about the Lease'}"]
+        if elector.leads and (self._operator is None or not self._operator.ready):
+            return ["sweep: the first one is not done"]
+        return []
+
+
+async def _work(operator: Operator, watching: Watching, api: ApiServer) -> None:
+    await operator.start(api)
+    await watching.run_forever()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _either(condition: Coroutine[Any, Any, None], *tasks: asyncio.Task[None]) -> None:
+    """Return when the condition holds; if one of the tasks ends before, raise what it raised."""
+    waiting = asyncio.create_task(condition)
+    try:
+        await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _end(waiting)
+    for task in tasks:
+        if task.done():
+            task.result()
+            raise RuntimeError(f"{task.get_name()} has ended")

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every reconciler works with."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from cabgate.api.base import Model
+from cabgate.lifecycle.flapping import HOUR
+from cabgate.logs import PlainError, fields
+from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
+from cabgate.rollout.workloads import GatedKind
+from cabgate_operator.client.apiserver import (
+    EVENTS,
+    AlreadyExistsError,
+    ApiError,
+    ApiServer,
+    Object,
+    Resource,
+)
+from cabgate_operator.client.events import News, Reference, event_object
+from cabgate_operator.plans.requests import System
+from cabgate_operator.work.keys import Key
+from cabgate_operator.work.metrics import Metrics
+from cabgate_operator.work.queue import WorkQueue
+from cabgate_operator.work.reports import did
+
+log = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=Model)
+
+
+class UnreadableError(PlainError, ValueError):
+    """What was read makes no sense; the text names fields and no content."""
+
+
+def parsed(model: type[M], raw: Object) -> M:
+    """An object of the API server as a model.
+
+    Raises `UnreadableError`.
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in found[:5])
+        raise UnreadableError(f"cannot read the {model.__name__}: {wrong}") from None
+
+
+async def listed(api: ApiServer, model: type[M], resource: Resource, namespace: str) -> list[M]:
+    """The objects of a namespace as models, without annotations and managers of fields, which can
+    be most of them. There may be any number, so a page at a time, and whatever else the operator
+    does, the Lease to begin with, goes on in between."""
+    found: list[M] = []
+    async for page in api.pages(resource, namespace):
+        for raw in page.items:
+            metadata = {k: v for k, v in raw["metadata"].items() if k not in _LEFT_OUT}
+            found.append(parsed(model, {**raw, "metadata": metadata}))
+            await asyncio.sleep(0)
+    return found
+
+
+_LEFT_OUT = frozenset({"annotations", "managedFields"})
+
+
+@dataclass
+class Context:
+    """The API server, the queue, the time, and who the operator is."""
+
+    api: ApiServer
+    queue: WorkQueue
+    clock: Callable[[], datetime]
+    username: str
+    default_ring: int = 0
+    machines: Machines = SERVICE_ACCOUNTS
+    """Which users are machines."""
+    metrics: Metrics = field(default_factory=Metrics)
+    kinds: tuple[GatedKind, ...] = ()
+    """Kinds that are gated beside those that always are."""
+    excluded: frozenset[str] = frozenset()
+    """Namespaces that no policy of ours looks at."""
+    without_model: set[Key] = field(default_factory=set)
+    """Intents for whose namespace no valid risk model was found."""
+
+    absent: dict[Key, datetime] = field(default_factory=dict)
+    """Intents that are gone, since when, until their requests are superseded."""
+    opened: dict[Key, list[datetime]] = field(default_factory=dict)
+    """When requests were opened for intents, of the last hour; whose came last stands last."""
+
+    written: set[tuple[str, str]] = field(default_factory=set)
+    """Uid and version of each write of a look that went on to take account of it, until a watch
+    brings it."""
+
+    def wrote(self, stored: Object) -> None:
+        """Note what was stored by a look that takes account of it: that a watch tells of it is no
+        reason to look again."""
+        self.written.add((stored["metadata"]["uid"], stored["metadata"]["resourceVersion"]))
+
+    def brought(self, version: tuple[str, str]) -> bool:
+        """Whether a watch brings, by uid and version, what was noted so; noted no longer."""
+        noted = version in self.written
+        self.written.discard(version)
+        return noted
+
+    def system(self) -> System:
+        """The operator as an author, now."""
+        return System(self.username, self.clock())
+
+    def note_opened(self, key: Key) -> None:
+        """Note that a request was opened for an intent now."""
+        now = self.clock()
+        recent = [at for at in self.opened.pop(key, ()) if now - at < HOUR]
+        self.opened[key] = [*recent, now]
+        while now - self.opened[oldest := next(iter(self.opened))][-1] >= HOUR:
+            del self.opened[oldest]
+
+    async def tell(self, about: Reference, news: News) -> None:
+        """Write an Event, unless it was written before; that it fails stops nothing."""
+        body = event_object(about, news, self.clock())
+        try:
+            await self.api.create(EVENTS, about.namespace, body)
+        except AlreadyExistsError:
+            return
+        except ApiError as error:
+            where = fields(namespace=about.namespace, object=about.name, reason=error.reason)
+            log.warning(
+                *("no Event %s for %s/%s: %s", news.reason, about.namespace, about.name, error),
+                extra=where,
+            )
+        else:
+            did(f"event {about.name}", news.reason)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port of probes, with clients on it that are up to no good."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from threading import Thread
+
+import pytest
+
+from cabgate_devcluster import wait_until
+from cabgate_operator.main import make_watches
+from cabgate_operator.runtime.health import MAX_CONNECTIONS, serve_health
+from cabgate_operator.runtime.replica import Replica
+from cabgate_operator.settings import Settings
+from support.sitters import asked, is_closed, sit
+
+
+@contextlib.contextmanager
+def served(**options: float) -> Iterator[int]:
+    """Port of an operator's pages, served in a thread of their own."""
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        replica = Replica(Settings(health_port=0), make_watches)
+        replica.problems = list  # type: ignore[method-assign]
+        serving = runner.run(serve_health(replica, 0, **options))
+        thread = Thread(target=loop.run_forever)
+        thread.start()
+        yield next(address[1] for address in serving.addresses if len(address) == 2)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        runner.run(serving.cleanup())
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with served() as port:
+        yield port
+
+
+def test_clients_that_sit_on_connections_do_not_keep_a_kubelet_from_its_answer(port: int) -> None:
+    with contextlib.ExitStack() as stack:
+        held = sit(stack, port, 2 * MAX_CONNECTIONS)
+        for _ in range(20):
+            status, seconds = asked(port)
+            assert status == 200
+            assert seconds < 5  # the timeoutSeconds of the chart
+        wait_until(
+            lambda: sum(map(is_closed, held)) >= MAX_CONNECTIONS, timeout=60, what="the oldest went"
+        )
+
+
+def test_nobody_sits_there_for_long() -> None:
+    with served(connection_seconds=1.0) as port, contextlib.ExitStack() as stack:
+        held = sit(stack, port, 12)
+        wait_until(lambda: all(map(is_closed, held)), timeout=60, what="they were closed")
+        wait_until(lambda: asked(port)[0] == 200, timeout=60, what="there is an answer")
+
+
+def test_other_pages_and_verbs_are_refused(port: int) -> None:
+    for path, method, status in (
+        ("/", "GET", 404),
+        ("/healthz", "POST", 405),
+        ("/healthz", "HEAD", 200),
+    ):
+        connection = HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request(method, path)
+        answer = connection.getresponse()
+        assert answer.status == status, (method, path)
+        assert answer.headers["Connection"] == "close"
+        connection.close()

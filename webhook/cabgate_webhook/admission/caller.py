@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The file of what shows that the API server sent a review (`cabgate.writes.caller_proof`)."""
+
+from pathlib import Path
+from typing import Any
+
+from cabgate.writes.caller_proof import ANNOTATION, MIN_BYTES, check_proof
+from cabgate_webhook.admission.requests import Review, metadata_of
+
+STRIP: dict[str, Any] = {
+    "op": "remove",
+    "path": f"/metadata/annotations/{ANNOTATION.replace('/', '~1')}",
+}
+"""The patch that takes it away again, before other webhooks see it."""
+
+
+class Caller:
+    """The proof that this installation asks for: the file that a Secret is mounted as.
+
+    Raises `OSError`, and `ValueError` for a file that proves nothing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        found = len(path.read_bytes())
+        if found < MIN_BYTES:
+            raise ValueError(f"has {found} bytes and needs {MIN_BYTES}: openssl rand -hex 32")
+
+    def check(self, review: Review) -> None:
+        """Raise `Refusal` unless a review carries the proof. The file is read each time: reviews
+        are few, and the kubelet replaces it."""
+        try:
+            wanted = self._path.read_bytes()
+        except OSError:
+            wanted = b""
+        check_proof(metadata_of(review.object).get("annotations"), wanted)

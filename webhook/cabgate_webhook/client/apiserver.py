@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Live reads of the API server, over pooled connections; nothing is cached."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote, urlencode
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from cabgate import GROUP, VERSION
+from cabgate.api import (
+    CABException,
+    CABRequest,
+    DeploymentIntent,
+    exception,
+    intent,
+    request,
+    riskmodel,
+)
+from cabgate.api.base import Model, is_object_name
+from cabgate.lifecycle.budget import Weighed
+from cabgate.review.identity import User
+from cabgate.rollout.targets import Workload, selectors
+from cabgate.rollout.workloads import kind_of
+from cabgate_webhook.client.answers import decoded, explained, parsed, raw_items, requests_of
+from cabgate_webhook.client.connections import (
+    AnswerTooLarge,
+    ConnectionFailed,
+    Connections,
+    HttpAnswer,
+)
+from cabgate_webhook.client.credentials import Credentials
+from cabgate_webhook.client.lookups import LARGE_BYTES, READ_BYTES, BudgetUsedUp, LookupFailed
+from cabgate_webhook.client.named import naming
+from cabgate_webhook.client.sharing import SharedReads
+from cabgate_webhook.metrics import Metrics
+
+M = TypeVar("M", bound=Model)
+
+RETRY_WITHIN_SECONDS = 3.0
+"""How long after its beginning a read may be tried again that the API server was too busy for: its
+answer is to be there within the deadline of a review, 4 s."""
+
+RETRY_SECONDS = 1.0
+"""When to try again where the API server does not say. It says whole seconds, 1 as a rule."""
+
+
+MAX_SELECTED = 2
+"""Requests whose exceptions are asked for one by one; those of more come in one list of the
+namespace, so that a review reads no more than four times."""
+
+
+class ApiServer:
+    """What the webhook asks the API server. An asynchronous context manager.
+
+    `monotonic` and `sleep` are the time that it waits by where the API server is too busy.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        metrics: Metrics | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._credentials = credentials
+        self._metrics = metrics or Metrics()
+        self._connections: Connections | None = None
+        self._large = asyncio.Lock()
+        self._decoding = asyncio.Lock()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._shared = SharedReads(lambda target: self._send("GET", target))
+        self._shared_small = SharedReads(lambda target: self._send("GET", target, large=False))
+
+    async def __aenter__(self) -> Self:
+        self._connections = Connections(self._credentials.server)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._connections is not None:
+            self._connections.close()
+            self._connections = None
+
+    async def namespace_labels(self, name: str) -> dict[str, str]:
+        """Labels of a namespace. Raises `LookupFailed`, also where there is no such namespace."""
+        path = f"/api/v1/namespaces/{name}"
+        data = await self._read(path)
+        if data is None:
+            raise LookupFailed(f"namespace {name} does not exist")
+        try:
+            return _LABELLED.decode(data).metadata.labels or {}
+        except msgspec.MsgspecError as error:
+            raise LookupFailed(f"GET {path}: {error}") from None
+
+    async def requests_naming(
+        self, namespace: str, workloads: Iterable[Workload], intent: str | None = None
+    ) -> list[CABRequest]:
+        """The requests of a namespace that carry the label of one of some workloads, or were made
+        from the intent of a name, each once, with what verdicts and scores depend on and no more.
+
+        Raises `LookupFailed` also if one cannot be read: it may be a revocation.
+        """
+        data = await self._lists_of(namespace, workloads, intent)
+        return [item for each in data for item in requests_of(*each)]
+
+    async def weighed_requests(
+        self, namespace: str, workloads: Iterable[Workload], intent: str | None = None
+    ) -> list[Weighed]:
+        """The same, each with the bytes that it takes in a list."""
+        data = await self._lists_of(namespace, workloads, intent)
+        return [
+            (item, len(bytes(raw)))
+            for each in data
+            for item, raw in zip(requests_of(*each), raw_items(*each), strict=True)
+        ]
+
+    async def _lists_of(
+        self, namespace: str, workloads: Iterable[Workload], intent: str | None
+    ) -> list[tuple[str, bytes | None]]:
+        """The lists of the requests that name some workloads, or were made from an intent, as they
+        came, each with its path; no request is in two of them."""
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{request.PLURAL}"
+        named = list(workloads)
+        queries = [{"labelSelector": selector} for selector in selectors(named)]
+        if intent is not None:
+            others = ",".join(sorted({f"!{workload.label}" for workload in named}))
+            own = f"spec.intentRef.name={intent}"
+            queries.append({"fieldSelector": own, "labelSelector": others})
+        answers = await asyncio.gather(*(self._read(path, query) for query in queries))
+        return [(path, answer) for answer in answers]
+
+    async def exceptions_for(
+        self, namespace: str, request_names: Sequence[str], *, however_many: bool = False
+    ) -> list[CABException]:
+        """The exceptions of a namespace that name one of some requests. `however_many`: where those
+        for others are too many to read, they are left out, by a read for each request.
+
+        One that cannot be read opens no gate, and is passed over.
+        """
+        names = sorted(set(request_names))
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{exception.PLURAL}"
+        async with self._turn(namespace):
+            return await self._exceptions_for(path, names, however_many=however_many)
+
+    def _turn(self, namespace: str) -> asyncio.Lock:
+        """Held while the exceptions of a namespace are in memory, which may be large: one review of
+        that namespace has them at a time, and the reviews of others do not wait."""
+        return self._turns.setdefault(namespace, asyncio.Lock())
+
+    async def _exceptions_for(
+        self, path: str, names: Sequence[str], *, however_many: bool
+    ) -> list[CABException]:
+        if len(names) > MAX_SELECTED:
+            try:
+                return await self._exceptions(path, names)
+            except BudgetUsedUp:
+                if not however_many:
+                    raise
+            # One after the other: what is in memory is what one of them comes to.
+            return [item for name in names for item in await self._exceptions(path, [name])]
+        lists = await asyncio.gather(*(self._exceptions(path, [name]) for name in names))
+        return [item for items in lists for item in items]
+
+    async def _exceptions(self, path: str, names: Sequence[str]) -> list[CABException]:
+        """The exceptions for some requests: of one by its name, of several out of all."""
+        query = {"fieldSelector": f"spec.requestRef.name={names[0]}"} if len(names) == 1 else {}
+        return await self._decoded_exceptions(
+            naming(raw_items(path, await self._read(path, query)), names)
+        )
+
+    async def _decoded_exceptions(self, raws: Iterable[bytes]) -> list[CABException]:
+        """Exceptions as they came, decoded, without those that cannot be read."""
+        found = []
+        for raw in raws:
+            async with self._decoding:  # one at a time, and others' reviews go on in between
+                with contextlib.suppress(LookupFailed, ValueError):
+                    found.append(parsed(CABException, json.loads(raw)))
+                await asyncio.sleep(0)
+        return found
+
+    async def weighed_exceptions(
+        self, namespace: str, request_name: str
+    ) -> tuple[list[CABException], int]:
+        """The exceptions for a request, and the bytes that all of its namespace take in a list."""
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{exception.PLURAL}"
+        async with self._turn(namespace):
+            found = raw_items(path, await self._read(path))
+            total = sum(len(bytes(raw)) for raw in found)
+            return await self._decoded_exceptions(naming(found, [request_name])), total
+
+    async def workload(self, namespace: str, workload: Workload) -> dict[str, Any] | None:
+        """An object of a kind that is gated everywhere, or None if there is none of that name."""
+        if not is_object_name(workload.name):
+            return None
+        kind = kind_of(f"{workload.group}/", workload.kind)
+        if kind is None:
+            raise LookupFailed(f"{workload}: not a kind that this version of cabgate gates")
+        prefix = "/api/v1" if not kind.group else f"/apis/{kind.api_version}"
+        path = f"{prefix}/namespaces/{namespace}/{kind.resource}/{workload.name}"
+        found: dict[str, Any] | None = await self._get(path)
+        return found
+
+    async def risk_models(self) -> list[dict[str, Any]]:
+        """Every risk model, as the API server has it."""
+        path = f"/apis/{GROUP}/{VERSION}/{riskmodel.PLURAL}"
+        found = await self._get(path)
+        if found is None:
+            raise LookupFailed(f"{path}: not found; are the CRDs installed?")
+        items: list[dict[str, Any]] = found.get("items") or []
+        return items
+
+    async def request(self, namespace: str, name: str) -> CABRequest | None:
+        """A request, or None if there is none of that name."""
+        return await self._object(CABRequest, namespace, request.PLURAL, name)
+
+    async def intent(self, namespace: str, name: str) -> DeploymentIntent | None:
+        """An intent, or None if there is none of that name."""
+        return await self._object(DeploymentIntent, namespace, intent.PLURAL, name)
+
+    async def may(
+        self,
+        user: User,
+        *,
+        verb: str,
+        resource: str,
+        namespace: str,
+        group: str = GROUP,
+        subresource: str = "",
+        name: str = "",
+    ) -> bool:
+        """Whether a user may do something, by SubjectAccessReview, never cached."""
+        attributes = {
+            "group": group,
+            "resource": resource,
+            "subresource": subresource,
+            "verb": verb,
+            "namespace": namespace,
+            "name": name,
+        }
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": user.username,
+                "uid": user.uid,
+                "groups": list(user.groups),
+                "extra": {key: list(values) for key, values in user.extra.items()},
+                "resourceAttributes": {key: value for key, value in attributes.items() if value},
+            },
+        }
+        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        data = await self._send("POST", path, review)
+        answer = {} if data is None else decoded("POST", path, data)
+        status = answer.get("status") or {}
+        return status.get("allowed") is True
+
+    async def can_read(self) -> None:
+        """Read as the gate does. Raises `LookupFailed` if the gate could not."""
+        path = f"/apis/{GROUP}/{VERSION}/{request.PLURAL}"
+        if await self._get(path, {"limit": "1"}) is None:
+            raise LookupFailed(f"{path}: not found; are the CRDs installed?")
+
+    async def read_small(self, path: str, query: Mapping[str, str] | None = None) -> bytes | None:
+        """The answer of one GET as it came; None if there is no such object. Raises `BudgetUsedUp`
+        for one of more than 1 MiB, without another try."""
+        return await self._read(path, query, large=False)
+
+    async def _object(self, model: type[M], namespace: str, plural: str, name: str) -> M | None:
+        if not is_object_name(name):
+            return None  # or it would lead to another object, or to a part of one
+        found = await self._get(f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{plural}/{name}")
+        return None if found is None else parsed(model, found)
+
+    async def _get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """The decoded answer of one GET; None if there is no such object."""
+        data = await self._read(path, query)
+        return None if data is None else decoded("GET", path, data)
+
+    async def _read(
+        self, path: str, query: Mapping[str, str] | None = None, *, large: bool = True
+    ) -> bytes | None:
+        """The answer of one GET as it came; None if there is no such object."""
+        shared = self._shared if large else self._shared_small
+        return await shared.get(quote(path) + (f"?{urlencode(query)}" if query else ""))
+
+    async def _send(
+        self, method: str, target: str, body: Any = None, *, large: bool = True
+    ) -> bytes | None:
+        """The answer of a call as it came; None if there is no such object. A GET that the API
+        server is too busy for (429) is tried again when it says, if there is time for that."""
+        path = target.partition("?")[0]
+        last = self._monotonic() + RETRY_WITHIN_SECONDS
+        answer = await self._call(method, target, path, body, large=large)
+        while method == "GET" and answer.status == 429:
+            wait = _wait_before_retry(answer)
+            if self._monotonic() + wait > last:
+                break
+            await self._sleep(wait)
+            answer = await self._call(method, target, path, body, large=large)
+        if answer.status == 404:
+            return None
+        if not 200 <= answer.status <= 299:
+            why = explained(answer.body.decode(errors="replace"))
+            failed = f"{method} {path}: HTTP {answer.status}"
+            raise LookupFailed(f"{failed}: {why}", failed)
+        return answer.body
+
+    async def _call(
+        self, method: str, target: str, path: str, body: Any, *, large: bool
+    ) -> HttpAnswer:
+        """The answer of one call. Raises `LookupFailed` if there is none."""
+        if self._connections is None:
+            raise RuntimeError("the API server is used outside its context")
+        begun = time.perf_counter()
+        try:
+            headers = {
+                "Authorization": f"Bearer {self._credentials.token()}",
+                "Accept": "application/json",
+            }
+            content = b""
+            if body is not None:
+                headers["Content-Type"] = "application/json"
+                content = json.dumps(body).encode()
+            call = partial(self._connections.call, method, target, headers=headers, body=content)
+            try:
+                return await call(trust=self._credentials.trust(), limit=READ_BYTES)
+            except AnswerTooLarge:
+                if method != "GET" or not large:
+                    raise
+            async with self._large:
+                return await call(trust=self._credentials.trust(), limit=LARGE_BYTES)
+        except AnswerTooLarge as error:
+            raise BudgetUsedUp(path) from error
+        except (ConnectionFailed, OSError, ValueError) as error:
+            raise LookupFailed(f"{method} {path}: {type(error).__name__}: {error}") from error
+        finally:
+            took = time.perf_counter() - begun
+            self._metrics.reads.labels(_resource_of(path)).observe(took)
+
+
+class _Metadata(msgspec.Struct):
+    labels: dict[str, str] | None = None
+
+
+class _Labelled(msgspec.Struct):
+    metadata: _Metadata
+
+
+_LABELLED = msgspec.json.Decoder(_Labelled)
+
+
+def _resource_of(path: str) -> str:
+    """The resource that a path leads to, such as `cabrequests`."""
+    parts = path.split("/")[3 if path.startswith("/api/") else 4 :]
+    return parts[2] if parts[0] == "namespaces" and len(parts) > 2 else parts[0]
+
+
+def _wait_before_retry(answer: HttpAnswer) -> float:
+    """Seconds to wait, as the API server says it."""
+    said = answer.retry_after.strip()
+    return float(said[:9]) if said.isdigit() and int(said[:9]) > 0 else RETRY_SECONDS

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Risk models: which one holds for a namespace, and which may be stored."""
+
+import asyncio
+
+from cabgate.api import CABRequest, RiskModel
+from cabgate.api.riskmodel import DEFAULT_LABEL
+from cabgate.risk.model_choice import NoModel, choose_model, recorded_model
+from cabgate.risk.model_rules import model_problems
+from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate_webhook.admission.requests import Answer, Review, metadata_of
+from cabgate_webhook.client.apiserver import ApiServer
+
+
+async def model_of(namespace: str, api: ApiServer) -> RiskModel | NoModel:
+    """The model that holds for a namespace now."""
+    labels, models = await asyncio.gather(api.namespace_labels(namespace), api.risk_models())
+    return choose_model(labels, models)
+
+
+async def model_behind(request: CABRequest, api: ApiServer) -> RiskModel | None:
+    """The model that a request was scored with, if it is still there as it was."""
+    return recorded_model(request.spec.assessment.risk_model, await api.risk_models())
+
+
+async def judge_model(review: Review, api: ApiServer) -> Answer:
+    """The answer to a write of a risk model. Raises `Refusal` for one that makes no sense."""
+    model = RiskModel.model_validate(review.object)
+    problems = model_problems(model)
+    if problems:
+        first, *others = problems
+        more = "".join(f"; {problem}" for problem in others)
+        raise Refusal(RefusalReason.INVALID, first.message + more, first.field)
+    return Answer(allowed=True, reason="RiskModelValid", warnings=await _warnings(model, api))
+
+
+async def _warnings(model: RiskModel, api: ApiServer) -> list[str]:
+    if not model.is_default:
+        return []
+    marked = [
+        str(metadata_of(item).get("name"))
+        for item in await api.risk_models()
+        if (metadata_of(item).get("labels") or {}).get(DEFAULT_LABEL) == "true"
+    ]
+    others = sorted({*marked} - {model.name})
+    if not others:
+        return []
+    return [
+        f"RiskModel {', '.join(others)} is marked {DEFAULT_LABEL}=true as well: until one alone "
+        "is, no request is opened in namespaces that name no model"
+    ]

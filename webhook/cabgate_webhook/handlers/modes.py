@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of a denial of the gate where the cluster does not enforce."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from cabgate import GROUP
+from cabgate.gate.messages import warning_lines
+from cabgate.logs import fields
+from cabgate.rollout.modes import Mode, effective_mode
+from cabgate_webhook.admission.requests import Answer, Review
+from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.lookups import LookupFailed
+
+log = logging.getLogger(__name__)
+
+LOOKUP_SECONDS = 0.5
+"""Time to read the mode of a namespace: what a review that took its whole time leaves of the 5 s
+that the API server waits."""
+
+
+async def by_mode(
+    answer: Answer,
+    review: Review,
+    api: ApiServer,
+    cluster: Mode,
+    at_least: Mode,
+    *,
+    seconds: float = LOOKUP_SECONDS,
+) -> Answer:
+    """The answer as the mode of the review's namespace has it.
+
+    `cluster` is the cluster's mode. `at_least` is what the API server knows of the namespace's,
+    by the entry of the webhook configuration that it called through: it counts if the namespace
+    cannot be read within `seconds`. Writes to cabgate's own objects have no mode, and where the
+    cluster enforces no namespace is looser.
+    """
+    if answer.allowed or cluster is Mode.ENFORCE or review.group == GROUP:
+        return answer
+    labels = await _labels(review, api, seconds)
+    mode = effective_mode(cluster, labels, at_least=at_least)
+    if mode is Mode.ENFORCE:
+        return answer
+    warnings = warning_lines(answer.message) if mode is Mode.WARN else ()
+    return replace(answer, allowed=True, mode=mode, warnings=warnings)
+
+
+async def _labels(review: Review, api: ApiServer, seconds: float) -> Mapping[str, str] | None:
+    """Labels of the namespace of a review; None if they cannot be read in time."""
+    namespace = review.namespace
+    try:
+        async with asyncio.timeout(seconds):
+            return await api.namespace_labels(namespace)
+    except (LookupFailed, TimeoutError) as error:
+        why = error.brief if isinstance(error, LookupFailed) else f"none within {seconds} s"
+        about = fields(uid=review.uid, namespace=namespace, reason="ModeNotKnown")
+        log.warning("the mode of namespace %s is not known: %s", namespace, why, extra=about)
+        return None

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes on cabgate's own objects, their status aside: who submitted, and who may create."""
+
+import asyncio
+import contextlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from cabgate.api import CABException, CABRequest, DeploymentIntent
+from cabgate.api.intent import PLURAL as INTENTS
+from cabgate.api.types import Gate, Submitter
+from cabgate.lifecycle.break_glass import breakable, check_opened_for_glass, check_stamped
+from cabgate.lifecycle.budget import check_asking, check_growth, check_opening
+from cabgate.lifecycle.capacity import check_size, stored_bytes
+from cabgate.review.identity import Machines
+from cabgate.review.races import check_not_approver, requests_behind
+from cabgate.review.submitters import (
+    added,
+    changes_spec,
+    check_requester,
+    is_decided,
+    requesters_of_update,
+    submitters_of_update,
+)
+from cabgate.risk.evidence import check_moments, evidence_digest
+from cabgate.risk.model_choice import choose_model
+from cabgate.rollout.gated_targets import check_targets
+from cabgate.rollout.image_names import check_images
+from cabgate.rollout.rings import ring_of
+from cabgate.rollout.targets import Workload
+from cabgate.rollout.workloads import GatedKind, reference_of
+from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate.writes.declared import told_of_intent
+from cabgate.writes.exceptions import check_takes_exception
+from cabgate.writes.image_digests import changes_targets, check_digests
+from cabgate.writes.system import check_created, check_intent_status
+from cabgate_webhook.admission.requests import Answer, Review, metadata_of
+from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.lookups import LookupFailed
+from cabgate_webhook.handlers.models import model_of
+
+TOLD_SECONDS = 1.0
+"""Time to find out what an intent comes to: a warning is not worth more of a review's."""
+
+_GUARDED_METADATA = ("labels", "ownerReferences", "finalizers")
+
+
+def stamp_submitters(review: Review, machines: Machines, kinds: Sequence[GatedKind] = ()) -> Answer:
+    """The patch that makes `spec.submittedBy` say who really submitted, and `spec.requestedBy` who
+    was named as requester. Raises `Refusal`, also for targets that can never match: what the schema
+    says to those later is a 422 without the right spelling."""
+    if review.resource == INTENTS:
+        with contextlib.suppress(ValidationError):  # the schema says what it is about
+            old, intent = _intents(review)
+            _check_targets(old, intent, kinds)
+            check_size(old, intent)
+    spec = review.object.get("spec")
+    if not isinstance(spec, Mapping):
+        return Answer(allowed=True, reason="SubmittersKept")
+    patch: list[dict[str, Any]] = [
+        {"op": "add", "path": f"/spec/{field}", "value": expected}
+        if expected
+        else {"op": "remove", "path": f"/spec/{field}"}
+        for field, expected in _people(review, machines).items()
+        if (spec.get(field) or []) != expected
+    ]
+    if not patch:
+        return Answer(allowed=True, reason="SubmittersKept")
+    return Answer(allowed=True, reason="SubmittersStamped", patch=patch)
+
+
+def judge_submitters(review: Review, machines: Machines) -> Answer:
+    """Refuse a write after which `spec.submittedBy` does not say who submitted, or
+    `spec.requestedBy` not who was named."""
+    spec = review.object.get("spec")
+    for field, expected in _people(review, machines).items():
+        found = spec.get(field) if isinstance(spec, Mapping) else None
+        if (found or []) != expected:
+            raise Refusal(
+                RefusalReason.WRONG_CONTENT,
+                "is kept by cabgate's webhook; another webhook or a removed one changed it, or its "
+                "replicas are of two releases for a moment: try again",
+                f"spec.{field}",
+            )
+    return Answer(allowed=True, reason="Submitted")
+
+
+async def judge_intent(
+    review: Review,
+    api: ApiServer,
+    default_ring: int,
+    digests_from: int | None,
+    machines: Machines,
+    kinds: Sequence[GatedKind] = (),
+) -> Answer:
+    """The answer to a write of an intent: `judge_submitters`; whether it names a person as its
+    requester; whether nobody changes what they approved; and if it says anew what is to run,
+    whether that is gated, `kinds` beside those that always are, and from ring `digests_from` on
+    named by digest. Raises `Refusal`."""
+    answer = judge_submitters(review, machines)
+    old, intent = _intents(review)
+    check_size(old, intent)
+    check_requester(old, intent, intent.spec.submitted_by, machines)
+    if old is None or changes_spec(old, intent):
+        await _check_not_approver(review, old, intent, api)
+    warnings = _check_targets(old, intent, kinds)
+    if old is None or evidence_digest(old.spec) != evidence_digest(intent.spec):
+        warnings = [*warnings, await _told(intent, api, default_ring, machines)]
+    if digests_from is not None and changes_targets(old, intent):
+        labels = await api.namespace_labels(review.namespace)
+        check_digests(intent, ring_of(labels, default_ring), digests_from)
+    return replace(answer, warnings=warnings)
+
+
+async def _told(
+    intent: DeploymentIntent, api: ApiServer, default_ring: int, machines: Machines
+) -> str:
+    """What whoever declares something new is told of it; it never keeps them from declaring it."""
+    namespace = intent.metadata.namespace
+    try:
+        async with asyncio.timeout(TOLD_SECONDS):
+            labels, models, others = await asyncio.gather(
+                api.namespace_labels(namespace),
+                api.risk_models(),
+                api.requests_naming(namespace, map(Workload.of, intent.spec.targets)),
+            )
+    except (LookupFailed, TimeoutError):
+        return "its score could not be told now: the API server did not answer cabgate in time"
+    ring = ring_of(labels, default_ring)
+    return told_of_intent(intent, ring, others, choose_model(labels, models), machines)
+
+
+def _intents(review: Review) -> tuple[DeploymentIntent | None, DeploymentIntent]:
+    """The intent of a review as it was (None: it is new), and as it would be. Raises
+    `ValidationError`."""
+    intent, old = DeploymentIntent.model_validate(review.object), None
+    if review.operation != "CREATE":
+        old = DeploymentIntent.model_validate(review.old_object)
+    return old, intent
+
+
+def _check_targets(
+    old: DeploymentIntent | None, intent: DeploymentIntent, kinds: Sequence[GatedKind]
+) -> list[str]:
+    """What to warn of, if the intent says anew what is to run. Raises `Refusal` for targets that
+    can never match, and for images and times in it that are none."""
+    check_images(None if old is None else old.spec, intent.spec)
+    check_moments(None if old is None else old.spec, intent.spec)
+    return check_targets(intent, kinds) if changes_targets(old, intent) else []
+
+
+async def _check_not_approver(
+    review: Review, old: DeploymentIntent | None, new: DeploymentIntent, api: ApiServer
+) -> None:
+    """Raise `Refusal` if whoever approved what an intent declares, or did, writes it."""
+    names = requests_behind(old, new)
+    found = await asyncio.gather(*(api.request(review.namespace, name) for name in names))
+    for request in found:
+        if request is None:
+            continue
+        exceptions: list[CABException] = []
+        if request.spec.assessment.gate is Gate.EXCEPTION_REQUIRED:
+            exceptions = await api.exceptions_for(review.namespace, [request.metadata.name])
+        check_not_approver(old, new, review.user, request, exceptions)
+
+
+async def judge_exception(
+    review: Review, api: ApiServer, machines: Machines, now: datetime
+) -> Answer:
+    """The answer to a write of an exception: a new one for a request that is not there is let
+    through with a warning, since it may be applied together with its intent. Raises `Refusal` for
+    a new one whose request takes none, or has too many, and for one that grows where all of its
+    namespace take too much."""
+    answer = judge_submitters(review, machines)
+    if review.operation != "CREATE":
+        growth = stored_bytes(review.object) - stored_bytes(review.old_object)
+        if growth > 0:  # of its metadata: the spec never changes
+            _, stored = await api.weighed_exceptions(review.namespace, "")
+            check_growth(stored, growth)
+        return answer
+    exception = CABException.model_validate(review.object)
+    check_size(None, exception)
+    name = exception.spec.request_ref.name
+    request, (others, stored) = await asyncio.gather(
+        api.request(review.namespace, name), api.weighed_exceptions(review.namespace, name)
+    )
+    if request is not None:
+        # The same content has the same targets: the requests of the first of them are enough.
+        first = Workload.of(request.spec.targets[0])
+        check_takes_exception(request, await api.requests_naming(review.namespace, [first]))
+    check_asking(exception, others, stored, now)
+    if request is not None:
+        return answer
+    warning = (
+        f"there is no CABRequest {name} in namespace {review.namespace}: until there is, nobody "
+        "can approve this exception"
+    )
+    return replace(answer, warnings=[warning])
+
+
+def _people(review: Review, machines: Machines) -> dict[str, list[Any]]:
+    """What the webhook keeps in the spec of an intent or an exception, by field."""
+    submitters: Sequence[Submitter]
+    if review.resource == "cabexceptions":
+        if review.operation == "CREATE":
+            submitters = added([], review.user, machines)
+        else:
+            submitters = CABException.model_validate(review.old_object).spec.submitted_by
+        return {"submittedBy": [submitter.to_dict() for submitter in submitters]}
+    old, intent = _intents(review)
+    if old is None:
+        submitters = added([], review.user, machines)
+    else:
+        submitters = submitters_of_update(old, intent, review.user, machines)
+    return {
+        "submittedBy": [submitter.to_dict() for submitter in submitters],
+        "requestedBy": list(requesters_of_update(old, intent)),
+    }
+
+
+async def judge_intent_status(review: Review, api: ApiServer, operator: str) -> Answer:
+    """Refuse a write of an intent's status by anybody but the operator, and by the operator what
+    is not so: the list of submitters depends on it."""
+    if review.user.username == operator:
+        intent = DeploymentIntent.model_validate(review.object)
+        name = intent.status.request_name
+        request = await api.request(review.namespace, name) if name and is_decided(intent) else None
+        check_intent_status(intent, request)
+        return Answer(allowed=True, reason="SystemWrite")
+    if review.object.get("status") == review.old_object.get("status"):
+        return Answer(allowed=True, reason="Unchanged")
+    raise Refusal(
+        RefusalReason.WRITTEN_BY_OPERATOR_ONLY,
+        "the status of an intent is written by the operator; to approve, patch the status of its "
+        "CABRequest",
+        "status",
+    )
+
+
+async def judge_request(
+    review: Review, api: ApiServer, operator: str, excluded: Collection[str] = ()
+) -> Answer:
+    """The answer to a write of a request, its status aside; `excluded` are the namespaces that no
+    policy of ours looks at. Raises `Refusal`."""
+    if review.operation == "CREATE":
+        return await _judge_new_request(review, api, operator, excluded)
+    for name in _GUARDED_METADATA:
+        _check_guarded(name, metadata_of(review.old_object), metadata_of(review.object))
+    return Answer(allowed=True, reason="MetadataWrite")
+
+
+async def _judge_new_request(
+    review: Review, api: ApiServer, operator: str, excluded: Collection[str]
+) -> Answer:
+    if review.user.username != operator:
+        raise Refusal(
+            RefusalReason.WRITTEN_BY_OPERATOR_ONLY,
+            "requests are created by the operator: apply a DeploymentIntent, and it will open one",
+        )
+    request = CABRequest.model_validate(review.object)
+    for name in ("ownerReferences", "finalizers"):
+        if metadata_of(review.object).get(name):
+            raise Refusal(
+                RefusalReason.WRONG_CONTENT,
+                "a request has none: it is a record and outlives its intent",
+                f"metadata.{name}",
+            )
+    if request.spec.intent_ref is None:
+        check_stamped(request, excluded)
+        await _check_glass(review, request, api)
+        return Answer(allowed=True, reason="GlassBroken")
+    named, name = map(Workload.of, request.spec.targets), request.spec.intent_ref.name
+    intent, weighed, model = await asyncio.gather(
+        api.intent(review.namespace, name),
+        api.weighed_requests(review.namespace, named, name),
+        model_of(review.namespace, api),
+    )
+    check_created(request, intent, [other for other, _ in weighed], model)
+    check_opening(request, weighed)
+    return Answer(allowed=True, reason="RequestOpened")
+
+
+async def _check_glass(review: Review, request: CABRequest, api: ApiServer) -> None:
+    """Raise `Refusal` unless the workload of a request says that its glass was broken so."""
+    target = request.spec.targets[0]
+    kind = breakable(target.api_version, target.kind)
+    workload = referred = None
+    if kind is not None:
+        workload = await api.workload(review.namespace, Workload.of(target))
+        reference = None if workload is None else reference_of(kind, workload)
+        if reference is not None:
+            referred = await api.workload(review.namespace, reference)
+    check_opened_for_glass(request, workload, referred)
+
+
+def _check_guarded(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    before, after = old.get(name) or [], new.get(name) or []
+    removed_finalizers = name == "finalizers" and all(item in before for item in after)
+    if before != after and not removed_finalizers:
+        raise Refusal(
+            RefusalReason.WRITTEN_BY_OPERATOR_ONLY,
+            "a request is a record: it is found by its labels and outlives what it is about; "
+            "use annotations for notes",
+            f"metadata.{name}",
+        )

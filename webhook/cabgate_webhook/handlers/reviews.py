@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Status writes on requests and exceptions: reviews by people, records by the operator."""
+
+import asyncio
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cabgate.api import CABException, CABRequest, DeploymentIntent
+from cabgate.api.exception import ExceptionDecision, ExceptionReview, ExceptionVerdict
+from cabgate.api.request import (
+    RequestDecision,
+    RequestReview,
+    RequestReviewVerdict,
+    RequestVerdict,
+)
+from cabgate.api.riskmodel import RiskModel
+from cabgate.api.types import AuthorType, Checked, Submitter
+from cabgate.ledger.signatures import PublicKeys, SigningKeys, check_signature
+from cabgate.lifecycle.break_glass import RESOURCE, VERB
+from cabgate.lifecycle.opening import is_wanted
+from cabgate.lifecycle.precedent import decided_elsewhere
+from cabgate.lifecycle.requirements import check_known
+from cabgate.lifecycle.states import is_retrospective, next_request_state, state_of, takes_exception
+from cabgate.review.identity import Machines, User, service_account_of
+from cabgate.review.review import (
+    EXCEPTION_REVIEW,
+    REQUEST_REVIEW,
+    ReviewKind,
+    check_person_write,
+    moment_after,
+    recorded,
+    requested_review,
+    stamped_status,
+)
+from cabgate.review.reviewers import (
+    Matter,
+    ReviewFacts,
+    check_person,
+    check_reviewer,
+    same_people,
+    verb_for,
+)
+from cabgate.rollout.targets import Workload
+from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate.writes.exceptions import check_takes_exception
+from cabgate.writes.lifting import warnings_of_approval, with_lifts
+from cabgate.writes.revoking import Surroundings, images_to_revoke, warnings_of
+from cabgate.writes.system import (
+    approves_by_score,
+    check_exception_status,
+    check_request_status,
+    rests_on_others,
+    takes_back,
+)
+from cabgate_webhook.admission.caller import STRIP
+from cabgate_webhook.admission.requests import Answer, Review, metadata_of
+from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.handlers.models import model_behind
+
+KINDS: dict[str, ReviewKind] = {kind.plural: kind for kind in (REQUEST_REVIEW, EXCEPTION_REVIEW)}
+"""The kinds whose status carries reviews, by resource."""
+
+
+async def stamp_review(
+    review: Review, api: ApiServer, keys: SigningKeys, now: datetime, machines: Machines
+) -> Answer:
+    """The patch that turns a person's review into a decision, signed once everything else was
+    checked; in a dry run it is not signed. Raises `Refusal`."""
+    kind = KINDS[review.resource]
+    asked = requested_review(kind, review.old_object, review.object)
+    if asked is None:
+        return Answer(allowed=True, reason="NoReview", patch=[STRIP])
+    check_person(review.user, machines)
+    matter = await _matter(review, api)
+    request = matter.request
+    check_known(request)
+    around = await _surroundings(request, api, now)
+    status = stamped_status(
+        kind,
+        review.old_object,
+        review.object,
+        request.spec.evidence_digest,
+        review.user,
+        _moment(around),
+        _checked(asked, matter, around),
+        _revoked_images(asked, request, around),
+    )
+    if status is not None:
+        stamped = dataclasses.replace(review, object={**review.object, "status": status})
+        decision = await _checked_decision(stamped, matter, None, api, now, machines, around)
+        if decision is not None and not review.dry_run:
+            signature = keys.sign(kind.kind, _uid(review), decision.entry)
+            status["decisions"][-1]["signature"] = signature.to_dict()
+    patch = [{"op": "add", "path": "/status", "value": status}, STRIP]
+    return Answer(allowed=True, reason="ReviewStamped", patch=patch)
+
+
+def _checked(
+    asked: RequestReview | ExceptionReview, matter: Matter, around: Surroundings
+) -> Checked:
+    """What a review is checked against, as it is known before it is a decision."""
+    request = isinstance(asked, RequestReview)
+    verdict = (RequestVerdict if request else ExceptionVerdict)(asked.verdict.value)
+    return with_lifts(matter.checked, matter.request, verdict, around.requests)
+
+
+def _revoked_images(
+    asked: RequestReview | ExceptionReview, request: CABRequest, around: Surroundings
+) -> Sequence[str]:
+    """The images that a review revokes. What cannot be revoked now is refused for that, whatever
+    images it names. Raises `Refusal`."""
+    if not isinstance(asked, RequestReview) or asked.verdict is not RequestReviewVerdict.REVOKED:
+        return ()
+    revoked = RequestVerdict.REVOKED
+    if next_request_state(request, state_of(request), revoked, AuthorType.PERSON) is None:
+        return asked.images
+    return images_to_revoke(request, asked.images, around)
+
+
+async def judge_status(
+    review: Review,
+    api: ApiServer,
+    operator: str,
+    keys: SigningKeys,
+    now: datetime,
+    machines: Machines,
+) -> Answer:
+    """The answer to a status write on a request or an exception. Raises `Refusal`."""
+    if review.user.username == operator:
+        await _judge_operator(review, api, now)
+        return Answer(allowed=True, reason="SystemWrite")
+    kind = KINDS[review.resource]
+    if review.old_object.get("status") == review.object.get("status"):
+        return Answer(allowed=True, reason="Unchanged")
+    check_person(review.user, machines)
+    matter = await _matter(review, api)
+    check_known(matter.request)
+    public = None if review.dry_run else keys.public
+    decision = await _checked_decision(review, matter, public, api, now, machines)
+    if decision is None:
+        return Answer(allowed=True, reason="Unchanged")
+    if not review.dry_run:
+        check_signature(keys, kind.kind, _uid(review), decision.entry)
+    return Answer(allowed=True, reason="DecisionRecorded", warnings=decision.warnings)
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """What a person's status write adds, and what they are told of it."""
+
+    entry: RequestDecision | ExceptionDecision
+    warnings: Sequence[str]
+
+
+async def _checked_decision(
+    review: Review,
+    matter: Matter,
+    keys: PublicKeys | None,
+    api: ApiServer,
+    now: datetime,
+    machines: Machines,
+    around: Surroundings | None = None,
+) -> _Decision | None:
+    """The decision that a person's status write adds, all of it checked but its signature; None if
+    it adds none. The half that signs asks before it does, the half that validates once more: the
+    caller of the first is not proved to be the API server. Raises `Refusal`."""
+    kind = KINDS[review.resource]
+    entry = check_person_write(
+        kind,
+        review.old_object,
+        review.object,
+        matter.request.spec.evidence_digest,
+        review.user,
+        now,
+        keys,
+    )
+    if entry is None:
+        return None
+    verb = verb_for(entry.verdict)
+    revokes = isinstance(entry, RequestDecision) and entry.verdict is RequestVerdict.REVOKED
+    if around is None and revokes:
+        around = await _surroundings(matter.request, api, now)
+    holds_verb, impersonates, may_have_broken, others = await asyncio.gather(
+        api.may(
+            review.user,
+            verb=verb,
+            resource=kind.plural,
+            namespace=review.namespace,
+            name=review.name,
+        ),
+        _impersonates(review.user, matter.submitters, api, machines),
+        _may_have_broken(review.user, matter.request, api),
+        _others(matter.request, api, around),
+    )
+    expected = with_lifts(matter.checked, matter.request, entry.verdict, others)
+    facts = ReviewFacts(
+        submitters=matter.submitters,
+        requesters=matter.requesters,
+        holds_verb=holds_verb,
+        impersonates=impersonates,
+        current=matter.current,
+        glass=is_retrospective(matter.request),
+        may_have_broken=may_have_broken,
+        decided_elsewhere=_decided_elsewhere(review, matter.request, others),
+        machines=machines,
+        changed=matter.unseen or not same_people(entry.checked, expected),
+        lifts_otherwise=entry.checked != expected,
+    )
+    check_reviewer(review.user, entry.verdict, kind.plural, facts)
+    if entry.verdict is ExceptionVerdict.APPROVED:
+        check_takes_exception(matter.request, others)
+    warnings = [recorded(kind, kind.parse(review.old_object), entry)]
+    warnings += warnings_of_approval(matter.request, entry.verdict, others)
+    if isinstance(entry, RequestDecision) and revokes and around is not None:
+        images = images_to_revoke(matter.request, entry.images, around)
+        warnings += warnings_of(matter.request, images, around)
+    return _Decision(entry, warnings)
+
+
+async def _others(
+    request: CABRequest, api: ApiServer, around: Surroundings | None
+) -> Sequence[CABRequest]:
+    """The requests that name a workload of a request."""
+    if around is not None:
+        return around.requests
+    named = [Workload.of(target) for target in request.spec.targets]
+    return await api.requests_naming(request.metadata.namespace, named)
+
+
+async def _surroundings(request: CABRequest, api: ApiServer, now: datetime) -> Surroundings:
+    """What the gate compares a decision on a request with: the requests for the same workloads,
+    and the exceptions for those."""
+    namespace = request.metadata.namespace
+    named = [Workload.of(target) for target in request.spec.targets]
+    requests = await api.requests_naming(namespace, named)
+    # Its own too, whatever it takes: its decisions come one after the other.
+    names = [each.metadata.name for each in requests if takes_exception(each)]
+    # However many there are for others: they are to stop no revocation.
+    exceptions = await api.exceptions_for(
+        namespace, [request.metadata.name, *names], however_many=True
+    )
+    return Surroundings(requests, exceptions, now)
+
+
+def _moment(around: Surroundings) -> datetime:
+    """The time of a decision on a request or an exception for it: after every other one that the
+    gate compares it with."""
+    subjects: list[CABRequest | CABException] = [*around.requests, *around.exceptions]
+    times = (entry.at for each in subjects for entry in each.status.decisions)
+    return moment_after(around.now, times)
+
+
+def _uid(review: Review) -> str:
+    return str(metadata_of(review.old_object).get("uid") or "")
+
+
+async def _judge_operator(review: Review, api: ApiServer, now: datetime) -> None:
+    if review.resource == EXCEPTION_REVIEW.plural:
+        old = CABException.model_validate(review.old_object)
+        new = CABException.model_validate(review.object)
+        asked = intent = None
+        if takes_back(old, new):
+            asked = await api.request(review.namespace, old.spec.request_ref.name)
+            intent = None if asked is None else await _intent_of(asked, api)
+        check_exception_status(old, new, review.user, now, asked, intent)
+        return
+    request = CABRequest.model_validate(review.old_object)
+    intent = await _intent_of(request, api)
+    written = CABRequest.model_validate(review.object)
+    model: RiskModel | None = None
+    others: list[CABRequest] = []
+    if rests_on_others(request, written):
+        named = [Workload.of(target) for target in request.spec.targets]
+        of = request.spec.intent_ref
+        reading = api.requests_naming(review.namespace, named, None if of is None else of.name)
+        if approves_by_score(request, written):
+            others, model = await asyncio.gather(reading, model_behind(request, api))
+        else:
+            others = await reading
+    check_request_status(
+        request,
+        written,
+        review.user,
+        current=is_wanted(request, intent),
+        model=model,
+        now=now,
+        intent=intent,
+        others=others,
+    )
+
+
+async def _request_of(review: Review, api: ApiServer) -> CABRequest:
+    """The request that a review is about: itself, or the one that an exception names."""
+    if review.resource == REQUEST_REVIEW.plural:
+        return CABRequest.model_validate(review.old_object)
+    name = CABException.model_validate(review.old_object).spec.request_ref.name
+    request = await api.request(review.namespace, name)
+    if request is None:
+        raise Refusal(
+            RefusalReason.NOT_CURRENT,
+            f"there is no CABRequest {name} in namespace {review.namespace} to except from; "
+            "delete the exception, or wait until its request is there",
+            "spec.requestRef.name",
+        )
+    return request
+
+
+async def _intent_of(request: CABRequest, api: ApiServer) -> DeploymentIntent | None:
+    """The live intent that a request was made from, if there is one."""
+    reference = request.spec.intent_ref
+    if reference is None:
+        return None
+    return await api.intent(request.metadata.namespace, reference.name)
+
+
+async def _may_have_broken(user: User, request: CABRequest, api: ApiServer) -> bool:
+    """Whether nobody knows who broke the glass, and a user may."""
+    broken = request.spec.break_glass
+    if broken is None or broken.by:
+        return False
+    namespace = request.metadata.namespace
+    return await api.may(user, verb=VERB, resource=RESOURCE, namespace=namespace)
+
+
+async def _matter(review: Review, api: ApiServer) -> Matter:
+    request = await _request_of(review, api)
+    intent = await _intent_of(request, api)
+    exception = None
+    if review.resource == EXCEPTION_REVIEW.plural:
+        exception = CABException.model_validate(review.old_object)
+    return Matter(request, intent, exception)
+
+
+def _decided_elsewhere(review: Review, request: CABRequest, others: Sequence[CABRequest]) -> str:
+    """Name and state of another request for the same content that is decided; empty if none is."""
+    if review.resource != REQUEST_REVIEW.plural:
+        return ""
+    other = decided_elsewhere(request, others)
+    return "" if other is None else f"{other.metadata.name} is {state_of(other)}"
+
+
+async def _impersonates(
+    user: User, submitters: Sequence[Submitter], api: ApiServer, machines: Machines
+) -> str | None:
+    """User name of a submitting machine that a user could act as, if there is one."""
+    names = [each.username for each in submitters if machines.submitted(each)]
+    answers = await asyncio.gather(*(_could_act_as(user, name, api) for name in names))
+    return next((name for name, could in zip(names, answers, strict=True) if could), None)
+
+
+async def _could_act_as(user: User, username: str, api: ApiServer) -> bool:
+    account = service_account_of(username)
+    namespace, name = account or ("", username)
+    resource = "users" if account is None else "serviceaccounts"
+
+    async def may(verb: str, group: str = "", subresource: str = "") -> bool:
+        return await api.may(
+            user,
+            verb=verb,
+            group=group,
+            resource=resource,
+            subresource=subresource,
+            namespace=namespace,
+            name=name,
+        )
+
+    # Constrained impersonation, on by default from Kubernetes 1.36 on.
+    constrained = "impersonate:user-info" if account is None else "impersonate:serviceaccount"
+    ways = [may("impersonate"), may(constrained, group="authentication.k8s.io")]
+    if account is not None:
+        ways.append(may("create", subresource="token"))
+    return any(await asyncio.gather(*ways))

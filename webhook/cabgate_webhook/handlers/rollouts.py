@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gate: whether what an object rolls out is admitted."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+from cabgate.api import CABException
+from cabgate.gate.decide import covering, decide
+from cabgate.gate.decision import Decision, Reason
+from cabgate.gate.messages import controller_message
+from cabgate.lifecycle.states import takes_exception
+from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
+from cabgate.rollout.pods import PodTemplateError
+from cabgate.rollout.rings import HIGHEST, effective_ring, ring_of
+from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.workloads import GatedKind, claimed_maker, kind_of, reference_of, rollout_of
+from cabgate_webhook.admission.requests import Answer, Review, metadata_of
+from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.handlers.fresh import FreshIntents
+
+GATED_SUBRESOURCES = frozenset({"", "ephemeralcontainers"})
+"""Subresources through which images come in; none means the object itself."""
+
+
+async def judge_rollout(
+    review: Review,
+    kind: GatedKind,
+    api: ApiServer,
+    default_ring: int,
+    now: datetime,
+    machines: Machines = SERVICE_ACCOUNTS,
+    configured: Sequence[GatedKind] = (),
+    fresh: FreshIntents | None = None,
+) -> Answer:
+    """The answer to a rollout; `configured` are the kinds that are gated beside those that always
+    are, `fresh` waits where its intent was just written. Raises `LookupFailed` where the API server
+    does not answer."""
+    begun = asyncio.get_running_loop().time()
+    try:
+        rollout = await _rollout(review, kind, api, configured)
+    except PodTemplateError as error:
+        return Answer(allowed=False, reason="MalformedObject", message=f"MalformedObject: {error}")
+    look = partial(_look, rollout, review, api, default_ring, machines)
+    decision, labels, ring = await look(now)
+    if fresh is not None and not decision.allowed:
+        later = await fresh.judged(rollout, decision.reason, labels, begun)
+        if later is not None:
+            now = later
+            decision, labels, ring = await look(now)
+    if decision.reason is Reason.NO_REQUEST and machines.include(
+        review.user.username, review.user.groups
+    ):
+        decision = await _of_a_controller(review, rollout, ring, decision, api, now, configured)
+    return _answer(decision, rollout)
+
+
+async def _look(
+    rollout: Rollout,
+    review: Review,
+    api: ApiServer,
+    default_ring: int,
+    machines: Machines,
+    now: datetime,
+) -> tuple[Decision, Mapping[str, str], int]:
+    """The decision by what is there now, with the labels of the namespace and the ring; labels are
+    empty and the ring is the highest where it is admitted whatever they are."""
+    requests = await api.requests_naming(review.namespace, rollout.workloads)
+    # What the highest ring admits, each ring admits: the namespace need not be read.
+    decision = decide(rollout, HIGHEST, requests, (), now)
+    if decision.allowed and not decision.warnings:
+        return decision, {}, HIGHEST
+    covered = covering(rollout, requests)
+    names = [request.metadata.name for request in covered if takes_exception(request)]
+    exceptions: list[CABException] = []
+    if names and not decision.allowed:
+        labels, exceptions = await asyncio.gather(
+            api.namespace_labels(review.namespace), api.exceptions_for(review.namespace, names)
+        )
+    else:
+        labels = await api.namespace_labels(review.namespace)
+    ring = _ring(labels, review, default_ring)
+    return decide(rollout, ring, requests, exceptions, now, machines), labels, ring
+
+
+async def _of_a_controller(
+    review: Review,
+    rollout: Rollout,
+    ring: int,
+    decision: Decision,
+    api: ApiServer,
+    now: datetime,
+    configured: Sequence[GatedKind],
+) -> Decision:
+    """The denial of what a machine makes, which tells of a controller that is not configured if
+    the workload that it says it made this from is approved: it is denied all the same."""
+    maker = claimed_maker(review.object, configured)
+    if maker is None:
+        return decision
+    requests = await api.requests_naming(review.namespace, [maker])
+    made_from = Rollout(rollout.namespace, maker, rollout.images)
+    of_maker = decide(made_from, HIGHEST, requests, (), now)
+    request = of_maker.evidence.request
+    if request is None or not of_maker.allowed:
+        return decision
+    message = controller_message(rollout, ring, maker, request, review.user.username)
+    return replace(decision, message=message)
+
+
+async def _rollout(
+    review: Review, kind: GatedKind, api: ApiServer, configured: Sequence[GatedKind]
+) -> Rollout:
+    obj, old = _named(review), review.old_object or None
+    reference = reference_of(kind, obj)
+    # What does not exist yet runs nothing, and is gated itself when it comes.
+    referred = None if reference is None else await api.workload(review.namespace, reference)
+    return rollout_of(kind, review.namespace, obj, old, referred, configured)
+
+
+def _named(review: Review) -> Mapping[str, object]:
+    """The object, with the name that the URL gives it where it has none itself."""
+    metadata = metadata_of(review.object)
+    if metadata.get("name") or not review.name:
+        return review.object
+    return {**review.object, "metadata": {**metadata, "name": review.name}}
+
+
+def _ring(namespace_labels: Mapping[str, str], review: Review, default_ring: int) -> int:
+    """Ring of the rollout; of an update, the larger of before and after, so that no write opens
+    the gate for itself."""
+    before = ring_of(_labels(review.old_object), 0)
+    return max(before, effective_ring(namespace_labels, _labels(review.object), default_ring))
+
+
+def _labels(obj: Mapping[str, object]) -> Mapping[str, str]:
+    return metadata_of(obj).get("labels") or {}
+
+
+def _answer(decision: Decision, rollout: Rollout) -> Answer:
+    request = decision.evidence.request
+    return Answer(
+        allowed=decision.allowed,
+        reason=decision.reason,
+        message=decision.message,
+        warnings=decision.warnings,
+        correlation_id="" if request is None else request.spec.correlation_id,
+        workload=rollout.workloads[-1].argument,
+    )
+
+
+def gated_kind(review: Review, configured: Sequence[GatedKind] = ()) -> GatedKind | None:
+    """The kind whose rollout a review asks about; None if it asks about something else."""
+    if review.subresource not in GATED_SUBRESOURCES:
+        return None
+    api_version, kind = review.object.get("apiVersion"), review.object.get("kind")
+    if not isinstance(api_version, str) or not isinstance(kind, str):
+        return None
+    return kind_of(api_version, kind, configured)

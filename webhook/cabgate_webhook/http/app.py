@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The FastAPI application: every error, delay and doubt becomes a denial that says so."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
+
+from cabgate import GROUP
+from cabgate.gate.messages import compose
+from cabgate.ledger.signatures import SigningKeys
+from cabgate.logs import explained, fields
+from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
+from cabgate.rollout.modes import Mode
+from cabgate.rollout.workloads import GatedKind
+from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate_webhook.admission.caller import Caller
+from cabgate_webhook.admission.requests import (
+    MAX_BODY_BYTES,
+    Answer,
+    MalformedReviewError,
+    OversizedReviewError,
+    Review,
+    answer_body,
+    read_review,
+)
+from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.lookups import BudgetUsedUp, LookupFailed
+from cabgate_webhook.handlers.fresh import FreshIntents
+from cabgate_webhook.handlers.models import judge_model
+from cabgate_webhook.handlers.modes import LOOKUP_SECONDS, by_mode
+from cabgate_webhook.handlers.records import (
+    judge_exception,
+    judge_intent,
+    judge_intent_status,
+    judge_request,
+    stamp_submitters,
+)
+from cabgate_webhook.handlers.reviews import KINDS, judge_status, stamp_review
+from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
+from cabgate_webhook.metrics import DOUBTS, Metrics
+from cabgate_webhook.settings import OPERATOR
+
+log = logging.getLogger(__name__)
+
+DEADLINE_SECONDS = 4.0
+"""Time for one review, shorter than the webhook's `timeoutSeconds` of 5, so that a slow API
+server gives a denial that says so."""
+
+BODY_SECONDS = 5.0
+"""Time that a client has to send a review: what the API server gives the whole call."""
+
+MAX_HELD_BYTES = 64 * 1024 * 1024
+"""What the bodies that are being read may take together."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one review may take, and all of them together."""
+
+    deadline_seconds: float = DEADLINE_SECONDS
+    """Time for one review."""
+    mode_seconds: float = LOOKUP_SECONDS
+    """Time to read the mode of its namespace, after that."""
+    body_seconds: float = BODY_SECONDS
+    """Time that a client has to send it."""
+    held_bytes: int = MAX_HELD_BYTES
+    """What the bodies that are being read may take together."""
+
+
+Clock = Callable[[], datetime]
+Handler = Callable[[Review], Awaitable[Answer]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an installation may choose."""
+
+    keys: SigningKeys
+    """What people's decisions are signed with."""
+    caller: Caller
+    """What shows that the API server sent what is to be signed."""
+    operator: str = OPERATOR
+    """User name of the operator."""
+    default_ring: int = 0
+    """Ring of a namespace without the ring label, 0 to 4."""
+    kinds: tuple[GatedKind, ...] = ()
+    """Kinds that are gated beside those that always are."""
+    mode: Mode = Mode.ENFORCE
+    """The cluster's mode."""
+    require_digests_from: int | None = None
+    """Lowest ring whose intents name images by digest, 0 to 4; None if none has to."""
+    machines: Machines = SERVICE_ACCOUNTS
+    """Which users are machines."""
+    excluded: frozenset[str] = frozenset()
+    """Namespaces that no policy of ours looks at."""
+
+
+class TooLargeError(Exception):
+    """A body over the limit."""
+
+
+class BusyError(Exception):
+    """More is being read than the process may hold at a time."""
+
+
+def utc_now() -> datetime:
+    """The time, by this machine's clock."""
+    return datetime.now(UTC)
+
+
+def create_app(
+    api: ApiServer,
+    settings: Settings,
+    metrics: Metrics,
+    clock: Clock = utc_now,
+    limits: Limits = Limits(),
+) -> FastAPI:
+    """The application. `clock` tells the time that exceptions end by and decisions are given."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    fresh = FreshIntents(api, clock, metrics, settings.mode)
+
+    async def validate(review: Review) -> Answer:
+        return await _validate(review, api, settings, clock(), fresh)
+
+    async def mutate(review: Review) -> Answer:
+        return await _mutate(review, api, settings, clock())
+
+    bodies = Bodies(limits.held_bytes)
+
+    async def admission(
+        request: Request, endpoint: str, handler: Handler, at_least: Mode = Mode.AUDIT
+    ) -> Response:
+        started = time.perf_counter()
+        review = await _received(
+            request, bodies, limits.body_seconds, rollout=endpoint == "validate"
+        )
+        if isinstance(review, Response):
+            return review
+        answer = await answered(review, handler, limits.deadline_seconds)
+        if endpoint == "validate":
+            answer = await by_mode(
+                answer, review, api, settings.mode, at_least, seconds=limits.mode_seconds
+            )
+        seconds = time.perf_counter() - started
+        resource = resource_label(review, settings.kinds)
+        metrics.reviews.labels(endpoint, resource, answer.verdict, answer.reason).inc()
+        metrics.seconds.labels(endpoint).observe(seconds)
+        if answer.mode is not None:
+            metrics.not_enforced(review.namespace, answer.workload, answer.reason)
+        if answer.reason in DOUBTS:
+            metrics.in_doubt.labels(answer.reason).inc()
+        _note(review, endpoint, answer, seconds)
+        return Response(answer_body(review.uid, answer), media_type="application/json")
+
+    async def post_validate(request: Request) -> Response:
+        return await admission(request, "validate", validate)
+
+    async def post_validate_enforce(request: Request) -> Response:
+        """For the entries of the webhook configuration that select namespaces in mode Enforce."""
+        return await admission(request, "validate", validate, Mode.ENFORCE)
+
+    async def post_mutate(request: Request) -> Response:
+        return await admission(request, "mutate", mutate)
+
+    # Plain routes: FastAPI's own take twice the time, for what is not used here.
+    app.add_route("/validate", post_validate, methods=["POST"])
+    app.add_route("/validate/enforce", post_validate_enforce, methods=["POST"])
+    app.add_route("/mutate", post_mutate, methods=["POST"])
+
+    return app
+
+
+async def _received(
+    request: Request, bodies: "Bodies", seconds: float, *, rollout: bool
+) -> Review | Response:
+    """The review that was sent, read as `read_review` says, or what to answer to one that is none
+    or does not come."""
+    try:
+        async with asyncio.timeout(seconds):
+            body = await bodies.read(request)
+        return read_review(body, rollout=rollout)
+    except TooLargeError:
+        return _error(413, f"a review has at most {MAX_BODY_BYTES} bytes")
+    except TimeoutError:
+        return _error(408, f"the body did not come within {seconds:g} s", close=True)
+    except BusyError:
+        return _error(503, "too many reviews are being read: try again", close=True)
+    except OversizedReviewError as error:
+        denial = answer_body(error.uid, _denied("TooLarge", str(error)))
+        return Response(denial, media_type="application/json")
+    except MalformedReviewError as error:
+        return _error(400, str(error))
+    except ClientDisconnect:
+        return _error(400, "the body is not complete")
+
+
+async def answered(review: Review, handler: Handler, seconds: float = DEADLINE_SECONDS) -> Answer:
+    """The handler's answer, or a denial that says why there is none within so many seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await handler(review)
+    except Refusal as refusal:
+        return _denied(refusal.reason, str(refusal).removeprefix(f"{refusal.reason}: "))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        return _denied(RefusalReason.INVALID, f"{path}: {first['msg']}")
+    except BudgetUsedUp as error:
+        log.warning("budget used up: %s", error.brief, extra=_about(review, "BudgetUsedUp"))
+        return _denied("BudgetUsedUp", str(error))
+    except LookupFailed as error:
+        log.warning("lookup failed: %s", error.brief, extra=_about(review, "LookupFailed"))
+        return _denied("LookupFailed", f"{error}. Nothing was decided: try again.")
+    except TimeoutError:
+        about = _about(review, "LookupTimedOut")
+        log.warning("no answer within %s s", seconds, extra=about)
+        return _denied(
+            "LookupTimedOut",
+            f"the API server did not answer cabgate within {seconds:g} s. "
+            "Nothing was decided: try again.",
+        )
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is a denial
+        # Not its text, nor a traceback, which ends with it: they may quote what was sent.
+        log.error("fault in a review: %s", explained(error), extra=_about(review, "InternalError"))
+        return _denied(
+            "InternalError",
+            "cabgate failed to judge this, and denies what it cannot judge. Its log has the "
+            "reason: kubectl logs -n cabgate-system deployment/cabgate-webhook",
+        )
+
+
+async def _validate(
+    review: Review, api: ApiServer, settings: Settings, now: datetime, fresh: FreshIntents
+) -> Answer:
+    kind = gated_kind(review, settings.kinds)
+    if kind is not None:
+        ring, machines = settings.default_ring, settings.machines
+        return await judge_rollout(review, kind, api, ring, now, machines, settings.kinds, fresh)
+    if review.group == GROUP:
+        if review.subresource == "status" and review.resource in KINDS:
+            return await judge_status(
+                review, api, settings.operator, settings.keys, now, settings.machines
+            )
+        if review.where == "deploymentintents/status":
+            return await judge_intent_status(review, api, settings.operator)
+        if review.where == "cabrequests":
+            return await judge_request(review, api, settings.operator, settings.excluded)
+        if review.where == "cabexceptions":
+            return await judge_exception(review, api, settings.machines, now)
+        if review.where == "riskmodels":
+            return await judge_model(review, api)
+        if review.where == "deploymentintents":
+            return await judge_intent(
+                *(review, api, settings.default_ring, settings.require_digests_from),
+                *(settings.machines, settings.kinds),
+            )
+    return _unknown(review)
+
+
+async def _mutate(review: Review, api: ApiServer, settings: Settings, now: datetime) -> Answer:
+    if review.group == GROUP:
+        if review.subresource == "status" and review.resource in KINDS:
+            if review.user.username == settings.operator:
+                return Answer(allowed=True, reason="SystemWrite")
+            settings.caller.check(review)
+            return await stamp_review(review, api, settings.keys, now, settings.machines)
+        if review.where in ("deploymentintents", "cabexceptions"):
+            return stamp_submitters(review, settings.machines, settings.kinds)
+    return _unknown(review)
+
+
+_OURS = frozenset(
+    {
+        *(f"{plural}/status" for plural in ("cabrequests", "cabexceptions", "deploymentintents")),
+        *("cabrequests", "cabexceptions", "deploymentintents", "riskmodels"),
+    }
+)
+"""What is reviewed of cabgate's own kinds."""
+
+
+def resource_label(review: Review, kinds: Sequence[GatedKind]) -> str:
+    """The resource of a review as the metric has it. One of few, whatever is sent: each would be a
+    series for as long as the process lives."""
+    kind = gated_kind(review, kinds)
+    if kind is not None:
+        name = kind.resource or kind.kind.lower()
+        return f"{name}/{review.subresource}" if review.subresource else name
+    return review.where if review.group == GROUP and review.where in _OURS else "other"
+
+
+def _unknown(review: Review) -> Answer:
+    return _denied(
+        "UnknownResource",
+        f"cabgate was asked about {review.where} of group {review.group!r}, which it does not "
+        "know: its webhook configuration names more than this version serves",
+    )
+
+
+def _denied(reason: str, message: str) -> Answer:
+    return Answer(allowed=False, reason=reason, message=compose(f"{reason}: {message}"))
+
+
+def _note(review: Review, endpoint: str, answer: Answer, seconds: float) -> None:
+    """One line in the log. The uid is the one of the API server's audit log."""
+    said = _about(
+        review,
+        answer.reason,
+        endpoint=endpoint,
+        operation=review.operation,
+        user=review.user.username,
+        mode=answer.mode,
+        correlationID=answer.correlation_id or _correlation_id(review),
+        milliseconds=round(seconds * 1000, 1),
+    )
+    log.info(answer.verdict, extra=said)
+
+
+def _about(review: Review, reason: str, **more: object) -> dict[str, Any]:
+    """The fields of a line about a review."""
+    return fields(
+        uid=review.uid,
+        resource=f"{review.where}.{review.group}" if review.group else review.where,
+        namespace=review.namespace,
+        object=review.name,
+        reason=reason,
+        **more,
+    )
+
+
+def _correlation_id(review: Review) -> str | None:
+    spec = review.object.get("spec")
+    found = spec.get("correlationID") if isinstance(spec, Mapping) else None
+    return found[:100] if isinstance(found, str) else None
+
+
+def _error(status: int, message: str, *, close: bool = False) -> Response:
+    headers = {"Connection": "close"} if close else None
+    return Response(f"{message}\n", status, headers, media_type="text/plain")
+
+
+class Bodies:
+    """Reads bodies, each as far as its limit goes and all as far as theirs does."""
+
+    def __init__(self, limit: int = MAX_HELD_BYTES) -> None:
+        self._limit = limit
+        self._held = 0
+
+    async def read(self, request: Request) -> bytes:
+        """The body. Raises `TooLargeError`, `BusyError` and `ClientDisconnect`."""
+        chunks = []
+        size = 0
+        try:
+            async for chunk in request.stream():
+                size += len(chunk)
+                self._held += len(chunk)
+                if size > MAX_BODY_BYTES:
+                    raise TooLargeError
+                if self._held > self._limit:
+                    raise BusyError
+                chunks.append(chunk)
+            return b"".join(chunks)
+        finally:
+            self._held -= size
