@@ -110,21 +110,7 @@ def fill(world: World, intents: int = INTENTS) -> dict[str, int]:
     """Have a namespace hold the worst: its budgets of requests and of exceptions used up, with some
     of these for each request. What there is, by kind."""
     world.namespaces([NAMESPACE])
-    path = f"{SPACE}/deploymentintents"
-    bodies = [(path, largest_intent(f"i-{number}", number)) for number in range(intents)]
-    # One by one: of those that are opened at one moment, more than there is room for may pass.
-    for number, (path, body) in enumerate(bodies):
-        world.write("POST", [(path, body)])
-        told = f"intent {number} has a request, or is refused one"
-        wait_until(
-            lambda: _refused(world) or len(_items(world, "cabrequests")) > number,  # noqa: B023
-            told,
-            timeout=180.0,
-        )
-        if _refused(world):
-            break
-    else:
-        raise RuntimeError(f"{intents} intents do not use up the budget of requests")
+    declared = _declare_until_refused(world, intents)
     names = [item["metadata"]["name"] for item in _items(world, "cabrequests")]
     wanted = [largest_exception(name, n) for n in range(MAX_WAITING) for name in names]
     sizes = [stored_bytes(body) + _METADATA_BYTES for body in wanted]
@@ -132,7 +118,23 @@ def fill(world: World, intents: int = INTENTS) -> dict[str, int]:
     let_in = within(wanted, sizes, MAX_OF_NAMESPACE_BYTES, 1)
     for body in let_in:
         world.write("POST", [(f"{SPACE}/cabexceptions", body)])
-    return {"intents": number + 1, "requests": len(names), "exceptions": len(let_in)}
+    return {"intents": declared, "requests": len(names), "exceptions": len(let_in)}
+
+
+def _declare_until_refused(world: World, most: int) -> int:
+    """Declare intents until one is refused a request; how many. One by one: of those that are
+    opened at one moment, more than there is room for may pass."""
+
+    def answered() -> bool:
+        return _refused(world) > 0 or len(_items(world, "cabrequests")) >= declared
+
+    for declared in range(1, most + 1):
+        body = largest_intent(f"i-{declared - 1}", declared - 1)
+        world.write("POST", [(f"{SPACE}/deploymentintents", body)])
+        wait_until(answered, f"intent {declared} has a request, or is refused one", timeout=180.0)
+        if _refused(world):
+            return declared
+    raise RuntimeError(f"{most} intents do not use up the budget of requests")
 
 
 def _refused(world: World) -> int:

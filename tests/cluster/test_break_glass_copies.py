@@ -8,7 +8,7 @@ import pytest
 from cabgate.lifecycle.break_glass import ANNOTATION, BY_ANNOTATION, ID_ANNOTATION, RING_ANNOTATION
 from cabgate_devcluster import wait_until
 from support.gated import gated, url
-from support.glass import WHY, Glass, annotated, image_of, rolled
+from support.glass import WHY, annotated, breaking, image_of, rolled
 from support.namespaces import set_ring
 from support.objects import GOOD, intent, target
 
@@ -22,13 +22,8 @@ FORGED = {
 
 @pytest.fixture(scope="module")
 def glass(gate):
-    args = ("create", "clusterrolebinding")
-    gate.cluster.kubectl(*args, "copies-edit", "--clusterrole=edit", "--user=breaker")
-    gate.cluster.kubectl(*args, "copies", "--clusterrole=cabgate-break-glass", "--user=breaker")
-    made = Glass(gate)
-    yield made
-    made.close()
-    gate.cluster.kubectl("delete", "clusterrolebinding", "copies-edit", "copies")
+    with breaking(gate, "copies") as made:
+        yield made
 
 
 def test_the_job_of_a_cron_job_tells_of_no_break_that_never_was(gate, glass, namespace):

@@ -9,7 +9,7 @@ from cabgate.lifecycle.break_glass import ANNOTATION, CUT, EARLIER_ANNOTATION, S
 from cabgate_devcluster import wait_until
 from support.gate import paused
 from support.gated import ROLLOUT_CRD, gated, url
-from support.glass import MERGE, WHY, Glass, annotated, refusal, rolled
+from support.glass import MERGE, WHY, annotated, breaking, refusal, rolled
 from support.http import client_of
 from support.namespaces import set_ring
 
@@ -18,13 +18,8 @@ ZERO_WIDTH = "\u200b\u2060\u202e \u3164"
 
 @pytest.fixture(scope="module")
 def glass(gate):
-    args = ("create", "clusterrolebinding")
-    gate.cluster.kubectl(*args, "twice-edit", "--clusterrole=edit", "--user=breaker")
-    gate.cluster.kubectl(*args, "twice", "--clusterrole=cabgate-break-glass", "--user=breaker")
-    made = Glass(gate)
-    yield made
-    made.close()
-    gate.cluster.kubectl("delete", "clusterrolebinding", "twice-edit", "twice")
+    with breaking(gate, "twice") as made:
+        yield made
 
 
 def told(requests):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Breaking the glass, as somebody in an incident would."""
 
+import contextlib
 import json
 
 from cabgate.lifecycle.break_glass import ANNOTATION, STAMPS
@@ -100,6 +101,20 @@ class Glass:
         found = wait_until(enough, f"{count} requests for broken glasses in {namespace}")
         assert len(found) == count, found
         return found
+
+
+@contextlib.contextmanager
+def breaking(gate, name):
+    """The workloads of a cluster, on which the user `breaker` may break the glass for the time of
+    the block; `name` is that of the bindings."""
+    roles = {f"{name}-edit": "edit", name: "cabgate-break-glass"}
+    for binding, role in roles.items():
+        args = ("create", "clusterrolebinding", binding, f"--clusterrole={role}", "--user=breaker")
+        gate.cluster.kubectl(*args)
+    made = Glass(gate)
+    yield made
+    made.close()
+    gate.cluster.kubectl("delete", "clusterrolebinding", *roles)
 
 
 def annotated(why):

@@ -11,6 +11,12 @@ a.matches('^[A-Za-z0-9][A-Za-z0-9._/#-]{0,63}: [^ \\t\\r\\n][^\\r\\n]{0,511}$')
 a.matches('^[^:]*: [^\\r\\n]*[^\\x{0}-\\x{8}\\x{b}-\\x{1f}\\x{7f}-\\x{9f}\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}\\x{9}-\\x{a}\\x{ad}\\x{34f}\\x{61c}\\x{115f}-\\x{1160}\\x{17b4}-\\x{17b5}\\x{180b}-\\x{180f}\\x{200b}-\\x{200f}\\x{2028}-\\x{2029}\\x{2060}-\\x{2065}\\x{206a}-\\x{206f}\\x{2800}\\x{3164}\\x{fe00}-\\x{fe0f}\\x{feff}\\x{ffa0}\\x{fff9}-\\x{fffb}\\x{e0000}-\\x{e0fff}\\x{20}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{202f}\\x{205f}\\x{3000}]')
 {{- end -}}
 
+{{/* CEL: the list of a pod's spec `s`, as the one element of a list; none where what stands there is no
+     list, as it may in kinds whose schema takes anything. */}}
+{{- define "cabgate.glassList" -}}
+[s.?{{ . }}.orValue([])].filter(l, type(l) == list)
+{{- end -}}
+
 {{/* Variables: `earlier`, what the annotation cabgate.dev/break-glass-earlier reads after this write,
      whatever anybody writes there: as before, and where the annotation of a break is changed or taken
      away, that break first, so that each is told of by its own line: which write it was, the ring, who,
@@ -33,9 +39,9 @@ a.matches('^[^:]*: [^\\r\\n]*[^\\x{0}-\\x{8}\\x{b}-\\x{1f}\\x{7f}-\\x{9f}\\x{202
     [request.resource.resource == 'cronjobs'
     ? oldObject.?spec.?jobTemplate.?spec.?template.?spec.orValue({})
     : oldObject.?spec.?template.?spec.orValue({})]
-    .map(s, [[s.?containers.orValue([])].filter(l, type(l) == list).map(l, l.map(c, c.?image.orValue(''))),
-    [s.?initContainers.orValue([])].filter(l, type(l) == list).map(l, l.map(c, c.?image.orValue(''))),
-    [s.?volumes.orValue([])].filter(l, type(l) == list).map(l, l.map(v, v.?image.?reference.orValue('')))])[0].flatten().flatten()
+    .map(s, [{{ include "cabgate.glassList" "containers" }}.map(l, l.map(c, c.?image.orValue(''))),
+    {{ include "cabgate.glassList" "initContainers" }}.map(l, l.map(c, c.?image.orValue(''))),
+    {{ include "cabgate.glassList" "volumes" }}.map(l, l.map(v, v.?image.?reference.orValue('')))])[0].flatten().flatten()
     .filter(i, i != '').map(i, i.replace('\n', ' ').replace('\t', ' '))
 - name: images
   expression: "size(variables.ran) > 100 || size(variables.ran.join('\t')) > 4000 ? [] : variables.ran"

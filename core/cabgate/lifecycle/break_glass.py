@@ -23,7 +23,7 @@ from cabgate.rollout.image_names import image_problem
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import GATED_FROM, RING_LABEL, ring_of
 from cabgate.rollout.targets import Workload
-from cabgate.rollout.workloads import BUILT_IN, GatedKind, rollout_of
+from cabgate.rollout.workloads import BUILT_IN, GatedKind, reference_of, rollout_of
 from cabgate.text.canonical import sha256_hex
 from cabgate.text.characters import SHOWN_PATTERN, refused_character, seen, shows
 from cabgate.text.refusal import Refusal, RefusalReason
@@ -170,8 +170,8 @@ def requests_for_glass(
 
     The latest is for the images that the workload runs now, those before for what it ran until it
     was broken again. None if its glass is whole. The ring is that of the break. `referred` is the
-    object that `reference_of` names (`cabgate.rollout.workloads`), if it exists. Of a template that
-    cannot be read no image is known: a break is reviewed whatever was broken through.
+    object that `template_taken_from` names, if it exists. Of a template that cannot be read no
+    image is known: a break is reviewed whatever was broken through.
     """
     metadata = obj["metadata"]
     requests: dict[str, CABRequest] = {}
@@ -182,6 +182,14 @@ def requests_for_glass(
         request = _request_for(kind, metadata, each.glass, images)
         requests.setdefault(request.metadata.name, request)
     return list(requests.values())
+
+
+def template_taken_from(kind: GatedKind, obj: Mapping[str, Any]) -> Workload | None:
+    """The workload whose pod template a workload takes whose glass was broken; None if it has one
+    of its own, or what it says of another cannot be read."""
+    with contextlib.suppress(PodTemplateError):
+        return reference_of(kind, obj)
+    return None
 
 
 def _running(

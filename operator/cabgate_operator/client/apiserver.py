@@ -46,7 +46,10 @@ MAX_PAGE_BYTES = 4 * PAGE_BYTES
 smaller ones, since what comes after small objects may be the largest there are."""
 
 _JSON = "application/json"
-_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+METADATA_WATCH = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+"""How a list and a watch are asked for of which only the metadata is to come."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +208,7 @@ class ApiServer:
         if labels:
             query["labelSelector"] = labels
         while True:
-            accept = _METADATA if metadata else _JSON
+            accept = METADATA_LIST if metadata else _JSON
             path = resource.path(namespace)
             most = MAX_PAGE_BYTES if query["limit"] > 1 else None
             try:

@@ -15,12 +15,13 @@ from cabgate.lifecycle.break_glass import (
     breaks_of,
     is_cut,
     requests_for_glass,
+    template_taken_from,
 )
 from cabgate.lifecycle.requirements import unknown_words
 from cabgate.lifecycle.states import is_retrospective
 from cabgate.logs import fields
 from cabgate.rollout.targets import Workload, group_of
-from cabgate.rollout.workloads import GatedKind, kind_of, reference_of
+from cabgate.rollout.workloads import GatedKind, kind_of
 from cabgate_operator.client.apiserver import (
     NAMESPACES,
     REQUESTS,
@@ -88,7 +89,7 @@ async def reconcile_glass(context: Context, key: Key) -> None:
     raw = await context.api.get(_resource(kind), key.namespace, name)
     if raw is None or not breaks_of(kind, raw):
         return
-    reference = reference_of(kind, raw)
+    reference = template_taken_from(kind, raw)
     referred = None if reference is None else await _get(context, key.namespace, reference)
     requests = requests_for_glass(kind, raw, referred)
     known = await _known(context, requests)

@@ -19,6 +19,7 @@ import aiohttp
 import kopf
 
 from cabgate.logs import explained, fields
+from cabgate_operator.client.apiserver import METADATA_LIST, METADATA_WATCH
 from cabgate_operator.client.credentials import ServiceAccount
 
 log = logging.getLogger(__name__)
@@ -43,12 +44,6 @@ STUCK_SECONDS = 30.0
 
 AGAIN_SECONDS = 0.5
 """How long after its end a run is followed by the next; doubled while none comes to life."""
-
-_METADATA = (
-    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
-    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
-)
-"""How a list and a watch are asked for of which only the metadata is to come."""
 
 _TASK_PREFIX = "watcher for "
 
@@ -321,10 +316,10 @@ def traced(
     async def started(_: object, __: object, start: aiohttp.TraceRequestStartParams) -> None:
         if follow is not None:
             follow.refresh(start.headers)
-        plural = start.url.path.rpartition("/")[2]
+        plural, watch = start.url.path.rpartition("/")[2], "watch" in start.url.query
         if plural in metadata_only:
-            start.headers["Accept"] = _METADATA["watch" in start.url.query]
-        if "watch" in start.url.query:
+            start.headers["Accept"] = METADATA_WATCH if watch else METADATA_LIST
+        if watch:
             asked(plural)
 
     async def ended(_: object, __: object, end: aiohttp.TraceRequestEndParams) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -194,14 +194,15 @@ class ApiServer:
         return found
 
     async def weighed_exceptions(
-        self, namespace: str, request_name: str
+        self, namespace: str, request_names: Collection[str]
     ) -> tuple[list[CABException], int]:
-        """The exceptions for a request, and the bytes that all of its namespace take in a list."""
+        """The exceptions for some requests, and the bytes that all of the namespace take in a
+        list."""
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{exception.PLURAL}"
         async with self._turn(namespace):
             found = raw_items(path, await self._read(path))
             total = sum(len(bytes(raw)) for raw in found)
-            return await self._decoded_exceptions(naming(found, [request_name])), total
+            return await self._decoded_exceptions(naming(found, request_names)), total
 
     async def workload(self, namespace: str, workload: Workload) -> dict[str, Any] | None:
         """An object of a kind that is gated everywhere, or None if there is none of that name."""

@@ -13,7 +13,12 @@ from pydantic import ValidationError
 from cabgate.api import CABException, CABRequest, DeploymentIntent
 from cabgate.api.intent import PLURAL as INTENTS
 from cabgate.api.types import Gate, Submitter
-from cabgate.lifecycle.break_glass import breakable, check_opened_for_glass, check_stamped
+from cabgate.lifecycle.break_glass import (
+    breakable,
+    check_opened_for_glass,
+    check_stamped,
+    template_taken_from,
+)
 from cabgate.lifecycle.budget import check_asking, check_growth, check_opening
 from cabgate.lifecycle.capacity import check_size, stored_bytes
 from cabgate.review.identity import Machines
@@ -32,7 +37,7 @@ from cabgate.rollout.gated_targets import check_targets
 from cabgate.rollout.image_names import check_images
 from cabgate.rollout.rings import ring_of
 from cabgate.rollout.targets import Workload
-from cabgate.rollout.workloads import GatedKind, reference_of
+from cabgate.rollout.workloads import GatedKind
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate.writes.declared import told_of_intent
 from cabgate.writes.exceptions import check_takes_exception
@@ -179,14 +184,14 @@ async def judge_exception(
     if review.operation != "CREATE":
         growth = stored_bytes(review.object) - stored_bytes(review.old_object)
         if growth > 0:  # of its metadata: the spec never changes
-            _, stored = await api.weighed_exceptions(review.namespace, "")
+            _, stored = await api.weighed_exceptions(review.namespace, [])
             check_growth(stored, growth)
         return answer
     exception = CABException.model_validate(review.object)
     check_size(None, exception)
     name = exception.spec.request_ref.name
     request, (others, stored) = await asyncio.gather(
-        api.request(review.namespace, name), api.weighed_exceptions(review.namespace, name)
+        api.request(review.namespace, name), api.weighed_exceptions(review.namespace, [name])
     )
     if request is not None:
         # The same content has the same targets: the requests of the first of them are enough.
@@ -291,7 +296,7 @@ async def _check_glass(review: Review, request: CABRequest, api: ApiServer) -> N
     workload = referred = None
     if kind is not None:
         workload = await api.workload(review.namespace, Workload.of(target))
-        reference = None if workload is None else reference_of(kind, workload)
+        reference = None if workload is None else template_taken_from(kind, workload)
         if reference is not None:
             referred = await api.workload(review.namespace, reference)
     check_opened_for_glass(request, workload, referred)

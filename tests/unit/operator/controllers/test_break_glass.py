@@ -149,6 +149,20 @@ async def test_a_rollout_that_refers_to_nothing_is_reviewed_all_the_same() -> No
     assert request["spec"]["targets"][0]["images"] == ["no image that is known"]
 
 
+@pytest.mark.parametrize(
+    "reference", [7, {}, {"apiVersion": "apps/v1", "kind": "Deployment", "name": "../other"}]
+)
+async def test_a_rollout_whose_reference_cannot_be_read_is_reviewed_all_the_same(
+    reference: Any,
+) -> None:
+    world = World()
+    rollout = workload("Rollout")
+    rollout["spec"] = {"workloadRef": reference}
+    await reconcile(world, rollout)
+    (request,) = world.api.all(REQUESTS)
+    assert request["spec"]["targets"][0]["images"] == ["no image that is known"]
+
+
 @pytest.mark.parametrize("verdict", ["Approved", "Rejected", "UnderReview"])
 async def test_what_a_person_said_first_is_left_alone(verdict: str) -> None:
     world = World()
