@@ -14,44 +14,47 @@ from pathlib import Path
 from typing import Any
 
 from cabgate_devcluster.errors import DevClusterError
+from cabgate_devcluster.preload import preload
 
 _SCRIPT = Path(__file__).with_name("guard_process.py")
+
+
+def _start(channel: socket.socket, base: str, prefix: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        # -I -S: no site packages, no user settings; it starts within 0.1 s
+        [sys.executable, "-I", "-S", str(_SCRIPT), str(os.getpid()), base, prefix],
+        stdin=channel.fileno(),
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C in the terminal is for us, not for it
+    )
 
 
 class Guard:
     """Starts a guard process, which makes a temp folder (mode 0700) in `base` and owns it.
 
     Whatever is spawned through it dies, and the folder goes, when `close` is called or when this
-    process ends in any way, SIGKILL too. Safe to use from several threads. Every method raises
-    `DevClusterError` when the guard process is gone.
+    process ends in any way, SIGKILL too. With `forking`, operator and webhook are forked out of a
+    process that has their modules loaded (see `preload`). Safe to use from several threads. Every
+    method raises `DevClusterError` when the guard process is gone.
     """
 
-    def __init__(self, prefix: str, base: Path | None = None) -> None:
+    def __init__(self, prefix: str, base: Path | None = None, *, forking: bool = False) -> None:
         self._lock = threading.Lock()
         self._pending = b""
         self._serial = 0
         self._closed = False
         self._channel, theirs = socket.socketpair()
+        self._process: subprocess.Popen[bytes] | None = None
         with theirs:
-            self._process = subprocess.Popen(
-                # -I -S: no site packages, no user settings; it starts within 0.1 s
-                [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    str(_SCRIPT),
-                    str(os.getpid()),
-                    str(base or ""),
-                    prefix,
-                ],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C in the terminal is for us, not for it
-            )
+            if forking:
+                preload().fork_guard(theirs, str(base or ""), prefix)
+            else:
+                self._process = _start(theirs, str(base or ""), prefix)
+        hello = self._read(0)
         #: the folder that vanishes with the guard
-        self.directory = Path(self._read(0)["folder"])
+        self.directory = Path(hello["folder"])
         #: process id of the guard itself
-        self.pid = self._process.pid
+        self.pid = int(hello["pid"])
 
     def spawn(
         self,
@@ -91,9 +94,19 @@ class Guard:
         with contextlib.suppress(DevClusterError):
             self._ask({"op": "close"})
         self._closed = True
+        while self._read_end():
+            pass
         self._channel.close()
-        self._process.wait()
+        if self._process is not None:
+            self._process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)  # in case the guard itself was killed
+
+    def _read_end(self) -> bool:
+        """Whether there is more to read: a guard that has ended has closed its end."""
+        try:
+            return bool(self._channel.recv(65536))
+        except OSError:
+            return False
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._lock:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guard: a small process that owns a folder and every process of a local cluster.
 
-It runs as a script of its own, in its own session, and imports the standard library only. Its
+It runs as a script of its own, in its own session, and imports the standard library only; or
+`preload_process` forks it, with the modules of servers loaded, and it forks those servers. Its
 starter holds the other end of the socket on its standard input. When that closes, or when the
 starter is no longer its parent, the guard kills what it started and removes the folder: nobody
 can SIGKILL their way around that, since the kernel closes a dead process's sockets.
@@ -15,10 +16,12 @@ One JSON object a line, each answered by one with the same `id`:
   signal {handle, signal} -> {delivered}           close -> {} (and the guard ends)
 """
 
+import atexit
 import contextlib
 import ctypes
 import json
 import os
+import runpy
 import select
 import shutil
 import signal
@@ -26,37 +29,70 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
+_NOT_PYTHONS = frozenset({"KUBECONFIG", "PYTEST_CURRENT_TEST"})
 _TICK = 0.25  # seconds; how often it looks whether its parent is still there
 
 
 class _Supervisor:
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, modules: tuple[str, ...]) -> None:
         self.folder = folder
-        self.processes: dict[int, subprocess.Popen[bytes]] = {}
+        self.modules = modules
+        self.processes: dict[int, subprocess.Popen[bytes] | _Forked] = {}
         self.swept: set[int] = set()
         self.pid = os.getpid()
         self.libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
     def spawn(self, argv: list[str], env: dict[str, str], cwd: str, log: str) -> dict[str, int]:
         with Path(log).open("ab") as output:
-            process = subprocess.Popen(
-                argv,
-                env=env,
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                process_group=0,
-                preexec_fn=self._die_with_guard,  # noqa: PLW1509 - one thread, nothing to deadlock
+            process = (
+                self._fork(argv, env, cwd, output.fileno())
+                if self._is_loaded(argv, env)
+                else subprocess.Popen(
+                    argv,
+                    env=env,
+                    cwd=cwd,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    process_group=0,
+                    preexec_fn=self._die_with_guard,  # noqa: PLW1509 - one thread, no deadlock
+                )
             )
         handle = len(self.processes) + 1
         self.processes[handle] = process
         return {"handle": handle, "pid": process.pid}
+
+    def _is_loaded(self, argv: list[str], env: dict[str, str]) -> bool:
+        """Whether a fork of this process is what the command line would start.
+
+        An interpreter looks at its environment when it starts (PYTHONPATH, TZ, LD_PRELOAD ...), so
+        but for what the servers read themselves it has to be that of this process.
+        """
+        if argv[:2] != [sys.executable, "-m"] or not set(argv[2:3]) & set(self.modules):
+            return False
+        differing = {name for name, _ in env.items() ^ os.environ.items()}
+        return all(name in _NOT_PYTHONS or name.startswith("CABGATE_") for name in differing)
+
+    def _fork(self, argv: list[str], env: dict[str, str], cwd: str, output: int) -> "_Forked":
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.setpgid(0, 0)
+                self._die_with_guard()
+                os.chdir(cwd)
+                _run_module(argv[2:], env, output)
+            finally:
+                os._exit(1)  # it did not come to its end: never back into the guard's code
+        with contextlib.suppress(OSError):  # the child did it first, or has ended
+            os.setpgid(pid, pid)
+        return _Forked(pid)
 
     def _die_with_guard(self) -> None:
         if self.libc is None:
@@ -95,6 +131,57 @@ class _Supervisor:
             if not Path(self.folder).exists():
                 return
             time.sleep(0.1)
+
+
+class _Forked:
+    """As much of `subprocess.Popen` as the guard uses, of a child that it forked itself."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        return self._ended(os.WNOHANG)
+
+    def wait(self) -> int | None:
+        return self._ended(0)
+
+    def _ended(self, options: int) -> int | None:
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, options)
+            if pid == self.pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+
+def _run_module(argv: list[str], env: dict[str, str], output: int) -> None:
+    """Do what `python -m MODULE ARGUMENTS` does, and end the process as that ends."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.argv = argv
+    code: object = 1
+    try:
+        runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
+        code = 0
+    except SystemExit as exc:
+        code = exc.code
+        if code is not None and not isinstance(code, int):
+            print(code, file=sys.stderr)
+            code = 1
+    except BaseException:  # noqa: BLE001 - as the interpreter does at its end
+        traceback.print_exc()
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(int(code or 0) & 0xFF)  # type: ignore[call-overload]
 
 
 def _kill_group(pid: int, number: int) -> None:
@@ -151,7 +238,7 @@ def _ignore(number: int, frame: object) -> None:
     """Do nothing; a handler and not SIG_IGN, which the children would inherit."""
 
 
-def main(parent: int, base: str, prefix: str) -> None:
+def main(parent: int, base: str, prefix: str, modules: tuple[str, ...] = ()) -> None:
     """Make the folder, say where it is, serve until the parent is gone, clean up."""
     signal.signal(signal.SIGTERM, _on_sigterm)
     signal.signal(signal.SIGINT, _ignore)
@@ -160,10 +247,10 @@ def main(parent: int, base: str, prefix: str) -> None:
     os.set_inheritable(channel.fileno(), False)
     with open(os.devnull) as nothing:  # noqa: PTH123 - the socket must not stay on fd 0 either
         os.dup2(nothing.fileno(), 0)
-    supervisor = _Supervisor(tempfile.mkdtemp(prefix=prefix, dir=base or None))
+    supervisor = _Supervisor(tempfile.mkdtemp(prefix=prefix, dir=base or None), modules)
     try:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            _send(channel, {"id": 0, "folder": supervisor.folder})
+            _send(channel, {"id": 0, "folder": supervisor.folder, "pid": supervisor.pid})
             _serve(supervisor, channel, parent)
     finally:
         signal.signal(signal.SIGTERM, _ignore)

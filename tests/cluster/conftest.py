@@ -13,6 +13,8 @@ from support.objects import MIDDLING
 
 _numbers = itertools.count(1)
 
+DevCluster.forking = True
+
 
 def pytest_addoption(parser):
     group = parser.getgroup("cabgate")

@@ -25,7 +25,9 @@ ROLLOUTS = 5
 
 @pytest.fixture(scope="module")
 def world():
-    with DevCluster() as cluster:
+    cluster = DevCluster()
+    cluster.forking = False  # the memory of a process that was forked is partly another's
+    with cluster:
         made = World(cluster, loadgen.build())
         through.prepare(made)
         yield made

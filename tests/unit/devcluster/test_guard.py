@@ -20,7 +20,7 @@ PARENT = """
 import json, os, signal, sys, time
 from pathlib import Path
 from cabgate_devcluster.guard import Guard
-guard = Guard("guard-test-", Path(sys.argv[1]))
+guard = Guard("guard-test-", Path(sys.argv[1]), forking=sys.argv[2] == "forking")
 log = guard.directory / "log"
 child = guard.spawn(["sh", "-c", "sleep 600 & echo $!; wait"], log=log, env=os.environ)
 while not log.read_text().strip():
@@ -34,9 +34,9 @@ time.sleep(600)
 """
 
 
-@pytest.fixture
-def guard(tmp_path: Path) -> Iterator[Guard]:
-    guard = Guard("guard-test-", tmp_path)
+@pytest.fixture(params=[False, True], ids=["started", "forked"])
+def guard(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Guard]:
+    guard = Guard("guard-test-", tmp_path, forking=request.param)
     yield guard
     guard.close()
 
@@ -53,12 +53,13 @@ def alive(pid: int) -> bool:
     return result.stdout.strip()[:1] not in ("", "Z")
 
 
+@pytest.mark.parametrize("how", ["starting", "forking"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_parent_leaves_no_process_and_no_folder(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, number: signal.Signals, how: str
 ) -> None:
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PARENT, str(tmp_path), how], stdout=subprocess.PIPE, text=True
     )
     assert parent.stdout is not None
     folder, guard_pid, child, grandchild, fork = json.loads(parent.stdout.readline())
@@ -148,3 +149,50 @@ def test_a_program_that_is_not_there_is_named(guard: Guard) -> None:
     with pytest.raises(DevClusterError, match="/nowhere/program"):
         process(guard, "/nowhere/program")
     assert process(guard, "true").wait(60)  # and the guard goes on
+
+
+def run_module(guard: Guard, *arguments: str, **environment: str) -> tuple[int | None, str]:
+    log = guard.directory / f"{len(list(guard.directory.iterdir()))}.log"
+    argv = [sys.executable, "-m", "cabgate_webhook.main", *arguments]
+    child = Process(guard, "it", argv, log=log, env={**os.environ, **environment})
+    assert child.wait(60)
+    return child.returncode, log.read_text()
+
+
+def test_a_forked_module_reads_options_and_environment_and_ends_as_a_started_one(
+    tmp_path: Path,
+) -> None:
+    found = []
+    for forking in (False, True):
+        guard = Guard("guard-test-", tmp_path, forking=forking)
+        try:
+            found += [
+                [
+                    run_module(guard, "--help"),
+                    run_module(guard, "--no-such-option"),
+                    run_module(guard, "--host=127.0.0.1", CABGATE_PORT="no number"),
+                    run_module(guard, "--help", PYTHONVERBOSE=""),
+                ]
+            ]
+        finally:
+            guard.close()
+    started, forked = found
+    assert started == forked
+    assert [code for code, _ in started] == [0, 2, 2, 0]
+    assert all(text for _, text in started)
+
+
+def test_a_forked_module_is_stopped_and_killed_like_any_process(tmp_path: Path) -> None:
+    guard = Guard("guard-test-", tmp_path, forking=True)
+    try:
+        # It waits for its certificate: a pipe that nobody writes to.
+        pipe = guard.directory / "tls.crt"
+        os.mkfifo(pipe)
+        argv = [sys.executable, "-m", "cabgate_webhook.main", f"--certificate={pipe}"]
+        child = Process(guard, "it", argv, log=guard.directory / "it.log", env=os.environ)
+        assert os.getpgid(child.pid) == child.pid
+        child.kill()
+        assert child.returncode == -signal.SIGKILL
+        assert not alive(child.pid)
+    finally:
+        guard.close()
