@@ -44,9 +44,9 @@ class DevCluster:
     """
 
     forking = False
-    """Whether operator and webhook are forked out of a process that has their modules loaded, which
-    takes a second of CPU time less each. The tests set it; what measures starts them as they are
-    started elsewhere."""
+    """Whether what is started in Python is forked out of a process that has cabgate's modules
+    loaded, which takes a second of CPU time less each. The tests set it; what measures starts them
+    as they are started elsewhere."""
 
     def __init__(
         self,

@@ -33,9 +33,9 @@ class Guard:
     """Starts a guard process, which makes a temp folder (mode 0700) in `base` and owns it.
 
     Whatever is spawned through it dies, and the folder goes, when `close` is called or when this
-    process ends in any way, SIGKILL too. With `forking`, operator and webhook are forked out of a
-    process that has their modules loaded (see `preload`). Safe to use from several threads. Every
-    method raises `DevClusterError` when the guard process is gone.
+    process ends in any way, SIGKILL too. With `forking`, programs in Python are forked out of
+    a process that has cabgate's modules loaded (see `preload`). Safe to use from several threads.
+    Every method raises `DevClusterError` when the guard process is gone.
     """
 
     def __init__(self, prefix: str, base: Path | None = None, *, forking: bool = False) -> None:

@@ -36,14 +36,16 @@ from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
-_NOT_PYTHONS = frozenset({"KUBECONFIG", "PYTEST_CURRENT_TEST"})
+_OF_THE_SERVERS = ("CABGATE_", "CHAOS_", "DEMO_", "KUBE", "PYTEST_")
+"""How the names of variables begin that no interpreter and no library reads at its start."""
+
 _TICK = 0.25  # seconds; how often it looks whether its parent is still there
 
 
 class _Supervisor:
-    def __init__(self, folder: str, modules: tuple[str, ...]) -> None:
+    def __init__(self, folder: str, forking: bool) -> None:
         self.folder = folder
-        self.modules = modules
+        self.forking = forking
         self.processes: dict[int, subprocess.Popen[bytes] | _Forked] = {}
         self.swept: set[int] = set()
         self.pid = os.getpid()
@@ -70,15 +72,18 @@ class _Supervisor:
         return {"handle": handle, "pid": process.pid}
 
     def _is_loaded(self, argv: list[str], env: dict[str, str]) -> bool:
-        """Whether a fork of this process is what the command line would start.
+        """Whether a fork of this process is what the command line would start: the same interpreter
+        with a module or script.
 
         An interpreter looks at its environment when it starts (PYTHONPATH, TZ, LD_PRELOAD ...), so
         but for what the servers read themselves it has to be that of this process.
         """
-        if argv[:2] != [sys.executable, "-m"] or not set(argv[2:3]) & set(self.modules):
+        if not self.forking or argv[:1] != [sys.executable]:
             return False
         differing = {name for name, _ in env.items() ^ os.environ.items()}
-        return all(name in _NOT_PYTHONS or name.startswith("CABGATE_") for name in differing)
+        return argv[1].endswith((".py", "-m")) and all(
+            name.startswith(_OF_THE_SERVERS) for name in differing
+        )
 
     def _fork(self, argv: list[str], env: dict[str, str], cwd: str, output: int) -> "_Forked":
         pid = os.fork()
@@ -87,7 +92,7 @@ class _Supervisor:
                 os.setpgid(0, 0)
                 self._die_with_guard()
                 os.chdir(cwd)
-                _run_module(argv[2:], env, output)
+                _run(argv[1:], env, output)
             finally:
                 os._exit(1)  # it did not come to its end: never back into the guard's code
         with contextlib.suppress(OSError):  # the child did it first, or has ended
@@ -154,8 +159,8 @@ class _Forked:
         return self.returncode
 
 
-def _run_module(argv: list[str], env: dict[str, str], output: int) -> None:
-    """Do what `python -m MODULE ARGUMENTS` does, and end the process as that ends."""
+def _run(argv: list[str], env: dict[str, str], output: int) -> None:
+    """Do what `python -m MODULE ...` or `python SCRIPT ...` does, and end the process likewise."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
@@ -165,10 +170,15 @@ def _run_module(argv: list[str], env: dict[str, str], output: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(env)
-    sys.argv = argv
     code: object = 1
     try:
-        runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
+        if argv[0] == "-m":
+            sys.argv = argv[1:]
+            runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
+        else:
+            sys.argv = argv
+            sys.path.insert(0, str(Path(argv[0]).parent))
+            runpy.run_path(argv[0], run_name="__main__")
         code = 0
     except SystemExit as exc:
         code = exc.code
@@ -238,7 +248,7 @@ def _ignore(number: int, frame: object) -> None:
     """Do nothing; a handler and not SIG_IGN, which the children would inherit."""
 
 
-def main(parent: int, base: str, prefix: str, modules: tuple[str, ...] = ()) -> None:
+def main(parent: int, base: str, prefix: str, *, forking: bool = False) -> None:
     """Make the folder, say where it is, serve until the parent is gone, clean up."""
     signal.signal(signal.SIGTERM, _on_sigterm)
     signal.signal(signal.SIGINT, _ignore)
@@ -247,7 +257,7 @@ def main(parent: int, base: str, prefix: str, modules: tuple[str, ...] = ()) -> 
     os.set_inheritable(channel.fileno(), False)
     with open(os.devnull) as nothing:  # noqa: PTH123 - the socket must not stay on fd 0 either
         os.dup2(nothing.fileno(), 0)
-    supervisor = _Supervisor(tempfile.mkdtemp(prefix=prefix, dir=base or None), modules)
+    supervisor = _Supervisor(tempfile.mkdtemp(prefix=prefix, dir=base or None), forking)
     try:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             _send(channel, {"id": 0, "folder": supervisor.folder, "pid": supervisor.pid})

@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 MODULES = ("cabgate_operator.main", "cabgate_webhook.main")
-"""What a guard of its making forks instead of starting an interpreter: importing takes either of
-them more than a second of CPU time, and the tests start some three hundred."""
+"""What is loaded before a server is forked: importing takes either of them more than a second of
+CPU time, and the tests start some three hundred."""
 
 
 class Preload:

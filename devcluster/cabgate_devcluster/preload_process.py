@@ -37,11 +37,11 @@ def main(parent: int, modules: tuple[str, ...]) -> None:
             if not message:
                 return
             if os.fork() == 0:
-                _become_a_guard(message.decode(), descriptors[0], modules)
+                _become_a_guard(message.decode(), descriptors[0])
             os.close(descriptors[0])
 
 
-def _become_a_guard(message: str, descriptor: int, modules: tuple[str, ...]) -> None:
+def _become_a_guard(message: str, descriptor: int) -> None:
     base, prefix = message.split("\0")
     os.setsid()  # a Ctrl-C, or a signal to the group of the other guards, is not for it
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -49,7 +49,7 @@ def _become_a_guard(message: str, descriptor: int, modules: tuple[str, ...]) -> 
     os.close(descriptor)
     code = 1
     try:
-        guard_process.main(os.getppid(), base, prefix, modules)
+        guard_process.main(os.getppid(), base, prefix, forking=True)
         code = 0
     finally:
         os._exit(code)
