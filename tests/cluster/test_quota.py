@@ -22,8 +22,8 @@ def test_a_quota_limits_how_many_intents_there_are(gate, namespace):
             COUNT
             in gate.get("resourcequota", "intents", namespace).get("status", {}).get("used", {})
         ),
-        # Kubernetes' controller of quotas asks every half minute which kinds there are, and counts a
-        # new one once it has read all of them; on a control plane that has just begun it takes turns.
+        # Kubernetes' controller of quotas asks every half minute which kinds there are, and counts
+        # a new one once it has read all; on a control plane that has just begun it takes turns.
         "the quota is counted",
         timeout=240.0,
     )

@@ -207,3 +207,36 @@ def test_no_words_of_people_reach_a_tool_as_an_error_that_it_acts_on(gate, clien
         )
         ready = gate.get("deploymentintent", name, team)["status"]["conditions"]
         assert not any(IMMUTABLE.search(condition["message"]) for condition in ready)
+
+
+def test_programs_read_each_problem_and_its_field_from_the_status(gate, clients, team):
+    """By what the API server passes on of the webhook's answer; people read one message."""
+    never = intent(
+        team,
+        name="never",
+        targets=[target(["a b"]), target(["c"], name="db", api_version="v1")],
+    )
+    answer = clients("mallory").post(f"{OURS}/namespaces/{team}/deploymentintents", json=never)
+    found = answer.json()
+    causes = {each["field"]: each["reason"] for each in found["details"]["causes"]}
+    assert causes == {
+        "spec.targets[0].images[0]": "Invalid",
+        "spec.evidence.artifacts[0].images[0]": "Invalid",
+        "spec.targets[1].apiVersion": "TargetNotGated",
+    }
+    assert all(field in found["message"] for field in causes)
+    refused = gate.refused("mallory", "apply", "-f", "-", stdin=json.dumps(never))
+    assert all(field in refused for field in causes)
+
+    denied = (
+        clients("mallory")
+        .patch(
+            f"/apis/apps/v1/namespaces/{team}/deployments/web",
+            content=json.dumps(annotated()),
+            headers=PATCH,
+        )
+        .json()
+    )
+    (cause,) = denied["details"]["causes"]
+    assert (cause["reason"], cause["field"]) == ("NoRequest", "")
+    assert cause["message"] in denied["message"]

@@ -14,7 +14,7 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.types import Target
 from cabgate.rollout.targets import group_of
 from cabgate.rollout.workloads import ANY_NAME, BUILT_IN, GENERATED, GatedKind, kind_of
-from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate.text.refusal import Cause, Refusal, RefusalReason
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
@@ -72,7 +72,9 @@ def check_targets(intent: DeploymentIntent, configured: Sequence[GatedKind] = ()
     if final:
         first, *others = final
         more = "".join(f"; {problem}" for problem in others)
-        raise Refusal(RefusalReason.TARGET_NOT_GATED, first.message + more, first.field)
+        reason = RefusalReason.TARGET_NOT_GATED
+        causes = [Cause(reason, each.message, each.field) for each in final]
+        raise Refusal(reason, first.message + more, first.field, causes)
     return [str(problem) for problem in problems]
 
 

@@ -7,10 +7,11 @@ rollout of what was meant be denied.
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from cabgate.api.evidence import NO_IMAGE_CHARACTER
 from cabgate.api.intent import DeploymentIntentSpec
-from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate.text.refusal import Refusal, RefusalReason, check_all
 
 _NO_IMAGE = re.compile(NO_IMAGE_CHARACTER)
 
@@ -44,9 +45,12 @@ def _problems(path: str, images: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def check_images(old: DeploymentIntentSpec | None, new: DeploymentIntentSpec) -> None:
-    """Raise `Refusal` for the first image that is the name of none, if targets or evidence are
-    declared anew; `old` is None for a new intent."""
+    """Raise `Refusal` for images that are the names of none, if targets or evidence are declared
+    anew; `old` is None for a new intent."""
     if old is not None and (old.targets, old.evidence) == (new.targets, new.evidence):
         return
-    for path, problem in image_problems(new):
-        raise Refusal(RefusalReason.INVALID, problem, path)
+    check_all(*(partial(_refuse, path, problem) for path, problem in image_problems(new)))
+
+
+def _refuse(path: str, problem: str) -> None:
+    raise Refusal(RefusalReason.INVALID, problem, path)

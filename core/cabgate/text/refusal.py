@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Why a write to one of cabgate's own objects is refused."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from cabgate.text.foreign import printed
@@ -30,15 +32,53 @@ class RefusalReason(StrEnum):
     INVALID = "Invalid"
 
 
+@dataclass(frozen=True)
+class Cause:
+    """One problem of a write that is refused, for programs: an entry of `status.details.causes` of
+    what the API server answers."""
+
+    reason: str
+    message: str
+    field: str = ""
+    """Path of the field; empty where the problem is not about one."""
+
+
 class Refusal(Exception):  # noqa: N818 - an answer to the user, not a fault of the program
     """A write that is refused: reason code, field path and what to do.
 
-    `field` is empty where the refusal is not about one field.
+    `field` is empty where the refusal is not about one field. `causes` are the problems where there
+    are several, all of which the message tells; the refusal itself is the one otherwise.
     """
 
-    def __init__(self, reason: RefusalReason, message: str, field: str = "") -> None:
+    def __init__(
+        self,
+        reason: RefusalReason,
+        message: str,
+        field: str = "",
+        causes: Sequence[Cause] = (),
+    ) -> None:
         self.reason = reason
         self.field = field
         self.message = printed(message)
+        self.causes = tuple(causes) or (Cause(reason, self.message, field),)
         told = f"{field}: {message}" if field else message
         super().__init__(printed(f"{reason}: {told}"))
+
+
+def check_all(*checks: Callable[[], object]) -> None:
+    """Raise one `Refusal` of all that several checks refuse, so that nobody mends one problem to be
+    told of the next."""
+    refusals = []
+    for check in checks:
+        try:
+            check()
+        except Refusal as refusal:
+            refusals.append(refusal)
+    if not refusals:
+        return
+    first, *others = refusals
+    if not others:
+        raise first
+    more = "".join(f"; {str(each).removeprefix(f'{each.reason}: ')}" for each in others)
+    causes = [cause for each in refusals for cause in each.causes]
+    raise Refusal(first.reason, first.message + more, first.field, causes)

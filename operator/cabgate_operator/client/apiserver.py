@@ -349,32 +349,24 @@ def _error(call: str, code: int, data: bytes) -> ApiError:
         reason, message = str(status.get("reason", "")), str(status.get("message", ""))
     except (ValueError, AttributeError):
         status, reason, message = {}, "", data[:200].decode(errors="replace")
-    about = ", ".join([call, *_refused_by(message), *_wrong_fields(status)])
+    about = ", ".join([call, *_policy(message), *_causes(status)])
     kind = ApiError
     if code == 409:
         kind = AlreadyExistsError if reason == "AlreadyExists" else ConflictError
     return kind(code, reason, message, about)
 
 
-_WEBHOOK = re.compile(
-    r'admission webhook "([\w.-]{1,253})" denied the request: (\w{1,64})'
-    r"(?:: ((?:metadata|spec|status)[\w.\[\]]{0,100}):)?"
-)
 _POLICY = re.compile(r"is forbidden: (ValidatingAdmissionPolicy '[\w.-]{1,253}')")
 
 
-def _refused_by(message: str) -> list[str]:
-    """Who refused a write, as far as a message of the API server names one: of a webhook also the
-    reason code and the field."""
-    webhook = _WEBHOOK.match(message)
-    if webhook is not None:
-        return [f"webhook {webhook[1]}", *(part for part in webhook.groups()[1:] if part)]
+def _policy(message: str) -> list[str]:
+    """The policy that refused a write: the API server names it in its message alone."""
     policy = _POLICY.search(message)
     return [] if policy is None else [policy[1]]
 
 
-def _wrong_fields(status: Mapping[str, Any]) -> list[str]:
-    """The fields that were refused, and why, by code."""
+def _causes(status: Mapping[str, Any]) -> list[str]:
+    """Which fields were refused, and why, by code: by the API server or by a webhook."""
     details = status.get("details")
     causes = details.get("causes") if isinstance(details, dict) else None
     return [

@@ -23,6 +23,7 @@ from cabgate.review.reviewers import ReviewFacts, check_reviewer
 from cabgate.review.submitters import check_requester
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.rollout.gated_targets import check_targets
+from cabgate.rollout.image_names import check_images
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import Refusal, RefusalReason
@@ -167,8 +168,14 @@ def _refused(call: Callable[[], object]) -> str:
     try:
         call()
     except Refusal as refusal:
+        fields = [each for each in refusal.causes if each.field]
+        _fields[str(refusal)] = "".join(f"    {each.field}: {each.reason}\n" for each in fields)
         return str(refusal)
     raise AssertionError("not refused")
+
+
+_fields: dict[str, str] = {}
+"""The fields of the causes of a refusal, by its text."""
 
 
 def facts(**changed: Any) -> ReviewFacts:
@@ -303,6 +310,7 @@ def _refusals() -> dict[RefusalReason, list[str]]:
             _refused(lambda: _asked_by("rita\u200b")),
             _refused(lambda: _asked_by(ROBOT)),
             _refused(lambda: images_to_revoke(BESIDE, ["b:1"], Surroundings([], [], NOW))),
+            _refused(lambda: check_images(None, intent(targets=[target("web", "a b", "b ")]).spec)),
         ],
     }
 
@@ -318,6 +326,8 @@ def texts() -> dict[str, list[str]]:
 
 
 def rendered() -> dict[str, str]:
-    """What each file holds: a text a line."""
-    return {f"{reason}.txt": "".join(f"{text}\n" for text in found)
-            for reason, found in texts().items()}  # fmt: skip
+    """What each file holds: a text a line, and below it the fields of its causes, if it has any."""
+    return {
+        f"{reason}.txt": "".join(f"{text}\n{_fields.get(text, '')}" for text in found)
+        for reason, found in texts().items()
+    }

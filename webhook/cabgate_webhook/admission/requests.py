@@ -12,6 +12,7 @@ from cabgate import GROUP
 from cabgate.review.identity import User
 from cabgate.rollout.modes import Mode
 from cabgate.text.foreign import printed
+from cabgate.text.refusal import Cause
 from cabgate_webhook.admission.narrow import decode_rollout, head_of
 
 API_VERSION = "admission.k8s.io/v1"
@@ -27,6 +28,13 @@ MAX_VALUES = 500_000
 """What a review may have of commas and opening brackets outside of texts: as many values as that
 take some 60 bytes each in memory, whatever they take in the body. A workload with as many
 annotations as there may be has 462,000, old, new and who manages them."""
+
+
+MAX_CAUSES = 20
+"""Causes that a denial lists."""
+
+MAX_CAUSE = 1024
+"""Characters of the message of one."""
 
 
 class OversizedReviewError(Exception):
@@ -82,6 +90,9 @@ class Answer:
     workload: str = ""
     """The workload that an approval would have to name, for the metric; empty where that is not
     known."""
+    causes: Sequence[Cause] = ()
+    """What is wrong, one by one, for programs; the reason and the message are the one cause where
+    there are none here."""
     mode: Mode | None = None
     """The mode that admits what the gate denies; None where no mode made a difference. Reason and
     message are those of the denial then."""
@@ -178,7 +189,12 @@ def answer_body(uid: str, answer: Answer) -> bytes:
         "auditAnnotations": annotations,
     }
     if not answer.allowed:
-        response["status"] = {"code": 403, "reason": "Forbidden", "message": message}
+        response["status"] = {
+            "code": 403,
+            "reason": "Forbidden",
+            "message": message,
+            "details": {"causes": _causes(answer)},
+        }
     if answer.warnings:
         response["warnings"] = [printed(warning) for warning in answer.warnings]
     if answer.patch:
@@ -187,6 +203,20 @@ def answer_body(uid: str, answer: Answer) -> bytes:
         response["patch"] = base64.b64encode(patch).decode()
     body = {"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response}
     return json.dumps(body).encode()
+
+
+def _causes(answer: Answer) -> list[dict[str, str]]:
+    causes = answer.causes or [
+        Cause(answer.reason, answer.message.removeprefix(f"{answer.reason}: "))
+    ]
+    return [
+        {
+            "reason": each.reason,
+            "field": printed(each.field)[:MAX_CAUSE],
+            "message": printed(each.message)[:MAX_CAUSE],
+        }
+        for each in causes[:MAX_CAUSES]
+    ]
 
 
 def _user(info: Mapping[str, Any]) -> User:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -38,7 +39,7 @@ from cabgate.rollout.image_names import check_images
 from cabgate.rollout.rings import ring_of
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import GatedKind
-from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate.text.refusal import Refusal, RefusalReason, check_all
 from cabgate.writes.declared import told_of_intent
 from cabgate.writes.exceptions import check_takes_exception
 from cabgate.writes.image_digests import changes_targets, check_digests
@@ -153,9 +154,19 @@ def _check_targets(
 ) -> list[str]:
     """What to warn of, if the intent says anew what is to run. Raises `Refusal` for targets that
     can never match, and for images and times in it that are none."""
-    check_images(None if old is None else old.spec, intent.spec)
-    check_moments(None if old is None else old.spec, intent.spec)
-    return check_targets(intent, kinds) if changes_targets(old, intent) else []
+    before = None if old is None else old.spec
+    warnings: list[str] = []
+
+    def targets() -> None:
+        if changes_targets(old, intent):
+            warnings.extend(check_targets(intent, kinds))
+
+    check_all(
+        partial(check_images, before, intent.spec),
+        partial(check_moments, before, intent.spec),
+        targets,
+    )
+    return warnings
 
 
 async def _check_not_approver(

@@ -20,7 +20,7 @@ from cabgate.logs import explained, fields
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.modes import Mode
 from cabgate.rollout.workloads import GatedKind
-from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate.text.refusal import Cause, Refusal, RefusalReason
 from cabgate_webhook.admission.caller import Caller
 from cabgate_webhook.admission.requests import (
     MAX_BODY_BYTES,
@@ -209,11 +209,15 @@ async def answered(review: Review, handler: Handler, seconds: float = DEADLINE_S
         async with asyncio.timeout(seconds):
             return await handler(review)
     except Refusal as refusal:
-        return _denied(refusal.reason, str(refusal).removeprefix(f"{refusal.reason}: "))
+        said = str(refusal).removeprefix(f"{refusal.reason}: ")
+        return _denied(refusal.reason, said, refusal.causes)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        return _denied(RefusalReason.INVALID, f"{path}: {first['msg']}")
+        causes = [
+            Cause(RefusalReason.INVALID, each["msg"], ".".join(map(str, each["loc"])))
+            for each in error.errors(include_url=False, include_input=False)
+        ]
+        said = "; ".join(f"{each.field}: {each.message}" for each in causes)
+        return _denied(RefusalReason.INVALID, said, causes)
     except BudgetUsedUp as error:
         log.warning("budget used up: %s", error.brief, extra=_about(review, "BudgetUsedUp"))
         return _denied("BudgetUsedUp", str(error))
@@ -305,8 +309,9 @@ def _unknown(review: Review) -> Answer:
     )
 
 
-def _denied(reason: str, message: str) -> Answer:
-    return Answer(allowed=False, reason=reason, message=compose(f"{reason}: {message}"))
+def _denied(reason: str, message: str, causes: Sequence[Cause] = ()) -> Answer:
+    text = compose(f"{reason}: {message}")
+    return Answer(allowed=False, reason=reason, message=text, causes=causes)
 
 
 def _note(review: Review, endpoint: str, answer: Answer, seconds: float) -> None:

@@ -114,8 +114,17 @@ async def test_errors(code: int, body: Any, kind: type[ApiError], refused: bool)
                 "reason": "Forbidden",
                 "message": 'admission webhook "records.cabgate.dev" denied the request: '
                 "WrongContent: spec.evidence.testResults: s3cret: no",
+                "details": {
+                    "causes": [
+                        {
+                            "reason": "WrongContent",
+                            "field": "spec.evidence.testResults",
+                            "message": "s3cret: no",
+                        }
+                    ]
+                },
             },
-            ", webhook records.cabgate.dev, WrongContent, spec.evidence.testResults",
+            ", spec.evidence.testResults WrongContent",
         ),
         (
             403,
@@ -123,7 +132,7 @@ async def test_errors(code: int, body: Any, kind: type[ApiError], refused: bool)
                 "reason": "Forbidden",
                 "message": 'admission webhook "x.dev" denied the request: Nope: s3cret: no',
             },
-            ", webhook x.dev, Nope",
+            "",
         ),
         (
             422,
