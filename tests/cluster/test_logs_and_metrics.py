@@ -235,10 +235,9 @@ def test_the_docs_name_every_metric_and_no_other(gate, namespace):
     # Whatever exceptions other tests left in this control plane: only that there is one.
     def active():
         metrics = served(gate)["Operator"]
-        return (
-            samples(metrics, "cabgate_active_exceptions") >= 1
-            and "cabgate_exception_soonest_end_seconds" in types(metrics)
-        )
+        return samples(
+            metrics, "cabgate_active_exceptions"
+        ) >= 1 and "cabgate_exception_soonest_end_seconds" in types(metrics)
 
     wait_until(active, "the exception is shown")
     for process, text in served(gate).items():
