@@ -8,6 +8,7 @@ import click
 from cabgate import API_VERSION
 from cabgate.api import CABException
 from cabgate.api.exception import DEFAULT_DURATION_DAYS, KIND, MAX_DURATION_DAYS, PLACEHOLDER
+from cabgate.lifecycle.standing import standing_of
 from cabgate.text.refusal import Refusal
 from cabgate.writes.exceptions import check_takes_exception
 from cabgate_cli.commands.options import cluster_options
@@ -125,7 +126,7 @@ def _check_request(
     except Unavailable:
         return
     try:
-        check_takes_exception(found)
+        check_takes_exception(standing_of(found))
     except Refusal as refusal:
         raise BadInput(refusal.message) from None
 

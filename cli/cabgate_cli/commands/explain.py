@@ -11,6 +11,7 @@ import click
 from cabgate.gate.candidates import said_of
 from cabgate.gate.decide import decide, looks
 from cabgate.gate.decision import Decision
+from cabgate.lifecycle.standing import standings_of
 from cabgate.rollout.modes import Mode, effective_mode, too_loose
 from cabgate.rollout.rings import GATED_FROM, NEVER_GATED, namespace_ring, ring_of
 from cabgate.rollout.rollout import Rollout
@@ -242,8 +243,8 @@ class _Explainer:
         if namespace in NEVER_GATED:
             of_workload = 0
         rings = Rings(of_namespace, of_workload)
-        requests = source.requests_naming(namespace, rollout.workloads)
-        requests = source.with_appliers(namespace, requests)
+        stored = source.requests_naming(namespace, rollout.workloads)
+        requests = standings_of(source.with_appliers(namespace, stored))
         exceptions = source.exceptions(namespace) if requests else []
         moment = now()
         looked = [

@@ -131,7 +131,10 @@ def _way(way: WayDown) -> dict[str, Any]:
             {"factor": change.factor, "observed": change.observed, "to": change.to}
             for change in way.changes
         ],
-        "floors": [floor.to_dict() for floor in way.floors],
+        "floors": [
+            {"name": each.name, "gate": each.gate.value, "explanation": each.explanation}
+            for each in way.floors
+        ],
     }
 
 

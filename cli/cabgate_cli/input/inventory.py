@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from cabgate.gate.coverage import GATED_LABELS, Running, Uncovered, running_of, uncovered
+from cabgate.lifecycle.standing import standings_of
 from cabgate.rollout.rings import GATED_FROM, NEVER_GATED, namespace_ring
 from cabgate.rollout.workloads import BUILT_IN, GatedKind, kind_of
 from cabgate_cli.input.cluster import Cluster, NotServed
@@ -81,5 +82,6 @@ class Inventory:
     def _judged(self, namespace: str, ring: int, running: list[Running]) -> list[Uncovered]:
         if not running:
             return []
-        requests, exceptions = self.source.requests(namespace), self.source.exceptions(namespace)
+        requests = standings_of(self.source.requests(namespace))
+        exceptions = self.source.exceptions(namespace)
         return uncovered(namespace, ring, running, requests, exceptions, now())

@@ -6,20 +6,15 @@ from datetime import datetime
 
 from cabgate.api.base import rfc3339
 from cabgate.api.exception import CABException, ExceptionState
-from cabgate.api.request import CABRequest, RequestState
+from cabgate.api.request import RequestState
 from cabgate.api.types import Gate
 from cabgate.gate.decide import images_named
 from cabgate.gate.decision import Look, Reason
 from cabgate.gate.messages import ended, scored, shortened
 from cabgate.lifecycle.requirements import unknown_words
 from cabgate.lifecycle.revocations import Revocation
-from cabgate.lifecycle.states import (
-    closed_window,
-    expires_at,
-    state_of,
-    takes_exception,
-    unattested,
-)
+from cabgate.lifecycle.standing import RequestStanding, closed_window, takes_exception
+from cabgate.lifecycle.states import expires_at, state_of
 from cabgate.rollout.rollout import Rollout
 from cabgate.text.foreign import printed
 
@@ -37,7 +32,7 @@ def said_of(look: Look, rollout: Rollout, exceptions: Iterable[CABException], no
     return printed("; ".join(said))
 
 
-def said_of_exception(exception: CABException, request: CABRequest, now: datetime) -> str:
+def said_of_exception(exception: CABException, request: RequestStanding, now: datetime) -> str:
     """State and end of an exception, and why it does not admit the rollout of its request."""
     name, end = exception.metadata.name, rfc3339(expires_at(exception))
     state = state_of(exception, now)
@@ -77,10 +72,10 @@ def _why(look: Look, rollout: Rollout, now: datetime) -> str:
     return _of_state(look)
 
 
-def _unmet(request: CABRequest, now: datetime) -> str:
+def _unmet(request: RequestStanding, now: datetime) -> str:
     window = closed_window(request, now)
     if window is None:
-        waiting = ", ".join(condition.name for condition in unattested(request))
+        waiting = ", ".join(condition.name for condition in request.unattested)
         return f"approved on conditions that nobody has attested: {waiting}"
     if window.not_before is not None and now < window.not_before:
         return (

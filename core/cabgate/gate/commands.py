@@ -10,7 +10,7 @@ from typing import Any
 from cabgate.api.base import trimmed
 from cabgate.api.exception import CABException
 from cabgate.api.rationale import RATIONALE
-from cabgate.api.request import CABRequest
+from cabgate.api.stored import Declared
 from cabgate.rollout.appliers import where_to_edit
 from cabgate.rollout.targets import Workload
 from cabgate.text.foreign import printed
@@ -25,20 +25,20 @@ MAX_IMAGES_LENGTH = 400
 """Longest list of images in a command, in characters: a denial has room for no more."""
 
 
-def approve_request(request: CABRequest) -> str:
+def approve_request(request: Declared) -> str:
     """How a CAB member approves a request, for exactly the evidence that it shows."""
     meta = request.metadata
     return _review("cabrequest", meta.namespace, meta.name, _approval(request))
 
 
-def attest(request: CABRequest, condition: str) -> str:
+def attest(request: Declared, condition: str) -> str:
     """How a CAB member attests that a condition of an approval is met."""
     meta = request.metadata
     review = {"verdict": "Attested", "condition": condition, "rationale": RATIONALE}
     return _review("cabrequest", meta.namespace, meta.name, review)
 
 
-def revoke_request(request: CABRequest, images: Collection[str]) -> str:
+def revoke_request(request: Declared, images: Collection[str]) -> str:
     """How a security reviewer revokes some images of a request, or `*`: all of them. Where the
     command cannot name them it has a place for them, and is refused as it stands."""
     meta = request.metadata
@@ -55,13 +55,13 @@ def can_be_revoked(images: Collection[str]) -> bool:
     return bool(images) and short and printed(written) == written
 
 
-def approve_exception(exception: CABException, request: CABRequest) -> str:
+def approve_exception(exception: CABException, request: Declared) -> str:
     """How a security reviewer approves an exception."""
     meta = exception.metadata
     return _review("cabexception", meta.namespace, meta.name, _approval(request))
 
 
-def _approval(request: CABRequest) -> dict[str, str]:
+def _approval(request: Declared) -> dict[str, str]:
     digest = request.spec.evidence_digest
     return {"verdict": "Approved", "rationale": RATIONALE, "evidenceDigest": digest}
 
@@ -75,7 +75,7 @@ def _review(resource: str, namespace: str, name: str, review: Mapping[str, Any])
     )
 
 
-def show_request(request: CABRequest) -> str:
+def show_request(request: Declared) -> str:
     """How anybody sees where a request stands."""
     return f"kubectl get cabrequest {request.metadata.name} -n {request.metadata.namespace}"
 
@@ -85,7 +85,7 @@ def list_uncovered(namespace: str) -> str:
     return f"cabgate uncovered -n {namespace}"
 
 
-def list_intents(request: CABRequest) -> str:
+def list_intents(request: Declared) -> str:
     """How a team sees what its intents ask for, whether that of a request is still there or not."""
     return f"kubectl get deploymentintents -n {request.metadata.namespace}"
 
@@ -108,7 +108,7 @@ def can_be_pasted(image: str) -> bool:
     return bool(trimmed(image)) and image.isascii() and printed(image) == image
 
 
-def write_exception(request: CABRequest, after: CABException | None = None) -> str:
+def write_exception(request: Declared, after: CABException | None = None) -> str:
     """How a team asks for an exception, or for another after one that has ended."""
     meta = request.metadata
     command = f"cabgate exception -n {meta.namespace} {meta.name}"
@@ -124,7 +124,7 @@ def _next_name(after: CABException, request_name: str) -> str:
     return name if len(name) <= MAX_NAME else f"{request_name}-2"
 
 
-def edit_intent(request: CABRequest) -> str:
+def edit_intent(request: Declared) -> str:
     """How a team changes the intent that a request was made from, or begins one where the glass
     was broken instead."""
     namespace, reference = request.metadata.namespace, request.spec.intent_ref

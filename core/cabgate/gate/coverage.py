@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from cabgate.api.exception import CABException
-from cabgate.api.request import CABRequest
 from cabgate.gate.decide import decide
 from cabgate.gate.decision import Reason
+from cabgate.lifecycle.standing import RequestStanding
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import GATED_FROM, RING_LABEL, ring_of
 from cabgate.rollout.rollout import Rollout
@@ -103,7 +103,7 @@ def uncovered(
     namespace: str,
     ring: int,
     running: Iterable[Running],
-    requests: Iterable[CABRequest],
+    requests: Iterable[RequestStanding],
     exceptions: Iterable[CABException],
     now: datetime,
 ) -> list[Uncovered]:
@@ -191,9 +191,9 @@ class _Judge:
     """Asks the gate, once for each workload and images."""
 
     def __init__(
-        self, requests: Iterable[CABRequest], exceptions: Iterable[CABException], now: datetime
+        self, requests: Iterable[RequestStanding], exceptions: Iterable[CABException], now: datetime
     ) -> None:
-        self._requests: dict[Workload, list[CABRequest]] = defaultdict(list)
+        self._requests: dict[Workload, list[RequestStanding]] = defaultdict(list)
         for request in requests:
             for workload in {Workload.of(target) for target in request.spec.targets}:
                 self._requests[workload].append(request)

@@ -5,26 +5,23 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from cabgate.api.exception import CABException, ExceptionState
-from cabgate.api.request import CABRequest, RequestState
-from cabgate.api.types import Target
+from cabgate.api.request import RequestState
+from cabgate.api.stored import Declared, StoredTarget
 from cabgate.gate.decision import ADMITTING, Basis, Decision, Look, Reason
 from cabgate.gate.messages import decision_message, warnings_for
 from cabgate.lifecycle.precedent import standing_verdict
 from cabgate.lifecycle.requirements import unknown_words
 from cabgate.lifecycle.revocations import Revocation, against, standing_revocations
 from cabgate.lifecycle.same_content import by_content, overruled_by
+from cabgate.lifecycle.standing import RequestStanding, closed_window, exception_admits
 from cabgate.lifecycle.states import (
     APPROVED_STATES,
     REFUSED_STATES,
     age_of,
     approval_of,
-    closed_window,
-    exception_admits,
     expires_at,
     is_retrospective,
-    person_approval_of,
     state_of,
-    unattested,
 )
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.rings import GATED_FROM
@@ -35,7 +32,7 @@ from cabgate.rollout.targets import Workload
 def decide(
     rollout: Rollout,
     ring: int,
-    requests: Sequence[CABRequest],
+    requests: Sequence[RequestStanding],
     exceptions: Sequence[CABException],
     now: datetime,
     machines: Machines = SERVICE_ACCOUNTS,
@@ -58,7 +55,7 @@ def decide(
     return Decision(allowed, reason, message, basis, warnings_for(reason, basis))
 
 
-def covering(rollout: Rollout, requests: Iterable[CABRequest]) -> list[CABRequest]:
+def covering(rollout: Rollout, requests: Iterable[RequestStanding]) -> list[RequestStanding]:
     """The requests that name the workload and every image of a rollout, the newest first."""
     return [
         request for request in _of_workload(rollout, requests) if not _uncovered(rollout, request)
@@ -67,7 +64,7 @@ def covering(rollout: Rollout, requests: Iterable[CABRequest]) -> list[CABReques
 
 def looks(
     rollout: Rollout,
-    requests: Iterable[CABRequest],
+    requests: Iterable[RequestStanding],
     exceptions: Sequence[CABException],
     now: datetime,
 ) -> list[Look]:
@@ -77,7 +74,7 @@ def looks(
     revocations = standing_revocations(rollout, named)
     same = by_content(named)
     return [
-        Look(request, state_of(request), Reason.IMAGES_NOT_COVERED, uncovered=images)
+        Look(request, request.state, Reason.IMAGES_NOT_COVERED, uncovered=images)
         if (images := _uncovered(rollout, request))
         else _look(request, same[request.spec.evidence_digest], exceptions, revocations, now)
         for request in named
@@ -87,7 +84,7 @@ def looks(
 def _judge(
     rollout: Rollout,
     ring: int,
-    requests: Sequence[CABRequest],
+    requests: Sequence[RequestStanding],
     exceptions: Sequence[CABException],
     now: datetime,
 ) -> tuple[Reason, Basis]:
@@ -104,15 +101,15 @@ def _judge(
 
 
 def _look(
-    request: CABRequest,
-    others: Sequence[CABRequest],
+    request: RequestStanding,
+    others: Sequence[RequestStanding],
     exceptions: Sequence[CABException],
     revocations: Sequence[Revocation],
     now: datetime,
 ) -> Look:
     """What a request that covers a rollout says to it; `others` name its workload as well and hold
     the very same content, and `revocations` deny one of its images."""
-    state = state_of(request)
+    state = request.state
     if is_retrospective(request) and state not in REFUSED_STATES:
         return Look(request, state, Reason.GLASS_BROKEN)
     if unknown_words(request):
@@ -127,7 +124,7 @@ def _look(
     if refused is not None and state not in REFUSED_STATES:
         # The same content under another intent's name: that it waits, or was approved at the very
         # moment, changes nothing.
-        return Look(request, state, _REFUSALS[state_of(refused)], refused=refused)
+        return Look(request, state, _REFUSALS[refused.state], refused=refused)
     for exception in exceptions:
         if exception_admits(exception, request, now) and not _revoked_since(
             exception, request, revocations
@@ -143,27 +140,26 @@ def _look(
 
 
 def _look_at_approved(
-    request: CABRequest, state: RequestState, revocations: Sequence[Revocation], now: datetime
+    request: RequestStanding, state: RequestState, revocations: Sequence[Revocation], now: datetime
 ) -> Look:
     """What an approval says: it holds, if images of it were revoked, only by a person since who
     knew of that."""
-    approval = person_approval_of(request) if revocations else None
-    revocation = against(request, revocations, approval)
+    revocation = against(request, revocations, request.person_approval)
     if revocation is not None:
         return Look(request, state, Reason.REVOKED, revocation=revocation)
-    if closed_window(request, now) is None and not unattested(request):
+    if closed_window(request, now) is None and not request.unattested:
         return Look(request, state, Reason.REQUEST_APPROVED)
     return Look(request, state, _unmet(request, now))
 
 
 def _revoked_since(
-    exception: CABException, request: CABRequest, revocations: Sequence[Revocation]
+    exception: CABException, request: RequestStanding, revocations: Sequence[Revocation]
 ) -> bool:
     """Whether an image was revoked which the approval of an exception does not lift."""
     return against(request, revocations, approval_of(exception)) is not None
 
 
-def _unmet(request: CABRequest, now: datetime) -> Reason:
+def _unmet(request: RequestStanding, now: datetime) -> Reason:
     """Which kind of condition of an approval is not met."""
     if closed_window(request, now) is not None:
         return Reason.OUTSIDE_WINDOW
@@ -176,7 +172,7 @@ def _rank(look: Look) -> tuple[int, float]:
     if look.reason in _FIRST and look.state not in _UNAPPROVED.get(look.reason, ()):
         return 0, _FIRST[look.reason]
     covers = look.reason is not Reason.IMAGES_NOT_COVERED
-    state = look.state if look.refused is None else state_of(look.refused)
+    state = look.state if look.refused is None else look.refused.state
     if is_retrospective(look.request) and state not in REFUSED_STATES:
         # After every request of an intent that is as near: one of those can still admit it.
         return (2, 2) if covers else (3, 2)
@@ -226,7 +222,7 @@ _EXCEPTION_REASONS = (
 )
 
 
-def _of_workload(rollout: Rollout, requests: Iterable[CABRequest]) -> list[CABRequest]:
+def _of_workload(rollout: Rollout, requests: Iterable[RequestStanding]) -> list[RequestStanding]:
     """Requests that name the workload, the newest first."""
     named = [
         request
@@ -237,12 +233,12 @@ def _of_workload(rollout: Rollout, requests: Iterable[CABRequest]) -> list[CABRe
     return sorted(named, key=age_of, reverse=True)
 
 
-def images_named(rollout: Rollout, request: CABRequest) -> set[str]:
+def images_named(rollout: Rollout, request: Declared) -> set[str]:
     """The images that a request names for the workload of a rollout."""
     return images_of(rollout, request.spec.targets)
 
 
-def images_of(rollout: Rollout, targets: Iterable[Target]) -> set[str]:
+def images_of(rollout: Rollout, targets: Iterable[StoredTarget]) -> set[str]:
     """The images that some targets name for the workload of a rollout."""
     return {
         image
@@ -252,5 +248,5 @@ def images_of(rollout: Rollout, targets: Iterable[Target]) -> set[str]:
     }
 
 
-def _uncovered(rollout: Rollout, request: CABRequest) -> tuple[str, ...]:
+def _uncovered(rollout: Rollout, request: Declared) -> tuple[str, ...]:
     return tuple(sorted(set(rollout.images) - images_named(rollout, request)))

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cabgate.api.exception import CABException
-from cabgate.api.request import CABRequest, RequestState
+from cabgate.api.request import RequestState
 from cabgate.lifecycle.revocations import Revocation
+from cabgate.lifecycle.standing import RequestStanding
 
 
 class Reason(StrEnum):
@@ -46,7 +47,7 @@ ADMITTING = frozenset(
 class Look:
     """What one request that names the workload says to a rollout."""
 
-    request: CABRequest
+    request: RequestStanding
     state: RequestState
     reason: Reason
     """What is decided if no other request admits."""
@@ -56,7 +57,7 @@ class Look:
     """Images of the rollout that it does not name."""
     revocation: Revocation | None = None
     """What denies an image of the rollout although this request approves it."""
-    refused: CABRequest | None = None
+    refused: RequestStanding | None = None
     """Another request for the very same content that was rejected or revoked, and speaks for it."""
 
 
@@ -64,7 +65,7 @@ class Look:
 class Basis:
     """What a decision rests on."""
 
-    request: CABRequest | None = None
+    request: RequestStanding | None = None
     exception: CABException | None = None
     uncovered: tuple[str, ...] = ()
     """Images that the request nearest to covering the rollout does not name."""

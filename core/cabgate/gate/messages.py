@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cabgate.api.base import rfc3339, trimmed
-from cabgate.api.request import CABRequest, RequestDecision, RequestState
+from cabgate.api.request import RequestState
+from cabgate.api.stored import Declared, StoredEntry
 from cabgate.api.types import ALL_IMAGES, Gate
 from cabgate.gate.commands import (
     approve_exception,
@@ -26,15 +27,8 @@ from cabgate.lifecycle.break_glass import FLOOR as BREAK_GLASS
 from cabgate.lifecycle.precedent import EARLIER_VERDICT
 from cabgate.lifecycle.requirements import ADVICE, unknown_words
 from cabgate.lifecycle.revocations import Revocation
-from cabgate.lifecycle.states import (
-    closed_window,
-    conditions_of,
-    expires_at,
-    is_retrospective,
-    state_of,
-    unattested,
-    verdict_on,
-)
+from cabgate.lifecycle.standing import RequestStanding, closed_window
+from cabgate.lifecycle.states import expires_at, is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.review.submitters import machines_alone
 from cabgate.risk.image_evidence import STALE_EVIDENCE
@@ -103,7 +97,7 @@ def _without_request(tried: str, rollout: Rollout) -> tuple[str, list[str], str]
 
 
 def controller_message(
-    rollout: Rollout, ring: int, maker: Workload, request: CABRequest, username: str
+    rollout: Rollout, ring: int, maker: Workload, request: Declared, username: str
 ) -> str:
     """The message of `NoRequest` for what a controller made of a workload that is approved, and
     that nobody named to this installation."""
@@ -125,7 +119,7 @@ def _about(
     rollout: Rollout,
     reason: Reason,
     basis: Basis,
-    request: CABRequest,
+    request: RequestStanding,
     now: datetime,
     machines: Machines,
 ) -> tuple[str, list[str], str]:
@@ -133,7 +127,7 @@ def _about(
     name = request.metadata.name
     head = f"{tried}: request {name}"
     if reason is Reason.REQUEST_APPROVED:
-        return f"{head} is {state_of(request)}.", [], ""
+        return f"{head} is {request.state}.", [], ""
     if reason is Reason.IMAGES_NOT_COVERED:
         images = ", ".join(shortened(image, 160) for image in basis.uncovered[:3])
         more = f" and {len(basis.uncovered) - 3} more" if len(basis.uncovered) > 3 else ""
@@ -145,7 +139,7 @@ def _about(
         )
     if reason is Reason.GLASS_BROKEN:
         return (
-            f"{head} ({state_of(request)}) reviews a broken glass: what went past the gate then, "
+            f"{head} ({request.state}) reviews a broken glass: what went past the gate then, "
             "and no later rollout.",
             ["Or break the glass again, with other words: the same words twice break nothing."],
             "Declare in an intent what runs, with evidence for it: " + _declare(request, rollout),
@@ -165,7 +159,7 @@ def _about(
         return _about_revocation(head, basis.revocation, request)
     detail = assessment_details(request, machines)
     by_score = request.spec.assessment.gate is Gate.AUTO_APPROVE
-    if reason is Reason.REVIEW_PENDING and by_score and state_of(request) is RequestState.SUBMITTED:
+    if reason is Reason.REVIEW_PENDING and by_score and request.state is RequestState.SUBMITTED:
         # Nobody has to decide, so nobody is asked to.
         return (
             f"{head} waits for cabgate's operator, which approves it by its score "
@@ -191,7 +185,7 @@ def _about(
     return f"{head} {ended(request)}.", [], _after_refusal(request)
 
 
-def _declare(request: CABRequest, rollout: Rollout) -> str:
+def _declare(request: Declared, rollout: Rollout) -> str:
     """How a team declares the images of a rollout: in the intent of a request, or in one to be
     written where the glass was broken instead."""
     if is_retrospective(request):
@@ -200,12 +194,12 @@ def _declare(request: CABRequest, rollout: Rollout) -> str:
 
 
 def _about_revocation(
-    head: str, revocation: Revocation, request: CABRequest
+    head: str, revocation: Revocation, request: RequestStanding
 ) -> tuple[str, list[str], str]:
     """Of an approval that does not count for an image which was revoked under another request."""
     other = revocation.request
     return (
-        f"{head} is {state_of(request)}, but image {shortened(revocation.image, 160)} of "
+        f"{head} is {request.state}, but image {shortened(revocation.image, 160)} of "
         f"{revocation.workload} was revoked at {rfc3339(revocation.at)}.",
         [
             f"Request {other.metadata.name} {ended(other)}.",
@@ -217,7 +211,7 @@ def _about_revocation(
 
 
 def _about_conditions(
-    head: str, reason: Reason, request: CABRequest, now: datetime
+    head: str, reason: Reason, request: RequestStanding, now: datetime
 ) -> tuple[str, list[str], str]:
     window = closed_window(request, now)
     if reason is Reason.OUTSIDE_WINDOW and window is not None:
@@ -232,7 +226,7 @@ def _about_conditions(
             if early
             else "Declare it anew, with new evidence: " + edit_intent(request),
         )
-    waiting = unattested(request)[0]
+    waiting = request.unattested[0]
     return (
         f"{head} is approved on condition {waiting.name}, which nobody has attested.",
         [f"{shortened(waiting.description, 200)}."],
@@ -241,7 +235,7 @@ def _about_conditions(
 
 
 def _about_exception(
-    head: str, reason: Reason, basis: Basis, request: CABRequest, machines: Machines
+    head: str, reason: Reason, basis: Basis, request: RequestStanding, machines: Machines
 ) -> tuple[str, list[str], str]:
     exception = basis.exception
     if exception is None:
@@ -270,14 +264,14 @@ _ENDED = {
 }
 
 
-def ended(request: CABRequest) -> str:
+def ended(request: RequestStanding) -> str:
     """How a request was rejected, revoked or superseded: by whom, and why."""
-    text = _ENDED[state_of(request)]
-    verdict = verdict_on(request)
+    text = _ENDED[request.state]
+    verdict = request.verdict
     return text if verdict is None else f"{text} {shortened(_given(verdict), 200)}"
 
 
-def _given(verdict: RequestDecision) -> str:
+def _given(verdict: StoredEntry) -> str:
     """Who gave a verdict, about which images if it names them, and why."""
     because = f": {verdict.rationale}" if verdict.rationale else ""
     about = ""
@@ -287,20 +281,20 @@ def _given(verdict: RequestDecision) -> str:
     return f"by {verdict.author.username}{about}{because}"
 
 
-def _after_refusal(request: CABRequest) -> str:
-    if state_of(request) is RequestState.SUPERSEDED:
+def _after_refusal(request: RequestStanding) -> str:
+    if request.state is RequestState.SUPERSEDED:
         # The intent may be gone.
         return "Roll out what is declared, or declare this again; see: " + list_intents(request)
     return "Change what was found wrong and declare the new evidence: " + edit_intent(request)
 
 
-def scored(request: CABRequest) -> str:
+def scored(request: Declared) -> str:
     """Score and gate of a request."""
     assessment = request.spec.assessment
     return f"score {assessment.score}, {assessment.gate}"
 
 
-def assessment_details(request: CABRequest, machines: Machines = SERVICE_ACCOUNTS) -> list[str]:
+def assessment_details(request: Declared, machines: Machines = SERVICE_ACCOUNTS) -> list[str]:
     """What a reviewer and a team should know of a request, the most important first."""
     assessment = request.spec.assessment
     way = way_down(assessment)
@@ -336,7 +330,7 @@ def warnings_for(reason: Reason, basis: Basis) -> tuple[str, ...]:
             f"request {request.metadata.name} is approved on condition {condition.name}: "
             f"{shortened(condition.description, 200)}"
         )
-        for condition in conditions_of(request)
+        for condition in request.conditions
         if condition.is_obligation
     )
 

@@ -2,12 +2,14 @@
 """Intents that were written a moment ago, for which a denied rollout is worth holding for a moment:
 the operator is about to judge them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from pydantic import Field
 
 from cabgate.api.base import Model, Timestamp
+from cabgate.api.stored import StoredTarget
 from cabgate.api.types import Target
 from cabgate.gate.decide import images_of
 from cabgate.gate.decision import Reason
@@ -77,9 +79,75 @@ class ListedIntent(Model):
         return self.status.observed_generation >= self.metadata.generation
 
 
+class WrittenMeta(Protocol):
+    """Metadata of an intent, whichever type holds it."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """Its generation."""
+        ...
+
+    @property
+    def deletion_timestamp(self) -> datetime | None:
+        """When somebody deleted it."""
+        ...
+
+
+class WrittenSpec(Protocol):
+    """What an intent is for."""
+
+    @property
+    def targets(self) -> Sequence[StoredTarget]:
+        """Its workloads."""
+        ...
+
+
+class WrittenStatus(Protocol):
+    """What was judged."""
+
+    @property
+    def observed_generation(self) -> int:
+        """The generation that the operator has judged."""
+        ...
+
+
+class WrittenIntent(Protocol):
+    """What is asked of an intent: of a `ListedIntent`, or of the webhook's type made from that."""
+
+    @property
+    def metadata(self) -> WrittenMeta:
+        """Its metadata."""
+        ...
+
+    @property
+    def spec(self) -> WrittenSpec:
+        """What it is for."""
+        ...
+
+    @property
+    def status(self) -> WrittenStatus:
+        """What was judged."""
+        ...
+
+    @property
+    def stamps(self) -> list[datetime]:
+        """When it was written."""
+        ...
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the operator has judged the content that it has now."""
+        ...
+
+
 def intent_to_await(
-    rollout: Rollout, reason: Reason, intents: Iterable[ListedIntent], now: datetime
-) -> ListedIntent | None:
+    rollout: Rollout, reason: Reason, intents: Iterable[WrittenIntent], now: datetime
+) -> WrittenIntent | None:
     """The intent that may end a denial in a moment, of those of the rollout's namespace; None if
     none may.
 
@@ -97,7 +165,7 @@ def intent_to_await(
     return max(found, key=lambda each: each[:3])[3] if found else None
 
 
-def _written_lately(intent: ListedIntent, now: datetime) -> datetime | None:
+def _written_lately(intent: WrittenIntent, now: datetime) -> datetime | None:
     """When an intent was last written, if that was a moment ago."""
     if intent.metadata.deletion_timestamp is not None:
         return None
@@ -106,6 +174,6 @@ def _written_lately(intent: ListedIntent, now: datetime) -> datetime | None:
     return max((each for each in intent.stamps if abs(now - each) <= FRESH), default=None)
 
 
-def _declares(intent: ListedIntent, rollout: Rollout) -> bool:
+def _declares(intent: WrittenIntent, rollout: Rollout) -> bool:
     """Whether an intent declares everything that is rolled out."""
     return set(rollout.images) <= images_of(rollout, intent.spec.targets)

@@ -17,7 +17,7 @@ from cabgate.api.exception import CABException
 from cabgate.api.request import CABRequest
 from cabgate.api.types import Author, AuthorType, DecisionEntry, Gate
 from cabgate.ledger.shortening import MAX_RECORD, Short, json_size, shortened, shortened_entry
-from cabgate.lifecycle.states import taken_at
+from cabgate.lifecycle.standing import standing_of
 
 Subject = CABRequest | CABException
 
@@ -241,7 +241,7 @@ def _of_request(request: CABRequest, room: int) -> Short:
 def _taken(request: CABRequest, entry: int) -> str | None:
     then = [each for each in request.status.decisions if each.sequence <= entry]
     status = request.status.model_copy(update={"decisions": then})
-    found = taken_at(request.model_copy(update={"status": status}))
+    found = standing_of(request.model_copy(update={"status": status})).taken_at
     return None if found is None else rfc3339(found)
 
 

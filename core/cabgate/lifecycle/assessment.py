@@ -8,6 +8,7 @@ from cabgate.api.request import Assessment, CABRequest, CABRequestSpec, Floor
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import Gate
 from cabgate.lifecycle.precedent import earlier_verdict
+from cabgate.lifecycle.standing import RequestStanding
 from cabgate.lifecycle.states import age_of
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import evidence_digest
@@ -21,7 +22,7 @@ SCORE_UNPROVED = "ScoreNotRecomputable"
 def assessment_of(
     spec: DeploymentIntentSpec | CABRequestSpec,
     model: RiskModel = DEFAULT_RISK_MODEL,
-    others: Sequence[CABRequest] = (),
+    others: Sequence[RequestStanding] = (),
 ) -> Assessment:
     """Score and gate of what is to be rolled out.
 
@@ -33,8 +34,8 @@ def assessment_of(
 
 def standing_floors(
     spec: DeploymentIntentSpec | CABRequestSpec,
-    others: Sequence[CABRequest],
-    earlier: Sequence[CABRequest],
+    others: Sequence[RequestStanding],
+    earlier: Sequence[RequestStanding],
 ) -> list[Floor]:
     """The floors that hold under every model: a person decides at least.
 
@@ -50,7 +51,7 @@ def standing_floors(
 
 
 def floors_now(
-    request: CABRequest, others: Sequence[CABRequest], model: RiskModel | None
+    request: CABRequest, others: Sequence[RequestStanding], model: RiskModel | None
 ) -> list[Floor]:
     """The floors of every model under a request as things stand: one keeps the system from
     approving it, also where there was none when it was opened.

@@ -13,6 +13,7 @@ from typing import TypeVar
 from cabgate.api.exception import CABException, ExceptionState
 from cabgate.api.request import CABRequest
 from cabgate.lifecycle.capacity import KIB, stored_bytes
+from cabgate.lifecycle.standing import RequestStanding
 from cabgate.lifecycle.states import state_of
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import Refusal, RefusalReason
@@ -36,7 +37,7 @@ MAX_OF_NAMESPACE_BYTES = 640 * KIB
 asked for: a denial of a rollout that several requests cover reads them all in one answer, of 1 MiB
 without waiting. The rest is for what is decided on them."""
 
-Weighed = tuple[CABRequest, int]
+Weighed = tuple[RequestStanding, int]
 """A request, and the bytes that it takes in a list."""
 
 M = TypeVar("M")
@@ -116,7 +117,7 @@ def within(items: Sequence[M], sizes: Sequence[int], limit: int, least: int) -> 
     return kept
 
 
-def _names(request: CABRequest, workload: Workload) -> bool:
+def _names(request: RequestStanding, workload: Workload) -> bool:
     return any(Workload.of(target) == workload for target in request.spec.targets)
 
 

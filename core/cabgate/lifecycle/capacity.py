@@ -14,7 +14,8 @@ from cabgate.api.exception import CABException, ExceptionState, ExceptionVerdict
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestDecision, RequestState, RequestVerdict
 from cabgate.api.types import ALL_IMAGES, MAX_DECISIONS, MAX_DECLARED_TARGETS, AuthorType
-from cabgate.lifecycle.states import APPROVED_STATES, unattested
+from cabgate.lifecycle.standing import standing_of
+from cabgate.lifecycle.states import APPROVED_STATES
 from cabgate.text.refusal import Refusal, RefusalReason
 
 KIB = 1024
@@ -165,8 +166,8 @@ def _ends(verdict: RequestVerdict | ExceptionVerdict, before: str) -> bool:
 
 def _places(after: Subject, following: str) -> int:
     places = _PLACES.get(following, 0)
-    if isinstance(after, CABRequest):
-        places += len(unattested(after))
+    if isinstance(after, CABRequest) and following == _S.CONDITIONALLY_APPROVED:
+        places += len(standing_of(after).unattested)
     return places
 
 

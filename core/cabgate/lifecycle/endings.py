@@ -5,15 +5,18 @@ which recomputes that. A person's approval stands: nobody but a person takes it 
 from collections.abc import Iterable, Sequence
 
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import CABRequest, RequestState
+from cabgate.api.request import RequestState
 from cabgate.lifecycle.opening import has_other_evidence, is_current
 from cabgate.lifecycle.precedent import standing_verdict
-from cabgate.lifecycle.states import age_of, state_of
+from cabgate.lifecycle.standing import RequestStanding, WholeRequest
+from cabgate.lifecycle.states import age_of
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.image_evidence import brings_reports_of_others
 
 
-def successor_of(intent: DeploymentIntent, others: Iterable[CABRequest]) -> CABRequest | None:
+def successor_of(
+    intent: DeploymentIntent, others: Iterable[RequestStanding]
+) -> RequestStanding | None:
     """The request that stands for what an intent declares now, if there is one: its own, or one of
     another intent for the very same content that was refused."""
     found = list(others)
@@ -22,8 +25,10 @@ def successor_of(intent: DeploymentIntent, others: Iterable[CABRequest]) -> CABR
 
 
 def ended_by(
-    request: CABRequest, intent: DeploymentIntent | None, others: Sequence[CABRequest]
-) -> CABRequest | None:
+    request: WholeRequest,
+    intent: DeploymentIntent | None,
+    others: Sequence[RequestStanding],
+) -> RequestStanding | None:
     """The request by which the images of an approval by score are judged now, so that it ends; None
     if it stands.
 
@@ -33,14 +38,14 @@ def ended_by(
     other images, as StaleEvidence has it, says nothing of these: they went back, and the reports
     were left in place. `others` are the requests of the namespace that name one of its workloads.
     """
-    if intent is None or state_of(request) is not RequestState.AUTO_APPROVED:
+    if intent is None or request.standing.state is not RequestState.AUTO_APPROVED:
         return None
     successor = successor_of(intent, others)
-    if successor is None or state_of(successor) is RequestState.SUPERSEDED:
+    if successor is None or successor.state is RequestState.SUPERSEDED:
         return None
-    if not has_other_evidence(request, intent):
+    if not has_other_evidence(request.stored, intent):
         return None
     earlier = [each for each in others if age_of(each) < age_of(successor)]
-    if brings_reports_of_others(request.spec, intent.spec.evidence, earlier):
+    if brings_reports_of_others(request.stored.spec, intent.spec.evidence, earlier):
         return None
     return successor

@@ -8,8 +8,8 @@ superseded admits nothing while it waits to be reopened.
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from cabgate.api.request import CABRequest, RequestState, RequestVerdict
-from cabgate.lifecycle.states import state_of
+from cabgate.api.request import RequestState, RequestVerdict
+from cabgate.lifecycle.standing import WholeRequest
 
 HOUR = timedelta(hours=1)
 
@@ -24,11 +24,11 @@ ABSENCE = timedelta(seconds=5)
 creates it anew in one go changed nothing."""
 
 
-def reopens_at(request: CABRequest, now: datetime) -> datetime | None:
+def reopens_at(request: WholeRequest, now: datetime) -> datetime | None:
     """When a superseded request may be reopened; None if it may be now."""
-    if state_of(request) is not RequestState.SUPERSEDED:
+    if request.standing.state is not RequestState.SUPERSEDED:
         return None
-    decisions = request.status.decisions
+    decisions = request.stored.status.decisions
     return _next([e.at for e in decisions if e.verdict is RequestVerdict.REOPENED], now)
 
 

@@ -8,7 +8,9 @@ from cabgate.api.evidence import Evidence
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, CABRequestSpec, IntentRef
 from cabgate.api.riskmodel import RiskModel
+from cabgate.api.stored import Declared
 from cabgate.lifecycle.assessment import assessment_of
+from cabgate.lifecycle.standing import RequestStanding
 from cabgate.lifecycle.states import is_retrospective
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import evidence_digest
@@ -40,7 +42,7 @@ def target_labels(spec: CABRequestSpec) -> dict[str, str]:
 def request_for(
     intent: DeploymentIntent,
     ring: int,
-    others: Sequence[CABRequest] = (),
+    others: Sequence[RequestStanding] = (),
     model: RiskModel = DEFAULT_RISK_MODEL,
 ) -> CABRequest:
     """The request that the present content of an intent asks for.
@@ -82,13 +84,13 @@ def request_for(
     )
 
 
-def is_wanted(request: CABRequest, intent: DeploymentIntent | None) -> bool:
+def is_wanted(request: Declared, intent: DeploymentIntent | None) -> bool:
     """Whether somebody still waits for a request to be decided: its live intent asks for it, or it
     was opened for a broken glass, which nobody can take back."""
     return is_retrospective(request) or is_current(request, intent)
 
 
-def is_current(request: CABRequest, intent: DeploymentIntent | None) -> bool:
+def is_current(request: Declared, intent: DeploymentIntent | None) -> bool:
     """Whether a request is the one that its live intent asks for now; one that was opened for a
     broken glass has none."""
     return (
@@ -126,7 +128,7 @@ def _reports(evidence: Evidence) -> Evidence:
     return evidence.model_copy(update={"artifacts": artifacts})
 
 
-def is_of(request: CABRequest, intent: DeploymentIntent) -> bool:
+def is_of(request: Declared, intent: DeploymentIntent) -> bool:
     """Whether a live intent is the one that a request was made from."""
     return (
         intent.metadata.deletion_timestamp is None

@@ -6,31 +6,35 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cabgate.api.base import rfc3339
-from cabgate.api.request import CABRequest, Floor, RequestDecision
-from cabgate.api.types import Gate, Target
+from cabgate.api.request import Floor
+from cabgate.api.stored import Declared, StoredEntry, StoredTarget
+from cabgate.api.types import Gate
 from cabgate.lifecycle.revocations import Pair, approvals_of, lifting, pairs_of, refused_pairs
 from cabgate.lifecycle.same_content import of_content
-from cabgate.lifecycle.states import DECIDED_STATES, REFUSED_STATES, state_of, verdict_on
+from cabgate.lifecycle.standing import RequestStanding
+from cabgate.lifecycle.states import DECIDED_STATES
 
 EARLIER_VERDICT = "EarlierVerdict"
 """Name of the floor under requests for images that were rejected or revoked."""
 
 
-def standing_verdict(digest: str, others: Iterable[CABRequest]) -> CABRequest | None:
+def standing_verdict(digest: str, others: Iterable[RequestStanding]) -> RequestStanding | None:
     """Another request for the very same content that was rejected or revoked.
 
     It stands for every intent of the namespace that declares this content.
     """
-    found = [r for r in of_content(digest, others) if state_of(r) in REFUSED_STATES]
+    found = [r for r in of_content(digest, others) if r.is_refused]
     return min(found, key=lambda request: request.metadata.name, default=None)
 
 
-def decided_elsewhere(request: CABRequest, others: Iterable[CABRequest]) -> CABRequest | None:
+def decided_elsewhere(
+    request: Declared, others: Iterable[RequestStanding]
+) -> RequestStanding | None:
     """Another request for the very same content that carries a verdict."""
     found = [
         other
         for other in of_content(request.spec.evidence_digest, others)
-        if other.metadata.name != request.metadata.name and state_of(other) in DECIDED_STATES
+        if other.metadata.name != request.metadata.name and other.state in DECIDED_STATES
     ]
     return min(found, key=lambda other: other.metadata.name, default=None)
 
@@ -39,8 +43,8 @@ def decided_elsewhere(request: CABRequest, others: Iterable[CABRequest]) -> CABR
 class StandingRefusal:
     """That images of some targets were rejected or revoked, and no person lifted that since."""
 
-    request: CABRequest
-    entry: RequestDecision
+    request: RequestStanding
+    entry: StoredEntry
     pairs: tuple[Pair, ...]
     """The workloads and images that are meant, sorted."""
 
@@ -51,7 +55,7 @@ class StandingRefusal:
 
 
 def standing_refusals(
-    targets: Sequence[Target], others: Iterable[CABRequest]
+    targets: Sequence[StoredTarget], others: Iterable[RequestStanding]
 ) -> list[StandingRefusal]:
     """What was refused of the images of some targets, for the same workload, and which no person
     has approved since, in knowledge of that; the latest last.
@@ -62,7 +66,7 @@ def standing_refusals(
     approvals = approvals_of(requests, wanted)
     found = []
     for other in requests:
-        entry = verdict_on(other) if state_of(other) in REFUSED_STATES else None
+        entry = other.verdict if other.is_refused else None
         if entry is None:
             continue
         refused = refused_pairs(other, entry, wanted)
@@ -72,7 +76,9 @@ def standing_refusals(
     return sorted(found, key=lambda each: (each.entry.at, each.request.metadata.name))
 
 
-def earlier_verdict(targets: Sequence[Target], others: Iterable[CABRequest]) -> Floor | None:
+def earlier_verdict(
+    targets: Sequence[StoredTarget], others: Iterable[RequestStanding]
+) -> Floor | None:
     """The floor under a request that names an image which was rejected or revoked before, for the
     same workload, and which no person has approved since. Of several verdicts the latest is told.
     """

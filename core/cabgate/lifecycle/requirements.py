@@ -6,7 +6,7 @@ rule that makes an approval harder would be ignored with them. So a request that
 in `spec.requires`, and whoever does not know the word denies.
 """
 
-from cabgate.api.request import CABRequest
+from cabgate.api.stored import Declared
 from cabgate.text.refusal import Refusal, RefusalReason
 
 KNOWN: frozenset[str] = frozenset()
@@ -19,12 +19,12 @@ ADVICE = (
 """What to do where a word is not known."""
 
 
-def unknown_words(request: CABRequest) -> list[str]:
+def unknown_words(request: Declared) -> list[str]:
     """The rules that a request rests on and that are not known here."""
     return sorted(set(request.spec.requires) - KNOWN)
 
 
-def check_known(request: CABRequest) -> None:
+def check_known(request: Declared) -> None:
     """Raise `Refusal` for a request that rests on a rule which is not known here."""
     words = unknown_words(request)
     if words:

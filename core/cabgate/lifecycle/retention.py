@@ -12,15 +12,11 @@ from cabgate.lifecycle.budget import within
 from cabgate.lifecycle.capacity import KIB, stored_bytes
 from cabgate.lifecycle.opening import is_current
 from cabgate.lifecycle.revocations import Pair, approvals_of, lifting, pairs_of, refused_pairs
+from cabgate.lifecycle.standing import RequestStanding, WholeRequest, exception_admits
 from cabgate.lifecycle.states import (
     APPROVED_STATES,
-    REFUSED_STATES,
     age_of,
-    decided_at,
-    exception_admits,
     is_retrospective,
-    state_of,
-    verdict_on,
 )
 from cabgate.rollout.targets import Workload
 
@@ -66,45 +62,47 @@ def removable(
     """
     if sizes is None:
         sizes = {request.metadata.name: _size(request) for request in requests}
-    found: list[CABRequest] = []
-    needed_approvals = _lifting(requests)
+    found: list[WholeRequest] = []
+    known = [WholeRequest.of(request) for request in requests]
+    needed_approvals = _lifting([each.standing for each in known])
     present = {r.metadata.name for r in requests if _is_asked_for(r, intents)}
     for states in _REMOVABLE:
         # A broken glass is a way back to nothing, and takes no approval's place.
-        among = [r for r in requests if state_of(r) in states and not is_retrospective(r)]
+        among = [w for w in known if w.standing.state in states and not is_retrospective(w.stored)]
         fresh = [r for r in among if not outlived(r, now)]
         needed = _newest_of_each_target(fresh, present, kept, sizes)
-        found += [request for request in among if request.metadata.name not in needed]
+        found += [each for each in among if each.name not in needed]
     free = [
-        request
-        for request in found
-        if request.spec.intent_ref is not None
-        and request.metadata.name not in needed_approvals
-        and request.metadata.name not in present
-        and not any(exception_admits(e, request, now) for e in exceptions)
+        each
+        for each in found
+        if each.stored.spec.intent_ref is not None
+        and each.name not in needed_approvals
+        and each.name not in present
+        and not any(exception_admits(e, each.standing, now) for e in exceptions)
     ]
-    return sorted(free, key=last_asked)
+    return [each.stored for each in sorted(free, key=last_asked)]
 
 
-def last_asked(request: CABRequest) -> tuple[float, int, str]:
+def last_asked(request: WholeRequest) -> tuple[float, int, str]:
     """What sorts requests by when somebody last wanted what they are for, the oldest first.
 
     An approval that was given long ago and gone back to is none of the oldest.
     """
-    known = (decided_at(request), request.status.asked_at)
+    known = (request.standing.decided_at, request.stored.status.asked_at)
     moments = [moment for moment in known if moment is not None]
-    return age_of(request, max(moments, default=None))
+    return age_of(request.stored, max(moments, default=None))
 
 
-def outlived(request: CABRequest, now: datetime) -> bool:
+def outlived(request: WholeRequest, now: datetime) -> bool:
     """Whether the time is over for which a request stays that was superseded, or is approved and
     has lost its intent."""
     since: datetime | None = None
-    if state_of(request) is RequestState.SUPERSEDED:
-        ends = [e.at for e in request.status.decisions if e.verdict is RequestVerdict.SUPERSEDED]
+    if request.standing.state is RequestState.SUPERSEDED:
+        decisions = request.stored.status.decisions
+        ends = [e.at for e in decisions if e.verdict is RequestVerdict.SUPERSEDED]
         since = max(ends, default=None)
-    elif state_of(request) in APPROVED_STATES:
-        since = gone_since(request)
+    elif request.standing.is_approved:
+        since = gone_since(request.stored)
     return since is not None and now - since >= KEPT_FOR
 
 
@@ -114,12 +112,12 @@ def gone_since(request: CABRequest) -> datetime | None:
     return marks[0].last_transition_time if marks else None
 
 
-def _lifting(requests: Sequence[CABRequest]) -> set[str]:
+def _lifting(requests: Sequence[RequestStanding]) -> set[str]:
     """The last approvals by people of images that were refused: without them the refusal would
     stand again, also for what others approved since."""
-    refusals: list[tuple[Pair, CABRequest, datetime]] = []
+    refusals: list[tuple[Pair, RequestStanding, datetime]] = []
     for request in requests:
-        verdict = verdict_on(request) if state_of(request) in REFUSED_STATES else None
+        verdict = request.verdict if request.is_refused else None
         if verdict is not None:
             pairs = refused_pairs(request, verdict, pairs_of(request.spec.targets))
             refusals += [(pair, request, verdict.at) for pair in pairs]
@@ -132,18 +130,18 @@ def _lifting(requests: Sequence[CABRequest]) -> set[str]:
 
 
 def _newest_of_each_target(
-    requests: Iterable[CABRequest],
+    requests: Iterable[WholeRequest],
     present: Collection[str],
     kept: int,
     sizes: Mapping[str, int],
 ) -> set[str]:
-    of_target: dict[Workload, list[CABRequest]] = defaultdict(list)
+    of_target: dict[Workload, list[WholeRequest]] = defaultdict(list)
     for request in requests:
-        for target in request.spec.targets:
+        for target in request.stored.spec.targets:
             of_target[Workload.of(target)].append(request)
     needed: set[str] = set()
     for found in of_target.values():
-        order = [r.metadata.name for r in sorted(found, key=last_asked, reverse=True)]
+        order = [r.name for r in sorted(found, key=last_asked, reverse=True)]
         newest = order[:kept]
         needed.update(within(newest, [sizes[name] for name in newest], KEPT_BYTES, LEAST_KEPT))
         before = [name for name in order if name not in present]

@@ -6,21 +6,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cabgate.api.exception import ExceptionDecision
-from cabgate.api.request import CABRequest, RequestDecision, RequestState, RequestVerdict
-from cabgate.api.types import ALL_IMAGES, Target
+from cabgate.api.request import RequestState, RequestVerdict
+from cabgate.api.stored import Declared, StoredApproval, StoredEntry, StoredTarget
+from cabgate.api.types import ALL_IMAGES
 from cabgate.lifecycle.requirements import unknown_words
 from cabgate.lifecycle.same_content import by_content, overruled_by
-from cabgate.lifecycle.states import is_retrospective, person_approval_of, revocation_of
+from cabgate.lifecycle.standing import RequestStanding
+from cabgate.lifecycle.states import is_retrospective
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 
 Pair = tuple[Workload, str]
 """A workload, by group, kind and name, and one image of it."""
 
-Entry = RequestDecision | ExceptionDecision
-
-Approval = tuple[CABRequest, RequestDecision]
+Approval = tuple[RequestStanding, StoredEntry]
 """A request, and the entry by which a person approved it."""
 
 
@@ -28,25 +27,25 @@ Approval = tuple[CABRequest, RequestDecision]
 class Revocation:
     """That somebody revoked an image of a workload, and nobody has approved it since."""
 
-    request: CABRequest
+    request: RequestStanding
     """The request that was revoked."""
     at: datetime
     workload: Workload
     image: str
 
 
-def pairs_of(targets: Iterable[Target]) -> set[Pair]:
+def pairs_of(targets: Iterable[StoredTarget]) -> set[Pair]:
     """Every image of some targets, for its workload: one that is named under two versions of its
     API has the images of both."""
     return {(Workload.of(target), image) for target in targets for image in target.images}
 
 
-def images_of(request: CABRequest) -> list[str]:
+def images_of(request: Declared) -> list[str]:
     """Every image that a request names, sorted."""
     return sorted({image for target in request.spec.targets for image in target.images})
 
 
-def pairs_among(targets: Iterable[Target], wanted: Collection[Pair]) -> set[Pair]:
+def pairs_among(targets: Iterable[StoredTarget], wanted: Collection[Pair]) -> set[Pair]:
     """Those of some workloads and images that targets name. Of targets of thousands of images only
     those of these workloads are looked at."""
     workloads = {workload for workload, _ in wanted}
@@ -60,7 +59,7 @@ def pairs_among(targets: Iterable[Target], wanted: Collection[Pair]) -> set[Pair
 
 
 def revoked_pairs(
-    request: CABRequest, images: Sequence[str], wanted: Collection[Pair] | None = None
+    request: Declared, images: Sequence[str], wanted: Collection[Pair] | None = None
 ) -> set[Pair]:
     """What a revocation of a request denies that names these images: none named, as an earlier
     release wrote it, and `*` are all of them. Of `wanted` alone, if that is given."""
@@ -71,9 +70,7 @@ def revoked_pairs(
     return {pair for pair in pairs if pair[1] in images}
 
 
-def refused_pairs(
-    request: CABRequest, refusal: RequestDecision, wanted: Collection[Pair]
-) -> set[Pair]:
+def refused_pairs(request: Declared, refusal: StoredEntry, wanted: Collection[Pair]) -> set[Pair]:
     """What of some workloads and images the entry that rejected or revoked a request is about."""
     if refusal.verdict is RequestVerdict.REVOKED:
         return revoked_pairs(request, refusal.images, wanted)
@@ -81,7 +78,7 @@ def refused_pairs(
 
 
 def approvals_of(
-    requests: Iterable[CABRequest], wanted: Collection[Pair]
+    requests: Iterable[RequestStanding], wanted: Collection[Pair]
 ) -> dict[Pair, list[Approval]]:
     """What people approved of some images for their workloads, without a condition, each with its
     request.
@@ -95,7 +92,7 @@ def approvals_of(
     requests = list(requests)
     same = by_content(requests)
     for request in requests:
-        approval = person_approval_of(request)
+        approval = request.person_approval
         if approval is None or approval.verdict.value != RequestState.APPROVED:
             continue
         if unknown_words(request) or is_retrospective(request):
@@ -107,7 +104,7 @@ def approvals_of(
     return found
 
 
-def lifts(approval: Entry, refused: str, at: datetime) -> bool:
+def lifts(approval: StoredApproval, refused: str, at: datetime) -> bool:
     """Whether an approval lifts what was refused under the request of a name, at a time.
 
     It came later: in the same second nobody can tell which came first, and a doubt is a denial.
@@ -122,17 +119,17 @@ def lifts(approval: Entry, refused: str, at: datetime) -> bool:
 
 
 def lifting(
-    pair: Pair, refused: CABRequest, at: datetime, approvals: Mapping[Pair, Sequence[Approval]]
+    pair: Pair, refused: Declared, at: datetime, approvals: Mapping[Pair, Sequence[Approval]]
 ) -> list[Approval]:
     """The approvals by which people lifted what was refused of an image under a request."""
     name = refused.metadata.name
     return [each for each in approvals.get(pair, ()) if lifts(each[1], name, at)]
 
 
-def standing_revocations(rollout: Rollout, requests: Sequence[CABRequest]) -> list[Revocation]:
+def standing_revocations(rollout: Rollout, requests: Sequence[RequestStanding]) -> list[Revocation]:
     """The revocations that deny an image of a rollout, the latest first, whichever request it
     comes under. `requests` are those that name one of its workloads."""
-    revoked = [(r, entry) for r in requests if (entry := revocation_of(r)) is not None]
+    revoked = [(r, entry) for r in requests if (entry := r.revocation) is not None]
     if not revoked:
         return []
     wanted = {(workload, image) for workload in rollout.workloads for image in rollout.images}
@@ -147,7 +144,7 @@ def standing_revocations(rollout: Rollout, requests: Sequence[CABRequest]) -> li
 
 
 def against(
-    request: CABRequest, revocations: Iterable[Revocation], approval: Entry | None
+    request: Declared, revocations: Iterable[Revocation], approval: StoredApproval | None
 ) -> Revocation | None:
     """The first of some revocations that an approval of a request does not undo, if there is one:
     a person gave it, after the revocation, in knowledge of it and for the same workload."""

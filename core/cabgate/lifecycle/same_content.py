@@ -5,26 +5,29 @@ at the same moment, one each way, and neither can have seen the other."""
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from cabgate.api.request import CABRequest, RequestDecision, RequestVerdict
+from cabgate.api.request import RequestVerdict
+from cabgate.api.stored import StoredEntry
 from cabgate.api.types import ALL_IMAGES
-from cabgate.lifecycle.states import APPROVED_STATES, REFUSED_STATES, state_of, verdict_on
+from cabgate.lifecycle.standing import RequestStanding
 
 
-def of_content(digest: str, requests: Iterable[CABRequest]) -> list[CABRequest]:
+def of_content(digest: str, requests: Iterable[RequestStanding]) -> list[RequestStanding]:
     """Those of some requests that hold one content, by its digest."""
     return [request for request in requests if request.spec.evidence_digest == digest]
 
 
-def by_content(requests: Iterable[CABRequest]) -> Mapping[str, list[CABRequest]]:
+def by_content(requests: Iterable[RequestStanding]) -> Mapping[str, list[RequestStanding]]:
     """Requests by the digest of their content: to ask of each for the others of its content is
     work times its square without that."""
-    found: dict[str, list[CABRequest]] = defaultdict(list)
+    found: dict[str, list[RequestStanding]] = defaultdict(list)
     for request in requests:
         found[request.spec.evidence_digest].append(request)
     return found
 
 
-def overruled_by(request: CABRequest, others: Iterable[CABRequest]) -> CABRequest | None:
+def overruled_by(
+    request: RequestStanding, others: Iterable[RequestStanding]
+) -> RequestStanding | None:
     """The other request for the very same content by which an approval counts for nothing, if there
     is one: it was rejected, or revoked as a whole, when the content was not approved as yet.
 
@@ -34,8 +37,8 @@ def overruled_by(request: CABRequest, others: Iterable[CABRequest]) -> CABReques
     """
     twins = of_content(request.spec.evidence_digest, others)
     twins = [each for each in twins if each.metadata.name != request.metadata.name]
-    approval = verdict_on(request) if twins else None
-    if approval is None or state_of(request) not in APPROVED_STATES:
+    approval = request.verdict if twins else None
+    if approval is None or not request.is_approved:
         return None
     found = [
         each
@@ -45,9 +48,9 @@ def overruled_by(request: CABRequest, others: Iterable[CABRequest]) -> CABReques
     return min(found, key=lambda each: each.metadata.name, default=None)
 
 
-def _refusal_of_all(request: CABRequest) -> RequestDecision | None:
+def _refusal_of_all(request: RequestStanding) -> StoredEntry | None:
     """The entry that refused a request as a whole, if one did."""
-    entry = verdict_on(request) if state_of(request) in REFUSED_STATES else None
+    entry = request.verdict if request.is_refused else None
     if entry is None or entry.verdict is not RequestVerdict.REVOKED:
         return entry
     named = set(entry.images)

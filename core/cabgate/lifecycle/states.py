@@ -4,7 +4,6 @@
 The stored `status.state` is for people; nothing here reads it.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar, cast, overload
 
@@ -15,7 +14,8 @@ from cabgate.api.exception import (
     ExceptionVerdict,
 )
 from cabgate.api.request import CABRequest, RequestDecision, RequestState, RequestVerdict
-from cabgate.api.types import ApprovalCondition, AuthorType, Gate
+from cabgate.api.stored import Declared, StoredEntry, StoredRequest
+from cabgate.api.types import AuthorType, Gate
 
 Decided = TypeVar("Decided", bound=CABRequest | CABException)
 
@@ -97,7 +97,7 @@ EXCEPTION_TRANSITIONS: dict[tuple[ExceptionState, ExceptionVerdict, AuthorType],
 """State, verdict and author, and the state that follows."""
 
 
-def is_retrospective(request: CABRequest) -> bool:
+def is_retrospective(request: Declared) -> bool:
     """Whether a request reviews a broken glass: a rollout that went past the gate. Whatever is
     decided on it is about that rollout: it admits no other, and lifts no refusal."""
     return request.spec.break_glass is not None
@@ -109,17 +109,17 @@ def opening_state(gate: Gate) -> RequestState:
 
 
 def next_request_state(
-    request: CABRequest, state: RequestState, verdict: RequestVerdict, author: AuthorType
+    request: StoredRequest, state: RequestState, verdict: RequestVerdict, author: AuthorType
 ) -> RequestState | None:
     """The state that follows, or None if the verdict is not legal there."""
     following = _following(request, state, verdict, author)
-    if following is _S.REVOKED and not _may_run(request, state, approved=was_approved(request)):
+    if following is _S.REVOKED and not _may_run(request, state, approved=_was_approved(request)):
         return None
     return following
 
 
 def _following(
-    request: CABRequest, state: RequestState, verdict: RequestVerdict, author: AuthorType
+    request: Declared, state: RequestState, verdict: RequestVerdict, author: AuthorType
 ) -> RequestState | None:
     """The state that follows, whatever came before."""
     gate = request.spec.assessment.gate
@@ -184,12 +184,13 @@ def state_of(
         if now is None:
             raise TypeError("the state of an exception needs a time")
         return _exception_state(subject, now)
-    states = [state for _, state in _history(subject)]
+    states = [state for _, state in history_of(subject)]
     return states[-1] if states else opening_state(subject.spec.assessment.gate)
 
 
-def _history(request: CABRequest) -> list[tuple[RequestDecision, RequestState]]:
-    """The entries that counted when they were made, in order, each with the state it led to."""
+def history_of(request: StoredRequest) -> list[tuple[StoredEntry, RequestState]]:
+    """The entries of a request that counted when they were made, in order, each with the state it
+    led to. Whoever asks more than one thing of it asks its `RequestStanding`."""
     state = opening_state(request.spec.assessment.gate)
     history = []
     approved = False
@@ -209,11 +210,11 @@ def _history(request: CABRequest) -> list[tuple[RequestDecision, RequestState]]:
 
 def illegal_entries(request: CABRequest) -> list[RequestDecision]:
     """The entries of a request that were not legal when they were made, and count for nothing."""
-    counted = {entry.sequence for entry, _ in _history(request)}
+    counted = {entry.sequence for entry, _ in history_of(request)}
     return [entry for entry in request.status.decisions if entry.sequence not in counted]
 
 
-def _may_run(request: CABRequest, state: RequestState, *, approved: bool) -> bool:
+def _may_run(request: Declared, state: RequestState, *, approved: bool) -> bool:
     """Whether something may run by a request, so that there is something to revoke: not where it
     waits or is superseded, was never approved, and admitted nothing by an exception."""
     if approved or state in APPROVED_STATES:
@@ -222,9 +223,8 @@ def _may_run(request: CABRequest, state: RequestState, *, approved: bool) -> boo
     return excepted and request.spec.assessment.gate is Gate.EXCEPTION_REQUIRED
 
 
-def was_approved(request: CABRequest) -> bool:
-    """Whether a request is approved or was once: something may run by it."""
-    return any(state in APPROVED_STATES for _, state in _history(request))
+def _was_approved(request: StoredRequest) -> bool:
+    return any(state in APPROVED_STATES for _, state in history_of(request))
 
 
 def _exception_history(
@@ -262,63 +262,7 @@ def approval_of(exception: CABException) -> ExceptionDecision | None:
     return found
 
 
-def revocation_of(request: CABRequest) -> RequestDecision | None:
-    """The entry that revoked a request, if one did."""
-    # Nothing leaves Revoked, so the entry that led there is the only one that counts.
-    return next((e for e, state in _history(request) if state is _S.REVOKED), None)
-
-
-def person_approval_of(request: CABRequest) -> RequestDecision | None:
-    """The entry by which a person approved a request, on conditions or without; also of one that
-    was revoked afterwards, but none that was taken back. What the system approved by score has
-    none."""
-    states = (_S.APPROVED, _S.CONDITIONALLY_APPROVED)
-    found: RequestDecision | None = None
-    for entry, state in _history(request):
-        if entry.verdict is _V.REOPENED:
-            found = None
-        elif state in states and state.value == entry.verdict:
-            found = entry
-    return found if found is not None and found.author.type is PERSON else None
-
-
-def verdict_on(request: CABRequest) -> RequestDecision | None:
-    """The entry that carries the verdict in force: approved, rejected or revoked."""
-    found: RequestDecision | None = None
-    for entry, state in _history(request):
-        if state not in DECIDED_STATES:
-            found = None  # reopened
-        elif state.value == entry.verdict.value:
-            found = entry
-    return found
-
-
-def taken_at(request: CABRequest) -> datetime | None:
-    """When a reviewer took a request, if one did."""
-    return next((e.at for e, state in _history(request) if state is _S.UNDER_REVIEW), None)
-
-
-def taken_by(request: CABRequest) -> RequestDecision | None:
-    """The entry of the reviewer who took a request last, if one did."""
-    found = [e for e, state in _history(request) if state is _S.UNDER_REVIEW]
-    return found[-1] if found else None
-
-
-def decided_at(request: CABRequest) -> datetime | None:
-    """When a request was first decided, if it was. What was taken back counts for nothing; an
-    approval by score that has ended was one."""
-    found: datetime | None = None
-    before: RequestState | None = None
-    for entry, state in _history(request):
-        if before in DECIDED_STATES and entry.verdict is RequestVerdict.REOPENED:
-            found = None
-        elif found is None and state in DECIDED_STATES:
-            found = entry.at
-        before = state
-    return found
-
-
-def age_of(request: CABRequest, moment: datetime | None = None) -> tuple[float, int, str]:
+def age_of(request: Declared, moment: datetime | None = None) -> tuple[float, int, str]:
     """What sorts requests by a moment of theirs, else by when they were opened, the oldest first.
 
     Times of Kubernetes have whole seconds: within one, the generation of the intent tells which
@@ -328,72 +272,3 @@ def age_of(request: CABRequest, moment: datetime | None = None) -> tuple[float, 
     seconds = moment.timestamp() if moment else 0.0
     intent = request.spec.intent_ref
     return (seconds, intent.generation if intent else 0, request.metadata.name)
-
-
-def conditions_of(request: CABRequest) -> Sequence[ApprovalCondition]:
-    """The conditions under which a request is approved; none in any other state."""
-    verdict = verdict_on(request)
-    if verdict is None or verdict.verdict is not _V.CONDITIONALLY_APPROVED:
-        return ()
-    return verdict.conditions
-
-
-def unattested(request: CABRequest) -> list[ApprovalCondition]:
-    """The conditions of a request that wait for somebody to attest them."""
-    verdict = verdict_on(request)
-    attested = {
-        e.condition
-        for e, _ in _history(request)
-        if e.verdict is _V.ATTESTED and verdict is not None and e.sequence > verdict.sequence
-    }
-    return [
-        condition
-        for condition in conditions_of(request)
-        if condition.needs_attestation and condition.name not in attested
-    ]
-
-
-def closed_window(request: CABRequest, now: datetime) -> ApprovalCondition | None:
-    """A condition of a request whose window is not open at a moment, if there is one."""
-    for condition in conditions_of(request):
-        early = condition.not_before is not None and now < condition.not_before
-        late = condition.not_after is not None and now >= condition.not_after
-        if early or late:
-            return condition
-    return None
-
-
-def closed_for_good(request: CABRequest, now: datetime) -> bool:
-    """Whether a condition of an approval has ended it: its window has closed."""
-    ends = [condition.not_after for condition in conditions_of(request)]
-    return any(end is not None and now >= end for end in ends)
-
-
-def takes_exception(request: CABRequest) -> bool:
-    """Whether an exception may admit what a request asks for: its score asks for one, and nobody
-    has refused it. What a CAB member is to decide, no exception admits past them."""
-    if request.spec.assessment.gate is not Gate.EXCEPTION_REQUIRED:
-        return False
-    return state_of(request) not in REFUSED_STATES
-
-
-def exception_admits(
-    exception: CABException,
-    request: CABRequest,
-    now: datetime,
-) -> bool:
-    """Whether an exception is active for a request at a moment.
-
-    It binds to the request and to the evidence digest that was approved, and the request has to
-    be one that takes an exception. That one of its images was revoked since under another request,
-    which ends it for that image, is for the gate to see.
-    """
-    approval = approval_of(exception)
-    if approval is None or state_of(exception, now) is not _X.APPROVED:
-        return False
-    if not takes_exception(request):
-        return False
-    return (
-        exception.spec.request_ref.name == request.metadata.name
-        and approval.evidence_digest == request.spec.evidence_digest
-    )

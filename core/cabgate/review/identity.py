@@ -5,12 +5,12 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cabgate.api.stored import StoredSubmitter
 from cabgate.api.types import (
     MAX_GROUP_NAME,
     MAX_GROUPS,
     Author,
     AuthorType,
-    Submitter,
     SubmitterType,
 )
 from cabgate.text.characters import is_hidden
@@ -54,7 +54,7 @@ class User:
             credential_id=credential if len(credential) <= MAX_GROUP_NAME else "",
         )
 
-    def is_same_as(self, submitter: Submitter) -> bool:
+    def is_same_as(self, submitter: StoredSubmitter) -> bool:
         """Whether this is the user that a submitter records, see `may_be_same`."""
         return may_be_same(self.username, self.uid, submitter.username, submitter.uid)
 
@@ -87,7 +87,7 @@ class Machines:
             return True
         return not self.groups.isdisjoint(groups)
 
-    def submitted(self, submitter: Submitter) -> bool:
+    def submitted(self, submitter: StoredSubmitter) -> bool:
         """Whether a submitter is a machine: as it was stamped when it submitted, or, where its
         groups are no longer known, by its name."""
         return submitter.type is SubmitterType.MACHINE or self.include(submitter.username)

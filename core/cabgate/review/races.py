@@ -19,10 +19,11 @@ from collections.abc import Iterable
 
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import CABRequest
-from cabgate.api.types import Author, AuthorType
+from cabgate.api.stored import Declared, StoredAuthor
+from cabgate.api.types import AuthorType
 from cabgate.lifecycle.opening import is_current, is_of, request_name
-from cabgate.lifecycle.states import APPROVED_STATES, approval_of, state_of, verdict_on
+from cabgate.lifecycle.standing import WholeRequest
+from cabgate.lifecycle.states import approval_of
 from cabgate.review.identity import User, may_be_same, same_name
 from cabgate.risk.evidence import evidence_digest
 from cabgate.text.refusal import Refusal, RefusalReason
@@ -36,32 +37,33 @@ ACTIVE = "Active"
 UNDECIDED_REASONS = frozenset({"Pending", "RequestNotFound"})
 """Reasons of that condition as long as no approval was noticed."""
 
-Subject = CABRequest | CABException
+Subject = WholeRequest | CABException
 
 
-def approver_of(subject: Subject) -> Author | None:
+def approver_of(subject: Subject) -> StoredAuthor | None:
     """The person whose approval of a request is in force, or who approved an exception, whatever
     became of that."""
     if isinstance(subject, CABException):
         entry = approval_of(subject)
         return None if entry is None else entry.author
-    verdict = verdict_on(subject)
-    if verdict is None or state_of(subject) not in APPROVED_STATES:
+    verdict = subject.standing.verdict
+    if verdict is None or not subject.standing.is_approved:
         return None
     return verdict.author if verdict.author.type is AuthorType.PERSON else None
 
 
 def is_noticed(subject: Subject) -> bool:
     """Whether the operator has noticed that a request is decided, or an exception approved."""
-    conditions = subject.status.conditions
     if isinstance(subject, CABException):
         # Whether it admits anything is another matter.
+        conditions = subject.status.conditions
         return any(c.type == ACTIVE and c.reason not in UNDECIDED_REASONS for c in conditions)
+    conditions = subject.stored.status.conditions
     return any(c.type == DECIDED and c.status == "True" for c in conditions)
 
 
 def own_approver(
-    subject: Subject, intent: DeploymentIntent | None, request: CABRequest | None = None
+    subject: Subject, intent: DeploymentIntent | None, request: Declared | None = None
 ) -> str:
     """User name of who approved a request, or an exception for `request`, and stands in its live
     intent as one who may not; empty if there is none, or if the approval was noticed before.
@@ -71,7 +73,7 @@ def own_approver(
     and created anew this holds where it declares the same content; else it is not what was
     approved, and anybody could name there whom they like.
     """
-    request = request if isinstance(subject, CABException) else subject
+    request = request if isinstance(subject, CABException) else subject.stored
     author = approver_of(subject)
     if author is None or intent is None or request is None or is_noticed(subject):
         return ""
@@ -82,12 +84,12 @@ def own_approver(
 
 
 def waits_for_notice(
-    subject: Subject, intent: DeploymentIntent | None, request: CABRequest | None = None
+    subject: Subject, intent: DeploymentIntent | None, request: Declared | None = None
 ) -> bool:
     """Whether a person's approval, of a request or of an exception for `request`, counts once the
     intent's own status tells of it: that has to be written before the status of what was approved,
     or a change that is under way would go unseen."""
-    request = request if isinstance(subject, CABException) else subject
+    request = request if isinstance(subject, CABException) else subject.stored
     if request is None or approver_of(subject) is None or is_noticed(subject):
         return False
     return is_current(request, intent)
@@ -125,7 +127,7 @@ def check_not_approver(
     old: DeploymentIntent | None,
     new: DeploymentIntent,
     user: User,
-    request: CABRequest,
+    request: WholeRequest,
     exceptions: Iterable[CABException] = (),
 ) -> None:
     """Raise `Refusal` if whoever approved the content of an intent changes what is said beside it,
@@ -135,14 +137,14 @@ def check_not_approver(
     `old` is the intent before, None if it is new; `request` is one of those that `requests_behind`
     names, `exceptions` are those for it.
     """
-    digest = request.spec.evidence_digest
+    digest = request.stored.spec.evidence_digest
     stays = old is not None and says_otherwise(old, new) and digest == evidence_digest(new.spec)
     comes = not stays and digest == evidence_digest(new.spec)
     unchanged = old is not None and old.spec.requester == new.spec.requester
     named = None if unchanged else new.spec.requester
     subjects: list[Subject] = [request, *exceptions]
     for subject in subjects:
-        author, name = approver_of(subject), subject.metadata.name
+        author, name = approver_of(subject), _name_of(subject)
         if author is None:
             continue
         if stays:
@@ -173,12 +175,16 @@ def check_not_approver(
             )
 
 
-def _stands_in(author: Author, intent: DeploymentIntent) -> bool:
+def _name_of(subject: Subject) -> str:
+    return subject.metadata.name if isinstance(subject, CABException) else subject.name
+
+
+def _stands_in(author: StoredAuthor, intent: DeploymentIntent) -> bool:
     spec = intent.spec
     return any(_is(author, s.username, s.uid) for s in spec.submitted_by) or any(
         same_name(author.username, each) for each in (*spec.requested_by, spec.requester or "")
     )
 
 
-def _is(author: Author, username: str, uid: str) -> bool:
+def _is(author: StoredAuthor, username: str, uid: str) -> bool:
     return may_be_same(author.username, author.uid, username, uid)

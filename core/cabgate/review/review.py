@@ -32,12 +32,12 @@ from cabgate.api.request import (
 from cabgate.api.types import Checked
 from cabgate.ledger.signatures import PublicKeys, Verification
 from cabgate.lifecycle.capacity import check_room
+from cabgate.lifecycle.standing import standing_of
 from cabgate.lifecycle.states import (
     expires_at,
     next_exception_state,
     next_request_state,
     state_of,
-    unattested,
     with_entry,
 )
 from cabgate.review.identity import User
@@ -338,7 +338,7 @@ def _check_attestation(request: CABRequest, entry: Entry) -> None:
     """Raise `Refusal` if an attestation is not about a condition that waits for one."""
     if not isinstance(entry, RequestDecision) or entry.verdict is not RequestVerdict.ATTESTED:
         return
-    waiting = [condition.name for condition in unattested(request)]
+    waiting = [condition.name for condition in standing_of(request).unattested]
     if entry.condition not in waiting:
         names = ", ".join(waiting) or "none"
         raise Refusal(

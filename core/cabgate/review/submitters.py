@@ -5,6 +5,7 @@ exceptions."""
 from collections.abc import Collection, Iterable
 
 from cabgate.api.intent import DeploymentIntent
+from cabgate.api.stored import StoredSubmitter
 from cabgate.api.types import MAX_REQUESTER, MAX_SUBMITTERS, Submitter, SubmitterType
 from cabgate.lifecycle.capacity import MAX_NAMES_BYTES, stored_bytes
 from cabgate.lifecycle.states import DECIDED_STATES
@@ -126,7 +127,7 @@ def is_decided(intent: DeploymentIntent) -> bool:
 
 
 def requester_problem(
-    name: str, submitters: Iterable[Submitter] = (), machines: Machines = SERVICE_ACCOUNTS
+    name: str, submitters: Iterable[StoredSubmitter] = (), machines: Machines = SERVICE_ACCOUNTS
 ) -> str | None:
     """Why a name in `spec.requester` is not that of a person who asked; None if it may be.
 
@@ -158,7 +159,7 @@ def check_requester(
 
 
 def machines_alone(
-    submitters: Collection[Submitter],
+    submitters: Collection[StoredSubmitter],
     requesters: Collection[str],
     machines: Machines = SERVICE_ACCOUNTS,
 ) -> bool:

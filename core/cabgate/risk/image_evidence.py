@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from urllib.parse import urlsplit, urlunsplit
 
-from cabgate.api.evidence import Evidence, ScanResults, TestResults
-from cabgate.api.request import CABRequest, CABRequestSpec, Floor
-from cabgate.api.types import Gate, Target
+from cabgate.api.evidence import Evidence
+from cabgate.api.request import Floor
+from cabgate.api.stored import Declared, StoredReport, StoredReports, StoredSpec, StoredTarget
+from cabgate.api.types import Gate
 from cabgate.rollout.targets import Workload
 
 UNNAMED_IMAGES = "ImagesWithoutEvidence"
@@ -43,13 +44,13 @@ class _Told(Enum):
     UNKNOWN = "unknown"
 
 
-def unnamed_images(targets: Iterable[Target], evidence: Evidence) -> list[str]:
+def unnamed_images(targets: Iterable[StoredTarget], evidence: Evidence) -> list[str]:
     """The images of some targets that no artifact of the evidence names, compared exactly."""
     named = {image for artifact in evidence.artifacts or () for image in artifact.images or ()}
     return sorted({image for target in targets for image in target.images} - named)
 
 
-def missing_images(targets: Iterable[Target], evidence: Evidence) -> list[str]:
+def missing_images(targets: Iterable[StoredTarget], evidence: Evidence) -> list[str]:
     """What is missing of the evidence for images: an entry for each image, up to a number."""
     images = unnamed_images(targets, evidence)
     entries = [f"{MISSING}: {_short(image)}" for image in images[:_TOLD]]
@@ -57,7 +58,7 @@ def missing_images(targets: Iterable[Target], evidence: Evidence) -> list[str]:
     return [*entries, f"{MISSING}: and {more} more"] if more > 0 else entries
 
 
-def images_without_evidence(targets: Iterable[Target], evidence: Evidence) -> Floor | None:
+def images_without_evidence(targets: Iterable[StoredTarget], evidence: Evidence) -> Floor | None:
     """The floor under a request with an image that no artifact names."""
     images = unnamed_images(targets, evidence)
     if not images:
@@ -70,7 +71,7 @@ def images_without_evidence(targets: Iterable[Target], evidence: Evidence) -> Fl
 
 
 def stale_evidence(
-    targets: Sequence[Target], evidence: Evidence, earlier: Iterable[CABRequest]
+    targets: Sequence[StoredTarget], evidence: Evidence, earlier: Iterable[Declared]
 ) -> Floor | None:
     """The floor under a request that brings an image with the reports of an earlier request.
 
@@ -94,7 +95,7 @@ def stale_evidence(
 
 
 def brings_reports_of_others(
-    before: CABRequestSpec, evidence: Evidence, earlier: Iterable[CABRequest]
+    before: StoredSpec, evidence: Evidence, earlier: Iterable[Declared]
 ) -> bool:
     """Whether evidence that is declared for the images of a request has a report that an earlier
     one had for other images, and that is not the request's own."""
@@ -106,7 +107,7 @@ def brings_reports_of_others(
     )
 
 
-def images_by_workload(targets: Iterable[Target]) -> dict[Workload, set[str]]:
+def images_by_workload(targets: Iterable[StoredTarget]) -> dict[Workload, set[str]]:
     """The images that targets name, by workload: two may name one under two API versions."""
     found: dict[Workload, set[str]] = defaultdict(set)
     for target in targets:
@@ -114,7 +115,7 @@ def images_by_workload(targets: Iterable[Target]) -> dict[Workload, set[str]]:
     return dict(found)
 
 
-def _new_images(targets: Iterable[Target], before: Iterable[Target]) -> list[str]:
+def _new_images(targets: Iterable[StoredTarget], before: Iterable[StoredTarget]) -> list[str]:
     """The images that targets name and earlier ones did not: for the same workload, or for any
     where they did not name that one, such as a Job with the release in its name."""
     known = images_by_workload(before)
@@ -123,7 +124,7 @@ def _new_images(targets: Iterable[Target], before: Iterable[Target]) -> list[str
     return sorted({i for w, images in named.items() for i in images - known.get(w, anywhere)})
 
 
-def _shared(evidence: Evidence, before: Evidence) -> str:
+def _shared(evidence: Evidence, before: StoredReports) -> str:
     """What of some evidence is that of an earlier request, in words; empty if nothing is."""
     same = _shared_parts(evidence, before)
     if _ALL_FIGURES in same:
@@ -131,7 +132,7 @@ def _shared(evidence: Evidence, before: Evidence) -> str:
     return f"the {' and '.join(same)}" if same else ""
 
 
-def _shared_parts(evidence: Evidence, before: Evidence) -> list[str]:
+def _shared_parts(evidence: Evidence, before: StoredReports) -> list[str]:
     """The parts of some evidence that are those of an earlier request: reports, or all figures."""
     told = {name: _compared(getattr(evidence, name), getattr(before, name)) for name in _REPORTS}
     same = [_REPORTS[name] for name, found in told.items() if found is _Told.SAME]
@@ -143,9 +144,7 @@ def _shared_parts(evidence: Evidence, before: Evidence) -> list[str]:
     return []
 
 
-def _compared(
-    report: TestResults | ScanResults | None, before: TestResults | ScanResults | None
-) -> _Told:
+def _compared(report: StoredReport | None, before: StoredReport | None) -> _Told:
     """Whether two are one report: by digest where both give one, else by where they are read."""
     if report is None or before is None:
         return _Told.UNKNOWN
@@ -169,7 +168,7 @@ def _place(uri: str) -> str:
     return urlunsplit((scheme, host, parts.path, parts.query, ""))
 
 
-def _both_figures(evidence: Evidence, before: Evidence) -> Iterator[tuple[float, float]]:
+def _both_figures(evidence: Evidence, before: StoredReports) -> Iterator[tuple[float, float]]:
     """The figures that both give: one that is added or left out makes no other report."""
     for name, fields in _FIGURES.items():
         for field in fields:

@@ -8,8 +8,8 @@ from functools import lru_cache
 from itertools import combinations, product
 from typing import NamedTuple
 
-from cabgate.api.request import Assessment, Floor
 from cabgate.api.riskmodel import RiskModel
+from cabgate.api.stored import StoredAssessment, StoredFloor
 from cabgate.api.types import Gate
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL, digest_of
 from cabgate.risk.facts import FLOOR_FACTS
@@ -48,7 +48,7 @@ class WayDown:
     """The score that the changes would give."""
     changes: tuple[Change, ...]
     """Factors to improve; as few as can be, and each no further than it needs."""
-    floors: tuple[Floor, ...]
+    floors: tuple[StoredFloor, ...]
     """Floors that must no longer apply."""
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ class WayDown:
         return f"{self.gate} would take: " + "; ".join(parts)
 
 
-def way_down(assessment: Assessment, model: RiskModel = DEFAULT_RISK_MODEL) -> WayDown | None:
+def way_down(assessment: StoredAssessment, model: RiskModel = DEFAULT_RISK_MODEL) -> WayDown | None:
     """The smallest set of factor changes, and the floors to clear, that reach the next lower gate.
 
     None where no lower gate can be reached, and where the assessment was made with another model
@@ -80,7 +80,7 @@ def way_down(assessment: Assessment, model: RiskModel = DEFAULT_RISK_MODEL) -> W
 
 
 def _smallest(
-    assessment: Assessment, gate: Gate, model: RiskModel
+    assessment: StoredAssessment, gate: Gate, model: RiskModel
 ) -> tuple[Decimal, tuple[Change, ...]] | None:
     factors = tuple(
         _Factor(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from cabgate.api.types import Target
+from cabgate.api.stored import StoredTarget
 
 TARGET_LABEL_PREFIX = "target.cabgate.dev/"
 """Prefix of the labels of a request, one for each target."""
@@ -22,7 +22,7 @@ class Workload:
     name: str
 
     @classmethod
-    def of(cls, target: Target) -> "Workload":
+    def of(cls, target: StoredTarget) -> "Workload":
         """The workload that a target names."""
         return _workload(target.api_version, target.kind, target.name)
 

@@ -4,14 +4,16 @@
 from collections.abc import Sequence
 
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import CABRequest, RequestState
+from cabgate.api.request import RequestState
 from cabgate.api.riskmodel import RiskModel
+from cabgate.api.stored import Declared
 from cabgate.api.types import Gate
 from cabgate.gate.commands import change_intent, show_request, write_exception
 from cabgate.gate.messages import assessment_details, compose, ended, scored
 from cabgate.lifecycle.opening import request_for, request_name
 from cabgate.lifecycle.precedent import standing_verdict
-from cabgate.lifecycle.states import DECIDED_STATES, state_of
+from cabgate.lifecycle.standing import RequestStanding
+from cabgate.lifecycle.states import DECIDED_STATES
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.model_choice import NoModel
@@ -25,7 +27,7 @@ MAX_BYTES = 700
 def told_of_intent(
     intent: DeploymentIntent,
     ring: int,
-    others: Sequence[CABRequest],
+    others: Sequence[RequestStanding],
     model: RiskModel | NoModel,
     machines: Machines = SERVICE_ACCOUNTS,
 ) -> str:
@@ -41,9 +43,9 @@ def told_of_intent(
     wanted = request_name(name, digest)
     there = next((r for r in others if r.metadata.name == wanted), None)
     found = standing_verdict(digest, others) or there
-    if found is not None and state_of(found) in DECIDED_STATES:
+    if found is not None and found.state in DECIDED_STATES:
         return _decided(intent, found)
-    request = there or request_for(intent, ring, others, model)
+    request: Declared = there or request_for(intent, ring, others, model)
     head = f"{name}: {scored(request)}"
     details = assessment_details(request, machines)
     if ring < GATED_FROM:
@@ -65,10 +67,10 @@ def told_of_intent(
     return compose(head, details, step, MAX_BYTES)
 
 
-def _decided(intent: DeploymentIntent, request: CABRequest) -> str:
+def _decided(intent: DeploymentIntent, request: RequestStanding) -> str:
     """Of content that was decided on before."""
     head = f"{intent.metadata.name}: {scored(request)}: request {request.metadata.name}"
-    state = state_of(request)
+    state = request.state
     if state in (RequestState.REJECTED, RequestState.REVOKED):
         meta = intent.metadata
         again = change_intent(meta.namespace, meta.name, tool_of(meta))

@@ -3,18 +3,13 @@
 
 from collections.abc import Iterable
 
-from cabgate.api.request import CABRequest, RequestState
+from cabgate.api.request import RequestState
 from cabgate.api.types import Gate
 from cabgate.gate.commands import approve_request, edit_intent, show_request
 from cabgate.gate.messages import MAX_BYTES, compose, ended, scored
 from cabgate.lifecycle.precedent import standing_verdict
-from cabgate.lifecycle.states import (
-    APPROVED_STATES,
-    REFUSED_STATES,
-    state_of,
-    takes_exception,
-    verdict_on,
-)
+from cabgate.lifecycle.standing import RequestStanding, takes_exception
+from cabgate.lifecycle.states import APPROVED_STATES, REFUSED_STATES
 from cabgate.text.refusal import Refusal, RefusalReason
 
 FIELD = "spec.requestRef.name"
@@ -23,7 +18,9 @@ _ROOM = MAX_BYTES - len(f"{RefusalReason.EXCEPTION_NOT_ALLOWED}: {FIELD}: ")
 """Bytes of the text, which reason and field stand before."""
 
 
-def without_exception(request: CABRequest, others: Iterable[CABRequest] = ()) -> CABRequest | None:
+def without_exception(
+    request: RequestStanding, others: Iterable[RequestStanding] = ()
+) -> RequestStanding | None:
     """The request that says why no exception admits what a request asks for: itself, or another one
     for the very same content that was refused; None if an exception may.
 
@@ -34,7 +31,7 @@ def without_exception(request: CABRequest, others: Iterable[CABRequest] = ()) ->
     return standing_verdict(request.spec.evidence_digest, others)
 
 
-def check_takes_exception(request: CABRequest, others: Iterable[CABRequest] = ()) -> None:
+def check_takes_exception(request: RequestStanding, others: Iterable[RequestStanding] = ()) -> None:
     """Raise `Refusal` unless an exception may admit what a request asks for; see
     `without_exception`."""
     found = without_exception(request, others)
@@ -42,16 +39,16 @@ def check_takes_exception(request: CABRequest, others: Iterable[CABRequest] = ()
         raise Refusal(RefusalReason.EXCEPTION_NOT_ALLOWED, no_exception(found), FIELD)
 
 
-def no_exception(request: CABRequest, room: int = _ROOM) -> str:
+def no_exception(request: RequestStanding, room: int = _ROOM) -> str:
     """Why a request takes no exception, whom to ask instead, and what is needed, in so many
     bytes."""
     return compose(*_why(request), room)
 
 
-def _why(request: CABRequest) -> tuple[str, list[str], str]:
-    state, head = state_of(request), f"request {request.metadata.name}"
+def _why(request: RequestStanding) -> tuple[str, list[str], str]:
+    state, head = request.state, f"request {request.metadata.name}"
     if state in REFUSED_STATES:
-        verdict = verdict_on(request)
+        verdict = request.verdict
         who = verdict.author.username if verdict is not None else "a reviewer"
         return (
             f"{head} {ended(request)}.",

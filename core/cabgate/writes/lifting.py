@@ -5,10 +5,12 @@ from collections.abc import Iterable
 
 from cabgate.api.base import rfc3339
 from cabgate.api.exception import ExceptionVerdict
-from cabgate.api.request import CABRequest, RequestVerdict
+from cabgate.api.request import RequestVerdict
+from cabgate.api.stored import Declared
 from cabgate.api.types import MAX_LIFTS, Checked
 from cabgate.gate.messages import WARNING_WIDTH, shortened
 from cabgate.lifecycle.precedent import StandingRefusal, standing_refusals
+from cabgate.lifecycle.standing import RequestStanding
 from cabgate.lifecycle.states import is_retrospective
 from cabgate.review.reviewers import approves
 
@@ -17,9 +19,9 @@ MAX_LINES = 10
 
 
 def lifted_by(
-    request: CABRequest,
+    request: Declared,
     verdict: RequestVerdict | ExceptionVerdict,
-    others: Iterable[CABRequest],
+    others: Iterable[RequestStanding],
 ) -> list[StandingRefusal]:
     """The refusals that a person's approval of a request, or of an exception for it, lifts for its
     images; the latest first. A rejection is lifted by an approval without conditions alone.
@@ -37,9 +39,9 @@ def lifted_by(
 
 def with_lifts(
     checked: Checked,
-    request: CABRequest,
+    request: Declared,
     verdict: RequestVerdict | ExceptionVerdict,
-    others: Iterable[CABRequest],
+    others: Iterable[RequestStanding],
 ) -> Checked:
     """What a decision says that it was checked against, with what an approval lifts: both halves
     of a review compute it, and where they differ something was refused or lifted in between."""
@@ -50,9 +52,9 @@ def with_lifts(
 
 
 def warnings_of_approval(
-    request: CABRequest,
+    request: Declared,
     verdict: RequestVerdict | ExceptionVerdict,
-    others: Iterable[CABRequest],
+    others: Iterable[RequestStanding],
 ) -> list[str]:
     """What a reviewer is told of that, before it is stored: in a dry run too."""
     every = lifted_by(request, verdict, others)

@@ -8,7 +8,8 @@ from datetime import datetime
 from itertools import groupby
 
 from cabgate.api.exception import CABException
-from cabgate.api.request import CABRequest, RequestDecision, RequestState
+from cabgate.api.request import RequestState
+from cabgate.api.stored import Declared, StoredEntry
 from cabgate.api.types import ALL_IMAGES
 from cabgate.gate.commands import IMAGES, can_be_revoked, revoke_request, show_request
 from cabgate.gate.decide import images_named, looks
@@ -23,7 +24,8 @@ from cabgate.lifecycle.revocations import (
     revoked_pairs,
     standing_revocations,
 )
-from cabgate.lifecycle.states import APPROVED_STATES, closed_for_good, person_approval_of, state_of
+from cabgate.lifecycle.standing import RequestStanding, closed_for_good
+from cabgate.lifecycle.states import APPROVED_STATES
 from cabgate.risk.image_evidence import images_by_workload
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
@@ -51,13 +53,13 @@ _IN_FORCE = frozenset(
 class Surroundings:
     """What else is in force beside the request that is to be revoked."""
 
-    requests: Sequence[CABRequest]
+    requests: Sequence[RequestStanding]
     """The requests of the namespace that name one of its workloads."""
     exceptions: Sequence[CABException]
     """The exceptions for these."""
     now: datetime
 
-    def others(self, request: CABRequest, workload: Workload) -> "Others":
+    def others(self, request: Declared, workload: Workload) -> "Others":
         """What the other requests say of a workload of a request."""
         others = [r for r in self.requests if r.metadata.name != request.metadata.name]
         images = tuple(images_by_workload(request.spec.targets).get(workload, ()))
@@ -66,12 +68,14 @@ class Surroundings:
         for each in standing_revocations(rollout, others):
             revoked.setdefault(each.image, []).append(each)
         in_force = [
-            InForce(each, images_named(rollout, each), state_of(each), person_approval_of(each))
+            InForce(each, images_named(rollout, each), each.state, each.person_approval)
             for each in self.admitting(replace(rollout, images=()), others)
         ]
         return Others(self, rollout, others, in_force, revoked)
 
-    def admitting(self, rollout: Rollout, others: Sequence[CABRequest]) -> list[CABRequest]:
+    def admitting(
+        self, rollout: Rollout, others: Sequence[RequestStanding]
+    ) -> list[RequestStanding]:
         """Those of some requests that admit a rollout now, or will once their conditions are
         met."""
         found = looks(rollout, others, self.exceptions, self.now)
@@ -86,11 +90,11 @@ class Surroundings:
 class InForce:
     """A request that admits a workload, and what its approval rests on."""
 
-    request: CABRequest
+    request: RequestStanding
     named: set[str]
     """The images that it names for the workload."""
     state: RequestState
-    approval: RequestDecision | None
+    approval: StoredEntry | None
     """That of a person, if there is one."""
 
 
@@ -101,13 +105,13 @@ class Others:
 
     around: Surroundings
     rollout: Rollout
-    requests: Sequence[CABRequest]
+    requests: Sequence[RequestStanding]
     in_force: Sequence[InForce]
     """Those that admit the workload."""
     revoked: Mapping[str, Sequence[Revocation]]
     """What denies images of the workload, by image, whoever named them."""
 
-    def covering(self, images: Iterable[str]) -> CABRequest | None:
+    def covering(self, images: Iterable[str]) -> RequestStanding | None:
         """A request by which images are admitted now, or will be once its conditions are met; None
         if there is none."""
         wanted = set(images)
@@ -127,7 +131,7 @@ class Others:
 
 
 def images_to_revoke(
-    request: CABRequest, images: Sequence[str], around: Surroundings
+    request: Declared, images: Sequence[str], around: Surroundings
 ) -> tuple[str, ...]:
     """The images that a revocation is about which names these; `*` for all of the request.
 
@@ -155,7 +159,7 @@ def images_to_revoke(
     return (ALL_IMAGES,)
 
 
-def denied_by(request: CABRequest, images: Sequence[str], around: Surroundings) -> list[Pair]:
+def denied_by(request: Declared, images: Sequence[str], around: Surroundings) -> list[Pair]:
     """Every workload and image that a revocation denies: those that it names, and those that were
     approved by this request and nothing else."""
     pairs = pairs_of(request.spec.targets)
@@ -174,7 +178,7 @@ def denied_by(request: CABRequest, images: Sequence[str], around: Surroundings) 
     return sorted(denied)
 
 
-def warnings_of(request: CABRequest, images: Sequence[str], around: Surroundings) -> list[str]:
+def warnings_of(request: Declared, images: Sequence[str], around: Surroundings) -> list[str]:
     """What a reviewer is told of a revocation, before it is stored: in a dry run too."""
     denied = denied_by(request, images, around)
     lines = [
@@ -186,7 +190,7 @@ def warnings_of(request: CABRequest, images: Sequence[str], around: Surroundings
     return lines
 
 
-def _covered(request: CABRequest, around: Surroundings) -> dict[Pair, CABRequest]:
+def _covered(request: Declared, around: Surroundings) -> dict[Pair, RequestStanding]:
     """The images of a request that another approval in force covers, each with that one."""
     found = {}
     pairs = sorted(pairs_of(request.spec.targets))
@@ -199,7 +203,9 @@ def _covered(request: CABRequest, around: Surroundings) -> dict[Pair, CABRequest
     return found
 
 
-def _which(request: CABRequest, covered: dict[Pair, CABRequest], around: Surroundings) -> Refusal:
+def _which(
+    request: Declared, covered: dict[Pair, RequestStanding], around: Surroundings
+) -> Refusal:
     """The refusal of a revocation that does not say which images it means."""
     own = sorted(set(images_of(request)) - {image for _, image in covered})
     (workload, image), other = next(iter(covered.items()))

@@ -16,15 +16,14 @@ from cabgate.lifecycle.endings import ended_by
 from cabgate.lifecycle.opening import is_current, request_for
 from cabgate.lifecycle.precedent import standing_verdict
 from cabgate.lifecycle.requirements import check_known
+from cabgate.lifecycle.standing import RequestStanding, WholeRequest, standing_of
 from cabgate.lifecycle.states import (
     APPROVED_STATES,
     REFUSED_STATES,
-    decided_at,
     expires_at,
     next_exception_state,
     next_request_state,
     state_of,
-    taken_at,
     with_entry,
 )
 from cabgate.review.identity import User
@@ -44,7 +43,7 @@ would let it move a decision to another day."""
 def check_created(
     request: CABRequest,
     intent: DeploymentIntent | None,
-    others: Sequence[CABRequest],
+    others: Sequence[RequestStanding],
     model: RiskModel | NoModel,
 ) -> None:
     """Raise `Refusal` unless a new request is exactly what its live intent asks for.
@@ -57,7 +56,7 @@ def check_created(
         raise _wrong("spec.intentRef.name", "no such DeploymentIntent")
     standing = standing_verdict(request.spec.evidence_digest, others)
     if standing is not None:
-        state = state_of(standing)
+        state = standing.state
         raise _wrong("spec.evidenceDigest", f"request {standing.metadata.name} for it is {state}")
     if isinstance(model, NoModel):
         raise _wrong("spec.assessment.riskModel", f"nothing can be scored: {model.message}")
@@ -99,7 +98,7 @@ def check_request_status(
     model: RiskModel | None,
     now: datetime,
     intent: DeploymentIntent | None = None,
-    others: Sequence[CABRequest] = (),
+    others: Sequence[RequestStanding] = (),
 ) -> None:
     """Raise `Refusal` unless the operator's write of a request's status is legal.
 
@@ -122,7 +121,7 @@ def check_request_status(
         else:
             taken_back = state in APPROVED_STATES and verdict is RequestVerdict.REOPENED
             if taken_back:
-                _check_taken_back(old, intent)
+                _check_taken_back(WholeRequest.of(old), intent)
             else:
                 _check_wanted(old, verdict, current=current)
         if verdict is RequestVerdict.AUTO_APPROVED:
@@ -140,7 +139,8 @@ def check_request_status(
     # A release that does not know these fields leaves them out.
     if shown not in ((None, None), (listed_targets(old.spec.targets), listed_submitters(old.spec))):
         raise _wrong("status.targets", "must name, with submitters, whom and what the spec names")
-    if (new.status.taken_at, new.status.decided_at) != (taken_at(new), decided_at(new)):
+    standing = standing_of(new)
+    if (new.status.taken_at, new.status.decided_at) != (standing.taken_at, standing.decided_at):
         raise _wrong("status.decidedAt", "must be, with takenAt, what the decisions say")
     _check_asked(old.status.asked_at, new.status.asked_at, now)
 
@@ -171,14 +171,15 @@ def _verdicts_added(old: CABRequest, new: CABRequest) -> list[RequestVerdict]:
 def _check_superseded(
     request: CABRequest,
     intent: DeploymentIntent | None,
-    others: Sequence[CABRequest],
+    others: Sequence[RequestStanding],
     *,
     current: bool,
 ) -> None:
     if current:
         raise _wrong("status.decisions", "the intent still asks for this request")
-    approved = state_of(request) is RequestState.AUTO_APPROVED
-    if approved and ended_by(request, intent, others) is None:
+    whole = WholeRequest.of(request)
+    approved = whole.standing.state is RequestState.AUTO_APPROVED
+    if approved and ended_by(whole, intent, others) is None:
         raise _wrong(
             "status.decisions",
             "an approval by score ends where its live intent declares other evidence for every "
@@ -200,7 +201,7 @@ def takes_back(old: CABException, new: CABException) -> bool:
 
 
 def _check_taken_back(
-    subject: CABRequest | CABException,
+    subject: WholeRequest | CABException,
     intent: DeploymentIntent | None,
     request: CABRequest | None = None,
 ) -> None:
@@ -215,7 +216,7 @@ def _check_taken_back(
 
 
 def _check_recomputes(
-    request: CABRequest, model: RiskModel | None, others: Sequence[CABRequest]
+    request: CABRequest, model: RiskModel | None, others: Sequence[RequestStanding]
 ) -> None:
     """Raise `Refusal` unless nothing holds against an approval by score as things stand: score,
     gate and digest follow from the frozen evidence, and no floor asks for a person."""

@@ -18,6 +18,7 @@ from cabgate.lifecycle.break_glass import (
     template_taken_from,
 )
 from cabgate.lifecycle.requirements import unknown_words
+from cabgate.lifecycle.standing import WholeRequest
 from cabgate.lifecycle.states import is_retrospective
 from cabgate.logs import fields
 from cabgate.rollout.targets import Workload, group_of
@@ -114,7 +115,7 @@ async def _known(context: Context, requests: list[CABRequest]) -> dict[str, CABR
     namespace, (first, *others) = requests[0].metadata.namespace, requests
     if others:
         found = await requests_naming(context, namespace, first.spec.targets)
-        return {each.metadata.name: each for each in found}
+        return {each.name: each.stored for each in found}
     one = await context.api.get(REQUESTS, namespace, first.metadata.name)
     return {} if one is None else {first.metadata.name: parsed(CABRequest, one)}
 
@@ -164,7 +165,7 @@ async def reconcile_retrospect(context: Context, key: Key) -> None:
         return
     concerns(request.spec.correlation_id)
     system = context.system()
-    plan = plan_request(request, None, [], system)
+    plan = plan_request(WholeRequest.of(request), None, [], system)
     status = status_of_request(raw, plan, system.now, context.machines)
     if status == (raw.get("status") or {}):
         return

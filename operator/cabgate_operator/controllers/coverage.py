@@ -15,6 +15,7 @@ from cabgate.api.request import CABRequest
 from cabgate.gate.commands import list_uncovered
 from cabgate.gate.coverage import Running, Uncovered, running_of, uncovered
 from cabgate.gate.messages import compose
+from cabgate.lifecycle.standing import standings_of
 from cabgate.rollout.rings import GATED_FROM, RING_LABEL, namespace_ring
 from cabgate.rollout.workloads import BUILT_IN
 from cabgate_operator.client.apiserver import EXCEPTIONS, NAMESPACES, REQUESTS, ApiError, Resource
@@ -87,7 +88,7 @@ class Coverage:
             namespace,
             ring,
             await _running(context, namespace),
-            await listed(context.api, CABRequest, REQUESTS, namespace),
+            standings_of(await listed(context.api, CABRequest, REQUESTS, namespace)),
             await listed(context.api, CABException, EXCEPTIONS, namespace),
             context.clock(),
         )

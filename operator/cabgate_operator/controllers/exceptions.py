@@ -16,12 +16,16 @@ from cabgate.api.exception import (
 )
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
+from cabgate.lifecycle.standing import (
+    RequestStanding,
+    exception_admits,
+    standing_of,
+    takes_exception,
+)
 from cabgate.lifecycle.states import (
     approval_of,
-    exception_admits,
     expires_at,
     state_of,
-    takes_exception,
     with_entry,
 )
 from cabgate.review.races import ACTIVE, is_noticed, notice_of, own_approver, waits_for_notice
@@ -57,10 +61,10 @@ class ExceptionPlan:
 
 def plan_exception(
     exception: CABException,
-    request: CABRequest | None,
+    request: RequestStanding | None,
     system: System,
     intent: DeploymentIntent | None = None,
-    others: Sequence[CABRequest] = (),
+    others: Sequence[RequestStanding] = (),
 ) -> ExceptionPlan:
     """What the system says of an exception now, given its request, the live intent of that (None:
     there is none), and the requests that name one of its workloads."""
@@ -85,7 +89,7 @@ def plan_exception(
 
 def _taking_back(
     exception: CABException,
-    request: CABRequest | None,
+    request: RequestStanding | None,
     system: System,
     intent: DeploymentIntent | None,
 ) -> ExceptionDecision | None:
@@ -105,7 +109,7 @@ def _taking_back(
 
 
 def _end(
-    exception: CABException, request: CABRequest | None, system: System
+    exception: CABException, request: RequestStanding | None, system: System
 ) -> ExceptionDecision | None:
     """The entry that records the end, unless it is there or there is no digest to record."""
     decisions = exception.status.decisions
@@ -150,7 +154,7 @@ async def reconcile_exception(context: Context, key: Key) -> None:
     exception = parsed(CABException, raw)
     wanted = exception.spec.request_ref.name
     raw_request = await context.api.get(REQUESTS, key.namespace, wanted)
-    request = None if raw_request is None else parsed(CABRequest, raw_request)
+    request = None if raw_request is None else standing_of(parsed(CABRequest, raw_request))
     if request is not None:
         concerns(request.spec.correlation_id)
     raw_intent = await _intent_of(context, request) if _unnoticed(exception) else None
@@ -174,19 +178,20 @@ async def reconcile_exception(context: Context, key: Key) -> None:
         context.queue.add(Key(Subject.INTENT, key.namespace, asking))
 
 
-async def _others(context: Context, request: CABRequest) -> list[CABRequest]:
+async def _others(context: Context, request: RequestStanding) -> list[RequestStanding]:
     """The requests for the first workload of a request: one for the very same content is among
     them."""
     if not takes_exception(request):
         return []  # which says why itself
-    return await requests_naming(context, request.metadata.namespace, request.spec.targets[:1])
+    meta, targets = request.metadata, request.spec.targets[:1]
+    return [each.standing for each in await requests_naming(context, meta.namespace, targets)]
 
 
 def _unnoticed(exception: CABException) -> bool:
     return approval_of(exception) is not None and not is_noticed(exception)
 
 
-async def _intent_of(context: Context, request: CABRequest | None) -> Object | None:
+async def _intent_of(context: Context, request: RequestStanding | None) -> Object | None:
     """The live intent that a request was made from, if there is one."""
     if request is None or request.spec.intent_ref is None:
         return None
@@ -203,7 +208,7 @@ async def _notice(context: Context, raw: Object, exception: CABException) -> Non
         await context.api.replace_status(INTENTS, {**raw, "status": status})
 
 
-def _asking(request: CABRequest) -> Reference:
+def _asking(request: RequestStanding) -> Reference:
     """The intent that a request was made from, or the request itself if there was none."""
     meta, intent = request.metadata, request.spec.intent_ref
     if intent is None:

@@ -8,22 +8,20 @@ of an approval by a person the intent tells first: `cabgate.review.races` says w
 """
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import CABRequest, Floor, RequestVerdict
+from cabgate.api.request import CABRequest, RequestVerdict
 from cabgate.api.riskmodel import RiskModel
 from cabgate.gate.decision import Reason
 from cabgate.lifecycle.flapping import ABSENCE, opens_at, reopens_at
-from cabgate.lifecycle.precedent import standing_verdict
 from cabgate.lifecycle.requirements import unknown_words
-from cabgate.lifecycle.states import state_of
+from cabgate.lifecycle.standing import WholeRequest
 from cabgate.review.races import own_approver, waits_for_notice
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.model_choice import NoModel
-from cabgate.rollout.appliers import with_applier
 from cabgate.rollout.gated_targets import impossible_names
 from cabgate.rollout.rings import GATED_FROM, effective_ring
 from cabgate.text.refusal import RefusalReason
@@ -38,6 +36,7 @@ from cabgate_operator.client.apiserver import (
     Object,
 )
 from cabgate_operator.client.events import Reference
+from cabgate_operator.controllers.intent_work import Work, refused_among, wanted_as_read
 from cabgate_operator.controllers.models import chosen_model, model_behind
 from cabgate_operator.controllers.related import requests_naming
 from cabgate_operator.plans import texts
@@ -70,55 +69,6 @@ from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.reports import concerns, did
 
 
-@dataclass
-class _Work:
-    """What one look at an intent has read and done so far."""
-
-    key: Key
-    labels: dict[str, str]
-    """Labels of the namespace."""
-    ring: int
-    raw: Object | None
-    intent: DeploymentIntent | None
-    """The live intent; None if it is absent or being deleted."""
-    requests: dict[str, tuple[Object, CABRequest]]
-    exceptions: list[CABException] | None = None
-    others: list[CABRequest] = field(default_factory=list)
-    """The requests, of whatever intent, that name one of its workloads."""
-    standing: CABRequest | None = None
-    """A request of another intent for the very same content that was refused."""
-    problem: Problem | None = None
-    wanted: str = ""
-    model: RiskModel | NoModel | None = None
-    """By what the wanted request is scored; None if it is there already."""
-    held: tuple[Floor, ...] = ()
-    """What keeps the system from approving the wanted request."""
-    full: str = ""
-    """Why the wanted request has no room for what the system has to say; empty if it has."""
-    unwritten: str = ""
-    """What to say of a status of the wanted request that was refused; empty if none was."""
-    too_often_until: datetime | None = None
-    """Until when the intent waits, since it was changed too often."""
-    may_come_back: bool = False
-    """Whether the intent is gone, and so lately that it may be about to be created anew."""
-    errors: list[ApiError] = field(default_factory=list)
-
-    @property
-    def known(self) -> list[CABRequest]:
-        """The requests that matter here, as this look has read or written them last."""
-        found = {request.metadata.name: request for request in self.others}
-        found |= {name: request for name, (_, request) in self.requests.items()}
-        return list(found.values())
-
-    @property
-    def request(self) -> CABRequest | None:
-        """The request that stands for the intent's content, if there is one."""
-        if self.standing is not None:
-            return self.standing
-        found = self.requests.get(self.wanted)
-        return None if found is None or self.problem is not None else found[1]
-
-
 async def reconcile_intent(context: Context, key: Key) -> None:
     """Bring an intent's requests and their statuses up to date, then its own."""
     work = await _read(context, key)
@@ -128,13 +78,15 @@ async def reconcile_intent(context: Context, key: Key) -> None:
     work.may_come_back = _may_come_back(context, work)
     if work.intent is not None:
         work.wanted = wanted_name(work.intent)
+        own = {name: request for name, (_, request) in work.requests.items()}
         work.others, work.model = await asyncio.gather(
-            requests_naming(context, key.namespace, work.intent.spec.targets), _model(context, work)
+            requests_naming(context, key.namespace, work.intent.spec.targets, own),
+            _model(context, work),
         )
         concerns(work.intent.spec.correlation_id)
         await _ensure_request(context, work, work.intent)
         if work.request is not None:
-            concerns(work.request.spec.correlation_id)
+            concerns(work.request.stored.spec.correlation_id)
     unnoticed = _unnoticed(work)
     # The wanted request first.
     for name in sorted(work.requests, key=lambda name: (name != work.wanted, name)):
@@ -148,7 +100,7 @@ async def reconcile_intent(context: Context, key: Key) -> None:
         raise work.errors[0]
 
 
-async def _read(context: Context, key: Key) -> _Work | None:
+async def _read(context: Context, key: Key) -> Work | None:
     # At once: lists wait for the API server's own cache where much is written.
     namespace, raw, listed = await asyncio.gather(
         context.api.get(NAMESPACES, "", key.namespace),
@@ -160,23 +112,23 @@ async def _read(context: Context, key: Key) -> _Work | None:
     labels = namespace["metadata"].get("labels") or {}
     ring = effective_ring(labels, None, context.default_ring)
     live = raw is not None and not raw["metadata"].get("deletionTimestamp")
-    return _Work(
+    return Work(
         key=key,
         labels=labels,
         ring=ring,
         raw=raw,
         intent=parsed(DeploymentIntent, raw) if raw is not None and live else None,
         requests={
-            item["metadata"]["name"]: (item, parsed(CABRequest, item))
+            item["metadata"]["name"]: (item, WholeRequest.of(parsed(CABRequest, item)))
             for item in listed
             if not item["metadata"].get("deletionTimestamp")
         },
     )
 
 
-def _may_come_back(context: Context, work: _Work) -> bool:
+def _may_come_back(context: Context, work: Work) -> bool:
     waiting = any(
-        state_of(request) in UNDECIDED or is_to_be_marked(request)
+        request.standing.state in UNDECIDED or is_to_be_marked(request)
         for _, request in work.requests.values()
     )
     if work.intent is not None or not waiting:
@@ -189,7 +141,7 @@ def _may_come_back(context: Context, work: _Work) -> bool:
     return now < until
 
 
-async def _model(context: Context, work: _Work) -> RiskModel | NoModel | None:
+async def _model(context: Context, work: Work) -> RiskModel | NoModel | None:
     if work.wanted in work.requests:
         return None
     context.without_model.add(work.key)  # first: a model may come while we look
@@ -199,28 +151,28 @@ async def _model(context: Context, work: _Work) -> RiskModel | NoModel | None:
     return model
 
 
-async def _model_behind(context: Context, work: _Work, request: CABRequest) -> RiskModel | None:
+async def _model_behind(context: Context, work: Work, request: WholeRequest) -> RiskModel | None:
     """The model that a request was scored with, if it is still there as it was, and if the request
     may be approved by its score."""
     if not waits_for_system(request, work.intent):
         return None
-    recorded, known = request.spec.assessment.risk_model, work.model
+    recorded, known = request.stored.spec.assessment.risk_model, work.model
     if isinstance(known, RiskModel) and (known.name, known.digest) == (
         recorded.name,
         recorded.digest,
     ):
         return known
     context.without_model.add(work.key)  # first: it may come back while we look
-    model = await model_behind(context, request)
+    model = await model_behind(context, request.stored)
     if model is not None:
         context.without_model.discard(work.key)
     return model
 
 
-async def _ensure_request(context: Context, work: _Work, intent: DeploymentIntent) -> None:
+async def _ensure_request(context: Context, work: Work, intent: DeploymentIntent) -> None:
     found: Object | None = None
-    work.standing = standing_verdict(evidence_digest(intent.spec), work.others)
-    if work.standing is not None and work.wanted not in work.requests:
+    work.refused = refused_among(evidence_digest(intent.spec), work.others)
+    if work.refused is not None and work.wanted not in work.requests:
         return
     impossible = impossible_names(intent.spec.targets) if work.wanted not in work.requests else []
     if impossible:
@@ -236,7 +188,7 @@ async def _ensure_request(context: Context, work: _Work, intent: DeploymentInten
         work.problem = _too_often(work, texts.opened_too_often(moment), moment)
         return
     else:
-        body = wanted_request(intent, work.ring, work.known, work.model)
+        body = wanted_request(intent, work.ring, work.standings, work.model)
         try:
             found = await context.api.create(REQUESTS, work.key.namespace, body)
             context.wrote(found)
@@ -254,35 +206,35 @@ async def _ensure_request(context: Context, work: _Work, intent: DeploymentInten
             why = texts.refused(work.wanted, f"{error.code} {error.reason}: {error.message}")
             work.problem = Problem("RequestRefused", why, stalled=False)
             return
-    own, work.problem = own_request(intent, None if found is None else parsed(CABRequest, found))
+    own, work.problem = own_request(intent, None if found is None else wanted_as_read(work, found))
     if found is not None and own is not None:
         work.requests[work.wanted] = (found, own)
 
 
-def _too_often(work: _Work, message: str, moment: datetime) -> Problem:
+def _too_often(work: Work, message: str, moment: datetime) -> Problem:
     work.too_often_until = moment
     return Problem("ChangedTooOften", message, stalled=False)
 
 
-async def _unchanged_or_conflict(context: Context, work: _Work) -> None:
+async def _unchanged_or_conflict(context: Context, work: Work) -> None:
     """Raise `ConflictError` if the intent is not what it was: a refusal is no news then."""
     now = await context.api.get(INTENTS, work.key.namespace, work.key.name)
     if now is None or work.raw is None or now["metadata"] != work.raw["metadata"]:
         raise ConflictError(409, "Conflict", "the intent changed meanwhile")
 
 
-def _unnoticed(work: _Work) -> str:
+def _unnoticed(work: Work) -> str:
     """Name of the wanted request if a person approved it and nothing tells of that yet; empty if
     there is none, or if the approval is to be taken back."""
     request = work.request
-    if request is None or request.metadata.name not in work.requests:
+    if request is None or request.name not in work.requests:
         return ""
     if own_approver(request, work.intent) or not waits_for_notice(request, work.intent):
         return ""
-    return request.metadata.name
+    return request.name
 
 
-async def _exceptions(context: Context, work: _Work) -> list[CABException]:
+async def _exceptions(context: Context, work: Work) -> list[CABException]:
     """The exceptions of the namespace, read once."""
     if work.exceptions is None:
         namespace = work.key.namespace
@@ -290,27 +242,27 @@ async def _exceptions(context: Context, work: _Work) -> list[CABException]:
     return work.exceptions
 
 
-async def _update_request(context: Context, work: _Work, name: str) -> None:
+async def _update_request(context: Context, work: Work, name: str) -> None:
     raw, request = work.requests[name]
-    if unknown_words(request):
+    if unknown_words(request.stored):
         return  # a newer release opened it, and sees to it
     current = name == work.wanted and work.problem is None
     # Only what may be superseded depends on exceptions.
-    needed = not current and state_of(request) in UNDECIDED
+    needed = not current and request.standing.state in UNDECIDED
     if needed and work.may_come_back:
         return
     exceptions = await _exceptions(context, work) if needed else []
     system = context.system()
-    successor = work.request.metadata.name if work.request is not None else ""
+    successor = work.request.name if work.request is not None else ""
     model = await _model_behind(context, work, request) if current else None
     plan = plan_request(
-        request, work.intent, exceptions, system, work.known, model=model, successor=successor
+        request, work.intent, exceptions, system, work.standings, model=model, successor=successor
     )
     if current:
         work.held, work.full = plan.held, plan.full
     gone = work.intent is None and not work.may_come_back
-    own = [each for _, each in work.requests.values()]
-    asked = current and work.standing is None and comes_to_ask(work.intent, request, own)
+    own = [each.stored for _, each in work.requests.values()]
+    asked = current and work.refused is None and comes_to_ask(work.intent, request.stored, own)
     status = status_of_request(raw, plan, system.now, context.machines, gone=gone, asked=asked)
     if status == (raw.get("status") or {}):
         return
@@ -327,9 +279,9 @@ async def _update_request(context: Context, work: _Work, name: str) -> None:
         return
     context.wrote(written)
     context.metrics.decided(plan.state, seconds_to_decision(raw, plan))
-    work.requests[name] = (written, parsed(CABRequest, written))
+    work.requests[name] = (written, WholeRequest.of(parsed(CABRequest, written)))
     if work.intent is None:
-        concerns(request.spec.correlation_id)
+        concerns(request.stored.spec.correlation_id)
     did(f"request {name}", plan.state)
     if plan.has(RequestVerdict.SUPERSEDED):
         await context.tell(_about(work, plan.request), news_of_superseded(plan))
@@ -337,8 +289,8 @@ async def _update_request(context: Context, work: _Work, name: str) -> None:
         await context.tell(_about(work, plan.request), news_of_taken_back(plan))
 
 
-def _about(work: _Work, request: CABRequest) -> Reference:
-    reference = request.spec.intent_ref
+def _about(work: Work, request: WholeRequest) -> Reference:
+    reference = request.stored.spec.intent_ref
     uid = reference.uid if reference is not None else ""
     if work.intent is not None:
         uid = work.intent.metadata.uid
@@ -346,11 +298,11 @@ def _about(work: _Work, request: CABRequest) -> Reference:
 
 
 async def _update_intent(
-    context: Context, work: _Work, raw: Object, intent: DeploymentIntent
+    context: Context, work: Work, raw: Object, intent: DeploymentIntent
 ) -> None:
-    request = work.request and with_applier(work.request, intent)
+    request = work.request and work.request.beside(intent)
     if request is not None and work.problem is None and work.full:
-        work.problem = Problem(FULL, texts.no_room(request, work.full))
+        work.problem = Problem(FULL, texts.no_room(request.standing, work.full))
     if request is not None and work.problem is None and not work.errors:
         moment = reopens_at(request, context.clock())
         if moment is not None:
@@ -365,11 +317,14 @@ async def _update_intent(
         around = replace(around, exceptions=await _exceptions(context, work))
         ready = readiness(intent, None, around)
     if request is not None and work.held and ready.reason == Reason.REVIEW_PENDING.value:
-        message = texts.about_request(request, state_of(request), context.machines, work.held)
+        message = texts.about_request(
+            request.standing, request.standing.state, context.machines, work.held
+        )
         ready = replace(ready, message=message)
     if work.unwritten and not ready.ready and work.problem is None:
         ready = replace(ready, reason="RequestRefused", message=work.unwritten)
-    status = status_of_intent(raw, intent, request, ready, around.now)
+    standing = None if request is None else request.standing
+    status = status_of_intent(raw, intent, standing, ready, around.now)
     old = raw.get("status") or {}
     if status == old:
         return
@@ -384,16 +339,16 @@ async def _update_intent(
     did(f"intent {work.key.name}", ready.reason)
 
 
-async def _tell_reviewers(context: Context, work: _Work, intent: DeploymentIntent) -> None:
+async def _tell_reviewers(context: Context, work: Work, intent: DeploymentIntent) -> None:
     """Tell, on each approval by a person that still admits, that other evidence is declared."""
     for name, (_, request) in work.requests.items():
         news = news_of_approval(request, intent)
         if news is not None:
-            about = Reference(REQUESTS, work.key.namespace, name, request.metadata.uid)
+            about = Reference(REQUESTS, work.key.namespace, name, request.stored.metadata.uid)
             await context.tell(about, news)
 
 
-def _surroundings(context: Context, work: _Work) -> Surroundings:
+def _surroundings(context: Context, work: Work) -> Surroundings:
     requests, now = work.known, context.clock()
     known = [m for m in (next_window(requests, now), work.too_often_until) if m is not None]
     context.queue.add_at(work.key, min(known, default=None))  # one deadline for each key

@@ -16,10 +16,9 @@ from cabgate.gate.decision import Decision, Reason
 from cabgate.gate.messages import sentence
 from cabgate.lifecycle.columns import listed_targets
 from cabgate.lifecycle.opening import correlation_id, has_other_evidence, request_for, request_name
-from cabgate.lifecycle.states import closed_for_good, conditions_of, state_of
+from cabgate.lifecycle.standing import RequestStanding, WholeRequest, closed_for_good
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.risk.evidence import evidence_digest
-from cabgate.rollout.appliers import with_applier
 from cabgate.rollout.gated_targets import target_problems
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
@@ -75,7 +74,7 @@ class Surroundings:
     """What decides whether a rollout would be admitted."""
 
     ring: int
-    requests: Sequence[CABRequest]
+    requests: Sequence[WholeRequest]
     exceptions: Sequence[CABException]
     now: datetime
     machines: Machines = SERVICE_ACCOUNTS
@@ -89,7 +88,7 @@ def wanted_name(intent: DeploymentIntent) -> str:
 
 
 def wanted_request(
-    intent: DeploymentIntent, ring: int, others: Sequence[CABRequest], model: RiskModel
+    intent: DeploymentIntent, ring: int, others: Sequence[RequestStanding], model: RiskModel
 ) -> Object:
     """JSON of the request that an intent asks for.
 
@@ -100,24 +99,24 @@ def wanted_request(
 
 
 def own_request(
-    intent: DeploymentIntent, found: CABRequest | None
-) -> tuple[CABRequest | None, Problem | None]:
+    intent: DeploymentIntent, found: WholeRequest | None
+) -> tuple[WholeRequest | None, Problem | None]:
     """The request found under the wanted name, if it is the wanted one."""
     if found is None:
         return None, None
-    reference = found.spec.intent_ref
+    reference = found.stored.spec.intent_ref
     of_intent = reference is not None and reference.name == intent.metadata.name
-    if of_intent and found.spec.evidence_digest == evidence_digest(intent.spec):
+    if of_intent and found.stored.spec.evidence_digest == evidence_digest(intent.spec):
         return found, None
-    return None, Problem("RequestNameTaken", texts.name_taken(found.metadata.name))
+    return None, Problem("RequestNameTaken", texts.name_taken(found.name))
 
 
-def next_window(requests: Sequence[CABRequest], now: datetime) -> datetime | None:
+def next_window(requests: Sequence[WholeRequest], now: datetime) -> datetime | None:
     """The next moment at which a condition of an approval opens or closes, if there is one."""
     moments = [
         moment
         for request in requests
-        for condition in conditions_of(request)
+        for condition in request.standing.conditions
         for moment in (condition.not_before, condition.not_after)
         if moment is not None and moment > now
     ]
@@ -126,7 +125,8 @@ def next_window(requests: Sequence[CABRequest], now: datetime) -> datetime | Non
 
 def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroundings) -> Readiness:
     """Whether every target of an intent would be admitted now."""
-    requests = [with_applier(request, intent) for request in around.requests]
+    known = {request.name: request.beside(intent) for request in around.requests}
+    requests = [request.standing for request in known.values()]
     decisions = [
         decide(
             Rollout(intent.metadata.namespace, Workload.of(target), tuple(target.images)),
@@ -150,7 +150,8 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
     if len(decisions) > 1:
         message += f" ({len(decisions) - len(denied)} of {len(decisions)} targets admitted)"
     older = [decision.evidence.request for decision in decisions if decision.allowed]
-    names = {r.metadata.name for r in older if r is not None and has_other_evidence(r, intent)}
+    admitting = {request.metadata.name for request in older if request is not None}
+    names = {name for name in admitting if has_other_evidence(known[name].stored, intent)}
     if names:
         message = sentence(message) + texts.on_other_evidence(
             sorted(names)[:3], wanted_name(intent)
@@ -206,7 +207,7 @@ def comes_to_ask(
 def status_of_intent(
     raw: Object,
     intent: DeploymentIntent,
-    request: CABRequest | None,
+    request: RequestStanding | None,
     ready: Readiness,
     now: datetime,
 ) -> dict[str, Any]:
@@ -225,7 +226,7 @@ def status_of_intent(
         status["correlationID"] = request.spec.correlation_id
         status["score"] = request.spec.assessment.score
         status["gate"] = request.spec.assessment.gate.value
-        status["state"] = state_of(request).value
+        status["state"] = request.state.value
     waiting = not ready.ready and not ready.stalled
     status["conditions"] = merge_conditions(
         status.get("conditions", []),
@@ -248,20 +249,21 @@ _WARNINGS = frozenset(
 )
 
 
-def news_of_approval(request: CABRequest, intent: DeploymentIntent) -> News | None:
+def news_of_approval(request: WholeRequest, intent: DeploymentIntent) -> News | None:
     """What the reviewer of an approval is told: that its intent declares other evidence for the
     same images, which it still admits. None for what nobody has to be told of."""
-    if state_of(request) not in BY_PEOPLE or not has_other_evidence(request, intent):
+    stored, standing = request.stored, request.standing
+    if standing.state not in BY_PEOPLE or not has_other_evidence(stored, intent):
         return None
     asked = wanted_name(intent)
-    message = texts.still_admits(request, asked)
-    return News("OtherEvidenceDeclared", message, (request.metadata.uid, asked), warning=True)
+    message = texts.still_admits(standing, asked)
+    return News("OtherEvidenceDeclared", message, (stored.metadata.uid, asked), warning=True)
 
 
 def news_of_intent(
     old: Mapping[str, Any],
     new: Mapping[str, Any],
-    request: CABRequest | None,
+    request: WholeRequest | None,
     ready: Readiness,
     machines: Machines = SERVICE_ACCOUNTS,
     held: Sequence[Floor] = (),
@@ -275,11 +277,11 @@ def news_of_intent(
         return None
     if request is None:
         return News(ready.reason, ready.message, (str(new.get("requestName")),), warning=True)
-    state = state_of(request)
+    state = request.standing.state
     identity = (
-        request.metadata.uid,
+        request.stored.metadata.uid,
         state.value,
-        str(len(request.status.decisions)),
+        str(len(request.stored.status.decisions)),
         ready.exception,
         str(new.get("observedGeneration")),
     )
@@ -293,7 +295,7 @@ def news_of_intent(
         "evidenceDigest"
     ):
         return None
-    message = texts.about_request(request, state, machines, held)
+    message = texts.about_request(request.standing, state, machines, held)
     return News(_REASONS.get(state, state.value), message, identity, state in _WARNINGS)
 
 

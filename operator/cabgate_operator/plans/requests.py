@@ -18,6 +18,7 @@ from cabgate.api.request import (
     RequestVerdict,
 )
 from cabgate.api.riskmodel import RiskModel
+from cabgate.api.stored import Declared
 from cabgate.api.types import MAX_DECISIONS, Author, AuthorType, Gate
 from cabgate.lifecycle.assessment import floors_now
 from cabgate.lifecycle.capacity import lacking
@@ -28,15 +29,11 @@ from cabgate.lifecycle.opening import is_current
 from cabgate.lifecycle.precedent import EARLIER_VERDICT
 from cabgate.lifecycle.requirements import unknown_words
 from cabgate.lifecycle.retention import INTENT_GONE, gone_since
+from cabgate.lifecycle.standing import RequestStanding, WholeRequest, exception_admits
 from cabgate.lifecycle.states import (
-    APPROVED_STATES,
     DECIDED_STATES,
-    decided_at,
-    exception_admits,
     is_retrospective,
     next_request_state,
-    state_of,
-    taken_at,
     with_entry,
 )
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
@@ -73,7 +70,7 @@ class System:
 class RequestPlan:
     """What a request's status should become."""
 
-    request: CABRequest
+    request: WholeRequest
     """The request as it will be."""
     entries: tuple[RequestDecision, ...]
     """What the system adds to its decisions."""
@@ -90,11 +87,11 @@ class RequestPlan:
 
 
 def plan_request(
-    request: CABRequest,
+    request: WholeRequest,
     intent: DeploymentIntent | None,
     exceptions: Sequence[CABException],
     system: System,
-    others: Sequence[CABRequest] = (),
+    others: Sequence[RequestStanding] = (),
     *,
     model: RiskModel | None = None,
     successor: str = "",
@@ -106,95 +103,98 @@ def plan_request(
     the request that stands for what the intent declares now, empty if there is none.
     """
     entries: list[RequestDecision] = []
-    held = tuple(floors_now(request, others, model)) if is_current(request, intent) else ()
+    current = is_current(request.stored, intent)
+    held = tuple(floors_now(request.stored, others, model)) if current else ()
     full = ""
     for _ in range(2):  # reopened and approved by score, at most
         following = _next(request, intent, exceptions, system.now, held, successor)
-        if following is None and (ending := ended_by(request, intent, others)) is not None:
-            rationale = texts.approval_ended(ending.metadata.name)
-            following = RequestVerdict.SUPERSEDED, rationale
+        before = request.standing.state
+        if following is None:
+            ending = ended_by(request, intent, others)
+            if ending is not None:
+                rationale = texts.approval_ended(ending.metadata.name)
+                following = RequestVerdict.SUPERSEDED, rationale
         if following is None:
             break
         verdict, rationale = following
-        before = state_of(request)
-        after = next_request_state(request, before, verdict, AuthorType.SYSTEM)
+        after = next_request_state(request.stored, before, verdict, AuthorType.SYSTEM)
         if after is None:
             break
         entry = RequestDecision(
-            sequence=min(len(request.status.decisions) + 1, MAX_DECISIONS),
+            sequence=min(len(request.stored.status.decisions) + 1, MAX_DECISIONS),
             author=system.author,
             at=system.now,
             verdict=verdict,
             rationale=rationale,
-            evidence_digest=request.spec.evidence_digest,
+            evidence_digest=request.stored.spec.evidence_digest,
         )
-        longer = with_entry(request, entry)
+        longer = with_entry(request.stored, entry)
         full = lacking(longer, before, after)
         if full:
             break
         entries.append(entry)
-        request = longer
-    state = state_of(request)
-    waits = state is RequestState.SUBMITTED and by_score(request)
+        request = WholeRequest.of(longer)
+    state = request.standing.state
+    waits = state is RequestState.SUBMITTED and by_score(request.standing)
     if waits and full:  # what went back and forth so often is for a person
         held, full = (*held, Floor(name=FULL, gate=Gate.MANUAL_REVIEW, explanation=full)), ""
     if not waits:
-        held = _refused_since(request, state, held)
+        held = _refused_since(request.standing, held)
     return RequestPlan(request, tuple(entries), state, held, full)
 
 
-def _refused_since(
-    request: CABRequest, state: RequestState, floors: Sequence[Floor]
-) -> tuple[Floor, ...]:
+def _refused_since(request: RequestStanding, floors: Sequence[Floor]) -> tuple[Floor, ...]:
     """What was refused of the images of a request that waits for a person, after it was opened:
     whoever approves it is to know."""
-    if state not in (RequestState.SUBMITTED, RequestState.UNDER_REVIEW):
+    if request.state not in (RequestState.SUBMITTED, RequestState.UNDER_REVIEW):
         return ()
     known = request.spec.assessment.floors
     return tuple(each for each in floors if each.name == EARLIER_VERDICT and each not in known)
 
 
 def _next(
-    request: CABRequest,
+    request: WholeRequest,
     intent: DeploymentIntent | None,
     exceptions: Sequence[CABException],
     now: datetime,
     held: Sequence[Floor],
     successor: str,
 ) -> tuple[RequestVerdict, str] | None:
-    state = state_of(request)
-    if unknown_words(request):
+    stored, state = request.stored, request.standing.state
+    if unknown_words(stored):
         return None  # a newer release opened it, and knows what is to be said
-    if is_retrospective(request):
+    if is_retrospective(stored):
         # The one thing to say of it, if nobody has said anything yet: the ledger is to hold it.
-        said = bool(request.status.decisions)
-        return None if said else (RequestVerdict.GLASS_BROKEN, texts.glass_broken(request))
+        said = bool(stored.status.decisions)
+        return None if said else (RequestVerdict.GLASS_BROKEN, texts.glass_broken(stored))
     approver = own_approver(request, intent)
     if approver:
         return RequestVerdict.REOPENED, texts.taken_back(approver)
-    if is_current(request, intent):
+    if is_current(stored, intent):
         if state is RequestState.SUPERSEDED:
             waits = reopens_at(request, now) is not None
             return None if waits else (RequestVerdict.REOPENED, texts.REOPENED)
-        if state is RequestState.SUBMITTED and by_score(request) and not held:
-            return RequestVerdict.AUTO_APPROVED, texts.auto_approval(request)
+        if state is RequestState.SUBMITTED and by_score(stored) and not held:
+            return RequestVerdict.AUTO_APPROVED, texts.auto_approval(stored)
         return None
-    if state in UNDECIDED and not any(exception_admits(e, request, now) for e in exceptions):
+    if state in UNDECIDED and not any(
+        exception_admits(e, request.standing, now) for e in exceptions
+    ):
         return RequestVerdict.SUPERSEDED, texts.superseded(successor, deleted=_is_gone(intent))
     return None
 
 
-def by_score(request: CABRequest) -> bool:
+def by_score(request: Declared) -> bool:
     """Whether the score of a request asks for nobody."""
     return request.spec.assessment.gate is Gate.AUTO_APPROVE
 
 
-def waits_for_system(request: CABRequest, intent: DeploymentIntent | None) -> bool:
+def waits_for_system(request: WholeRequest, intent: DeploymentIntent | None) -> bool:
     """Whether the system may be about to approve a request by its score: also one whose approval by
     a person it is about to take back."""
     states = (RequestState.SUBMITTED, RequestState.SUPERSEDED)
-    waits = state_of(request) in states or own_approver(request, intent) != ""
-    return by_score(request) and waits
+    waits = request.standing.state in states or own_approver(request, intent) != ""
+    return by_score(request.stored) and waits
 
 
 def _is_gone(intent: DeploymentIntent | None) -> bool:
@@ -213,7 +213,8 @@ def seconds_to_decision(raw: Object, plan: RequestPlan) -> float | None:
     Every decided request gets `decidedAt` in one write: so whoever makes that write counts it, and
     each is counted once, also if nobody led when it was decided.
     """
-    decided, opened = decided_at(plan.request), plan.request.metadata.creation_timestamp
+    request = plan.request
+    decided, opened = request.standing.decided_at, request.stored.metadata.creation_timestamp
     if decided is None or opened is None or "decidedAt" in (raw.get("status") or {}):
         return None
     return max(0.0, (decided - opened).total_seconds())
@@ -238,11 +239,12 @@ def status_of_request(
         added = [entry.to_dict() for entry in plan.entries]
         status["decisions"] = [*status.get("decisions", []), *added]
     status["state"] = plan.state.value
-    status["targets"] = listed_targets(plan.request.spec.targets)
-    status["submitters"] = listed_submitters(plan.request.spec)
+    request, standing = plan.request.stored, plan.request.standing
+    status["targets"] = listed_targets(request.spec.targets)
+    status["submitters"] = listed_submitters(request.spec)
     for field, moment in (
-        ("takenAt", taken_at(plan.request)),
-        ("decidedAt", decided_at(plan.request)),
+        ("takenAt", standing.taken_at),
+        ("decidedAt", standing.decided_at),
     ):
         status.pop(field, None)  # what was taken back was not decided
         if moment is not None:
@@ -253,31 +255,38 @@ def status_of_request(
         type=DECIDED,
         holds=plan.state in DECIDED_STATES,
         reason=plan.state.value,
-        message=texts.about_request(plan.request, plan.state, machines, plan.held),
+        message=texts.about_request(standing, plan.state, machines, plan.held),
     )
     wanted = [decided]
-    if gone_since(plan.request) is not None or (gone and is_to_be_marked(plan.request)):
+    if gone_since(request) is not None or (gone and is_to_be_marked(plan.request)):
         reason, message = texts.intent_gone(gone=gone)
         wanted.append(Wanted(type=INTENT_GONE, holds=gone, reason=reason, message=message))
     status["conditions"] = merge_conditions(
-        status.get("conditions", []), wanted, plan.request.metadata.generation, now
+        status.get("conditions", []), wanted, request.metadata.generation, now
     )
     return status
 
 
-def is_to_be_marked(request: CABRequest) -> bool:
+def is_to_be_marked(request: WholeRequest) -> bool:
     """Whether a request, once its intent is gone, is to say since when: from then on it has a time
     to live."""
-    return state_of(request) in APPROVED_STATES and gone_since(request) is None
+    return request.standing.is_approved and gone_since(request.stored) is None
 
 
 def news_of_superseded(plan: RequestPlan) -> News:
     """What to tell of a request that the system has just superseded."""
-    identity = (plan.request.metadata.uid, str(len(plan.request.status.decisions)))
-    return News("Superseded", texts.about_request(plan.request, plan.state), identity)
+    return News(
+        "Superseded",
+        texts.about_request(plan.request.standing, plan.state),
+        _identity(plan.request),
+    )
 
 
 def news_of_taken_back(plan: RequestPlan) -> News:
     """What to tell of a request whose approval the system has just taken back."""
-    identity = (plan.request.metadata.uid, str(len(plan.request.status.decisions)))
-    return News("ApprovalTakenBack", plan.entries[0].rationale, identity, warning=True)
+    rationale = plan.entries[0].rationale
+    return News("ApprovalTakenBack", rationale, _identity(plan.request), warning=True)
+
+
+def _identity(request: WholeRequest) -> tuple[str, str]:
+    return (request.stored.metadata.uid, str(len(request.stored.status.decisions)))

@@ -20,15 +20,12 @@ from cabgate.gate.commands import (
 from cabgate.gate.messages import MAX_BYTES, assessment_details, compose, scored, sentence
 from cabgate.lifecycle.flapping import MAX_OPENED, MAX_REOPENED
 from cabgate.lifecycle.retention import KEPT_FOR
+from cabgate.lifecycle.standing import RequestStanding, exception_admits
 from cabgate.lifecycle.states import (
     APPROVED_STATES,
     DECIDED_STATES,
-    exception_admits,
     expires_at,
     is_retrospective,
-    state_of,
-    taken_by,
-    verdict_on,
 )
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.appliers import tool_of
@@ -97,9 +94,9 @@ def approval_ended(successor: str) -> str:
     )
 
 
-def still_admits(request: CABRequest, asked: str) -> str:
+def still_admits(request: RequestStanding, asked: str) -> str:
     """What the reviewer of an approval is told where other evidence is declared for its images."""
-    entry = verdict_on(request)
+    entry = request.verdict
     who = f" by {entry.author.username[:_SHORT]}" if entry else ""
     return compose(
         f"Request {request.metadata.name} was approved{who}, and still admits its images: their "
@@ -143,10 +140,10 @@ def name_taken(name: str) -> str:
     )
 
 
-def no_room(request: CABRequest, why: str) -> str:
+def no_room(request: RequestStanding, why: str) -> str:
     """What to do where a request can take no further entry of the system."""
     return (
-        f"CABRequest {request.metadata.name} is {state_of(request)} and the system can say no more "
+        f"CABRequest {request.metadata.name} is {request.state} and the system can say no more "
         f"of it: {why}. Change any value of the evidence, such as a uri, and apply the intent "
         "again: that opens another request."
     )
@@ -214,7 +211,7 @@ def status_refused(name: str, why: str) -> str:
 
 
 def about_request(
-    request: CABRequest,
+    request: RequestStanding,
     state: RequestState,
     machines: Machines = SERVICE_ACCOUNTS,
     held: Sequence[Floor] = (),
@@ -244,7 +241,7 @@ def about_request(
     if by_score and not held and state is RequestState.SUBMITTED:
         return head + "the system is about to approve it."
     if state is RequestState.UNDER_REVIEW:
-        entry = taken_by(request)
+        entry = request.taken_by
         who = f" by {entry.author.username[:_SHORT]}" if entry else ""
         waits = f"under review{who}."
     else:
@@ -256,9 +253,9 @@ def about_request(
     )
 
 
-def _decided(request: CABRequest, state: RequestState) -> str:
+def _decided(request: RequestStanding, state: RequestState) -> str:
     head = f"Request {request.metadata.name}, {scored(request)}: {state}"
-    entry = verdict_on(request)
+    entry = request.verdict
     if entry is None:
         return head
     who = "the system" if state is RequestState.AUTO_APPROVED else entry.author.username[:_SHORT]
@@ -274,10 +271,10 @@ def _decided(request: CABRequest, state: RequestState) -> str:
 
 def about_exception(
     exception: CABException,
-    request: CABRequest | None,
+    request: RequestStanding | None,
     state: ExceptionState,
     now: datetime,
-    others: Sequence[CABRequest] = (),
+    others: Sequence[RequestStanding] = (),
 ) -> tuple[str, str]:
     """Reason and message of an exception's condition; `others` are the requests that name one of
     the workloads of its request."""
@@ -295,7 +292,7 @@ def about_exception(
         )
     refused = without_exception(request, others)
     if refused is not None:
-        revoked = state_of(refused) is RequestState.REVOKED
+        revoked = refused.state is RequestState.REVOKED
         head = f"Exception {name} admits nothing: "
         message = head + no_exception(refused, MAX_BYTES - len(head.encode()))
         return "RequestRevoked" if revoked else "ExceptionNotAllowed", message

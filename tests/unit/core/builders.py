@@ -8,9 +8,9 @@ from typing import Any
 from cabgate.api import CABException, CABRequest, DeploymentIntent, Evidence
 from cabgate.api.base import rfc3339
 from cabgate.lifecycle.break_glass import ANNOTATION, STAMPS, breakable, requests_for_glass
-from cabgate.lifecycle.opening import request_for
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
+from unit.core.standings import request_for
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 NAMESPACE = "shop"

@@ -10,14 +10,12 @@ from cabgate.api.base import rfc3339
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import Submitter
-from cabgate.gate.decide import decide
 from cabgate.gate.decision import Reason
 from cabgate.gate.messages import controller_message
 from cabgate.ledger.signatures import PublicKeys
-from cabgate.lifecycle.budget import check_asking, check_opening
+from cabgate.lifecycle.budget import check_asking
 from cabgate.lifecycle.requirements import check_known
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
-from cabgate.review.races import check_not_approver
 from cabgate.review.review import REQUEST_REVIEW, check_person_write, stamped_status
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
 from cabgate.review.submitters import check_requester
@@ -28,10 +26,8 @@ from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate.writes.caller_proof import MIN_BYTES, check_proof
-from cabgate.writes.exceptions import check_takes_exception
 from cabgate.writes.image_digests import check_digests
-from cabgate.writes.revoking import Surroundings, images_to_revoke
-from cabgate.writes.system import check_created
+from cabgate.writes.revoking import images_to_revoke
 from unit.core.builders import (
     IMAGE,
     MEDIUM,
@@ -47,6 +43,14 @@ from unit.core.builders import (
     retrospective,
     rollout,
     target,
+)
+from unit.core.standings import (
+    Surroundings,
+    check_created,
+    check_not_approver,
+    check_opening,
+    check_takes_exception,
+    decide,
 )
 
 DAY = timedelta(days=1)

@@ -8,12 +8,12 @@ import yaml
 
 from cabgate.api import DeploymentIntent
 from cabgate.api.types import Gate, Submitter, SubmitterType
-from cabgate.lifecycle.opening import request_for
 from cabgate.review.identity import SERVICE_ACCOUNTS
 from cabgate.review.submitters import check_requester, machines_alone
 from cabgate.risk.image_evidence import STALE_EVIDENCE, UNNAMED_IMAGES
 from cabgate.rollout.gated_targets import check_targets
 from cabgate.text.refusal import Refusal, RefusalReason
+from unit.core.standings import request_for
 
 CASES = Path(__file__).parent / "cases"
 

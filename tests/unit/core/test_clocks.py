@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
-from cabgate.gate.decide import decide
 from cabgate.ledger.signatures import SigningKeys
 from cabgate.review.identity import User
 from cabgate.review.review import (
@@ -27,6 +26,7 @@ from cabgate.review.review import (
 )
 from cabgate.text.refusal import Refusal, RefusalReason
 from unit.core.builders import MEDIUM, NOW, by_person, exception, intent, request, rollout
+from unit.core.standings import decide
 
 Raw = dict[str, Any]
 

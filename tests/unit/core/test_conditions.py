@@ -6,10 +6,9 @@ from datetime import timedelta
 import pytest
 
 from cabgate.api.base import rfc3339
-from cabgate.gate.decide import decide
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle.states import closed_window, decided_at, taken_at, unattested
 from unit.core.builders import NOW, by_person, request, rollout
+from unit.core.standings import closed_window, decide, decided_at, taken_at, unattested
 
 MINUTE = timedelta(minutes=1)
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from cabgate.gate.decide import decide
 from cabgate.gate.decision import Reason
 from cabgate.rollout.workloads import kind_of, rollout_of
 from unit.core.builders import NAMESPACE, NOW, by_person, request, target
+from unit.core.standings import decide
 
 TRAIN = request(
     "ManualReview",

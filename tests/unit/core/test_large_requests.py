@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from cabgate.gate.decide import decide
-from cabgate.writes.revoking import Surroundings, images_to_revoke, warnings_of
+from cabgate.writes.revoking import images_to_revoke, warnings_of
 from unit.core.builders import MEDIUM, NOW, by_person, intent, request, rollout, target
+from unit.core.standings import Surroundings, decide
 
 TARGETS = [target(f"app-{n}", *(f"r/{n}:{i}" for i in range(50))) for n in range(50)]
 

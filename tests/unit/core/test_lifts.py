@@ -13,15 +13,11 @@ from hypothesis import strategies as st
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import MAX_LIFTS, Checked
-from cabgate.gate.decide import decide
 from cabgate.gate.decision import Reason
 from cabgate.ledger.chain import entries_of
 from cabgate.ledger.signatures import SigningKeys, Verification
-from cabgate.lifecycle.precedent import earlier_verdict
 from cabgate.lifecycle.retention import removable
 from cabgate.rollout.targets import Workload
-from cabgate.writes.lifting import lifted_by, warnings_of_approval, with_lifts
-from cabgate.writes.revoking import Surroundings
 from unit.core.builders import (
     MEDIUM,
     NOW,
@@ -32,6 +28,14 @@ from unit.core.builders import (
     request,
     rollout,
     target,
+)
+from unit.core.standings import (
+    Surroundings,
+    decide,
+    earlier_verdict,
+    lifted_by,
+    warnings_of_approval,
+    with_lifts,
 )
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)

@@ -5,11 +5,11 @@ import pytest
 
 from cabgate.api.request import RequestVerdict
 from cabgate.review.identity import User, same_name
-from cabgate.review.races import check_not_approver, own_approver
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
 from cabgate.text.refusal import Refusal, RefusalReason
 from unit.core.builders import MEDIUM, intent
 from unit.core.review.test_races import approved
+from unit.core.standings import check_not_approver, own_approver
 
 FACTS = {"submitters": [], "holds_verb": True, "impersonates": None, "current": True}
 

@@ -8,11 +8,12 @@ import pytest
 
 from cabgate.lifecycle.opening import request_name
 from cabgate.review.identity import User
-from cabgate.review.races import approver_of, check_not_approver, own_approver, requests_behind
+from cabgate.review.races import requests_behind
 from cabgate.review.submitters import submitters_of_update
 from cabgate.text.refusal import Refusal, RefusalReason
 from unit.core.builders import BEST, MEDIUM, intent, request
 from unit.core.review.test_races import RITA, Approval, Operator, World, approved, noticed, observed
+from unit.core.standings import approver_of, check_not_approver, own_approver
 
 ANN = User("ann")
 NEXT = {**MEDIUM, "scope": {"affectedComponents": 8}}

@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.gate.candidates import said_of
-from cabgate.gate.decide import decide, looks
 from cabgate.gate.decision import Reason
+from cabgate.lifecycle.standing import standing_of
 from cabgate.text.refusal import Refusal, RefusalReason
-from cabgate.writes.exceptions import check_takes_exception
 from unit.core.builders import (
     BEST,
     NOW,
@@ -25,6 +24,7 @@ from unit.core.builders import (
     retrospective,
     rollout,
 )
+from unit.core.standings import check_takes_exception, decide, looks
 
 HOUR = timedelta(hours=1)
 FIRST = request("ExceptionRequired", by_person("Revoked", NOW - HOUR), age=2 * HOUR)
@@ -57,7 +57,7 @@ def test_what_waits_for_nothing_says_so():
     assert found.reason is Reason.REJECTED
     assert "request other was rejected by rita" in found.message
     [told] = [look for look in looks(rollout(), [rejected, waits], [], NOW) if look.refused]
-    assert told.request == waits
+    assert told.request == standing_of(waits)
     assert "the very same content was rejected by rita: because (request other)" in (
         said_of(told, rollout(), [], NOW)
     )

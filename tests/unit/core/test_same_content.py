@@ -8,11 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.gate.decide import decide
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle.precedent import earlier_verdict
-from cabgate.lifecycle.same_content import overruled_by
-from cabgate_operator.plans.intents import Surroundings, readiness
+from cabgate.lifecycle.standing import standing_of
 from unit.core.builders import (
     BEST,
     IMAGE,
@@ -25,6 +22,8 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from unit.core.standings import decide, earlier_verdict, overruled_by
+from unit.operator.standings import Surroundings, readiness
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 T = NOW - HOUR
@@ -52,8 +51,8 @@ def test_a_rejection_that_came_no_later_overrules_an_approval(by, shift, stands)
         decision = said(*order)
         assert decision.allowed is stands
         assert decision.reason is (Reason.REQUEST_APPROVED if stands else Reason.REJECTED)
-        assert decision.evidence.request == (yes if stands else no)
-    assert overruled_by(yes, [yes, no]) == (None if stands else no)
+        assert decision.evidence.request == standing_of(yes if stands else no)
+    assert overruled_by(yes, [yes, no]) == (None if stands else standing_of(no))
 
 
 def test_the_same_holds_of_an_approval_by_score():
@@ -69,7 +68,7 @@ def test_a_revocation_as_a_whole_overrules_it_as_well(images):
     entries = by_person("Approved", T - HOUR), by_person("Revoked", T, images=images)
     yes, no = twins(again, *entries, targets=BOTH)
     decision = said(yes, no)
-    assert (decision.reason, decision.evidence.request) == (Reason.REVOKED, no)
+    assert (decision.reason, decision.evidence.request) == (Reason.REVOKED, standing_of(no))
 
 
 def test_a_revocation_of_one_image_is_about_that_image():
@@ -110,4 +109,4 @@ def test_no_rejection_changes_what_was_admitted_before_it(first, later, by_score
     yes, no = twins(entry, by_person("Rejected", at + later * SECOND), evidence=evidence)
     assert said(yes).allowed
     now = said(yes, no)
-    assert (now.reason, now.evidence.request) == (Reason.REQUEST_APPROVED, yes)
+    assert (now.reason, now.evidence.request) == (Reason.REQUEST_APPROVED, standing_of(yes))

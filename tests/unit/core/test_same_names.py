@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import Submitter
 from cabgate.review.identity import Machines, User, same_name
-from cabgate.review.races import check_not_approver, own_approver
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
 from cabgate.review.submitters import requester_problem
 from cabgate.text.refusal import Refusal, RefusalReason
 from unit.core.builders import MEDIUM, by_person, intent, request
+from unit.core.standings import check_not_approver, own_approver
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.@-:"
 USERNAMES = st.text(LETTERS, min_size=1, max_size=20).filter(lambda n: not n.startswith("system:"))

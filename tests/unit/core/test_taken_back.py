@@ -6,15 +6,11 @@ from datetime import timedelta
 
 from cabgate.api import CABRequest
 from cabgate.api.request import RequestState
-from cabgate.gate.decide import decide
 from cabgate.lifecycle.opening import has_other_evidence
-from cabgate.lifecycle.precedent import earlier_verdict
-from cabgate.lifecycle.states import decided_at
 from cabgate.review.identity import User
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
-from cabgate.writes.revoking import Surroundings, denied_by, images_to_revoke
-from cabgate.writes.system import check_request_status
-from cabgate_operator.plans.requests import System, plan_request, status_of_request
+from cabgate.writes.revoking import denied_by, images_to_revoke
+from cabgate_operator.plans.requests import System, status_of_request
 from unit.core.builders import (
     BEST,
     IMAGE,
@@ -28,6 +24,14 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from unit.core.standings import (
+    Surroundings,
+    check_request_status,
+    decide,
+    decided_at,
+    earlier_verdict,
+)
+from unit.operator.standings import plan_request
 
 HOUR = timedelta(hours=1)
 OPERATOR = "system:serviceaccount:cabgate:operator"

@@ -11,8 +11,8 @@ from cabgate.api.request import CABRequest, RequestState
 from cabgate.lifecycle.retention import removable
 from cabgate.review.identity import User
 from cabgate.text.refusal import Refusal
-from cabgate.writes.system import check_request_status
 from unit.core.builders import BEST, NOW, by_person, by_system, intent, request, target
+from unit.core.standings import check_request_status
 
 MINUTE = timedelta(minutes=1)
 OPERATOR = User("system:serviceaccount:cabgate:operator")

@@ -5,12 +5,12 @@ hand, messages name Git all the same."""
 import pytest
 
 from cabgate.api import DeploymentIntent
-from cabgate.gate.decide import decide
 from cabgate.rollout.appliers import with_applier
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
-from cabgate_operator.plans.intents import Surroundings, readiness
 from unit.core.builders import MEDIUM, NAMESPACE, NOW, by_person, intent, request
+from unit.core.standings import decide
+from unit.operator.standings import Surroundings, readiness
 
 FLUX = {"kustomize.toolkit.fluxcd.io/name": "shop"}
 HELM = {"app.kubernetes.io/managed-by": "Helm"}

@@ -8,12 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api import CABRequest, DeploymentIntent
-from cabgate.gate.decide import decide
 from cabgate.gate.decision import Reason
 from cabgate.lifecycle.opening import has_other_evidence
-from cabgate.lifecycle.states import decided_at, state_of, verdict_on
+from cabgate.lifecycle.states import state_of
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
-from cabgate.writes.system import check_request_status
 from unit.core.builders import (
     BEST,
     MEDIUM,
@@ -26,6 +24,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from unit.core.standings import check_request_status, decide, decided_at, verdict_on
 from unit.core.writes.test_system import OPERATOR, refusal
 
 WEB = [target("web", "web:1")]

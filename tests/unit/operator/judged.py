@@ -11,12 +11,7 @@ from cabgate.review.identity import User
 from cabgate.review.submitters import is_decided
 from cabgate.risk.model_choice import choose_model, recorded_model
 from cabgate.text.refusal import Refusal
-from cabgate.writes.system import (
-    check_created,
-    check_exception_status,
-    check_intent_status,
-    check_request_status,
-)
+from cabgate.writes.system import check_exception_status, check_intent_status
 from cabgate_operator.client.apiserver import (
     EXCEPTIONS,
     INTENTS,
@@ -27,6 +22,7 @@ from cabgate_operator.client.apiserver import (
     Object,
     Resource,
 )
+from unit.core.standings import check_created, check_request_status
 from unit.operator.support import ME, MemoryApi
 
 OPERATOR = User(ME)

@@ -7,15 +7,15 @@ import pytest
 
 from cabgate.api import CABException, CABRequest
 from cabgate.api.exception import ExceptionState
-from cabgate.lifecycle.states import approval_of, exception_admits, state_of
+from cabgate.lifecycle.states import approval_of, state_of
 from cabgate.review.identity import User
-from cabgate.review.races import check_not_approver, is_noticed
 from cabgate.text.refusal import Refusal
 from cabgate.writes.system import check_exception_status
 from cabgate_operator.client.apiserver import EXCEPTIONS, INTENTS, REQUESTS, ConflictError
 from cabgate_operator.controllers.exceptions import reconcile_exception
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.keys import Key, Subject
+from unit.core.standings import check_not_approver, exception_admits, is_noticed
 from unit.operator.judged import JudgedApi
 from unit.operator.support import HIGH, ME, NOW, World, exception, exception_object, intent_object
 

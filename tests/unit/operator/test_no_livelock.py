@@ -18,7 +18,6 @@ from cabgate.api.types import AuthorType
 from cabgate.lifecycle.flapping import ABSENCE
 from cabgate.lifecycle.opening import is_current
 from cabgate.lifecycle.states import next_exception_state, next_request_state, state_of
-from cabgate.review.races import approver_of, own_approver
 from cabgate.review.submitters import is_decided
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate_operator.client.apiserver import EXCEPTIONS, INTENTS, REQUESTS, RISK_MODELS, Object
@@ -26,6 +25,7 @@ from cabgate_operator.controllers.exceptions import reconcile_exception
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.plans.requests import UNDECIDED
 from cabgate_operator.work.keys import Key, Subject
+from unit.core.standings import approver_of, own_approver
 from unit.operator.judged import JudgedApi
 from unit.operator.support import HIGH, LOW, MEDIUM, World, exception_object, intent_object
 

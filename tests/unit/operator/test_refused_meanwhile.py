@@ -9,9 +9,10 @@ import pytest
 from cabgate.review.identity import User
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.text.refusal import Refusal
-from cabgate.writes.system import check_request_status
-from cabgate_operator.plans.requests import System, plan_request
+from cabgate_operator.plans.requests import System
 from unit.core.builders import NOW, by_person, by_system, intent, request, target
+from unit.core.standings import check_request_status
+from unit.operator.standings import plan_request
 
 OPERATOR = "system:serviceaccount:cabgate:operator"
 SYSTEM = System(OPERATOR, NOW)
@@ -56,8 +57,8 @@ def test_it_is_once_a_person_has_approved_the_image():
 def test_the_webhook_holds_it_too(others, refused):
     waiting = request("AutoApprove", targets=TARGETS)
     plan = plan_request(waiting, intent(targets=TARGETS), [], SYSTEM, model=DEFAULT_RISK_MODEL)
-    status = plan.request.status.model_copy(update={"state": plan.state, "decided_at": NOW})
-    written = plan.request.model_copy(update={"status": status})
+    status = plan.request.stored.status.model_copy(update={"state": plan.state, "decided_at": NOW})
+    written = plan.request.stored.model_copy(update={"status": status})
 
     def check():
         check_request_status(

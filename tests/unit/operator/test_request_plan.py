@@ -6,8 +6,10 @@ import pytest
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
+from cabgate.lifecycle.standing import WholeRequest
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
-from cabgate_operator.plans.requests import plan_request, status_of_request
+from cabgate_operator.plans.requests import status_of_request
+from unit.operator.standings import plan_request
 from unit.operator.support import (
     HIGH,
     LOW,
@@ -194,7 +196,7 @@ def test_the_condition_says_who_what_and_the_next_step(
     subject = with_decisions(request(content), *before)
     plan = plan_request(subject, intent(content), [], SYSTEM, model=DEFAULT_RISK_MODEL)
     if not before and content is LOW:  # only between two writes of another process
-        plan = type(plan)(subject, (), plan.state.SUBMITTED)
+        plan = type(plan)(WholeRequest.of(subject), (), plan.state.SUBMITTED)
     if before == [SUPERSEDED]:
         plan = plan_request(subject, None, [], SYSTEM, model=DEFAULT_RISK_MODEL)
     message = status_of_request({}, plan, NOW)["conditions"][0]["message"]

@@ -6,9 +6,9 @@ import pytest
 from cabgate.rollout.workloads import configured_kind
 from cabgate.text.foreign import PHRASES
 from cabgate_operator.plans.conditions import Wanted, merge_conditions
-from cabgate_operator.plans.intents import Surroundings, readiness
 from cabgate_operator.settings import read_settings
 from unit.core.builders import BEST, NOW, by_system, intent, request, target
+from unit.operator.standings import Surroundings, readiness
 
 CLONE_SET = configured_kind("apps.kruise.io/CloneSet=spec.template")
 CLONED = {"apiVersion": "apps.kruise.io/v1alpha1", "kind": "CloneSet"}

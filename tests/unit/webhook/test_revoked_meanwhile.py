@@ -6,7 +6,6 @@ at any place of it: nobody lifts what they cannot have heard of."""
 import pytest
 
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle.precedent import earlier_verdict
 from cabgate.text.refusal import RefusalReason
 from unit.core.builders import (
     BEST,
@@ -18,6 +17,7 @@ from unit.core.builders import (
     request,
     target,
 )
+from unit.core.standings import earlier_verdict
 from unit.webhook.halves import SECOND, STEPS, World, Writer, orders, play
 
 IMAGES = [target("checkout", "bad")]

@@ -16,7 +16,6 @@ from pydantic import StringConstraints
 
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import Model
-from cabgate.gate.decide import covering, decide
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import HIGHEST, effective_ring, ring_of
 from cabgate.rollout.rollout import Rollout
@@ -35,6 +34,7 @@ from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.client.stored import UnknownRuleError, decode_requests, struct_of
 from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
 from unit.core.builders import NOW, by_person, by_system, exception, request, target
+from unit.core.standings import covering, decide
 
 IMAGES = ("web:1", "web:2", "side:1")
 KINDS = [
@@ -344,7 +344,7 @@ def test_what_is_usual_is_decoded_narrowly():
     )
     assert not any(isinstance(item, CABRequest) for item in found)
     assert [item.metadata.namespace for item in found] == ["shop", "shop"]
-    assert found[1].status.decisions[0].conditions[1].needs_attestation
+    assert found[1].conditions[1].needs_attestation
     assert decode_requests(b'{"items": []}') == []
 
 

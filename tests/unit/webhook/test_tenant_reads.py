@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cabgate.api import DeploymentIntent
 from cabgate.api.types import MAX_DECLARED_TARGETS
 from cabgate.ledger.signatures import SigningKeys
-from cabgate.lifecycle.budget import MAX_OF_WORKLOAD_BYTES, MAX_WAITING, check_opening
+from cabgate.lifecycle.budget import MAX_OF_WORKLOAD_BYTES, MAX_WAITING
 from cabgate.lifecycle.capacity import MAX_SPEC_BYTES, check_size, stored_bytes
 from cabgate.review.identity import SERVICE_ACCOUNTS, User
 from cabgate.rollout.workloads import kind_of
@@ -27,6 +27,7 @@ from cabgate_webhook.handlers.records import judge_exception
 from cabgate_webhook.handlers.reviews import judge_status, stamp_review
 from cabgate_webhook.handlers.rollouts import judge_rollout
 from unit.core.builders import MEDIUM, NAMESPACE, NOW, by_person, exception, intent, request
+from unit.core.standings import check_opening
 
 MIB = 1024 * 1024
 KEYS = SigningKeys(

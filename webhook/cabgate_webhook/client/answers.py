@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from cabgate.api import CABRequest
 from cabgate.api.base import Model
+from cabgate.lifecycle.standing import RequestStanding, standings_of
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.client.stored import decode_requests, split
 
@@ -34,12 +35,13 @@ def items_of(path: str, data: bytes | None) -> list[Any]:
     return items
 
 
-def requests_of(path: str, data: bytes | None) -> list[CABRequest]:
-    """The requests of a list, in its order. Raises `LookupFailed` if one cannot be read."""
+def requests_of(path: str, data: bytes | None) -> list[RequestStanding]:
+    """Where the requests of a list stand, in its order. Raises `LookupFailed` if one cannot be
+    read."""
     found = None if data is None else decode_requests(data)
     if found is not None:
         return found
-    return [parsed(CABRequest, item) for item in items_of(path, data)]
+    return standings_of(parsed(CABRequest, item) for item in items_of(path, data))
 
 
 def raw_items(path: str, data: bytes | None) -> list[msgspec.Raw]:

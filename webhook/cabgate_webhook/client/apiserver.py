@@ -26,6 +26,7 @@ from cabgate.api import (
 )
 from cabgate.api.base import Model, is_object_name
 from cabgate.lifecycle.budget import Weighed
+from cabgate.lifecycle.standing import RequestStanding
 from cabgate.review.identity import User
 from cabgate.rollout.targets import Workload, selectors
 from cabgate.rollout.workloads import kind_of
@@ -109,9 +110,9 @@ class ApiServer:
 
     async def requests_naming(
         self, namespace: str, workloads: Iterable[Workload], intent: str | None = None
-    ) -> list[CABRequest]:
-        """The requests of a namespace that carry the label of one of some workloads, or were made
-        from the intent of a name, each once, with what verdicts and scores depend on and no more.
+    ) -> list[RequestStanding]:
+        """Where the requests of a namespace stand that carry the label of one of some workloads, or
+        were made from the intent of a name, each once.
 
         Raises `LookupFailed` also if one cannot be read: it may be a revocation.
         """

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stored requests, decoded into what is read of them beside others, by types made from the models.
+"""Stored requests, decoded into what is read of them beside others, by types made from the models,
+and from there into where they stand. No such type leaves this module.
 
 A `CABRequest` validates every field and keeps it; the gate of a target that was released many times
 reads ten of them, and a part of each. The types here have the same attributes, the same values and
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 from pydantic import AwareDatetime, StringConstraints
@@ -23,7 +24,8 @@ from cabgate.api.base import BARE_DIGEST, NOT_BLANK, Model, ObjectMeta, bare_dig
 from cabgate.api.evidence import Evidence
 from cabgate.api.request import CABRequestSpec, CABRequestStatus
 from cabgate.api.types import Checked, DecisionEntry
-from cabgate.gate.unjudged import ListedIntent
+from cabgate.gate.unjudged import ListedIntent, WrittenIntent
+from cabgate.lifecycle.standing import RequestStanding, standings_of
 
 NOT_READ: Mapping[type, Collection[str]] = {
     ObjectMeta: {
@@ -43,18 +45,18 @@ NOT_READ: Mapping[type, Collection[str]] = {
 all the same is an error, and so a denial."""
 
 
-def decode_requests(data: bytes) -> list[CABRequest] | None:
-    """The requests of a list as the API server sent it, or None if one of them, or the list, is not
-    as expected."""
+def decode_requests(data: bytes) -> list[RequestStanding] | None:
+    """Where the requests of a list stand, as the API server sent it, or None if one of them, or the
+    list, is not as expected."""
     try:
         # As text, because what is skipped is not looked at for encoding.
         found: Any = _DECODER.decode(data.decode())
     except (ValueError, RecursionError):
         return None
-    return cast("list[CABRequest]", found.items)
+    return standings_of(found.items)
 
 
-def decode_intents(data: bytes) -> list[ListedIntent]:
+def decode_intents(data: bytes) -> list[WrittenIntent]:
     """The intents of a list as the API server sent it, without those that are not as expected."""
     found = []
     with suppress(ValueError, RecursionError):
@@ -64,10 +66,11 @@ def decode_intents(data: bytes) -> list[ListedIntent]:
     return found
 
 
-def decode_intent(data: bytes) -> ListedIntent:
+def decode_intent(data: bytes) -> WrittenIntent:
     """An intent as the API server sent it. Raises `ValueError` and `RecursionError` for one that is
     not as expected."""
-    return cast("ListedIntent", _INTENT_DECODER.decode(data.decode()))
+    found: WrittenIntent = _INTENT_DECODER.decode(data.decode())
+    return found
 
 
 def split(data: bytes) -> list[msgspec.Raw]:
@@ -109,11 +112,12 @@ def _default(field: FieldInfo) -> Any:
         return msgspec.NODEFAULT
     if field.default_factory is None:
         return field.default
-    made = field.get_default(call_default_factory=True)
+    made: Any = field.get_default(call_default_factory=True)
     if isinstance(made, list):
         return msgspec.field(default_factory=list)
     # An empty status, say: as the model of it would be made.
-    return msgspec.field(default_factory=struct_of(cast("Any", type(made))))
+    model: type[Model] = type(made)
+    return msgspec.field(default_factory=struct_of(model))
 
 
 def _type(annotation: Any, rules: Sequence[Any]) -> Any:
@@ -210,7 +214,7 @@ _DECODER = msgspec.json.Decoder(
     msgspec.defstruct("Requests", [("items", list[struct_of(CABRequest)])])  # type: ignore[misc]
 )
 
-_INTENT_DECODER = msgspec.json.Decoder(struct_of(ListedIntent))
+_INTENT_DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(struct_of(ListedIntent))
 
 
 class _List(msgspec.Struct):

@@ -12,7 +12,7 @@ from datetime import datetime
 from cabgate import GROUP, VERSION
 from cabgate.api.intent import PLURAL
 from cabgate.gate.decision import Reason
-from cabgate.gate.unjudged import DENIED_FOR_WANT_OF_A_REQUEST, ListedIntent, intent_to_await
+from cabgate.gate.unjudged import DENIED_FOR_WANT_OF_A_REQUEST, WrittenIntent, intent_to_await
 from cabgate.rollout.modes import Mode, effective_mode
 from cabgate.rollout.rollout import Rollout
 from cabgate_webhook.client.apiserver import ApiServer
@@ -119,12 +119,12 @@ class FreshIntents:
             return None  # the denial is not in doubt, only whether it would end
         return self._clock()
 
-    async def _found(self, rollout: Rollout, reason: Reason) -> ListedIntent | None:
+    async def _found(self, rollout: Rollout, reason: Reason) -> WrittenIntent | None:
         data = await self._api.read_small(_path(rollout.namespace), {"limit": str(MAX_LISTED)})
         intents = [] if data is None else decode_intents(data)
         return intent_to_await(rollout, reason, intents, self._clock())
 
-    async def _is_judged(self, namespace: str, intent: ListedIntent) -> bool:
+    async def _is_judged(self, namespace: str, intent: WrittenIntent) -> bool:
         """Whether an intent is judged, at once or after a while."""
         if intent.is_judged:
             return True
@@ -139,7 +139,7 @@ class FreshIntents:
                 self._metrics.waited(Wait.JUDGED if judged else Wait.NOT_JUDGED)
             return judged
 
-    async def _becomes_judged(self, namespace: str, intent: ListedIntent) -> bool:
+    async def _becomes_judged(self, namespace: str, intent: WrittenIntent) -> bool:
         path = f"{_path(namespace)}/{intent.metadata.name}"
         while True:
             await self._patience.sleep(POLL_SECONDS)

@@ -22,6 +22,7 @@ from cabgate.lifecycle.break_glass import (
 )
 from cabgate.lifecycle.budget import check_asking, check_growth, check_opening
 from cabgate.lifecycle.capacity import check_size, stored_bytes
+from cabgate.lifecycle.standing import WholeRequest, standing_of
 from cabgate.review.identity import Machines
 from cabgate.review.races import check_not_approver, requests_behind
 from cabgate.review.submitters import (
@@ -181,7 +182,7 @@ async def _check_not_approver(
         exceptions: list[CABException] = []
         if request.spec.assessment.gate is Gate.EXCEPTION_REQUIRED:
             exceptions = await api.exceptions_for(review.namespace, [request.metadata.name])
-        check_not_approver(old, new, review.user, request, exceptions)
+        check_not_approver(old, new, review.user, WholeRequest.of(request), exceptions)
 
 
 async def judge_exception(
@@ -207,7 +208,9 @@ async def judge_exception(
     if request is not None:
         # The same content has the same targets: the requests of the first of them are enough.
         first = Workload.of(request.spec.targets[0])
-        check_takes_exception(request, await api.requests_naming(review.namespace, [first]))
+        check_takes_exception(
+            standing_of(request), await api.requests_naming(review.namespace, [first])
+        )
     check_asking(exception, others, stored, now)
     if request is not None:
         return answer

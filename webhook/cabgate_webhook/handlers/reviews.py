@@ -22,7 +22,8 @@ from cabgate.lifecycle.break_glass import RESOURCE, VERB
 from cabgate.lifecycle.opening import is_wanted
 from cabgate.lifecycle.precedent import decided_elsewhere
 from cabgate.lifecycle.requirements import check_known
-from cabgate.lifecycle.states import is_retrospective, next_request_state, state_of, takes_exception
+from cabgate.lifecycle.standing import RequestStanding, standing_of, takes_exception
+from cabgate.lifecycle.states import is_retrospective, next_request_state, state_of
 from cabgate.review.identity import Machines, User, service_account_of
 from cabgate.review.review import (
     EXCEPTION_REVIEW,
@@ -210,7 +211,7 @@ async def _checked_decision(
     )
     check_reviewer(review.user, entry.verdict, kind.plural, facts)
     if entry.verdict is ExceptionVerdict.APPROVED:
-        check_takes_exception(matter.request, others)
+        check_takes_exception(standing_of(matter.request), others)
     warnings = [recorded(kind, kind.parse(review.old_object), entry)]
     warnings += warnings_of_approval(matter.request, entry.verdict, others)
     if isinstance(entry, RequestDecision) and revokes and around is not None:
@@ -221,7 +222,7 @@ async def _checked_decision(
 
 async def _others(
     request: CABRequest, api: ApiServer, around: Surroundings | None
-) -> Sequence[CABRequest]:
+) -> Sequence[RequestStanding]:
     """The requests that name a workload of a request."""
     if around is not None:
         return around.requests
@@ -247,8 +248,9 @@ async def _surroundings(request: CABRequest, api: ApiServer, now: datetime) -> S
 def _moment(around: Surroundings) -> datetime:
     """The time of a decision on a request or an exception for it: after every other one that the
     gate compares it with."""
-    subjects: list[CABRequest | CABException] = [*around.requests, *around.exceptions]
-    times = (entry.at for each in subjects for entry in each.status.decisions)
+    requests = (each.decided_until for each in around.requests)
+    times = [moment for moment in requests if moment is not None]
+    times += [entry.at for each in around.exceptions for entry in each.status.decisions]
     return moment_after(around.now, times)
 
 
@@ -270,7 +272,7 @@ async def _judge_operator(review: Review, api: ApiServer, now: datetime) -> None
     intent = await _intent_of(request, api)
     written = CABRequest.model_validate(review.object)
     model: RiskModel | None = None
-    others: list[CABRequest] = []
+    others: list[RequestStanding] = []
     if rests_on_others(request, written):
         named = [Workload.of(target) for target in request.spec.targets]
         of = request.spec.intent_ref
@@ -333,12 +335,14 @@ async def _matter(review: Review, api: ApiServer) -> Matter:
     return Matter(request, intent, exception)
 
 
-def _decided_elsewhere(review: Review, request: CABRequest, others: Sequence[CABRequest]) -> str:
+def _decided_elsewhere(
+    review: Review, request: CABRequest, others: Sequence[RequestStanding]
+) -> str:
     """Name and state of another request for the same content that is decided; empty if none is."""
     if review.resource != REQUEST_REVIEW.plural:
         return ""
     other = decided_elsewhere(request, others)
-    return "" if other is None else f"{other.metadata.name} is {state_of(other)}"
+    return "" if other is None else f"{other.metadata.name} is {other.state}"
 
 
 async def _impersonates(

@@ -11,7 +11,7 @@ from cabgate.api import CABException
 from cabgate.gate.decide import covering, decide
 from cabgate.gate.decision import Decision, Reason
 from cabgate.gate.messages import controller_message
-from cabgate.lifecycle.states import takes_exception
+from cabgate.lifecycle.standing import takes_exception
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import HIGHEST, effective_ring, ring_of

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
 from cabgate.gate.candidates import said_of
-from cabgate.gate.decide import decide, looks
 from cabgate.gate.decision import ADMITTING, Reason
+from cabgate.lifecycle.standing import standing_of
 from cabgate.lifecycle.states import age_of
 from unit.core.builders import (
     IMAGE,
@@ -25,6 +25,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from unit.core.standings import decide, looks
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
@@ -135,7 +136,9 @@ def test_a_revocation_of_the_same_images_is_named() -> None:
         f"approved, but image {IMAGE} was revoked at 2026-03-01T11:59:00Z under request two: only "
         "a person's approval after that counts"
     )
-    assert decide(rollout(), 2, [approved, revoked], [], NOW).evidence.request == revoked
+    assert decide(rollout(), 2, [approved, revoked], [], NOW).evidence.request == standing_of(
+        revoked
+    )
 
 
 POOL = [

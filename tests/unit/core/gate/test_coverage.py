@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api import CABException, CABRequest
-from cabgate.gate.coverage import MALFORMED, Running, Uncovered, running_of, top_level, uncovered
-from cabgate.gate.decide import decide
+from cabgate.gate.coverage import MALFORMED, Running, Uncovered, running_of, top_level
 from cabgate.rollout.workloads import named_kind
 from unit.core.builders import (
     IMAGE,
@@ -23,6 +22,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from unit.core.standings import decide, uncovered
 
 
 def made(

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cabgate.api import CABException, CABRequest
-from cabgate.gate.decide import covering, decide
 from cabgate.gate.decision import Decision, Reason
+from cabgate.lifecycle.standing import standing_of
 from cabgate.rollout.rings import HIGHEST
 from cabgate.rollout.rollout import Rollout
 from unit.core.builders import (
@@ -24,6 +24,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from unit.core.standings import covering, decide
 
 DAY = timedelta(days=1)
 RISKIER = {"scope": {"affectedComponents": 30}}
@@ -173,7 +174,7 @@ def test_an_older_approval_admits_although_a_newer_request_waits() -> None:
 
     decision = decided([new, old])
     assert decision.allowed
-    assert decision.evidence.request == old
+    assert decision.evidence.request == standing_of(old)
     assert decided([new, old], what=rollout("new:2")).reason is Reason.REVIEW_PENDING
 
 
@@ -181,7 +182,7 @@ def test_of_several_approvals_the_newest_is_named() -> None:
     old = request("ManualReview", by_person("Approved"), age=2 * DAY, name="old")
     new = request("ManualReview", by_person("Approved"), age=DAY, name="new")
     for order in ([old, new], [new, old]):
-        assert decided(order).evidence.request == new
+        assert decided(order).evidence.request == standing_of(new)
     assert [r.metadata.name for r in covering(rollout(), [old, new])] == ["new", "old"]
 
 
@@ -193,14 +194,14 @@ def test_what_waits_is_told_before_what_has_ended() -> None:
 
     decision = decided([superseded, rejected, waiting])
     assert decision.reason is Reason.REVIEW_PENDING
-    assert decision.evidence.request == waiting
+    assert decision.evidence.request == standing_of(waiting)
 
 
 def test_of_requests_that_do_not_cover_the_live_one_is_named() -> None:
     live = request("ManualReview", age=3 * DAY, name="live")
     gone = request("ManualReview", by_system("Superseded"), age=DAY, name="gone")
 
-    assert decided([gone, live], what=rollout("other")).evidence.request == live
+    assert decided([gone, live], what=rollout("other")).evidence.request == standing_of(live)
 
 
 def test_a_request_without_a_creation_time_is_the_oldest() -> None:
@@ -212,7 +213,7 @@ def test_a_request_without_a_creation_time_is_the_oldest() -> None:
             )
         }
     )
-    assert decided([fresh, stored]).evidence.request == stored
+    assert decided([fresh, stored]).evidence.request == standing_of(stored)
 
 
 @pytest.mark.parametrize("of", [RISKY, request("ExceptionRequired", by_system("Superseded"))])

@@ -14,10 +14,8 @@ from hypothesis import strategies as st
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
 from cabgate.gate.commands import write_exception, write_intent
-from cabgate.gate.decide import decide
 from cabgate.gate.decision import ADMITTING, Basis, Decision, Reason
 from cabgate.gate.messages import MAX_BYTES, WARNING_WIDTH, compose, decision_message, warning_lines
-from cabgate.lifecycle.opening import request_for
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from unit.core.builders import (
@@ -35,6 +33,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from unit.core.standings import decide, request_for
 
 LONG_NAME = "n" * 253
 LONG_NAMESPACE = "s" * 63

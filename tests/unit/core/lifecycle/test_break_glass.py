@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from cabgate.api.request import CABRequest, RequestVerdict
 from cabgate.api.types import AuthorType, Gate
 from cabgate.gate.commands import edit_intent
-from cabgate.gate.decide import decide
 from cabgate.gate.messages import assessment_details
 from cabgate.lifecycle.break_glass import (
     BREAKABLE,
@@ -25,9 +24,8 @@ from cabgate.lifecycle.break_glass import (
     requests_for_glass,
 )
 from cabgate.lifecycle.opening import is_current, is_wanted
-from cabgate.lifecycle.precedent import earlier_verdict
 from cabgate.lifecycle.retention import removable
-from cabgate.lifecycle.revocations import approvals_of, pairs_of
+from cabgate.lifecycle.revocations import pairs_of
 from cabgate.lifecycle.states import next_request_state, state_of
 from cabgate.risk.evidence import evidence_digest
 from cabgate.rollout.workloads import GatedKind
@@ -46,6 +44,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from unit.core.standings import approvals_of, decide, earlier_verdict
 
 DEPLOYMENT = next(kind for kind in BREAKABLE if kind.kind == "Deployment")
 

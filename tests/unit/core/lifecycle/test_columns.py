@@ -11,9 +11,9 @@ from cabgate.review.identity import User
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.model_choice import NoModel, NoModelReason
 from cabgate.text.refusal import Refusal
-from cabgate.writes.declared import MAX_BYTES, told_of_intent
-from cabgate.writes.system import check_request_status
+from cabgate.writes.declared import MAX_BYTES
 from unit.core.builders import MEDIUM, NOW, by_person, intent, request, target
+from unit.core.standings import check_request_status, told_of_intent
 
 THREE = [
     target("storefront", "storefront:1"),

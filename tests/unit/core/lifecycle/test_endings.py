@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api.request import RequestState
-from cabgate.lifecycle.endings import ended_by
+from cabgate.lifecycle.standing import standing_of
 from cabgate.lifecycle.states import state_of
 from unit.core.builders import BEST, by_person, by_system, intent, request, target
+from unit.core.standings import ended_by
 
 HOUR = timedelta(hours=1)
 
@@ -43,13 +44,13 @@ def waiting(of, *entries, others=(), age=HOUR):
 
 def test_a_worse_rescan_of_the_same_images_ends_it():
     following = waiting(RESCANNED)
-    assert ended_by(FIRST, RESCANNED, [FIRST, SECOND, following]) == following
+    assert ended_by(FIRST, RESCANNED, [FIRST, SECOND, following]) == standing_of(following)
 
 
 @pytest.mark.parametrize("verdict", ["Rejected", "Approved"])
 def test_so_does_one_that_is_decided_already(verdict):
     following = waiting(RESCANNED, by_person(verdict))
-    assert ended_by(FIRST, RESCANNED, [FIRST, following]) == following
+    assert ended_by(FIRST, RESCANNED, [FIRST, following]) == standing_of(following)
 
 
 def test_it_stands_as_long_as_what_would_follow_waits_itself():
@@ -77,13 +78,13 @@ def test_its_own_reports_are_about_its_images_whoever_had_them_too():
     """An old set had the same tests: the new scan counts all the same."""
     beside = request("AutoApprove", of=of(reports(1), "r/web:0"), age=10 * HOUR)
     following = waiting(RESCANNED, others=[beside, FIRST])
-    assert ended_by(FIRST, RESCANNED, [beside, FIRST, following]) == following
+    assert ended_by(FIRST, RESCANNED, [beside, FIRST, following]) == standing_of(following)
 
 
 def test_who_takes_the_reports_for_other_images_later_changes_nothing():
     following = waiting(RESCANNED)
     later = waiting(of(reports(1, scanResults=BAD_SCAN), "r/web:9"), age=timedelta(0))
-    assert ended_by(FIRST, RESCANNED, [FIRST, following, later]) == following
+    assert ended_by(FIRST, RESCANNED, [FIRST, following, later]) == standing_of(following)
 
 
 @given(st.lists(st.sampled_from(["Superseded", "Reopened"]), max_size=7))

@@ -6,15 +6,9 @@ from datetime import timedelta
 import pytest
 
 from cabgate.api.types import Gate
-from cabgate.gate.decide import decide
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle.opening import request_for
-from cabgate.lifecycle.precedent import (
-    EARLIER_VERDICT,
-    decided_elsewhere,
-    earlier_verdict,
-    standing_verdict,
-)
+from cabgate.lifecycle.precedent import EARLIER_VERDICT
+from cabgate.lifecycle.standing import standing_of
 from unit.core.builders import (
     BEST,
     MEDIUM,
@@ -27,6 +21,13 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from unit.core.standings import (
+    decide,
+    decided_elsewhere,
+    earlier_verdict,
+    request_for,
+    standing_verdict,
+)
 
 HOUR = timedelta(hours=1)
 BEFORE, AFTER = NOW - HOUR, NOW
@@ -37,7 +38,7 @@ NEVER = [by_person("Approved", BEFORE - HOUR), by_person("Revoked", BEFORE)]
 def test_a_refusal_stands_for_the_same_content_under_any_intent(entries):
     refused = request("ManualReview", *entries)
     same = request_for(intent(MEDIUM, name="another"), 2)
-    assert standing_verdict(same.spec.evidence_digest, [refused]) is refused
+    assert standing_verdict(same.spec.evidence_digest, [refused]) == standing_of(refused)
     other = request_for(intent(BEST, name="another"), 2)
     assert standing_verdict(other.spec.evidence_digest, [refused]) is None
 
@@ -46,7 +47,7 @@ def test_an_approval_does_not_stand_for_another_intent_but_forbids_another_verdi
     approved = request("ManualReview", by_person("Approved"))
     twin = request("ManualReview", name="twin")
     assert standing_verdict(twin.spec.evidence_digest, [approved]) is None
-    assert decided_elsewhere(twin, [twin, approved]) is approved
+    assert decided_elsewhere(twin, [twin, approved]) == standing_of(approved)
     assert decided_elsewhere(approved, [twin, approved]) is None
 
 

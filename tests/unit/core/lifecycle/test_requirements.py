@@ -12,14 +12,12 @@ from hypothesis import strategies as st
 
 from cabgate.api import CABRequest
 from cabgate.gate.candidates import said_of
-from cabgate.gate.decide import decide, looks
 from cabgate.gate.decision import ADMITTING, Reason
 from cabgate.lifecycle import requirements
 from cabgate.lifecycle.requirements import check_known, unknown_words
 from cabgate.review.identity import User
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.text.refusal import Refusal, RefusalReason
-from cabgate.writes.system import check_created, check_request_status
 from cabgate_webhook.client.stored import decode_requests
 from unit.core.builders import (
     NOW,
@@ -31,6 +29,7 @@ from unit.core.builders import (
     request,
     rollout,
 )
+from unit.core.standings import check_created, check_request_status, decide, looks
 
 DECIDED: dict[str, Callable[[], CABRequest]] = {
     "approved": lambda: request("ManualReview", by_person("Approved")),

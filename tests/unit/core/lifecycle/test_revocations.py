@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from cabgate.api import CABException, CABRequest
 from cabgate.api.types import Gate
-from cabgate.gate.decide import decide
 from cabgate.gate.decision import Decision, Reason
-from cabgate.lifecycle.opening import request_for
+from cabgate.lifecycle.standing import standing_of
 from unit.core.builders import (
     BEST,
     MEDIUM,
@@ -26,6 +25,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from unit.core.standings import decide, request_for
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 T = NOW - timedelta(hours=1)
@@ -123,7 +123,7 @@ def test_an_approval_on_conditions_lifts_it_for_its_own_request_alone():
     person = approved("bad", at=T + MINUTE, conditions=conditions)
     decision = said(("bad",), revoked("bad"), person, by_score("bad"))
     assert decision.allowed
-    assert decision.evidence.request == person
+    assert decision.evidence.request == standing_of(person)
     tried = ("bad", "pause")
     assert not said(tried, revoked("bad"), person, by_score(*tried)).allowed
 

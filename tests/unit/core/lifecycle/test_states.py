@@ -18,16 +18,14 @@ from cabgate.lifecycle.states import (
     EXCEPTION_TRANSITIONS,
     REQUEST_TRANSITIONS,
     approval_of,
-    exception_admits,
     expires_at,
     next_exception_state,
     next_request_state,
     opening_state,
-    revocation_of,
     state_of,
-    takes_exception,
 )
 from unit.core.builders import NOW, OTHER_DIGEST, by_person, by_system, exception, request
+from unit.core.standings import exception_admits, revocation_of, takes_exception
 
 S, V, P, Y = RequestState, RequestVerdict, AuthorType.PERSON, AuthorType.SYSTEM
 CONDITIONS = [{"name": "watch", "description": "watch the error rate"}]

@@ -11,20 +11,23 @@ import pytest
 from cabgate.api import CABRequest, DeploymentIntent
 from cabgate.api.request import RequestState, RequestVerdict
 from cabgate.api.types import Condition
-from cabgate.lifecycle.states import decided_at, state_of, unattested, verdict_on
+from cabgate.lifecycle.states import state_of
 from cabgate.review.identity import User
-from cabgate.review.races import (
-    approver_of,
-    check_not_approver,
-    is_noticed,
-    own_approver,
-    waits_for_notice,
-)
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
 from cabgate.review.submitters import submitters_of_update
 from cabgate.text.refusal import Refusal, RefusalReason
-from cabgate.writes.system import check_request_status
 from unit.core.builders import MEDIUM, NOW, by_person, by_system, exception, intent, request
+from unit.core.standings import (
+    approver_of,
+    check_not_approver,
+    check_request_status,
+    decided_at,
+    is_noticed,
+    own_approver,
+    unattested,
+    verdict_on,
+    waits_for_notice,
+)
 
 RITA, OPERATOR = User("rita"), User("system:serviceaccount:cabgate:operator")
 ANN = [{"username": "ann"}]

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from cabgate.api import CABRequest, Evidence, RiskModel
 from cabgate.api.riskmodel import FloorModel
 from cabgate.api.types import Gate
-from cabgate.lifecycle.assessment import assessment_of, floors_now
-from cabgate.lifecycle.opening import request_for
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.image_evidence import STALE_EVIDENCE, UNNAMED_IMAGES, unnamed_images
 from cabgate.risk.improvements import way_down
 from unit.core.builders import BEST, by_system, intent, request, target
+from unit.core.standings import assessment_of, floors_now, request_for
 
 OLD, NEW, SIDE = "shop/web:1", "shop/web:2", "shop/side:1"
 AUTO, MANUAL = Gate.AUTO_APPROVE, Gate.MANUAL_REVIEW

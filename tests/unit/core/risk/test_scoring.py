@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from cabgate.api import CABRequest, Evidence, RiskModel
 from cabgate.api.types import Gate
-from cabgate.lifecycle.assessment import assessment_of
-from cabgate.lifecycle.opening import request_for
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import incomplete_package
 from cabgate.risk.scoring import assess, gate_for_score, stricter, weighted_score
 from unit.core.builders import BEST, evidence, intent
+from unit.core.standings import assessment_of, request_for
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,12 @@ would undo."""
 import pytest
 
 from cabgate.api import DeploymentIntent
-from cabgate.gate.decide import decide
-from cabgate.lifecycle.opening import request_for
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.rollout.appliers import tool_of
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
-from cabgate.writes.declared import told_of_intent
-from cabgate.writes.system import check_created
 from unit.core.builders import BEST, MEDIUM, NAMESPACE, NOW, by_person, intent, request
+from unit.core.standings import check_created, decide, request_for, told_of_intent
 
 FLUX = {"labels": {"kustomize.toolkit.fluxcd.io/name": "shop"}}
 EDIT = "kubectl edit deploymentintent checkout -n shop"

@@ -19,10 +19,8 @@ from cabgate.api.request import RequestVerdict
 from cabgate.api.types import Submitter
 from cabgate.gate.candidates import said_of
 from cabgate.gate.commands import write_intent
-from cabgate.gate.decide import decide, looks
 from cabgate.gate.decision import ADMITTING, Reason
 from cabgate.gate.messages import warning_lines
-from cabgate.lifecycle.opening import request_for
 from cabgate.review.identity import User
 from cabgate.review.review import REQUEST_REVIEW, recorded, requested_review, stamped_status
 from cabgate.review.reviewers import check_reviewer
@@ -45,6 +43,7 @@ from unit.core.builders import (
     target,
 )
 from unit.core.denials import facts
+from unit.core.standings import decide, looks, request_for
 
 ROOT = Path(__file__).parents[4]
 BLANK = st.sampled_from([" ", "  ", "\n", "\t", "\u00a0", "\u200b ", "\u2028", "\x85", "\r\n"])

@@ -7,9 +7,10 @@ import pytest
 
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
-from cabgate.writes.lifting import lifted_by, warnings_of_approval
-from cabgate_operator.plans.requests import System, plan_request, status_of_request
+from cabgate_operator.plans.requests import System, status_of_request
 from unit.core.builders import BEST, MEDIUM, NOW, by_person, by_system, intent, request, target
+from unit.core.standings import lifted_by, warnings_of_approval
+from unit.operator.standings import plan_request
 
 HOUR = timedelta(hours=1)
 BOTH = [target("web", "web:2", "side:bad")]

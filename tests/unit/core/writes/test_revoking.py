@@ -9,12 +9,12 @@ import pytest
 
 from cabgate.api import CABException, CABRequest
 from cabgate.gate.commands import revoke_request
-from cabgate.gate.decide import decide
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import Refusal, RefusalReason
-from cabgate.writes.revoking import Surroundings, denied_by, images_to_revoke, warnings_of
+from cabgate.writes.revoking import denied_by, images_to_revoke, warnings_of
 from unit.core.builders import NAMESPACE, NOW, by_person, by_system, exception, request, target
+from unit.core.standings import Surroundings, decide
 
 HOUR = timedelta(hours=1)
 WEB, DB = target("web", "web:2"), target("db", "postgres:16", kind="StatefulSet")

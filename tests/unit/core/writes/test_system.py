@@ -7,13 +7,11 @@ from typing import Any
 import pytest
 
 from cabgate.api import CABException, CABRequest, RiskModel
-from cabgate.lifecycle.opening import request_for
-from cabgate.lifecycle.states import decided_at, taken_at
 from cabgate.review.identity import User
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.model_choice import NoModel, NoModelReason
 from cabgate.text.refusal import Refusal, RefusalReason
-from cabgate.writes.system import check_created, check_exception_status, check_request_status
+from cabgate.writes.system import check_exception_status
 from unit.core.builders import (
     BEST,
     NOW,
@@ -24,6 +22,13 @@ from unit.core.builders import (
     intent,
     numbered,
     request,
+)
+from unit.core.standings import (
+    check_created,
+    check_request_status,
+    decided_at,
+    request_for,
+    taken_at,
 )
 
 OPERATOR = User("system:serviceaccount:cabgate:operator")

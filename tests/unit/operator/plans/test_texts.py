@@ -4,8 +4,8 @@
 import pytest
 
 from cabgate.api.request import RequestState
-from cabgate_operator.plans import texts
 from unit.core.builders import by_person, request
+from unit.operator.standings import about_request
 
 
 @pytest.mark.parametrize(
@@ -14,4 +14,4 @@ from unit.core.builders import by_person, request
 )
 def test_a_rationale_ends_before_the_next_sentence_begins(rationale: str, said: str) -> None:
     refused = request("ManualReview", by_person("Rejected", rationale=rationale))
-    assert said in texts.about_request(refused, RequestState.REJECTED)
+    assert said in about_request(refused, RequestState.REJECTED)
