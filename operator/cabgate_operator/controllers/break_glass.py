@@ -20,7 +20,7 @@ from cabgate.lifecycle.break_glass import (
 from cabgate.lifecycle.requirements import unknown_words
 from cabgate.lifecycle.states import is_retrospective
 from cabgate.logs import fields
-from cabgate.rollout.targets import Workload, group_of
+from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import GatedKind, kind_of
 from cabgate_operator.client.apiserver import (
     NAMESPACES,
@@ -45,8 +45,6 @@ from cabgate_operator.work.reports import concerns, did
 
 log = logging.getLogger(__name__)
 
-_OF_KUBERNETES = ("", "apps", "batch")
-
 
 def _resource(kind: GatedKind) -> Resource:
     return Resource(kind.api_version, kind.kind, kind.resource)
@@ -54,6 +52,8 @@ def _resource(kind: GatedKind) -> Resource:
 
 WORKLOADS = tuple(_resource(kind) for kind in BREAKABLE)
 """The kinds on which the glass can be broken."""
+
+_DEFINED = frozenset(_resource(kind) for kind in BREAKABLE if kind.has_definition)
 
 _BY_PLURAL = {kind.resource: kind for kind in BREAKABLE}
 
@@ -64,7 +64,7 @@ async def served_workloads(api: ApiServer) -> tuple[Resource, ...]:
         [
             resource
             for resource in WORKLOADS
-            if group_of(resource.api_version) in _OF_KUBERNETES or await api.serves(resource)
+            if resource not in _DEFINED or await api.serves(resource)
         ]
     )
 
