@@ -83,6 +83,11 @@ system:serviceaccount:{{ include "cabgate.namespace" . }}:cabgate-operator
 {{- end -}}
 {{- end -}}
 
+{{/* A configured kind as options and the ConfigMap have it: GROUP/KIND=PATHS */}}
+{{- define "cabgate.gatedKind" -}}
+{{ .group }}/{{ .kind }}={{ join "," .paths }}
+{{- end -}}
+
 {{/* Rules of configured kinds: (dict "root" $ "suffix" "/status" "operations" "UPDATE") */}}
 {{- define "cabgate.configuredRules" -}}
 {{- range .root.Values.gatedKinds }}

@@ -79,7 +79,7 @@ def glass_key(resource: Resource, body: Object) -> Key | None:
 
 async def reconcile_glass(context: Context, key: Key) -> None:
     """Open the request for each break of a workload's glass, unless there is one."""
-    if key.namespace in context.excluded:
+    if context.installation.excludes(key.namespace):
         return  # no policy of ours looked there: what stands on a workload, anybody wrote
     plural, _, name = key.name.partition("/")
     kind = _BY_PLURAL[plural]
