@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write what the chart holds of other files: its CRDs, the README with its table of values, and the
-manifests of three sets of values, rendered by Helm."""
+"""Write what the chart holds of other files: its CRDs, the kinds that are gated everywhere, the
+README with its table of values, and the manifests of three sets of values, rendered by Helm."""
 
 import re
 import subprocess
@@ -9,10 +9,13 @@ from pathlib import Path
 
 import yaml
 
+from cabgate.api.kinds import BUILT_IN, GatedKind
 from cabgate_devcluster import locate_helm
 from cabgate_devcluster.chart import CHART, GOLDEN, KUBE_VERSION, NAMESPACE
 
 ROOT = Path(__file__).resolve().parents[1]
+
+KINDS_FILE = CHART / "files" / "kinds.yaml"
 
 README = """\
 <!-- SPDX-License-Identifier: Apache-2.0 -->
@@ -104,6 +107,39 @@ def definitions() -> dict[Path, str]:
     return {folder / path.name: path.read_text() for path in sorted((ROOT / "crds").glob("*.yaml"))}
 
 
+KINDS = """\
+# SPDX-License-Identifier: Apache-2.0
+# Generated from core/cabgate/api/kinds.py by `make manifests`: the kinds that are gated everywhere,
+# one by one, and the same by group, as rules name them.
+"""
+
+
+def kinds() -> str:
+    """The kinds that are gated everywhere, as templates range over them."""
+    content = {
+        "kinds": [_of_kind(kind) for kind in BUILT_IN],
+        "groups": [_of_group(group) for group in dict.fromkeys(kind.group for kind in BUILT_IN)],
+    }
+    return KINDS + yaml.safe_dump(content, sort_keys=False, width=100)
+
+
+def _of_kind(kind: GatedKind) -> dict[str, object]:
+    (path,) = kind.templates  # as much as the CEL of the chart looks at
+    if "[*]" in path:
+        raise ValueError(f"{kind.kind}: {path}: the chart's CEL looks into no list")
+    return {"group": kind.group, "kind": kind.kind, "resource": kind.resource, "path": path}
+
+
+def _of_group(group: str) -> dict[str, object]:
+    found = [kind for kind in BUILT_IN if kind.group == group]
+    return {
+        "group": group,
+        "resources": [kind.resource for kind in found],
+        "subresources": [f"{kind.resource}/{name}" for kind in found for name in kind.subresources],
+        "breakable": [kind.resource for kind in found if kind.breakable],
+    }
+
+
 def golden(values: Path) -> str:
     """What Helm makes of a set of values."""
     command = [str(locate_helm()), "template", "cabgate", str(CHART), "--namespace", NAMESPACE]
@@ -113,10 +149,10 @@ def golden(values: Path) -> str:
 
 def main() -> int:
     """Write the files; tell which changed."""
-    written = definitions() | {CHART / "README.md": readme()}
+    written = definitions() | {CHART / "README.md": readme(), KINDS_FILE: kinds()}
     for path, content in written.items():
         _write(path, content)
-    # After the CRDs, which are part of it.
+    # After the files that are part of it.
     for values in sorted(GOLDEN.glob("*.values.yaml")):
         name = values.name.replace(".values.yaml", ".yaml")
         _write(values.with_name(name), golden(values))

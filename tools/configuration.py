@@ -26,6 +26,28 @@ Kubernetes puts variables like `CABGATE_WEBHOOK_PORT=tcp://...` into Pods, one s
 of the namespace. Those are passed over, but a Service called `cabgate` would set `CABGATE_PORT`:
 run the Pods with `enableServiceLinks: false`.
 
+## How the installation is set
+
+ConfigMap `cabgate-installation` in `cabgate-system` says what the chart was told. Whoever is
+signed in may read it, and `cabgate explain`, `uncovered` and `adopt` do, so that nobody tells them
+again; `--default-ring`, `--mode` and `--gated-kind` count instead where they are given. Where they
+cannot read it they say so, and go by the chart's defaults.
+
+| key | what it is |
+|---|---|
+| `defaultRing` | ring of a namespace without the ring label |
+| `mode` | the cluster's mode |
+| `excludedNamespaces` | namespaces in which nothing is gated, one a line |
+| `gatedKinds` | kinds that are gated beside those that always are, `GROUP/KIND=PATHS`, one a line |
+| `builtInKinds` | kinds that always are, one a line |
+| `appVersion`, `chartVersion` | the release |
+
+It is information: the webhook and the operator obey their options below. The operator says if it
+was changed ([`cabgate_installation_differs`](operations/metrics.md)), and
+[decision 44](decisions/0044-how-an-installation-is-set.md) what somebody gains who changes it.
+
+## The processes
+
 The API server is found through the Pod's service account, or the file in `KUBECONFIG`. Token and CA
 are read again when their files change; of a kubeconfig, by the webhook alone.
 

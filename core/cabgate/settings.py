@@ -94,8 +94,9 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_words_of)]
 """A setting of names, such as `excluded_namespace` of both processes."""
 
 EXCLUDED_NAMESPACE = (
-    "A namespace that no policy or webhook of ours looks at, so that nobody knows who wrote there "
-    "that the glass was broken; can be given more than once, in the variable separated by spaces."
+    "A namespace in which nothing is gated or guarded, beside cabgate's own, as the chart's "
+    "policies were told: it is not counted, and what reads like a break of the glass is none "
+    "there; can be given more than once, in the variable separated by spaces."
 )
 """What that is."""
 

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cabgate.lifecycle.retention import DEFAULT_KEPT
 from cabgate.review.identity import Machines, configured_machines
+from cabgate.rollout.installation import EXCLUDED, InstallationSettings
 from cabgate.rollout.rings import HIGHEST
 from cabgate.rollout.workloads import configured_kind, split_kinds
 from cabgate.settings import (
@@ -73,7 +74,7 @@ class Settings(BaseSettings):
         default=(), description=MACHINE_USER_PREFIX
     )
     excluded_namespace: Annotated[Names, NoDecode] = Field(
-        default=(), description=EXCLUDED_NAMESPACE
+        default=EXCLUDED, description=EXCLUDED_NAMESPACE
     )
     webhook_name: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(WEBHOOK_NAME,),
@@ -108,6 +109,15 @@ class Settings(BaseSettings):
     def machines(self) -> Machines:
         """Which users are machines."""
         return configured_machines(self.machine_group, self.machine_user_prefix)
+
+    @property
+    def installation(self) -> InstallationSettings:
+        """What it was told that others are told as well."""
+        return InstallationSettings(
+            default_ring=self.default_ring,
+            excluded=frozenset(self.excluded_namespace),
+            kinds=tuple(configured_kind(text) for text in self.gated_kind),
+        )
 
     @field_validator("webhook_name", mode="before")
     @classmethod

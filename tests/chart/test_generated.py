@@ -34,6 +34,10 @@ def test_the_definitions_are_those_of_the_models():
     assert len(list((CHART / "files" / "crds").iterdir())) == len(TOOL["definitions"]())
 
 
+def test_the_kinds_are_those_of_core():
+    assert TOOL["KINDS_FILE"].read_text() == TOOL["kinds"]()
+
+
 def test_the_readme_is_what_the_values_say():
     assert (CHART / "README.md").read_text() == TOOL["readme"]()
 

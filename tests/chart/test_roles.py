@@ -71,6 +71,7 @@ def test_in_its_namespace_the_operator_leads_and_publishes_where_chains_end(rend
         "create: leases.coordination.k8s.io",
         "get update: configmaps cabgate-ledger-heads",
         "get: configmaps cabgate-ledger-checkpoints",
+        "get: configmaps cabgate-installation",
     }
     account = ("ServiceAccount", "cabgate-system", "cabgate-operator")
     assert bound(render, "Role", "cabgate-operator") == [account]
@@ -157,7 +158,7 @@ def test_there_is_no_role_that_nobody_looked_at(render):
     made = render()
     assert {each["metadata"]["name"] for each in made.all("ClusterRole")} == ours | set(PEOPLE)
     roles = {each["metadata"]["name"] for each in made.all("Role")}
-    assert roles == {"cabgate-operator", "cabgate-certificates"}
+    assert roles == {"cabgate-operator", "cabgate-certificates", "cabgate-installation-reader"}
 
 
 @of("certificates/self-managed.yaml")

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
+from support.cli import cabgate
 from support.gate import install
 from support.gated import ROLLOUT_CRD, gated, template
 from support.objects import intent, target
@@ -150,3 +151,12 @@ def test_a_debug_image_is_approved_for_what_made_the_pod(gate, team):
                 headers={"Content-Type": "application/strategic-merge-patch+json"},
             )
             assert answer.status_code == status, (pod, image, answer.text)
+
+
+def test_the_command_line_knows_it_untold(gate, team, tmp_path):
+    path = tmp_path / "clone-set.json"
+    path.write_text(json.dumps(clone_set(team, "evil:1")))
+    explained = cabgate(gate, "mallory", f"explain -f {path}", 1)
+    assert "NoRequest: CloneSet web in namespace" in explained.stdout
+    by_name = cabgate(gate, "mallory", f"explain {team}/cloneset/absent", 2)
+    assert "cloneset/absent" in by_name.stderr

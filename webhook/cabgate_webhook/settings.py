@@ -10,6 +10,7 @@ from pydantic import Field, FilePath, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cabgate.review.identity import Machines, configured_machines
+from cabgate.rollout.installation import EXCLUDED
 from cabgate.rollout.rings import HIGHEST
 from cabgate.rollout.workloads import configured_kind, split_kinds
 from cabgate.settings import (
@@ -97,7 +98,7 @@ class WebhookSettings(BaseSettings):
         default=(), description=MACHINE_USER_PREFIX
     )
     excluded_namespace: Annotated[Names, NoDecode] = Field(
-        default=(), description=EXCLUDED_NAMESPACE
+        default=EXCLUDED, description=EXCLUDED_NAMESPACE
     )
     drain_seconds: float = Field(
         default=10.0,

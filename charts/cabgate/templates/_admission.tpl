@@ -58,6 +58,36 @@ system:serviceaccount:{{ include "cabgate.namespace" . }}:cabgate-operator
     && 'kubernetes.io/config.mirror' in object.metadata.?annotations.orValue({}))
 {{- end -}}
 
+{{/* What files/kinds.yaml says of the kinds that are gated everywhere: kinds and groups, as YAML. */}}
+{{- define "cabgate.kinds" -}}
+{{- .Files.Get "files/kinds.yaml" -}}
+{{- end -}}
+
+{{/* A rule of one group as policies and webhooks have it:
+     (dict "group" "apps" "resources" list "operations" "CREATE, UPDATE") */}}
+{{- define "cabgate.rule" -}}
+{{- if .resources -}}
+- apiGroups: [{{ .group | default `""` }}]
+  apiVersions: ["*"]
+  resources: [{{ join ", " .resources }}]
+  operations: [{{ .operations }}]
+{{- end -}}
+{{- end -}}
+
+{{/* A rule of one group as roles have it: (dict "group" "apps" "resources" list "verbs" "get") */}}
+{{- define "cabgate.right" -}}
+{{- if .resources -}}
+- apiGroups: [{{ .group | default `""` }}]
+  resources: [{{ join ", " .resources }}]
+  verbs: [{{ .verbs }}]
+{{- end -}}
+{{- end -}}
+
+{{/* A configured kind as options and the ConfigMap have it: GROUP/KIND=PATHS */}}
+{{- define "cabgate.gatedKind" -}}
+{{ .group }}/{{ .kind }}={{ join "," .paths }}
+{{- end -}}
+
 {{/* Rules of configured kinds: (dict "root" $ "suffix" "/status" "operations" "UPDATE") */}}
 {{- define "cabgate.configuredRules" -}}
 {{- range .root.Values.gatedKinds }}
@@ -70,26 +100,10 @@ system:serviceaccount:{{ include "cabgate.namespace" . }}:cabgate-operator
 
 {{/* Kinds whose rollouts are gated. */}}
 {{- define "cabgate.gatedRules" -}}
-- apiGroups: [apps]
-  apiVersions: ["*"]
-  resources: [deployments, statefulsets, daemonsets, replicasets]
-  operations: [CREATE, UPDATE]
-- apiGroups: [""]
-  apiVersions: ["*"]
-  resources: [pods, replicationcontrollers, podtemplates]
-  operations: [CREATE, UPDATE]
-- apiGroups: [""]
-  apiVersions: ["*"]
-  resources: [pods/ephemeralcontainers]
-  operations: [UPDATE]
-- apiGroups: [batch]
-  apiVersions: ["*"]
-  resources: [jobs, cronjobs]
-  operations: [CREATE, UPDATE]
-- apiGroups: [argoproj.io]
-  apiVersions: ["*"]
-  resources: [rollouts]
-  operations: [CREATE, UPDATE]
+{{- range (include "cabgate.kinds" . | fromYaml).groups }}
+{{ include "cabgate.rule" (dict "group" .group "resources" .resources "operations" "CREATE, UPDATE") }}
+{{- end }}
+{{ include "cabgate.rule" (dict "group" "" "resources" (list "pods/ephemeralcontainers") "operations" "UPDATE") }}
 {{- include "cabgate.configuredRules" (dict "root" . "suffix" "" "operations" "CREATE, UPDATE") }}
 {{- end -}}
 
@@ -132,30 +146,25 @@ namespaceSelector:
   matchExpressions:
     {{- include "cabgate.notExcluded" . | nindent 4 }}
 resourceRules:
-  - apiGroups: [apps]
-    apiVersions: ["*"]
-    resources:
-      - deployments
-      - deployments/status
-      - statefulsets
-      - statefulsets/status
-      - daemonsets
-      - daemonsets/status
-      - replicasets
-      - replicasets/status
-    operations: [CREATE, UPDATE]
-  - apiGroups: [""]
-    apiVersions: ["*"]
-    resources: [replicationcontrollers, replicationcontrollers/status]
-    operations: [CREATE, UPDATE]
-  - apiGroups: [batch]
-    apiVersions: ["*"]
-    resources: [jobs, jobs/status, cronjobs, cronjobs/status]
-    operations: [CREATE, UPDATE]
-  - apiGroups: [argoproj.io]
-    apiVersions: ["*"]
-    resources: [rollouts, rollouts/status]
-    operations: [CREATE, UPDATE]
+  {{- range (include "cabgate.kinds" . | fromYaml).groups }}
+  {{- $resources := list }}
+  {{- range .breakable }}
+  {{- $resources = concat $resources (list . (printf "%s/status" .)) }}
+  {{- end }}
+  {{- include "cabgate.rule" (dict "group" .group "resources" $resources "operations" "CREATE, UPDATE") | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{/* CEL: the group and resource of each of them: ['apps/deployments', ...]. */}}
+{{- define "cabgate.breakable" -}}
+{{- $names := list -}}
+{{- range (include "cabgate.kinds" . | fromYaml).groups -}}
+{{- $group := .group -}}
+{{- range .breakable -}}
+{{- $names = append $names (printf "%s/%s" $group .) -}}
+{{- end -}}
+{{- end -}}
+{{- include "cabgate.cel" $names -}}
 {{- end -}}
 
 {{/* Match condition: controllers copy the annotations of a workload onto what they make of it. */}}
@@ -223,10 +232,13 @@ resourceRules:
 {{- define "cabgate.templateChanges" -}}
 object.?spec.?workloadRef != oldObject.?spec.?workloadRef
 || [[object, oldObject].map(o,
-request.resource.resource == 'cronjobs'
-? o.?spec.?jobTemplate.?spec.?template.orValue({})
-: request.resource.resource == 'podtemplates' ? o.?template.orValue({})
-: o.?spec.?template.orValue({}))].exists(t,
+{{ range (include "cabgate.kinds" . | fromYaml).kinds -}}
+{{- if and .path (ne .path "spec.template") -}}
+request.resource.resource == {{ .resource | squote }}
+? o.?{{ .path | replace "." ".?" }}.orValue({})
+: {{ end -}}
+{{- end -}}
+o.?spec.?template.orValue({}))].exists(t,
 t[0] != t[1] && (t[0].?spec != t[1].?spec
 || t[0].?metadata.?labels.orValue({}) != t[1].?metadata.?labels.orValue({})
 || [t.map(x, x.?metadata.?annotations.orValue({}))].exists(a,
@@ -321,7 +333,7 @@ annotations:
     matchExpressions:
       {{- . | nindent 6 }}
   {{- end }}
-  rules: {{- include "cabgate.gatedRules" .root | nindent 4 }}
+  rules: {{- include "cabgate.gatedRules" .root | trim | nindent 4 }}
   matchConditions: {{- include "cabgate.gateConditions" .root | nindent 4 }}
 {{- end -}}
 
@@ -350,9 +362,7 @@ annotations:
 # break-glass look after.
 - name: does-not-break-the-glass
   expression: >-
-    !((request.resource.group + '/' + request.resource.resource) in [
-    'apps/deployments', 'apps/statefulsets', 'apps/daemonsets', 'apps/replicasets',
-    '/replicationcontrollers', 'batch/jobs', 'batch/cronjobs', 'argoproj.io/rollouts'])
+    !((request.resource.group + '/' + request.resource.resource) in {{ include "cabgate.breakable" . }})
     || has(request.subResource)
     || !object.metadata.?annotations[?'cabgate.dev/break-glass'].hasValue()
     || (request.operation == 'UPDATE'

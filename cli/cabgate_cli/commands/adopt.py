@@ -48,10 +48,19 @@ def adopt(
     if namespace is not None:
         namespace_name(namespace, "--namespace")
     from cabgate_cli.input.cluster import Cluster, context_namespace
+    from cabgate_cli.input.installation import installation_of
     from cabgate_cli.input.inventory import Inventory
 
     where = namespace or context_namespace(kubeconfig, context) or "default"
-    inventory = Inventory(Cluster(kubeconfig, context), kinds=kinds)
+    cluster = Cluster(kubeconfig, context)
+    installation = installation_of(cluster, kinds=kinds)
+    if installation.excludes(where):
+        note(
+            f"nothing is gated in namespace {where}: the installation excludes it; no intent is "
+            "needed"
+        )
+        return
+    inventory = Inventory(cluster, installation)
     intents = inventory.source.intents(where)
     workloads = top_level(inventory.running(where))
     missing = [item for item in workloads if not _named(item, intents)]

@@ -12,8 +12,9 @@ from cabgate.gate.candidates import said_of
 from cabgate.gate.decide import decide, looks
 from cabgate.gate.decision import Decision
 from cabgate.lifecycle.standing import standings_of
+from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.modes import Mode, effective_mode, too_loose
-from cabgate.rollout.rings import GATED_FROM, NEVER_GATED, namespace_ring, ring_of
+from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import ANY_NAME, GatedKind
@@ -54,6 +55,8 @@ class Rings:
 
     namespace: int
     workload: int
+    excluded: bool = False
+    """Whether the installation excludes the namespace: then all are 0."""
 
     @property
     def effective(self) -> int:
@@ -118,9 +121,9 @@ def explain(
     workloads: tuple[str, ...],
     namespace: str | None,
     files: tuple[str, ...],
-    default_ring: int,
+    default_ring: int | None,
     gated_kinds: tuple[str, ...],
-    mode: str,
+    mode: str | None,
     output: str | None,
     kubeconfig: str | None,
     context: str | None,
@@ -133,20 +136,28 @@ def explain(
     """
     if not workloads and not files:
         raise BadInput("name a workload, such as deployment/checkout, or a manifest with -f FILE")
-    kinds = configured(gated_kinds)
+    given = configured(gated_kinds)
     if namespace is not None:
         namespace_name(namespace, "--namespace")
-    named = [_placed(argument, namespace, kinds) for argument in workloads]
     documents = [document for path in files for document in read_documents(path)]
-    check_spelling(documents, kinds)
-    gated = [(kind, doc) for doc in documents if (kind := kind_in(doc, kinds)) is not None]
-    if not named and not gated:
-        raise BadInput(f"{', '.join(files)}: holds no workload; allowed: {kind_names()}")
     from cabgate_cli.input.cluster import Cluster, context_namespace
+    from cabgate_cli.input.installation import installation_of
 
     here = namespace or context_namespace(kubeconfig, context) or "default"
     try:
-        explainer = _Explainer(Cluster(kubeconfig, context), default_ring, Mode(mode))
+        cluster = Cluster(kubeconfig, context)
+        installation = installation_of(cluster, default_ring=default_ring, mode=mode, kinds=given)
+    except Unavailable as error:
+        check_spelling(documents, given)  # what is wrong whatever the cluster says
+        raise CannotTell(error.message) from None
+    try:
+        kinds = installation.kinds
+        named = [_placed(argument, namespace, kinds) for argument in workloads]
+        check_spelling(documents, kinds)
+        gated = [(kind, doc) for doc in documents if (kind := kind_in(doc, kinds)) is not None]
+        if not named and not gated:
+            raise BadInput(f"{', '.join(files)}: holds no workload; allowed: {kind_names(kinds)}")
+        explainer = _Explainer(cluster, installation)
         found = [explainer.running(item, place or here) for item, place in named]
         places = [str(document.metadata.get("namespace") or here) for _, document in gated]
         others = set() if namespace is None else selected_out(namespace, places)
@@ -181,13 +192,12 @@ def _placed(
 class _Explainer:
     """Reads what a verdict rests on, and gives it."""
 
-    def __init__(self, cluster: "Cluster", default_ring: int, mode: Mode) -> None:
+    def __init__(self, cluster: "Cluster", installation: InstallationSettings) -> None:
         from cabgate_cli.input.gate_source import GateSource
 
         self._cluster = cluster
         self._source = GateSource(cluster)
-        self._default_ring = default_ring
-        self._mode = mode
+        self._installation = installation
 
     def running(self, item: Wanted, namespace: str) -> Explanation:
         """What the gate would say to what runs, if it were rolled out now."""
@@ -238,11 +248,12 @@ class _Explainer:
 
         namespace, source = rollout.namespace, self._source
         around = source.namespace_labels(namespace)
-        of_namespace = namespace_ring(namespace, around, self._default_ring)
-        of_workload = max(ring_of(labels, 0), ring_of(before, 0))
-        if namespace in NEVER_GATED:
-            of_workload = 0
-        rings = Rings(of_namespace, of_workload)
+        told = self._installation
+        rings = Rings(
+            told.namespace_ring(namespace, around),
+            told.workload_ring(namespace, labels, before),
+            excluded=told.excludes(namespace),
+        )
         stored = source.requests_naming(namespace, rollout.workloads)
         requests = standings_of(source.with_appliers(namespace, stored))
         exceptions = source.exceptions(namespace) if requests else []
@@ -257,8 +268,8 @@ class _Explainer:
             for look in looks(rollout, requests, exceptions, moment)
         ]
         decision = decide(rollout, rings.effective, requests, exceptions, moment)
-        mode = effective_mode(self._mode, around)
-        loose = too_loose(self._mode, around)
+        mode = effective_mode(told.mode, around)
+        loose = too_loose(told.mode, around)
         return Explanation(rollout, rings, decision, looked, mode, loose)
 
 
@@ -289,6 +300,7 @@ def _machine(item: Explanation) -> dict[str, Any]:
             "effective": item.rings.effective,
             "namespace": item.rings.namespace,
             "workload": item.rings.workload,
+            "excluded": item.rings.excluded,
         },
         "allowed": item.decision.allowed,
         "mode": str(item.mode),
@@ -315,8 +327,7 @@ def as_text(item: Explanation) -> str:
     lines = [
         f"Workload   {rollout.workload} in namespace {rollout.namespace}",
         *_column("Images", [printed(i) for i in rollout.images] or ["none that is new"]),
-        f"Ring       {rings.effective}, {gated}: namespace {rings.namespace}, "
-        f"workload {rings.workload}",
+        f"Ring       {rings.effective}, {gated}: {_rings(item)}",
     ]
     if item.requests:
         lines.append("Requests   the newest first")
@@ -334,7 +345,7 @@ def as_text(item: Explanation) -> str:
         lines.append("Requests   none names it")
     lines.append(f"Decision   {_decided(item)}")
     if item.too_loose:
-        lines.append(f"Mode       {item.mode}: {item.too_loose} (--mode)")
+        lines.append(f"Mode       {item.mode}: {item.too_loose}")
     # On one line, so that the command in it can be copied.
     lines += ["", item.decision.message]
     lines += [f"Warning: {warning}" for warning in item.decision.warnings]
@@ -347,6 +358,12 @@ def _decided(item: Explanation) -> str:
     if item.admitted:
         return f"admitted, since the mode is {item.mode}; Enforce would deny it"
     return "denied"
+
+
+def _rings(item: Explanation) -> str:
+    if item.rings.excluded:
+        return f"the installation excludes namespace {item.rollout.namespace}"
+    return f"namespace {item.rings.namespace}, workload {item.rings.workload}"
 
 
 def _column(head: str, values: Sequence[str]) -> list[str]:

@@ -37,17 +37,16 @@ gated_kind_option = click.option(
     "gated_kinds",
     multiple=True,
     metavar="GROUP/KIND=PATH",
-    help="Another kind that your cluster's webhook gates, as it was told. May be repeated.",
+    help="Another kind that is gated, beside those that the installation names where a cluster is "
+    "asked. May be repeated.",
 )
 """The option of the commands that read workloads."""
 
 default_ring_option = click.option(
     "--default-ring",
     type=click.IntRange(0, HIGHEST),
-    default=0,
-    show_default=True,
-    envvar="CABGATE_DEFAULT_RING",
-    help="Ring of a namespace without the ring label, as your cluster's webhook was told.",
+    default=None,
+    help="Ring of a namespace without the ring label; default: as the installation is set.",
 )
 """The option of the commands that need the ring of a namespace."""
 
@@ -55,10 +54,8 @@ default_ring_option = click.option(
 mode_option = click.option(
     "--mode",
     type=click.Choice([mode.value for mode in Mode]),
-    default=Mode.ENFORCE.value,
-    show_default="Enforce",
-    envvar="CABGATE_MODE",
-    help="Mode of the cluster, as your cluster's webhook was told.",
+    default=None,
+    help="Mode of the cluster; default: as the installation is set.",
 )
 """The option of the commands that say what becomes of a denial."""
 

@@ -45,7 +45,7 @@ def uncovered(
     ctx: click.Context,
     namespace: str | None,
     everywhere: bool,
-    default_ring: int,
+    default_ring: int | None,
     gated_kinds: tuple[str, ...],
     output: str | None,
     kubeconfig: str | None,
@@ -63,11 +63,14 @@ def uncovered(
     if namespace is not None:
         namespace_name(namespace, "--namespace")
     from cabgate_cli.input.cluster import Cluster, context_namespace
+    from cabgate_cli.input.installation import installation_of
     from cabgate_cli.input.inventory import Inventory
 
     where = namespace or context_namespace(kubeconfig, context) or "default"
     try:
-        inventory = Inventory(Cluster(kubeconfig, context), default_ring, kinds)
+        cluster = Cluster(kubeconfig, context)
+        installation = installation_of(cluster, default_ring=default_ring, kinds=kinds)
+        inventory = Inventory(cluster, installation)
         found = inventory.uncovered_everywhere() if everywhere else inventory.uncovered(where)
     except Unavailable as error:
         raise CannotTell(error.message) from None
@@ -78,6 +81,8 @@ def uncovered(
         write(as_table(found))
         for advice in advice_on(found):
             note(advice)
+    elif not everywhere and installation.excludes(where):
+        note(f"nothing is gated in namespace {where}: the installation excludes it")
     else:
         note(f"nothing runs uncovered in {'any namespace' if everywhere else f'namespace {where}'}")
     ctx.exit(1 if found else 0)

@@ -2,12 +2,13 @@
 """What runs in a namespace, read from a cluster; imported only for that."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from cabgate.gate.coverage import GATED_LABELS, Running, Uncovered, running_of, uncovered
 from cabgate.lifecycle.standing import standings_of
-from cabgate.rollout.rings import GATED_FROM, NEVER_GATED, namespace_ring
-from cabgate.rollout.workloads import BUILT_IN, GatedKind, kind_of
+from cabgate.rollout.installation import InstallationSettings
+from cabgate.rollout.rings import GATED_FROM
+from cabgate.rollout.workloads import BUILT_IN, kind_of
 from cabgate_cli.input.cluster import Cluster, NotServed
 from cabgate_cli.input.gate_source import GateSource, now
 
@@ -16,13 +17,13 @@ class Inventory:
     """The objects of gated kinds, and which of them nothing covers. Every read raises
     `Unavailable`."""
 
-    def __init__(
-        self, cluster: Cluster, default_ring: int = 0, kinds: Sequence[GatedKind] = ()
-    ) -> None:
+    def __init__(self, cluster: Cluster, installation: InstallationSettings) -> None:
         self.source = GateSource(cluster)
         self._cluster = cluster
-        self._default_ring = default_ring
-        self._kinds = [kind for kind in (*BUILT_IN, *kinds) if kind.kind != "PodTemplate"]
+        self.installation = installation
+        self._kinds = [
+            kind for kind in (*BUILT_IN, *installation.kinds) if kind.kind != "PodTemplate"
+        ]
 
     def running(self, namespace: str) -> list[Running]:
         """Every object of a gated kind of a namespace."""
@@ -52,10 +53,8 @@ class Inventory:
 
     def uncovered(self, namespace: str) -> list[Uncovered]:
         """What runs uncovered in a namespace."""
-        ring = namespace_ring(
-            namespace, self.source.namespace_labels(namespace), self._default_ring
-        )
-        if namespace in NEVER_GATED:
+        ring = self.installation.namespace_ring(namespace, self.source.namespace_labels(namespace))
+        if self.installation.excludes(namespace):
             return []
         if ring >= GATED_FROM:
             return self._judged(namespace, ring, self.running(namespace))
@@ -65,7 +64,7 @@ class Inventory:
     def uncovered_everywhere(self) -> list[Uncovered]:
         """What runs uncovered in every namespace, by namespace."""
         rings = {
-            name: namespace_ring(name, labels, self._default_ring)
+            name: self.installation.namespace_ring(name, labels)
             for name, labels in self.source.namespaces().items()
         }
         labelled: dict[str, list[Running]] = defaultdict(list)
@@ -73,7 +72,7 @@ class Inventory:
             labelled[item.rollout.namespace].append(item)
         found = []
         for name, ring in sorted(rings.items()):
-            if name in NEVER_GATED:
+            if self.installation.excludes(name):
                 continue
             gated = ring >= GATED_FROM
             found += self._judged(name, ring, self.running(name) if gated else labelled[name])

@@ -63,9 +63,9 @@ def configured(texts: Iterable[str]) -> tuple[GatedKind, ...]:
         raise BadInput(f"--gated-kind: {error}") from None
 
 
-def kind_names() -> str:
-    """Every kind that is gated everywhere, for a message."""
-    return ", ".join(kind.kind for kind in BUILT_IN)
+def kind_names(kinds: Sequence[GatedKind] = ()) -> str:
+    """Every kind that is gated everywhere, and further ones, for a message."""
+    return ", ".join(kind.kind for kind in (*BUILT_IN, *kinds))
 
 
 def wanted(argument: str, kinds: Sequence[GatedKind] = ()) -> Wanted:
@@ -82,7 +82,7 @@ def wanted(argument: str, kinds: Sequence[GatedKind] = ()) -> Wanted:
     if kind is None:
         raise BadInput(
             f"{argument}: {shown(resource)} is not a kind that is gated; allowed: "
-            f"{kind_names().lower()}, and what --gated-kind names"
+            f"{kind_names(kinds).lower()}, and what the installation gates or --gated-kind names"
         )
     prefix = name.removesuffix(ANY_NAME)
     if prefix == name:

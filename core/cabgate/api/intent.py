@@ -16,6 +16,7 @@ from cabgate.api.base import (
     validations,
 )
 from cabgate.api.evidence import MOMENT, NO_IMAGE_CHARACTER, Evidence
+from cabgate.api.kinds import BUILT_IN
 from cabgate.api.types import (
     MAX_DECLARED_TARGETS,
     MAX_REQUESTER,
@@ -52,9 +53,8 @@ _SHOWN = validations(
 )
 
 WITHOUT_DEFINITION = {
-    "apps": ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"),
-    "batch": ("CronJob", "Job"),
-    "": ("Pod", "PodTemplate", "ReplicationController"),
+    group: tuple(sorted(each.kind for each in BUILT_IN if each.group == group))
+    for group in ("apps", "batch", "")
 }
 """The kinds that are gated, of the groups that Kubernetes keeps for itself: definitions of custom
 kinds have a group with a dot in it."""

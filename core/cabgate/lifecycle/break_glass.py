@@ -71,7 +71,7 @@ FLOOR = "BreakGlass"
 PREFIX = "break-glass-"
 """How the names of such requests begin."""
 
-BREAKABLE = tuple(k for k in BUILT_IN if k.kind not in ("Pod", "PodTemplate"))
+BREAKABLE = tuple(kind for kind in BUILT_IN if kind.breakable)
 """The kinds that the annotation counts on."""
 
 _MAX_USERNAME = 512

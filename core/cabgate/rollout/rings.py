@@ -12,9 +12,6 @@ GATED_FROM = 2
 HIGHEST = 4
 """Highest ring; also what a malformed label counts as."""
 
-NEVER_GATED = frozenset({"kube-system", "kube-node-lease", "kube-public", "cabgate-system"})
-"""Namespaces that the webhook is never asked about, whatever their ring."""
-
 _RINGS = {str(ring): ring for ring in range(HIGHEST + 1)}
 
 
@@ -24,11 +21,6 @@ def ring_of(labels: Mapping[str, str] | None, absent: int) -> int:
     if value is None:
         return absent
     return _RINGS.get(value, HIGHEST)
-
-
-def namespace_ring(name: str, labels: Mapping[str, str] | None, default_ring: int) -> int:
-    """Ring of a namespace: 0 for one that is never gated."""
-    return 0 if name in NEVER_GATED else ring_of(labels, default_ring)
 
 
 def effective_ring(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from cabgate.api.kinds import group_of as group_of
 from cabgate.api.stored import StoredTarget
 
 TARGET_LABEL_PREFIX = "target.cabgate.dev/"
@@ -60,8 +61,3 @@ def selectors(workloads: Iterable[Workload]) -> list[str]:
 def _workload(api_version: str, kind: str, name: str) -> Workload:
     # Requests of many targets are compared target by target: the same few, again and again.
     return Workload(group_of(api_version), kind, name)
-
-
-def group_of(api_version: str) -> str:
-    """API group of an `apiVersion`; empty for the core group."""
-    return api_version.rpartition("/")[0]

@@ -3,9 +3,10 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from cabgate.api.kinds import BUILT_IN as BUILT_IN
+from cabgate.api.kinds import GatedKind as GatedKind
 from cabgate.rollout.pods import PodTemplateError, mapping, template_images
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload, group_of
@@ -16,55 +17,6 @@ ANY_NAME = "*"
 _EACH = "[*]"
 """What ends a step of a path that leads through every item of a list."""
 
-
-@dataclass(frozen=True)
-class GatedKind:
-    """A kind whose objects run Pods."""
-
-    api_version: str
-    """Version to name it by; the gate looks at the group alone."""
-    kind: str
-    resource: str
-    """Plural name, as in rules and URLs; empty where it is not known."""
-    short: str = ""
-    """How kubectl shortens it; empty where it does not."""
-    templates: tuple[str, ...] = ("spec.template",)
-    """Paths of its pod templates: field names with dots between, `[*]` after that of a list. An
-    empty path is the object itself."""
-
-    @property
-    def group(self) -> str:
-        """Its API group; empty for the core group."""
-        return group_of(self.api_version)
-
-    @property
-    def words(self) -> frozenset[str]:
-        """What people call it, in small letters: kind, plural and short name."""
-        singular = self.kind.lower()
-        return frozenset({singular, self.resource or f"{singular}s", self.short} - {""})
-
-    @property
-    def is_pod(self) -> bool:
-        """Whether it is the Pod itself, not something that makes Pods."""
-        return (self.group, self.kind) == ("", "Pod")
-
-
-BUILT_IN = (
-    GatedKind("apps/v1", "Deployment", "deployments", "deploy"),
-    GatedKind("apps/v1", "StatefulSet", "statefulsets", "sts"),
-    GatedKind("apps/v1", "DaemonSet", "daemonsets", "ds"),
-    GatedKind("apps/v1", "ReplicaSet", "replicasets", "rs"),
-    GatedKind("v1", "ReplicationController", "replicationcontrollers", "rc"),
-    GatedKind("batch/v1", "Job", "jobs"),
-    GatedKind(
-        "batch/v1", "CronJob", "cronjobs", "cj", templates=("spec.jobTemplate.spec.template",)
-    ),
-    GatedKind("v1", "Pod", "pods", "po", templates=("",)),
-    # Runs nothing by itself; a Rollout may refer to one.
-    GatedKind("v1", "PodTemplate", "podtemplates", templates=("template",)),
-    GatedKind("argoproj.io/v1alpha1", "Rollout", "rollouts", "ro"),
-)
-"""The kinds that are gated everywhere."""
 
 REFERABLE = frozenset({("apps", "Deployment"), ("apps", "ReplicaSet"), ("", "PodTemplate")})
 """Group and kind of what the `workloadRef` of an Argo Rollout may name, all of them gated."""

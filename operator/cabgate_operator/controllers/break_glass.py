@@ -21,7 +21,7 @@ from cabgate.lifecycle.requirements import unknown_words
 from cabgate.lifecycle.standing import WholeRequest
 from cabgate.lifecycle.states import is_retrospective
 from cabgate.logs import fields
-from cabgate.rollout.targets import Workload, group_of
+from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import GatedKind, kind_of
 from cabgate_operator.client.apiserver import (
     NAMESPACES,
@@ -46,8 +46,6 @@ from cabgate_operator.work.reports import concerns, did
 
 log = logging.getLogger(__name__)
 
-_OF_KUBERNETES = ("", "apps", "batch")
-
 
 def _resource(kind: GatedKind) -> Resource:
     return Resource(kind.api_version, kind.kind, kind.resource)
@@ -55,6 +53,8 @@ def _resource(kind: GatedKind) -> Resource:
 
 WORKLOADS = tuple(_resource(kind) for kind in BREAKABLE)
 """The kinds on which the glass can be broken."""
+
+_DEFINED = frozenset(_resource(kind) for kind in BREAKABLE if kind.has_definition)
 
 _BY_PLURAL = {kind.resource: kind for kind in BREAKABLE}
 
@@ -65,7 +65,7 @@ async def served_workloads(api: ApiServer) -> tuple[Resource, ...]:
         [
             resource
             for resource in WORKLOADS
-            if group_of(resource.api_version) in _OF_KUBERNETES or await api.serves(resource)
+            if resource not in _DEFINED or await api.serves(resource)
         ]
     )
 
@@ -80,7 +80,7 @@ def glass_key(resource: Resource, body: Object) -> Key | None:
 
 async def reconcile_glass(context: Context, key: Key) -> None:
     """Open the request for each break of a workload's glass, unless there is one."""
-    if key.namespace in context.excluded:
+    if context.installation.excludes(key.namespace):
         return  # no policy of ours looked there: what stands on a workload, anybody wrote
     plural, _, name = key.name.partition("/")
     kind = _BY_PLURAL[plural]

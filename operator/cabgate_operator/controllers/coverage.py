@@ -16,7 +16,8 @@ from cabgate.gate.commands import list_uncovered
 from cabgate.gate.coverage import Running, Uncovered, running_of, uncovered
 from cabgate.gate.messages import compose
 from cabgate.lifecycle.standing import standings_of
-from cabgate.rollout.rings import GATED_FROM, RING_LABEL, namespace_ring
+from cabgate.rollout.installation import InstallationSettings
+from cabgate.rollout.rings import GATED_FROM, RING_LABEL
 from cabgate.rollout.workloads import BUILT_IN
 from cabgate_operator.client.apiserver import EXCEPTIONS, NAMESPACES, REQUESTS, ApiError, Resource
 from cabgate_operator.client.events import News, Reference
@@ -38,9 +39,9 @@ EVENTS_LAST = timedelta(hours=1)
 class Coverage:
     """Which namespaces are gated, and what runs uncovered there."""
 
-    def __init__(self, gauge: Gauge, default_ring: int) -> None:
+    def __init__(self, gauge: Gauge, installation: InstallationSettings) -> None:
         self._gauge = gauge
-        self._default_ring = default_ring
+        self._installation = installation
         self._rings: dict[str, int] = {}
         self._risen: set[str] = set()
 
@@ -52,7 +53,7 @@ class Coverage:
         already, that Event is still there, and is not written again.
         """
         name = str(meta.get("name", ""))
-        ring = 0 if deleted else namespace_ring(name, meta.get("labels"), self._default_ring)
+        ring = 0 if deleted else self._installation.namespace_ring(name, meta.get("labels"))
         before = self._rings.get(name)
         if deleted:
             self._rings.pop(name, None)
@@ -78,7 +79,7 @@ class Coverage:
         """Count what runs uncovered in a namespace; tell of it if its ring rose."""
         raw = await context.api.get(NAMESPACES, "", namespace)
         meta: dict[str, Any] = {} if raw is None else raw["metadata"]
-        ring = namespace_ring(namespace, meta.get("labels"), self._default_ring) if meta else 0
+        ring = self._installation.namespace_ring(namespace, meta.get("labels")) if meta else 0
         if ring < GATED_FROM:
             self._risen.discard(namespace)
             with contextlib.suppress(KeyError):

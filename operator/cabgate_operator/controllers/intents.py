@@ -23,7 +23,7 @@ from cabgate.review.races import own_approver, waits_for_notice
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.model_choice import NoModel
 from cabgate.rollout.gated_targets import impossible_names
-from cabgate.rollout.rings import GATED_FROM, effective_ring
+from cabgate.rollout.rings import GATED_FROM
 from cabgate.text.refusal import RefusalReason
 from cabgate_operator.client.apiserver import (
     EXCEPTIONS,
@@ -110,7 +110,7 @@ async def _read(context: Context, key: Key) -> Work | None:
     if namespace is None or namespace["metadata"].get("deletionTimestamp"):
         return None  # its objects are going, and nothing may be created there
     labels = namespace["metadata"].get("labels") or {}
-    ring = effective_ring(labels, None, context.default_ring)
+    ring = context.installation.namespace_ring(key.namespace, labels)
     live = raw is not None and not raw["metadata"].get("deletionTimestamp")
     return Work(
         key=key,
@@ -352,4 +352,4 @@ def _surroundings(context: Context, work: Work) -> Surroundings:
     requests, now = work.known, context.clock()
     known = [m for m in (next_window(requests, now), work.too_often_until) if m is not None]
     context.queue.add_at(work.key, min(known, default=None))  # one deadline for each key
-    return Surroundings(work.ring, requests, (), now, context.machines, context.kinds)
+    return Surroundings(work.ring, requests, (), now, context.machines, context.installation.kinds)

@@ -12,7 +12,6 @@ from cabgate.logs import explained, fields, reason_of
 from cabgate.risk.builtin_model import DEFAULT_NAME
 from cabgate.risk.model_choice import MODEL_LABEL
 from cabgate.rollout.rings import RING_LABEL
-from cabgate.rollout.workloads import configured_kind
 from cabgate_operator.client.apiserver import (
     EXCEPTIONS,
     INTENTS,
@@ -27,6 +26,7 @@ from cabgate_operator.client.apiserver import (
 from cabgate_operator.controllers.break_glass import served_workloads
 from cabgate_operator.controllers.certificates import CERTIFICATES, Certificates
 from cabgate_operator.controllers.coverage import Coverage
+from cabgate_operator.controllers.installation import check_installation
 from cabgate_operator.controllers.ledger import Ledger
 from cabgate_operator.controllers.models import reconcile_models
 from cabgate_operator.controllers.retention import Census, reconcile_retention
@@ -85,7 +85,7 @@ class Operator:
         self.queue = WorkQueue(self._reconcile, timing, self.metrics.handled)
         self.workloads: tuple[Resource, ...] = ()
         """The kinds of workloads that the cluster has."""
-        self._coverage = Coverage(self.metrics.uncovered_workloads, self.settings.default_ring)
+        self._coverage = Coverage(self.metrics.uncovered_workloads, self.settings.installation)
         self._ledger = Ledger()
         self._certificates = Certificates(self.settings.webhook_name)
         self._context: Context | None = None
@@ -118,10 +118,8 @@ class Operator:
         username = await self._who_am_i(api)
         log.info("working as %s", username)
         self._context = Context(
-            *(api, self.queue, self._clock, username, self.settings.default_ring),
+            *(api, self.queue, self._clock, username, self.settings.installation),
             machines=self.settings.machines,
-            kinds=tuple(configured_kind(text) for text in self.settings.gated_kind),
-            excluded=frozenset(self.settings.excluded_namespace),
             metrics=self.metrics,
         )
         await self._look_for_workloads()
@@ -378,6 +376,7 @@ class Operator:
         self.overview.swept(uids)
         for key in self._coverage.gated():
             self.queue.add(key)
+        await check_installation(self.context)
         workloads = await self._sweep_workloads()
         count, seconds = len(uids) + workloads, self._monotonic() - begun
         about = fields(kind="sweep", reason="Swept", milliseconds=round(seconds * 1000, 1))

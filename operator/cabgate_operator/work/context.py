@@ -14,7 +14,7 @@ from cabgate.api.base import Model
 from cabgate.lifecycle.flapping import HOUR
 from cabgate.logs import PlainError, fields
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
-from cabgate.rollout.workloads import GatedKind
+from cabgate.rollout.installation import InstallationSettings
 from cabgate_operator.client.apiserver import (
     EVENTS,
     AlreadyExistsError,
@@ -76,14 +76,11 @@ class Context:
     queue: WorkQueue
     clock: Callable[[], datetime]
     username: str
-    default_ring: int = 0
+    installation: InstallationSettings = field(default_factory=InstallationSettings)
+    """How the installation is set."""
     machines: Machines = SERVICE_ACCOUNTS
     """Which users are machines."""
     metrics: Metrics = field(default_factory=Metrics)
-    kinds: tuple[GatedKind, ...] = ()
-    """Kinds that are gated beside those that always are."""
-    excluded: frozenset[str] = frozenset()
-    """Namespaces that no policy of ours looks at."""
     without_model: set[Key] = field(default_factory=set)
     """Intents for whose namespace no valid risk model was found."""
 

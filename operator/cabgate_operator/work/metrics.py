@@ -56,6 +56,11 @@ class Metrics:
             ["namespace"],
             registry=self.registry,
         )
+        self.installation_differs = Gauge(
+            "cabgate_installation_differs",
+            "1 where the ConfigMap cabgate-installation is not as the operator was told, else 0.",
+            registry=self.registry,
+        )
         self.glass_broken = Counter(
             "cabgate_break_glass_total",
             "Rollouts that went past the gate by break-glass, as the operator found them.",

@@ -37,7 +37,7 @@ from cabgate.risk.evidence import check_moments, evidence_digest
 from cabgate.risk.model_choice import choose_model
 from cabgate.rollout.gated_targets import check_targets
 from cabgate.rollout.image_names import check_images
-from cabgate.rollout.rings import ring_of
+from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import GatedKind
 from cabgate.text.refusal import Refusal, RefusalReason, check_all
@@ -99,32 +99,32 @@ def judge_submitters(review: Review, machines: Machines) -> Answer:
 async def judge_intent(
     review: Review,
     api: ApiServer,
-    default_ring: int,
+    installation: InstallationSettings,
     digests_from: int | None,
     machines: Machines,
-    kinds: Sequence[GatedKind] = (),
 ) -> Answer:
     """The answer to a write of an intent: `judge_submitters`; whether it names a person as its
     requester; whether nobody changes what they approved; and if it says anew what is to run,
-    whether that is gated, `kinds` beside those that always are, and from ring `digests_from` on
-    named by digest. Raises `Refusal`."""
+    whether that is gated as the installation is set, and from ring `digests_from` on named by
+    digest. Raises `Refusal`."""
     answer = judge_submitters(review, machines)
     old, intent = _intents(review)
     check_size(old, intent)
     check_requester(old, intent, intent.spec.submitted_by, machines)
     if old is None or changes_spec(old, intent):
         await _check_not_approver(review, old, intent, api)
-    warnings = _check_targets(old, intent, kinds)
+    warnings = _check_targets(old, intent, installation.kinds)
     if old is None or evidence_digest(old.spec) != evidence_digest(intent.spec):
-        warnings = [*warnings, await _told(intent, api, default_ring, machines)]
+        warnings = [*warnings, await _told(intent, api, installation, machines)]
     if digests_from is not None and changes_targets(old, intent):
         labels = await api.namespace_labels(review.namespace)
-        check_digests(intent, ring_of(labels, default_ring), digests_from)
+        ring = installation.namespace_ring(review.namespace, labels)
+        check_digests(intent, ring, digests_from)
     return replace(answer, warnings=warnings)
 
 
 async def _told(
-    intent: DeploymentIntent, api: ApiServer, default_ring: int, machines: Machines
+    intent: DeploymentIntent, api: ApiServer, installation: InstallationSettings, machines: Machines
 ) -> str:
     """What whoever declares something new is told of it; it never keeps them from declaring it."""
     namespace = intent.metadata.namespace
@@ -137,7 +137,7 @@ async def _told(
             )
     except (LookupFailed, TimeoutError):
         return "its score could not be told now: the API server did not answer cabgate in time"
-    ring = ring_of(labels, default_ring)
+    ring = installation.namespace_ring(namespace, labels)
     return told_of_intent(intent, ring, others, choose_model(labels, models), machines)
 
 

@@ -18,6 +18,7 @@ from cabgate.gate.messages import compose
 from cabgate.ledger.signatures import SigningKeys
 from cabgate.logs import explained, fields
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
+from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.modes import Mode
 from cabgate.rollout.workloads import GatedKind
 from cabgate.text.refusal import Cause, Refusal, RefusalReason
@@ -101,6 +102,11 @@ class Settings:
     """Which users are machines."""
     excluded: frozenset[str] = frozenset()
     """Namespaces that no policy of ours looks at."""
+
+    @property
+    def installation(self) -> InstallationSettings:
+        """What others are told as well."""
+        return InstallationSettings(self.default_ring, self.mode, self.excluded, self.kinds)
 
 
 class TooLargeError(Exception):
@@ -264,8 +270,8 @@ async def _validate(
             return await judge_model(review, api)
         if review.where == "deploymentintents":
             return await judge_intent(
-                *(review, api, settings.default_ring, settings.require_digests_from),
-                *(settings.machines, settings.kinds),
+                *(review, api, settings.installation, settings.require_digests_from),
+                settings.machines,
             )
     return _unknown(review)
 

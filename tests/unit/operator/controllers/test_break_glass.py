@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cabgate.lifecycle.break_glass import ANNOTATION, STAMPS
+from cabgate.rollout.installation import InstallationSettings
 from cabgate_operator.client.apiserver import NAMESPACES, REQUESTS, Object, Resource
 from cabgate_operator.controllers.break_glass import (
     WORKLOADS,
@@ -215,9 +216,9 @@ async def test_only_kinds_that_there_are_are_watched() -> None:
 async def test_no_request_is_opened_where_no_policy_looks() -> None:
     """In an excluded namespace anybody wrote the stamps."""
     world = World()
-    world.context.excluded = frozenset({"team"})
+    world.context.installation = InstallationSettings(excluded=frozenset({"team"}))
     await reconcile(world, workload())
     assert world.requests() == {}
-    world.context.excluded = frozenset({"other"})
+    world.context.installation = InstallationSettings(excluded=frozenset({"other"}))
     await reconcile(world, workload())
     assert len(world.requests()) == 1

@@ -9,6 +9,7 @@ import pytest
 from cabgate.gate.commands import list_uncovered
 from cabgate.gate.coverage import Uncovered
 from cabgate.gate.messages import MAX_BYTES
+from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.targets import Workload
 from cabgate_operator.client.apiserver import EVENTS, NAMESPACES, REQUESTS, ApiError, Resource
 from cabgate_operator.controllers.coverage import Coverage, news_of
@@ -38,10 +39,10 @@ def deployment(name: str = "web", image: str = "r/web:1") -> Object:
 class Case:
     """A coverage, its world and its gauge."""
 
-    def __init__(self, default_ring: int = 0) -> None:
+    def __init__(self, **settings: Any) -> None:
         self.world = World()
         self.metrics = Metrics()
-        self.coverage = Coverage(self.metrics.uncovered_workloads, default_ring)
+        self.coverage = Coverage(self.metrics.uncovered_workloads, InstallationSettings(**settings))
 
     def saw(self, ring: str | None, *, deleted: bool = False, written: str | None = None) -> Any:
         body = namespace(ring, written)
@@ -130,7 +131,7 @@ async def test_an_operator_that_is_started_again_does_not_repeat_itself() -> Non
     case.saw("1")
     case.saw("2", written="2030-01-01T11:59:59Z")
     await case.reconcile()
-    case.coverage = Coverage(Metrics().uncovered_workloads, 0)
+    case.coverage = Coverage(Metrics().uncovered_workloads, InstallationSettings())
     case.world.clock.now += timedelta(minutes=1)
     case.world.api.put(DEPLOYMENTS, deployment("more"))  # the Event that stands says otherwise
     case.saw("2", written="2030-01-01T11:59:59Z")
@@ -158,6 +159,19 @@ async def test_a_namespace_that_is_gone_or_never_gated_is_not_counted() -> None:
     assert case.saw(None, deleted=True) is None
     system = {"name": "kube-system", "labels": {"cabgate.dev/ring": "4"}}
     assert case.coverage.saw(system, NOW) is None
+
+
+async def test_a_namespace_that_the_installation_excludes_is_not_counted_nor_told_of() -> None:
+    case = Case(excluded=frozenset({"team"}))
+    case.world.api.put(DEPLOYMENTS, deployment())
+    assert case.saw("1") is None
+    assert case.saw("3") is None
+    assert list(case.coverage.gated()) == []
+    await case.reconcile()
+    assert (case.counted, case.events) == (None, [])
+    # What it does not exclude is counted, a namespace of Kubernetes too.
+    system = {"name": "kube-system", "labels": {"cabgate.dev/ring": "4"}}
+    assert case.coverage.saw(system, NOW) == Key(Subject.COVERAGE, "kube-system", "")
 
 
 async def test_a_kind_that_the_cluster_does_not_have_is_passed_over() -> None:

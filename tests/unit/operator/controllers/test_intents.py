@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from cabgate.lifecycle.flapping import MAX_OPENED, MAX_REOPENED
+from cabgate.rollout.installation import InstallationSettings
 from cabgate_operator.client.apiserver import (
     EVENTS,
     EXCEPTIONS,
@@ -119,9 +120,17 @@ async def test_rings_below_two_need_nothing() -> None:
     assert world.requests() == {name_of(HIGH): "ExceptionRequired"}
 
 
+async def test_an_excluded_namespace_needs_nothing_whatever_its_ring() -> None:
+    world = World()
+    world.context.installation = InstallationSettings(excluded=frozenset({"team"}))
+    declare(world, HIGH)
+    await look(world)
+    assert world.ready() == ("True", "RingNotGated")
+
+
 async def test_the_default_ring_counts_where_there_is_no_label() -> None:
     world = World()
-    world.context.default_ring = 2
+    world.context.installation = InstallationSettings(default_ring=2)
     world.api.put(NAMESPACES, {"metadata": {"name": "team"}})
     declare(world, HIGH)
     await look(world)

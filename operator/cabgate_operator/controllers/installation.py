@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether commands read that the installation is set as the operator was told by its options."""
+
+import logging
+
+from cabgate.logs import fields
+from cabgate.rollout.installation import (
+    CONFIG_MAP,
+    NAMESPACE,
+    InstallationError,
+    InstallationSettings,
+    parse_installation,
+)
+from cabgate_operator.client.apiserver import CONFIG_MAPS, ApiError
+from cabgate_operator.work.context import Context
+
+log = logging.getLogger(__name__)
+
+
+async def check_installation(context: Context) -> None:
+    """Look at the ConfigMap that commands read. That it says something else stops nothing: nothing
+    of ours obeys it. It is counted and logged, since commands tell people what is in it."""
+    problem = await _problem(context)
+    context.metrics.installation_differs.set(1 if problem else 0)
+    if problem:
+        extra = fields(namespace=NAMESPACE, object=CONFIG_MAP, reason="InstallationDiffers")
+        log.warning(
+            "ConfigMap %s/%s: %s. Commands tell people by it: install the chart again, or restart "
+            "the operator if it runs an older release",
+            *(NAMESPACE, CONFIG_MAP, problem),
+            extra=extra,
+        )
+
+
+async def _problem(context: Context) -> str:
+    try:
+        raw = await context.api.get(CONFIG_MAPS, NAMESPACE, CONFIG_MAP)
+    except ApiError as error:
+        return f"cannot be read: {error}"
+    if raw is None:
+        return "is absent"
+    try:
+        published = parse_installation(raw.get("data") or {})
+    except InstallationError as error:
+        return str(error)
+    return _difference(published, context.installation)
+
+
+def _difference(published: InstallationSettings, own: InstallationSettings) -> str:
+    differ = [
+        key
+        for key, same in (
+            ("defaultRing", published.default_ring == own.default_ring),
+            ("excludedNamespaces", published.all_excluded == own.all_excluded),
+            ("gatedKinds", published.same_kinds(own)),
+        )
+        if not same
+    ]
+    if not differ:
+        return ""
+    return f"{', '.join(f'data.{key}' for key in differ)}: not as the operator's options say"
