@@ -112,6 +112,7 @@ format: setup ## Format the code
 .PHONY: manifests
 manifests: helm ## Write what is generated: crds/, the chart's copies and golden files, tables of the docs
 	$(BIN)/python tools/manifests.py
+	$(BIN)/python tools/reference.py
 	$(BIN)/python tools/states.py
 	$(BIN)/python tools/configuration.py
 	$(BIN)/python tools/coverage.py
