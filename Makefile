@@ -110,7 +110,7 @@ format: setup ## Format the code
 	$(BIN)/ruff format
 
 .PHONY: manifests
-manifests: helm ## Write what is generated: crds/, the chart's copies and golden files, tables of the docs
+manifests: helm ## Write what is generated: crds/, the chart's README and golden files, pages of the docs
 	$(BIN)/python tools/manifests.py
 	$(BIN)/python tools/reference.py
 	$(BIN)/python tools/states.py
