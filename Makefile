@@ -50,7 +50,7 @@ demo: binaries ## See the whole product work on a real API server, in under a mi
 	$(BIN)/python -m cabgate_demo
 
 .PHONY: demo-picture
-demo-picture: binaries ## Run the demo and make docs/demo.svg of its output
+demo-picture: binaries ## Run the demo, and write docs/demo.svg (a part) and docs/demo.txt (all) of its output
 	$(BIN)/python -m cabgate_demo --svg docs/demo.svg
 
 .PHONY: bench
