@@ -50,7 +50,7 @@ demo: binaries ## See the whole product work on a real API server, in under a mi
 	$(BIN)/python -m cabgate_demo
 
 .PHONY: demo-picture
-demo-picture: binaries ## Run the demo and make docs/demo.svg of its output
+demo-picture: binaries ## Run the demo, and write docs/demo.svg (a part) and docs/demo.txt (all) of its output
 	$(BIN)/python -m cabgate_demo --svg docs/demo.svg
 
 .PHONY: bench
@@ -110,8 +110,9 @@ format: setup ## Format the code
 	$(BIN)/ruff format
 
 .PHONY: manifests
-manifests: helm ## Write what is generated: crds/, the chart's copies and golden files, tables of the docs
+manifests: helm ## Write what is generated: crds/, the chart's README and golden files, pages of the docs
 	$(BIN)/python tools/manifests.py
+	$(BIN)/python tools/reference.py
 	$(BIN)/python tools/states.py
 	$(BIN)/python tools/configuration.py
 	$(BIN)/python tools/coverage.py

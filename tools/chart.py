@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write what the chart holds of other files: its CRDs, the kinds that are gated everywhere, the
-README with its table of values, and the manifests of three sets of values, rendered by Helm."""
+"""Write what is made of the chart and for it: the kinds that are gated everywhere, its README with
+the table of values, and the manifests of three sets of values, rendered by Helm."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ import yaml
 
 from cabgate.api.kinds import BUILT_IN, GatedKind
 from cabgate_devcluster import locate_helm
-from cabgate_devcluster.chart import CHART, GOLDEN, KUBE_VERSION, NAMESPACE
+from cabgate_devcluster.chart import CHART, GOLDEN, KUBE_VERSION, NAMESPACE, without_schemas
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -101,12 +101,6 @@ def readme() -> str:
     )
 
 
-def definitions() -> dict[Path, str]:
-    """The CRDs: the files of crds/."""
-    folder = CHART / "files" / "crds"
-    return {folder / path.name: path.read_text() for path in sorted((ROOT / "crds").glob("*.yaml"))}
-
-
 KINDS = """\
 # SPDX-License-Identifier: Apache-2.0
 # Generated from core/cabgate/api/kinds.py by `make manifests`: the kinds that are gated everywhere,
@@ -141,18 +135,18 @@ def _of_group(group: str) -> dict[str, object]:
 
 
 def golden(values: Path) -> str:
-    """What Helm makes of a set of values."""
+    """What Helm makes of a set of values, without the schemas of crds/."""
     command = [str(locate_helm()), "template", "cabgate", str(CHART), "--namespace", NAMESPACE]
     command += ["--kube-version", KUBE_VERSION, "--values", str(values)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return without_schemas(made)
 
 
 def main() -> int:
     """Write the files; tell which changed."""
-    written = definitions() | {CHART / "README.md": readme(), KINDS_FILE: kinds()}
-    for path, content in written.items():
-        _write(path, content)
-    # After the files that are part of it.
+    # Before what is rendered of it.
+    _write(KINDS_FILE, kinds())
+    _write(CHART / "README.md", readme())
     for values in sorted(GOLDEN.glob("*.values.yaml")):
         name = values.name.replace(".values.yaml", ".yaml")
         _write(values.with_name(name), golden(values))

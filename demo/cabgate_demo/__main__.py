@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cabgate_demo.picture import save_picture
+from cabgate_demo.picture import save_output
 from cabgate_demo.stage import WIDTH, OutcomeError, Stage
 from cabgate_demo.story import tell
 from cabgate_devcluster import DevCluster, DevClusterError, Installation, people
@@ -18,7 +18,11 @@ from cabgate_devcluster import DevCluster, DevClusterError, Installation, people
 def main() -> int:
     """Run the demo; 0 if every outcome was as it should be, else 1."""
     parser = argparse.ArgumentParser(prog="python -m cabgate_demo", description=__doc__)
-    parser.add_argument("--svg", type=Path, help="write a picture of the output to this file")
+    parser.add_argument(
+        "--svg",
+        type=Path,
+        help="write a picture of part of the output to this file, and all of it as .txt beside it",
+    )
     picture: Path | None = parser.parse_args().svg
     console = Console(width=WIDTH, highlight=False, record=picture is not None, emoji=False)
     started = time.monotonic()
@@ -35,8 +39,8 @@ def main() -> int:
     seconds = time.monotonic() - started
     print(f"\nEvery outcome was as it should be. {seconds:.0f} s, nothing is left behind.")
     if picture is not None:
-        save_picture(console, picture)
-        print(f"wrote {picture}")
+        save_output(console, picture)
+        print(f"wrote {picture} and {picture.with_suffix('.txt')}")
     return 0
 
 

@@ -16,13 +16,15 @@ from cabgate_devcluster.errors import DevClusterError
 
 Document = dict[str, Any]
 
-_CHARTS = Path(__file__).resolve().parents[2] / "charts"
+_ROOT = Path(__file__).resolve().parents[2]
+_CHARTS = _ROOT / "charts"
 
 CHART = _CHARTS / "cabgate"
 """The chart."""
 
 GOLDEN = _CHARTS / "golden"
-"""Sets of values, and what Helm makes of each. A test holds them current."""
+"""Sets of values, and what Helm makes of each, without what `without_schemas` takes out. A test
+holds them current."""
 
 NAMESPACE = "cabgate-system"
 """Where the chart installs."""
@@ -51,8 +53,35 @@ def arguments(values: Mapping[str, Any] | None, component: str) -> list[str]:
     raise DevClusterError(f"the chart has no Deployment {name}")
 
 
+def without_schemas(text: str) -> str:
+    """What Helm made, without the spec of each definition: it is that of crds/, and ten times as
+    long as all the rest."""
+    return _BETWEEN.join(
+        each.partition(_SPEC)[0].rstrip("\n") if _DEFINITION in each else each
+        for each in text.split(_BETWEEN)
+    )
+
+
+def golden(path: Path) -> str:
+    """A golden file as Helm made it: each definition with its spec again."""
+    return _BETWEEN.join(map(_with_schema, path.read_text().split(_BETWEEN)))
+
+
+def _with_schema(document: str) -> str:
+    if _DEFINITION not in document:
+        return document
+    name = yaml.safe_load(document)["metadata"]["name"]
+    spec = (_ROOT / "crds" / f"{name}.yaml").read_text().partition(_SPEC)[2]
+    return f"{document}{_SPEC}{spec.rstrip()}"
+
+
+_BETWEEN = "\n---\n"
+_SPEC = "\nspec:"
+_DEFINITION = "\nkind: CustomResourceDefinition\n"
+
+
 def _default() -> str:
-    return (GOLDEN / "default.yaml").read_text()
+    return golden(GOLDEN / "default.yaml")
 
 
 @functools.cache

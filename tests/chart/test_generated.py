@@ -2,6 +2,7 @@
 """What the chart holds of other files is current, and Helm has nothing to say against it."""
 
 import runpy
+import shutil
 import subprocess
 
 import pytest
@@ -28,10 +29,45 @@ def ids(path):
     return path.name.removesuffix(".values.yaml")
 
 
-def test_the_definitions_are_those_of_the_models():
-    for path, content in TOOL["definitions"]().items():
-        assert path.read_text() == content
-    assert len(list((CHART / "files" / "crds").iterdir())) == len(TOOL["definitions"]())
+CRDS = CHART.parents[1] / "crds"
+
+
+def definitions(text):
+    """Each definition of some manifests, by its name."""
+    return {
+        each["metadata"]["name"]: each
+        for each in yaml.safe_load_all(text)
+        if each and each["kind"] == "CustomResourceDefinition"
+    }
+
+
+def rendered(chart):
+    return helm("template", "cabgate", chart, "-n", NAMESPACE, "--kube-version", KUBE_VERSION)
+
+
+def test_the_definitions_are_those_of_crds_in_the_folder_and_in_a_package(tmp_path):
+    wanted = definitions("\n---\n".join(path.read_text() for path in CRDS.iterdir()))
+    packaged = helm("package", CHART, "-d", tmp_path)
+    assert packaged.returncode == 0, packaged.stderr
+    for chart in (CHART, *tmp_path.glob("*.tgz")):
+        found = definitions(rendered(chart).stdout)
+        assert {name: each["spec"] for name, each in found.items()} == {
+            name: each["spec"] for name, each in wanted.items()
+        }
+
+
+def test_a_copy_without_the_definitions_is_refused_and_says_why(tmp_path):
+    shutil.copytree(CHART, tmp_path / "cabgate", ignore=shutil.ignore_patterns("crds"))
+    result = rendered(tmp_path / "cabgate")
+    assert result.returncode != 0
+    assert "the chart has no CustomResourceDefinitions" in result.stderr
+
+
+def test_no_golden_file_holds_what_crds_holds():
+    for values in SETS:
+        text = values.with_name(values.name.replace(".values.yaml", ".yaml")).read_text()
+        assert len(definitions(text)) == len(list(CRDS.iterdir()))
+        assert not any("spec" in each for each in definitions(text).values())
 
 
 def test_the_kinds_are_those_of_core():

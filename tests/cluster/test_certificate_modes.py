@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
-from cabgate_devcluster import DevCluster, wait_until
+from cabgate_devcluster import DevCluster, chart, wait_until
 from cabgate_devcluster.chart import GOLDEN, NAMESPACE
 from cabgate_operator.controllers.pki import make_authority, sign_leaf
 from cluster.test_rotation import CONFIGURATIONS, bundles, renew_connections, serves
@@ -47,10 +47,11 @@ def tried(cluster, text):
 
 @pytest.mark.parametrize("golden", GOLDENS, ids=lambda path: path.stem)
 def test_the_api_server_takes_each_golden_file_to_the_last_field(cluster, kinds, golden):
-    result = tried(cluster, golden.read_text())
+    text = chart.golden(golden)
+    result = tried(cluster, text)
     assert result.returncode == 0, result.stderr
     assert result.stderr == "", "not even a warning"
-    documents = [each for each in yaml.safe_load_all(golden.read_text()) if each]
+    documents = [each for each in yaml.safe_load_all(text) if each]
     taken = [line for line in result.stdout.splitlines() if line.endswith("(server dry run)")]
     assert len(taken) == len(documents)
 
@@ -75,7 +76,7 @@ def test_each_of_those_kinds_is_in_a_golden_file():
     ],
 )
 def test_a_field_that_is_none_would_be_seen(cluster, kinds, old, new, words):
-    golden = (GOLDEN / "production.yaml").read_text()
+    golden = chart.golden(GOLDEN / "production.yaml")
     assert old in golden
     assert words in tried(cluster, golden.replace(old, new)).stderr
 

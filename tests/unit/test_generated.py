@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is generated and checked in is current."""
 
+import re
 import runpy
 from pathlib import Path
 
@@ -21,3 +22,16 @@ def test_the_tables_of_what_is_covered_are_what_the_tests_send():
 def test_the_page_of_the_settings_is_what_the_models_say():
     tool = runpy.run_path(str(ROOT / "tools" / "configuration.py"))
     assert (ROOT / "docs" / "configuration.md").read_text() == tool["rendered"]()
+
+
+def test_the_reference_of_the_api_is_what_the_models_say():
+    tool = runpy.run_path(str(ROOT / "tools" / "reference.py"))
+    assert (ROOT / "docs" / "reference" / "api.md").read_text() == tool["rendered"]()
+
+
+def test_the_reference_has_each_field_with_a_description():
+    rows = re.findall(
+        r"^\| `([^`]+)` \|(.*)\|$", (ROOT / "docs/reference/api.md").read_text(), re.M
+    )
+    assert {path for path, _ in rows} >= {"spec.targets[].images", "status.review.verdict"}
+    assert [path for path, cells in rows if not cells.rpartition("|")[2].strip()] == []

@@ -142,7 +142,7 @@ class ManualTesting(Model):
 
 
 class RollbackPlan(Model):
-    """How to go back."""
+    """How to go back to what ran before."""
 
     validated: bool | None = None
     """Whether the plan was tried."""
@@ -153,7 +153,7 @@ class RollbackPlan(Model):
 
 
 class DeploymentPlan(Model):
-    """How to go forward."""
+    """How the rollout is done."""
 
     uri: Uri | None = None
     """Where the plan can be read."""
@@ -195,8 +195,8 @@ class Evidence(Model):
     manual_testing: ManualTesting | None = None
     """Manual testing of this release."""
     rollback_plan: RollbackPlan | None = None
-    """How to go back."""
+    """How to go back to what ran before."""
     deployment_plan: DeploymentPlan | None = None
-    """How to go forward."""
+    """How the rollout is done."""
     scope: Scope | None = None
     """How much the change touches."""

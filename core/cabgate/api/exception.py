@@ -140,7 +140,7 @@ class CABExceptionStatus(Model):
     expires_at: Timestamp | None = None
     """When it ends: creation plus durationDays. Shown only; the gate computes it."""
     review: ExceptionReview | None = None
-    """The reviewer's slot."""
+    """What a reviewer writes; the webhook makes an entry of `decisions` of it in the same write."""
     decisions: Annotated[list[ExceptionDecision], decisions_field()]
     """Every decision, in order; append-only."""
     conditions: Conditions = Field(default_factory=list)
@@ -148,8 +148,8 @@ class CABExceptionStatus(Model):
 
 
 class CABException(Model):
-    """Leave to roll out in spite of the score, for a limited time and with compensating controls;
-    written by the team, decided by a security reviewer."""
+    """Permission to roll out in spite of the score, for a limited time and with compensating
+    controls; written by the team, decided by a security reviewer."""
 
     metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: CABExceptionSpec

@@ -300,7 +300,7 @@ class CABRequestStatus(Model):
     state: RequestState | None = None
     """Where the request stands; derived from spec and decisions, shown here for people."""
     review: RequestReview | None = None
-    """The reviewer's slot."""
+    """What a reviewer writes; the webhook makes an entry of `decisions` of it in the same write."""
     decisions: Annotated[list[RequestDecision], decisions_field()]
     """Every decision, in order; append-only."""
     targets: Listed | None = None
@@ -312,7 +312,7 @@ class CABRequestStatus(Model):
     decided_at: Timestamp | None = None
     """When the request was decided; it was opened at metadata.creationTimestamp."""
     asked_at: Timestamp | None = None
-    """When its intent last came to ask for it, anew or once more; retention goes by it."""
+    """When its intent last began to ask for this content; retention goes by it."""
     conditions: Conditions = Field(default_factory=list)
     """Decided: whether a verdict has been given, and what to do next."""
 

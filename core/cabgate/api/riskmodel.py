@@ -83,7 +83,7 @@ class Band(Model):
     """
 
     label: ShortText
-    """How a person says the band, such as "80..90 %"."""
+    """The band as people read it, such as "80..90 %"."""
     risk: Share
     """Risk from 0 to 1."""
     up_to: Limit | None = None
