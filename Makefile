@@ -114,6 +114,7 @@ manifests: helm ## Write what is generated: crds/, the chart's copies and golden
 	$(BIN)/python tools/manifests.py
 	$(BIN)/python tools/states.py
 	$(BIN)/python tools/configuration.py
+	$(BIN)/python tools/commands.py
 	$(BIN)/python tools/coverage.py
 	$(BIN)/python tools/chart.py
 

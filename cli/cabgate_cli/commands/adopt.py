@@ -13,6 +13,7 @@ from cabgate.rollout.targets import Workload
 from cabgate_cli.commands.intent import intent_object, plain_name
 from cabgate_cli.commands.options import cluster_options, gated_kind_option
 from cabgate_cli.errors import BadInput, note
+from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.names import namespace_name
 from cabgate_cli.input.workloads import Found, configured
 from cabgate_cli.output.objects import FORMATS, as_json, write
@@ -25,6 +26,7 @@ Examples:
   cabgate adopt -n shop > intents.yaml
   cabgate adopt -n shop | kubectl apply -f -
 """
+    + of_command()
 )
 @click.option("-n", "--namespace", help="Default: the kubeconfig context's.")
 @gated_kind_option

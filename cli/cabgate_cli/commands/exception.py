@@ -11,7 +11,8 @@ from cabgate.api.exception import DEFAULT_DURATION_DAYS, KIND, MAX_DURATION_DAYS
 from cabgate.text.refusal import Refusal
 from cabgate.writes.exceptions import check_takes_exception
 from cabgate_cli.commands.options import cluster_options
-from cabgate_cli.errors import BadInput, Unavailable, note
+from cabgate_cli.errors import BadInput, Refused, Unavailable, note
+from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.names import namespace_name, object_name
 from cabgate_cli.input.validation import checked
 from cabgate_cli.output.objects import FORMATS, as_json, as_yaml, write
@@ -43,6 +44,7 @@ Examples:
     --control "Rolled out to one region first, watched by the on-call engineer" \\
     --days 7 | kubectl apply -f -
 """
+    + of_command(no="the request takes no exception", cluster=False)
 )
 @click.argument("request", metavar="REQUEST")
 @click.option("-n", "--namespace", help="Namespace of the request; default: kubectl's.")
@@ -127,7 +129,7 @@ def _check_request(
     try:
         check_takes_exception(found)
     except Refusal as refusal:
-        raise BadInput(refusal.message) from None
+        raise Refused(refusal.message) from None
 
 
 def _check(printed: dict[str, Any]) -> None:

@@ -24,7 +24,8 @@ from cabgate_cli.commands.options import (
     manifests_option,
     mode_option,
 )
-from cabgate_cli.errors import BadInput, CannotTell, Unavailable, note
+from cabgate_cli.errors import BadInput, note
+from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.documents import Document, read_documents
 from cabgate_cli.input.names import namespace_name
 from cabgate_cli.input.workloads import (
@@ -96,12 +97,10 @@ Examples:
   cabgate explain shop/deployment/checkout
   cabgate explain -f deployment.yaml
   kubectl kustomize overlays/production | cabgate explain -f - -n shop
-\b
-Exit codes:
-  0  admitted, if only because the mode does not enforce
-  1  denied, at least one of them
-  2  what was given is wrong, or something could not be read
 """
+    + of_command(
+        "admitted, if only because the mode does not enforce", "denied, at least one of them"
+    )
 )
 @click.argument("workloads", metavar="[[NAMESPACE/]KIND/NAME]...", nargs=-1)
 @click.option("-n", "--namespace", help="Default: the manifest's, else the kubeconfig context's.")
@@ -144,21 +143,18 @@ def explain(
     from cabgate_cli.input.cluster import Cluster, context_namespace
 
     here = namespace or context_namespace(kubeconfig, context) or "default"
-    try:
-        explainer = _Explainer(Cluster(kubeconfig, context), default_ring, Mode(mode))
-        found = [explainer.running(item, place or here) for item, place in named]
-        places = [str(document.metadata.get("namespace") or here) for _, document in gated]
-        others = set() if namespace is None else selected_out(namespace, places)
-        if not named and others.issuperset(places):
-            raise BadInput(f"--namespace: the manifests hold no workload of namespace {namespace}")
-        for place, (kind, document) in zip(places, gated, strict=True):
-            if place in others:
-                continue
-            found.append(explainer.declared(kind, document, place, documents))
-    except Unavailable as error:
-        raise CannotTell(error.message) from None
+    explainer = _Explainer(Cluster(kubeconfig, context), default_ring, Mode(mode))
+    found = [explainer.running(item, place or here) for item, place in named]
+    places = [str(document.metadata.get("namespace") or here) for _, document in gated]
+    others = set() if namespace is None else selected_out(namespace, places)
+    if not named and others.issuperset(places):
+        raise BadInput(f"--namespace: the manifests hold no workload of namespace {namespace}")
+    for place, (kind, document) in zip(places, gated, strict=True):
+        if place in others:
+            continue
+        found.append(explainer.declared(kind, document, place, documents))
     _print(found, output)
-    ctx.exit(0 if all(item.admitted for item in found) else 1)
+    ctx.exit(ExitCode.OK if all(item.admitted for item in found) else ExitCode.NO)
 
 
 def _placed(

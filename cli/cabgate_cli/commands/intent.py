@@ -15,6 +15,7 @@ from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import ANY_NAME
 from cabgate_cli.commands.options import cluster_options, gated_kind_option, manifests_option
 from cabgate_cli.errors import BadInput, note
+from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.documents import read_documents
 from cabgate_cli.input.names import namespace_name, object_name
 from cabgate_cli.input.validation import checked
@@ -45,6 +46,7 @@ Examples:
   cabgate intent -f deployment.yaml
   kubectl kustomize overlays/production | cabgate intent -f - -n shop
 """
+    + of_command()
 )
 @click.argument("workloads", metavar="[KIND/NAME]...", nargs=-1)
 @click.option("-n", "--namespace", help="Default: the manifest's, else the kubeconfig context's.")

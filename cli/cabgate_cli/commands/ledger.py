@@ -9,15 +9,15 @@ import click
 
 from cabgate.api import decision, exception, request
 from cabgate.ledger.findings import Finding
-from cabgate.ledger.signatures import KeyFileError, PublicKeys
+from cabgate.ledger.signatures import PublicKeys
 from cabgate_cli.commands.ledger_list import list_records
 from cabgate_cli.commands.ledger_prune import export, finding_lines, prune
 from cabgate_cli.commands.options import cluster_options, export_option
-from cabgate_cli.errors import Unavailable, note
+from cabgate_cli.errors import note
+from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.ledger_evidence import (
     HEADS,
     KEYS,
-    CannotVerify,
     Evidence,
     from_cluster,
     from_files,
@@ -46,12 +46,8 @@ Examples:
   kubectl get cabdecisions,cabrequests,cabexceptions -A -o json > export.json
   cabgate ledger verify -f export.json --keys keys.yaml -o json
   cabgate ledger verify -f 2025.jsonl -f 2026.jsonl --keys keys.yaml
-\b
-Exit codes:
-  0  nothing is wrong
-  1  something is: one line for each finding
-  2  it could not be verified
 """
+    + of_command("nothing is wrong", "something is: one line for each finding")
 )
 @export_option
 @click.option(
@@ -88,14 +84,11 @@ def verify(
     """
     if files and (kubeconfig or context):
         raise click.UsageError("-f reads files, --kubeconfig and --context a cluster: not both")
-    try:
-        given = [text_of_keys(path) for path in key_files]
-        evidence = from_files(files) if files else from_cluster(kubeconfig, context, keys=not given)
-        for path in head_files:
-            evidence.heads += heads_in(path)
-        keys = public_keys([pem for pems in given for pem in pems] or evidence.pems)
-    except (Unavailable, KeyFileError) as error:
-        raise CannotVerify(str(error)) from None
+    given = [pem for path in key_files for pem in text_of_keys(path)]
+    evidence = from_files(files) if files else from_cluster(kubeconfig, context, keys=not given)
+    for path in head_files:
+        evidence.heads += heads_in(path)
+    keys = public_keys(given or evidence.pems, of_cluster=not (given or files))
     findings = evidence.findings(keys)
     if output == "json":
         write(as_json(_machine(evidence, keys, findings)))
@@ -112,7 +105,7 @@ def verify(
             f"{_count(len(_pruned(evidence)), 'chain')} pruned up to a checkpoint: what was before "
             "is proved by its export alone (-f)"
         )
-    ctx.exit(1 if findings else 0)
+    ctx.exit(ExitCode.NO if findings else ExitCode.OK)
 
 
 def _chains(evidence: Evidence) -> dict[str, int]:

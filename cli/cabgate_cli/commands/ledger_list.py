@@ -12,7 +12,8 @@ from cabgate.api.decision import CABDecision
 from cabgate.ledger.queries import Answers, Query, answers
 from cabgate.text.foreign import printed
 from cabgate_cli.commands.options import cluster_options, export_option
-from cabgate_cli.errors import CannotTell, Unavailable, note
+from cabgate_cli.errors import note
+from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.ledger_evidence import from_files
 from cabgate_cli.output.objects import as_json, write
 
@@ -27,11 +28,8 @@ Examples:
   cabgate ledger list -n shop --verdict Approved --author rita --since 2026-01-01
   cabgate ledger list --image registry.example.com/shop/checkout:1.4.2 -o json
   cabgate ledger list -f ledger-2026.jsonl --correlation CHG-1042
-\b
-Exit codes:
-  0  done, also if nothing was found
-  2  the ledger could not be read
-""",
+"""
+    + of_command("done, also if no record fits"),
 )
 @export_option
 @click.option("-n", "--namespace", help="Records of this namespace alone.")
@@ -70,10 +68,7 @@ def list_records(
     if files and (kubeconfig or context):
         raise click.UsageError("-f reads files, --kubeconfig and --context a cluster: not both")
     query = Query(since=_utc(since), until=_utc(until), **wanted)
-    try:
-        raws = _records(files, kubeconfig, context, query.namespace)
-    except Unavailable as error:
-        raise CannotTell(str(error)) from None
+    raws = _records(files, kubeconfig, context, query.namespace)
     answered = answers(raws, query)
     if output == "json":
         write(as_json([raw for _, raw in answered.found]))

@@ -19,6 +19,7 @@ from cabgate.risk.improvements import WayDown, way_down
 from cabgate.rollout.workloads import GatedKind
 from cabgate_cli.commands.options import gated_kind_option
 from cabgate_cli.errors import BadInput
+from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.documents import read_documents
 from cabgate_cli.input.models import read_model
 from cabgate_cli.input.requests import intent_of_request
@@ -39,6 +40,7 @@ Examples:
   cabgate intent -n shop deployment/checkout | cabgate score -f -
   kubectl get riskmodel strict -o yaml | cabgate score -f intent.yaml --model -
 """
+    + of_command("done, whatever the score", cluster=False)
 )
 @click.option(
     "-f",

@@ -10,7 +10,8 @@ from cabgate.gate.coverage import Uncovered
 from cabgate.gate.decision import Reason
 from cabgate.text.foreign import printed
 from cabgate_cli.commands.options import cluster_options, default_ring_option, gated_kind_option
-from cabgate_cli.errors import BadInput, CannotTell, Unavailable, note
+from cabgate_cli.errors import BadInput, note
+from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.names import namespace_name
 from cabgate_cli.input.workloads import configured
 from cabgate_cli.output.objects import FORMATS, as_json, as_yaml, write
@@ -25,12 +26,8 @@ Examples:
   cabgate uncovered -n shop
   cabgate uncovered -A
   cabgate uncovered -A -o json | jq -r '.items[].namespace' | sort | uniq -c
-\b
-Exit codes:
-  0  nothing runs uncovered
-  1  something does: one row for each workload
-  2  what was given is wrong, or something could not be read
 """
+    + of_command("nothing runs uncovered", "something does: one row for each workload")
 )
 @click.option("-n", "--namespace", help="Default: the kubeconfig context's.")
 @click.option(
@@ -66,11 +63,8 @@ def uncovered(
     from cabgate_cli.input.inventory import Inventory
 
     where = namespace or context_namespace(kubeconfig, context) or "default"
-    try:
-        inventory = Inventory(Cluster(kubeconfig, context), default_ring, kinds)
-        found = inventory.uncovered_everywhere() if everywhere else inventory.uncovered(where)
-    except Unavailable as error:
-        raise CannotTell(error.message) from None
+    inventory = Inventory(Cluster(kubeconfig, context), default_ring, kinds)
+    found = inventory.uncovered_everywhere() if everywhere else inventory.uncovered(where)
     if output is not None:
         machine = {"items": [_machine(item) for item in found]}
         write(as_json(machine) if output == "json" else as_yaml(machine))
@@ -80,7 +74,7 @@ def uncovered(
             note(advice)
     else:
         note(f"nothing runs uncovered in {'any namespace' if everywhere else f'namespace {where}'}")
-    ctx.exit(1 if found else 0)
+    ctx.exit(ExitCode.NO if found else ExitCode.OK)
 
 
 def _machine(item: Uncovered) -> dict[str, Any]:

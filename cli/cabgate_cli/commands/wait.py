@@ -11,14 +11,19 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.lifecycle.waiting import Outcome, outcome_of, why
 from cabgate.text.foreign import printed
 from cabgate_cli.commands.options import cluster_options
-from cabgate_cli.errors import CannotTell, Unavailable, note
+from cabgate_cli.errors import Unavailable, note
+from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.names import namespace_name, object_name
 
 POLL_SECONDS = 2.0
 """Between two looks at the intent."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_CODES = {Outcome.APPROVED: 0, Outcome.REFUSED: 1, Outcome.OPEN: 3}
+_CODES = {
+    Outcome.APPROVED: ExitCode.OK,
+    Outcome.REFUSED: ExitCode.NO,
+    Outcome.OPEN: ExitCode.TIMEOUT,
+}
 
 
 class Duration(click.ParamType[float]):
@@ -43,13 +48,12 @@ class Duration(click.ParamType[float]):
 Examples:
   kubectl apply -f intent.yaml && cabgate wait -n shop checkout && kubectl apply -f deployment.yaml
   cabgate wait -n shop checkout --timeout 8h
-\b
-Exit codes:
-  0  approved: the rollout would be admitted now
-  1  refused: rejected, revoked or too risky; waiting does not help
-  2  it cannot tell: no such intent, no cluster, or what was given is wrong
-  3  neither within the time given
 """
+    + of_command(
+        "approved: the rollout would be admitted now",
+        "refused: rejected, revoked or too risky; waiting does not help",
+        "timeout: neither within the time given",
+    )
 )
 @click.argument("intent", metavar="INTENT")
 @click.option("-n", "--namespace", help="Namespace of the intent; default: kubectl's.")
@@ -81,11 +85,8 @@ def wait(
     if namespace is not None:
         namespace_name(namespace, "--namespace")
     place = namespace or context_namespace(kubeconfig, context) or "default"
-    try:
-        source = GateSource(Cluster(kubeconfig, context))
-        found = waited(lambda: source.intent(place, name), timeout)
-    except Unavailable as error:
-        raise CannotTell(error.message) from None
+    source = GateSource(Cluster(kubeconfig, context))
+    found = waited(lambda: source.intent(place, name), timeout)
     outcome = outcome_of(found)
     head = f"waits still, after {timeout:g} s" if outcome is Outcome.OPEN else outcome.value
     click.echo(f"DeploymentIntent {name} in namespace {place}: {head}: {printed(why(found))}")
