@@ -36,7 +36,7 @@ Examples:
 def main() -> None:
     """Write and score what a change-approval gate asks for, and check its ledger.
 
-    All commands print and write nothing to the cluster, but `ledger prune`.
+    No command writes to the cluster but `ledger prune`.
     """
 
 

@@ -23,6 +23,8 @@ from cabgate_cli.commands.options import (
     gated_kind_option,
     manifests_option,
     mode_option,
+    namespace_option,
+    output_option,
 )
 from cabgate_cli.errors import BadInput, note
 from cabgate_cli.exit_codes import ExitCode, of_command
@@ -39,7 +41,7 @@ from cabgate_cli.input.workloads import (
     selected_out,
     wanted,
 )
-from cabgate_cli.output.objects import FORMATS, as_json, as_yaml, write
+from cabgate_cli.output.objects import as_json, as_yaml, write
 
 if TYPE_CHECKING:
     from cabgate_cli.input.cluster import Cluster
@@ -103,12 +105,12 @@ Examples:
     )
 )
 @click.argument("workloads", metavar="[[NAMESPACE/]KIND/NAME]...", nargs=-1)
-@click.option("-n", "--namespace", help="Default: the manifest's, else the kubeconfig context's.")
+@namespace_option
 @manifests_option
 @default_ring_option
 @gated_kind_option
 @mode_option
-@click.option("-o", "--output", type=FORMATS, help="Print for a machine; default: a text.")
+@output_option
 @cluster_options
 @click.pass_context
 def explain(
@@ -119,15 +121,15 @@ def explain(
     default_ring: int,
     gated_kinds: tuple[str, ...],
     mode: str,
-    output: str | None,
+    output: str,
     kubeconfig: str | None,
     context: str | None,
 ) -> None:
-    """Say whether a rollout would be admitted now, and why: of a manifest (-f), or of a workload
-    as it runs.
+    """Say whether a rollout would be admitted now, and why.
 
-    The answer is the gate's own: the same requests, the same rules. Each request that names the
-    workload is shown, the newest first, with what keeps it from admitting the rollout.
+    The rollout of a manifest (-f), or of a workload as it runs. The answer is the gate's own: the
+    same requests, the same rules. Each request that names the workload is shown, the newest first,
+    with what keeps it from admitting the rollout.
     """
     if not workloads and not files:
         raise BadInput("name a workload, such as deployment/checkout, or a manifest with -f FILE")
@@ -265,7 +267,7 @@ def _labels(content: Mapping[str, Any]) -> Mapping[str, str]:
     return _metadata(content).get("labels") or {}
 
 
-def _print(found: Sequence[Explanation], output: str | None) -> None:
+def _print(found: Sequence[Explanation], output: str) -> None:
     if output == "json":
         write("".join(as_json(_machine(item)) for item in found))
     elif output == "yaml":

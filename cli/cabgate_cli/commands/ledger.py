@@ -12,7 +12,7 @@ from cabgate.ledger.findings import Finding
 from cabgate.ledger.signatures import PublicKeys
 from cabgate_cli.commands.ledger_list import list_records
 from cabgate_cli.commands.ledger_prune import export, finding_lines, prune
-from cabgate_cli.commands.options import cluster_options, export_option
+from cabgate_cli.commands.options import cluster_options, export_option, output_option
 from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.ledger_evidence import (
@@ -25,12 +25,12 @@ from cabgate_cli.input.ledger_evidence import (
     public_keys,
     text_of_keys,
 )
-from cabgate_cli.output.objects import as_json, write
+from cabgate_cli.output.objects import as_json, as_yaml, write
 
 
 @click.group()
 def ledger() -> None:
-    """Read and check the record of decisions, and keep it small."""
+    """List, verify, export and prune the record of decisions."""
 
 
 ledger.add_command(list_records)
@@ -65,8 +65,8 @@ Examples:
     help=f"Public keys, PEM or a copy of the ConfigMap {KEYS}, instead of the cluster's. May be "
     "repeated.",
 )
+@output_option
 @cluster_options
-@click.option("-o", "--output", type=click.Choice(["json"]), help="Print for a machine.")
 @click.pass_context
 def verify(
     ctx: click.Context,
@@ -75,9 +75,9 @@ def verify(
     key_files: tuple[str, ...],
     kubeconfig: str | None,
     context: str | None,
-    output: str | None,
+    output: str,
 ) -> None:
-    """Walk every chain of the ledger, and say what is wrong and where.
+    """Verify every chain, and say what is wrong and where.
 
     Each record is checked for its place, its digest and its signature, and against the request or
     exception that was decided on, where that still exists. Nothing is written.
@@ -90,8 +90,9 @@ def verify(
         evidence.heads += heads_in(path)
     keys = public_keys(given or evidence.pems, of_cluster=not (given or files))
     findings = evidence.findings(keys)
-    if output == "json":
-        write(as_json(_machine(evidence, keys, findings)))
+    if output != "text":
+        machine = _machine(evidence, keys, findings)
+        write(as_json(machine) if output == "json" else as_yaml(machine))
     else:
         write(_lines(evidence, keys, findings))
         missing = [n for n, was in (("--keys", given), ("--heads", head_files)) if not was]
@@ -100,7 +101,7 @@ def verify(
                 "whoever can change the cluster's own keys and heads can make a forgery fit: keep "
                 f"copies elsewhere, and give them with {' and '.join(missing)}"
             )
-    if evidence.checkpoints and not output:
+    if evidence.checkpoints and output == "text":
         note(
             f"{_count(len(_pruned(evidence)), 'chain')} pruned up to a checkpoint: what was before "
             "is proved by its export alone (-f)"

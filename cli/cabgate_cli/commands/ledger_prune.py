@@ -99,7 +99,7 @@ Examples:
 )
 @click.pass_context
 def export(ctx: click.Context, /, out: Path, days: int | None, **cluster: Any) -> None:
-    """Append the records of the ledger to a file, all of them, and delete nothing.
+    """Append the records to a file, and delete none.
 
     Every chain is verified first, and the file is read back. With --older-than, of each chain the
     records up to the first that is younger; how many it leaves out is said.
@@ -144,11 +144,11 @@ Examples:
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @click.pass_context
 def prune(ctx: click.Context, /, out: Path, days: int, *, dry_run: bool, **cluster: Any) -> None:
-    """Move old records to a file: export them, set the checkpoint, delete them, oldest first.
+    """Move old records to a file.
 
-    Every chain is verified first; the export is read back and compared with the cluster before
-    anything is deleted. The newest record of a chain stays. Keep the file: it alone proves what was
-    pruned.
+    They are exported, the checkpoint is set, and they are deleted, the oldest first. Every chain is
+    verified first; the export is read back and compared with the cluster before anything is
+    deleted. The newest record of a chain stays. Keep the file: it alone proves what was pruned.
     """
     plan = _planned(ctx, out, days, deletes=True, **cluster)
     for prefix in plan.prefixes:

@@ -37,7 +37,7 @@ gated_kind_option = click.option(
     "gated_kinds",
     multiple=True,
     metavar="GROUP/KIND=PATH",
-    help="Another kind that your cluster's webhook gates, as it was told. May be repeated.",
+    help="Another kind that your cluster's webhook gates, as it is configured. May be repeated.",
 )
 """The option of the commands that read workloads."""
 
@@ -47,7 +47,7 @@ default_ring_option = click.option(
     default=0,
     show_default=True,
     envvar="CABGATE_DEFAULT_RING",
-    help="Ring of a namespace without the ring label, as your cluster's webhook was told.",
+    help="Ring of a namespace without the ring label, as your cluster's webhook is configured.",
 )
 """The option of the commands that need the ring of a namespace."""
 
@@ -58,9 +58,28 @@ mode_option = click.option(
     default=Mode.ENFORCE.value,
     show_default="Enforce",
     envvar="CABGATE_MODE",
-    help="Mode of the cluster, as your cluster's webhook was told.",
+    help="Mode of the cluster, as your cluster's webhook is configured.",
 )
 """The option of the commands that say what becomes of a denial."""
+
+
+namespace_option = click.option(
+    "-n",
+    "--namespace",
+    metavar="NAME",
+    help="Namespace; default: the manifest's if there is one, else the kubeconfig context's.",
+)
+"""The option of the commands that look into one namespace."""
+
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "yaml"]),
+    default="text",
+    show_default=True,
+    help="text is for people: a table, or YAML with comments. json and yaml are for programs.",
+)
+"""The option of the commands that print something."""
 
 
 def cluster_options(command: Command) -> Command:

@@ -9,12 +9,18 @@ import click
 from cabgate.gate.coverage import Uncovered
 from cabgate.gate.decision import Reason
 from cabgate.text.foreign import printed
-from cabgate_cli.commands.options import cluster_options, default_ring_option, gated_kind_option
+from cabgate_cli.commands.options import (
+    cluster_options,
+    default_ring_option,
+    gated_kind_option,
+    namespace_option,
+    output_option,
+)
 from cabgate_cli.errors import BadInput, note
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.names import namespace_name
 from cabgate_cli.input.workloads import configured
-from cabgate_cli.output.objects import FORMATS, as_json, as_yaml, write
+from cabgate_cli.output.objects import as_json, as_yaml, write
 
 MAX_OBJECTS = 3
 """Objects that a row names beside their workload."""
@@ -29,13 +35,13 @@ Examples:
 """
     + of_command("nothing runs uncovered", "something does: one row for each workload")
 )
-@click.option("-n", "--namespace", help="Default: the kubeconfig context's.")
+@namespace_option
 @click.option(
     "-A", "--all-namespaces", "everywhere", is_flag=True, help="Look into every namespace."
 )
 @default_ring_option
 @gated_kind_option
-@click.option("-o", "--output", type=FORMATS, help="Print for a machine; default: a table.")
+@output_option
 @cluster_options
 @click.pass_context
 def uncovered(
@@ -44,11 +50,11 @@ def uncovered(
     everywhere: bool,
     default_ring: int,
     gated_kinds: tuple[str, ...],
-    output: str | None,
+    output: str,
     kubeconfig: str | None,
     context: str | None,
 ) -> None:
-    """List the workloads that run images which the gate would deny now.
+    """List workloads whose images the gate would deny now.
 
     A verdict is given at admission, and what was admitted keeps running. So this finds what ran
     before its namespace was gated, whose approval was revoked or whose exception ended, and
@@ -65,7 +71,7 @@ def uncovered(
     where = namespace or context_namespace(kubeconfig, context) or "default"
     inventory = Inventory(Cluster(kubeconfig, context), default_ring, kinds)
     found = inventory.uncovered_everywhere() if everywhere else inventory.uncovered(where)
-    if output is not None:
+    if output != "text":
         machine = {"items": [_machine(item) for item in found]}
         write(as_json(machine) if output == "json" else as_yaml(machine))
     elif found:

@@ -10,10 +10,11 @@ import click
 from cabgate.api.intent import DeploymentIntent
 from cabgate.lifecycle.waiting import Outcome, outcome_of, why
 from cabgate.text.foreign import printed
-from cabgate_cli.commands.options import cluster_options
+from cabgate_cli.commands.options import cluster_options, namespace_option, output_option
 from cabgate_cli.errors import Unavailable, note
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.names import namespace_name, object_name
+from cabgate_cli.output.objects import as_json, as_yaml, write
 
 POLL_SECONDS = 2.0
 """Between two looks at the intent."""
@@ -56,7 +57,7 @@ Examples:
     )
 )
 @click.argument("intent", metavar="INTENT")
-@click.option("-n", "--namespace", help="Namespace of the intent; default: kubectl's.")
+@namespace_option
 @click.option(
     "--timeout",
     type=Duration(),
@@ -64,6 +65,7 @@ Examples:
     show_default=True,
     help="How long to wait, such as 90s, 30m or 1h30m; 0s looks once.",
 )
+@output_option
 @cluster_options
 @click.pass_context
 def wait(
@@ -71,12 +73,14 @@ def wait(
     intent: str,
     namespace: str | None,
     timeout: float,
+    output: str,
     kubeconfig: str | None,
     context: str | None,
 ) -> None:
-    """Wait until the DeploymentIntent named INTENT is approved or refused, as it is now.
+    """Wait until an intent is approved or refused.
 
-    Prints how it ended, and what its condition Ready says.
+    The DeploymentIntent named INTENT, as it is now. Prints how it ended, and what its condition
+    Ready says.
     """
     from cabgate_cli.input.cluster import Cluster, context_namespace
     from cabgate_cli.input.gate_source import GateSource
@@ -88,8 +92,17 @@ def wait(
     source = GateSource(Cluster(kubeconfig, context))
     found = waited(lambda: source.intent(place, name), timeout)
     outcome = outcome_of(found)
-    head = f"waits still, after {timeout:g} s" if outcome is Outcome.OPEN else outcome.value
-    click.echo(f"DeploymentIntent {name} in namespace {place}: {head}: {printed(why(found))}")
+    if output == "text":
+        head = f"waits still, after {timeout:g} s" if outcome is Outcome.OPEN else outcome.value
+        write(f"DeploymentIntent {name} in namespace {place}: {head}: {printed(why(found))}\n")
+    else:
+        machine = {
+            "namespace": place,
+            "intent": name,
+            "outcome": outcome.value,
+            "message": why(found),
+        }
+        write(as_json(machine) if output == "json" else as_yaml(machine))
     ctx.exit(_CODES[outcome])
 
 
