@@ -207,7 +207,7 @@ def test_another_prune_at_the_same_time_stops_this_one(cluster: Writable, out: P
             cluster.maps[CHECKPOINTS] = config_map(CHECKPOINTS, {"shop": "other"})
 
     cluster.before_read = other_prune
-    assert "somebody else changes configmap" in pruned(out, code=4).stderr
+    assert "write conflict: configmap" in pruned(out, code=4).stderr
     assert cluster.log == []
 
 
@@ -246,7 +246,7 @@ def test_exports_verify_offline(tmp_path: Path, out: Path) -> None:
     ("text", "says"),
     [
         ('{"kind":"A"}\n{"kind":\n', "line 2: not valid JSON"),
-        ('{"kind":"A"}\n\n{"kind":"A","kind":"B"}\n', "line 3: the key 'kind' stands twice"),
+        ('{"kind":"A"}\n\n{"kind":"A","kind":"B"}\n', "line 3: duplicate key 'kind' in one object"),
     ],
 )
 def test_json_lines_that_cannot_be_read(tmp_path: Path, text: str, says: str) -> None:
