@@ -19,8 +19,8 @@ page is about the two commands that the chart runs.
 
 Written by `make manifests` from the settings models. Every setting is an option of the command and
 an environment variable; an option wins. They are read once, at the start. A variable that begins
-with `CABGATE_` and names no setting, an option that there is none of, and a value that makes no
-sense end the process at its start, with 2 and a message that names each.
+with `CABGATE_` and names no setting, an unknown option, and an invalid value are errors: the
+process exits at the start, with exit code 2 and a message that names each.
 
 Kubernetes puts variables like `CABGATE_WEBHOOK_PORT=tcp://...` into Pods, one set for each Service
 of the namespace. Those are passed over, but a Service called `cabgate` would set `CABGATE_PORT`:

@@ -15,7 +15,7 @@ HEADER = """\
 
 
 class _Plain(yaml.SafeDumper):
-    """YAML without anchors: a schema that stands twice is written twice."""
+    """YAML without anchors: a schema that is used twice is written twice."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True

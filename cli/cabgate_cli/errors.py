@@ -4,12 +4,13 @@
 import click
 
 from cabgate.text.foreign import printed
+from cabgate_cli.exit_codes import ExitCode
 
 
 class BadInput(click.ClickException):
     """What was given is wrong; the message names where, what, and what is allowed."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
@@ -21,17 +22,17 @@ class BadInput(click.ClickException):
 
 
 class Unavailable(click.ClickException):
-    """Something could not be reached or found; the message says what to do."""
+    """Something could not be reached, found, read or written; the message says what to do."""
 
-    exit_code = 1
+    exit_code = ExitCode.UNAVAILABLE
     lasting = False
     """Whether to ask again would be of no use."""
 
 
-class CannotTell(click.ClickException):
-    """Something could not be read, in a command whose exit code 1 is an answer."""
+class Refused(click.ClickException):
+    """What was asked for is fine, and the gate would refuse it."""
 
-    exit_code = 2
+    exit_code = ExitCode.NO
 
 
 def note(message: str) -> None:

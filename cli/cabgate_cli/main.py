@@ -11,9 +11,12 @@ from cabgate_cli.commands.ledger import ledger
 from cabgate_cli.commands.score import score
 from cabgate_cli.commands.uncovered import uncovered
 from cabgate_cli.commands.wait import wait
+from cabgate_cli.exit_codes import table
+from cabgate_cli.program import Program
 
 
 @click.group(
+    cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b
 Examples:
@@ -26,19 +29,14 @@ Examples:
   cabgate adopt -n shop > intents.yaml
   cabgate exception -n shop checkout-1f2e3d4c > exception.yaml
   cabgate ledger verify
-\b
-Exit codes:
-  0  done
-  1  something could not be reached or found
-  2  what was given is wrong
-cabgate explain, wait, uncovered and ledger verify have their own: see their help.
-""",
+"""
+    + table(),
 )
 @click.version_option(package_name="cabgate", prog_name="cabgate")
 def main() -> None:
     """Write and score what a change-approval gate asks for, and check its ledger.
 
-    All commands print and write nothing to the cluster, but `ledger prune`.
+    No command writes to the cluster but `ledger prune`.
     """
 
 

@@ -175,8 +175,9 @@ def set_up_logging(form: str) -> None:
 def main(**given: Any) -> None:
     """Turn deployment intents into scored requests, and keep their state.
 
-    Any number of replicas may run: one leads, the others wait. The API server is found through the
-    Pod's service account, or KUBECONFIG. Each option is also read from the environment.
+    Any number of replicas may run: one is the leader, the others are on standby. The API server is
+    found through the Pod's service account, or KUBECONFIG. Each option is also read from the
+    environment.
     """
     try:
         settings = read_settings(given)

@@ -40,9 +40,7 @@ class Settings(BaseSettings):
     default_ring: int = Field(
         default=0, ge=0, le=HIGHEST, description="Ring of a namespace without the ring label."
     )
-    host: str = Field(
-        default="", description="Address to listen on; every one of the machine's if it is empty."
-    )
+    host: str = Field(default="", description="Address to listen on; empty: all addresses.")
     health_port: int = Field(
         default=8080,
         ge=0,
@@ -53,12 +51,14 @@ class Settings(BaseSettings):
         default=600.0,
         ge=1,
         le=86400,
-        description="Seconds between two lists of every object, for what the watches missed.",
+        description="Resync interval: seconds between two lists of every object, for what the "
+        "watches missed.",
     )
     keep_approved: int = Field(
         default=DEFAULT_KEPT,
         ge=1,
-        description="Approved requests of each target that stay: how far back a rollback can go.",
+        description="Approved requests that are kept for each target: how far back a rollback can "
+        "go.",
     )
     # Most of a reconcile is waiting: the API server answers a list only once its cache has caught
     # up with etcd, which takes it up to 100 ms wherever anything is written.
@@ -88,7 +88,7 @@ class Settings(BaseSettings):
 
     gated_kind: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Another kind that the webhook gates, as it was told, GROUP/KIND=PATH: an "
+        description="Another kind that the webhook gates, as it is configured, GROUP/KIND=PATH: an "
         "intent with a target of a kind that is not gated is never ready. Can be given more than "
         "once, in the variable separated by spaces.",
     )

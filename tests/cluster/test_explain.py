@@ -194,20 +194,27 @@ def test_a_mode_that_does_not_count_is_told(gate, namespace, explained):
 
 
 @pytest.mark.parametrize(
-    ("user", "arguments", "said"),
+    ("user", "arguments", "code", "said"),
     [
-        ("requester", "explain -n {ns} deployment/absent", "deployment/absent in namespace {ns}"),
-        ("requester", "explain -n {ns} service/web", "not a kind that is gated"),
-        ("requester", "explain -n other {ns}/deployment/web", "--namespace: other, but"),
-        ("requester", "explain -n {ns} 'job/x-*'", "give its manifest"),
-        ("requester", "explain", "name a workload"),
-        ("requester", "explain -f /dev/null", "holds no object"),
-        ("requester", "explain -n {ns} deployment/web --kubeconfig /nowhere", "/nowhere"),
-        ("nobody", "explain -n {ns} deployment/web", "you may not read deployment/web"),
+        (
+            "requester",
+            "explain -n {ns} deployment/absent",
+            4,
+            "deployment/absent in namespace {ns}",
+        ),
+        ("requester", "explain -n {ns} service/web", 2, "not a kind that is gated"),
+        ("requester", "explain -n other {ns}/deployment/web", 2, "--namespace: other, but"),
+        ("requester", "explain -n {ns} 'job/x-*'", 2, "give its manifest"),
+        ("requester", "explain", 2, "name a workload"),
+        ("requester", "explain -f /dev/null", 2, "holds no object"),
+        ("requester", "explain -n {ns} deployment/web --kubeconfig /nowhere", 4, "/nowhere"),
+        ("nobody", "explain -n {ns} deployment/web", 4, "you may not read deployment/web"),
     ],
 )
-def test_what_cannot_be_told_is_exit_code_2(gate, namespace, user, arguments, said):
-    result = cabgate(gate, user, arguments.format(ns=namespace), 2)
+def test_what_cannot_be_told_has_exit_codes_of_its_own(
+    gate, namespace, user, arguments, code, said
+):
+    result = cabgate(gate, user, arguments.format(ns=namespace), code)
     assert said.format(ns=namespace) in result.stderr
 
 

@@ -126,5 +126,5 @@ def test_a_renewed_token_and_another_ca_are_taken_up_without_a_restart(
     assert in_the_pod.process.running
     assert "cabgate_leader 1.0" in in_the_pod.get("/metrics")
     log = in_the_pod.process.log.read_text()
-    assert log.count("took up a new CA of the API server") == 1
-    assert "leads no more" not in log
+    assert log.count("loaded a new CA of the API server") == 1
+    assert "lost leadership" not in log

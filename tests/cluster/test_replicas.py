@@ -152,7 +152,7 @@ def test_a_leader_cut_off_stops_before_the_other_begins(gate, pair, namespace):
     """Both lines pass proxies, so their clock says who wrote when."""
     leader, other = roles(pair)
     leader.proxy.refuse = lambda call: (503, "Unavailable")
-    wait_until(lambda: not leader.leads, timeout=60.0, what="it leads no more")
+    wait_until(lambda: not leader.leads, timeout=60.0, what="it lost leadership")
     leader_of([other])
     gate.open(namespace, GOOD, "AutoApproved")
     cannot_work(leader, "503 Unavailable")

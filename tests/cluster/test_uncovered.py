@@ -160,22 +160,25 @@ def test_a_generated_job_is_covered_by_its_prefix(gate, namespace):
 
 
 @pytest.mark.parametrize(
-    ("user", "arguments", "said"),
+    ("user", "arguments", "code", "said"),
     [
-        ("requester", "uncovered -n {ns} -A", "-A and -n: one of the two"),
-        ("requester", "uncovered -n absent", "namespace absent not found"),
-        ("requester", "uncovered -n A", "cannot be a namespace"),
+        ("requester", "uncovered -n {ns} -A", 2, "-A and -n: one of the two"),
+        ("requester", "uncovered -n absent", 4, "namespace absent not found"),
+        ("requester", "uncovered -n A", 2, "cannot be a namespace"),
         (
             "requester",
             "uncovered -n {ns} --gated-kind x.io/Y=spec",
+            4,
             "this cluster has no Y",
         ),
-        ("nobody", "uncovered -n {ns}", "you may not read namespace {ns}"),
-        ("nobody", "uncovered -A", "you may not read namespaces"),
+        ("nobody", "uncovered -n {ns}", 4, "you may not read namespace {ns}"),
+        ("nobody", "uncovered -A", 4, "you may not read namespaces"),
     ],
 )
-def test_what_cannot_be_told_is_exit_code_2(gate, namespace, user, arguments, said):
-    result = cabgate(gate, user, arguments.format(ns=namespace), 2)
+def test_what_cannot_be_told_has_exit_codes_of_its_own(
+    gate, namespace, user, arguments, code, said
+):
+    result = cabgate(gate, user, arguments.format(ns=namespace), code)
     assert said.format(ns=namespace) in result.stderr
 
 

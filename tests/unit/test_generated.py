@@ -19,6 +19,11 @@ def test_the_tables_of_what_is_covered_are_what_the_tests_send():
     assert tool["render"](page) == page
 
 
+def test_the_page_of_the_commands_is_what_the_program_has():
+    tool = runpy.run_path(str(ROOT / "tools" / "commands.py"))
+    assert (ROOT / "docs" / "commands.md").read_text() == tool["rendered"]()
+
+
 def test_the_page_of_the_settings_is_what_the_models_say():
     tool = runpy.run_path(str(ROOT / "tools" / "configuration.py"))
     assert (ROOT / "docs" / "configuration.md").read_text() == tool["rendered"]()

@@ -162,7 +162,7 @@ def main(
     clock: Clock = utc_now,
     sockets: Sockets | None = None,
 ) -> None:
-    """The `cabgate-webhook` command. Ends the process with 2 and a message if a setting is wrong,
+    """The `cabgate-webhook` command. Exits with 2 and a message if a setting is wrong,
     with 1 if what it needs is not there."""
     try:
         settings = read_settings(sys.argv[1:] if arguments is None else arguments)

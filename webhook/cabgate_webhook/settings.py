@@ -64,8 +64,8 @@ class WebhookSettings(BaseSettings):
         "are accepted."
     )
     admission_proof: FilePath = Field(
-        description="What shows that the API server sent a review: the value of Secret "
-        "cabgate-admission-proof, at least 32 bytes; read at each review."
+        description="Shared secret that proves that a request comes from the API server: the value "
+        "of Secret cabgate-admission-proof, at least 32 bytes; read for each request."
     )
     host: str = Field(default="0.0.0.0", description="Address to listen on, for both ports.")  # noqa: S104 - a Pod is reached from elsewhere
     port: Annotated[int, PORT] = Field(default=8443, description="Port of admission, HTTPS.")
@@ -83,8 +83,7 @@ class WebhookSettings(BaseSettings):
     )
     mode: Literal["Enforce", "Warn", "Audit"] = Field(
         default="Enforce",
-        description="What becomes of a rollout that is denied; a namespace's label can only be "
-        "stricter.",
+        description="What happens to a denied rollout; a namespace's label can only be stricter.",
     )
     require_digests_from: int | None = Field(
         default=None,
@@ -104,8 +103,8 @@ class WebhookSettings(BaseSettings):
         default=10.0,
         ge=0,
         le=300,
-        description="How long after SIGTERM reviews are still taken: the time that the cluster "
-        "needs to send them elsewhere.",
+        description="Graceful shutdown: how long after SIGTERM requests are served, until the "
+        "cluster sends them elsewhere.",
     )
     max_connections: int = Field(
         default=500, ge=10, le=100_000, description="Connections that admission keeps open."
@@ -135,7 +134,7 @@ class WebhookSettings(BaseSettings):
 def read_settings(arguments: Sequence[str]) -> WebhookSettings:
     """The settings by command line and environment. Raises `SettingsError`.
 
-    `--help`, or an option that there is none of, ends the process.
+    `--help` and unknown options exit.
     """
     unknown = unknown_variables(os.environ, WebhookSettings.model_fields)
     if unknown:

@@ -11,11 +11,17 @@ from cabgate.api.intent import MAX_NAME, DeploymentIntent
 from cabgate.gate.coverage import TopLevel, top_level
 from cabgate.rollout.targets import Workload
 from cabgate_cli.commands.intent import intent_object, plain_name
-from cabgate_cli.commands.options import cluster_options, gated_kind_option
+from cabgate_cli.commands.options import (
+    cluster_options,
+    gated_kind_option,
+    namespace_option,
+    output_option,
+)
 from cabgate_cli.errors import BadInput, note
+from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.names import namespace_name
 from cabgate_cli.input.workloads import Found, configured
-from cabgate_cli.output.objects import FORMATS, as_json, write
+from cabgate_cli.output.objects import as_json, as_yaml, write
 from cabgate_cli.output.skeleton import intent_yaml
 
 
@@ -25,10 +31,11 @@ Examples:
   cabgate adopt -n shop > intents.yaml
   cabgate adopt -n shop | kubectl apply -f -
 """
+    + of_command()
 )
-@click.option("-n", "--namespace", help="Default: the kubeconfig context's.")
+@namespace_option
 @gated_kind_option
-@click.option("-o", "--output", type=FORMATS, default="yaml", show_default=True)
+@output_option
 @cluster_options
 def adopt(
     namespace: str | None,
@@ -37,12 +44,12 @@ def adopt(
     kubeconfig: str | None,
     context: str | None,
 ) -> None:
-    """Print a DeploymentIntent for each workload of a namespace that no intent names yet, with
-    every image that it runs now, also as what its evidence is about.
+    """Print an intent for each workload that has none.
 
-    The evidence is for you to complete. What is printed can be applied as it is: missing evidence
-    scores worst, and is named. Workloads that an intent names are left alone, so that this can be
-    run again at any time.
+    Of the workloads of a namespace: with every image that each runs now, also as what its evidence
+    is about. The evidence is for you to complete. What is printed can be applied as it is: missing
+    evidence scores worst, and is named. Workloads that an intent names are left alone, so that this
+    can be run again at any time.
     """
     kinds = configured(gated_kinds)
     if namespace is not None:
@@ -70,8 +77,9 @@ def adopt(
     if not printed:
         note(f"every workload of namespace {where} has an intent" if workloads else
              f"nothing runs in namespace {where}")  # fmt: skip
-    elif output == "json":
-        write(as_json({"apiVersion": "v1", "kind": "List", "items": [one for one, _ in printed]}))
+    elif output != "text":
+        items = {"apiVersion": "v1", "kind": "List", "items": [one for one, _ in printed]}
+        write(as_json(items) if output == "json" else as_yaml(items))
     else:
         write("---\n".join(intent_yaml(intent, [str(one)]) for intent, one in printed))
 

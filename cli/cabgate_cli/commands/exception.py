@@ -11,11 +11,12 @@ from cabgate.api.exception import DEFAULT_DURATION_DAYS, KIND, MAX_DURATION_DAYS
 from cabgate.lifecycle.standing import standing_of
 from cabgate.text.refusal import Refusal
 from cabgate.writes.exceptions import check_takes_exception
-from cabgate_cli.commands.options import cluster_options
-from cabgate_cli.errors import BadInput, Unavailable, note
+from cabgate_cli.commands.options import cluster_options, namespace_option, output_option
+from cabgate_cli.errors import BadInput, Refused, Unavailable, note
+from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.names import namespace_name, object_name
 from cabgate_cli.input.validation import checked
-from cabgate_cli.output.objects import FORMATS, as_json, as_yaml, write
+from cabgate_cli.output.objects import as_json, as_yaml, write
 
 TODO_REASON = f"{PLACEHOLDER} say why the rollout cannot wait for better evidence"
 """Stands for the reason until somebody writes one."""
@@ -44,9 +45,10 @@ Examples:
     --control "Rolled out to one region first, watched by the on-call engineer" \\
     --days 7 | kubectl apply -f -
 """
+    + of_command(no="the request takes no exception", cluster=False)
 )
 @click.argument("request", metavar="REQUEST")
-@click.option("-n", "--namespace", help="Namespace of the request; default: kubectl's.")
+@namespace_option
 @click.option("--name", help="Name of the exception; default: the request's name.")
 @click.option("--reason", help="Why the rollout cannot wait for better evidence.")
 @click.option(
@@ -62,7 +64,7 @@ Examples:
     show_default=True,
     help=f"How long it lasts from its creation, 1 to {MAX_DURATION_DAYS}.",
 )
-@click.option("-o", "--output", type=FORMATS, default="yaml", show_default=True)
+@output_option
 @cluster_options
 def exception(
     request: str,
@@ -75,11 +77,12 @@ def exception(
     kubeconfig: str | None,
     context: str | None,
 ) -> None:
-    """Print a CABException for the CABRequest named REQUEST, to be applied with kubectl.
+    """Print an exception for a request, for kubectl apply.
 
-    It is for a request whose score asks for an exception, and that nobody has refused. If the
-    cluster can be asked and says otherwise, nothing is printed but why, and whom to ask instead.
-    Without --reason or --control their text is a TODO that has to be replaced first.
+    A CABException for the CABRequest named REQUEST. It is for a request whose score asks for an
+    exception, and that nobody has refused. If the cluster can be asked and says otherwise, nothing
+    is printed but why, and whom to ask instead. Without --reason or --control their text is a TODO
+    that has to be replaced first.
     """
     metadata = {
         "name": object_name(request, "REQUEST")
@@ -107,6 +110,8 @@ def exception(
         note(f"replace each TODO before you apply this, or give {' and '.join(options)}")
     if output == "json":
         write(as_json(printed))
+    elif output == "yaml":
+        write(as_yaml(printed))
     else:
         header = _HEADER.format(days="1 day" if days == 1 else f"{days} days")
         write(header + as_yaml(printed))
@@ -128,7 +133,7 @@ def _check_request(
     try:
         check_takes_exception(standing_of(found))
     except Refusal as refusal:
-        raise BadInput(refusal.message) from None
+        raise Refused(refusal.message) from None
 
 
 def _check(printed: dict[str, Any]) -> None:

@@ -25,8 +25,11 @@ from cabgate_cli.commands.options import (
     gated_kind_option,
     manifests_option,
     mode_option,
+    namespace_option,
+    output_option,
 )
-from cabgate_cli.errors import BadInput, CannotTell, Unavailable, note
+from cabgate_cli.errors import BadInput, Unavailable, note
+from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.documents import Document, read_documents
 from cabgate_cli.input.names import namespace_name
 from cabgate_cli.input.workloads import (
@@ -40,7 +43,7 @@ from cabgate_cli.input.workloads import (
     selected_out,
     wanted,
 )
-from cabgate_cli.output.objects import FORMATS, as_json, as_yaml, write
+from cabgate_cli.output.objects import as_json, as_yaml, write
 
 if TYPE_CHECKING:
     from cabgate_cli.input.cluster import Cluster
@@ -100,20 +103,18 @@ Examples:
   cabgate explain shop/deployment/checkout
   cabgate explain -f deployment.yaml
   kubectl kustomize overlays/production | cabgate explain -f - -n shop
-\b
-Exit codes:
-  0  admitted, if only because the mode does not enforce
-  1  denied, at least one of them
-  2  what was given is wrong, or something could not be read
 """
+    + of_command(
+        "admitted, if only because the mode does not enforce", "denied, at least one of them"
+    )
 )
 @click.argument("workloads", metavar="[[NAMESPACE/]KIND/NAME]...", nargs=-1)
-@click.option("-n", "--namespace", help="Default: the manifest's, else the kubeconfig context's.")
+@namespace_option
 @manifests_option
 @default_ring_option
 @gated_kind_option
 @mode_option
-@click.option("-o", "--output", type=FORMATS, help="Print for a machine; default: a text.")
+@output_option
 @cluster_options
 @click.pass_context
 def explain(
@@ -124,15 +125,15 @@ def explain(
     default_ring: int | None,
     gated_kinds: tuple[str, ...],
     mode: str | None,
-    output: str | None,
+    output: str,
     kubeconfig: str | None,
     context: str | None,
 ) -> None:
-    """Say whether a rollout would be admitted now, and why: of a manifest (-f), or of a workload
-    as it runs.
+    """Say whether a rollout would be admitted now, and why.
 
-    The answer is the gate's own: the same requests, the same rules. Each request that names the
-    workload is shown, the newest first, with what keeps it from admitting the rollout.
+    The rollout of a manifest (-f), or of a workload as it runs. The answer is the gate's own: the
+    same requests, the same rules. Each request that names the workload is shown, the newest first,
+    with what keeps it from admitting the rollout.
     """
     if not workloads and not files:
         raise BadInput("name a workload, such as deployment/checkout, or a manifest with -f FILE")
@@ -147,30 +148,27 @@ def explain(
     try:
         cluster = Cluster(kubeconfig, context)
         installation = installation_of(cluster, default_ring=default_ring, mode=mode, kinds=given)
-    except Unavailable as error:
+    except Unavailable:
         check_spelling(documents, given)  # what is wrong whatever the cluster says
-        raise CannotTell(error.message) from None
-    try:
-        kinds = installation.kinds
-        named = [_placed(argument, namespace, kinds) for argument in workloads]
-        check_spelling(documents, kinds)
-        gated = [(kind, doc) for doc in documents if (kind := kind_in(doc, kinds)) is not None]
-        if not named and not gated:
-            raise BadInput(f"{', '.join(files)}: holds no workload; allowed: {kind_names(kinds)}")
-        explainer = _Explainer(cluster, installation)
-        found = [explainer.running(item, place or here) for item, place in named]
-        places = [str(document.metadata.get("namespace") or here) for _, document in gated]
-        others = set() if namespace is None else selected_out(namespace, places)
-        if not named and others.issuperset(places):
-            raise BadInput(f"--namespace: the manifests hold no workload of namespace {namespace}")
-        for place, (kind, document) in zip(places, gated, strict=True):
-            if place in others:
-                continue
-            found.append(explainer.declared(kind, document, place, documents))
-    except Unavailable as error:
-        raise CannotTell(error.message) from None
+        raise
+    kinds = installation.kinds
+    named = [_placed(argument, namespace, kinds) for argument in workloads]
+    check_spelling(documents, kinds)
+    gated = [(kind, doc) for doc in documents if (kind := kind_in(doc, kinds)) is not None]
+    if not named and not gated:
+        raise BadInput(f"{', '.join(files)}: holds no workload; allowed: {kind_names(kinds)}")
+    explainer = _Explainer(cluster, installation)
+    found = [explainer.running(item, place or here) for item, place in named]
+    places = [str(document.metadata.get("namespace") or here) for _, document in gated]
+    others = set() if namespace is None else selected_out(namespace, places)
+    if not named and others.issuperset(places):
+        raise BadInput(f"--namespace: the manifests hold no workload of namespace {namespace}")
+    for place, (kind, document) in zip(places, gated, strict=True):
+        if place in others:
+            continue
+        found.append(explainer.declared(kind, document, place, documents))
     _print(found, output)
-    ctx.exit(0 if all(item.admitted for item in found) else 1)
+    ctx.exit(ExitCode.OK if all(item.admitted for item in found) else ExitCode.NO)
 
 
 def _placed(
@@ -281,7 +279,7 @@ def _labels(content: Mapping[str, Any]) -> Mapping[str, str]:
     return _metadata(content).get("labels") or {}
 
 
-def _print(found: Sequence[Explanation], output: str | None) -> None:
+def _print(found: Sequence[Explanation], output: str) -> None:
     if output == "json":
         write("".join(as_json(_machine(item)) for item in found))
     elif output == "yaml":

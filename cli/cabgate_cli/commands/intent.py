@@ -13,8 +13,15 @@ from cabgate.api.types import MAX_DECLARED_TARGETS
 from cabgate.rollout.gated_targets import target_problems
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import ANY_NAME
-from cabgate_cli.commands.options import cluster_options, gated_kind_option, manifests_option
+from cabgate_cli.commands.options import (
+    cluster_options,
+    gated_kind_option,
+    manifests_option,
+    namespace_option,
+    output_option,
+)
 from cabgate_cli.errors import BadInput, note
+from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.documents import read_documents
 from cabgate_cli.input.names import namespace_name, object_name
 from cabgate_cli.input.validation import checked
@@ -28,7 +35,7 @@ from cabgate_cli.input.workloads import (
     wanted,
     with_images,
 )
-from cabgate_cli.output.objects import FORMATS, as_json, write
+from cabgate_cli.output.objects import as_json, as_yaml, write
 from cabgate_cli.output.skeleton import intent_yaml
 
 MAX_ARTIFACT_NAME = 256
@@ -45,9 +52,10 @@ Examples:
   cabgate intent -f deployment.yaml
   kubectl kustomize overlays/production | cabgate intent -f - -n shop
 """
+    + of_command()
 )
 @click.argument("workloads", metavar="[KIND/NAME]...", nargs=-1)
-@click.option("-n", "--namespace", help="Default: the manifest's, else the kubeconfig context's.")
+@namespace_option
 @click.option("--name", help="Name of the intent; default: the first workload's.")
 @manifests_option
 @click.option(
@@ -58,7 +66,7 @@ Examples:
     help="Image that the one named workload is to run; then no cluster is read. May be repeated.",
 )
 @gated_kind_option
-@click.option("-o", "--output", type=FORMATS, default="yaml", show_default=True)
+@output_option
 @cluster_options
 def intent(
     workloads: tuple[str, ...],
@@ -71,7 +79,7 @@ def intent(
     kubeconfig: str | None,
     context: str | None,
 ) -> None:
-    """Print a DeploymentIntent for workloads that run, or for manifest files (-f).
+    """Print an intent for running workloads or manifests (-f).
 
     Targets and images are filled in, also as what the evidence is about (artifacts[].images): take
     out what you have no reports of. The evidence is for you to complete. What is printed can be
@@ -152,6 +160,8 @@ def _print(found: list[Found], namespace: str, name: str | None, output: str) ->
     if output == "json":
         of_several = {"apiVersion": "v1", "kind": "List", "items": printed}
         write(as_json(printed[0] if len(printed) == 1 else of_several))
+    elif output == "yaml":
+        write("---\n".join(as_yaml(obj) for obj in printed))
     else:
         texts = [
             intent_yaml(obj, [str(item.workload) for item in part])

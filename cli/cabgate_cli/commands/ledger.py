@@ -9,15 +9,15 @@ import click
 
 from cabgate.api import decision, exception, request
 from cabgate.ledger.findings import Finding
-from cabgate.ledger.signatures import KeyFileError, PublicKeys
+from cabgate.ledger.signatures import PublicKeys
 from cabgate_cli.commands.ledger_list import list_records
 from cabgate_cli.commands.ledger_prune import export, finding_lines, prune
-from cabgate_cli.commands.options import cluster_options, export_option
-from cabgate_cli.errors import Unavailable, note
+from cabgate_cli.commands.options import cluster_options, export_option, output_option
+from cabgate_cli.errors import note
+from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.ledger_evidence import (
     HEADS,
     KEYS,
-    CannotVerify,
     Evidence,
     from_cluster,
     from_files,
@@ -25,12 +25,12 @@ from cabgate_cli.input.ledger_evidence import (
     public_keys,
     text_of_keys,
 )
-from cabgate_cli.output.objects import as_json, write
+from cabgate_cli.output.objects import as_json, as_yaml, write
 
 
 @click.group()
 def ledger() -> None:
-    """Read and check the record of decisions, and keep it small."""
+    """List, verify, export and prune the record of decisions."""
 
 
 ledger.add_command(list_records)
@@ -46,12 +46,8 @@ Examples:
   kubectl get cabdecisions,cabrequests,cabexceptions -A -o json > export.json
   cabgate ledger verify -f export.json --keys keys.yaml -o json
   cabgate ledger verify -f 2025.jsonl -f 2026.jsonl --keys keys.yaml
-\b
-Exit codes:
-  0  nothing is wrong
-  1  something is: one line for each finding
-  2  it could not be verified
 """
+    + of_command("nothing is wrong", "something is: one line for each finding")
 )
 @export_option
 @click.option(
@@ -69,8 +65,8 @@ Exit codes:
     help=f"Public keys, PEM or a copy of the ConfigMap {KEYS}, instead of the cluster's. May be "
     "repeated.",
 )
+@output_option
 @cluster_options
-@click.option("-o", "--output", type=click.Choice(["json"]), help="Print for a machine.")
 @click.pass_context
 def verify(
     ctx: click.Context,
@@ -79,26 +75,24 @@ def verify(
     key_files: tuple[str, ...],
     kubeconfig: str | None,
     context: str | None,
-    output: str | None,
+    output: str,
 ) -> None:
-    """Walk every chain of the ledger, and say what is wrong and where.
+    """Verify every chain, and say what is wrong and where.
 
     Each record is checked for its place, its digest and its signature, and against the request or
     exception that was decided on, where that still exists. Nothing is written.
     """
     if files and (kubeconfig or context):
         raise click.UsageError("-f reads files, --kubeconfig and --context a cluster: not both")
-    try:
-        given = [text_of_keys(path) for path in key_files]
-        evidence = from_files(files) if files else from_cluster(kubeconfig, context, keys=not given)
-        for path in head_files:
-            evidence.heads += heads_in(path)
-        keys = public_keys([pem for pems in given for pem in pems] or evidence.pems)
-    except (Unavailable, KeyFileError) as error:
-        raise CannotVerify(str(error)) from None
+    given = [pem for path in key_files for pem in text_of_keys(path)]
+    evidence = from_files(files) if files else from_cluster(kubeconfig, context, keys=not given)
+    for path in head_files:
+        evidence.heads += heads_in(path)
+    keys = public_keys(given or evidence.pems, of_cluster=not (given or files))
     findings = evidence.findings(keys)
-    if output == "json":
-        write(as_json(_machine(evidence, keys, findings)))
+    if output != "text":
+        machine = _machine(evidence, keys, findings)
+        write(as_json(machine) if output == "json" else as_yaml(machine))
     else:
         write(_lines(evidence, keys, findings))
         missing = [n for n, was in (("--keys", given), ("--heads", head_files)) if not was]
@@ -107,12 +101,12 @@ def verify(
                 "whoever can change the cluster's own keys and heads can make a forgery fit: keep "
                 f"copies elsewhere, and give them with {' and '.join(missing)}"
             )
-    if evidence.checkpoints and not output:
+    if evidence.checkpoints and output == "text":
         note(
             f"{_count(len(_pruned(evidence)), 'chain')} pruned up to a checkpoint: what was before "
             "is proved by its export alone (-f)"
         )
-    ctx.exit(1 if findings else 0)
+    ctx.exit(ExitCode.NO if findings else ExitCode.OK)
 
 
 def _chains(evidence: Evidence) -> dict[str, int]:

@@ -11,10 +11,11 @@ from cabgate.api import decision, exception, request
 from cabgate.api.decision import CABDecision
 from cabgate.ledger.queries import Answers, Query, answers
 from cabgate.text.foreign import printed
-from cabgate_cli.commands.options import cluster_options, export_option
-from cabgate_cli.errors import CannotTell, Unavailable, note
+from cabgate_cli.commands.options import cluster_options, export_option, output_option
+from cabgate_cli.errors import note
+from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.ledger_evidence import from_files
-from cabgate_cli.output.objects import as_json, write
+from cabgate_cli.output.objects import as_json, as_yaml, write
 
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"]
 
@@ -27,11 +28,8 @@ Examples:
   cabgate ledger list -n shop --verdict Approved --author rita --since 2026-01-01
   cabgate ledger list --image registry.example.com/shop/checkout:1.4.2 -o json
   cabgate ledger list -f ledger-2026.jsonl --correlation CHG-1042
-\b
-Exit codes:
-  0  done, also if nothing was found
-  2  the ledger could not be read
-""",
+"""
+    + of_command("done, also if no record fits"),
 )
 @export_option
 @click.option("-n", "--namespace", help="Records of this namespace alone.")
@@ -51,32 +49,30 @@ Exit codes:
     "--since", type=click.DateTime(_FORMATS), help="Decided then or later, UTC, such as 2026-01-31."
 )
 @click.option("--until", type=click.DateTime(_FORMATS), help="Decided before, UTC.")
+@output_option
 @cluster_options
-@click.option("-o", "--output", type=click.Choice(["json"]), help="Print whole records.")
 def list_records(
     files: tuple[str, ...],
     since: datetime | None,
     until: datetime | None,
     kubeconfig: str | None,
     context: str | None,
-    output: str | None,
+    output: str,
     **wanted: Any,
 ) -> None:
-    """List the records of the ledger that all filters fit, in the order of their chains.
+    """List the records that fit all filters.
 
-    Nothing is checked: `cabgate ledger verify` does that. A record that cannot be read is named,
-    and the others are listed.
+    In the order of their chains; json and yaml have the whole records. Nothing is checked: `cabgate
+    ledger verify` does that. A record that cannot be read is named, and the others are listed.
     """
     if files and (kubeconfig or context):
         raise click.UsageError("-f reads files, --kubeconfig and --context a cluster: not both")
     query = Query(since=_utc(since), until=_utc(until), **wanted)
-    try:
-        raws = _records(files, kubeconfig, context, query.namespace)
-    except Unavailable as error:
-        raise CannotTell(str(error)) from None
+    raws = _records(files, kubeconfig, context, query.namespace)
     answered = answers(raws, query)
-    if output == "json":
-        write(as_json([raw for _, raw in answered.found]))
+    if output != "text":
+        raw = [raw for _, raw in answered.found]
+        write(as_json(raw) if output == "json" else as_yaml(raw))
     else:
         write(_table([record for record, _ in answered.found]))
     _tell(answered)

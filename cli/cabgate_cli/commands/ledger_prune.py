@@ -23,14 +23,13 @@ from cabgate.ledger.pruning import (
     selected,
     torn,
 )
-from cabgate.ledger.signatures import KeyFileError
 from cabgate.text.foreign import printed
 from cabgate_cli.commands.options import cluster_options
 from cabgate_cli.errors import BadInput, Unavailable, note
+from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.ledger_evidence import (
     CHECKPOINTS,
     KEYS,
-    CannotVerify,
     from_cluster,
     public_keys,
     records_in,
@@ -87,12 +86,8 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 Examples:
   cabgate ledger export --out ledger.jsonl
   cabgate ledger export --out ledger-2026.jsonl --older-than 30
-\b
-Exit codes:
-  0  done
-  1  something is wrong with the ledger, and nothing was written: one line for each finding
-  2  it could not be done
 """
+    + of_command(no="the ledger has findings, one a line; nothing was written")
 )
 @_options
 @click.option(
@@ -104,7 +99,7 @@ Exit codes:
 )
 @click.pass_context
 def export(ctx: click.Context, /, out: Path, days: int | None, **cluster: Any) -> None:
-    """Append the records of the ledger to a file, all of them, and delete nothing.
+    """Append the records to a file, and delete none.
 
     Every chain is verified first, and the file is read back. With --older-than, of each chain the
     records up to the first that is younger; how many it leaves out is said.
@@ -133,12 +128,8 @@ Examples:
   cabgate ledger prune --out ledger-2026.jsonl --dry-run
   cabgate ledger prune --out ledger-2026.jsonl
   cabgate ledger verify -f ledger-2026.jsonl -f rest-of-the-cluster.json --keys keys.yaml
-\b
-Exit codes:
-  0  done
-  1  something is wrong with the ledger, and nothing was deleted: one line for each finding
-  2  it could not be done, or not to the end: run it again with the same file
 """
+    + of_command(no="the ledger has findings, one a line; nothing was deleted")
 )
 @_options
 @click.option(
@@ -153,11 +144,11 @@ Exit codes:
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @click.pass_context
 def prune(ctx: click.Context, /, out: Path, days: int, *, dry_run: bool, **cluster: Any) -> None:
-    """Move old records to a file: export them, set the checkpoint, delete them, oldest first.
+    """Move old records to a file.
 
-    Every chain is verified first; the export is read back and compared with the cluster before
-    anything is deleted. The newest record of a chain stays. Keep the file: it alone proves what was
-    pruned.
+    They are exported, the checkpoint is set, and they are deleted, the oldest first. Every chain is
+    verified first; the export is read back and compared with the cluster before anything is
+    deleted. The newest record of a chain stays. Keep the file: it alone proves what was pruned.
     """
     plan = _planned(ctx, out, days, deletes=True, **cluster)
     for prefix in plan.prefixes:
@@ -171,7 +162,10 @@ def prune(ctx: click.Context, /, out: Path, days: int, *, dry_run: bool, **clust
         try:
             _delete(plan, cluster["kubeconfig"], cluster["context"])
         except Unavailable as error:
-            raise CannotVerify(f"{error} The export is complete: {out}") from None
+            raise Unavailable(
+                f"{error.message.rstrip('.')}. The export is complete: run this again with "
+                f"--out {out}"
+            ) from None
     write(f"pruned: {len(plan.records)} records, exported to {out}\n")
 
 
@@ -186,12 +180,9 @@ def _planned(
     deletes: bool,
 ) -> _Plan:
     """What is to be exported from a ledger that is clean, and a file that fits it."""
-    try:
-        given = [pem for path in key_files for pem in text_of_keys(path)]
-        evidence = from_cluster(kubeconfig, context, keys=not given)
-        keys = public_keys(given or evidence.pems)
-    except (Unavailable, KeyFileError) as error:
-        raise CannotVerify(str(error)) from None
+    given = [pem for path in key_files for pem in text_of_keys(path)]
+    evidence = from_cluster(kubeconfig, context, keys=not given)
+    keys = public_keys(given or evidence.pems, of_cluster=not given)
     cutoff = None if days is None else datetime.now(UTC) - timedelta(days=days)
     if deletes and days == 0:
         evidence.now = None  # what is not recorded yet might be older than what is pruned
@@ -219,7 +210,7 @@ def _planned(
 def _stop(ctx: click.Context, findings: Sequence[Finding]) -> None:
     write("".join(f"{line}\n" for line in finding_lines(findings)))
     note("something is wrong, and nothing was written or deleted")
-    ctx.exit(1)
+    ctx.exit(ExitCode.NO)
 
 
 def finding_lines(findings: Sequence[Finding]) -> list[str]:
@@ -245,7 +236,7 @@ def _fitting(
 
 
 def _write_file(out: Path, plan: _Plan) -> None:
-    """Append to the file, and read it back. Raises `CannotVerify`."""
+    """Append to the file, and read it back. Raises `Unavailable`."""
     try:
         with out.open("ab") as stream:
             stream.truncate(plan.keep)
@@ -260,11 +251,11 @@ def _write_file(out: Path, plan: _Plan) -> None:
         lines = exported(out.read_bytes())
         lacking = missing_in(lines, plan.records)
     except OSError as error:
-        raise CannotVerify(f"{out}: cannot be written: {error.strerror or error}") from None
+        raise Unavailable(f"{out}: cannot be written: {error.strerror or error}") from None
     except ExportError as error:
-        raise CannotVerify(f"{out}: does not say what was written: {error}") from None
+        raise Unavailable(f"{out}: does not say what was written: {error}") from None
     if lacking:
-        raise CannotVerify(f"{out}: lacks {len(lacking)} of the records that were written")
+        raise Unavailable(f"{out}: lacks {len(lacking)} of the records that were written")
 
 
 def _delete(plan: _Plan, kubeconfig: str | None, context: str | None) -> None:

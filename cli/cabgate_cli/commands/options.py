@@ -60,6 +60,25 @@ mode_option = click.option(
 """The option of the commands that say what becomes of a denial."""
 
 
+namespace_option = click.option(
+    "-n",
+    "--namespace",
+    metavar="NAME",
+    help="Namespace; default: the manifest's if there is one, else the kubeconfig context's.",
+)
+"""The option of the commands that look into one namespace."""
+
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "yaml"]),
+    default="text",
+    show_default=True,
+    help="text is for people: a table, or YAML with comments. json and yaml are for programs.",
+)
+"""The option of the commands that print something."""
+
+
 def cluster_options(command: Command) -> Command:
     """The options of the commands that ask a cluster: which, and as whom."""
     for option in (

@@ -17,14 +17,15 @@ from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.improvements import WayDown, way_down
 from cabgate.rollout.workloads import GatedKind
-from cabgate_cli.commands.options import gated_kind_option
+from cabgate_cli.commands.options import gated_kind_option, output_option
 from cabgate_cli.errors import BadInput
+from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.documents import read_documents
 from cabgate_cli.input.models import read_model
 from cabgate_cli.input.requests import intent_of_request
 from cabgate_cli.input.validation import intent_from
 from cabgate_cli.input.workloads import configured
-from cabgate_cli.output.objects import FORMATS, as_json, as_yaml, write
+from cabgate_cli.output.objects import as_json, as_yaml, write
 
 WIDTH = 100
 """Columns of the table; never the terminal's, so that the bytes are the same everywhere."""
@@ -39,6 +40,7 @@ Examples:
   cabgate intent -n shop deployment/checkout | cabgate score -f -
   kubectl get riskmodel strict -o yaml | cabgate score -f intent.yaml --model -
 """
+    + of_command("done, whatever the score", cluster=False)
 )
 @click.option(
     "-f",
@@ -57,17 +59,18 @@ Examples:
     help="File with the RiskModel to score with, YAML or JSON; default: the built-in one.",
 )
 @gated_kind_option
-@click.option("-o", "--output", type=FORMATS, help="Print for a machine; default: a table.")
+@output_option
 def score(
     files: tuple[str, ...],
     model_file: str | None,
     gated_kinds: tuple[str, ...],
-    output: str | None,
+    output: str,
 ) -> None:
-    """Print score, gate, breakdown and floors of an intent, and the way to the next lower gate.
+    """Print the risk score of an intent, without a cluster.
 
-    Works offline: the same file gives the same bytes, on any machine. The evidence is taken as
-    declared; nothing is verified. A CABRequest is scored anew from its frozen evidence.
+    With its gate, factors and floors, and what would take it to the next lower gate. The same file
+    gives the same bytes, on any machine. The evidence is taken as declared; nothing is verified. A
+    CABRequest is scored anew from its frozen evidence.
     """
     if model_file == "-" and "-" in files:
         raise BadInput("--model: standard input is taken by -f; allowed: a file for one of the two")

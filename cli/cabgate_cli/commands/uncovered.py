@@ -9,11 +9,18 @@ import click
 from cabgate.gate.coverage import Uncovered
 from cabgate.gate.decision import Reason
 from cabgate.text.foreign import printed
-from cabgate_cli.commands.options import cluster_options, default_ring_option, gated_kind_option
-from cabgate_cli.errors import BadInput, CannotTell, Unavailable, note
+from cabgate_cli.commands.options import (
+    cluster_options,
+    default_ring_option,
+    gated_kind_option,
+    namespace_option,
+    output_option,
+)
+from cabgate_cli.errors import BadInput, note
+from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.names import namespace_name
 from cabgate_cli.input.workloads import configured
-from cabgate_cli.output.objects import FORMATS, as_json, as_yaml, write
+from cabgate_cli.output.objects import as_json, as_yaml, write
 
 MAX_OBJECTS = 3
 """Objects that a row names beside their workload."""
@@ -25,20 +32,16 @@ Examples:
   cabgate uncovered -n shop
   cabgate uncovered -A
   cabgate uncovered -A -o json | jq -r '.items[].namespace' | sort | uniq -c
-\b
-Exit codes:
-  0  nothing runs uncovered
-  1  something does: one row for each workload
-  2  what was given is wrong, or something could not be read
 """
+    + of_command("nothing runs uncovered", "something does: one row for each workload")
 )
-@click.option("-n", "--namespace", help="Default: the kubeconfig context's.")
+@namespace_option
 @click.option(
     "-A", "--all-namespaces", "everywhere", is_flag=True, help="Look into every namespace."
 )
 @default_ring_option
 @gated_kind_option
-@click.option("-o", "--output", type=FORMATS, help="Print for a machine; default: a table.")
+@output_option
 @cluster_options
 @click.pass_context
 def uncovered(
@@ -47,11 +50,11 @@ def uncovered(
     everywhere: bool,
     default_ring: int | None,
     gated_kinds: tuple[str, ...],
-    output: str | None,
+    output: str,
     kubeconfig: str | None,
     context: str | None,
 ) -> None:
-    """List the workloads that run images which the gate would deny now.
+    """List workloads whose images the gate would deny now.
 
     A verdict is given at admission, and what was admitted keeps running. So this finds what ran
     before its namespace was gated, whose approval was revoked or whose exception ended, and
@@ -67,14 +70,11 @@ def uncovered(
     from cabgate_cli.input.inventory import Inventory
 
     where = namespace or context_namespace(kubeconfig, context) or "default"
-    try:
-        cluster = Cluster(kubeconfig, context)
-        installation = installation_of(cluster, default_ring=default_ring, kinds=kinds)
-        inventory = Inventory(cluster, installation)
-        found = inventory.uncovered_everywhere() if everywhere else inventory.uncovered(where)
-    except Unavailable as error:
-        raise CannotTell(error.message) from None
-    if output is not None:
+    cluster = Cluster(kubeconfig, context)
+    installation = installation_of(cluster, default_ring=default_ring, kinds=kinds)
+    inventory = Inventory(cluster, installation)
+    found = inventory.uncovered_everywhere() if everywhere else inventory.uncovered(where)
+    if output != "text":
         machine = {"items": [_machine(item) for item in found]}
         write(as_json(machine) if output == "json" else as_yaml(machine))
     elif found:
@@ -85,7 +85,7 @@ def uncovered(
         note(f"nothing is gated in namespace {where}: the installation excludes it")
     else:
         note(f"nothing runs uncovered in {'any namespace' if everywhere else f'namespace {where}'}")
-    ctx.exit(1 if found else 0)
+    ctx.exit(ExitCode.NO if found else ExitCode.OK)
 
 
 def _machine(item: Uncovered) -> dict[str, Any]:

@@ -10,15 +10,21 @@ import click
 from cabgate.api.intent import DeploymentIntent
 from cabgate.lifecycle.waiting import Outcome, outcome_of, why
 from cabgate.text.foreign import printed
-from cabgate_cli.commands.options import cluster_options
-from cabgate_cli.errors import CannotTell, Unavailable, note
+from cabgate_cli.commands.options import cluster_options, namespace_option, output_option
+from cabgate_cli.errors import Unavailable, note
+from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.names import namespace_name, object_name
+from cabgate_cli.output.objects import as_json, as_yaml, write
 
 POLL_SECONDS = 2.0
 """Between two looks at the intent."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_CODES = {Outcome.APPROVED: 0, Outcome.REFUSED: 1, Outcome.OPEN: 3}
+_CODES = {
+    Outcome.APPROVED: ExitCode.OK,
+    Outcome.REFUSED: ExitCode.NO,
+    Outcome.OPEN: ExitCode.TIMEOUT,
+}
 
 
 class Duration(click.ParamType[float]):
@@ -43,16 +49,15 @@ class Duration(click.ParamType[float]):
 Examples:
   kubectl apply -f intent.yaml && cabgate wait -n shop checkout && kubectl apply -f deployment.yaml
   cabgate wait -n shop checkout --timeout 8h
-\b
-Exit codes:
-  0  approved: the rollout would be admitted now
-  1  refused: rejected, revoked or too risky; waiting does not help
-  2  it cannot tell: no such intent, no cluster, or what was given is wrong
-  3  neither within the time given
 """
+    + of_command(
+        "approved: the rollout would be admitted now",
+        "refused: rejected, revoked or too risky; waiting does not help",
+        "timeout: neither within the time given",
+    )
 )
 @click.argument("intent", metavar="INTENT")
-@click.option("-n", "--namespace", help="Namespace of the intent; default: kubectl's.")
+@namespace_option
 @click.option(
     "--timeout",
     type=Duration(),
@@ -60,6 +65,7 @@ Exit codes:
     show_default=True,
     help="How long to wait, such as 90s, 30m or 1h30m; 0s looks once.",
 )
+@output_option
 @cluster_options
 @click.pass_context
 def wait(
@@ -67,12 +73,14 @@ def wait(
     intent: str,
     namespace: str | None,
     timeout: float,
+    output: str,
     kubeconfig: str | None,
     context: str | None,
 ) -> None:
-    """Wait until the DeploymentIntent named INTENT is approved or refused, as it is now.
+    """Wait until an intent is approved or refused.
 
-    Prints how it ended, and what its condition Ready says.
+    The DeploymentIntent named INTENT, as it is now. Prints how it ended, and what its condition
+    Ready says.
     """
     from cabgate_cli.input.cluster import Cluster, context_namespace
     from cabgate_cli.input.gate_source import GateSource
@@ -81,14 +89,20 @@ def wait(
     if namespace is not None:
         namespace_name(namespace, "--namespace")
     place = namespace or context_namespace(kubeconfig, context) or "default"
-    try:
-        source = GateSource(Cluster(kubeconfig, context))
-        found = waited(lambda: source.intent(place, name), timeout)
-    except Unavailable as error:
-        raise CannotTell(error.message) from None
+    source = GateSource(Cluster(kubeconfig, context))
+    found = waited(lambda: source.intent(place, name), timeout)
     outcome = outcome_of(found)
-    head = f"waits still, after {timeout:g} s" if outcome is Outcome.OPEN else outcome.value
-    click.echo(f"DeploymentIntent {name} in namespace {place}: {head}: {printed(why(found))}")
+    if output == "text":
+        head = f"waits still, after {timeout:g} s" if outcome is Outcome.OPEN else outcome.value
+        write(f"DeploymentIntent {name} in namespace {place}: {head}: {printed(why(found))}\n")
+    else:
+        machine = {
+            "namespace": place,
+            "intent": name,
+            "outcome": outcome.value,
+            "message": why(found),
+        }
+        write(as_json(machine) if output == "json" else as_yaml(machine))
     ctx.exit(_CODES[outcome])
 
 

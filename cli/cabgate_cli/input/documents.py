@@ -159,7 +159,7 @@ def _json_lines(text: str, name: str) -> list[Any]:
 
 
 class _DuplicateKeyError(ValueError):
-    """A key stands twice in one object: one of the two would be lost in silence."""
+    """A duplicate key in one object: one of the two would be lost in silence."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise _DuplicateKeyError(f"the key {twice!r} stands twice in one object")
+        raise _DuplicateKeyError(f"duplicate key {twice!r} in one object")
     return result
 
 
@@ -194,7 +194,7 @@ class _Loader(_Base):  # type: ignore[misc]
             text = self._key(key)
             if text in seen:
                 raise yaml.MarkedYAMLError(
-                    problem=f"the key {text!r} stands twice in one object",
+                    problem=f"duplicate key {text!r} in one object",
                     problem_mark=key.start_mark,
                 )
             seen.add(text)

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import click
-
 from cabgate.api import decision, exception, request
 from cabgate.ledger.chain import Checkpoint, Head
 from cabgate.ledger.findings import Finding
@@ -37,12 +35,6 @@ _PLURALS = {
     request.KIND: request.PLURAL,
     exception.KIND: exception.PLURAL,
 }
-
-
-class CannotVerify(click.ClickException):
-    """The ledger could not be looked at; the message says why and what to do."""
-
-    exit_code = 2
 
 
 @dataclass
@@ -92,14 +84,14 @@ def from_cluster(kubeconfig: str | None, context: str | None, *, keys: bool) -> 
 
 
 def from_files(files: Iterable[str]) -> Evidence:
-    """What files hold. Raises `BadInput` or `Unavailable`."""
+    """What files hold. Raises `BadInput`."""
     evidence = Evidence()
     for path in files:
         for document in documents_in(read_text(path, LIMITS), shown_path(path), LIMITS):
             _take(evidence, document)
     if not any(evidence.objects.values()):
         names = ", ".join(shown_path(path) for path in files)
-        raise Unavailable(f"{names}: no CABDecision, CABRequest or CABException to look at")
+        raise BadInput(f"{names}: no CABDecision, CABRequest or CABException to look at")
     return evidence
 
 
@@ -166,11 +158,17 @@ def text_of_keys(path: str) -> list[str]:
     return [pem for document in _config_maps(path, text) for pem in _data(document).values()]
 
 
-def public_keys(pems: Sequence[str]) -> PublicKeys:
-    """The keys to check with, at least one. Raises `KeyFileError`."""
-    keys = PublicKeys(*pems)
+def public_keys(pems: Sequence[str], *, of_cluster: bool) -> PublicKeys:
+    """The keys to check with, at least one.
+
+    Raises `Unavailable` if those of the cluster will not do, `BadInput` if those of files."""
+    wrong = Unavailable if of_cluster else BadInput
+    try:
+        keys = PublicKeys(*pems)
+    except KeyFileError as error:
+        raise wrong(str(error)) from None
     if not keys.ids:
-        raise KeyFileError(
+        raise wrong(
             f"no public key to check signatures with: give one with --keys FILE (PEM, or a copy of "
             f"ConfigMap {KEYS} of namespace cabgate-system)"
         )

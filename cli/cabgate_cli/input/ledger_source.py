@@ -84,7 +84,7 @@ class LedgerSource:
         found = self._call(what, api.read_namespaced_config_map, name, SYSTEM_NAMESPACE)
         data = found.data or {}
         if any(data.get(key) != before.get(key) for key in after):
-            raise Unavailable(f"somebody else changes {what} at the same time; try again")
+            raise Unavailable(f"write conflict: {what} was changed at the same time; try again")
         if any(data.get(key) != value for key, value in after.items()):
             found.data = {**data, **after}
             replace = api.replace_namespaced_config_map

@@ -126,7 +126,7 @@ def _name_problems(document: Document) -> list[str]:
 
 
 def _duplicates(intent: DeploymentIntent) -> list[str]:
-    """What stands twice where the API server wants each once."""
+    """Duplicates where the API server wants each once."""
     spec = intent.spec
     keyed: list[tuple[str, list[str]]] = [
         ("spec.targets", [f"{t.api_version} {t.kind} {t.name}" for t in spec.targets]),
@@ -135,7 +135,7 @@ def _duplicates(intent: DeploymentIntent) -> list[str]:
     ]
     keyed += [(f"spec.targets[{n}].images", list(t.images)) for n, t in enumerate(spec.targets)]
     return [
-        f"{path}: {shown(key)} stands {count} times; allowed: once"
+        f"{path}: duplicate value {shown(key)} ({count} times); allowed: once"
         for path, keys in keyed
         for key, count in Counter(keys).items()
         if count > 1

@@ -10,9 +10,6 @@ import yaml
 
 from cabgate.text.characters import refused_characters
 
-FORMATS = click.Choice(["yaml", "json"])
-"""The formats that `-o` takes."""
-
 # kubectl's parser reads these as something else than the text that PyYAML means by them.
 _AMBIGUOUS = re.compile(r"[yYnN]|[-+.]?[0-9].*")
 

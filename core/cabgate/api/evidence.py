@@ -181,7 +181,7 @@ class Evidence(Model):
             Field(
                 max_length=100,
                 json_schema_extra=replaced_whole(
-                    "self.map(a, a.name)", "an artifact stands twice: name it once"
+                    "self.map(a, a.name)", "duplicate artifact: name it once"
                 ),
             ),
         ]

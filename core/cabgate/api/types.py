@@ -115,7 +115,7 @@ class Target(Model):
         Field(
             min_length=1,
             max_length=MAX_IMAGES,
-            json_schema_extra=replaced_whole("self", "an image stands twice: name it once"),
+            json_schema_extra=replaced_whole("self", "duplicate image: name it once"),
         ),
     ]
     """Every image that the pod template may name, init containers and image volumes included,
@@ -127,7 +127,7 @@ def targets_field(*rules: dict[str, str], at_most: int = MAX_TARGETS) -> Any:
     of them; what is stored already and holds more is read all the same."""
     whole = replaced_whole(
         "self.map(t, [t.apiVersion, t.kind, t.name])",
-        "a workload stands twice: name it once, with all its images",
+        "duplicate workload: name it once, with all its images",
         *rules,
     )
     return Field(

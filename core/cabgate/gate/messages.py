@@ -178,7 +178,7 @@ def _about(
         return (
             f"{head} is too risky to approve ({scored(request)}).",
             detail,
-            "Better the evidence, or ask for an exception, which a security reviewer decides: "
+            "Improve the evidence, or request an exception, which a security reviewer decides: "
             + write_exception(request),
         )
     # What would better the score does not help against what somebody found wrong.
@@ -253,7 +253,8 @@ def _about_exception(
     return (
         f"{head} needs an exception ({scored(request)}), and {name} ended at {end}.",
         assessment_details(request, machines),
-        "Better the evidence, or ask for another exception: " + write_exception(request, exception),
+        "Improve the evidence, or request another exception: "
+        + write_exception(request, exception),
     )
 
 

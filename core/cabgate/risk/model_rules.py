@@ -53,7 +53,7 @@ def _label_problems(model: RiskModel) -> Iterator[ModelProblem]:
 def _repeated(path: str, names: Sequence[str]) -> Iterator[ModelProblem]:
     for name, count in Counter(names).items():
         if count > 1:
-            yield ModelProblem(path, f"{name} stands {count} times; allowed: once")
+            yield ModelProblem(path, f"duplicate value {name} ({count} times); allowed: once")
 
 
 def _weight_problems(factors: Iterable[FactorModel]) -> Iterator[ModelProblem]:
@@ -119,7 +119,7 @@ def _word_problems(path: str, factor: FactorModel, words: Sequence[str]) -> Iter
                 f"{path}[{index}].upTo", f"{factor.name} is a word: give value instead"
             )
         if band.value is None or band.value not in words:
-            said = "absent" if band.value is None else f"{band.value} is none of its values"
+            said = "absent" if band.value is None else f"unknown value {band.value}"
             yield ModelProblem(f"{path}[{index}].value", f"{said}; allowed: {allowed}")
         elif band.value in seen:
             yield ModelProblem(f"{path}[{index}].value", f"{band.value} stands in a band before")

@@ -57,11 +57,11 @@ def told_of_intent(
             step = f"Roll out once it is approved; {see}"
         case Gate.MANUAL_REVIEW:
             head += ": a CAB member who did not submit it has to approve it."
-            step = f"Wait for the approval, or better the evidence; {see}"
+            step = f"Wait for the approval, or improve the evidence; {see}"
         case Gate.EXCEPTION_REQUIRED:
             head += ": too risky to approve."
             step = (
-                "Better the evidence, or ask for an exception, which a security reviewer decides: "
+                "Improve the evidence, or request an exception, which a security reviewer decides: "
                 + write_exception(request)
             )
     return compose(head, details, step, MAX_BYTES)

@@ -74,7 +74,7 @@ class Connections:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
             self._session = None
-            log.info("took up a new CA of the API server", extra=fields(reason="NewCATrusted"))
+            log.info("loaded a new CA of the API server", extra=fields(reason="NewCATrusted"))
         if self._session is None:
             self._trusted = version
             self._session = _session(self._access)

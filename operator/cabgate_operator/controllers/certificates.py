@@ -111,7 +111,7 @@ class Certificates:
     async def reconcile(self, context: Context) -> datetime:
         """Do what there is to do now; when to look again.
 
-        Raises `ApiError`, and `ConflictError` where somebody else wrote first.
+        Raises `ApiError`, and `ConflictError` where write conflict.
         """
         if not self._has_signing_key:
             await ensure_signing_key(context)

@@ -234,7 +234,7 @@ def about_request(
         return compose(
             head + "too risky to approve.",
             details,
-            "Better the evidence, or ask for an exception, which a security reviewer decides: "
+            "Improve the evidence, or request an exception, which a security reviewer decides: "
             + write_exception(request),
         )
     by_score = request.spec.assessment.gate is Gate.AUTO_APPROVE

@@ -226,7 +226,7 @@ class Elector:
         except (ApiError, TimeoutError) as error:
             why = str(error) or "the API server did not answer in time"
             log.warning(
-                "leader election: cannot give the Lease back: %s",
+                "leader election: cannot release the Lease: %s",
                 why,
                 extra=self._about("NotGivenBack"),
             )
@@ -287,7 +287,7 @@ class Elector:
     def _pause(self) -> float:
         now = self._seconds()
         if self.leads:
-            # A renewal that failed is tried again at once, and at the latest when time is up.
+            # A renewal that failed is retried at once, and at the latest when time is up.
             pause = 0.25 if self.trouble else RENEW_SECONDS
             return max(0.001, min(pause, self._until - now))
         if self._seen is None or self.trouble or not self._seen.holder:
@@ -321,10 +321,12 @@ class Elector:
             return
         self._led = self.leads
         if self._led:
-            log.info("leader election: %s leads", self.me, extra=self._about("Leads"))
+            log.info(
+                "leader election: %s became leader", self.me, extra=self._about("BecameLeader")
+            )
         else:
             log.warning(
-                *("leader election: %s leads no more; %s", self.me, self.trouble or "stopped"),
-                extra=self._about("LeadsNoMore"),
+                *("leader election: %s lost leadership; %s", self.me, self.trouble or "stopped"),
+                extra=self._about("LostLeadership"),
             )
         self._changed.set()

@@ -149,7 +149,7 @@ class Operator:
         try:
             await reconcile_models(self.context, key)
         except ApiError as error:
-            log.warning("%s: %s; again soon", key, error)
+            log.warning("%s: %s, retrying soon", key, error)
             self.queue.add(key)
 
     async def _who_am_i(self, api: ApiServer) -> str:
@@ -158,7 +158,7 @@ class Operator:
             try:
                 return await api.who_am_i()
             except ApiError as error:
-                log.warning("cannot reach the API server: %s; again in %.0f s", error, delay)
+                log.warning("cannot reach the API server: %s, retrying in %.0f s", error, delay)
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_SWEEP_RETRY)
 
@@ -325,7 +325,7 @@ class Operator:
             except Exception as error:  # noqa: BLE001 - a sweep that fails is tried again
                 self._look_at_all = self._look_at_all or everything
                 about = fields(kind="sweep", reason=reason_of(error))
-                log.warning("sweep: %s; again in %.1f s", explained(error), delay, extra=about)
+                log.warning("sweep: %s, retrying in %.1f s", explained(error), delay, extra=about)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LONGEST_SWEEP_RETRY)
                 continue

@@ -153,7 +153,7 @@ class Watches:
                 lived = await self._watch(self._run)
                 await self._end(self._run)
                 delay = self._pace.again if lived else min(delay * 2, 30.0)
-                log.warning("watches: starting again in %.1f s", delay)
+                log.warning("watches: restarting in %.1f s", delay)
                 await asyncio.sleep(delay)
                 self._restarted()
         finally:
@@ -173,15 +173,15 @@ class Watches:
         while run.alive and not self._stale.is_set():
             count = run.watching()
             if run.silence() > STUCK_SECONDS:
-                log.warning("watches: kopf stands still")
+                log.warning("watches: kopf is stuck")
                 return False
             if count >= expected:
                 complete = True
             elif complete:
-                log.warning("watches: %d of %d are left", count, expected)
+                log.warning("watches: only %d of %d are running", count, expected)
                 return True
             elif loop.time() - begun > self._pace.grace:
-                log.warning("watches: only %d of %d came to life", count, expected)
+                log.warning("watches: only %d of %d started", count, expected)
                 return False
             try:
                 async with asyncio.timeout(self._pace.check):

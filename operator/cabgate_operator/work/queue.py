@@ -192,17 +192,17 @@ class WorkQueue:
     def _failed(self, key: Key, error: Exception, report: Report) -> None:
         count = self._failures[key] = self._failures.get(key, 0) + 1
         conflict = isinstance(error, ConflictError)
-        why = "somebody else wrote first" if conflict else explained(error)
+        why = "write conflict" if conflict else explained(error)
         about = report.about(key, reason_of(error), self._timing.monotonic() - self._active[key])
         if conflict and count <= IMMEDIATE_RETRIES:
-            log.info("%s: %s; again at once", key, why, extra=about)
+            log.info("%s: %s, retrying", key, why, extra=about)
             self._again.add(key)
             return
         delay = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(count - 1, 16))
         if isinstance(error, ApiError) and error.used_up:
             delay = USED_UP_RETRY
         delay *= 0.5 + self._timing.jitter() / 2
-        log.warning("%s: %s; again in %.1f s", key, why, delay, extra=about)
+        log.warning("%s: %s, retrying in %.1f s", key, why, delay, extra=about)
         due = self._timing.monotonic() + delay
         self._retry_at[key] = due
         heapq.heappush(self._retries, (due, key))

@@ -40,6 +40,6 @@ def test_one_is_printed_for_a_request_that_asks_for_it(monkeypatch: pytest.Monke
 def test_for_any_other_it_says_whom_to_ask(
     monkeypatch: pytest.MonkeyPatch, of: CABRequest, says: str
 ) -> None:
-    out, err = printed(monkeypatch, of, 2)
+    out, err = printed(monkeypatch, of, 1)
     assert out == ""
     assert says in err

@@ -35,7 +35,7 @@ def test_what_is_enforced_is_denied_whatever_the_namespace_asks_for() -> None:
 
 def test_the_mode_is_given_as_the_chart_names_it() -> None:
     for mode in Mode:
-        said = run("explain", "-n", "shop", "deployment/web", "--mode", mode.value, code=2).stderr
+        said = run("explain", "-n", "shop", "deployment/web", "--mode", mode.value, code=4).stderr
         assert "--mode" not in said
     said = run("explain", "-n", "shop", "deployment/web", "--mode", "audit", code=2).stderr
     assert "is not one of 'Enforce', 'Warn', 'Audit'" in said

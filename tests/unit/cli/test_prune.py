@@ -121,7 +121,7 @@ def test_an_export_says_what_it_leaves_out(cluster: Writable, out: Path) -> None
 @pytest.mark.parametrize("before", range(6))
 def test_a_prune_that_failed_goes_on(cluster: Writable, out: Path, before: int) -> None:
     cluster.faults = [*([None] * before), ApiException(status=500, reason="Oops")]
-    assert "HTTP 500 Oops; try again The export is complete" in pruned(out, code=2).stderr
+    assert "HTTP 500 Oops; try again. The export is complete" in pruned(out, code=4).stderr
     run("ledger", "verify")
     pruned(out)
     assert len(cluster.lists["cabdecisions"]) == 1
@@ -135,7 +135,7 @@ def test_the_policies_learn_of_a_checkpoint_late(cluster: Writable, out: Path) -
     pruned(out)
     assert len(cluster.log) == 6
     cluster.faults = [refusal("no")]
-    assert "you may not delete cabdecisions shop.00000001" in pruned(out, code=2).stderr
+    assert "you may not delete cabdecisions shop.00000001" in pruned(out, code=4).stderr
 
 
 def test_the_policies_are_not_waited_for_for_ever(cluster: Writable) -> None:
@@ -172,7 +172,7 @@ def test_a_file_that_holds_something_else_stays(
 
 
 def test_a_file_that_cannot_be_written_or_read(cluster: Writable, tmp_path: Path) -> None:
-    assert "cannot be written" in pruned(tmp_path / "absent" / "x.jsonl", code=2).stderr
+    assert "cannot be written" in pruned(tmp_path / "absent" / "x.jsonl", code=4).stderr
     assert cluster.log == []
 
 
@@ -207,15 +207,15 @@ def test_another_prune_at_the_same_time_stops_this_one(cluster: Writable, out: P
             cluster.maps[CHECKPOINTS] = config_map(CHECKPOINTS, {"shop": "other"})
 
     cluster.before_read = other_prune
-    assert "somebody else changes configmap" in pruned(out, code=2).stderr
+    assert "write conflict: configmap" in pruned(out, code=4).stderr
     assert cluster.log == []
 
 
 def test_who_may_not_look_or_has_no_keys(cluster: Writable, out: Path) -> None:
     del cluster.maps["cabgate-signing-keys"]
-    assert "no public key" in pruned(out, code=2).stderr
+    assert "no public key" in pruned(out, code=4).stderr
     cluster.fault = ApiException(status=403)
-    assert "you may not read cabrequests" in pruned(out, code=2).stderr
+    assert "you may not read cabrequests" in pruned(out, code=4).stderr
 
 
 def test_exports_verify_offline(tmp_path: Path, out: Path) -> None:
@@ -246,7 +246,7 @@ def test_exports_verify_offline(tmp_path: Path, out: Path) -> None:
     ("text", "says"),
     [
         ('{"kind":"A"}\n{"kind":\n', "line 2: not valid JSON"),
-        ('{"kind":"A"}\n\n{"kind":"A","kind":"B"}\n', "line 3: the key 'kind' stands twice"),
+        ('{"kind":"A"}\n\n{"kind":"A","kind":"B"}\n', "line 3: duplicate key 'kind' in one object"),
     ],
 )
 def test_json_lines_that_cannot_be_read(tmp_path: Path, text: str, says: str) -> None:

@@ -80,7 +80,7 @@ def test_what_the_api_server_refuses_is_told(
         raise ApiException(status=status, reason="because")
 
     answer(monkeypatch, read)
-    assert says in run("intent", "-n", "shop", "deployment/web", code=1).stderr
+    assert says in run("intent", "-n", "shop", "deployment/web", code=4).stderr
 
 
 ROLLOUT = {
@@ -123,7 +123,7 @@ def test_a_kind_that_the_cluster_does_not_serve_is_told(monkeypatch: pytest.Monk
 
     answer(monkeypatch, read)
     kind = ("--gated-kind", "apps.kruise.io/CloneSet=spec.template")
-    error = run("intent", "-n", "shop", "cloneset/web", *kind, code=1).stderr
+    error = run("intent", "-n", "shop", "cloneset/web", *kind, code=4).stderr
     assert "this cluster has no CloneSet of apps.kruise.io" in error
     unknown = run("intent", "-n", "shop", "CloneSet.apps.kruise.io/web", code=2).stderr
     assert "where its pod template stands is not known" in unknown
@@ -136,7 +136,7 @@ def test_an_answer_that_is_no_workload_is_told(
     monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:
     answer(monkeypatch, lambda _: data)
-    error = run("intent", "-n", "shop", "deployment/web", code=1).stderr
+    error = run("intent", "-n", "shop", "deployment/web", code=4).stderr
     assert "deployment/web in namespace shop: " in error
 
 
@@ -152,7 +152,7 @@ def test_a_cluster_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
             }
         )
     )
-    error = run("intent", "deployment/x", "--kubeconfig", config, code=1).stderr
+    error = run("intent", "deployment/x", "--kubeconfig", config, code=4).stderr
     assert "cannot reach the API server at http://127.0.0.1:1" in error
     assert "use manifest files (-f FILE)" in error
 
@@ -162,7 +162,7 @@ def test_a_kubeconfig_that_cannot_be_used_is_told(tmp_path: Path, content: str |
     config = tmp_path / "config"
     if content is not None:
         config.write_text(content)
-    error = run("intent", "deployment/x", "-n", "x", "--kubeconfig", config, code=1).stderr
+    error = run("intent", "deployment/x", "-n", "x", "--kubeconfig", config, code=4).stderr
     assert "no cluster to read from" in error
     assert run("intent", "-f", DEPLOYMENT, "--kubeconfig", config).stdout
 
@@ -170,6 +170,6 @@ def test_a_kubeconfig_that_cannot_be_used_is_told(tmp_path: Path, content: str |
 def test_the_types_read_well() -> None:
     assert str(wanted("sts/db")) == "statefulset/db"
     assert BadInput("a", "b").problems == ["a", "b"]
-    assert (BadInput("a").exit_code, Unavailable("b").exit_code) == (2, 1)
+    assert (BadInput("a").exit_code, Unavailable("b").exit_code) == (2, 4)
     assert Found.__doc__
     assert Wanted.__doc__

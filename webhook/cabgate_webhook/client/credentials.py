@@ -72,7 +72,7 @@ class Credentials:
         except (OSError, ValueError) as error:
             log.error("the new CA of the API server cannot be used, the old one stays: %s", error)
         else:
-            log.info("took up a new CA of the API server from %s", ca)
+            log.info("loaded a new CA of the API server from %s", ca)
 
 
 _Seen = tuple[int, int, int]

@@ -232,7 +232,7 @@ async def answered(review: Review, handler: Handler, seconds: float = DEADLINE_S
         return _denied("LookupFailed", f"{error}. Nothing was decided: try again.")
     except TimeoutError:
         about = _about(review, "LookupTimedOut")
-        log.warning("no answer within %s s", seconds, extra=about)
+        log.warning("timeout: no answer within %s s", seconds, extra=about)
         return _denied(
             "LookupTimedOut",
             f"the API server did not answer cabgate within {seconds:g} s. "
@@ -240,7 +240,11 @@ async def answered(review: Review, handler: Handler, seconds: float = DEADLINE_S
         )
     except Exception as error:  # noqa: BLE001 - whatever it is, it is a denial
         # Not its text, nor a traceback, which ends with it: they may quote what was sent.
-        log.error("fault in a review: %s", explained(error), extra=_about(review, "InternalError"))
+        log.error(
+            "unexpected error in a review: %s",
+            explained(error),
+            extra=_about(review, "InternalError"),
+        )
         return _denied(
             "InternalError",
             "cabgate failed to judge this, and denies what it cannot judge. Its log has the "

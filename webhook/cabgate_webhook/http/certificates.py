@@ -108,7 +108,7 @@ class ServingCertificate:
                 extra=fields(ends=self.validity.end.isoformat()),
             )
             return False
-        log.info("took up a new certificate", extra=fields(ends=self.validity.end.isoformat()))
+        log.info("loaded a new certificate", extra=fields(ends=self.validity.end.isoformat()))
         return True
 
     async def watch(self) -> None:

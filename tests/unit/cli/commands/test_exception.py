@@ -125,7 +125,7 @@ def test_help_shows_examples(command: tuple[str, ...]) -> None:
 def test_every_option_has_a_help_text() -> None:
     for command in main.commands.values():
         for option in command.params:
-            if option.param_type_name == "option" and option.name != "output":
+            if option.param_type_name == "option":
                 assert getattr(option, "help", None), f"{command.name} {option.name}"
 
 

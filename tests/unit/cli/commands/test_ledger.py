@@ -124,10 +124,9 @@ def test_another_key_knows_no_signature(files: Any) -> None:
         (["-f", "all.json", "--heads", "bad.json"], "shop: '12' is no head"),
         (["-f", "all.json", "--heads", "odd.json"], "data: not texts"),
         (["-f", "all.json", "--context", "c"], "not both"),
-        (["--kubeconfig", "absent"], "no cluster to read from"),
     ],
 )
-def test_what_cannot_be_verified_ends_with_2(
+def test_files_that_cannot_be_verified_are_wrong_usage(
     files: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, args: list[str], says: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -138,6 +137,8 @@ def test_what_cannot_be_verified_ends_with_2(
     files("bad.json", config_map("h", {"shop": "12"}))
     files("odd.json", {**config_map("h", {}), "data": {"shop": 12}})
     assert says in run("ledger", "verify", *args, code=2).stderr
+    absent = run("ledger", "verify", "--kubeconfig", "absent", code=4)
+    assert "no cluster to read from" in absent.stderr
 
 
 class Cluster:
@@ -184,7 +185,7 @@ def test_a_cluster_is_read_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None
     del cluster.maps["cabgate-ledger-heads"]
     assert "HeadGone" not in run("ledger", "verify", code=1).stdout
     del cluster.maps["cabgate-signing-keys"]
-    assert "no public key" in run("ledger", "verify", code=2).stderr
+    assert "no public key" in run("ledger", "verify", code=4).stderr
 
 
 @pytest.mark.parametrize(
@@ -196,8 +197,8 @@ def test_a_cluster_is_read_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None
         (HTTPError("refused"), "cannot reach the API server at https://api: refused"),
     ],
 )
-def test_a_cluster_that_cannot_be_read_ends_with_2(
+def test_a_cluster_that_cannot_be_read_is_no_answer(
     monkeypatch: pytest.MonkeyPatch, fault: Exception, says: str
 ) -> None:
     serve(monkeypatch, Cluster(fault))
-    assert says in run("ledger", "verify", code=2).stderr
+    assert says in run("ledger", "verify", code=4).stderr

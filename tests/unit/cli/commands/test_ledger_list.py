@@ -72,7 +72,7 @@ def test_one_that_cannot_be_read_is_named_and_the_others_are_listed(
     assert "CABDecision shop.00000003 cannot be read" in result.stderr
     assert "spec.verdict" in result.stderr
     cluster.fault = ApiException(status=403)
-    assert "you may not read cabdecisions" in run("ledger", "list", code=2).stderr
+    assert "you may not read cabdecisions" in run("ledger", "list", code=4).stderr
     both = run("ledger", "list", "-f", "x", "--context", "y", code=2)
     assert "not both" in both.stderr
 

@@ -212,10 +212,11 @@ def test_several_intents_are_each_printed() -> None:
         (["a"] * 51, ("spec", "targets", 0, "images"),
          "spec.targets[0].images: has 51 entries; allowed: at most 50 entries"),
         (["a", "b", "a"], ("spec", "targets", 0, "images"),
-         "spec.targets[0].images: 'a' stands 2 times; allowed: once"),
+         "spec.targets[0].images: duplicate value 'a' (2 times); allowed: once"),
         ([{"name": "a"}, {"name": "a"}], ("spec", "evidence", "artifacts"),
-         E + "artifacts: 'a' stands 2 times; allowed: once"),
-        ([{"username": "a"}, {"username": "a"}], ("spec", "submittedBy"), "spec.submittedBy: 'a'"),
+         E + "artifacts: duplicate value 'a' (2 times); allowed: once"),
+        ([{"username": "a"}, {"username": "a"}], ("spec", "submittedBy"),
+         "spec.submittedBy: duplicate value 'a'"),
         (..., ("spec", "targets"), "spec.targets: absent; allowed: a value, it is required"),
         (..., ("spec",), "spec: absent"),
         ([], ("spec",), "spec: [] is of the wrong type; allowed: an object"),
@@ -238,7 +239,7 @@ def test_a_mistake_is_told_by_its_path_and_what_is_allowed(
 def test_a_target_that_stands_twice_is_an_error() -> None:
     targets = example()["spec"]["targets"] * 2
     result = run("score", "-f", "-", stdin=changed(targets, "spec", "targets"), code=2)
-    assert "spec.targets: 'apps/v1 Deployment checkout' stands 2 times" in result.stderr
+    assert "spec.targets: duplicate value 'apps/v1 Deployment checkout' (2 times)" in result.stderr
 
 
 def test_every_mistake_of_every_document_is_told_at_once() -> None:
@@ -303,10 +304,10 @@ def test_a_time_without_quotes_is_text_as_for_kubectl() -> None:
         ("a: b: c", "not valid YAML: line 1"),
         ("\tx: 1", "not valid YAML"),
         ("a: !!python/object/apply:os.system [ls]", "not valid YAML"),
-        ("kind: DeploymentIntent\nkind: Other", "the key 'kind' stands twice"),
-        ('{"kind": "DeploymentIntent", "kind": "X"}', "the key 'kind' stands twice"),
+        ("kind: DeploymentIntent\nkind: Other", "duplicate key 'kind'"),
+        ('{"kind": "DeploymentIntent", "kind": "X"}', "duplicate key 'kind'"),
         ("null: x", "the key None is not a text"),
-        ("1: x\n0x1: y", "the key '1' stands twice"),
+        ("1: x\n0x1: y", "duplicate key '1'"),
         ("a: .nan", "nan is not a number that JSON knows"),
         ('{"a": NaN}', "not a Kubernetes object"),
         ("kind: Service", "holds no DeploymentIntent (Service); write one: cabgate intent"),

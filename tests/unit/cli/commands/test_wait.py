@@ -68,7 +68,7 @@ def test_the_exit_code_says_how_it_ended(stored, found, code, said):
 
 def test_what_cannot_be_read_is_no_answer(stored):
     stored.append(NotFound("DeploymentIntent shop/checkout not found."))
-    result = run("wait", "-n", "shop", "checkout", code=2)
+    result = run("wait", "-n", "shop", "checkout", code=4)
     assert "not found" in result.stderr
 
 

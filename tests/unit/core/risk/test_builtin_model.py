@@ -59,8 +59,8 @@ def test_a_fact_stands_once() -> None:
     )
     model = DEFAULT_RISK_MODEL.model_copy(update={"spec": twice})
     assert [str(problem) for problem in model_problems(model)] == [
-        "spec.factors: testCoverage stands 4 times; allowed: once",
-        "spec.floors: IncompleteEvidence stands 2 times; allowed: once",
+        "spec.factors: duplicate value testCoverage (4 times); allowed: once",
+        "spec.floors: duplicate value IncompleteEvidence (2 times); allowed: once",
     ]
 
 

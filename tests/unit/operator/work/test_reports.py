@@ -93,11 +93,11 @@ async def test_however_much_was_done_it_is_one_short_line_that_may_warn(lines: L
         (
             ApiError(422, "Invalid", "s3cret", "PUT /x, spec.a FieldValueInvalid"),
             *("warning", "Invalid"),
-            "intent team/web: 422 Invalid: PUT /x, spec.a FieldValueInvalid; again in 0.2 s",
+            "intent team/web: 422 Invalid: PUT /x, spec.a FieldValueInvalid, retrying in 0.2 s",
         ),
         (
             ConflictError(409, "Conflict", "s3cret"),
-            *("info", "Conflict", "intent team/web: somebody else wrote first; again at once"),
+            *("info", "Conflict", "intent team/web: write conflict, retrying"),
         ),
         (
             ValueError("s3cret"),

@@ -277,8 +277,8 @@ async def quoting():
     ("fault", "reason", "said"),
     [
         (quoted, "LookupFailed", "lookup failed: GET /x: HTTP 500"),
-        (hangs, "LookupTimedOut", "no answer within 0.05 s"),
-        (quoting, "InternalError", "fault in a review: ValueError < test_app.py:"),
+        (hangs, "LookupTimedOut", "timeout: no answer within 0.05 s"),
+        (quoting, "InternalError", "unexpected error in a review: ValueError < test_app.py:"),
     ],
 )
 async def test_what_went_wrong_is_told_with_the_uid_of_the_review(caplog, fault, reason, said):
