@@ -96,12 +96,13 @@ chaos: binaries ## Every fault once under load, and on until MINUTES (5) are ove
 	PYTHONPATH=tests $(BIN)/python -m chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 .PHONY: lint
-lint: setup ## Check style, types, import rules, licence marks and known vulnerabilities
+lint: setup ## Check style, types, import rules, licence marks, words and known vulnerabilities
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/spdx.py
+	$(BIN)/python tools/words.py
 	$(BIN)/python tools/audit.py $(UV)
 
 .PHONY: format

@@ -36,13 +36,13 @@ class Stage:
         """Let a user play."""
         self._users[user] = kubeconfig
 
-    def scene(self, title: str, *, told: str = "") -> None:
+    def scene(self, title: str, *, story: str = "") -> None:
         """Begin a scene."""
         self._scenes += 1
         self._console.print()
         self._console.print(Text(f"{self._scenes}. {title}", style="bold cyan"))
-        if told:
-            self._console.print(Text(fill(told, WIDTH), style="dim"))
+        if story:
+            self._console.print(Text(fill(story, WIDTH), style="dim"))
 
     def file(self, name: str, content: str) -> None:
         """Put a file where the commands run."""

@@ -36,14 +36,14 @@ def tell(stage: Stage, installation: Installation) -> None:
 
 def _low_ring(stage: Stage) -> None:
     stage.file("deployment.yaml", files.deployment("1.0"))
-    stage.scene("Ring 1 is not gated", told="Namespace dev carries the label cabgate.dev/ring: 1.")
+    stage.scene("Ring 1 is not gated", story="Namespace dev carries the label cabgate.dev/ring: 1.")
     stage.passes("requester", "kubectl apply -n dev -f deployment.yaml", "created")
 
 
 def _no_intent(stage: Stage) -> None:
     stage.scene(
         "Ring 2 is gated: no intent, no rollout",
-        told="Namespace shop carries cabgate.dev/ring: 2. The denial names the next command.",
+        story="Namespace shop carries cabgate.dev/ring: 2. The denial names the next command.",
     )
     stage.refused("requester", f"kubectl apply -n {NS} -f deployment.yaml", "NoRequest")
 
@@ -63,7 +63,7 @@ def _middling_evidence(stage: Stage) -> None:
     stage.file("intent-1.1.yaml", files.intent("1.1", "A faster basket.", files.MIDDLING))
     stage.scene(
         "Middling evidence waits for a person, who is not the one who asked",
-        told="A reviewer approves with the command that the denial names. Before that the "
+        story="A reviewer approves with the command that the denial names. Before that the "
         "requester tries, then a service account, then a cluster admin who touched the intent.",
     )
     stage.passes("requester", "kubectl apply -f intent-1.1.yaml", "configured")
@@ -89,7 +89,7 @@ def _another_image(stage: Stage) -> None:
 def _side_doors(stage: Stage) -> None:
     stage.scene(
         "There is no side door: a forged owner, an image patched onto a Pod",
-        told="The Pod claims to be made by the ReplicaSet of the approved Deployment. Anybody can "
+        story="The Pod claims to be made by the ReplicaSet of the approved Deployment. Anybody can "
         "write that; controllers are known by who they are.",
     )
     owner = json.loads(stage.quietly("requester", f"kubectl get replicaset -n {NS} -o json"))
@@ -145,7 +145,7 @@ def _revisions_are_known(stage: Stage) -> None:
 def _revocation(stage: Stage) -> None:
     stage.scene(
         "A revocation stops a rollback",
-        told="Its images are denied under every request, until a person approves them again.",
+        story="Its images are denied under every request, until a person approves them again.",
     )
     revoked = stage.quietly(
         "security",
@@ -170,7 +170,7 @@ def _conditional_approval(stage: Stage) -> None:
     )
     stage.scene(
         "A conditional approval, of what a service account submitted",
-        told="The lead is a CAB member, and with the stock edit role could act as the service "
+        story="The lead is a CAB member, and with the stock edit role could act as the service "
         "account that submitted the intent, and so counts as its submitter.",
     )
     stage.passes("gitops", "kubectl apply -f intent-1.3.yaml", "configured")
@@ -188,8 +188,8 @@ def _conditional_approval(stage: Stage) -> None:
 def _dead_gate(stage: Stage, installation: Installation) -> None:
     stage.scene(
         "With the gate dead, a service can be kept up, and the glass can be broken",
-        told="The webhook is killed and the operator stopped. Who breaks the glass is written down "
-        "by the API server; afterwards somebody else reviews it.",
+        story="The webhook is killed and the operator stopped. Who breaks the glass is written "
+        "down by the API server; afterwards somebody else reviews it.",
     )
     if installation.operator is None or installation.webhook is None:
         raise OutcomeError("operator and webhook should be running")
@@ -228,7 +228,7 @@ def _json(value: object) -> str:
 def _ledger(stage: Stage, installation: Installation) -> None:
     stage.scene(
         "The ledger shows what was decided, and what was tampered with",
-        told="A cluster admin removes the webhooks, writes an approval into a request in the "
+        story="A cluster admin removes the webhooks, writes an approval into a request in the "
         "reviewer's name, and puts the webhooks back.",
     )
     stage.until("admin", "cabgate ledger verify", "nothing is wrong")
@@ -260,7 +260,7 @@ def _ledger(stage: Stage, installation: Installation) -> None:
 def _exception_ends(stage: Stage, installation: Installation) -> None:
     stage.scene(
         f"{DAYS_AHEAD} days on, the exception has ended",
-        told="The operator is stopped, and the webhook started anew on a clock that is "
+        story="The operator is stopped, and the webhook started anew on a clock that is "
         f"{DAYS_AHEAD} days ahead: the end is computed, nobody has to write it down.",
     )
     if installation.operator is None or installation.webhook is None:

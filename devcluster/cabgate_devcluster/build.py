@@ -149,8 +149,8 @@ def _compiled(log: Path) -> str:
 def _complaints(log: Path) -> str:
     """The end of Go's output, without the lines that only say what was compiled or downloaded."""
     lines = log.read_text(errors="replace").splitlines()
-    told = [line for line in lines if " " in line.strip() and "go: downloading" not in line]
-    return "\n".join((told or lines)[-15:])
+    complaints = [line for line in lines if " " in line.strip() and "go: downloading" not in line]
+    return "\n".join((complaints or lines)[-15:])
 
 
 def _duration(started: float) -> str:

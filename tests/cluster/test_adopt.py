@@ -121,7 +121,7 @@ def test_nothing_runs(gate, make_namespace):
     ("user", "arguments", "code", "said"),
     [
         ("requester", "adopt -n A", 2, "cannot be a namespace"),
-        ("nobody", "adopt -n {ns}", 1, "you may not read deploymentintents in namespace {ns}"),
+        ("nobody", "adopt -n {ns}", 4, "you may not read deploymentintents in namespace {ns}"),
     ],
 )
 def test_what_cannot_be_read_is_told(gate, namespace, user, arguments, code, said):

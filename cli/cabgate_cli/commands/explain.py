@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cabgate.gate.candidates import said_of
-from cabgate.gate.decide import decide, looks
+from cabgate.gate.candidates import describe
+from cabgate.gate.decide import candidates, decide
 from cabgate.gate.decision import Decision
 from cabgate.lifecycle.standing import standings_of
 from cabgate.rollout.installation import InstallationSettings
@@ -246,11 +246,11 @@ class _Explainer:
 
         namespace, source = rollout.namespace, self._source
         around = source.namespace_labels(namespace)
-        told = self._installation
+        settings = self._installation
         rings = Rings(
-            told.namespace_ring(namespace, around),
-            told.workload_ring(namespace, labels, before),
-            excluded=told.excludes(namespace),
+            settings.namespace_ring(namespace, around),
+            settings.workload_ring(namespace, labels, before),
+            excluded=settings.excludes(namespace),
         )
         stored = source.requests_naming(namespace, rollout.workloads)
         requests = standings_of(source.with_appliers(namespace, stored))
@@ -261,13 +261,13 @@ class _Explainer:
                 look.request.metadata.name,
                 look.state,
                 look.reason,
-                said_of(look, rollout, exceptions, moment),
+                describe(look, rollout, exceptions, moment),
             )
-            for look in looks(rollout, requests, exceptions, moment)
+            for look in candidates(rollout, requests, exceptions, moment)
         ]
         decision = decide(rollout, rings.effective, requests, exceptions, moment)
-        mode = effective_mode(told.mode, around)
-        loose = too_loose(told.mode, around)
+        mode = effective_mode(settings.mode, around)
+        loose = too_loose(settings.mode, around)
         return Explanation(rollout, rings, decision, looked, mode, loose)
 
 

@@ -15,7 +15,7 @@ from cabgate.lifecycle.assessment import assessment_of
 from cabgate.lifecycle.opening import request_name
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import evidence_digest
-from cabgate.risk.improvements import WayDown, way_down
+from cabgate.risk.improvements import Improvements, improvements
 from cabgate.rollout.workloads import GatedKind
 from cabgate_cli.commands.options import gated_kind_option, output_option
 from cabgate_cli.errors import BadInput
@@ -110,7 +110,7 @@ def _intents(path: str, model: RiskModel, kinds: Sequence[GatedKind]) -> list[De
 
 def _machine(intent: DeploymentIntent, model: RiskModel) -> dict[str, Any]:
     assessment, digest = assessment_of(intent.spec, model), evidence_digest(intent.spec)
-    way = way_down(assessment, model)
+    way = improvements(assessment, model)
     result: dict[str, Any] = {
         "intent": intent.metadata.name,
         "requestName": request_name(intent.metadata.name, digest),
@@ -126,7 +126,7 @@ def _machine(intent: DeploymentIntent, model: RiskModel) -> dict[str, Any]:
     return result
 
 
-def _way(way: WayDown) -> dict[str, Any]:
+def _way(way: Improvements) -> dict[str, Any]:
     return {
         "gate": way.gate.value,
         "score": str(way.score),
@@ -179,7 +179,7 @@ def _factors(factors: list[Factor]) -> list[str]:
 
 
 def _steps(assessment: Assessment, model: RiskModel) -> list[str]:
-    way = way_down(assessment, model)
+    way = improvements(assessment, model)
     if way is None:
         lowest = assessment.gate is Gate.AUTO_APPROVE
         return ["this is the lowest gate" if lowest else "no evidence would do, in this model"]

@@ -22,17 +22,19 @@ MAX_IMAGES = 3
 """Images that a line names."""
 
 
-def said_of(look: Look, rollout: Rollout, exceptions: Iterable[CABException], now: datetime) -> str:
+def describe(
+    look: Look, rollout: Rollout, exceptions: Iterable[CABException], now: datetime
+) -> str:
     """Why a request admits a rollout, or why it does not: one line, with what became of the
     exceptions for it."""
     own = [e for e in exceptions if e.spec.request_ref.name == look.request.metadata.name]
     said = [_why(look, rollout, now)]
     if look.reason is not Reason.EXCEPTION_ACTIVE:
-        said += [said_of_exception(exception, look.request, now) for exception in own]
+        said += [describe_exception(exception, look.request, now) for exception in own]
     return printed("; ".join(said))
 
 
-def said_of_exception(exception: CABException, request: RequestStanding, now: datetime) -> str:
+def describe_exception(exception: CABException, request: RequestStanding, now: datetime) -> str:
     """State and end of an exception, and why it does not admit the rollout of its request."""
     name, end = exception.metadata.name, rfc3339(expires_at(exception))
     state = state_of(exception, now)

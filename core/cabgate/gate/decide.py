@@ -62,7 +62,7 @@ def covering(rollout: Rollout, requests: Iterable[RequestStanding]) -> list[Requ
     ]
 
 
-def looks(
+def candidates(
     rollout: Rollout,
     requests: Iterable[RequestStanding],
     exceptions: Sequence[CABException],
@@ -92,12 +92,12 @@ def _judge(
         return Reason.RING_NOT_GATED, Basis()
     if not rollout.images:
         return Reason.NO_NEW_IMAGE, Basis()
-    found = looks(rollout, requests, exceptions, now)
+    found = candidates(rollout, requests, exceptions, now)
     if not found:
         return Reason.NO_REQUEST, Basis()
-    told = min(found, key=_rank)
-    request = told.refused or told.request
-    return told.reason, Basis(request, told.exception, told.uncovered, told.revocation)
+    nearest = min(found, key=_rank)
+    request = nearest.refused or nearest.request
+    return nearest.reason, Basis(request, nearest.exception, nearest.uncovered, nearest.revocation)
 
 
 def _look(

@@ -30,9 +30,9 @@ from cabgate.lifecycle.revocations import Revocation
 from cabgate.lifecycle.standing import RequestStanding, closed_window
 from cabgate.lifecycle.states import expires_at, is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
-from cabgate.review.submitters import machines_alone
+from cabgate.review.submitters import only_machines
 from cabgate.risk.image_evidence import STALE_EVIDENCE
-from cabgate.risk.improvements import way_down
+from cabgate.risk.improvements import improvements
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import ANY_NAME
@@ -298,15 +298,15 @@ def scored(request: Declared) -> str:
 def assessment_details(request: Declared, machines: Machines = SERVICE_ACCOUNTS) -> list[str]:
     """What a reviewer and a team should know of a request, the most important first."""
     assessment = request.spec.assessment
-    way = way_down(assessment)
+    way = improvements(assessment)
     in_the_way = () if way is None else way.floors
-    told = (EARLIER_VERDICT, BREAK_GLASS, STALE_EVIDENCE)
+    shown = (EARLIER_VERDICT, BREAK_GLASS, STALE_EVIDENCE)
     details = [
-        f"{f.explanation}." for f in assessment.floors if f.name in told and f not in in_the_way
+        f"{f.explanation}." for f in assessment.floors if f.name in shown and f not in in_the_way
     ]
     spec = request.spec
     requesters = [*spec.requested_by, *filter(None, [spec.requester])]
-    if spec.submitted_by and machines_alone(spec.submitted_by, requesters, machines):
+    if spec.submitted_by and only_machines(spec.submitted_by, requesters, machines):
         details.append(
             "Only machines submitted it: its intent must name spec.requester before "
             "anybody can approve."
@@ -348,8 +348,8 @@ def warning_lines(denial: str) -> tuple[str, ...]:
     text, command = (found[1], found[2]) if found else (denial, "")
     text = _OF_FILE.sub(lambda match: match[0].replace(" ", _JOINT), text)
     lines = textwrap.wrap(text, WARNING_WIDTH, break_long_words=False, break_on_hyphens=False)
-    told = (line.replace(_JOINT, " ") for line in lines)
-    return ("cabgate denies this where it enforces:", *told, *filter(None, [command]))
+    shown = (line.replace(_JOINT, " ") for line in lines)
+    return ("cabgate denies this where it enforces:", *shown, *filter(None, [command]))
 
 
 def compose(

@@ -151,8 +151,8 @@ def _read(kind: GatedKind, value: str, by: str, identity: str, ring: str) -> Gla
     ticket, _, reason = value.partition(": ")
     # Rather nobody than half a name.
     whole = len(by) <= _MAX_USERNAME and refused_character(by) is None
-    told = seen(reason) if shows(reason) else _UNREADABLE
-    return Glass(ticket, told, by if whole else "", identity[:128], stamped)
+    shown = seen(reason) if shows(reason) else _UNREADABLE
+    return Glass(ticket, shown, by if whole else "", identity[:128], stamped)
 
 
 def breakable(api_version: str, kind: str) -> GatedKind | None:

@@ -10,7 +10,7 @@ from cabgate.api.request import CABRequest, RequestVerdict
 from cabgate.api.types import Checked, Submitter
 from cabgate.lifecycle.opening import is_wanted
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User, is_service_account
-from cabgate.review.submitters import machines_alone
+from cabgate.review.submitters import only_machines
 from cabgate.text.refusal import Refusal, RefusalReason
 
 Verdict = RequestVerdict | ExceptionVerdict
@@ -147,9 +147,7 @@ def check_reviewer(user: User, verdict: Verdict, plural: str, facts: ReviewFacts
     if verb == "revoke":
         return
     _check_not_own(user, facts)
-    machines = not facts.glass and machines_alone(
-        facts.submitters, facts.requesters, facts.machines
-    )
+    machines = not facts.glass and only_machines(facts.submitters, facts.requesters, facts.machines)
     if verdict.value in _APPROVING and machines:
         raise Refusal(
             RefusalReason.REQUESTER_NEEDED,

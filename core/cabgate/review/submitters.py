@@ -158,7 +158,7 @@ def check_requester(
         raise Refusal(RefusalReason.INVALID, problem, "spec.requester")
 
 
-def machines_alone(
+def only_machines(
     submitters: Collection[StoredSubmitter],
     requesters: Collection[str],
     machines: Machines = SERVICE_ACCOUNTS,

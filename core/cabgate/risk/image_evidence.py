@@ -134,9 +134,11 @@ def _shared(evidence: Evidence, before: StoredReports) -> str:
 
 def _shared_parts(evidence: Evidence, before: StoredReports) -> list[str]:
     """The parts of some evidence that are those of an earlier request: reports, or all figures."""
-    told = {name: _compared(getattr(evidence, name), getattr(before, name)) for name in _REPORTS}
-    same = [_REPORTS[name] for name, found in told.items() if found is _Told.SAME]
-    if same or _Told.OTHER in told.values():
+    compared = {
+        name: _compared(getattr(evidence, name), getattr(before, name)) for name in _REPORTS
+    }
+    same = [_REPORTS[name] for name, found in compared.items() if found is _Told.SAME]
+    if same or _Told.OTHER in compared.values():
         return same
     figures = list(_both_figures(evidence, before))
     if figures and all(now == then for now, then in figures):

@@ -39,7 +39,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class WayDown:
+class Improvements:
     """The smallest set of changes that reaches the next lower gate."""
 
     gate: Gate
@@ -57,7 +57,9 @@ class WayDown:
         return f"{self.gate} would take: " + "; ".join(parts)
 
 
-def way_down(assessment: StoredAssessment, model: RiskModel = DEFAULT_RISK_MODEL) -> WayDown | None:
+def improvements(
+    assessment: StoredAssessment, model: RiskModel = DEFAULT_RISK_MODEL
+) -> Improvements | None:
     """The smallest set of factor changes, and the floors to clear, that reach the next lower gate.
 
     None where no lower gate can be reached, and where the assessment was made with another model
@@ -76,7 +78,7 @@ def way_down(assessment: StoredAssessment, model: RiskModel = DEFAULT_RISK_MODEL
     best = _smallest(assessment, lower, model)
     if best is None:
         return None
-    return WayDown(gate=lower, score=best[0], changes=best[1], floors=floors)
+    return Improvements(gate=lower, score=best[0], changes=best[1], floors=floors)
 
 
 def _smallest(

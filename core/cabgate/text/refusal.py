@@ -61,8 +61,8 @@ class Refusal(Exception):  # noqa: N818 - an answer to the user, not a fault of 
         self.field = field
         self.message = printed(message)
         self.causes = tuple(causes) or (Cause(reason, self.message, field),)
-        told = f"{field}: {message}" if field else message
-        super().__init__(printed(f"{reason}: {told}"))
+        text = f"{field}: {message}" if field else message
+        super().__init__(printed(f"{reason}: {text}"))
 
 
 def check_all(*checks: Callable[[], object]) -> None:

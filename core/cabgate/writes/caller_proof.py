@@ -27,8 +27,8 @@ _ABSENT = (
 def check_proof(annotations: object, wanted: bytes) -> None:
     """Raise `Refusal` unless the annotations of a reviewed object hold the proof; with fewer than
     `MIN_BYTES` wanted nothing proves anything."""
-    told: Any = annotations.get(ANNOTATION) if isinstance(annotations, Mapping) else None
-    given = told.encode(errors="replace") if isinstance(told, str) else b""
+    stamped: Any = annotations.get(ANNOTATION) if isinstance(annotations, Mapping) else None
+    given = stamped.encode(errors="replace") if isinstance(stamped, str) else b""
     known = len(wanted) >= MIN_BYTES
     if not known or not hmac.compare_digest(given, base64.b64encode(wanted)):
         raise Refusal(RefusalReason.CALLER_NOT_PROVED, _ABSENT)

@@ -12,7 +12,7 @@ from cabgate.api.request import RequestState
 from cabgate.api.stored import Declared, StoredEntry
 from cabgate.api.types import ALL_IMAGES
 from cabgate.gate.commands import IMAGES, can_be_revoked, revoke_request, show_request
-from cabgate.gate.decide import images_named, looks
+from cabgate.gate.decide import candidates, images_named
 from cabgate.gate.decision import Reason
 from cabgate.gate.messages import MAX_BYTES, WARNING_WIDTH, compose, shortened
 from cabgate.lifecycle.revocations import (
@@ -78,7 +78,7 @@ class Surroundings:
     ) -> list[RequestStanding]:
         """Those of some requests that admit a rollout now, or will once their conditions are
         met."""
-        found = looks(rollout, others, self.exceptions, self.now)
+        found = candidates(rollout, others, self.exceptions, self.now)
         return [
             look.request
             for look in found
@@ -235,8 +235,8 @@ def _which(
 def _told(pairs: Sequence[Pair]) -> str:
     """Some workloads and images, in one line."""
     more = f" and {len(pairs) - MAX_TOLD} more" if len(pairs) > MAX_TOLD else ""
-    told = [f"{workload}: {shortened(image, 100)}" for workload, image in pairs[:MAX_TOLD]]
-    return ", ".join(told) + more
+    shown = [f"{workload}: {shortened(image, 100)}" for workload, image in pairs[:MAX_TOLD]]
+    return ", ".join(shown) + more
 
 
 def _listed(images: Sequence[str]) -> str:

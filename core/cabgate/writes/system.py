@@ -222,8 +222,8 @@ def _check_recomputes(
     gate and digest follow from the frozen evidence, and no floor asks for a person."""
     floors = floors_now(request, others, model)
     if floors:
-        told = "; ".join(f"{floor.name}: {floor.explanation}" for floor in floors)
-        raise _wrong("status.decisions", f"a person decides on this request now: {told}")
+        shown = "; ".join(f"{floor.name}: {floor.explanation}" for floor in floors)
+        raise _wrong("status.decisions", f"a person decides on this request now: {shown}")
 
 
 def check_exception_status(

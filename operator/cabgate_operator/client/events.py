@@ -39,8 +39,8 @@ class News:
 
 def event_object(about: Reference, news: News, now: datetime) -> Object:
     """The Event to create."""
-    told = "\0".join((about.uid, news.reason, *news.identity))
-    digest = hashlib.sha256(told.encode()).hexdigest()[:16]
+    identity = "\0".join((about.uid, news.reason, *news.identity))
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
     moment = rfc3339(now)
     return {
         "apiVersion": "v1",

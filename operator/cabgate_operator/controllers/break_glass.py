@@ -42,7 +42,7 @@ from cabgate_operator.plans.requests import (
 )
 from cabgate_operator.work.context import Context, parsed
 from cabgate_operator.work.keys import Key, Subject
-from cabgate_operator.work.reports import concerns, did
+from cabgate_operator.work.reports import note_act, note_correlation
 
 log = logging.getLogger(__name__)
 
@@ -100,14 +100,14 @@ async def reconcile_glass(context: Context, key: Key) -> None:
         if found is not None:
             _check_same(key, request, found)
             continue
-        concerns(request.spec.correlation_id)
+        note_correlation(request.spec.correlation_id)
         if request is requests[-1] and is_cut(raw):
             await _tell_of_the_cut(context, kind, raw, request)
         try:
             await context.api.create(REQUESTS, key.namespace, body_of(request))
         except AlreadyExistsError:
             continue  # a watch tells of it
-        did(f"request {request.metadata.name}", "Opened", warns=True)
+        note_act(f"request {request.metadata.name}", "Opened", warns=True)
 
 
 async def _known(context: Context, requests: list[CABRequest]) -> dict[str, CABRequest]:
@@ -163,7 +163,7 @@ async def reconcile_retrospect(context: Context, key: Key) -> None:
     request = parsed(CABRequest, raw)
     if not is_retrospective(request) or unknown_words(request):
         return
-    concerns(request.spec.correlation_id)
+    note_correlation(request.spec.correlation_id)
     system = context.system()
     plan = plan_request(WholeRequest.of(request), None, [], system)
     status = status_of_request(raw, plan, system.now, context.machines)
@@ -176,7 +176,7 @@ async def reconcile_retrospect(context: Context, key: Key) -> None:
             await context.tell(about, _broken(request))
     await context.api.replace_status(REQUESTS, {**raw, "status": status})
     context.metrics.decided(plan.state, seconds_to_decision(raw, plan))
-    did(f"request {key.name}", plan.state)
+    note_act(f"request {key.name}", plan.state)
     if is_new:
         context.metrics.glass_broken.labels(key.namespace).inc()
 

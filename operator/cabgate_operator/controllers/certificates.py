@@ -38,7 +38,7 @@ from cabgate_operator.controllers.ledger_heads import SYSTEM_NAMESPACE
 from cabgate_operator.controllers.pki import make_authority, make_signing_key, sign_leaf
 from cabgate_operator.work.context import Context
 from cabgate_operator.work.keys import Key, Subject
-from cabgate_operator.work.reports import did
+from cabgate_operator.work.reports import note_act
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ class Certificates:
                 ),
             )
             await self._take(context, found, step, now)
-            did(_written(step), _REASONS[step.act])
+            note_act(_written(step), _REASONS[step.act])
         raise RuntimeError("certificates: no end of what is to be done")
 
     def _again(self, found: _Found, step: Step, now: datetime) -> datetime:
@@ -297,5 +297,5 @@ async def _make(context: Context, secret: Object) -> bool:
         await context.api.create(SECRETS, SYSTEM_NAMESPACE, secret)
     except AlreadyExistsError:
         return False
-    did(secret["metadata"]["name"], "Made")
+    note_act(secret["metadata"]["name"], "Made")
     return True

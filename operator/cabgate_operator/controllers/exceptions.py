@@ -38,7 +38,7 @@ from cabgate_operator.plans.conditions import Wanted, merge_conditions
 from cabgate_operator.plans.requests import System
 from cabgate_operator.work.context import Context, parsed
 from cabgate_operator.work.keys import Key, Subject
-from cabgate_operator.work.reports import concerns, did
+from cabgate_operator.work.reports import note_act, note_correlation
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ async def reconcile_exception(context: Context, key: Key) -> None:
     raw_request = await context.api.get(REQUESTS, key.namespace, wanted)
     request = None if raw_request is None else standing_of(parsed(CABRequest, raw_request))
     if request is not None:
-        concerns(request.spec.correlation_id)
+        note_correlation(request.spec.correlation_id)
     raw_intent = await _intent_of(context, request) if _unnoticed(exception) else None
     intent = None if raw_intent is None else parsed(DeploymentIntent, raw_intent)
     system = context.system()
@@ -172,7 +172,7 @@ async def reconcile_exception(context: Context, key: Key) -> None:
     if raw_intent is not None and waits_for_notice(plan.exception, intent, request):
         await _notice(context, raw_intent, plan.exception)
     await context.api.replace_status(EXCEPTIONS, {**raw, "status": status})
-    did(f"exception {key.name}", plan.state)
+    note_act(f"exception {key.name}", plan.state)
     if request is not None and request.spec.intent_ref is not None:
         asking = request.spec.intent_ref.name
         context.queue.add(Key(Subject.INTENT, key.namespace, asking))
@@ -223,6 +223,6 @@ def _ended(plan: ExceptionPlan) -> News:
 
 def _taken_back(plan: ExceptionPlan) -> News:
     entry, meta = plan.entry, plan.exception.metadata
-    told = entry.rationale if entry is not None else ""
+    message = entry.rationale if entry is not None else ""
     sequence = str(len(plan.exception.status.decisions))
-    return News("ApprovalTakenBack", told, (meta.uid, sequence), warning=True)
+    return News("ApprovalTakenBack", message, (meta.uid, sequence), warning=True)

@@ -66,7 +66,7 @@ from cabgate_operator.plans.requests import (
 )
 from cabgate_operator.work.context import Context, listed, parsed
 from cabgate_operator.work.keys import Key, Subject
-from cabgate_operator.work.reports import concerns, did
+from cabgate_operator.work.reports import note_act, note_correlation
 
 
 async def reconcile_intent(context: Context, key: Key) -> None:
@@ -83,10 +83,10 @@ async def reconcile_intent(context: Context, key: Key) -> None:
             requests_naming(context, key.namespace, work.intent.spec.targets, own),
             _model(context, work),
         )
-        concerns(work.intent.spec.correlation_id)
+        note_correlation(work.intent.spec.correlation_id)
         await _ensure_request(context, work, work.intent)
         if work.request is not None:
-            concerns(work.request.stored.spec.correlation_id)
+            note_correlation(work.request.stored.spec.correlation_id)
     unnoticed = _unnoticed(work)
     # The wanted request first.
     for name in sorted(work.requests, key=lambda name: (name != work.wanted, name)):
@@ -192,7 +192,7 @@ async def _ensure_request(context: Context, work: Work, intent: DeploymentIntent
         try:
             found = await context.api.create(REQUESTS, work.key.namespace, body)
             context.wrote(found)
-            did(f"request {work.wanted}", "Opened")
+            note_act(f"request {work.wanted}", "Opened")
             context.note_opened(work.key)
         except AlreadyExistsError:
             found = await context.api.get(REQUESTS, work.key.namespace, work.wanted)
@@ -281,8 +281,8 @@ async def _update_request(context: Context, work: Work, name: str) -> None:
     context.metrics.decided(plan.state, seconds_to_decision(raw, plan))
     work.requests[name] = (written, WholeRequest.of(parsed(CABRequest, written)))
     if work.intent is None:
-        concerns(request.stored.spec.correlation_id)
-    did(f"request {name}", plan.state)
+        note_correlation(request.stored.spec.correlation_id)
+    note_act(f"request {name}", plan.state)
     if plan.has(RequestVerdict.SUPERSEDED):
         await context.tell(_about(work, plan.request), news_of_superseded(plan))
     if own_approver(request, work.intent) and plan.has(RequestVerdict.REOPENED):
@@ -336,7 +336,7 @@ async def _update_intent(
         about = Reference(INTENTS, work.key.namespace, work.key.name, intent.metadata.uid)
         await context.tell(about, news)
     context.wrote(await context.api.replace_status(INTENTS, {**raw, "status": status}))
-    did(f"intent {work.key.name}", ready.reason)
+    note_act(f"intent {work.key.name}", ready.reason)
 
 
 async def _tell_reviewers(context: Context, work: Work, intent: DeploymentIntent) -> None:

@@ -50,7 +50,7 @@ from cabgate_operator.controllers.ledger_heads import (
 from cabgate_operator.work import keys
 from cabgate_operator.work.context import Context, parsed
 from cabgate_operator.work.keys import Key
-from cabgate_operator.work.reports import did
+from cabgate_operator.work.reports import note_act
 
 log = logging.getLogger(__name__)
 
@@ -230,7 +230,7 @@ class Ledger:
                 correlationID=spec.correlation_id,
             ),
         )
-        did(f"decision {record.metadata.name}", spec.verdict)
+        note_act(f"decision {record.metadata.name}", spec.verdict)
         self._publish_soon(context, namespace)
 
     async def _read(self, context: Context, namespace: str) -> _Chain:

@@ -8,7 +8,7 @@ from cabgate.ledger.chain import Checkpoint, Head
 from cabgate.logs import fields
 from cabgate_operator.client.apiserver import CONFIG_MAPS
 from cabgate_operator.work.context import Context, UnreadableError
-from cabgate_operator.work.reports import did
+from cabgate_operator.work.reports import note_act
 
 log = logging.getLogger(__name__)
 
@@ -61,4 +61,4 @@ async def write_heads(context: Context, heads: Mapping[str, Head]) -> None:
     new = old | {namespace: str(head) for namespace, head in heads.items()}
     if new != old:
         await context.api.replace(CONFIG_MAPS, {**raw, "data": new})
-        did(f"heads of {len(heads)} namespaces", "Published")
+        note_act(f"heads of {len(heads)} namespaces", "Published")

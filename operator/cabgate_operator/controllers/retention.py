@@ -16,7 +16,7 @@ from cabgate.logs import fields
 from cabgate_operator.client.apiserver import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.ledger import Ledger
 from cabgate_operator.work.context import Context, listed, parsed
-from cabgate_operator.work.reports import did
+from cabgate_operator.work.reports import note_act
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ async def reconcile_retention(context: Context, ledger: Ledger, namespace: str, 
             continue
         await api.delete(REQUESTS, raw)
         log.info("request %s/%s: removed by retention", namespace, name, extra=about)
-        did(f"request {name}", "Removed")
+        note_act(f"request {name}", "Removed")
 
 
 async def _requests(context: Context, namespace: str) -> tuple[list[CABRequest], dict[str, int]]:

@@ -144,8 +144,8 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
         return Readiness(False, problem.reason, problem.message, problem.stalled)
     denied = [decision for decision in decisions if not decision.allowed]
     # What waiting does not help against is told first, and speaks for all.
-    helpless = [decision for decision in denied if _is_helpless(decision, around.now)]
-    shown = (helpless or denied or decisions)[0]
+    stalled = [decision for decision in denied if _is_stalled(decision, around.now)]
+    shown = (stalled or denied or decisions)[0]
     message = shown.message
     if len(decisions) > 1:
         message += f" ({len(decisions) - len(denied)} of {len(decisions)} targets admitted)"
@@ -160,7 +160,7 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
         ready=not denied,
         reason=shown.reason.value,
         message=message,
-        stalled=bool(helpless),
+        stalled=bool(stalled),
         exception=_exception_name(shown),
     )
 
@@ -173,7 +173,7 @@ def _not_gated(intent: DeploymentIntent, kinds: Sequence[GatedKind]) -> Problem 
     return Problem(RefusalReason.TARGET_NOT_GATED.value, texts.not_gated(intent, problems))
 
 
-def _is_helpless(decision: Decision, now: datetime) -> bool:
+def _is_stalled(decision: Decision, now: datetime) -> bool:
     """Whether waiting does not help against a denial."""
     request = decision.evidence.request
     if decision.reason is not Reason.OUTSIDE_WINDOW or request is None:
@@ -199,9 +199,9 @@ def comes_to_ask(
     asked = request.status.asked_at
     if asked is None:
         return True
-    told = intent.status.request_name == request.metadata.name
+    current = intent.status.request_name == request.metadata.name
     later = (each.status.asked_at for each in own if each.metadata.name != request.metadata.name)
-    return not told and any(moment is not None and moment > asked for moment in later)
+    return not current and any(moment is not None and moment > asked for moment in later)
 
 
 def status_of_intent(

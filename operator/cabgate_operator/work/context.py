@@ -28,7 +28,7 @@ from cabgate_operator.plans.requests import System
 from cabgate_operator.work.keys import Key
 from cabgate_operator.work.metrics import Metrics
 from cabgate_operator.work.queue import WorkQueue
-from cabgate_operator.work.reports import did
+from cabgate_operator.work.reports import note_act
 
 log = logging.getLogger(__name__)
 
@@ -130,4 +130,4 @@ class Context:
                 extra=where,
             )
         else:
-            did(f"event {about.name}", news.reason)
+            note_act(f"event {about.name}", news.reason)

@@ -15,7 +15,7 @@ from cabgate_operator.work.keys import Key
 
 log = logging.getLogger(__name__)
 
-MAX_DID = 10
+MAX_ACTS = 10
 """Acts that a line names."""
 
 
@@ -26,13 +26,13 @@ class Report:
     reason: str = ""
     """What its last act came to."""
     correlation_id: str = ""
-    did: list[str] = field(default_factory=list)
+    acts: list[str] = field(default_factory=list)
     warns: bool = False
 
     def about(self, key: Key, reason: str, seconds: float) -> dict[str, Any]:
         """The fields of the line about it."""
-        more = len(self.did) - MAX_DID
-        did = [*self.did[:MAX_DID], *([f"and {more} more"] if more > 0 else [])]
+        more = len(self.acts) - MAX_ACTS
+        acts = [*self.acts[:MAX_ACTS], *([f"and {more} more"] if more > 0 else [])]
         return fields(
             kind=key.subject.value,
             namespace=key.namespace,
@@ -40,12 +40,12 @@ class Report:
             reason=reason,
             correlationID=self.correlation_id,
             milliseconds=round(seconds * 1000, 1),
-            did=did or None,
+            did=acts or None,
         )
 
     def tell(self, key: Key, seconds: float) -> None:
         """Write the line, if anything was done."""
-        if self.did:
+        if self.acts:
             level = logging.WARNING if self.warns else logging.INFO
             extra = self.about(key, self.reason, seconds)
             log.log(level, "%s: %s", key, self.reason, extra=extra)
@@ -61,17 +61,17 @@ def begin() -> Report:
     return report
 
 
-def did(what: str, reason: object, *, warns: bool = False) -> None:
+def note_act(what: str, reason: object, *, warns: bool = False) -> None:
     """Note an act of the reconcile that runs in this task: on what, and what came of it. No
     content: names and codes."""
     report = _current.get()
     if report is not None:
         report.reason = str(reason)
-        report.did.append(f"{what}: {reason}")
+        report.acts.append(f"{what}: {reason}")
         report.warns = report.warns or warns
 
 
-def concerns(correlation_id: str | None) -> None:
+def note_correlation(correlation_id: str | None) -> None:
     """Note which change the reconcile that runs in this task is about."""
     report = _current.get()
     if report is not None and correlation_id:

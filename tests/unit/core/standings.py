@@ -8,7 +8,8 @@ from inspect import signature
 from typing import Any
 
 from cabgate.api import CABRequest
-from cabgate.gate import candidates, coverage
+from cabgate.gate import candidates as gate_candidates
+from cabgate.gate import coverage
 from cabgate.gate import decide as gate
 from cabgate.gate import messages as gate_messages
 from cabgate.lifecycle import (
@@ -57,8 +58,8 @@ def _each(make: Callable[[CABRequest], Any], value: Any) -> Any:
 
 decide = of_stored(gate.decide)
 covering = of_stored(gate.covering)
-looks = of_stored(gate.looks)
-said_of_exception = of_stored(candidates.said_of_exception)
+describe_exception = of_stored(gate_candidates.describe_exception)
+candidates = of_stored(gate.candidates)
 uncovered = of_stored(coverage.uncovered)
 ended = of_stored(gate_messages.ended)
 standing_verdict = of_stored(precedent.standing_verdict)

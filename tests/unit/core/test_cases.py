@@ -9,7 +9,7 @@ import yaml
 from cabgate.api import DeploymentIntent
 from cabgate.api.types import Gate, Submitter, SubmitterType
 from cabgate.review.identity import SERVICE_ACCOUNTS
-from cabgate.review.submitters import check_requester, machines_alone
+from cabgate.review.submitters import check_requester, only_machines
 from cabgate.risk.image_evidence import STALE_EVIDENCE, UNNAMED_IMAGES
 from cabgate.rollout.gated_targets import check_targets
 from cabgate.text.refusal import Refusal, RefusalReason
@@ -47,7 +47,7 @@ def test_neither_blanks_nor_the_machine_itself_count_as_a_person(asked):
     with pytest.raises(Refusal) as refusal:
         check_requester(None, asked, submitters, SERVICE_ACCOUNTS)
     assert refusal.value.field == "spec.requester"
-    assert machines_alone(submitters, [asked.spec.requester])
+    assert only_machines(submitters, [asked.spec.requester])
 
 
 @pytest.mark.parametrize("asked", intents("never-matching-targets"), ids=lambda i: i.metadata.name)

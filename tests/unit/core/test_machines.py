@@ -16,7 +16,7 @@ from cabgate.review.identity import (
     is_blank,
 )
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
-from cabgate.review.submitters import added, check_requester, machines_alone, requester_problem
+from cabgate.review.submitters import added, check_requester, only_machines, requester_problem
 from cabgate.text.refusal import Refusal, RefusalReason
 from unit.core.builders import intent
 
@@ -116,9 +116,9 @@ def test_what_asks_for_a_machine_is_always_a_name_that_people_see(name: str) -> 
 def test_no_machine_and_no_blank_is_somebody_who_asked(name: str) -> None:
     """`deploy` tells of nothing by itself: that it is a machine was stamped when it submitted."""
     submitters = [Submitter(username="deploy", type=MACHINE)]
-    assert machines_alone(submitters, [name], CONFIGURED)
-    assert machines_alone(submitters, [name, ""], CONFIGURED)
-    assert not machines_alone(submitters, [name, "ann"], CONFIGURED)
+    assert only_machines(submitters, [name], CONFIGURED)
+    assert only_machines(submitters, [name, ""], CONFIGURED)
+    assert not only_machines(submitters, [name, "ann"], CONFIGURED)
     facts = ReviewFacts(
         submitters=submitters,
         requesters=frozenset({name}),
@@ -135,12 +135,12 @@ def test_no_machine_and_no_blank_is_somebody_who_asked(name: str) -> None:
 def test_what_was_stamped_outlives_the_configuration() -> None:
     deploy = added([], User("deploy", groups=("ci",)), CONFIGURED)
     assert [s.type for s in deploy] == [MACHINE]
-    assert machines_alone(deploy, [])
+    assert only_machines(deploy, [])
     # An older release stamped no type: the name decides.
-    assert not machines_alone([Submitter(username="deploy")], [])
-    assert machines_alone([Submitter(username="ci:deploy")], [], CONFIGURED)
+    assert not only_machines([Submitter(username="deploy")], [])
+    assert only_machines([Submitter(username="ci:deploy")], [], CONFIGURED)
     # Nor does a stamp of before make a person of what is configured as a machine now.
-    assert machines_alone([Submitter(username="ci:deploy", type=PERSON)], [], CONFIGURED)
+    assert only_machines([Submitter(username="ci:deploy", type=PERSON)], [], CONFIGURED)
 
 
 def test_who_is_a_machine_once_stays_one_in_the_list() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from cabgate.api.types import MAX_SUBMITTERS, Submitter
 from cabgate.review.identity import User, is_service_account, service_account_of
-from cabgate.review.submitters import added, machines_alone, submitters_of_update
+from cabgate.review.submitters import added, only_machines, submitters_of_update
 from cabgate.rollout.rings import RING_LABEL, effective_ring, ring_of
 from cabgate.text.refusal import Refusal, RefusalReason
 from unit.core.builders import intent
@@ -140,7 +140,7 @@ def test_machines_alone_need_somebody_who_asked(
     usernames: list[str], requesters: list[str], alone: bool
 ) -> None:
     submitters = [Submitter(username=name) for name in usernames]
-    assert machines_alone(submitters, requesters) is alone
+    assert only_machines(submitters, requesters) is alone
 
 
 def test_a_refusal_without_a_field_names_none() -> None:

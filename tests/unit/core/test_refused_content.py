@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.gate.candidates import said_of
+from cabgate.gate.candidates import describe
 from cabgate.gate.decision import Reason
 from cabgate.lifecycle.standing import standing_of
 from cabgate.text.refusal import Refusal, RefusalReason
@@ -24,7 +24,7 @@ from unit.core.builders import (
     retrospective,
     rollout,
 )
-from unit.core.standings import check_takes_exception, decide, looks
+from unit.core.standings import candidates, check_takes_exception, decide
 
 HOUR = timedelta(hours=1)
 FIRST = request("ExceptionRequired", by_person("Revoked", NOW - HOUR), age=2 * HOUR)
@@ -56,10 +56,10 @@ def test_what_waits_for_nothing_says_so():
     found = decide(rollout(), 2, [rejected, waits], [], NOW)
     assert found.reason is Reason.REJECTED
     assert "request other was rejected by rita" in found.message
-    [told] = [look for look in looks(rollout(), [rejected, waits], [], NOW) if look.refused]
+    [told] = [look for look in candidates(rollout(), [rejected, waits], [], NOW) if look.refused]
     assert told.request == standing_of(waits)
     assert "the very same content was rejected by rita: because (request other)" in (
-        said_of(told, rollout(), [], NOW)
+        describe(told, rollout(), [], NOW)
     )
 
 

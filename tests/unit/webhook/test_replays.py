@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from cabgate.api import CABRequest
-from cabgate.gate.candidates import said_of
-from cabgate.gate.decide import decide, looks
+from cabgate.gate.candidates import describe
+from cabgate.gate.decide import candidates, decide
 from cabgate.lifecycle.standing import RequestStanding, standings_of
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
@@ -77,8 +77,8 @@ def test_a_decision_and_its_explanation_replay_none_that_stands(number, monkeypa
     standings = standings_of(models)
     counted = count_replays(monkeypatch)
     assert decide(SHOP, 3, standings, [], NOW).allowed
-    for look in looks(SHOP, standings, [], NOW):
-        assert said_of(look, SHOP, [], NOW)
+    for look in candidates(SHOP, standings, [], NOW):
+        assert describe(look, SHOP, [], NOW)
     assert not counted
 
 

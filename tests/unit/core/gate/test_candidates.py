@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
-from cabgate.gate.candidates import said_of
+from cabgate.gate.candidates import describe
 from cabgate.gate.decision import ADMITTING, Reason
 from cabgate.lifecycle.standing import standing_of
 from cabgate.lifecycle.states import age_of
@@ -25,7 +25,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
-from unit.core.standings import decide, looks
+from unit.core.standings import candidates, decide
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
@@ -43,7 +43,7 @@ RISKY = request("ExceptionRequired", name="risky")
 def said(requests: list[CABRequest], exceptions: list[CABException] | None = None,
          *images: str) -> list[str]:  # fmt: skip
     what, leaves = rollout(*images), exceptions or []
-    return [said_of(look, what, leaves, NOW) for look in looks(what, requests, leaves, NOW)]
+    return [describe(look, what, leaves, NOW) for look in candidates(what, requests, leaves, NOW)]
 
 
 BY_SCORE = "score 0.00, AutoApprove"
@@ -169,7 +169,7 @@ def test_the_decision_is_what_one_of_the_requests_says(
     requests: list[CABRequest], leaves: list[CABException]
 ) -> None:
     decision = decide(rollout(), 2, requests, leaves, NOW)
-    found = looks(rollout(), requests, leaves, NOW)
+    found = candidates(rollout(), requests, leaves, NOW)
 
     assert [look.request.metadata.name for look in found] == [
         r.metadata.name
@@ -185,4 +185,4 @@ def test_the_decision_is_what_one_of_the_requests_says(
     assert [look.reason for look in told] == [decision.reason]
     assert decision.allowed == any(look.reason in ADMITTING for look in found)
     for look in found:
-        assert "\n" not in said_of(look, rollout(), leaves, NOW)
+        assert "\n" not in describe(look, rollout(), leaves, NOW)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api import CABRequest
-from cabgate.gate.candidates import said_of
+from cabgate.gate.candidates import describe
 from cabgate.gate.decision import ADMITTING, Reason
 from cabgate.lifecycle import requirements
 from cabgate.lifecycle.requirements import check_known, unknown_words
@@ -29,7 +29,7 @@ from unit.core.builders import (
     request,
     rollout,
 )
-from unit.core.standings import check_created, check_request_status, decide, looks
+from unit.core.standings import candidates, check_created, check_request_status, decide
 
 DECIDED: dict[str, Callable[[], CABRequest]] = {
     "approved": lambda: request("ManualReview", by_person("Approved")),
@@ -54,8 +54,8 @@ def test_it_admits_nothing_whatever_was_decided(state: str) -> None:
     assert not decision.allowed
     assert "quorum" in decision.message
     assert "upgrade cabgate's webhook" in decision.message
-    (look,) = looks(rollout(), [found], [leave], NOW)
-    assert "does not know: quorum" in said_of(look, rollout(), [], NOW)
+    (look,) = candidates(rollout(), [found], [leave], NOW)
+    assert "does not know: quorum" in describe(look, rollout(), [], NOW)
 
 
 def test_what_was_approved_without_such_a_rule_is_still_admitted() -> None:

@@ -16,7 +16,7 @@ from cabgate.api.riskmodel import DEFAULT_LABEL, FactorName, FloorName
 from cabgate.api.types import Gate
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.facts import FACTOR_FACTS, FACTOR_WORDS, FLOOR_FACTS
-from cabgate.risk.improvements import way_down
+from cabgate.risk.improvements import improvements
 from cabgate.risk.model_choice import MODEL_LABEL, NoModel, choose_model, recorded_model
 from cabgate.risk.model_rules import model_problems
 from cabgate.risk.scoring import assess, gate_for_score, stricter
@@ -258,7 +258,7 @@ def test_the_way_down_of_any_model_leads_there_or_is_not_shown(
     model: RiskModel, shown: Evidence
 ) -> None:
     found = assess(shown, model)
-    way = way_down(found, model)
+    way = improvements(found, model)
     if way is None:
         return
     assert stricter(found.gate, way.gate) is found.gate is not way.gate

@@ -14,7 +14,7 @@ from cabgate.api.types import Gate
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.image_evidence import STALE_EVIDENCE, UNNAMED_IMAGES, unnamed_images
-from cabgate.risk.improvements import way_down
+from cabgate.risk.improvements import improvements
 from unit.core.builders import BEST, by_system, intent, request, target
 from unit.core.standings import assessment_of, floors_now, request_for
 
@@ -63,7 +63,7 @@ def test_an_image_that_no_artifact_names_is_missing_and_waits_for_a_person() -> 
     [floor] = found.floors
     assert floor.name == UNNAMED_IMAGES
     assert OLD in floor.explanation
-    assert str(way_down(found)) == f"AutoApprove would take: resolve: {floor.explanation}"
+    assert str(improvements(found)) == f"AutoApprove would take: resolve: {floor.explanation}"
 
 
 def test_the_artifacts_name_the_images_of_all_targets_together() -> None:

@@ -11,7 +11,7 @@ from cabgate.api import Evidence
 from cabgate.api.request import Assessment
 from cabgate.api.types import Gate
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
-from cabgate.risk.improvements import way_down
+from cabgate.risk.improvements import improvements
 from cabgate.risk.scoring import assess, gate_for_score, weighted_score
 from unit.core.builders import evidence
 
@@ -56,7 +56,7 @@ def _oracle(assessment: Assessment) -> tuple[int, Decimal]:
 @given(_parts)
 def test_the_way_down_is_the_shortest_and_leads_there(parts: dict[str, object]) -> None:
     assessment = assess(evidence(**parts))
-    way = way_down(assessment)
+    way = improvements(assessment)
     if assessment.gate is Gate.AUTO_APPROVE:
         assert way is None
         return
@@ -79,11 +79,11 @@ def test_the_way_down_is_the_shortest_and_leads_there(parts: dict[str, object]) 
 
 @given(_parts)
 def test_the_answer_is_the_same_every_time(parts: dict[str, object]) -> None:
-    assert way_down(assess(evidence(**parts))) == way_down(assess(evidence(**parts)))
+    assert improvements(assess(evidence(**parts))) == improvements(assess(evidence(**parts)))
 
 
 def test_a_floor_alone_asks_for_no_factor() -> None:
-    way = way_down(assess(evidence(artifacts=None)))
+    way = improvements(assess(evidence(artifacts=None)))
 
     assert way is not None
     assert way.changes == ()
@@ -92,7 +92,7 @@ def test_a_floor_alone_asks_for_no_factor() -> None:
 
 
 def test_the_way_down_reads_as_a_sentence() -> None:
-    way = way_down(assess(Evidence()))
+    way = improvements(assess(Evidence()))
 
     assert str(way) == "ManualReview would take: testCoverage from missing to above 90 %"
 
@@ -107,7 +107,7 @@ def test_an_assessment_of_another_model_is_not_explained_by_this_one() -> None:
         }
     )
 
-    assert way_down(older) is None
+    assert improvements(older) is None
 
 
 def test_an_assessment_that_lacks_a_factor_is_not_explained() -> None:
@@ -115,7 +115,7 @@ def test_an_assessment_that_lacks_a_factor_is_not_explained() -> None:
     assessment = assess(Evidence())
     less = assessment.model_copy(update={"factors": assessment.factors[:2]})
 
-    assert way_down(less) is None
+    assert improvements(less) is None
 
 
 def test_where_even_the_best_bands_carry_too_much_there_is_no_way_down() -> None:
@@ -132,4 +132,4 @@ def test_where_even_the_best_bands_carry_too_much_there_is_no_way_down() -> None
         update={"spec": spec.model_copy(update={"factors": risky})}
     )
 
-    assert way_down(assess(evidence(), model), model) is None
+    assert improvements(assess(evidence(), model), model) is None

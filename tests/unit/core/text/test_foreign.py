@@ -17,7 +17,7 @@ from cabgate.api.crds import definitions
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import Submitter
-from cabgate.gate.candidates import said_of
+from cabgate.gate.candidates import describe
 from cabgate.gate.commands import write_intent
 from cabgate.gate.decision import ADMITTING, Reason
 from cabgate.gate.messages import warning_lines
@@ -43,7 +43,7 @@ from unit.core.builders import (
     target,
 )
 from unit.core.denials import facts
-from unit.core.standings import decide, looks, request_for
+from unit.core.standings import candidates, decide, request_for
 
 ROOT = Path(__file__).parents[4]
 BLANK = st.sampled_from([" ", "  ", "\n", "\t", "\u00a0", "\u200b ", "\u2028", "\x85", "\r\n"])
@@ -170,8 +170,8 @@ def test_no_denial_has_a_phrase(reason: Reason, said: str, user: str, images: li
     assert decision.reason is reason
     assert not acted_on(decision.message), decision.message
     assert not any(acted_on(line) for line in warning_lines(decision.message))
-    for look in looks(what, requests, exceptions, NOW):
-        assert not acted_on(said_of(look, what, exceptions, NOW))
+    for look in candidates(what, requests, exceptions, NOW):
+        assert not acted_on(describe(look, what, exceptions, NOW))
 
 
 @QUICK

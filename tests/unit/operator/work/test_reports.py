@@ -13,7 +13,7 @@ from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.controllers.ledger import Ledger
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.queue import Timing, WorkQueue
-from cabgate_operator.work.reports import concerns, did
+from cabgate_operator.work.reports import note_act, note_correlation
 from unit.operator.support import HIGH, LOW, NOW, Clock, World, evidence, intent_object
 
 KEY = Key(Subject.INTENT, "team", "web")
@@ -47,7 +47,7 @@ async def handle(work: Callable[[], Awaitable[Any]], *, seconds: float = 0.25) -
 
 async def test_a_reconcile_that_did_nothing_says_nothing(lines: Lines) -> None:
     async def work() -> None:
-        concerns("CAB-1")
+        note_correlation("CAB-1")
 
     await handle(work)
     assert lines() == []
@@ -55,9 +55,9 @@ async def test_a_reconcile_that_did_nothing_says_nothing(lines: Lines) -> None:
 
 async def test_one_line_tells_what_a_reconcile_did(lines: Lines) -> None:
     async def work() -> None:
-        concerns("CAB-1")
-        did("request web-1", "Opened")
-        did("intent web", "Ready")
+        note_correlation("CAB-1")
+        note_act("request web-1", "Opened")
+        note_act("intent web", "Ready")
 
     await handle(work)
     (line,) = lines()
@@ -79,7 +79,7 @@ async def test_one_line_tells_what_a_reconcile_did(lines: Lines) -> None:
 async def test_however_much_was_done_it_is_one_short_line_that_may_warn(lines: Lines) -> None:
     async def work() -> None:
         for number in range(200):
-            did(f"request {number}", "Removed", warns=number == 0)
+            note_act(f"request {number}", "Removed", warns=number == 0)
 
     await handle(work)
     (line,) = lines()
@@ -109,8 +109,8 @@ async def test_one_line_tells_what_failed_and_quotes_nothing(
     lines: Lines, error: Exception, level: str, reason: str, said: str
 ) -> None:
     async def work() -> None:
-        concerns("CAB-1")
-        did("request web-1", "Opened")
+        note_correlation("CAB-1")
+        note_act("request web-1", "Opened")
         raise error
 
     await handle(work)
@@ -125,8 +125,8 @@ async def test_one_line_tells_what_failed_and_quotes_nothing(
 async def test_work_that_follows_is_another_report(lines: Lines) -> None:
     async def work(key: Key) -> None:
         if key == KEY:
-            concerns("CAB-1")
-            did("intent web", "Ready")
+            note_correlation("CAB-1")
+            note_act("intent web", "Ready")
 
     queue = WorkQueue(work)
     for name in ("web", "other"):
