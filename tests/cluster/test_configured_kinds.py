@@ -158,5 +158,5 @@ def test_the_command_line_knows_it_untold(gate, team, tmp_path):
     path.write_text(json.dumps(clone_set(team, "evil:1")))
     explained = cabgate(gate, "mallory", f"explain -f {path}", 1)
     assert "NoRequest: CloneSet web in namespace" in explained.stdout
-    by_name = cabgate(gate, "mallory", f"explain {team}/cloneset/absent", 2)
+    by_name = cabgate(gate, "mallory", f"explain {team}/cloneset/absent", 4)
     assert "cloneset/absent" in by_name.stderr

@@ -21,7 +21,7 @@ DIGEST = "v1:sha256:" + "a" * 64
 def cluster():
     with DevCluster() as running:
         running.kubectl("create", "namespace", NAMESPACE)
-        applied = running.kubectl("apply", "-f", CRDS)
+        applied = running.kubectl("apply", "-f", f"{CRDS}/")  # a link, which it follows so
         assert applied.stderr == "", "the API server warns of a definition"
         running.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         wait_until(
@@ -500,7 +500,7 @@ EXPLAINED = {
     "di.spec.targets.images": "compared exactly",
     "di.spec.submittedBy": "kept by the webhook",
     "cabreq.spec.assessment.gate": "by the thresholds of the model",
-    "cabreq.status.review": "reviewer's slot",
+    "cabreq.status.review": "What a reviewer writes",
     "cabreq.status.review.verdict": "ConditionallyApproved",
     "cabreq.status.decisions": "append-only",
     "cabex.spec.durationDays": "in days from its creation, 1 to 90",

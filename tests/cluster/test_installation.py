@@ -105,11 +105,9 @@ def test_where_it_cannot_be_read_that_is_said_and_the_operator_says_what_was_cha
 
     patch = {"data": {"defaultRing": "nine"}}
     gate.patch("admin", "configmap", "cabgate-installation", "cabgate-system", patch)
-    for command in ("explain plain/deployment/web", "uncovered -n plain"):
-        said = cabgate(gate, "requester", command, 2).stderr
+    for command in ("explain plain/deployment/web", "uncovered -n plain", "adopt -n plain"):
+        said = cabgate(gate, "requester", command, 4).stderr
         assert "data.defaultRing: 'nine'; allowed: 0 to 4. It says how cabgate is set" in said
-    said = cabgate(gate, "requester", "adopt -n plain", 1).stderr
-    assert "data.defaultRing: 'nine'" in said
 
     gate.kubectl("admin", "delete", *NAMES)
     result = cabgate(gate, "requester", "explain plain/deployment/web", 0)
