@@ -6,7 +6,7 @@ import pytest
 from cabgate.api.kinds import BUILT_IN
 from cabgate.rollout.installation import (
     CONFIG_MAP,
-    NAMESPACE,
+    SYSTEM_NAMESPACE,
     InstallationSettings,
     kind_name,
     parse_installation,
@@ -26,7 +26,7 @@ VALUES = {
 
 def data_of(made):
     found = made.one("ConfigMap", CONFIG_MAP)
-    assert found["metadata"]["namespace"] == NAMESPACE
+    assert found["metadata"]["namespace"] == SYSTEM_NAMESPACE
     return found["data"]
 
 
@@ -69,4 +69,4 @@ def test_whoever_is_signed_in_may_read_it_and_nothing_else(render):
     }
     binding = made.one("RoleBinding", "cabgate-installation-reader")
     assert [subject["name"] for subject in binding["subjects"]] == ["system:authenticated"]
-    assert binding["metadata"]["namespace"] == NAMESPACE
+    assert binding["metadata"]["namespace"] == SYSTEM_NAMESPACE

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Objects of every kind that is gated, as somebody would write them."""
 
-from cabgate.rollout.workloads import BUILT_IN
+from cabgate.api.kinds import BUILT_IN
 
 KINDS = {kind.kind: kind for kind in BUILT_IN}
 

@@ -21,7 +21,7 @@ from cabgate_cli.errors import BadInput, note
 from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.names import namespace_name
 from cabgate_cli.input.workloads import Found, configured
-from cabgate_cli.output.objects import as_json, as_yaml, write
+from cabgate_cli.output.objects import write, write_machine
 from cabgate_cli.output.skeleton import intent_yaml
 
 
@@ -79,7 +79,7 @@ def adopt(
              f"nothing runs in namespace {where}")  # fmt: skip
     elif output != "text":
         items = {"apiVersion": "v1", "kind": "List", "items": [one for one, _ in printed]}
-        write(as_json(items) if output == "json" else as_yaml(items))
+        write_machine(items, output)
     else:
         write("---\n".join(intent_yaml(intent, [str(one)]) for intent, one in printed))
 

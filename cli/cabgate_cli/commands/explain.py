@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cabgate.api.kinds import GatedKind
 from cabgate.gate.candidates import describe
 from cabgate.gate.decide import candidates, decide
 from cabgate.gate.decision import Decision
@@ -17,7 +18,7 @@ from cabgate.rollout.modes import Mode, effective_mode, too_loose
 from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
-from cabgate.rollout.workloads import ANY_NAME, GatedKind
+from cabgate.rollout.workloads import ANY_NAME
 from cabgate.text.foreign import printed
 from cabgate_cli.commands.options import (
     cluster_options,

@@ -25,7 +25,7 @@ from cabgate_cli.input.ledger_evidence import (
     public_keys,
     text_of_keys,
 )
-from cabgate_cli.output.objects import as_json, as_yaml, write
+from cabgate_cli.output.objects import write, write_machine
 
 
 @click.group()
@@ -92,7 +92,7 @@ def verify(
     findings = evidence.findings(keys)
     if output != "text":
         machine = _machine(evidence, keys, findings)
-        write(as_json(machine) if output == "json" else as_yaml(machine))
+        write_machine(machine, output)
     else:
         write(_lines(evidence, keys, findings))
         missing = [n for n, was in (("--keys", given), ("--heads", head_files)) if not was]

@@ -15,7 +15,7 @@ from cabgate_cli.commands.options import cluster_options, export_option, output_
 from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.ledger_evidence import from_files
-from cabgate_cli.output.objects import as_json, as_yaml, write
+from cabgate_cli.output.objects import write, write_machine
 
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"]
 
@@ -72,7 +72,7 @@ def list_records(
     answered = answers(raws, query)
     if output != "text":
         raw = [raw for _, raw in answered.found]
-        write(as_json(raw) if output == "json" else as_yaml(raw))
+        write_machine(raw, output)
     else:
         write(_table([record for record, _ in answered.found]))
     _tell(answered)

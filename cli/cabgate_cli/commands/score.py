@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from cabgate.api import DeploymentIntent
+from cabgate.api.kinds import GatedKind
 from cabgate.api.request import Assessment, Factor
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import Gate
@@ -16,7 +17,6 @@ from cabgate.lifecycle.opening import request_name
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.improvements import Improvements, improvements
-from cabgate.rollout.workloads import GatedKind
 from cabgate_cli.commands.options import gated_kind_option, output_option
 from cabgate_cli.errors import BadInput
 from cabgate_cli.exit_codes import of_command

@@ -20,7 +20,7 @@ from cabgate_cli.errors import BadInput, note
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.names import namespace_name
 from cabgate_cli.input.workloads import configured
-from cabgate_cli.output.objects import as_json, as_yaml, write
+from cabgate_cli.output.objects import write, write_machine
 
 MAX_OBJECTS = 3
 """Objects that a row names beside their workload."""
@@ -76,7 +76,7 @@ def uncovered(
     found = inventory.uncovered_everywhere() if everywhere else inventory.uncovered(where)
     if output != "text":
         machine = {"items": [_machine(item) for item in found]}
-        write(as_json(machine) if output == "json" else as_yaml(machine))
+        write_machine(machine, output)
     elif found:
         write(as_table(found))
         for advice in advice_on(found):

@@ -14,7 +14,7 @@ from cabgate_cli.commands.options import cluster_options, namespace_option, outp
 from cabgate_cli.errors import Unavailable, note
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.names import namespace_name, object_name
-from cabgate_cli.output.objects import as_json, as_yaml, write
+from cabgate_cli.output.objects import write, write_machine
 
 POLL_SECONDS = 2.0
 """Between two looks at the intent."""
@@ -102,7 +102,7 @@ def wait(
             "outcome": outcome.value,
             "message": why(found),
         }
-        write(as_json(machine) if output == "json" else as_yaml(machine))
+        write_machine(machine, output)
     ctx.exit(_CODES[outcome])
 
 

@@ -13,8 +13,9 @@ from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
 from yaml import YAMLError
 
+from cabgate.api.kinds import GatedKind
 from cabgate.rollout.targets import Workload
-from cabgate.rollout.workloads import ANY_NAME, GatedKind, kind_of
+from cabgate.rollout.workloads import ANY_NAME, kind_of
 from cabgate_cli.errors import BadInput, Unavailable
 from cabgate_cli.input.workloads import Found, Wanted, read_workload, referred_by
 

@@ -9,7 +9,7 @@ from cabgate.api.kinds import GatedKind
 from cabgate.rollout.installation import (
     CONFIG_MAP,
     EXCLUDED,
-    NAMESPACE,
+    SYSTEM_NAMESPACE,
     InstallationError,
     InstallationSettings,
     parse_installation,
@@ -18,11 +18,11 @@ from cabgate.rollout.modes import Mode
 from cabgate_cli.errors import Unavailable, note
 from cabgate_cli.input.cluster import Cluster, NotAllowed, NotFound
 
-WHAT = f"ConfigMap {CONFIG_MAP} in namespace {NAMESPACE}"
+WHAT = f"ConfigMap {CONFIG_MAP} in namespace {SYSTEM_NAMESPACE}"
 
 DEFAULTS = (
     f"taken: ring 0 without a label, mode {Mode.ENFORCE}, no further kinds, excluded namespaces "
-    f"{', '.join((*EXCLUDED, NAMESPACE))}, where no option says otherwise"
+    f"{', '.join((*EXCLUDED, SYSTEM_NAMESPACE))}, where no option says otherwise"
 )
 
 
@@ -52,13 +52,13 @@ def installation_of(
 
 def _read(cluster: Cluster) -> InstallationSettings:
     try:
-        found = cluster.get(f"/api/v1/namespaces/{NAMESPACE}/configmaps/{CONFIG_MAP}", WHAT)
+        found = cluster.get(f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/configmaps/{CONFIG_MAP}", WHAT)
     except NotFound:
         _unknown("there is none. Is cabgate installed by its chart? Install it")
     except NotAllowed:
         _unknown(
             f"you may not read it. Ask for the Role cabgate-installation-reader of namespace "
-            f"{NAMESPACE}"
+            f"{SYSTEM_NAMESPACE}"
         )
     else:
         return _told(found.get("data"))

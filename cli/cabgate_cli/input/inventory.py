@@ -4,11 +4,12 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
+from cabgate.api.kinds import BUILT_IN
 from cabgate.gate.coverage import GATED_LABELS, Running, Uncovered, running_of, uncovered
 from cabgate.lifecycle.standing import standings_of
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.rings import GATED_FROM
-from cabgate.rollout.workloads import BUILT_IN, kind_of
+from cabgate.rollout.workloads import kind_of
 from cabgate_cli.input.cluster import Cluster, NotServed
 from cabgate_cli.input.gate_source import GateSource, now
 

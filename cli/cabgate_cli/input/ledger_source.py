@@ -10,6 +10,7 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from cabgate import GROUP, VERSION
+from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_cli.errors import Unavailable
 from cabgate_cli.input.cluster import TIMEOUT_SECONDS, connected
 
@@ -21,8 +22,6 @@ BEHIND = "only behind the checkpoint"
 
 SETTLE_SECONDS = 10.0
 """Longest wait until the API server's policies know a new checkpoint."""
-
-SYSTEM_NAMESPACE = "cabgate-system"
 
 
 class LedgerSource:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from cabgate import API_VERSION
 from cabgate.api import DeploymentIntent
 from cabgate.api.intent import KIND as INTENT
+from cabgate.api.kinds import BUILT_IN, GatedKind
 from cabgate.api.types import Target
 from cabgate.rollout.gated_targets import kind_problem, target_problems
 from cabgate.rollout.pods import PodTemplateError
@@ -17,9 +18,7 @@ from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import (
     ANY_NAME,
-    BUILT_IN,
     GENERATED,
-    GatedKind,
     GatedKindError,
     configured_kind,
     kind_of,

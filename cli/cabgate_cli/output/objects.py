@@ -48,3 +48,8 @@ def as_json(value: Any) -> str:
 def write(text: str) -> None:
     """Print a text that ends in a line feed."""
     click.echo(text, nl=False)
+
+
+def write_machine(value: Any, output: str) -> None:
+    """Write an object as `-o json` or `-o yaml` wants it."""
+    write(as_json(value) if output == "json" else as_yaml(value))

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from cabgate.api.exception import CABException
+from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import decide
 from cabgate.gate.decision import Reason
 from cabgate.lifecycle.standing import RequestStanding
@@ -19,7 +20,7 @@ from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import GATED_FROM, RING_LABEL, ring_of
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
-from cabgate.rollout.workloads import GatedKind, reference_of, rollout_of
+from cabgate.rollout.workloads import reference_of, rollout_of
 
 MALFORMED = "MalformedObject"
 """Reason of an object whose images cannot be told."""

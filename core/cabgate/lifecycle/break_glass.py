@@ -13,6 +13,7 @@ from typing import Any
 
 from cabgate.api.base import MAX_IMAGE, ObjectMeta
 from cabgate.api.evidence import Evidence
+from cabgate.api.kinds import BUILT_IN, GatedKind
 from cabgate.api.request import Assessment, BreakGlass, CABRequest, CABRequestSpec, Floor
 from cabgate.api.types import MAX_IMAGES, Gate, Submitter, Target
 from cabgate.lifecycle.opening import target_labels
@@ -23,7 +24,7 @@ from cabgate.rollout.image_names import image_problem
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import GATED_FROM, RING_LABEL, ring_of
 from cabgate.rollout.targets import Workload
-from cabgate.rollout.workloads import BUILT_IN, GatedKind, reference_of, rollout_of
+from cabgate.rollout.workloads import reference_of, rollout_of
 from cabgate.text.canonical import sha256_hex
 from cabgate.text.characters import SHOWN_PATTERN, refused_character, seen, shows
 from cabgate.text.refusal import Refusal, RefusalReason

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from cabgate.api.intent import DeploymentIntent
+from cabgate.api.kinds import BUILT_IN, GatedKind, group_of
 from cabgate.api.types import Target
-from cabgate.rollout.targets import group_of
-from cabgate.rollout.workloads import ANY_NAME, BUILT_IN, GENERATED, GatedKind, kind_of
-from cabgate.text.refusal import Cause, Refusal, RefusalReason
+from cabgate.rollout.workloads import ANY_NAME, GENERATED, kind_of
+from cabgate.text.refusal import Refusal, RefusalReason, combined
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
@@ -70,11 +70,8 @@ def check_targets(intent: DeploymentIntent, configured: Sequence[GatedKind] = ()
     problems = target_problems(intent.spec.targets, configured)
     final = [problem for problem in problems if problem.final]
     if final:
-        first, *others = final
-        more = "".join(f"; {problem}" for problem in others)
         reason = RefusalReason.TARGET_NOT_GATED
-        causes = [Cause(reason, each.message, each.field) for each in final]
-        raise Refusal(reason, first.message + more, first.field, causes)
+        raise combined([Refusal(reason, each.message, each.field) for each in final])
     return [str(problem) for problem in problems]
 
 

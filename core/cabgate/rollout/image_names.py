@@ -7,11 +7,10 @@ rollout of what was meant be denied.
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 from cabgate.api.evidence import NO_IMAGE_CHARACTER
 from cabgate.api.intent import DeploymentIntentSpec
-from cabgate.text.refusal import Refusal, RefusalReason, check_all
+from cabgate.text.refusal import Refusal, RefusalReason, combined
 
 _NO_IMAGE = re.compile(NO_IMAGE_CHARACTER)
 
@@ -49,8 +48,8 @@ def check_images(old: DeploymentIntentSpec | None, new: DeploymentIntentSpec) ->
     anew; `old` is None for a new intent."""
     if old is not None and (old.targets, old.evidence) == (new.targets, new.evidence):
         return
-    check_all(*(partial(_refuse, path, problem) for path, problem in image_problems(new)))
-
-
-def _refuse(path: str, problem: str) -> None:
-    raise Refusal(RefusalReason.INVALID, problem, path)
+    problems = [
+        Refusal(RefusalReason.INVALID, problem, path) for path, problem in image_problems(new)
+    ]
+    if problems:
+        raise combined(problems)

@@ -14,7 +14,7 @@ from cabgate.rollout.modes import Mode
 from cabgate.rollout.rings import HIGHEST, ring_of
 from cabgate.rollout.workloads import GatedKindError, configured_kind
 
-NAMESPACE = "cabgate-system"
+SYSTEM_NAMESPACE = "cabgate-system"
 """Where cabgate is installed."""
 
 CONFIG_MAP = "cabgate-installation"
@@ -66,7 +66,7 @@ class InstallationSettings:
     @property
     def all_excluded(self) -> frozenset[str]:
         """The namespaces in which nothing is gated, cabgate's own with them."""
-        return self.excluded | {NAMESPACE}
+        return self.excluded | {SYSTEM_NAMESPACE}
 
     def same_kinds(self, other: "InstallationSettings") -> bool:
         """Whether both gate the same further kinds, in whatever order."""

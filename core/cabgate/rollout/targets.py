@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from cabgate.api.kinds import group_of as group_of
+from cabgate.api.kinds import group_of
 from cabgate.api.stored import StoredTarget
 
 TARGET_LABEL_PREFIX = "target.cabgate.dev/"

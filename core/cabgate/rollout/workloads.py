@@ -5,11 +5,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cabgate.api.kinds import BUILT_IN as BUILT_IN
-from cabgate.api.kinds import GatedKind as GatedKind
+from cabgate.api.kinds import BUILT_IN, GatedKind, group_of
 from cabgate.rollout.pods import PodTemplateError, mapping, template_images
 from cabgate.rollout.rollout import Rollout
-from cabgate.rollout.targets import Workload, group_of
+from cabgate.rollout.targets import Workload
 
 ANY_NAME = "*"
 """What ends the name of a target, and of a workload, whose names are generated."""

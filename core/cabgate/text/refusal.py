@@ -61,8 +61,20 @@ class Refusal(Exception):  # noqa: N818 - an answer to the user, not a fault of 
         self.field = field
         self.message = printed(message)
         self.causes = tuple(causes) or (Cause(reason, self.message, field),)
-        text = f"{field}: {message}" if field else message
-        super().__init__(printed(f"{reason}: {text}"))
+        self.detail = printed(f"{field}: {message}" if field else message)
+        """What is wrong and where, without the reason code."""
+        super().__init__(printed(f"{reason}: {self.detail}"))
+
+
+def combined(refusals: Sequence[Refusal]) -> Refusal:
+    """One refusal of all problems of a write, at least one: it has the reason and the field of the
+    first, and its message tells all."""
+    first, *others = refusals
+    if not others:
+        return first
+    message = "; ".join([first.message, *(each.detail for each in others)])
+    causes = [cause for each in refusals for cause in each.causes]
+    return Refusal(first.reason, message, first.field, causes)
 
 
 def check_all(*checks: Callable[[], object]) -> None:
@@ -74,11 +86,5 @@ def check_all(*checks: Callable[[], object]) -> None:
             check()
         except Refusal as refusal:
             refusals.append(refusal)
-    if not refusals:
-        return
-    first, *others = refusals
-    if not others:
-        raise first
-    more = "".join(f"; {str(each).removeprefix(f'{each.reason}: ')}" for each in others)
-    causes = [cause for each in refusals for cause in each.causes]
-    raise Refusal(first.reason, first.message + more, first.field, causes)
+    if refusals:
+        raise combined(refusals)

@@ -8,6 +8,7 @@ until a person decides it; it is never superseded.
 import logging
 from typing import Any
 
+from cabgate.api.kinds import GatedKind
 from cabgate.api.request import CABRequest, RequestVerdict
 from cabgate.lifecycle.break_glass import (
     BREAKABLE,
@@ -22,7 +23,7 @@ from cabgate.lifecycle.standing import WholeRequest
 from cabgate.lifecycle.states import is_retrospective
 from cabgate.logs import fields
 from cabgate.rollout.targets import Workload
-from cabgate.rollout.workloads import GatedKind, kind_of
+from cabgate.rollout.workloads import kind_of
 from cabgate_operator.client.apiserver import (
     NAMESPACES,
     REQUESTS,

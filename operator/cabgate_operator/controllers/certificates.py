@@ -25,6 +25,7 @@ from cabgate.certificates import (
 )
 from cabgate.ledger.signatures import SigningKeys
 from cabgate.logs import fields
+from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_operator.client.apiserver import (
     CONFIG_MAPS,
     MUTATING,
@@ -34,7 +35,6 @@ from cabgate_operator.client.apiserver import (
     Object,
     Resource,
 )
-from cabgate_operator.controllers.ledger_heads import SYSTEM_NAMESPACE
 from cabgate_operator.controllers.pki import make_authority, make_signing_key, sign_leaf
 from cabgate_operator.work.context import Context
 from cabgate_operator.work.keys import Key, Subject

@@ -11,6 +11,7 @@ from prometheus_client import Gauge
 
 from cabgate.api.base import rfc3339
 from cabgate.api.exception import CABException
+from cabgate.api.kinds import BUILT_IN
 from cabgate.api.request import CABRequest
 from cabgate.gate.commands import list_uncovered
 from cabgate.gate.coverage import Running, Uncovered, running_of, uncovered
@@ -18,7 +19,6 @@ from cabgate.gate.messages import compose
 from cabgate.lifecycle.standing import standings_of
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.rings import GATED_FROM, RING_LABEL
-from cabgate.rollout.workloads import BUILT_IN
 from cabgate_operator.client.apiserver import EXCEPTIONS, NAMESPACES, REQUESTS, ApiError, Resource
 from cabgate_operator.client.events import News, Reference
 from cabgate_operator.work.context import Context, listed

@@ -6,7 +6,7 @@ import logging
 from cabgate.logs import fields
 from cabgate.rollout.installation import (
     CONFIG_MAP,
-    NAMESPACE,
+    SYSTEM_NAMESPACE,
     InstallationError,
     InstallationSettings,
     parse_installation,
@@ -23,18 +23,18 @@ async def check_installation(context: Context) -> None:
     problem = await _problem(context)
     context.metrics.installation_differs.set(1 if problem else 0)
     if problem:
-        extra = fields(namespace=NAMESPACE, object=CONFIG_MAP, reason="InstallationDiffers")
+        extra = fields(namespace=SYSTEM_NAMESPACE, object=CONFIG_MAP, reason="InstallationDiffers")
         log.warning(
             "ConfigMap %s/%s: %s. Commands tell people by it: install the chart again, or restart "
             "the operator if it runs an older release",
-            *(NAMESPACE, CONFIG_MAP, problem),
+            *(SYSTEM_NAMESPACE, CONFIG_MAP, problem),
             extra=extra,
         )
 
 
 async def _problem(context: Context) -> str:
     try:
-        raw = await context.api.get(CONFIG_MAPS, NAMESPACE, CONFIG_MAP)
+        raw = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, CONFIG_MAP)
     except ApiError as error:
         return f"cannot be read: {error}"
     if raw is None:

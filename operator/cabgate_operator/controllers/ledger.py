@@ -30,6 +30,7 @@ from cabgate.ledger.chain import (
 )
 from cabgate.ledger.records import SUBMISSION, Subject, may_be_submitted, submitted
 from cabgate.logs import fields
+from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_operator.client.apiserver import (
     DECISIONS,
     EXCEPTIONS,
@@ -42,7 +43,6 @@ from cabgate_operator.client.apiserver import (
 )
 from cabgate_operator.controllers.ledger_heads import (
     HEADS_CONFIG_MAP,
-    SYSTEM_NAMESPACE,
     checkpoint_of,
     published_head,
     write_heads,

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 
 from cabgate.ledger.chain import Checkpoint, Head
 from cabgate.logs import fields
+from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_operator.client.apiserver import CONFIG_MAPS
 from cabgate_operator.work.context import Context, UnreadableError
 from cabgate_operator.work.reports import note_act
 
 log = logging.getLogger(__name__)
-
-SYSTEM_NAMESPACE = "cabgate-system"
-"""Where the heads are published."""
 
 HEADS_CONFIG_MAP = "cabgate-ledger-heads"
 """The ConfigMap that says, for each namespace, where its chain ends."""

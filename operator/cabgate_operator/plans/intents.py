@@ -9,6 +9,7 @@ from typing import Any
 
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
+from cabgate.api.kinds import GatedKind
 from cabgate.api.request import CABRequest, Floor, RequestState
 from cabgate.api.riskmodel import RiskModel
 from cabgate.gate.decide import decide
@@ -22,7 +23,6 @@ from cabgate.risk.evidence import evidence_digest
 from cabgate.rollout.gated_targets import target_problems
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
-from cabgate.rollout.workloads import GatedKind
 from cabgate.text.refusal import RefusalReason
 from cabgate_operator.client.apiserver import Object
 from cabgate_operator.client.events import News

@@ -9,8 +9,8 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any, Protocol
 
+from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_operator.client.apiserver import ApiServer
-from cabgate_operator.controllers.ledger_heads import SYSTEM_NAMESPACE
 from cabgate_operator.runtime.leadership import CALL_SECONDS, RENEW_DEADLINE, Elector
 from cabgate_operator.runtime.manager import Operator
 from cabgate_operator.settings import Settings

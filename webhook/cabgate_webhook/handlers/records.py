@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent
 from cabgate.api.intent import PLURAL as INTENTS
+from cabgate.api.kinds import GatedKind
 from cabgate.api.types import Gate, Submitter
 from cabgate.lifecycle.break_glass import (
     breakable,
@@ -39,7 +40,6 @@ from cabgate.rollout.gated_targets import check_targets
 from cabgate.rollout.image_names import check_images
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.targets import Workload
-from cabgate.rollout.workloads import GatedKind
 from cabgate.text.refusal import Refusal, RefusalReason, check_all
 from cabgate.writes.declared import told_of_intent
 from cabgate.writes.exceptions import check_takes_exception

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from cabgate.api import CABException
+from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import covering, decide
 from cabgate.gate.decision import Decision, Reason
 from cabgate.gate.messages import controller_message
@@ -16,7 +17,7 @@ from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import HIGHEST, effective_ring, ring_of
 from cabgate.rollout.rollout import Rollout
-from cabgate.rollout.workloads import GatedKind, claimed_maker, kind_of, reference_of, rollout_of
+from cabgate.rollout.workloads import claimed_maker, kind_of, reference_of, rollout_of
 from cabgate_webhook.admission.requests import Answer, Review, metadata_of
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.handlers.fresh import FreshIntents

@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from cabgate import GROUP
+from cabgate.api.kinds import GatedKind
 from cabgate.gate.messages import compose
 from cabgate.ledger.signatures import SigningKeys
 from cabgate.logs import explained, fields
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.modes import Mode
-from cabgate.rollout.workloads import GatedKind
 from cabgate.text.refusal import Cause, Refusal, RefusalReason
 from cabgate_webhook.admission.caller import Caller
 from cabgate_webhook.admission.requests import (
@@ -215,8 +215,7 @@ async def answered(review: Review, handler: Handler, seconds: float = DEADLINE_S
         async with asyncio.timeout(seconds):
             return await handler(review)
     except Refusal as refusal:
-        said = str(refusal).removeprefix(f"{refusal.reason}: ")
-        return _denied(refusal.reason, said, refusal.causes)
+        return _denied(refusal.reason, refusal.detail, refusal.causes)
     except ValidationError as error:
         causes = [
             Cause(RefusalReason.INVALID, each["msg"], ".".join(map(str, each["loc"])))

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from cabgate.api import DeploymentIntent
-from cabgate.rollout.targets import Workload, group_of
-from cabgate.rollout.workloads import BUILT_IN
+from cabgate.api.kinds import BUILT_IN, group_of
+from cabgate.rollout.targets import Workload
 from cabgate_cli.input.workloads import wanted
 from unit.cli.support import EXAMPLES, manifest, printed, run
 

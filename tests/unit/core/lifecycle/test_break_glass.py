@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cabgate.api.kinds import GatedKind
 from cabgate.api.request import CABRequest, RequestVerdict
 from cabgate.api.types import AuthorType, Gate
 from cabgate.gate.commands import edit_intent
@@ -28,7 +29,6 @@ from cabgate.lifecycle.retention import removable
 from cabgate.lifecycle.revocations import pairs_of
 from cabgate.lifecycle.states import next_request_state, state_of
 from cabgate.risk.evidence import evidence_digest
-from cabgate.rollout.workloads import GatedKind
 from cabgate.text.characters import seen, shows
 from cabgate.text.refusal import Refusal, RefusalReason
 from unit.core.builders import (

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api.intent import WITHOUT_DEFINITION
+from cabgate.api.kinds import BUILT_IN
 from cabgate.api.types import Target
 from cabgate.rollout.gated_targets import check_targets, kind_problem, target_problems
-from cabgate.rollout.workloads import BUILT_IN, configured_kind, kind_of
+from cabgate.rollout.workloads import configured_kind, kind_of
 from cabgate.text.refusal import Refusal, RefusalReason
 from unit.core.builders import intent, target
 

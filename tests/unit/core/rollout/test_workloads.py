@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cabgate.api.kinds import BUILT_IN, GatedKind
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import (
-    BUILT_IN,
-    GatedKind,
     GatedKindError,
     configured_kind,
     kind_of,

@@ -14,6 +14,7 @@ from cabgate.ledger.chain import Checkpoint, Head, append, record_object
 from cabgate.ledger.pruning import prefixes
 from cabgate.ledger.signatures import PublicKeys
 from cabgate.ledger.verification import verify
+from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_operator.client.apiserver import (
     CONFIG_MAPS,
     DECISIONS,
@@ -28,7 +29,6 @@ from cabgate_operator.controllers.ledger import HEADS, MAX_SUBMISSIONS, Ledger
 from cabgate_operator.controllers.ledger_heads import (
     CHECKPOINTS_CONFIG_MAP,
     HEADS_CONFIG_MAP,
-    SYSTEM_NAMESPACE,
 )
 from cabgate_operator.work.keys import Key, Subject
 from unit.operator.support import (
