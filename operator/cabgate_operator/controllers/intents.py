@@ -84,6 +84,8 @@ async def reconcile_intent(context: Context, key: Key) -> None:
             _model(context, work),
         )
         note_correlation(work.intent.spec.correlation_id)
+        work.refused = refused_among(evidence_digest(work.intent.spec), work.others)
+        await _take_back(context, work)
         await _ensure_request(context, work, work.intent)
         if work.request is not None:
             note_correlation(work.request.stored.spec.correlation_id)
@@ -169,9 +171,17 @@ async def _model_behind(context: Context, work: Work, request: WholeRequest) -> 
     return model
 
 
+async def _take_back(context: Context, work: Work) -> None:
+    """Take back the approvals of who submits the intent by now, before anything is opened or
+    approved: they would lift what was refused of its images. The wanted request last, since it may
+    be approved by its score in the same write."""
+    for name in sorted(work.requests, key=lambda name: (name == work.wanted, name)):
+        if own_approver(work.requests[name][1], work.intent):
+            await _update_request(context, work, name)
+
+
 async def _ensure_request(context: Context, work: Work, intent: DeploymentIntent) -> None:
     found: Object | None = None
-    work.refused = refused_among(evidence_digest(intent.spec), work.others)
     if work.refused is not None and work.wanted not in work.requests:
         return
     impossible = impossible_names(intent.spec.targets) if work.wanted not in work.requests else []
@@ -253,7 +263,9 @@ async def _update_request(context: Context, work: Work, name: str) -> None:
         return
     exceptions = await _exceptions(context, work) if needed else []
     system = context.system()
-    successor = work.request.name if work.request is not None else ""
+    successor = work.wanted if work.refused is None else work.refused.name
+    if work.problem is not None:
+        successor = ""
     model = await _model_behind(context, work, request) if current else None
     plan = plan_request(
         request, work.intent, exceptions, system, work.standings, model=model, successor=successor
