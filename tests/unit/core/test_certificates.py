@@ -26,6 +26,7 @@ from cabgate.certificates import (
     serving_doubt,
 )
 from cabgate_devcluster.pki import Authority, signing_keys
+from support.examples import examples
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 NAMES = frozenset({"cabgate-webhook.cabgate-system.svc"})
@@ -203,7 +204,7 @@ class World:
                     assert served.issuer.validity.end > self.now
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(
     api_delay=st.integers(0, 110).map(lambda n: timedelta(seconds=n)),
     replica_delay=st.integers(0, 55).map(lambda n: timedelta(minutes=n)),

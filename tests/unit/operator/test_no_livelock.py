@@ -25,6 +25,7 @@ from cabgate_operator.controllers.exceptions import reconcile_exception
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.plans.requests import UNDECIDED
 from cabgate_operator.work.keys import Key, Subject
+from support.examples import examples
 from unit.core.standings import approver_of, own_approver
 from unit.operator.judged import JudgedApi
 from unit.operator.support import HIGH, LOW, MEDIUM, World, exception_object, intent_object
@@ -327,7 +328,7 @@ class Cluster(RuleBasedStateMachine):
 
 
 Cluster.TestCase.settings = settings(
-    max_examples=20,
+    max_examples=examples(20),
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

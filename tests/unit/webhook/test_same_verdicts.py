@@ -33,6 +33,7 @@ from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.client.stored import UnknownRuleError, decode_requests, struct_of
 from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
+from support.examples import examples
 from unit.core.builders import NOW, by_person, by_system, exception, request, target
 from unit.core.standings import covering, decide
 
@@ -301,7 +302,7 @@ def holdings(draw):
     return {"requests": requests, "exceptions": exceptions, "labels": labels}
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(body=reviews(), stored=holdings())
 async def test_reviews_are_answered_as_they_are_by_hand(body, stored):
     api = StoredApi(**stored)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from cabgate.api import DeploymentIntent
 from cabgate.lifecycle.assessment import assessment_of
 from cabgate.risk.evidence import evidence_digest
+from support.examples import examples
 from unit.cli.support import EXAMPLES, ROOT, changed, example, run
 
 AUTO = str(EXAMPLES / "auto-approve" / "intent.yaml")
@@ -358,7 +359,7 @@ _PATHS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(_PATHS), _JSON)
 def test_whatever_stands_in_a_field_there_is_an_answer(
     path: tuple[str | int, ...], value: Any

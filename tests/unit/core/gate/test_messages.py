@@ -18,6 +18,7 @@ from cabgate.gate.decision import ADMITTING, Basis, Decision, Reason
 from cabgate.gate.messages import MAX_BYTES, WARNING_WIDTH, compose, decision_message, warning_lines
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
+from support.examples import examples
 from unit.core.builders import (
     MEDIUM,
     NOW,
@@ -115,7 +116,7 @@ def _command(reason: Reason, decision: Decision, what: Rollout) -> str:
     return f"kubectl edit deploymentintent {found.spec.intent_ref.name} -n {ns}"
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=examples(150), deadline=None)
 @given(
     st.sampled_from(DENIALS),
     st.tuples(NAME, NAME.map(lambda n: n[:200]), NAME.map(lambda n: n[:63]), NAME),

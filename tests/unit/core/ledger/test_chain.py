@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api import CABException, CABRequest
@@ -190,7 +190,6 @@ def _other(value: Any) -> Any:
     return value[:-1] + last
 
 
-@settings(max_examples=300)
 @given(st.data())
 def test_every_changed_field_of_a_record_is_found(data: st.DataObject) -> None:
     history = fresh()
@@ -207,7 +206,6 @@ def test_every_changed_field_of_a_record_is_found(data: st.DataObject) -> None:
     }
 
 
-@settings(max_examples=300)
 @given(st.data())
 def test_a_changed_field_with_every_digest_made_to_fit_is_found(data: st.DataObject) -> None:
     """By a copy of the head always; by the signature if it is what a person said."""
@@ -453,7 +451,6 @@ JUNK: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_whatever_an_export_holds_there_is_an_answer(data: st.DataObject) -> None:
     history = fresh()

@@ -19,6 +19,7 @@ from cabgate.ledger.shortening import MAX_RECORD, MAX_TEXT, shortened, shortened
 from cabgate.ledger.signatures import Verification, payload
 from cabgate.ledger.verification import verify
 from cabgate.text.canonical import canonical_json
+from support.examples import examples
 from unit.core.builders import NOW, by_person, by_system, exception, intent, request, target
 from unit.core.ledger.test_chain import KEYS, PUBLIC, Raw, raw
 
@@ -128,7 +129,7 @@ def worst(draw: st.DrawFn) -> tuple[Raw, Raw]:
     return made, leave
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(worst())
 def test_a_record_has_at_most_6_kb_whatever_the_schema_takes(made: tuple[Raw, Raw]) -> None:
     """And its signature verifies by itself, and it says what it was made from."""

@@ -41,6 +41,7 @@ from cabgate.review.review import EXCEPTION_REVIEW, REQUEST_REVIEW, stamped_stat
 from cabgate.review.reviewers import Matter
 from cabgate.review.submitters import REQUESTERS_KEPT, added, requesters_of_update
 from cabgate.text.refusal import Refusal, RefusalReason
+from support.examples import examples
 from unit.core.builders import (
     BEST,
     MEDIUM,
@@ -124,7 +125,7 @@ def test_an_approval_by_score_ends_and_is_revoked_however_full_the_list_is():
     assert state_of(revoked) is RequestState.REVOKED
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.integers(min_value=180, max_value=MAX_DECISIONS), st.sampled_from(["Approved", "Cond"]))
 def test_what_a_person_approves_can_be_taken_back_superseded_and_revoked(filled, how):
     conditions = [
@@ -221,7 +222,7 @@ def reviewed(made: CABRequest, live: Any, review: dict[str, Any]) -> CABRequest:
     return CABRequest.model_validate({**old, "status": status})
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     images=st.integers(1, 100),
     length=st.integers(0, 500),

@@ -29,6 +29,7 @@ from cabgate.rollout.targets import Workload
 from cabgate.text.foreign import PHRASES, Phrase, printed
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate.writes.image_digests import check_digests
+from support.examples import examples
 from unit.core.builders import (
     MEDIUM,
     NOW,
@@ -108,7 +109,9 @@ def test_an_image_with_a_phrase_is_not_changed_in_a_command() -> None:
 
 
 DENIALS = sorted(set(Reason) - ADMITTING)
-QUICK = settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60, deadline=None)
+QUICK = settings(
+    suppress_health_check=[HealthCheck.too_slow], max_examples=examples(60), deadline=None
+)
 
 
 def _stored(said: str, user: str, images: list[str], *entries: dict[str, Any],
