@@ -10,13 +10,21 @@ import pytest
 
 from cabgate.api import CABRequest, DeploymentIntent
 from cabgate.api.request import RequestState, RequestVerdict
-from cabgate.api.types import Condition
 from cabgate.lifecycle.states import state_of
 from cabgate.review.identity import User
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
 from cabgate.review.submitters import submitters_of_update
 from cabgate.text.refusal import Refusal, RefusalReason
-from unit.core.builders import MEDIUM, NOW, by_person, by_system, exception, intent, request
+from unit.core.builders import (
+    MEDIUM,
+    NOW,
+    by_person,
+    by_system,
+    exception,
+    intent,
+    noticed,
+    request,
+)
 from unit.core.standings import (
     approver_of,
     check_not_approver,
@@ -41,18 +49,6 @@ def live(*people: str, **spec: Any) -> DeploymentIntent:
 def approved(*more: dict[str, Any], by: str = "Approved") -> CABRequest:
     conditions = {"conditions": WATCHED} if by == "ConditionallyApproved" else {}
     return request("ManualReview", by_person(by, **conditions), *more, of=live("ann"))
-
-
-def noticed(found: CABRequest, holds: bool = True) -> CABRequest:
-    condition = Condition(
-        type="Decided",
-        status="True" if holds else "False",
-        last_transition_time=NOW,
-        reason="X",
-        message="",
-    )
-    status = found.status.model_copy(update={"conditions": [condition]})
-    return found.model_copy(update={"status": status})
 
 
 def test_an_approver_who_stands_in_the_intent_is_found() -> None:
