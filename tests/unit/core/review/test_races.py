@@ -143,6 +143,27 @@ def test_the_operator_takes_back_no_other_approval() -> None:
         assert refusal.value.reason is RefusalReason.WRONG_CONTENT
 
 
+def notices(old: CABRequest, asked: DeploymentIntent | None) -> None:
+    """The operator says that it noticed what was decided on a request, and nothing else."""
+    moments = {"state": state_of(old), "decided_at": decided_at(old)}
+    new = noticed(old.model_copy(update={"status": old.status.model_copy(update=moments)}))
+    check_request_status(old, new, OPERATOR, current=True, model=None, now=NOW, intent=asked)
+
+
+def test_the_operator_notices_what_is_decided_and_stands() -> None:
+    notices(approved(), live("ann"))
+    notices(approved(), None)
+    notices(noticed(approved()), live("ann", "rita"))  # moved on since
+    for old, asked in (
+        (approved(), live("ann", "rita")),
+        (approved(by="ConditionallyApproved"), live("ann", requestedBy=["rita"])),
+        (request("ManualReview", of=live("ann")), live("ann")),
+    ):
+        with pytest.raises(Refusal) as refusal:
+            notices(old, asked)
+        assert refusal.value.field == "status.conditions"
+
+
 def test_who_approved_a_request_or_an_exception_leaves_its_words_alone() -> None:
     risky = request("ExceptionRequired", of=intent({}))
     leave = exception(risky, by_person("Approved"))
