@@ -5,6 +5,8 @@ then: it admits what it was given for, and lifts nothing for other requests."""
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cabgate.api.request import RequestVerdict
 from cabgate.gate.decision import Reason
@@ -20,7 +22,8 @@ from unit.core.builders import (
     rollout,
     target,
 )
-from unit.core.standings import decide, floors_now, lifted_by, request_for
+from unit.core.standings import decide, earlier_verdict, floors_now, lifted_by, request_for
+from unit.core.test_lifts import histories
 
 T, SECOND = NOW - timedelta(hours=1), timedelta(seconds=1)
 
@@ -78,3 +81,16 @@ def test_who_approves_beside_it_names_what_still_stands(refused, seen):
     others = [refused, noticed(approved("bad"), seen)]
     found = lifted_by(made("mine", number=3), RequestVerdict.APPROVED, others)
     assert [each.request.metadata.name for each in found] == ([] if seen else ["refused"])
+
+
+@given(histories(), st.sampled_from([("bad",), ("bad", "pause")]))
+def test_not_to_be_noticed_only_ever_denies_more(requests, images):
+    """Whatever stands: what passes while approvals wait passes once they are noticed as well."""
+    scored = by_score(*images)
+    waiting = [noticed(each, False) for each in requests]
+    before, after = ([*found, scored] for found in (waiting, requests))
+    if decide(rollout(*images), 2, before, [], NOW).allowed:
+        assert decide(rollout(*images), 2, after, [], NOW).allowed
+    targets = made("new", images=images).spec.targets
+    lifted = earlier_verdict(targets, requests) is None
+    assert lifted or earlier_verdict(targets, waiting) is not None
