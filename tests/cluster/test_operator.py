@@ -436,6 +436,7 @@ def test_killed_after_each_single_write_it_finishes(operators: Runner, team: Tea
     assert len(requests) == 2
     assert all(len(request["status"]["decisions"]) == 1 for request in requests.values())
     assert team.told().count("AutoApproved") == 1
+    assert team.told().count("Superseded") == 1
 
 
 def test_killed_at_any_moment_it_finishes(operators: Runner, team: Team) -> None:

@@ -220,11 +220,22 @@ class StoredEntry(StoredApproval, Protocol):
     def images(self) -> Sequence[str]: ...
 
 
+class StoredStatusCondition(Protocol):
+    """A condition of a status, without what it says to people."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+
+
 class StoredStatus(Protocol):
     """What became of it."""
 
     @property
     def decisions(self) -> Sequence[StoredEntry]: ...
+    @property
+    def conditions(self) -> Sequence[StoredStatusCondition]: ...
 
 
 class Declared(Protocol):

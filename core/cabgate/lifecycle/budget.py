@@ -14,7 +14,7 @@ from cabgate.api.exception import CABException, ExceptionState
 from cabgate.api.request import CABRequest
 from cabgate.lifecycle.capacity import KIB, stored_bytes
 from cabgate.lifecycle.standing import RequestStanding
-from cabgate.lifecycle.states import state_of
+from cabgate.lifecycle.states import is_retrospective, state_of
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import Refusal, RefusalReason
 
@@ -46,9 +46,12 @@ M = TypeVar("M")
 def check_opening(request: CABRequest, others: Sequence[Weighed]) -> None:
     """Raise `Refusal` if a new request would make a review of one of its workloads read too much.
 
-    `others` are the requests of the namespace that name one of these, among others.
+    `others` are the requests of the namespace that name one of these, among others. Those that
+    review a broken glass do not count: each break leaves one, and nothing removes it, so that
+    nobody whose workload was broken often could make room.
     """
     own = stored_bytes(request.to_dict())
+    others = [each for each in others if not is_retrospective(each[0])]
     workloads = sorted({Workload.of(target) for target in request.spec.targets})
     others = [each for each in others if any(_names(each[0], named) for named in workloads)]
     for workload in workloads:

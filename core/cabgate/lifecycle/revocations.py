@@ -86,7 +86,9 @@ def approvals_of(
     An approval on conditions says nothing of a rollout under another request, which would not have
     to meet them; nor does one that rests on rules of a newer release, nor an exception, which ends,
     nor what reviews a broken glass, which is about a rollout that was made already, nor one that
-    counts for nothing since somebody refused the very same content.
+    counts for nothing since somebody refused the very same content, nor one that the operator has
+    not noticed yet: it may be of who submits by now (`cabgate.review.races`), and is taken back
+    then.
     """
     found: dict[Pair, list[Approval]] = {}
     requests = list(requests)
@@ -95,7 +97,7 @@ def approvals_of(
         approval = request.person_approval
         if approval is None or approval.verdict.value != RequestState.APPROVED:
             continue
-        if unknown_words(request) or is_retrospective(request):
+        if unknown_words(request) or is_retrospective(request) or not request.noticed:
             continue
         if overruled_by(request, same[request.spec.evidence_digest]) is not None:
             continue

@@ -30,6 +30,9 @@ from cabgate.rollout.appliers import with_applier
 History = Sequence[tuple[StoredEntry, RequestState]]
 """The entries that counted when they were made, each with the state it led to."""
 
+DECIDED = "Decided"
+"""Type of the condition by which the operator says that it noticed a decision on a request."""
+
 _S = RequestState
 
 
@@ -52,6 +55,9 @@ class RequestStanding:
     """The conditions under which it is approved; none in any other state."""
     unattested: Sequence[StoredCondition]
     """Those that wait for somebody to attest them."""
+    noticed: bool
+    """Whether the operator has noticed that it is decided. An approval by a person is taken back if
+    that shows its author among those who submitted or asked, and never after that."""
     decided_until: datetime | None
     """The time of the latest of all its decisions, whether they counted or not."""
 
@@ -137,6 +143,7 @@ def standing_of(request: StoredRequest) -> RequestStanding:
         person_approval=_person_approval(history),
         conditions=conditions,
         unattested=_unattested(history, verdict, conditions) if conditions else (),
+        noticed=any(c.type == DECIDED and c.status == "True" for c in request.status.conditions),
         decided_until=max((entry.at for entry in request.status.decisions), default=None),
     )
 

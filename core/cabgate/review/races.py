@@ -28,9 +28,6 @@ from cabgate.review.identity import User, may_be_same, same_name
 from cabgate.risk.evidence import evidence_digest
 from cabgate.text.refusal import Refusal, RefusalReason
 
-DECIDED = "Decided"
-"""Type of the condition by which the operator says that it noticed a decision on a request."""
-
 ACTIVE = "Active"
 """Type of the condition by which the operator says that it noticed the approval of an exception."""
 
@@ -58,8 +55,7 @@ def is_noticed(subject: Subject) -> bool:
         # Whether it admits anything is another matter.
         conditions = subject.status.conditions
         return any(c.type == ACTIVE and c.reason not in UNDECIDED_REASONS for c in conditions)
-    conditions = subject.stored.status.conditions
-    return any(c.type == DECIDED and c.status == "True" for c in conditions)
+    return subject.standing.noticed
 
 
 def own_approver(

@@ -19,6 +19,7 @@ from cabgate.lifecycle.requirements import check_known
 from cabgate.lifecycle.standing import RequestStanding, WholeRequest, standing_of
 from cabgate.lifecycle.states import (
     APPROVED_STATES,
+    DECIDED_STATES,
     REFUSED_STATES,
     expires_at,
     next_exception_state,
@@ -142,7 +143,25 @@ def check_request_status(
     standing = standing_of(new)
     if (new.status.taken_at, new.status.decided_at) != (standing.taken_at, standing.decided_at):
         raise _wrong("status.decidedAt", "must be, with takenAt, what the decisions say")
+    _check_noticed(old, standing, intent)
     _check_asked(old.status.asked_at, new.status.asked_at, now)
+
+
+def _check_noticed(
+    old: CABRequest, standing: RequestStanding, intent: DeploymentIntent | None
+) -> None:
+    """Others go by it that an approval was noticed: it is decided then, and is none to be taken
+    back."""
+    if not standing.noticed:
+        return
+    if standing.state not in DECIDED_STATES:
+        raise _wrong("status.conditions", f"say that it is decided, and it is {standing.state}")
+    approver = own_approver(WholeRequest.of(old), intent)
+    if approver and standing.is_approved:
+        raise _wrong(
+            "status.conditions",
+            f"{approver} approved it, and submitted or asked by now: it is to be taken back",
+        )
 
 
 def _check_asked(old: datetime | None, new: datetime | None, now: datetime) -> None:

@@ -19,7 +19,7 @@ from cabgate.gate.decision import Reason
 from cabgate.lifecycle.flapping import ABSENCE, opens_at, reopens_at
 from cabgate.lifecycle.requirements import unknown_words
 from cabgate.lifecycle.standing import WholeRequest
-from cabgate.review.races import own_approver, waits_for_notice
+from cabgate.review.races import approver_of, own_approver, waits_for_notice
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.model_choice import NoModel
 from cabgate.rollout.gated_targets import impossible_names
@@ -85,7 +85,7 @@ async def reconcile_intent(context: Context, key: Key) -> None:
         )
         note_correlation(work.intent.spec.correlation_id)
         work.refused = refused_among(evidence_digest(work.intent.spec), work.others)
-        await _take_back(context, work)
+        await _look_at_approvals(context, work)
         await _ensure_request(context, work, work.intent)
         if work.request is not None:
             note_correlation(work.request.stored.spec.correlation_id)
@@ -171,12 +171,14 @@ async def _model_behind(context: Context, work: Work, request: WholeRequest) -> 
     return model
 
 
-async def _take_back(context: Context, work: Work) -> None:
-    """Take back the approvals of who submits the intent by now, before anything is opened or
-    approved: they would lift what was refused of its images. The wanted request last, since it may
-    be approved by its score in the same write."""
+async def _look_at_approvals(context: Context, work: Work) -> None:
+    """Before anything is opened or approved, take back the approvals of who submits the intent by
+    now, and notice those of what it has moved on from: they lift what was refused of its images
+    only then. The wanted request last, since it may be approved by its score in the same write."""
     for name in sorted(work.requests, key=lambda name: (name == work.wanted, name)):
-        if own_approver(work.requests[name][1], work.intent):
+        request = work.requests[name][1]
+        new = approver_of(request) is not None and not request.standing.noticed
+        if own_approver(request, work.intent) or (new and name != work.wanted):
             await _update_request(context, work, name)
 
 
@@ -278,6 +280,11 @@ async def _update_request(context: Context, work: Work, name: str) -> None:
     status = status_of_request(raw, plan, system.now, context.machines, gone=gone, asked=asked)
     if status == (raw.get("status") or {}):
         return
+    # Before the status: an entry that says it is told only after it was.
+    if plan.has(RequestVerdict.SUPERSEDED):
+        await context.tell(_about(work, plan.request), news_of_superseded(plan))
+    if own_approver(request, work.intent) and plan.has(RequestVerdict.REOPENED):
+        await context.tell(_about(work, plan.request), news_of_taken_back(plan))
     try:
         written = await context.api.replace_status(REQUESTS, {**raw, "status": status})
     except ApiError as error:
@@ -295,10 +302,6 @@ async def _update_request(context: Context, work: Work, name: str) -> None:
     if work.intent is None:
         note_correlation(request.stored.spec.correlation_id)
     note_act(f"request {name}", plan.state)
-    if plan.has(RequestVerdict.SUPERSEDED):
-        await context.tell(_about(work, plan.request), news_of_superseded(plan))
-    if own_approver(request, work.intent) and plan.has(RequestVerdict.REOPENED):
-        await context.tell(_about(work, plan.request), news_of_taken_back(plan))
 
 
 def _about(work: Work, request: WholeRequest) -> Reference:

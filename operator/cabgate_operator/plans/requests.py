@@ -29,7 +29,12 @@ from cabgate.lifecycle.opening import is_current
 from cabgate.lifecycle.precedent import EARLIER_VERDICT
 from cabgate.lifecycle.requirements import unknown_words
 from cabgate.lifecycle.retention import INTENT_GONE, gone_since
-from cabgate.lifecycle.standing import RequestStanding, WholeRequest, exception_admits
+from cabgate.lifecycle.standing import (
+    DECIDED,
+    RequestStanding,
+    WholeRequest,
+    exception_admits,
+)
 from cabgate.lifecycle.states import (
     DECIDED_STATES,
     is_retrospective,
@@ -37,7 +42,7 @@ from cabgate.lifecycle.states import (
     with_entry,
 )
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
-from cabgate.review.races import DECIDED, own_approver
+from cabgate.review.races import own_approver
 from cabgate_operator.client.apiserver import REQUESTS, Object
 from cabgate_operator.client.events import News
 from cabgate_operator.plans import texts

@@ -10,6 +10,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
+from cabgate.lifecycle.standing import DECIDED
 from cabgate.rollout.targets import TARGET_LABEL_PREFIX
 from cabgate_operator.client.apiserver import EXCEPTIONS, REQUESTS, Object, Resource
 from cabgate_operator.runtime.observed import keys_of, request_named
@@ -26,7 +27,10 @@ class _Noted:
     shared: tuple[str, ...]
     """What makes others depend on it: the labels of its workloads, the name of its request."""
     decided: int
-    """Number of its decisions: nothing else of its status matters to others."""
+    """Number of its decisions."""
+    noticed: bool
+    """Whether it says that they were noticed: what a person approved counts for others from then
+    on. Nothing else of its status matters to them."""
     key: Key
 
 
@@ -95,11 +99,14 @@ class Dependents:
 
 def _note(resource: Resource, body: Object) -> _Noted:
     meta: dict[str, Any] = body.get("metadata") or {}
-    decided = len((body.get("status") or {}).get("decisions") or ())
+    status = body.get("status") or {}
+    decided = len(status.get("decisions") or ())
+    conditions = status.get("conditions") or ()
+    noticed = any(c.get("type") == DECIDED and c.get("status") == "True" for c in conditions)
     request = request_named(resource, body)
     shared: tuple[str, ...] = (request,)
     if resource is REQUESTS:
         labels = meta.get("labels") or {}
         shared = tuple(label for label in sorted(labels) if label.startswith(TARGET_LABEL_PREFIX))
     key = keys_of(resource, body)[0]
-    return _Noted(str(meta.get("namespace", "")), request, shared, decided, key)
+    return _Noted(str(meta.get("namespace", "")), request, shared, decided, noticed, key)

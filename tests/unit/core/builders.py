@@ -7,6 +7,7 @@ from typing import Any
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent, Evidence
 from cabgate.api.base import rfc3339
+from cabgate.api.types import Condition
 from cabgate.lifecycle.break_glass import ANNOTATION, STAMPS, breakable, requests_for_glass
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
@@ -124,6 +125,19 @@ def request(
     found = CABRequest.model_validate(made)
     assert found.spec.assessment.gate == gate or of is not None
     return found
+
+
+def noticed(found: CABRequest, holds: bool = True) -> CABRequest:
+    """A request of which the operator says whether it noticed that it is decided."""
+    condition = Condition(
+        type="Decided",
+        status="True" if holds else "False",
+        last_transition_time=NOW,
+        reason="X",
+        message="",
+    )
+    status = found.status.model_copy(update={"conditions": [condition]})
+    return found.model_copy(update={"status": status})
 
 
 def newer(made: CABRequest, *words: str) -> CABRequest:

@@ -25,6 +25,7 @@ from unit.core.builders import (
     by_system,
     exception,
     intent,
+    noticed,
     request,
     rollout,
     target,
@@ -49,7 +50,7 @@ def made(name, *entries, number, images=("bad",)):
     content = {**MEDIUM, "scope": {"affectedComponents": 7, "linesChanged": number}}
     content["testResults"] = {**MEDIUM["testResults"], "passed": 100 + number}
     targets = [target("checkout", *images)]
-    return request("ManualReview", *entries, of=intent(content, targets), name=name)
+    return noticed(request("ManualReview", *entries, of=intent(content, targets), name=name))
 
 
 def revoked(name="revoked", at=T, number=1):

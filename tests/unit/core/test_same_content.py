@@ -18,6 +18,7 @@ from unit.core.builders import (
     by_person,
     by_system,
     intent,
+    noticed,
     request,
     rollout,
     target,
@@ -96,7 +97,7 @@ def test_an_approval_that_counts_for_nothing_lifts_nothing():
     old = request("ManualReview", by_person("Rejected", T - HOUR), name="old",
                   of=intent({**MEDIUM, "scope": {"affectedComponents": 8}}))  # fmt: skip
     yes, no = twins(by_person("Approved", T), by_person("Rejected", T))
-    targets = yes.spec.targets
+    yes, targets = noticed(yes), yes.spec.targets
     assert earlier_verdict(targets, [old, yes]) is None
     assert earlier_verdict(targets, [old, yes, no]) is not None
 

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from cabgate_operator.client.apiserver import REQUESTS, Object
+from cabgate.lifecycle.flapping import ABSENCE
+from cabgate_operator.client.apiserver import EVENTS, INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.intents import reconcile_intent
-from unit.operator.controllers.test_intents import KEY, declare
+from unit.operator.controllers.test_intents import KEY, decide, declare
 from unit.operator.support import LOW, MEDIUM, World
 
 WORSE = {**LOW, "scanResults": {"critical": 0, "high": 9}}
@@ -50,3 +51,44 @@ async def test_whatever_an_intent_declares_is_finished(contents: tuple[Object, .
     }
     current = world.intent_status()["requestName"]
     assert asked[current] == max(asked.values())
+
+
+def told_of(world: World, name: str) -> list[str]:
+    """Reasons of the Events that name a request."""
+    return [body["reason"] for body in world.api.all(EVENTS) if name in body["message"]]
+
+
+async def test_what_an_intent_moves_on_from_is_told_in_one_of_its_lives() -> None:
+    world = World()
+    declare(world, MEDIUM)
+    await lives_until_done(world)
+    first = world.intent_status()["requestName"]
+    declare(world, {**MEDIUM, "scope": {"affectedComponents": 2}})
+    await lives_until_done(world)
+    assert world.requests()[first] == "Superseded"
+    assert told_of(world, first).count("Superseded") == 1
+    assert len(told_of(world, world.intent_status()["requestName"])) >= 1
+
+
+async def test_a_deleted_intent_s_request_is_told_in_one_of_its_lives() -> None:
+    world = World()
+    declare(world, MEDIUM)
+    await lives_until_done(world)
+    [name] = world.requests()
+    del world.api.objects[(INTENTS.plural, "team", "web")]
+    await lives_until_done(world)
+    world.clock.forward(ABSENCE.total_seconds())
+    await lives_until_done(world)
+    assert world.requests() == {name: "Superseded"}
+    assert told_of(world, name).count("Superseded") == 1
+
+
+async def test_an_approval_that_is_taken_back_is_told_in_one_of_its_lives() -> None:
+    world = World()
+    declare(world, MEDIUM)
+    await lives_until_done(world)
+    [name] = world.requests()
+    decide(world, name, ("Approved", "dev"))  # who submitted it
+    await lives_until_done(world)
+    assert world.requests() == {name: "Submitted"}
+    assert world.told().count("ApprovalTakenBack") == 1

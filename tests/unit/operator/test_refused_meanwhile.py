@@ -10,7 +10,7 @@ from cabgate.review.identity import User
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.text.refusal import Refusal
 from cabgate_operator.plans.requests import System
-from unit.core.builders import NOW, by_person, by_system, intent, request, target
+from unit.core.builders import NOW, by_person, by_system, intent, noticed, request, target
 from unit.core.standings import check_request_status
 from unit.operator.standings import plan_request
 
@@ -19,11 +19,13 @@ SYSTEM = System(OPERATOR, NOW)
 REFUSED = request(
     "ManualReview", by_person("Rejected"), targets=[target("checkout", "bad", "x")], name="refused"
 )
-LATER = request(
-    "ManualReview",
-    by_person("Approved", NOW - timedelta(minutes=1)),
-    targets=[target("checkout", "bad", "y")],
-    name="later",
+LATER = noticed(
+    request(
+        "ManualReview",
+        by_person("Approved", NOW - timedelta(minutes=1)),
+        targets=[target("checkout", "bad", "y")],
+        name="later",
+    )
 )
 TARGETS = [target("checkout", "bad")]
 

@@ -5,6 +5,7 @@ at any place of it: nobody lifts what they cannot have heard of."""
 
 import pytest
 
+from cabgate.api import CABRequest
 from cabgate.gate.decision import Reason
 from cabgate.text.refusal import RefusalReason
 from unit.core.builders import (
@@ -14,6 +15,7 @@ from unit.core.builders import (
     by_system,
     exception,
     intent,
+    noticed,
     request,
     target,
 )
@@ -98,7 +100,8 @@ async def test_a_rejected_image_waits_for_a_person_until_one_who_could_know_appr
         world, yes, no = await played(order, turn, reject, approve, [OPEN, WAITING])
         if not (yes.stored and no.stored):
             continue
-        floor = earlier_verdict(RUNS.spec.targets, world.requests)
+        assert earlier_verdict(RUNS.spec.targets, world.requests) is not None
+        floor = earlier_verdict(RUNS.spec.targets, [noticed(each) for each in world.requests])
         assert (floor is None) == between(order), order
         # No rejection takes an approval away.
         assert world.said("bad").reason is Reason.REQUEST_APPROVED
@@ -112,6 +115,7 @@ async def test_what_was_lifted_meanwhile_is_to_be_looked_at_again():
     second = Writer(world, "bob", OPEN.metadata.name, "Approved")
     await second.do("stamp")
     await finish(first)
+    notice(world, first)
     await second.do("judge")
     assert first.entry["checked"]["lifts"] == [RUNNING.metadata.name]
     assert second.refused.reason is RefusalReason.REFUSALS_CHANGED
@@ -121,6 +125,23 @@ async def test_what_was_lifted_meanwhile_is_to_be_looked_at_again():
     assert again.entry["checked"]["refusals"] == 0
 
 
+async def test_until_it_is_noticed_each_lifts_it_for_themselves():
+    world = World([RUNNING, WAITING, OPEN], intents=[RUNS, WAITS, OTHER])
+    await finish(Writer(world, "rita", RUNNING.metadata.name, "Revoked"))
+    writers = [Writer(world, name, of.metadata.name, "Approved") for name, of in
+               (("ann", WAITING), ("bob", OPEN))]  # fmt: skip
+    for writer in writers:
+        await finish(writer)
+    lifted = [writer.entry["checked"]["lifts"] for writer in writers]
+    assert lifted == [[RUNNING.metadata.name]] * 2
+
+
 async def finish(writer):
     for step in STEPS:
         await writer.do(step)
+
+
+def notice(world, writer):
+    """The operator notices what somebody decided."""
+    found = CABRequest.model_validate(world.found(writer.plural, writer.old["metadata"]["name"]))
+    world.put(writer.plural, noticed(found).model_dump(mode="json", by_alias=True))

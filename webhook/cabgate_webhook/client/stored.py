@@ -23,7 +23,7 @@ from cabgate.api import CABRequest
 from cabgate.api.base import BARE_DIGEST, NOT_BLANK, Model, ObjectMeta, bare_digest
 from cabgate.api.evidence import Evidence
 from cabgate.api.request import CABRequestSpec, CABRequestStatus
-from cabgate.api.types import Checked, DecisionEntry
+from cabgate.api.types import Checked, Condition, DecisionEntry
 from cabgate.gate.unjudged import ListedIntent, WrittenIntent
 from cabgate.lifecycle.standing import RequestStanding, standings_of
 
@@ -37,7 +37,8 @@ NOT_READ: Mapping[type, Collection[str]] = {
     },
     CABRequestSpec: {"summary"},
     Evidence: {"artifacts", "deployment_plan", "manual_testing", "rollback_plan", "scope"},
-    CABRequestStatus: {"conditions", "decided_at", "review", "state", "taken_at"},
+    CABRequestStatus: {"decided_at", "review", "state", "taken_at"},
+    Condition: {"last_transition_time", "message", "observed_generation", "reason"},
     DecisionEntry: {"signature"},
     Checked: {"intent_generation", "requested_by", "submitted_by"},
 }

@@ -16,6 +16,7 @@ from unit.core.builders import (
     by_system,
     exception,
     intent,
+    noticed,
     request,
     retrospective,
     target,
@@ -26,7 +27,7 @@ DAY = timedelta(days=1)
 
 def approved(name, days, *, by=by_person, verdict="Approved", targets=None):
     entry = by(verdict, NOW - days * DAY)
-    return request("ManualReview", entry, name=name, targets=targets)
+    return noticed(request("ManualReview", entry, name=name, targets=targets))
 
 
 def generation(request, number):

@@ -21,6 +21,7 @@ from unit.core.builders import (
     by_system,
     exception,
     intent,
+    noticed,
     request,
     rollout,
     target,
@@ -54,7 +55,7 @@ def approved(
     verdict = "ConditionallyApproved" if more else "Approved"
     entry = by_person(verdict, at, **more)
     declared = intent({**MEDIUM, "scope": {"affectedComponents": 8}}, images(*names))
-    return request("ManualReview", entry, of=declared, name=name)
+    return noticed(request("ManualReview", entry, of=declared, name=name))
 
 
 def said(

@@ -10,13 +10,21 @@ import pytest
 
 from cabgate.api import CABRequest, DeploymentIntent
 from cabgate.api.request import RequestState, RequestVerdict
-from cabgate.api.types import Condition
 from cabgate.lifecycle.states import state_of
 from cabgate.review.identity import User
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
 from cabgate.review.submitters import submitters_of_update
 from cabgate.text.refusal import Refusal, RefusalReason
-from unit.core.builders import MEDIUM, NOW, by_person, by_system, exception, intent, request
+from unit.core.builders import (
+    MEDIUM,
+    NOW,
+    by_person,
+    by_system,
+    exception,
+    intent,
+    noticed,
+    request,
+)
 from unit.core.standings import (
     approver_of,
     check_not_approver,
@@ -41,18 +49,6 @@ def live(*people: str, **spec: Any) -> DeploymentIntent:
 def approved(*more: dict[str, Any], by: str = "Approved") -> CABRequest:
     conditions = {"conditions": WATCHED} if by == "ConditionallyApproved" else {}
     return request("ManualReview", by_person(by, **conditions), *more, of=live("ann"))
-
-
-def noticed(found: CABRequest, holds: bool = True) -> CABRequest:
-    condition = Condition(
-        type="Decided",
-        status="True" if holds else "False",
-        last_transition_time=NOW,
-        reason="X",
-        message="",
-    )
-    status = found.status.model_copy(update={"conditions": [condition]})
-    return found.model_copy(update={"status": status})
 
 
 def test_an_approver_who_stands_in_the_intent_is_found() -> None:
@@ -145,6 +141,27 @@ def test_the_operator_takes_back_no_other_approval() -> None:
         with pytest.raises(Refusal) as refusal:
             system_write(old, asked)
         assert refusal.value.reason is RefusalReason.WRONG_CONTENT
+
+
+def notices(old: CABRequest, asked: DeploymentIntent | None) -> None:
+    """The operator says that it noticed what was decided on a request, and nothing else."""
+    moments = {"state": state_of(old), "decided_at": decided_at(old)}
+    new = noticed(old.model_copy(update={"status": old.status.model_copy(update=moments)}))
+    check_request_status(old, new, OPERATOR, current=True, model=None, now=NOW, intent=asked)
+
+
+def test_the_operator_notices_what_is_decided_and_stands() -> None:
+    notices(approved(), live("ann"))
+    notices(approved(), None)
+    notices(noticed(approved()), live("ann", "rita"))  # moved on since
+    for old, asked in (
+        (approved(), live("ann", "rita")),
+        (approved(by="ConditionallyApproved"), live("ann", requestedBy=["rita"])),
+        (request("ManualReview", of=live("ann")), live("ann")),
+    ):
+        with pytest.raises(Refusal) as refusal:
+            notices(old, asked)
+        assert refusal.value.field == "status.conditions"
 
 
 def test_who_approved_a_request_or_an_exception_leaves_its_words_alone() -> None:

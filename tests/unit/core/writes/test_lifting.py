@@ -8,7 +8,17 @@ import pytest
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
 from cabgate_operator.plans.requests import System, status_of_request
-from unit.core.builders import BEST, MEDIUM, NOW, by_person, by_system, intent, request, target
+from unit.core.builders import (
+    BEST,
+    MEDIUM,
+    NOW,
+    by_person,
+    by_system,
+    intent,
+    noticed,
+    request,
+    target,
+)
 from unit.core.standings import lifted_by, warnings_of_approval
 from unit.operator.standings import plan_request
 
@@ -51,6 +61,7 @@ def test_nothing_is_told_where_nothing_is_lifted():
         assert lifted_by(WAITS, verdict, OTHERS) == []
     assert lifted_by(WAITS, RequestVerdict.APPROVED, [WAITS]) == []
     again = request("ManualReview", by_person("Approved", NOW), targets=BOTH, name="again")
+    again = noticed(again)
     assert lifted_by(WAITS, RequestVerdict.APPROVED, [*OTHERS, again]) == []
 
 

@@ -52,6 +52,13 @@ def test_a_decision_is_news_to_the_intents_of_the_workload_and_to_its_exceptions
     assert known.saw(REQUESTS, decided(stored("other"))) == {WEB, OTHER}
 
 
+def test_that_its_decision_was_noticed_is_news_as_well() -> None:
+    known = noted()
+    changed = stored()
+    changed["status"] = {"conditions": [{"type": "Decided", "status": "True"}]}
+    assert known.saw(REQUESTS, changed) == {WEB, OTHER, LEAVE}
+
+
 def test_whatever_else_changes_in_a_status_is_no_news() -> None:
     known = noted()
     changed = stored()
