@@ -63,7 +63,10 @@ class Settings(BaseSettings):
     # Most of a reconcile is waiting: the API server answers a list only once its cache has caught
     # up with etcd, which takes it up to 100 ms wherever anything is written.
     workers: int = Field(
-        default=16, ge=1, le=64, description="Keys that are reconciled at the same time."
+        default=16,
+        ge=1,
+        le=64,
+        description="Keys that are reconciled at a time, a quarter of them of one namespace.",
     )
     manage_certificates: bool = Field(
         default=False,

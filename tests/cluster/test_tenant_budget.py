@@ -3,6 +3,7 @@
 what to do, and what is there is rolled out and revoked."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 from cabgate import API_VERSION
 from support.namespaces import set_ring
@@ -52,6 +53,17 @@ def test_few_exceptions_wait_for_one_request(gate, namespace):
     assert f"BudgetUsedUp: spec.requestRef.name: 5 exceptions wait for request {request}" in said
     gate.kubectl("requester", "delete", "cabexception", "leave-0", "-n", namespace)
     gate.kubectl("requester", "apply", "-f", "-", stdin=sixth)
+
+
+def test_as_few_wait_that_were_asked_for_at_one_moment(gate, namespace):
+    request = gate.open(namespace, BAD, "ExceptionRequired")
+    path, client = gate.cluster.api.path("CABException", namespace), gate.client("requester")
+    bodies = [exception(namespace, request, name=f"leave-{number}") for number in range(16)]
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        answers = list(pool.map(lambda body: client.post(path, json=body), bodies))
+    assert sorted({answer.status_code for answer in answers}) == [201, 403]
+    assert len([answer for answer in answers if answer.status_code == 201]) == 5
+    assert all("5 exceptions wait" in each.text for each in answers if each.status_code == 403)
 
 
 def test_metadata_grows_no_further_than_it_may(gate, namespace):

@@ -43,7 +43,7 @@ ledger.add_command(prune)
 Examples:
   cabgate ledger verify
   cabgate ledger verify --heads heads-of-june.yaml --keys keys.yaml
-  kubectl get cabdecisions,cabrequests,cabexceptions -A -o json > export.json
+  kubectl get cabdecisions,cabrequests,cabexceptions,riskmodels -A -o json > export.json
   cabgate ledger verify -f export.json --keys keys.yaml -o json
   cabgate ledger verify -f 2025.jsonl -f 2026.jsonl --keys keys.yaml
 """
@@ -106,6 +106,12 @@ def verify(
             f"{_count(len(_pruned(evidence)), 'chain')} pruned up to a checkpoint: what was before "
             "is proved by its export alone (-f)"
         )
+    others = evidence.not_computed()
+    if others and output == "text":
+        note(
+            f"{_count(sum(others.values()), 'score')} not computed anew: the risk model "
+            f"({', '.join(others)}) is not there as it was. Create it again, or give a copy (-f)"
+        )
     ctx.exit(ExitCode.NO if findings else ExitCode.OK)
 
 
@@ -145,6 +151,7 @@ def _machine(evidence: Evidence, keys: PublicKeys, findings: Sequence[Finding]) 
         "keys": keys.ids,
         "heads": len(set(evidence.heads)),
         "pruned": _pruned(evidence),
+        "notComputedAnew": evidence.not_computed(),
         "findings": [
             {
                 "code": finding.code.value,

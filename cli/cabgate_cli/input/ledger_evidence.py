@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from cabgate.api import decision, exception, request
+from cabgate.api import decision, exception, request, riskmodel
+from cabgate.ledger.assessments import by_digest, without_model
 from cabgate.ledger.chain import Checkpoint, Head
 from cabgate.ledger.findings import Finding
 from cabgate.ledger.signatures import KeyFileError, PublicKeys
@@ -34,7 +35,10 @@ _PLURALS = {
     decision.KIND: decision.PLURAL,
     request.KIND: request.PLURAL,
     exception.KIND: exception.PLURAL,
+    riskmodel.KIND: riskmodel.PLURAL,
 }
+
+_LOOKED_AT = (decision.PLURAL, request.PLURAL, exception.PLURAL)
 
 
 @dataclass
@@ -62,7 +66,14 @@ class Evidence:
             self.heads,
             self.now,
             self.checkpoints,
+            self.objects[riskmodel.PLURAL],
         )
+
+    def not_computed(self) -> dict[str, int]:
+        """How many requests name a risk model that is not in it, so that nobody computed their
+        score anew, by its name."""
+        models = by_digest(self.objects[riskmodel.PLURAL])
+        return without_model(self.objects[request.PLURAL], models)
 
 
 def from_cluster(kubeconfig: str | None, context: str | None, *, keys: bool) -> Evidence:
@@ -75,7 +86,7 @@ def from_cluster(kubeconfig: str | None, context: str | None, *, keys: bool) -> 
     evidence.heads = _texts(Head.parse, source.config_map(HEADS) or {}, f"ConfigMap {HEADS}")
     if keys:
         evidence.pems = list((source.config_map(KEYS) or {}).values())
-    for plural in (request.PLURAL, exception.PLURAL, decision.PLURAL):
+    for plural in (request.PLURAL, exception.PLURAL, decision.PLURAL, riskmodel.PLURAL):
         evidence.objects[plural] = source.objects(plural)
     # Last of all: what a prune deleted meanwhile lies behind a checkpoint by then.
     data = source.config_map(CHECKPOINTS) or {}
@@ -89,7 +100,7 @@ def from_files(files: Iterable[str]) -> Evidence:
     for path in files:
         for document in documents_in(read_text(path, LIMITS), shown_path(path), LIMITS):
             _take(evidence, document)
-    if not any(evidence.objects.values()):
+    if not any(evidence.objects[plural] for plural in _LOOKED_AT):
         names = ", ".join(shown_path(path) for path in files)
         raise BadInput(f"{names}: no CABDecision, CABRequest or CABException to look at")
     return evidence

@@ -14,7 +14,8 @@ from cabgate.api.base import Model
 from cabgate.api.decision import ASKED, FORMAT, OPENED, CABDecision, SubjectKind
 from cabgate.api.exception import CABException, ExceptionDecision
 from cabgate.api.request import CABRequest, RequestDecision
-from cabgate.api.types import AuthorType, DecisionEntry, Gate
+from cabgate.api.types import AuthorType, DecisionEntry
+from cabgate.ledger.assessments import by_digest, check_assessment
 from cabgate.ledger.chain import (
     CHAIN_FIELDS,
     Checkpoint,
@@ -27,11 +28,8 @@ from cabgate.ledger.findings import Finding, FindingCode, unreadable
 from cabgate.ledger.links import RawObject, Record, chains_of, check_chain, check_heads
 from cabgate.ledger.records import OF_REQUEST, SUBMISSION, Subject, kind_of, submitted
 from cabgate.ledger.signatures import PublicKeys, Verification
-from cabgate.lifecycle.break_glass import recomputed
 from cabgate.lifecycle.requirements import unknown_words
 from cabgate.lifecycle.states import EXCEPTION_TRANSITIONS, REQUEST_TRANSITIONS, illegal_entries
-from cabgate.risk.builtin_model import DEFAULT_DIGEST
-from cabgate.risk.evidence import evidence_digest
 
 M = TypeVar("M", bound=Model)
 
@@ -50,12 +48,14 @@ def verify(
     heads: Iterable[tuple[str, Head]] = (),
     now: datetime | None = None,
     checkpoints: Iterable[tuple[str, Checkpoint]] = (),
+    models: Iterable[RawObject] = (),
 ) -> list[Finding]:
     """Everything that is wrong with a ledger and what it is about; an empty list if nothing is.
 
     `heads` are published heads with their namespaces, from copies. With `now`, a decision of the
     last moments may still be missing in the ledger: the operator writes it after it was made.
-    `checkpoints`, with their namespaces too, say up to where a chain may be missing.
+    `checkpoints`, with their namespaces too, say up to where a chain may be missing. `models` are
+    risk models: scores of others than these and the built-in one are not computed anew.
     """
     findings: list[Finding] = []
     records = _records(decisions, findings)
@@ -66,7 +66,12 @@ def verify(
         findings += _or_unreadable(record.where, _check_record(record, keys))
     findings += _check_entries(records)
     subjects = _subjects(requests, exceptions, findings)
+    scoring = by_digest(models)
     may_lack = _Unrecorded({chain.namespace: chain.pruned for chain in chains.values()}, now)
+    for subject, _ in subjects:
+        if isinstance(subject, CABRequest):
+            title = _title(subject)
+            findings += _or_unreadable(title, check_assessment(subject, title, scoring))
     findings += _check_subjects(subjects, records, keys, may_lack)
     findings += check_heads(heads, chains)
     return sorted(findings, key=lambda finding: (finding.where, finding.code, finding.message))
@@ -258,7 +263,6 @@ def _check_subject(
 ) -> Iterator[Finding]:
     """A subject against its own records, by the position of the decision."""
     if isinstance(subject, CABRequest):
-        yield from _check_assessment(subject)
         yield from _check_legal(subject)
     forms = {_format(record) for record in own.values() if _format(record) <= FORMAT}
     contents = {
@@ -360,25 +364,3 @@ def _check_legal(request: CABRequest) -> Iterator[Finding]:
     for entry in by_system:
         message = f"decision {entry.sequence}, {entry.verdict} by {entry.author.type}, is not legal"
         yield Finding(FindingCode.ILLEGAL_DECISION, _title(request), message)
-
-
-def _check_assessment(request: CABRequest) -> Iterator[Finding]:
-    """That digest, score and gate of a request follow from its evidence.
-
-    The gate may be higher than the evidence asks for: earlier verdicts count as well.
-    """
-    spec = request.spec
-    where = _title(request)
-    if evidence_digest(spec) != spec.evidence_digest:
-        message = "spec.evidenceDigest is not that of its targets, images and evidence"
-        yield Finding(FindingCode.WRONG_ASSESSMENT, where, message)
-    if spec.assessment.risk_model.digest != DEFAULT_DIGEST:
-        return
-    right = recomputed(spec)
-    order = list(Gate)
-    if spec.assessment.score != right.score:
-        message = f"score {spec.assessment.score} does not follow from its evidence: {right.score}"
-        yield Finding(FindingCode.WRONG_ASSESSMENT, where, message)
-    if order.index(spec.assessment.gate) < order.index(right.gate):
-        message = f"gate {spec.assessment.gate} does not follow from its evidence: {right.gate}"
-        yield Finding(FindingCode.WRONG_ASSESSMENT, where, message)

@@ -15,9 +15,11 @@ from cabgate.api.base import MAX_IMAGE, ObjectMeta
 from cabgate.api.evidence import Evidence
 from cabgate.api.kinds import BUILT_IN, GatedKind
 from cabgate.api.request import Assessment, BreakGlass, CABRequest, CABRequestSpec, Floor
+from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import MAX_IMAGES, Gate, Submitter, Target
 from cabgate.lifecycle.opening import target_labels
 from cabgate.lifecycle.requirements import check_known
+from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.scoring import assess
 from cabgate.rollout.image_names import image_problem
@@ -269,11 +271,11 @@ def assessment_of_glass(broken: BreakGlass) -> Assessment:
     return scored.model_copy(update={"gate": Gate.MANUAL_REVIEW, "floors": [floor], "missing": []})
 
 
-def recomputed(spec: CABRequestSpec) -> Assessment:
-    """Score and gate that follow from a request by the built-in risk model."""
+def recomputed(spec: CABRequestSpec, model: RiskModel = DEFAULT_RISK_MODEL) -> Assessment:
+    """Score and gate that follow from a request by a risk model; a broken glass has its own."""
     if spec.break_glass is not None:
         return assessment_of_glass(spec.break_glass)
-    return assess(spec.evidence)
+    return assess(spec.evidence, model)
 
 
 def check_stamped(request: CABRequest, excluded: Collection[str]) -> None:

@@ -24,6 +24,7 @@ from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.model_choice import NoModel
 from cabgate.rollout.gated_targets import impossible_names
 from cabgate.rollout.rings import GATED_FROM
+from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import RefusalReason
 from cabgate_operator.client.apiserver import (
     EXCEPTIONS,
@@ -67,6 +68,9 @@ from cabgate_operator.plans.requests import (
 from cabgate_operator.work.context import Context, listed, parsed
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.reports import note_act, note_correlation
+
+REFUSED = "RequestRefused"
+"""Why an intent is not ready whose request the webhook refused."""
 
 
 async def reconcile_intent(context: Context, key: Key) -> None:
@@ -199,10 +203,15 @@ async def _ensure_request(context: Context, work: Work, intent: DeploymentIntent
     elif (moment := opens_at(context.opened.get(work.key, ()), context.clock())) is not None:
         work.problem = _too_often(work, texts.opened_too_often(moment), moment)
         return
+    elif (moment := _room_at(context, work, intent)) is not None:
+        message = texts.refused(work.wanted, texts.used_up(moment))
+        work.problem, work.too_often_until = Problem(REFUSED, message, stalled=False), moment
+        return
     else:
         body = wanted_request(intent, work.ring, work.standings, work.model)
         try:
-            found = await context.api.create(REQUESTS, work.key.namespace, body)
+            async with context.room.turn_to_open(work.key.namespace, _workloads(intent)):
+                found = await context.api.create(REQUESTS, work.key.namespace, body)
             context.wrote(found)
             note_act(f"request {work.wanted}", "Opened")
             context.note_opened(work.key)
@@ -213,14 +222,35 @@ async def _ensure_request(context: Context, work: Work, intent: DeploymentIntent
                 raise
             await _unchanged_or_conflict(context, work)
             work.errors.append(error)
-            if error.used_up:  # make what room there can be
-                context.queue.add(Key(Subject.RETENTION, work.key.namespace, ""))
+            if error.used_up:
+                _note_used_up(context, work, intent)
             why = texts.refused(work.wanted, f"{error.code} {error.reason}: {error.message}")
-            work.problem = Problem("RequestRefused", why, stalled=False)
+            work.problem = Problem(REFUSED, why, stalled=False)
             return
     own, work.problem = own_request(intent, None if found is None else wanted_as_read(work, found))
     if found is not None and own is not None:
         work.requests[work.wanted] = (found, own)
+
+
+def _workloads(intent: DeploymentIntent) -> list[Workload]:
+    return [Workload.of(target) for target in intent.spec.targets]
+
+
+def _room_at(context: Context, work: Work, intent: DeploymentIntent) -> datetime | None:
+    """When there may be room for a request again; None if nobody was refused it just now."""
+    namespace, now = work.key.namespace, context.clock()
+    return context.room.asked_again_at(namespace, _workloads(intent), now)
+
+
+def _note_used_up(context: Context, work: Work, intent: DeploymentIntent) -> None:
+    """Have nobody ask for room for a while, and make what room there can be."""
+    namespace, now = work.key.namespace, context.clock()
+    context.room.note_used_up(namespace, _workloads(intent), now)
+    key, looking = Key(Subject.RETENTION, namespace, ""), context.room.look_at(namespace, now)
+    if looking > now:
+        context.queue.add_at(key, looking)
+    else:
+        context.queue.add(key)
 
 
 def _too_often(work: Work, message: str, moment: datetime) -> Problem:
@@ -337,7 +367,7 @@ async def _update_intent(
         )
         ready = replace(ready, message=message)
     if work.unwritten and not ready.ready and work.problem is None:
-        ready = replace(ready, reason="RequestRefused", message=work.unwritten)
+        ready = replace(ready, reason=REFUSED, message=work.unwritten)
     standing = None if request is None else request.standing
     status = status_of_intent(raw, intent, standing, ready, around.now)
     old = raw.get("status") or {}

@@ -30,6 +30,7 @@ from cabgate.lifecycle.states import (
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.appliers import tool_of
 from cabgate.rollout.gated_targets import TargetProblem
+from cabgate.text.refusal import RefusalReason
 from cabgate.writes.exceptions import no_exception, without_exception
 
 _SHORT = 600
@@ -164,6 +165,16 @@ def opened_too_often(moment: datetime) -> str:
         f"{MAX_OPENED} CABRequests were opened for this intent within an hour, each with records "
         f"that nobody can delete; the next is opened at {rfc3339(moment)}. See what changes the "
         "intent so often. What was approved before still admits its images."
+    )
+
+
+def used_up(moment: datetime) -> str:
+    """What to say where a request for the same workload was refused just now for its budget."""
+    return (
+        f"{RefusalReason.BUDGET_USED_UP}: a request for one of its workloads was refused a moment "
+        f"ago, since those there take all that they may; asked again at {rfc3339(moment)}. "
+        "Delete intents for the same workload that nobody needs, or have what waits decided. What "
+        "is approved still admits"
     )
 
 

@@ -29,6 +29,7 @@ from cabgate_operator.work.keys import Key
 from cabgate_operator.work.metrics import Metrics
 from cabgate_operator.work.queue import WorkQueue
 from cabgate_operator.work.reports import note_act
+from cabgate_operator.work.room import Room
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,9 @@ class Context:
     """Intents that are gone, since when, until their requests are superseded."""
     opened: dict[Key, list[datetime]] = field(default_factory=dict)
     """When requests were opened for intents, of the last hour; whose came last stands last."""
+
+    room: Room = field(default_factory=Room)
+    """Room for another request."""
 
     written: set[tuple[str, str]] = field(default_factory=set)
     """Uid and version of each write of a look that went on to take account of it, until a watch

@@ -7,7 +7,7 @@ import heapq
 import logging
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,6 +35,11 @@ that slept, delays a deadline by no more."""
 
 IMMEDIATE_RETRIES = 5
 """Conflicts in a row that are retried at once; then they back off like any error."""
+
+
+SHARE = 4
+"""A namespace has one of so many workers at a time: however much waits there, and however slow it
+is, there are workers for others, and what it makes the API server do at once is bounded."""
 
 
 def utc_now() -> datetime:
@@ -73,6 +78,8 @@ class WorkQueue:
         self._ready: dict[str, deque[Key]] = {}
         self._waiting: set[Key] = set()
         self._active: dict[Key, float] = {}
+        self._taken: Counter[str] = Counter()
+        self._most: int | None = None
         self._again: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._retries: list[tuple[float, Key]] = []
@@ -152,10 +159,15 @@ class WorkQueue:
             heapq.heappop(self._retries)
         return sleep
 
-    def _next(self) -> Key:
+    def _next(self) -> Key | None:
         """The key that has waited longest in the namespace whose turn it is: they take turns, so
-        that however much waits in one, another's work is the next but a few."""
-        namespace = next(iter(self._ready))
+        that however much waits in one, another's work is the next but a few. None if nothing waits
+        but in namespaces that have all workers that they may have."""
+        for namespace in self._ready:
+            if self._most is None or self._taken[namespace] < self._most:
+                break
+        else:
+            return None
         keys = self._ready.pop(namespace)
         key = keys.popleft()
         if keys:
@@ -164,12 +176,12 @@ class WorkQueue:
 
     async def process_one(self) -> None:
         """Wait for a key and handle it."""
-        while not self._ready:
+        while (key := self._next()) is None:
             self._work.clear()
             await self._work.wait()
-        key = self._next()
         self._waiting.discard(key)
         self._retry_at.pop(key, None)
+        self._taken[key.namespace] += 1
         begun = self._active[key] = self._timing.monotonic()
         report, result = begin(), "error"
         try:
@@ -183,11 +195,20 @@ class WorkQueue:
         except Exception as error:  # noqa: BLE001 - whatever it is, the key is tried again
             self._failed(key, error, report)
         finally:
-            del self._active[key]
+            self._leave(key)
             self._handled(key.subject.value, result, self._timing.monotonic() - begun)
             if key in self._again:
                 self._again.discard(key)
                 self.add(key)
+
+    def _leave(self, key: Key) -> None:
+        """A worker is done with a key."""
+        del self._active[key]
+        self._taken[key.namespace] -= 1
+        if not self._taken[key.namespace]:
+            del self._taken[key.namespace]
+        if self._ready:
+            self._work.set()  # it may have waited for this namespace to leave a worker
 
     def _failed(self, key: Key, error: Exception, report: Report) -> None:
         count = self._failures[key] = self._failures.get(key, 0) + 1
@@ -210,6 +231,7 @@ class WorkQueue:
 
     def start(self, workers: int) -> None:
         """Start the workers and the clock."""
+        self._most = max(1, workers // SHARE)
         self._tasks = [
             asyncio.create_task(self._work_forever(), name=f"worker {number}")
             for number in range(workers)

@@ -32,6 +32,7 @@ from cabgate.rollout.targets import Workload, selectors
 from cabgate.rollout.workloads import kind_of
 from cabgate_webhook.client.answers import decoded, explained, parsed, raw_items, requests_of
 from cabgate_webhook.client.connections import (
+    MAX_CONNECTIONS,
     AnswerTooLarge,
     ConnectionFailed,
     Connections,
@@ -39,7 +40,7 @@ from cabgate_webhook.client.connections import (
 )
 from cabgate_webhook.client.credentials import Credentials
 from cabgate_webhook.client.lookups import LARGE_BYTES, READ_BYTES, BudgetUsedUp, LookupFailed
-from cabgate_webhook.client.named import naming
+from cabgate_webhook.client.named import naming, sizes
 from cabgate_webhook.client.sharing import SharedReads
 from cabgate_webhook.metrics import Metrics
 
@@ -52,6 +53,10 @@ answer is to be there within the deadline of a review, 4 s."""
 RETRY_SECONDS = 1.0
 """When to try again where the API server does not say. It says whole seconds, 1 as a rule."""
 
+
+MAX_OF_NAMESPACE = MAX_CONNECTIONS // 2
+"""Reads of one namespace at a time: however much is asked there, and however slow the answers are,
+there are connections for others, and memory for what they hold."""
 
 MAX_SELECTED = 2
 """Requests whose exceptions are asked for one by one; those of more come in one list of the
@@ -80,6 +85,7 @@ class ApiServer:
         self._large = asyncio.Lock()
         self._decoding = asyncio.Lock()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._shared = SharedReads(lambda target: self._send("GET", target))
         self._shared_small = SharedReads(lambda target: self._send("GET", target, large=False))
 
@@ -196,14 +202,13 @@ class ApiServer:
 
     async def weighed_exceptions(
         self, namespace: str, request_names: Collection[str]
-    ) -> tuple[list[CABException], int]:
-        """The exceptions for some requests, and the bytes that all of the namespace take in a
-        list."""
+    ) -> tuple[list[CABException], Mapping[str, int]]:
+        """The exceptions for some requests, and the bytes that each of the namespace takes in a
+        list, by name."""
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{exception.PLURAL}"
         async with self._turn(namespace):
             found = raw_items(path, await self._read(path))
-            total = sum(len(bytes(raw)) for raw in found)
-            return await self._decoded_exceptions(naming(found, request_names)), total
+            return await self._decoded_exceptions(naming(found, request_names)), sizes(found)
 
     async def workload(self, namespace: str, workload: Workload) -> dict[str, Any] | None:
         """An object of a kind that is gated everywhere, or None if there is none of that name."""
@@ -307,13 +312,18 @@ class ApiServer:
         server is too busy for (429) is tried again when it says, if there is time for that."""
         path = target.partition("?")[0]
         last = self._monotonic() + RETRY_WITHIN_SECONDS
-        answer = await self._call(method, target, path, body, large=large)
+        call = partial(self._call, method, target, path, body, large=large)
+        namespace = _namespace_of(path)
+        if namespace:
+            place = self._places.setdefault(namespace, asyncio.Semaphore(MAX_OF_NAMESPACE))
+            call = partial(_within, place, call)
+        answer = await call()
         while method == "GET" and answer.status == 429:
             wait = _wait_before_retry(answer)
             if self._monotonic() + wait > last:
                 break
             await self._sleep(wait)
-            answer = await self._call(method, target, path, body, large=large)
+            answer = await call()
         if answer.status == 404:
             return None
         if not 200 <= answer.status <= 299:
@@ -364,6 +374,18 @@ class _Labelled(msgspec.Struct):
 
 
 _LABELLED = msgspec.json.Decoder(_Labelled)
+
+
+async def _within(
+    place: asyncio.Semaphore, call: Callable[[], Awaitable[HttpAnswer]]
+) -> HttpAnswer:
+    async with place:
+        return await call()
+
+
+def _namespace_of(path: str) -> str:
+    """The namespace that a path leads into; empty for those that lead into none."""
+    return path.partition("/namespaces/")[2].partition("/")[0]
 
 
 def _resource_of(path: str) -> str:

@@ -18,7 +18,12 @@ class _Spec(msgspec.Struct):
     requestRef: _Reference = msgspec.field(default_factory=_Reference)  # noqa: N815 - as sent
 
 
+class _Metadata(msgspec.Struct):
+    name: str = ""
+
+
 class _Exception(msgspec.Struct):
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
     spec: _Spec = msgspec.field(default_factory=_Spec)
 
 
@@ -31,8 +36,21 @@ def naming(items: Collection[msgspec.Raw], names: Collection[str]) -> list[bytes
     return [bytes(item) for item in items if _named(item) in names]
 
 
+def sizes(items: Collection[msgspec.Raw]) -> dict[str, int]:
+    """The bytes that each exception takes, by name. What cannot be read has none."""
+    found: dict[str, int] = {}
+    for item in items:
+        name = _decoded(item).metadata.name
+        found[name] = found.get(name, 0) + len(bytes(item))
+    return found
+
+
 def _named(item: msgspec.Raw) -> str:
+    return _decoded(item).spec.requestRef.name
+
+
+def _decoded(item: msgspec.Raw) -> _Exception:
     try:
-        return _REFERENCE.decode(item).spec.requestRef.name
+        return _REFERENCE.decode(item)
     except msgspec.MsgspecError:
-        return ""
+        return _Exception()

@@ -48,6 +48,7 @@ from cabgate.writes.system import check_created, check_intent_status
 from cabgate_webhook.admission.requests import Answer, Review, metadata_of
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.client.lookups import LookupFailed
+from cabgate_webhook.handlers.asked import AskedLately
 from cabgate_webhook.handlers.models import model_of
 
 TOLD_SECONDS = 1.0
@@ -186,22 +187,26 @@ async def _check_not_approver(
 
 
 async def judge_exception(
-    review: Review, api: ApiServer, machines: Machines, now: datetime
+    review: Review,
+    api: ApiServer,
+    machines: Machines,
+    now: datetime,
+    lately: AskedLately | None = None,
 ) -> Answer:
     """The answer to a write of an exception: a new one for a request that is not there is let
     through with a warning, since it may be applied together with its intent. Raises `Refusal` for
     a new one whose request takes none, or has too many, and for one that grows where all of its
-    namespace take too much."""
+    namespace take too much. `lately` knows what was let in and is not stored yet."""
     answer = judge_submitters(review, machines)
+    lately = lately or AskedLately()
     if review.operation != "CREATE":
         growth = stored_bytes(review.object) - stored_bytes(review.old_object)
         if growth > 0:  # of its metadata: the spec never changes
-            _, stored = await api.weighed_exceptions(review.namespace, [])
-            check_growth(stored, growth)
+            await _check_growth(review, api, growth, lately)
         return answer
     exception = CABException.model_validate(review.object)
     check_size(None, exception)
-    name = exception.spec.request_ref.name
+    name, begun = exception.spec.request_ref.name, lately.begin()
     request, (others, stored) = await asyncio.gather(
         api.request(review.namespace, name), api.weighed_exceptions(review.namespace, [name])
     )
@@ -211,7 +216,12 @@ async def judge_exception(
         check_takes_exception(
             standing_of(request), await api.requests_naming(review.namespace, [first])
         )
-    check_asking(exception, others, stored, now)
+    # From here to the end nothing is waited for: who comes next knows of this one.
+    unseen, more = lately.beside(review.namespace, stored, begun)
+    unseen = [each for each in unseen if each.spec.request_ref.name == name]
+    check_asking(exception, [*others, *unseen], sum(stored.values()) + more, now)
+    if not review.dry_run:
+        lately.note(exception, stored_bytes(review.object))
     if request is not None:
         return answer
     warning = (
@@ -219,6 +229,16 @@ async def judge_exception(
         "can approve this exception"
     )
     return replace(answer, warnings=[warning])
+
+
+async def _check_growth(review: Review, api: ApiServer, growth: int, lately: AskedLately) -> None:
+    """Raise `Refusal` if an exception may not grow by so many bytes."""
+    begun = lately.begin()
+    _, stored = await api.weighed_exceptions(review.namespace, [])
+    _, more = lately.beside(review.namespace, stored, begun)
+    check_growth(sum(stored.values()) + more, growth)
+    if not review.dry_run:
+        lately.note_growth(review.namespace, growth)
 
 
 def _people(review: Review, machines: Machines) -> dict[str, list[Any]]:

@@ -34,6 +34,7 @@ from cabgate_webhook.admission.requests import (
 )
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.client.lookups import BudgetUsedUp, LookupFailed
+from cabgate_webhook.handlers.asked import AskedLately
 from cabgate_webhook.handlers.fresh import FreshIntents
 from cabgate_webhook.handlers.models import judge_model
 from cabgate_webhook.handlers.modes import LOOKUP_SECONDS, by_mode
@@ -132,10 +133,10 @@ def create_app(
     """The application. `clock` tells the time that exceptions end by and decisions are given."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
-    fresh = FreshIntents(api, clock, metrics, settings.mode)
+    fresh, lately = FreshIntents(api, clock, metrics, settings.mode), AskedLately()
 
     async def validate(review: Review) -> Answer:
-        return await _validate(review, api, settings, clock(), fresh)
+        return await _validate(review, api, settings, clock(), fresh, lately)
 
     async def mutate(review: Review) -> Answer:
         return await _mutate(review, api, settings, clock())
@@ -252,7 +253,12 @@ async def answered(review: Review, handler: Handler, seconds: float = DEADLINE_S
 
 
 async def _validate(
-    review: Review, api: ApiServer, settings: Settings, now: datetime, fresh: FreshIntents
+    review: Review,
+    api: ApiServer,
+    settings: Settings,
+    now: datetime,
+    fresh: FreshIntents,
+    lately: AskedLately,
 ) -> Answer:
     kind = gated_kind(review, settings.kinds)
     if kind is not None:
@@ -268,7 +274,7 @@ async def _validate(
         if review.where == "cabrequests":
             return await judge_request(review, api, settings.operator, settings.excluded)
         if review.where == "cabexceptions":
-            return await judge_exception(review, api, settings.machines, now)
+            return await judge_exception(review, api, settings.machines, now, lately)
         if review.where == "riskmodels":
             return await judge_model(review, api)
         if review.where == "deploymentintents":

@@ -16,7 +16,9 @@ from cabgate.ledger.findings import ADVICE
 from cabgate.ledger.signatures import public_pem
 from cabgate_cli.input import ledger_source
 from unit.cli.support import run
+from unit.core.builders import MEDIUM
 from unit.core.ledger.test_chain import PRIVATE, Raw, fresh
+from unit.core.ledger.test_other_models import STRICT, scored
 
 PUBLIC = public_pem(PRIVATE.public_key())
 
@@ -152,6 +154,7 @@ class Cluster:
             "cabrequests": history.requests,
             "cabexceptions": history.exceptions,
             "cabdecisions": history.records,
+            "riskmodels": [],
         }
 
     def list_cluster_custom_object(self, *args: str, **options: Any) -> Any:
@@ -202,3 +205,28 @@ def test_a_cluster_that_cannot_be_read_is_no_answer(
 ) -> None:
     serve(monkeypatch, Cluster(fault))
     assert says in run("ledger", "verify", code=4).stderr
+
+
+def test_scores_of_another_risk_model_are_computed_anew_where_it_is_there(
+    files: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = {"apiVersion": "cabgate.dev/v1alpha1", "kind": "RiskModel", **STRICT.to_dict()}
+    forged = scored(MEDIUM)
+    forged["spec"]["assessment"]["score"] = "1.00"
+    request = {"apiVersion": "cabgate.dev/v1alpha1", **forged, "kind": "CABRequest"}
+    path = files("export.json", {**exported(), "items": [request, KEYS]})
+    result = run("ledger", "verify", "-f", path)
+    assert "1 score not computed anew: the risk model (strict) is not there" in result.stderr
+    report = json.loads(run("ledger", "verify", "-f", path, "-o", "json").stdout)
+    assert report["notComputedAnew"] == {"strict": 1}
+    models = files("riskmodels.yaml", {**exported(), "items": [model]})
+    result = run("ledger", "verify", "-f", path, "-f", models, code=1)
+    assert "WrongAssessment: score 1.00 does not follow" in result.stdout
+    assert "computed anew" not in result.stderr
+    cluster = Cluster()
+    cluster.lists |= {"cabrequests": [forged], "cabexceptions": [], "cabdecisions": []}
+    cluster.maps.pop("cabgate-ledger-heads")
+    serve(monkeypatch, cluster)
+    run("ledger", "verify")
+    cluster.lists["riskmodels"] = [model]
+    assert "WrongAssessment" in run("ledger", "verify", code=1).stdout
