@@ -1,22 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The console script `cabgate`."""
+"""The console scripts `cabgate` and `kubectl-cab`, which are one program."""
 
 import click
 
-from cabgate_cli.commands.adopt import adopt
-from cabgate_cli.commands.exception import exception
-from cabgate_cli.commands.explain import explain
-from cabgate_cli.commands.intent import intent
-from cabgate_cli.commands.ledger import ledger
-from cabgate_cli.commands.score import score
-from cabgate_cli.commands.uncovered import uncovered
-from cabgate_cli.commands.wait import wait
 from cabgate_cli.exit_codes import table
-from cabgate_cli.program import Program
+from cabgate_cli.program import Commands, Program
+
+_MODULES = {
+    "intent": "intent",
+    "score": "score",
+    "explain": "explain",
+    "wait": "wait",
+    "uncovered": "uncovered",
+    "adopt": "adopt",
+    "exception": "exception",
+    "queue": "queue",
+    "show": "show",
+    "diff": "diff",
+    "approve": "approve",
+    "reject": "reject",
+    "take": "take",
+    "attest": "attest",
+    "revoke": "revoke",
+    "mine": "mine",
+    "ledger": "ledger",
+}
 
 
 @click.group(
     cls=Program,
+    commands=Commands(
+        {name: f"cabgate_cli.commands.{module}:{name}" for name, module in _MODULES.items()}
+    ),
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b
 Examples:
@@ -28,23 +43,21 @@ Examples:
   cabgate uncovered -n shop
   cabgate adopt -n shop > intents.yaml
   cabgate exception -n shop checkout-1f2e3d4c > exception.yaml
+  kubectl cab queue -A
+  kubectl cab approve -n shop checkout-1f2e3d4c
   cabgate ledger verify
 """
     + table(),
 )
 @click.version_option(package_name="cabgate", prog_name="cabgate")
 def main() -> None:
-    """Write and score what a change-approval gate asks for, and check its ledger.
+    """Write, score and decide what a change-approval gate asks for, and check its ledger.
 
-    No command writes to the cluster but `ledger prune`.
+    As `cabgate` and as `kubectl cab` it is the same program. What decides (approve, reject, take,
+    attest, revoke) and `ledger prune` write to the cluster, the others do not.
     """
 
 
-main.add_command(intent)
-main.add_command(score)
-main.add_command(explain)
-main.add_command(wait)
-main.add_command(uncovered)
-main.add_command(adopt)
-main.add_command(exception)
-main.add_command(ledger)
+def plugin() -> None:
+    """The program as kubectl runs it: `kubectl cab`."""
+    main(prog_name="kubectl cab")

@@ -4,11 +4,43 @@
 import os
 import sys
 import traceback
+from collections.abc import Iterator, Mapping, MutableMapping
+from importlib import import_module
 from typing import Any
 
 import click
 
 from cabgate_cli.exit_codes import ExitCode
+
+
+class Commands(MutableMapping[str, click.Command]):
+    """The commands of a group, each imported when it is asked for: to import all of them takes
+    longer than most of them run."""
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        """`places` says of each name where its command stands: `package.module:attribute`."""
+        self._places = dict(places)
+        self._loaded: dict[str, click.Command] = {}
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in self._loaded:
+            module, _, attribute = self._places[name].partition(":")
+            self._loaded[name] = getattr(import_module(module), attribute)
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._places.setdefault(name, "")
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._places[name]
+        self._loaded.pop(name, None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 class Program(click.Group):

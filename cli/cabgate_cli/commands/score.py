@@ -17,9 +17,10 @@ from cabgate.lifecycle.opening import request_name
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.improvements import Improvements, improvements
+from cabgate.risk.scoring import stricter
 from cabgate_cli.commands.options import gated_kind_option, output_option
 from cabgate_cli.errors import BadInput
-from cabgate_cli.exit_codes import of_command
+from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.documents import read_documents
 from cabgate_cli.input.models import read_model
 from cabgate_cli.input.requests import intent_of_request
@@ -39,8 +40,13 @@ Examples:
   kubectl get deploymentintent checkout -n shop -o yaml | cabgate score -f -
   cabgate intent -n shop deployment/checkout | cabgate score -f -
   kubectl get riskmodel strict -o yaml | cabgate score -f intent.yaml --model -
+  cabgate score -f intent.yaml --require AutoApprove
 """
-    + of_command("done, whatever the score", cluster=False)
+    + of_command(
+        "done; of --require, every intent is in that tier or a lower one",
+        "one of them is in a higher tier",
+        cluster=False,
+    )
 )
 @click.option(
     "-f",
@@ -58,11 +64,19 @@ Examples:
     metavar="FILE",
     help="File with the RiskModel to score with, YAML or JSON; default: the built-in one.",
 )
+@click.option(
+    "--require",
+    type=click.Choice([gate.value for gate in Gate]),
+    help="Exit with 1 unless every intent is in this tier or a lower one; for pipelines.",
+)
 @gated_kind_option
 @output_option
+@click.pass_context
 def score(
+    ctx: click.Context,
     files: tuple[str, ...],
     model_file: str | None,
+    require: str | None,
     gated_kinds: tuple[str, ...],
     output: str,
 ) -> None:
@@ -83,6 +97,13 @@ def score(
         write("---\n".join(as_yaml(_machine(intent, model)) for intent in intents))
     else:
         write("\n".join(_table(intent, model) for intent in intents))
+    if require is not None and not all(_within(intent, model, Gate(require)) for intent in intents):
+        ctx.exit(ExitCode.NO)
+
+
+def _within(intent: DeploymentIntent, model: RiskModel, tier: Gate) -> bool:
+    """Whether an intent asks for no more than a tier."""
+    return stricter(assessment_of(intent.spec, model).gate, tier) is tier
 
 
 def _intents(path: str, model: RiskModel, kinds: Sequence[GatedKind]) -> list[DeploymentIntent]:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cabgate wait`: until an intent is approved or refused, for pipelines."""
+"""`cabgate wait`: until an intent, or a request, is approved or refused, for pipelines."""
 
 import re
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import click
 
-from cabgate.api.intent import DeploymentIntent
 from cabgate.lifecycle.waiting import Outcome, outcome_of, why
 from cabgate.text.foreign import printed
 from cabgate_cli.commands.options import cluster_options, namespace_option, output_option
@@ -18,6 +18,11 @@ from cabgate_cli.output.objects import write, write_machine
 
 POLL_SECONDS = 2.0
 """Between two looks at the intent."""
+
+ADMITTED, DECIDED = "admitted", "decided"
+"""What is waited for: that the rollout of an intent is admitted, or a request decided."""
+
+T = TypeVar("T")
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CODES = {
@@ -49,15 +54,25 @@ class Duration(click.ParamType[float]):
 Examples:
   kubectl apply -f intent.yaml && cabgate wait -n shop checkout && kubectl apply -f deployment.yaml
   cabgate wait -n shop checkout --timeout 8h
+  kubectl cab wait -n shop checkout-1f2e3d4c --for=decided --timeout 2h
 """
     + of_command(
-        "approved: the rollout would be admitted now",
+        "approved: the rollout would be admitted now, or the request is approved",
         "refused: rejected, revoked or too risky; waiting does not help",
         "timeout: neither within the time given",
     )
 )
-@click.argument("intent", metavar="INTENT")
+@click.argument("name", metavar="NAME")
 @namespace_option
+@click.option(
+    "--for",
+    "goal",
+    type=click.Choice([ADMITTED, DECIDED]),
+    default=ADMITTED,
+    show_default=True,
+    help="admitted: NAME is an intent, and its rollout is waited for. decided: NAME is a request; "
+    "runs kubectl.",
+)
 @click.option(
     "--timeout",
     type=Duration(),
@@ -70,8 +85,9 @@ Examples:
 @click.pass_context
 def wait(
     ctx: click.Context,
-    intent: str,
+    name: str,
     namespace: str | None,
+    goal: str,
     timeout: float,
     output: str,
     kubeconfig: str | None,
@@ -79,15 +95,28 @@ def wait(
 ) -> None:
     """Wait until an intent is approved or refused.
 
-    The DeploymentIntent named INTENT, as it is now. Prints how it ended, and what its condition
-    Ready says.
+    The DeploymentIntent named NAME, as it is now; with --for=decided, the CABRequest named so.
+    Prints how it ended, and why.
     """
+    object_name(name, "NAME")
+    if namespace is not None:
+        namespace_name(namespace, "--namespace")
+    if goal == DECIDED:
+        ctx.exit(_decided(name, namespace, timeout, output, kubeconfig, context))
+    ctx.exit(_admitted(name, namespace, timeout, output, kubeconfig, context))
+
+
+def _admitted(
+    name: str,
+    namespace: str | None,
+    timeout: float,
+    output: str,
+    kubeconfig: str | None,
+    context: str | None,
+) -> ExitCode:
     from cabgate_cli.input.cluster import Cluster, context_namespace
     from cabgate_cli.input.gate_source import GateSource
 
-    name = object_name(intent, "INTENT")
-    if namespace is not None:
-        namespace_name(namespace, "--namespace")
     place = namespace or context_namespace(kubeconfig, context) or "default"
     source = GateSource(Cluster(kubeconfig, context))
     found = waited(lambda: source.intent(place, name), timeout)
@@ -103,23 +132,57 @@ def wait(
             "message": why(found),
         }
         write_machine(machine, output)
-    ctx.exit(_CODES[outcome])
+    return _CODES[outcome]
+
+
+def _decided(
+    name: str,
+    namespace: str | None,
+    timeout: float,
+    output: str,
+    kubeconfig: str | None,
+    context: str | None,
+) -> ExitCode:
+    from cabgate_cli.input.kubectl import Kubectl
+    from cabgate_cli.input.reviewing import read_verdict
+
+    given = (("--kubeconfig", kubeconfig), ("--context", context))
+    kubectl = Kubectl(tuple(f"{option}={value}" for option, value in given if value is not None))
+    place = kubectl.namespace(namespace)
+    found = waited(
+        lambda: read_verdict(kubectl, place, name), timeout, judged=lambda each: each.outcome
+    )
+    if output == "text":
+        waits = f"waits still, after {timeout:g} s"
+        head = waits if found.outcome is Outcome.OPEN else found.outcome.value
+        write(f"CABRequest {name} in namespace {place}: {head}: {found.message}\n")
+    else:
+        machine = {
+            "namespace": place,
+            "request": name,
+            "outcome": found.outcome.value,
+            "message": found.message,
+        }
+        write_machine(machine, output)
+    return _CODES[found.outcome]
 
 
 def waited(
-    read: Callable[[], DeploymentIntent],
+    read: Callable[[], T],
     seconds: float,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> DeploymentIntent:
-    """The intent once it is approved or refused, or as it is when the time is up.
+    judged: Callable[[T], Outcome] = outcome_of,  # type: ignore[assignment]
+) -> T:
+    """The intent once it is approved or refused, or as it is when the time is up; or whatever else
+    is read and judged.
 
     What cannot be read at the first look raises `Unavailable`; later it is looked at again, since
     an API server may be away for a moment in a wait of hours. One that is gone raises.
     """
     end = clock() + seconds
     found = read()
-    while outcome_of(found) is Outcome.OPEN and (left := end - clock()) > 0:
+    while judged(found) is Outcome.OPEN and (left := end - clock()) > 0:
         sleep(min(POLL_SECONDS, left))
         try:
             found = read()

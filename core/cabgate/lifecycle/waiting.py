@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether somebody who waits for the approval of an intent goes on waiting."""
+"""Whether somebody who waits for an approval, or for a decision, goes on waiting."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from enum import StrEnum
 
+from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
+from cabgate.api.request import RequestState
+from cabgate.lifecycle.standing import RequestStanding, exception_admits
 
 
 class Outcome(StrEnum):
@@ -34,3 +39,15 @@ def why(intent: DeploymentIntent) -> str:
         return "the operator has not looked at its present content yet"
     found = (each.message for each in intent.status.conditions if each.type == "Ready")
     return next(found, "it has no condition Ready")
+
+
+def outcome_of_request(
+    request: RequestStanding, exceptions: Iterable[CABException], now: datetime
+) -> Outcome:
+    """How a request was decided, for a pipeline that waits for it. What was superseded nobody
+    decides any more; what takes an exception is decided by one that is active."""
+    if request.is_approved or any(exception_admits(each, request, now) for each in exceptions):
+        return Outcome.APPROVED
+    if request.is_refused or request.state is RequestState.SUPERSEDED:
+        return Outcome.REFUSED
+    return Outcome.OPEN

@@ -147,8 +147,7 @@ def check_reviewer(user: User, verdict: Verdict, plural: str, facts: ReviewFacts
     if verb == "revoke":
         return
     _check_not_own(user, facts)
-    machines = not facts.glass and only_machines(facts.submitters, facts.requesters, facts.machines)
-    if verdict.value in _APPROVING and machines:
+    if verdict.value in _APPROVING and needs_requester(facts):
         raise Refusal(
             RefusalReason.REQUESTER_NEEDED,
             "only machines submitted this: set spec.requester of the intent to the "
@@ -180,6 +179,11 @@ def check_reviewer(user: User, verdict: Verdict, plural: str, facts: ReviewFacts
             "one of its images was rejected, revoked or approved again while you approved this: "
             "look at what stands against it now, then repeat the command",
         )
+
+
+def needs_requester(facts: ReviewFacts) -> bool:
+    """Whether nobody can approve before the intent names a person who asked."""
+    return not facts.glass and only_machines(facts.submitters, facts.requesters, facts.machines)
 
 
 def _check_not_own(user: User, facts: ReviewFacts) -> None:

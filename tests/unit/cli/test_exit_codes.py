@@ -18,6 +18,7 @@ from cabgate_cli.main import main
 from unit.cli.support import EXAMPLES, run
 
 CABGATE = Path(sys.executable).with_name("cabgate")
+VERDICTS = ("approve", "reject", "take", "attest", "revoke")
 CODE = re.compile(r"^ +(\d+) +(\S.*)$", re.MULTILINE)
 
 
@@ -52,7 +53,9 @@ def test_each_command_says_which_it_has(command: tuple[str, ...]) -> None:
 def test_a_cluster_that_cannot_be_reached_is_one_code(
     command: tuple[str, ...], tmp_path: Path
 ) -> None:
-    words = {"intent": ["deployment/web"], "explain": ["deployment/web"], "wait": ["checkout"]}
+    workload, verdict = ["deployment/web"], ["web-1", "--because", "x", "--digest", "x"]
+    words = {"intent": workload, "explain": workload, "wait": ["checkout"], "show": ["web-1"],
+             "diff": ["web-1"]} | dict.fromkeys(VERDICTS, verdict)  # fmt: skip
     out = ["--out", tmp_path / "x"] if command[-1] in ("export", "prune") else []
     arguments = [*words.get(command[-1], []), *out, "--kubeconfig", tmp_path / "absent"]
     result = run(*command, *map(str, arguments), code=4)

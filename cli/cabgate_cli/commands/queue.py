@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kubectl cab queue`: what waits for somebody."""
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from cabgate_cli.commands.kubectl_options import all_namespaces_option, kubectl_options
+from cabgate_cli.commands.options import namespace_option, output_option
+from cabgate_cli.errors import note
+from cabgate_cli.exit_codes import of_command
+from cabgate_cli.input.kubectl import Kubectl
+from cabgate_cli.input.waiting import Reading
+
+if TYPE_CHECKING:
+    from cabgate.views.queue import QueueRow
+
+WATCH_SECONDS = 5.0
+"""Between two looks of --watch."""
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  kubectl cab queue -A
+  kubectl cab queue -n shop --mine
+  kubectl cab queue -A --watch
+"""
+    + of_command("done, whether something waits or not")
+)
+@namespace_option
+@all_namespaces_option
+@click.option("--mine", is_flag=True, help="What you submitted or are named as requester of.")
+@click.option("--watch", is_flag=True, help="Print it again whenever it has changed.")
+@output_option
+@kubectl_options
+def queue(
+    kubectl: Kubectl,
+    namespace: str | None,
+    all_namespaces: bool,
+    mine: bool,
+    watch: bool,
+    output: str,
+) -> None:
+    """List what waits for a decision, the oldest first.
+
+    Requests and exceptions of the context's namespace, or of -n, or of all with -A: age, score,
+    tier, ring, what is rolled out, who submitted and who is needed. What you cannot decide since it
+    is yours is marked so.
+    """
+    reading = Reading.started(kubectl, namespace, everywhere=all_namespaces)
+    rows = _rows(reading, mine=mine)
+    _print(rows, output, namespaces=all_namespaces)
+    while watch:
+        time.sleep(WATCH_SECONDS)
+        before, rows = rows, _rows(reading.again(), mine=mine)
+        if _identities(rows) != _identities(before):
+            _print(rows, output, namespaces=all_namespaces)
+
+
+def _rows(reading: Reading, *, mine: bool) -> "list[QueueRow]":
+    # While kubectl waits for the API server, this is imported.
+    from cabgate.views import queue as view
+    from cabgate_cli.input import stored
+
+    found = reading.result()
+    viewer = stored.user_of(found.viewer)
+    if viewer is None:
+        note("the API server does not say who you are: what is yours is not marked")
+    rows = view.queue(
+        stored.requests_of(found.requests),
+        stored.exceptions_of(found.exceptions),
+        stored.now(),
+        viewer,
+    )
+    return view.of_submitter(rows) if mine else rows
+
+
+def _identities(rows: "list[QueueRow]") -> list[tuple[str, ...]]:
+    return [(row.kind, row.namespace, row.name, row.state, row.needed) for row in rows]
+
+
+def _print(rows: "list[QueueRow]", output: str, *, namespaces: bool) -> None:
+    from cabgate_cli.output.views import plain, queue_table
+
+    if output != "text":
+        from cabgate_cli.output.objects import write_machine
+
+        write_machine(plain(rows), output)
+    elif rows:
+        click.echo(queue_table(rows, namespaces=namespaces), nl=False)
+    else:
+        click.echo("nothing waits")

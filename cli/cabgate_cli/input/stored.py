@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Objects as kubectl returned them, read as what they are."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from cabgate.api import CABException, CABRequest
+from cabgate.api.base import Model
+from cabgate.lifecycle.standing import WholeRequest
+from cabgate.review.identity import User
+from cabgate.text.inert import inert
+from cabgate_cli.errors import Unavailable, note
+from cabgate_cli.input.kubectl import Object
+
+M = TypeVar("M", bound=Model)
+
+
+def now() -> datetime:
+    """The time, by this machine's clock."""
+    return datetime.now(UTC)
+
+
+def user_of(info: Mapping[str, Any] | None) -> User | None:
+    """Who acts, of what the API server says."""
+    if info is None:
+        return None
+    return User(str(info["username"]), str(info.get("uid") or ""), info.get("groups") or ())
+
+
+def requests_of(items: Iterable[Object]) -> Iterator[WholeRequest]:
+    """Requests, without those that cannot be read, which are told."""
+    return (WholeRequest.of(each) for each in _readable(CABRequest, items))
+
+
+def exceptions_of(items: Iterable[Object]) -> list[CABException]:
+    """Exceptions, without those that cannot be read, which are told."""
+    return list(_readable(CABException, items))
+
+
+def _readable(model: type[M], items: Iterable[Object]) -> Iterator[M]:
+    for item in items:
+        try:
+            yield parsed(model, item)
+        except Unavailable as error:
+            note(error.message)
+
+
+def parsed(model: type[M], item: Object) -> M:
+    """An object; raises `Unavailable` for one that this version cannot read."""
+    try:
+        return model.model_validate(item)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        path = re.sub(r"\s+", " ", ".".join(str(part) for part in first["loc"]))
+        name = inert(str((item.get("metadata") or {}).get("name")))
+        raise Unavailable(
+            f"{model.__name__} {name} cannot be read by this version of cabgate: "
+            f"{inert(path)}: {first['msg']}"
+        ) from None

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the queue is made of, read beside whatever else the program does. Imports no model."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Self
+
+from cabgate.views.selectors import LIVE_EXCEPTIONS, WAITING_REQUESTS
+from cabgate_cli.input.kubectl import Kubectl, Object
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What may wait, as it is stored, and who looks."""
+
+    requests: list[Object]
+    exceptions: list[Object]
+    viewer: Object | None
+    """As the API server authenticates them; None where it does not say."""
+
+
+class Reading:
+    """A reading that is on its way."""
+
+    def __init__(self, kubectl: Kubectl, namespace: str | None, *, everywhere: bool) -> None:
+        self._kubectl = kubectl
+        self._namespace = namespace
+        self._everywhere = everywhere
+        self._pool = ThreadPoolExecutor(max_workers=3)
+        self._read: Future[Waiting] = self._pool.submit(self._all)
+
+    @classmethod
+    def started(cls, kubectl: Kubectl, namespace: str | None, *, everywhere: bool) -> Self:
+        """Begin to read a namespace, that of the context if None, or all of them."""
+        return cls(kubectl, namespace, everywhere=everywhere)
+
+    def again(self) -> Self:
+        """Begin to read anew."""
+        self._read = self._pool.submit(self._all)
+        return self
+
+    def result(self) -> Waiting:
+        """What was read. Raises `Unavailable`."""
+        return self._read.result()
+
+    def _all(self) -> Waiting:
+        place = None
+        if not self._everywhere:
+            place = self._kubectl.namespace(self._namespace)
+        # First alone, and with the terminal: a plugin of the kubeconfig may have to sign in.
+        requests = self._list(place, "cabrequests", WAITING_REQUESTS, quiet=False)
+        exceptions = self._pool.submit(self._list, place, "cabexceptions", LIVE_EXCEPTIONS)
+        viewer = self._kubectl.whoami()
+        return Waiting(requests, exceptions.result(), viewer)
+
+    def _list(
+        self, place: str | None, plural: str, selector: str, *, quiet: bool = True
+    ) -> list[Object]:
+        return list(self._kubectl.list(place, plural, quiet=quiet, selector=selector))

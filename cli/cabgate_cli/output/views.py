@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Views as people read them in a terminal. Every text of a view is inert already."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from cabgate.api.base import rfc3339
+
+if TYPE_CHECKING:  # the queue is printed without the other views
+    from cabgate.views.compare import Comparison
+    from cabgate.views.queue import QueueRow
+    from cabgate.views.show import DecisionView, ExceptionView, RequestView
+
+WIDE = 20
+"""Width of the first column of a request, in characters."""
+
+
+def queue_table(rows: "Sequence[QueueRow]", *, namespaces: bool) -> str:
+    """The queue as a table; with a column for namespaces where there are several."""
+    heads = ["NAME", "AGE", "SCORE", "TIER", "RING", "TARGETS", "SUMMARY", "FLOORS", "SUBMITTED BY",
+             "NEEDED"]  # fmt: skip
+    lines = [
+        [
+            f"cabex/{row.name}" if row.kind == "CABException" else row.name,
+            duration(row.age),
+            row.score or "-",
+            row.tier,
+            row.ring or "-",
+            row.targets,
+            row.summary or "-",
+            ",".join(row.floors) or "-",
+            row.submitters or "-",
+            row.needed + (f" ({row.yours})" if row.yours else ""),
+        ]
+        for row in rows
+    ]
+    if namespaces:
+        heads = ["NAMESPACE", *heads]
+        lines = [[row.namespace, *line] for row, line in zip(rows, lines, strict=True)]
+    return table([heads, *lines])
+
+
+def table(lines: Sequence[Sequence[str]]) -> str:
+    """Lines as columns, as kubectl prints them."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "".join(
+        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        + "\n"
+        for line in lines
+    )
+
+
+def request_text(view: "RequestView") -> str:
+    """A request, or an exception with its request, on one screen."""
+    return "".join(f"{line}\n" for line in _request_lines(view))
+
+
+def comparison_text(changes: "Comparison") -> str:
+    """What a request changes."""
+    return "".join(f"{line}\n" for line in _comparison_lines(changes))
+
+
+def plain(value: Any) -> Any:
+    """A view as JSON values, for programs: the names of fields as Kubernetes writes them."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {_camel(each.name): plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, timedelta):
+        return int(value.total_seconds())
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    return str(value) if isinstance(value, str) else value
+
+
+def duration(time: timedelta) -> str:
+    """A time in its largest unit, as kubectl has it: 40s, 3m, 5h, 12d."""
+    seconds = int(time.total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+def _line(head: str, text: str) -> Iterator[str]:
+    if text:
+        yield f"{head:<{WIDE}}{text}"
+
+
+def _request_lines(view: "RequestView") -> Iterator[str]:
+    for exception in view.exceptions:
+        yield from _exception_lines(exception)
+    yield from _line("CABRequest", f"{view.namespace}/{view.name}  {view.state}")
+    yield from _line("summary", view.summary)
+    yield from _line("opened", view.opened)
+    yield from _line("submitted by", view.submitters)
+    yield from _line("asked for by", ", ".join(view.requesters))
+    yield from _line("correlation id", view.correlation_id)
+    yield from _line("ring", view.ring)
+    for target in view.targets:
+        yield from _several(target.workload, target.images)
+    yield from _line("score", f"{view.score}  {view.tier}")
+    for factor in view.factors:
+        yield f"  {factor.contribution:>6}  {factor.name}: {factor.observed}; {factor.explanation}"
+    for floor in view.floors:
+        yield from _line("floor", floor)
+    yield from _line("missing", ", ".join(view.missing))
+    yield from _line("better", view.improvements)
+    for part in view.evidence:
+        yield from _line(f"  {part.part}", "; ".join(part.says))
+    yield from _line("evidence digest", view.evidence_digest)
+    for condition in view.conditions:
+        yield from _line("condition", condition)
+    for decision in view.decisions:
+        yield from _line("decision", _decision(decision))
+    if view.changes is not None:
+        yield from _comparison_lines(view.changes)
+    yield from _line("needed", view.needed)
+    yield from _line("", view.yours)
+    yield from _line("outdated", view.outdated)
+    for command in view.next:
+        yield from _line("next", command)
+
+
+def _exception_lines(view: "ExceptionView") -> Iterator[str]:
+    yield from _line("CABException", f"{view.name}  {view.state}, ends {view.ends}")
+    yield from _line("reason", view.reason)
+    yield from _several("controls", view.controls)
+    yield from _line("submitted by", ", ".join(view.submitters))
+    for decision in view.decisions:
+        yield from _line("decision", _decision(decision))
+
+
+def _decision(view: "DecisionView") -> str:
+    about = f" [{'; '.join(view.about)}]" if view.about else ""
+    why = f": {view.rationale}" if view.rationale else ""
+    return f"{view.at} {view.verdict} by {view.by}{about}{why}"
+
+
+def _comparison_lines(changes: "Comparison") -> Iterator[str]:
+    if changes.against:
+        approved = f", {changes.approved}" if changes.approved else ""
+        yield from _line("changes against", f"{changes.against}{approved}")
+    else:
+        yield from _line("changes against", "nothing: none of its workloads was approved before")
+    yield from _line("  score", changes.score)
+    for each in changes.images:
+        kept = f" ({each.kept} more as before)" if each.kept else ""
+        yield f"  {each.workload}{kept}"
+        yield from (f"    - {image}" for image in each.removed)
+        yield from (f"    + {image}" for image in each.added)
+    for change in changes.evidence:
+        yield f"  {change.field}: {change.before or '(absent)'} -> {change.now or '(absent)'}"
+    if changes.same:
+        yield "  images and evidence are the same"
+
+
+def _several(head: str, texts: Sequence[str]) -> Iterator[str]:
+    for place, text in enumerate(texts):
+        yield f"{head if place == 0 else '':<{WIDE - 1}} {text}"

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a request changes against the one of the same workloads that was approved last."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cabgate.api.base import rfc3339
+from cabgate.api.types import Target
+from cabgate.lifecycle.standing import WholeRequest
+from cabgate.lifecycle.states import is_retrospective
+from cabgate.rollout.targets import Workload
+from cabgate.text.inert import inert
+
+
+@dataclass(frozen=True, slots=True)
+class ImageChange:
+    """The images of one workload, before and now."""
+
+    workload: str
+    removed: tuple[str, ...]
+    added: tuple[str, ...]
+    kept: int
+    """How many are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """A field of the evidence; empty where it is absent."""
+
+    field: str
+    before: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is other in a request than in one before."""
+
+    name: str
+    against: str
+    """Name of the one before; empty where none of its workloads was approved before."""
+    approved: str
+    """Who approved that one, and when; empty where nobody did."""
+    score: str
+    """`60.00 ManualReview`; beside another `0.00 AutoApprove -> 60.00 ManualReview`."""
+    images: tuple[ImageChange, ...]
+    """The workloads whose images are not the same, those that are named no more with them."""
+    evidence: tuple[FieldChange, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether images and evidence are the same."""
+        return not (self.images or self.evidence)
+
+
+def last_approved(request: WholeRequest, others: Iterable[WholeRequest]) -> WholeRequest | None:
+    """The request that was approved last, before this one was decided, of those that are approved
+    and name one of its workloads; None if there is none."""
+    workloads = _workloads(request)
+    until = request.standing.decided_at
+    found: list[tuple[datetime, str, WholeRequest]] = []
+    for each in others:
+        at = each.standing.decided_at
+        if (
+            each.standing.is_approved
+            and at is not None
+            and (until is None or at < until)
+            and each.name != request.name
+            and not is_retrospective(each.stored)
+            and workloads & _workloads(each)
+        ):
+            found.append((at, each.name, each))
+    return max(found, key=lambda item: item[:2])[2] if found else None
+
+
+def compare(request: WholeRequest, before: WholeRequest | None) -> Comparison:
+    """What a request changes against one before; against none all of its images are new, and
+    nothing is said of its evidence, all of which is."""
+    assessment = request.stored.spec.assessment
+    score = f"{assessment.score} {assessment.gate}"
+    targets = request.stored.spec.targets
+    if before is None:
+        images = tuple(_image_changes([], targets))
+        return Comparison(inert(request.name), "", "", score, images, ())
+    earlier = before.stored.spec
+    return Comparison(
+        name=inert(request.name),
+        against=inert(before.name),
+        approved=_approved(before),
+        score=f"{earlier.assessment.score} {earlier.assessment.gate} -> {score}",
+        images=tuple(_image_changes(earlier.targets, targets)),
+        evidence=tuple(
+            _field_changes(earlier.evidence.to_dict(), request.stored.spec.evidence.to_dict())
+        ),
+    )
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Each text or number in a value, with its path, both as they are stored. Artifacts go by their
+    names, or one more of them would seem to change all that follow."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            name = item.get("name", index) if isinstance(item, dict) else None
+            yield from leaves(item, path if name is None else f"{path}[{name}]")
+    else:
+        yield path, str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _workloads(request: WholeRequest) -> set[Workload]:
+    return {Workload.of(target) for target in request.stored.spec.targets}
+
+
+def _approved(before: WholeRequest) -> str:
+    verdict = before.standing.verdict
+    if verdict is None or not before.standing.is_approved:
+        return ""
+    return f"{verdict.verdict} by {inert(verdict.author.username)} at {rfc3339(verdict.at)}"
+
+
+def _image_changes(before: Sequence[Target], now: Sequence[Target]) -> Iterator[ImageChange]:
+    old = {Workload.of(each): each.images for each in before}
+    new = {Workload.of(each): each.images for each in now}
+    for workload in [*new, *(each for each in old if each not in new)]:
+        was, will = old.get(workload, []), new.get(workload, [])
+        removed = tuple(inert(image) for image in was if image not in will)
+        added = tuple(inert(image) for image in will if image not in was)
+        if removed or added:
+            kept = sum(image in was for image in will)
+            yield ImageChange(inert(str(workload)), removed, added, kept)
+
+
+def _field_changes(before: Any, now: Any) -> Iterator[FieldChange]:
+    old, new = _by_path(before), _by_path(now)
+    for path in sorted({*old, *new}):
+        was, will = old.get(path, []), new.get(path, [])
+        if was != will:
+            yield FieldChange(inert(path), _listed(was), _listed(will))
+
+
+def _by_path(value: Any) -> dict[str, list[str]]:
+    """The values at each path, in order, which is none of a set's."""
+    found: dict[str, list[str]] = {}
+    for path, leaf in leaves(value):
+        found.setdefault(path, []).append(leaf)
+    return {path: sorted(values) for path, values in found.items()}
+
+
+def _listed(values: Sequence[str]) -> str:
+    return ", ".join(inert(value) for value in values)

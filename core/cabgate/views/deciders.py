@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is needed for what waits, and why somebody cannot be the one: by the rules that the webhook
+decides by, as far as it is known what they go by."""
+
+from cabgate.api.exception import ExceptionVerdict
+from cabgate.api.request import RequestState, RequestVerdict
+from cabgate.api.types import Gate
+from cabgate.lifecycle.standing import RequestStanding
+from cabgate.lifecycle.states import is_retrospective
+from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
+from cabgate.review.reviewers import Matter, ReviewFacts, check_reviewer, needs_requester
+from cabgate.text.inert import inert
+from cabgate.text.refusal import Refusal, RefusalReason
+
+CAB_MEMBER = "CAB member"
+SECURITY_REVIEWER = "security reviewer"
+TEAM_EXCEPTION = "team: an exception, or better evidence"
+TEAM_REQUESTER = "team: spec.requester, a person"
+
+SUBMITTED = "yours: you submitted"
+ASKED = "yours: you are named as requester"
+MACHINE = "not you: you are a machine"
+
+_WAITING = frozenset({RequestState.SUBMITTED, RequestState.UNDER_REVIEW})
+
+
+def needed_for(
+    standing: RequestStanding, matter: Matter, machines: Machines = SERVICE_ACCOUNTS
+) -> str:
+    """Who has to act for a request to go on; empty where it waits for nobody."""
+    if standing.state is RequestState.EXCEPTION_REQUIRED:
+        return TEAM_EXCEPTION
+    if standing.state in _WAITING:
+        if needs_requester(_facts(matter, machines)):
+            return TEAM_REQUESTER
+        if standing.spec.assessment.gate is Gate.AUTO_APPROVE:
+            return f"system, else {CAB_MEMBER}"
+        taken = standing.taken_by if standing.state is RequestState.UNDER_REVIEW else None
+        return CAB_MEMBER + (f", taken by {inert(taken.author.username)}" if taken else "")
+    if standing.unattested:
+        names = ", ".join(inert(each.name) for each in standing.unattested)
+        return f"{CAB_MEMBER}: attest {names}"
+    return ""
+
+
+def why_not(viewer: User | None, matter: Matter, machines: Machines = SERVICE_ACCOUNTS) -> str:
+    """Why somebody can give no approval, whatever rights they have; empty where nothing that is
+    known speaks against it."""
+    if viewer is None:
+        return ""
+    verdict: RequestVerdict | ExceptionVerdict = RequestVerdict.APPROVED
+    plural = "cabrequests"
+    if matter.exception is not None:
+        verdict, plural = ExceptionVerdict.APPROVED, "cabexceptions"
+    try:
+        check_reviewer(viewer, verdict, plural, _facts(matter, machines))
+    except Refusal as refusal:
+        if refusal.reason is RefusalReason.MACHINE:
+            return MACHINE
+        if refusal.reason is RefusalReason.SELF_APPROVAL:
+            submitted = any(viewer.is_same_as(each) for each in matter.submitters)
+            return SUBMITTED if submitted else ASKED
+    return ""
+
+
+def _facts(matter: Matter, machines: Machines) -> ReviewFacts:
+    """What is known without asking for anybody's rights, and without the present intent unless
+    `matter` has it."""
+    return ReviewFacts(
+        submitters=matter.submitters,
+        requesters=matter.requesters,
+        holds_verb=True,
+        impersonates=None,
+        current=True,
+        glass=is_retrospective(matter.request),
+        machines=machines,
+    )

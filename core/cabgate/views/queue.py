@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The queue: what waits for somebody, the oldest first."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cabgate.api.exception import KIND as EXCEPTION
+from cabgate.api.exception import CABException, ExceptionState
+from cabgate.api.request import KIND as REQUEST
+from cabgate.api.request import CABRequest
+from cabgate.api.stored import StoredTarget
+from cabgate.api.types import Gate
+from cabgate.lifecycle.columns import listed_submitters
+from cabgate.lifecycle.standing import WholeRequest, exception_admits
+from cabgate.lifecycle.states import state_of
+from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
+from cabgate.review.reviewers import Matter
+from cabgate.text.inert import first_words, inert
+from cabgate.views.deciders import SECURITY_REVIEWER, needed_for, why_not
+
+SUMMARY_ROOM = 48
+"""Longest summary in a row, in characters."""
+
+TARGETS_NAMED = 2
+"""Targets that a row names; the others are counted."""
+
+_NO_TIME = datetime(1, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """One request or exception that waits."""
+
+    kind: str
+    """CABRequest or CABException."""
+    namespace: str
+    name: str
+    opened_at: datetime | None
+    age: timedelta
+    """How long it has been there."""
+    score: str
+    """Of an exception, that of its request; empty where that is not known."""
+    tier: str
+    ring: str
+    """That of the namespace when the request was opened."""
+    state: str
+    targets: str
+    """`web, db and 3 more`."""
+    summary: str
+    """The first words of it; of an exception, of its reason."""
+    floors: tuple[str, ...]
+    """Names of the floors that applied."""
+    submitters: str
+    needed: str
+    """Who has to act."""
+    yours: str
+    """Why the one who looks cannot decide it; empty where nothing is known against it."""
+
+
+def queue(
+    requests: Iterable[WholeRequest],
+    exceptions: Sequence[CABException],
+    now: datetime,
+    viewer: User | None = None,
+    machines: Machines = SERVICE_ACCOUNTS,
+) -> list[QueueRow]:
+    """The rows of all that waits, the oldest first, whatever its namespace.
+
+    A request whose exception waits has the row of the exception; one whose exception is active
+    waits for nobody.
+    """
+    known = {(each.stored.metadata.namespace, each.name): each for each in requests}
+    rows = [
+        row
+        for row in (_of_exception(each, known, now, viewer, machines) for each in exceptions)
+        if row is not None
+    ]
+    asked = _asked(exceptions, known, now)
+    for key, each in known.items():
+        matter = Matter(each.stored, None)
+        needed = needed_for(each.standing, matter, machines)
+        if needed and key not in asked:
+            rows.append(_of_request(each, needed, why_not(viewer, matter, machines), now))
+    return sorted(rows, key=lambda row: (row.opened_at or _NO_TIME, row.namespace, row.name))
+
+
+def of_submitter(rows: Iterable[QueueRow]) -> list[QueueRow]:
+    """The rows of what the one who looks has submitted or asked for."""
+    return [row for row in rows if row.yours.startswith("yours")]
+
+
+def listed_names(targets: Sequence[StoredTarget]) -> str:
+    """The names of the first targets, and how many there are more: `web, db and 3 more`."""
+    names = [inert(target.name) for target in targets]
+    more = len(names) - TARGETS_NAMED
+    if more > 0:
+        return f"{', '.join(names[:TARGETS_NAMED])} and {more} more"
+    return ", ".join(names)
+
+
+def summary_of(request: CABRequest) -> str:
+    """What the team says that the rollout changes, or why the glass was broken; not yet inert."""
+    glass = request.spec.break_glass
+    if glass is not None:
+        return f"broken glass {glass.ticket}: {glass.reason}"
+    return request.spec.summary or ""
+
+
+def age_at(now: datetime, created: datetime | None) -> timedelta:
+    """How long something has been there; nothing where the clock that stored it is ahead."""
+    return max(now - created, timedelta()) if created is not None else timedelta()
+
+
+def _asked(
+    exceptions: Sequence[CABException],
+    known: Mapping[tuple[str, str], WholeRequest],
+    now: datetime,
+) -> set[tuple[str, str]]:
+    """The requests for which an exception waits, or is active."""
+    found = set()
+    for each in exceptions:
+        key = (each.metadata.namespace, each.spec.request_ref.name)
+        request = known.get(key)
+        if request is not None and (
+            state_of(each, now) is ExceptionState.PENDING
+            or exception_admits(each, request.standing, now)
+        ):
+            found.add(key)
+    return found
+
+
+def _of_request(each: WholeRequest, needed: str, yours: str, now: datetime) -> QueueRow:
+    meta, spec = each.stored.metadata, each.stored.spec
+    return QueueRow(
+        kind=REQUEST,
+        namespace=inert(meta.namespace),
+        name=inert(meta.name),
+        opened_at=meta.creation_timestamp,
+        age=age_at(now, meta.creation_timestamp),
+        score=spec.assessment.score,
+        tier=spec.assessment.gate,
+        ring=str(spec.ring),
+        state=each.standing.state,
+        targets=listed_names(spec.targets),
+        summary=first_words(summary_of(each.stored), SUMMARY_ROOM),
+        floors=tuple(inert(floor.name) for floor in spec.assessment.floors),
+        submitters=inert(listed_submitters(spec)),
+        needed=needed,
+        yours=yours,
+    )
+
+
+def _of_exception(
+    exception: CABException,
+    known: Mapping[tuple[str, str], WholeRequest],
+    now: datetime,
+    viewer: User | None,
+    machines: Machines,
+) -> QueueRow | None:
+    if state_of(exception, now) is not ExceptionState.PENDING:
+        return None
+    meta = exception.metadata
+    request = known.get((meta.namespace, exception.spec.request_ref.name))
+    spec = request.stored.spec if request else None
+    matter = Matter(request.stored, None, exception) if request else None
+    floors = spec.assessment.floors if spec else []
+    return QueueRow(
+        kind=EXCEPTION,
+        namespace=inert(meta.namespace),
+        name=inert(meta.name),
+        opened_at=meta.creation_timestamp,
+        age=age_at(now, meta.creation_timestamp),
+        score=spec.assessment.score if spec else "",
+        tier=spec.assessment.gate if spec else Gate.EXCEPTION_REQUIRED,
+        ring=str(spec.ring) if spec else "",
+        state=ExceptionState.PENDING,
+        targets=listed_names(spec.targets) if spec else inert(exception.spec.request_ref.name),
+        summary=first_words(exception.spec.reason, SUMMARY_ROOM),
+        floors=tuple(inert(floor.name) for floor in floors),
+        submitters=", ".join(inert(each.username) for each in exception.spec.submitted_by),
+        needed=SECURITY_REVIEWER,
+        yours=why_not(viewer, matter, machines) if matter else "",
+    )

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All that somebody needs who decides on a request, or on an exception for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cabgate.api.base import rfc3339
+from cabgate.api.exception import CABException, ExceptionDecision, ExceptionState
+from cabgate.api.intent import DeploymentIntent
+from cabgate.api.request import RequestDecision, RequestState
+from cabgate.api.types import ApprovalCondition
+from cabgate.lifecycle.columns import listed_submitters
+from cabgate.lifecycle.standing import WholeRequest, takes_exception
+from cabgate.lifecycle.states import expires_at, is_retrospective, state_of
+from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
+from cabgate.review.reviewers import Matter
+from cabgate.risk.improvements import improvements
+from cabgate.rollout.targets import Workload
+from cabgate.text.inert import inert
+from cabgate.views.compare import Comparison, leaves
+from cabgate.views.deciders import SECURITY_REVIEWER, needed_for, why_not
+from cabgate.views.queue import summary_of
+
+OUTDATED = "the intent was deleted or says otherwise by now: decide its present request"
+UNSEEN = "the intent changed, and the operator has not looked at it since"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetView:
+    """A workload and the images that an approval covers."""
+
+    workload: str
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceView:
+    """A part of the evidence: `testResults`, and what it says."""
+
+    part: str
+    says: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FactorView:
+    """A factor of the score."""
+
+    name: str
+    contribution: str
+    observed: str
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionView:
+    """An entry of the decisions."""
+
+    verdict: str
+    by: str
+    at: str
+    rationale: str
+    about: tuple[str, ...]
+    """Conditions that it sets or attests, images that it revokes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionView:
+    """An exception for a request."""
+
+    name: str
+    state: str
+    reason: str
+    controls: tuple[str, ...]
+    ends: str
+    submitters: tuple[str, ...]
+    decisions: tuple[DecisionView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """A request on one screen."""
+
+    namespace: str
+    name: str
+    state: str
+    opened: str
+    summary: str
+    submitters: str
+    requesters: tuple[str, ...]
+    correlation_id: str
+    ring: str
+    targets: tuple[TargetView, ...]
+    evidence: tuple[EvidenceView, ...]
+    missing: tuple[str, ...]
+    evidence_digest: str
+    score: str
+    tier: str
+    factors: tuple[FactorView, ...]
+    floors: tuple[str, ...]
+    improvements: str
+    """What the next lower tier would take; empty where there is none."""
+    conditions: tuple[str, ...]
+    """Those of its approval, with what is still to be attested."""
+    decisions: tuple[DecisionView, ...]
+    exceptions: tuple[ExceptionView, ...]
+    changes: Comparison | None
+    """Against the one that was approved last; None where nobody looked."""
+    needed: str
+    """Who has to act; empty where it waits for nobody."""
+    yours: str
+    """Why the one who looks cannot decide it; empty where nothing is known against it."""
+    outdated: str
+    """Why nobody can approve it any more; empty where nothing is known against it."""
+    next: tuple[str, ...]
+    """Commands."""
+
+
+def show(
+    request: WholeRequest,
+    exceptions: Sequence[CABException],
+    now: datetime,
+    *,
+    intent: DeploymentIntent | None = None,
+    intent_known: bool = False,
+    viewer: User | None = None,
+    changes: Comparison | None = None,
+    exception: CABException | None = None,
+    machines: Machines = SERVICE_ACCOUNTS,
+) -> RequestView:
+    """A request as somebody sees it.
+
+    `intent` is the live one; where nobody could read it `intent_known` is false, and nothing is
+    said about it. `exception` is the one that is looked at, if it is one; `exceptions` are others
+    of the namespace.
+    """
+    stored, standing = request.stored, request.standing
+    spec, assessment = stored.spec, stored.spec.assessment
+    matter = Matter(stored, intent, exception)
+    waiting = exception is not None and state_of(exception, now) is ExceptionState.PENDING
+    needed = SECURITY_REVIEWER if waiting else needed_for(standing, matter, machines)
+    better = improvements(assessment)
+    outdated = _outdated(matter) if intent_known and (needed or waiting) else ""
+    return RequestView(
+        namespace=inert(stored.metadata.namespace),
+        name=inert(request.name),
+        state=standing.state,
+        opened=_moment(stored.metadata.creation_timestamp),
+        summary=inert(summary_of(stored)),
+        submitters=inert(listed_submitters(spec)),
+        requesters=tuple(inert(name) for name in sorted(matter.requesters)),
+        correlation_id=inert(spec.correlation_id),
+        ring=str(spec.ring),
+        targets=tuple(
+            TargetView(inert(str(Workload.of(each))), tuple(inert(image) for image in each.images))
+            for each in spec.targets
+        ),
+        evidence=_evidence(request),
+        missing=tuple(inert(each) for each in assessment.missing),
+        evidence_digest=spec.evidence_digest,
+        score=assessment.score,
+        tier=assessment.gate,
+        factors=tuple(
+            FactorView(
+                inert(each.name), each.contribution, inert(each.observed), inert(each.explanation)
+            )
+            for each in assessment.factors
+        ),
+        floors=tuple(
+            f"{inert(each.name)}: {inert(each.explanation)}" for each in assessment.floors
+        ),
+        improvements=inert(str(better)) if better else "",
+        conditions=tuple(_condition(each, request) for each in _conditions(request)),
+        decisions=tuple(_decision(each) for each in stored.status.decisions),
+        exceptions=tuple(
+            _exception(each, now)
+            for each in ([exception] if exception is not None else exceptions)
+            if each.spec.request_ref.name == request.name
+        ),
+        changes=changes,
+        needed=needed,
+        yours=why_not(viewer, matter, machines),
+        outdated=outdated,
+        next=_next(request, exception if waiting else None, needed, outdated),
+    )
+
+
+def _outdated(matter: Matter) -> str:
+    if not matter.current:
+        return OUTDATED
+    return UNSEEN if matter.unseen else ""
+
+
+def _next(
+    request: WholeRequest, exception: CABException | None, needed: str, outdated: str
+) -> tuple[str, ...]:
+    """The commands that bring it on, for whoever is needed."""
+    place = f"-n {inert(request.stored.metadata.namespace)}"
+    name, standing = inert(request.name), request.standing
+    if exception is not None:
+        name = f"cabex/{inert(exception.metadata.name)}"
+    if outdated and not is_retrospective(request.stored):
+        return (f"kubectl cab reject {name} {place}",) if exception is not None else ()
+    if exception is not None or standing.state in (
+        RequestState.SUBMITTED,
+        RequestState.UNDER_REVIEW,
+    ):
+        return (f"kubectl cab approve {name} {place}", f"kubectl cab reject {name} {place}")
+    if standing.unattested:
+        return tuple(
+            f"kubectl cab attest {name} {place} --condition {inert(each.name)}"
+            for each in standing.unattested
+        )
+    if needed and takes_exception(standing):
+        return (f"kubectl cab exception {name} {place}",)
+    return (f"kubectl cab revoke {name} {place}",) if standing.is_approved else ()
+
+
+def _evidence(request: WholeRequest) -> tuple[EvidenceView, ...]:
+    found = []
+    for part, value in request.stored.spec.evidence.to_dict().items():
+        items = value if isinstance(value, list) else [value]
+        for item in items:
+            says = tuple(
+                f"{inert(path)} {inert(leaf)}" if path else inert(leaf)
+                for path, leaf in leaves(item)
+            )
+            found.append(EvidenceView(inert(part), says))
+    return tuple(found)
+
+
+def _conditions(request: WholeRequest) -> Sequence[ApprovalCondition]:
+    verdict = request.standing.verdict
+    if verdict is None or not request.standing.conditions:
+        return ()
+    entries = (e for e in request.stored.status.decisions if e.sequence == verdict.sequence)
+    return next((e.conditions for e in entries), ())
+
+
+def _condition(condition: ApprovalCondition, request: WholeRequest) -> str:
+    """A condition in a line: what it asks, its window, and whether it is to be attested."""
+    parts = [f"{inert(condition.name)}: {inert(condition.description)}"]
+    if condition.not_before:
+        parts.append(f"from {rfc3339(condition.not_before)}")
+    if condition.not_after:
+        parts.append(f"until {rfc3339(condition.not_after)}")
+    if condition.needs_attestation:
+        waits = condition.name in {each.name for each in request.standing.unattested}
+        parts.append("to be attested" if waits else "attested")
+    return "; ".join(parts)
+
+
+def _decision(entry: RequestDecision | ExceptionDecision) -> DecisionView:
+    about: list[str] = []
+    if isinstance(entry, RequestDecision):
+        about += [f"{inert(c.name)}: {inert(c.description)}" for c in entry.conditions]
+        about += [inert(entry.condition)] if entry.condition else []
+        about += [inert(image) for image in entry.images]
+    return DecisionView(
+        verdict=entry.verdict,
+        by=inert(entry.author.username),
+        at=rfc3339(entry.at),
+        rationale=inert(entry.rationale),
+        about=tuple(about),
+    )
+
+
+def _exception(exception: CABException, now: datetime) -> ExceptionView:
+    spec = exception.spec
+    return ExceptionView(
+        name=inert(exception.metadata.name),
+        state=state_of(exception, now),
+        reason=inert(spec.reason),
+        controls=tuple(inert(each) for each in spec.compensating_controls),
+        ends=rfc3339(expires_at(exception)),
+        submitters=tuple(inert(each.username) for each in spec.submitted_by),
+        decisions=tuple(_decision(each) for each in exception.status.decisions),
+    )
+
+
+def _moment(moment: datetime | None) -> str:
+    return rfc3339(moment) if moment is not None else ""

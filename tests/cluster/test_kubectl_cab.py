@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kubectl cab` as a plugin of the real kubectl, with each kind of credential."""
+
+import base64
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cabgate_devcluster import wait_until
+from support.objects import BAD, MIDDLING, exception, intent
+from support.reviews import BETTER, decisions
+
+PLUGINS = Path(sys.executable).parent
+
+
+@pytest.fixture
+def cab(gate):
+    """Runs `kubectl cab`, or another command of kubectl, with a kubeconfig, without a terminal;
+    the exit code has to be the one given."""
+    kubectl = gate.cluster.binaries.kubectl
+
+    def run(kubeconfig, command, code=0):
+        words = shlex.split(command)
+        words = words[1:] if words[0] == "kubectl" else ["cab", *words]
+        result = subprocess.run(
+            [str(kubectl), *words],
+            env={
+                "KUBECONFIG": str(kubeconfig),
+                "HOME": str(gate.cluster.directory),
+                "PATH": f"{PLUGINS}:{kubectl.parent}:/usr/bin:/bin",
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert result.returncode == code, (command, result.stdout, result.stderr)
+        return result
+
+    return run
+
+
+def in_namespace(gate, kubeconfig, namespace):
+    """A kubeconfig whose context has a namespace of its own."""
+    content = yaml.safe_load(Path(kubeconfig).read_text())
+    content["contexts"][0]["context"]["namespace"] = namespace
+    return written(gate, f"{namespace}-context", content)
+
+
+def by_plugin(gate, kubeconfig):
+    """A kubeconfig of the same user that gets its certificate from an exec plugin."""
+    content = yaml.safe_load(Path(kubeconfig).read_text())
+    user = content["users"][0]["user"]
+    parts = {"clientCertificateData": "client-certificate-data", "clientKeyData": "client-key-data"}
+    credential = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {name: base64.b64decode(user[key]).decode() for name, key in parts.items()},
+    }
+    path = gate.cluster.directory / "credential.json"
+    path.write_text(json.dumps(credential))
+    content["users"][0]["user"] = {
+        "exec": {
+            "apiVersion": credential["apiVersion"],
+            "command": "cat",
+            "args": [str(path)],
+            "interactiveMode": "IfAvailable",
+        }
+    }
+    return written(gate, "exec-plugin", content)
+
+
+def written(gate, name, content):
+    path = gate.cluster.directory / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(content))
+    path.chmod(0o600)
+    return path
+
+
+def digest_of(gate, name, namespace):
+    return gate.get("cabrequest", name, namespace)["spec"]["evidenceDigest"]
+
+
+def settled(request):
+    """What a decision leaves of a request, without what is another at each."""
+    entries = request["status"]["decisions"]
+    of_each = [{k: v for k, v in e.items() if k not in ("at", "signature")} for e in entries]
+    return request["status"]["state"], of_each, request["status"].get("review")
+
+
+def test_from_something_waits_to_decided_in_two_commands(gate, cab, submitted, namespace):
+    reviewer = in_namespace(gate, gate.user("reviewer"), namespace)
+    [row] = json.loads(cab(reviewer, "queue -o json").stdout)
+    assert (row["name"], row["needed"], row["yours"]) == (submitted, "CAB member", "")
+    digest = digest_of(gate, submitted, namespace)
+    done = cab(reviewer, f"approve {submitted} --because 'Read the report' --digest {digest}")
+    assert "Warning: recorded if this command succeeds: Approved by reviewer" in done.stderr
+    assert decisions(gate, submitted, namespace) == [("Approved", "reviewer")]
+    assert "approved: Approved by reviewer" in cab(reviewer, f"wait {submitted} --for=decided "
+                                                             "--timeout 0s").stdout  # fmt: skip
+
+
+def test_the_command_that_is_shown_has_the_same_effect(gate, cab, make_namespace):
+    twins = []
+    for _ in range(2):
+        place = make_namespace()
+        twins.append((place, gate.open(place, MIDDLING, "Submitted")))
+    (here, one), (there, other) = twins
+    reviewer = gate.user("reviewer")
+    words = "--because \"It's fine; $HOME\" --condition 'watch=Two hours'"
+    digest = digest_of(gate, one, here)
+    cab(reviewer, f"approve {one} -n {here} {words} --digest {digest}")
+    shown = cab(reviewer, f"approve {other} -n {there} {words} --show-command").stdout
+    assert gate.get("cabrequest", other, there)["status"]["state"] == "Submitted"
+    cab(reviewer, shown.strip())
+    found = [settled(gate.get("cabrequest", name, place)) for place, name in twins]
+    assert found[0] == found[1]
+    assert found[0][0] == "ConditionallyApproved"
+
+
+def test_every_kind_of_credential_decides_as_itself(gate, cab, submitted, namespace):
+    digest = digest_of(gate, submitted, namespace)
+    arguments = f"-n {namespace} {submitted} --because 'Looked at it' --digest {digest}"
+    own = cab(gate.user("requester"), f"approve {arguments}", code=4)
+    assert "Forbidden" in own.stderr
+    machine = f"system:serviceaccount:{namespace}:robot"
+    token = gate.user(machine)
+    gate.bind(machine, "cabgate-cab-member", namespace)
+    refused = cab(token, f"approve {arguments}", code=1)
+    assert "MachineCannotDecide" in refused.stderr
+    cab(by_plugin(gate, gate.user("reviewer")), f"take {arguments}")
+    gate.bind("rita", "cabgate-cab-member", namespace)
+    cab(gate.cluster.admin, f"approve {arguments} --as rita")
+    assert decisions(gate, submitted, namespace) == [("UnderReview", "reviewer"),
+                                                     ("Approved", "rita")]  # fmt: skip
+
+
+def test_a_stale_digest_is_refused_with_what_changed(gate, cab, submitted, namespace):
+    old = digest_of(gate, submitted, namespace)
+    gate.apply("requester", intent(namespace, evidence=BETTER))
+
+    def another():
+        found = gate.request_of(namespace)
+        return found if found["metadata"]["name"] != submitted else None
+
+    name = wait_until(another, "the request of the new evidence")["metadata"]["name"]
+    arguments = f"-n {namespace} {name} --because 'Looked at it' --digest {old}"
+    told = cab(gate.user("reviewer"), f"approve {arguments}", code=1)
+    assert f"you looked at {old}" in told.stderr
+    assert "scope.affectedComponents: 1 -> 2" in told.stderr
+    assert decisions(gate, name, namespace) == []
+
+
+def test_an_exception_is_decided_the_same_way(gate, cab, namespace):
+    request = gate.open(namespace, BAD, "ExceptionRequired")
+    gate.create("requester", exception(namespace, request, name="leave"))
+    digest = digest_of(gate, request, namespace)
+    security = gate.user("security")
+    own = cab(gate.user("requester"), f"queue -n {namespace} --mine").stdout
+    assert "cabex/leave" in own
+    assert "yours: you submitted" in own
+    cab(security, f"approve cabex/leave -n {namespace} --because 'A flag' --digest {digest}")
+    assert decisions(gate, "leave", namespace, "cabexception") == [("Approved", "security")]
