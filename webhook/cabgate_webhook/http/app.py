@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from cabgate import GROUP
 from cabgate.api.kinds import GatedKind
-from cabgate.gate.messages import compose
+from cabgate.gate.composing import compose
 from cabgate.ledger.signatures import SigningKeys
 from cabgate.logs import explained, fields
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
