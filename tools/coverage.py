@@ -25,6 +25,14 @@ def render(page: str) -> str:
     return page
 
 
+def main() -> int:
+    """Write the page; tell if it changed."""
+    page = PAGE.read_text(encoding="utf-8")
+    if render(page) != page:
+        PAGE.write_text(render(page), encoding="utf-8")
+        print(f"wrote {PAGE.relative_to(ROOT)}")
+    return 0
+
+
 if __name__ == "__main__":
-    PAGE.write_text(render(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    print(f"wrote {PAGE.relative_to(ROOT)}")
+    sys.exit(main())

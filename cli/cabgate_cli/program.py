@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is the same however a command ends: an exit code of the table, never another."""
 
+import errno
 import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, MutableMapping
 from importlib import import_module
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -47,6 +48,24 @@ class Program(click.Group):
     """The group of all commands. Left alone, Python and click end with 1 by a fault, by Ctrl-C and
     by a closed pipe, and a script would read that as the answer no."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program: even an error that cannot be printed ends with a code of the table."""
+        try:
+            return super().main(*args, **kwargs)
+        except OSError:
+            # To standard error, by click: there is nobody to tell.
+            _discard(sys.stdout, sys.stderr)
+            sys.exit(ExitCode.UNAVAILABLE)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the options of the program itself; `--help` and `--version` print, and end here."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except OSError as error:
+            raise click.exceptions.Exit(_unwritten(error)) from None
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command, and end with a code that says how."""
         try:
@@ -56,11 +75,35 @@ class Program(click.Group):
         except (KeyboardInterrupt, click.Abort):
             click.echo("interrupted", err=True)
             ctx.exit(ExitCode.INTERRUPTED)
-        except BrokenPipeError:
-            # Whoever read the output has seen enough. What Python still holds has nowhere to go.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(ExitCode.UNAVAILABLE)
+        except OSError as error:
+            if error.errno not in _OUTPUT_FAULTS:
+                _tell_bug()
+                ctx.exit(ExitCode.INTERNAL)
+            ctx.exit(_unwritten(error))
         except Exception:  # noqa: BLE001
-            click.echo(traceback.format_exc(), err=True, nl=False)
-            click.echo("unexpected error: please report it with the lines above", err=True)
+            _tell_bug()
             ctx.exit(ExitCode.INTERNAL)
+
+
+_OUTPUT_FAULTS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What fails where output cannot be written; what reads and writes files handles its own faults."""
+
+
+def _unwritten(error: OSError) -> ExitCode:
+    """End the output, which nobody takes or which does not fit: what Python still holds of it has
+    nowhere to go."""
+    _discard(sys.stdout)
+    if error.errno != errno.EPIPE:  # else whoever read it has seen enough
+        click.echo(f"Error: cannot write the output: {error.strerror}", err=True)
+    return ExitCode.UNAVAILABLE
+
+
+def _discard(*streams: TextIO) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream.fileno())
+
+
+def _tell_bug() -> None:
+    click.echo(traceback.format_exc(), err=True, nl=False)
+    click.echo("unexpected error: please report it with the lines above", err=True)

@@ -29,12 +29,14 @@ if stalled ~= nil and stalled.status == "True" then
   return health("Degraded", ready.message)
 end
 
+-- reasons: written by `make manifests` from core/cabgate/gate/checks
 local waits = {
   ReviewPending = status.gate ~= "AutoApprove",
   ExceptionPending = true,
-  AttestationMissing = true,
   OutsideWindow = true,
+  AttestationMissing = true,
 }
+-- end of reasons
 if waits[ready.reason] then
   return health("Suspended", ready.message)
 end

@@ -313,3 +313,24 @@ def test_requests_wait_for_a_week(gate, monitored, namespace, rules, healthy):
     assert last.of("cabgate_pending_requests", age="over_7d") >= [1.0]
     course = Course(healthy, first, last)
     rules.check_course(course, {30: (), 62: ("CabgateRequestsWait",)})
+
+
+@proves("CabgateInstallationDiffers")
+def test_commands_are_told_something_else_than_the_operator(gate, monitored, rules, healthy):
+    def differs(value):
+        def found():
+            scraped = monitored.scrape()
+            return scraped if max(scraped.of("cabgate_installation_differs")) == value else None
+
+        return wait_until(found, f"cabgate_installation_differs is {value}")
+
+    patch = {"data": {"defaultRing": "3"}}
+    gate.patch("admin", "configmap", "cabgate-installation", "cabgate-system", patch)
+    try:
+        first = differs(1)
+        last = settled(monitored, max(first.of(SWEPT)))
+    finally:
+        monitored.apply_objects("cabgate-installation")
+    differs(0)
+    course = Course(healthy, first, last)
+    rules.check_course(course, {25: (), 32: ("CabgateInstallationDiffers",)})

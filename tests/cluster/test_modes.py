@@ -229,11 +229,16 @@ def test_audit_admits_and_tells_those_who_look(auditing, audit_log):
     for namespace in ("plain", "audits"):
         assert admitted(rolled_out(auditing, namespace, name="audited")) == ""
     assert counted(auditing)["audited", "NoRequest"] == before + 2
+    assert '"deployment/audited"' not in metrics_of(auditing), "a dry run hits nobody"
+    for namespace in ("plain", "audits"):
+        made = workload(namespace, name="audited")
+        assert admitted(auditing.create("requester", made, check=False)) == ""
+    assert counted(auditing)["audited", "NoRequest"] == before + 4
     hit = 'cabgate_not_enforced_denials_total{namespace="%s",reason="NoRequest",workload="%s"} 1.0'
     for namespace in ("plain", "audits"):
         assert hit % (namespace, "deployment/audited") in metrics_of(auditing).splitlines()
     said = [line for line in log.read_text()[noted:].splitlines() if 'object="audited"' in line]
-    assert len(said) == 2
+    assert len(said) == 4
     for line in said:
         assert 'audited uid="' in line
         assert 'reason="NoRequest"' in line

@@ -84,8 +84,8 @@ def helm(cluster, *args, user=None):
 class ArgoHealth:
     """Argo CD's health check, run by the Lua that Argo CD speaks, without its libraries."""
 
-    def __init__(self):
-        self._script = (DOCS / "argocd-health.lua").read_text()
+    def __init__(self, script=None):
+        self._script = script or (DOCS / "argocd-health.lua").read_text()
 
     def of(self, obj):
         """Status and message of an object."""

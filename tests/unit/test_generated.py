@@ -13,6 +13,12 @@ def test_the_page_of_the_states_is_what_the_tables_say():
     assert (ROOT / "docs" / "states.md").read_text() == tool["rendered"]()
 
 
+def test_what_the_docs_have_of_reasons_is_what_their_records_say():
+    tool = runpy.run_path(str(ROOT / "tools" / "reasons.py"))
+    for path, content in tool["rendered"]().items():
+        assert (ROOT / path).read_text() == content, path
+
+
 def test_the_tables_of_what_is_covered_are_what_the_tests_send():
     tool = runpy.run_path(str(ROOT / "tools" / "coverage.py"))
     page = (ROOT / "docs" / "coverage.md").read_text()

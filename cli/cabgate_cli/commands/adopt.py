@@ -67,7 +67,7 @@ def adopt(
             "needed"
         )
         return
-    inventory = Inventory(cluster, installation)
+    inventory = Inventory(cluster, installation, kinds)
     intents = inventory.source.intents(where)
     workloads = top_level(inventory.running(where))
     missing = [item for item in workloads if not _named(item, intents)]

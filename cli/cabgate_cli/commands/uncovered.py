@@ -72,7 +72,7 @@ def uncovered(
     where = namespace or context_namespace(kubeconfig, context) or "default"
     cluster = Cluster(kubeconfig, context)
     installation = installation_of(cluster, default_ring=default_ring, kinds=kinds)
-    inventory = Inventory(cluster, installation)
+    inventory = Inventory(cluster, installation, kinds)
     found = inventory.uncovered_everywhere() if everywhere else inventory.uncovered(where)
     if output != "text":
         machine = {"items": [_machine(item) for item in found]}

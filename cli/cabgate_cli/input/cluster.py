@@ -17,6 +17,7 @@ from cabgate.api.kinds import GatedKind
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import ANY_NAME, kind_of
 from cabgate_cli.errors import BadInput, Unavailable
+from cabgate_cli.input.names import namespace_name
 from cabgate_cli.input.workloads import Found, Wanted, read_workload, referred_by
 
 _config: Any = config  # its functions carry no types
@@ -26,6 +27,7 @@ _UNUSABLE = (
     ConfigException,
     OSError,
     ValueError,
+    RecursionError,
     TypeError,
     LookupError,
     AttributeError,
@@ -43,14 +45,17 @@ Object = dict[str, Any]
 
 
 def context_namespace(kubeconfig: str | None, context: str | None) -> str | None:
-    """Namespace of the kubeconfig's context; None without one."""
+    """Namespace of the kubeconfig's context; None without one. Raises `BadInput` if it cannot be
+    one: it becomes part of paths."""
     try:
         contexts, active = _config.list_kube_config_contexts(config_file=kubeconfig)
     except _UNUSABLE:
         return None
     chosen = next((c for c in contexts if c["name"] == context), None) if context else active
     namespace = (chosen or {}).get("context", {}).get("namespace")
-    return namespace if isinstance(namespace, str) else None
+    if not namespace or not isinstance(namespace, str):
+        return None
+    return namespace_name(namespace, "namespace of the kubeconfig's context")
 
 
 class NotFound(Unavailable):
@@ -102,10 +107,10 @@ class Cluster:
             raise _refused(what, verb, status)
         try:
             content: Any = json.loads(data)
-        except ValueError as error:
-            raise Unavailable(f"{what}: {error}") from None
+        except (ValueError, RecursionError):
+            raise not_kubernetes(what, self._client) from None
         if not isinstance(content, dict):
-            raise Unavailable(f"{what}: the answer is not an object")
+            raise not_kubernetes(what, self._client)
         return content
 
     def list(self, path: str, what: str, **query: str) -> Iterator[Object]:
@@ -223,6 +228,14 @@ def connected(kubeconfig: str | None, context: str | None) -> client.ApiClient:
             f"no cluster to read from: {where}{_reason(error)}. Name a kubeconfig (--kubeconfig, "
             "KUBECONFIG) and a context (--context), or use manifest files (-f FILE)."
         ) from None
+
+
+def not_kubernetes(what: str, connected_to: client.ApiClient) -> Unavailable:
+    """What is raised for an answer that no API server gives, such as the page of a proxy."""
+    return Unavailable(
+        f"{what}: the answer of {connected_to.configuration.host} is not an object of Kubernetes. "
+        "Is that an API server, with no proxy before it that wants a login (kubectl version)?"
+    )
 
 
 def _refused(what: str, verb: str, status: int | None) -> Unavailable:

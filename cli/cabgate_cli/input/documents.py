@@ -98,6 +98,8 @@ def read_text(path: str, limits: Limits = DEFAULT_LIMITS) -> str:
             data: bytes = stream.read(limits.max_bytes + 1)
     except OSError as error:
         raise BadInput(f"{name}: cannot be read: {error.strerror or error}") from None
+    except RuntimeError:  # by click
+        raise BadInput(f"{name}: cannot be read: it is closed") from None
     if len(data) > limits.max_bytes:
         raise BadInput(f"{name}: longer than {limits.max_bytes // 1024 // 1024} MiB")
     try:

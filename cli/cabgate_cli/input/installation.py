@@ -18,6 +18,12 @@ from cabgate.rollout.modes import Mode
 from cabgate_cli.errors import Unavailable, note
 from cabgate_cli.input.cluster import Cluster, NotAllowed, NotFound
 
+MAX_NAMED = 10
+"""Kinds that a note names."""
+
+MAX_NAME = 253
+"""Characters of one of them: no more is a name."""
+
 WHAT = f"ConfigMap {CONFIG_MAP} in namespace {SYSTEM_NAMESPACE}"
 
 DEFAULTS = (
@@ -75,13 +81,16 @@ def _told(data: object) -> InstallationSettings:
     own = version("cabgate")
     if settings.app_version != own:
         note(
-            f"this is cabgate {own}, and the cluster's is {settings.app_version}: what they say "
-            "may differ. Take the command of the same release"
+            f"this is cabgate {own}, and the cluster's is {settings.app_version[:MAX_NAME]}: what "
+            "they say may differ. Take the command of the same release"
         )
     if settings.unknown_kinds:
+        first = ", ".join(kind[:MAX_NAME] for kind in settings.unknown_kinds[:MAX_NAMED])
+        left = len(settings.unknown_kinds) - MAX_NAMED
+        more = f" and {left} more" if left > 0 else ""
         note(
-            f"the cluster's cabgate also gates {', '.join(settings.unknown_kinds)}, which this "
-            "release knows nothing of: it is left out"
+            f"the cluster's cabgate also gates {first}{more}, which this release knows nothing of: "
+            "it is left out"
         )
     return settings
 

@@ -2,14 +2,15 @@
 """What runs in a namespace, read from a cluster; imported only for that."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from cabgate.api.kinds import BUILT_IN
+from cabgate.api.kinds import BUILT_IN, GatedKind
 from cabgate.gate.coverage import GATED_LABELS, Running, Uncovered, running_of, uncovered
 from cabgate.lifecycle.standing import standings_of
-from cabgate.rollout.installation import InstallationSettings
+from cabgate.rollout.installation import InstallationSettings, kind_name
 from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.workloads import kind_of
+from cabgate_cli.errors import note
 from cabgate_cli.input.cluster import Cluster, NotServed
 from cabgate_cli.input.gate_source import GateSource, now
 
@@ -18,10 +19,18 @@ class Inventory:
     """The objects of gated kinds, and which of them nothing covers. Every read raises
     `Unavailable`."""
 
-    def __init__(self, cluster: Cluster, installation: InstallationSettings) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        installation: InstallationSettings,
+        named: Collection[GatedKind] = (),
+    ) -> None:
+        """`named` are the kinds that whoever asks has named: those have to be there."""
         self.source = GateSource(cluster)
         self._cluster = cluster
         self.installation = installation
+        self._named = frozenset(named)
+        self._told: set[GatedKind] = set()
         self._kinds = [
             kind for kind in (*BUILT_IN, *installation.kinds) if kind.kind != "PodTemplate"
         ]
@@ -43,9 +52,15 @@ class Inventory:
             try:
                 path = self._cluster.path(kind, namespace)
             except NotServed:
-                if kind in BUILT_IN:
-                    continue  # Argo Rollouts are not installed everywhere
-                raise
+                if kind in self._named:
+                    raise
+                if kind not in BUILT_IN and kind not in self._told:  # as Argo Rollouts may be
+                    self._told.add(kind)
+                    note(
+                        f"the installation gates {kind_name(kind)}, which this cluster does not "
+                        "know: there are none of them"
+                    )
+                continue
             plural = path.rpartition("/")[2]
             what = f"{plural} in {f'namespace {namespace}' if namespace else 'all namespaces'}"
             for obj in self._cluster.list(path, what, **query):

@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError
 from cabgate import GROUP, VERSION
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_cli.errors import Unavailable
-from cabgate_cli.input.cluster import TIMEOUT_SECONDS, connected
+from cabgate_cli.input.cluster import TIMEOUT_SECONDS, connected, not_kubernetes
 
 CHUNK = 500
 """Objects in one page of a list."""
@@ -58,6 +58,8 @@ class LedgerSource:
                 limit=CHUNK,
                 **options,
             )
+            if not isinstance(answer, dict):
+                raise not_kubernetes(plural, self._client)
             yield from answer.get("items") or []
             token = (answer.get("metadata") or {}).get("continue")
             if not token:
@@ -118,6 +120,8 @@ class LedgerSource:
             return method(*args, **options, _request_timeout=TIMEOUT_SECONDS)
         except ApiException as error:
             raise _refused(what, error, doing) from None
+        except (ValueError, RecursionError):
+            raise not_kubernetes(what, self._client) from None
         except (HTTPError, OSError) as error:
             host = self._client.configuration.host
             reason = " ".join(str(error).split())[:300]

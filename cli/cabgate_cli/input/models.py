@@ -5,9 +5,10 @@ from cabgate import API_VERSION
 from cabgate.api import RiskModel
 from cabgate.api.riskmodel import KIND, MAX_NAME
 from cabgate.risk.model_rules import model_problems
+from cabgate.text.foreign import quoted
 from cabgate_cli.errors import BadInput
 from cabgate_cli.input.documents import read_documents
-from cabgate_cli.input.names import object_name, shown
+from cabgate_cli.input.names import object_name
 from cabgate_cli.input.validation import checked
 
 
@@ -20,7 +21,7 @@ def read_model(path: str) -> RiskModel:
     [document] = documents
     problems = []
     if document.api_version != API_VERSION:
-        problems.append(f"apiVersion: {shown(document.api_version)}; allowed: {API_VERSION}")
+        problems.append(f"apiVersion: {quoted(document.api_version)}; allowed: {API_VERSION}")
     try:
         object_name(str(document.metadata.get("name", "")), "metadata.name", MAX_NAME)
     except BadInput as error:

@@ -3,6 +3,7 @@
 
 import re
 
+from cabgate.text.foreign import quoted
 from cabgate_cli.errors import BadInput
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -15,7 +16,7 @@ def object_name(value: str, field: str, max_length: int = 253) -> str:
     from cabgate.api.base import SUBDOMAIN
 
     if not re.fullmatch(SUBDOMAIN, value):
-        raise BadInput(f"{field}: {shown(value)} cannot be a name; allowed: {_ALLOWED}")
+        raise BadInput(f"{field}: {quoted(value)} cannot be a name; allowed: {_ALLOWED}")
     if len(value) > max_length:
         raise BadInput(
             f"{field}: has {len(value)} characters; allowed: at most {max_length} characters"
@@ -27,13 +28,7 @@ def namespace_name(value: str, field: str) -> str:
     """A name that a namespace may have; raises `BadInput` with the field otherwise."""
     if not re.fullmatch(_LABEL, value):
         raise BadInput(
-            f"{field}: {shown(value)} cannot be a namespace; allowed: 1 to 63 lower-case letters, "
+            f"{field}: {quoted(value)} cannot be a namespace; allowed: 1 to 63 lower-case letters, "
             "digits and '-', beginning and ending with a letter or digit"
         )
     return value
-
-
-def shown(value: object) -> str:
-    """A value as a message quotes it: one line, not too long."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:76] + "..." + text[-1]

@@ -27,9 +27,10 @@ from cabgate.risk.evidence import moment_problem
 from cabgate.rollout.gated_targets import target_problems
 from cabgate.rollout.image_names import image_problems
 from cabgate.text.characters import refused_characters
+from cabgate.text.foreign import quoted
 from cabgate_cli.errors import BadInput, note
 from cabgate_cli.input.documents import Document
-from cabgate_cli.input.names import namespace_name, object_name, shown
+from cabgate_cli.input.names import namespace_name, object_name
 
 ModelT = TypeVar("ModelT", bound=Model)
 _ROOT = {"apiVersion", "kind", "metadata", "spec", "status"}
@@ -85,7 +86,7 @@ def intent_from(document: Document, kinds: Sequence[GatedKind] = ()) -> Deployme
     """
     problems = []
     if document.api_version != API_VERSION:
-        problems.append(f"apiVersion: {shown(document.api_version)}; allowed: {API_VERSION}")
+        problems.append(f"apiVersion: {quoted(document.api_version)}; allowed: {API_VERSION}")
     problems += _name_problems(document)
     try:
         intent = checked(DeploymentIntent, document.content)
@@ -135,7 +136,7 @@ def _duplicates(intent: DeploymentIntent) -> list[str]:
     ]
     keyed += [(f"spec.targets[{n}].images", list(t.images)) for n, t in enumerate(spec.targets)]
     return [
-        f"{path}: duplicate value {shown(key)} ({count} times); allowed: once"
+        f"{path}: duplicate value {quoted(key)} ({count} times); allowed: once"
         for path, keys in keyed
         for key, count in Counter(keys).items()
         if count > 1
@@ -147,7 +148,7 @@ def _times(intent: DeploymentIntent) -> list[str]:
     problem, testing = moment_problem(evidence), evidence.manual_testing
     if problem is None or testing is None:
         return []
-    return [f"spec.evidence.manualTesting.at: {shown(testing.at)} {problem}"]
+    return [f"spec.evidence.manualTesting.at: {quoted(testing.at)} {problem}"]
 
 
 def _coverage(intent: DeploymentIntent) -> list[str]:
@@ -161,7 +162,7 @@ def _coverage(intent: DeploymentIntent) -> list[str]:
 def _requester(intent: DeploymentIntent) -> list[str]:
     name = intent.spec.requester
     problem = None if name is None else requester_problem(name)
-    return [] if problem is None else [f"spec.requester: {shown(name)} {problem}"]
+    return [] if problem is None else [f"spec.requester: {quoted(name)} {problem}"]
 
 
 def _nulls(value: Any, path: str) -> Iterator[str]:
@@ -183,7 +184,7 @@ def _path(loc: tuple[int | str, ...]) -> str:
 
 
 def _problem(path: str, detail: ErrorDetails, model: type[Model]) -> str:
-    kind, context, given = detail["type"], detail.get("ctx", {}), shown(detail["input"])
+    kind, context, given = detail["type"], detail.get("ctx", {}), quoted(detail["input"])
     if kind == "extra_forbidden":
         return f"{path}: unknown field; allowed: {_fields_beside(detail['loc'], model)}"
     if kind == "missing":

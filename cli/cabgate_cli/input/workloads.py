@@ -26,9 +26,10 @@ from cabgate.rollout.workloads import (
     reference_of,
     rollout_of,
 )
+from cabgate.text.foreign import quoted
 from cabgate_cli.errors import BadInput, note
 from cabgate_cli.input.documents import Document
-from cabgate_cli.input.names import namespace_name, object_name, shown
+from cabgate_cli.input.names import namespace_name, object_name
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,12 @@ def wanted(argument: str, kinds: Sequence[GatedKind] = ()) -> Wanted:
     resource, slash, name = argument.partition("/")
     if not slash or not name:
         raise BadInput(
-            f"{shown(argument)}: not a workload; allowed: KIND/NAME, deployment/checkout"
+            f"{quoted(argument)}: not a workload; allowed: KIND/NAME, deployment/checkout"
         )
     kind = named_kind(resource, kinds)
     if kind is None:
         raise BadInput(
-            f"{argument}: {shown(resource)} is not a kind that is gated; allowed: "
+            f"{argument}: {quoted(resource)} is not a kind that is gated; allowed: "
             f"{kind_names(kinds).lower()}, and what the installation gates or --gated-kind names"
         )
     prefix = name.removesuffix(ANY_NAME)

@@ -4,27 +4,17 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from cabgate.api.exception import CABException, ExceptionState
+from cabgate.api.exception import CABException
 from cabgate.api.request import RequestState
-from cabgate.api.stored import Declared, StoredTarget
-from cabgate.gate.decision import ADMITTING, Basis, Decision, Look, Reason
-from cabgate.gate.messages import decision_message, warnings_for
-from cabgate.lifecycle.precedent import standing_verdict
-from cabgate.lifecycle.requirements import unknown_words
-from cabgate.lifecycle.revocations import Revocation, against, standing_revocations
-from cabgate.lifecycle.same_content import by_content, overruled_by
-from cabgate.lifecycle.standing import RequestStanding, closed_window, exception_admits
-from cabgate.lifecycle.states import (
-    APPROVED_STATES,
-    REFUSED_STATES,
-    age_of,
-    approval_of,
-    expires_at,
-    is_retrospective,
-    state_of,
-)
+from cabgate.gate.checks import CHECKS, RECORDS, covered, gated
+from cabgate.gate.decision import Basis, Decision, Look, Reason
+from cabgate.gate.messages import texts_of
+from cabgate.gate.record import Covering
+from cabgate.lifecycle.revocations import standing_revocations
+from cabgate.lifecycle.same_content import by_content
+from cabgate.lifecycle.standing import RequestStanding
+from cabgate.lifecycle.states import REFUSED_STATES, age_of, is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
-from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 
@@ -50,15 +40,16 @@ def decide(
     `machines` are told of in the message alone.
     """
     reason, basis = _judge(rollout, ring, requests, exceptions, now)
-    allowed = reason in ADMITTING
-    message = decision_message(rollout, ring, reason, basis, now, machines)
-    return Decision(allowed, reason, message, basis, warnings_for(reason, basis))
+    message, warnings = texts_of(rollout, ring, reason, basis, now, machines)
+    return Decision(RECORDS[reason].admits, reason, message, basis, warnings)
 
 
 def covering(rollout: Rollout, requests: Iterable[RequestStanding]) -> list[RequestStanding]:
     """The requests that name the workload and every image of a rollout, the newest first."""
     return [
-        request for request in _of_workload(rollout, requests) if not _uncovered(rollout, request)
+        request
+        for request in _of_workload(rollout, requests)
+        if covered.check(rollout, request) is None
     ]
 
 
@@ -74,11 +65,17 @@ def candidates(
     revocations = standing_revocations(rollout, named)
     same = by_content(named)
     return [
-        Look(request, request.state, Reason.IMAGES_NOT_COVERED, uncovered=images)
-        if (images := _uncovered(rollout, request))
-        else _look(request, same[request.spec.evidence_digest], exceptions, revocations, now)
+        covered.check(rollout, request)
+        or _look(
+            Covering(request, same[request.spec.evidence_digest], exceptions, revocations, now)
+        )
         for request in named
     ]
+
+
+def _look(found: Covering) -> Look:
+    """What a request that covers a rollout says to it: what the first check finds."""
+    return next(look for check in CHECKS if (look := check(found)) is not None)
 
 
 def _judge(
@@ -88,10 +85,9 @@ def _judge(
     exceptions: Sequence[CABException],
     now: datetime,
 ) -> tuple[Reason, Basis]:
-    if ring < GATED_FROM:
-        return Reason.RING_NOT_GATED, Basis()
-    if not rollout.images:
-        return Reason.NO_NEW_IMAGE, Basis()
+    free = gated.check(rollout, ring)
+    if free is not None:
+        return free, Basis()
     found = candidates(rollout, requests, exceptions, now)
     if not found:
         return Reason.NO_REQUEST, Basis()
@@ -100,78 +96,13 @@ def _judge(
     return nearest.reason, Basis(request, nearest.exception, nearest.uncovered, nearest.revocation)
 
 
-def _look(
-    request: RequestStanding,
-    others: Sequence[RequestStanding],
-    exceptions: Sequence[CABException],
-    revocations: Sequence[Revocation],
-    now: datetime,
-) -> Look:
-    """What a request that covers a rollout says to it; `others` name its workload as well and hold
-    the very same content, and `revocations` deny one of its images."""
-    state = request.state
-    if is_retrospective(request) and state not in REFUSED_STATES:
-        return Look(request, state, Reason.GLASS_BROKEN)
-    if unknown_words(request):
-        # Nothing that it says admits anything here; its revocation still counts.
-        return Look(request, state, Reason.UNKNOWN_REQUIREMENT)
-    if state in APPROVED_STATES:
-        refused = overruled_by(request, others)
-        if refused is None:
-            return _look_at_approved(request, state, revocations, now)
-    else:
-        refused = standing_verdict(request.spec.evidence_digest, others)
-    if refused is not None and state not in REFUSED_STATES:
-        # The same content under another intent's name: that it waits, or was approved at the very
-        # moment, changes nothing.
-        return Look(request, state, _REFUSALS[refused.state], refused=refused)
-    for exception in exceptions:
-        if exception_admits(exception, request, now) and not _revoked_since(
-            exception, request, revocations
-        ):
-            return Look(request, state, Reason.EXCEPTION_ACTIVE, exception)
-    if state is RequestState.EXCEPTION_REQUIRED:
-        own = [e for e in exceptions if e.spec.request_ref.name == request.metadata.name]
-        for wanted, reason in _EXCEPTION_REASONS:
-            of_state = [e for e in own if state_of(e, now) is wanted]
-            if of_state:
-                return Look(request, state, reason, max(of_state, key=expires_at))
-    return Look(request, state, _REFUSALS[state])
-
-
-def _look_at_approved(
-    request: RequestStanding, state: RequestState, revocations: Sequence[Revocation], now: datetime
-) -> Look:
-    """What an approval says: it holds, if images of it were revoked, only by a person since who
-    knew of that."""
-    revocation = against(request, revocations, request.person_approval)
-    if revocation is not None:
-        return Look(request, state, Reason.REVOKED, revocation=revocation)
-    if closed_window(request, now) is None and not request.unattested:
-        return Look(request, state, Reason.REQUEST_APPROVED)
-    return Look(request, state, _unmet(request, now))
-
-
-def _revoked_since(
-    exception: CABException, request: RequestStanding, revocations: Sequence[Revocation]
-) -> bool:
-    """Whether an image was revoked which the approval of an exception does not lift."""
-    return against(request, revocations, approval_of(exception)) is not None
-
-
-def _unmet(request: RequestStanding, now: datetime) -> Reason:
-    """Which kind of condition of an approval is not met."""
-    if closed_window(request, now) is not None:
-        return Reason.OUTSIDE_WINDOW
-    return Reason.ATTESTATION_MISSING
-
-
 def _rank(look: Look) -> tuple[int, float]:
     """Which of the requests to go by, the smallest first: what admits, what covers the rollout
     and comes nearest to admitting it, what names other images."""
-    if look.reason in _FIRST and look.state not in _UNAPPROVED.get(look.reason, ()):
-        return 0, _FIRST[look.reason]
-    covers = look.reason is not Reason.IMAGES_NOT_COVERED
+    record = RECORDS[look.reason]
+    if record.order is not None and look.state in record.order_in:
+        return 0, record.order
+    covers = not look.uncovered
     state = look.state if look.refused is None else look.refused.state
     if is_retrospective(look.request) and state not in REFUSED_STATES:
         # After every request of an intent that is as near: one of those can still admit it.
@@ -181,22 +112,10 @@ def _rank(look: Look) -> tuple[int, float]:
         return 1, _TOLD_FIRST.index(RequestState.REVOKED) + 0.5
     if covers and state in _TOLD_FIRST:
         # After those of the same state that somebody here can decide.
-        open_ = look.refused is None and look.reason is not Reason.UNKNOWN_REQUIREMENT
-        return 1, _TOLD_FIRST.index(state) + (0.0 if open_ else 0.25)
+        decidable = look.refused is None and record.decidable
+        return 1, _TOLD_FIRST.index(state) + (0.0 if decidable else 0.25)
     return 2 if covers else 3, int(state is RequestState.SUPERSEDED)
 
-
-_FIRST = {
-    Reason.REQUEST_APPROVED: 0,
-    Reason.EXCEPTION_ACTIVE: 1,
-    Reason.OUTSIDE_WINDOW: 2,
-    Reason.ATTESTATION_MISSING: 2,
-    Reason.UNKNOWN_REQUIREMENT: 3,
-}
-
-# Rules that nobody here knows are why, where something was approved by them; else it is told, by
-# its state, after what is nearer.
-_UNAPPROVED = {Reason.UNKNOWN_REQUIREMENT: frozenset(RequestState) - APPROVED_STATES}
 
 _TOLD_FIRST = (
     RequestState.SUBMITTED,
@@ -205,20 +124,6 @@ _TOLD_FIRST = (
     RequestState.REVOKED,
     RequestState.REJECTED,
     RequestState.SUPERSEDED,
-)
-
-_REFUSALS = {
-    RequestState.SUBMITTED: Reason.REVIEW_PENDING,
-    RequestState.UNDER_REVIEW: Reason.REVIEW_PENDING,
-    RequestState.EXCEPTION_REQUIRED: Reason.EXCEPTION_REQUIRED,
-    RequestState.REVOKED: Reason.REVOKED,
-    RequestState.REJECTED: Reason.REJECTED,
-    RequestState.SUPERSEDED: Reason.SUPERSEDED,
-}
-
-_EXCEPTION_REASONS = (
-    (ExceptionState.PENDING, Reason.EXCEPTION_PENDING),
-    (ExceptionState.EXPIRED, Reason.EXCEPTION_ENDED),
 )
 
 
@@ -231,22 +136,3 @@ def _of_workload(rollout: Rollout, requests: Iterable[RequestStanding]) -> list[
         and any(Workload.of(target) in rollout.workloads for target in request.spec.targets)
     ]
     return sorted(named, key=age_of, reverse=True)
-
-
-def images_named(rollout: Rollout, request: Declared) -> set[str]:
-    """The images that a request names for the workload of a rollout."""
-    return images_of(rollout, request.spec.targets)
-
-
-def images_of(rollout: Rollout, targets: Iterable[StoredTarget]) -> set[str]:
-    """The images that some targets name for the workload of a rollout."""
-    return {
-        image
-        for target in targets
-        if Workload.of(target) in rollout.workloads
-        for image in target.images
-    }
-
-
-def _uncovered(rollout: Rollout, request: Declared) -> tuple[str, ...]:
-    return tuple(sorted(set(rollout.images) - images_named(rollout, request)))

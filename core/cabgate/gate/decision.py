@@ -32,17 +32,6 @@ class Reason(StrEnum):
     UNKNOWN_REQUIREMENT = "UnknownRequirement"
 
 
-ADMITTING = frozenset(
-    {
-        Reason.RING_NOT_GATED,
-        Reason.NO_NEW_IMAGE,
-        Reason.REQUEST_APPROVED,
-        Reason.EXCEPTION_ACTIVE,
-    }
-)
-"""The reasons for which a rollout is admitted; every other one denies."""
-
-
 @dataclass(frozen=True)
 class Look:
     """What one request that names the workload says to a rollout."""

@@ -11,7 +11,6 @@ from pydantic import Field
 from cabgate.api.base import Model, Timestamp
 from cabgate.api.stored import StoredTarget
 from cabgate.api.types import Target
-from cabgate.gate.decide import images_of
 from cabgate.gate.decision import Reason
 from cabgate.rollout.rollout import Rollout
 
@@ -176,4 +175,4 @@ def _written_lately(intent: WrittenIntent, now: datetime) -> datetime | None:
 
 def _declares(intent: WrittenIntent, rollout: Rollout) -> bool:
     """Whether an intent declares everything that is rolled out."""
-    return set(rollout.images) <= images_of(rollout, intent.spec.targets)
+    return set(rollout.images) <= rollout.images_in(intent.spec.targets)

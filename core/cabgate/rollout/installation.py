@@ -13,6 +13,7 @@ from cabgate.api.kinds import BUILT_IN, GatedKind
 from cabgate.rollout.modes import Mode
 from cabgate.rollout.rings import HIGHEST, ring_of
 from cabgate.rollout.workloads import GatedKindError, configured_kind
+from cabgate.text.foreign import quoted
 
 SYSTEM_NAMESPACE = "cabgate-system"
 """Where cabgate is installed."""
@@ -106,7 +107,7 @@ def _text(data: Mapping[str, Any], key: str) -> str:
 
 def _ring(text: str) -> int:
     if text.strip() not in {str(ring) for ring in range(HIGHEST + 1)}:
-        raise InstallationError(f"data.defaultRing: {text!r}; allowed: 0 to {HIGHEST}")
+        raise InstallationError(f"data.defaultRing: {quoted(text)}; allowed: 0 to {HIGHEST}")
     return int(text)
 
 
@@ -115,7 +116,7 @@ def _mode(text: str) -> Mode:
         return Mode(text.strip())
     except ValueError:
         allowed = ", ".join(Mode)
-        raise InstallationError(f"data.mode: {text!r}; allowed: {allowed}") from None
+        raise InstallationError(f"data.mode: {quoted(text)}; allowed: {allowed}") from None
 
 
 def _kinds(texts: list[str]) -> tuple[GatedKind, ...]:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A rollout: what somebody tries to run."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from cabgate.api.stored import StoredTarget
 from cabgate.rollout.targets import Workload
 
 
@@ -22,3 +24,12 @@ class Rollout:
     def workloads(self) -> tuple[Workload, ...]:
         """Every workload that an approval of it may name."""
         return (self.workload, *self.also)
+
+    def images_in(self, targets: Iterable[StoredTarget]) -> set[str]:
+        """The images that some targets name for its workload."""
+        return {
+            image
+            for target in targets
+            if Workload.of(target) in self.workloads
+            for image in target.images
+        }

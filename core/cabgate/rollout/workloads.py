@@ -9,6 +9,7 @@ from cabgate.api.kinds import BUILT_IN, GatedKind, group_of
 from cabgate.rollout.pods import PodTemplateError, mapping, template_images
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
+from cabgate.text.foreign import quoted
 
 ANY_NAME = "*"
 """What ends the name of a target, and of a workload, whose names are generated."""
@@ -41,13 +42,13 @@ def configured_kind(text: str) -> GatedKind:
     templates = tuple(path.strip() for path in paths.split(","))
     if not (equals and slash and group and kind and all(templates)):
         raise GatedKindError(
-            f"{text!r}: not a kind; allowed: GROUP/KIND=PATH, such as "
+            f"{quoted(text)}: not a kind; allowed: GROUP/KIND=PATH, such as "
             "apps.kruise.io/CloneSet=spec.template"
         )
     if any(not step.removesuffix(_EACH) for path in templates for step in path.split(".")):
-        raise GatedKindError(f"{text!r}: a path has an empty step")
+        raise GatedKindError(f"{quoted(text)}: a path has an empty step")
     if kind_of(f"{group}/v1", kind) is not None:
-        raise GatedKindError(f"{text!r}: {kind} of {group} is gated already")
+        raise GatedKindError(f"{quoted(text)}: {kind} of {group} is gated already")
     return GatedKind(f"{group}/v1", kind, "", templates=templates)
 
 

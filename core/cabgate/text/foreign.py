@@ -128,3 +128,9 @@ def _broken(text: str) -> str:
         if phrase.words.lower() in lower:
             text = pattern.sub(lambda found: found[0].replace(" ", BREAK, 1), text)
     return text
+
+
+def quoted(value: object) -> str:
+    """A value as a message quotes it: one line, not too long."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:76] + "..." + text[-1]

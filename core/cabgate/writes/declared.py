@@ -9,7 +9,8 @@ from cabgate.api.riskmodel import RiskModel
 from cabgate.api.stored import Declared
 from cabgate.api.types import Gate
 from cabgate.gate.commands import change_intent, show_request, write_exception
-from cabgate.gate.messages import assessment_details, compose, ended, scored
+from cabgate.gate.composing import compose
+from cabgate.gate.phrases import assessment_details, ended, scored
 from cabgate.lifecycle.opening import request_for, request_name
 from cabgate.lifecycle.precedent import standing_verdict
 from cabgate.lifecycle.standing import RequestStanding

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from cabgate.api.request import RequestState
 from cabgate.api.types import Gate
 from cabgate.gate.commands import approve_request, edit_intent, show_request
-from cabgate.gate.messages import MAX_BYTES, compose, ended, scored
+from cabgate.gate.composing import MAX_BYTES, compose
+from cabgate.gate.phrases import ended, scored
 from cabgate.lifecycle.precedent import standing_verdict
 from cabgate.lifecycle.standing import RequestStanding, takes_exception
 from cabgate.lifecycle.states import APPROVED_STATES, REFUSED_STATES

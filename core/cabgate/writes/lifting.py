@@ -8,7 +8,7 @@ from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
 from cabgate.api.stored import Declared
 from cabgate.api.types import MAX_LIFTS, Checked
-from cabgate.gate.messages import WARNING_WIDTH, shortened
+from cabgate.gate.composing import WARNING_WIDTH, shortened
 from cabgate.lifecycle.precedent import StandingRefusal, standing_refusals
 from cabgate.lifecycle.standing import RequestStanding
 from cabgate.lifecycle.states import is_retrospective

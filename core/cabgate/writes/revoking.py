@@ -11,10 +11,10 @@ from cabgate.api.exception import CABException
 from cabgate.api.request import RequestState
 from cabgate.api.stored import Declared, StoredEntry
 from cabgate.api.types import ALL_IMAGES
+from cabgate.gate.checks import IN_FORCE
 from cabgate.gate.commands import IMAGES, can_be_revoked, revoke_request, show_request
-from cabgate.gate.decide import candidates, images_named
-from cabgate.gate.decision import Reason
-from cabgate.gate.messages import MAX_BYTES, WARNING_WIDTH, compose, shortened
+from cabgate.gate.composing import MAX_BYTES, WARNING_WIDTH, compose, shortened
+from cabgate.gate.decide import candidates
 from cabgate.lifecycle.revocations import (
     Pair,
     Revocation,
@@ -39,15 +39,6 @@ MAX_TOLD = 3
 
 FIELD = "status.review.images"
 
-_IN_FORCE = frozenset(
-    {
-        Reason.REQUEST_APPROVED,
-        Reason.EXCEPTION_ACTIVE,
-        Reason.OUTSIDE_WINDOW,
-        Reason.ATTESTATION_MISSING,
-    }
-)
-
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -68,7 +59,7 @@ class Surroundings:
         for each in standing_revocations(rollout, others):
             revoked.setdefault(each.image, []).append(each)
         in_force = [
-            InForce(each, images_named(rollout, each), each.state, each.person_approval)
+            InForce(each, rollout.images_in(each.spec.targets), each.state, each.person_approval)
             for each in self.admitting(replace(rollout, images=()), others)
         ]
         return Others(self, rollout, others, in_force, revoked)
@@ -82,7 +73,7 @@ class Surroundings:
         return [
             look.request
             for look in found
-            if look.reason in _IN_FORCE and not closed_for_good(look.request, self.now)
+            if look.reason in IN_FORCE and not closed_for_good(look.request, self.now)
         ]
 
 

@@ -14,8 +14,8 @@ from cabgate.api.exception import CABException
 from cabgate.api.kinds import BUILT_IN
 from cabgate.api.request import CABRequest
 from cabgate.gate.commands import list_uncovered
+from cabgate.gate.composing import compose
 from cabgate.gate.coverage import Running, Uncovered, running_of, uncovered
-from cabgate.gate.messages import compose
 from cabgate.lifecycle.standing import standings_of
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.rings import GATED_FROM, RING_LABEL

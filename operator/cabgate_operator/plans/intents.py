@@ -12,9 +12,10 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.kinds import GatedKind
 from cabgate.api.request import CABRequest, Floor, RequestState
 from cabgate.api.riskmodel import RiskModel
+from cabgate.gate.checks import STALLED
+from cabgate.gate.composing import sentence
 from cabgate.gate.decide import decide
 from cabgate.gate.decision import Decision, Reason
-from cabgate.gate.messages import sentence
 from cabgate.lifecycle.columns import listed_targets
 from cabgate.lifecycle.opening import correlation_id, has_other_evidence, request_for, request_name
 from cabgate.lifecycle.standing import RequestStanding, WholeRequest, closed_for_good
@@ -29,19 +30,6 @@ from cabgate_operator.client.events import News
 from cabgate_operator.plans import texts
 from cabgate_operator.plans.conditions import Wanted, merge_conditions
 from cabgate_operator.plans.requests import body_of
-
-STALLED = frozenset(
-    {
-        Reason.REJECTED,
-        Reason.REVOKED,
-        Reason.EXCEPTION_REQUIRED,
-        Reason.EXCEPTION_ENDED,
-        Reason.SUPERSEDED,
-        Reason.UNKNOWN_REQUIREMENT,
-    }
-)
-"""Reasons that waiting does not help against: somebody has to change something."""
-
 
 BY_PEOPLE = frozenset({RequestState.APPROVED, RequestState.CONDITIONALLY_APPROVED})
 """States in which a person's approval admits."""

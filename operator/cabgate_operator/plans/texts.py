@@ -17,7 +17,8 @@ from cabgate.gate.commands import (
     show_request,
     write_exception,
 )
-from cabgate.gate.messages import MAX_BYTES, assessment_details, compose, scored, sentence
+from cabgate.gate.composing import MAX_BYTES, compose, sentence
+from cabgate.gate.phrases import assessment_details, scored
 from cabgate.lifecycle.flapping import MAX_OPENED, MAX_REOPENED
 from cabgate.lifecycle.retention import KEPT_FOR
 from cabgate.lifecycle.standing import RequestStanding, exception_admits

@@ -107,7 +107,9 @@ class Replica:
                 await elector.release()
             await _end(work)
             self._operator = self._watching = None
-            self.metrics.uncovered_workloads.clear()  # who leads now shows them
+            # Who leads now shows them.
+            self.metrics.uncovered_workloads.clear()
+            self.metrics.installation_differs.set(0)
 
     def problems(self) -> list[str]:
         """What is wrong so that only a new process may help. That the API server is away is not."""

@@ -9,9 +9,8 @@ from typing import Any
 
 from cabgate.api import CABRequest
 from cabgate.gate import candidates as gate_candidates
-from cabgate.gate import coverage
+from cabgate.gate import coverage, phrases
 from cabgate.gate import decide as gate
-from cabgate.gate import messages as gate_messages
 from cabgate.lifecycle import (
     assessment,
     budget,
@@ -61,7 +60,7 @@ covering = of_stored(gate.covering)
 describe_exception = of_stored(gate_candidates.describe_exception)
 candidates = of_stored(gate.candidates)
 uncovered = of_stored(coverage.uncovered)
-ended = of_stored(gate_messages.ended)
+ended = of_stored(phrases.ended)
 standing_verdict = of_stored(precedent.standing_verdict)
 decided_elsewhere = of_stored(precedent.decided_elsewhere)
 standing_refusals = of_stored(precedent.standing_refusals)

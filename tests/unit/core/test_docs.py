@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cabgate.api.request import RequestState
 from cabgate.api.types import Gate
-from cabgate.gate.decision import ADMITTING, Reason
+from cabgate.gate.checks import ADMITTING
+from cabgate.gate.decision import Reason
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"

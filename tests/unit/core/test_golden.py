@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from cabgate.gate.decision import ADMITTING, Reason
-from cabgate.gate.messages import MAX_BYTES
+from cabgate.gate.checks import ADMITTING, RECORDS
+from cabgate.gate.composing import MAX_BYTES
 from cabgate.text.refusal import RefusalReason
 from unit.core.denials import rendered, texts
 
 FOLDER = Path(__file__).resolve().parents[2] / "golden" / "denials"
-REASONS = sorted({*(set(Reason) - ADMITTING), *RefusalReason})
+REASONS = sorted({*(set(RECORDS) - ADMITTING), *RefusalReason})
 
 
 def test_there_is_a_file_for_each_reason_and_no_other() -> None:

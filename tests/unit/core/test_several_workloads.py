@@ -3,7 +3,7 @@
 
 import pytest
 
-from cabgate.gate.messages import WARNING_WIDTH, warning_lines
+from cabgate.gate.composing import WARNING_WIDTH, warning_lines
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from unit.core.builders import IMAGE, NOW

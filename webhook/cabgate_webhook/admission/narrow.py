@@ -66,6 +66,7 @@ class _Request(TypedDict, total=False):
     namespace: Any
     name: Any
     userInfo: Any
+    dryRun: Any
     object: _Object | None
     oldObject: _Object | None
 

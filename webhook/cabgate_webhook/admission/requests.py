@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cabgate import GROUP
+from cabgate.gate.composing import shortened
 from cabgate.review.identity import User
 from cabgate.rollout.modes import Mode
 from cabgate.text.foreign import printed
@@ -31,10 +32,10 @@ annotations as there may be has 462,000, old, new and who manages them."""
 
 
 MAX_CAUSES = 20
-"""Causes that a denial lists."""
+"""Causes that a denial lists; where there are more, the last says how many."""
 
 MAX_CAUSE = 1024
-"""Characters of the message of one."""
+"""Bytes of the message of one, and of its field."""
 
 
 class OversizedReviewError(Exception):
@@ -206,16 +207,20 @@ def answer_body(uid: str, answer: Answer) -> bytes:
 
 
 def _causes(answer: Answer) -> list[dict[str, str]]:
-    causes = answer.causes or [
+    causes = list(answer.causes) or [
         Cause(answer.reason, answer.message.removeprefix(f"{answer.reason}: "))
     ]
+    if len(causes) > MAX_CAUSES:
+        left = len(causes) - MAX_CAUSES + 1
+        more = Cause(answer.reason, f"{left} more problems, which are not listed")
+        causes = [*causes[: MAX_CAUSES - 1], more]
     return [
         {
             "reason": each.reason,
-            "field": printed(each.field)[:MAX_CAUSE],
-            "message": printed(each.message)[:MAX_CAUSE],
+            "field": shortened(each.field, MAX_CAUSE),
+            "message": shortened(each.message, MAX_CAUSE),
         }
-        for each in causes[:MAX_CAUSES]
+        for each in causes
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cabgate import GROUP
-from cabgate.gate.messages import warning_lines
+from cabgate.gate.composing import warning_lines
 from cabgate.logs import fields
 from cabgate.rollout.modes import Mode, effective_mode
 from cabgate_webhook.admission.requests import Answer, Review

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from cabgate import GROUP
 from cabgate.api.kinds import GatedKind
-from cabgate.gate.messages import compose
+from cabgate.gate.composing import compose
 from cabgate.ledger.signatures import SigningKeys
 from cabgate.logs import explained, fields
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
@@ -161,7 +161,8 @@ def create_app(
         resource = resource_label(review, settings.kinds)
         metrics.reviews.labels(endpoint, resource, answer.verdict, answer.reason).inc()
         metrics.seconds.labels(endpoint).observe(seconds)
-        if answer.mode is not None:
+        if answer.mode is not None and not review.dry_run:
+            # Who compares by dry runs, as GitOps tools do all day, would else drown who rolls out.
             metrics.not_enforced(review.namespace, answer.workload, answer.reason)
         if answer.reason in DOUBTS:
             metrics.in_doubt.labels(answer.reason).inc()

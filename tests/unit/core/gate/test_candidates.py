@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
 from cabgate.gate.candidates import describe
-from cabgate.gate.decision import ADMITTING, Reason
+from cabgate.gate.checks import ADMITTING
+from cabgate.gate.decision import Reason
 from cabgate.lifecycle.standing import standing_of
 from cabgate.lifecycle.states import age_of
 from unit.core.builders import (

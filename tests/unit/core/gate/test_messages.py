@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
+from cabgate.gate.checks import ADMITTING
 from cabgate.gate.commands import write_exception, write_intent
-from cabgate.gate.decision import ADMITTING, Basis, Decision, Reason
-from cabgate.gate.messages import MAX_BYTES, WARNING_WIDTH, compose, decision_message, warning_lines
+from cabgate.gate.composing import MAX_BYTES, WARNING_WIDTH, compose, warning_lines
+from cabgate.gate.decision import Basis, Decision, Reason
+from cabgate.gate.messages import texts_of
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from support.examples import examples
@@ -266,7 +268,7 @@ def test_a_request_of_another_risk_model_is_spoken_of_all_the_same() -> None:
 
 def test_a_decision_that_rests_on_nothing_is_a_fault() -> None:
     with pytest.raises(ValueError, match="rests on no request"):
-        decision_message(rollout(), 2, Reason.REJECTED, Basis(), NOW)
+        texts_of(rollout(), 2, Reason.REJECTED, Basis(), NOW)
 
 
 @given(TEXT, st.lists(TEXT, max_size=4), st.text(max_size=700))

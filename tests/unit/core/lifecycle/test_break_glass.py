@@ -13,7 +13,7 @@ from cabgate.api.kinds import GatedKind
 from cabgate.api.request import CABRequest, RequestVerdict
 from cabgate.api.types import AuthorType, Gate
 from cabgate.gate.commands import edit_intent
-from cabgate.gate.messages import assessment_details
+from cabgate.gate.phrases import assessment_details
 from cabgate.lifecycle.break_glass import (
     BREAKABLE,
     assessment_of_glass,

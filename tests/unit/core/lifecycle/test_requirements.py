@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from cabgate.api import CABRequest
 from cabgate.gate.candidates import describe
-from cabgate.gate.decision import ADMITTING, Reason
+from cabgate.gate.checks import ADMITTING
+from cabgate.gate.decision import Reason
 from cabgate.lifecycle import requirements
 from cabgate.lifecycle.requirements import check_known, unknown_words
 from cabgate.review.identity import User

@@ -18,9 +18,10 @@ from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import Submitter
 from cabgate.gate.candidates import describe
+from cabgate.gate.checks import ADMITTING
 from cabgate.gate.commands import write_intent
-from cabgate.gate.decision import ADMITTING, Reason
-from cabgate.gate.messages import warning_lines
+from cabgate.gate.composing import warning_lines
+from cabgate.gate.decision import Reason
 from cabgate.review.identity import User
 from cabgate.review.review import REQUEST_REVIEW, recorded, requested_review, stamped_status
 from cabgate.review.reviewers import check_reviewer

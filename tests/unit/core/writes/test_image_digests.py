@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api import DeploymentIntent
-from cabgate.gate.messages import MAX_BYTES
+from cabgate.gate.composing import MAX_BYTES
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate.writes.image_digests import changes_targets, check_digests, has_digest
 from unit.core.builders import intent, target

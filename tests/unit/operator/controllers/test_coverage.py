@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cabgate.gate.commands import list_uncovered
+from cabgate.gate.composing import MAX_BYTES
 from cabgate.gate.coverage import Uncovered
-from cabgate.gate.messages import MAX_BYTES
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.targets import Workload
 from cabgate_operator.client.apiserver import EVENTS, NAMESPACES, REQUESTS, ApiError, Resource

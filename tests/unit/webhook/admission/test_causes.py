@@ -6,7 +6,7 @@ import json
 import pytest
 from pydantic import BaseModel
 
-from cabgate.text.refusal import Refusal, RefusalReason, check_all
+from cabgate.text.refusal import Cause, Refusal, RefusalReason, check_all
 from cabgate_webhook.admission.requests import MAX_CAUSES, Answer, answer_body, read_review
 from cabgate_webhook.http.app import answered
 
@@ -100,3 +100,29 @@ async def test_no_cause_has_a_character_that_cannot_be_seen_or_a_phrase_of_a_too
     )
     assert causes[0]["message"].isprintable()
     assert "field is immutable" not in causes[0]["message"]
+
+
+def test_what_is_left_out_is_told():
+    many = [Cause("Invalid", "wrong", f"spec.x[{n}]") for n in range(MAX_CAUSES + 5)]
+    found = listed(Answer(False, "Invalid", "Invalid: wrong", causes=many))
+    assert len(found) == MAX_CAUSES
+    assert found[-1] == {
+        "reason": "Invalid",
+        "field": "",
+        "message": "6 more problems, which are not listed",
+    }
+    assert found[-2]["field"] == f"spec.x[{MAX_CAUSES - 2}]"
+    assert len(listed(Answer(False, "Invalid", "", causes=many[:MAX_CAUSES]))) == MAX_CAUSES
+
+
+def test_a_long_text_is_cut_where_that_is_seen():
+    [cause] = listed(Answer(False, "R", "R: x", causes=[Cause("R", "é" * 9999, "f\n" * 9999)]))
+    assert cause["message"].endswith("é...")
+    assert cause["field"].endswith("...")
+    assert all(len(cause[key].encode()) <= 1024 for key in ("message", "field"))
+    assert cause["field"].isprintable()
+
+
+def listed(answer):
+    body = json.loads(answer_body("1", answer))
+    return body["response"]["status"]["details"]["causes"]

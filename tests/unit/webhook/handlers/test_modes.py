@@ -54,7 +54,15 @@ class Api:
 
 
 async def answered(
-    api, mode, path=ANY, group="apps", resource="deployments", kind="Deployment", limits=None
+    api,
+    mode,
+    path=ANY,
+    group="apps",
+    resource="deployments",
+    kind="Deployment",
+    limits=None,
+    metrics=None,
+    dry_run=False,
 ):
     obj = {
         "apiVersion": f"{group}/v1",
@@ -70,13 +78,14 @@ async def answered(
         "name": "web",
         "userInfo": {"username": "alice"},
         "object": obj,
+        "dryRun": dry_run,
     }
     body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
 
     app = create_app(
         api,
         Settings(KEYS, Caller(Path(__file__)), mode=mode),
-        Metrics(),
+        metrics or Metrics(),
         lambda: datetime(2026, 11, 23, tzinfo=UTC),
         limits or Limits(),
     )
@@ -143,3 +152,13 @@ async def test_a_kind_that_the_webhook_does_not_know_is_in_nobodys_way_where_it_
     other = {"group": "example.com", "resource": "things", "kind": "Thing"}
     assert (await answered(Api({}), Mode.WARN, **other))["allowed"]
     assert not (await answered(Api({}), Mode.ENFORCE, **other))["allowed"]
+
+
+@pytest.mark.parametrize("mode", [Mode.WARN, Mode.AUDIT])
+async def test_whom_enforce_would_hit_are_those_who_roll_out_not_those_who_compare(mode):
+    metrics = Metrics()
+    labels = {"namespace": "shop", "workload": "other", "reason": "LookupFailed"}
+    for dry_run, count in ((True, None), (True, None), (False, 1), (True, 1)):
+        await answered(Api({}), mode, metrics=metrics, dry_run=dry_run)
+        counted = metrics.registry.get_sample_value("cabgate_not_enforced_denials_total", labels)
+        assert counted == count

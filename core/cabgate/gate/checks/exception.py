@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a CABException admits, and a request that needs one."""
+
+from datetime import datetime
+
+from cabgate.api.base import rfc3339
+from cabgate.api.exception import ExceptionState
+from cabgate.api.request import RequestState
+from cabgate.gate.commands import approve_exception, write_exception
+from cabgate.gate.decision import Look, Reason
+from cabgate.gate.phrases import assessment_details, scored
+from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
+from cabgate.lifecycle.revocations import against
+from cabgate.lifecycle.standing import exception_admits
+from cabgate.lifecycle.states import approval_of, expires_at, state_of
+from cabgate.rollout.rollout import Rollout
+
+
+def check(found: Covering) -> Look | None:
+    """That an exception is active which no revocation since speaks against."""
+    for exception in found.exceptions:
+        if exception_admits(exception, found.request, found.now) and not against(
+            found.request, found.revocations, approval_of(exception)
+        ):
+            return Look(found.request, found.state, Reason.EXCEPTION_ACTIVE, exception)
+    return None
+
+
+_REASONS = (
+    (ExceptionState.PENDING, Reason.EXCEPTION_PENDING),
+    (ExceptionState.EXPIRED, Reason.EXCEPTION_ENDED),
+)
+
+
+def check_needed(found: Covering) -> Look | None:
+    """That the request needs one, and what became of those that were asked for."""
+    request, state = found.request, found.state
+    if state is not RequestState.EXCEPTION_REQUIRED:
+        return None
+    own = [e for e in found.exceptions if e.spec.request_ref.name == request.metadata.name]
+    for wanted, reason in _REASONS:
+        of_state = [e for e in own if state_of(e, found.now) is wanted]
+        if of_state:
+            return Look(request, state, reason, max(of_state, key=expires_at))
+    return Look(request, state, Reason.EXCEPTION_REQUIRED)
+
+
+def _active(found: Situation) -> Parts:
+    name, end = found.exception.metadata.name, rfc3339(expires_at(found.exception))
+    return f"{found.head} is under exception {name} until {end}.", [], ""
+
+
+def _warnings(found: Situation) -> tuple[str, ...]:
+    name, end = found.exception.metadata.name, rfc3339(expires_at(found.exception))
+    return (f"admitted under exception {name}, which ends at {end}",)
+
+
+def _pending(found: Situation) -> Parts:
+    request, exception = found.request, found.exception
+    return (
+        f"{found.head} needs an exception ({scored(request)}), and {exception.metadata.name} waits "
+        "for a security reviewer.",
+        assessment_details(request, found.machines),
+        "Someone who did not submit it approves with: " + approve_exception(exception, request),
+    )
+
+
+def _ended(found: Situation) -> Parts:
+    request, exception = found.request, found.exception
+    return (
+        f"{found.head} needs an exception ({scored(request)}), and {exception.metadata.name} ended "
+        f"at {rfc3339(expires_at(exception))}.",
+        assessment_details(request, found.machines),
+        "Improve the evidence, or request another exception: "
+        + write_exception(request, exception),
+    )
+
+
+def _required(found: Situation) -> Parts:
+    request = found.request
+    return (
+        f"{found.head} is too risky to approve ({scored(request)}).",
+        assessment_details(request, found.machines),
+        "Improve the evidence, or request an exception, which a security reviewer decides: "
+        + write_exception(request),
+    )
+
+
+def _line_of_active(look: Look, rollout: Rollout, now: datetime) -> str:
+    if look.exception is None:
+        raise ValueError(f"{look.request.metadata.name}: under no exception")
+    end = rfc3339(expires_at(look.exception))
+    return f"admits the rollout under exception {look.exception.metadata.name} until {end}"
+
+
+def _line(look: Look, rollout: Rollout, now: datetime) -> str:
+    return f"needs an exception ({scored(look.request)})"
+
+
+RECORDS = (
+    Record(
+        Reason.EXCEPTION_ACTIVE,
+        _active,
+        _line_of_active,
+        _warnings,
+        admits=True,
+        in_force=True,
+        order=1,
+        health=ArgoHealth.HEALTHY,
+    ),
+    Record(
+        Reason.EXCEPTION_REQUIRED,
+        _required,
+        _line,
+        health=ArgoHealth.DEGRADED,
+        says="the score is too high for an approval",
+        to_do="improve the evidence, or request an exception",
+    ),
+    Record(
+        Reason.EXCEPTION_PENDING,
+        _pending,
+        _line,
+        health=ArgoHealth.SUSPENDED,
+        says="your exception waits for its approval",
+        to_do="have a security reviewer, who did not submit it, run the command",
+    ),
+    Record(
+        Reason.EXCEPTION_ENDED,
+        _ended,
+        _line,
+        health=ArgoHealth.DEGRADED,
+        says="the time of your exception is over",
+        to_do="improve the evidence, or request another exception",
+    ),
+)

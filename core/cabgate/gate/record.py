@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of a reason: one record each, from which every table of reasons is made."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from cabgate.api.exception import CABException
+from cabgate.api.request import RequestState
+from cabgate.api.types import Gate
+from cabgate.gate.decision import Basis, Look, Reason
+from cabgate.lifecycle.revocations import Revocation
+from cabgate.lifecycle.standing import RequestStanding
+from cabgate.review.identity import Machines
+from cabgate.rollout.rollout import Rollout
+
+
+@dataclass(frozen=True)
+class Covering:
+    """A request that names the workload and every image of a rollout, and what else speaks."""
+
+    request: RequestStanding
+    others: Sequence[RequestStanding]
+    """Requests that name the workload as well and hold the very same content."""
+    exceptions: Sequence[CABException]
+    revocations: Sequence[Revocation]
+    """Those that deny an image of the rollout."""
+    now: datetime
+
+    @property
+    def state(self) -> RequestState:
+        """State of the request."""
+        return self.request.state
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a message tells of."""
+
+    tried: str
+    """Reason code, workload, namespace and ring, as each message begins."""
+    rollout: Rollout
+    basis: Basis
+    now: datetime
+    machines: Machines
+
+    @property
+    def request(self) -> RequestStanding:
+        """The request that the decision rests on. Raises `ValueError` where it rests on none."""
+        if self.basis.request is None:
+            raise ValueError(f"{self.tried}: rests on no request")
+        return self.basis.request
+
+    @property
+    def exception(self) -> CABException:
+        """The exception that it rests on. Raises `ValueError` where it rests on none."""
+        if self.basis.exception is None:
+            raise ValueError(f"{self.tried}: rests on no exception")
+        return self.basis.exception
+
+    @property
+    def head(self) -> str:
+        """How a message that tells of a request begins."""
+        return f"{self.tried}: request {self.request.metadata.name}"
+
+
+Parts = tuple[str, list[str], str]
+"""Head, details and next step of a message."""
+
+
+class ArgoHealth(StrEnum):
+    """How Argo CD shows an intent whose rollout is decided so."""
+
+    HEALTHY = "Healthy"
+    PROGRESSING = "Progressing"
+    SUSPENDED = "Suspended"
+    DEGRADED = "Degraded"
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that there is to a reason but the check that finds it."""
+
+    reason: Reason
+    message: Callable[[Situation], Parts]
+    """What whoever rolls out is told."""
+    line: Callable[[Look, Rollout, datetime], str] | None = None
+    """Why a request says so, in one line of `cabgate explain`; None where no request does."""
+    warnings: Callable[[Situation], tuple[str, ...]] = lambda _: ()
+    """What to tell whoever rolls out, although the rollout is admitted."""
+    admits: bool = False
+    in_force: bool = False
+    """Whether something approves the images, be it under conditions that are not met now."""
+    order: int | None = None
+    """Before which requests one that says so is gone by, the smallest first; None: by its state."""
+    order_in: frozenset[RequestState] = frozenset(RequestState)
+    """The states of the request in which `order` counts."""
+    decidable: bool = True
+    """Whether somebody here can decide a request that says so: of several in the same state, those
+    are told first."""
+    health: ArgoHealth = ArgoHealth.PROGRESSING
+    """What Argo CD shows of an intent; DEGRADED where waiting does not help: it is Stalled."""
+    decided_by_cabgate: Gate | None = None
+    """The gate of requests that cabgate itself decides: of those it shows PROGRESSING instead."""
+    says: str = ""
+    """What it says, for the table of the docs; empty where nobody reads it as a denial."""
+    to_do: str = ""
+    """What to do about it, for the same table."""
