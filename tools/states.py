@@ -55,6 +55,9 @@ the state does not wait for the entry. Nothing leaves `Rejected`, `Revoked` or `
   where its conditions hold, and an exception for its own, as long as it lasts. What the system
   approves by score lifts nothing. Times are of whole seconds: an approval of the same second
   counts as before.
+- An approval admits its own request at once. For other requests it lifts what it lifts once the
+  operator has noticed it (condition `Decided` of the request), a moment later: until then it may be
+  that of somebody who submits at the same moment, and is taken back.
 - A person's approval lifts what it names: `checked.lifts` of its entry has the requests whose
   rejection or revocation stood against its images when it was given, and `checked.refusals` how
   many there were. What was refused while the approval was under way, it does not lift. If

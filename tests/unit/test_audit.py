@@ -64,7 +64,7 @@ def database():
     def start(*bad):
         handler = type("Handler", (Database,), {"bad": frozenset(bad)})
         server = HTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_port}"
 
