@@ -106,17 +106,16 @@ class Stage:
 
     def _call(self, user: str, command: str) -> subprocess.CompletedProcess[str]:
         words = shlex.split(command)
-        programs = {
-            "kubectl": str(self._cluster.binaries.kubectl),
-            "cabgate": str(Path(sys.executable).with_name("cabgate")),
-        }
+        kubectl, cabgate = self._cluster.binaries.kubectl, Path(sys.executable).with_name("cabgate")
+        programs = {"kubectl": str(kubectl), "cabgate": str(cabgate)}
         return subprocess.run(
             [programs[words[0]], *words[1:]],
             cwd=self._folder,
             env={
                 "KUBECONFIG": str(self._users[user]),
                 "HOME": str(self._folder),
-                "PATH": "",
+                # There kubectl finds its plugin, and the plugin kubectl.
+                "PATH": f"{kubectl.parent}:{cabgate.parent}",
                 "COLUMNS": str(WIDTH),
             },
             capture_output=True,

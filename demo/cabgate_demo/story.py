@@ -63,7 +63,7 @@ def _middling_evidence(stage: Stage) -> None:
     stage.file("intent-1.1.yaml", files.intent("1.1", "A faster basket.", files.MIDDLING))
     stage.scene(
         "Middling evidence waits for a person, who is not the one who asked",
-        story="A reviewer approves with the command that the denial names. Before that the "
+        story="A reviewer approves with the plugin that the denial names first. Before that the "
         "requester tries, then a service account, then a cluster admin who touched the intent.",
     )
     stage.passes("requester", "kubectl apply -f intent-1.1.yaml", "configured")
@@ -76,8 +76,9 @@ def _middling_evidence(stage: Stage) -> None:
     patch = f"kubectl patch deploymentintent checkout -n {NS} --type=merge -p '{summary}'"
     stage.passes("admin", patch, "patched")
     stage.refused("admin", approve, "SelfApproval")
+    stage.passes("reviewer", f"kubectl cab queue -n {NS}", "a CAB member")
     # Not before the operator has looked at what the admin changed: `IntentChanged`.
-    stage.eventually("reviewer", approve, "patched")
+    stage.eventually("reviewer", _by_plugin(denial), f"{NS}: Approved")
     stage.passes("requester", f"{SET_IMAGE}:1.1 -n {NS}", "image updated")
 
 
@@ -147,15 +148,12 @@ def _revocation(stage: Stage) -> None:
         "A revocation stops a rollback",
         story="Its images are denied under every request, until a person approves them again.",
     )
-    revoked = stage.quietly(
-        "security",
-        f"kubectl get cabrequest -n {NS} --field-selector status.state=Approved -o name",
-    ).strip()
-    review = '{"status":{"review":{"verdict":"Revoked","rationale":"CVE-2026-1234 in 1.1"}}}'
+    approved = f"kubectl get cabrequest -n {NS} --field-selector status.state=Approved"
+    fields = "jsonpath={.items[0].metadata.name}={.items[0].spec.evidenceDigest}"
+    name, _, digest = stage.quietly("security", f"{approved} -o {fields}").partition("=")
     stage.passes(
         "security",
-        f"kubectl patch {revoked.replace('.cabgate.dev', '')} -n {NS} --subresource=status "
-        f"--type=merge -p '{review}'",
+        f"kubectl cab revoke {name} -n {NS} --because 'CVE-2026-1234 in 1.1' --digest {digest}",
         "recorded if this command succeeds: Revoked by security",
     )
     stage.passes("requester", f"{SET_IMAGE}:1.2 -n {NS}", "admitted under exception")
@@ -177,10 +175,7 @@ def _conditional_approval(stage: Stage) -> None:
     stage.until("requester", f"kubectl get deploymentintent checkout -n {NS}", "Submitted")
     denial = stage.refused("requester", f"{SET_IMAGE}:1.3 -n {NS}", "ReviewPending")
     stage.refused("lead", _command_in(denial), "SelfApproval", "may impersonate")
-    condition = '{"name":"watch","description":"Watch the error rate for two hours"}'
-    approve = _command_in(denial).replace(
-        '"verdict":"Approved"', f'"verdict":"ConditionallyApproved","conditions":[{condition}]'
-    )
+    approve = f"{_by_plugin(denial)} --condition 'watch=Watch the error rate for two hours'"
     stage.passes("reviewer", approve, "ConditionallyApproved by reviewer")
     stage.passes("requester", f"{SET_IMAGE}:1.3 -n {NS}", "Watch the error rate for two hours")
 
@@ -271,6 +266,15 @@ def _exception_ends(stage: Stage, installation: Installation) -> None:
     installation.start_webhook([sys.executable, "-m", "cabgate_demo.later"])
     stage.refused("requester", f"{SET_IMAGE}:1.2 -n {NS}", "ExceptionEnded")
     stage.passes("requester", f"kubectl scale deployment/checkout --replicas=2 -n {NS}", "scaled")
+
+
+def _by_plugin(denial: str) -> str:
+    """The plugin's command that a denial names, with what it would ask for at a terminal."""
+    found = re.search(r"kubectl cab approve \S+ -n [^\s,]+", denial)
+    digest = re.search(r"v1:sha256:[0-9a-f]{64}", denial)
+    if found is None or digest is None:
+        raise OutcomeError(f"the denial names no command of the plugin: {denial}")
+    return f"{found.group()} --because 'Looked at the reports' --digest {digest.group()}"
 
 
 def _command_in(denial: str) -> str:

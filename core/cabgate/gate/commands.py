@@ -24,18 +24,31 @@ IMAGES = "..."
 MAX_IMAGES_LENGTH = 400
 """Longest list of images in a command, in characters: a denial has room for no more."""
 
+WITHOUT_PLUGIN = ", or without the plugin: "
+"""Between the plugin's command and kubectl's own."""
+
+MAX_PLUGIN_LENGTH = 130
+"""Longest command of the plugin that a message names beside kubectl's own, in characters: what is
+longer would take the room of what is wrong."""
+
 
 def approve_request(request: Declared) -> str:
     """How a CAB member approves a request, for exactly the evidence that it shows."""
     meta = request.metadata
-    return _review("cabrequest", meta.namespace, meta.name, _approval(request))
+    return _either(
+        f"kubectl cab approve {meta.name} -n {meta.namespace}",
+        _review("cabrequest", meta.namespace, meta.name, _approval(request)),
+    )
 
 
 def attest(request: Declared, condition: str) -> str:
     """How a CAB member attests that a condition of an approval is met."""
     meta = request.metadata
     review = {"verdict": "Attested", "condition": condition, "rationale": RATIONALE}
-    return _review("cabrequest", meta.namespace, meta.name, review)
+    return _either(
+        f"kubectl cab attest {meta.name} -n {meta.namespace} --condition {condition}",
+        _review("cabrequest", meta.namespace, meta.name, review),
+    )
 
 
 def revoke_request(request: Declared, images: Collection[str]) -> str:
@@ -58,7 +71,18 @@ def can_be_revoked(images: Collection[str]) -> bool:
 def approve_exception(exception: CABException, request: Declared) -> str:
     """How a security reviewer approves an exception."""
     meta = exception.metadata
-    return _review("cabexception", meta.namespace, meta.name, _approval(request))
+    return _either(
+        f"kubectl cab approve cabex/{meta.name} -n {meta.namespace}",
+        _review("cabexception", meta.namespace, meta.name, _approval(request)),
+    )
+
+
+def _either(of_plugin: str, plain: str) -> str:
+    """The plugin's command, which asks for the rationale, and kubectl's own for whoever has no
+    plugin: the last one runs wherever kubectl does."""
+    if len(of_plugin) > MAX_PLUGIN_LENGTH:
+        return plain
+    return f"{of_plugin}{WITHOUT_PLUGIN}{plain}"
 
 
 def _approval(request: Declared) -> dict[str, str]:

@@ -16,7 +16,10 @@ MAX_BYTES = 1000
 it."""
 
 
-_OF_FILE = re.compile(re.escape(write_intent_of_file("@")).replace("@", r"\S+"))
+_COMMAND = re.compile(
+    re.escape(write_intent_of_file("@")).replace("@", r"\S+") + r"|kubectl cab [^,]+,"
+)
+"""A command in the middle of a text."""
 _JOINT = "\0"
 """In place of a blank where a line is not to end; no message holds it."""
 
@@ -26,7 +29,7 @@ def warning_lines(denial: str) -> tuple[str, ...]:
     words, and each of its commands in one."""
     found = re.fullmatch(r"(.*:) ((?:kubectl|cabgate) .*)", denial)
     text, command = (found[1], found[2]) if found else (denial, "")
-    text = _OF_FILE.sub(lambda match: match[0].replace(" ", _JOINT), text)
+    text = _COMMAND.sub(lambda match: match[0].replace(" ", _JOINT), text)
     lines = textwrap.wrap(text, WARNING_WIDTH, break_long_words=False, break_on_hyphens=False)
     shown = (line.replace(_JOINT, " ") for line in lines)
     return ("cabgate denies this where it enforces:", *shown, *filter(None, [command]))
