@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write what is made of the chart and for it: the kinds that are gated everywhere, its README with
-the table of values, and the manifests of three sets of values, rendered by Helm."""
+"""Write what is made of the chart and for it: the kinds that are gated everywhere, the labels that
+are never copied, its README with the table of values, and the manifests of three sets of values,
+rendered by Helm."""
 
 import re
 import subprocess
@@ -10,12 +11,14 @@ from pathlib import Path
 import yaml
 
 from cabgate.api.kinds import BUILT_IN, GatedKind
+from cabgate.lifecycle.copied_labels import FREE_LABELS, RESERVED_DOMAINS
 from cabgate_devcluster import locate_helm
 from cabgate_devcluster.chart import CHART, GOLDEN, KUBE_VERSION, NAMESPACE, without_schemas
 
 ROOT = Path(__file__).resolve().parents[1]
 
 KINDS_FILE = CHART / "files" / "kinds.yaml"
+LABELS_FILE = CHART / "files" / "labels.yaml"
 
 README = """\
 <!-- SPDX-License-Identifier: Apache-2.0 -->
@@ -134,6 +137,19 @@ def _of_group(group: str) -> dict[str, object]:
     }
 
 
+LABELS = """\
+# SPDX-License-Identifier: Apache-2.0
+# Generated from core/cabgate/lifecycle/copied_labels.py by `make manifests`: domains whose labels
+# no request repeats of its intent, and labels of them that one may.
+"""
+
+
+def labels() -> str:
+    """What of the labels of intents is never copied, as templates compare it."""
+    content = {"domains": list(RESERVED_DOMAINS), "free": list(FREE_LABELS)}
+    return LABELS + yaml.safe_dump(content, sort_keys=False, width=100)
+
+
 def golden(values: Path) -> str:
     """What Helm makes of a set of values, without the schemas of crds/."""
     command = [str(locate_helm()), "template", "cabgate", str(CHART), "--namespace", NAMESPACE]
@@ -146,6 +162,7 @@ def main() -> int:
     """Write the files; tell which changed."""
     # Before what is rendered of it.
     _write(KINDS_FILE, kinds())
+    _write(LABELS_FILE, labels())
     _write(CHART / "README.md", readme())
     for values in sorted(GOLDEN.glob("*.values.yaml")):
         name = values.name.replace(".values.yaml", ".yaml")

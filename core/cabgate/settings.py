@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, ValidationError
 
+from cabgate.lifecycle.copied_labels import MAX_REQUEST_LABELS, check_request_labels
 from cabgate.review.identity import configured_machines
 
 PREFIX = "CABGATE_"
@@ -97,6 +98,24 @@ EXCLUDED_NAMESPACE = (
     "A namespace in which nothing is gated or guarded, beside cabgate's own, as the chart's "
     "policies were told: it is not counted, and what reads like a break of the glass is none "
     "there; can be given more than once, in the variable separated by spaces."
+)
+"""What that is."""
+
+
+def _request_labels(value: tuple[str, ...]) -> tuple[str, ...]:
+    keys = tuple(dict.fromkeys(each for each in value if each))
+    check_request_labels(keys)
+    return keys
+
+
+RequestLabels = Annotated[
+    tuple[str, ...], BeforeValidator(_words_of), AfterValidator(_request_labels)
+]
+"""The setting `request_label` of the operator: an empty one says that there is none."""
+
+REQUEST_LABEL = (
+    "Key of a label that a request repeats of its intent's, to select by; can be given more than "
+    f"once, up to {MAX_REQUEST_LABELS} times, in the variable separated by spaces; empty: none."
 )
 """What that is."""
 

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from cabgate.lifecycle.copied_labels import DEFAULT_REQUEST_LABELS
 from cabgate.lifecycle.retention import DEFAULT_KEPT
 from cabgate.review.identity import Machines, configured_machines
 from cabgate.rollout.installation import EXCLUDED, InstallationSettings
@@ -20,9 +21,11 @@ from cabgate.settings import (
     MACHINE_GROUP,
     MACHINE_USER_PREFIX,
     PREFIX,
+    REQUEST_LABEL,
     MachineGroups,
     MachineUserPrefixes,
     Names,
+    RequestLabels,
     SettingsError,
     explained,
     option_of,
@@ -78,6 +81,9 @@ class Settings(BaseSettings):
     )
     excluded_namespace: Annotated[Names, NoDecode] = Field(
         default=EXCLUDED, description=EXCLUDED_NAMESPACE
+    )
+    request_label: Annotated[RequestLabels, NoDecode] = Field(
+        default=DEFAULT_REQUEST_LABELS, description=REQUEST_LABEL
     )
     webhook_name: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(WEBHOOK_NAME,),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support.objects import workload
+from support.objects import MIDDLING, intent, workload
 
 CABGATE = Path(sys.executable).with_name("cabgate")
 IMAGES = ("registry.example.com/web:1", "registry.example.com/proxy@sha256:" + "a" * 64)
@@ -29,6 +29,27 @@ def test_an_intent_for_a_running_workload_can_be_applied_as_printed(gate, make_n
     assert request["spec"]["targets"] == [
         {"apiVersion": "apps/v1", "kind": kind, "name": "web", "images": sorted(IMAGES)}
     ]
+
+
+def test_the_intent_of_the_cluster_is_brought_up_to_date_and_can_be_applied(gate, namespace):
+    artifacts = [{"name": "web", "images": ["web:1"]}, {"name": "proxy", "images": ["proxy:1"]}]
+    old = intent(
+        namespace, images=["web:1", "proxy:1"], evidence={**MIDDLING, "artifacts": artifacts}
+    )
+    gate.apply("requester", old)
+    images = "--image web:2 --image proxy:1"
+    printed = cabgate(gate, "requester", f"intent -n {namespace} deploy/web {images} --live")
+    assert printed.returncode == 0, printed.stderr
+    evidence = {**old["spec"]["evidence"], "artifacts": artifacts[1:]}
+    targets = [{**old["spec"]["targets"][0], "images": ["proxy:1", "web:2"]}]
+    assert yaml.safe_load(printed.stdout) == {
+        **old,
+        "spec": {"targets": targets, "evidence": evidence},
+    }
+    gate.kubectl("requester", "apply", "-f", "-", stdin=printed.stdout)
+    request = gate.request_of(namespace, state="Submitted")
+    assert request["spec"]["targets"] == targets
+    assert "artifacts[].images: web:2" in request["spec"]["assessment"]["missing"]
 
 
 def test_the_command_that_a_denial_names_makes_the_intent_that_is_missing(gate, namespace):

@@ -401,12 +401,13 @@ def test_what_an_older_release_took_in_can_still_be_decided(cluster):
 @pytest.fixture(scope="module")
 def several(cluster):
     """Objects in different states."""
-    for name, of, state in (
-        ("shop-aaaaaaaa", "shop", "Submitted"),
-        ("shop-bbbbbbbb", "shop", "Superseded"),
-        ("cart-aaaaaaaa", "cart", "Approved"),
+    for name, of, state, ticket in (
+        ("shop-aaaaaaaa", "shop", "Submitted", "CHG-7/a"),
+        ("shop-bbbbbbbb", "shop", "Superseded", "CHG-7"),
+        ("cart-aaaaaaaa", "cart", "Approved", "CHG-7/a"),
     ):
-        obj = request(name, intentRef={"name": of, "uid": "u", "generation": 1})
+        reference = {"name": of, "uid": "u", "generation": 1}
+        obj = request(name, intentRef=reference, correlationID=ticket)
         cluster.kubectl("create", "-f", "-", stdin=json.dumps(obj))
         shown = {"targets": "Deployment/web", "submitters": "requester"}
         write_status(cluster, "cabrequest", name, {"state": state, **shown}, check=True)
@@ -427,6 +428,7 @@ def several(cluster):
         "score": "52.50",
         "gate": "ManualReview",
         "requestName": "shop-aaaaaaaa",
+        "correlationID": "CHG-7/a",
         "conditions": [condition],
     }
     write_status(cluster, "deploymentintent", "shop", status, check=True)
@@ -437,10 +439,14 @@ SELECTORS = [
     ("cabreq", "spec.intentRef.name=shop", ["shop-aaaaaaaa", "shop-bbbbbbbb"]),
     ("cabreq", "spec.intentRef.name=shop,status.state=Superseded", ["shop-bbbbbbbb"]),
     ("cabreq", "status.state=Rejected", []),
+    ("cabreq", "spec.correlationID=CHG-7/a", ["cart-aaaaaaaa", "shop-aaaaaaaa"]),
+    ("cabreq", "spec.correlationID=CHG-7,status.state!=Approved", ["shop-bbbbbbbb"]),
     ("cabex", "status.state=Pending", ["cart-leave"]),
     ("cabex", "spec.requestRef.name=cart-aaaaaaaa", ["cart-leave"]),
     ("di", "status.state=Submitted", ["shop"]),
     ("di", "status.requestName=shop-aaaaaaaa", ["shop"]),
+    ("di", "status.correlationID=CHG-7/a", ["shop"]),
+    ("di", "status.correlationID=CHG-7", []),
 ]
 
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an intent says is what its owner last declared; a target that can never match is told."""
 
+import sys
+from pathlib import Path
+
 import yaml
 
 from cabgate_devcluster import wait_until
@@ -112,6 +115,46 @@ def test_lists_name_every_target_and_who_submitted(gate, namespace):
     assert heads.split()[-3:] == ["TARGETS", "AGE", "MESSAGE"]
     assert shown in row
     assert "waits for a CAB member (score 52.50, ManualReview)." in row
+
+
+OURS = {"team": "shop", "app.kubernetes.io/part-of": "till"}
+OF_TOOLS = {
+    "app.kubernetes.io/instance": "web",
+    "argocd.argoproj.io/instance": "web",
+    "kustomize.toolkit.fluxcd.io/name": "web",
+}
+
+
+def test_a_request_is_found_by_its_team_and_its_ticket_and_is_no_tools_own(gate, namespace):
+    made = intent(namespace, evidence=MIDDLING, correlationID=f"CHG-{namespace}")
+    made["metadata"]["labels"] = {**OURS, **OF_TOOLS, "tier": "gold"}
+    gate.apply("requester", made)
+    found = gate.request_of(namespace, state="Submitted")["metadata"]
+    copied = {k: v for k, v in found["labels"].items() if not k.startswith("target.cabgate.dev/")}
+    assert copied == OURS
+    # A record: what the intent is called later is not its.
+    change = {"metadata": {"labels": {"team": "bank"}}}
+    gate.patch("requester", "deploymentintent", "web", namespace, change)
+
+    def queued(options):
+        program = Path(sys.executable).with_name("cabgate")
+        queue = gate.shell("reviewer", f"cabgate queue -n {namespace} {options}", program)
+        assert queue.returncode == 0, queue.stderr
+        return found["name"] in queue.stdout
+
+    assert [queued(f"-l team={team}") for team in ("shop", "bank")] == [True, False]
+    tickets = (f"CHG-{namespace}", "CHG-1")
+    assert [queued(f"--correlation-id {ticket}") for ticket in tickets] == [True, False]
+    for selector in ("-lteam=shop", f"--field-selector=spec.correlationID=CHG-{namespace}"):
+        listed = gate.kubectl("reviewer", "get", "cabreq", "-n", namespace, "-oname", selector)
+        assert listed.stdout.split() == [f"cabrequest.cabgate.dev/{found['name']}"]
+    gate.review("reviewer", "cabrequest", found["name"], namespace, "Approved")
+    selector = f"--field-selector=spec.correlationID=CHG-{namespace}"
+
+    def recorded():
+        return gate.cluster.kubectl("get", "cabdec", "-oname", selector).stdout.split()
+
+    wait_until(recorded, "the ledger's record, found by the ticket")
 
 
 COLUMNS = ["TARGETS", "SUBMITTER", "RING", "AGE"]

@@ -13,6 +13,7 @@ from cabgate.api.types import MAX_DECLARED_TARGETS
 from cabgate.rollout.gated_targets import target_problems
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import ANY_NAME
+from cabgate_cli.commands import intent_update
 from cabgate_cli.commands.options import (
     cluster_options,
     gated_kind_option,
@@ -51,6 +52,8 @@ Examples:
   cabgate intent -n shop 'job/migrate-*' --image registry.example.com/migrate:1.5
   cabgate intent -f deployment.yaml
   kubectl kustomize overlays/production | cabgate intent -f - -n shop
+  cabgate intent -f deployment.yaml --update intent.yaml --in-place
+  cabgate intent -n shop deploy/checkout --image registry.example.com/checkout:1.6 --live
 """
     + of_command()
 )
@@ -65,6 +68,20 @@ Examples:
     multiple=True,
     help="Image that the one named workload is to run; then no cluster is read. May be repeated.",
 )
+@click.option(
+    "--update",
+    "update_file",
+    metavar="FILE",
+    help="Bring the intent of FILE up to date; - reads standard input.",
+)
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Bring the intent of the cluster up to date: --name, or the first workload's.",
+)
+@click.option(
+    "-i", "--in-place", is_flag=True, help="Write FILE of --update instead of printing it."
+)
 @gated_kind_option
 @output_option
 @cluster_options
@@ -74,6 +91,9 @@ def intent(
     name: str | None,
     files: tuple[str, ...],
     images: tuple[str, ...],
+    update_file: str | None,
+    live: bool,
+    in_place: bool,
     gated_kinds: tuple[str, ...],
     output: str,
     kubeconfig: str | None,
@@ -87,7 +107,12 @@ def intent(
 
     A workload is KIND/NAME, such as deployment/checkout; kubectl's short names work. Jobs and Pods
     with generated names are named by their generateName and *, such as 'job/migrate-*'.
+
+    --update and --live print an intent that is there with the images of these workloads, and with
+    these workloads as targets too. Evidence about images that no target has any more is dropped,
+    and the reports with the last of it; nothing is added to the evidence, all else stays.
     """
+    _check_options(update_file, name, live=live, in_place=in_place)
     if not workloads and not files:
         raise BadInput("name a workload, such as deployment/checkout, or a manifest with -f FILE")
     kinds = configured(gated_kinds)
@@ -96,6 +121,10 @@ def intent(
         namespace_name(namespace, "--namespace")
     if name is not None:
         object_name(name, "--name", MAX_NAME)
+    existing = None
+    if update_file is not None:
+        existing = intent_update.from_file(update_file, kinds)
+        namespace = _agreed(namespace, existing)
     documents = [document for path in files for document in read_documents(path)]
     declared = found_in(documents, kinds)
     if not named and not declared:
@@ -116,7 +145,34 @@ def intent(
     found = merged([*running, *declared])
     if not found:
         raise BadInput(f"--namespace: the manifests hold no workload of namespace {where}")
-    _print(found, where, name, output)
+    if live:
+        existing = intent_update.from_cluster(
+            name or _first_name(found), where, kinds, kubeconfig, context
+        )
+    if existing is None:
+        _print(found, where, name, output)
+    else:
+        intent_update.update(existing, found, kinds, output=output, in_place=in_place)
+
+
+def _check_options(
+    update_file: str | None, name: str | None, *, live: bool, in_place: bool
+) -> None:
+    """Refuse options that do not go together."""
+    if update_file is not None and live:
+        raise BadInput("--live: the intent is that of --update FILE; allowed: one of the two")
+    if update_file is not None and name is not None:
+        raise BadInput("--name: the intent of --update FILE has a name; allowed: without --name")
+    if in_place and update_file in (None, "-"):
+        raise BadInput("--in-place: there is no file to write; allowed: with --update FILE")
+
+
+def _agreed(given: str | None, existing: intent_update.Existing) -> str | None:
+    """The namespace, where both the command line and the intent may name it."""
+    own = existing.namespace
+    if given is not None and own is not None and given != own:
+        raise BadInput(f"--namespace: {given}; allowed: {own}, as the intent of --update says")
+    return given or own
 
 
 def _namespace(
@@ -144,9 +200,7 @@ def _namespace(
 
 def _print(found: list[Found], namespace: str, name: str | None, output: str) -> None:
     """One intent for at most `MAX_DECLARED_TARGETS` workloads, so several for more."""
-    first = plain_name(found[0].workload)
-    if name is None and len(first) > MAX_NAME:
-        raise BadInput(f"the name {first} is too long for an intent; give another with --name")
+    first = plain_name(found[0].workload) if name else _first_name(found)
     most = MAX_DECLARED_TARGETS
     parts = [found[n : n + most] for n in range(0, len(found), most)]
     names = [name or first]
@@ -168,6 +222,14 @@ def _print(found: list[Found], namespace: str, name: str | None, output: str) ->
             for obj, part in zip(printed, parts, strict=True)
         ]
         write("---\n".join(texts))
+
+
+def _first_name(found: list[Found]) -> str:
+    """The name of an intent for some workloads, if none is given."""
+    first = plain_name(found[0].workload)
+    if len(first) > MAX_NAME:
+        raise BadInput(f"the name {first} is too long for an intent; give another with --name")
+    return first
 
 
 def plain_name(workload: Workload) -> str:

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kubectl cab queue`: what waits for somebody."""
 
+import re
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from cabgate.text.foreign import quoted
 from cabgate_cli.commands.kubectl_options import all_namespaces_option, kubectl_options
 from cabgate_cli.commands.options import namespace_option, output_option
-from cabgate_cli.errors import note
+from cabgate_cli.errors import BadInput, note
 from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.kubectl import Kubectl
 from cabgate_cli.input.waiting import Reading
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 WATCH_SECONDS = 5.0
 """Between two looks of --watch."""
 
+_CORRELATION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
+
 
 @click.command(
     epilog="""\b
@@ -26,12 +31,25 @@ Examples:
   kubectl cab queue -A
   kubectl cab queue -n shop --mine
   kubectl cab queue -A --watch
+  kubectl cab queue -A -l team=shop
 """
     + of_command("done, whether something waits or not")
 )
 @namespace_option
 @all_namespaces_option
 @click.option("--mine", is_flag=True, help="What you submitted or are named as requester of.")
+@click.option(
+    "-l",
+    "--selector",
+    metavar="LABELS",
+    default="",
+    help="Label selector, such as team=shop: by the labels that requests repeat of their intents.",
+)
+@click.option(
+    "--correlation-id",
+    metavar="ID",
+    help="What belongs to one record elsewhere, such as a ticket.",
+)
 @click.option("--watch", is_flag=True, help="Print it again whenever it has changed.")
 @output_option
 @kubectl_options
@@ -40,6 +58,8 @@ def queue(
     namespace: str | None,
     all_namespaces: bool,
     mine: bool,
+    selector: str,
+    correlation_id: str | None,
     watch: bool,
     output: str,
 ) -> None:
@@ -47,19 +67,33 @@ def queue(
 
     Requests and exceptions of the context's namespace, or of -n, or of all with -A: age, score,
     tier, ring, what is rolled out, who submitted and who is needed. What you cannot decide since it
-    is yours is marked so.
+    is yours is marked so. -l and --correlation-id select requests, and the exceptions for these.
     """
-    reading = Reading.started(kubectl, namespace, everywhere=all_namespaces)
-    rows = _rows(reading, mine=mine)
+    fields = "" if correlation_id is None else f"spec.correlationID={_checked(correlation_id)}"
+    reading = Reading.started(
+        kubectl, namespace, everywhere=all_namespaces, labels=selector, fields=fields
+    )
+    read = partial(_rows, mine=mine, selected=bool(selector or fields))
+    rows = read(reading)
     _print(rows, output, namespaces=all_namespaces)
     while watch:
         time.sleep(WATCH_SECONDS)
-        before, rows = rows, _rows(reading.again(), mine=mine)
+        before, rows = rows, read(reading.again())
         if _identities(rows) != _identities(before):
             _print(rows, output, namespaces=all_namespaces)
 
 
-def _rows(reading: Reading, *, mine: bool) -> "list[QueueRow]":
+def _checked(correlation_id: str) -> str:
+    """A correlation id that there can be: what is none could say more in a field selector."""
+    if not _CORRELATION_ID.fullmatch(correlation_id):
+        raise BadInput(
+            f"--correlation-id: {quoted(correlation_id)}; allowed: 1 to 128 letters, digits and "
+            ". _ : / -, beginning with a letter or digit"
+        )
+    return correlation_id
+
+
+def _rows(reading: Reading, *, mine: bool, selected: bool) -> "list[QueueRow]":
     # While kubectl waits for the API server, this is imported.
     from cabgate.views import queue as view
     from cabgate_cli.input import stored
@@ -68,12 +102,11 @@ def _rows(reading: Reading, *, mine: bool) -> "list[QueueRow]":
     viewer = stored.user_of(found.viewer)
     if viewer is None:
         note("the API server does not say who you are: what is yours is not marked")
-    rows = view.queue(
-        stored.requests_of(found.requests),
-        stored.exceptions_of(found.exceptions),
-        stored.now(),
-        viewer,
-    )
+    requests = list(stored.requests_of(found.requests))
+    exceptions = stored.exceptions_of(found.exceptions)
+    if selected:
+        exceptions = view.for_requests(exceptions, requests)
+    rows = view.queue(requests, exceptions, stored.now(), viewer)
     return view.of_submitter(rows) if mine else rows
 
 

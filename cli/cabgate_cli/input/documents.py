@@ -85,6 +85,14 @@ def documents_in(text: str, name: str, limits: Limits = DEFAULT_LIMITS) -> list[
     return documents
 
 
+def composed(text: str) -> yaml.Node:
+    """The nodes of a text of one object, with where each stands. Raises `yaml.YAMLError`."""
+    node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+    if node is None:
+        raise yaml.YAMLError("no object")
+    return node
+
+
 def shown_path(path: str) -> str:
     """How messages call an input."""
     return "standard input" if path == "-" else path

@@ -22,17 +22,36 @@ class Waiting:
 class Reading:
     """A reading that is on its way."""
 
-    def __init__(self, kubectl: Kubectl, namespace: str | None, *, everywhere: bool) -> None:
+    def __init__(
+        self,
+        kubectl: Kubectl,
+        namespace: str | None,
+        *,
+        everywhere: bool,
+        labels: str = "",
+        fields: str = "",
+    ) -> None:
         self._kubectl = kubectl
         self._namespace = namespace
         self._everywhere = everywhere
+        self._labels = labels
+        self._fields = f"{WAITING_REQUESTS},{fields}" if fields else WAITING_REQUESTS
         self._pool = ThreadPoolExecutor(max_workers=3)
         self._read: Future[Waiting] = self._pool.submit(self._all)
 
     @classmethod
-    def started(cls, kubectl: Kubectl, namespace: str | None, *, everywhere: bool) -> Self:
-        """Begin to read a namespace, that of the context if None, or all of them."""
-        return cls(kubectl, namespace, everywhere=everywhere)
+    def started(
+        cls,
+        kubectl: Kubectl,
+        namespace: str | None,
+        *,
+        everywhere: bool,
+        labels: str = "",
+        fields: str = "",
+    ) -> Self:
+        """Begin to read a namespace, that of the context if None, or all of them; of the requests
+        those that a label selector and a further field selector select."""
+        return cls(kubectl, namespace, everywhere=everywhere, labels=labels, fields=fields)
 
     def again(self) -> Self:
         """Begin to read anew."""
@@ -48,12 +67,19 @@ class Reading:
         if not self._everywhere:
             place = self._kubectl.namespace(self._namespace)
         # First alone, and with the terminal: a plugin of the kubeconfig may have to sign in.
-        requests = self._list(place, "cabrequests", WAITING_REQUESTS, quiet=False)
+        requests = self._list(place, "cabrequests", self._fields, labels=self._labels, quiet=False)
         exceptions = self._pool.submit(self._list, place, "cabexceptions", LIVE_EXCEPTIONS)
         viewer = self._kubectl.whoami()
         return Waiting(requests, exceptions.result(), viewer)
 
     def _list(
-        self, place: str | None, plural: str, selector: str, *, quiet: bool = True
+        self,
+        place: str | None,
+        plural: str,
+        selector: str,
+        *,
+        labels: str = "",
+        quiet: bool = True,
     ) -> list[Object]:
-        return list(self._kubectl.list(place, plural, quiet=quiet, selector=selector))
+        found = self._kubectl.list(place, plural, quiet=quiet, selector=selector, labels=labels)
+        return list(found)

@@ -262,7 +262,7 @@ def definitions() -> list[dict[str, Any]]:
                 _AGE,
                 _column("Message", ".status.conditions[?(@.type=='Ready')].message"),
             ],
-            [".status.state", ".status.requestName"],
+            [".status.state", ".status.requestName", ".status.correlationID"],
             cel(
                 f"size(self.metadata.name) <= {intent.MAX_NAME}",
                 f"metadata.name may have at most {intent.MAX_NAME} characters: requests are named "
@@ -285,7 +285,7 @@ def definitions() -> list[dict[str, Any]]:
                 _column("Correlation", ".spec.correlationID", priority=1),
                 _AGE,
             ],
-            [".status.state", ".spec.intentRef.name"],
+            [".status.state", ".spec.intentRef.name", ".spec.correlationID"],
             SPEC_IMMUTABLE,
             APPEND_ONLY,
         ),
@@ -317,7 +317,7 @@ def definitions() -> list[dict[str, Any]]:
                 _column("Correlation", ".spec.correlationID", priority=1),
                 _column("Digest", ".spec.digest", priority=1),
             ],
-            [".spec.subject.namespace", ".spec.subject.uid"],
+            [".spec.subject.namespace", ".spec.subject.uid", ".spec.correlationID"],
             SPEC_IMMUTABLE,
             decision.LINKED,
             scope="Cluster",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From an intent to its request: what the operator creates, and what the webhook expects of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cabgate.api.base import ObjectMeta
 from cabgate.api.evidence import Evidence
@@ -10,6 +10,7 @@ from cabgate.api.request import CABRequest, CABRequestSpec, IntentRef
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.stored import Declared
 from cabgate.lifecycle.assessment import assessment_of
+from cabgate.lifecycle.copied_labels import copied_labels
 from cabgate.lifecycle.standing import RequestStanding
 from cabgate.lifecycle.states import is_retrospective
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
@@ -44,13 +45,15 @@ def request_for(
     ring: int,
     others: Sequence[RequestStanding] = (),
     model: RiskModel = DEFAULT_RISK_MODEL,
+    labels: Iterable[str] = (),
 ) -> CABRequest:
     """The request that the present content of an intent asks for.
 
     `others` are the requests of the namespace that name one of its workloads, and those of the same
     intent: images that were refused before, or that come with the reports of earlier ones, are
     never approved by score.
-    `model` is the one that holds for the namespace.
+    `model` is the one that holds for the namespace, `labels` are the keys of those that the request
+    repeats of the intent's.
     """
     spec = intent.spec
     digest = evidence_digest(spec)
@@ -78,7 +81,7 @@ def request_for(
         metadata=ObjectMeta(
             name=request_name(intent.metadata.name, digest),
             namespace=intent.metadata.namespace,
-            labels=target_labels(request_spec),
+            labels=copied_labels(intent.metadata.labels, labels) | target_labels(request_spec),
         ),
         spec=request_spec,
     )

@@ -90,6 +90,14 @@ def of_submitter(rows: Iterable[QueueRow]) -> list[QueueRow]:
     return [row for row in rows if row.yours.startswith("yours")]
 
 
+def for_requests(
+    exceptions: Iterable[CABException], requests: Iterable[WholeRequest]
+) -> list[CABException]:
+    """The exceptions for some requests, as where a selection is shown."""
+    names = {(each.stored.metadata.namespace, each.name) for each in requests}
+    return [e for e in exceptions if (e.metadata.namespace, e.spec.request_ref.name) in names]
+
+
 def listed_names(targets: Sequence[StoredTarget]) -> str:
     """The names of the first targets, and how many there are more: `web, db and 3 more`."""
     names = [inert(target.name) for target in targets]

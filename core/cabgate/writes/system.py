@@ -12,6 +12,7 @@ from cabgate.api.types import Author, AuthorType
 from cabgate.lifecycle.assessment import floors_now
 from cabgate.lifecycle.capacity import lacking
 from cabgate.lifecycle.columns import listed_submitters, listed_targets
+from cabgate.lifecycle.copied_labels import MAX_REQUEST_LABELS, copied_labels
 from cabgate.lifecycle.endings import ended_by
 from cabgate.lifecycle.opening import is_current, request_for
 from cabgate.lifecycle.precedent import standing_verdict
@@ -33,7 +34,6 @@ from cabgate.review.review import Entry
 from cabgate.review.submitters import is_decided
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.model_choice import NoModel
-from cabgate.rollout.targets import TARGET_LABEL_PREFIX
 from cabgate.text.refusal import Refusal, RefusalReason
 
 SYSTEM_CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -64,8 +64,14 @@ def check_created(
     expected = _as_applied(request_for(intent, request.spec.ring, others, model), request)
     if request.metadata.name != expected.metadata.name:
         raise _wrong("metadata.name", f"must be {expected.metadata.name}")
-    if target_labels_of(request) != dict(expected.metadata.labels):
-        raise _wrong("metadata.labels", "must name each target and nothing else")
+    # Which labels an installation copies the operator is told; here, that none says anything else.
+    repeated = copied_labels(intent.metadata.labels, request.metadata.labels)
+    if dict(request.metadata.labels) != repeated | dict(expected.metadata.labels):
+        raise _wrong(
+            "metadata.labels",
+            "must name each target, and beside that repeat labels of the live intent, none of a "
+            f"tool and {MAX_REQUEST_LABELS} at most",
+        )
     for name, field in type(request.spec).model_fields.items():
         if getattr(request.spec, name) != getattr(expected.spec, name):
             raise _wrong(
@@ -82,12 +88,6 @@ def _as_applied(expected: CABRequest, request: CABRequest) -> CABRequest:
     reference = reference.model_copy(update={"applied_by": said.applied_by})
     spec = expected.spec.model_copy(update={"intent_ref": reference})
     return expected.model_copy(update={"spec": spec})
-
-
-def target_labels_of(request: CABRequest) -> dict[str, str]:
-    """The labels by which a request is found."""
-    labels = request.metadata.labels
-    return {key: value for key, value in labels.items() if key.startswith(TARGET_LABEL_PREFIX)}
 
 
 def check_request_status(

@@ -208,7 +208,7 @@ async def _ensure_request(context: Context, work: Work, intent: DeploymentIntent
         work.problem, work.too_often_until = Problem(REFUSED, message, stalled=False), moment
         return
     else:
-        body = wanted_request(intent, work.ring, work.standings, work.model)
+        body = wanted_request(intent, work.ring, work.standings, work.model, context.labels)
         try:
             async with context.room.turn_to_open(work.key.namespace, _workloads(intent)):
                 found = await context.api.create(REQUESTS, work.key.namespace, body)

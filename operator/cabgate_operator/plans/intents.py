@@ -76,14 +76,18 @@ def wanted_name(intent: DeploymentIntent) -> str:
 
 
 def wanted_request(
-    intent: DeploymentIntent, ring: int, others: Sequence[RequestStanding], model: RiskModel
+    intent: DeploymentIntent,
+    ring: int,
+    others: Sequence[RequestStanding],
+    model: RiskModel,
+    labels: Iterable[str] = (),
 ) -> Object:
     """JSON of the request that an intent asks for.
 
     `others` are the requests of the namespace that name one of its workloads, `model` is the risk
-    model that holds for it.
+    model that holds for it, `labels` are the keys of those that it repeats of the intent's.
     """
-    return body_of(request_for(intent, ring, others, model))
+    return body_of(request_for(intent, ring, others, model, labels))
 
 
 def own_request(

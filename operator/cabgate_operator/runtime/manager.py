@@ -120,6 +120,7 @@ class Operator:
         self._context = Context(
             *(api, self.queue, self._clock, username, self.settings.installation),
             machines=self.settings.machines,
+            labels=self.settings.request_label,
             metrics=self.metrics,
         )
         await self._look_for_workloads()

@@ -3,7 +3,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -81,6 +81,8 @@ class Context:
     """How the installation is set."""
     machines: Machines = SERVICE_ACCOUNTS
     """Which users are machines."""
+    labels: Sequence[str] = ()
+    """Keys of the labels that requests repeat of their intent's."""
     metrics: Metrics = field(default_factory=Metrics)
     without_model: set[Key] = field(default_factory=set)
     """Intents for whose namespace no valid risk model was found."""

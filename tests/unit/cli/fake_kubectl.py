@@ -63,11 +63,12 @@ class FakeKubectl:
         plural, *name = parts[2:] if namespace else parts
         if plural in self.forbidden:
             return Ran(1, "", f"Error from server (Forbidden): {plural} is forbidden\n")
-        selector = parse_qs(url.query).get("fieldSelector", [""])[0]
+        query = parse_qs(url.query)
+        fields, labels = (query.get(key, [""])[0] for key in ("fieldSelector", "labelSelector"))
         found = [
             each.model_dump(mode="json", by_alias=True, exclude_none=True)
             for each in self.objects
-            if PLURALS[type(each)] == plural and self._matches(each, namespace, selector)
+            if PLURALS[type(each)] == plural and self._matches(each, namespace, fields, labels)
         ]
         if not name:
             return Ran(0, json.dumps({"items": found}), "")
@@ -77,11 +78,18 @@ class FakeKubectl:
         return Ran(1, "", f"Error from server (NotFound): {plural} {name[0]!r} not found\n")
 
     @staticmethod
-    def _matches(each: Any, namespace: str | None, selector: str) -> bool:
+    def _matches(each: Any, namespace: str | None, fields: str, labels: str) -> bool:
         if namespace not in (None, each.metadata.namespace):
             return False
+        for part in filter(None, labels.split(",")):
+            key, is_equal, value = part.partition("=")
+            if each.metadata.labels.get(key, None if is_equal else "") not in (value,):
+                return False
+        wanted = [p.partition("=")[2] for p in fields.split(",") if p.startswith("spec.corr")]
+        if wanted and each.spec.correlation_id not in wanted:
+            return False
         state = each.status.state or ""
-        return f"status.state!={state}" not in selector.split(",")
+        return f"status.state!={state}" not in fields.split(",")
 
 
 def installed(monkeypatch: pytest.MonkeyPatch, fake: FakeKubectl) -> FakeKubectl:

@@ -52,6 +52,35 @@ def test_what_is_ones_own_is_marked_and_selected(kubectl: FakeKubectl) -> None:
     assert "other" not in text
 
 
+def labelled(each: CABRequest, **labels: str) -> CABRequest:
+    meta = each.metadata.model_copy(update={"labels": labels})
+    return each.model_copy(update={"metadata": meta})
+
+
+def test_a_team_selects_its_own_and_the_exceptions_for_these(kubectl: FakeKubectl) -> None:
+    ours = labelled(request("ExceptionRequired", name="ours"), team="shop")
+    others = request("ExceptionRequired", name="others")
+    kubectl.objects = [
+        *(labelled(made("near"), team="shop"), labelled(made("far"), team="bank")),
+        *(ours, exception(ours, name="our-leave")),
+        *(others, exception(others, name="other-leave")),
+    ]
+    text = run("queue", "-l", "team=shop").stdout
+    assert {line.split()[0] for line in text.splitlines()[1:]} == {"near", "cabex/our-leave"}
+
+
+def test_what_belongs_to_one_record_elsewhere(kubectl: FakeKubectl) -> None:
+    kubectl.objects = [made("near", correlationID="CHG-1"), made("far", correlationID="CHG-2")]
+    text = run("queue", "--correlation-id", "CHG-1").stdout
+    assert [line.split()[0] for line in text.splitlines()[1:]] == ["near"]
+
+
+@pytest.mark.parametrize("value", ["", "CHG-1,status.state=Approved", "a=b", "x" * 129])
+def test_no_correlation_id_selects_by_anything_else(kubectl: FakeKubectl, value: str) -> None:
+    assert "--correlation-id" in run("queue", "--correlation-id", value, code=2).stderr
+    assert kubectl.calls == []
+
+
 def test_exceptions_stand_in_it_as_they_are_named_elsewhere(kubectl: FakeKubectl) -> None:
     asked = request("ExceptionRequired")
     kubectl.objects = [asked, exception(asked, name="leave")]

@@ -81,6 +81,22 @@ async def test_low_risk_is_approved_with_four_writes() -> None:
     assert status["correlationID"].startswith("CAB-")
 
 
+async def test_a_request_repeats_the_labels_that_the_operator_was_told_of() -> None:
+    world = World()
+    world.context.labels = ("team",)
+    declare(world, MEDIUM, labels={"team": "shop", "tier": "gold"})
+    await look(world)
+    [made] = world.api.all(REQUESTS)
+    own = [key for key in made["metadata"]["labels"] if not key.startswith("target.cabgate.dev/")]
+    assert own == ["team"]
+    assert made["metadata"]["labels"]["team"] == "shop"
+    # It is a record: what the label becomes later is not its.
+    declare(world, MEDIUM, labels={"team": "bank"})
+    await look(world)
+    [still] = world.api.all(REQUESTS)
+    assert still["metadata"]["labels"] == made["metadata"]["labels"]
+
+
 async def test_nothing_is_written_where_all_is_right() -> None:
     for content in (LOW, MEDIUM, HIGH):
         world = World()
