@@ -71,7 +71,7 @@ def main() -> None:
     if Path(sys.argv[0]).name == "kubectl_complete-cab":
         from cabgate_cli.completion import main as run
     else:
-        from cabgate_cli.main import plugin as run
+        from cabgate_cli.start import plugin as run
     run()
 
 

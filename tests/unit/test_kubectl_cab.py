@@ -21,7 +21,7 @@ THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 FILES = {
     "cabgate_cli/__init__.py": b"",
-    "cabgate_cli/main.py": b"import sys\ndef plugin():\n print('ran', sys.argv[1:]); sys.exit(3)\n",
+    "cabgate_cli/start.py": b"import sys\ndef plugin():\n print('ran', sys.argv[1:]); exit(3)\n",
     "cabgate_cli/completion.py": b"def main():\n    print('completed')\n",
 }
 
@@ -119,7 +119,7 @@ def test_it_unpacks_itself_once_and_hands_on_words_and_exit_code(tmp_path: Path)
     assert (first.stdout, first.returncode) == ("ran ['queue', '-A']\n", 3)
     [place] = (cache / "cabgate").iterdir()
     assert (cache / "cabgate").stat().st_mode & 0o077 == 0
-    (place / "cabgate_cli" / "main.py").write_text("def plugin():\n    print('the same folder')\n")
+    (place / "cabgate_cli" / "start.py").write_text("def plugin():\n    print('the same folder')\n")
     assert started(path, cache=cache).stdout == "the same folder\n"
 
 

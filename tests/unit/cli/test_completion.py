@@ -51,5 +51,5 @@ def test_a_script_for_each_shell(shell: str) -> None:
 
 def test_kubectl_finds_both_programs_by_their_names() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert scripts["kubectl-cab"] == "cabgate_cli.main:plugin"
+    assert scripts["kubectl-cab"] == "cabgate_cli.start:plugin"
     assert scripts["kubectl_complete-cab"] == "cabgate_cli.completion:main"
