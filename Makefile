@@ -107,6 +107,10 @@ lint: setup ## Check style, types, import rules, licence marks, words and known 
 	$(BIN)/python tools/words.py
 	$(BIN)/python tools/audit.py $(UV)
 
+.PHONY: kubectl-cab
+kubectl-cab: setup ## Make the zipapp of kubectl cab for this machine, into dist/
+	UV=$(UV) $(BIN)/python tools/kubectl_cab.py build
+
 .PHONY: format
 format: setup ## Format the code
 	$(BIN)/ruff check --fix

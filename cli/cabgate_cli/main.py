@@ -24,6 +24,7 @@ _MODULES = {
     "revoke": "revoke",
     "mine": "mine",
     "ledger": "ledger",
+    "completion": "completion",
 }
 
 

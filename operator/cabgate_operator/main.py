@@ -11,6 +11,7 @@ from typing import Any
 import click
 import kopf
 
+from cabgate.api.base import build_models
 from cabgate.logs import formatter_of
 from cabgate.settings import SettingsError
 from cabgate_operator.client.apiserver import Object, Resource
@@ -191,6 +192,7 @@ def main(**given: Any) -> None:
 
 
 async def _main(settings: Settings) -> None:
+    build_models()  # or the first intent would wait for it
     await run(Replica(settings, make_watches))
 
 

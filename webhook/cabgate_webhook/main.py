@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import uvicorn
 
+from cabgate.api.base import build_models
 from cabgate.ledger.signatures import SigningKeys
 from cabgate.logs import formatter_of
 from cabgate.rollout.modes import Mode
@@ -57,6 +58,7 @@ def make_process(settings: WebhookSettings, clock: Clock = utc_now) -> Process:
 
     Raises `SettingsError`, `CredentialsError` and `CertificateError`.
     """
+    build_models()  # or the first review would wait for it
     metrics = Metrics()
     files = Files(settings.certificate, settings.key, settings.client_ca)
     # By the machine's clock: that is what whoever connects goes by.

@@ -118,7 +118,7 @@ def _admitted(
     from cabgate_cli.input.gate_source import GateSource
 
     place = namespace or context_namespace(kubeconfig, context) or "default"
-    source = GateSource(Cluster(kubeconfig, context))
+    source = GateSource(Cluster(kubeconfig, context, or_files=False))
     found = waited(lambda: source.intent(place, name), timeout)
     outcome = outcome_of(found)
     if output == "text":

@@ -11,6 +11,7 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
+from urllib3.util.retry import Retry
 from yaml import YAMLError
 
 from cabgate.api.kinds import GatedKind
@@ -36,6 +37,10 @@ _UNUSABLE = (
 
 TIMEOUT_SECONDS = 15
 """Longest wait for one answer."""
+
+_ONCE: Any = Retry(total=None, connect=False, read=False, other=False, status=0, redirect=3)
+"""Each question is asked once: left alone, the client asks four times, each of which may last its
+whole timeout before somebody is told that the API server hangs."""
 
 CHUNK = 500
 """Objects in one page of a list."""
@@ -77,8 +82,13 @@ class NotServed(Unavailable):
 class Cluster:
     """What the commands read of a cluster. Every read raises `Unavailable`, with what to do."""
 
-    def __init__(self, kubeconfig: str | None, context: str | None) -> None:
-        self._client = connected(kubeconfig, context)
+    def __init__(
+        self, kubeconfig: str | None, context: str | None, *, or_files: bool = True
+    ) -> None:
+        """`or_files` says whether messages name manifests and images: options that the command has
+        for who cannot read the cluster."""
+        self._client = connected(kubeconfig, context, or_files)
+        self._or_files = or_files
         self._served: dict[GatedKind, str] = {}
 
     def get(self, path: str, what: str, verb: str = "get", **query: str) -> Object:
@@ -101,10 +111,11 @@ class Cluster:
             host = self._client.configuration.host
             raise Unavailable(
                 f"cannot reach the API server at {host}: {_reason(error)}. Check kubectl's "
-                "connection (kubectl version), or use manifest files (-f FILE)."
+                "connection (kubectl version)"
+                + (", or use manifest files (-f FILE)." if self._or_files else ".")
             ) from None
         if status != 200:
-            raise _refused(what, verb, status)
+            raise _refused(what, verb, status, or_files=self._or_files)
         try:
             content: Any = json.loads(data)
         except (ValueError, RecursionError):
@@ -209,25 +220,35 @@ def read_running(
         raise Unavailable(f"{wanted} in namespace {namespace}: {error.message}") from None
 
 
-def connected(kubeconfig: str | None, context: str | None) -> client.ApiClient:
+def connected(
+    kubeconfig: str | None, context: str | None, or_files: bool = True
+) -> client.ApiClient:
     """A client of the cluster that a kubeconfig names; raises `Unavailable`, with what to do."""
     try:
         found: client.ApiClient = _config.new_client_from_config(
-            config_file=kubeconfig, context=context
+            config_file=kubeconfig, context=context, client_configuration=_asking_once()
         )
         return found
     except _UNUSABLE as error:
         if kubeconfig is None and context is None:
             try:
-                _config.load_incluster_config()
-                return client.ApiClient()
+                inside = _asking_once()
+                _config.load_incluster_config(inside)
+                return client.ApiClient(inside)
             except ConfigException:
                 pass
         where = f"{kubeconfig}: " if kubeconfig else ""
         raise Unavailable(
             f"no cluster to read from: {where}{_reason(error)}. Name a kubeconfig (--kubeconfig, "
-            "KUBECONFIG) and a context (--context), or use manifest files (-f FILE)."
+            "KUBECONFIG) and a context (--context)"
+            + (", or use manifest files (-f FILE)." if or_files else ".")
         ) from None
+
+
+def _asking_once() -> Any:
+    settings: Any = client.Configuration()
+    settings.retries = _ONCE
+    return settings
 
 
 def not_kubernetes(what: str, connected_to: client.ApiClient) -> Unavailable:
@@ -238,16 +259,19 @@ def not_kubernetes(what: str, connected_to: client.ApiClient) -> Unavailable:
     )
 
 
-def _refused(what: str, verb: str, status: int | None) -> Unavailable:
+def _refused(what: str, verb: str, status: int | None, *, or_files: bool) -> Unavailable:
     if status == 404:
+        unborn = (
+            "; for a workload that does not run yet, name its images (--image) or its manifest "
+            "(-f FILE)"
+        )
         return NotFound(
-            f"{what} not found. Check name and namespace (-n); for a workload that does not run "
-            "yet, name its images (--image) or its manifest (-f FILE)."
+            f"{what} not found. Check name and namespace (-n){unborn if or_files else ''}."
         )
     if status in (401, 403):
         return NotAllowed(
-            f"you may not read {what} (HTTP {status}). Ask for the verb '{verb}' on it, or use its "
-            "manifest (-f FILE)."
+            f"you may not read {what} (HTTP {status}). Ask for the verb '{verb}' on it"
+            + (", or use its manifest (-f FILE)." if or_files else ".")
         )
     return Unavailable(f"the API server did not return {what}: HTTP {status}")
 

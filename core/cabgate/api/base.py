@@ -12,11 +12,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     PlainSerializer,
     StringConstraints,
 )
 from pydantic.alias_generators import to_camel
 
+from cabgate.api.descriptions import field_descriptions
 from cabgate.text.characters import NAME_PATTERN, TEXT_PATTERN
 
 
@@ -55,7 +57,8 @@ class Model(BaseModel):
         populate_by_name=True,
         extra="ignore",
         frozen=True,
-        use_attribute_docstrings=True,
+        # Each is built when it is first used; who has to be quick then calls `build_models`.
+        defer_build=True,
     )
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,6 +66,25 @@ class Model(BaseModel):
         every value stays."""
         found: dict[str, Any] = _pruned(self, self.model_dump(mode="json", by_alias=True))
         return found
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> Any:
+        """The JSON Schema, with the docstrings below the fields as their descriptions."""
+        schema = handler(core)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for name, text in field_descriptions(cls).items():
+            properties[cls.model_fields[name].alias or name].setdefault("description", text)
+        return schema
+
+
+def build_models() -> None:
+    """Build all models that are imported by now: a process that answers somebody calls this before
+    it is ready, since building them takes longer than answering."""
+    waiting = [Model]
+    while waiting:
+        model = waiting.pop()
+        model.model_rebuild()
+        waiting += model.__subclasses__()
 
 
 def _pruned(value: Any, dumped: Any) -> Any:

@@ -8,7 +8,6 @@ from cabgate.api.exception import CABException, ExceptionVerdict
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestVerdict
 from cabgate.api.types import Checked, Submitter
-from cabgate.lifecycle.opening import is_wanted
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User, is_service_account
 from cabgate.review.submitters import only_machines
 from cabgate.text.refusal import Refusal, RefusalReason
@@ -60,6 +59,9 @@ class Matter:
     @property
     def current(self) -> bool:
         """Whether somebody still waits for the request to be decided."""
+        # Here, since it makes the built-in risk model, which a list of what waits has no use for.
+        from cabgate.lifecycle.opening import is_wanted
+
         return is_wanted(self.request, self.intent)
 
     @property

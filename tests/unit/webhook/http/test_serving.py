@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from cabgate.api.base import Model
 from cabgate_devcluster.pki import Authority
 from cabgate_webhook.http.app import DEADLINE_SECONDS
 from cabgate_webhook.http.serving import STOP_SECONDS
@@ -45,6 +46,14 @@ def kubeconfig(tmp_path, monkeypatch):
 @pytest.fixture
 def process(arguments):
     return make_process(read_settings(arguments))
+
+
+def test_the_models_are_built_before_it_serves(arguments):
+    class Unbuilt(Model):
+        name: str
+
+    make_process(read_settings(arguments))
+    assert Unbuilt.__pydantic_complete__
 
 
 def test_a_connection_outlives_what_the_api_server_keeps_idle(process):
