@@ -43,6 +43,11 @@ def needed_for(
     return ""
 
 
+def needed_for_exception(matter: Matter, machines: Machines = SERVICE_ACCOUNTS) -> str:
+    """Who has to act for an exception that waits to go on."""
+    return TEAM_REQUESTER if needs_requester(_facts(matter, machines)) else SECURITY_REVIEWER
+
+
 def why_not(viewer: User | None, matter: Matter, machines: Machines = SERVICE_ACCOUNTS) -> str:
     """Why somebody can give no approval, whatever rights they have; empty where nothing that is
     known speaks against it."""

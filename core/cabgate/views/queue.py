@@ -17,7 +17,12 @@ from cabgate.lifecycle.states import state_of
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.reviewers import Matter
 from cabgate.text.inert import first_words, inert
-from cabgate.views.deciders import SECURITY_REVIEWER, needed_for, why_not
+from cabgate.views.deciders import (
+    SECURITY_REVIEWER,
+    needed_for,
+    needed_for_exception,
+    why_not,
+)
 
 SUMMARY_ROOM = 48
 """Longest summary in a row, in characters."""
@@ -179,6 +184,6 @@ def _of_exception(
         summary=first_words(exception.spec.reason, SUMMARY_ROOM),
         floors=tuple(inert(floor.name) for floor in floors),
         submitters=", ".join(inert(each.username) for each in exception.spec.submitted_by),
-        needed=SECURITY_REVIEWER,
+        needed=needed_for_exception(matter, machines) if matter else SECURITY_REVIEWER,
         yours=why_not(viewer, matter, machines) if matter else "",
     )
