@@ -8,7 +8,7 @@ import click
 
 from cabgate_cli.commands.kubectl_options import all_namespaces_option, kubectl_options
 from cabgate_cli.commands.options import namespace_option, output_option
-from cabgate_cli.errors import note
+from cabgate_cli.errors import Unavailable, note
 from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.kubectl import Kubectl
 from cabgate_cli.input.waiting import Reading
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 WATCH_SECONDS = 5.0
 """Between two looks of --watch."""
+
+_BETWEEN = {"text": "\n", "json": "", "yaml": "---\n"}
+"""What stands between two prints of --watch."""
 
 
 @click.command(
@@ -51,12 +54,13 @@ def queue(
     """
     reading = Reading.started(kubectl, namespace, everywhere=all_namespaces)
     rows = _rows(reading, mine=mine)
-    _print(rows, output, namespaces=all_namespaces)
+    _print(rows, output, reading, mine=mine)
     while watch:
         time.sleep(WATCH_SECONDS)
-        before, rows = rows, _rows(reading.again(), mine=mine)
+        before, rows = rows, _rows_again(reading, rows, mine=mine)
         if _identities(rows) != _identities(before):
-            _print(rows, output, namespaces=all_namespaces)
+            click.echo(_BETWEEN[output], nl=False)
+            _print(rows, output, reading, mine=mine)
 
 
 def _rows(reading: Reading, *, mine: bool) -> "list[QueueRow]":
@@ -67,7 +71,10 @@ def _rows(reading: Reading, *, mine: bool) -> "list[QueueRow]":
     found = reading.result()
     viewer = stored.user_of(found.viewer)
     if viewer is None:
-        note("the API server does not say who you are: what is yours is not marked")
+        unknown = "the API server does not say who you are"
+        if mine:
+            raise Unavailable(f"{unknown} (kubectl auth whoami): what is yours is not known.")
+        note(f"{unknown}: what is yours is not marked")
     rows = view.queue(
         stored.requests_of(found.requests),
         stored.exceptions_of(found.exceptions),
@@ -77,18 +84,32 @@ def _rows(reading: Reading, *, mine: bool) -> "list[QueueRow]":
     return view.of_submitter(rows) if mine else rows
 
 
+def _rows_again(reading: Reading, before: "list[QueueRow]", *, mine: bool) -> "list[QueueRow]":
+    """The rows as they are by now, or as they were, as long as the API server is away."""
+    try:
+        return _rows(reading.again(), mine=mine)
+    except Unavailable as error:
+        if error.lasting:
+            raise
+        note(f"{error.message} It is tried again.")
+        return before
+
+
 def _identities(rows: "list[QueueRow]") -> list[tuple[str, ...]]:
     return [(row.kind, row.namespace, row.name, row.state, row.needed) for row in rows]
 
 
-def _print(rows: "list[QueueRow]", output: str, *, namespaces: bool) -> None:
+def _print(rows: "list[QueueRow]", output: str, reading: Reading, *, mine: bool) -> None:
     from cabgate_cli.output.views import plain, queue_table
 
+    namespace = reading.result().namespace
     if output != "text":
         from cabgate_cli.output.objects import write_machine
 
         write_machine(plain(rows), output)
     elif rows:
-        click.echo(queue_table(rows, namespaces=namespaces), nl=False)
+        click.echo(queue_table(rows, namespaces=namespace is None), nl=False)
     else:
-        click.echo("nothing waits")
+        what = "nothing of yours" if mine else "nothing"
+        where = "" if namespace is None else f" in namespace {namespace}; -A looks everywhere"
+        click.echo(f"{what} waits{where}")

@@ -13,6 +13,8 @@ from cabgate_cli.input.kubectl import Kubectl, Object
 class Waiting:
     """What may wait, as it is stored, and who looks."""
 
+    namespace: str | None
+    """Where it was looked for; None for everywhere."""
     requests: list[Object]
     exceptions: list[Object]
     viewer: Object | None
@@ -51,7 +53,7 @@ class Reading:
         requests = self._list(place, "cabrequests", WAITING_REQUESTS, quiet=False)
         exceptions = self._pool.submit(self._list, place, "cabexceptions", LIVE_EXCEPTIONS)
         viewer = self._kubectl.whoami()
-        return Waiting(requests, exceptions.result(), viewer)
+        return Waiting(place, requests, exceptions.result(), viewer)
 
     def _list(
         self, place: str | None, plural: str, selector: str, *, quiet: bool = True

@@ -76,7 +76,7 @@ def test_programs_get_json(kubectl: FakeKubectl) -> None:
 
 
 def test_nothing_waits(kubectl: FakeKubectl) -> None:
-    assert run("queue").stdout == "nothing waits\n"
+    assert run("queue", "-A").stdout == "nothing waits\n"
     assert json.loads(run("queue", "-o", "json").stdout) == []
 
 
