@@ -100,7 +100,7 @@ def _identities(rows: "list[QueueRow]") -> list[tuple[str, ...]]:
 
 
 def _print(rows: "list[QueueRow]", output: str, reading: Reading, *, mine: bool) -> None:
-    from cabgate_cli.output.views import plain, queue_table
+    from cabgate_cli.output.views import looked, plain, queue_table
 
     namespace = reading.result().namespace
     if output != "text":
@@ -111,5 +111,4 @@ def _print(rows: "list[QueueRow]", output: str, reading: Reading, *, mine: bool)
         click.echo(queue_table(rows, namespaces=namespace is None), nl=False)
     else:
         what = "nothing of yours" if mine else "nothing"
-        where = "" if namespace is None else f" in namespace {namespace}; -A looks everywhere"
-        click.echo(f"{what} waits{where}")
+        click.echo(f"{what} waits{looked(namespace)}")

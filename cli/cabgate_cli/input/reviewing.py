@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent
 from cabgate.lifecycle.standing import WholeRequest, takes_exception
-from cabgate.lifecycle.waiting import Outcome, outcome_of_request
+from cabgate.lifecycle.states import state_of
+from cabgate.lifecycle.waiting import Outcome, outcome_of_exception, outcome_of_request
 from cabgate.review.reviewers import Matter
 from cabgate.rollout.targets import Workload
 from cabgate.text.inert import inert
@@ -89,15 +90,32 @@ def read_subject(kubectl: Kubectl, namespace: str, what: Named) -> Subject:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """How a request was decided, and what is to be said of it."""
+class Decided:
+    """How a request or an exception was decided, and what is to be said of it."""
 
     outcome: Outcome
     message: str
 
 
-def read_verdict(kubectl: Kubectl, namespace: str, name: str) -> Verdict:
-    """How a request was decided. Raises `Unavailable`."""
+def read_decided(kubectl: Kubectl, namespace: str, what: Named) -> Decided:
+    """How a request or an exception was decided. Raises `Unavailable`."""
+    if what.exception:
+        found = kubectl.one(namespace, "cabexceptions", what.name, quiet=False)
+        return _exception_decided(parsed(CABException, found))
+    return _request_decided(kubectl, namespace, what.name)
+
+
+def _exception_decided(exception: CABException) -> Decided:
+    moment = now()
+    state = state_of(exception, moment)
+    entries = [each for each in exception.status.decisions if each.verdict.value == state.value]
+    message = f"{state}"
+    if entries:
+        message += f" by {inert(entries[-1].author.username)}: {inert(entries[-1].rationale)}"
+    return Decided(outcome_of_exception(exception, moment), message)
+
+
+def _request_decided(kubectl: Kubectl, namespace: str, name: str) -> Decided:
     request = _request(kubectl, namespace, name)
     standing = request.standing
     exceptions: list[CABException] = []
@@ -112,7 +130,7 @@ def read_verdict(kubectl: Kubectl, namespace: str, name: str) -> Verdict:
         message += f" by {inert(standing.verdict.author.username)}"
         rationale = inert(standing.verdict.rationale)
         message += f": {rationale}" if rationale else ""
-    return Verdict(outcome, message)
+    return Decided(outcome, message)
 
 
 def read_changes(kubectl: Kubectl, namespace: str, name: str) -> Comparison:

@@ -141,4 +141,4 @@ def test_mine_lists_ones_own_decisions_the_latest_first(kubectl: FakeKubectl) ->
     assert [line.split()[2] for line in lines[1:]] == ["cabex/leave", "taken"]
     assert "old" in run("mine", "--since", "90d").stdout
     kubectl.username = "somebody"
-    assert run("mine").stdout == "somebody decided nothing in that time\n"
+    assert run("mine", "-A").stdout == "somebody decided nothing in that time\n"
