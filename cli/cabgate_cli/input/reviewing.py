@@ -67,8 +67,7 @@ def read_subject(kubectl: Kubectl, namespace: str, what: Named) -> Subject:
     exception: CABException | None = None
     name = what.name
     if what.exception:
-        found = kubectl.one(namespace, "cabexceptions", name, quiet=False)
-        exception = parsed(CABException, found)
+        exception = _exception(kubectl, namespace, name)
         name = exception.spec.request_ref.name
     request = _request(kubectl, namespace, name)
     with ThreadPoolExecutor(max_workers=4) as pool:
@@ -100,8 +99,7 @@ class Decided:
 def read_decided(kubectl: Kubectl, namespace: str, what: Named) -> Decided:
     """How a request or an exception was decided. Raises `Unavailable`."""
     if what.exception:
-        found = kubectl.one(namespace, "cabexceptions", what.name, quiet=False)
-        return _exception_decided(parsed(CABException, found))
+        return _exception_decided(_exception(kubectl, namespace, what.name))
     return _request_decided(kubectl, namespace, what.name)
 
 
@@ -133,8 +131,12 @@ def _request_decided(kubectl: Kubectl, namespace: str, name: str) -> Decided:
     return Decided(outcome, message)
 
 
-def read_changes(kubectl: Kubectl, namespace: str, name: str) -> Comparison:
-    """What a request changes against the one that was approved last. Raises `Unavailable`."""
+def read_changes(kubectl: Kubectl, namespace: str, what: Named) -> Comparison:
+    """What a request, or that of an exception, changes against the one that was approved last.
+    Raises `Unavailable`."""
+    name = what.name
+    if what.exception:
+        name = _exception(kubectl, namespace, name).spec.request_ref.name
     request = _request(kubectl, namespace, name)
     return compare(request, last_approved(request, _approved(kubectl, namespace, request)))
 
@@ -151,6 +153,11 @@ def changes_since(kubectl: Kubectl, subject: Subject, digest: str) -> Comparison
 def _request(kubectl: Kubectl, namespace: str, name: str) -> WholeRequest:
     found = kubectl.one(namespace, "cabrequests", name, quiet=False)
     return WholeRequest.of(parsed(CABRequest, found))
+
+
+def _exception(kubectl: Kubectl, namespace: str, name: str) -> CABException:
+    found = kubectl.one(namespace, "cabexceptions", name, quiet=False)
+    return parsed(CABException, found)
 
 
 def _intent(

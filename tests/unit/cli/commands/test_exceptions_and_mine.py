@@ -71,3 +71,10 @@ def test_where_one_decided_nothing_is_said(
 def test_ones_own_name_is_shown_inert(kubectl: FakeKubectl) -> None:
     kubectl.username = "rita\x1b[31m"
     assert run("mine", "-A").stdout == "rita\\u001b[31m decided nothing in that time\n"
+
+
+def test_diff_of_an_exception_is_that_of_its_request(kubectl: FakeKubectl) -> None:
+    kubectl.objects = [ASKED, exception(ASKED)]
+    text = run("diff", "cabex/leave", code=1).stdout
+    assert text == run("diff", "web-1", code=1).stdout
+    assert "changes against" in text
