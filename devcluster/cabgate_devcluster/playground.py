@@ -48,8 +48,9 @@ def _write(cluster: DevCluster, folder: Path) -> list[Path]:
     programs = folder / "bin"
     programs.mkdir(parents=True, exist_ok=True)
     written = []
-    own = Path(sys.executable).with_name("cabgate")
-    programs_of = {"kubectl": cluster.binaries.kubectl, "cabgate": own, "helm": locate_helm()}
+    programs_of = {"kubectl": cluster.binaries.kubectl, "helm": locate_helm()}
+    for own in ("cabgate", "kubectl-cab"):
+        programs_of[own] = Path(sys.executable).with_name(own)
     for name, target in programs_of.items():
         link = programs / name
         link.unlink(missing_ok=True)

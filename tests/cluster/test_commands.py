@@ -110,6 +110,17 @@ def test_the_cluster_to_play_with_serves_its_users_until_it_is_stopped(temp, tmp
             assert "cabgate_" in httpx.get(url, timeout=60.0).text
         helm = subprocess.run([str(folder / "bin" / "helm"), "version"], check=False)
         assert helm.returncode == 0
+        queue = subprocess.run(
+            [str(folder / "bin" / "kubectl"), "cab", "queue", "-A"],
+            env={
+                "PATH": f"{folder / 'bin'}:/usr/bin:/bin",
+                "KUBECONFIG": str(folder / "reviewer.kubeconfig"),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert queue.stdout == "nothing waits\n", queue.stderr
         for user in ("admin", "requester", "reviewer", "security"):
             kubeconfig = folder / f"{user}.kubeconfig"
             assert f"export KUBECONFIG={kubeconfig}" in output.read_text()

@@ -82,11 +82,13 @@ def decide(
     _check(subjects, verdict, given)
     place = kubectl.namespace(namespace)
     outcomes = []
-    for index, what in enumerate(subjects):
-        digest = given.digests[index] if given.digests else None
-        outcomes.append(_one(kubectl, place, what, verdict, given, digest))
-    if given.output != "text":
-        write_machine([_plain(each, place) for each in outcomes], given.output)
+    try:
+        for index, what in enumerate(subjects):
+            digest = given.digests[index] if given.digests else None
+            outcomes.append(_one(kubectl, place, what, verdict, given, digest))
+    finally:  # also after Ctrl-C: what was recorded before it stays so
+        if given.output != "text":
+            write_machine([_plain(each, place) for each in outcomes], given.output)
     return max((each.code for each in outcomes), default=ExitCode.OK)
 
 

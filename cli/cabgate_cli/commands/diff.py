@@ -5,7 +5,6 @@ import click
 
 from cabgate_cli.commands.kubectl_options import kubectl_options
 from cabgate_cli.commands.options import namespace_option, output_option
-from cabgate_cli.errors import BadInput
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.kubectl import Kubectl
 
@@ -27,17 +26,16 @@ def diff(
 ) -> None:
     """Show what a request changes against the last approved one.
 
-    Images and evidence of the CABRequest named NAME beside those of the request of the same
-    workloads that was approved last; of one that is decided, the last before it.
+    Images and evidence of the CABRequest named NAME, or with cabex/NAME of that of a CABException,
+    beside those of the request of the same workloads that was approved last; of one that is
+    decided, the last before it.
     """
     from cabgate_cli.input.reviewing import named, read_changes
     from cabgate_cli.output.objects import write, write_machine
     from cabgate_cli.output.views import comparison_text, plain
 
     what = named(name)
-    if what.exception:
-        raise BadInput("NAME: an exception has no images: name the request that it is for")
-    changes = read_changes(kubectl, kubectl.namespace(namespace), what.name)
+    changes = read_changes(kubectl, kubectl.namespace(namespace), what)
     if output == "text":
         write(comparison_text(changes))
     else:

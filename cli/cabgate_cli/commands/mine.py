@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kubectl cab mine`: what one has decided."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import click
 
@@ -40,10 +40,11 @@ def mine(
     Your own entries in the decisions of requests and exceptions that are there still; the ledger
     has those of all others: cabgate ledger list.
     """
+    from cabgate.text.inert import inert
     from cabgate.views.own import own_decisions
     from cabgate_cli.input.stored import exceptions_of, now, requests_of, user_of
     from cabgate_cli.output.objects import write, write_machine
-    from cabgate_cli.output.views import plain, table
+    from cabgate_cli.output.views import looked, plain, table
 
     place = None if all_namespaces else kubectl.namespace(namespace)
     requests = requests_of(kubectl.list(place, "cabrequests", quiet=False))
@@ -52,11 +53,19 @@ def mine(
     if viewer is None:
         raise Unavailable("the API server does not say who you are (kubectl auth whoami)")
     exceptions = exceptions_of(kubectl.list(place, "cabexceptions"))
-    found = own_decisions(stored, exceptions, viewer, now() - timedelta(seconds=since))
+    found = own_decisions(stored, exceptions, viewer, _before(now(), since))
     if output != "text":
         write_machine(plain(found), output)
     elif found:
         lines = [[e.at, e.namespace, e.subject, e.verdict, e.rationale or "-"] for e in found]
         write(table([["AT", "NAMESPACE", "NAME", "VERDICT", "WHY"], *lines]))
     else:
-        write(f"{viewer.username} decided nothing in that time\n")
+        write(f"{inert(viewer.username)} decided nothing in that time{looked(place)}\n")
+
+
+def _before(moment: datetime, seconds: float) -> datetime:
+    """The time so long before a moment; the first that there is, if it would be before that."""
+    try:
+        return moment - timedelta(seconds=seconds)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)

@@ -11,18 +11,22 @@ import click
 from cabgate.text.foreign import quoted
 from cabgate_cli.commands.kubectl_options import all_namespaces_option, kubectl_options
 from cabgate_cli.commands.options import namespace_option, output_option
-from cabgate_cli.errors import BadInput, note
+from cabgate_cli.errors import BadInput, Unavailable, note
 from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.kubectl import Kubectl
 from cabgate_cli.input.waiting import Reading
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cabgate.views.queue import QueueRow
 
 WATCH_SECONDS = 5.0
 """Between two looks of --watch."""
 
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
+_BETWEEN = {"text": "\n", "json": "", "yaml": "---\n"}
+"""What stands between two prints of --watch."""
 
 
 @click.command(
@@ -70,17 +74,16 @@ def queue(
     is yours is marked so. -l and --correlation-id select requests, and the exceptions for these.
     """
     fields = "" if correlation_id is None else f"spec.correlationID={_checked(correlation_id)}"
-    reading = Reading.started(
-        kubectl, namespace, everywhere=all_namespaces, labels=selector, fields=fields
-    )
+    reading = Reading(kubectl, namespace, everywhere=all_namespaces, labels=selector, fields=fields)
     read = partial(_rows, mine=mine, selected=bool(selector or fields))
     rows = read(reading)
-    _print(rows, output, namespaces=all_namespaces)
+    _print(rows, output, reading, mine=mine)
     while watch:
         time.sleep(WATCH_SECONDS)
-        before, rows = rows, read(reading.again())
+        before, rows = rows, _rows_again(reading, rows, read)
         if _identities(rows) != _identities(before):
-            _print(rows, output, namespaces=all_namespaces)
+            click.echo(_BETWEEN[output], nl=False)
+            _print(rows, output, reading, mine=mine)
 
 
 def _checked(correlation_id: str) -> str:
@@ -101,7 +104,10 @@ def _rows(reading: Reading, *, mine: bool, selected: bool) -> "list[QueueRow]":
     found = reading.result()
     viewer = stored.user_of(found.viewer)
     if viewer is None:
-        note("the API server does not say who you are: what is yours is not marked")
+        unknown = "the API server does not say who you are"
+        if mine:
+            raise Unavailable(f"{unknown} (kubectl auth whoami): what is yours is not known.")
+        note(f"{unknown}: what is yours is not marked")
     requests = list(stored.requests_of(found.requests))
     exceptions = stored.exceptions_of(found.exceptions)
     if selected:
@@ -110,18 +116,33 @@ def _rows(reading: Reading, *, mine: bool, selected: bool) -> "list[QueueRow]":
     return view.of_submitter(rows) if mine else rows
 
 
+def _rows_again(
+    reading: Reading, before: "list[QueueRow]", read: "Callable[[Reading], list[QueueRow]]"
+) -> "list[QueueRow]":
+    """The rows as they are by now, or as they were, as long as the API server is away."""
+    try:
+        return read(reading.again())
+    except Unavailable as error:
+        if error.lasting:
+            raise
+        note(f"{error.message} It is tried again.")
+        return before
+
+
 def _identities(rows: "list[QueueRow]") -> list[tuple[str, ...]]:
     return [(row.kind, row.namespace, row.name, row.state, row.needed) for row in rows]
 
 
-def _print(rows: "list[QueueRow]", output: str, *, namespaces: bool) -> None:
-    from cabgate_cli.output.views import plain, queue_table
+def _print(rows: "list[QueueRow]", output: str, reading: Reading, *, mine: bool) -> None:
+    from cabgate_cli.output.views import looked, plain, queue_table
 
+    namespace = reading.result().namespace
     if output != "text":
         from cabgate_cli.output.objects import write_machine
 
         write_machine(plain(rows), output)
     elif rows:
-        click.echo(queue_table(rows, namespaces=namespaces), nl=False)
+        click.echo(queue_table(rows, namespaces=namespace is None), nl=False)
     else:
-        click.echo("nothing waits")
+        what = "nothing of yours" if mine else "nothing"
+        click.echo(f"{what} waits{looked(namespace)}")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cabgate wait`: until an intent, or a request, is approved or refused, for pipelines."""
+"""`cabgate wait`: until an intent, a request or an exception is approved or refused, for
+pipelines."""
 
 import re
 import time
@@ -70,8 +71,8 @@ Examples:
     type=click.Choice([ADMITTED, DECIDED]),
     default=ADMITTED,
     show_default=True,
-    help="admitted: NAME is an intent, and its rollout is waited for. decided: NAME is a request; "
-    "runs kubectl.",
+    help="admitted: NAME is an intent, and its rollout is waited for. decided: NAME is a request, "
+    "or with cabex/NAME an exception; runs kubectl.",
 )
 @click.option(
     "--timeout",
@@ -95,14 +96,14 @@ def wait(
 ) -> None:
     """Wait until an intent is approved or refused.
 
-    The DeploymentIntent named NAME, as it is now; with --for=decided, the CABRequest named so.
-    Prints how it ended, and why.
+    The DeploymentIntent named NAME, as it is now; with --for=decided, the CABRequest named so, or
+    with cabex/NAME a CABException. Prints how it ended, and why.
     """
+    if goal == DECIDED:
+        ctx.exit(_decided(name, namespace, timeout, output, kubeconfig, context))
     object_name(name, "NAME")
     if namespace is not None:
         namespace_name(namespace, "--namespace")
-    if goal == DECIDED:
-        ctx.exit(_decided(name, namespace, timeout, output, kubeconfig, context))
     ctx.exit(_admitted(name, namespace, timeout, output, kubeconfig, context))
 
 
@@ -144,22 +145,23 @@ def _decided(
     context: str | None,
 ) -> ExitCode:
     from cabgate_cli.input.kubectl import Kubectl
-    from cabgate_cli.input.reviewing import read_verdict
+    from cabgate_cli.input.reviewing import named, read_decided
 
+    what = named(name)
     given = (("--kubeconfig", kubeconfig), ("--context", context))
     kubectl = Kubectl(tuple(f"{option}={value}" for option, value in given if value is not None))
     place = kubectl.namespace(namespace)
     found = waited(
-        lambda: read_verdict(kubectl, place, name), timeout, judged=lambda each: each.outcome
+        lambda: read_decided(kubectl, place, what), timeout, judged=lambda each: each.outcome
     )
     if output == "text":
         waits = f"waits still, after {timeout:g} s"
         head = waits if found.outcome is Outcome.OPEN else found.outcome.value
-        write(f"CABRequest {name} in namespace {place}: {head}: {found.message}\n")
+        write(f"{what} in namespace {place}: {head}: {found.message}\n")
     else:
         machine = {
             "namespace": place,
-            "request": name,
+            "exception" if what.exception else "request": what.name,
             "outcome": found.outcome.value,
             "message": found.message,
         }

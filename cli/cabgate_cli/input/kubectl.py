@@ -3,6 +3,7 @@
 nobody acts as anybody but themselves. Imports nothing of the domain, so that a list is on its way
 while that is imported."""
 
+import codecs
 import json
 import shlex
 import subprocess
@@ -141,7 +142,10 @@ class Kubectl:
             return namespace_name(given, "--namespace")
         path = "-o=jsonpath={.contexts[0].context.namespace}"
         ran = self.run("config", "view", "--minify", path, quiet=True)
-        return ran.output.strip() if ran.code == 0 and ran.output.strip() else "default"
+        found = ran.output.strip() if ran.code == 0 else ""
+        return (
+            namespace_name(found, "namespace of the kubeconfig's context") if found else "default"
+        )
 
     def whoami(self) -> Object | None:
         """Who acts, as the API server authenticates them; None where it does not say."""
@@ -156,10 +160,12 @@ def _passed_on(process: "subprocess.Popen[bytes]", said: list[bytes], quiet: boo
     errors: IO[bytes] | None = process.stderr
     if errors is None:
         return
+    # A letter may come in two chunks.
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while chunk := errors.read1(65536):  # type: ignore[attr-defined]
         said.append(chunk)
         if not quiet:
-            sys.stderr.write(chunk.decode(errors="replace"))
+            sys.stderr.write(decoder.decode(chunk))
             sys.stderr.flush()
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent
 from cabgate.lifecycle.standing import WholeRequest, takes_exception
-from cabgate.lifecycle.waiting import Outcome, outcome_of_request
+from cabgate.lifecycle.states import state_of
+from cabgate.lifecycle.waiting import Outcome, outcome_of_exception, outcome_of_request
 from cabgate.review.reviewers import Matter
 from cabgate.rollout.targets import Workload
 from cabgate.text.inert import inert
@@ -66,8 +67,7 @@ def read_subject(kubectl: Kubectl, namespace: str, what: Named) -> Subject:
     exception: CABException | None = None
     name = what.name
     if what.exception:
-        found = kubectl.one(namespace, "cabexceptions", name, quiet=False)
-        exception = parsed(CABException, found)
+        exception = _exception(kubectl, namespace, name)
         name = exception.spec.request_ref.name
     request = _request(kubectl, namespace, name)
     with ThreadPoolExecutor(max_workers=4) as pool:
@@ -89,15 +89,31 @@ def read_subject(kubectl: Kubectl, namespace: str, what: Named) -> Subject:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """How a request was decided, and what is to be said of it."""
+class Decided:
+    """How a request or an exception was decided, and what is to be said of it."""
 
     outcome: Outcome
     message: str
 
 
-def read_verdict(kubectl: Kubectl, namespace: str, name: str) -> Verdict:
-    """How a request was decided. Raises `Unavailable`."""
+def read_decided(kubectl: Kubectl, namespace: str, what: Named) -> Decided:
+    """How a request or an exception was decided. Raises `Unavailable`."""
+    if what.exception:
+        return _exception_decided(_exception(kubectl, namespace, what.name))
+    return _request_decided(kubectl, namespace, what.name)
+
+
+def _exception_decided(exception: CABException) -> Decided:
+    moment = now()
+    state = state_of(exception, moment)
+    entries = [each for each in exception.status.decisions if each.verdict.value == state.value]
+    message = f"{state}"
+    if entries:
+        message += f" by {inert(entries[-1].author.username)}: {inert(entries[-1].rationale)}"
+    return Decided(outcome_of_exception(exception, moment), message)
+
+
+def _request_decided(kubectl: Kubectl, namespace: str, name: str) -> Decided:
     request = _request(kubectl, namespace, name)
     standing = request.standing
     exceptions: list[CABException] = []
@@ -112,11 +128,15 @@ def read_verdict(kubectl: Kubectl, namespace: str, name: str) -> Verdict:
         message += f" by {inert(standing.verdict.author.username)}"
         rationale = inert(standing.verdict.rationale)
         message += f": {rationale}" if rationale else ""
-    return Verdict(outcome, message)
+    return Decided(outcome, message)
 
 
-def read_changes(kubectl: Kubectl, namespace: str, name: str) -> Comparison:
-    """What a request changes against the one that was approved last. Raises `Unavailable`."""
+def read_changes(kubectl: Kubectl, namespace: str, what: Named) -> Comparison:
+    """What a request, or that of an exception, changes against the one that was approved last.
+    Raises `Unavailable`."""
+    name = what.name
+    if what.exception:
+        name = _exception(kubectl, namespace, name).spec.request_ref.name
     request = _request(kubectl, namespace, name)
     return compare(request, last_approved(request, _approved(kubectl, namespace, request)))
 
@@ -133,6 +153,11 @@ def changes_since(kubectl: Kubectl, subject: Subject, digest: str) -> Comparison
 def _request(kubectl: Kubectl, namespace: str, name: str) -> WholeRequest:
     found = kubectl.one(namespace, "cabrequests", name, quiet=False)
     return WholeRequest.of(parsed(CABRequest, found))
+
+
+def _exception(kubectl: Kubectl, namespace: str, name: str) -> CABException:
+    found = kubectl.one(namespace, "cabexceptions", name, quiet=False)
+    return parsed(CABException, found)
 
 
 def _intent(

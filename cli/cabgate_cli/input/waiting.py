@@ -13,6 +13,8 @@ from cabgate_cli.input.kubectl import Kubectl, Object
 class Waiting:
     """What may wait, as it is stored, and who looks."""
 
+    namespace: str | None
+    """Where it was looked for; None for everywhere."""
     requests: list[Object]
     exceptions: list[Object]
     viewer: Object | None
@@ -20,7 +22,8 @@ class Waiting:
 
 
 class Reading:
-    """A reading that is on its way."""
+    """A reading that is on its way: of a namespace, that of the context if None, or of all of them;
+    of the requests those that a label selector and a further field selector select."""
 
     def __init__(
         self,
@@ -39,20 +42,6 @@ class Reading:
         self._pool = ThreadPoolExecutor(max_workers=3)
         self._read: Future[Waiting] = self._pool.submit(self._all)
 
-    @classmethod
-    def started(
-        cls,
-        kubectl: Kubectl,
-        namespace: str | None,
-        *,
-        everywhere: bool,
-        labels: str = "",
-        fields: str = "",
-    ) -> Self:
-        """Begin to read a namespace, that of the context if None, or all of them; of the requests
-        those that a label selector and a further field selector select."""
-        return cls(kubectl, namespace, everywhere=everywhere, labels=labels, fields=fields)
-
     def again(self) -> Self:
         """Begin to read anew."""
         self._read = self._pool.submit(self._all)
@@ -70,7 +59,7 @@ class Reading:
         requests = self._list(place, "cabrequests", self._fields, labels=self._labels, quiet=False)
         exceptions = self._pool.submit(self._list, place, "cabexceptions", LIVE_EXCEPTIONS)
         viewer = self._kubectl.whoami()
-        return Waiting(requests, exceptions.result(), viewer)
+        return Waiting(place, requests, exceptions.result(), viewer)
 
     def _list(
         self,

@@ -62,6 +62,11 @@ def comparison_text(changes: "Comparison") -> str:
     return "".join(f"{line}\n" for line in _comparison_lines(changes))
 
 
+def looked(namespace: str | None) -> str:
+    """Where nothing was found, for those who meant to look further; nothing after everywhere."""
+    return "" if namespace is None else f" in namespace {namespace}; -A looks everywhere"
+
+
 def plain(value: Any) -> Any:
     """A view as JSON values, for programs: the names of fields as Kubernetes writes them."""
     if is_dataclass(value) and not isinstance(value, type):

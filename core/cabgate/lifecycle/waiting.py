@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
-from cabgate.api.exception import CABException
+from cabgate.api.exception import CABException, ExceptionState
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import RequestState
 from cabgate.lifecycle.standing import RequestStanding, exception_admits
+from cabgate.lifecycle.states import state_of
 
 
 class Outcome(StrEnum):
@@ -51,3 +52,11 @@ def outcome_of_request(
     if request.is_refused or request.state is RequestState.SUPERSEDED:
         return Outcome.REFUSED
     return Outcome.OPEN
+
+
+def outcome_of_exception(exception: CABException, now: datetime) -> Outcome:
+    """How an exception was decided. Nobody decides one that has ended."""
+    state = state_of(exception, now)
+    if state is ExceptionState.PENDING:
+        return Outcome.OPEN
+    return Outcome.APPROVED if state is ExceptionState.APPROVED else Outcome.REFUSED

@@ -14,6 +14,9 @@ from cabgate.text.refusal import Refusal, RefusalReason
 
 Verdict = RequestVerdict | ExceptionVerdict
 
+NOT_CURRENT = "the intent was deleted or says otherwise by now: decide its present request"
+"""What whoever decides is told of a request that nobody waits for any more."""
+
 _APPROVING = frozenset({"Approved", "ConditionallyApproved"})
 _DECIDING = _APPROVING | {"Rejected"}
 
@@ -165,10 +168,7 @@ def check_reviewer(user: User, verdict: Verdict, plural: str, facts: ReviewFacts
     if verdict.value == "Attested":
         return  # about an approval that stands, also when the intent has moved on
     if not facts.current and not (plural == "cabexceptions" and verdict.value == "Rejected"):
-        raise Refusal(
-            RefusalReason.NOT_CURRENT,
-            "the intent was deleted or says otherwise by now: decide its present request",
-        )
+        raise Refusal(RefusalReason.NOT_CURRENT, NOT_CURRENT)
     if facts.changed and approves(verdict):
         raise Refusal(
             RefusalReason.INTENT_CHANGED,

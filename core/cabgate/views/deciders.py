@@ -43,6 +43,11 @@ def needed_for(
     return ""
 
 
+def needed_for_exception(matter: Matter, machines: Machines = SERVICE_ACCOUNTS) -> str:
+    """Who has to act for an exception that waits to go on."""
+    return TEAM_REQUESTER if needs_requester(_facts(matter, machines)) else SECURITY_REVIEWER
+
+
 def why_not(viewer: User | None, matter: Matter, machines: Machines = SERVICE_ACCOUNTS) -> str:
     """Why somebody can give no approval, whatever rights they have; empty where nothing that is
     known speaks against it."""
@@ -58,9 +63,19 @@ def why_not(viewer: User | None, matter: Matter, machines: Machines = SERVICE_AC
         if refusal.reason is RefusalReason.MACHINE:
             return MACHINE
         if refusal.reason is RefusalReason.SELF_APPROVAL:
-            submitted = any(viewer.is_same_as(each) for each in matter.submitters)
-            return SUBMITTED if submitted else ASKED
+            return SUBMITTED if _submitted(viewer, matter) else ASKED
     return ""
+
+
+def is_own(viewer: User | None, matter: Matter) -> bool:
+    """Whether somebody submitted it, machines too, or is named as its requester."""
+    return viewer is not None and (
+        _submitted(viewer, matter) or any(viewer.may_be(name) for name in matter.requesters)
+    )
+
+
+def _submitted(viewer: User, matter: Matter) -> bool:
+    return any(viewer.is_same_as(each) for each in matter.submitters)
 
 
 def _facts(matter: Matter, machines: Machines) -> ReviewFacts:

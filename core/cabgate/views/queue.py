@@ -17,7 +17,13 @@ from cabgate.lifecycle.states import state_of
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.reviewers import Matter
 from cabgate.text.inert import first_words, inert
-from cabgate.views.deciders import SECURITY_REVIEWER, needed_for, why_not
+from cabgate.views.deciders import (
+    SECURITY_REVIEWER,
+    is_own,
+    needed_for,
+    needed_for_exception,
+    why_not,
+)
 
 SUMMARY_ROOM = 48
 """Longest summary in a row, in characters."""
@@ -56,6 +62,8 @@ class QueueRow:
     """Who has to act."""
     yours: str
     """Why the one who looks cannot decide it; empty where nothing is known against it."""
+    own: bool
+    """Whether the one who looks submitted it, or is named as its requester."""
 
 
 def queue(
@@ -81,13 +89,14 @@ def queue(
         matter = Matter(each.stored, None)
         needed = needed_for(each.standing, matter, machines)
         if needed and key not in asked:
-            rows.append(_of_request(each, needed, why_not(viewer, matter, machines), now))
+            yours, own = why_not(viewer, matter, machines), is_own(viewer, matter)
+            rows.append(_of_request(each, needed, yours, now, own=own))
     return sorted(rows, key=lambda row: (row.opened_at or _NO_TIME, row.namespace, row.name))
 
 
 def of_submitter(rows: Iterable[QueueRow]) -> list[QueueRow]:
     """The rows of what the one who looks has submitted or asked for."""
-    return [row for row in rows if row.yours.startswith("yours")]
+    return [row for row in rows if row.own]
 
 
 def for_requests(
@@ -138,7 +147,9 @@ def _asked(
     return found
 
 
-def _of_request(each: WholeRequest, needed: str, yours: str, now: datetime) -> QueueRow:
+def _of_request(
+    each: WholeRequest, needed: str, yours: str, now: datetime, *, own: bool
+) -> QueueRow:
     meta, spec = each.stored.metadata, each.stored.spec
     return QueueRow(
         kind=REQUEST,
@@ -156,6 +167,7 @@ def _of_request(each: WholeRequest, needed: str, yours: str, now: datetime) -> Q
         submitters=inert(listed_submitters(spec)),
         needed=needed,
         yours=yours,
+        own=own,
     )
 
 
@@ -187,6 +199,7 @@ def _of_exception(
         summary=first_words(exception.spec.reason, SUMMARY_ROOM),
         floors=tuple(inert(floor.name) for floor in floors),
         submitters=", ".join(inert(each.username) for each in exception.spec.submitted_by),
-        needed=SECURITY_REVIEWER,
+        needed=needed_for_exception(matter, machines) if matter else SECURITY_REVIEWER,
         yours=why_not(viewer, matter, machines) if matter else "",
+        own=is_own(viewer, matter) if matter else False,
     )

@@ -11,18 +11,17 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import RequestDecision, RequestState
 from cabgate.api.types import ApprovalCondition
 from cabgate.lifecycle.columns import listed_submitters
-from cabgate.lifecycle.standing import WholeRequest, takes_exception
+from cabgate.lifecycle.standing import WholeRequest, exception_admits, takes_exception
 from cabgate.lifecycle.states import expires_at, is_retrospective, state_of
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
-from cabgate.review.reviewers import Matter
+from cabgate.review.reviewers import NOT_CURRENT, Matter
 from cabgate.risk.improvements import improvements
 from cabgate.rollout.targets import Workload
 from cabgate.text.inert import inert
 from cabgate.views.compare import Comparison, leaves
-from cabgate.views.deciders import SECURITY_REVIEWER, needed_for, why_not
+from cabgate.views.deciders import TEAM_REQUESTER, needed_for, needed_for_exception, why_not
 from cabgate.views.queue import summary_of
 
-OUTDATED = "the intent was deleted or says otherwise by now: decide its present request"
 UNSEEN = "the intent changed, and the operator has not looked at it since"
 
 
@@ -131,16 +130,17 @@ def show(
     """A request as somebody sees it.
 
     `intent` is the live one; where nobody could read it `intent_known` is false, and nothing is
-    said about it. `exception` is the one that is looked at, if it is one; `exceptions` are others
-    of the namespace.
+    said about it. `exception` is the one that is looked at, if it is one; `exceptions` are all of
+    the namespace, or those for the request: one that waits is what is decided.
     """
     stored, standing = request.stored, request.standing
     spec, assessment = stored.spec, stored.spec.assessment
-    matter = Matter(stored, intent, exception)
-    waiting = exception is not None and state_of(exception, now) is ExceptionState.PENDING
-    needed = SECURITY_REVIEWER if waiting else needed_for(standing, matter, machines)
+    asked = _asked(request, exceptions, exception, now)
+    matter = Matter(stored, intent, exception or next(iter(asked.waiting), None))
+    needed = _needed(request, asked, matter, machines)
     better = improvements(assessment)
-    outdated = _outdated(matter) if intent_known and (needed or waiting) else ""
+    # To attest is about an approval that stands, also when the intent has moved on.
+    outdated = _outdated(matter) if intent_known and needed and not standing.unattested else ""
     return RequestView(
         namespace=inert(stored.metadata.namespace),
         name=inert(request.name),
@@ -172,40 +172,78 @@ def show(
         improvements=inert(str(better)) if better else "",
         conditions=tuple(_condition(each, request) for each in _conditions(request)),
         decisions=tuple(_decision(each) for each in stored.status.decisions),
-        exceptions=tuple(
-            _exception(each, now)
-            for each in ([exception] if exception is not None else exceptions)
-            if each.spec.request_ref.name == request.name
-        ),
+        exceptions=tuple(_exception(each, now) for each in asked.shown),
         changes=changes,
         needed=needed,
         yours=why_not(viewer, matter, machines),
         outdated=outdated,
-        next=_next(request, exception if waiting else None, needed, outdated),
+        next=_next(request, asked, needed, outdated),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The exceptions for a request."""
+
+    shown: Sequence[CABException]
+    waiting: Sequence[CABException]
+    """Those of them that somebody is to decide."""
+    active: Sequence[CABException]
+    """Those that admit what the request asks for, shown or not."""
+
+
+def _asked(
+    request: WholeRequest,
+    exceptions: Sequence[CABException],
+    looked_at: CABException | None,
+    now: datetime,
+) -> _Asked:
+    found = {
+        each.metadata.name: each
+        for each in (*exceptions, *([looked_at] if looked_at is not None else []))
+        if each.spec.request_ref.name == request.name
+    }
+    shown = [looked_at] if looked_at is not None else list(found.values())
+    return _Asked(
+        shown,
+        [each for each in shown if state_of(each, now) is ExceptionState.PENDING],
+        [each for each in found.values() if exception_admits(each, request.standing, now)],
+    )
+
+
+def _needed(request: WholeRequest, asked: _Asked, matter: Matter, machines: Machines) -> str:
+    """Who has to act: as in the queue, an exception that is active waits for nobody."""
+    if asked.waiting:
+        return needed_for_exception(matter, machines)
+    return "" if asked.active else needed_for(request.standing, matter, machines)
 
 
 def _outdated(matter: Matter) -> str:
     if not matter.current:
-        return OUTDATED
+        return NOT_CURRENT
     return UNSEEN if matter.unseen else ""
 
 
-def _next(
-    request: WholeRequest, exception: CABException | None, needed: str, outdated: str
-) -> tuple[str, ...]:
+def _next(request: WholeRequest, asked: _Asked, needed: str, outdated: str) -> tuple[str, ...]:
     """The commands that bring it on, for whoever is needed."""
     place = f"-n {inert(request.stored.metadata.namespace)}"
     name, standing = inert(request.name), request.standing
-    if exception is not None:
-        name = f"cabex/{inert(exception.metadata.name)}"
-    if outdated and not is_retrospective(request.stored):
-        return (f"kubectl cab reject {name} {place}",) if exception is not None else ()
-    if exception is not None or standing.state in (
-        RequestState.SUBMITTED,
-        RequestState.UNDER_REVIEW,
-    ):
-        return (f"kubectl cab approve {name} {place}", f"kubectl cab reject {name} {place}")
+    stale = bool(outdated) and not is_retrospective(request.stored)
+    if asked.waiting or asked.active:
+        verbs = ["revoke"]
+        if asked.waiting:
+            approvable = not stale and needed != TEAM_REQUESTER and takes_exception(standing)
+            verbs = ["approve", "reject"] if approvable else ["reject"]
+        return tuple(
+            f"kubectl cab {verb} cabex/{inert(each.metadata.name)} {place}"
+            for each in asked.waiting or asked.active
+            for verb in verbs
+        )
+    if stale:
+        return ()
+    if standing.state in (RequestState.SUBMITTED, RequestState.UNDER_REVIEW):
+        verbs = ["reject"] if needed == TEAM_REQUESTER else ["approve", "reject"]
+        return tuple(f"kubectl cab {verb} {name} {place}" for verb in verbs)
     if standing.unattested:
         return tuple(
             f"kubectl cab attest {name} {place} --condition {inert(each.name)}"

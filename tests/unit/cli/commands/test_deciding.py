@@ -229,7 +229,7 @@ def test_show_and_diff(kubectl: FakeKubectl) -> None:
     assert "scope.affectedComponents: 12 -> 7" in text
     assert "web-0, Approved by rita" in text
     run("diff", "absent", code=4)
-    run("diff", "cabex/leave", code=2)
+    run("diff", "cabex/leave", code=4)
     same = but(WAITS).model_copy(update={"metadata": WAITS.metadata.model_copy(
         update={"name": "web-9"})})  # fmt: skip
     kubectl.objects = [same, request("ManualReview", by_person("Approved"), name="web-8")]

@@ -105,7 +105,7 @@ def test_programs_get_json(kubectl: FakeKubectl) -> None:
 
 
 def test_nothing_waits(kubectl: FakeKubectl) -> None:
-    assert run("queue").stdout == "nothing waits\n"
+    assert run("queue", "-A").stdout == "nothing waits\n"
     assert json.loads(run("queue", "-o", "json").stdout) == []
 
 
@@ -170,4 +170,4 @@ def test_mine_lists_ones_own_decisions_the_latest_first(kubectl: FakeKubectl) ->
     assert [line.split()[2] for line in lines[1:]] == ["cabex/leave", "taken"]
     assert "old" in run("mine", "--since", "90d").stdout
     kubectl.username = "somebody"
-    assert run("mine").stdout == "somebody decided nothing in that time\n"
+    assert run("mine", "-A").stdout == "somebody decided nothing in that time\n"

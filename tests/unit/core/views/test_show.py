@@ -8,7 +8,8 @@ import pytest
 from cabgate.api import CABException, CABRequest
 from cabgate.api.types import Submitter
 from cabgate.review.identity import User
-from cabgate.views.show import OUTDATED, UNSEEN, RequestView, show
+from cabgate.review.reviewers import NOT_CURRENT
+from cabgate.views.show import UNSEEN, RequestView, show
 from unit.core.builders import (
     MEDIUM,
     NOW,
@@ -94,7 +95,7 @@ def test_what_its_intent_asks_for_no_more_is_said_to_be_outdated() -> None:
     made = request("ManualReview")
     assert seen(made).outdated == ""
     gone = seen(made, intent=None, intent_known=True)
-    assert (gone.outdated, gone.next) == (OUTDATED, ())
+    assert (gone.outdated, gone.next) == (NOT_CURRENT, ())
     same = intent(MEDIUM)
     assert seen(made, intent=same, intent_known=True).outdated == ""
     changed = intent(MEDIUM, generation=2)

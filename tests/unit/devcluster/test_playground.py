@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What somebody finds who plays with a local cluster."""
+
+import os
+from types import SimpleNamespace
+
+from cabgate_devcluster import playground
+
+
+def test_the_path_that_is_printed_has_all_that_reviewers_need(tmp_path, monkeypatch):
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(playground, "locate_helm", lambda: program)
+    cluster = SimpleNamespace(
+        binaries=SimpleNamespace(kubectl=program), user=lambda name, kubeconfig: kubeconfig
+    )
+    playground._write(cluster, tmp_path / "folder")
+    programs = {each.name: each for each in (tmp_path / "folder" / "bin").iterdir()}
+    # kubectl finds its plugin by this name.
+    assert set(programs) == {"kubectl", "kubectl-cab", "cabgate", "helm"}
+    assert all(os.access(each, os.X_OK) for each in programs.values())
