@@ -30,6 +30,7 @@ from cabgate.review.review import (
     REQUEST_REVIEW,
     ReviewKind,
     check_person_write,
+    check_same_object,
     moment_after,
     recorded,
     requested_review,
@@ -73,6 +74,7 @@ async def stamp_review(
     asked = requested_review(kind, review.old_object, review.object)
     if asked is None:
         return Answer(allowed=True, reason="NoReview", patch=[STRIP])
+    check_same_object(kind, review.old_object, review.object)
     check_person(review.user, machines)
     matter = await _matter(review, api)
     request = matter.request
