@@ -165,5 +165,22 @@ def test_an_exception_is_decided_the_same_way(gate, cab, namespace):
     own = cab(gate.user("requester"), f"queue -n {namespace} --mine").stdout
     assert "cabex/leave" in own
     assert "yours: you submitted" in own
-    cab(security, f"approve cabex/leave -n {namespace} --because 'A flag' --digest {digest}")
+    shown = json.loads(cab(security, f"show cabex/leave -n {namespace} -o json").stdout)
+    [looked_at] = [each["uid"] for each in shown["exceptions"]]
+    # Its team makes it another one, under the same name and for the same evidence.
+    gate.kubectl("requester", "delete", "cabexception", "leave", "-n", namespace)
+    gate.create("requester", exception(namespace, request, name="leave", durationDays=90))
+    approval = f"approve cabex/leave -n {namespace} --because 'A flag' --digest {digest}"
+    told = cab(security, f"{approval} --uid {looked_at}", code=1)
+    assert "deleted and created anew" in told.stderr
+    review = {"verdict": "Approved", "rationale": "A flag", "evidenceDigest": digest}
+    body = {"metadata": {"uid": looked_at}, "status": {"review": review}}
+    refused = gate.kubectl(
+        "security", "patch", "cabexception", "leave", "-n", namespace, "--subresource=status",
+        "--type=merge", "-p", json.dumps(body), check=False,
+    )  # fmt: skip
+    assert "NotCurrent: metadata.uid" in refused.stderr
+    assert decisions(gate, "leave", namespace, "cabexception") == []
+    shown = json.loads(cab(security, f"show cabex/leave -n {namespace} -o json").stdout)
+    cab(security, f"{approval} --uid {shown['exceptions'][0]['uid']}")
     assert decisions(gate, "leave", namespace, "cabexception") == [("Approved", "security")]

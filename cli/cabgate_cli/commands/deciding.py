@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the commands share that give a verdict: show, ask, send with the digest that was shown."""
 
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from cabgate.api.exception import ExceptionReview
 from cabgate.api.rationale import RATIONALE, says_nothing
 from cabgate.api.request import RequestReview
+from cabgate.gate.commands import review_of
 from cabgate.text.inert import inert
 from cabgate_cli.errors import BadInput, Refused, Unavailable
 from cabgate_cli.exit_codes import ExitCode
@@ -50,8 +50,17 @@ class Given:
     because: str | None
     yes: bool
     digests: tuple[str, ...]
+    uids: tuple[str, ...]
     show_command: bool
     output: str
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """What one of them was when somebody looked at it; None where nobody says."""
+
+    digest: str | None
+    uid: str | None
 
 
 @dataclass
@@ -84,8 +93,11 @@ def decide(
     outcomes = []
     try:
         for index, what in enumerate(subjects):
-            digest = given.digests[index] if given.digests else None
-            outcomes.append(_one(kubectl, place, what, verdict, given, digest))
+            looked_at = LookedAt(
+                given.digests[index] if given.digests else None,
+                given.uids[index] if given.uids else None,
+            )
+            outcomes.append(_one(kubectl, place, what, verdict, given, looked_at))
     finally:  # also after Ctrl-C: what was recorded before it stays so
         if given.output != "text":
             write_machine([_plain(each, place) for each in outcomes], given.output)
@@ -103,7 +115,18 @@ def _check(subjects: Sequence[Named], verdict: Verdict, given: Given) -> None:
             f"--digest: given {len(given.digests)} times for {len(subjects)} names: one for each, "
             "in their order"
         )
+    if given.uids and len(given.uids) != len(subjects):
+        problems.append(
+            f"--uid: given {len(given.uids)} times for {len(subjects)} names: one for each, in "
+            "their order"
+        )
     if not interactive() and not given.show_command:
+        if any(each.exception for each in subjects) and not given.uids:
+            problems.append(
+                "--uid: missing: without a terminal to be asked at, name the uid of the exception "
+                "that you looked at (kubectl cab show cabex/NAME): its team may have created "
+                "another one of its name for the same evidence"
+            )
         if not given.digests:
             problems.append(
                 "--digest: missing: without a terminal to be asked at, name the evidence digest "
@@ -121,12 +144,12 @@ def _one(
     what: Named,
     verdict: Verdict,
     given: Given,
-    digest: str | None,
+    looked_at: LookedAt,
 ) -> Outcome:
     outcome = Outcome(str(what), verdict.verdict)
     try:
         subject = read_subject(kubectl, namespace, what)
-        _send(kubectl, subject, verdict, given, digest, outcome)
+        _send(kubectl, subject, verdict, given, looked_at, outcome)
     except click.ClickException as error:
         outcome.message = error.message
         outcome.code = ExitCode(error.exit_code)
@@ -140,7 +163,7 @@ def _send(
     subject: Subject,
     verdict: Verdict,
     given: Given,
-    digest: str | None,
+    looked_at: LookedAt,
     outcome: Outcome,
 ) -> None:
     what = subject.named
@@ -148,10 +171,12 @@ def _send(
     if for_people or (interactive() and not given.show_command):
         # Beside the output where that is for programs: nobody is asked about what they do not see.
         click.echo(request_text(subject.view), err=not for_people)
-    if digest is not None and digest != subject.digest:
-        raise _stale(kubectl, subject, digest)
+    if looked_at.digest is not None and looked_at.digest != subject.digest:
+        raise _stale(kubectl, subject, looked_at.digest)
+    if looked_at.uid is not None and looked_at.uid != subject.uid:
+        raise _another(subject, looked_at.uid)
     review = _review(subject, verdict, given)
-    words = patch_words(what, subject.namespace, review)
+    words = patch_words(what, subject.namespace, review, subject.uid)
     if given.show_command:
         outcome.outcome, outcome.message = "shown", kubectl.shown(*words)
         if given.output == "text":
@@ -175,12 +200,18 @@ def _send(
         write(f"{what} in namespace {subject.namespace}: {review['verdict']}\n")
 
 
-def patch_words(what: Named, namespace: str, review: Mapping[str, Any]) -> tuple[str, ...]:
-    """The words of the kubectl command that gives a review: what is run, and what is shown."""
-    body = json.dumps({"status": {"review": review}}, separators=(",", ":"))
+def patch_words(
+    what: Named, namespace: str, review: Mapping[str, Any], uid: str
+) -> tuple[str, ...]:
+    """The words of the kubectl command that gives a review: what is run, and what is shown.
+
+    The uid has the webhook refuse it on any other object of that name: an exception that its team
+    deleted and created anew meanwhile, or a request in the cluster to which another terminal has
+    switched the context.
+    """
     return (
         *("patch", what.resource, what.name, "-n", namespace),
-        *("--subresource=status", "--type=merge", "-p", body),
+        *("--subresource=status", "--type=merge", "-p", review_of(review, uid)),
     )
 
 
@@ -225,6 +256,15 @@ def _stale(kubectl: Kubectl, subject: Subject, digest: str) -> Refused:
     if changes is None:
         return Refused(f"{head} No request of this namespace has the digest that you looked at.")
     return Refused(f"{head}\n{comparison_text(changes)}".rstrip())
+
+
+def _another(subject: Subject, uid: str) -> Refused:
+    """What is told to somebody who looked at another object of the same name."""
+    return Refused(
+        f"you looked at the one of uid {inert(uid)}, but {subject.named} is that of "
+        f"{inert(subject.uid)}: it was deleted and created anew, or is in another cluster. Look "
+        "again. Nothing was sent."
+    )
 
 
 def _plain(outcome: Outcome, namespace: str) -> dict[str, Any]:

@@ -20,13 +20,14 @@ def verdict_options(command: Callable[..., Any]) -> Callable[..., Any]:
         because: str | None,
         yes: bool,
         digests: tuple[str, ...],
+        uids: tuple[str, ...],
         show_command: bool,
         output: str,
         **rest: Any,
     ) -> Any:
         from cabgate_cli.commands.deciding import Given
 
-        given = Given(because, yes, digests, show_command, output)
+        given = Given(because, yes, digests, uids, show_command, output)
         return command(*args, given=given, **rest)
 
     found: Callable[..., Any] = gathered
@@ -43,6 +44,14 @@ def verdict_options(command: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             help="Evidence digest that you looked at; another is refused. Needed without a "
             "terminal; for several names one each, in their order.",
+        ),
+        click.option(
+            "--uid",
+            "uids",
+            metavar="UID",
+            multiple=True,
+            help="Uid of what you looked at; another object of its name is refused. Needed for "
+            "exceptions without a terminal; for several names one each, in their order.",
         ),
         click.option("-y", "--yes", is_flag=True, help="Do not ask whether to send it."),
         output_option,

@@ -53,6 +53,12 @@ class Subject:
         """The digest of the evidence that is decided on."""
         return self.matter.request.spec.evidence_digest
 
+    @property
+    def uid(self) -> str:
+        """That of the object itself, which no other one of its name has."""
+        decided = self.matter.exception or self.matter.request
+        return decided.metadata.uid
+
 
 def named(argument: str) -> Named:
     """What an argument names: a request, or with `cabex/` before it an exception."""

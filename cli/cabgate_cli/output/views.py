@@ -136,6 +136,7 @@ def _request_lines(view: "RequestView") -> Iterator[str]:
 
 def _exception_lines(view: "ExceptionView") -> Iterator[str]:
     yield from _line("CABException", f"{view.name}  {view.state}, ends {view.ends}")
+    yield from _line("uid", view.uid)
     yield from _line("reason", view.reason)
     yield from _several("controls", view.controls)
     yield from _line("submitted by", ", ".join(view.submitters))

@@ -69,11 +69,12 @@ def can_be_revoked(images: Collection[str]) -> bool:
 
 
 def approve_exception(exception: CABException, request: Declared) -> str:
-    """How a security reviewer approves an exception."""
+    """How a security reviewer approves an exception: this one, since its team may delete it and
+    create another of its name."""
     meta = exception.metadata
     return _either(
         f"kubectl cab approve cabex/{meta.name} -n {meta.namespace}",
-        _review("cabexception", meta.namespace, meta.name, _approval(request)),
+        _review("cabexception", meta.namespace, meta.name, _approval(request), meta.uid),
     )
 
 
@@ -90,8 +91,16 @@ def _approval(request: Declared) -> dict[str, str]:
     return {"verdict": "Approved", "rationale": RATIONALE, "evidenceDigest": digest}
 
 
-def _review(resource: str, namespace: str, name: str, review: Mapping[str, Any]) -> str:
-    body = json.dumps({"status": {"review": review}}, separators=(",", ":"))
+def review_of(review: Mapping[str, Any], uid: str = "") -> str:
+    """The patch that gives a review; of the object of a uid alone, if one is given."""
+    patch: dict[str, Any] = {"metadata": {"uid": uid}} if uid else {}
+    return json.dumps({**patch, "status": {"review": review}}, separators=(",", ":"))
+
+
+def _review(
+    resource: str, namespace: str, name: str, review: Mapping[str, Any], uid: str = ""
+) -> str:
+    body = review_of(review, uid)
     body = body.replace("'", "\\u0027")  # an image may hold one, which would end the argument
     return (
         f"kubectl patch {resource} {name} -n {namespace} --subresource=status --type=merge"

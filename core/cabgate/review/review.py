@@ -115,6 +115,24 @@ def requested_review(
     return None
 
 
+def check_same_object(kind: ReviewKind, old: RawObject, new: RawObject) -> None:
+    """Raise `Refusal` if a review names another object than the one that it would be recorded on:
+    it was deleted and created anew since somebody looked at it, or is in another cluster.
+
+    The mutating webhook alone can tell: of a write of the status the API server goes on with the
+    uid that is stored, whatever was sent.
+    """
+    meant, found = (str(_mapping(each, "metadata").get("uid") or "") for each in (new, old))
+    if meant not in ("", found):
+        name = _mapping(old, "metadata").get("name")
+        raise Refusal(
+            RefusalReason.NOT_CURRENT,
+            f"you looked at the {kind.kind} of uid {meant[:64]}, but {name} is that of {found}: it "
+            "was deleted and created anew, or is in another cluster; look again",
+            "metadata.uid",
+        )
+
+
 def _check_rationale(rationale: str) -> None:
     """Raise `Refusal` for a rationale that tells nobody why."""
     if says_nothing(rationale):

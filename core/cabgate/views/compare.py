@@ -123,15 +123,23 @@ def _approved(before: WholeRequest) -> str:
 
 
 def _image_changes(before: Sequence[Target], now: Sequence[Target]) -> Iterator[ImageChange]:
-    old = {Workload.of(each): each.images for each in before}
-    new = {Workload.of(each): each.images for each in now}
+    old, new = _images(before), _images(now)
     for workload in [*new, *(each for each in old if each not in new)]:
-        was, will = old.get(workload, []), new.get(workload, [])
+        was, will = old.get(workload, ()), new.get(workload, ())
         removed = tuple(inert(image) for image in was if image not in will)
         added = tuple(inert(image) for image in will if image not in was)
         if removed or added:
             kept = sum(image in was for image in will)
             yield ImageChange(inert(str(workload)), removed, added, kept)
+
+
+def _images(targets: Sequence[Target]) -> dict[Workload, Sequence[str]]:
+    """The images of each workload, in their order and each once: two targets may name one workload
+    under two versions of its API, and an approval covers the images of both."""
+    found: dict[Workload, dict[str, None]] = {}
+    for each in targets:
+        found.setdefault(Workload.of(each), {}).update(dict.fromkeys(each.images))
+    return {workload: tuple(images) for workload, images in found.items()}
 
 
 def _field_changes(before: Any, now: Any) -> Iterator[FieldChange]:

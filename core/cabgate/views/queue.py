@@ -12,7 +12,7 @@ from cabgate.api.request import CABRequest
 from cabgate.api.stored import StoredTarget
 from cabgate.api.types import Gate
 from cabgate.lifecycle.columns import listed_submitters
-from cabgate.lifecycle.standing import WholeRequest, exception_admits
+from cabgate.lifecycle.standing import WholeRequest, exception_admits, takes_exception
 from cabgate.lifecycle.states import state_of
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.reviewers import Matter
@@ -134,14 +134,17 @@ def _asked(
     known: Mapping[tuple[str, str], WholeRequest],
     now: datetime,
 ) -> set[tuple[str, str]]:
-    """The requests for which an exception waits, or is active."""
+    """The requests for which an exception waits, or is active. What takes no exception waits for a
+    CAB member whatever somebody asks for: one may have been written before its request was there,
+    and would hide it from them."""
     found = set()
     for each in exceptions:
         key = (each.metadata.namespace, each.spec.request_ref.name)
         request = known.get(key)
-        if request is not None and (
-            state_of(each, now) is ExceptionState.PENDING
-            or exception_admits(each, request.standing, now)
+        if request is None or not takes_exception(request.standing):
+            continue
+        if state_of(each, now) is ExceptionState.PENDING or exception_admits(
+            each, request.standing, now
         ):
             found.add(key)
     return found

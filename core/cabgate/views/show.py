@@ -68,6 +68,8 @@ class ExceptionView:
     """An exception for a request."""
 
     name: str
+    uid: str
+    """Which no other one of its name has: its team may delete it and create another."""
     state: str
     reason: str
     controls: tuple[str, ...]
@@ -82,6 +84,7 @@ class RequestView:
 
     namespace: str
     name: str
+    uid: str
     state: str
     opened: str
     summary: str
@@ -144,6 +147,7 @@ def show(
     return RequestView(
         namespace=inert(stored.metadata.namespace),
         name=inert(request.name),
+        uid=inert(stored.metadata.uid),
         state=standing.state,
         opened=_moment(stored.metadata.creation_timestamp),
         summary=inert(summary_of(stored)),
@@ -307,6 +311,7 @@ def _exception(exception: CABException, now: datetime) -> ExceptionView:
     spec = exception.spec
     return ExceptionView(
         name=inert(exception.metadata.name),
+        uid=inert(exception.metadata.uid),
         state=state_of(exception, now),
         reason=inert(spec.reason),
         controls=tuple(inert(each) for each in spec.compensating_controls),

@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which requests take an exception, and what helps those that do not."""
+"""Which requests take an exception, what helps those that do not, and who said no before."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
+from cabgate.api.base import rfc3339
+from cabgate.api.exception import CABException, ExceptionDecision, ExceptionState
 from cabgate.api.request import RequestState
 from cabgate.api.types import Gate
 from cabgate.gate.commands import approve_request, edit_intent, show_request
-from cabgate.gate.composing import MAX_BYTES, compose
+from cabgate.gate.composing import MAX_BYTES, WARNING_WIDTH, compose, shortened
 from cabgate.gate.phrases import ended, scored
 from cabgate.lifecycle.precedent import standing_verdict
 from cabgate.lifecycle.standing import RequestStanding, takes_exception
-from cabgate.lifecycle.states import APPROVED_STATES, REFUSED_STATES
+from cabgate.lifecycle.states import APPROVED_STATES, REFUSED_STATES, state_of
 from cabgate.text.refusal import Refusal, RefusalReason
 
 FIELD = "spec.requestRef.name"
+
+_NO = (ExceptionState.REJECTED, ExceptionState.REVOKED)
+_MAX_LINES = 5
 
 _ROOM = MAX_BYTES - len(f"{RefusalReason.EXCEPTION_NOT_ALLOWED}: {FIELD}: ")
 """Bytes of the text, which reason and field stand before."""
@@ -38,6 +44,42 @@ def check_takes_exception(request: RequestStanding, others: Iterable[RequestStan
     found = without_exception(request, others)
     if found is not None:
         raise Refusal(RefusalReason.EXCEPTION_NOT_ALLOWED, no_exception(found), FIELD)
+
+
+def warnings_of_asking_again(
+    exception: CABException, others: Iterable[CABException], now: datetime
+) -> list[str]:
+    """What a reviewer who approves an exception is told: that one for the same request was rejected
+    or revoked. Its team may ask again, and the reviewer of before may have had a reason; one that
+    was deleted since is in the ledger alone. `others` are those that name one of some requests."""
+    found = [
+        (entry.at, each.metadata.name, entry)
+        for each in others
+        if each.metadata.name != exception.metadata.name
+        and each.spec.request_ref.name == exception.spec.request_ref.name
+        and (state := state_of(each, now)) in _NO
+        and (entry := _last(each, state)) is not None
+    ]
+    found.sort(key=lambda item: item[:2], reverse=True)
+    lines = [
+        shortened(
+            f"exception {name} for the same request was {entry.verdict.lower()} by "
+            f"{shortened(entry.author.username, 100)} at {rfc3339(at)}: {entry.rationale}",
+            2 * WARNING_WIDTH,
+        )
+        for at, name, entry in found[:_MAX_LINES]
+    ]
+    if len(found) > _MAX_LINES:
+        lines.append(
+            f"{len(found) - _MAX_LINES} more were rejected or revoked, {len(found)} in all"
+        )
+    return lines
+
+
+def _last(exception: CABException, state: ExceptionState) -> ExceptionDecision | None:
+    """The last entry that says what state an exception is in."""
+    of_state = (e for e in exception.status.decisions[::-1] if e.verdict.value == state.value)
+    return next(of_state, None)
 
 
 def no_exception(request: RequestStanding, room: int = _ROOM) -> str:

@@ -30,6 +30,7 @@ from cabgate.review.review import (
     REQUEST_REVIEW,
     ReviewKind,
     check_person_write,
+    check_same_object,
     moment_after,
     recorded,
     requested_review,
@@ -45,7 +46,7 @@ from cabgate.review.reviewers import (
 )
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import Refusal, RefusalReason
-from cabgate.writes.exceptions import check_takes_exception
+from cabgate.writes.exceptions import check_takes_exception, warnings_of_asking_again
 from cabgate.writes.lifting import warnings_of_approval, with_lifts
 from cabgate.writes.revoking import Surroundings, images_to_revoke, warnings_of
 from cabgate.writes.system import (
@@ -73,6 +74,7 @@ async def stamp_review(
     asked = requested_review(kind, review.old_object, review.object)
     if asked is None:
         return Answer(allowed=True, reason="NoReview", patch=[STRIP])
+    check_same_object(kind, review.old_object, review.object)
     check_person(review.user, machines)
     matter = await _matter(review, api)
     request = matter.request
@@ -210,14 +212,26 @@ async def _checked_decision(
         lifts_otherwise=entry.checked != expected,
     )
     check_reviewer(review.user, entry.verdict, kind.plural, facts)
-    if entry.verdict is ExceptionVerdict.APPROVED:
+    asked_before: list[str] = []
+    if matter.exception is not None and entry.verdict is ExceptionVerdict.APPROVED:
         check_takes_exception(standing_of(matter.request), others)
+        asked_before = await _asked_before(matter.exception, api, around, now)
     warnings = [recorded(kind, kind.parse(review.old_object), entry)]
-    warnings += warnings_of_approval(matter.request, entry.verdict, others)
+    warnings += [*warnings_of_approval(matter.request, entry.verdict, others), *asked_before]
     if isinstance(entry, RequestDecision) and revokes and around is not None:
         images = images_to_revoke(matter.request, entry.images, around)
         warnings += warnings_of(matter.request, images, around)
     return _Decision(entry, warnings)
+
+
+async def _asked_before(
+    exception: CABException, api: ApiServer, around: Surroundings | None, now: datetime
+) -> list[str]:
+    """What whoever approves an exception is told of others for the same request."""
+    if around is not None:
+        return warnings_of_asking_again(exception, around.exceptions, now)
+    namespace, name = exception.metadata.namespace, exception.spec.request_ref.name
+    return warnings_of_asking_again(exception, await api.exceptions_for(namespace, [name]), now)
 
 
 async def _others(

@@ -3,6 +3,7 @@
 
 import json
 import shlex
+from typing import Any
 
 import pytest
 
@@ -189,12 +190,43 @@ def test_the_only_condition_that_waits_is_the_one_that_is_meant(kubectl: FakeKub
 
 def test_an_exception_is_decided_for_the_digest_of_its_request(kubectl: FakeKubectl) -> None:
     asked = request("ExceptionRequired", name="asked")
-    kubectl.objects = [asked, exception(asked)]
+    kubectl.objects = [asked, of_uid(exception(asked), "u-1")]
     digest = asked.spec.evidence_digest
-    result = run("approve", "cabex/leave", "--because", "The flag is off", "--digest", digest)
+    decided = ["approve", "cabex/leave", "--because", "The flag is off", "--digest", digest]
+    result = run(*decided, "--uid", "u-1")
     assert "CABException        leave  Pending" in result.stdout
+    assert "uid                 u-1" in result.stdout
     [(resource, name, review)] = kubectl.patches
     assert (resource, name, review["evidenceDigest"]) == ("cabexception", "leave", digest)
+
+
+def of_uid(of: Any, uid: str) -> Any:
+    return of.model_copy(update={"metadata": of.metadata.model_copy(update={"uid": uid})})
+
+
+def test_an_exception_of_the_same_name_and_evidence_that_nobody_looked_at_is_refused(
+    kubectl: FakeKubectl,
+) -> None:
+    asked = request("ExceptionRequired", name="asked")
+    kubectl.objects = [asked, of_uid(exception(asked, days=90), "u-2")]
+    digest = asked.spec.evidence_digest
+    decided = ["approve", "cabex/leave", "--because", "The flag is off", "--digest", digest]
+    result = run(*decided, "--uid", "u-1", code=1)
+    assert "it was deleted and created anew" in result.stderr
+    assert "--uid: missing" in run(*decided, code=2).stderr
+    assert kubectl.patches == []
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("name", ["cabex/leave", "asked"])
+def test_what_is_sent_is_for_the_object_that_was_shown_and_no_other(
+    kubectl: FakeKubectl, name: str
+) -> None:
+    asked = of_uid(request("ExceptionRequired", by_person("Approved"), name="asked"), "u-r")
+    kubectl.objects = [asked, of_uid(exception(asked), "u-x")]
+    run("revoke", name, "--because", "Bad", "--yes", stdin="y\n")
+    [sent] = [json.loads(call[-1]) for call in kubectl.calls if call[0] == "patch"]
+    assert sent["metadata"] == {"uid": "u-x" if name == "cabex/leave" else "u-r"}
 
 
 def test_the_command_that_is_shown_is_the_one_that_would_run(kubectl: FakeKubectl) -> None:

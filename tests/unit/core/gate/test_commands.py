@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages name the plugin's command where it is short, and kubectl's own last."""
 
+import json
 import shlex
 
 import pytest
@@ -42,3 +43,11 @@ def test_a_warning_breaks_neither_command(filler: int) -> None:
     lines = warning_lines(text)
     assert sum(f"kubectl cab approve {NAME} -n {NAMESPACE}," in line for line in lines) == 1
     assert lines[-1].startswith(f"kubectl patch cabrequest {NAME} -n {NAMESPACE} ")
+
+
+def test_the_command_for_an_exception_is_about_that_one_alone() -> None:
+    one = EXCEPTION.metadata.model_copy(update={"uid": "0b5e-1"})
+    message = approve_exception(EXCEPTION.model_copy(update={"metadata": one}), REQUEST)
+    patch = json.loads(shlex.split(message)[-1])
+    assert patch["metadata"] == {"uid": "0b5e-1"}
+    assert patch["status"]["review"]["verdict"] == "Approved"

@@ -173,3 +173,12 @@ def test_a_stored_state_is_not_believed() -> None:
 
 def test_a_clock_that_is_behind_makes_no_negative_age() -> None:
     assert only(request(age=timedelta(seconds=-30))).age == timedelta()
+
+
+@pytest.mark.parametrize(
+    "waiting", [by_ann(), retrospective()], ids=["ManualReview", "a broken glass"]
+)
+def test_no_exception_hides_what_a_cab_member_is_to_decide(waiting: CABRequest) -> None:
+    # The name of either can be told before it is opened, and an exception written for it then.
+    rows = queue(whole(waiting), [exception(waiting)], NOW)
+    assert ("CABRequest", "CAB member") in {(row.kind, row.needed) for row in rows}

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A team may ask again for an exception that one reviewer refused: the next one is told."""
+
+import asyncio
+from datetime import timedelta
+
+from unit.core.builders import NOW, by_person, exception, intent, request
+from unit.webhook.halves import World, Writer
+
+DECLARED = intent({}, submittedBy=[{"username": "ann"}])
+ASKED = request("ExceptionRequired", of=DECLARED)
+OTHER = request("ExceptionRequired", of=intent({}, name="other"))
+
+
+def told(*before) -> list[str]:
+    """What a reviewer is told who approves an exception, beside that it is recorded."""
+    world = World([ASKED], [exception(ASKED), *before], [DECLARED])
+    writer = Writer(world, "otto", "leave", "Approved", plural="cabexceptions")
+
+    async def both_halves():
+        await writer.stamp()
+        await writer.judge()
+
+    asyncio.run(both_halves())
+    return list(writer.warnings[1:])
+
+
+def test_who_approves_is_told_who_said_no():
+    no = exception(ASKED, by_person("Rejected", rationale="No control at all"), name="first")
+    [line] = told(no)
+    assert line.startswith("exception first for the same request was rejected by rita at ")
+    assert line.endswith(": No control at all")
+
+
+def test_what_is_about_something_else_is_not_told():
+    assert told(
+        exception(OTHER, by_person("Rejected"), name="of-another"),
+        exception(ASKED, name="waits"),
+        exception(ASKED, by_person("Approved"), name="yes"),
+        exception(ASKED, name="ended", age=timedelta(days=40)),
+    ) == []  # fmt: skip
+
+
+def test_of_many_the_latest_are_told():
+    before = [
+        exception(ASKED, by_person("Rejected", NOW - timedelta(minutes=n + 1)), name=f"no-{n}")
+        for n in range(7)
+    ]
+    lines = told(*before)
+    assert [line.split()[1] for line in lines[:-1]] == [f"no-{n}" for n in range(5)]
+    assert lines[-1] == "2 more were rejected or revoked, 7 in all"
