@@ -51,6 +51,7 @@ PURE = {
         "urllib.parse",
     ),
     *("cabgate", "cryptography", "pydantic", "pydantic_core", "rfc8785"),
+    *("ast", "inspect"),  # the docstrings of fields, of our own source, for schemas alone
 }
 """What the domain may import: values and functions of them, no I/O, no clock, no client."""
 

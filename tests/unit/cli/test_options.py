@@ -14,8 +14,8 @@ from unit.cli.support import EXAMPLES, run
 GROUPS = [(), ("ledger",)]
 INTENT = EXAMPLES / "auto-approve" / "intent.yaml"
 
-SILENT = {("ledger", "export"), ("ledger", "prune")}
-"""Commands that write a file and not what a program would read."""
+SILENT = {("ledger", "export"), ("ledger", "prune"), ("completion",)}
+"""Commands that write a file, or what a shell reads, and not what a program would."""
 
 
 def commands(group: click.Group = main, *path: str) -> Iterator[tuple[str, ...]]:
@@ -76,9 +76,9 @@ def test_an_option_is_the_same_in_every_command(name: str) -> None:
     assert all(each == found[0] for each in found)
 
 
-def test_every_command_but_score_takes_a_kubeconfig_and_a_context() -> None:
+def test_every_command_that_asks_a_cluster_takes_a_kubeconfig_and_a_context() -> None:
     without = [words for words in ALL if not {"--kubeconfig", "--context"} <= set(options(*words))]
-    assert without == [("score",)]
+    assert without == [("score",), ("completion",)]
 
 
 @pytest.mark.parametrize("words", [["intent", "-n", "shop", "deployment/web", "--image", "web:1"],
