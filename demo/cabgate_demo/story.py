@@ -76,7 +76,7 @@ def _middling_evidence(stage: Stage) -> None:
     patch = f"kubectl patch deploymentintent checkout -n {NS} --type=merge -p '{summary}'"
     stage.passes("admin", patch, "patched")
     stage.refused("admin", approve, "SelfApproval")
-    stage.passes("reviewer", f"kubectl cab queue -n {NS}", "a CAB member")
+    stage.passes("reviewer", f"kubectl cab queue -n {NS}", "CAB member")
     # Not before the operator has looked at what the admin changed: `IntentChanged`.
     stage.eventually("reviewer", _by_plugin(denial), f"{NS}: Approved")
     stage.passes("requester", f"{SET_IMAGE}:1.1 -n {NS}", "image updated")
