@@ -2,6 +2,7 @@
 """One control plane with cabgate on it for the whole run; a namespace for each test."""
 
 import itertools
+import secrets
 
 import pytest
 
@@ -42,8 +43,16 @@ def _shares_the_cluster(item):
 
 
 @pytest.fixture(scope="session")
-def cluster():
-    with DevCluster() as running:
+def token_of_tess():
+    """The bearer token of a person: what an identity provider hands out elsewhere."""
+    return secrets.token_hex(16)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory, token_of_tess):
+    tokens = tmp_path_factory.mktemp("tokens") / "tokens.csv"
+    tokens.write_text(f"{token_of_tess},tess,tess\n")
+    with DevCluster(apiserver_args=[f"--token-auth-file={tokens}"]) as running:
         yield running
 
 

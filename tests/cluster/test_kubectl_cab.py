@@ -76,6 +76,13 @@ def by_plugin(gate, kubeconfig):
     return written(gate, "exec-plugin", content)
 
 
+def by_token(gate, kubeconfig, token):
+    """A kubeconfig of somebody who signs in with a bearer token."""
+    content = yaml.safe_load(Path(kubeconfig).read_text())
+    content["users"][0]["user"] = {"token": token}
+    return written(gate, "token", content)
+
+
 def written(gate, name, content):
     path = gate.cluster.directory / f"{name}.yaml"
     path.write_text(yaml.safe_dump(content))
@@ -124,7 +131,7 @@ def test_the_command_that_is_shown_has_the_same_effect(gate, cab, make_namespace
     assert found[0][0] == "ConditionallyApproved"
 
 
-def test_every_kind_of_credential_decides_as_itself(gate, cab, submitted, namespace):
+def test_every_kind_of_credential_decides_as_itself(gate, cab, submitted, namespace, token_of_tess):
     digest = digest_of(gate, submitted, namespace)
     arguments = f"-n {namespace} {submitted} --because 'Looked at it' --digest {digest}"
     own = cab(gate.user("requester"), f"approve {arguments}", code=4)
@@ -135,9 +142,12 @@ def test_every_kind_of_credential_decides_as_itself(gate, cab, submitted, namesp
     refused = cab(token, f"approve {arguments}", code=1)
     assert "MachineCannotDecide" in refused.stderr
     cab(by_plugin(gate, gate.user("reviewer")), f"take {arguments}")
+    gate.bind("tess", "cabgate-cab-member", namespace)
+    cab(by_token(gate, gate.user("reviewer"), token_of_tess), f"take {arguments}")
     gate.bind("rita", "cabgate-cab-member", namespace)
     cab(gate.cluster.admin, f"approve {arguments} --as rita")
     assert decisions(gate, submitted, namespace) == [("UnderReview", "reviewer"),
+                                                     ("UnderReview", "tess"),
                                                      ("Approved", "rita")]  # fmt: skip
 
 
