@@ -143,12 +143,14 @@ def test_every_kind_of_credential_decides_as_itself(gate, cab, submitted, namesp
     assert "MachineCannotDecide" in refused.stderr
     cab(by_plugin(gate, gate.user("reviewer")), f"take {arguments}")
     gate.bind("tess", "cabgate-cab-member", namespace)
-    cab(by_token(gate, gate.user("reviewer"), token_of_tess), f"take {arguments}")
+    on_condition = "--condition 'calm=Nothing else is rolled out' --attestation calm"
+    tess = by_token(gate, gate.user("reviewer"), token_of_tess)
+    cab(tess, f"approve {arguments} {on_condition}")
     gate.bind("rita", "cabgate-cab-member", namespace)
-    cab(gate.cluster.admin, f"approve {arguments} --as rita")
+    cab(gate.cluster.admin, f"attest {arguments} --as rita")
     assert decisions(gate, submitted, namespace) == [("UnderReview", "reviewer"),
-                                                     ("UnderReview", "tess"),
-                                                     ("Approved", "rita")]  # fmt: skip
+                                                     ("ConditionallyApproved", "tess"),
+                                                     ("Attested", "rita")]  # fmt: skip
 
 
 def test_a_stale_digest_is_refused_with_what_changed(gate, cab, submitted, namespace):
