@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from cabgate_devcluster import wait_until
+from support.gate import once_known
 from support.objects import BAD, MIDDLING, exception, intent
 from support.reviews import BETTER, decisions
 
@@ -27,18 +28,20 @@ def cab(gate):
     def run(kubeconfig, command, code=0):
         words = shlex.split(command)
         words = words[1:] if words[0] == "kubectl" else ["cab", *words]
-        result = subprocess.run(
-            [str(kubectl), *words],
-            env={
-                "KUBECONFIG": str(kubeconfig),
-                "HOME": str(gate.cluster.directory),
-                "PATH": f"{PLUGINS}:{kubectl.parent}:/usr/bin:/bin",
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
+        result = once_known(
+            lambda: subprocess.run(
+                [str(kubectl), *words],
+                env={
+                    "KUBECONFIG": str(kubeconfig),
+                    "HOME": str(gate.cluster.directory),
+                    "PATH": f"{PLUGINS}:{kubectl.parent}:/usr/bin:/bin",
+                },
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=120,
+            )
         )
         assert result.returncode == code, (command, result.stdout, result.stderr)
         return result

@@ -21,6 +21,17 @@ NOT_YET = "There can be a delay between when CustomResourceDefinitions are creat
 it was started: a review, for one. Whoever reads it tries again."""
 
 
+def once_known(call):
+    """The result of a process of kubectl, begun anew for as long as the API server does not know a
+    kind yet: nothing was stored then, and whatever file comes first on a control plane meets it."""
+
+    def answered():
+        result = call()
+        return None if NOT_YET in result.stderr else result
+
+    return wait_until(answered, "the API server knows the kinds of its policies", timeout=120)
+
+
 class Refused(AssertionError):  # noqa: N818 - what kubectl says, not a fault of the test
     """A command that should have passed did not."""
 
@@ -86,7 +97,10 @@ class Gate:
 
     def kubectl(self, user, *args, stdin=None, check=True):
         """Run kubectl as a user; the result, its output in `stdout` and `stderr`."""
-        result = self.cluster.kubectl(*args, kubeconfig=self.user(user), stdin=stdin, check=False)
+        kubeconfig = self.user(user)
+        result = once_known(
+            lambda: self.cluster.kubectl(*args, kubeconfig=kubeconfig, stdin=stdin, check=False)
+        )
         if check and result.returncode != 0:
             raise Refused(f"{user}: kubectl {' '.join(map(str, args))}: {result.stderr}")
         return result
@@ -167,21 +181,10 @@ class Gate:
             check=check,
         )
 
-    def patch_status(self, user, resource, name, namespace, body, *args, **options):
+    def patch_status(self, user, resource, name, namespace, body, *args, check=False, **options):
         """`kubectl patch --subresource=status`."""
-        check = options.pop("check", False)
         args = ("--subresource=status", *args)
-
-        def answered():
-            result = self.patch(
-                user, resource, name, namespace, body, *args, check=False, **options
-            )
-            return None if NOT_YET in result.stderr else result
-
-        result = wait_until(answered, f"the API server knows the kind {resource}", timeout=120)
-        if check and result.returncode != 0:
-            raise Refused(f"{user}: kubectl patch {resource} {name}: {result.stderr}")
-        return result
+        return self.patch(user, resource, name, namespace, body, *args, check=check, **options)
 
     def review(self, user, resource, name, namespace, verdict, *, check=True, **review):
         """`kubectl patch` of a reviewer."""
@@ -227,19 +230,21 @@ class Gate:
         """Run a command line that a message names, as a user; the completed process."""
         words = shlex.split(command)
         program = {"kubectl": self.cluster.binaries.kubectl, "cabgate": cabgate}[words[0]]
-        return subprocess.run(
-            [str(program), *words[1:]],
-            env={
-                "KUBECONFIG": str(self.user(user)),
-                "HOME": str(self.cluster.directory),
-                "EDITOR": "true",
-                "PATH": f"{self.cluster.binaries.kubectl.parent}:/usr/bin:/bin",
-                **(env or {}),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
+        return once_known(
+            lambda: subprocess.run(
+                [str(program), *words[1:]],
+                env={
+                    "KUBECONFIG": str(self.user(user)),
+                    "HOME": str(self.cluster.directory),
+                    "EDITOR": "true",
+                    "PATH": f"{self.cluster.binaries.kubectl.parent}:/usr/bin:/bin",
+                    **(env or {}),
+                },
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
         )
 
 
