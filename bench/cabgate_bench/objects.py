@@ -109,12 +109,13 @@ def review(namespace: str, name: str) -> str:
     return json.dumps(body)
 
 
-def request(namespace: str, name: str) -> dict[str, Any]:
-    """A request as the operator makes it, for the Deployment of a name."""
+def request(namespace: str, name: str, evidence: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A request as the operator makes it, for the Deployment of a name; without other evidence one
+    that is approved by its score."""
     made = request_for(
         DeploymentIntent.model_validate(
             {
-                **intent(namespace, name, GOOD),
+                **intent(namespace, name, GOOD if evidence is None else evidence),
                 "metadata": {"name": name, "namespace": namespace, "uid": "u", "generation": 1},
             }
         ),

@@ -7,7 +7,6 @@ written without cabgate's admission configuration, as `scale` does it.
 """
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -15,19 +14,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from cabgate.api import DeploymentIntent
-from cabgate.lifecycle.opening import request_for
 from cabgate.views.selectors import WAITING_REQUESTS
 from cabgate_bench import loadgen
-from cabgate_bench.loadgen import Call
-from cabgate_bench.objects import GOOD, MIDDLING, approved, intent
-from cabgate_bench.world import World, now
+from cabgate_bench.objects import GOOD, MIDDLING, approved, request
+from cabgate_bench.world import REQUESTS, World, now
 from cabgate_devcluster import DevCluster
 
 SPACES = 25
-PREFIX = "/apis/cabgate.dev/v1alpha1/namespaces"
 
 
 def main() -> int:
@@ -51,29 +45,16 @@ def main() -> int:
 
 def fill(world: World, count: int, waiting: int) -> None:
     """Write so many requests: some that wait, and the others approved by the system."""
-    made = [_request(number, waits=number < waiting) for number in range(count)]
-    world.write(
-        "POST", [(f"{PREFIX}/{each['metadata']['namespace']}/cabrequests", each) for each in made]
-    )
+    made = [
+        request(f"team-{number % SPACES}", f"web-{number}", MIDDLING if number < waiting else GOOD)
+        for number in range(count)
+    ]
+    world.write("POST", [(REQUESTS.format(each["metadata"]["namespace"]), each) for each in made])
     at = now()
-    calls = []
-    for number, each in enumerate(made):
-        meta = each["metadata"]
-        path = f"{PREFIX}/{meta['namespace']}/cabrequests/{meta['name']}/status"
-        status = {"state": "Submitted"} if number < waiting else approved(each, at)["status"]
-        body = json.dumps({"status": status})
-        header = {"Content-Type": "application/merge-patch+json"}
-        calls.append(Call("PATCH", world.cluster.server + path, body, header))
-    found = loadgen.run(world.program, world.admin, calls, workers=16, once=True)
-    if found.failed:
-        raise RuntimeError(f"writing failed: {found.statuses} {found.errors} {found.samples}")
-
-
-def _request(number: int, *, waits: bool) -> dict[str, Any]:
-    made = intent(f"team-{number % SPACES}", f"web-{number}", MIDDLING if waits else GOOD)
-    made["metadata"] |= {"uid": "u", "generation": 1}
-    request = request_for(DeploymentIntent.model_validate(made), ring=2).to_dict()
-    return {"apiVersion": made["apiVersion"], "kind": "CABRequest", **request}
+    world.write_statuses(
+        [(each, {"state": "Submitted"}) for each in made[:waiting]]
+        + [(each, approved(each, at)["status"]) for each in made[waiting:]]
+    )
 
 
 def measured(cluster: DevCluster, runs: int) -> dict[str, list[float]]:

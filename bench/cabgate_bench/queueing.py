@@ -17,9 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from cabgate.api import DeploymentIntent
-from cabgate.lifecycle.opening import request_for
-from cabgate_bench.objects import MIDDLING, intent
+from cabgate_bench.objects import MIDDLING, request
 
 KUBECTL = """\
 #!/bin/sh
@@ -38,11 +36,9 @@ def listed(count: int) -> str:
     """The answer to a list: requests that wait for a CAB member."""
     items = []
     for number in range(count):
-        made = intent(f"team-{number % 9}", f"web-{number}", MIDDLING)
-        made["metadata"]["uid"] = f"u-{number}"
-        request = request_for(DeploymentIntent.model_validate(made), ring=2).to_dict()
-        request["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
-        items.append(request)
+        made = request(f"team-{number % 9}", f"web-{number}", MIDDLING)
+        made["metadata"] |= {"uid": f"u-{number}", "creationTimestamp": "2026-01-01T00:00:00Z"}
+        items.append(made)
     return json.dumps({"items": items})
 
 

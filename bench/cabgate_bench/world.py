@@ -29,6 +29,9 @@ _BARE = frozenset(
         "ServiceAccount",
     }
 )
+REQUESTS = "/apis/cabgate.dev/v1alpha1/namespaces/{}/cabrequests"
+"""Where the requests of a namespace are."""
+
 WRITERS = 32
 """Connections that objects are written over."""
 
@@ -86,6 +89,23 @@ class World:
         if found.failed or found.sent != len(calls):
             raise RuntimeError(f"writing failed: {found.statuses} {found.errors} {found.samples}")
         return found
+
+    def write_statuses(
+        self, statuses: Sequence[tuple[dict[str, Any], dict[str, Any]]], *, again: bool = False
+    ) -> None:
+        """Put a status into each request, as the admin. `again` says that an entry may be there
+        already, which cannot be changed."""
+        header = {"Content-Type": "application/merge-patch+json"}
+        calls = []
+        for request, status in statuses:
+            meta = request["metadata"]
+            path = f"{REQUESTS.format(meta['namespace'])}/{meta['name']}/status"
+            body = json.dumps({"status": status})
+            calls.append(Call("PATCH", self.cluster.server + path, body, header))
+        found = loadgen.run(self.program, self.admin, calls, workers=16, once=True)
+        taken = {"200", "422"} if again else {"200"}
+        if found.errors or set(found.statuses) - taken:
+            raise RuntimeError(f"writing failed: {found.statuses} {found.errors} {found.samples}")
 
     def usage(self) -> dict[str, Usage]:
         """What each process has used so far."""

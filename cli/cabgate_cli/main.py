@@ -6,33 +6,32 @@ import click
 from cabgate_cli.exit_codes import table
 from cabgate_cli.program import Commands, Program
 
-_MODULES = {
-    "intent": "intent",
-    "score": "score",
-    "explain": "explain",
-    "wait": "wait",
-    "uncovered": "uncovered",
-    "adopt": "adopt",
-    "exception": "exception",
-    "queue": "queue",
-    "show": "show",
-    "diff": "diff",
-    "approve": "approve",
-    "reject": "reject",
-    "take": "take",
-    "attest": "attest",
-    "revoke": "revoke",
-    "mine": "mine",
-    "ledger": "ledger",
-    "completion": "completion",
-}
+_COMMANDS = (
+    "intent",
+    "score",
+    "explain",
+    "wait",
+    "uncovered",
+    "adopt",
+    "exception",
+    "queue",
+    "show",
+    "diff",
+    "approve",
+    "reject",
+    "take",
+    "attest",
+    "revoke",
+    "mine",
+    "ledger",
+    "completion",
+)
+"""Each stands in the module of its name."""
 
 
 @click.group(
     cls=Program,
-    commands=Commands(
-        {name: f"cabgate_cli.commands.{module}:{name}" for name, module in _MODULES.items()}
-    ),
+    commands=Commands({name: f"cabgate_cli.commands.{name}:{name}" for name in _COMMANDS}),
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b
 Examples:

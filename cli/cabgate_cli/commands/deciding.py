@@ -9,6 +9,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from cabgate.api.base import first_problem
 from cabgate.api.exception import ExceptionReview
 from cabgate.api.rationale import RATIONALE, says_nothing
 from cabgate.api.request import RequestReview
@@ -228,9 +229,8 @@ def _review(subject: Subject, verdict: Verdict, given: Given) -> dict[str, Any]:
     try:
         model.model_validate(review)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{inert(path)}: {first['msg']}") from None
+        first = first_problem(error)
+        raise BadInput(f"{inert(first.path)}: {first.message}") from None
     return review
 
 

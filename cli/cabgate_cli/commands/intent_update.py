@@ -12,6 +12,7 @@ from typing import Any
 
 from cabgate import API_VERSION
 from cabgate.api import DeploymentIntent
+from cabgate.api.evidence import Evidence
 from cabgate.api.intent import KIND, PLURAL
 from cabgate.api.kinds import GatedKind
 from cabgate.api.types import Target
@@ -27,8 +28,8 @@ from cabgate_cli.output.objects import as_json, as_yaml, write
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
-_FIELDS = {"test_results": "testResults", "scan_results": "scanResults"}
-_FIELDS |= {"manual_testing": "manualTesting"}
+_FIELDS = {part: str(Evidence.model_fields[part].alias) for part in REPORTS}
+"""The reports as they are called in a file."""
 
 
 @dataclass(frozen=True)
@@ -205,13 +206,11 @@ def _tell(before: DeploymentIntent, after: DeploymentIntent, named: Sequence[Tar
         note(f"left as they are: {', '.join(map(str, others))}")
     if before.spec.targets == after.spec.targets:
         return
-    stays = [name for name in ("summary", "correlationID") if getattr(before.spec, _SPEC[name])]
+    spec = {"summary": before.spec.summary, "correlationID": before.spec.correlation_id}
+    stays = [name for name, value in spec.items() if value]
     stays += [_FIELDS[part] for part in REPORTS if getattr(new, part) is not None]
     if stays:
         note(f"kept, look whether it holds for this release: {', '.join(stays)}")
-
-
-_SPEC = {"summary": "summary", "correlationID": "correlation_id"}
 
 
 def _write(path: str, text: str) -> None:

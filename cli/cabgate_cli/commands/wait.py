@@ -120,19 +120,12 @@ def _admitted(
 
     place = namespace or context_namespace(kubeconfig, context) or "default"
     source = GateSource(Cluster(kubeconfig, context, or_files=False))
-    found = waited(lambda: source.intent(place, name), timeout)
-    outcome = outcome_of(found)
+    found = waited(lambda: source.intent(place, name), outcome_of, timeout)
+    outcome, message = outcome_of(found), why(found)
     if output == "text":
-        head = f"waits still, after {timeout:g} s" if outcome is Outcome.OPEN else outcome.value
-        write(f"DeploymentIntent {name} in namespace {place}: {head}: {printed(why(found))}\n")
+        _say(f"DeploymentIntent {name}", place, outcome, printed(message), timeout)
     else:
-        machine = {
-            "namespace": place,
-            "intent": name,
-            "outcome": outcome.value,
-            "message": why(found),
-        }
-        write_machine(machine, output)
+        _write("intent", name, place, outcome, message, output)
     return _CODES[outcome]
 
 
@@ -151,33 +144,33 @@ def _decided(
     given = (("--kubeconfig", kubeconfig), ("--context", context))
     kubectl = Kubectl(tuple(f"{option}={value}" for option, value in given if value is not None))
     place = kubectl.namespace(namespace)
-    found = waited(
-        lambda: read_decided(kubectl, place, what), timeout, judged=lambda each: each.outcome
-    )
+    found = waited(lambda: read_decided(kubectl, place, what), lambda each: each.outcome, timeout)
     if output == "text":
-        waits = f"waits still, after {timeout:g} s"
-        head = waits if found.outcome is Outcome.OPEN else found.outcome.value
-        write(f"{what} in namespace {place}: {head}: {found.message}\n")
+        _say(str(what), place, found.outcome, found.message, timeout)
     else:
-        machine = {
-            "namespace": place,
-            "exception" if what.exception else "request": what.name,
-            "outcome": found.outcome.value,
-            "message": found.message,
-        }
-        write_machine(machine, output)
+        key = "exception" if what.exception else "request"
+        _write(key, what.name, place, found.outcome, found.message, output)
     return _CODES[found.outcome]
+
+
+def _say(subject: str, place: str, outcome: Outcome, message: str, timeout: float) -> None:
+    head = f"waits still, after {timeout:g} s" if outcome is Outcome.OPEN else outcome.value
+    write(f"{subject} in namespace {place}: {head}: {message}\n")
+
+
+def _write(key: str, name: str, place: str, outcome: Outcome, message: str, output: str) -> None:
+    found = {"namespace": place, key: name, "outcome": outcome.value, "message": message}
+    write_machine(found, output)
 
 
 def waited(
     read: Callable[[], T],
+    judged: Callable[[T], Outcome],
     seconds: float,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-    judged: Callable[[T], Outcome] = outcome_of,  # type: ignore[assignment]
 ) -> T:
-    """The intent once it is approved or refused, or as it is when the time is up; or whatever else
-    is read and judged.
+    """What is read once it is judged as approved or refused, or as it is when the time is up.
 
     What cannot be read at the first look raises `Unavailable`; later it is looked at again, since
     an API server may be away for a moment in a wait of hours. One that is gone raises.

@@ -2,20 +2,15 @@
 """What a verdict rests on, read from a cluster as the gate reads it; imported only for that."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
+from typing import Any
 
 from cabgate import GROUP, VERSION
 from cabgate.api import CABException, CABRequest, DeploymentIntent, exception, intent, request
-from cabgate.api.base import Model
 from cabgate.rollout.appliers import with_applier
 from cabgate.rollout.targets import Workload, selectors
 from cabgate_cli.errors import Unavailable
 from cabgate_cli.input.cluster import Cluster
-
-M = TypeVar("M", bound=Model)
+from cabgate_cli.input.stored import parsed
 
 
 class GateSource:
@@ -37,29 +32,29 @@ class GateSource:
     def request(self, namespace: str, name: str) -> CABRequest:
         """A request."""
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{request.PLURAL}/{name}"
-        return _parsed(CABRequest, self._cluster.get(path, f"CABRequest {namespace}/{name}"))
+        return parsed(CABRequest, self._cluster.get(path, f"CABRequest {namespace}/{name}"))
 
     def requests(self, namespace: str) -> list[CABRequest]:
         """The requests of a namespace."""
-        return [_parsed(CABRequest, item) for item in self._items(namespace, request.PLURAL)]
+        return [parsed(CABRequest, item) for item in self._items(namespace, request.PLURAL)]
 
     def requests_naming(self, namespace: str, workloads: Iterable[Workload]) -> list[CABRequest]:
         """The requests of a namespace that name one of some workloads, each once."""
         return [
-            _parsed(CABRequest, item)
+            parsed(CABRequest, item)
             for selector in selectors(workloads)
             for item in self._items(namespace, request.PLURAL, labelSelector=selector)
         ]
 
     def exceptions(self, namespace: str) -> list[CABException]:
         """The exceptions of a namespace."""
-        return [_parsed(CABException, item) for item in self._items(namespace, exception.PLURAL)]
+        return [parsed(CABException, item) for item in self._items(namespace, exception.PLURAL)]
 
     def intent(self, namespace: str, name: str) -> DeploymentIntent:
         """An intent."""
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{intent.PLURAL}/{name}"
         found = self._cluster.get(path, f"DeploymentIntent {namespace}/{name}")
-        return _parsed(DeploymentIntent, found)
+        return parsed(DeploymentIntent, found)
 
     def with_appliers(self, namespace: str, requests: list[CABRequest]) -> list[CABRequest]:
         """Requests as messages tell of them: where one does not say that a tool applies its intent,
@@ -75,26 +70,8 @@ class GateSource:
 
     def intents(self, namespace: str) -> list[DeploymentIntent]:
         """The intents of a namespace."""
-        return [_parsed(DeploymentIntent, item) for item in self._items(namespace, intent.PLURAL)]
+        return [parsed(DeploymentIntent, item) for item in self._items(namespace, intent.PLURAL)]
 
     def _items(self, namespace: str, plural: str, **query: str) -> Iterable[dict[str, Any]]:
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{plural}"
         return self._cluster.list(path, f"{plural} in namespace {namespace}", **query)
-
-
-def now() -> datetime:
-    """The time, by this machine's clock."""
-    return datetime.now(UTC)
-
-
-def _parsed(model: type[M], item: dict[str, Any]) -> M:
-    try:
-        return model.model_validate(item)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        name = (item.get("metadata") or {}).get("name")
-        raise Unavailable(
-            f"{model.__name__} {name} cannot be read by this version of cabgate: "
-            f"{path}: {first['msg']}"
-        ) from None

@@ -12,7 +12,8 @@ from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.workloads import kind_of
 from cabgate_cli.errors import note
 from cabgate_cli.input.cluster import Cluster, NotServed
-from cabgate_cli.input.gate_source import GateSource, now
+from cabgate_cli.input.gate_source import GateSource
+from cabgate_cli.input.stored import now
 
 
 class Inventory:

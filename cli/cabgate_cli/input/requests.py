@@ -4,6 +4,7 @@
 from pydantic import ValidationError
 
 from cabgate.api import CABRequest, DeploymentIntent, RiskModel
+from cabgate.api.base import first_problem
 from cabgate.api.intent import DeploymentIntentSpec, IntentMeta
 from cabgate.risk.facts import FLOOR_FACTS
 from cabgate.risk.image_evidence import UNNAMED_IMAGES, unnamed_images
@@ -19,9 +20,8 @@ def intent_of_request(document: Document, model: RiskModel) -> DeploymentIntent:
     try:
         request = CABRequest.model_validate(document.content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{document.source}: {path}: {first['msg']}") from None
+        first = first_problem(error)
+        raise BadInput(f"{document.source}: {first.path}: {first.message}") from None
     spec, name = request.spec, request.metadata.name
     if spec.intent_ref is None:
         why = "spec.intentRef: Field required"

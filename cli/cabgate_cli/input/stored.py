@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Objects as kubectl returned them, read as what they are."""
+"""Objects as the API server has them, read as what they are."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -9,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from cabgate.api import CABException, CABRequest
-from cabgate.api.base import Model
+from cabgate.api.base import Model, first_problem
 from cabgate.lifecycle.standing import WholeRequest
 from cabgate.review.identity import User
 from cabgate.text.inert import inert
@@ -54,10 +53,9 @@ def parsed(model: type[M], item: Object) -> M:
     try:
         return model.model_validate(item)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = re.sub(r"\s+", " ", ".".join(str(part) for part in first["loc"]))
+        first = first_problem(error)
         name = inert(str((item.get("metadata") or {}).get("name")))
         raise Unavailable(
             f"{model.__name__} {name} cannot be read by this version of cabgate: "
-            f"{inert(path)}: {first['msg']}"
+            f"{inert(first.path)}: {first.message}"
         ) from None

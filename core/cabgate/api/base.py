@@ -4,7 +4,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +15,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     PlainSerializer,
     StringConstraints,
+    ValidationError,
 )
 from pydantic.alias_generators import to_camel
 
@@ -75,6 +76,22 @@ class Model(BaseModel):
         for name, text in field_descriptions(cls).items():
             properties[cls.model_fields[name].alias or name].setdefault("description", text)
         return schema
+
+
+class FieldProblem(NamedTuple):
+    """What is wrong with a field."""
+
+    path: str
+    """Such as `spec.targets.0.name`; with whatever keys the object has."""
+    message: str
+    code: str
+    """Pydantic's name of it, which holds nothing of the object."""
+
+
+def first_problem(error: ValidationError) -> FieldProblem:
+    """The first of the problems for which an object cannot be read."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return FieldProblem(".".join(map(str, first["loc"])), first["msg"], first["type"])
 
 
 def build_models() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cabgate.api.base import first_problem
+
 
 class FindingCode(StrEnum):
     """What may be wrong; part of the API."""
@@ -77,9 +79,9 @@ class Finding:
 
 def unreadable(kind: str, raw: Mapping[str, Any], error: ValidationError) -> Finding:
     """That an object cannot be read, and at which field."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    path = ".".join(str(part) for part in first["loc"])
-    return Finding(FindingCode.UNREADABLE, f"{kind} {_name(raw)}", f"{path}: {first['msg']}")
+    first = first_problem(error)
+    message = f"{first.path}: {first.message}"
+    return Finding(FindingCode.UNREADABLE, f"{kind} {_name(raw)}", message)
 
 
 def _name(raw: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from cabgate.api.base import rfc3339
+from cabgate.api.base import first_problem, rfc3339
 from cabgate.api.exception import (
     CABException,
     ExceptionDecision,
@@ -296,11 +296,11 @@ def _parsed(parse: Callable[[Any], T], value: Any, path: str, kind: ReviewKind) 
     try:
         return parse(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join([path, *(str(part) for part in first["loc"])])
+        first = first_problem(error)
+        field = f"{path}.{first.path}" if first.path else path
         raise Refusal(
             RefusalReason.INVALID,
-            f"{first['msg']}; a verdict on a {kind.kind} is one of {', '.join(kind.verdicts)}",
+            f"{first.message}; a verdict on a {kind.kind} is one of {', '.join(kind.verdicts)}",
             field,
         ) from None
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cabgate.api.base import first_problem
 from cabgate.api.request import RiskModelRef
 from cabgate.api.riskmodel import DEFAULT_LABEL, RiskModel
 from cabgate.risk.model_rules import model_problems
@@ -79,9 +80,8 @@ def _valid(raw: RawObject) -> RiskModel | NoModel:
     try:
         model = RiskModel.model_validate(raw)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        return _invalid(raw, f"{path}: {first['msg']}")
+        first = first_problem(error)
+        return _invalid(raw, f"{first.path}: {first.message}")
     problems = model_problems(model)
     return _invalid(raw, str(problems[0])) if problems else model
 

@@ -8,7 +8,7 @@ import msgspec
 from pydantic import ValidationError
 
 from cabgate.api import CABRequest
-from cabgate.api.base import Model
+from cabgate.api.base import Model, first_problem
 from cabgate.lifecycle.standing import RequestStanding, standings_of
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.client.stored import decode_requests, split
@@ -68,9 +68,8 @@ def parsed(model: type[M], item: Any) -> M:
     try:
         return model.model_validate(item)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
+        first = first_problem(error)
         metadata = item.get("metadata") if isinstance(item, dict) else None
         name = metadata.get("name") if isinstance(metadata, dict) else None
-        failed = f"{model.__name__} {name} cannot be read by this version of cabgate: {path}"
-        raise LookupFailed(f"{failed}: {first['msg']}", f"{failed}: {first['type']}") from None
+        failed = f"{model.__name__} {name} cannot be read by this version of cabgate: {first.path}"
+        raise LookupFailed(f"{failed}: {first.message}", f"{failed}: {first.code}") from None

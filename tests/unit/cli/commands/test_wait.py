@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cabgate.api import DeploymentIntent
+from cabgate.lifecycle.waiting import outcome_of
 from cabgate_cli.commands.wait import waited
 from cabgate_cli.errors import Unavailable
 from cabgate_cli.input.cluster import NotFound
@@ -87,7 +88,7 @@ class Clock:
 
 def ended(*answers: Any, seconds: float = 60.0) -> DeploymentIntent:
     clock, left = Clock(), iter(answers)
-    return waited(lambda: answered(left), seconds, clock, clock.sleep)
+    return waited(lambda: answered(left), outcome_of, seconds, clock, clock.sleep)
 
 
 def answered(left: Iterator[Any]) -> DeploymentIntent:
