@@ -3,50 +3,21 @@
 
 import base64
 import json
-import shlex
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
 from cabgate_devcluster import wait_until
-from support.gate import once_known
-from support.objects import BAD, MIDDLING, exception, intent
+from support.cab import run_cab
+from support.objects import BAD, exception, intent
 from support.reviews import BETTER, decisions
-
-PLUGINS = Path(sys.executable).parent
 
 
 @pytest.fixture
 def cab(gate):
-    """Runs `kubectl cab`, or another command of kubectl, with a kubeconfig, without a terminal;
-    the exit code has to be the one given."""
-    kubectl = gate.cluster.binaries.kubectl
-
-    def run(kubeconfig, command, code=0):
-        words = shlex.split(command)
-        words = words[1:] if words[0] == "kubectl" else ["cab", *words]
-        result = once_known(
-            lambda: subprocess.run(
-                [str(kubectl), *words],
-                env={
-                    "KUBECONFIG": str(kubeconfig),
-                    "HOME": str(gate.cluster.directory),
-                    "PATH": f"{PLUGINS}:{kubectl.parent}:/usr/bin:/bin",
-                },
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=120,
-            )
-        )
-        assert result.returncode == code, (command, result.stdout, result.stderr)
-        return result
-
-    return run
+    return partial(run_cab, gate)
 
 
 def in_namespace(gate, kubeconfig, namespace):
@@ -97,13 +68,6 @@ def digest_of(gate, name, namespace):
     return gate.get("cabrequest", name, namespace)["spec"]["evidenceDigest"]
 
 
-def settled(request):
-    """What a decision leaves of a request, without what is another at each."""
-    entries = request["status"]["decisions"]
-    of_each = [{k: v for k, v in e.items() if k not in ("at", "signature")} for e in entries]
-    return request["status"]["state"], of_each, request["status"].get("review")
-
-
 def test_from_something_waits_to_decided_in_two_commands(gate, cab, submitted, namespace):
     reviewer = in_namespace(gate, gate.user("reviewer"), namespace)
     [row] = json.loads(cab(reviewer, "queue -o json").stdout)
@@ -114,24 +78,6 @@ def test_from_something_waits_to_decided_in_two_commands(gate, cab, submitted, n
     assert decisions(gate, submitted, namespace) == [("Approved", "reviewer")]
     assert "approved: Approved by reviewer" in cab(reviewer, f"wait {submitted} --for=decided "
                                                              "--timeout 0s").stdout  # fmt: skip
-
-
-def test_the_command_that_is_shown_has_the_same_effect(gate, cab, make_namespace):
-    twins = []
-    for _ in range(2):
-        place = make_namespace()
-        twins.append((place, gate.open(place, MIDDLING, "Submitted")))
-    (here, one), (there, other) = twins
-    reviewer = gate.user("reviewer")
-    words = "--because \"It's fine; $HOME\" --condition 'watch=Two hours'"
-    digest = digest_of(gate, one, here)
-    cab(reviewer, f"approve {one} -n {here} {words} --digest {digest}")
-    shown = cab(reviewer, f"approve {other} -n {there} {words} --show-command").stdout
-    assert gate.get("cabrequest", other, there)["status"]["state"] == "Submitted"
-    cab(reviewer, shown.strip())
-    found = [settled(gate.get("cabrequest", name, place)) for place, name in twins]
-    assert found[0] == found[1]
-    assert found[0][0] == "ConditionallyApproved"
 
 
 def test_every_kind_of_credential_decides_as_itself(gate, cab, submitted, namespace, token_of_tess):

@@ -6,14 +6,16 @@ from typing import Any
 import click
 
 from cabgate import API_VERSION
-from cabgate.api import CABException
+from cabgate.api import CABException, CABRequest
 from cabgate.api.exception import DEFAULT_DURATION_DAYS, KIND, MAX_DURATION_DAYS, PLACEHOLDER
 from cabgate.lifecycle.standing import standing_of
 from cabgate.text.refusal import Refusal
 from cabgate.writes.exceptions import check_takes_exception
-from cabgate_cli.commands.options import cluster_options, namespace_option, output_option
+from cabgate_cli.commands.kubectl_options import kubectl_options
+from cabgate_cli.commands.options import namespace_option, output_option
 from cabgate_cli.errors import BadInput, Refused, Unavailable, note
 from cabgate_cli.exit_codes import of_command
+from cabgate_cli.input.kubectl import Kubectl
 from cabgate_cli.input.names import namespace_name, object_name
 from cabgate_cli.input.validation import checked
 from cabgate_cli.output.objects import as_json, as_yaml, write
@@ -65,8 +67,9 @@ Examples:
     help=f"How long it lasts from its creation, 1 to {MAX_DURATION_DAYS}.",
 )
 @output_option
-@cluster_options
+@kubectl_options
 def exception(
+    kubectl: Kubectl,
     request: str,
     namespace: str | None,
     name: str | None,
@@ -74,8 +77,6 @@ def exception(
     controls: tuple[str, ...],
     days: int,
     output: str,
-    kubeconfig: str | None,
-    context: str | None,
 ) -> None:
     """Print an exception for a request, for kubectl apply.
 
@@ -104,7 +105,7 @@ def exception(
         },
     }
     _check(printed)
-    _check_request(request, namespace, kubeconfig, context)
+    _check_request(kubectl, request, namespace)
     if reason is None or not controls:
         options = [o for o, given in (("--reason", reason), ("--control", controls)) if not given]
         note(f"replace each TODO before you apply this, or give {' and '.join(options)}")
@@ -117,21 +118,18 @@ def exception(
         write(header + as_yaml(printed))
 
 
-def _check_request(
-    name: str, namespace: str | None, kubeconfig: str | None, context: str | None
-) -> None:
+def _check_request(kubectl: Kubectl, name: str, namespace: str | None) -> None:
     """Refuse what the webhook would. Where the cluster cannot be asked, the webhook says it when
     the exception is applied."""
-    from cabgate_cli.input.cluster import Cluster, context_namespace
-    from cabgate_cli.input.gate_source import GateSource
+    from cabgate_cli.input.stored import parsed
 
-    place = namespace or context_namespace(kubeconfig, context) or "default"
     try:
-        found = GateSource(Cluster(kubeconfig, context)).request(place, name)
+        found = kubectl.one(kubectl.namespace(namespace), "cabrequests", name)
+        standing = standing_of(parsed(CABRequest, found))
     except Unavailable:
         return
     try:
-        check_takes_exception(standing_of(found))
+        check_takes_exception(standing)
     except Refusal as refusal:
         raise Refused(refusal.message) from None
 

@@ -11,9 +11,11 @@ import click
 
 from cabgate.lifecycle.waiting import Outcome, outcome_of, why
 from cabgate.text.foreign import printed
-from cabgate_cli.commands.options import cluster_options, namespace_option, output_option
-from cabgate_cli.errors import Unavailable, note
+from cabgate_cli.commands.kubectl_options import kubectl_options
+from cabgate_cli.commands.options import namespace_option, output_option
+from cabgate_cli.errors import BadInput, Unavailable, note
 from cabgate_cli.exit_codes import ExitCode, of_command
+from cabgate_cli.input.kubectl import Kubectl
 from cabgate_cli.input.names import namespace_name, object_name
 from cabgate_cli.output.objects import write, write_machine
 
@@ -24,6 +26,9 @@ ADMITTED, DECIDED = "admitted", "decided"
 """What is waited for: that the rollout of an intent is admitted, or a request decided."""
 
 T = TypeVar("T")
+
+_KUBECTL_ALONE = ("--cluster", "--user", "--as", "--as-group", "--as-uid")
+"""Options that the client which looks at an intent does not have."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CODES = {
@@ -82,17 +87,16 @@ Examples:
     help="How long to wait, such as 90s, 30m or 1h30m; 0s looks once.",
 )
 @output_option
-@cluster_options
+@kubectl_options
 @click.pass_context
 def wait(
     ctx: click.Context,
+    kubectl: Kubectl,
     name: str,
     namespace: str | None,
     goal: str,
     timeout: float,
     output: str,
-    kubeconfig: str | None,
-    context: str | None,
 ) -> None:
     """Wait until an intent is approved or refused.
 
@@ -100,24 +104,23 @@ def wait(
     with cabex/NAME a CABException. Prints how it ended, and why.
     """
     if goal == DECIDED:
-        ctx.exit(_decided(name, namespace, timeout, output, kubeconfig, context))
+        ctx.exit(_decided(kubectl, name, namespace, timeout, output))
+    for option in _KUBECTL_ALONE:
+        if kubectl.given(option) is not None:
+            raise BadInput(f"{option}: only with --for=decided, which runs kubectl")
     object_name(name, "NAME")
     if namespace is not None:
         namespace_name(namespace, "--namespace")
-    ctx.exit(_admitted(name, namespace, timeout, output, kubeconfig, context))
+    ctx.exit(_admitted(kubectl, name, namespace, timeout, output))
 
 
 def _admitted(
-    name: str,
-    namespace: str | None,
-    timeout: float,
-    output: str,
-    kubeconfig: str | None,
-    context: str | None,
+    kubectl: Kubectl, name: str, namespace: str | None, timeout: float, output: str
 ) -> ExitCode:
     from cabgate_cli.input.cluster import Cluster, context_namespace
     from cabgate_cli.input.gate_source import GateSource
 
+    kubeconfig, context = kubectl.given("--kubeconfig"), kubectl.given("--context")
     place = namespace or context_namespace(kubeconfig, context) or "default"
     source = GateSource(Cluster(kubeconfig, context, or_files=False))
     found = waited(lambda: source.intent(place, name), outcome_of, timeout)
@@ -130,19 +133,11 @@ def _admitted(
 
 
 def _decided(
-    name: str,
-    namespace: str | None,
-    timeout: float,
-    output: str,
-    kubeconfig: str | None,
-    context: str | None,
+    kubectl: Kubectl, name: str, namespace: str | None, timeout: float, output: str
 ) -> ExitCode:
-    from cabgate_cli.input.kubectl import Kubectl
     from cabgate_cli.input.reviewing import named, read_decided
 
     what = named(name)
-    given = (("--kubeconfig", kubeconfig), ("--context", context))
-    kubectl = Kubectl(tuple(f"{option}={value}" for option, value in given if value is not None))
     place = kubectl.namespace(namespace)
     found = waited(lambda: read_decided(kubectl, place, what), lambda each: each.outcome, timeout)
     if output == "text":

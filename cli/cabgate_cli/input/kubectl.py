@@ -5,12 +5,15 @@ while that is imported."""
 
 import codecs
 import json
+import os
+import re
 import shlex
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, urlencode
 
@@ -31,6 +34,9 @@ ROOT = "/apis/cabgate.dev/v1alpha1"
 
 DENIED = "denied the request"
 """What stands in kubectl's error where an admission webhook has refused a write."""
+
+_PLUGIN = re.compile(rb"\b(exec|auth-provider)\b")
+"""The keys of a kubeconfig's user that name a program, or a provider, which signs in."""
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON."""
@@ -135,6 +141,19 @@ class Kubectl:
         path = f"{ROOT}/namespaces/{quote(namespace, safe='')}/{plural}/{quote(name, safe='')}"
         return self.get(path, f"{plural.removesuffix('s')} {namespace}/{name}", quiet=quiet)
 
+    def given(self, option: str) -> str | None:
+        """The value of one of its options; None where it was not given."""
+        values = [o.partition("=")[2] for o in self.options if o.startswith(f"{option}=")]
+        return values[0] if values else None
+
+    def may_sign_in(self) -> bool:
+        """Whether kubectl may run a plugin that signs in, and may ask something for that: a
+        kubeconfig names one, or cannot be read. By its text, whoever of its users is meant."""
+        given = self.given("--kubeconfig")
+        paths = [given] if given else os.environ.get("KUBECONFIG", "").split(os.pathsep)
+        files = [path for path in paths if path] or [f"{os.environ.get('HOME', '')}/.kube/config"]
+        return any(map(_names_plugin, map(Path, files)))
+
     def namespace(self, given: str | None = None) -> str:
         """The namespace that was given, else that of the context. Raises `BadInput` for what
         cannot be one."""
@@ -149,11 +168,21 @@ class Kubectl:
 
     def whoami(self) -> Object | None:
         """Who acts, as the API server authenticates them; None where it does not say."""
-        ran = self.run("auth", "whoami", "-o", "json", quiet=True)
+        timeout = f"--request-timeout={READ_SECONDS}s"
+        ran = self.run("auth", "whoami", "-o", "json", timeout, quiet=True)
         if ran.code != 0:
             return None
         found = _object(ran.output, "who acts").get("status", {}).get("userInfo")
         return found if isinstance(found, dict) and found.get("username") else None
+
+
+def _names_plugin(kubeconfig: Path) -> bool:
+    try:
+        return _PLUGIN.search(kubeconfig.read_bytes()) is not None
+    except FileNotFoundError:
+        return False  # kubectl takes it as empty
+    except OSError:
+        return True
 
 
 def _passed_on(process: "subprocess.Popen[bytes]", said: list[bytes], quiet: bool) -> None:

@@ -55,11 +55,22 @@ class Reading:
         place = None
         if not self._everywhere:
             place = self._kubectl.namespace(self._namespace)
-        # First alone, and with the terminal: a plugin of the kubeconfig may have to sign in.
-        requests = self._list(place, "cabrequests", self._fields, labels=self._labels, quiet=False)
+        # A plugin that signs in gets the terminal, and is asked once: for the requests, alone.
+        if self._kubectl.may_sign_in():
+            requests = self._requests(place)
+            beside = self._beside(place)
+        else:
+            beside = self._beside(place)
+            requests = self._requests(place)
+        exceptions, viewer = beside
+        return Waiting(place, requests, exceptions.result(), viewer.result())
+
+    def _requests(self, place: str | None) -> list[Object]:
+        return self._list(place, "cabrequests", self._fields, labels=self._labels, quiet=False)
+
+    def _beside(self, place: str | None) -> tuple[Future[list[Object]], Future[Object | None]]:
         exceptions = self._pool.submit(self._list, place, "cabexceptions", LIVE_EXCEPTIONS)
-        viewer = self._kubectl.whoami()
-        return Waiting(place, requests, exceptions.result(), viewer)
+        return exceptions, self._pool.submit(self._kubectl.whoami)
 
     def _list(
         self,

@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cabgate exception` for a request that takes none, with the client replaced."""
-
-import json
+"""`cabgate exception` for a request that takes none, with kubectl replaced."""
 
 import pytest
 
 from cabgate.api import CABRequest
+from unit.cli.fake_kubectl import FakeKubectl, installed
 from unit.cli.support import run
-from unit.cli.test_running import answer
 from unit.core.builders import by_person, request
 
 SAID = ("--reason", "outage", "--control", "watched")
 
 
-def printed(monkeypatch: pytest.MonkeyPatch, of: CABRequest, code: int) -> tuple[str, str]:
-    data = json.dumps(of.model_dump(mode="json", by_alias=True, exclude_none=True)).encode()
-    asked = answer(monkeypatch, lambda _: data)
-    result = run("exception", "-n", "shop", of.metadata.name, *SAID, code=code)
+def printed(
+    monkeypatch: pytest.MonkeyPatch, of: CABRequest, code: int, *options: str
+) -> tuple[str, str]:
+    fake = installed(monkeypatch, FakeKubectl([of]))
+    result = run("exception", "-n", "shop", of.metadata.name, *SAID, *options, code=code)
     path = f"/apis/cabgate.dev/v1alpha1/namespaces/shop/cabrequests/{of.metadata.name}"
-    assert asked == [path]
+    assert [call[2] for call in fake.calls] == [path]
+    assert fake.options == {options}
     return result.stdout, result.stderr
 
 
@@ -43,3 +43,7 @@ def test_for_any_other_it_says_whom_to_ask(
     out, err = printed(monkeypatch, of, 1)
     assert out == ""
     assert says in err
+
+
+def test_it_is_asked_as_whom_kubectl_is_told_to_act(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed(monkeypatch, request("ExceptionRequired"), 0, "--as=rita", "--as-group=cab")

@@ -78,3 +78,14 @@ def test_diff_of_an_exception_is_that_of_its_request(kubectl: FakeKubectl) -> No
     text = run("diff", "cabex/leave", code=1).stdout
     assert text == run("diff", "web-1", code=1).stdout
     assert "changes against" in text
+
+
+def test_waiting_for_a_decision_takes_the_options_of_kubectl(kubectl: FakeKubectl) -> None:
+    run("wait", "web-1", *NOW_WAIT, "--as", "rita", "--user", "admin", code=3)
+    assert kubectl.options == {("--user=admin", "--as=rita")}
+
+
+@pytest.mark.parametrize("option", ["--as", "--as-group", "--as-uid", "--user", "--cluster"])
+def test_waiting_for_an_intent_acts_as_nobody_else(option: str) -> None:
+    result = run("wait", "checkout", option, "rita", code=2)
+    assert f"{option}: only with --for=decided" in result.stderr
