@@ -4,6 +4,7 @@
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 from cabgate.api.base import rfc3339
@@ -16,6 +17,8 @@ from cabgate.logs import fields
 from cabgate_operator.client.apiserver import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.ledger import Ledger
 from cabgate_operator.work.context import Context, listed, parsed
+from cabgate_operator.work.controller import Controller, Event, Watch
+from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.reports import note_act
 
 log = logging.getLogger(__name__)
@@ -87,6 +90,38 @@ async def reconcile_retention(context: Context, ledger: Ledger, namespace: str, 
         await api.delete(REQUESTS, raw)
         log.info("request %s/%s: removed by retention", namespace, name, extra=about)
         note_act(f"request {name}", "Removed")
+
+
+class Retention(Controller):
+    """The requests of namespaces in which a sweep found some that may go: what the ledger lacks
+    stays."""
+
+    subjects = (Subject.RETENTION,)
+    watches = (Watch(REQUESTS),)
+
+    def __init__(self, ledger: Ledger, kept: int) -> None:
+        self._ledger = ledger
+        self._kept = kept
+        self._census: Census | None = None
+
+    async def begin_sweep(self, context: Context) -> None:
+        """Count anew."""
+        self._census = Census(context.clock())
+
+    def saw(self, event: Event) -> Sequence[Key]:
+        """Count a request that a sweep brought."""
+        if event.swept and self._census is not None:
+            self._census.saw(event.body)
+        return ()
+
+    def end_sweep(self) -> Sequence[Key]:
+        """The namespaces that may hold too many."""
+        found = [] if self._census is None else self._census.to_look_at(self._kept)
+        return [Key(Subject.RETENTION, namespace, "") for namespace in found]
+
+    async def reconcile(self, context: Context, key: Key) -> None:
+        """Remove what may go from a namespace."""
+        await reconcile_retention(context, self._ledger, key.namespace, self._kept)
 
 
 async def _requests(context: Context, namespace: str) -> tuple[list[CABRequest], dict[str, int]]:
