@@ -16,7 +16,7 @@ from cabgate.api.request import CABRequest
 from cabgate.gate.commands import list_uncovered
 from cabgate.gate.composing import compose
 from cabgate.gate.coverage import Running, Uncovered, running_of, uncovered
-from cabgate.lifecycle.standing import standings_of
+from cabgate.lifecycle.standing import standings_of, standings_of_exceptions
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.rings import GATED_FROM, RING_LABEL
 from cabgate_operator.client.apiserver import EXCEPTIONS, NAMESPACES, REQUESTS, ApiError, Resource
@@ -95,7 +95,7 @@ class Coverage(Controller):
             ring,
             await _running(context, namespace),
             standings_of(await listed(context.api, CABRequest, REQUESTS, namespace)),
-            await listed(context.api, CABException, EXCEPTIONS, namespace),
+            standings_of_exceptions(await listed(context.api, CABException, EXCEPTIONS, namespace)),
             context.clock(),
         )
         self._gauge.labels(namespace).set(len(found))

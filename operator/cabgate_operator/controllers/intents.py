@@ -18,7 +18,7 @@ from cabgate.api.riskmodel import RiskModel
 from cabgate.gate.decision import Reason
 from cabgate.lifecycle.flapping import ABSENCE, reopens_at
 from cabgate.lifecycle.requirements import unknown_words
-from cabgate.lifecycle.standing import WholeRequest
+from cabgate.lifecycle.standing import ExceptionStanding, WholeRequest, standings_of_exceptions
 from cabgate.review.races import approver_of, own_approver, waits_for_notice
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.model_choice import NoModel
@@ -195,11 +195,12 @@ def _unnoticed(work: Work) -> str:
     return request.name
 
 
-async def _exceptions(context: Context, work: Work) -> list[CABException]:
-    """The exceptions of the namespace, read once."""
+async def _exceptions(context: Context, work: Work) -> list[ExceptionStanding]:
+    """Where the exceptions of the namespace stand, read once."""
     if work.exceptions is None:
         namespace = work.key.namespace
-        work.exceptions = await listed(context.api, CABException, EXCEPTIONS, namespace)
+        found = await listed(context.api, CABException, EXCEPTIONS, namespace)
+        work.exceptions = standings_of_exceptions(found)
     return work.exceptions
 
 

@@ -13,6 +13,7 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestState
 from cabgate.lifecycle.capacity import stored_bytes
 from cabgate.lifecycle.retention import INTENT_GONE, KEPT_FOR, removable
+from cabgate.lifecycle.standing import standings_of_exceptions
 from cabgate.logs import fields
 from cabgate_operator.client.apiserver import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.ledger import Ledger
@@ -67,7 +68,8 @@ async def reconcile_retention(context: Context, ledger: Ledger, namespace: str, 
     """
     api = context.api
     requests, sizes = await _requests(context, namespace)
-    exceptions = await listed(api, CABException, EXCEPTIONS, namespace)
+    found = await listed(api, CABException, EXCEPTIONS, namespace)
+    exceptions = standings_of_exceptions(found)
     intents = await listed(api, DeploymentIntent, INTENTS, namespace)
     by_name = {intent.metadata.name: intent for intent in intents}
     now = context.clock()

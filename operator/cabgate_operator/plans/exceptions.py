@@ -15,7 +15,7 @@ from cabgate.api.exception import (
     ExceptionVerdict,
 )
 from cabgate.api.intent import DeploymentIntent
-from cabgate.lifecycle.standing import RequestStanding, exception_admits
+from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding, exception_admits
 from cabgate.lifecycle.states import approval_of, expires_at, state_of, with_entry
 from cabgate.review.races import ACTIVE, own_approver
 from cabgate.writes.exceptions import without_exception
@@ -64,7 +64,7 @@ def plan_exception(
     reason, message = texts.about_exception(exception, request, state, system.now, others)
     admits = (
         request is not None
-        and exception_admits(exception, request, system.now)
+        and exception_admits(ExceptionStanding.of(exception), request, system.now)
         and without_exception(request, others) is None
     )
     active = Wanted(ACTIVE, admits, reason, message)
