@@ -14,14 +14,14 @@ import kopf
 from cabgate.api.base import build_models
 from cabgate.logs import formatter_of
 from cabgate.settings import SettingsError
-from cabgate_operator.client.apiserver import Object, Resource
+from cabgate_operator.client.apiserver import Object
 from cabgate_operator.client.credentials import AccessError, ServiceAccount
-from cabgate_operator.controllers.break_glass import WORKLOADS, glass_key
 from cabgate_operator.runtime.health import serve_health
-from cabgate_operator.runtime.manager import Operator
+from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.runtime.replica import Replica
 from cabgate_operator.runtime.watches import Following, Watches, traced
 from cabgate_operator.settings import Settings, options, read_settings
+from cabgate_operator.work.controller import Watch
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +31,9 @@ so it is the connection that brings nothing."""
 
 
 def make_registry(
-    operator: Operator, watches: Watches, loop: asyncio.AbstractEventLoop
+    manager: Manager, watches: Watches, loop: asyncio.AbstractEventLoop
 ) -> kopf.OperatorRegistry:
-    """Handlers that tell the operator what was seen, and do nothing else.
+    """Handlers that tell the manager what was seen, and do nothing else.
 
     `on.event` alone: every other kind of handler writes finalizers or annotations. They return
     None, because kopf writes what a handler returns into the object's status.
@@ -44,12 +44,12 @@ def make_registry(
         with contextlib.suppress(RuntimeError):  # our loop has ended first
             loop.call_soon_threadsafe(what, *args)
 
-    def watch(resource: Resource) -> None:
+    def handle(watch: Watch) -> None:
+        resource = watch.resource
         group, _, version = resource.api_version.rpartition("/")
 
         def concerns_us(body: Any, **_: Any) -> bool:
-            # Workloads that were broken through: of all the others nothing is to be known.
-            return resource not in WORKLOADS or glass_key(resource, body) is not None
+            return not watch.metadata_only or bool(manager.keys_of(resource, body))
 
         @kopf.on.event(
             *(group, version, resource.plural),
@@ -59,10 +59,11 @@ def make_registry(
         )
         async def seen(event: Any, **_: Any) -> None:
             body: Object = event["object"]
-            tell_loop(operator.saw, resource, {"type": event["type"], "object": body})
+            tell_loop(manager.saw, resource, {"type": event["type"], "object": body})
 
-    for resource in operator.watched:
-        watch(resource)
+    watched = list(manager.watches.values())
+    for watch in watched:
+        handle(watch)
 
     @kopf.on.login(registry=registry)
     async def login(**kwargs: Any) -> kopf.AiohttpSession:
@@ -74,10 +75,10 @@ def make_registry(
             info,
             lambda plural, since: tell_loop(began, plural, since),
             lambda plural: tell_loop(failed, plural),
-            operator.metrics.called,
+            manager.metrics.called,
             asked=lambda plural: tell_loop(watches.failed, plural),
             follow=None if account is None else Following(account, restart),
-            metadata_only={resource.plural for resource in WORKLOADS},
+            metadata_only={each.resource.plural for each in watched if each.metadata_only},
         )
 
     def restart(why: str) -> None:
@@ -85,11 +86,11 @@ def make_registry(
 
     def began(plural: str, since: int) -> None:
         watches.began(plural)
-        operator.watch_began(plural, since)
+        manager.watch_began(plural, since)
 
     def failed(plural: str) -> None:
         watches.failed(plural)
-        operator.watch_failed()
+        manager.watch_failed()
 
     return registry
 
@@ -126,16 +127,16 @@ def make_kopf_settings() -> kopf.OperatorSettings:
     return settings
 
 
-def make_watches(operator: Operator) -> Watches:
-    """What watches for an operator. To be called in its event loop."""
+def make_watches(manager: Manager) -> Watches:
+    """What watches for a manager. To be called in its event loop."""
     loop = asyncio.get_running_loop()
     watches = Watches(
-        lambda: make_registry(operator, watches, loop),
+        lambda: make_registry(manager, watches, loop),
         make_kopf_settings,
-        expected=lambda: [resource.plural for resource in operator.watched],
-        restarted=operator.watches_restarted,
+        expected=lambda: [resource.plural for resource in manager.watched],
+        restarted=manager.watches_restarted,
     )
-    operator.on_stale_watch = watches.restart
+    manager.on_stale_watch = watches.restart
     return watches
 
 

@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from cabgate_operator import main
 from cabgate_operator.client.apiserver import ApiServer, Object, Resource
-from cabgate_operator.runtime import manager as app
-from cabgate_operator.runtime import watches
+from cabgate_operator.runtime import manager, sweeper, watches
 from cabgate_operator.runtime.replica import Replica
 from cabgate_operator.settings import Settings
 
@@ -45,7 +44,7 @@ def die_after(writes: int) -> None:
 
 def be_impatient(seconds: float) -> None:
     """What counts as ill after minutes does so after seconds."""
-    watches.DEAD_SECONDS = app.STUCK_SECONDS = app.LATE_SECONDS = seconds
+    watches.DEAD_SECONDS = manager.STUCK_SECONDS = sweeper.LATE_SECONDS = seconds
     main.SILENT_SECONDS = seconds
 
 

@@ -3,6 +3,7 @@
 
 import ast
 import operator
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,3 +77,14 @@ def test_files_answer_one_question():
         if (lines := len(path.read_text().splitlines())) > 400
     }
     assert not long
+
+
+def test_a_commit_is_checked_by_what_make_lint_checks():
+    """But for the audit, which asks others."""
+    makefile = (ROOT / "Makefile").read_text()
+    lint = makefile.partition("\nlint:")[2].partition("\n\n")[0]
+    commands = {line.strip().removeprefix("$(BIN)/") for line in lint.splitlines()[1:]}
+    entries = (ROOT / ".pre-commit-config.yaml").read_text().replace(" --fix", "")
+    hooks = set(re.findall(r"entry: \.venv/bin/(.*)", entries))
+    asks_others = {each for each in commands if "audit.py" in each}
+    assert {each.removesuffix(" --check") for each in commands - asks_others} == hooks

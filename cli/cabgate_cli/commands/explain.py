@@ -12,7 +12,7 @@ from cabgate.api.kinds import GatedKind
 from cabgate.gate.candidates import describe
 from cabgate.gate.decide import candidates, decide
 from cabgate.gate.decision import Decision
-from cabgate.lifecycle.standing import standings_of
+from cabgate.lifecycle.standing import standings_of, standings_of_exceptions
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.modes import Mode, effective_mode, too_loose
 from cabgate.rollout.rings import GATED_FROM
@@ -255,7 +255,7 @@ class _Explainer:
         )
         stored = source.requests_naming(namespace, rollout.workloads)
         requests = standings_of(source.with_appliers(namespace, stored))
-        exceptions = source.exceptions(namespace) if requests else []
+        exceptions = standings_of_exceptions(source.exceptions(namespace) if requests else ())
         moment = now()
         looked = [
             Looked(

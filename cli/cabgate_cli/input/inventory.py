@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from cabgate.api.kinds import BUILT_IN, GatedKind
 from cabgate.gate.coverage import GATED_LABELS, Running, Uncovered, running_of, uncovered
-from cabgate.lifecycle.standing import standings_of
+from cabgate.lifecycle.standing import standings_of, standings_of_exceptions
 from cabgate.rollout.installation import InstallationSettings, kind_name
 from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.workloads import kind_of
@@ -99,5 +99,5 @@ class Inventory:
         if not running:
             return []
         requests = standings_of(self.source.requests(namespace))
-        exceptions = self.source.exceptions(namespace)
+        exceptions = standings_of_exceptions(self.source.exceptions(namespace))
         return uncovered(namespace, ring, running, requests, exceptions, now())

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent
-from cabgate.lifecycle.standing import WholeRequest, takes_exception
+from cabgate.lifecycle.standing import WholeRequest, standings_of_exceptions, takes_exception
 from cabgate.lifecycle.states import state_of
 from cabgate.lifecycle.waiting import Outcome, outcome_of_exception, outcome_of_request
 from cabgate.review.reviewers import Matter
@@ -126,7 +126,7 @@ def _request_decided(kubectl: Kubectl, namespace: str, name: str) -> Decided:
     if takes_exception(standing):
         selector = f"{LIVE_EXCEPTIONS},spec.requestRef.name={name}"
         exceptions = exceptions_of(kubectl.list(namespace, "cabexceptions", selector=selector))
-    outcome = outcome_of_request(standing, exceptions, now())
+    outcome = outcome_of_request(standing, standings_of_exceptions(exceptions), now())
     message = f"{standing.state}"
     if outcome is Outcome.APPROVED and not standing.is_approved:
         message += ", with an active exception"

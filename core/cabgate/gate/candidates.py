@@ -5,17 +5,16 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from cabgate.api.base import rfc3339
-from cabgate.api.exception import CABException, ExceptionState
+from cabgate.api.exception import ExceptionState
 from cabgate.gate.checks import RECORDS
 from cabgate.gate.decision import Look, Reason
-from cabgate.lifecycle.standing import RequestStanding, takes_exception
-from cabgate.lifecycle.states import expires_at, state_of
+from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding, takes_exception
 from cabgate.rollout.rollout import Rollout
 from cabgate.text.foreign import printed
 
 
 def describe(
-    look: Look, rollout: Rollout, exceptions: Iterable[CABException], now: datetime
+    look: Look, rollout: Rollout, exceptions: Iterable[ExceptionStanding], now: datetime
 ) -> str:
     """Why a request admits a rollout, or why it does not: one line, with what became of the
     exceptions for it."""
@@ -29,10 +28,12 @@ def describe(
     return printed("; ".join(said))
 
 
-def describe_exception(exception: CABException, request: RequestStanding, now: datetime) -> str:
+def describe_exception(
+    exception: ExceptionStanding, request: RequestStanding, now: datetime
+) -> str:
     """State and end of an exception, and why it does not admit the rollout of its request."""
-    name, end = exception.metadata.name, rfc3339(expires_at(exception))
-    state = state_of(exception, now)
+    name, end = exception.metadata.name, rfc3339(exception.expires_at)
+    state = exception.state_at(now)
     if state is ExceptionState.EXPIRED:
         return f"exception {name} ended at {end}"
     if state is ExceptionState.PENDING:

@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from cabgate.api.base import trimmed
-from cabgate.api.exception import CABException
 from cabgate.api.rationale import RATIONALE
 from cabgate.api.stored import Declared
+from cabgate.lifecycle.standing import ExceptionStanding
 from cabgate.rollout.appliers import where_to_edit
 from cabgate.rollout.targets import Workload
 from cabgate.text.foreign import printed
@@ -68,7 +68,7 @@ def can_be_revoked(images: Collection[str]) -> bool:
     return bool(images) and short and printed(written) == written
 
 
-def approve_exception(exception: CABException, request: Declared) -> str:
+def approve_exception(exception: ExceptionStanding, request: Declared) -> str:
     """How a security reviewer approves an exception: this one, since its team may delete it and
     create another of its name."""
     meta = exception.metadata
@@ -141,14 +141,14 @@ def can_be_pasted(image: str) -> bool:
     return bool(trimmed(image)) and image.isascii() and printed(image) == image
 
 
-def write_exception(request: Declared, after: CABException | None = None) -> str:
+def write_exception(request: Declared, after: ExceptionStanding | None = None) -> str:
     """How a team asks for an exception, or for another after one that has ended."""
     meta = request.metadata
     command = f"cabgate exception -n {meta.namespace} {meta.name}"
     return command if after is None else f"{command} --name {_next_name(after, meta.name)}"
 
 
-def _next_name(after: CABException, request_name: str) -> str:
+def _next_name(after: ExceptionStanding, request_name: str) -> str:
     """Another name than that of an exception which still stands, and cannot be changed."""
     # At most three digits: a request's name may end in eight, and is no count.
     counted = re.fullmatch(r"(.+)-([0-9]{1,3})", after.metadata.name)

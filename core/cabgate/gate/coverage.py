@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from cabgate.api.exception import CABException
 from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import decide
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle.standing import RequestStanding
+from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import GATED_FROM, RING_LABEL, ring_of
 from cabgate.rollout.rollout import Rollout
@@ -105,7 +104,7 @@ def uncovered(
     ring: int,
     running: Iterable[Running],
     requests: Iterable[RequestStanding],
-    exceptions: Iterable[CABException],
+    exceptions: Iterable[ExceptionStanding],
     now: datetime,
 ) -> list[Uncovered]:
     """The workloads of a namespace that run images which the gate would deny now.
@@ -192,13 +191,16 @@ class _Judge:
     """Asks the gate, once for each workload and images."""
 
     def __init__(
-        self, requests: Iterable[RequestStanding], exceptions: Iterable[CABException], now: datetime
+        self,
+        requests: Iterable[RequestStanding],
+        exceptions: Iterable[ExceptionStanding],
+        now: datetime,
     ) -> None:
         self._requests: dict[Workload, list[RequestStanding]] = defaultdict(list)
         for request in requests:
             for workload in {Workload.of(target) for target in request.spec.targets}:
                 self._requests[workload].append(request)
-        self._exceptions: dict[str, list[CABException]] = defaultdict(list)
+        self._exceptions: dict[str, list[ExceptionStanding]] = defaultdict(list)
         for exception in exceptions:
             self._exceptions[exception.spec.request_ref.name].append(exception)
         self._now = now
@@ -217,7 +219,7 @@ class _Judge:
             for workload in rollout.workloads
             for request in self._requests.get(workload, ())
         }
-        exceptions: Sequence[CABException] = [
+        exceptions: Sequence[ExceptionStanding] = [
             exception for name in named for exception in self._exceptions.get(name, ())
         ]
         decision = decide(rollout, ring, list(named.values()), exceptions, self._now)

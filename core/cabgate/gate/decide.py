@@ -4,7 +4,6 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from cabgate.api.exception import CABException
 from cabgate.api.request import RequestState
 from cabgate.gate.checks import CHECKS, RECORDS, covered, gated
 from cabgate.gate.decision import Basis, Decision, Look, Reason
@@ -12,7 +11,7 @@ from cabgate.gate.messages import texts_of
 from cabgate.gate.record import Covering
 from cabgate.lifecycle.revocations import standing_revocations
 from cabgate.lifecycle.same_content import by_content
-from cabgate.lifecycle.standing import RequestStanding
+from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding
 from cabgate.lifecycle.states import REFUSED_STATES, age_of, is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.rollout import Rollout
@@ -23,7 +22,7 @@ def decide(
     rollout: Rollout,
     ring: int,
     requests: Sequence[RequestStanding],
-    exceptions: Sequence[CABException],
+    exceptions: Sequence[ExceptionStanding],
     now: datetime,
     machines: Machines = SERVICE_ACCOUNTS,
 ) -> Decision:
@@ -56,7 +55,7 @@ def covering(rollout: Rollout, requests: Iterable[RequestStanding]) -> list[Requ
 def candidates(
     rollout: Rollout,
     requests: Iterable[RequestStanding],
-    exceptions: Sequence[CABException],
+    exceptions: Sequence[ExceptionStanding],
     now: datetime,
 ) -> list[Look]:
     """What each request that names the workload says to a rollout, the newest first: what
@@ -82,7 +81,7 @@ def _judge(
     rollout: Rollout,
     ring: int,
     requests: Sequence[RequestStanding],
-    exceptions: Sequence[CABException],
+    exceptions: Sequence[ExceptionStanding],
     now: datetime,
 ) -> tuple[Reason, Basis]:
     free = gated.check(rollout, ring)

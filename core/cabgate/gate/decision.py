@@ -4,10 +4,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cabgate.api.exception import CABException
 from cabgate.api.request import RequestState
 from cabgate.lifecycle.revocations import Revocation
-from cabgate.lifecycle.standing import RequestStanding
+from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding
 
 
 class Reason(StrEnum):
@@ -40,7 +39,7 @@ class Look:
     state: RequestState
     reason: Reason
     """What is decided if no other request admits."""
-    exception: CABException | None = None
+    exception: ExceptionStanding | None = None
     """The exception for it that admits, or that the reason tells of."""
     uncovered: tuple[str, ...] = ()
     """Images of the rollout that it does not name."""
@@ -55,7 +54,7 @@ class Basis:
     """What a decision rests on."""
 
     request: RequestStanding | None = None
-    exception: CABException | None = None
+    exception: ExceptionStanding | None = None
     uncovered: tuple[str, ...] = ()
     """Images that the request nearest to covering the rollout does not name."""
     revocation: Revocation | None = None

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from cabgate.api.exception import CABException
 from cabgate.api.request import RequestState
 from cabgate.api.types import Gate
 from cabgate.gate.decision import Basis, Look, Reason
 from cabgate.lifecycle.revocations import Revocation
-from cabgate.lifecycle.standing import RequestStanding
+from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding
 from cabgate.review.identity import Machines
 from cabgate.rollout.rollout import Rollout
 
@@ -23,7 +22,7 @@ class Covering:
     request: RequestStanding
     others: Sequence[RequestStanding]
     """Requests that name the workload as well and hold the very same content."""
-    exceptions: Sequence[CABException]
+    exceptions: Sequence[ExceptionStanding]
     revocations: Sequence[Revocation]
     """Those that deny an image of the rollout."""
     now: datetime
@@ -53,7 +52,7 @@ class Situation:
         return self.basis.request
 
     @property
-    def exception(self) -> CABException:
+    def exception(self) -> ExceptionStanding:
         """The exception that it rests on. Raises `ValueError` where it rests on none."""
         if self.basis.exception is None:
             raise ValueError(f"{self.tried}: rests on no exception")

@@ -5,14 +5,18 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestState, RequestVerdict
 from cabgate.lifecycle.budget import within
 from cabgate.lifecycle.capacity import KIB, stored_bytes
 from cabgate.lifecycle.opening import is_current
 from cabgate.lifecycle.revocations import Pair, approvals_of, lifting, pairs_of, refused_pairs
-from cabgate.lifecycle.standing import RequestStanding, WholeRequest, exception_admits
+from cabgate.lifecycle.standing import (
+    ExceptionStanding,
+    RequestStanding,
+    WholeRequest,
+    exception_admits,
+)
 from cabgate.lifecycle.states import (
     APPROVED_STATES,
     age_of,
@@ -42,7 +46,7 @@ _REMOVABLE = (APPROVED_STATES, frozenset({RequestState.SUPERSEDED}))
 
 def removable(
     requests: Sequence[CABRequest],
-    exceptions: Sequence[CABException],
+    exceptions: Sequence[ExceptionStanding],
     intents: Mapping[str, DeploymentIntent],
     now: datetime,
     kept: int = DEFAULT_KEPT,

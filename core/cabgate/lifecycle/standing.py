@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
-from cabgate.api.exception import CABException, ExceptionState
+from cabgate.api.base import ObjectMeta
+from cabgate.api.exception import (
+    CABException,
+    CABExceptionSpec,
+    ExceptionDecision,
+    ExceptionState,
+)
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestState, RequestVerdict
 from cabgate.api.stored import StoredCondition, StoredEntry, StoredMeta, StoredRequest, StoredSpec
@@ -20,10 +26,12 @@ from cabgate.lifecycle.states import (
     APPROVED_STATES,
     DECIDED_STATES,
     REFUSED_STATES,
-    approval_of,
+    approval_in,
+    end_of,
+    ended_or,
+    exception_history,
     history_of,
     opening_state,
-    state_of,
 )
 from cabgate.rollout.appliers import with_applier
 
@@ -103,6 +111,40 @@ class RequestStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class ExceptionStanding:
+    """An exception, and what follows from its decisions; of its state, what a moment does not
+    change."""
+
+    metadata: ObjectMeta
+    spec: CABExceptionSpec
+    approval: ExceptionDecision | None
+    """The entry that approved it last; none that was taken back."""
+    decided: ExceptionState
+    """Where its decisions left it, whether its end has come or not."""
+
+    @classmethod
+    def of(cls, exception: CABException) -> Self:
+        """Where an exception stands. Its decisions are gone through here, and nowhere after."""
+        history = exception_history(exception)
+        return cls(
+            metadata=exception.metadata,
+            spec=exception.spec,
+            approval=approval_in(history),
+            decided=history[-1][1] if history else ExceptionState.PENDING,
+        )
+
+    @property
+    def expires_at(self) -> datetime:
+        """The moment from which it no longer admits. Raises `ValueError` for one that no API server
+        has stored."""
+        return end_of(self.metadata, self.spec)
+
+    def state_at(self, now: datetime) -> ExceptionState:
+        """Its state at a moment."""
+        return ended_or(self.decided, self.expires_at, now)
+
+
+@dataclass(frozen=True, slots=True)
 class WholeRequest:
     """A request with all that is stored of it, and where it stands: told once, when it was read."""
 
@@ -151,6 +193,11 @@ def standing_of(request: StoredRequest) -> RequestStanding:
 def standings_of(requests: Iterable[StoredRequest]) -> list[RequestStanding]:
     """Where each of some requests stands, in their order."""
     return [standing_of(request) for request in requests]
+
+
+def standings_of_exceptions(exceptions: Iterable[CABException]) -> list[ExceptionStanding]:
+    """Where each of some exceptions stands, in their order."""
+    return [ExceptionStanding.of(exception) for exception in exceptions]
 
 
 def _verdict(history: History) -> StoredEntry | None:
@@ -210,7 +257,7 @@ def takes_exception(request: RequestStanding) -> bool:
     return request.spec.assessment.gate is Gate.EXCEPTION_REQUIRED and not request.is_refused
 
 
-def exception_admits(exception: CABException, request: RequestStanding, now: datetime) -> bool:
+def exception_admits(exception: ExceptionStanding, request: RequestStanding, now: datetime) -> bool:
     """Whether an exception is active for a request at a moment.
 
     It binds to the request and to the evidence digest that was approved, and the request has to
@@ -219,7 +266,7 @@ def exception_admits(exception: CABException, request: RequestStanding, now: dat
     """
     if exception.spec.request_ref.name != request.metadata.name or not takes_exception(request):
         return False
-    approval = approval_of(exception)
-    if approval is None or state_of(exception, now) is not ExceptionState.APPROVED:
+    approval = exception.approval
+    if approval is None or exception.state_at(now) is not ExceptionState.APPROVED:
         return False
     return approval.evidence_digest == request.spec.evidence_digest

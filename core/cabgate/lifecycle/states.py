@@ -4,11 +4,14 @@
 The stored `status.state` is for people; nothing here reads it.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TypeVar, cast, overload
 
+from cabgate.api.base import ObjectMeta
 from cabgate.api.exception import (
     CABException,
+    CABExceptionSpec,
     ExceptionDecision,
     ExceptionState,
     ExceptionVerdict,
@@ -161,10 +164,14 @@ def expires_at(exception: CABException) -> datetime:
 
     Raises `ValueError` for an object that no API server has stored.
     """
-    created = exception.metadata.creation_timestamp
-    if created is None:
+    return end_of(exception.metadata, exception.spec)
+
+
+def end_of(metadata: ObjectMeta, spec: CABExceptionSpec) -> datetime:
+    """The same, of the parts that tell it."""
+    if metadata.creation_timestamp is None:
         raise ValueError("metadata.creationTimestamp: absent")
-    return created + timedelta(days=exception.spec.duration_days)
+    return metadata.creation_timestamp + timedelta(days=spec.duration_days)
 
 
 @overload
@@ -227,10 +234,11 @@ def _was_approved(request: StoredRequest) -> bool:
     return any(state in APPROVED_STATES for _, state in history_of(request))
 
 
-def _exception_history(
+def exception_history(
     exception: CABException,
 ) -> list[tuple[ExceptionDecision, ExceptionState]]:
-    """The entries that counted when they were made, in order, each with the state it led to."""
+    """The entries that counted when they were made, in order, each with the state it led to.
+    Whoever asks more than one thing of it asks its `ExceptionStanding`."""
     state = _X.PENDING
     history = []
     for entry in sorted(exception.status.decisions, key=lambda entry: entry.sequence):
@@ -244,17 +252,26 @@ def _exception_history(
 
 
 def _exception_state(exception: CABException, now: datetime) -> ExceptionState:
-    states = [state for _, state in _exception_history(exception)]
-    state = states[-1] if states else _X.PENDING
-    if state in (_X.PENDING, _X.APPROVED) and now >= expires_at(exception):
-        return _X.EXPIRED
-    return state
+    history = exception_history(exception)
+    return ended_or(history[-1][1] if history else _X.PENDING, expires_at(exception), now)
+
+
+def ended_or(state: ExceptionState, end: datetime, now: datetime) -> ExceptionState:
+    """Where an exception stands at a moment that its decisions left in a state."""
+    return _X.EXPIRED if state in (_X.PENDING, _X.APPROVED) and now >= end else state
 
 
 def approval_of(exception: CABException) -> ExceptionDecision | None:
     """The entry that approved an exception last, if one did; none that was taken back."""
+    return approval_in(exception_history(exception))
+
+
+def approval_in(
+    history: Iterable[tuple[ExceptionDecision, ExceptionState]],
+) -> ExceptionDecision | None:
+    """The same, of the entries that counted."""
     found: ExceptionDecision | None = None
-    for entry, state in _exception_history(exception):
+    for entry, state in history:
         if state is _X.PENDING:
             found = None
         elif state is _X.APPROVED:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from cabgate.api.exception import CABException, ExceptionState
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import RequestState
-from cabgate.lifecycle.standing import RequestStanding, exception_admits
+from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding, exception_admits
 from cabgate.lifecycle.states import state_of
 
 
@@ -43,7 +43,7 @@ def why(intent: DeploymentIntent) -> str:
 
 
 def outcome_of_request(
-    request: RequestStanding, exceptions: Iterable[CABException], now: datetime
+    request: RequestStanding, exceptions: Iterable[ExceptionStanding], now: datetime
 ) -> Outcome:
     """How a request was decided, for a pipeline that waits for it. What was superseded nobody
     decides any more; what takes an exception is decided by one that is active."""

@@ -23,8 +23,26 @@ def evidence_digest(spec: DeploymentIntentSpec | CABRequestSpec) -> str:
     The order of targets, artifacts and the images of either does not matter; nor does anything
     else of the spec, such as its summary. Where there is no evidence because the glass was broken,
     the break itself is digested.
+
+    A spec does not change, so its digest is computed when it is first asked for and kept beside its
+    fields. A copy with other parts has another digest: what is kept says of which parts it is.
     """
-    return f"{DIGEST_VERSION}:sha256:{sha256_hex(_content(spec))}"
+    parts = _digested(spec)
+    kept: tuple[object, ...]
+    digest: str
+    kept, digest = vars(spec).get(_KEPT, ((), ""))
+    if not digest or any(one is not other for one, other in zip(kept, parts, strict=True)):
+        digest = f"{DIGEST_VERSION}:sha256:{sha256_hex(_content(spec))}"
+        vars(spec)[_KEPT] = parts, digest
+    return digest
+
+
+_KEPT = "kept_digest"
+
+
+def _digested(spec: DeploymentIntentSpec | CABRequestSpec) -> tuple[object, ...]:
+    broken = spec.break_glass if isinstance(spec, CABRequestSpec) else None
+    return spec.targets, spec.evidence, broken
 
 
 def _content(spec: DeploymentIntentSpec | CABRequestSpec) -> dict[str, Any]:

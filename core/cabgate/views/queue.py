@@ -12,7 +12,12 @@ from cabgate.api.request import CABRequest
 from cabgate.api.stored import StoredTarget
 from cabgate.api.types import Gate
 from cabgate.lifecycle.columns import listed_submitters
-from cabgate.lifecycle.standing import WholeRequest, exception_admits, takes_exception
+from cabgate.lifecycle.standing import (
+    ExceptionStanding,
+    WholeRequest,
+    exception_admits,
+    takes_exception,
+)
 from cabgate.lifecycle.states import state_of
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.reviewers import Matter
@@ -144,7 +149,7 @@ def _asked(
         if request is None or not takes_exception(request.standing):
             continue
         if state_of(each, now) is ExceptionState.PENDING or exception_admits(
-            each, request.standing, now
+            ExceptionStanding.of(each), request.standing, now
         ):
             found.add(key)
     return found

@@ -11,7 +11,12 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import RequestDecision, RequestState
 from cabgate.api.types import ApprovalCondition
 from cabgate.lifecycle.columns import listed_submitters
-from cabgate.lifecycle.standing import WholeRequest, exception_admits, takes_exception
+from cabgate.lifecycle.standing import (
+    ExceptionStanding,
+    WholeRequest,
+    exception_admits,
+    takes_exception,
+)
 from cabgate.lifecycle.states import expires_at, is_retrospective, state_of
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.reviewers import NOT_CURRENT, Matter
@@ -211,7 +216,11 @@ def _asked(
     return _Asked(
         shown,
         [each for each in shown if state_of(each, now) is ExceptionState.PENDING],
-        [each for each in found.values() if exception_admits(each, request.standing, now)],
+        [
+            each
+            for each in found.values()
+            if exception_admits(ExceptionStanding.of(each), request.standing, now)
+        ],
     )
 
 

@@ -24,7 +24,7 @@ from cabgate.lifecycle.revocations import (
     revoked_pairs,
     standing_revocations,
 )
-from cabgate.lifecycle.standing import RequestStanding, closed_for_good
+from cabgate.lifecycle.standing import RequestStanding, closed_for_good, standings_of_exceptions
 from cabgate.lifecycle.states import APPROVED_STATES
 from cabgate.risk.image_evidence import images_by_workload
 from cabgate.rollout.rollout import Rollout
@@ -69,7 +69,8 @@ class Surroundings:
     ) -> list[RequestStanding]:
         """Those of some requests that admit a rollout now, or will once their conditions are
         met."""
-        found = candidates(rollout, others, self.exceptions, self.now)
+        exceptions = standings_of_exceptions(self.exceptions)
+        found = candidates(rollout, others, exceptions, self.now)
         return [
             look.request
             for look in found

@@ -6,6 +6,7 @@ until a person decides it; it is never superseded.
 """
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from cabgate.api.kinds import GatedKind
@@ -28,12 +29,13 @@ from cabgate_operator.client.apiserver import (
     NAMESPACES,
     REQUESTS,
     AlreadyExistsError,
+    ApiError,
     ApiServer,
     Object,
     Resource,
 )
 from cabgate_operator.client.events import News, Reference
-from cabgate_operator.controllers.related import requests_naming
+from cabgate_operator.controllers.related import intent_named, requests_naming
 from cabgate_operator.plans import texts
 from cabgate_operator.plans.requests import (
     body_of,
@@ -42,6 +44,7 @@ from cabgate_operator.plans.requests import (
     status_of_request,
 )
 from cabgate_operator.work.context import Context, parsed
+from cabgate_operator.work.controller import Controller, Watch
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.reports import note_act, note_correlation
 
@@ -195,3 +198,49 @@ def _told_about(request: CABRequest) -> list[Reference]:
 def _broken(request: CABRequest) -> News:
     message = texts.glass_broken(request)
     return News("GlassBroken", message, (request.metadata.uid,), warning=True)
+
+
+class Glass(Controller):
+    """Workloads whose glass was broken, of the kinds that the cluster has."""
+
+    subjects = (Subject.GLASS,)
+    reconcile = staticmethod(reconcile_glass)
+
+    def __init__(self) -> None:
+        self._served: tuple[Resource, ...] = ()
+
+    @property
+    def watches(self) -> Sequence[Watch]:
+        """The kinds that the cluster was found to have."""
+        return tuple(Watch(resource, metadata_only=True) for resource in self._served)
+
+    def keys(self, resource: Resource, body: Object) -> Sequence[Key]:
+        """The workload, if its glass was broken."""
+        broken = glass_key(resource, body)
+        return () if broken is None else (broken,)
+
+    async def start(self, context: Context) -> None:
+        """Find out which kinds of workloads there are."""
+        try:
+            self._served = await served_workloads(context.api)
+        except ApiError as error:
+            log.warning("cannot see which workloads there are: %s; a sweep looks again", error)
+
+    async def begin_sweep(self, context: Context) -> None:
+        """Find it out again: a kind may have come or gone."""
+        await self.start(context)
+
+
+class Retrospects(Controller):
+    """Requests that were opened for a broken glass."""
+
+    subjects = (Subject.RETROSPECT,)
+    watches = (Watch(REQUESTS),)
+    reconcile = staticmethod(reconcile_retrospect)
+
+    def keys(self, resource: Resource, body: Object) -> Sequence[Key]:
+        """The request itself, if no intent asked for it."""
+        if intent_named(body):
+            return ()
+        meta = body.get("metadata") or {}
+        return (Key(Subject.RETROSPECT, meta.get("namespace", ""), meta.get("name", "")),)

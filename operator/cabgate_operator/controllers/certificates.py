@@ -37,6 +37,7 @@ from cabgate_operator.client.apiserver import (
 )
 from cabgate_operator.controllers.pki import make_authority, make_signing_key, sign_leaf
 from cabgate_operator.work.context import Context
+from cabgate_operator.work.controller import Controller
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.reports import note_act
 
@@ -100,15 +101,25 @@ class _Found:
     configurations: Mapping[str, tuple[Resource, Object]]
 
 
-class Certificates:
+class Certificates(Controller):
     """Keeps the webhook's certificates; for the leader alone. Each write goes over the version that
     was read, so that of two who think that they lead one meets a conflict."""
+
+    subjects = (Subject.CERTIFICATES,)
 
     def __init__(self, names: Collection[str]) -> None:
         self._names = frozenset(names)
         self._has_signing_key = False
 
-    async def reconcile(self, context: Context) -> datetime:
+    async def start(self, context: Context) -> None:
+        """Look at them at once."""
+        context.queue.add(CERTIFICATES)
+
+    async def reconcile(self, context: Context, key: Key) -> None:
+        """Do what there is to do now, and look again when there may be more."""
+        context.queue.add_at(key, await self.renew(context))
+
+    async def renew(self, context: Context) -> datetime:
         """Do what there is to do now; when to look again.
 
         Raises `ApiError`, and `ConflictError` where write conflict.

@@ -3,7 +3,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,12 +16,13 @@ from cabgate.api.request import CABRequest
 from cabgate.gate.commands import list_uncovered
 from cabgate.gate.composing import compose
 from cabgate.gate.coverage import Running, Uncovered, running_of, uncovered
-from cabgate.lifecycle.standing import standings_of
+from cabgate.lifecycle.standing import standings_of, standings_of_exceptions
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.rings import GATED_FROM, RING_LABEL
 from cabgate_operator.client.apiserver import EXCEPTIONS, NAMESPACES, REQUESTS, ApiError, Resource
 from cabgate_operator.client.events import News, Reference
 from cabgate_operator.work.context import Context, listed
+from cabgate_operator.work.controller import Controller, Event, Watch
 from cabgate_operator.work.keys import Key, Subject
 
 log = logging.getLogger(__name__)
@@ -36,8 +37,11 @@ EVENTS_LAST = timedelta(hours=1)
 """How long the API server keeps an Event, unless it was told otherwise."""
 
 
-class Coverage:
+class Coverage(Controller):
     """Which namespaces are gated, and what runs uncovered there."""
+
+    subjects = (Subject.COVERAGE,)
+    watches = (Watch(NAMESPACES, swept=False),)
 
     def __init__(self, gauge: Gauge, installation: InstallationSettings) -> None:
         self._gauge = gauge
@@ -45,38 +49,39 @@ class Coverage:
         self._rings: dict[str, int] = {}
         self._risen: set[str] = set()
 
-    def saw(self, meta: Mapping[str, Any], now: datetime, *, deleted: bool = False) -> Key | None:
-        """Take note of a namespace; what to look at for it, if anything.
+    def saw(self, event: Event) -> Sequence[Key]:
+        """Take note of a namespace; its key if it is or was gated and its ring changed.
 
         One that is seen for the first time counts as risen if somebody wrote its ring label not
         long ago: a ring that rose while no operator ran is told of by the next. If it was told of
         already, that Event is still there, and is not written again.
         """
+        meta: Mapping[str, Any] = event.body.get("metadata") or {}
         name = str(meta.get("name", ""))
-        ring = 0 if deleted else self._installation.namespace_ring(name, meta.get("labels"))
+        ring = 0 if event.deleted else self._installation.namespace_ring(name, meta.get("labels"))
         before = self._rings.get(name)
-        if deleted:
+        if event.deleted:
             self._rings.pop(name, None)
         else:
             self._rings[name] = ring
         if before is None:
             written = _label_written(meta)
-            risen = written is not None and now - written < EVENTS_LAST
+            risen = written is not None and event.at - written < EVENTS_LAST
         else:
             risen = before < GATED_FROM
         if ring >= GATED_FROM and risen:
             self._risen.add(name)
         changed = before != ring and max(before or 0, ring) >= GATED_FROM
-        return Key(Subject.COVERAGE, name, "") if changed else None
+        return (Key(Subject.COVERAGE, name, ""),) if changed else ()
 
-    def gated(self) -> Iterator[Key]:
-        """The gated namespaces, for a sweep."""
-        for name, ring in self._rings.items():
-            if ring >= GATED_FROM:
-                yield Key(Subject.COVERAGE, name, "")
+    def end_sweep(self) -> Sequence[Key]:
+        """The gated namespaces."""
+        gated = [name for name, ring in self._rings.items() if ring >= GATED_FROM]
+        return [Key(Subject.COVERAGE, name, "") for name in gated]
 
-    async def reconcile(self, context: Context, namespace: str) -> None:
+    async def reconcile(self, context: Context, key: Key) -> None:
         """Count what runs uncovered in a namespace; tell of it if its ring rose."""
+        namespace = key.namespace
         raw = await context.api.get(NAMESPACES, "", namespace)
         meta: dict[str, Any] = {} if raw is None else raw["metadata"]
         ring = self._installation.namespace_ring(namespace, meta.get("labels")) if meta else 0
@@ -90,7 +95,7 @@ class Coverage:
             ring,
             await _running(context, namespace),
             standings_of(await listed(context.api, CABRequest, REQUESTS, namespace)),
-            await listed(context.api, CABException, EXCEPTIONS, namespace),
+            standings_of_exceptions(await listed(context.api, CABException, EXCEPTIONS, namespace)),
             context.clock(),
         )
         self._gauge.labels(namespace).set(len(found))

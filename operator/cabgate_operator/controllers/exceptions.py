@@ -1,148 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exceptions: when they end, and the state and condition that follow."""
 
-import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from cabgate.api.base import rfc3339
-from cabgate.api.exception import (
-    CABException,
-    ExceptionDecision,
-    ExceptionState,
-    ExceptionVerdict,
-)
+from cabgate.api.exception import CABException, ExceptionVerdict
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
-from cabgate.lifecycle.standing import (
-    RequestStanding,
-    exception_admits,
-    standing_of,
-    takes_exception,
-)
-from cabgate.lifecycle.states import (
-    approval_of,
-    expires_at,
-    state_of,
-    with_entry,
-)
-from cabgate.review.races import ACTIVE, is_noticed, notice_of, own_approver, waits_for_notice
-from cabgate.writes.exceptions import without_exception
-from cabgate_operator.client.apiserver import EXCEPTIONS, INTENTS, REQUESTS, Object
+from cabgate.lifecycle.standing import RequestStanding, standing_of, takes_exception
+from cabgate.lifecycle.states import approval_of
+from cabgate.review.races import is_noticed, notice_of, waits_for_notice
+from cabgate_operator.client.apiserver import EXCEPTIONS, INTENTS, REQUESTS, Object, Resource
 from cabgate_operator.client.events import News, Reference
 from cabgate_operator.controllers.related import requests_naming
-from cabgate_operator.plans import texts
-from cabgate_operator.plans.conditions import Wanted, merge_conditions
-from cabgate_operator.plans.requests import System
+from cabgate_operator.plans.exceptions import (
+    ExceptionPlan,
+    plan_exception,
+    status_of_exception,
+)
 from cabgate_operator.work.context import Context, parsed
+from cabgate_operator.work.controller import Controller, Watch
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.reports import note_act, note_correlation
-
-
-@dataclass(frozen=True)
-class ExceptionPlan:
-    """What an exception's status should become."""
-
-    exception: CABException
-    """The exception as it will be."""
-    entry: ExceptionDecision | None
-    """What the system adds to its decisions."""
-    state: ExceptionState
-    expires_at: datetime
-    active: Wanted
-
-    @property
-    def open(self) -> bool:
-        """Whether its end is still to come."""
-        return self.state in (ExceptionState.PENDING, ExceptionState.APPROVED)
-
-
-def plan_exception(
-    exception: CABException,
-    request: RequestStanding | None,
-    system: System,
-    intent: DeploymentIntent | None = None,
-    others: Sequence[RequestStanding] = (),
-) -> ExceptionPlan:
-    """What the system says of an exception now, given its request, the live intent of that (None:
-    there is none), and the requests that name one of its workloads."""
-    state = state_of(exception, system.now)
-    entry: ExceptionDecision | None = None
-    if state is ExceptionState.EXPIRED:
-        entry = _end(exception, request, system)
-    elif state is ExceptionState.APPROVED:
-        entry = _taking_back(exception, request, system, intent)
-    if entry is not None:
-        exception = with_entry(exception, entry)
-        state = state_of(exception, system.now)
-    reason, message = texts.about_exception(exception, request, state, system.now, others)
-    admits = (
-        request is not None
-        and exception_admits(exception, request, system.now)
-        and without_exception(request, others) is None
-    )
-    active = Wanted(ACTIVE, admits, reason, message)
-    return ExceptionPlan(exception, entry, state, expires_at(exception), active)
-
-
-def _taking_back(
-    exception: CABException,
-    request: RequestStanding | None,
-    system: System,
-    intent: DeploymentIntent | None,
-) -> ExceptionDecision | None:
-    """The entry that takes an approval back whose author stands in the intent; None if there is
-    none to take back."""
-    approver, approval = own_approver(exception, intent, request), approval_of(exception)
-    if not approver or approval is None:
-        return None
-    return ExceptionDecision(
-        sequence=len(exception.status.decisions) + 1,
-        author=system.author,
-        at=system.now,
-        verdict=ExceptionVerdict.REOPENED,
-        rationale=texts.taken_back(approver),
-        evidence_digest=approval.evidence_digest,
-    )
-
-
-def _end(
-    exception: CABException, request: RequestStanding | None, system: System
-) -> ExceptionDecision | None:
-    """The entry that records the end, unless it is there or there is no digest to record."""
-    decisions = exception.status.decisions
-    if any(entry.verdict is ExceptionVerdict.EXPIRED for entry in decisions):
-        return None
-    approval = approval_of(exception)
-    if approval is not None:
-        digest = approval.evidence_digest
-    elif request is not None:
-        digest = request.spec.evidence_digest
-    else:
-        return None
-    return ExceptionDecision(
-        sequence=len(decisions) + 1,
-        author=system.author,
-        at=system.now,
-        verdict=ExceptionVerdict.EXPIRED,
-        rationale=texts.EXPIRED,
-        evidence_digest=digest,
-    )
-
-
-def status_of_exception(raw: Object, plan: ExceptionPlan, now: datetime) -> dict[str, Any]:
-    """The status to write: what stands there, with the system's entry, state and condition."""
-    status: dict[str, Any] = copy.deepcopy(raw.get("status") or {})
-    if plan.entry is not None:
-        status["decisions"] = [*status.get("decisions", []), plan.entry.to_dict()]
-    status["state"] = plan.state.value
-    status["expiresAt"] = rfc3339(plan.expires_at)
-    status["conditions"] = merge_conditions(
-        status.get("conditions", []), [plan.active], plan.exception.metadata.generation, now
-    )
-    return status
 
 
 async def reconcile_exception(context: Context, key: Key) -> None:
@@ -226,3 +104,16 @@ def _taken_back(plan: ExceptionPlan) -> News:
     message = entry.rationale if entry is not None else ""
     sequence = str(len(plan.exception.status.decisions))
     return News("ApprovalTakenBack", message, (meta.uid, sequence), warning=True)
+
+
+class Exceptions(Controller):
+    """Exceptions, one for each key."""
+
+    subjects = (Subject.EXCEPTION,)
+    watches = (Watch(EXCEPTIONS),)
+    reconcile = staticmethod(reconcile_exception)
+
+    def keys(self, resource: Resource, body: Object) -> Sequence[Key]:
+        """The exception itself."""
+        meta = body.get("metadata") or {}
+        return (Key(Subject.EXCEPTION, meta.get("namespace", ""), meta.get("name", "")),)

@@ -2,6 +2,7 @@
 """Whether commands read that the installation is set as the operator was told by its options."""
 
 import logging
+from collections.abc import Sequence
 
 from cabgate.logs import fields
 from cabgate.rollout.installation import (
@@ -13,23 +14,40 @@ from cabgate.rollout.installation import (
 )
 from cabgate_operator.client.apiserver import CONFIG_MAPS, ApiError
 from cabgate_operator.work.context import Context
+from cabgate_operator.work.controller import Controller
+from cabgate_operator.work.keys import Key, Subject
 
 log = logging.getLogger(__name__)
 
 
-async def check_installation(context: Context) -> None:
-    """Look at the ConfigMap that commands read. That it says something else stops nothing: nothing
-    of ours obeys it. It is counted and logged, since commands tell people what is in it."""
-    problem = await _problem(context)
-    context.metrics.installation_differs.set(1 if problem else 0)
-    if problem:
-        extra = fields(namespace=SYSTEM_NAMESPACE, object=CONFIG_MAP, reason="InstallationDiffers")
-        log.warning(
-            "ConfigMap %s/%s: %s. Commands tell people by it: install the chart again, or restart "
-            "the operator if it runs an older release",
-            *(SYSTEM_NAMESPACE, CONFIG_MAP, problem),
-            extra=extra,
-        )
+INSTALLATION = Key(Subject.INSTALLATION, SYSTEM_NAMESPACE, CONFIG_MAP)
+"""The ConfigMap, as work."""
+
+
+class Installation(Controller):
+    """Looks after each sweep at the ConfigMap that commands read. That it says something else stops
+    nothing: nothing of ours obeys it. It is counted and logged, since commands tell people what is
+    in it."""
+
+    subjects = (Subject.INSTALLATION,)
+
+    def end_sweep(self) -> Sequence[Key]:
+        """Look at it again."""
+        return (INSTALLATION,)
+
+    async def reconcile(self, context: Context, key: Key) -> None:
+        """Compare it with the options."""
+        problem = await _problem(context)
+        context.metrics.installation_differs.set(1 if problem else 0)
+        if problem:
+            log.warning(
+                "ConfigMap %s/%s: %s. Commands tell people by it: install the chart again, or "
+                "restart the operator if it runs an older release",
+                *(SYSTEM_NAMESPACE, CONFIG_MAP, problem),
+                extra=fields(
+                    namespace=SYSTEM_NAMESPACE, object=CONFIG_MAP, reason="InstallationDiffers"
+                ),
+            )
 
 
 async def _problem(context: Context) -> str:

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, Floor
 from cabgate.api.riskmodel import RiskModel
 from cabgate.lifecycle.precedent import standing_verdict
-from cabgate.lifecycle.standing import RequestStanding, WholeRequest
+from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding, WholeRequest
 from cabgate.risk.model_choice import NoModel
 from cabgate_operator.client.apiserver import ApiError, Object
 from cabgate_operator.plans.intents import Problem
@@ -30,7 +29,7 @@ class Work:
     intent: DeploymentIntent | None
     """The live intent; None if it is absent or being deleted."""
     requests: dict[str, tuple[Object, WholeRequest]]
-    exceptions: list[CABException] | None = None
+    exceptions: list[ExceptionStanding] | None = None
     others: list[WholeRequest] = field(default_factory=list)
     """The requests, of whatever intent, that name one of its workloads."""
     refused: WholeRequest | None = None

@@ -8,38 +8,40 @@ of an approval by a person the intent tells first: `cabgate.review.races` says w
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestVerdict
 from cabgate.api.riskmodel import RiskModel
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle.flapping import ABSENCE, opens_at, reopens_at
+from cabgate.lifecycle.flapping import ABSENCE, reopens_at
 from cabgate.lifecycle.requirements import unknown_words
-from cabgate.lifecycle.standing import WholeRequest
+from cabgate.lifecycle.standing import ExceptionStanding, WholeRequest, standings_of_exceptions
 from cabgate.review.races import approver_of, own_approver, waits_for_notice
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.model_choice import NoModel
-from cabgate.rollout.gated_targets import impossible_names
 from cabgate.rollout.rings import GATED_FROM
-from cabgate.rollout.targets import Workload
-from cabgate.text.refusal import RefusalReason
 from cabgate_operator.client.apiserver import (
     EXCEPTIONS,
     INTENTS,
     NAMESPACES,
     REQUESTS,
-    AlreadyExistsError,
     ApiError,
-    ConflictError,
     Object,
+    Resource,
 )
 from cabgate_operator.client.events import Reference
-from cabgate_operator.controllers.intent_work import Work, refused_among, wanted_as_read
+from cabgate_operator.controllers.intent_work import Work, refused_among
 from cabgate_operator.controllers.models import chosen_model, model_behind
-from cabgate_operator.controllers.related import requests_naming
+from cabgate_operator.controllers.opening import (
+    REFUSED,
+    ensure_request,
+    too_often,
+    unchanged_or_conflict,
+)
+from cabgate_operator.controllers.related import intent_named, requests_naming
 from cabgate_operator.plans import texts
 from cabgate_operator.plans.intents import (
     Problem,
@@ -48,11 +50,9 @@ from cabgate_operator.plans.intents import (
     news_of_approval,
     news_of_intent,
     next_window,
-    own_request,
     readiness,
     status_of_intent,
     wanted_name,
-    wanted_request,
 )
 from cabgate_operator.plans.requests import (
     FULL,
@@ -66,11 +66,9 @@ from cabgate_operator.plans.requests import (
     waits_for_system,
 )
 from cabgate_operator.work.context import Context, listed, parsed
+from cabgate_operator.work.controller import Controller, Watch
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.reports import note_act, note_correlation
-
-REFUSED = "RequestRefused"
-"""Why an intent is not ready whose request the webhook refused."""
 
 
 async def reconcile_intent(context: Context, key: Key) -> None:
@@ -90,7 +88,7 @@ async def reconcile_intent(context: Context, key: Key) -> None:
         note_correlation(work.intent.spec.correlation_id)
         work.refused = refused_among(evidence_digest(work.intent.spec), work.others)
         await _look_at_approvals(context, work)
-        await _ensure_request(context, work, work.intent)
+        await ensure_request(context, work, work.intent)
         if work.request is not None:
             note_correlation(work.request.stored.spec.correlation_id)
     unnoticed = _unnoticed(work)
@@ -186,85 +184,6 @@ async def _look_at_approvals(context: Context, work: Work) -> None:
             await _update_request(context, work, name)
 
 
-async def _ensure_request(context: Context, work: Work, intent: DeploymentIntent) -> None:
-    found: Object | None = None
-    if work.refused is not None and work.wanted not in work.requests:
-        return
-    impossible = impossible_names(intent.spec.targets) if work.wanted not in work.requests else []
-    if impossible:
-        why = texts.not_gated(intent, impossible)
-        work.problem = Problem(RefusalReason.TARGET_NOT_GATED.value, why)
-        return
-    if isinstance(work.model, NoModel):
-        work.problem = Problem(work.model.reason.value, texts.no_model(work.model.message))
-        return
-    if work.model is None:
-        found = work.requests[work.wanted][0]
-    elif (moment := opens_at(context.opened.get(work.key, ()), context.clock())) is not None:
-        work.problem = _too_often(work, texts.opened_too_often(moment), moment)
-        return
-    elif (moment := _room_at(context, work, intent)) is not None:
-        message = texts.refused(work.wanted, texts.used_up(moment))
-        work.problem, work.too_often_until = Problem(REFUSED, message, stalled=False), moment
-        return
-    else:
-        body = wanted_request(intent, work.ring, work.standings, work.model, context.labels)
-        try:
-            async with context.room.turn_to_open(work.key.namespace, _workloads(intent)):
-                found = await context.api.create(REQUESTS, work.key.namespace, body)
-            context.wrote(found)
-            note_act(f"request {work.wanted}", "Opened")
-            context.note_opened(work.key)
-        except AlreadyExistsError:
-            found = await context.api.get(REQUESTS, work.key.namespace, work.wanted)
-        except ApiError as error:
-            if not error.refused:
-                raise
-            await _unchanged_or_conflict(context, work)
-            work.errors.append(error)
-            if error.used_up:
-                _note_used_up(context, work, intent)
-            why = texts.refused(work.wanted, f"{error.code} {error.reason}: {error.message}")
-            work.problem = Problem(REFUSED, why, stalled=False)
-            return
-    own, work.problem = own_request(intent, None if found is None else wanted_as_read(work, found))
-    if found is not None and own is not None:
-        work.requests[work.wanted] = (found, own)
-
-
-def _workloads(intent: DeploymentIntent) -> list[Workload]:
-    return [Workload.of(target) for target in intent.spec.targets]
-
-
-def _room_at(context: Context, work: Work, intent: DeploymentIntent) -> datetime | None:
-    """When there may be room for a request again; None if nobody was refused it just now."""
-    namespace, now = work.key.namespace, context.clock()
-    return context.room.asked_again_at(namespace, _workloads(intent), now)
-
-
-def _note_used_up(context: Context, work: Work, intent: DeploymentIntent) -> None:
-    """Have nobody ask for room for a while, and make what room there can be."""
-    namespace, now = work.key.namespace, context.clock()
-    context.room.note_used_up(namespace, _workloads(intent), now)
-    key, looking = Key(Subject.RETENTION, namespace, ""), context.room.look_at(namespace, now)
-    if looking > now:
-        context.queue.add_at(key, looking)
-    else:
-        context.queue.add(key)
-
-
-def _too_often(work: Work, message: str, moment: datetime) -> Problem:
-    work.too_often_until = moment
-    return Problem("ChangedTooOften", message, stalled=False)
-
-
-async def _unchanged_or_conflict(context: Context, work: Work) -> None:
-    """Raise `ConflictError` if the intent is not what it was: a refusal is no news then."""
-    now = await context.api.get(INTENTS, work.key.namespace, work.key.name)
-    if now is None or work.raw is None or now["metadata"] != work.raw["metadata"]:
-        raise ConflictError(409, "Conflict", "the intent changed meanwhile")
-
-
 def _unnoticed(work: Work) -> str:
     """Name of the wanted request if a person approved it and nothing tells of that yet; empty if
     there is none, or if the approval is to be taken back."""
@@ -276,11 +195,12 @@ def _unnoticed(work: Work) -> str:
     return request.name
 
 
-async def _exceptions(context: Context, work: Work) -> list[CABException]:
-    """The exceptions of the namespace, read once."""
+async def _exceptions(context: Context, work: Work) -> list[ExceptionStanding]:
+    """Where the exceptions of the namespace stand, read once."""
     if work.exceptions is None:
         namespace = work.key.namespace
-        work.exceptions = await listed(context.api, CABException, EXCEPTIONS, namespace)
+        found = await listed(context.api, CABException, EXCEPTIONS, namespace)
+        work.exceptions = standings_of_exceptions(found)
     return work.exceptions
 
 
@@ -321,12 +241,12 @@ async def _update_request(context: Context, work: Work, name: str) -> None:
         if not error.refused:
             raise
         if current:
-            await _unchanged_or_conflict(context, work)
+            await unchanged_or_conflict(context, work)
             why = f"{error.code} {error.reason}: {error.message}"
             work.unwritten = texts.status_refused(name, why)
         work.errors.append(error)
         return
-    context.wrote(written)
+    context.own_writes.note(written)
     context.metrics.decided(plan.state, seconds_to_decision(raw, plan))
     work.requests[name] = (written, WholeRequest.of(parsed(CABRequest, written)))
     if work.intent is None:
@@ -351,7 +271,7 @@ async def _update_intent(
     if request is not None and work.problem is None and not work.errors:
         moment = reopens_at(request, context.clock())
         if moment is not None:
-            work.problem = _too_often(work, texts.reopened_too_often(work.wanted, moment), moment)
+            work.problem = too_often(work, texts.reopened_too_often(work.wanted, moment), moment)
     around = _surroundings(context, work)
     ready = readiness(intent, work.problem, around)
     if work.too_often_until is not None:  # what was approved before still admits
@@ -380,7 +300,7 @@ async def _update_intent(
     if news is not None:
         about = Reference(INTENTS, work.key.namespace, work.key.name, intent.metadata.uid)
         await context.tell(about, news)
-    context.wrote(await context.api.replace_status(INTENTS, {**raw, "status": status}))
+    context.own_writes.note(await context.api.replace_status(INTENTS, {**raw, "status": status}))
     note_act(f"intent {work.key.name}", ready.reason)
 
 
@@ -398,3 +318,17 @@ def _surroundings(context: Context, work: Work) -> Surroundings:
     known = [m for m in (next_window(requests, now), work.too_often_until) if m is not None]
     context.queue.add_at(work.key, min(known, default=None))  # one deadline for each key
     return Surroundings(work.ring, requests, (), now, context.machines, context.installation.kinds)
+
+
+class Intents(Controller):
+    """Intents, each with every request made from it."""
+
+    subjects = (Subject.INTENT,)
+    watches = (Watch(INTENTS), Watch(REQUESTS))
+    reconcile = staticmethod(reconcile_intent)
+
+    def keys(self, resource: Resource, body: Object) -> Sequence[Key]:
+        """The intent itself, or the one that asked for a request."""
+        meta = body.get("metadata") or {}
+        name = meta.get("name", "") if resource is INTENTS else intent_named(body)
+        return (Key(Subject.INTENT, meta.get("namespace", ""), name),) if name else ()

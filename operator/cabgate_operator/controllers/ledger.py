@@ -7,7 +7,7 @@ memory. A crash between two records leaves a shorter chain, which the next look 
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -49,6 +49,7 @@ from cabgate_operator.controllers.ledger_heads import (
 )
 from cabgate_operator.work import keys
 from cabgate_operator.work.context import Context, parsed
+from cabgate_operator.work.controller import Controller, Event, Watch
 from cabgate_operator.work.keys import Key
 from cabgate_operator.work.reports import note_act
 
@@ -113,8 +114,11 @@ class _Touched:
     """The object as it was when it was deleted: there is nothing else to read any more."""
 
 
-class Ledger:
-    """Keeps the chains. Whoever calls `reconcile` does so for one namespace once at a time."""
+class Ledger(Controller):
+    """Keeps the chains."""
+
+    subjects = (keys.Subject.LEDGER, keys.Subject.HEADS)
+    watches = tuple(map(Watch, RECORDED))
 
     def __init__(self) -> None:
         self._chains: dict[str, _Chain] = {}
@@ -122,30 +126,38 @@ class Ledger:
         self._unpublished: set[str] = set()
         self._published_at: datetime | None = None
 
-    def saw(self, resource: Resource, body: Object, *, deleted: bool = False) -> Key | None:
-        """Take note of a request or an exception; the work to do if some of its decisions may be
-        missing in the ledger."""
+    def saw(self, event: Event) -> Sequence[Key]:
+        """Take note of a request or an exception; the chain of its namespace if some of its
+        decisions may be missing there."""
+        resource, body = event.resource, event.body
         decisions = (body.get("status") or {}).get("decisions") or []
         kind = RECORDED.get(resource)
         if kind is None or not (decisions or may_be_submitted(kind, body)):
-            return None
+            return ()
         meta = body["metadata"]
         namespace, uid = str(meta.get("namespace", "")), str(meta.get("uid", ""))
         chain = self._chains.get(namespace)
         if chain is not None and chain.holds(uid, decisions):
             created = str(meta.get("creationTimestamp") or "")
             if decisions or not created or not chain.lacks(uid, SUBMISSION, created):
-                return None
-        touched = _Touched(resource, str(meta.get("name", "")), body if deleted else None)
+                return ()
+        touched = _Touched(resource, str(meta.get("name", "")), body if event.deleted else None)
         self._touched.setdefault(namespace, {})[uid] = touched
-        return Key(keys.Subject.LEDGER, namespace, "")
+        return (Key(keys.Subject.LEDGER, namespace, ""),)
 
     def forget(self) -> None:
         """Read every chain anew at the next need: the cluster may have gone back in time."""
         self._chains.clear()
 
-    async def reconcile(self, context: Context, namespace: str) -> None:
-        """Append what is missing in the chain of a namespace, in the order of time."""
+    async def reconcile(self, context: Context, key: Key) -> None:
+        """Append what is missing in the chain of a namespace, in the order of time; or publish
+        where the chains end."""
+        if key.subject is keys.Subject.HEADS:
+            await self.publish(context)
+        else:
+            await self._make_longer(context, key.namespace)
+
+    async def _make_longer(self, context: Context, namespace: str) -> None:
         touched = self._touched.pop(namespace, {})
         try:
             await self._append_missing(context, namespace, touched)

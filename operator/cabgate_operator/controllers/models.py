@@ -2,16 +2,23 @@
 """Risk models: which one holds for a namespace, and the built-in one where it is absent."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cabgate.api.request import CABRequest
 from cabgate.api.riskmodel import DEFAULT_LABEL, RiskModel
 from cabgate.logs import fields
-from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
+from cabgate.risk.builtin_model import DEFAULT_NAME, DEFAULT_RISK_MODEL
 from cabgate.risk.model_choice import NoModel, choose_model, recorded_model
-from cabgate_operator.client.apiserver import RISK_MODELS, AlreadyExistsError, Object
+from cabgate_operator.client.apiserver import (
+    RISK_MODELS,
+    AlreadyExistsError,
+    ApiError,
+    Object,
+    Resource,
+)
 from cabgate_operator.work.context import Context
-from cabgate_operator.work.keys import Key
+from cabgate_operator.work.controller import Controller, Watch
+from cabgate_operator.work.keys import Key, Subject
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +46,27 @@ async def reconcile_models(context: Context, key: Key) -> None:
     context.without_model.clear()
     for intent in waiting:
         context.queue.add(intent)
+
+
+class Models(Controller):
+    """Risk models."""
+
+    subjects = (Subject.MODELS,)
+    watches = (Watch(RISK_MODELS, swept=False),)
+    reconcile = staticmethod(reconcile_models)
+
+    def keys(self, resource: Resource, body: Object) -> Sequence[Key]:
+        """All of them at once."""
+        return (Key(Subject.MODELS, "", ""),)
+
+    async def start(self, context: Context) -> None:
+        """Have a risk model before the first intent is looked at; if that fails, soon after."""
+        key = Key(Subject.MODELS, "", DEFAULT_NAME)
+        try:
+            await reconcile_models(context, key)
+        except ApiError as error:
+            log.warning("%s: %s, retrying soon", key, error)
+            context.queue.add(key)
 
 
 async def _ensure_built_in(context: Context) -> None:

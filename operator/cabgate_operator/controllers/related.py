@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The requests that are about the same workloads."""
+"""Which requests are about the same workloads, and which intent asked for one."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from cabgate.api.request import CABRequest
 from cabgate.api.stored import StoredTarget
@@ -25,6 +26,12 @@ async def requests_naming(
         *(context.api.list(REQUESTS, namespace, labels=selector) for selector in wanted)
     )
     return [_whole(item, known or {}) for items in lists for item in items]
+
+
+def intent_named(request: Object) -> str:
+    """Name of the intent that asked for a request as it is stored; empty if none did."""
+    spec: dict[str, Any] = request.get("spec") or {}
+    return str((spec.get("intentRef") or {}).get("name", ""))
 
 
 def _whole(item: Object, known: Mapping[str, WholeRequest]) -> WholeRequest:

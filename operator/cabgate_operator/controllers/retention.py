@@ -4,6 +4,7 @@
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 from cabgate.api.base import rfc3339
@@ -12,10 +13,13 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestState
 from cabgate.lifecycle.capacity import stored_bytes
 from cabgate.lifecycle.retention import INTENT_GONE, KEPT_FOR, removable
+from cabgate.lifecycle.standing import standings_of_exceptions
 from cabgate.logs import fields
 from cabgate_operator.client.apiserver import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.ledger import Ledger
 from cabgate_operator.work.context import Context, listed, parsed
+from cabgate_operator.work.controller import Controller, Event, Watch
+from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.reports import note_act
 
 log = logging.getLogger(__name__)
@@ -64,7 +68,8 @@ async def reconcile_retention(context: Context, ledger: Ledger, namespace: str, 
     """
     api = context.api
     requests, sizes = await _requests(context, namespace)
-    exceptions = await listed(api, CABException, EXCEPTIONS, namespace)
+    found = await listed(api, CABException, EXCEPTIONS, namespace)
+    exceptions = standings_of_exceptions(found)
     intents = await listed(api, DeploymentIntent, INTENTS, namespace)
     by_name = {intent.metadata.name: intent for intent in intents}
     now = context.clock()
@@ -87,6 +92,38 @@ async def reconcile_retention(context: Context, ledger: Ledger, namespace: str, 
         await api.delete(REQUESTS, raw)
         log.info("request %s/%s: removed by retention", namespace, name, extra=about)
         note_act(f"request {name}", "Removed")
+
+
+class Retention(Controller):
+    """The requests of namespaces in which a sweep found some that may go: what the ledger lacks
+    stays."""
+
+    subjects = (Subject.RETENTION,)
+    watches = (Watch(REQUESTS),)
+
+    def __init__(self, ledger: Ledger, kept: int) -> None:
+        self._ledger = ledger
+        self._kept = kept
+        self._census: Census | None = None
+
+    async def begin_sweep(self, context: Context) -> None:
+        """Count anew."""
+        self._census = Census(context.clock())
+
+    def saw(self, event: Event) -> Sequence[Key]:
+        """Count a request that a sweep brought."""
+        if event.swept and self._census is not None:
+            self._census.saw(event.body)
+        return ()
+
+    def end_sweep(self) -> Sequence[Key]:
+        """The namespaces that may hold too many."""
+        found = [] if self._census is None else self._census.to_look_at(self._kept)
+        return [Key(Subject.RETENTION, namespace, "") for namespace in found]
+
+    async def reconcile(self, context: Context, key: Key) -> None:
+        """Remove what may go from a namespace."""
+        await reconcile_retention(context, self._ledger, key.namespace, self._kept)
 
 
 async def _requests(context: Context, namespace: str) -> tuple[list[CABRequest], dict[str, int]]:

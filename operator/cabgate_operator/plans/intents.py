@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.kinds import GatedKind
 from cabgate.api.request import CABRequest, Floor, RequestState
@@ -18,7 +17,12 @@ from cabgate.gate.decide import decide
 from cabgate.gate.decision import Decision, Reason
 from cabgate.lifecycle.columns import listed_targets
 from cabgate.lifecycle.opening import correlation_id, has_other_evidence, request_for, request_name
-from cabgate.lifecycle.standing import RequestStanding, WholeRequest, closed_for_good
+from cabgate.lifecycle.standing import (
+    ExceptionStanding,
+    RequestStanding,
+    WholeRequest,
+    closed_for_good,
+)
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.risk.evidence import evidence_digest
 from cabgate.rollout.gated_targets import target_problems
@@ -63,7 +67,7 @@ class Surroundings:
 
     ring: int
     requests: Sequence[WholeRequest]
-    exceptions: Sequence[CABException]
+    exceptions: Sequence[ExceptionStanding]
     now: datetime
     machines: Machines = SERVICE_ACCOUNTS
     kinds: Sequence[GatedKind] = ()

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from cabgate.api.base import rfc3339
-from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import (
     CABRequest,
@@ -31,6 +30,7 @@ from cabgate.lifecycle.requirements import unknown_words
 from cabgate.lifecycle.retention import INTENT_GONE, gone_since
 from cabgate.lifecycle.standing import (
     DECIDED,
+    ExceptionStanding,
     RequestStanding,
     WholeRequest,
     exception_admits,
@@ -94,7 +94,7 @@ class RequestPlan:
 def plan_request(
     request: WholeRequest,
     intent: DeploymentIntent | None,
-    exceptions: Sequence[CABException],
+    exceptions: Sequence[ExceptionStanding],
     system: System,
     others: Sequence[RequestStanding] = (),
     *,
@@ -160,7 +160,7 @@ def _refused_since(request: RequestStanding, floors: Sequence[Floor]) -> tuple[F
 def _next(
     request: WholeRequest,
     intent: DeploymentIntent | None,
-    exceptions: Sequence[CABException],
+    exceptions: Sequence[ExceptionStanding],
     now: datetime,
     held: Sequence[Floor],
     successor: str,

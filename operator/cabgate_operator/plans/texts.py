@@ -21,7 +21,7 @@ from cabgate.gate.composing import MAX_BYTES, compose, sentence
 from cabgate.gate.phrases import assessment_details, scored
 from cabgate.lifecycle.flapping import MAX_OPENED, MAX_REOPENED
 from cabgate.lifecycle.retention import KEPT_FOR
-from cabgate.lifecycle.standing import RequestStanding, exception_admits
+from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding, exception_admits
 from cabgate.lifecycle.states import (
     APPROVED_STATES,
     DECIDED_STATES,
@@ -308,13 +308,14 @@ def about_exception(
         head = f"Exception {name} admits nothing: "
         message = head + no_exception(refused, MAX_BYTES - len(head.encode()))
         return "RequestRevoked" if revoked else "ExceptionNotAllowed", message
+    standing = ExceptionStanding.of(exception)
     if state is ExceptionState.PENDING:
         return "Pending", compose(
             f"Exception {name} waits for a security reviewer; it would end at {end}.",
             [],
-            "Someone who did not submit it approves with: " + approve_exception(exception, request),
+            "Someone who did not submit it approves with: " + approve_exception(standing, request),
         )
-    if not exception_admits(exception, request, now):
+    if not exception_admits(standing, request, now):
         return (
             "RequestChanged",
             f"Request {wanted} is not the one that was reviewed when exception {name} was "

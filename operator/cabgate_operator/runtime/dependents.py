@@ -6,14 +6,13 @@ It says only what to look at again; what is found there is read anew. Each objec
 is queued itself: who was not known yet when a request changed is looked at after that.
 """
 
-from collections.abc import Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from cabgate.lifecycle.standing import DECIDED
 from cabgate.rollout.targets import TARGET_LABEL_PREFIX
 from cabgate_operator.client.apiserver import EXCEPTIONS, REQUESTS, Object, Resource
-from cabgate_operator.runtime.observed import keys_of, request_named
 from cabgate_operator.work.keys import Key
 
 
@@ -36,8 +35,12 @@ class _Noted:
 
 @dataclass
 class Dependents:
-    """Requests and exceptions, by uid and by what they share."""
+    """Requests and exceptions, by uid and by what they share.
 
+    `keys` says which keys an object comes to.
+    """
+
+    keys: Callable[[Resource, Object], Sequence[Key]]
     _noted: dict[str, dict[str, _Noted]] = field(default_factory=dict)
     _sharing: dict[tuple[str, str], dict[str, Key]] = field(default_factory=dict)
     _requests: dict[tuple[str, str], _Noted] = field(default_factory=dict)
@@ -48,7 +51,7 @@ class Dependents:
         if resource not in (REQUESTS, EXCEPTIONS):
             return set()
         uid = str((body.get("metadata") or {}).get("uid", ""))
-        noted, before = _note(resource, body), self._noted.get(resource.plural, {}).get(uid)
+        noted, before = self._note(resource, body), self._noted.get(resource.plural, {}).get(uid)
         if noted == before and not deleted:
             return set()
         self._forget(resource, uid)
@@ -76,6 +79,20 @@ class Dependents:
             for key in self._sharing.get((noted.namespace, each), {}).values()
         }
 
+    def _note(self, resource: Resource, body: Object) -> _Noted:
+        meta: dict[str, Any] = body.get("metadata") or {}
+        status = body.get("status") or {}
+        decided = len(status.get("decisions") or ())
+        conditions = status.get("conditions") or ()
+        noticed = any(c.get("type") == DECIDED and c.get("status") == "True" for c in conditions)
+        request = _request_named(resource, body)
+        shared: tuple[str, ...] = (request,)
+        if resource is REQUESTS:
+            labels = sorted(meta.get("labels") or {})
+            shared = tuple(label for label in labels if label.startswith(TARGET_LABEL_PREFIX))
+        key = self.keys(resource, body)[0]
+        return _Noted(str(meta.get("namespace", "")), request, shared, decided, noticed, key)
+
     def _remember(self, resource: Resource, uid: str, noted: _Noted) -> None:
         self._noted.setdefault(resource.plural, {})[uid] = noted
         for each in noted.shared:
@@ -97,16 +114,9 @@ class Dependents:
             del self._requests[named]
 
 
-def _note(resource: Resource, body: Object) -> _Noted:
-    meta: dict[str, Any] = body.get("metadata") or {}
-    status = body.get("status") or {}
-    decided = len(status.get("decisions") or ())
-    conditions = status.get("conditions") or ()
-    noticed = any(c.get("type") == DECIDED and c.get("status") == "True" for c in conditions)
-    request = request_named(resource, body)
-    shared: tuple[str, ...] = (request,)
-    if resource is REQUESTS:
-        labels = meta.get("labels") or {}
-        shared = tuple(label for label in sorted(labels) if label.startswith(TARGET_LABEL_PREFIX))
-    key = keys_of(resource, body)[0]
-    return _Noted(str(meta.get("namespace", "")), request, shared, decided, noticed, key)
+def _request_named(resource: Resource, body: Object) -> str:
+    """Name of the request that a request is or an exception names."""
+    if resource is EXCEPTIONS:
+        spec: dict[str, Any] = body.get("spec") or {}
+        return str((spec.get("requestRef") or {}).get("name", ""))
+    return str((body.get("metadata") or {}).get("name", ""))

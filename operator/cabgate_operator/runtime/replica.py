@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_operator.client.apiserver import ApiServer
 from cabgate_operator.runtime.leadership import CALL_SECONDS, RENEW_DEADLINE, Elector
-from cabgate_operator.runtime.manager import Operator
+from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.settings import Settings
 from cabgate_operator.work.metrics import Metrics
 from cabgate_operator.work.overview import Overview
@@ -28,7 +28,7 @@ ELECTION_STUCK_SECONDS = 60.0
 
 
 class Watching(Protocol):
-    """What watches for an operator."""
+    """What watches for a manager."""
 
     async def run_forever(self) -> None:
         """Watch, until cancelled."""
@@ -43,12 +43,12 @@ def identity() -> str:
 
 
 class Replica:
-    """A replica of the operator. `watches` makes what watches for an operator that begins."""
+    """A replica of the operator. `watches` makes what watches for a manager that begins."""
 
     def __init__(
         self,
         settings: Settings,
-        watches: Callable[[Operator], Watching],
+        watches: Callable[[Manager], Watching],
         *,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -58,7 +58,7 @@ class Replica:
         self._clock = clock
         self._elector: Elector | None = None
         self._election: asyncio.Task[None] | None = None
-        self._operator: Operator | None = None
+        self._manager: Manager | None = None
         self._watching: Watching | None = None
         self.metrics.leader.set_function(lambda: float(self.leads))
         self.metrics.queue_depth.set_function(lambda: float(self._depth()))
@@ -70,10 +70,10 @@ class Replica:
         return self._elector is not None and self._elector.leads
 
     def _depth(self) -> int:
-        return 0 if self._operator is None else len(self._operator.queue)
+        return 0 if self._manager is None else len(self._manager.queue)
 
     def _overview(self) -> Overview | None:
-        return self._operator.overview if self._operator is not None and self.leads else None
+        return self._manager.overview if self._manager is not None and self.leads else None
 
     async def run(self) -> None:
         """Wait to lead, and work while it does, again and again, until cancelled."""
@@ -90,10 +90,10 @@ class Replica:
             await api.close()
 
     async def _lead(self, api: ApiServer, elector: Elector, election: asyncio.Task[None]) -> None:
-        operator = Operator(self.settings, clock=self._clock, metrics=self.metrics)
-        watching = self._make_watches(operator)
-        self._operator, self._watching = operator, watching
-        work = asyncio.create_task(_work(operator, watching, api), name="work")
+        manager = Manager(self.settings, clock=self._clock, metrics=self.metrics)
+        watching = self._make_watches(manager)
+        self._manager, self._watching = manager, watching
+        work = asyncio.create_task(_work(manager, watching, api), name="work")
         lost = False
         try:
             await _either(elector.until(False), work, election)
@@ -101,12 +101,12 @@ class Replica:
         finally:
             work.cancel()
             await asyncio.sleep(0)  # it hears of it before what it uses is stopped
-            await operator.stop()  # from here on nothing is written
+            await manager.stop()  # from here on nothing is written
             if not lost:
                 await _end(election)
                 await elector.release()
             await _end(work)
-            self._operator = self._watching = None
+            self._manager = self._watching = None
             # Who leads now shows them.
             self.metrics.uncovered_workloads.clear()
             self.metrics.installation_differs.set(0)
@@ -118,8 +118,8 @@ class Replica:
             found.append("election: has ended")
         if self._elector is not None and self._elector.idle > ELECTION_STUCK_SECONDS:
             found.append(f"election: stands still, for {self._elector.idle:.0f} s")
-        if self._operator is not None and self.leads:
-            found += self._operator.problems()
+        if self._manager is not None and self.leads:
+            found += self._manager.problems()
         if self._watching is not None and self.leads:
             found += self._watching.problems()
         return found
@@ -131,13 +131,13 @@ class Replica:
             return ["it has not begun"]
         if elector.silence > UNREACHED_SECONDS:
             return [f"election: {elector.trouble or 'no word about the Lease'}"]
-        if elector.leads and (self._operator is None or not self._operator.ready):
+        if elector.leads and (self._manager is None or not self._manager.ready):
             return ["sweep: the first one is not done"]
         return []
 
 
-async def _work(operator: Operator, watching: Watching, api: ApiServer) -> None:
-    await operator.start(api)
+async def _work(manager: Manager, watching: Watching, api: ApiServer) -> None:
+    await manager.start(api)
     await watching.run_forever()
 
 

@@ -2,12 +2,11 @@
 """Which version of each object was seen last, so that a sweep looks again at no more than what the
 watches missed: at rest a sweep of ten thousand objects is a few lists."""
 
-from collections.abc import Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from cabgate_operator.client.apiserver import Object, Resource
-from cabgate_operator.runtime.observed import keys_of
 from cabgate_operator.work.keys import Key
 
 
@@ -22,8 +21,9 @@ class _Last:
 
 @dataclass
 class Seen:
-    """What was seen of each object, by resource and uid."""
+    """What was seen of each object, by resource and uid. `keys` says which keys it comes to."""
 
+    keys: Callable[[Resource, Object], Sequence[Key]]
     _last: dict[str, dict[str, _Last]] = field(default_factory=dict)
 
     def saw(self, resource: Resource, body: Object, *, deleted: bool = False) -> bool:
@@ -36,7 +36,7 @@ class Seen:
         version, last = str(meta.get("resourceVersion", "")), known.get(uid)
         if last is not None and last.version == version:
             return False
-        known[uid] = _Last(version, tuple(keys_of(resource, body)))
+        known[uid] = _Last(version, tuple(self.keys(resource, body)))
         return True
 
     def gone(self, resource: Resource, listed: Container[str]) -> list[Key]:

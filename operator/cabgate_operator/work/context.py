@@ -27,6 +27,7 @@ from cabgate_operator.client.events import News, Reference, event_object
 from cabgate_operator.plans.requests import System
 from cabgate_operator.work.keys import Key
 from cabgate_operator.work.metrics import Metrics
+from cabgate_operator.work.own_writes import OwnWrites
 from cabgate_operator.work.queue import WorkQueue
 from cabgate_operator.work.reports import note_act
 from cabgate_operator.work.room import Room
@@ -95,20 +96,8 @@ class Context:
     room: Room = field(default_factory=Room)
     """Room for another request."""
 
-    written: set[tuple[str, str]] = field(default_factory=set)
-    """Uid and version of each write of a look that went on to take account of it, until a watch
-    brings it."""
-
-    def wrote(self, stored: Object) -> None:
-        """Note what was stored by a look that takes account of it: that a watch tells of it is no
-        reason to look again."""
-        self.written.add((stored["metadata"]["uid"], stored["metadata"]["resourceVersion"]))
-
-    def brought(self, version: tuple[str, str]) -> bool:
-        """Whether a watch brings, by uid and version, what was noted so; noted no longer."""
-        noted = version in self.written
-        self.written.discard(version)
-        return noted
+    own_writes: OwnWrites = field(default_factory=OwnWrites)
+    """What was written by reconciles that went on to take account of it."""
 
     def system(self) -> System:
         """The operator as an author, now."""

@@ -30,6 +30,8 @@ class Subject(StrEnum):
     """A request that was opened for a broken glass."""
     CERTIFICATES = "certificates"
     """The certificates of the webhook, where cabgate makes them itself."""
+    INSTALLATION = "installation"
+    """Whether commands read that the installation is set as the operator was told."""
     WATCH = "watch"
     """Whether a watch that began again (`name` is its resource) goes on from a version that is."""
 

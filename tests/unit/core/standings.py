@@ -7,7 +7,7 @@ from functools import wraps
 from inspect import signature
 from typing import Any
 
-from cabgate.api import CABRequest
+from cabgate.api import CABException, CABRequest
 from cabgate.gate import candidates as gate_candidates
 from cabgate.gate import coverage, phrases
 from cabgate.gate import decide as gate
@@ -18,11 +18,13 @@ from cabgate.lifecycle import (
     flapping,
     opening,
     precedent,
+    retention,
     revocations,
     same_content,
     standing,
+    waiting,
 )
-from cabgate.lifecycle.standing import WholeRequest, standing_of
+from cabgate.lifecycle.standing import ExceptionStanding, WholeRequest, standing_of
 from cabgate.review import races
 from cabgate.writes import declared, exceptions, lifting, revoking, system
 
@@ -44,19 +46,22 @@ def of_stored(function: Callable[..., Any]) -> Callable[..., Any]:
 def _as(annotation: str, value: Any) -> Any:
     if "WholeRequest" in annotation:
         return _each(WholeRequest.of, value)
+    if "ExceptionStanding" in annotation:
+        return _each(ExceptionStanding.of, value, CABException)
     return _each(standing_of, value) if "RequestStanding" in annotation else value
 
 
-def _each(make: Callable[[CABRequest], Any], value: Any) -> Any:
-    if isinstance(value, CABRequest):
+def _each(make: Callable[[Any], Any], value: Any, stored: type = CABRequest) -> Any:
+    if isinstance(value, stored):
         return make(value)
     if isinstance(value, list | Iterator):
-        return [_each(make, item) for item in value]
-    return tuple(_each(make, item) for item in value) if type(value) is tuple else value
+        return [_each(make, item, stored) for item in value]
+    return tuple(_each(make, item, stored) for item in value) if type(value) is tuple else value
 
 
 decide = of_stored(gate.decide)
 covering = of_stored(gate.covering)
+describe = of_stored(gate_candidates.describe)
 describe_exception = of_stored(gate_candidates.describe_exception)
 candidates = of_stored(gate.candidates)
 uncovered = of_stored(coverage.uncovered)
@@ -72,6 +77,8 @@ floors_now = of_stored(assessment.floors_now)
 ended_by = of_stored(endings.ended_by)
 request_for = of_stored(opening.request_for)
 reopens_at = of_stored(flapping.reopens_at)
+removable = of_stored(retention.removable)
+outcome_of_request = of_stored(waiting.outcome_of_request)
 check_opening = of_stored(budget.check_opening)
 closed_window = of_stored(standing.closed_window)
 takes_exception = of_stored(standing.takes_exception)

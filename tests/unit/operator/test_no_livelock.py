@@ -285,7 +285,7 @@ class Cluster(RuleBasedStateMachine):
             before = self._versions()
             self.loop.run_until_complete(reconcile_intent(self.world.context, KEY))
             # Of two writes of one look, the first is noted as well.
-            again = not self.world.context.written >= self._versions() - before
+            again = not self.world.context.own_writes.written >= self._versions() - before
         self.world.clock.forward(1)
 
     def _versions(self) -> set[tuple[str, str]]:

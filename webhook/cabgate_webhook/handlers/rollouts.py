@@ -12,7 +12,7 @@ from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import covering, decide
 from cabgate.gate.decision import Decision, Reason
 from cabgate.gate.messages import controller_message
-from cabgate.lifecycle.standing import takes_exception
+from cabgate.lifecycle.standing import standings_of_exceptions, takes_exception
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import HIGHEST, effective_ring, ring_of
@@ -83,7 +83,8 @@ async def _look(
     else:
         labels = await api.namespace_labels(review.namespace)
     ring = _ring(labels, review, default_ring)
-    return decide(rollout, ring, requests, exceptions, now, machines), labels, ring
+    standings = standings_of_exceptions(exceptions)
+    return decide(rollout, ring, requests, standings, now, machines), labels, ring
 
 
 async def _of_a_controller(

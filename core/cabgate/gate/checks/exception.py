@@ -12,7 +12,6 @@ from cabgate.gate.phrases import assessment_details, scored
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
 from cabgate.lifecycle.revocations import against
 from cabgate.lifecycle.standing import exception_admits
-from cabgate.lifecycle.states import approval_of, expires_at, state_of
 from cabgate.rollout.rollout import Rollout
 
 
@@ -20,7 +19,7 @@ def check(found: Covering) -> Look | None:
     """That an exception is active which no revocation since speaks against."""
     for exception in found.exceptions:
         if exception_admits(exception, found.request, found.now) and not against(
-            found.request, found.revocations, approval_of(exception)
+            found.request, found.revocations, exception.approval
         ):
             return Look(found.request, found.state, Reason.EXCEPTION_ACTIVE, exception)
     return None
@@ -39,19 +38,19 @@ def check_needed(found: Covering) -> Look | None:
         return None
     own = [e for e in found.exceptions if e.spec.request_ref.name == request.metadata.name]
     for wanted, reason in _REASONS:
-        of_state = [e for e in own if state_of(e, found.now) is wanted]
+        of_state = [e for e in own if e.state_at(found.now) is wanted]
         if of_state:
-            return Look(request, state, reason, max(of_state, key=expires_at))
+            return Look(request, state, reason, max(of_state, key=lambda e: e.expires_at))
     return Look(request, state, Reason.EXCEPTION_REQUIRED)
 
 
 def _active(found: Situation) -> Parts:
-    name, end = found.exception.metadata.name, rfc3339(expires_at(found.exception))
+    name, end = found.exception.metadata.name, rfc3339(found.exception.expires_at)
     return f"{found.head} is under exception {name} until {end}.", [], ""
 
 
 def _warnings(found: Situation) -> tuple[str, ...]:
-    name, end = found.exception.metadata.name, rfc3339(expires_at(found.exception))
+    name, end = found.exception.metadata.name, rfc3339(found.exception.expires_at)
     return (f"admitted under exception {name}, which ends at {end}",)
 
 
@@ -69,7 +68,7 @@ def _ended(found: Situation) -> Parts:
     request, exception = found.request, found.exception
     return (
         f"{found.head} needs an exception ({scored(request)}), and {exception.metadata.name} ended "
-        f"at {rfc3339(expires_at(exception))}.",
+        f"at {rfc3339(exception.expires_at)}.",
         assessment_details(request, found.machines),
         "Improve the evidence, or request another exception: "
         + write_exception(request, exception),
@@ -89,7 +88,7 @@ def _required(found: Situation) -> Parts:
 def _line_of_active(look: Look, rollout: Rollout, now: datetime) -> str:
     if look.exception is None:
         raise ValueError(f"{look.request.metadata.name}: under no exception")
-    end = rfc3339(expires_at(look.exception))
+    end = rfc3339(look.exception.expires_at)
     return f"admits the rollout under exception {look.exception.metadata.name} until {end}"
 
 

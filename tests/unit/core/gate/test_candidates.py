@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
-from cabgate.gate.candidates import describe
 from cabgate.gate.checks import ADMITTING
 from cabgate.gate.decision import Reason
 from cabgate.lifecycle.standing import standing_of
@@ -26,7 +25,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
-from unit.core.standings import candidates, decide
+from unit.core.standings import candidates, decide, describe
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)

@@ -7,7 +7,7 @@ import pytest
 
 from cabgate.api.base import rfc3339
 from cabgate.lifecycle.capacity import stored_bytes
-from cabgate.lifecycle.retention import KEPT_BYTES, removable
+from cabgate.lifecycle.retention import KEPT_BYTES
 from cabgate.rollout.targets import Workload
 from unit.core.builders import (
     MEDIUM,
@@ -21,6 +21,7 @@ from unit.core.builders import (
     retrospective,
     target,
 )
+from unit.core.standings import removable
 
 DAY = timedelta(days=1)
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from cabgate.lifecycle.standing import standing_of
-from cabgate.lifecycle.waiting import Outcome, outcome_of_request
+from cabgate.lifecycle.waiting import Outcome
 from unit.core.builders import NOW, by_person, by_system, exception, request
+from unit.core.standings import outcome_of_request
 
 WATCH = [{"name": "watch", "description": "somebody watches"}]
 

@@ -17,7 +17,6 @@ from cabgate.api.crds import definitions
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import Submitter
-from cabgate.gate.candidates import describe
 from cabgate.gate.checks import ADMITTING
 from cabgate.gate.commands import write_intent
 from cabgate.gate.composing import warning_lines
@@ -45,7 +44,7 @@ from unit.core.builders import (
     target,
 )
 from unit.core.denials import facts
-from unit.core.standings import candidates, decide, request_for
+from unit.core.standings import candidates, decide, describe, request_for
 
 ROOT = Path(__file__).parents[4]
 BLANK = st.sampled_from([" ", "  ", "\n", "\t", "\u00a0", "\u200b ", "\u2028", "\x85", "\r\n"])

@@ -10,12 +10,13 @@ from cabgate.rollout.installation import InstallationSettings
 from cabgate_operator.client.apiserver import NAMESPACES, REQUESTS, Object, Resource
 from cabgate_operator.controllers.break_glass import (
     WORKLOADS,
+    Glass,
     glass_key,
     reconcile_glass,
     reconcile_retrospect,
     served_workloads,
 )
-from cabgate_operator.runtime.manager import keys_of
+from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.work.keys import Key, Subject
 from unit.operator.support import ME, World, decisions
 
@@ -198,10 +199,10 @@ async def test_requests_of_intents_and_of_nobody_are_left_to_others() -> None:
 
 def test_what_is_seen_is_what_is_looked_at() -> None:
     deployments = BY_KIND["Deployment"]
-    assert keys_of(deployments, workload(annotations={})) == []
-    assert keys_of(deployments, workload()) == [Key(Subject.GLASS, "team", "deployments/web")]
+    assert Glass().keys(deployments, workload(annotations={})) == ()
+    assert Glass().keys(deployments, workload()) == (Key(Subject.GLASS, "team", "deployments/web"),)
     body = {"metadata": {"namespace": "team", "name": "r"}, "spec": {"breakGlass": {}}}
-    assert keys_of(REQUESTS, body) == [Key(Subject.RETROSPECT, "team", "r")]
+    assert Manager().keys_of(REQUESTS, body) == [Key(Subject.RETROSPECT, "team", "r")]
 
 
 async def test_only_kinds_that_there_are_are_watched() -> None:

@@ -13,6 +13,7 @@ from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.targets import Workload
 from cabgate_operator.client.apiserver import EVENTS, NAMESPACES, REQUESTS, ApiError, Resource
 from cabgate_operator.controllers.coverage import Coverage, news_of
+from cabgate_operator.work.controller import Event
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.metrics import Metrics
 from unit.operator.support import LOW, ME, NOW, Object, World, request, with_decisions
@@ -50,10 +51,14 @@ class Case:
             self.world.api.objects.pop((NAMESPACES.plural, "", "team"), None)
         else:
             self.world.api.put(NAMESPACES, body)
-        return self.coverage.saw(body["metadata"], NOW, deleted=deleted)
+        return self.note(body, deleted=deleted)
+
+    def note(self, body: Object, *, deleted: bool = False) -> Key | None:
+        keys = self.coverage.saw(Event(NAMESPACES, body, NOW, deleted))
+        return next(iter(keys), None)
 
     async def reconcile(self) -> None:
-        await self.coverage.reconcile(self.world.context, "team")
+        await self.coverage.reconcile(self.world.context, KEY)
 
     @property
     def counted(self) -> float | None:
@@ -79,7 +84,7 @@ async def test_a_ring_that_rises_into_the_gated_is_told_of_once() -> None:
     assert "deployment/web" in event["message"]
     assert event["message"].endswith("cabgate uncovered -n team")
     assert case.counted == 1
-    assert list(case.coverage.gated()) == [KEY]
+    assert list(case.coverage.end_sweep()) == [KEY]
     case.world.api.put(DEPLOYMENTS, deployment("more"))
     await case.reconcile()  # as a sweep does
     assert (case.counted, len(case.events)) == (2, 1)
@@ -95,7 +100,7 @@ async def test_a_ring_that_rises_further_or_falls_is_not_told_of() -> None:
     assert (case.counted, case.events) == (1, [])
     assert case.saw("0") == KEY
     await case.reconcile()
-    assert (case.counted, list(case.coverage.gated())) == (None, [])
+    assert (case.counted, list(case.coverage.end_sweep())) == (None, [])
     await case.reconcile()
 
 
@@ -158,7 +163,7 @@ async def test_a_namespace_that_is_gone_or_never_gated_is_not_counted() -> None:
     assert case.counted is None
     assert case.saw(None, deleted=True) is None
     system = {"name": "kube-system", "labels": {"cabgate.dev/ring": "4"}}
-    assert case.coverage.saw(system, NOW) is None
+    assert case.note({"metadata": system}) is None
 
 
 async def test_a_namespace_that_the_installation_excludes_is_not_counted_nor_told_of() -> None:
@@ -166,12 +171,12 @@ async def test_a_namespace_that_the_installation_excludes_is_not_counted_nor_tol
     case.world.api.put(DEPLOYMENTS, deployment())
     assert case.saw("1") is None
     assert case.saw("3") is None
-    assert list(case.coverage.gated()) == []
+    assert list(case.coverage.end_sweep()) == []
     await case.reconcile()
     assert (case.counted, case.events) == (None, [])
     # What it does not exclude is counted, a namespace of Kubernetes too.
     system = {"name": "kube-system", "labels": {"cabgate.dev/ring": "4"}}
-    assert case.coverage.saw(system, NOW) == Key(Subject.COVERAGE, "kube-system", "")
+    assert case.note({"metadata": system}) == Key(Subject.COVERAGE, "kube-system", "")
 
 
 async def test_a_kind_that_the_cluster_does_not_have_is_passed_over() -> None:

@@ -6,7 +6,7 @@ import pytest
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.workloads import configured_kind
 from cabgate_operator.client.apiserver import CONFIG_MAPS, ApiError, Object
-from cabgate_operator.controllers.installation import check_installation
+from cabgate_operator.controllers.installation import INSTALLATION, Installation
 from unit.operator.support import World
 
 TOLD = InstallationSettings(
@@ -36,7 +36,7 @@ async def said(body: Object | None, caplog: pytest.LogCaptureFixture) -> tuple[f
     if body is not None:
         world.api.put(CONFIG_MAPS, body)
     caplog.clear()
-    await check_installation(world.context)
+    await Installation().reconcile(world.context, INSTALLATION)
     registry = world.context.metrics.registry
     return registry.get_sample_value("cabgate_installation_differs"), caplog.text
 
@@ -73,5 +73,5 @@ async def test_that_it_cannot_be_read_is_said_and_stops_nothing(
         raise ApiError(403, "Forbidden", "no")
 
     monkeypatch.setattr(world.api, "get", refused)
-    await check_installation(world.context)
+    await Installation().reconcile(world.context, INSTALLATION)
     assert "cannot be read" in caplog.text

@@ -30,6 +30,7 @@ from cabgate_operator.controllers.ledger_heads import (
     CHECKPOINTS_CONFIG_MAP,
     HEADS_CONFIG_MAP,
 )
+from cabgate_operator.work.controller import Event
 from cabgate_operator.work.keys import Key, Subject
 from unit.operator.support import (
     HIGH,
@@ -98,7 +99,8 @@ class Books(World):
         self.saw(resource, self.api.put(resource, body))
 
     def saw(self, resource: Resource, body: Object, **options: Any) -> Key | None:
-        return self.ledger.saw(resource, body, **options)
+        keys = self.ledger.saw(Event(resource, body, self.clock(), **options))
+        return next(iter(keys), None)
 
     def look_again(self) -> None:
         for resource in (REQUESTS, EXCEPTIONS):
@@ -106,7 +108,7 @@ class Books(World):
                 self.saw(resource, body)
 
     async def work(self) -> None:
-        await self.ledger.reconcile(self.context, "team")
+        await self.ledger.reconcile(self.context, KEY)
 
     async def publish(self) -> None:
         await self.ledger.publish(self.context)
@@ -190,8 +192,8 @@ async def test_two_writers_cannot_fork_a_chain() -> None:
     books.look_again()
     for resource in (REQUESTS, EXCEPTIONS):
         for body in books.api.all(resource):
-            second.saw(resource, body)
-    await second.reconcile(books.context, "team")
+            second.saw(Event(resource, body, books.clock()))
+    await second.reconcile(books.context, KEY)
     assert len(books.records()) == 4
     more = with_decisions(request(LOW, name="more"), ("AutoApproved", ME))
     books.subject(more, "uid-more")
@@ -199,10 +201,10 @@ async def test_two_writers_cannot_fork_a_chain() -> None:
     late = with_decisions(request(LOW, name="late"), ("AutoApproved", ME))
     books.subject(late, "uid-late")
     for body in books.api.all(REQUESTS):
-        second.saw(REQUESTS, body)
+        second.saw(Event(REQUESTS, body, books.clock()))
     with pytest.raises(ConflictError):
-        await second.reconcile(books.context, "team")
-    await second.reconcile(books.context, "team")
+        await second.reconcile(books.context, KEY)
+    await second.reconcile(books.context, KEY)
     assert len(books.records()) == 6
     with pytest.raises(ConflictError):
         await books.work()

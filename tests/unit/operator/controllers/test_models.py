@@ -5,8 +5,7 @@ from cabgate.risk.builtin_model import DEFAULT_NAME, DEFAULT_RISK_MODEL
 from cabgate_operator.client.apiserver import INTENTS, NAMESPACES, REQUESTS, RISK_MODELS, Object
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.controllers.models import reconcile_models
-from cabgate_operator.runtime.manager import Operator
-from cabgate_operator.runtime.observed import keys_of
+from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.work.keys import Key, Subject
 from support.models import risk_model
 from unit.operator.support import LOW, World, intent_object
@@ -78,13 +77,13 @@ async def test_what_is_open_needs_no_model() -> None:
 
 
 def test_models_and_the_choice_of_a_namespace_are_watched() -> None:
-    assert keys_of(RISK_MODELS, risk_model("ours")) == [SEEN]
-    operator = Operator()
+    manager = Manager()
+    assert manager.keys_of(RISK_MODELS, risk_model("ours")) == [SEEN]
 
     def saw(labels: dict[str, str]) -> int:
         body = {"metadata": {"name": "team", "labels": labels}}
-        operator.saw(NAMESPACES, {"type": "MODIFIED", "object": body})
-        return len(operator.queue)
+        manager.saw(NAMESPACES, {"type": "MODIFIED", "object": body})
+        return len(manager.queue)
 
     assert [
         saw({}),

@@ -5,6 +5,7 @@ import copy
 
 from cabgate_operator.client.apiserver import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.runtime.dependents import Dependents
+from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.work.keys import Key, Subject
 from unit.operator.support import HIGH, exception_object, intent_object, request
 
@@ -39,7 +40,7 @@ def decided(body: Object) -> Object:
 
 def noted() -> Dependents:
     """Two intents with requests for one workload, and an exception of one of them."""
-    known = Dependents()
+    known = Dependents(Manager().keys_of)
     known.saw(REQUESTS, stored())
     known.saw(REQUESTS, stored("other"))
     known.saw(EXCEPTIONS, leave(stored()))
@@ -103,4 +104,4 @@ def test_what_a_list_of_all_lacks_is_forgotten_and_its_dependents_are_looked_at(
 
 
 def test_intents_are_not_noted() -> None:
-    assert Dependents().saw(INTENTS, intent_object(HIGH)) == set()
+    assert Dependents(Manager().keys_of).saw(INTENTS, intent_object(HIGH)) == set()

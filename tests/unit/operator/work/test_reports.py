@@ -11,6 +11,7 @@ from cabgate.logs import JsonFormatter
 from cabgate_operator.client.apiserver import INTENTS, REQUESTS, ApiError, ConflictError, Object
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.controllers.ledger import Ledger
+from cabgate_operator.work.controller import Event
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.queue import Timing, WorkQueue
 from cabgate_operator.work.reports import note_act, note_correlation
@@ -181,9 +182,9 @@ async def test_each_record_of_the_ledger_is_a_line_with_its_correlation_id(lines
     world.api.put(REQUESTS, {**request, "status": {"decisions": [entry]}})
     (request,) = world.api.all(REQUESTS)
     ledger = Ledger()
-    ledger.saw(REQUESTS, request)
+    (chain,) = ledger.saw(Event(REQUESTS, request, NOW))
     lines()
-    await handle(lambda: ledger.reconcile(world.context, "team"))
+    await handle(lambda: ledger.reconcile(world.context, chain))
     record, summary = lines()
     assert (record["object"], record["user"]) == (request["metadata"]["name"], "rita")
     assert (record["namespace"], record["reason"]) == ("team", "Revoked")

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Namespaces: where the ring or the risk model that is chosen changed, all intents may be other
+than they were."""
+
+from collections.abc import Sequence
+
+from cabgate.risk.model_choice import MODEL_LABEL
+from cabgate.rollout.rings import RING_LABEL
+from cabgate_operator.client.apiserver import INTENTS, NAMESPACES
+from cabgate_operator.work.context import Context
+from cabgate_operator.work.controller import Controller, Event, Watch
+from cabgate_operator.work.keys import Key, Subject
+
+
+class Namespaces(Controller):
+    """Queues the intents of a namespace whose labels choose something else than before."""
+
+    subjects = (Subject.NAMESPACE,)
+    watches = (Watch(NAMESPACES, swept=False),)
+
+    def __init__(self) -> None:
+        self._choices: dict[str, tuple[str | None, ...]] = {}
+
+    def saw(self, event: Event) -> Sequence[Key]:
+        """Take note of what a namespace chooses; its key if that is something else than before."""
+        meta = event.body.get("metadata") or {}
+        name = str(meta.get("name", ""))
+        if event.deleted:
+            self._choices.pop(name, None)
+            return ()
+        labels = meta.get("labels") or {}
+        chosen = (labels.get(RING_LABEL), labels.get(MODEL_LABEL))
+        before, self._choices[name] = self._choices.get(name, chosen), chosen
+        return () if before == chosen else (Key(Subject.NAMESPACE, name, ""),)
+
+    async def reconcile(self, context: Context, key: Key) -> None:
+        """Queue every intent of a namespace."""
+        for item in await context.api.list(INTENTS, key.namespace):
+            context.queue.add(Key(Subject.INTENT, key.namespace, item["metadata"]["name"]))

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opens the request that an intent asks for."""
+
+from datetime import datetime
+
+from cabgate.api.intent import DeploymentIntent
+from cabgate.lifecycle.flapping import opens_at
+from cabgate.risk.model_choice import NoModel
+from cabgate.rollout.gated_targets import impossible_names
+from cabgate.rollout.targets import Workload
+from cabgate.text.refusal import RefusalReason
+from cabgate_operator.client.apiserver import (
+    INTENTS,
+    REQUESTS,
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    Object,
+)
+from cabgate_operator.controllers.intent_work import Work, wanted_as_read
+from cabgate_operator.plans import texts
+from cabgate_operator.plans.intents import Problem, own_request, wanted_request
+from cabgate_operator.work.context import Context
+from cabgate_operator.work.keys import Key, Subject
+from cabgate_operator.work.reports import note_act
+
+REFUSED = "RequestRefused"
+"""Why an intent is not ready whose request the webhook refused."""
+
+
+async def ensure_request(context: Context, work: Work, intent: DeploymentIntent) -> None:
+    """Have the request that an intent asks for, in `work.requests`; or say in `work.problem` why
+    there is none."""
+    found: Object | None = None
+    if work.refused is not None and work.wanted not in work.requests:
+        return
+    impossible = impossible_names(intent.spec.targets) if work.wanted not in work.requests else []
+    if impossible:
+        why = texts.not_gated(intent, impossible)
+        work.problem = Problem(RefusalReason.TARGET_NOT_GATED.value, why)
+        return
+    if isinstance(work.model, NoModel):
+        work.problem = Problem(work.model.reason.value, texts.no_model(work.model.message))
+        return
+    if work.model is None:
+        found = work.requests[work.wanted][0]
+    elif (moment := opens_at(context.opened.get(work.key, ()), context.clock())) is not None:
+        work.problem = too_often(work, texts.opened_too_often(moment), moment)
+        return
+    elif (moment := _room_at(context, work, intent)) is not None:
+        message = texts.refused(work.wanted, texts.used_up(moment))
+        work.problem, work.too_often_until = Problem(REFUSED, message, stalled=False), moment
+        return
+    else:
+        body = wanted_request(intent, work.ring, work.standings, work.model, context.labels)
+        try:
+            async with context.room.turn_to_open(work.key.namespace, _workloads(intent)):
+                found = await context.api.create(REQUESTS, work.key.namespace, body)
+            context.own_writes.note(found)
+            note_act(f"request {work.wanted}", "Opened")
+            context.note_opened(work.key)
+        except AlreadyExistsError:
+            found = await context.api.get(REQUESTS, work.key.namespace, work.wanted)
+        except ApiError as error:
+            if not error.refused:
+                raise
+            await unchanged_or_conflict(context, work)
+            work.errors.append(error)
+            if error.used_up:
+                _note_used_up(context, work, intent)
+            why = texts.refused(work.wanted, f"{error.code} {error.reason}: {error.message}")
+            work.problem = Problem(REFUSED, why, stalled=False)
+            return
+    own, work.problem = own_request(intent, None if found is None else wanted_as_read(work, found))
+    if found is not None and own is not None:
+        work.requests[work.wanted] = (found, own)
+
+
+def _workloads(intent: DeploymentIntent) -> list[Workload]:
+    return [Workload.of(target) for target in intent.spec.targets]
+
+
+def _room_at(context: Context, work: Work, intent: DeploymentIntent) -> datetime | None:
+    """When there may be room for a request again; None if nobody was refused it just now."""
+    namespace, now = work.key.namespace, context.clock()
+    return context.room.asked_again_at(namespace, _workloads(intent), now)
+
+
+def _note_used_up(context: Context, work: Work, intent: DeploymentIntent) -> None:
+    """Have nobody ask for room for a while, and make what room there can be."""
+    namespace, now = work.key.namespace, context.clock()
+    context.room.note_used_up(namespace, _workloads(intent), now)
+    key, looking = Key(Subject.RETENTION, namespace, ""), context.room.look_at(namespace, now)
+    if looking > now:
+        context.queue.add_at(key, looking)
+    else:
+        context.queue.add(key)
+
+
+def too_often(work: Work, message: str, moment: datetime) -> Problem:
+    """That an intent waits until a moment, since it was changed too often."""
+    work.too_often_until = moment
+    return Problem("ChangedTooOften", message, stalled=False)
+
+
+async def unchanged_or_conflict(context: Context, work: Work) -> None:
+    """Raise `ConflictError` if the intent is not what it was: a refusal is no news then."""
+    now = await context.api.get(INTENTS, work.key.namespace, work.key.name)
+    if now is None or work.raw is None or now["metadata"] != work.raw["metadata"]:
+        raise ConflictError(409, "Conflict", "the intent changed meanwhile")
