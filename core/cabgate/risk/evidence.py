@@ -3,6 +3,7 @@
 
 import contextlib
 import re
+from collections import deque
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +25,17 @@ def evidence_digest(spec: DeploymentIntentSpec | CABRequestSpec) -> str:
     else of the spec, such as its summary. Where there is no evidence because the glass was broken,
     the break itself is digested.
     """
-    return f"{DIGEST_VERSION}:sha256:{sha256_hex(_content(spec))}"
+    for known, digest in _LATELY:
+        if known is spec:
+            return digest
+    digest = f"{DIGEST_VERSION}:sha256:{sha256_hex(_content(spec))}"
+    _LATELY.append((spec, digest))
+    return digest
+
+
+_LATELY: deque[tuple[DeploymentIntentSpec | CABRequestSpec, str]] = deque(maxlen=4)
+"""The specs that were digested last, and their digests: one look at an intent asks for that of the
+same spec a dozen times. By identity, since a spec never changes; a copy is another one."""
 
 
 def _content(spec: DeploymentIntentSpec | CABRequestSpec) -> dict[str, Any]:
