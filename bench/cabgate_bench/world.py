@@ -43,17 +43,21 @@ class World:
         self.cluster = cluster
         self.program = program
         self.installation = Installation(cluster)
-        ca = cluster.directory / "bench-ca.crt"
-        ca.write_bytes(cluster.ca_pem)
-        user = yaml.safe_load(cluster.admin.read_text())["users"][0]["user"]
+        self._ca = cluster.directory / "bench-ca.crt"
+        self._ca.write_bytes(cluster.ca_pem)
+        self.admin = self.client("admin", cluster.admin)
+        self.anybody = Client(self._ca)
+
+    def client(self, name: str, kubeconfig: Path) -> Client:
+        """Who a kubeconfig with a client certificate is of, for the load."""
+        user = yaml.safe_load(kubeconfig.read_text())["users"][0]["user"]
         pair = []
-        for name in ("client-certificate-data", "client-key-data"):
-            path = cluster.directory / f"bench-{name}.pem"
+        for part in ("client-certificate-data", "client-key-data"):
+            path = self.cluster.directory / f"bench-{name}-{part}.pem"
             path.touch(mode=0o600)
-            path.write_bytes(base64.b64decode(user[name]))
+            path.write_bytes(base64.b64decode(user[part]))
             pair.append(path)
-        self.admin = Client(ca, pair[0], pair[1], http2=True)
-        self.anybody = Client(ca)
+        return Client(self._ca, pair[0], pair[1], http2=True)
 
     def install_bare(self) -> None:
         """CRDs, roles and a signing key; no admission of any kind, no processes."""

@@ -21,11 +21,14 @@ async def requests_naming(
 ) -> list[WholeRequest]:
     """The requests of a namespace that name a workload of one of some targets, each once. One of
     `known`, by name, is taken from there if it is the same version."""
-    wanted = selectors(map(Workload.of, targets))
-    lists = await asyncio.gather(
-        *(context.api.list(REQUESTS, namespace, labels=selector) for selector in wanted)
-    )
-    return [_whole(item, known or {}) for items in lists for item in items]
+
+    async def listed(selector: str) -> list[WholeRequest]:
+        async with context.room.turn_to_list(namespace):
+            found = await context.api.list(REQUESTS, namespace, labels=selector)
+        return [_whole(item, known or {}) for item in found]
+
+    lists = await asyncio.gather(*map(listed, selectors(map(Workload.of, targets))))
+    return [request for found in lists for request in found]
 
 
 def intent_named(request: Object) -> str:

@@ -121,6 +121,10 @@ def next_window(requests: Sequence[WholeRequest], now: datetime) -> datetime | N
 
 def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroundings) -> Readiness:
     """Whether every target of an intent would be admitted now."""
+    if problem is None:
+        problem = _not_gated(intent, around.kinds)
+    if problem is not None:
+        return Readiness(False, problem.reason, problem.message, problem.stalled)
     known = {request.name: request.beside(intent) for request in around.requests}
     requests = [request.standing for request in known.values()]
     decisions = [
@@ -134,10 +138,6 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
         )
         for target in intent.spec.targets
     ]
-    if problem is None:
-        problem = _not_gated(intent, around.kinds)
-    if problem is not None:
-        return Readiness(False, problem.reason, problem.message, problem.stalled)
     denied = [decision for decision in decisions if not decision.allowed]
     # What waiting does not help against is told first, and speaks for all.
     stalled = [decision for decision in denied if _is_stalled(decision, around.now)]

@@ -19,6 +19,10 @@ ASKED_AGAIN = timedelta(seconds=10)
 LOOKED_FOR = timedelta(minutes=1)
 """How long after one look for what may go from a namespace the next one follows, at least."""
 
+LISTS_AT_ONCE = 4
+"""Lists of one namespace's requests that are under way at a time for looks that need several: those
+of twenty workloads at once would take the API server from others."""
+
 _Place = tuple[str, Workload]
 
 
@@ -27,8 +31,13 @@ class Room:
 
     def __init__(self) -> None:
         self._turns: WeakValueDictionary[_Place, asyncio.Lock] = WeakValueDictionary()
+        self._lists: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._used_up: dict[_Place, datetime] = {}
         self._looked: dict[str, datetime] = {}
+
+    def turn_to_list(self, namespace: str) -> asyncio.Semaphore:
+        """A place for one of several lists of a namespace's requests; to be entered."""
+        return self._lists.setdefault(namespace, asyncio.Semaphore(LISTS_AT_ONCE))
 
     @asynccontextmanager
     async def turn_to_open(

@@ -10,7 +10,6 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
-from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -42,6 +41,7 @@ from cabgate_webhook.client.credentials import Credentials
 from cabgate_webhook.client.lookups import LARGE_BYTES, READ_BYTES, BudgetUsedUp, LookupFailed
 from cabgate_webhook.client.named import naming, sizes
 from cabgate_webhook.client.sharing import SharedReads
+from cabgate_webhook.client.turns import Turns
 from cabgate_webhook.metrics import Metrics
 
 M = TypeVar("M", bound=Model)
@@ -57,6 +57,10 @@ RETRY_SECONDS = 1.0
 MAX_OF_NAMESPACE = MAX_CONNECTIONS // 2
 """Reads of one namespace at a time: however much is asked there, and however slow the answers are,
 there are connections for others, and memory for what they hold."""
+
+LISTS_AT_ONCE = 4
+"""Lists of requests of one namespace that are under way at a time for reviews that need several:
+those of twenty workloads at once would take both the API server and this process."""
 
 MAX_SELECTED = 2
 """Requests whose exceptions are asked for one by one; those of more come in one list of the
@@ -84,8 +88,9 @@ class ApiServer:
         self._connections: Connections | None = None
         self._large = asyncio.Lock()
         self._decoding = asyncio.Lock()
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._turns = Turns(1)
+        self._places = Turns(MAX_OF_NAMESPACE)
+        self._lists = Turns(LISTS_AT_ONCE)
         self._shared = SharedReads(lambda target: self._send("GET", target))
         self._shared_small = SharedReads(lambda target: self._send("GET", target, large=False))
 
@@ -148,8 +153,10 @@ class ApiServer:
             others = ",".join(sorted({f"!{workload.label}" for workload in named}))
             own = f"spec.intentRef.name={intent}"
             queries.append({"fieldSelector": own, "labelSelector": others})
-        answers = await asyncio.gather(*(self._read(path, query) for query in queries))
-        return [(path, answer) for answer in answers]
+        if len(queries) == 1:  # that of a rollout waits for nobody's
+            return [(path, await self._read(path, queries[0]))]
+        reads = [partial(self._read, path, query) for query in queries]
+        return [(path, data) for data in await self._lists.all_within(namespace, reads)]
 
     async def exceptions_for(
         self, namespace: str, request_names: Sequence[str], *, however_many: bool = False
@@ -161,13 +168,9 @@ class ApiServer:
         """
         names = sorted(set(request_names))
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{exception.PLURAL}"
-        async with self._turn(namespace):
+        # One review of a namespace has its exceptions in memory at a time: they may be large.
+        async with self._turns.of(namespace):
             return await self._exceptions_for(path, names, however_many=however_many)
-
-    def _turn(self, namespace: str) -> asyncio.Lock:
-        """Held while the exceptions of a namespace are in memory, which may be large: one review of
-        that namespace has them at a time, and the reviews of others do not wait."""
-        return self._turns.setdefault(namespace, asyncio.Lock())
 
     async def _exceptions_for(
         self, path: str, names: Sequence[str], *, however_many: bool
@@ -206,7 +209,7 @@ class ApiServer:
         """The exceptions for some requests, and the bytes that each of the namespace takes in a
         list, by name."""
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{exception.PLURAL}"
-        async with self._turn(namespace):
+        async with self._turns.of(namespace):
             found = raw_items(path, await self._read(path))
             return await self._decoded_exceptions(naming(found, request_names)), sizes(found)
 
@@ -315,8 +318,7 @@ class ApiServer:
         call = partial(self._call, method, target, path, body, large=large)
         namespace = _namespace_of(path)
         if namespace:
-            place = self._places.setdefault(namespace, asyncio.Semaphore(MAX_OF_NAMESPACE))
-            call = partial(_within, place, call)
+            call = partial(self._places.within, namespace, call)
         answer = await call()
         while method == "GET" and answer.status == 429:
             wait = _wait_before_retry(answer)
@@ -374,13 +376,6 @@ class _Labelled(msgspec.Struct):
 
 
 _LABELLED = msgspec.json.Decoder(_Labelled)
-
-
-async def _within(
-    place: asyncio.Semaphore, call: Callable[[], Awaitable[HttpAnswer]]
-) -> HttpAnswer:
-    async with place:
-        return await call()
 
 
 def _namespace_of(path: str) -> str:

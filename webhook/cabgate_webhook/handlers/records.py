@@ -35,24 +35,19 @@ from cabgate.review.submitters import (
     submitters_of_update,
 )
 from cabgate.risk.evidence import check_moments, evidence_digest
-from cabgate.risk.model_choice import choose_model
 from cabgate.rollout.gated_targets import check_targets
 from cabgate.rollout.image_names import check_images
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import Refusal, RefusalReason, check_all
-from cabgate.writes.declared import told_of_intent
 from cabgate.writes.exceptions import check_takes_exception
 from cabgate.writes.image_digests import changes_targets, check_digests
 from cabgate.writes.system import check_created, check_intent_status
 from cabgate_webhook.admission.requests import Answer, Review, metadata_of
 from cabgate_webhook.client.apiserver import ApiServer
-from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.handlers.asked import AskedLately
 from cabgate_webhook.handlers.models import model_of
-
-TOLD_SECONDS = 1.0
-"""Time to find out what an intent comes to: a warning is not worth more of a review's."""
+from cabgate_webhook.handlers.telling import Telling
 
 _GUARDED_METADATA = ("labels", "ownerReferences", "finalizers")
 
@@ -103,6 +98,7 @@ async def judge_intent(
     installation: InstallationSettings,
     digests_from: int | None,
     machines: Machines,
+    telling: Telling | None = None,
 ) -> Answer:
     """The answer to a write of an intent: `judge_submitters`; whether it names a person as its
     requester; whether nobody changes what they approved; and if it says anew what is to run,
@@ -116,30 +112,13 @@ async def judge_intent(
         await _check_not_approver(review, old, intent, api)
     warnings = _check_targets(old, intent, installation.kinds)
     if old is None or evidence_digest(old.spec) != evidence_digest(intent.spec):
-        warnings = [*warnings, await _told(intent, api, installation, machines)]
+        telling = telling or Telling()
+        warnings = [*warnings, await telling.warning_of(intent, api, installation, machines)]
     if digests_from is not None and changes_targets(old, intent):
         labels = await api.namespace_labels(review.namespace)
         ring = installation.namespace_ring(review.namespace, labels)
         check_digests(intent, ring, digests_from)
     return replace(answer, warnings=warnings)
-
-
-async def _told(
-    intent: DeploymentIntent, api: ApiServer, installation: InstallationSettings, machines: Machines
-) -> str:
-    """What whoever declares something new is told of it; it never keeps them from declaring it."""
-    namespace = intent.metadata.namespace
-    try:
-        async with asyncio.timeout(TOLD_SECONDS):
-            labels, models, others = await asyncio.gather(
-                api.namespace_labels(namespace),
-                api.risk_models(),
-                api.requests_naming(namespace, map(Workload.of, intent.spec.targets)),
-            )
-    except (LookupFailed, TimeoutError):
-        return "its score could not be told now: the API server did not answer cabgate in time"
-    ring = installation.namespace_ring(namespace, labels)
-    return told_of_intent(intent, ring, others, choose_model(labels, models), machines)
 
 
 def _intents(review: Review) -> tuple[DeploymentIntent | None, DeploymentIntent]:

@@ -47,6 +47,8 @@ from cabgate_webhook.handlers.records import (
 )
 from cabgate_webhook.handlers.reviews import KINDS, judge_status, stamp_review
 from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
+from cabgate_webhook.handlers.telling import Telling
+from cabgate_webhook.handlers.write_turns import WriteTurns
 from cabgate_webhook.metrics import DOUBTS, Metrics
 from cabgate_webhook.settings import OPERATOR
 
@@ -134,9 +136,13 @@ def create_app(
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     fresh, lately = FreshIntents(api, clock, metrics, settings.mode), AskedLately()
+    turns, telling = WriteTurns(), Telling()
 
     async def validate(review: Review) -> Answer:
-        return await _validate(review, api, settings, clock(), fresh, lately)
+        if review.group == GROUP and review.where in ("deploymentintents", "cabexceptions"):
+            async with turns.taken(review.namespace):
+                return await _validate(review, api, settings, clock(), fresh, lately, telling)
+        return await _validate(review, api, settings, clock(), fresh, lately, telling)
 
     async def mutate(review: Review) -> Answer:
         return await _mutate(review, api, settings, clock())
@@ -260,6 +266,7 @@ async def _validate(
     now: datetime,
     fresh: FreshIntents,
     lately: AskedLately,
+    telling: Telling,
 ) -> Answer:
     kind = gated_kind(review, settings.kinds)
     if kind is not None:
@@ -281,7 +288,7 @@ async def _validate(
         if review.where == "deploymentintents":
             return await judge_intent(
                 *(review, api, settings.installation, settings.require_digests_from),
-                settings.machines,
+                *(settings.machines, telling),
             )
     return _unknown(review)
 

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make attack`: one namespace is attacked by who has `edit` there, for some minutes; what another
+team's work was meanwhile, and what the attacker could not do."""
+
+import argparse
+import sys
+
+from attack.siege import Siege
+from cabgate_bench import loadgen, through
+from cabgate_bench.world import World
+from cabgate_devcluster import DevCluster, people
+from support.gate import Gate
+
+BLOCK_SECONDS = 60.0
+CALM_SECONDS = 20.0
+"""Of peace, before each block."""
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="make attack")
+    parser.add_argument("--minutes", type=float, default=5.0)
+    options = parser.parse_args()
+    cluster = DevCluster()
+    cluster.forking = False  # the memory of a process that was forked is partly another's
+    with cluster:
+        world = World(cluster, loadgen.build())
+        through.prepare(world)
+        people.bind(cluster)
+        siege = Siege(world, Gate(cluster, world.installation))
+        siege.fill()
+        blocks = max(1, round(options.minutes * 60 / BLOCK_SECONDS))
+        for number in range(blocks):
+            siege.block(BLOCK_SECONDS, CALM_SECONDS)
+            print(f"minute {number + 1} of {blocks}", file=sys.stderr, flush=True)
+        found = siege.found()
+    print(found.markdown())
+    return 1 if found.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

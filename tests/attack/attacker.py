@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What somebody with `edit` in one namespace sends, all at once, as fast as it hurts most."""
+
+import itertools
+import json
+import threading
+from collections import Counter
+
+from cabgate_bench import loadgen, tenants
+from cabgate_bench.loadgen import Call
+from cabgate_bench.tenants import NAMESPACE, SPACE
+from support.namespaces import create_namespace
+
+USER = "attacker"
+ROLE = "edit"
+
+MERGE = {"Content-Type": "application/merge-patch+json"}
+
+_numbers = itertools.count(1)
+
+
+def _patch(server, plural, name, body):
+    return Call("PATCH", f"{server}{SPACE}/{plural}/{name}", json.dumps(body), MERGE)
+
+
+def _passed(number):
+    return {"spec": {"evidence": {"testResults": {"passed": number}}}}
+
+
+def denied(server):
+    """Rollouts that are denied by way of everything that there is."""
+    return tenants.denied_calls(server)
+
+
+def changed(server):
+    """Intents that declare something new each time, for twenty workloads."""
+    return [
+        _patch(server, "deploymentintents", f"i-{n % 4}", _passed(1000 + next(_numbers)))
+        for n in range(200)
+    ]
+
+
+def flapped(server):
+    """Intents that go back and forth between two contents."""
+    return [
+        _patch(server, "deploymentintents", f"i-{n % 3 + 4}", _passed(n % 2 + 1)) for n in range(60)
+    ]
+
+
+def noted(server):
+    """Intents that change nothing but a note."""
+    return [
+        _patch(
+            server, "deploymentintents", f"i-{n % 7}", {"metadata": {"annotations": {"n": str(n)}}}
+        )
+        for n in range(200)
+    ]
+
+
+def tried(server):
+    """New intents of the largest, in dry runs: nothing is stored, and no budget counts them."""
+    return [
+        Call(
+            "POST",
+            f"{server}{SPACE}/deploymentintents?dryRun=All",
+            json.dumps(tenants.largest_intent(f"tried-{n}", n)),
+        )
+        for n in range(20)
+    ]
+
+
+def asked(server):
+    """Exceptions of the largest, in dry runs."""
+    return [
+        Call(
+            "POST",
+            f"{server}{SPACE}/cabexceptions?dryRun=All",
+            json.dumps(tenants.largest_exception("i-0-12345678", n)),
+        )
+        for n in range(20)
+    ]
+
+
+def made_and_deleted(server):
+    """Small intents that come and go, each for a workload of its own."""
+    made = tenants.largest_intent("x")
+    made["spec"]["evidence"].pop("artifacts", None)
+    calls = []
+    for number in range(50):
+        name = f"came-{number}"
+        body = {**made, "metadata": {"name": name, "namespace": NAMESPACE}}
+        calls.append(Call("POST", f"{server}{SPACE}/deploymentintents", json.dumps(body)))
+        calls.append(Call("DELETE", f"{server}{SPACE}/deploymentintents/{name}", "{}"))
+    return calls
+
+
+ATTACKS = {
+    denied: 10.0,
+    changed: 1.0,
+    flapped: 1.0,
+    noted: 2.0,
+    tried: 5.0,
+    asked: 5.0,
+    made_and_deleted: 2.0,
+}
+"""What is sent, and how often in a second. Together, 26 calls a second: many more, and what the API
+server does for them by itself is all there is to be seen on two cores."""
+
+
+def title(attack):
+    """What an attack is, in words."""
+    return attack.__doc__.partition(":")[0].partition(",")[0].strip(". \n")
+
+
+class Attacker:
+    """Attacks from a namespace that is as full as it may be. `outcomes` has what came of each, by
+    attack."""
+
+    def __init__(self, world, gate):
+        self._world = world
+        self._server = world.cluster.server
+        self._client = world.client(USER, gate.user(USER))
+        self._gate = gate
+        self.objects = {}
+        self.outcomes = {attack: [] for attack in ATTACKS}
+
+    def prepare(self):
+        """Make the namespace, with all that is let in."""
+        create_namespace(self._world.cluster, NAMESPACE)
+        self._gate.bind(USER, ROLE, NAMESPACE)
+        self.objects = tenants.fill(self._world)
+
+    def answers(self):
+        """How each attack was answered: how often, by HTTP status or error."""
+        return {attack: self._counted(found) for attack, found in self.outcomes.items()}
+
+    def _counted(self, outcomes):
+        counts = Counter()
+        for each in outcomes:
+            counts.update(each.statuses)
+            counts.update(each.errors)
+        return dict(counts)
+
+    def begin(self, seconds):
+        """Attack for some seconds; what has to be waited for."""
+        threads = [
+            threading.Thread(target=self._run, args=(attack, rate, seconds))
+            for attack, rate in ATTACKS.items()
+        ]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def _run(self, attack, rate, seconds):
+        found = loadgen.run(
+            self._world.program,
+            self._client,
+            attack(self._server),
+            rate=rate,
+            seconds=seconds,
+            warmup=0.0,
+        )
+        self.outcomes[attack].append(found)
