@@ -12,10 +12,10 @@ import click
 import kopf
 
 from cabgate.api.base import build_models
-from cabgate.logs import formatter_of
-from cabgate.settings import SettingsError
-from cabgate_operator.client.apiserver import Object, Resource
-from cabgate_operator.client.credentials import AccessError, ServiceAccount
+from cabgate_kube.client import Object, Resource
+from cabgate_kube.credentials import AccessError, ServiceAccount
+from cabgate_kube.process.logs import formatter_of
+from cabgate_kube.process.settings import SettingsError
 from cabgate_operator.controllers.break_glass import WORKLOADS, glass_key
 from cabgate_operator.runtime.health import serve_health
 from cabgate_operator.runtime.manager import Operator

@@ -8,8 +8,8 @@ import os
 import signal
 from datetime import UTC, datetime, timedelta
 
+from cabgate_kube.client import ApiServer, Object, Resource
 from cabgate_operator import main
-from cabgate_operator.client.apiserver import ApiServer, Object, Resource
 from cabgate_operator.runtime import manager as app
 from cabgate_operator.runtime import watches
 from cabgate_operator.runtime.replica import Replica

@@ -13,10 +13,10 @@ import uvicorn
 
 from cabgate.api.base import build_models
 from cabgate.ledger.signatures import SigningKeys
-from cabgate.logs import formatter_of
 from cabgate.rollout.modes import Mode
 from cabgate.rollout.workloads import configured_kind
-from cabgate.settings import SettingsError, option_of, variable_of
+from cabgate_kube.process.logs import formatter_of
+from cabgate_kube.process.settings import SettingsError, option_of, variable_of
 from cabgate_webhook.admission.caller import Caller
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.client.credentials import CredentialsError, load_credentials

@@ -13,7 +13,7 @@ from cabgate.review.identity import Machines, configured_machines
 from cabgate.rollout.installation import EXCLUDED
 from cabgate.rollout.rings import HIGHEST
 from cabgate.rollout.workloads import configured_kind, split_kinds
-from cabgate.settings import (
+from cabgate_kube.process.settings import (
     EXCLUDED_NAMESPACE,
     MACHINE_GROUP,
     MACHINE_USER_PREFIX,

@@ -3,7 +3,6 @@
 
 import logging
 
-from cabgate.logs import fields
 from cabgate.rollout.installation import (
     CONFIG_MAP,
     SYSTEM_NAMESPACE,
@@ -11,7 +10,8 @@ from cabgate.rollout.installation import (
     InstallationSettings,
     parse_installation,
 )
-from cabgate_operator.client.apiserver import CONFIG_MAPS, ApiError
+from cabgate_kube.client import CONFIG_MAPS, ApiError
+from cabgate_kube.process.logs import fields
 from cabgate_operator.work.context import Context
 
 log = logging.getLogger(__name__)

@@ -26,7 +26,7 @@ from cabgate.rollout.gated_targets import impossible_names
 from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import RefusalReason
-from cabgate_operator.client.apiserver import (
+from cabgate_kube.client import (
     EXCEPTIONS,
     INTENTS,
     NAMESPACES,
@@ -36,7 +36,7 @@ from cabgate_operator.client.apiserver import (
     ConflictError,
     Object,
 )
-from cabgate_operator.client.events import Reference
+from cabgate_kube.k8s_events import Reference
 from cabgate_operator.controllers.intent_work import Work, refused_among, wanted_as_read
 from cabgate_operator.controllers.models import chosen_model, model_behind
 from cabgate_operator.controllers.related import requests_naming

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from cabgate.api.request import CABRequest
 from cabgate.api.riskmodel import DEFAULT_LABEL, RiskModel
-from cabgate.logs import fields
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.model_choice import NoModel, choose_model, recorded_model
-from cabgate_operator.client.apiserver import RISK_MODELS, AlreadyExistsError, Object
+from cabgate_kube.client import RISK_MODELS, AlreadyExistsError, Object
+from cabgate_kube.process.logs import fields
 from cabgate_operator.work.context import Context
 from cabgate_operator.work.keys import Key
 

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from cabgate.logs import explained, fields, reason_of
 from cabgate.risk.builtin_model import DEFAULT_NAME
 from cabgate.risk.model_choice import MODEL_LABEL
 from cabgate.rollout.rings import RING_LABEL
-from cabgate_operator.client.apiserver import (
+from cabgate_kube.client import (
     EXCEPTIONS,
     INTENTS,
     NAMESPACES,
@@ -23,6 +22,7 @@ from cabgate_operator.client.apiserver import (
     Object,
     Resource,
 )
+from cabgate_kube.process.logs import explained, fields, reason_of
 from cabgate_operator.controllers.break_glass import served_workloads
 from cabgate_operator.controllers.certificates import CERTIFICATES, Certificates
 from cabgate_operator.controllers.coverage import Coverage

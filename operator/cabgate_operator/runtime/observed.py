@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from cabgate_operator.client.apiserver import (
+from cabgate_kube.client import (
     EXCEPTIONS,
     INTENTS,
     REQUESTS,

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
-from cabgate_operator.client.apiserver import ApiServer
-from cabgate_operator.runtime.leadership import CALL_SECONDS, RENEW_DEADLINE, Elector
+from cabgate_kube.client import ApiServer
+from cabgate_kube.election import CALL_SECONDS, RENEW_DEADLINE, Elector
 from cabgate_operator.runtime.manager import Operator
 from cabgate_operator.settings import Settings
 from cabgate_operator.work.metrics import Metrics

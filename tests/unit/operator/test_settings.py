@@ -5,7 +5,7 @@ import logging
 import pytest
 from click.testing import CliRunner
 
-from cabgate.settings import SettingsError
+from cabgate_kube.process.settings import SettingsError
 from cabgate_operator import main as process
 from cabgate_operator.settings import Settings, read_settings
 

@@ -4,7 +4,7 @@
 import pytest
 
 from cabgate.rollout.modes import Mode
-from cabgate.settings import SettingsError
+from cabgate_kube.process.settings import SettingsError
 from cabgate_webhook.settings import WebhookSettings, read_settings
 
 FILES = ("certificate", "key", "signing_key", "admission_proof")

@@ -17,11 +17,11 @@ from cabgate import GROUP
 from cabgate.api.kinds import GatedKind
 from cabgate.gate.composing import compose
 from cabgate.ledger.signatures import SigningKeys
-from cabgate.logs import explained, fields
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.modes import Mode
 from cabgate.text.refusal import Cause, Refusal, RefusalReason
+from cabgate_kube.process.logs import explained, fields
 from cabgate_webhook.admission.caller import Caller
 from cabgate_webhook.admission.requests import (
     MAX_BODY_BYTES,

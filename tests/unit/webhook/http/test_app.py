@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.ledger.signatures import SigningKeys
-from cabgate.logs import JsonFormatter
+from cabgate_kube.process.logs import JsonFormatter
 from cabgate_webhook.admission.caller import Caller
 from cabgate_webhook.admission.requests import MAX_BODY_BYTES
 from cabgate_webhook.client.lookups import LookupFailed

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.logs import (
+from cabgate_kube.process.logs import (
     JsonFormatter,
     PlainError,
     TextFormatter,
