@@ -22,6 +22,7 @@ from cabgate_kube.client import (
     Object,
     Resource,
 )
+from cabgate_kube.clock import utc_now
 from cabgate_kube.process.logs import explained, fields, reason_of
 from cabgate_operator.controllers.break_glass import served_workloads
 from cabgate_operator.controllers.certificates import CERTIFICATES, Certificates
@@ -39,7 +40,7 @@ from cabgate_operator.work.context import Context
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.metrics import Metrics
 from cabgate_operator.work.overview import Overview
-from cabgate_operator.work.queue import Timing, WorkQueue, utc_now
+from cabgate_operator.work.queue import Timing, WorkQueue
 
 log = logging.getLogger(__name__)
 
