@@ -13,6 +13,7 @@ WORKDIR /build
 COPY pyproject.toml uv.lock README.md LICENSE ./
 COPY image/install.sh image/
 COPY core core
+COPY kube kube
 COPY operator operator
 COPY webhook webhook
 COPY cli cli

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from cabgate.settings import option_of
+from cabgate_kube.process.settings import option_of
 from cabgate_operator.settings import Settings
 from cabgate_webhook.settings import WebhookSettings
 

@@ -8,7 +8,8 @@ import sys
 
 from fastapi import FastAPI, Request, Response
 
-from cabgate_webhook.http.serving import Draining, Loop, Server, admission_config
+from cabgate_kube.process.http import Server
+from cabgate_webhook.http.serving import Draining, Loop, admission_config
 from cabgate_webhook.metrics import Metrics
 
 ANSWER = (

@@ -4,8 +4,8 @@
 import os
 from datetime import datetime, timedelta
 
+from cabgate_kube.clock import utc_now
 from cabgate_webhook import main as webhook
-from cabgate_webhook.http.app import utc_now
 
 DAYS_VARIABLE = "DEMO_DAYS_AHEAD"
 

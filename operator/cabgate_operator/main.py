@@ -4,26 +4,31 @@
 import asyncio
 import contextlib
 import logging
-import signal
-from collections.abc import Callable
+import socket
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import click
 import kopf
 
 from cabgate.api.base import build_models
-from cabgate.logs import formatter_of
-from cabgate.settings import SettingsError
-from cabgate_operator.client.apiserver import Object
-from cabgate_operator.client.credentials import AccessError, ServiceAccount
-from cabgate_operator.runtime.health import serve_health
+from cabgate_kube.client import Object
+from cabgate_kube.credentials import AccessError, ServiceAccount
+from cabgate_kube.process.ending import end
+from cabgate_kube.process.health import health_config
+from cabgate_kube.process.http import Server
+from cabgate_kube.process.logs import set_up_logging
+from cabgate_kube.process.settings import SettingsError, read_settings
+from cabgate_kube.process.signals import Stopping
 from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.runtime.replica import Replica
 from cabgate_operator.runtime.watches import Following, Watches, traced
-from cabgate_operator.settings import Settings, options, read_settings
+from cabgate_operator.settings import Settings
 from cabgate_operator.work.controller import Watch
 
 log = logging.getLogger(__name__)
+
+PROGRAM = "cabgate-operator"
 
 SILENT_SECONDS = 150.0
 """After how long a watch that brings nothing is asked for anew. Bookmarks come about once a minute,
@@ -140,56 +145,40 @@ def make_watches(manager: Manager) -> Watches:
     return watches
 
 
-async def run(replica: Replica) -> None:
-    """Run a replica until SIGTERM or SIGINT."""
-    loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+async def run(replica: Replica, sockets: list[socket.socket] | None = None) -> None:
+    """Run a replica until SIGTERM or SIGINT; its pages on `sockets` or where its settings say."""
+    stopping = Stopping()
     host, port = replica.settings.host, replica.settings.health_port
-    server = await serve_health(replica, port, host=host) if port else None
+    server = Server(health_config(replica.pages(), host=host, port=port))
+    serving = [asyncio.create_task(server.serve(sockets))] if port or sockets else []
     work = asyncio.create_task(replica.run())
-    stopping = asyncio.create_task(stopped.wait())
+    stopped = asyncio.create_task(stopping.begun.wait())
     try:
-        await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({work, stopped, *serving}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         ended = work.done()
         work.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await work
-        stopping.cancel()
-        if server is not None:
-            await server.cleanup()
+        stopped.cancel()
+        server.should_exit = True
+        await asyncio.gather(*serving)
         log.info("stopped%s", " by itself" if ended else "")
 
 
-def set_up_logging(form: str) -> None:
-    """One line an event on standard error, those of libraries too."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(formatter_of(form))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # kopf repeats each event and each error of a watch; what matters of it we say ourselves.
-    logging.getLogger("kopf").setLevel(logging.ERROR)
-
-
-@click.command()
-@options
-def main(**given: Any) -> None:
-    """Turn deployment intents into scored requests, and keep their state.
-
-    Any number of replicas may run: one is the leader, the others are on standby. The API server is
-    found through the Pod's service account, or KUBECONFIG. Each option is also read from the
-    environment.
-    """
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The `cabgate-operator` command. Exits with 2 and a message if a setting is wrong, with 1 if
+    there is no way to an API server."""
     try:
-        settings = read_settings(given)
-    except SettingsError as error:
-        raise click.UsageError(str(error)) from None
-    set_up_logging(settings.log_format)
-    try:
+        settings = read_settings(
+            Settings, sys.argv[1:] if arguments is None else arguments, PROGRAM
+        )
+        set_up_logging(settings.log_format)
         asyncio.run(_main(settings))
+    except SettingsError as error:
+        end(PROGRAM, 2, error)
     except AccessError as error:
-        raise click.ClickException(str(error)) from None
+        end(PROGRAM, 1, error)
 
 
 async def _main(settings: Settings) -> None:

@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is set from outside: once, at the start, by the command line or the environment."""
 
-import os
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal
 
-import click
-from pydantic import Field, ValidationError, field_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cabgate.lifecycle.copied_labels import DEFAULT_REQUEST_LABELS
@@ -16,7 +12,7 @@ from cabgate.review.identity import Machines, configured_machines
 from cabgate.rollout.installation import EXCLUDED, InstallationSettings
 from cabgate.rollout.rings import HIGHEST
 from cabgate.rollout.workloads import configured_kind, split_kinds
-from cabgate.settings import (
+from cabgate_kube.process.settings import (
     EXCLUDED_NAMESPACE,
     MACHINE_GROUP,
     MACHINE_USER_PREFIX,
@@ -26,17 +22,17 @@ from cabgate.settings import (
     MachineUserPrefixes,
     Names,
     RequestLabels,
-    SettingsError,
-    explained,
-    option_of,
-    unknown_variables,
-    variable_of,
 )
 from cabgate_operator.controllers.certificates import WEBHOOK_NAME
 
 
 class Settings(BaseSettings):
-    """Every key of the operator."""
+    """Turn deployment intents into scored requests, and keep their state.
+
+    Any number of replicas may run: one is the leader, the others are on standby. The API server is
+    found through the Pod's service account, or KUBECONFIG. Each option is also read from the
+    environment: --log-format as CABGATE_LOG_FORMAT. An option wins over a variable.
+    """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
@@ -132,40 +128,3 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(value.split()) if isinstance(value, str) else value
-
-
-def read_settings(given: Mapping[str, Any]) -> Settings:
-    """The settings: what the command line gave, else the environment, else the defaults.
-
-    Raises `SettingsError`.
-    """
-    unknown = unknown_variables(os.environ, Settings.model_fields)
-    if unknown:
-        raise SettingsError("\n".join(f"{name}: no such setting" for name in unknown))
-    try:
-        return Settings(**{key: value for key, value in given.items() if value not in (None, ())})
-    except ValidationError as error:
-        raise SettingsError(explained(error)) from None
-
-
-def options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for each key."""
-    for key, field in reversed(Settings.model_fields.items()):
-        text = f"{field.description}  [{variable_of(key)}; default: {default_of(field)}]"
-        command = click.option(option_of(key), help=text, default=None, **_form_of(field))(command)
-    return command
-
-
-def default_of(field: FieldInfo) -> str:
-    """The default of a key, as people write it."""
-    value = field.default
-    return " ".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _form_of(field: FieldInfo) -> dict[str, Any]:
-    if field.annotation is bool:
-        return {"is_flag": True}
-    if isinstance(field.default, tuple):
-        return {"multiple": True}
-    words = get_args(field.annotation)
-    return {"type": click.Choice(words) if words else field.annotation}

@@ -4,7 +4,7 @@
 import os
 from pathlib import Path
 
-from cabgate_operator.client.credentials import ServiceAccount
+from cabgate_kube.credentials import ServiceAccount
 from cabgate_operator.main import main
 
 FOLDER = Path(os.environ.pop("CHAOS_SERVICE_ACCOUNT"))

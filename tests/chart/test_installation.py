@@ -11,7 +11,8 @@ from cabgate.rollout.installation import (
     kind_name,
     parse_installation,
 )
-from cabgate_operator.settings import read_settings
+from cabgate_kube.process.settings import read_settings
+from cabgate_operator.settings import Settings
 from support.templates import of
 
 KIND = {"group": "apps.kruise.io", "kind": "CloneSet", "resource": "clonesets",
@@ -47,11 +48,9 @@ def test_it_says_what_operator_and_webhook_are_told(render, values):
     published = parse_installation(data_of(made))
     for component in ("operator", "webhook"):
         args = made.container(component)["args"]
-        given = {}
-        for key in ("default_ring", "gated_kind", "excluded_namespace"):
-            option = f"--{key.replace('_', '-')}="
-            given[key] = tuple(a.removeprefix(option) for a in args if a.startswith(option))
-        told = read_settings({**given, "default_ring": given["default_ring"][0]}).installation
+        options = ("--default-ring=", "--gated-kind=", "--excluded-namespace=")
+        given = [each for each in args if each.startswith(options)]
+        told = read_settings(Settings, given, "cabgate-operator").installation
         assert published.default_ring == told.default_ring
         assert published.all_excluded == told.all_excluded
         assert published.same_kinds(told)

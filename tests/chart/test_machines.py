@@ -5,8 +5,9 @@ import pytest
 
 from cabgate_devcluster.chart import arguments, manifests
 from cabgate_devcluster.errors import DevClusterError
+from cabgate_kube.process.settings import read_settings
 from cabgate_operator.settings import Settings
-from cabgate_webhook.settings import read_settings
+from cabgate_webhook.settings import WebhookSettings
 
 VALUES = {"machineGroups": ["ci-robots", "oidc:bots"], "machineUserPrefixes": ["ci:", "bot@"]}
 
@@ -24,15 +25,19 @@ def test_both_processes_are_told(component, render):
     assert not [each for each in arguments(None, component) if "machine" in each]
 
 
+def read(words):
+    return read_settings(WebhookSettings, words, "cabgate-webhook")
+
+
 def test_they_read_what_they_are_told(render, tmp_path, monkeypatch):
     path = tmp_path / "file.pem"
     path.write_text("")
     files = [f"--{key}={path}" for key in ("certificate", "key", "signing-key", "admission-proof")]
     given = [a for a in render(**VALUES).container("webhook")["args"] if "--machine" in a]
-    webhook = read_settings([*files, *given]).machines
+    webhook = read([*files, *given]).machines
     monkeypatch.setenv("CABGATE_MACHINE_GROUP", "ci-robots oidc:bots")
     monkeypatch.setenv("CABGATE_MACHINE_USER_PREFIX", "ci: bot@")
-    assert Settings().machines == webhook == read_settings(files).machines
+    assert Settings().machines == webhook == read(files).machines
     assert webhook.groups == {"ci-robots", "oidc:bots"}
     assert webhook.user_prefixes == ("ci:", "bot@")
 

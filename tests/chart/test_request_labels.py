@@ -7,13 +7,14 @@ import pytest
 from cabgate.lifecycle.copied_labels import DEFAULT_REQUEST_LABELS, label_problem
 from cabgate_devcluster.chart import manifests
 from cabgate_devcluster.errors import DevClusterError
-from cabgate_operator.settings import Settings, read_settings
+from cabgate_kube.process.settings import read_settings
+from cabgate_operator.settings import Settings
 
 
 def told(render, **values):
     args = render(**values).container("operator")["args"]
-    given = [each.partition("=")[2] for each in args if each.startswith("--request-label=")]
-    return read_settings({"request_label": tuple(given)}).request_label
+    given = [each for each in args if each.startswith("--request-label=")]
+    return read_settings(Settings, given, "cabgate-operator").request_label
 
 
 def test_the_operator_is_told(render):

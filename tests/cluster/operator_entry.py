@@ -8,8 +8,9 @@ import os
 import signal
 from datetime import UTC, datetime, timedelta
 
+from cabgate_kube.client import ApiServer, Object, Resource
+from cabgate_kube.process.logs import set_up_logging
 from cabgate_operator import main
-from cabgate_operator.client.apiserver import ApiServer, Object, Resource
 from cabgate_operator.runtime import manager, sweeper, watches
 from cabgate_operator.runtime.replica import Replica
 from cabgate_operator.settings import Settings
@@ -60,7 +61,7 @@ async def start() -> None:
         be_impatient(options.impatient)
     if options.die_after:
         die_after(options.die_after)
-    main.set_up_logging("json")
+    set_up_logging("json")
     shift = timedelta(seconds=options.clock_shift)
     settings = Settings(health_port=options.health_port, sweep_seconds=options.sweep_seconds)
     await main.run(Replica(settings, main.make_watches, clock=lambda: datetime.now(UTC) + shift))

@@ -5,9 +5,10 @@ import json
 import sys
 from datetime import timedelta
 
-from cabgate import certificates as rules
-from cabgate.certificates import Times
-from cabgate_operator.controllers import certificates, pki
+from cabgate_kube.tls import issue as pki
+from cabgate_kube.tls import rotate as rules
+from cabgate_kube.tls.rotate import Times
+from cabgate_operator.controllers import certificates
 from cabgate_operator.main import main
 
 if __name__ == "__main__":

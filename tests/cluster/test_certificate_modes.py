@@ -12,7 +12,7 @@ import yaml
 
 from cabgate_devcluster import DevCluster, chart, wait_until
 from cabgate_devcluster.chart import GOLDEN, NAMESPACE
-from cabgate_operator.controllers.pki import make_authority, sign_leaf
+from cabgate_kube.tls.issue import make_authority, sign_leaf
 from cluster.test_rotation import CONFIGURATIONS, bundles, renew_connections, serves
 from support.load import Load
 from support.namespaces import create_namespace

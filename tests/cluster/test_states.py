@@ -10,7 +10,7 @@ from cabgate.api.request import CABRequest, RequestReviewVerdict, RequestVerdict
 from cabgate.api.types import AuthorType
 from cabgate.lifecycle.states import next_exception_state, next_request_state, state_of
 from cabgate.review.review import EXCEPTION_REVIEW, REQUEST_REVIEW
-from cabgate_webhook.http.app import utc_now
+from cabgate_kube.clock import utc_now
 from support.objects import BAD, GOOD, MIDDLING, exception, intent
 
 CONDITION = {"name": "watch", "description": "Watch it", "attestation": "Required"}

@@ -4,7 +4,7 @@
 import sys
 from datetime import datetime, timedelta
 
-from cabgate_webhook.http.app import utc_now
+from cabgate_kube.clock import utc_now
 from cabgate_webhook.main import main
 
 if __name__ == "__main__":

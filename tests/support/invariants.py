@@ -11,7 +11,7 @@ from cabgate.api.request import CABRequest
 from cabgate.lifecycle.standing import exception_admits, standing_of
 from cabgate.lifecycle.states import expires_at, state_of
 from cabgate_cli.main import main
-from cabgate_webhook.http.app import utc_now
+from cabgate_kube.clock import utc_now
 
 REVIEWABLE = {"cabrequest": CABRequest, "cabexception": CABException}
 

@@ -3,11 +3,11 @@
 
 from datetime import UTC, datetime
 
-from cabgate.certificates import Times
 from cabgate_devcluster import Installation, people
 from cabgate_devcluster.installation import NAMESPACE, WEBHOOK_ARGV
 from cabgate_devcluster.pki import KeyPair, ServingCertificate
-from cabgate_operator.controllers.pki import make_authority, sign_leaf
+from cabgate_kube.tls.issue import make_authority, sign_leaf
+from cabgate_kube.tls.rotate import Times
 from support.gate import Gate
 from support.operators import Replica
 from support.prometheus import probe, scrape

@@ -13,29 +13,33 @@ import uvicorn
 
 from cabgate.api.base import build_models
 from cabgate.ledger.signatures import SigningKeys
-from cabgate.logs import formatter_of
 from cabgate.rollout.modes import Mode
 from cabgate.rollout.workloads import configured_kind
-from cabgate.settings import SettingsError, option_of, variable_of
+from cabgate_kube.clock import Clock, utc_now
+from cabgate_kube.process.ending import end
+from cabgate_kube.process.health import health_config
+from cabgate_kube.process.http import Server
+from cabgate_kube.process.logs import set_up_logging
+from cabgate_kube.process.settings import SettingsError, option_of, read_settings, variable_of
+from cabgate_kube.process.signals import Stopping
 from cabgate_webhook.admission.caller import Caller
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.client.credentials import CredentialsError, load_credentials
-from cabgate_webhook.http.app import Clock, Settings, create_app, utc_now
+from cabgate_webhook.http.app import Settings, create_app
 from cabgate_webhook.http.certificates import CertificateError, Files, ServingCertificate
-from cabgate_webhook.http.probes import Readiness, create_probes
+from cabgate_webhook.http.probes import Readiness, pages_of
 from cabgate_webhook.http.serving import (
     Draining,
     Loop,
-    Server,
     Sockets,
-    Stopping,
     admission_config,
-    probes_config,
 )
 from cabgate_webhook.metrics import Metrics
-from cabgate_webhook.settings import WebhookSettings, read_settings
+from cabgate_webhook.settings import WebhookSettings
 
 log = logging.getLogger("cabgate_webhook.main")  # also where it runs as __main__
+
+PROGRAM = "cabgate-webhook"
 
 T = TypeVar("T")
 
@@ -80,11 +84,11 @@ def make_process(settings: WebhookSettings, clock: Clock = utc_now) -> Process:
             port=settings.port,
             max_connections=settings.max_connections,
         ),
-        probes_config(
-            create_probes(api, metrics, readiness),
-            metrics,
+        health_config(
+            pages_of(api, metrics, readiness),
             host=settings.host,
             port=settings.health_port,
+            dropped=lambda why: metrics.connections_dropped.labels(why).inc(),
         ),
     )
 
@@ -150,15 +154,6 @@ async def serve(process: Process, sockets: Sockets | None = None) -> None:
                 task.result()  # one that ended by a fault ends the process with it
 
 
-def set_up_logging(form: str) -> None:
-    """One line an event on standard error, those of libraries too."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(formatter_of(form))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # Whoever reaches the port can make it complain of what he sent, as often as he likes.
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)
-
-
 def main(
     arguments: Sequence[str] | None = None,
     clock: Clock = utc_now,
@@ -167,22 +162,18 @@ def main(
     """The `cabgate-webhook` command. Exits with 2 and a message if a setting is wrong,
     with 1 if what it needs is not there."""
     try:
-        settings = read_settings(sys.argv[1:] if arguments is None else arguments)
+        settings = read_settings(
+            WebhookSettings, sys.argv[1:] if arguments is None else arguments, PROGRAM
+        )
         set_up_logging(settings.log_format)
         process = make_process(settings, clock)
     except SettingsError as error:
-        _end(2, error)
+        end(PROGRAM, 2, error)
     except (CredentialsError, CertificateError) as error:
-        _end(1, error)
+        end(PROGRAM, 1, error)
     else:
         with asyncio.Runner(loop_factory=Loop) as runner:
             runner.run(serve(process, sockets))
-
-
-def _end(code: int, error: Exception) -> None:
-    for line in str(error).splitlines():
-        sys.stderr.write(f"cabgate-webhook: {line}\n")
-    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -2,18 +2,16 @@
 """The settings of the webhook's process: every one is an option and an environment variable, and
 docs/configuration.md has it."""
 
-import os
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, FilePath, ValidationError, field_validator
+from pydantic import Field, FilePath, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cabgate.review.identity import Machines, configured_machines
 from cabgate.rollout.installation import EXCLUDED
 from cabgate.rollout.rings import HIGHEST
 from cabgate.rollout.workloads import configured_kind, split_kinds
-from cabgate.settings import (
+from cabgate_kube.process.settings import (
     EXCLUDED_NAMESPACE,
     MACHINE_GROUP,
     MACHINE_USER_PREFIX,
@@ -21,9 +19,6 @@ from cabgate.settings import (
     MachineGroups,
     MachineUserPrefixes,
     Names,
-    SettingsError,
-    explained,
-    unknown_variables,
 )
 
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
@@ -43,11 +38,6 @@ class WebhookSettings(BaseSettings):
         env_prefix=PREFIX,
         extra="forbid",
         frozen=True,
-        cli_prog_name="cabgate-webhook",
-        cli_kebab_case=True,
-        cli_implicit_flags=True,
-        cli_hide_none_type=True,
-        cli_avoid_json=True,
     )
 
     certificate: FilePath = Field(
@@ -129,17 +119,3 @@ class WebhookSettings(BaseSettings):
         for text in value:
             configured_kind(text)
         return value
-
-
-def read_settings(arguments: Sequence[str]) -> WebhookSettings:
-    """The settings by command line and environment. Raises `SettingsError`.
-
-    `--help` and unknown options exit.
-    """
-    unknown = unknown_variables(os.environ, WebhookSettings.model_fields)
-    if unknown:
-        raise SettingsError("\n".join(f"{name}: no such setting" for name in unknown))
-    try:
-        return WebhookSettings(_cli_parse_args=list(arguments))
-    except ValidationError as error:
-        raise SettingsError(explained(error)) from None

@@ -22,10 +22,9 @@ from cabgate.lifecycle.break_glass import (
 from cabgate.lifecycle.requirements import unknown_words
 from cabgate.lifecycle.standing import WholeRequest
 from cabgate.lifecycle.states import is_retrospective
-from cabgate.logs import fields
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import kind_of
-from cabgate_operator.client.apiserver import (
+from cabgate_kube.client import (
     NAMESPACES,
     REQUESTS,
     AlreadyExistsError,
@@ -34,7 +33,8 @@ from cabgate_operator.client.apiserver import (
     Object,
     Resource,
 )
-from cabgate_operator.client.events import News, Reference
+from cabgate_kube.k8s_events import News, Reference
+from cabgate_kube.process.logs import fields
 from cabgate_operator.controllers.related import intent_named, requests_naming
 from cabgate_operator.plans import texts
 from cabgate_operator.plans.requests import (

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Self-managed certificates: makes a CA and the webhook's serving certificate, keeps both in
-Secrets, and tells the API server whom to trust. What to do is decided by `cabgate.certificates`."""
+Secrets, and tells the API server whom to trust. What to do is decided by
+`cabgate_kube.tls.rotate`."""
 
 import base64
 import binascii
@@ -11,7 +12,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from cabgate.certificates import (
+from cabgate.ledger.signatures import SigningKeys
+from cabgate.rollout.installation import SYSTEM_NAMESPACE
+from cabgate_kube.client import (
+    CONFIG_MAPS,
+    MUTATING,
+    SECRETS,
+    VALIDATING,
+    AlreadyExistsError,
+    Object,
+    Resource,
+)
+from cabgate_kube.process.logs import fields
+from cabgate_kube.tls.issue import make_authority, make_signing_key, sign_leaf
+from cabgate_kube.tls.rotate import (
     Act,
     Bundle,
     Certificate,
@@ -23,19 +37,6 @@ from cabgate.certificates import (
     read_certificates,
     read_leaf,
 )
-from cabgate.ledger.signatures import SigningKeys
-from cabgate.logs import fields
-from cabgate.rollout.installation import SYSTEM_NAMESPACE
-from cabgate_operator.client.apiserver import (
-    CONFIG_MAPS,
-    MUTATING,
-    SECRETS,
-    VALIDATING,
-    AlreadyExistsError,
-    Object,
-    Resource,
-)
-from cabgate_operator.controllers.pki import make_authority, make_signing_key, sign_leaf
 from cabgate_operator.work.context import Context
 from cabgate_operator.work.controller import Controller
 from cabgate_operator.work.keys import Key, Subject

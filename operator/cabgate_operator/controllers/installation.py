@@ -4,7 +4,6 @@
 import logging
 from collections.abc import Sequence
 
-from cabgate.logs import fields
 from cabgate.rollout.installation import (
     CONFIG_MAP,
     SYSTEM_NAMESPACE,
@@ -12,7 +11,8 @@ from cabgate.rollout.installation import (
     InstallationSettings,
     parse_installation,
 )
-from cabgate_operator.client.apiserver import CONFIG_MAPS, ApiError
+from cabgate_kube.client import CONFIG_MAPS, ApiError
+from cabgate_kube.process.logs import fields
 from cabgate_operator.work.context import Context
 from cabgate_operator.work.controller import Controller
 from cabgate_operator.work.keys import Key, Subject

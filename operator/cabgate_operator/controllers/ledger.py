@@ -29,9 +29,8 @@ from cabgate.ledger.chain import (
     record_object,
 )
 from cabgate.ledger.records import SUBMISSION, Subject, may_be_submitted, submitted
-from cabgate.logs import fields
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
-from cabgate_operator.client.apiserver import (
+from cabgate_kube.client import (
     DECISIONS,
     EXCEPTIONS,
     REQUESTS,
@@ -41,6 +40,7 @@ from cabgate_operator.client.apiserver import (
     Object,
     Resource,
 )
+from cabgate_kube.process.logs import fields
 from cabgate_operator.controllers.ledger_heads import (
     HEADS_CONFIG_MAP,
     checkpoint_of,

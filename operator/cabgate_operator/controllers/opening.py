@@ -9,7 +9,7 @@ from cabgate.risk.model_choice import NoModel
 from cabgate.rollout.gated_targets import impossible_names
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import RefusalReason
-from cabgate_operator.client.apiserver import (
+from cabgate_kube.client import (
     INTENTS,
     REQUESTS,
     AlreadyExistsError,

@@ -7,8 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from cabgate.logs import fields
-from cabgate_operator.client.apiserver import ApiError, ApiServer, Object, Resource
+from cabgate_kube.client import (
+    ApiError,
+    ApiServer,
+    Object,
+    Resource,
+)
+from cabgate_kube.clock import utc_now
+from cabgate_kube.process.logs import fields
 from cabgate_operator.runtime.dependents import Dependents
 from cabgate_operator.runtime.registry import make_controllers
 from cabgate_operator.runtime.seen import Seen
@@ -20,7 +26,7 @@ from cabgate_operator.work.controller import Controller, Event, Watch
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.metrics import Metrics
 from cabgate_operator.work.overview import Overview
-from cabgate_operator.work.queue import Timing, WorkQueue, utc_now
+from cabgate_operator.work.queue import Timing, WorkQueue
 
 log = logging.getLogger(__name__)
 

@@ -10,13 +10,14 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
-from cabgate_operator.client.apiserver import ApiServer
-from cabgate_operator.runtime.leadership import CALL_SECONDS, RENEW_DEADLINE, Elector
+from cabgate_kube.client import ApiServer
+from cabgate_kube.clock import utc_now
+from cabgate_kube.election import CALL_SECONDS, RENEW_DEADLINE, Elector
+from cabgate_kube.process.health import Pages
 from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.settings import Settings
 from cabgate_operator.work.metrics import Metrics
 from cabgate_operator.work.overview import Overview
-from cabgate_operator.work.queue import utc_now
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +124,14 @@ class Replica:
         if self._watching is not None and self.leads:
             found += self._watching.problems()
         return found
+
+    def pages(self) -> Pages:
+        """What /healthz, /readyz and /metrics say."""
+
+        async def unready() -> list[str]:
+            return [*self.unready(), *self.problems()]
+
+        return Pages(self.problems, unready, self.metrics.text)
 
     def unready(self) -> list[str]:
         """Why it could not do its work now, leading or taking over; empty if it could."""

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from cabgate.logs import explained, fields, reason_of
+from cabgate_kube.process.logs import explained, fields, reason_of
 
 log = logging.getLogger(__name__)
 

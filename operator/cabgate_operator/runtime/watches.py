@@ -18,9 +18,9 @@ from typing import Any, Protocol
 import aiohttp
 import kopf
 
-from cabgate.logs import explained, fields
-from cabgate_operator.client.apiserver import METADATA_LIST, METADATA_WATCH
-from cabgate_operator.client.credentials import ServiceAccount
+from cabgate_kube.client import METADATA_LIST, METADATA_WATCH
+from cabgate_kube.credentials import ServiceAccount
+from cabgate_kube.process.logs import explained, fields
 
 log = logging.getLogger(__name__)
 

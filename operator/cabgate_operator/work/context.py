@@ -12,10 +12,9 @@ from pydantic import ValidationError
 
 from cabgate.api.base import Model
 from cabgate.lifecycle.flapping import HOUR
-from cabgate.logs import PlainError, fields
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.installation import InstallationSettings
-from cabgate_operator.client.apiserver import (
+from cabgate_kube.client import (
     EVENTS,
     AlreadyExistsError,
     ApiError,
@@ -23,7 +22,8 @@ from cabgate_operator.client.apiserver import (
     Object,
     Resource,
 )
-from cabgate_operator.client.events import News, Reference, event_object
+from cabgate_kube.k8s_events import News, Reference, event_object
+from cabgate_kube.process.logs import PlainError, fields
 from cabgate_operator.plans.requests import System
 from cabgate_operator.work.keys import Key
 from cabgate_operator.work.metrics import Metrics

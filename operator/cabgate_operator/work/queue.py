@@ -10,10 +10,11 @@ import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from cabgate.logs import explained, reason_of
-from cabgate_operator.client.apiserver import ApiError, ConflictError
+from cabgate_kube.client import ApiError, ConflictError
+from cabgate_kube.clock import utc_now
+from cabgate_kube.process.logs import explained, reason_of
 from cabgate_operator.work.keys import Key
 from cabgate_operator.work.reports import Report, begin
 
@@ -40,11 +41,6 @@ IMMEDIATE_RETRIES = 5
 SHARE = 4
 """A namespace has one of so many workers at a time: however much waits there, and however slow it
 is, there are workers for others, and what it makes the API server do at once is bounded."""
-
-
-def utc_now() -> datetime:
-    """The time."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)

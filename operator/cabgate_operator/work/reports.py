@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from cabgate.logs import fields
+from cabgate_kube.process.logs import fields
 from cabgate_operator.work.keys import Key
 
 log = logging.getLogger(__name__)

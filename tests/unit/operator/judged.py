@@ -12,7 +12,7 @@ from cabgate.review.submitters import is_decided
 from cabgate.risk.model_choice import choose_model, recorded_model
 from cabgate.text.refusal import Refusal
 from cabgate.writes.system import check_exception_status, check_intent_status
-from cabgate_operator.client.apiserver import (
+from cabgate_kube.client import (
     EXCEPTIONS,
     INTENTS,
     NAMESPACES,

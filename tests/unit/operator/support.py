@@ -13,7 +13,7 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
 from cabgate.lifecycle.opening import request_for
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
-from cabgate_operator.client.apiserver import (
+from cabgate_kube.client import (
     EVENTS,
     EXCEPTIONS,
     INTENTS,

@@ -9,7 +9,7 @@ import pytest
 
 from cabgate.api import CABRequest
 from cabgate.review.identity import Machines
-from cabgate_operator.client.apiserver import INTENTS, REQUESTS, ConflictError, Object
+from cabgate_kube.client import INTENTS, REQUESTS, ConflictError, Object
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.context import parsed
 from cabgate_operator.work.keys import Key, Subject

@@ -2,7 +2,6 @@
 """How the operator's process begins."""
 
 import pytest
-from click.testing import CliRunner
 
 from cabgate.api.base import Model
 from cabgate_operator import main
@@ -18,6 +17,5 @@ def test_the_models_are_built_before_it_works(monkeypatch: pytest.MonkeyPatch) -
         found.append(Unbuilt.__pydantic_complete__)
 
     monkeypatch.setattr(main, "run", run)
-    result = CliRunner().invoke(main.main, [])
-    assert result.exit_code == 0, result.output
+    main.main([])
     assert found == [True]

@@ -6,7 +6,7 @@ import pytest
 from cabgate.rollout.workloads import configured_kind
 from cabgate.text.foreign import PHRASES
 from cabgate_operator.plans.conditions import Wanted, merge_conditions
-from cabgate_operator.settings import read_settings
+from cabgate_operator.settings import Settings
 from unit.core.builders import BEST, NOW, by_system, intent, request, target
 from unit.operator.standings import Surroundings, readiness
 
@@ -43,7 +43,7 @@ def test_what_is_not_gated_is_told_in_any_ring(ring, bad):
 
 def test_the_operator_knows_the_kinds_that_the_webhook_knows():
     given = ("apps.kruise.io/CloneSet=spec.template", "x.io/Y=spec.a,spec.b")
-    assert read_settings({"gated_kind": given}).gated_kind == given
+    assert Settings(gated_kind=given).gated_kind == given
 
 
 @pytest.mark.parametrize("phrase", PHRASES, ids=[phrase.words for phrase in PHRASES])

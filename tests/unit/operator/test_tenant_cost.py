@@ -9,7 +9,7 @@ import pytest
 
 from cabgate.api.types import MAX_DECLARED_TARGETS
 from cabgate.text.refusal import Refusal, RefusalReason
-from cabgate_operator.client.apiserver import (
+from cabgate_kube.client import (
     CHUNK,
     FIRST_CHUNK,
     INTENTS,

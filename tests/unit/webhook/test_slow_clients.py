@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from cabgate_devcluster import wait_until
 from cabgate_devcluster.pki import Authority
-from cabgate_webhook.http.serving import HEAD_SECONDS, MAX_PROBE_CONNECTIONS, PROBE_SECONDS
+from cabgate_kube.process.health import CONNECTION_SECONDS, MAX_CONNECTIONS
+from cabgate_webhook.http.serving import HEAD_SECONDS
 from support.sitters import asked, is_closed, sit
 
 CA = Authority("a test")
@@ -227,14 +228,16 @@ def test_too_many_idle_connections_push_one_another_out_and_nobody_else(webhook)
 def test_clients_that_sit_on_the_health_port_do_not_keep_a_kubelet_from_its_answer(webhook):
     before = webhook.dropped("probe-limit")
     with contextlib.ExitStack() as stack:
-        held = sit(stack, webhook.health_port, 2 * MAX_PROBE_CONNECTIONS)
+        held = sit(stack, webhook.health_port, 2 * MAX_CONNECTIONS)
         for _ in range(20):
             status, seconds = asked(webhook.health_port)
             assert status == 200
             assert seconds < 5  # the timeoutSeconds of the chart
         assert webhook.dropped("probe-limit") > before
         wait_until(
-            lambda: all(map(is_closed, held)), timeout=PROBE_SECONDS + 60, what="all were let go"
+            lambda: all(map(is_closed, held)),
+            timeout=CONNECTION_SECONDS + 60,
+            what="all were let go",
         )
         assert asked(webhook.health_port)[0] == 200
     assert webhook.dropped("probe-slow") > 0

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from cabgate import GROUP
 from cabgate.gate.composing import warning_lines
-from cabgate.logs import fields
 from cabgate.rollout.modes import Mode, effective_mode
+from cabgate_kube.process.logs import fields
 from cabgate_webhook.admission.requests import Answer, Review
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.client.lookups import LookupFailed

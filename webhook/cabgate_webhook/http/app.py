@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -17,11 +17,12 @@ from cabgate import GROUP
 from cabgate.api.kinds import GatedKind
 from cabgate.gate.composing import compose
 from cabgate.ledger.signatures import SigningKeys
-from cabgate.logs import explained, fields
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.modes import Mode
 from cabgate.text.refusal import Cause, Refusal, RefusalReason
+from cabgate_kube.clock import Clock, utc_now
+from cabgate_kube.process.logs import explained, fields
 from cabgate_webhook.admission.caller import Caller
 from cabgate_webhook.admission.requests import (
     MAX_BODY_BYTES,
@@ -79,7 +80,6 @@ class Limits:
     """What the bodies that are being read may take together."""
 
 
-Clock = Callable[[], datetime]
 Handler = Callable[[Review], Awaitable[Answer]]
 
 
@@ -118,11 +118,6 @@ class TooLargeError(Exception):
 
 class BusyError(Exception):
     """More is being read than the process may hold at a time."""
-
-
-def utc_now() -> datetime:
-    """The time, by this machine's clock."""
-    return datetime.now(UTC)
 
 
 def create_app(

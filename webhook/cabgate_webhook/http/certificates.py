@@ -12,8 +12,8 @@ from pathlib import Path
 
 from cryptography import x509
 
-from cabgate.certificates import Validity, serving_doubt
-from cabgate.logs import fields
+from cabgate_kube.process.logs import fields
+from cabgate_kube.tls.rotate import Validity, serving_doubt
 from cabgate_webhook.metrics import Metrics
 
 log = logging.getLogger(__name__)

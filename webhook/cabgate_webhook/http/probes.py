@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""/healthz, /readyz and /metrics: an application of their own, on a port of their own."""
+"""What /healthz, /readyz and /metrics of the webhook say."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fastapi import FastAPI, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import generate_latest
 
+from cabgate_kube.process.health import Pages
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.metrics import Metrics
@@ -30,19 +30,13 @@ class Readiness:
         return "this replica is stopping" if self.draining else self.doubt()
 
 
-def create_probes(
+def pages_of(
     api: ApiServer, metrics: Metrics, readiness: Readiness, *, read_seconds: float = READ_SECONDS
-) -> FastAPI:
-    """The application. Liveness asks nobody; readiness reads as the gate does, and waits for that
-    no longer than `read_seconds`."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+) -> Pages:
+    """The pages. Liveness asks nobody; readiness reads as the gate does, and waits for that no
+    longer than `read_seconds`."""
 
-    @app.get("/healthz")
-    async def _healthz(_: Request) -> Response:
-        return _text("ok")
-
-    @app.get("/readyz")
-    async def _readyz(_: Request) -> Response:
+    async def unready() -> list[str]:
         against = readiness.against()
         if against is None:
             try:
@@ -51,14 +45,6 @@ def create_probes(
             except (LookupFailed, TimeoutError) as error:
                 against = str(error) or f"no answer of the API server within {read_seconds:g} s"
         metrics.ready.set(against is None)
-        return _text("ok") if against is None else _text(f"not ready: {against}", 503)
+        return [] if against is None else [against]
 
-    @app.get("/metrics")
-    async def _metrics(_: Request) -> Response:
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
-
-    return app
-
-
-def _text(line: str, status: int = 200) -> Response:
-    return Response(f"{line}\n", status_code=status, media_type="text/plain")
+    return Pages(lambda: (), unready, lambda: generate_latest(metrics.registry))

@@ -1,15 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two servers of the process, in one event loop: admission by HTTPS, probes by plain HTTP; how
-slow clients are dropped, and how the process ends with no review lost."""
+"""The server of admission: how slow clients are dropped, and how it ends with no review lost."""
 
 import asyncio
-import contextlib
 import logging
-import signal
 import socket
 import ssl
-from collections import Counter
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,7 +12,7 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cabgate_webhook.http.protocol import BoundedProtocol
+from cabgate_kube.process.http import COMMON, BoundedProtocol
 from cabgate_webhook.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -35,13 +30,6 @@ HANDSHAKE_SECONDS = 5.0
 HEAD_SECONDS = 5.0
 """Time that a client has for the head of a request, from the opening of the connection or from the
 first byte of a later request on. The API server gives the whole review 5 s."""
-
-PROBE_SECONDS = 10.0
-"""Time that a client of probes and metrics has for all of it, from the opening of the connection to
-the last byte of the answer."""
-
-MAX_PROBE_CONNECTIONS = 100
-"""Connections to probes and metrics that are open at a time."""
 
 _CLOSE = (b"connection", b"close")
 
@@ -117,42 +105,6 @@ class Protocol(BoundedProtocol):
             self._head_timer = None
 
 
-class ProbeProtocol(BoundedProtocol):
-    """A connection to probes and metrics, which anybody may open: one request within a given time.
-    If there are too many, the oldest goes of the address that has most: a kubelet has few."""
-
-    metrics: Metrics
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._begun = self.loop.time()
-        self._ending = self.loop.call_later(PROBE_SECONDS, self.drop, "probe-slow")
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection."""
-        super().connection_made(transport)
-        if len(self.connections) > MAX_PROBE_CONNECTIONS:
-            found = [each for each in self.connections if isinstance(each, ProbeProtocol)]
-            held = Counter(each.address for each in found)
-            min(found, key=lambda each: (-held[each.address], each._begun)).drop("probe-limit")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
-        self._ending.cancel()
-        super().connection_lost(exc)
-
-    @property
-    def address(self) -> str:
-        """Where the client is, as far as it is known."""
-        return self.client[0] if self.client else ""
-
-    def drop(self, why: str) -> None:
-        """Close the connection at once."""
-        self.metrics.connections_dropped.labels(why).inc()
-        self.connections.discard(self)
-        self.transport.abort()
-
-
 class Draining:
     """An application that asks its clients to close their connections, once it is told so."""
 
@@ -169,15 +121,6 @@ class Draining:
             await send(event)
 
         await self._app(scope, receive, send_closing)
-
-
-class Server(uvicorn.Server):
-    """A server that leaves signals to `serve`."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Do nothing."""
-        yield
 
 
 def admission_config(
@@ -202,31 +145,8 @@ def admission_config(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
         backlog=min(max_connections, socket.SOMAXCONN),
-        **_COMMON,
+        **COMMON,
     )
-
-
-def probes_config(app: Any, metrics: Metrics, *, host: str, port: int) -> uvicorn.Config:
-    """The server of probes and metrics. It keeps no connection: a kept one is one to sit on."""
-    return uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        http=type("MeteredProbeProtocol", (ProbeProtocol,), {"metrics": metrics}),
-        headers=[("Connection", "close")],
-        timeout_graceful_shutdown=1,
-        **_COMMON,
-    )
-
-
-_COMMON: dict[str, Any] = {
-    "access_log": False,
-    "proxy_headers": False,
-    "server_header": False,
-    "lifespan": "off",
-    "ws": "none",
-    "log_config": None,
-}
 
 
 @dataclass(frozen=True)
@@ -235,23 +155,3 @@ class Sockets:
 
     admission: socket.socket
     probes: socket.socket
-
-
-class Stopping:
-    """SIGTERM and SIGINT: the first begins to drain, the second cuts the draining short."""
-
-    def __init__(self) -> None:
-        self.begun = asyncio.Event()
-        self.hurried = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled)
-
-    def _signalled(self) -> None:
-        (self.hurried if self.begun.is_set() else self.begun).set()
-
-    async def linger(self, seconds: float) -> None:
-        """Wait so many seconds, or until somebody is in a hurry."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.hurried.wait()

@@ -5,7 +5,7 @@ import pytest
 
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.workloads import configured_kind
-from cabgate_operator.client.apiserver import CONFIG_MAPS, ApiError, Object
+from cabgate_kube.client import CONFIG_MAPS, ApiError, Object
 from cabgate_operator.controllers.installation import INSTALLATION, Installation
 from unit.operator.support import World
 

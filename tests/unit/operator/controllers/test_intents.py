@@ -5,7 +5,7 @@ import pytest
 
 from cabgate.lifecycle.flapping import MAX_OPENED, MAX_REOPENED
 from cabgate.rollout.installation import InstallationSettings
-from cabgate_operator.client.apiserver import (
+from cabgate_kube.client import (
     EVENTS,
     EXCEPTIONS,
     INTENTS,

@@ -15,7 +15,7 @@ from cabgate.ledger.pruning import prefixes
 from cabgate.ledger.signatures import PublicKeys
 from cabgate.ledger.verification import verify
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
-from cabgate_operator.client.apiserver import (
+from cabgate_kube.client import (
     CONFIG_MAPS,
     DECISIONS,
     EXCEPTIONS,

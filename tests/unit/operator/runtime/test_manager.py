@@ -10,7 +10,7 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.lifecycle.break_glass import ANNOTATION, BY_ANNOTATION, ID_ANNOTATION, RING_ANNOTATION
 from cabgate.lifecycle.flapping import ABSENCE
 from cabgate.rollout.rings import RING_LABEL
-from cabgate_operator.client.apiserver import (
+from cabgate_kube.client import (
     EXCEPTIONS,
     INTENTS,
     NAMESPACES,

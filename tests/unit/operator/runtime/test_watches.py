@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 import asyncio
 import contextlib
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator
 
 import aiohttp
+import httpx
 import kopf
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from cabgate_kube.process.health import pages_app
 from cabgate_operator.controllers.break_glass import WORKLOADS
 from cabgate_operator.main import make_kopf_settings, make_registry, make_watches
-from cabgate_operator.runtime.health import serve_health
 from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.runtime.replica import Replica
 from cabgate_operator.runtime.watches import Pace, Watches, traced
@@ -187,22 +186,14 @@ async def test_only_handlers_that_write_nothing_are_registered() -> None:
 async def test_health_endpoints() -> None:
     replica = Replica(Settings(health_port=0), make_watches)
     replica.metrics.uncovered_workloads.labels("shop").set(3)
-    runner = await serve_health(replica, 0)
-    port = next(address[1] for address in runner.addresses if len(address) == 2)  # IPv4
-
-    def get(path: str) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as response:
-                return int(response.status), response.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-
-    assert await asyncio.to_thread(get, "/healthz") == (200, "ok\n")
-    assert await asyncio.to_thread(get, "/readyz") == (503, "not ok: it has not begun\n")
-    _, shown = await asyncio.to_thread(get, "/metrics")
+    transport = httpx.ASGITransport(pages_app(replica.pages()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://operator") as client:
+        alive, ready = await client.get("/healthz"), await client.get("/readyz")
+        shown = (await client.get("/metrics")).text
+    assert (alive.status_code, alive.text) == (200, "ok\n")
+    assert (ready.status_code, ready.text) == (503, "not ready: it has not begun\n")
     assert "\ncabgate_leader 0.0\n" in shown
     assert 'cabgate_uncovered_workloads{namespace="shop"} 3.0' in shown
-    await runner.cleanup()
 
 
 async def test_of_some_resources_metadata_alone_is_asked_for_and_an_empty_list_is_one() -> None:

@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.ledger.signatures import SigningKeys
-from cabgate.logs import JsonFormatter
+from cabgate_kube.process.health import pages_app
+from cabgate_kube.process.logs import JsonFormatter
 from cabgate_webhook.admission.caller import Caller
 from cabgate_webhook.admission.requests import MAX_BODY_BYTES
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.http.app import Bodies, Limits, Settings, create_app
-from cabgate_webhook.http.probes import Readiness, create_probes
+from cabgate_webhook.http.probes import Readiness, pages_of
 from cabgate_webhook.metrics import Metrics
 
 KEYS = SigningKeys(
@@ -192,7 +193,7 @@ async def test_a_workload_without_a_readable_pod_template_is_denied(template):
 
 
 async def probe(path, readiness=None, fault=unreachable, **options):
-    app = create_probes(FaultyApi(fault), Metrics(), readiness or Readiness(), **options)
+    app = pages_app(pages_of(FaultyApi(fault), Metrics(), readiness or Readiness(), **options))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://webhook") as client:
         return await client.get(path)
@@ -237,7 +238,7 @@ async def test_metrics_count_reviews_by_verdict():
         transport=httpx.ASGITransport(webhook(metrics=metrics)), base_url="https://webhook"
     ) as client:
         await client.post("/validate", json=review())
-    app = create_probes(FaultyApi(unreachable), metrics, Readiness())
+    app = pages_app(pages_of(FaultyApi(unreachable), metrics, Readiness()))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://webhook"
     ) as client:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cabgate_devcluster.pki import Authority
-from cabgate_webhook.http.app import utc_now
+from cabgate_kube.clock import utc_now
 from cabgate_webhook.http.certificates import CertificateError, Files, ServingCertificate
 from cabgate_webhook.metrics import Metrics
 from support.tls import handshake, turn

@@ -9,10 +9,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from cabgate.api.base import Model
 from cabgate_devcluster.pki import Authority
+from cabgate_kube.process.logs import set_up_logging
+from cabgate_kube.process.settings import read_settings
 from cabgate_webhook.http.app import DEADLINE_SECONDS
 from cabgate_webhook.http.serving import STOP_SECONDS
-from cabgate_webhook.main import main, make_process, set_up_logging
-from cabgate_webhook.settings import read_settings
+from cabgate_webhook.main import main, make_process
+from cabgate_webhook.settings import WebhookSettings
 
 
 @pytest.fixture
@@ -45,14 +47,14 @@ def kubeconfig(tmp_path, monkeypatch):
 
 @pytest.fixture
 def process(arguments):
-    return make_process(read_settings(arguments))
+    return make_process(read_settings(WebhookSettings, arguments, "cabgate-webhook"))
 
 
 def test_the_models_are_built_before_it_serves(arguments):
     class Unbuilt(Model):
         name: str
 
-    make_process(read_settings(arguments))
+    make_process(read_settings(WebhookSettings, arguments, "cabgate-webhook"))
     assert Unbuilt.__pydantic_complete__
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from cabgate.logs import fields
-from cabgate_operator.client.credentials import Access
+from cabgate_kube.credentials import Access
+from cabgate_kube.process.logs import fields
 
 log = logging.getLogger(__name__)
 

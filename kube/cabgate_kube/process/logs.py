@@ -17,6 +17,11 @@ MAX_PLACES = 8
 """Places that are told of where an error was raised, the innermost first."""
 
 
+_QUIET = ("kopf", "uvicorn")
+"""Libraries of which only errors are logged: kopf repeats each event and each error of a watch, and
+whoever reaches a port can make uvicorn complain of what he sent, as often as he likes."""
+
+
 def fields(**values: Any) -> dict[str, Any]:
     """The `extra` of a log call: fields of the event, such as `uid`, `object` or `reason`.
 
@@ -85,6 +90,10 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def formatter_of(name: str) -> logging.Formatter:
-    """The formatter of a setting: `json` or `text`."""
-    return JsonFormatter() if name == "json" else TextFormatter()
+def set_up_logging(form: str) -> None:
+    """One line an event on standard error, `json` or `text`, those of libraries too."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.ERROR)

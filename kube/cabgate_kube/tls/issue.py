@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from cabgate.certificates import BACKDATE
+from cabgate_kube.tls.rotate import BACKDATE
 
 
 def make_authority(now: datetime, time: timedelta) -> tuple[str, str]:

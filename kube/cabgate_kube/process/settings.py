@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What both processes say of settings that cannot be: variables that no setting reads, values that
-make no sense."""
+"""Settings of a process: each is an option of its command line and an environment variable. What
+cannot be is refused: variables that no setting reads, values that make no sense."""
 
+import os
 import re
-from collections.abc import Collection, Mapping
-from typing import Annotated
+import sys
+import types
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
+import click
 from pydantic import AfterValidator, BeforeValidator, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
 
 from cabgate.lifecycle.copied_labels import MAX_REQUEST_LABELS, check_request_labels
 from cabgate.review.identity import configured_machines
@@ -22,6 +29,74 @@ _PORT_LINK = re.compile(r"(tcp|udp|sctp)://")
 
 class SettingsError(Exception):
     """Settings that cannot be used; the message names each of them, one a line."""
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def read_settings(model: type[S], arguments: Sequence[str], program: str) -> S:
+    """The settings of a program: what its command line gives, else the environment, else the
+    defaults.
+
+    Raises `SettingsError`. `--help` and unknown options exit.
+    """
+    given = _parsed(model, arguments, program)
+    unknown = unknown_variables(os.environ, model.model_fields)
+    if unknown:
+        raise SettingsError("\n".join(f"{name}: no such setting" for name in unknown))
+    try:
+        return model(**{key: value for key, value in given.items() if value not in (None, ())})
+    except ValidationError as error:
+        raise SettingsError(explained(error)) from None
+
+
+def _parsed(model: type[BaseSettings], arguments: Sequence[str], program: str) -> Mapping[str, Any]:
+    """What a command line gives, as text: the model says what is wrong with it, as of variables."""
+    options: list[click.Parameter] = [
+        _option(key, field) for key, field in model.model_fields.items()
+    ]
+    command = click.Command(program, params=options, help=model.__doc__)
+    try:
+        return command.make_context(program, list(arguments)).params
+    except click.exceptions.Exit as end:  # --help
+        sys.exit(end.exit_code)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(error.exit_code)
+
+
+def _option(key: str, field: FieldInfo) -> click.Option:
+    default = shown_default(field)
+    about = [variable_of(key), *([f"default: {default}"] if default else [])]
+    if field.is_required():
+        about = [variable_of(key), "required"]
+    flag, multiple = field.annotation is bool, isinstance(field.default, tuple)
+    metavar = None if flag else _form_of(field.annotation)
+    return click.Option(
+        [option_of(key)],
+        help=f"{field.description}  [{'; '.join(about)}]",
+        default=None,
+        is_flag=flag,
+        multiple=multiple,
+        metavar=metavar,
+    )
+
+
+def shown_default(field: FieldInfo) -> str:
+    """The default of a setting, as people write it; empty if there is none."""
+    value = field.default
+    if field.is_required() or value is None:
+        return ""
+    return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _form_of(annotation: Any) -> str:
+    """What stands for a value in the help."""
+    while get_origin(annotation) in (Annotated, Union, types.UnionType):
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) is Literal:
+        return f"[{'|'.join(get_args(annotation))}]"
+    return {int: "INTEGER", float: "NUMBER", Path: "FILE"}.get(annotation, "TEXT")
 
 
 def option_of(key: str) -> str:

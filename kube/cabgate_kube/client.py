@@ -12,10 +12,10 @@ import aiohttp
 
 from cabgate import API_VERSION
 from cabgate.api import decision, exception, intent, request, riskmodel
-from cabgate.logs import PlainError
 from cabgate.text.refusal import RefusalReason
-from cabgate_operator.client.connections import Connections
-from cabgate_operator.client.credentials import access_of
+from cabgate_kube.connections import Connections
+from cabgate_kube.credentials import access_of
+from cabgate_kube.process.logs import PlainError
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON."""

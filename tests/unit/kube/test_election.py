@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate_operator.client.apiserver import (
+from cabgate_kube import election
+from cabgate_kube.client import (
     LEASES,
     AlreadyExistsError,
     ApiError,
@@ -20,8 +21,7 @@ from cabgate_operator.client.apiserver import (
     Object,
     Resource,
 )
-from cabgate_operator.runtime import leadership
-from cabgate_operator.runtime.leadership import (
+from cabgate_kube.election import (
     LEASE_SECONDS,
     RENEW_DEADLINE,
     Elector,
@@ -313,4 +313,4 @@ def test_a_leader_that_stood_still_does_not_write() -> None:
 def test_the_clock_that_counts_goes_forward() -> None:
     first = boot_seconds()
     assert boot_seconds() >= first
-    assert leadership.RENEW_DEADLINE + leadership.RENEW_SECONDS < leadership.LEASE_SECONDS
+    assert election.RENEW_DEADLINE + election.RENEW_SECONDS < election.LEASE_SECONDS

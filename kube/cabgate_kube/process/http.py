@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP/1.1 as the webhook serves it: httptools parses, and sets no limit to the head of a request:
-that is done here."""
+"""HTTP/1.1 as processes of cabgate serve it: httptools parses, and sets no limit to the head of a
+request: that is done here."""
 
+import contextlib
+from collections.abc import Generator
 from typing import Any
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -48,3 +51,23 @@ class BoundedProtocol(HttpToolsProtocol):
         """Go on to the body."""
         self._in_head = False
         super().on_headers_complete()
+
+
+class Server(uvicorn.Server):
+    """A server that leaves signals to its process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Do nothing."""
+        yield
+
+
+COMMON: dict[str, Any] = {
+    "access_log": False,
+    "proxy_headers": False,
+    "server_header": False,
+    "lifespan": "off",
+    "ws": "none",
+    "log_config": None,
+}
+"""Settings of every server: nothing that clients make it log, believe or tell."""

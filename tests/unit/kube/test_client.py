@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from cabgate_operator.client.apiserver import (
+from cabgate_kube.client import (
     INTENTS,
     MAX_PAGE_BYTES,
     NAMESPACES,
@@ -19,9 +19,9 @@ from cabgate_operator.client.apiserver import (
     ApiServer,
     ConflictError,
 )
-from cabgate_operator.client.connections import Connections
-from cabgate_operator.client.credentials import Kubeconfig
-from cabgate_operator.runtime.leadership import NotLeaderError
+from cabgate_kube.connections import Connections
+from cabgate_kube.credentials import Kubeconfig
+from cabgate_kube.election import NotLeaderError
 
 
 def client(url: str, token: str | None = None) -> ApiServer:

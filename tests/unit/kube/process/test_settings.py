@@ -4,7 +4,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.settings import unknown_variables
+from cabgate_kube.process.settings import unknown_variables
 
 KEYS = ("port", "health_port", "default_ring")
 LINKS = {

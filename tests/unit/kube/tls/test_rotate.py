@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cabgate.certificates import (
+from cabgate_devcluster.pki import Authority, signing_keys
+from cabgate_kube.tls.rotate import (
     BACKDATE,
     Act,
     Bundle,
@@ -25,7 +26,6 @@ from cabgate.certificates import (
     read_leaf,
     serving_doubt,
 )
-from cabgate_devcluster.pki import Authority, signing_keys
 from support.examples import examples
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

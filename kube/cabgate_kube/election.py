@@ -15,8 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from cabgate.logs import PlainError, explained, fields
-from cabgate_operator.client.apiserver import (
+from cabgate_kube.client import (
     LEASES,
     AlreadyExistsError,
     ApiError,
@@ -24,6 +23,7 @@ from cabgate_operator.client.apiserver import (
     ConflictError,
     Object,
 )
+from cabgate_kube.process.logs import PlainError, explained, fields
 
 log = logging.getLogger(__name__)
 

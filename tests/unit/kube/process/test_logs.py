@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.logs import (
+from cabgate_kube.process.logs import (
     JsonFormatter,
     PlainError,
     TextFormatter,
     explained,
     fields,
-    formatter_of,
     reason_of,
 )
 
@@ -78,7 +77,5 @@ def test_a_line_for_people_cannot_be_made_to_look_like_two(message):
     assert "\r" not in line
 
 
-def test_the_setting_names_the_formatter():
-    assert isinstance(formatter_of("json"), JsonFormatter)
-    assert isinstance(formatter_of("text"), TextFormatter)
-    assert formatter_of("text").format(record("m", uid="u")).endswith('INFO cabgate: m uid="u"')
+def test_a_line_for_people_has_its_fields_behind_the_message():
+    assert TextFormatter().format(record("m", uid="u")).endswith('INFO cabgate: m uid="u"')

@@ -9,10 +9,10 @@ import pytest
 from aiohttp import web
 
 from cabgate_devcluster.pki import Authority
-from cabgate_operator.client import credentials
-from cabgate_operator.client.apiserver import REQUESTS, ApiError, ApiServer
-from cabgate_operator.client.connections import Connections
-from cabgate_operator.client.credentials import AccessError, ServiceAccount, access_of
+from cabgate_kube import credentials
+from cabgate_kube.client import REQUESTS, ApiError, ApiServer
+from cabgate_kube.connections import Connections
+from cabgate_kube.credentials import AccessError, ServiceAccount, access_of
 from cabgate_operator.main import log_in
 from cabgate_operator.runtime.watches import Following, traced
 

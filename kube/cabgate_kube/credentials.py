@@ -13,7 +13,7 @@ from typing import Protocol
 import kopf
 import yaml
 
-from cabgate.logs import PlainError, fields
+from cabgate_kube.process.logs import PlainError, fields
 
 log = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from threading import Thread
@@ -10,27 +11,30 @@ from threading import Thread
 import pytest
 
 from cabgate_devcluster import wait_until
-from cabgate_operator.main import make_watches
-from cabgate_operator.runtime.health import MAX_CONNECTIONS, serve_health
-from cabgate_operator.runtime.replica import Replica
-from cabgate_operator.settings import Settings
+from cabgate_kube.process.health import MAX_CONNECTIONS, Pages, health_config
+from cabgate_kube.process.http import Server
 from support.sitters import asked, is_closed, sit
+
+
+async def nothing() -> list[str]:
+    return []
+
+
+PAGES = Pages(list, nothing, lambda: b"up 1\n")
 
 
 @contextlib.contextmanager
 def served(**options: float) -> Iterator[int]:
-    """Port of an operator's pages, served in a thread of their own."""
-    with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        replica = Replica(Settings(health_port=0), make_watches)
-        replica.problems = list  # type: ignore[method-assign]
-        serving = runner.run(serve_health(replica, 0, **options))
-        thread = Thread(target=loop.run_forever)
+    """Port of the pages of a process, served in a thread of their own."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        server = Server(health_config(PAGES, host="", port=0, **options))
+        thread = Thread(target=lambda: asyncio.run(server.serve([bound])))
         thread.start()
-        yield next(address[1] for address in serving.addresses if len(address) == 2)
-        loop.call_soon_threadsafe(loop.stop)
+        wait_until(lambda: server.started, timeout=60, what="it listens")
+        yield int(bound.getsockname()[1])
+        server.should_exit = True
         thread.join()
-        runner.run(serving.cleanup())
 
 
 @pytest.fixture

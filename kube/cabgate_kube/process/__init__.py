@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every process of cabgate has: settings, logs, health pages, signals."""
