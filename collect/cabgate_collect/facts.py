@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Self
 
@@ -117,7 +118,10 @@ class Findings:
         return replace(self, **{severity.value: getattr(self, severity.value) + 1})
 
 
-_WESTERNMOST = timedelta(hours=14)
+_FIRST_YEAR = 1990
+"""What is older was not made by any of these tools."""
+
+_EASTERNMOST = timedelta(hours=14)
 """How far ahead of UTC a clock may be."""
 
 
@@ -132,13 +136,17 @@ class Moment:
 
     @classmethod
     def read(cls, text: str) -> "Moment | None":
-        """A moment as reports write it, ISO 8601; None if it is none."""
+        """A moment as reports write it, ISO 8601 or as HTTP has it; None if it is none, as what
+        tools write of a time that they do not know."""
+        text = text.strip()
         try:
-            found = datetime.fromisoformat(text.strip())
+            found = parsedate_to_datetime(text) if "," in text else datetime.fromisoformat(text)
+            if found.year < _FIRST_YEAR:
+                return None
             if found.tzinfo is not None:
                 return cls(found.astimezone(UTC))
-            return cls(found.replace(tzinfo=UTC) - _WESTERNMOST, zoned=False)
-        except (ValueError, OverflowError):
+            return cls(found.replace(tzinfo=UTC) - _EASTERNMOST, zoned=False)
+        except (ValueError, OverflowError, TypeError, IndexError):
             return None
 
     @classmethod

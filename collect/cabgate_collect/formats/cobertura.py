@@ -35,6 +35,11 @@ class _Report:
     def _root(self, name: str, attributes: Attributes) -> None:
         if name != ROOT:
             raise UnreadableReportError(f"the root is <{name[:60]}>, and not <{ROOT}>")
+        if "line-rate" not in attributes and "lines-valid" not in attributes:
+            raise UnreadableReportError(
+                "says neither line-rate nor lines-valid, as Cobertura does; of Clover, have the "
+                "tool write Cobertura"
+            )
         covered, total = count_of(attributes, "lines-covered"), count_of(attributes, "lines-valid")
         if covered is not None and total is not None:
             if covered > total:

@@ -33,6 +33,8 @@ class _Suite:
     failed: int = 0
     skipped: int = 0
     cases: int = 0
+    tests: int = 0
+    """Cases, and those that it says there are beside them."""
 
 
 @dataclass
@@ -110,28 +112,28 @@ class _Report:
             above.failed += max(suite.failed, suite.stated_failed)
             above.skipped += max(suite.skipped, suite.stated_skipped)
             above.cases += suite.cases
+            above.tests += max(suite.tests, suite.stated_tests)
 
     def _count(self, case: _Case) -> None:
         suite, words = self.suites[-1], case.said.split()
-        says_failed = any(word in _SAYS_FAILED for word in words)
-        if case.failed or says_failed:
-            suite.failed += 1
-            suite.cases += 1
-            self.by_status += not case.failed
-        elif case.parent:
+        failed = case.failed or any(word in _SAYS_FAILED for word in words)
+        if case.parent and not failed:
             return  # what is in it was counted
+        suite.cases += 1
+        suite.tests += 1
+        if failed:
+            suite.failed += 1
+            self.by_status += not case.failed
         elif case.skipped or any(word in _SAYS_SKIPPED for word in words):
             suite.skipped += 1
-            suite.cases += 1
         else:
-            suite.cases += 1
             self.passed += 1
             self.flaky += case.flaky
 
     def facts(self) -> Facts:
         """What it all comes to."""
         whole = self.suites[0]
-        passed = max(0, min(self.passed, whole.cases - whole.failed - whole.skipped))
+        passed = max(0, min(self.passed, whole.tests - whole.failed - whole.skipped))
         tests = Tests(passed, whole.failed, whole.skipped)
         none = whole.cases == 0 and whole.failed == 0
         return Facts(
