@@ -97,6 +97,10 @@ durations: binaries helm promtool ## Measure the cluster tests on a quiet machin
 chaos: binaries ## Every fault once under load, and on until MINUTES (5) are over; print what was lost
 	PYTHONPATH=tests $(BIN)/python -m chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
+.PHONY: attack
+attack: binaries ## Attack one namespace with `edit` there for MINUTES (5); print what another team felt of it
+	PYTHONPATH=tests $(BIN)/python -m attack --minutes $(or $(MINUTES),5) --times $(or $(TIMES),1)
+
 .PHONY: lint
 lint: setup ## Check style, types, import rules, licence marks, words and known vulnerabilities
 	$(BIN)/ruff check

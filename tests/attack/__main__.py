@@ -19,6 +19,7 @@ CALM_SECONDS = 20.0
 def main():
     parser = argparse.ArgumentParser(prog="make attack")
     parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--times", type=float, default=1.0, help="how much of the attack")
     options = parser.parse_args()
     cluster = DevCluster()
     cluster.forking = False  # the memory of a process that was forked is partly another's
@@ -26,7 +27,7 @@ def main():
         world = World(cluster, loadgen.build())
         through.prepare(world)
         people.bind(cluster)
-        siege = Siege(world, Gate(cluster, world.installation))
+        siege = Siege(world, Gate(cluster, world.installation), options.times)
         siege.fill()
         blocks = max(1, round(options.minutes * 60 / BLOCK_SECONDS))
         for number in range(blocks):

@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Blocks with and without the attack in turn, and what was found in them."""
 
-import json
-import re
 from dataclasses import dataclass
-
-import yaml
 
 from attack.attacker import ATTACKS, Attacker, title
 from attack.team import NAMESPACE, Team
 from cabgate_bench import loadgen, tenants, through
 from cabgate_bench.figures import pooled, quantiles
-from cabgate_devcluster.chart import CHART
 from support.invariants import verified
+from support.memory import limit_of, peak
 from support.namespaces import create_namespace
 
 RATE = 10.0
@@ -21,18 +17,6 @@ RATE = 10.0
 PARTS = ("webhook", "operator")
 
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/cabgate-system/leases/cabgate-operator"
-
-
-def limit_of(part):
-    """Bytes that the chart gives a part."""
-    values = yaml.safe_load((CHART / "values.yaml").read_text())
-    found = re.fullmatch(r"(\d+)Mi", values[part]["resources"]["limits"]["memory"])
-    return int(found[1]) * 1024 * 1024
-
-
-def peak(world, part):
-    """Bytes that the process of a part had resident at most so far."""
-    return tenants.high_water(getattr(world.installation, part)) * 1000 * 1024
 
 
 @dataclass(frozen=True)
@@ -60,7 +44,7 @@ class Found:
         head = ["its releases, step by step", "calm, median s", "attacked, median s", "most, s"]
         tables.append(_table(head, [_step(name, found) for name, found in self.steps.items()]))
         rows = [
-            [title(attack), f"{ATTACKS[attack]:g}", sum(counts.values()), json.dumps(counts)]
+            [title(attack), f"{ATTACKS[attack]:g}", sum(counts.values()), _shortened(counts)]
             for attack, counts in self.attacks.items()
         ]
         tables.append(_table(["the attack", "a second", "calls", "answers"], rows))
@@ -84,6 +68,10 @@ def _step(name, found):
     return [name, *middle, f"{attacked[-1]:.2f}" if attacked else ""]
 
 
+def _shortened(counts):
+    return ", ".join(f"{count} {answer.rpartition(': ')[2]}" for answer, count in counts.items())
+
+
 def _table(head, rows):
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
@@ -92,9 +80,9 @@ def _table(head, rows):
 class Siege:
     """One namespace is attacked, and a team works in another one."""
 
-    def __init__(self, world, gate):
+    def __init__(self, world, gate, times=1.0):
         self._world, self._gate = world, gate
-        self._attacker = Attacker(world, gate)
+        self._attacker = Attacker(world, gate, times)
         self._quiet, self._attacked = [], []
         self._steps = {}
         self._wrong = []

@@ -2,6 +2,7 @@
 """What one namespace writes at once, in dry runs too, takes turns: others' writes do not wait."""
 
 import asyncio
+from functools import partial
 from types import SimpleNamespace
 
 import httpx
@@ -11,6 +12,7 @@ from cabgate.api.types import Target
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_webhook.client.apiserver import LISTS_AT_ONCE, ApiServer
+from cabgate_webhook.client.apiserver import MAX_WAITING as MOST_FOR_EXCEPTIONS
 from cabgate_webhook.client.connections import HttpAnswer
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.handlers.write_turns import MAX_WAITING, WRITES_AT_ONCE, WriteTurns
@@ -55,8 +57,7 @@ async def test_four_of_one_namespace_are_looked_at_and_anothers_waits_for_none_o
     await until(lambda: "quiet" in writes.under_way, "the other one's is")
     assert writes.under_way.count("loud") == WRITES_AT_ONCE
     assert await writes.finish() == [None] * 21
-    assert not len(writes.turns._turns)
-    assert not writes.turns._waiting
+    assert not len(writes.turns)
 
 
 async def test_who_waits_too_long_is_told_what_it_is_about_and_what_to_do():
@@ -109,6 +110,23 @@ async def test_lists_of_twenty_workloads_go_out_few_at_a_time_and_a_rollouts_wai
     held.answer.set()
     assert await asyncio.gather(*wide, rollout) == [[]] * 4
     assert not len(api._lists)
+
+
+async def test_of_denied_rollouts_no_more_wait_for_exceptions_than_may_and_a_revocation_does():
+    """What waits holds what it read of requests."""
+    api = ApiServer(CREDENTIALS)
+    api._connections = held = Held()
+    ask = partial(api.exceptions_for, "loud")
+    one, *others = [asyncio.create_task(ask([f"r-{n}"])) for n in range(MOST_FOR_EXCEPTIONS + 1)]
+    await until(lambda: len(held.under_way) == 1, "one reads them")
+    with pytest.raises(LookupFailed, match="reviews of namespace loud wait"):
+        await ask(["r-0"])
+    revocation = asyncio.create_task(ask(["r-0"], however_many=True))
+    assert await api.exceptions_for("quiet", ["r-0"]) == []
+    assert held.most == 1 + 1  # of loud one at a time
+    held.answer.set()
+    assert await asyncio.gather(one, *others, revocation) == [[]] * (MOST_FOR_EXCEPTIONS + 2)
+    assert not len(api._turns)
 
 
 def sent_to_webhook(plural, subresource="", namespace="loud"):

@@ -44,6 +44,25 @@ def requests_of(path: str, data: bytes | None) -> list[RequestStanding]:
     return standings_of(parsed(CABRequest, item) for item in items_of(path, data))
 
 
+class _Metadata(msgspec.Struct):
+    labels: dict[str, str] | None = None
+
+
+class _Labelled(msgspec.Struct):
+    metadata: _Metadata
+
+
+_LABELLED = msgspec.json.Decoder(_Labelled)
+
+
+def labels_of(path: str, data: bytes) -> dict[str, str]:
+    """The labels of an object. Raises `LookupFailed` where that is none."""
+    try:
+        return _LABELLED.decode(data).metadata.labels or {}
+    except msgspec.MsgspecError as error:
+        raise LookupFailed(f"GET {path}: {error}") from None
+
+
 def raw_items(path: str, data: bytes | None) -> list[msgspec.Raw]:
     """The items of a list, not decoded. Raises `LookupFailed` if there is no such list."""
     if data is None:

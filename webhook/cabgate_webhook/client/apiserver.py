@@ -5,13 +5,19 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
-
-import msgspec
 
 from cabgate import GROUP, VERSION
 from cabgate.api import (
@@ -29,7 +35,14 @@ from cabgate.lifecycle.standing import RequestStanding
 from cabgate.review.identity import User
 from cabgate.rollout.targets import Workload, selectors
 from cabgate.rollout.workloads import kind_of
-from cabgate_webhook.client.answers import decoded, explained, parsed, raw_items, requests_of
+from cabgate_webhook.client.answers import (
+    decoded,
+    explained,
+    labels_of,
+    parsed,
+    raw_items,
+    requests_of,
+)
 from cabgate_webhook.client.connections import (
     MAX_CONNECTIONS,
     AnswerTooLarge,
@@ -40,8 +53,9 @@ from cabgate_webhook.client.connections import (
 from cabgate_webhook.client.credentials import Credentials
 from cabgate_webhook.client.lookups import LARGE_BYTES, READ_BYTES, BudgetUsedUp, LookupFailed
 from cabgate_webhook.client.named import naming, sizes
+from cabgate_webhook.client.paths import namespace_of, resource_of
 from cabgate_webhook.client.sharing import SharedReads
-from cabgate_webhook.client.turns import Turns
+from cabgate_webhook.client.turns import BoundedTurns, TooManyWaitError, Turns
 from cabgate_webhook.metrics import Metrics
 
 M = TypeVar("M", bound=Model)
@@ -54,9 +68,13 @@ RETRY_SECONDS = 1.0
 """When to try again where the API server does not say. It says whole seconds, 1 as a rule."""
 
 
-MAX_OF_NAMESPACE = MAX_CONNECTIONS // 2
+MAX_OF_NAMESPACE = MAX_CONNECTIONS // 4
 """Reads of one namespace at a time: however much is asked there, and however slow the answers are,
 there are connections for others, and memory for what they hold."""
+
+MAX_WAITING = 32
+"""Reviews of one namespace that wait to read its exceptions, in memory meanwhile; not revocations:
+those wait however many there are."""
 
 LISTS_AT_ONCE = 4
 """Lists of requests of one namespace that are under way at a time for reviews that need several:
@@ -88,7 +106,7 @@ class ApiServer:
         self._connections: Connections | None = None
         self._large = asyncio.Lock()
         self._decoding = asyncio.Lock()
-        self._turns = Turns(1)
+        self._turns = BoundedTurns(1, MAX_WAITING)
         self._places = Turns(MAX_OF_NAMESPACE)
         self._lists = Turns(LISTS_AT_ONCE)
         self._shared = SharedReads(lambda target: self._send("GET", target))
@@ -114,10 +132,7 @@ class ApiServer:
         data = await self._read(path)
         if data is None:
             raise LookupFailed(f"namespace {name} does not exist")
-        try:
-            return _LABELLED.decode(data).metadata.labels or {}
-        except msgspec.MsgspecError as error:
-            raise LookupFailed(f"GET {path}: {error}") from None
+        return labels_of(path, data)
 
     async def requests_naming(
         self, namespace: str, workloads: Iterable[Workload], intent: str | None = None
@@ -168,9 +183,20 @@ class ApiServer:
         """
         names = sorted(set(request_names))
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{exception.PLURAL}"
-        # One review of a namespace has its exceptions in memory at a time: they may be large.
-        async with self._turns.of(namespace):
+        async with self._exceptions_of(namespace, anyhow=however_many):
             return await self._exceptions_for(path, names, however_many=however_many)
+
+    @contextlib.asynccontextmanager
+    async def _exceptions_of(self, namespace: str, *, anyhow: bool = False) -> AsyncIterator[None]:
+        """Held while the exceptions of a namespace are in memory, which may be large: one review of
+        that namespace has them at a time, and the reviews of others do not wait."""
+        try:
+            async with self._turns.taken(namespace, anyhow=anyhow):
+                yield
+        except TooManyWaitError:
+            raise LookupFailed(
+                f"{MAX_WAITING} reviews of namespace {namespace} wait to read its exceptions"
+            ) from None
 
     async def _exceptions_for(
         self, path: str, names: Sequence[str], *, however_many: bool
@@ -209,7 +235,7 @@ class ApiServer:
         """The exceptions for some requests, and the bytes that each of the namespace takes in a
         list, by name."""
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{exception.PLURAL}"
-        async with self._turns.of(namespace):
+        async with self._exceptions_of(namespace, anyhow=True):
             found = raw_items(path, await self._read(path))
             return await self._decoded_exceptions(naming(found, request_names)), sizes(found)
 
@@ -316,7 +342,7 @@ class ApiServer:
         path = target.partition("?")[0]
         last = self._monotonic() + RETRY_WITHIN_SECONDS
         call = partial(self._call, method, target, path, body, large=large)
-        namespace = _namespace_of(path)
+        namespace = namespace_of(path)
         if namespace:
             call = partial(self._places.within, namespace, call)
         answer = await call()
@@ -364,29 +390,7 @@ class ApiServer:
             raise LookupFailed(f"{method} {path}: {type(error).__name__}: {error}") from error
         finally:
             took = time.perf_counter() - begun
-            self._metrics.reads.labels(_resource_of(path)).observe(took)
-
-
-class _Metadata(msgspec.Struct):
-    labels: dict[str, str] | None = None
-
-
-class _Labelled(msgspec.Struct):
-    metadata: _Metadata
-
-
-_LABELLED = msgspec.json.Decoder(_Labelled)
-
-
-def _namespace_of(path: str) -> str:
-    """The namespace that a path leads into; empty for those that lead into none."""
-    return path.partition("/namespaces/")[2].partition("/")[0]
-
-
-def _resource_of(path: str) -> str:
-    """The resource that a path leads to, such as `cabrequests`."""
-    parts = path.split("/")[3 if path.startswith("/api/") else 4 :]
-    return parts[2] if parts[0] == "namespaces" and len(parts) > 2 else parts[0]
+            self._metrics.reads.labels(resource_of(path)).observe(took)
 
 
 def _wait_before_retry(answer: HttpAnswer) -> float:

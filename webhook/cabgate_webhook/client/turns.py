@@ -3,7 +3,9 @@
 event loop, the API server and memory."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
@@ -35,3 +37,42 @@ class Turns:
     ) -> list[T]:
         """What some calls give, in their order, each made when the namespace has a place."""
         return await asyncio.gather(*(self.within(namespace, call) for call in calls))
+
+
+class TooManyWaitError(Exception):
+    """There are too many of one namespace before this one."""
+
+
+class BoundedTurns:
+    """Turns for which no more than so many of one namespace wait: what waits takes memory."""
+
+    def __init__(self, most: int, waiting: int, seconds: float | None = None) -> None:
+        self._turns = Turns(most)
+        self._most_waiting = waiting
+        self._seconds = seconds
+        self._waiting: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        """Namespaces of which something is under way or waits."""
+        return len(self._turns)
+
+    @asynccontextmanager
+    async def taken(self, namespace: str, *, anyhow: bool = False) -> AsyncIterator[None]:
+        """Wait for a turn, for so many seconds at most, and have it until the end of the context;
+        `anyhow`: however many wait. Raises `TooManyWaitError`."""
+        if self._waiting[namespace] >= self._most_waiting and not anyhow:
+            raise TooManyWaitError
+        places = self._turns.of(namespace)
+        self._waiting[namespace] += 1
+        try:
+            async with asyncio.timeout(self._seconds):
+                await places.acquire()
+        except TimeoutError:
+            raise TooManyWaitError from None
+        finally:
+            self._waiting[namespace] -= 1
+            self._waiting += Counter()  # without those of which nothing waits
+        try:
+            yield
+        finally:
+            places.release()

@@ -2,13 +2,11 @@
 """Turns of the writes of intents and exceptions: whoever sends many at once, in dry runs too, which
 no budget counts, keeps nobody of another namespace waiting."""
 
-import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from cabgate.text.refusal import Refusal, RefusalReason
-from cabgate_webhook.client.turns import Turns
+from cabgate_webhook.client.turns import BoundedTurns, TooManyWaitError
 
 WRITES_AT_ONCE = 4
 """Writes of intents and exceptions of one namespace that are looked at at a time. Each reads all
@@ -17,7 +15,7 @@ requests for its workloads, or all exceptions."""
 WAIT_SECONDS = 2.0
 """How long such a write waits for its turn: of the 4 s of a review the rest is for its reads."""
 
-MAX_WAITING = 64
+MAX_WAITING = 16
 """How many of one namespace wait at a time: more are refused at once."""
 
 
@@ -25,30 +23,21 @@ class WriteTurns:
     """Turns of such writes. One for a process."""
 
     def __init__(self, seconds: float = WAIT_SECONDS) -> None:
-        self._seconds = seconds
-        self._turns = Turns(WRITES_AT_ONCE)
-        self._waiting: Counter[str] = Counter()
+        self._turns = BoundedTurns(WRITES_AT_ONCE, MAX_WAITING, seconds)
+
+    def __len__(self) -> int:
+        """Namespaces in which something is being written."""
+        return len(self._turns)
 
     @asynccontextmanager
     async def taken(self, namespace: str) -> AsyncIterator[None]:
         """Wait for a turn, and have it until the end of the context. Raises `Refusal` where there
         are too many before this one."""
-        places = self._turns.of(namespace)
-        if self._waiting[namespace] >= MAX_WAITING:
-            raise _too_many()
-        self._waiting[namespace] += 1
         try:
-            async with asyncio.timeout(self._seconds):
-                await places.acquire()
-        except TimeoutError:
+            async with self._turns.taken(namespace):
+                yield
+        except TooManyWaitError:
             raise _too_many() from None
-        finally:
-            self._waiting[namespace] -= 1
-            self._waiting += Counter()  # without those of whom nobody waits
-        try:
-            yield
-        finally:
-            places.release()
 
 
 def _too_many() -> Refusal:
