@@ -6,12 +6,14 @@ to import the models, for what only the definitions and the pages of the docs ne
 """
 
 import ast
+import functools
 import inspect
 import textwrap
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 
+@functools.cache  # Python parses a whole module to find the source of a class
 def field_descriptions(model: type) -> Mapping[str, str]:
     """The description of each field of a model that has one, those of its bases with them."""
     found: dict[str, str] = {}
