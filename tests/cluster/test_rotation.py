@@ -13,7 +13,7 @@ from cryptography import x509
 from cabgate.certificates import read_certificates
 from cabgate.ledger.signatures import SigningKeys
 from cabgate_devcluster import DevCluster, wait_until
-from cabgate_devcluster.installation import NAMESPACE
+from cabgate_devcluster.installed.installation import NAMESPACE
 from support.load import Load
 from support.objects import GOOD, MIDDLING, workload
 from support.replicas import TIMES, read_secret, running

@@ -13,10 +13,11 @@ import httpx
 import pytest
 import yaml
 
-from cabgate_bench import loadgen, tenants, through
-from cabgate_bench.world import GATED, World
+from cabgate_bench.load import loadgen
+from cabgate_bench.load.world import GATED, World
+from cabgate_bench.measure import tenants, through
 from cabgate_devcluster import DevCluster, wait_until
-from cabgate_devcluster.chart import CHART
+from cabgate_devcluster.installed.chart import CHART
 
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/cabgate-system/leases/cabgate-operator"
 BURST_SECONDS = 6.0

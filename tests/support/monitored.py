@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from cabgate.certificates import Times
 from cabgate_devcluster import Installation, people
-from cabgate_devcluster.installation import NAMESPACE, WEBHOOK_ARGV
-from cabgate_devcluster.pki import KeyPair, ServingCertificate
+from cabgate_devcluster.clients.pki import KeyPair, ServingCertificate
+from cabgate_devcluster.installed.installation import NAMESPACE, WEBHOOK_ARGV
 from cabgate_operator.controllers.pki import make_authority, sign_leaf
 from support.gate import Gate
 from support.operators import Replica

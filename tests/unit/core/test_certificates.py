@@ -25,7 +25,7 @@ from cabgate.certificates import (
     read_leaf,
     serving_doubt,
 )
-from cabgate_devcluster.pki import Authority, signing_keys
+from cabgate_devcluster.clients.pki import Authority, signing_keys
 from support.examples import examples
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

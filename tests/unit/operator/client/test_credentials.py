@@ -8,7 +8,7 @@ import kopf
 import pytest
 from aiohttp import web
 
-from cabgate_devcluster.pki import Authority
+from cabgate_devcluster.clients.pki import Authority
 from cabgate_operator.client import credentials
 from cabgate_operator.client.apiserver import REQUESTS, ApiError, ApiServer
 from cabgate_operator.client.connections import Connections

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cabgate.api.base import Model
-from cabgate_devcluster.pki import Authority
+from cabgate_devcluster.clients.pki import Authority
 from cabgate_webhook.http.app import DEADLINE_SECONDS
 from cabgate_webhook.http.serving import STOP_SECONDS
 from cabgate_webhook.main import main, make_process, set_up_logging
