@@ -13,7 +13,13 @@ import yaml
 from cabgate.api.kinds import BUILT_IN, GatedKind
 from cabgate.lifecycle.copied_labels import FREE_LABELS, RESERVED_DOMAINS
 from cabgate_devcluster import locate_helm
-from cabgate_devcluster.chart import CHART, GOLDEN, KUBE_VERSION, NAMESPACE, without_schemas
+from cabgate_devcluster.installed.chart import (
+    CHART,
+    GOLDEN,
+    KUBE_VERSION,
+    NAMESPACE,
+    without_schemas,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cabgate_bench import direct, heaviest, loadgen, operating, scale, tenants, through
-from cabgate_bench.machine import described, yardstick
-from cabgate_bench.report import markdown
-from cabgate_bench.targets import rows
-from cabgate_bench.world import World
+from cabgate_bench.load import loadgen
+from cabgate_bench.load.world import World
+from cabgate_bench.measure import direct, heaviest, operating, scale, tenants, through
+from cabgate_bench.results.machine import described, yardstick
+from cabgate_bench.results.report import markdown
+from cabgate_bench.results.targets import rows
 from cabgate_devcluster import DevCluster
 
 
@@ -127,7 +128,7 @@ def write(result: dict[str, Any], folder: Path, name: str) -> None:
     (folder / f"{name}.md").write_text(markdown(result), encoding="utf-8")
     if "through" in result:
         try:
-            from cabgate_bench.plot import plot
+            from cabgate_bench.results.plot import plot
         except ImportError:
             print("no plot: matplotlib is in the dependency group bench, uv sync --group bench")
         else:

@@ -6,9 +6,9 @@ and `promtool` where those are, `up` starts a cluster with cabgate on it.
 import argparse
 import sys
 
-from cabgate_devcluster.binaries import Binaries, locate_helm, locate_promtool
 from cabgate_devcluster.errors import DevClusterError
-from cabgate_devcluster.playground import run_playground
+from cabgate_devcluster.installed.playground import run_playground
+from cabgate_devcluster.programs.binaries import Binaries, locate_helm, locate_promtool
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -13,19 +13,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cabgate_devcluster.admin import AdminClient
-from cabgate_devcluster.binaries import Binaries
-from cabgate_devcluster.control_plane import ControlPlane, spawn_environment
-from cabgate_devcluster.errors import DevClusterError
-from cabgate_devcluster.guard import Guard
-from cabgate_devcluster.kubeconfig import (
+from cabgate_devcluster.clients.admin import AdminClient
+from cabgate_devcluster.clients.kubeconfig import (
     certificate_credentials,
     token_credentials,
     write_kubeconfig,
 )
-from cabgate_devcluster.pki import ServingCertificate
-from cabgate_devcluster.ports import Ports
-from cabgate_devcluster.processes import Process
+from cabgate_devcluster.clients.pki import ServingCertificate
+from cabgate_devcluster.errors import DevClusterError
+from cabgate_devcluster.processes.guard import Guard
+from cabgate_devcluster.processes.process import Process
+from cabgate_devcluster.programs.binaries import Binaries
+from cabgate_devcluster.servers.control_plane import ControlPlane, spawn_environment
+from cabgate_devcluster.servers.ports import Ports
 
 _ADMIN = "devcluster-admin"
 

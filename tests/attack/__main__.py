@@ -6,8 +6,9 @@ import argparse
 import sys
 
 from attack.siege import Siege
-from cabgate_bench import loadgen, through
-from cabgate_bench.world import World
+from cabgate_bench.load import loadgen
+from cabgate_bench.load.world import World
+from cabgate_bench.measure import through
 from cabgate_devcluster import DevCluster, people
 from support.gate import Gate
 

@@ -6,9 +6,10 @@ import json
 import threading
 from collections import Counter
 
-from cabgate_bench import loadgen, tenants
-from cabgate_bench.loadgen import Call
-from cabgate_bench.tenants import NAMESPACE, SPACE
+from cabgate_bench.load import loadgen
+from cabgate_bench.load.loadgen import Call
+from cabgate_bench.measure import tenants
+from cabgate_bench.measure.tenants import NAMESPACE, SPACE
 
 USER = "attacker"
 ROLE = "edit"

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from attack.attacker import ATTACKS, Attacker, title
 from attack.team import NAMESPACE, Team
-from cabgate_bench import loadgen, tenants, through
-from cabgate_bench.figures import pooled, quantiles
+from cabgate_bench.load import loadgen
+from cabgate_bench.measure import tenants, through
+from cabgate_bench.results.figures import pooled, quantiles
 from support.invariants import verified
 from support.memory import limit_of, peak
 from support.namespaces import create_namespace

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from cabgate_devcluster import Installation, wait_until
-from cabgate_devcluster.installation import NAMESPACE, WEBHOOK_ARGV
+from cabgate_devcluster.installed.installation import NAMESPACE, WEBHOOK_ARGV
 from support.balancer import Balancer
 from support.gate import Gate
 from support.operators import Replica

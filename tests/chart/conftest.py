@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from cabgate_devcluster.chart import manifests
+from cabgate_devcluster.installed.chart import manifests
 
 
 @functools.cache

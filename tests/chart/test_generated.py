@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from cabgate_devcluster import locate_helm
-from cabgate_devcluster.chart import CHART, GOLDEN, KUBE_VERSION, NAMESPACE, manifests
+from cabgate_devcluster.installed.chart import CHART, GOLDEN, KUBE_VERSION, NAMESPACE, manifests
 
 TOOL = runpy.run_path(str(CHART.parents[1] / "tools" / "chart.py"))
 SETS = sorted(GOLDEN.glob("*.values.yaml"))

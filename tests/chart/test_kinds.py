@@ -10,7 +10,7 @@ import yaml
 
 from cabgate.api.kinds import BUILT_IN, GatedKind
 from cabgate_devcluster import locate_helm
-from cabgate_devcluster.chart import CHART, KUBE_VERSION, NAMESPACE
+from cabgate_devcluster.installed.chart import CHART, KUBE_VERSION, NAMESPACE
 
 NEW = GatedKind("batch.example.dev/v1", "Train", "trains", templates=("spec.car.template",))
 TOOL = runpy.run_path(str(CHART.parents[1] / "tools" / "chart.py"))

@@ -3,8 +3,8 @@
 
 import pytest
 
-from cabgate_devcluster.chart import arguments, manifests
 from cabgate_devcluster.errors import DevClusterError
+from cabgate_devcluster.installed.chart import arguments, manifests
 from cabgate_kube.process.settings import read_settings
 from cabgate_operator.settings import Settings
 from cabgate_webhook.settings import WebhookSettings

@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 
-from cabgate_devcluster.chart import CHART
+from cabgate_devcluster.installed.chart import CHART
 from cabgate_webhook.http.serving import STOP_SECONDS
 from support.templates import of
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from cabgate_devcluster import locate_helm
-from cabgate_devcluster.chart import CHART, KUBE_VERSION, NAMESPACE
+from cabgate_devcluster.installed.chart import CHART, KUBE_VERSION, NAMESPACE
 
 
 def helm(*arguments):

@@ -5,8 +5,8 @@ requests to a tool is refused before anything is installed."""
 import pytest
 
 from cabgate.lifecycle.copied_labels import DEFAULT_REQUEST_LABELS, label_problem
-from cabgate_devcluster.chart import manifests
 from cabgate_devcluster.errors import DevClusterError
+from cabgate_devcluster.installed.chart import manifests
 from cabgate_kube.process.settings import read_settings
 from cabgate_operator.settings import Settings
 

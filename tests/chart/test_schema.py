@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from cabgate_devcluster.chart import CHART
+from cabgate_devcluster.installed.chart import CHART
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())

@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from cabgate_devcluster.chart import CHART
+from cabgate_devcluster.installed.chart import CHART
 from support.templates import marks, of
 
 METRICS = "".join(path.read_text() for path in CHART.parents[1].glob("*/cabgate_*/**/metrics.py"))

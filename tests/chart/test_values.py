@@ -4,8 +4,8 @@
 import pytest
 
 from cabgate.rollout.workloads import GatedKindError, configured_kind
-from cabgate_devcluster.chart import manifests
 from cabgate_devcluster.errors import DevClusterError
+from cabgate_devcluster.installed.chart import manifests
 from support.templates import of
 
 KIND = {"group": "x.io", "kind": "Foo", "resource": "foos", "paths": ["spec.template"]}

@@ -11,7 +11,7 @@ import json
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
-from cabgate_devcluster.chart import manifests
+from cabgate_devcluster.installed.chart import manifests
 from support.gate import told
 from support.monitored import OPTIONS, Monitored
 from support.objects import GOOD, MIDDLING, intent, workload

@@ -15,7 +15,7 @@ import pytest
 from cabgate.lifecycle.break_glass import ANNOTATION, BY_ANNOTATION
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.errors import DevClusterError
-from cabgate_devcluster.installation import ROOT
+from cabgate_devcluster.installed.installation import ROOT
 from support.cli import CABGATE
 from support.gate import Gate, install, told
 from support.glass import Glass

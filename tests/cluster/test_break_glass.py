@@ -18,7 +18,7 @@ from cabgate.lifecycle.break_glass import (
     STAMPS,
 )
 from cabgate_devcluster import DevCluster, wait_until
-from cabgate_devcluster.chart import GOLDEN
+from cabgate_devcluster.installed.chart import GOLDEN
 from support.gate import install
 from support.gated import ROLLOUT_CRD, gated, url
 from support.glass import WHY, Glass, annotated, image_of, refusal, rolled, warnings_of

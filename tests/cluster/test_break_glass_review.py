@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from cabgate.lifecycle.break_glass import ANNOTATION, ID_ANNOTATION, STAMPS
 from cabgate_cli.main import main
 from cabgate_devcluster import DevCluster, wait_until
-from cabgate_devcluster.installation import ROOT
+from cabgate_devcluster.installed.installation import ROOT
 from support.gate import install, told
 from support.gated import ROLLOUT_CRD, gated, url
 from support.glass import WHY, Glass, annotated, image_of, warnings_of

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
-from cabgate_devcluster import DevCluster, chart, wait_until
-from cabgate_devcluster.chart import GOLDEN, NAMESPACE
+from cabgate_devcluster import DevCluster, wait_until
+from cabgate_devcluster.installed import chart
+from cabgate_devcluster.installed.chart import GOLDEN, NAMESPACE
 from cabgate_kube.tls.issue import make_authority, sign_leaf
 from cluster.test_rotation import CONFIGURATIONS, bundles, renew_connections, serves
 from support.load import Load

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from cabgate_devcluster import DevCluster, people, wait_until
-from cabgate_devcluster.chart import CHART, NAMESPACE
-from cabgate_devcluster.installation import PROBE, ROOT
+from cabgate_devcluster.installed.chart import CHART, NAMESPACE
+from cabgate_devcluster.installed.installation import PROBE, ROOT
 from support.gate import Gate
 from support.helm import Released
 from support.load import Load

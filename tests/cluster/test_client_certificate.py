@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from cabgate_devcluster import DevCluster
-from cabgate_devcluster.pki import Authority
+from cabgate_devcluster.clients.pki import Authority
 from support.gate import install, told
 from support.namespaces import create_namespace
 from support.objects import GOOD, workload

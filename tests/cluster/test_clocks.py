@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
-from cabgate_devcluster.installation import NAMESPACE
+from cabgate_devcluster.installed.installation import NAMESPACE
 from support.direct import mutated, review_of
 from support.gate import install, told
 from support.objects import BAD, exception, workload

@@ -84,7 +84,7 @@ def test_the_cluster_to_play_with_serves_its_users_until_it_is_stopped(temp, tmp
     folder = tmp_path / "checkout"
     script = (
         "import sys; from pathlib import Path\n"
-        "from cabgate_devcluster.playground import run_playground\n"
+        "from cabgate_devcluster.installed.playground import run_playground\n"
         "run_playground(Path(sys.argv[1]), mode='Audit')"
     )
     output = tmp_path / "output"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cabgate_devcluster import Binaries, DevCluster, DevClusterError, wait_until
-from cabgate_devcluster.ports import Ports
+from cabgate_devcluster.servers.ports import Ports
 
 # A parent that boots a cluster, starts something of its own in it, and waits to be killed.
 PARENT = """

@@ -11,8 +11,8 @@ from functools import partial
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
-from cabgate_devcluster.chart import CHART
-from cabgate_devcluster.installation import ROOT
+from cabgate_devcluster.installed.chart import CHART
+from cabgate_devcluster.installed.installation import ROOT
 from support.cli import CABGATE
 from support.helm import Released
 from support.objects import workload

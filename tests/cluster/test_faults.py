@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from cabgate_devcluster import DevCluster, wait_until
-from cabgate_devcluster.installation import NAMESPACE, WEBHOOK_ARGV
-from cabgate_devcluster.pki import Authority
+from cabgate_devcluster.clients.pki import Authority
+from cabgate_devcluster.installed.installation import NAMESPACE, WEBHOOK_ARGV
 from support.faulty import ANSWERS, MUTE, SILENT, FaultyServer
 from support.gate import install, told
 from support.objects import GOOD, MIDDLING, exception, workload

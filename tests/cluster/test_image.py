@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from cabgate_devcluster import wait_until
-from cabgate_devcluster.chart import NAMESPACE, arguments, manifests
-from cabgate_devcluster.installation import ROOT
+from cabgate_devcluster.installed.chart import NAMESPACE, arguments, manifests
+from cabgate_devcluster.installed.installation import ROOT
 from support.objects import GOOD
 from support.pod import MOUNTS, TREE, account_folder, environment_of, on_image
 

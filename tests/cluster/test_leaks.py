@@ -6,7 +6,7 @@ import urllib.request
 
 import yaml
 
-from cabgate_devcluster.installation import NAMESPACE
+from cabgate_devcluster.installed.installation import NAMESPACE
 from support.gate import told
 from support.gated import ROLLOUT_CRD, gated
 from support.objects import GOOD, MIDDLING, exception, intent, target, workload

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from cabgate_devcluster import wait_until
-from cabgate_devcluster.installation import ROOT
+from cabgate_devcluster.installed.installation import ROOT
 from support.gate import told
 from support.objects import BAD, MIDDLING, exception, intent, workload
 

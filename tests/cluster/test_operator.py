@@ -19,8 +19,8 @@ from cabgate.api import DeploymentIntent
 from cabgate.lifecycle.opening import request_for
 from cabgate.risk.scoring import assess
 from cabgate_devcluster import DevCluster, Installation, wait_until
-from cabgate_devcluster.chart import NAMESPACE
-from cabgate_devcluster.processes import Process
+from cabgate_devcluster.installed.chart import NAMESPACE
+from cabgate_devcluster.processes.process import Process
 from cabgate_operator.plans.requests import body_of
 from support.objects import about
 

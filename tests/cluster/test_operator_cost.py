@@ -8,10 +8,10 @@ import re
 import httpx
 import pytest
 
-from cabgate_bench import loadgen
-from cabgate_bench.calls import WRITES, calls, settled
-from cabgate_bench.objects import GOOD, intent, target
-from cabgate_bench.world import World
+from cabgate_bench.load import loadgen
+from cabgate_bench.load.calls import WRITES, calls, settled
+from cabgate_bench.load.objects import GOOD, intent, target
+from cabgate_bench.load.world import World
 from cabgate_devcluster import DevCluster, wait_until
 
 SPACE = "many"

@@ -11,7 +11,7 @@ import yaml
 from cabgate.lifecycle.break_glass import ANNOTATION
 from cabgate.rollout.workloads import REFERABLE
 from cabgate_devcluster import DevCluster, wait_until
-from cabgate_devcluster.chart import NAMESPACE, manifests
+from cabgate_devcluster.installed.chart import NAMESPACE, manifests
 from support import audit
 from support.gated import KINDS, ROLLOUT_CRD, gated
 from support.glass import WHY, Glass

@@ -16,7 +16,7 @@ from cabgate.api import CABException
 from cabgate.lifecycle.states import state_of
 from cabgate_cli.main import main
 from cabgate_devcluster import wait_until
-from cabgate_devcluster.installation import ROOT
+from cabgate_devcluster.installed.installation import ROOT
 from support.gate import paused
 from support.namespaces import create_namespace
 from support.objects import GOOD, target, workload

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from cabgate_devcluster import wait_until
-from cabgate_devcluster.chart import NAMESPACE
-from cabgate_devcluster.pki import Authority
+from cabgate_devcluster.clients.pki import Authority
+from cabgate_devcluster.installed.chart import NAMESPACE
 from support.objects import GOOD
 from support.pod import account_folder, in_pod, put, why_no_pod
 from support.proxy import ApiProxy

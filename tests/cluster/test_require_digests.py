@@ -7,7 +7,7 @@ import re
 import pytest
 
 from cabgate_devcluster import DevCluster
-from cabgate_devcluster.installation import WEBHOOK_ARGV
+from cabgate_devcluster.installed.installation import WEBHOOK_ARGV
 from support.gate import install, told
 from support.namespaces import create_namespace
 from support.objects import GOOD, intent, target, workload

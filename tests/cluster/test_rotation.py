@@ -12,7 +12,7 @@ from cryptography import x509
 
 from cabgate.ledger.signatures import SigningKeys
 from cabgate_devcluster import DevCluster, wait_until
-from cabgate_devcluster.installation import NAMESPACE
+from cabgate_devcluster.installed.installation import NAMESPACE
 from cabgate_kube.tls.rotate import read_certificates
 from support.load import Load
 from support.objects import GOOD, MIDDLING, workload

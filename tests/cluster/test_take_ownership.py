@@ -2,7 +2,7 @@
 """What was installed without Helm becomes a release of the chart: docs/operations/install.md."""
 
 from cabgate_devcluster import DevCluster
-from cabgate_devcluster.chart import CHART, NAMESPACE
+from cabgate_devcluster.installed.chart import CHART, NAMESPACE
 from support.helm import Released
 
 

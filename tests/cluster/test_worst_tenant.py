@@ -12,8 +12,9 @@ from datetime import datetime
 import httpx
 import pytest
 
-from cabgate_bench import loadgen, tenants, through
-from cabgate_bench.world import GATED, World
+from cabgate_bench.load import loadgen
+from cabgate_bench.load.world import GATED, World
+from cabgate_bench.measure import tenants, through
 from cabgate_devcluster import DevCluster, wait_until
 from support.memory import limit_of, peak
 

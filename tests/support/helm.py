@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from cabgate_devcluster import locate_helm
-from cabgate_devcluster.chart import CHART, NAMESPACE
+from cabgate_devcluster.installed.chart import CHART, NAMESPACE
 from support.replicas import Replicas
 
 PLACES = {"health-port", "port"}

@@ -5,8 +5,8 @@ import re
 
 import yaml
 
-from cabgate_bench import tenants
-from cabgate_devcluster.chart import CHART
+from cabgate_bench.measure import tenants
+from cabgate_devcluster.installed.chart import CHART
 
 
 def limit_of(part):

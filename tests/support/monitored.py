@@ -4,8 +4,8 @@
 from datetime import UTC, datetime
 
 from cabgate_devcluster import Installation, people
-from cabgate_devcluster.installation import NAMESPACE, WEBHOOK_ARGV
-from cabgate_devcluster.pki import KeyPair, ServingCertificate
+from cabgate_devcluster.clients.pki import KeyPair, ServingCertificate
+from cabgate_devcluster.installed.installation import NAMESPACE, WEBHOOK_ARGV
 from cabgate_kube.tls.issue import make_authority, sign_leaf
 from cabgate_kube.tls.rotate import Times
 from support.gate import Gate

@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from cabgate_devcluster import wait_until
-from cabgate_devcluster.installation import OPERATOR_ARGV
+from cabgate_devcluster.installed.installation import OPERATOR_ARGV
 from support.proxy import ApiProxy
 
 ENTRY = Path(__file__).resolve().parents[1] / "cluster" / "operator_entry.py"

@@ -7,7 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from cabgate_devcluster.chart import NAMESPACE
+from cabgate_devcluster.installed.chart import NAMESPACE
 
 ACCOUNT = "/run/secrets/kubernetes.io/serviceaccount"
 POD = ["unshare", "--map-root-user", "--mount", "sh", "-ec", f"""

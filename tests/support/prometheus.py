@@ -11,7 +11,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from cabgate_devcluster import locate_promtool
-from cabgate_devcluster.chart import NAMESPACE
+from cabgate_devcluster.installed.chart import NAMESPACE
 
 STEP = 30
 """Seconds between two scrapes, as the chart's PodMonitor has it."""

@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 from cabgate_devcluster import Installation, people, wait_until
-from cabgate_devcluster.installation import NAMESPACE, WEBHOOK_ARGV
+from cabgate_devcluster.installed.installation import NAMESPACE, WEBHOOK_ARGV
 from support.balancer import Balancer
 from support.gate import Gate
 from support.tls import turn

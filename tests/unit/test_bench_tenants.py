@@ -7,7 +7,7 @@ from cabgate.lifecycle.opening import request_for
 from cabgate.risk.evidence import check_moments
 from cabgate.rollout.gated_targets import check_targets
 from cabgate.rollout.image_names import check_images
-from cabgate_bench.tenants import largest_exception, largest_intent
+from cabgate_bench.measure.tenants import largest_exception, largest_intent
 
 
 def test_its_intents_are_let_in_and_ask_for_an_exception():

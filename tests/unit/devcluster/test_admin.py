@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from cabgate_devcluster.admin import AdminClient
+from cabgate_devcluster.clients.admin import AdminClient
+from cabgate_devcluster.clients.pki import Authority
 from cabgate_devcluster.errors import DevClusterError
-from cabgate_devcluster.pki import Authority
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cabgate_devcluster import Binaries, DevClusterError, binaries, locate_helm, locate_promtool
+from cabgate_devcluster import Binaries, DevClusterError, locate_helm, locate_promtool
 from cabgate_devcluster.__main__ import main
-from cabgate_devcluster.cache import cached_folder, helm_folder, promtool_folder
+from cabgate_devcluster.programs import binaries
+from cabgate_devcluster.programs.cache import cached_folder, helm_folder, promtool_folder
 
 Locate = Callable[[None, Mapping[str, str]], Path]
 Folder = Callable[[Mapping[str, str]], Path]

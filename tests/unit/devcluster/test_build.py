@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cabgate_devcluster import DevClusterError, wait_until
-from cabgate_devcluster.build import build, build_command
+from cabgate_devcluster.programs.build import build, build_command
 
 HALF = """
 out=""
@@ -66,7 +66,7 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path, number: signal.Sign
     code = (
         # A shell's background jobs ignore Ctrl-C, and so would what they start.
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "import os, pathlib; from cabgate_devcluster.build import build; "
+        "import os, pathlib; from cabgate_devcluster.programs.build import build; "
         f"build(['etcd'], pathlib.Path({str(cache)!r}), print, dict(os.environ))"
     )
     builder = subprocess.Popen(

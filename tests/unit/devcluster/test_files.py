@@ -14,10 +14,10 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cabgate_devcluster import Binaries, DevCluster, DevClusterError, wait_until
-from cabgate_devcluster.components import COMPONENTS, Layout, command
-from cabgate_devcluster.kubeconfig import certificate_credentials, write_kubeconfig
-from cabgate_devcluster.pki import Authority
-from cabgate_devcluster.ports import Ports
+from cabgate_devcluster.clients.kubeconfig import certificate_credentials, write_kubeconfig
+from cabgate_devcluster.clients.pki import Authority
+from cabgate_devcluster.servers.components import COMPONENTS, Layout, command
+from cabgate_devcluster.servers.ports import Ports
 
 
 def test_a_client_certificate_names_user_and_groups() -> None:

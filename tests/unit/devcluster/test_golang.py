@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cabgate_devcluster import DevClusterError, golang
+from cabgate_devcluster import DevClusterError
+from cabgate_devcluster.programs import golang
 
 ENV_ONLY = '#!/bin/sh\n[ "$1 $2" = "env GOVERSION" ] && echo '
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from cabgate_devcluster import DevClusterError, Process, wait_until
-from cabgate_devcluster.guard import Guard
+from cabgate_devcluster.processes.guard import Guard
 
 # A parent with a folder, a child, a grandchild, and a fork that keeps its end of the socket open.
 PARENT = """
 import json, os, signal, sys, time
 from pathlib import Path
-from cabgate_devcluster.guard import Guard
+from cabgate_devcluster.processes.guard import Guard
 guard = Guard("guard-test-", Path(sys.argv[1]), forking=sys.argv[2] == "forking")
 log = guard.directory / "log"
 child = guard.spawn(["sh", "-c", "sleep 600 & echo $!; wait"], log=log, env=os.environ)

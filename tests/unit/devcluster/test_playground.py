@@ -4,7 +4,7 @@
 import os
 from types import SimpleNamespace
 
-from cabgate_devcluster import playground
+from cabgate_devcluster.installed import playground
 
 
 def test_the_path_that_is_printed_has_all_that_reviewers_need(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from cabgate_devcluster.ports import Ports
+from cabgate_devcluster.servers.ports import Ports
 
 
 def _server(port):

@@ -8,7 +8,7 @@ import kopf
 import pytest
 from aiohttp import web
 
-from cabgate_devcluster.pki import Authority
+from cabgate_devcluster.clients.pki import Authority
 from cabgate_kube import credentials
 from cabgate_kube.client import REQUESTS, ApiError, ApiServer
 from cabgate_kube.connections import Connections

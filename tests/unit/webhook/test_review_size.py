@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cabgate.ledger.signatures import SigningKeys
-from cabgate_bench.worst import worst_spec
+from cabgate_bench.load.worst import worst_spec
 from cabgate_webhook.admission.caller import Caller
 from cabgate_webhook.admission.requests import (
     MAX_BODY_BYTES,

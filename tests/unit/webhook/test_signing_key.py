@@ -3,7 +3,7 @@
 
 import pytest
 
-from cabgate_devcluster.pki import Authority
+from cabgate_devcluster.clients.pki import Authority
 from cabgate_webhook.main import main
 
 

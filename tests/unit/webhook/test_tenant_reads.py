@@ -19,7 +19,7 @@ from cabgate.lifecycle.capacity import MAX_SPEC_BYTES, check_size, stored_bytes
 from cabgate.review.identity import SERVICE_ACCOUNTS, User
 from cabgate.rollout.workloads import kind_of
 from cabgate.text.refusal import Refusal, RefusalReason
-from cabgate_bench.worst import worst_spec
+from cabgate_bench.load.worst import worst_spec
 from cabgate_webhook.admission.requests import Review
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.client.lookups import READ_BYTES

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cabgate_devcluster.pki import Authority, signing_keys
+from cabgate_devcluster.clients.pki import Authority, signing_keys
 from cabgate_kube.tls.rotate import (
     BACKDATE,
     Act,

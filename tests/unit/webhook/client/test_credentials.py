@@ -7,7 +7,7 @@ import os
 import pytest
 import yaml
 
-from cabgate_devcluster.pki import Authority
+from cabgate_devcluster.clients.pki import Authority
 from cabgate_webhook.client.credentials import CredentialsError, load_credentials
 
 

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cabgate_devcluster.pki import Authority
+from cabgate_devcluster.clients.pki import Authority
 from cabgate_kube.clock import utc_now
 from cabgate_webhook.http.certificates import CertificateError, Files, ServingCertificate
 from cabgate_webhook.metrics import Metrics

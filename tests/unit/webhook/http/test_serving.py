@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cabgate.api.base import Model
-from cabgate_devcluster.pki import Authority
+from cabgate_devcluster.clients.pki import Authority
 from cabgate_kube.process.logs import set_up_logging
 from cabgate_kube.process.settings import read_settings
 from cabgate_webhook.http.app import DEADLINE_SECONDS

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m cabgate_bench.load.null_webhook PORT CERTIFICATE KEY`: a webhook that admits
+everything unread, on the server, the framework and the settings of cabgate's."""
+
+import asyncio
+import ssl
+import sys
+
+from fastapi import FastAPI, Request, Response
+
+from cabgate_kube.process.http import Server
+from cabgate_webhook.http.serving import Draining, Loop, admission_config
+from cabgate_webhook.metrics import Metrics
+
+ANSWER = (
+    b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":'
+    b'{"uid":"705ab4f5-6393-11e8-b7cc-42010a800002","allowed":true}}'
+)
+
+
+async def validate(request: Request) -> Response:
+    """Take the body and admit."""
+    await request.body()
+    return Response(ANSWER, media_type="application/json")
+
+
+def main() -> None:
+    """Serve until killed."""
+    port, certificate, key = sys.argv[1:]
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_route("/validate", validate, methods=["POST"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    config = admission_config(
+        Draining(app),
+        context,
+        Metrics(),
+        host="127.0.0.1",
+        port=int(port),
+        max_connections=500,
+    )
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(Server(config).serve())
+
+
+if __name__ == "__main__":
+    main()
