@@ -237,6 +237,7 @@ class Gate:
                     "KUBECONFIG": str(self.user(user)),
                     "HOME": str(self.cluster.directory),
                     "EDITOR": "true",
+                    "GOGC": "off",  # as `DevCluster.kubectl` has it
                     "PATH": f"{self.cluster.binaries.kubectl.parent}:/usr/bin:/bin",
                     **(env or {}),
                 },

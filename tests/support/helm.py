@@ -36,6 +36,7 @@ class Released(Replicas):
                 "KUBECONFIG": str(self.cluster.admin),
                 "HOME": str(folder),
                 "PATH": "/usr/bin:/bin",
+                "GOGC": "off",  # a quarter of its CPU time
             },
             capture_output=True,
             text=True,

@@ -8,9 +8,9 @@ from support.durations import in_order, recorded
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTER = ROOT / "tests" / "cluster"
 WORKERS = 3
-TOTAL_SECONDS = 39 * 60
-"""The aim is 25 minutes. This is what was measured first, with other work beside it: it may not
-grow."""
+TOTAL_SECONDS = 28 * 60
+"""The aim is 25 minutes. The run was measured at 25.3 on two quiet cores; the seconds of each file,
+some of them entered by hand or on a busy machine, make 26.6: they may not grow much."""
 UNIT_SECONDS = 150
 """What the unit and chart tests and the coverage report take of it."""
 SHARE_SECONDS = 90
@@ -59,7 +59,7 @@ def test_a_file_keeps_to_its_share():
     assert over == {}, "shorten it, or give it a target of its own and a short form here"
 
 
-def test_all_files_together_keep_to_the_budget_in_two_workers():
+def test_all_files_together_keep_to_the_budget_in_three_workers():
     ends = [0.0] * WORKERS
     for name in in_order(recorded(), recorded()):
         ends[ends.index(min(ends))] += recorded()[name]

@@ -3,6 +3,7 @@
 
 import functools
 import json
+import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -97,6 +98,7 @@ def _rendered(values: str) -> str:
             text=True,
             check=False,
             timeout=120,
+            env={**os.environ, "GOGC": "off"},  # a quarter of its CPU time, as for kubectl
         )
     if result.returncode != 0:
         raise DevClusterError(f"helm template: {result.stderr.strip()}")
