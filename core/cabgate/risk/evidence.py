@@ -25,7 +25,7 @@ def evidence_digest(spec: DeploymentIntentSpec | CABRequestSpec) -> str:
     else of the spec, such as its summary. Where there is no evidence because the glass was broken,
     the break itself is digested.
     """
-    for known, digest in _LATELY:
+    for known, digest in tuple(_LATELY):  # whole, whatever other threads add meanwhile
         if known is spec:
             return digest
     digest = f"{DIGEST_VERSION}:sha256:{sha256_hex(_content(spec))}"
