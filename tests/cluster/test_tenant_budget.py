@@ -61,9 +61,12 @@ def test_as_few_wait_that_were_asked_for_at_one_moment(gate, namespace):
     bodies = [exception(namespace, request, name=f"leave-{number}") for number in range(16)]
     with ThreadPoolExecutor(len(bodies)) as pool:
         answers = list(pool.map(lambda body: client.post(path, json=body), bodies))
-    assert sorted({answer.status_code for answer in answers}) == [201, 403]
-    assert len([answer for answer in answers if answer.status_code == 201]) == 5
-    assert all("5 exceptions wait" in each.text for each in answers if each.status_code == 403)
+    let_in = [answer for answer in answers if answer.status_code == 201]
+    refused = [answer for answer in answers if answer.status_code == 403]
+    assert len(let_in) + len(refused) == len(bodies)
+    # They take turns, and who waits for too long is told that instead.
+    assert 0 < len(let_in) <= 5
+    assert all("BudgetUsedUp" in each.text for each in refused)
 
 
 def test_metadata_grows_no_further_than_it_may(gate, namespace):

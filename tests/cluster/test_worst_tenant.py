@@ -12,10 +12,12 @@ from datetime import datetime
 import httpx
 import pytest
 
+from attack.attacker import Attacker
 from cabgate_bench.load import loadgen
 from cabgate_bench.load.world import GATED, World
 from cabgate_bench.measure import tenants, through
 from cabgate_devcluster import DevCluster, wait_until
+from support.gate import Gate
 from support.memory import limit_of, peak
 
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/cabgate-system/leases/cabgate-operator"
@@ -60,12 +62,17 @@ class Leases:
 
 @pytest.fixture(scope="module")
 def filled(world):
-    """The Leases seen while the namespace was filled and its tenant went on."""
+    """The Leases seen while the namespace was filled and attacked: the short form of
+    `make attack`."""
     with Leases(world.cluster) as leases:
-        tenants.fill(world)
-        with tenants.Noise(world, BURST_SECONDS):
-            count = len(leases.seen)
-            wait_until(lambda: len(leases.seen) > count + 1, "the Lease is renewed twice")
+        attacker = Attacker(world, Gate(world.cluster, world.installation))
+        attacker.prepare()
+        attack = attacker.begin(BURST_SECONDS)
+        count = len(leases.seen)
+        wait_until(lambda: len(leases.seen) > count + 1, "the Lease is renewed twice")
+        for each in attack:
+            each.join()
+    assert all(attacker.answers().values()), "each of what the attacker tries is sent"
     return leases.seen
 
 

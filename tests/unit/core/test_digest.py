@@ -32,6 +32,20 @@ def test_the_digest_is_named_by_recipe_and_stays_what_it_was() -> None:
     assert DIGEST == "v1:sha256:8748aa1ad771ac844245b5128ae57cabaca270013c0fa56d194f37f05a433258"
 
 
+def test_a_copy_with_other_content_has_a_digest_of_its_own() -> None:
+    """However lately that of the original was asked for."""
+    spec = intent(named=False).spec
+    assert evidence_digest(spec) == DIGEST
+    first = spec.targets[0]
+    others = [
+        spec.model_copy(update={"targets": [first.model_copy(update={"images": [f"web:{n}"]})]})
+        for n in range(8)
+    ]
+    assert len({DIGEST, *map(evidence_digest, others)}) == 9
+    assert [evidence_digest(each) for each in others] == [evidence_digest(e) for e in others]
+    assert evidence_digest(spec) == DIGEST
+
+
 @given(st.permutations(range(3)), st.permutations(range(3)), st.permutations(range(3)))
 def test_the_order_of_targets_images_and_artifacts_does_not_matter(
     targets: list[int], images: list[int], artifacts: list[int]

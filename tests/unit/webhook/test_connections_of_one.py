@@ -38,7 +38,7 @@ def api():
     return made
 
 
-async def test_one_namespace_holds_half_of_the_connections_at_most(api):
+async def test_one_namespace_holds_a_quarter_of_the_connections_at_most(api):
     names = [f"web-{number}" for number in range(2 * MAX_CONNECTIONS)]
     loud = [asyncio.create_task(api.exceptions_for("loud", [name])) for name in names[:1]]
     loud += [asyncio.create_task(api.request("loud", name)) for name in names]

@@ -29,7 +29,7 @@ PEM = (
     .decode()
 )
 
-HALF_THE_LIMIT = 128 * 1024 * 1024
+THIRD_OF_THE_LIMIT = 128 * 1024 * 1024
 
 
 def body_of(obj, group="cabgate.dev", resource="deploymentintents", old=None):
@@ -67,7 +67,7 @@ def test_millions_of_empty_lists_are_denied_before_they_take_memory(group, rollo
     finally:
         tracemalloc.stop()
     assert refused.value.uid == "u-1"
-    assert most < HALF_THE_LIMIT / 4
+    assert most < THIRD_OF_THE_LIMIT / 4
 
 
 def test_as_many_values_as_are_read_stay_far_below_the_memory_limit():
@@ -78,7 +78,7 @@ def test_as_many_values_as_are_read_stay_far_below_the_memory_limit():
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert most < HALF_THE_LIMIT / 2
+    assert most < THIRD_OF_THE_LIMIT / 2
 
 
 def test_what_stands_in_texts_is_no_value():

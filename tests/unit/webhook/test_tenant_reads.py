@@ -35,7 +35,7 @@ KEYS = SigningKeys(
     .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     .decode()
 )
-HALF_THE_LIMIT = 128 * MIB
+THIRD_OF_THE_LIMIT = 128 * MIB
 """Of the memory that the chart gives the webhook."""
 MOST_READS = 4
 
@@ -296,4 +296,4 @@ async def test_many_rollouts_of_the_worst_stay_far_below_the_memory_limit(worst_
     finally:
         tracemalloc.stop()
     assert all(answer.allowed for answer in answers)
-    assert most < HALF_THE_LIMIT
+    assert most < THIRD_OF_THE_LIMIT

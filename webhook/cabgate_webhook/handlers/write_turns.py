@@ -12,11 +12,12 @@ WRITES_AT_ONCE = 4
 """Writes of intents and exceptions of one namespace that are looked at at a time. Each reads all
 requests for its workloads, or all exceptions."""
 
-WAIT_SECONDS = 2.0
+WAIT_SECONDS = 3.0
 """How long such a write waits for its turn: of the 4 s of a review the rest is for its reads."""
 
-MAX_WAITING = 16
-"""How many of one namespace wait at a time: more are refused at once."""
+MAX_WAITING = 64
+"""How many of one namespace wait at a time: more are refused at once. Helm sends all intents of a
+chart at the same moment."""
 
 
 class WriteTurns:
