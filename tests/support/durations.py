@@ -12,7 +12,7 @@ RECORDED = Path(__file__).resolve().parents[1] / "cluster" / "durations.json"
 
 
 def recorded() -> dict[str, int]:
-    """Seconds of each file, on two cores with two workers."""
+    """Seconds of each file, on two cores; many were measured with two workers."""
     found: dict[str, int] = json.loads(RECORDED.read_text())
     return found
 
