@@ -127,7 +127,9 @@ class Kstatus:
                 *("--take-ownership", "--wait", "--timeout", f"{seconds}s"),
             )
             told = {name: (kind, text) for name, kind, text in NOT_READY.findall(result.stderr)}
-            if all(kind != "Unknown" for kind, _ in told.values()):
+            # It may also end before it has anything to tell of.
+            answered = result.returncode == 0 or bool(told)
+            if answered and all(kind != "Unknown" for kind, _ in told.values()):
                 break
         assert result.returncode == (1 if told else 0), result.stderr
         names = [obj["metadata"]["name"] for obj in objects]
