@@ -16,6 +16,7 @@ COPY core core
 COPY kube kube
 COPY operator operator
 COPY webhook webhook
+COPY collect collect
 COPY cli cli
 RUN image/install.sh /opt/cabgate
 

@@ -101,6 +101,11 @@ chaos: binaries ## Every fault once under load, and on until MINUTES (5) are ove
 attack: binaries ## Attack one namespace with `edit` there for MINUTES (5); print what another team felt of it
 	PYTHONPATH=tests $(BIN)/python -m attack --minutes $(or $(MINUTES),5) --times $(or $(TIMES),1)
 
+.PHONY: mutations
+mutations: setup ## Try 100,000 (NUMBER) damaged and restated reports of tools (SEED=7)
+	MUTATIONS=$(or $(NUMBER),100000) MUTATIONS_SEED=$(or $(SEED),7) \
+		$(BIN)/python -m pytest -q -n 0 tests/unit/collect/test_mutations.py
+
 .PHONY: lint
 lint: setup ## Check style, types, import rules, licence marks, words and known vulnerabilities
 	$(BIN)/ruff check

@@ -19,6 +19,12 @@ MAX_BYTES = 64 * 1024 * 1024
 MAX_DEPTH = 64
 """Levels of nesting; no report of a tool comes near."""
 
+MAX_OBJECTS = 2_000_000
+"""Objects and lists of a JSON document; one of a report has some dozens of bytes."""
+
+MAX_KEYS = 100_000
+"""Keys of one object, such as the files of a coverage report."""
+
 _CHUNK = 64 * 1024
 """Bytes of XML that are parsed at a time: what is wrong at the beginning is found there."""
 
@@ -152,12 +158,16 @@ def _check_structure(data: bytes) -> None:
     """Refuse what nests too deeply, and an object that has a key twice: parsers differ in which of
     the two they take. Of what is no JSON at all, the parser will say so."""
     keys: list[set[bytes]] = []
+    objects = 0
     for token in _TOKENS.finditer(data):
         text, colon = token.groups()
         if text is None:
             if token[0] in b"[{":
                 if len(keys) == MAX_DEPTH:
                     raise UnreadableReportError(f"nested more than {MAX_DEPTH} levels deep")
+                objects += 1
+                if objects > MAX_OBJECTS:
+                    raise UnreadableReportError(f"more than {MAX_OBJECTS} objects: split it")
                 keys.append(set())
             elif keys:
                 keys.pop()
@@ -167,6 +177,8 @@ def _check_structure(data: bytes) -> None:
                 named = key[:60].decode(errors="replace")
                 raise UnreadableReportError(f"has the key {named} twice in one object")
             keys[-1].add(key)
+            if len(keys[-1]) > MAX_KEYS:
+                raise UnreadableReportError(f"an object with more than {MAX_KEYS} keys")
 
 
 def _plain(key: bytes) -> bytes:

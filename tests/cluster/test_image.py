@@ -263,7 +263,14 @@ def resident(pid):
 def test_it_holds_no_tools_of_development_and_no_source(tree):
     packages = tree / "lib"
     names = {path.name for path in packages.glob("python*/site-packages/*")}
-    ours = {"cabgate", "cabgate_kube", "cabgate_operator", "cabgate_webhook", "cabgate_cli"}
+    ours = {
+        "cabgate",
+        "cabgate_kube",
+        "cabgate_operator",
+        "cabgate_webhook",
+        "cabgate_collect",
+        "cabgate_cli",
+    }
     assert ours <= names
     for unwanted in ("pytest", "mypy", "ruff", "hypothesis", "cabgate_devcluster", "cabgate_demo"):
         assert unwanted not in names

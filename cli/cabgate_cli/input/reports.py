@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cabgate.text.foreign import printed
 from cabgate_cli.errors import BadInput, Unavailable
 from cabgate_cli.input.documents import documents_in, read_text, shown_path
 from cabgate_collect.documents import MAX_BYTES
@@ -149,31 +150,35 @@ def changed_components(ref: str, components_file: str) -> Touched:
     `Unavailable`."""
     components = _components(components_file)
     name = f"{ref}^{{commit}}"
-    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", name).strip()
-    if not commit:
+    found = _git("rev-parse", "--verify", "--end-of-options", name)
+    commit = found.stdout.decode(errors="replace").split()
+    if found.returncode != 0 or len(commit) != 1:
         raise BadInput(
-            f"--changed-since: {ref}: git knows no such commit here; a shallow clone has no "
-            "history: fetch it first (git fetch --unshallow --tags)"
+            f"--changed-since: {ref}: git knows no such commit here{_said(found)}; a shallow clone "
+            "has no history: fetch it first (git fetch --unshallow --tags)"
         )
-    changed = _git("diff", "--name-only", "--no-renames", "-z", commit.decode(), "HEAD", "--")
+    diff = _git("diff", "--name-only", "--no-renames", "-z", commit[0], "HEAD", "--")
+    if diff.returncode != 0:
+        raise Unavailable(f"--changed-since: git diff failed{_said(diff)}")
+    changed = diff.stdout
     names = [name.decode("utf-8", "surrogateescape") for name in changed.split(b"\0") if name]
     return touched(names, components)
 
 
-def _git(*args: str) -> bytes:
+def _git(*args: str) -> subprocess.CompletedProcess[bytes]:
     try:
-        ran = subprocess.run(["git", *args], capture_output=True, timeout=_GIT_SECONDS, check=False)
+        return subprocess.run(
+            ["git", *args], capture_output=True, timeout=_GIT_SECONDS, check=False
+        )
     except FileNotFoundError:
         raise Unavailable("--changed-since: git is not on the PATH: install it") from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"--changed-since: git {args[0]} failed: {error}") from None
-    if ran.returncode != 0 and args[0] != "rev-parse":
-        said = ran.stderr.decode(errors="replace").strip()
-        raise Unavailable(f"--changed-since: git {args[0]} failed: {said[:400]}")
-    if ran.returncode not in (0, 1):
-        said = ran.stderr.decode(errors="replace").strip()
-        raise BadInput(f"--changed-since: {said[:400]}")
-    return ran.stdout
+
+
+def _said(ran: subprocess.CompletedProcess[bytes]) -> str:
+    text = printed(ran.stderr.decode(errors="replace"))
+    return f" ({text[:300]})" if text else ""
 
 
 def _components(path: str) -> dict[str, list[str]]:

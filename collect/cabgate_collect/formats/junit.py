@@ -146,7 +146,7 @@ class _Report:
         )
 
     def _readings(self) -> list[str]:
-        told = (
+        found = (
             (self.more_failed, "suites say more failures than they list: what they say counts"),
             (self.more_tests, "suites say more tests than they list: what they list counts"),
             (
@@ -156,7 +156,7 @@ class _Report:
             (self.by_status, "cases fail by their status alone: they count as failed"),
             (self.flaky, "cases failed, were run again and passed: they count as passed"),
         )
-        return [f"{number} of its {text}" for number, text in told if number]
+        return [f"{number} of its {text}" for number, text in found if number]
 
 
 def parse(data: bytes) -> Facts:
