@@ -15,15 +15,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from cabgate_kube.client import (
-    LEASES,
-    AlreadyExistsError,
-    ApiError,
-    ApiServer,
-    ConflictError,
-    Object,
-)
+from cabgate_kube.client import ApiServer
+from cabgate_kube.errors import AlreadyExistsError, ApiError, ConflictError
 from cabgate_kube.process.logs import PlainError, explained, fields
+from cabgate_kube.resources import LEASES, Object
 
 log = logging.getLogger(__name__)
 

@@ -14,16 +14,9 @@ from typing import Any
 
 from cabgate.ledger.signatures import SigningKeys
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
-from cabgate_kube.client import (
-    CONFIG_MAPS,
-    MUTATING,
-    SECRETS,
-    VALIDATING,
-    AlreadyExistsError,
-    Object,
-    Resource,
-)
+from cabgate_kube.errors import AlreadyExistsError
 from cabgate_kube.process.logs import fields
+from cabgate_kube.resources import CONFIG_MAPS, MUTATING, SECRETS, VALIDATING, Object, Resource
 from cabgate_kube.tls.issue import make_authority, make_signing_key, sign_leaf
 from cabgate_kube.tls.rotate import (
     Act,

@@ -30,8 +30,8 @@ from cabgate.lifecycle.states import (
 )
 from cabgate.review.races import ACTIVE, is_noticed, notice_of, own_approver, waits_for_notice
 from cabgate.writes.exceptions import without_exception
-from cabgate_kube.client import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_kube.k8s_events import News, Reference
+from cabgate_kube.resources import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.related import requests_naming
 from cabgate_operator.plans import texts
 from cabgate_operator.plans.conditions import Wanted, merge_conditions

@@ -26,17 +26,9 @@ from cabgate.rollout.gated_targets import impossible_names
 from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import RefusalReason
-from cabgate_kube.client import (
-    EXCEPTIONS,
-    INTENTS,
-    NAMESPACES,
-    REQUESTS,
-    AlreadyExistsError,
-    ApiError,
-    ConflictError,
-    Object,
-)
+from cabgate_kube.errors import AlreadyExistsError, ApiError, ConflictError
 from cabgate_kube.k8s_events import Reference
+from cabgate_kube.resources import EXCEPTIONS, INTENTS, NAMESPACES, REQUESTS, Object
 from cabgate_operator.controllers.intent_work import Work, refused_among, wanted_as_read
 from cabgate_operator.controllers.models import chosen_model, model_behind
 from cabgate_operator.controllers.related import requests_naming

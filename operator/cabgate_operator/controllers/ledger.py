@@ -30,17 +30,9 @@ from cabgate.ledger.chain import (
 )
 from cabgate.ledger.records import SUBMISSION, Subject, may_be_submitted, submitted
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
-from cabgate_kube.client import (
-    DECISIONS,
-    EXCEPTIONS,
-    REQUESTS,
-    AlreadyExistsError,
-    ApiError,
-    ConflictError,
-    Object,
-    Resource,
-)
+from cabgate_kube.errors import AlreadyExistsError, ApiError, ConflictError
 from cabgate_kube.process.logs import fields
+from cabgate_kube.resources import DECISIONS, EXCEPTIONS, REQUESTS, Object, Resource
 from cabgate_operator.controllers.ledger_heads import (
     HEADS_CONFIG_MAP,
     checkpoint_of,

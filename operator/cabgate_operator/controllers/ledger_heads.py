@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from cabgate.ledger.chain import Checkpoint, Head
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
-from cabgate_kube.client import CONFIG_MAPS
 from cabgate_kube.process.logs import fields
+from cabgate_kube.resources import CONFIG_MAPS
 from cabgate_operator.work.context import Context, UnreadableError
 from cabgate_operator.work.reports import note_act
 

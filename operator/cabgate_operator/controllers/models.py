@@ -8,8 +8,9 @@ from cabgate.api.request import CABRequest
 from cabgate.api.riskmodel import DEFAULT_LABEL, RiskModel
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.model_choice import NoModel, choose_model, recorded_model
-from cabgate_kube.client import RISK_MODELS, AlreadyExistsError, Object
+from cabgate_kube.errors import AlreadyExistsError
 from cabgate_kube.process.logs import fields
+from cabgate_kube.resources import RISK_MODELS, Object
 from cabgate_operator.work.context import Context
 from cabgate_operator.work.keys import Key
 

@@ -11,19 +11,19 @@ from typing import Any
 from cabgate.risk.builtin_model import DEFAULT_NAME
 from cabgate.risk.model_choice import MODEL_LABEL
 from cabgate.rollout.rings import RING_LABEL
-from cabgate_kube.client import (
+from cabgate_kube.client import ApiServer
+from cabgate_kube.clock import utc_now
+from cabgate_kube.errors import ApiError
+from cabgate_kube.process.logs import explained, fields, reason_of
+from cabgate_kube.resources import (
     EXCEPTIONS,
     INTENTS,
     NAMESPACES,
     REQUESTS,
     RISK_MODELS,
-    ApiError,
-    ApiServer,
     Object,
     Resource,
 )
-from cabgate_kube.clock import utc_now
-from cabgate_kube.process.logs import explained, fields, reason_of
 from cabgate_operator.controllers.break_glass import served_workloads
 from cabgate_operator.controllers.certificates import CERTIFICATES, Certificates
 from cabgate_operator.controllers.coverage import Coverage

@@ -3,14 +3,7 @@
 
 from typing import Any
 
-from cabgate_kube.client import (
-    EXCEPTIONS,
-    INTENTS,
-    REQUESTS,
-    RISK_MODELS,
-    Object,
-    Resource,
-)
+from cabgate_kube.resources import EXCEPTIONS, INTENTS, REQUESTS, RISK_MODELS, Object, Resource
 from cabgate_operator.controllers.break_glass import WORKLOADS, glass_key
 from cabgate_operator.work.keys import Key, Subject
 

@@ -30,15 +30,15 @@ from cabgate.lifecycle.standing import RequestStanding
 from cabgate.review.identity import User
 from cabgate.rollout.targets import Workload, selectors
 from cabgate.rollout.workloads import kind_of
-from cabgate_webhook.client.answers import decoded, explained, parsed, raw_items, requests_of
-from cabgate_webhook.client.connections import (
+from cabgate_kube.credentials import Access
+from cabgate_kube.transport import (
     MAX_CONNECTIONS,
     AnswerTooLarge,
     ConnectionFailed,
     Connections,
     HttpAnswer,
 )
-from cabgate_webhook.client.credentials import Credentials
+from cabgate_webhook.client.answers import decoded, explained, parsed, raw_items, requests_of
 from cabgate_webhook.client.lookups import LARGE_BYTES, READ_BYTES, BudgetUsedUp, LookupFailed
 from cabgate_webhook.client.named import naming, sizes
 from cabgate_webhook.client.sharing import SharedReads
@@ -71,7 +71,7 @@ class ApiServer:
 
     def __init__(
         self,
-        credentials: Credentials,
+        access: Access,
         metrics: Metrics | None = None,
         *,
         monotonic: Callable[[], float] = time.monotonic,
@@ -79,7 +79,7 @@ class ApiServer:
     ) -> None:
         self._monotonic = monotonic
         self._sleep = sleep
-        self._credentials = credentials
+        self._access = access
         self._metrics = metrics or Metrics()
         self._connections: Connections | None = None
         self._large = asyncio.Lock()
@@ -90,7 +90,7 @@ class ApiServer:
         self._shared_small = SharedReads(lambda target: self._send("GET", target, large=False))
 
     async def __aenter__(self) -> Self:
-        self._connections = Connections(self._credentials.server)
+        self._connections = Connections(self._access)
         return self
 
     async def __aexit__(
@@ -340,22 +340,19 @@ class ApiServer:
             raise RuntimeError("the API server is used outside its context")
         begun = time.perf_counter()
         try:
-            headers = {
-                "Authorization": f"Bearer {self._credentials.token()}",
-                "Accept": "application/json",
-            }
+            headers = {"Accept": "application/json"}
             content = b""
             if body is not None:
                 headers["Content-Type"] = "application/json"
                 content = json.dumps(body).encode()
             call = partial(self._connections.call, method, target, headers=headers, body=content)
             try:
-                return await call(trust=self._credentials.trust(), limit=READ_BYTES)
+                return await call(limit=READ_BYTES)
             except AnswerTooLarge:
                 if method != "GET" or not large:
                     raise
             async with self._large:
-                return await call(trust=self._credentials.trust(), limit=LARGE_BYTES)
+                return await call(limit=LARGE_BYTES)
         except AnswerTooLarge as error:
             raise BudgetUsedUp(path) from error
         except (ConnectionFailed, OSError, ValueError) as error:

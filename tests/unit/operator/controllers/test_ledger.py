@@ -15,16 +15,8 @@ from cabgate.ledger.pruning import prefixes
 from cabgate.ledger.signatures import PublicKeys
 from cabgate.ledger.verification import verify
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
-from cabgate_kube.client import (
-    CONFIG_MAPS,
-    DECISIONS,
-    EXCEPTIONS,
-    REQUESTS,
-    ApiError,
-    ConflictError,
-    Object,
-    Resource,
-)
+from cabgate_kube.errors import ApiError, ConflictError
+from cabgate_kube.resources import CONFIG_MAPS, DECISIONS, EXCEPTIONS, REQUESTS, Object, Resource
 from cabgate_operator.controllers.ledger import HEADS, MAX_SUBMISSIONS, Ledger
 from cabgate_operator.controllers.ledger_heads import (
     CHECKPOINTS_CONFIG_MAP,
