@@ -23,10 +23,10 @@ from cabgate_kube.process.http import Server
 from cabgate_kube.process.logs import set_up_logging
 from cabgate_kube.process.settings import SettingsError, option_of, read_settings, variable_of
 from cabgate_kube.process.signals import Stopping
+from cabgate_kube.tls.serve import CertificateError, Files, ServingCertificate
 from cabgate_webhook.admission.caller import Caller
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.http.app import Settings, create_app
-from cabgate_webhook.http.certificates import CertificateError, Files, ServingCertificate
 from cabgate_webhook.http.probes import Readiness, pages_of
 from cabgate_webhook.http.serving import (
     Draining,
@@ -66,7 +66,8 @@ def make_process(settings: WebhookSettings, clock: Clock = utc_now) -> Process:
     metrics = Metrics()
     files = Files(settings.certificate, settings.key, settings.client_ca)
     # By the machine's clock: that is what whoever connects goes by.
-    certificate = ServingCertificate(files, metrics, utc_now)
+    certificate = ServingCertificate(files, utc_now, metrics.reload_failures.inc)
+    metrics.certificate_left.set_function(certificate.seconds_left)
     api = ApiServer(access_of(), metrics)
     readiness = Readiness(certificate.doubt)
     app = Draining(create_app(api, _app_settings(settings), metrics, clock))
