@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All calls to the API server that the operator makes itself (kopf makes those of its watches)."""
+"""Gets, lists and writes of any resource (the operator's watches are kopf's, and what the webhook
+reads it decodes itself)."""
 
 import asyncio
 import json
@@ -41,8 +42,8 @@ TIMEOUT_SECONDS = 20.0
 """Longest that one call may take."""
 
 CONNECTIONS = 100
-"""Connections at a time: more than there are workers, so that a renewal of the Lease never waits
-for one."""
+"""Connections at a time: more than there are workers, so that a renewal of the Lease waits for
+none."""
 
 _JSON = "application/json"
 
