@@ -12,6 +12,8 @@ from typing import Any
 from cabgate_kube.process.logs import PlainError, fields
 
 log = logging.getLogger(__name__)
+_SILENT = logging.getLogger(f"{__name__}.silent")
+_SILENT.disabled = True
 
 FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet mounts token and CA of a Pod's service account."""
@@ -41,6 +43,8 @@ class Access:
         self.ca = ca
         self.identity = identity
         self._authorization = authorization
+        self.tells = True
+        """Whether a new CA is logged: of two accesses of one process by one of them."""
         self._ca_seen = None if ca is None else _version(ca)
         self._trust = self._trusting()
 
@@ -72,16 +76,17 @@ class Access:
 
     def _take_up(self, ca: Path) -> None:
         about = {"object": str(ca)}
+        logger = log if self.tells else _SILENT
         try:
             self._trust = self._trusting()
         except (OSError, ValueError) as error:
-            log.error(
+            logger.error(
                 "the new CA of the API server cannot be used, the old one stays: %s",
                 type(error).__name__,
                 extra=fields(**about, reason="NewCAUnusable"),
             )
         else:
-            log.info(
+            logger.info(
                 "loaded a new CA of the API server", extra=fields(**about, reason="NewCATrusted")
             )
 
