@@ -49,7 +49,8 @@ was changed ([`cabgate_installation_differs`](operations/metrics.md)), and
 ## The processes
 
 The API server is found through the Pod's service account, or the file in `KUBECONFIG`. Token and CA
-are read again when their files change; of a kubeconfig, by the webhook alone.
+are read again when their files change, those that a kubeconfig names as well. A kubeconfig is read
+by the official Python client, so plugins work; `insecure-skip-tls-verify` is refused.
 
 ## cabgate-webhook
 

@@ -15,19 +15,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from cabgate_kube.client import (
-    LEASES,
-    AlreadyExistsError,
-    ApiError,
-    ApiServer,
-    ConflictError,
-    Object,
-)
+from cabgate_kube.client import ApiServer
+from cabgate_kube.errors import AlreadyExistsError, ApiError, ConflictError
+from cabgate_kube.installation import LEASE
 from cabgate_kube.process.logs import PlainError, explained, fields
+from cabgate_kube.resources import LEASES, Object
 
 log = logging.getLogger(__name__)
-
-LEASE_NAME = "cabgate-operator"
 
 LEASE_SECONDS = 10
 """How long a Lease holds that is not renewed."""
@@ -222,7 +216,7 @@ class Elector:
                 try:
                     await self._give_back(self._lease)
                 except ConflictError:  # a last renewal arrived without our knowing
-                    await self._give_back(await self._api.get(LEASES, self._namespace, LEASE_NAME))
+                    await self._give_back(await self._api.get(LEASES, self._namespace, LEASE))
         except (ApiError, TimeoutError) as error:
             why = str(error) or "the API server did not answer in time"
             log.warning(
@@ -244,7 +238,7 @@ class Elector:
                 # Somebody wrote or deleted it, or an earlier renewal arrived without our knowing.
                 if error.code not in (404, 409):
                     raise
-        self._lease = await self._api.get(LEASES, self._namespace, LEASE_NAME)
+        self._lease = await self._api.get(LEASES, self._namespace, LEASE)
         now = self._seconds()
         self._seen = observed(self._seen, self._lease, now)
         step = decide(self._seen, self.me, self.leads, now)
@@ -280,7 +274,7 @@ class Elector:
         if step is not Step.RENEW:
             spec["acquireTime"] = now
             spec["leaseTransitions"] = int(old.get("leaseTransitions") or 0) + (lease is not None)
-        meta = {"name": LEASE_NAME, "namespace": self._namespace}
+        meta = {"name": LEASE, "namespace": self._namespace}
         head = {"apiVersion": LEASES.api_version, "kind": LEASES.kind}
         return {**head, "metadata": meta, **(lease or {}), "spec": spec}
 
@@ -313,7 +307,7 @@ class Elector:
             self._seen = replace(self._seen, since=float("inf"))
 
     def _about(self, reason: str) -> dict[str, Any]:
-        names = {"namespace": self._namespace, "object": LEASE_NAME}
+        names = {"namespace": self._namespace, "object": LEASE}
         return fields(kind="lease", reason=reason, holder=self.holder, **names)
 
     def _tell(self) -> None:

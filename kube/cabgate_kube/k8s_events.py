@@ -7,7 +7,7 @@ from datetime import datetime
 
 from cabgate.api.base import rfc3339
 from cabgate.text.foreign import printed
-from cabgate_kube.client import Object, Resource
+from cabgate_kube.resources import Object, Resource
 
 COMPONENT = "cabgate-operator"
 """Reporting component of every Event."""

@@ -7,19 +7,20 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import kopf
 
 from cabgate.api.base import build_models
-from cabgate_kube.client import Object
-from cabgate_kube.credentials import AccessError, ServiceAccount
+from cabgate_kube.credentials import Access, AccessError, access_of
 from cabgate_kube.process.ending import end
 from cabgate_kube.process.health import health_config
 from cabgate_kube.process.http import Server
 from cabgate_kube.process.logs import set_up_logging
 from cabgate_kube.process.settings import SettingsError, read_settings
 from cabgate_kube.process.signals import Stopping
+from cabgate_kube.resources import Object
 from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.runtime.replica import Replica
 from cabgate_operator.runtime.watches import Following, Watches, traced
@@ -71,18 +72,20 @@ def make_registry(
         handle(watch)
 
     @kopf.on.login(registry=registry)
-    async def login(**kwargs: Any) -> kopf.AiohttpSession:
-        account = ServiceAccount.of_this_pod()
-        info = log_in(account, **kwargs)
-        if info is None:
-            raise kopf.PermanentError("no service account and no KUBECONFIG")
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        try:
+            access = access_of()
+            access.tells = False  # the operator's own calls follow the same files
+            info = log_in(access)
+        except (AccessError, OSError) as error:
+            raise kopf.PermanentError(str(error)) from None
         return traced(
             info,
             lambda plural, since: tell_loop(began, plural, since),
             lambda plural: tell_loop(failed, plural),
             manager.metrics.called,
             asked=lambda plural: tell_loop(watches.failed, plural),
-            follow=None if account is None else Following(account, restart),
+            follow=Following(access, restart),
             metadata_only={each.resource.plural for each in watched if each.metadata_only},
         )
 
@@ -100,16 +103,22 @@ def make_registry(
     return registry
 
 
-def log_in(account: ServiceAccount | None, **kwargs: Any) -> kopf.ConnectionInfo | None:
-    """Credentials for kopf: by the service account in a cluster, else by KUBECONFIG, as for the
-    operator's own calls."""
-    if account is None:
-        return kopf.login_with_kubeconfig(**kwargs)
-    try:
-        token = account.token()
-    except OSError as error:
-        raise kopf.PermanentError(str(error)) from None
-    return kopf.ConnectionInfo(server=account.server, ca_path=str(account.ca), token=token)
+def log_in(access: Access) -> kopf.ConnectionInfo:
+    """The same access for kopf as for the operator's own calls. Raises `OSError`."""
+    scheme, _, token = access.authorization().partition(" ")
+    certificate, key = access.identity or (None, None)
+    return kopf.ConnectionInfo(
+        server=access.server,
+        ca_path=_path(access.ca),
+        scheme=scheme or None,
+        token=token or None,
+        certificate_path=_path(certificate),
+        private_key_path=_path(key),
+    )
+
+
+def _path(file: Path | None) -> str | None:
+    return None if file is None else str(file)
 
 
 def make_kopf_settings() -> kopf.OperatorSettings:

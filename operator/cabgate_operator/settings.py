@@ -12,6 +12,7 @@ from cabgate.review.identity import Machines, configured_machines
 from cabgate.rollout.installation import EXCLUDED, InstallationSettings
 from cabgate.rollout.rings import HIGHEST
 from cabgate.rollout.workloads import configured_kind, split_kinds
+from cabgate_kube.installation import WEBHOOK_NAME
 from cabgate_kube.process.settings import (
     EXCLUDED_NAMESPACE,
     MACHINE_GROUP,
@@ -23,7 +24,6 @@ from cabgate_kube.process.settings import (
     Names,
     RequestLabels,
 )
-from cabgate_operator.controllers.certificates import WEBHOOK_NAME
 
 
 class Settings(BaseSettings):

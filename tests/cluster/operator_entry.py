@@ -8,8 +8,9 @@ import os
 import signal
 from datetime import UTC, datetime, timedelta
 
-from cabgate_kube.client import ApiServer, Object, Resource
+from cabgate_kube.client import ApiServer
 from cabgate_kube.process.logs import set_up_logging
+from cabgate_kube.resources import Object, Resource
 from cabgate_operator import main
 from cabgate_operator.runtime import manager, sweeper, watches
 from cabgate_operator.runtime.replica import Replica

@@ -16,17 +16,17 @@ from cabgate.ledger.signatures import SigningKeys
 from cabgate.rollout.modes import Mode
 from cabgate.rollout.workloads import configured_kind
 from cabgate_kube.clock import Clock, utc_now
+from cabgate_kube.credentials import AccessError, access_of
 from cabgate_kube.process.ending import end
 from cabgate_kube.process.health import health_config
 from cabgate_kube.process.http import Server
 from cabgate_kube.process.logs import set_up_logging
 from cabgate_kube.process.settings import SettingsError, option_of, read_settings, variable_of
 from cabgate_kube.process.signals import Stopping
+from cabgate_kube.tls.serve import CertificateError, Files, ServingCertificate
 from cabgate_webhook.admission.caller import Caller
 from cabgate_webhook.client.apiserver import ApiServer
-from cabgate_webhook.client.credentials import CredentialsError, load_credentials
 from cabgate_webhook.http.app import Settings, create_app
-from cabgate_webhook.http.certificates import CertificateError, Files, ServingCertificate
 from cabgate_webhook.http.probes import Readiness, pages_of
 from cabgate_webhook.http.serving import (
     Draining,
@@ -60,14 +60,15 @@ class Process:
 def make_process(settings: WebhookSettings, clock: Clock = utc_now) -> Process:
     """Everything, made and not yet running.
 
-    Raises `SettingsError`, `CredentialsError` and `CertificateError`.
+    Raises `SettingsError`, `AccessError` and `CertificateError`.
     """
     build_models()  # or the first review would wait for it
     metrics = Metrics()
     files = Files(settings.certificate, settings.key, settings.client_ca)
     # By the machine's clock: that is what whoever connects goes by.
-    certificate = ServingCertificate(files, metrics, utc_now)
-    api = ApiServer(load_credentials(), metrics)
+    certificate = ServingCertificate(files, utc_now, metrics.reload_failures.inc)
+    metrics.certificate_left.set_function(certificate.seconds_left)
+    api = ApiServer(access_of(), metrics)
     readiness = Readiness(certificate.doubt)
     app = Draining(create_app(api, _app_settings(settings), metrics, clock))
     return Process(
@@ -169,7 +170,7 @@ def main(
         process = make_process(settings, clock)
     except SettingsError as error:
         end(PROGRAM, 2, error)
-    except (CredentialsError, CertificateError) as error:
+    except (AccessError, CertificateError) as error:
         end(PROGRAM, 1, error)
     else:
         with asyncio.Runner(loop_factory=Loop) as runner:

@@ -11,6 +11,7 @@ from cabgate.review.identity import Machines, configured_machines
 from cabgate.rollout.installation import EXCLUDED
 from cabgate.rollout.rings import HIGHEST
 from cabgate.rollout.workloads import configured_kind, split_kinds
+from cabgate_kube.installation import OPERATOR
 from cabgate_kube.process.settings import (
     EXCLUDED_NAMESPACE,
     MACHINE_GROUP,
@@ -20,9 +21,6 @@ from cabgate_kube.process.settings import (
     MachineUserPrefixes,
     Names,
 )
-
-OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
-"""User name of the operator as it is installed."""
 
 PORT = Field(ge=1, le=65535)
 

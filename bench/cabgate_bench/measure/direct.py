@@ -88,6 +88,24 @@ def measure(world: World, *, seconds: float, targets: int) -> list[dict[str, Any
     return cells
 
 
+def allows(
+    world: World,
+    program: Sequence[str],
+    server: Sequence[int],
+    rest: Sequence[int],
+    targets: int,
+    seconds: float,
+) -> dict[str, Any]:
+    """Allows of so many targets in turn, by a webhook that another program is: it on a core of its
+    own, the load on the other."""
+    _restart(world, ("taskset", "-c", str(server[0]), *program))
+    webhook = world.installation.webhook
+    if webhook is None:
+        raise RuntimeError("the webhook does not run")
+    port, names = world.installation.webhook_port, approved_names(targets)
+    return _cell(world, webhook, "allow", port, names, seconds, rest)
+
+
 def profile(world: World, *, seconds: float, targets: int) -> str:
     """Where the webhook's time goes, allowing and then denying: the table of cProfile."""
     path = world.cluster.directory / "webhook.profile"

@@ -16,8 +16,6 @@ from cabgate_cli.commands.options import cluster_options, export_option, output_
 from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.ledger_evidence import (
-    HEADS,
-    KEYS,
     Evidence,
     from_cluster,
     from_files,
@@ -26,6 +24,7 @@ from cabgate_cli.input.ledger_evidence import (
     text_of_keys,
 )
 from cabgate_cli.output.objects import write, write_machine
+from cabgate_kube.installation import LEDGER_HEADS, SIGNING_KEYS
 
 
 @click.group()
@@ -55,15 +54,15 @@ Examples:
     "head_files",
     metavar="FILE",
     multiple=True,
-    help=f"A copy of the ConfigMap {HEADS} that was kept elsewhere. May be repeated.",
+    help=f"A copy of the ConfigMap {LEDGER_HEADS} that was kept elsewhere. May be repeated.",
 )
 @click.option(
     "--keys",
     "key_files",
     metavar="FILE",
     multiple=True,
-    help=f"Public keys, PEM or a copy of the ConfigMap {KEYS}, instead of the cluster's. May be "
-    "repeated.",
+    help=f"Public keys, PEM or a copy of the ConfigMap {SIGNING_KEYS}, instead of the cluster's. "
+    "May be repeated.",
 )
 @output_option
 @cluster_options

@@ -28,14 +28,13 @@ from cabgate_cli.commands.options import cluster_options
 from cabgate_cli.errors import BadInput, Unavailable, note
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.ledger_evidence import (
-    CHECKPOINTS,
-    KEYS,
     from_cluster,
     public_keys,
     records_in,
     text_of_keys,
 )
 from cabgate_cli.output.objects import write
+from cabgate_kube.installation import LEDGER_CHECKPOINTS, SIGNING_KEYS
 
 DAYS = 400
 """How old a record has to be, unless said otherwise."""
@@ -66,8 +65,8 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
             "key_files",
             metavar="FILE",
             multiple=True,
-            help=f"Public keys, PEM or a copy of the ConfigMap {KEYS}, instead of the cluster's. "
-            "May be repeated.",
+            help=f"Public keys, PEM or a copy of the ConfigMap {SIGNING_KEYS}, instead of the "
+            "cluster's. May be repeated.",
         ),
         click.option(
             "--out",
@@ -263,7 +262,7 @@ def _delete(plan: _Plan, kubeconfig: str | None, context: str | None) -> None:
 
     source = LedgerSource(kubeconfig, context)
     source.change_config_map(
-        CHECKPOINTS,
+        LEDGER_CHECKPOINTS,
         {namespace: str(checkpoint) for namespace, checkpoint in plan.before.items()},
         {prefix.namespace: str(prefix.checkpoint) for prefix in plan.prefixes},
     )

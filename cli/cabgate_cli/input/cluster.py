@@ -7,12 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from kubernetes import client, config
+from kubernetes import client
 from kubernetes.client.exceptions import ApiException
-from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
-from yaml import YAMLError
 
 from cabgate.api.kinds import GatedKind
 from cabgate.rollout.targets import Workload
@@ -20,20 +18,7 @@ from cabgate.rollout.workloads import ANY_NAME, kind_of
 from cabgate_cli.errors import BadInput, Unavailable
 from cabgate_cli.input.names import namespace_name
 from cabgate_cli.input.workloads import Found, Wanted, read_workload, referred_by
-
-_config: Any = config  # its functions carry no types
-
-# What the client lets through of a kubeconfig that is missing, not YAML, or of another shape.
-_UNUSABLE = (
-    ConfigException,
-    OSError,
-    ValueError,
-    RecursionError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    YAMLError,
-)
+from cabgate_kube.kubeconfig import UNUSABLE, client_of, namespace_of
 
 TIMEOUT_SECONDS = 15
 """Longest wait for one answer."""
@@ -52,13 +37,8 @@ Object = dict[str, Any]
 def context_namespace(kubeconfig: str | None, context: str | None) -> str | None:
     """Namespace of the kubeconfig's context; None without one. Raises `BadInput` if it cannot be
     one: it becomes part of paths."""
-    try:
-        contexts, active = _config.list_kube_config_contexts(config_file=kubeconfig)
-    except _UNUSABLE:
-        return None
-    chosen = next((c for c in contexts if c["name"] == context), None) if context else active
-    namespace = (chosen or {}).get("context", {}).get("namespace")
-    if not namespace or not isinstance(namespace, str):
+    namespace = namespace_of(kubeconfig, context)
+    if namespace is None:
         return None
     return namespace_name(namespace, "namespace of the kubeconfig's context")
 
@@ -225,18 +205,8 @@ def connected(
 ) -> client.ApiClient:
     """A client of the cluster that a kubeconfig names; raises `Unavailable`, with what to do."""
     try:
-        found: client.ApiClient = _config.new_client_from_config(
-            config_file=kubeconfig, context=context, client_configuration=_asking_once()
-        )
-        return found
-    except _UNUSABLE as error:
-        if kubeconfig is None and context is None:
-            try:
-                inside = _asking_once()
-                _config.load_incluster_config(inside)
-                return client.ApiClient(inside)
-            except ConfigException:
-                pass
+        return client_of(kubeconfig, context, _asking_once())
+    except UNUSABLE as error:
         where = f"{kubeconfig}: " if kubeconfig else ""
         raise Unavailable(
             f"no cluster to read from: {where}{_reason(error)}. Name a kubeconfig (--kubeconfig, "

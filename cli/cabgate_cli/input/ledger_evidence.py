@@ -16,17 +16,10 @@ from cabgate.ledger.signatures import KeyFileError, PublicKeys
 from cabgate.ledger.verification import verify
 from cabgate_cli.errors import BadInput, Unavailable
 from cabgate_cli.input.documents import Document, Limits, documents_in, read_text, shown_path
+from cabgate_kube.installation import LEDGER_CHECKPOINTS, LEDGER_HEADS, SIGNING_KEYS
 
 T = TypeVar("T")
 
-KEYS = "cabgate-signing-keys"
-"""The ConfigMap with the public keys."""
-
-HEADS = "cabgate-ledger-heads"
-"""The ConfigMap with the heads."""
-
-CHECKPOINTS = "cabgate-ledger-checkpoints"
-"""The ConfigMap with the checkpoints: up to where each chain was pruned."""
 
 LIMITS = Limits(max_bytes=512 * 1024 * 1024, max_values=100_000_000)
 """How large an export may be."""
@@ -83,14 +76,16 @@ def from_cluster(kubeconfig: str | None, context: str | None, *, keys: bool) -> 
     evidence = Evidence(now=datetime.now(UTC))
     source = LedgerSource(kubeconfig, context)
     # What is published and what was decided first: the ledger may only have grown since.
-    evidence.heads = _texts(Head.parse, source.config_map(HEADS) or {}, f"ConfigMap {HEADS}")
+    evidence.heads = _texts(
+        Head.parse, source.config_map(LEDGER_HEADS) or {}, f"ConfigMap {LEDGER_HEADS}"
+    )
     if keys:
-        evidence.pems = list((source.config_map(KEYS) or {}).values())
+        evidence.pems = list((source.config_map(SIGNING_KEYS) or {}).values())
     for plural in (request.PLURAL, exception.PLURAL, decision.PLURAL, riskmodel.PLURAL):
         evidence.objects[plural] = source.objects(plural)
     # Last of all: what a prune deleted meanwhile lies behind a checkpoint by then.
-    data = source.config_map(CHECKPOINTS) or {}
-    evidence.checkpoints = _texts(Checkpoint.parse, data, f"ConfigMap {CHECKPOINTS}")
+    data = source.config_map(LEDGER_CHECKPOINTS) or {}
+    evidence.checkpoints = _texts(Checkpoint.parse, data, f"ConfigMap {LEDGER_CHECKPOINTS}")
     return evidence
 
 
@@ -118,11 +113,11 @@ def _take(evidence: Evidence, document: Document) -> None:
         evidence.objects[plural].append(document.content)
     elif document.kind == "ConfigMap":
         data = _data(document)
-        if document.metadata.get("name") == KEYS:
+        if document.metadata.get("name") == SIGNING_KEYS:
             evidence.pems += data.values()
-        elif document.metadata.get("name") == HEADS:
+        elif document.metadata.get("name") == LEDGER_HEADS:
             evidence.heads += _texts(Head.parse, data, document.source)
-        elif document.metadata.get("name") == CHECKPOINTS:
+        elif document.metadata.get("name") == LEDGER_CHECKPOINTS:
             evidence.checkpoints += _texts(Checkpoint.parse, data, document.source)
 
 
@@ -181,6 +176,6 @@ def public_keys(pems: Sequence[str], *, of_cluster: bool) -> PublicKeys:
     if not keys.ids:
         raise wrong(
             f"no public key to check signatures with: give one with --keys FILE (PEM, or a copy of "
-            f"ConfigMap {KEYS} of namespace cabgate-system)"
+            f"ConfigMap {SIGNING_KEYS} of namespace cabgate-system)"
         )
     return keys

@@ -24,17 +24,11 @@ from cabgate.lifecycle.standing import WholeRequest
 from cabgate.lifecycle.states import is_retrospective
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import kind_of
-from cabgate_kube.client import (
-    NAMESPACES,
-    REQUESTS,
-    AlreadyExistsError,
-    ApiError,
-    ApiServer,
-    Object,
-    Resource,
-)
+from cabgate_kube.client import ApiServer
+from cabgate_kube.errors import AlreadyExistsError, ApiError
 from cabgate_kube.k8s_events import News, Reference
 from cabgate_kube.process.logs import fields
+from cabgate_kube.resources import NAMESPACES, REQUESTS, Object, Resource
 from cabgate_operator.controllers.related import intent_named, requests_naming
 from cabgate_operator.plans import texts
 from cabgate_operator.plans.requests import (

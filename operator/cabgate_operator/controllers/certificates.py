@@ -14,16 +14,17 @@ from typing import Any
 
 from cabgate.ledger.signatures import SigningKeys
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
-from cabgate_kube.client import (
-    CONFIG_MAPS,
-    MUTATING,
-    SECRETS,
-    VALIDATING,
-    AlreadyExistsError,
-    Object,
-    Resource,
+from cabgate_kube.errors import AlreadyExistsError
+from cabgate_kube.installation import (
+    AUTHORITY_SECRET,
+    LEAF_SECRET,
+    PROOF_SECRET,
+    SIGNING_KEYS,
+    SIGNING_SECRET,
+    WEBHOOK_CONFIGURATION,
 )
 from cabgate_kube.process.logs import fields
+from cabgate_kube.resources import CONFIG_MAPS, MUTATING, SECRETS, VALIDATING, Object, Resource
 from cabgate_kube.tls.issue import make_authority, make_signing_key, sign_leaf
 from cabgate_kube.tls.rotate import (
     Act,
@@ -43,28 +44,6 @@ from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.reports import note_act
 
 log = logging.getLogger(__name__)
-
-AUTHORITY_SECRET = "cabgate-webhook-ca"  # noqa: S105 - a name
-"""The Secret of the CA (`ca.crt`, `ca.key`); no Pod mounts it."""
-
-LEAF_SECRET = "cabgate-webhook-tls"  # noqa: S105 - a name
-"""The Secret that the webhook mounts: `tls.crt`, `tls.key`, and the `ca.crt` that signed it, as
-cert-manager has them."""
-
-SIGNING_SECRET = "cabgate-signing-key"  # noqa: S105 - a name
-"""The Secret of the key that the webhook signs decisions with (`key.pem`)."""
-
-PROOF_SECRET = "cabgate-admission-proof"  # noqa: S105 - a name
-"""The Secret of what shows the webhook that the API server sent a review (`token`)."""
-
-SIGNING_CONFIG_MAP = "cabgate-signing-keys"
-"""The ConfigMap of the public keys that decisions are verified with."""
-
-CONFIGURATION = "cabgate"
-"""Name of both webhook configurations."""
-
-WEBHOOK_NAME = f"cabgate-webhook.{SYSTEM_NAMESPACE}.svc"
-"""The name that the API server calls a Service by."""
 
 WRITTEN = "cabgate.dev/ca-bundle-written"
 """Annotation of a webhook configuration: when its caBundle was last written here."""
@@ -162,7 +141,7 @@ class Certificates(Controller):
         pair = authority.get("ca.crt", ""), authority.get("ca.key", "")
         configurations = {}
         for resource in (VALIDATING, MUTATING):
-            found = await context.api.get(resource, "", CONFIGURATION)
+            found = await context.api.get(resource, "", WEBHOOK_CONFIGURATION)
             if found is not None:
                 configurations[resource.kind] = (resource, found)
         present = Present(
@@ -189,7 +168,7 @@ class Certificates(Controller):
 def _written(step: Step) -> str:
     """The object that a step writes."""
     secrets = {Act.MAKE_AUTHORITY: AUTHORITY_SECRET, Act.SIGN_LEAF: LEAF_SECRET}
-    return secrets.get(step.act) or f"{step.bundle} {CONFIGURATION}"
+    return secrets.get(step.act) or f"{step.bundle} {WEBHOOK_CONFIGURATION}"
 
 
 async def _store(
@@ -268,12 +247,12 @@ async def ensure_signing_key(context: Context) -> None:
     if not await context.api.is_free(SECRETS, SYSTEM_NAMESPACE, secret):
         return
     name = f"{SigningKeys(private).key_id}.pem"
-    published = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, SIGNING_CONFIG_MAP)
+    published = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, SIGNING_KEYS)
     if published is None:
         body = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": SIGNING_CONFIG_MAP, "namespace": SYSTEM_NAMESPACE},
+            "metadata": {"name": SIGNING_KEYS, "namespace": SYSTEM_NAMESPACE},
             "data": {name: public},
         }
         await context.api.create(CONFIG_MAPS, SYSTEM_NAMESPACE, body)

@@ -19,8 +19,9 @@ from cabgate.gate.coverage import Running, Uncovered, running_of, uncovered
 from cabgate.lifecycle.standing import standings_of, standings_of_exceptions
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.rings import GATED_FROM, RING_LABEL
-from cabgate_kube.client import EXCEPTIONS, NAMESPACES, REQUESTS, ApiError, Resource
+from cabgate_kube.errors import ApiError
 from cabgate_kube.k8s_events import News, Reference
+from cabgate_kube.resources import EXCEPTIONS, NAMESPACES, REQUESTS, Resource
 from cabgate_operator.work.context import Context, listed
 from cabgate_operator.work.controller import Controller, Event, Watch
 from cabgate_operator.work.keys import Key, Subject

@@ -11,8 +11,9 @@ from cabgate.rollout.installation import (
     InstallationSettings,
     parse_installation,
 )
-from cabgate_kube.client import CONFIG_MAPS, ApiError
+from cabgate_kube.errors import ApiError
 from cabgate_kube.process.logs import fields
+from cabgate_kube.resources import CONFIG_MAPS
 from cabgate_operator.work.context import Context
 from cabgate_operator.work.controller import Controller
 from cabgate_operator.work.keys import Key, Subject

@@ -11,7 +11,8 @@ from cabgate.api.riskmodel import RiskModel
 from cabgate.lifecycle.precedent import standing_verdict
 from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding, WholeRequest
 from cabgate.risk.model_choice import NoModel
-from cabgate_kube.client import ApiError, Object
+from cabgate_kube.errors import ApiError
+from cabgate_kube.resources import Object
 from cabgate_operator.plans.intents import Problem
 from cabgate_operator.work.context import parsed
 from cabgate_operator.work.keys import Key

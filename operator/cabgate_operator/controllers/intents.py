@@ -23,16 +23,9 @@ from cabgate.review.races import approver_of, own_approver, waits_for_notice
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.model_choice import NoModel
 from cabgate.rollout.rings import GATED_FROM
-from cabgate_kube.client import (
-    EXCEPTIONS,
-    INTENTS,
-    NAMESPACES,
-    REQUESTS,
-    ApiError,
-    Object,
-    Resource,
-)
+from cabgate_kube.errors import ApiError
 from cabgate_kube.k8s_events import Reference
+from cabgate_kube.resources import EXCEPTIONS, INTENTS, NAMESPACES, REQUESTS, Object, Resource
 from cabgate_operator.controllers.intent_work import Work, refused_among
 from cabgate_operator.controllers.models import chosen_model, model_behind
 from cabgate_operator.controllers.opening import (

@@ -30,19 +30,11 @@ from cabgate.ledger.chain import (
 )
 from cabgate.ledger.records import SUBMISSION, Subject, may_be_submitted, submitted
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
-from cabgate_kube.client import (
-    DECISIONS,
-    EXCEPTIONS,
-    REQUESTS,
-    AlreadyExistsError,
-    ApiError,
-    ConflictError,
-    Object,
-    Resource,
-)
+from cabgate_kube.errors import AlreadyExistsError, ApiError, ConflictError
+from cabgate_kube.installation import LEDGER_HEADS
 from cabgate_kube.process.logs import fields
+from cabgate_kube.resources import DECISIONS, EXCEPTIONS, REQUESTS, Object, Resource
 from cabgate_operator.controllers.ledger_heads import (
-    HEADS_CONFIG_MAP,
     checkpoint_of,
     published_head,
     write_heads,
@@ -64,7 +56,7 @@ SUBMISSIONS_HOUR = timedelta(hours=1)
 PUBLISH_SECONDS = 5.0
 """Shortest time between two writes of the heads."""
 
-HEADS = Key(keys.Subject.HEADS, SYSTEM_NAMESPACE, HEADS_CONFIG_MAP)
+HEADS = Key(keys.Subject.HEADS, SYSTEM_NAMESPACE, LEDGER_HEADS)
 """The publication of the heads, as work."""
 
 RECORDED = {REQUESTS: SubjectKind.REQUEST, EXCEPTIONS: SubjectKind.EXCEPTION}

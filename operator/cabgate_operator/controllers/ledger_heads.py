@@ -6,53 +6,48 @@ from collections.abc import Mapping
 
 from cabgate.ledger.chain import Checkpoint, Head
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
-from cabgate_kube.client import CONFIG_MAPS
+from cabgate_kube.installation import LEDGER_CHECKPOINTS, LEDGER_HEADS
 from cabgate_kube.process.logs import fields
+from cabgate_kube.resources import CONFIG_MAPS
 from cabgate_operator.work.context import Context, UnreadableError
 from cabgate_operator.work.reports import note_act
 
 log = logging.getLogger(__name__)
 
-HEADS_CONFIG_MAP = "cabgate-ledger-heads"
-"""The ConfigMap that says, for each namespace, where its chain ends."""
-
-CHECKPOINTS_CONFIG_MAP = "cabgate-ledger-checkpoints"
-"""The ConfigMap that says up to where a chain was pruned."""
-
 
 async def published_head(context: Context, namespace: str) -> Head | None:
     """The head of a chain as it was published; None if there is none that can be read."""
-    raw = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, HEADS_CONFIG_MAP)
+    raw = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, LEDGER_HEADS)
     text = ((raw or {}).get("data") or {}).get(namespace)
     try:
         return None if text is None else Head.parse(text)
     except ValueError as error:
-        about = fields(namespace=namespace, object=HEADS_CONFIG_MAP, reason="Unreadable")
-        log.warning("ledger %s: ConfigMap %s: %s", namespace, HEADS_CONFIG_MAP, error, extra=about)
+        about = fields(namespace=namespace, object=LEDGER_HEADS, reason="Unreadable")
+        log.warning("ledger %s: ConfigMap %s: %s", namespace, LEDGER_HEADS, error, extra=about)
         return None
 
 
 async def checkpoint_of(context: Context, namespace: str) -> Checkpoint | None:
     """Up to where a chain was pruned. Raises `ValueError` for what cannot be read: without it, what
     was pruned would be recorded anew."""
-    raw = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, CHECKPOINTS_CONFIG_MAP)
+    raw = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, LEDGER_CHECKPOINTS)
     text = ((raw or {}).get("data") or {}).get(namespace)
     try:
         return None if text is None else Checkpoint.parse(text)
     except ValueError as error:
-        why = f"ConfigMap {CHECKPOINTS_CONFIG_MAP}: {namespace}: {error}"
+        why = f"ConfigMap {LEDGER_CHECKPOINTS}: {namespace}: {error}"
         raise UnreadableError(why) from None
 
 
 async def write_heads(context: Context, heads: Mapping[str, Head]) -> None:
     """Publish heads."""
-    raw = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, HEADS_CONFIG_MAP)
+    raw = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, LEDGER_HEADS)
     if raw is None:
         log.warning(
             "no ConfigMap %s/%s to publish the ledger's heads in: run helm upgrade",
             SYSTEM_NAMESPACE,
-            HEADS_CONFIG_MAP,
-            extra=fields(namespace=SYSTEM_NAMESPACE, object=HEADS_CONFIG_MAP, reason="NotFound"),
+            LEDGER_HEADS,
+            extra=fields(namespace=SYSTEM_NAMESPACE, object=LEDGER_HEADS, reason="NotFound"),
         )
         return
     old = raw.get("data") or {}

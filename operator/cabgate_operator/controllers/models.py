@@ -8,14 +8,9 @@ from cabgate.api.request import CABRequest
 from cabgate.api.riskmodel import DEFAULT_LABEL, RiskModel
 from cabgate.risk.builtin_model import DEFAULT_NAME, DEFAULT_RISK_MODEL
 from cabgate.risk.model_choice import NoModel, choose_model, recorded_model
-from cabgate_kube.client import (
-    RISK_MODELS,
-    AlreadyExistsError,
-    ApiError,
-    Object,
-    Resource,
-)
+from cabgate_kube.errors import AlreadyExistsError, ApiError
 from cabgate_kube.process.logs import fields
+from cabgate_kube.resources import RISK_MODELS, Object, Resource
 from cabgate_operator.work.context import Context
 from cabgate_operator.work.controller import Controller, Watch
 from cabgate_operator.work.keys import Key, Subject

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cabgate.risk.model_choice import MODEL_LABEL
 from cabgate.rollout.rings import RING_LABEL
-from cabgate_kube.client import INTENTS, NAMESPACES
+from cabgate_kube.resources import INTENTS, NAMESPACES
 from cabgate_operator.work.context import Context
 from cabgate_operator.work.controller import Controller, Event, Watch
 from cabgate_operator.work.keys import Key, Subject

@@ -9,14 +9,8 @@ from cabgate.risk.model_choice import NoModel
 from cabgate.rollout.gated_targets import impossible_names
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import RefusalReason
-from cabgate_kube.client import (
-    INTENTS,
-    REQUESTS,
-    AlreadyExistsError,
-    ApiError,
-    ConflictError,
-    Object,
-)
+from cabgate_kube.errors import AlreadyExistsError, ApiError, ConflictError
+from cabgate_kube.resources import INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.intent_work import Work, wanted_as_read
 from cabgate_operator.plans import texts
 from cabgate_operator.plans.intents import Problem, own_request, wanted_request

@@ -9,7 +9,7 @@ from cabgate.api.request import CABRequest
 from cabgate.api.stored import StoredTarget
 from cabgate.lifecycle.standing import WholeRequest
 from cabgate.rollout.targets import Workload, selectors
-from cabgate_kube.client import REQUESTS, Object
+from cabgate_kube.resources import REQUESTS, Object
 from cabgate_operator.work.context import Context, parsed
 
 

@@ -14,8 +14,8 @@ from cabgate.api.request import CABRequest, RequestState
 from cabgate.lifecycle.capacity import stored_bytes
 from cabgate.lifecycle.retention import INTENT_GONE, KEPT_FOR, removable
 from cabgate.lifecycle.standing import standings_of_exceptions
-from cabgate_kube.client import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_kube.process.logs import fields
+from cabgate_kube.resources import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.ledger import Ledger
 from cabgate_operator.work.context import Context, listed, parsed
 from cabgate_operator.work.controller import Controller, Event, Watch

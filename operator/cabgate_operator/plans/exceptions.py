@@ -19,7 +19,7 @@ from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding, excep
 from cabgate.lifecycle.states import approval_of, expires_at, state_of, with_entry
 from cabgate.review.races import ACTIVE, own_approver
 from cabgate.writes.exceptions import without_exception
-from cabgate_kube.client import Object
+from cabgate_kube.resources import Object
 from cabgate_operator.plans import texts
 from cabgate_operator.plans.conditions import Wanted, merge_conditions
 from cabgate_operator.plans.requests import System

@@ -29,8 +29,8 @@ from cabgate.rollout.gated_targets import target_problems
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import RefusalReason
-from cabgate_kube.client import Object
 from cabgate_kube.k8s_events import News
+from cabgate_kube.resources import Object
 from cabgate_operator.plans import texts
 from cabgate_operator.plans.conditions import Wanted, merge_conditions
 from cabgate_operator.plans.requests import body_of

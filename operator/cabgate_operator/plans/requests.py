@@ -43,8 +43,8 @@ from cabgate.lifecycle.states import (
 )
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.review.races import own_approver
-from cabgate_kube.client import REQUESTS, Object
 from cabgate_kube.k8s_events import News
+from cabgate_kube.resources import REQUESTS, Object
 from cabgate_operator.plans import texts
 from cabgate_operator.plans.conditions import Wanted, merge_conditions
 

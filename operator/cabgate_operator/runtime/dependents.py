@@ -12,7 +12,7 @@ from typing import Any
 
 from cabgate.lifecycle.standing import DECIDED
 from cabgate.rollout.targets import TARGET_LABEL_PREFIX
-from cabgate_kube.client import EXCEPTIONS, REQUESTS, Object, Resource
+from cabgate_kube.resources import EXCEPTIONS, REQUESTS, Object, Resource
 from cabgate_operator.work.keys import Key
 
 

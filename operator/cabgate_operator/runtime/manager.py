@@ -7,14 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from cabgate_kube.client import (
-    ApiError,
-    ApiServer,
-    Object,
-    Resource,
-)
+from cabgate_kube.client import ApiServer
 from cabgate_kube.clock import utc_now
+from cabgate_kube.errors import ApiError
 from cabgate_kube.process.logs import fields
+from cabgate_kube.resources import Object, Resource
 from cabgate_operator.runtime.dependents import Dependents
 from cabgate_operator.runtime.registry import make_controllers
 from cabgate_operator.runtime.seen import Seen

@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cabgate_kube.client import Object, Resource
+from cabgate_kube.resources import Object, Resource
 from cabgate_operator.work.keys import Key
 
 

@@ -7,7 +7,7 @@ silent until the cluster has reached it.
 
 from collections.abc import Callable, Sequence
 
-from cabgate_kube.client import Object, Resource
+from cabgate_kube.resources import Object, Resource
 from cabgate_operator.work.context import Context
 from cabgate_operator.work.controller import Controller
 from cabgate_operator.work.keys import Key, Subject

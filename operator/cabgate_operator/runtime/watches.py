@@ -19,7 +19,7 @@ import aiohttp
 import kopf
 
 from cabgate_kube.client import METADATA_LIST, METADATA_WATCH
-from cabgate_kube.credentials import ServiceAccount
+from cabgate_kube.credentials import Access
 from cabgate_kube.process.logs import explained, fields
 
 log = logging.getLogger(__name__)
@@ -270,17 +270,17 @@ class Following:
     """Keeps the credentials of a session of kopf current. `stale` is called when another CA is to
     be trusted, which takes a new session."""
 
-    def __init__(self, account: ServiceAccount, stale: Callable[[str], None]) -> None:
-        self._account = account
+    def __init__(self, access: Access, stale: Callable[[str], None]) -> None:
+        self._access = access
         self._stale = stale
-        self._trusted = account.ca_version()
+        self._trusted = access.trust()
 
     def refresh(self, headers: MutableMapping[str, str]) -> None:
         """Put the token of now into the headers of a call."""
-        headers["Authorization"] = f"Bearer {self._account.token()}"
-        version = self._account.ca_version()
-        if version != self._trusted:
-            self._trusted = version
+        headers.update(self._access.headers())
+        trusted = self._access.trust()
+        if trusted is not self._trusted:
+            self._trusted = trusted
             self._stale("the API server has a new CA")
 
 

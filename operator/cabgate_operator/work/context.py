@@ -14,16 +14,11 @@ from cabgate.api.base import Model
 from cabgate.lifecycle.flapping import HOUR
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.installation import InstallationSettings
-from cabgate_kube.client import (
-    EVENTS,
-    AlreadyExistsError,
-    ApiError,
-    ApiServer,
-    Object,
-    Resource,
-)
+from cabgate_kube.client import ApiServer
+from cabgate_kube.errors import AlreadyExistsError, ApiError
 from cabgate_kube.k8s_events import News, Reference, event_object
 from cabgate_kube.process.logs import PlainError, fields
+from cabgate_kube.resources import EVENTS, Object, Resource
 from cabgate_operator.plans.requests import System
 from cabgate_operator.work.keys import Key
 from cabgate_operator.work.metrics import Metrics

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from cabgate_kube.client import Object, Resource
+from cabgate_kube.resources import Object, Resource
 from cabgate_operator.work.context import Context
 from cabgate_operator.work.keys import Key, Subject
 

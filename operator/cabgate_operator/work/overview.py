@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cabgate.api.exception import ExceptionState
-from cabgate_kube.client import EXCEPTIONS, REQUESTS, Object, Resource
+from cabgate_kube.resources import EXCEPTIONS, REQUESTS, Object, Resource
 from cabgate_operator.plans.requests import UNDECIDED
 
 AGES = (

@@ -2,7 +2,7 @@
 """Which of the versions that a watch brings a reconcile has written itself: they are no reason to
 reconcile again."""
 
-from cabgate_kube.client import Object
+from cabgate_kube.resources import Object
 from cabgate_operator.work.keys import Key
 
 Version = tuple[str, str]

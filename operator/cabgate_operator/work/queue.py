@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cabgate_kube.client import ApiError, ConflictError
 from cabgate_kube.clock import utc_now
+from cabgate_kube.errors import ApiError, ConflictError
 from cabgate_kube.process.logs import explained, reason_of
 from cabgate_operator.work.keys import Key
 from cabgate_operator.work.reports import Report, begin

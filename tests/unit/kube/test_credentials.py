@@ -1,94 +1,85 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The credentials of the operator follow their files; what cannot be used changes nothing."""
+"""Credentials follow their files; what cannot be used changes nothing."""
 
 import ssl
 from pathlib import Path
 
-import kopf
 import pytest
 from aiohttp import web
 
 from cabgate_devcluster.clients.pki import Authority
 from cabgate_kube import credentials
-from cabgate_kube.client import REQUESTS, ApiError, ApiServer
-from cabgate_kube.connections import Connections
-from cabgate_kube.credentials import AccessError, ServiceAccount, access_of
+from cabgate_kube.client import ApiServer
+from cabgate_kube.credentials import Access, AccessError, access_of
+from cabgate_kube.errors import ApiError
+from cabgate_kube.resources import REQUESTS
+from cabgate_kube.transport import Connections
 from cabgate_operator.main import log_in
 from cabgate_operator.runtime.watches import Following, traced
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(credentials, "FOLDER", tmp_path)
     (tmp_path / "token").write_text("first\n")
     (tmp_path / "ca.crt").write_bytes(Authority("first").cert_pem)
     return tmp_path
+
+
+def account(port: int = 6443) -> Access:
+    return access_of({"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(port)})
 
 
 @pytest.mark.parametrize(
     ("host", "server"),
     [("10.0.0.1", "https://10.0.0.1:6443"), ("fd00::1", "https://[fd00::1]:6443")],
 )
-def test_where_the_api_server_is(host: str, server: str) -> None:
+def test_where_the_api_server_is(host: str, server: str, folder: Path) -> None:
     env = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": "6443"}
-    found = ServiceAccount.of_this_pod(env)
-    assert found is not None
-    assert (found.server, found.ca) == (server, credentials.FOLDER / "ca.crt")
-    assert ServiceAccount.of_this_pod({}) is None
+    found = access_of(env)
+    assert (found.server, found.ca) == (server, folder / "ca.crt")
 
 
 def test_the_token_is_that_of_the_file_and_the_one_before_while_there_is_none(
     folder: Path,
 ) -> None:
-    account = ServiceAccount("https://x", folder)
-    assert account.token() == "first"
+    found = account()
+    assert found.authorization() == "Bearer first"
     (folder / "token").write_text("second!")
-    assert account.token() == "second!"
+    assert found.authorization() == "Bearer second!"
     (folder / "token").write_text("")
-    assert account.token() == "second!"
+    assert found.authorization() == "Bearer second!"
     (folder / "token").unlink()
-    assert account.token() == "second!"
+    assert found.authorization() == "Bearer second!"
     (folder / "token").write_text("third")
-    assert account.token() == "third"
+    assert found.authorization() == "Bearer third"
 
 
-def test_without_a_token_there_is_no_login(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_token_there_is_no_access(folder: Path) -> None:
     (folder / "token").write_text("")
-    with pytest.raises(OSError, match="token is empty"):
-        ServiceAccount("https://x", folder).token()
-    with pytest.raises(kopf.PermanentError, match="token is empty"):
-        log_in(ServiceAccount("https://x", folder))
-    (folder / "token").write_text("first")
-    found = log_in(ServiceAccount("https://x", folder))
-    assert found is not None
-    assert (found.server, found.token, found.ca_path) == (
-        *("https://x", "first", str(folder / "ca.crt")),
+    with pytest.raises(AccessError, match="token is empty"):
+        account()
+
+
+def test_kopf_gets_the_same_access(folder: Path) -> None:
+    found = log_in(account())
+    assert (found.server, found.scheme, found.token, found.ca_path) == (
+        *("https://127.0.0.1:6443", "Bearer", "first", str(folder / "ca.crt")),
     )
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.delenv("KUBECONFIG", raising=False)
-    assert log_in(None, settings=kopf.OperatorSettings()) is None
 
 
 @pytest.mark.parametrize(
-    ("env", "text", "said"),
+    ("env", "said"),
     [
-        ({}, None, "neither in a Pod nor is KUBECONFIG set"),
-        ({"KUBERNETES_SERVICE_HOST": "x"}, None, "cannot use the service account: .*token"),
-        ({}, "current-context: gone", "cannot use KUBECONFIG: 'gone'"),
-        ({}, ": {", "cannot use KUBECONFIG: "),
+        ({}, "neither in a Pod nor is KUBECONFIG set"),
+        ({"KUBERNETES_SERVICE_HOST": "x"}, r"cannot use the service account: .*ca\.crt"),
+        ({"KUBECONFIG": "/nowhere"}, "cannot use kubeconfig /nowhere: "),
     ],
 )
 def test_without_access_it_is_said_where_it_was_sought(
-    env: dict[str, str],
-    text: str | None,
-    said: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    env: dict[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("KUBECONFIG", raising=False)
-    if text is not None:
-        (tmp_path / "config").write_text(text)
-        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    monkeypatch.setattr(credentials, "FOLDER", tmp_path)
     with pytest.raises(AccessError, match=said):
         access_of(env)
 
@@ -96,15 +87,15 @@ def test_without_access_it_is_said_where_it_was_sought(
 def test_a_ca_that_cannot_be_used_is_told_once_and_changes_nothing(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    account = ServiceAccount("https://x", folder)
-    before = account.ca_version()
+    found = account()
+    before = found.trust()
     (folder / "ca.crt").write_bytes(b"nonsense")
-    assert (account.ca_version(), account.ca_version()) == (before, before)
+    assert (found.trust(), found.trust()) == (before, before)
     assert caplog.text.count("cannot be used") == 1
     (folder / "ca.crt").unlink()
-    assert account.ca_version() == before
+    assert found.trust() is before
     (folder / "ca.crt").write_bytes(Authority("second").cert_pem)
-    assert account.ca_version() != before
+    assert found.trust() is not before
 
 
 class Server:
@@ -148,8 +139,8 @@ async def test_calls_send_the_token_of_now_and_trust_the_ca_of_now(folder: Path)
     server = Server(folder)
     (folder / "ca.crt").write_bytes(first.cert_pem)
     await server.start(first)
-    account = ServiceAccount(f"https://127.0.0.1:{server.port}", folder)
-    api = ApiServer(Connections(account))
+    access = account(server.port)
+    api = ApiServer(Connections(access))
     try:
         await api.list(REQUESTS, "team")
         (folder / "token").write_text("renewed")
@@ -176,19 +167,18 @@ async def test_watches_send_the_token_of_now_and_begin_anew_under_another_ca(fol
     server = Server(folder)
     (folder / "ca.crt").write_bytes(authority.cert_pem)
     await server.start(authority)
-    account = ServiceAccount(f"https://127.0.0.1:{server.port}", folder)
-    info = log_in(account)
-    assert info is not None
-    follow = Following(account, stale.append)
+    access = account(server.port)
+    info = log_in(access)
+    follow = Following(access, stale.append)
     session = traced(info, lambda *_: None, lambda _: None, follow=follow).aiohttp_session
     try:
-        await session.get(f"{account.server}/things?watch=true")
+        await session.get(f"{access.server}/things?watch=true")
         (folder / "token").write_text("renewed")
-        await session.get(f"{account.server}/things?watch=true")
+        await session.get(f"{access.server}/things?watch=true")
         assert stale == []
         (folder / "ca.crt").write_bytes(authority.cert_pem + Authority("second").cert_pem)
         for _ in range(2):
-            await session.get(f"{account.server}/things?watch=true")
+            await session.get(f"{access.server}/things?watch=true")
     finally:
         await session.close()
         await server.stop()

@@ -13,14 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate_kube import election
-from cabgate_kube.client import (
-    LEASES,
-    AlreadyExistsError,
-    ApiError,
-    ConflictError,
-    Object,
-    Resource,
-)
 from cabgate_kube.election import (
     LEASE_SECONDS,
     RENEW_DEADLINE,
@@ -32,6 +24,8 @@ from cabgate_kube.election import (
     decide,
     observed,
 )
+from cabgate_kube.errors import AlreadyExistsError, ApiError, ConflictError
+from cabgate_kube.resources import LEASES, Object, Resource
 from unit.simulated import Simulated, simulate, simulated_loop
 
 times = st.floats(0, 1000)

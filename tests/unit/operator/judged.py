@@ -12,13 +12,13 @@ from cabgate.review.submitters import is_decided
 from cabgate.risk.model_choice import choose_model, recorded_model
 from cabgate.text.refusal import Refusal
 from cabgate.writes.system import check_exception_status, check_intent_status
-from cabgate_kube.client import (
+from cabgate_kube.errors import ApiError
+from cabgate_kube.resources import (
     EXCEPTIONS,
     INTENTS,
     NAMESPACES,
     REQUESTS,
     RISK_MODELS,
-    ApiError,
     Object,
     Resource,
 )

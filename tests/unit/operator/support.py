@@ -13,18 +13,16 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
 from cabgate.lifecycle.opening import request_for
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
-from cabgate_kube.client import (
+from cabgate_kube.client import Page
+from cabgate_kube.errors import AlreadyExistsError, ApiError, ConflictError
+from cabgate_kube.resources import (
     EVENTS,
     EXCEPTIONS,
     INTENTS,
     NAMESPACES,
     REQUESTS,
     RISK_MODELS,
-    AlreadyExistsError,
-    ApiError,
-    ConflictError,
     Object,
-    Page,
     Resource,
 )
 from cabgate_operator.plans.requests import System

@@ -5,7 +5,7 @@ is compared with."""
 import pytest
 
 from cabgate.risk import evidence as evidence_module
-from cabgate_kube.client import INTENTS
+from cabgate_kube.resources import INTENTS
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.keys import Key, Subject
 from unit.operator.support import LOW, MEDIUM, World, evidence, intent_object

@@ -7,7 +7,7 @@ import copy
 import pytest
 
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
-from cabgate_kube.client import INTENTS, REQUESTS, RISK_MODELS
+from cabgate_kube.resources import INTENTS, REQUESTS, RISK_MODELS
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.controllers.models import reconcile_models
 from cabgate_operator.work.keys import Key, Subject

@@ -5,7 +5,7 @@ import pytest
 
 from cabgate.api.exception import CABException
 from cabgate.api.request import CABRequest
-from cabgate_kube.client import EXCEPTIONS, REQUESTS, Object
+from cabgate_kube.resources import EXCEPTIONS, REQUESTS, Object
 from cabgate_operator.controllers.exceptions import reconcile_exception
 from cabgate_operator.work.keys import Key, Subject
 from unit.operator.standings import plan_exception

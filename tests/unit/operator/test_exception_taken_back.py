@@ -11,7 +11,8 @@ from cabgate.lifecycle.states import approval_of, state_of
 from cabgate.review.identity import User
 from cabgate.text.refusal import Refusal
 from cabgate.writes.system import check_exception_status
-from cabgate_kube.client import EXCEPTIONS, INTENTS, REQUESTS, ConflictError
+from cabgate_kube.errors import ConflictError
+from cabgate_kube.resources import EXCEPTIONS, INTENTS, REQUESTS
 from cabgate_operator.controllers.exceptions import reconcile_exception
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.keys import Key, Subject

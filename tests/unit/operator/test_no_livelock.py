@@ -20,7 +20,7 @@ from cabgate.lifecycle.opening import is_current
 from cabgate.lifecycle.states import next_exception_state, next_request_state, state_of
 from cabgate.review.submitters import is_decided
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
-from cabgate_kube.client import EXCEPTIONS, INTENTS, REQUESTS, RISK_MODELS, Object
+from cabgate_kube.resources import EXCEPTIONS, INTENTS, REQUESTS, RISK_MODELS, Object
 from cabgate_operator.controllers.exceptions import reconcile_exception
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.plans.requests import UNDECIDED

@@ -5,7 +5,7 @@ import asyncio
 
 import pytest
 
-from cabgate_kube.client import INTENTS
+from cabgate_kube.resources import INTENTS
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.keys import Key, Subject
 from unit.operator.support import MEDIUM, World, evidence

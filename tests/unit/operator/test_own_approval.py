@@ -9,7 +9,8 @@ import pytest
 
 from cabgate.api import CABRequest
 from cabgate.review.identity import Machines
-from cabgate_kube.client import INTENTS, REQUESTS, ConflictError, Object
+from cabgate_kube.errors import ConflictError
+from cabgate_kube.resources import INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.context import parsed
 from cabgate_operator.work.keys import Key, Subject

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from cabgate.api.request import RequestState
-from cabgate_kube.client import INTENTS
+from cabgate_kube.resources import INTENTS
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.keys import Key, Subject
 from unit.operator.support import intent_object

@@ -6,7 +6,7 @@ import pytest
 
 from cabgate.lifecycle.standing import WholeRequest
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
-from cabgate_kube.client import INTENTS, REQUESTS
+from cabgate_kube.resources import INTENTS, REQUESTS
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.plans.intents import (
     Surroundings,

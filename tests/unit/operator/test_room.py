@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from cabgate.text.refusal import Refusal, RefusalReason
-from cabgate_kube.client import INTENTS, ApiError
+from cabgate_kube.errors import ApiError
+from cabgate_kube.resources import INTENTS
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.room import ASKED_AGAIN, LOOKED_FOR, Room

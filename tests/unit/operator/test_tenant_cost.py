@@ -9,15 +9,9 @@ import pytest
 
 from cabgate.api.types import MAX_DECLARED_TARGETS
 from cabgate.text.refusal import Refusal, RefusalReason
-from cabgate_kube.client import (
-    CHUNK,
-    FIRST_CHUNK,
-    INTENTS,
-    PAGE_BYTES,
-    REQUESTS,
-    ApiError,
-    next_limit,
-)
+from cabgate_kube.client import CHUNK, FIRST_CHUNK, PAGE_BYTES, next_limit
+from cabgate_kube.errors import ApiError
+from cabgate_kube.resources import INTENTS, REQUESTS
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.controllers.ledger import Ledger
 from cabgate_operator.controllers.retention import Census, reconcile_retention

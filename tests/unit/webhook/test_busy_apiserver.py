@@ -9,8 +9,8 @@ import json
 import pytest
 
 from cabgate.review.identity import User
+from cabgate_kube.credentials import Access
 from cabgate_webhook.client.apiserver import ApiServer
-from cabgate_webhook.client.credentials import Credentials
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.http.app import DEADLINE_SECONDS
 
@@ -66,7 +66,7 @@ async def asking(server, call):
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     time = Time()
-    credentials = Credentials(f"http://127.0.0.1:{port}", None)
+    credentials = Access(f"http://127.0.0.1:{port}")
     try:
         async with ApiServer(credentials, monotonic=time.monotonic, sleep=time.sleep) as api:
             try:

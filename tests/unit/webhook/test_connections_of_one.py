@@ -2,14 +2,14 @@
 """However much is asked in one namespace, there are connections for another one's rollouts."""
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 
+from cabgate_kube.credentials import Access
+from cabgate_kube.transport import MAX_CONNECTIONS, HttpAnswer
 from cabgate_webhook.client.apiserver import MAX_OF_NAMESPACE, ApiServer
-from cabgate_webhook.client.connections import MAX_CONNECTIONS, HttpAnswer
 
-CREDENTIALS = SimpleNamespace(token=lambda: "t", trust=lambda: None)
+ACCESS = Access("http://127.0.0.1:1")
 
 
 class Hanging:
@@ -33,7 +33,7 @@ class Hanging:
 
 @pytest.fixture
 def api():
-    made = ApiServer(CREDENTIALS)
+    made = ApiServer(ACCESS)
     made._connections = Hanging()
     return made
 

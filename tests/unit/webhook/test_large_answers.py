@@ -9,8 +9,8 @@ import json
 import pytest
 
 from cabgate.rollout.targets import Workload
+from cabgate_kube.credentials import Access
 from cabgate_webhook.client.apiserver import ApiServer
-from cabgate_webhook.client.credentials import Credentials
 from cabgate_webhook.client.lookups import LARGE_BYTES, READ_BYTES, BudgetUsedUp
 from unit.core.builders import NAMESPACE, by_system, request
 
@@ -52,7 +52,7 @@ async def reading(call, **sizes):
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     try:
-        async with ApiServer(Credentials(f"http://127.0.0.1:{port}", None)) as api:
+        async with ApiServer(Access(f"http://127.0.0.1:{port}")) as api:
             return await call(api), server
     finally:
         listening.close()

@@ -19,7 +19,7 @@ from cabgate_webhook.main import main
 def test_a_key_file_that_cannot_be_used_is_told(tmp_path, monkeypatch, capsys, content, says):
     certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
     Authority("a test").server("webhook").write(certificate, key)
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
     (tmp_path / "kubeconfig").write_text(
         "current-context: c\n"

@@ -11,9 +11,9 @@ import pytest
 from cabgate.api.types import Target
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate_kube.transport import HttpAnswer
 from cabgate_webhook.client.apiserver import LISTS_AT_ONCE, ApiServer
 from cabgate_webhook.client.apiserver import MAX_WAITING as MOST_FOR_EXCEPTIONS
-from cabgate_webhook.client.connections import HttpAnswer
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.handlers.write_turns import MAX_WAITING, WRITES_AT_ONCE, WriteTurns
 from support.waiting import until

@@ -35,6 +35,14 @@ from cabgate.lifecycle.standing import RequestStanding
 from cabgate.review.identity import User
 from cabgate.rollout.targets import Workload, selectors
 from cabgate.rollout.workloads import kind_of
+from cabgate_kube.credentials import Access
+from cabgate_kube.transport import (
+    MAX_CONNECTIONS,
+    AnswerTooLarge,
+    ConnectionFailed,
+    Connections,
+    HttpAnswer,
+)
 from cabgate_webhook.client.answers import (
     decoded,
     explained,
@@ -43,14 +51,6 @@ from cabgate_webhook.client.answers import (
     raw_items,
     requests_of,
 )
-from cabgate_webhook.client.connections import (
-    MAX_CONNECTIONS,
-    AnswerTooLarge,
-    ConnectionFailed,
-    Connections,
-    HttpAnswer,
-)
-from cabgate_webhook.client.credentials import Credentials
 from cabgate_webhook.client.lookups import LARGE_BYTES, READ_BYTES, BudgetUsedUp, LookupFailed
 from cabgate_webhook.client.named import naming, sizes
 from cabgate_webhook.client.paths import namespace_of, resource_of
@@ -93,7 +93,7 @@ class ApiServer:
 
     def __init__(
         self,
-        credentials: Credentials,
+        access: Access,
         metrics: Metrics | None = None,
         *,
         monotonic: Callable[[], float] = time.monotonic,
@@ -101,7 +101,7 @@ class ApiServer:
     ) -> None:
         self._monotonic = monotonic
         self._sleep = sleep
-        self._credentials = credentials
+        self._access = access
         self._metrics = metrics or Metrics()
         self._connections: Connections | None = None
         self._large = asyncio.Lock()
@@ -113,7 +113,7 @@ class ApiServer:
         self._shared_small = SharedReads(lambda target: self._send("GET", target, large=False))
 
     async def __aenter__(self) -> Self:
-        self._connections = Connections(self._credentials.server)
+        self._connections = Connections(self._access)
         return self
 
     async def __aexit__(
@@ -368,22 +368,19 @@ class ApiServer:
             raise RuntimeError("the API server is used outside its context")
         begun = time.perf_counter()
         try:
-            headers = {
-                "Authorization": f"Bearer {self._credentials.token()}",
-                "Accept": "application/json",
-            }
+            headers = {"Accept": "application/json"}
             content = b""
             if body is not None:
                 headers["Content-Type"] = "application/json"
                 content = json.dumps(body).encode()
             call = partial(self._connections.call, method, target, headers=headers, body=content)
             try:
-                return await call(trust=self._credentials.trust(), limit=READ_BYTES)
+                return await call(limit=READ_BYTES)
             except AnswerTooLarge:
                 if method != "GET" or not large:
                     raise
             async with self._large:
-                return await call(trust=self._credentials.trust(), limit=LARGE_BYTES)
+                return await call(limit=LARGE_BYTES)
         except AnswerTooLarge as error:
             raise BudgetUsedUp(path) from error
         except (ConnectionFailed, OSError, ValueError) as error:

@@ -22,6 +22,7 @@ from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.modes import Mode
 from cabgate.text.refusal import Cause, Refusal, RefusalReason
 from cabgate_kube.clock import Clock, utc_now
+from cabgate_kube.installation import OPERATOR
 from cabgate_kube.process.logs import explained, fields
 from cabgate_webhook.admission.caller import Caller
 from cabgate_webhook.admission.requests import (
@@ -51,7 +52,6 @@ from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
 from cabgate_webhook.handlers.telling import Telling
 from cabgate_webhook.handlers.write_turns import WriteTurns
 from cabgate_webhook.metrics import DOUBTS, Metrics
-from cabgate_webhook.settings import OPERATOR
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import pytest
 
 from cabgate.lifecycle.break_glass import ANNOTATION, STAMPS
 from cabgate.rollout.installation import InstallationSettings
-from cabgate_kube.client import NAMESPACES, REQUESTS, Object, Resource
+from cabgate_kube.resources import NAMESPACES, REQUESTS, Object, Resource
 from cabgate_operator.controllers.break_glass import (
     WORKLOADS,
     Glass,

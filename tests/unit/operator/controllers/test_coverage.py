@@ -11,7 +11,8 @@ from cabgate.gate.composing import MAX_BYTES
 from cabgate.gate.coverage import Uncovered
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.targets import Workload
-from cabgate_kube.client import EVENTS, NAMESPACES, REQUESTS, ApiError, Resource
+from cabgate_kube.errors import ApiError
+from cabgate_kube.resources import EVENTS, NAMESPACES, REQUESTS, Resource
 from cabgate_operator.controllers.coverage import Coverage, news_of
 from cabgate_operator.work.controller import Event
 from cabgate_operator.work.keys import Key, Subject

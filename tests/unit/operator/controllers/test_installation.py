@@ -5,7 +5,8 @@ import pytest
 
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.workloads import configured_kind
-from cabgate_kube.client import CONFIG_MAPS, ApiError, Object
+from cabgate_kube.errors import ApiError
+from cabgate_kube.resources import CONFIG_MAPS, Object
 from cabgate_operator.controllers.installation import INSTALLATION, Installation
 from unit.operator.support import World
 

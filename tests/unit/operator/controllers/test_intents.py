@@ -5,16 +5,8 @@ import pytest
 
 from cabgate.lifecycle.flapping import MAX_OPENED, MAX_REOPENED
 from cabgate.rollout.installation import InstallationSettings
-from cabgate_kube.client import (
-    EVENTS,
-    EXCEPTIONS,
-    INTENTS,
-    NAMESPACES,
-    REQUESTS,
-    ApiError,
-    ConflictError,
-    Object,
-)
+from cabgate_kube.errors import ApiError, ConflictError
+from cabgate_kube.resources import EVENTS, EXCEPTIONS, INTENTS, NAMESPACES, REQUESTS, Object
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.metrics import Metrics

@@ -15,21 +15,10 @@ from cabgate.ledger.pruning import prefixes
 from cabgate.ledger.signatures import PublicKeys
 from cabgate.ledger.verification import verify
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
-from cabgate_kube.client import (
-    CONFIG_MAPS,
-    DECISIONS,
-    EXCEPTIONS,
-    REQUESTS,
-    ApiError,
-    ConflictError,
-    Object,
-    Resource,
-)
+from cabgate_kube.errors import ApiError, ConflictError
+from cabgate_kube.installation import LEDGER_CHECKPOINTS, LEDGER_HEADS
+from cabgate_kube.resources import CONFIG_MAPS, DECISIONS, EXCEPTIONS, REQUESTS, Object, Resource
 from cabgate_operator.controllers.ledger import HEADS, MAX_SUBMISSIONS, Ledger
-from cabgate_operator.controllers.ledger_heads import (
-    CHECKPOINTS_CONFIG_MAP,
-    HEADS_CONFIG_MAP,
-)
 from cabgate_operator.work.controller import Event
 from cabgate_operator.work.keys import Key, Subject
 from unit.operator.support import (
@@ -53,7 +42,7 @@ class LedgerApi(MemoryApi):
     def __init__(self, clock: Any) -> None:
         super().__init__(clock)
         self.lost_answers = 0
-        meta = {"name": HEADS_CONFIG_MAP, "namespace": SYSTEM_NAMESPACE}
+        meta = {"name": LEDGER_HEADS, "namespace": SYSTEM_NAMESPACE}
         self.put(CONFIG_MAPS, {"metadata": meta})
 
     async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
@@ -117,7 +106,7 @@ class Books(World):
         return self.api.all(DECISIONS)
 
     def heads(self) -> dict[str, str]:
-        key = (CONFIG_MAPS.plural, SYSTEM_NAMESPACE, HEADS_CONFIG_MAP)
+        key = (CONFIG_MAPS.plural, SYSTEM_NAMESPACE, LEDGER_HEADS)
         data: dict[str, str] = self.api.objects[key].get("data", {})
         return data
 
@@ -309,14 +298,14 @@ async def test_heads_that_could_not_be_published_are_published_later() -> None:
 
 async def test_without_the_config_map_the_ledger_goes_on() -> None:
     books = Books()
-    del books.api.objects[(CONFIG_MAPS.plural, SYSTEM_NAMESPACE, HEADS_CONFIG_MAP)]
+    del books.api.objects[(CONFIG_MAPS.plural, SYSTEM_NAMESPACE, LEDGER_HEADS)]
     await books.work()
     await books.publish()
     assert len(books.records()) == 4
 
 
 def published(books: Books, text: str) -> None:
-    meta = {"name": HEADS_CONFIG_MAP, "namespace": SYSTEM_NAMESPACE}
+    meta = {"name": LEDGER_HEADS, "namespace": SYSTEM_NAMESPACE}
     books.api.put(CONFIG_MAPS, {"metadata": meta, "data": {"team": text}})
 
 
@@ -367,7 +356,7 @@ async def test_a_chain_of_an_earlier_namespace_goes_on() -> None:
 
 
 def checkpointed(books: Books, text: str) -> None:
-    meta = {"name": CHECKPOINTS_CONFIG_MAP, "namespace": SYSTEM_NAMESPACE}
+    meta = {"name": LEDGER_CHECKPOINTS, "namespace": SYSTEM_NAMESPACE}
     books.api.put(CONFIG_MAPS, {"metadata": meta, "data": {"team": text}})
 
 

@@ -2,7 +2,7 @@
 """The built-in risk model, and the intents that wait for one."""
 
 from cabgate.risk.builtin_model import DEFAULT_NAME, DEFAULT_RISK_MODEL
-from cabgate_kube.client import INTENTS, NAMESPACES, REQUESTS, RISK_MODELS, Object
+from cabgate_kube.resources import INTENTS, NAMESPACES, REQUESTS, RISK_MODELS, Object
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.controllers.models import reconcile_models
 from cabgate_operator.runtime.manager import Manager

@@ -3,7 +3,7 @@
 
 import copy
 
-from cabgate_kube.client import EXCEPTIONS, INTENTS, REQUESTS, Object
+from cabgate_kube.resources import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.runtime.dependents import Dependents
 from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.work.keys import Key, Subject

@@ -10,16 +10,9 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.lifecycle.break_glass import ANNOTATION, BY_ANNOTATION, ID_ANNOTATION, RING_ANNOTATION
 from cabgate.lifecycle.flapping import ABSENCE
 from cabgate.rollout.rings import RING_LABEL
-from cabgate_kube.client import (
-    EXCEPTIONS,
-    INTENTS,
-    NAMESPACES,
-    REQUESTS,
-    ApiError,
-    Object,
-    Page,
-    Resource,
-)
+from cabgate_kube.client import Page
+from cabgate_kube.errors import ApiError
+from cabgate_kube.resources import EXCEPTIONS, INTENTS, NAMESPACES, REQUESTS, Object, Resource
 from cabgate_operator.controllers.break_glass import WORKLOADS
 from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.runtime.registry import make_controllers

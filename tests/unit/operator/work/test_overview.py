@@ -2,7 +2,7 @@
 from datetime import timedelta
 from typing import Any
 
-from cabgate_kube.client import EXCEPTIONS, INTENTS, REQUESTS, Object
+from cabgate_kube.resources import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.work.metrics import Metrics
 from cabgate_operator.work.overview import Overview
 from unit.operator.support import NOW

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from cabgate_kube.client import ApiError, ConflictError
+from cabgate_kube.errors import ApiError, ConflictError
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.queue import (
     LONGEST_RETRY,

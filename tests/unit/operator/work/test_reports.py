@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from cabgate_kube.client import INTENTS, REQUESTS, ApiError, ConflictError, Object
+from cabgate_kube.errors import ApiError, ConflictError
 from cabgate_kube.process.logs import JsonFormatter
+from cabgate_kube.resources import INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.controllers.ledger import Ledger
 from cabgate_operator.work.controller import Event

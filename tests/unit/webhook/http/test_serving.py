@@ -3,6 +3,7 @@
 
 import logging
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -56,6 +57,15 @@ def test_the_models_are_built_before_it_serves(arguments):
 
     make_process(read_settings(WebhookSettings, arguments, "cabgate-webhook"))
     assert Unbuilt.__pydantic_complete__
+
+
+async def test_the_certificate_is_in_the_metrics(process):
+    transport = httpx.ASGITransport(process.probes.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://webhook") as client:
+        shown = (await client.get("/metrics")).text
+    left = next(x for x in shown.splitlines() if x.startswith("cabgate_certificate_seconds_left "))
+    assert float(left.split()[1]) > 0
+    assert "\ncabgate_certificate_reload_failures_total 0.0\n" in shown
 
 
 def test_a_connection_outlives_what_the_api_server_keeps_idle(process):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the webhook finds the API server, and what it says when it does not."""
+"""Access by a kubeconfig, and what is said of one that cannot be used."""
 
 import base64
 import os
@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from cabgate_devcluster.clients.pki import Authority
-from cabgate_webhook.client.credentials import CredentialsError, load_credentials
+from cabgate_kube import credentials
+from cabgate_kube.credentials import AccessError, access_of
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +39,13 @@ def kubeconfig(folder, ca, cluster=None, user=None, **changes):
 
 
 def loaded(path):
-    return load_credentials({"KUBECONFIG": str(path)})
+    return access_of({"KUBECONFIG": str(path)})
 
 
 def test_a_kubeconfig_gives_server_trust_and_token(tmp_path, ca):
     found = loaded(kubeconfig(tmp_path, ca))
     assert found.server == "https://a:6443"
-    assert found.token() == "t"
+    assert found.authorization() == "Bearer t"
     assert len(found.trust().get_ca_certs()) == 1
 
 
@@ -53,24 +54,23 @@ def test_files_that_a_kubeconfig_names_lie_beside_it(tmp_path, ca):
     (tmp_path / "token").write_text("from a file\n")
     cluster = {"server": "https://a", "certificate-authority": "ca.crt"}
     found = loaded(kubeconfig(tmp_path, ca, cluster, {"tokenFile": "token"}))
-    assert found.token() == "from a file"
+    assert found.authorization() == "Bearer from a file"
     assert len(found.trust().get_ca_certs()) == 1
     cluster["certificate-authority"] = str(tmp_path / "ca.crt")
     found = loaded(kubeconfig(tmp_path, ca, cluster, {"tokenFile": str(tmp_path / "token")}))
-    assert found.token() == "from a file"
+    assert found.authorization() == "Bearer from a file"
 
 
 def test_a_token_file_is_read_again_when_it_changes(tmp_path, ca):
     token = tmp_path / "token"
     token.write_text("one")
     found = loaded(kubeconfig(tmp_path, ca, user={"tokenFile": "token"}))
-    assert found.token() == "one"
+    assert found.authorization() == "Bearer one"
     token.write_text("two")
     os.utime(token, (1, 1))
-    assert found.token() == "two"
+    assert found.authorization() == "Bearer two"
     token.unlink()
-    with pytest.raises(OSError, match="token"):
-        found.token()
+    assert found.authorization() == "Bearer two"
 
 
 def test_a_ca_file_is_read_again_when_it_changes_and_a_broken_one_is_not_taken(tmp_path, caplog):
@@ -118,14 +118,18 @@ BROKEN = {
     "a user without a token": {"users": [{"name": "me", "user": {"username": "x"}}]},
     "a CA that is none": {
         "clusters": [
-            {"name": "it", "cluster": {"server": "x", "certificate-authority-data": "AAAA"}}
+            {"name": "it", "cluster": {"server": "https://x", "certificate-authority-data": "AAAA"}}
         ]
     },
     "a CA that is no base64": {
-        "clusters": [{"name": "it", "cluster": {"server": "x", "certificate-authority-data": "é"}}]
+        "clusters": [
+            {"name": "it", "cluster": {"server": "https://x", "certificate-authority-data": "é"}}
+        ]
     },
     "a CA file that is not there": {
-        "clusters": [{"name": "it", "cluster": {"server": "x", "certificate-authority": "none"}}]
+        "clusters": [
+            {"name": "it", "cluster": {"server": "https://x", "certificate-authority": "none"}}
+        ]
     },
 }
 
@@ -133,7 +137,7 @@ BROKEN = {
 @pytest.mark.parametrize("what", list(BROKEN))
 def test_a_broken_kubeconfig_is_named(tmp_path, ca, what):
     path = kubeconfig(tmp_path, ca, **BROKEN[what])
-    with pytest.raises(CredentialsError, match="kubeconfig"):
+    with pytest.raises(AccessError, match="kubeconfig"):
         loaded(path)
 
 
@@ -141,34 +145,60 @@ def test_a_broken_kubeconfig_is_named(tmp_path, ca, what):
 def test_a_file_that_is_no_kubeconfig_is_named(tmp_path, text):
     path = tmp_path / "kubeconfig"
     path.write_text(text)
-    with pytest.raises(CredentialsError, match=str(path)):
+    with pytest.raises(AccessError, match=str(path)):
         loaded(path)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(CredentialsError, match="none"):
+    with pytest.raises(AccessError, match="none"):
         loaded(tmp_path / "none")
 
 
-@pytest.mark.parametrize(
-    ("host", "server"),
-    [("10.0.0.1", "https://10.0.0.1:443"), ("fd00::1", "https://[fd00::1]:443")],
-)
-def test_in_a_pod_the_mounted_account_is_used(tmp_path, ca, host, server):
-    environment = {"KUBERNETES_SERVICE_HOST": host}
-    with pytest.raises(CredentialsError, match=r"ca\.crt"):
-        load_credentials(environment, tmp_path)
+def test_a_client_certificate_is_an_identity(tmp_path, ca):
+    pair = Authority("users").client("me")
+    user = {
+        "client-certificate-data": base64.b64encode(pair.cert_pem).decode(),
+        "client-key-data": base64.b64encode(pair.key_pem).decode(),
+    }
+    found = loaded(kubeconfig(tmp_path, ca, user=user))
+    assert found.headers() == {}
+    certificate, key = found.identity
+    assert (certificate.read_bytes(), key.read_bytes()) == (pair.cert_pem, pair.key_pem)
+
+
+def test_a_plugin_gives_the_token(tmp_path, ca):
+    plugin = tmp_path / "plugin"
+    plugin.write_text(
+        "#!/bin/sh\n"
+        'echo \'{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",'
+        ' "status": {"token": "from a plugin"}}\'\n'
+    )
+    plugin.chmod(0o700)
+    made_by = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": str(plugin),
+        "interactiveMode": "Never",
+    }
+    found = loaded(kubeconfig(tmp_path, ca, user={"exec": made_by}))
+    assert found.authorization() == "Bearer from a plugin"
+
+
+def test_an_api_server_that_nobody_verifies_is_refused(tmp_path, ca):
+    cluster = {"server": "https://a", "insecure-skip-tls-verify": True}
+    with pytest.raises(AccessError, match="insecure-skip-tls-verify is not supported"):
+        loaded(kubeconfig(tmp_path, ca, cluster))
+
+
+def test_in_a_pod_its_service_account_counts(tmp_path, ca, monkeypatch):
+    monkeypatch.setattr(credentials, "FOLDER", tmp_path)
     (tmp_path / "ca.crt").write_bytes(ca)
     (tmp_path / "token").write_text("mounted")
-    found = load_credentials(environment, tmp_path)
-    assert (found.server, found.token()) == (server, "mounted")
-
-
-def test_nowhere_is_said():
-    with pytest.raises(CredentialsError, match="neither in a Pod nor is KUBECONFIG set"):
-        load_credentials({})
+    path = kubeconfig(tmp_path, ca)
+    found = access_of({"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBECONFIG": str(path)})
+    assert (found.server, found.authorization()) == ("https://10.0.0.1:443", "Bearer mounted")
 
 
 def test_the_environment_of_the_process_is_the_default(tmp_path, ca, monkeypatch):
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path, ca)))
-    assert load_credentials().token() == "t"
+    assert access_of().authorization() == "Bearer t"

@@ -12,8 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from cabgate_devcluster.clients.pki import Authority
 from cabgate_kube.clock import utc_now
-from cabgate_webhook.http.certificates import CertificateError, Files, ServingCertificate
-from cabgate_webhook.metrics import Metrics
+from cabgate_kube.tls.serve import CertificateError, Files, ServingCertificate
 from support.tls import handshake, turn
 
 ONE, TWO = Authority("one"), Authority("two")
@@ -30,11 +29,11 @@ class Mounted:
     def __init__(self, folder, client_ca=None):
         self.folder = folder
         self.now = utc_now()
-        self.metrics = Metrics()
+        self.failures = 0
         self.turn(pair(), client_ca)
         ca = None if client_ca is None else folder / "ca.crt"
         files = Files(folder / "tls.crt", folder / "tls.key", ca)
-        self.serving = ServingCertificate(files, self.metrics, lambda: self.now)
+        self.serving = ServingCertificate(files, lambda: self.now, self._failed)
 
     def turn(self, files, client_ca=None):
         turn(self.folder, files if client_ca is None else {**files, "ca.crt": client_ca})
@@ -56,9 +55,8 @@ class Mounted:
         """The certificate that a new connection is shown."""
         return self.connect(*authorities).getpeercert(binary_form=True)
 
-    def failures(self):
-        name = "cabgate_certificate_reload_failures_total"
-        return self.metrics.registry.get_sample_value(name)
+    def _failed(self):
+        self.failures += 1
 
 
 @pytest.fixture
@@ -79,7 +77,7 @@ def test_a_changed_pair_is_served_to_new_connections_and_old_ones_go_on(mounted)
     with pytest.raises(ssl.SSLCertVerificationError):
         mounted.connect(ONE)
     assert old.getpeercert(binary_form=True) != der(new)
-    assert mounted.failures() == 0
+    assert mounted.failures == 0
 
 
 def test_nothing_changed_is_nothing_done(mounted):
@@ -131,7 +129,7 @@ def test_a_pair_that_cannot_be_used_keeps_the_old_one_and_is_told_once(mounted, 
         assert not mounted.serving.look()
         assert mounted.served() == before
     assert mounted.serving.validity == validity
-    assert mounted.failures() == 1
+    assert mounted.failures == 1
     assert caplog.text.count("the old one stays") == 1
     assert "PRIVATE KEY" not in caplog.text
     good = pair()
@@ -146,7 +144,7 @@ def test_files_that_are_gone_keep_the_old_one_and_are_told_once(mounted, caplog)
     assert not mounted.serving.look()
     assert not mounted.serving.look()
     assert mounted.served() == before
-    assert mounted.failures() == 1
+    assert mounted.failures == 1
     assert "tls.crt" in caplog.text
 
 
@@ -155,7 +153,7 @@ def test_without_a_pair_to_begin_with_there_is_nothing_to_serve(tmp_path, what):
     turn(tmp_path / "tls", BROKEN[what]())
     files = Files(tmp_path / "tls" / "tls.crt", tmp_path / "tls" / "tls.key")
     with pytest.raises(CertificateError, match=r"tls\.crt"):
-        ServingCertificate(files, Metrics(), utc_now)
+        ServingCertificate(files, utc_now)
 
 
 def test_old_versions_of_tls_and_weak_ciphers_are_refused(mounted):
@@ -198,11 +196,10 @@ def test_a_ca_of_clients_that_went_is_trusted_no_more(tmp_path):
         mounted.connect()
 
 
-def test_the_time_left_is_a_metric_and_doubt_comes_near_the_end_alone(mounted):
-    name = "cabgate_certificate_seconds_left"
+def test_the_time_left_is_told_and_doubt_comes_near_the_end_alone(mounted):
     week = timedelta(days=7)
     mounted.now = mounted.serving.validity.end - week
-    assert mounted.metrics.registry.get_sample_value(name) == week.total_seconds()
+    assert mounted.serving.seconds_left() == week.total_seconds()
     mounted.turn({"tls.crt": b"", "tls.key": b""})
     mounted.serving.look()
     assert mounted.serving.doubt() is None
@@ -211,4 +208,4 @@ def test_the_time_left_is_a_metric_and_doubt_comes_near_the_end_alone(mounted):
     mounted.now += timedelta(minutes=2)
     assert "no newer one is there" in mounted.serving.doubt()
     mounted.now += timedelta(hours=1)
-    assert mounted.metrics.registry.get_sample_value(name) < 0
+    assert mounted.serving.seconds_left() < 0

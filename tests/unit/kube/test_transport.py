@@ -7,7 +7,8 @@ import contextlib
 
 import pytest
 
-from cabgate_webhook.client.connections import (
+from cabgate_kube.credentials import Access
+from cabgate_kube.transport import (
     MAX_CONNECTIONS,
     MAX_HEAD_BYTES,
     ConnectionFailed,
@@ -33,7 +34,7 @@ class Server:
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
-        self.pool = Connections(f"http://127.0.0.1:{port}")
+        self.pool = Connections(Access(f"http://127.0.0.1:{port}"))
         return self
 
     async def __aexit__(self, *_):
@@ -55,7 +56,7 @@ class Server:
         writer.close()
 
     async def get(self, target="/", method="GET", body=b""):
-        return await self.pool.call(method, target, trust=None, headers={"A": "b"}, body=body)
+        return await self.pool.call(method, target, headers={"A": "b"}, body=body)
 
 
 async def served(behave, test):

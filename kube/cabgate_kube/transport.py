@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP/1.1 to one server over connections that are pooled and kept alive.
+"""HTTP/1.1 to the API server, over connections that are pooled and kept alive, under the
+credentials as they are now.
 
 A general client spends several times as much CPU on a read: see
-docs/decisions/0030-hot-path.md.
+docs/decisions/0052-one-client.md.
 """
 
 import asyncio
 import ssl
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
 import httptools
+
+from cabgate_kube.credentials import Access
 
 MAX_CONNECTIONS = 64
 """Connections that are open at a time; who needs another one waits."""
@@ -55,12 +58,13 @@ class HttpAnswer:
 
 
 class Connections:
-    """Connections to the server of a URL, `https://host:port` without a path."""
+    """Connections to an API server, at most so many at a time."""
 
-    def __init__(self, server: str) -> None:
-        self._url = urlsplit(server)
+    def __init__(self, access: Access, most: int = MAX_CONNECTIONS) -> None:
+        self._access = access
+        self._url = urlsplit(access.server)
         self._idle: deque[_Connection] = deque()
-        self._room = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._room = asyncio.Semaphore(most)
 
     def close(self) -> None:
         """Close what nobody uses."""
@@ -72,34 +76,44 @@ class Connections:
         method: str,
         target: str,
         *,
-        trust: ssl.SSLContext | None,
         headers: Mapping[str, str],
         body: bytes = b"",
         limit: int = MAX_BODY_BYTES,
+        check: Callable[[], None] = lambda: None,
     ) -> HttpAnswer:
-        """One call; `target` is path and query, `limit` the longest body that is read of its
-        answer. Raises `ConnectionFailed`, `OSError` and `ssl.SSLError`.
+        """One call; `target` is path and query, encoded, `limit` the longest body that is read of
+        its answer. Raises `ConnectionFailed`, `OSError`, `ValueError` and what `check` raises.
 
-        `trust` is what a new connection is checked by; those that were made with another are used
-        no more. A GET is tried once more where the server closed a kept connection under it.
+        Connections that were made under another CA than the present one are used no more. A GET is
+        tried once more where the server closed a kept connection under it. `check` is asked when
+        the call is about to be sent, and raises if it must not be: a connection may have to be made
+        first, and the process may stand still meanwhile.
         """
-        request = _request(method, target, self._url, headers, body)
+        trust = self._access.trust()
+        given = {**headers, **self._access.headers()}
+        request = _request(method, target, self._url, given, body)
         async with self._room:
             try:
-                return await self._exchange(request, trust, limit, fresh=False)
+                return await self._exchange(request, trust, limit, check, fresh=False)
             except ClosedBeforeAnswer:
                 if method != "GET":
                     raise
-                return await self._exchange(request, trust, limit, fresh=True)
+                return await self._exchange(request, trust, limit, check, fresh=True)
 
     async def _exchange(
-        self, request: bytes, trust: ssl.SSLContext | None, limit: int, *, fresh: bool
+        self,
+        request: bytes,
+        trust: ssl.SSLContext,
+        limit: int,
+        check: Callable[[], None],
+        *,
+        fresh: bool,
     ) -> HttpAnswer:
         connection = None if fresh else self._kept(trust)
         if connection is None:
             connection = await _connect(self._url, trust)
         try:
-            answer = await connection.exchange(request, limit)
+            answer = await connection.exchange(request, limit, check)
         except BaseException:  # cancelled, too: what comes later is not the next one's answer
             connection.abort()
             raise
@@ -109,7 +123,7 @@ class Connections:
             connection.abort()
         return answer
 
-    def _kept(self, trust: ssl.SSLContext | None) -> "_Connection | None":
+    def _kept(self, trust: ssl.SSLContext) -> "_Connection | None":
         """The connection that was used last: it is the likeliest to be open."""
         oldest = time.monotonic() - IDLE_SECONDS
         while self._idle and (self._idle[0].used < oldest or not self._idle[0].reusable):
@@ -134,13 +148,13 @@ def _request(
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
-async def _connect(url: SplitResult, trust: ssl.SSLContext | None) -> "_Connection":
+async def _connect(url: SplitResult, trust: ssl.SSLContext) -> "_Connection":
     secure = url.scheme == "https"
     _, protocol = await asyncio.get_running_loop().create_connection(
         lambda: _Connection(trust),
         url.hostname or "",
         url.port or (443 if secure else 80),
-        ssl=(trust or True) if secure else None,
+        ssl=trust if secure else None,
         server_hostname=url.hostname if secure else None,
     )
     return protocol
@@ -149,7 +163,7 @@ async def _connect(url: SplitResult, trust: ssl.SSLContext | None) -> "_Connecti
 class _Connection(asyncio.Protocol):
     """One connection, with at most one call under way."""
 
-    def __init__(self, trust: ssl.SSLContext | None) -> None:
+    def __init__(self, trust: ssl.SSLContext) -> None:
         self.trust = trust
         self.used = time.monotonic()
         self.reusable = True
@@ -163,8 +177,8 @@ class _Connection(asyncio.Protocol):
         self._in_head = False
         self._calls = 0
 
-    async def exchange(self, request: bytes, limit: int) -> HttpAnswer:
-        """Send a request and take its answer, of so many bytes at most."""
+    async def exchange(self, request: bytes, limit: int, check: Callable[[], None]) -> HttpAnswer:
+        """Send a request, unless `check` raises, and take its answer, of so many bytes at most."""
         if self._transport is None or self._transport.is_closing():
             raise self._closed(None)
         self._answer = asyncio.get_running_loop().create_future()
@@ -175,6 +189,7 @@ class _Connection(asyncio.Protocol):
         self._head_bytes = 0
         self._in_head = True
         self._calls += 1
+        check()  # nothing waits between this and the bytes
         self._transport.write(request)
         return await self._answer
 

@@ -7,14 +7,13 @@ import logging
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
 
+from cabgate_kube.clock import Clock
 from cabgate_kube.process.logs import fields
 from cabgate_kube.tls.rotate import Validity, serving_doubt
-from cabgate_webhook.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +62,13 @@ class ServingCertificate:
     not trusted any more; both would not hold for files loaded into a context that is in use.
     """
 
-    def __init__(self, files: Files, metrics: Metrics, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, files: Files, clock: Clock, not_usable: Callable[[], None] = lambda: None
+    ) -> None:
+        """`not_usable` is called for each new content that cannot be used."""
         self._files = files
-        self._metrics = metrics
         self._clock = clock
+        self._not_usable = not_usable
         self._seen = self._fingerprint()
         self._inner, self.validity = load(files.resolved())
         self.context = _context()
@@ -74,7 +76,6 @@ class ServingCertificate:
         if files.client_ca is not None:
             self.context.verify_mode = ssl.CERT_REQUIRED
         self.context.sni_callback = self._choose
-        metrics.certificate_left.set_function(self.seconds_left)
 
     def _choose(
         self, connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _outer: ssl.SSLContext
@@ -101,7 +102,7 @@ class ServingCertificate:
         try:
             self._inner, self.validity = load(self._files.resolved())
         except CertificateError as error:
-            self._metrics.reload_failures.inc()
+            self._not_usable()
             log.error(
                 "the new certificate cannot be used, the old one stays: %s",
                 error,
