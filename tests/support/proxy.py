@@ -114,8 +114,9 @@ class ApiProxy:
         self._thread.join(10)
 
     def _run(self, started):
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve(started))
+        # The runner cancels what still waits at the end: a call that was never answered.
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve(started))
 
     async def _serve(self, started):
         self._stopped = asyncio.Event()
