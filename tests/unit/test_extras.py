@@ -4,6 +4,7 @@ operator loads it, nor would if it were installed."""
 
 import ast
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -47,7 +48,9 @@ def name_of(requirement: str) -> str:
 def asked_for(module: str) -> set[str]:
     """What is asked for when a module is imported, whether it is installed or not."""
     argv = [sys.executable, "-c", ASKED_FOR, module]
-    found = subprocess.run(argv, check=True, capture_output=True, text=True)
+    # Coverage in the process would look for each of our packages itself.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    found = subprocess.run(argv, check=True, capture_output=True, text=True, env=env)
     return set(json.loads(found.stdout))
 
 
