@@ -81,8 +81,9 @@ class Connections:
         limit: int = MAX_BODY_BYTES,
         check: Callable[[], None] = lambda: None,
     ) -> HttpAnswer:
-        """One call; `target` is path and query, encoded, `limit` the longest body that is read of
-        its answer. Raises `ConnectionFailed`, `OSError`, `ValueError` and what `check` raises.
+        """One call; `target` is path and query, encoded, below the path of the API server if that
+        has one, and `limit` the longest body that is read of its answer. Raises `ConnectionFailed`,
+        `OSError`, `ValueError` and what `check` raises.
 
         Connections that were made under another CA than the present one are used no more. A GET is
         tried once more where the server closed a kept connection under it. `check` is asked when
@@ -91,7 +92,8 @@ class Connections:
         """
         trust = self._access.trust()
         given = {**headers, **self._access.headers()}
-        request = _request(method, target, self._url, given, body)
+        path = self._url.path.rstrip("/")
+        request = _request(method, f"{path}{target}", self._url, given, body)
         async with self._room:
             try:
                 return await self._exchange(request, trust, limit, check, fresh=False)

@@ -34,7 +34,8 @@ class Server:
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
-        self.pool = Connections(Access(f"http://127.0.0.1:{port}"))
+        self.url = f"http://127.0.0.1:{port}"
+        self.pool = Connections(Access(self.url))
         return self
 
     async def __aexit__(self, *_):
@@ -225,6 +226,18 @@ async def test_a_connection_is_kept_unless_the_server_says_otherwise(behave, con
         assert server.connections == connections
 
     await served(chunked, test)
+
+
+async def test_a_server_behind_a_path_is_asked_below_that_path():
+    """As Rancher serves many API servers under one name."""
+
+    async def test(server):
+        pool = Connections(Access(server.url + "/k8s/clusters/c-1"))
+        await pool.call("GET", "/api/v1/namespaces?limit=1", headers={})
+        pool.close()
+        assert server.requests == [b"GET /k8s/clusters/c-1/api/v1/namespaces?limit=1"]
+
+    await served(well, test)
 
 
 async def test_nothing_gets_into_the_head_of_a_request_by_a_name():
