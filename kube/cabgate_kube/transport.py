@@ -132,7 +132,7 @@ class Connections:
             self._idle.popleft().abort()
         while self._idle:
             connection = self._idle.pop()
-            if connection.reusable and connection.trust is trust:
+            if connection.usable and connection.trust is trust:
                 return connection
             connection.abort()
         return None
@@ -178,6 +178,12 @@ class _Connection(asyncio.Protocol):
         self._head_bytes = 0
         self._in_head = False
         self._calls = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether another call may go over it; not so if its end was seen and is told soon."""
+        ends = self._transport is None or self._transport.is_closing()
+        return self.reusable and not ends
 
     async def exchange(self, request: bytes, limit: int, check: Callable[[], None]) -> HttpAnswer:
         """Send a request, unless `check` raises, and take its answer, of so many bytes at most."""

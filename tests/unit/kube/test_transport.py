@@ -119,6 +119,18 @@ async def test_a_read_on_a_connection_that_was_closed_under_it_is_tried_once_mor
     await served(behave, test)
 
 
+async def test_a_read_that_finds_its_connection_about_to_end_goes_over_another():
+    """The event loop tells of an end one turn after it has seen it."""
+
+    async def test(server):
+        await server.get()
+        server.pool._idle[0]._transport.close()
+        assert (await server.get()).body == b"ok"
+        assert server.connections == len(server.requests) == 2
+
+    await served(well, test)
+
+
 async def test_a_write_is_sent_once_whatever_becomes_of_it():
     async def test(server):
         assert (await server.get()).status == 200
