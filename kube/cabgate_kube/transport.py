@@ -189,6 +189,7 @@ class _Connection(asyncio.Protocol):
         """Send a request, unless `check` raises, and take its answer, of so many bytes at most."""
         if self._transport is None or self._transport.is_closing():
             raise self._closed(None)
+        check()  # nothing waits between this and the bytes
         self._answer = asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
         self._parts = []
@@ -197,7 +198,6 @@ class _Connection(asyncio.Protocol):
         self._head_bytes = 0
         self._in_head = True
         self._calls += 1
-        check()  # nothing waits between this and the bytes
         self._transport.write(request)
         return await self._answer
 

@@ -4,6 +4,7 @@ another, or asked for twice where asking twice would do something twice."""
 
 import asyncio
 import contextlib
+import gc
 
 import pytest
 
@@ -127,6 +128,27 @@ async def test_a_read_that_finds_its_connection_about_to_end_goes_over_another()
         server.pool._idle[0]._transport.close()
         assert (await server.get()).body == b"ok"
         assert server.connections == len(server.requests) == 2
+
+    await served(well, test)
+
+
+async def test_a_call_that_may_not_be_sent_leaves_nothing_behind_that_is_logged():
+    """As each write of a replica that leads no more."""
+
+    class NotAllowedError(Exception):
+        pass
+
+    def refuse():
+        raise NotAllowedError
+
+    async def test(server):
+        told = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, about: told.append(about))
+        with pytest.raises(NotAllowedError):
+            await server.pool.call("POST", "/w", headers={}, check=refuse)
+        await until(lambda: server.ended, "the connection is closed")
+        gc.collect()
+        assert (server.requests, told) == ([], [])
 
     await served(well, test)
 
