@@ -164,6 +164,8 @@ def _kubeconfig(path: str) -> Access:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
     if not found.verify_ssl:
         raise ValueError("insecure-skip-tls-verify is not supported; name a certificate-authority")
+    if found.cert_file and not found.key_file:
+        raise ValueError("the user of the current context has a client-certificate, no client-key")
     identity = (Path(found.cert_file), Path(found.key_file)) if found.cert_file else None
     ca = Path(found.ssl_ca_cert) if found.ssl_ca_cert else None
     authorization = _of(found) if token_file is None else TokenFile(token_file)

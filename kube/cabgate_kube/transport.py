@@ -81,8 +81,9 @@ class Connections:
         limit: int = MAX_BODY_BYTES,
         check: Callable[[], None] = lambda: None,
     ) -> HttpAnswer:
-        """One call; `target` is path and query, encoded, `limit` the longest body that is read of
-        its answer. Raises `ConnectionFailed`, `OSError`, `ValueError` and what `check` raises.
+        """One call; `target` is path and query, encoded, below the path of the API server if that
+        has one, and `limit` the longest body that is read of its answer. Raises `ConnectionFailed`,
+        `OSError`, `ValueError` and what `check` raises.
 
         Connections that were made under another CA than the present one are used no more. A GET is
         tried once more where the server closed a kept connection under it. `check` is asked when
@@ -91,7 +92,8 @@ class Connections:
         """
         trust = self._access.trust()
         given = {**headers, **self._access.headers()}
-        request = _request(method, target, self._url, given, body)
+        path = self._url.path.rstrip("/")
+        request = _request(method, f"{path}{target}", self._url, given, body)
         async with self._room:
             try:
                 return await self._exchange(request, trust, limit, check, fresh=False)
@@ -130,7 +132,7 @@ class Connections:
             self._idle.popleft().abort()
         while self._idle:
             connection = self._idle.pop()
-            if connection.reusable and connection.trust is trust:
+            if connection.usable and connection.trust is trust:
                 return connection
             connection.abort()
         return None
@@ -177,10 +179,17 @@ class _Connection(asyncio.Protocol):
         self._in_head = False
         self._calls = 0
 
+    @property
+    def usable(self) -> bool:
+        """Whether another call may go over it; not so if its end was seen and is told soon."""
+        ends = self._transport is None or self._transport.is_closing()
+        return self.reusable and not ends
+
     async def exchange(self, request: bytes, limit: int, check: Callable[[], None]) -> HttpAnswer:
         """Send a request, unless `check` raises, and take its answer, of so many bytes at most."""
         if self._transport is None or self._transport.is_closing():
             raise self._closed(None)
+        check()  # nothing waits between this and the bytes
         self._answer = asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
         self._parts = []
@@ -189,7 +198,6 @@ class _Connection(asyncio.Protocol):
         self._head_bytes = 0
         self._in_head = True
         self._calls += 1
-        check()  # nothing waits between this and the bytes
         self._transport.write(request)
         return await self._answer
 

@@ -47,7 +47,7 @@ def measured(tree: Path, path: str) -> Run:
     environment = {
         **os.environ,
         "PATH": path,
-        "PYTHONPATH": f"{tree / 'core'}:{tree / 'cli'}",
+        "PYTHONPATH": ":".join(str(tree / each) for each in ("core", "kube", "collect", "cli")),
     }
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()

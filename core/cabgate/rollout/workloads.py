@@ -53,8 +53,8 @@ def configured_kind(text: str) -> GatedKind:
 
 
 def split_kinds(value: object) -> object:
-    """The kinds of a setting of which several options, or a variable, may come as one text."""
-    # Several options of one name come joined by commas, which may stand in one as well.
+    """The kinds of a setting, of which the variable has several in one text."""
+    # Those may be separated by commas, too, which stand between the paths of one as well.
     if not isinstance(value, str):
         return value
     return tuple(part for part in re.split(r"\s+|,(?=[^,\s]*=)", value) if part)

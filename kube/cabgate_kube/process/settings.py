@@ -126,11 +126,17 @@ def unknown_variables(environment: Mapping[str, str], keys: Collection[str]) -> 
 
 
 def _words_of(value: object) -> object:
-    """The words of a setting that is a list: several options of one name come joined by commas, in
-    the variable they are separated by spaces."""
-    if not isinstance(value, str):
+    """The words of a setting that is a list: one text in the variable, one of each option. An
+    option without a word stays, for whoever refuses it."""
+    if isinstance(value, str):
+        return _words_in(value)
+    if not isinstance(value, tuple):
         return value
-    return tuple(part for part in re.split(r"[\s,]+", value) if part)
+    return tuple(word for text in value for word in _words_in(text) or ("",))
+
+
+def _words_in(text: str) -> tuple[str, ...]:
+    return tuple(word for word in re.split(r"[\s,]+", text) if word)
 
 
 def _machine_groups(value: tuple[str, ...]) -> tuple[str, ...]:

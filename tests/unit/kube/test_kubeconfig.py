@@ -166,6 +166,12 @@ def test_a_client_certificate_is_an_identity(tmp_path, ca):
     assert (certificate.read_bytes(), key.read_bytes()) == (pair.cert_pem, pair.key_pem)
 
 
+def test_a_client_certificate_without_its_key_is_told(tmp_path, ca):
+    certificate = base64.b64encode(Authority("users").client("me").cert_pem).decode()
+    with pytest.raises(AccessError, match="client-key"):
+        loaded(kubeconfig(tmp_path, ca, user={"client-certificate-data": certificate}))
+
+
 def test_a_plugin_gives_the_token(tmp_path, ca):
     plugin = tmp_path / "plugin"
     plugin.write_text(

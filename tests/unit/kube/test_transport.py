@@ -4,6 +4,7 @@ another, or asked for twice where asking twice would do something twice."""
 
 import asyncio
 import contextlib
+import gc
 
 import pytest
 
@@ -34,7 +35,8 @@ class Server:
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
-        self.pool = Connections(Access(f"http://127.0.0.1:{port}"))
+        self.url = f"http://127.0.0.1:{port}"
+        self.pool = Connections(Access(self.url))
         return self
 
     async def __aexit__(self, *_):
@@ -116,6 +118,39 @@ async def test_a_read_on_a_connection_that_was_closed_under_it_is_tried_once_mor
             assert (await server.get()).body == b"ok"
 
     await served(behave, test)
+
+
+async def test_a_read_that_finds_its_connection_about_to_end_goes_over_another():
+    """The event loop tells of an end one turn after it has seen it."""
+
+    async def test(server):
+        await server.get()
+        server.pool._idle[0]._transport.close()
+        assert (await server.get()).body == b"ok"
+        assert server.connections == len(server.requests) == 2
+
+    await served(well, test)
+
+
+async def test_a_call_that_may_not_be_sent_leaves_nothing_behind_that_is_logged():
+    """As each write of a replica that leads no more."""
+
+    class NotAllowedError(Exception):
+        pass
+
+    def refuse():
+        raise NotAllowedError
+
+    async def test(server):
+        told = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, about: told.append(about))
+        with pytest.raises(NotAllowedError):
+            await server.pool.call("POST", "/w", headers={}, check=refuse)
+        await until(lambda: server.ended, "the connection is closed")
+        gc.collect()
+        assert (server.requests, told) == ([], [])
+
+    await served(well, test)
 
 
 async def test_a_write_is_sent_once_whatever_becomes_of_it():
@@ -225,6 +260,18 @@ async def test_a_connection_is_kept_unless_the_server_says_otherwise(behave, con
         assert server.connections == connections
 
     await served(chunked, test)
+
+
+async def test_a_server_behind_a_path_is_asked_below_that_path():
+    """As Rancher serves many API servers under one name."""
+
+    async def test(server):
+        pool = Connections(Access(server.url + "/k8s/clusters/c-1"))
+        await pool.call("GET", "/api/v1/namespaces?limit=1", headers={})
+        pool.close()
+        assert server.requests == [b"GET /k8s/clusters/c-1/api/v1/namespaces?limit=1"]
+
+    await served(well, test)
 
 
 async def test_nothing_gets_into_the_head_of_a_request_by_a_name():

@@ -60,6 +60,15 @@ def test_a_setting_that_is_a_list_comes_in_both_ways(files, monkeypatch):
     assert "--gated-kind (CABGATE_GATED_KIND): " in refused([*files, "--gated-kind", "Job"])
 
 
+def test_names_in_one_option_are_as_many_as_in_the_variable(files, monkeypatch):
+    """Or the members of both groups would be people, who may decide."""
+    monkeypatch.setenv("CABGATE_MACHINE_GROUP", "ci,bots cd")
+    assert read(files).machine_group == ("ci", "bots", "cd")
+    given = ["--machine-group=ci,bots", "--machine-group", "cd"]
+    assert read([*files, *given]).machine_group == ("ci", "bots", "cd")
+    assert "--machine-group" in refused([*files, "--machine-group="])
+
+
 def test_every_mode_can_be_chosen_and_no_other(files):
     for mode in Mode:
         assert read([*files, "--mode", mode.value]).mode == mode.value
