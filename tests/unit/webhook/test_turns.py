@@ -2,6 +2,7 @@
 """What one namespace writes at once, in dry runs too, takes turns: others' writes do not wait."""
 
 import asyncio
+import json
 from functools import partial
 from types import SimpleNamespace
 
@@ -12,12 +13,14 @@ from cabgate.api.types import Target
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_kube.transport import HttpAnswer
+from cabgate_webhook.admission.requests import read_review
 from cabgate_webhook.client.apiserver import LISTS_AT_ONCE, ApiServer
 from cabgate_webhook.client.apiserver import MAX_WAITING as MOST_FOR_EXCEPTIONS
 from cabgate_webhook.client.lookups import LookupFailed
+from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
 from cabgate_webhook.handlers.write_turns import MAX_WAITING, WRITES_AT_ONCE, WriteTurns
 from support.waiting import until
-from unit.core.builders import exception, request
+from unit.core.builders import NOW, exception, request
 from unit.webhook.http.test_app import review, webhook
 from unit.webhook.test_tenant_reads import stored, targets
 
@@ -110,6 +113,36 @@ async def test_lists_of_twenty_workloads_go_out_few_at_a_time_and_a_rollouts_wai
     held.answer.set()
     assert await asyncio.gather(*wide, rollout) == [[]] * 4
     assert not len(api._lists)
+
+
+async def test_a_rollout_that_several_workloads_may_allow_waits_for_no_list_of_others():
+    """A Job that says it was made from a CronJob; an Argo Rollout that refers to a Deployment."""
+    made = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": "nightly-by-hand",
+            "ownerReferences": [{"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly"}],
+        },
+        "spec": {"template": {"spec": {"containers": [{"name": "c", "image": "web:1"}]}}},
+    }
+    sent = review(
+        kind={"group": "batch", "version": "v1", "kind": "Job"},
+        resource={"group": "batch", "version": "v1", "resource": "jobs"},
+        namespace="loud",
+        name="nightly-by-hand",
+        object=made,
+    )
+    asked = read_review(json.dumps(sent).encode(), rollout=True)
+    api = ApiServer(CREDENTIALS)
+    api._connections = held = Held()
+    named = [Workload.of(Target.model_validate(each)) for each in targets(20)]
+    wide = asyncio.create_task(api.requests_naming("loud", named))
+    await until(lambda: len(held.under_way) == LISTS_AT_ONCE, "some lists are under way")
+    judged = asyncio.create_task(judge_rollout(asked, gated_kind(asked), api, 0, NOW))
+    await until(lambda: len(held.under_way) >= LISTS_AT_ONCE + 2, "so are its own")
+    held.answer.set()
+    await asyncio.gather(wide, judged, return_exceptions=True)  # there is nothing to judge by
 
 
 async def test_of_denied_rollouts_no_more_wait_for_exceptions_than_may_and_a_revocation_does():

@@ -10,10 +10,14 @@ from pydantic import ValidationError
 from cabgate.api import CABRequest
 from cabgate.api.base import Model, first_problem
 from cabgate.lifecycle.standing import RequestStanding, standings_of
+from cabgate_kube.transport import HttpAnswer
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.client.stored import decode_requests, split
 
 M = TypeVar("M", bound=Model)
+
+RETRY_SECONDS = 1.0
+"""When to try again where the API server does not say. It says whole seconds, 1 as a rule."""
 
 
 def decoded(method: str, path: str, data: bytes) -> dict[str, Any]:
@@ -80,6 +84,12 @@ def explained(text: str) -> str:
     except (ValueError, TypeError, LookupError):
         message = text
     return str(message)[:400]
+
+
+def wait_before_retry(answer: HttpAnswer) -> float:
+    """Seconds to wait after a 429, as the API server says it."""
+    said = answer.retry_after.strip()
+    return float(said[:9]) if said.isdigit() and int(said[:9]) > 0 else RETRY_SECONDS
 
 
 def parsed(model: type[M], item: Any) -> M:

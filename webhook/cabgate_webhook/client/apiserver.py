@@ -50,6 +50,7 @@ from cabgate_webhook.client.answers import (
     parsed,
     raw_items,
     requests_of,
+    wait_before_retry,
 )
 from cabgate_webhook.client.lookups import LARGE_BYTES, READ_BYTES, BudgetUsedUp, LookupFailed
 from cabgate_webhook.client.named import naming, sizes
@@ -63,10 +64,6 @@ M = TypeVar("M", bound=Model)
 RETRY_WITHIN_SECONDS = 3.0
 """How long after its beginning a read may be tried again that the API server was too busy for: its
 answer is to be there within the deadline of a review, 4 s."""
-
-RETRY_SECONDS = 1.0
-"""When to try again where the API server does not say. It says whole seconds, 1 as a rule."""
-
 
 MAX_OF_NAMESPACE = MAX_CONNECTIONS // 4
 """Reads of one namespace at a time: however much is asked there, and however slow the answers are,
@@ -135,14 +132,20 @@ class ApiServer:
         return labels_of(path, data)
 
     async def requests_naming(
-        self, namespace: str, workloads: Iterable[Workload], intent: str | None = None
+        self,
+        namespace: str,
+        workloads: Iterable[Workload],
+        intent: str | None = None,
+        *,
+        at_once: bool = False,
     ) -> list[RequestStanding]:
         """Where the requests of a namespace stand that carry the label of one of some workloads, or
-        were made from the intent of a name, each once.
+        were made from the intent of a name, each once. `at_once`: for a rollout, whose few lists
+        wait for nobody's.
 
         Raises `LookupFailed` also if one cannot be read: it may be a revocation.
         """
-        data = await self._lists_of(namespace, workloads, intent)
+        data = await self._lists_of(namespace, workloads, intent, at_once=at_once)
         return [item for each in data for item in requests_of(*each)]
 
     async def weighed_requests(
@@ -157,7 +160,12 @@ class ApiServer:
         ]
 
     async def _lists_of(
-        self, namespace: str, workloads: Iterable[Workload], intent: str | None
+        self,
+        namespace: str,
+        workloads: Iterable[Workload],
+        intent: str | None,
+        *,
+        at_once: bool = False,
     ) -> list[tuple[str, bytes | None]]:
         """The lists of the requests that name some workloads, or were made from an intent, as they
         came, each with its path; no request is in two of them."""
@@ -168,10 +176,12 @@ class ApiServer:
             others = ",".join(sorted({f"!{workload.label}" for workload in named}))
             own = f"spec.intentRef.name={intent}"
             queries.append({"fieldSelector": own, "labelSelector": others})
-        if len(queries) == 1:  # that of a rollout waits for nobody's
-            return [(path, await self._read(path, queries[0]))]
-        reads = [partial(self._read, path, query) for query in queries]
-        return [(path, data) for data in await self._lists.all_within(namespace, reads)]
+        if at_once or len(queries) == 1:
+            found = await asyncio.gather(*(self._read(path, query) for query in queries))
+        else:
+            reads = [partial(self._read, path, query) for query in queries]
+            found = await self._lists.all_within(namespace, reads)
+        return [(path, data) for data in found]
 
     async def exceptions_for(
         self, namespace: str, request_names: Sequence[str], *, however_many: bool = False
@@ -347,7 +357,7 @@ class ApiServer:
             call = partial(self._places.within, namespace, call)
         answer = await call()
         while method == "GET" and answer.status == 429:
-            wait = _wait_before_retry(answer)
+            wait = wait_before_retry(answer)
             if self._monotonic() + wait > last:
                 break
             await self._sleep(wait)
@@ -388,9 +398,3 @@ class ApiServer:
         finally:
             took = time.perf_counter() - begun
             self._metrics.reads.labels(resource_of(path)).observe(took)
-
-
-def _wait_before_retry(answer: HttpAnswer) -> float:
-    """Seconds to wait, as the API server says it."""
-    said = answer.retry_after.strip()
-    return float(said[:9]) if said.isdigit() and int(said[:9]) > 0 else RETRY_SECONDS

@@ -68,7 +68,7 @@ async def _look(
 ) -> tuple[Decision, Mapping[str, str], int]:
     """The decision by what is there now, with the labels of the namespace and the ring; labels are
     empty and the ring is the highest where it is admitted whatever they are."""
-    requests = await api.requests_naming(review.namespace, rollout.workloads)
+    requests = await api.requests_naming(review.namespace, rollout.workloads, at_once=True)
     # What the highest ring admits, each ring admits: the namespace need not be read.
     decision = decide(rollout, HIGHEST, requests, (), now)
     if decision.allowed and not decision.warnings:

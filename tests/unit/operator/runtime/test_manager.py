@@ -37,7 +37,7 @@ def stored_request(content: Object) -> Object:
 async def working(
     api: MemoryApi | None = None, settings: Settings | None = None, clock: Clock | None = None
 ) -> AsyncIterator[tuple[Manager, MemoryApi]]:
-    """An manager that has started, and its API server. Its seconds are real, unless a clock of the
+    """A manager that has started, and its API server. Its seconds are real, unless a clock of the
     test's is given."""
     memory = api or MemoryApi(Clock())
     monotonic = time.monotonic if clock is None else clock.monotonic
