@@ -45,6 +45,10 @@ CONNECTIONS = 100
 """Connections at a time: more than there are workers, so that a renewal of the Lease waits for
 none."""
 
+IDLE_SECONDS = 15.0
+"""How long a connection is kept that nobody uses: where an API server vanishes without a word, each
+one that is left costs a renewal of the Lease its time."""
+
 _JSON = "application/json"
 
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -83,7 +87,7 @@ class ApiServer:
 
         Raises `AccessError` where there is neither.
         """
-        return cls(Connections(access_of(), CONNECTIONS), called)
+        return cls(Connections(access_of(), CONNECTIONS, idle_seconds=IDLE_SECONDS), called)
 
     def checked(self, check_writes: Callable[[], None]) -> "ApiServer":
         """The same client for one who may write only while `check_writes` raises nothing."""

@@ -23,7 +23,7 @@ MAX_CONNECTIONS = 64
 """Connections that are open at a time; who needs another one waits."""
 
 IDLE_SECONDS = 60.0
-"""How long a connection is kept that nobody uses."""
+"""How long a connection is kept that nobody uses, unless its owner says otherwise."""
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """Longest body of an answer, unless a call says otherwise."""
@@ -60,8 +60,11 @@ class HttpAnswer:
 class Connections:
     """Connections to an API server, at most so many at a time."""
 
-    def __init__(self, access: Access, most: int = MAX_CONNECTIONS) -> None:
+    def __init__(
+        self, access: Access, most: int = MAX_CONNECTIONS, *, idle_seconds: float = IDLE_SECONDS
+    ) -> None:
         self._access = access
+        self._idle_seconds = idle_seconds
         self._url = urlsplit(access.server)
         self._idle: deque[_Connection] = deque()
         self._room = asyncio.Semaphore(most)
@@ -127,7 +130,7 @@ class Connections:
 
     def _kept(self, trust: ssl.SSLContext) -> "_Connection | None":
         """The connection that was used last: it is the likeliest to be open."""
-        oldest = time.monotonic() - IDLE_SECONDS
+        oldest = time.monotonic() - self._idle_seconds
         while self._idle and (self._idle[0].used < oldest or not self._idle[0].reusable):
             self._idle.popleft().abort()
         while self._idle:
