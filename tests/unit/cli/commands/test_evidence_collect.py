@@ -188,6 +188,14 @@ def test_a_link_to_nothing_and_a_folder_that_is_closed_are_not_passed_over(
     assert result.stdout == ""
 
 
+def test_links_that_lead_in_a_circle_have_an_end(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_bytes((CORPUS / PASSING).read_bytes())
+    for name in ("one", "two"):
+        (tmp_path / name).symlink_to(".")
+    result = run("evidence", "collect", "--junit", str(tmp_path / "**/a.xml"), code=2)
+    assert "matches more than 10000 files" in result.stderr
+
+
 def test_a_name_that_no_file_can_have_is_told() -> None:
     assert "no file matches aaa" in run("evidence", "collect", "--junit", "a" * 5000, code=2).stderr
 
@@ -210,6 +218,31 @@ def test_in_place_keeps_comments_and_what_the_team_declared(tmp_path: Path) -> N
     assert [each["images"] for each in evidence["artifacts"]] == [[IMAGE]] * 3
     run("evidence", "collect", *args)
     assert file.read_text() == after
+
+
+def test_comments_stay_from_release_to_release(tmp_path: Path) -> None:
+    file = an_intent(tmp_path, OTHER)
+    comments = [line for line in file.read_text().splitlines() if "#" in line]
+    run("evidence", "collect", "--junit", path(PASSING), "-f", str(file), "-i")
+    # the next image has no evidence yet
+    run("intent", "-n", "shop", "deploy/checkout", "--image", IMAGE, "--update", str(file), "-i")
+    assert yaml.safe_load(file.read_text())["spec"]["evidence"] == {}
+    run("evidence", "collect", "--junit", path(FAILING), "-f", str(file), "-i")
+    after = file.read_text()
+    assert yaml.safe_load(after)["spec"]["evidence"]["testResults"]["failed"] == 5
+    assert [line for line in comments if line not in after.splitlines()] == []
+
+
+def test_an_empty_value_keeps_the_comment_behind_it(tmp_path: Path) -> None:
+    file = an_intent(tmp_path, plain=True)
+    content = yaml.safe_load(file.read_text())
+    content["spec"]["evidence"] = {}
+    text = yaml.safe_dump(content)
+    file.write_text(text.replace("evidence: {}", "evidence: {}  # by the pipeline"))
+    run("evidence", "collect", "--junit", path(PASSING), "-f", str(file), "-i")
+    after = file.read_text()
+    assert "\n  evidence:  # by the pipeline\n    artifacts:\n" in after
+    assert yaml.safe_load(after)["spec"]["evidence"]["testResults"]["passed"] == 2
 
 
 def test_what_was_declared_of_a_part_does_not_stay_beside_what_is_read(tmp_path: Path) -> None:
