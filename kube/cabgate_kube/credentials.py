@@ -7,6 +7,7 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from cabgate_kube.process.logs import PlainError, fields
@@ -26,9 +27,10 @@ class AccessError(PlainError):
 class Access:
     """The API server at a URL, trust in it, and the credentials that are sent to it.
 
-    `ca` is a file of CA certificates, without which those of the machine are trusted; `identity`
-    the files of a client certificate and its key. The CA is read again when its file changes, the
-    token whenever it is asked for. Raises `OSError` for files that cannot be used.
+    `ca` is a file of CA certificates, `ca_pem` are such certificates, and without either those of
+    the machine are trusted; `identity` is a client certificate and its key, each a file or PEM. The
+    CA is read again when its file changes, the token whenever it is asked for. Raises `OSError` for
+    files that cannot be used, `ValueError` for a CA without a certificate.
     """
 
     def __init__(
@@ -36,12 +38,14 @@ class Access:
         server: str,
         ca: Path | None = None,
         *,
+        ca_pem: str | None = None,
         authorization: Callable[[], str] = lambda: "",
-        identity: tuple[Path, Path] | None = None,
+        identity: tuple[Path | bytes, Path | bytes] | None = None,
     ) -> None:
         self.server = server
         self.ca = ca
         self.identity = identity
+        self._ca_pem = ca_pem
         self._authorization = authorization
         self.tells = True
         """Whether a new CA is logged: of two accesses of one process by one of them."""
@@ -91,13 +95,35 @@ class Access:
             )
 
     def _trusting(self) -> ssl.SSLContext:
+        if self._ca_pem == "":  # the machine's own would be trusted
+            raise ValueError("the certificate-authority-data is empty")
         try:
-            context = ssl.create_default_context(cafile=None if self.ca is None else str(self.ca))
+            context = ssl.create_default_context(
+                cafile=None if self.ca is None else str(self.ca), cadata=self._ca_pem
+            )
         except OSError as error:
             raise OSError(f"{self.ca}: {error}") from None
         if self.identity is not None:
-            context.load_cert_chain(*self.identity)
+            _identify(context, self.identity)
         return context
+
+
+def _identify(context: ssl.SSLContext, identity: tuple[Path | bytes, Path | bytes]) -> None:
+    """Give a context its client certificate, which Python takes from files alone."""
+    with TemporaryDirectory() as folder:  # that nobody else can look into, and only for this
+        certificate, key = (
+            _written(part, Path(folder, name))
+            for name, part in zip(("tls.crt", "tls.key"), identity, strict=True)
+        )
+        context.load_cert_chain(certificate, key)
+
+
+def _written(part: Path | bytes, to: Path) -> str:
+    """The file of a part, after it was written if it is in none."""
+    if isinstance(part, Path):
+        return str(part)
+    to.write_bytes(part)
+    return str(to)
 
 
 class TokenFile:
@@ -159,19 +185,22 @@ def _kubeconfig(path: str) -> Access:
     from cabgate_kube.kubeconfig import UNUSABLE, configured
 
     try:
-        found, token_file = configured(path)
+        found = configured(path)
     except UNUSABLE as error:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
-    if not found.verify_ssl:
+    settings = found.settings
+    if not settings.verify_ssl:
         raise ValueError("insecure-skip-tls-verify is not supported; name a certificate-authority")
-    if found.cert_file and not found.key_file:
-        raise ValueError("the user of the current context has a client-certificate, no client-key")
-    identity = (Path(found.cert_file), Path(found.key_file)) if found.cert_file else None
-    ca = Path(found.ssl_ca_cert) if found.ssl_ca_cert else None
-    authorization = _of(found) if token_file is None else TokenFile(token_file)
-    if token_file is None and identity is None and not authorization():
+    authorization = _of(settings) if found.token_file is None else TokenFile(found.token_file)
+    if found.token_file is None and found.identity is None and not authorization():
         raise ValueError("the user of the current context has no credentials")
-    return Access(found.host.rstrip("/"), ca, authorization=authorization, identity=identity)
+    return Access(
+        settings.host.rstrip("/"),
+        found.ca,
+        ca_pem=found.ca_pem,
+        authorization=authorization,
+        identity=found.identity,
+    )
 
 
 def _of(found: Any) -> Callable[[], str]:

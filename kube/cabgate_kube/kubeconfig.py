@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kubeconfig files, as the `kubernetes` package reads them, exec plugins included."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Any
 
 from kubernetes import client, config
+from kubernetes.config import kube_config
 from kubernetes.config.config_exception import ConfigException
-from kubernetes.config.kube_config import KubeConfigMerger
 from yaml import YAMLError
 
 _config: Any = config  # its functions carry no types
+_kube_config: Any = kube_config
+_LOCK = Lock()  # the package knows the files that it wrote by what is in them, in all threads
 
 UNUSABLE = (
     ConfigException,
@@ -24,20 +29,70 @@ UNUSABLE = (
 """What the package lets through of a kubeconfig that is missing, not YAML, or of another shape."""
 
 
-def configured(path: str) -> tuple[Any, Path | None]:
+@dataclass(frozen=True)
+class Configured:
+    """What the current context of a kubeconfig says."""
+
+    settings: Any
+    """Of the `kubernetes` package; what it names of files of its own is gone."""
+    ca: Path | None
+    """The file of the CA, where it is named by one."""
+    ca_pem: str | None
+    """The CA, where it stands in the kubeconfig or a plugin gave it."""
+    identity: tuple[Path | bytes, Path | bytes] | None
+    """Client certificate and key, each as a file that is named, or as what stands there."""
+    token_file: Path | None
+    """The file of the token, which the package reads but once."""
+
+
+def configured(path: str) -> Configured:
     """What the package makes of the current context of a kubeconfig, or of several separated as in
-    KUBECONFIG, and the file of the token if it names one, which the package reads but once.
+    KUBECONFIG. Nothing of it is left in a file: the package writes what stands in a kubeconfig into
+    files, a key among it, and removes them at the end of a process that ends by itself.
 
     Raises one of `UNUSABLE`.
     """
-    settings = client.Configuration()
-    _config.load_kube_config(config_file=path, client_configuration=settings, persist_config=False)
-    merged: Any = KubeConfigMerger(path).config  # type: ignore[no-untyped-call]
+    settings: Any = client.Configuration()
+    with _LOCK, TemporaryDirectory() as folder:
+        try:
+            _config.load_kube_config(
+                config_file=path,
+                client_configuration=settings,
+                persist_config=False,
+                temp_file_path=folder,
+            )
+            ca, certificate, key = (
+                _content(name, Path(folder))
+                for name in (settings.ssl_ca_cert, settings.cert_file, settings.key_file)
+            )
+        finally:
+            _kube_config._cleanup_temp_files()
+    if certificate and not key:
+        raise ValueError("the user of the current context has a client-certificate, no client-key")
+    return Configured(
+        settings,
+        ca if isinstance(ca, Path) else None,
+        ca.decode() if isinstance(ca, bytes) else None,
+        (certificate, key) if certificate and key else None,
+        _token_file(path),
+    )
+
+
+def _content(name: str | None, folder: Path) -> Path | bytes | None:
+    """What stands in a file of the package's own; another file as it is named."""
+    if not name:
+        return None
+    path = Path(name)
+    return path.read_bytes() if path.parent == folder else path
+
+
+def _token_file(path: str) -> Path | None:
+    merged: Any = _kube_config.KubeConfigMerger(path).config
     context = merged["contexts"].get_with_name(merged["current-context"])["context"]
     entry = merged["users"].get_with_name(context["user"])
     token_file = None if "token" in entry["user"] else entry["user"].safe_get("tokenFile")
     # Like kubectl: beside the kubeconfig, where it is not absolute.
-    return settings, Path(entry.path).parent / token_file if token_file else None
+    return Path(entry.path).parent / token_file if token_file else None
 
 
 def namespace_of(kubeconfig: str | None, context: str | None) -> str | None:

@@ -7,13 +7,12 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import kopf
 
 from cabgate.api.base import build_models
-from cabgate_kube.credentials import Access, AccessError, access_of
+from cabgate_kube.credentials import AccessError, access_of
 from cabgate_kube.process.ending import end
 from cabgate_kube.process.health import health_config
 from cabgate_kube.process.http import Server
@@ -76,18 +75,17 @@ def make_registry(
         try:
             access = access_of()
             access.tells = False  # the operator's own calls follow the same files
-            info = log_in(access)
+            return traced(
+                access,
+                lambda plural, since: tell_loop(began, plural, since),
+                lambda plural: tell_loop(failed, plural),
+                manager.metrics.called,
+                asked=lambda plural: tell_loop(watches.failed, plural),
+                follow=Following(access, restart),
+                metadata_only={each.resource.plural for each in watched if each.metadata_only},
+            )
         except (AccessError, OSError) as error:
             raise kopf.PermanentError(str(error)) from None
-        return traced(
-            info,
-            lambda plural, since: tell_loop(began, plural, since),
-            lambda plural: tell_loop(failed, plural),
-            manager.metrics.called,
-            asked=lambda plural: tell_loop(watches.failed, plural),
-            follow=Following(access, restart),
-            metadata_only={each.resource.plural for each in watched if each.metadata_only},
-        )
 
     def restart(why: str) -> None:
         tell_loop(watches.restart, why)
@@ -101,24 +99,6 @@ def make_registry(
         manager.watch_failed()
 
     return registry
-
-
-def log_in(access: Access) -> kopf.ConnectionInfo:
-    """The same access for kopf as for the operator's own calls. Raises `OSError`."""
-    scheme, _, token = access.authorization().partition(" ")
-    certificate, key = access.identity or (None, None)
-    return kopf.ConnectionInfo(
-        server=access.server,
-        ca_path=_path(access.ca),
-        scheme=scheme or None,
-        token=token or None,
-        certificate_path=_path(certificate),
-        private_key_path=_path(key),
-    )
-
-
-def _path(file: Path | None) -> str | None:
-    return None if file is None else str(file)
 
 
 def make_kopf_settings() -> kopf.OperatorSettings:

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from cabgate.api.exception import CABException
 from cabgate.api.request import CABRequest
-from cabgate.lifecycle.standing import exception_admits, standing_of
+from cabgate.lifecycle.standing import ExceptionStanding, exception_admits, standing_of
 from cabgate.lifecycle.states import expires_at, state_of
 from cabgate_cli.main import main
 from cabgate_kube.clock import utc_now
@@ -69,8 +69,9 @@ def problems(gate, namespace, seen=()):
                     f"{name}: decision {number} is {recorded[(uid, number)]}x in the ledger"
                 )
         request = requests.get(model.spec.request_ref.name) if resource == "cabexception" else None
-        standing = None if request is None else standing_of(request)
-        if standing is not None and exception_admits(model, standing, expires_at(model)):
+        if request is not None and exception_admits(
+            ExceptionStanding.of(model), standing_of(request), expires_at(model)
+        ):
             found.append(f"{name}: admits past its end")
     found += [
         f"{verdict} of {user} on {uid}: there {entries[(uid, verdict, user)]} times"

@@ -296,7 +296,7 @@ class _Response(aiohttp.ClientResponse):
 
 
 def traced(
-    info: kopf.ConnectionInfo,
+    access: Access,
     began: Callable[[str, int], None],
     failed: Callable[[str], None],
     called: Callable[[str, int], None] = lambda verb, code: None,
@@ -310,7 +310,7 @@ def traced(
     until it is accepted it is down, also if there is never an answer. Of the resources in
     `metadata_only` nothing else comes: whole, a few large ones of anybody would take all memory.
 
-    All are called in kopf's thread.
+    All are called in kopf's thread. Raises `OSError` where there never was a token.
     """
 
     async def started(_: object, __: object, start: aiohttp.TraceRequestStartParams) -> None:
@@ -343,9 +343,9 @@ def traced(
     trace.on_request_end.append(ended)
     trace.on_request_exception.append(broke)
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
-        headers=info.as_http_headers(),
+        connector=aiohttp.TCPConnector(limit=0, ssl=access.trust()),
+        headers=access.headers(),
         trace_configs=[trace],
         response_class=_Response,
     )
-    return kopf.AiohttpSession(server=info.server, aiohttp_session=session)
+    return kopf.AiohttpSession(server=access.server, aiohttp_session=session)

@@ -14,7 +14,6 @@ from cabgate_kube.credentials import Access, AccessError, access_of
 from cabgate_kube.errors import ApiError
 from cabgate_kube.resources import REQUESTS
 from cabgate_kube.transport import Connections
-from cabgate_operator.main import log_in
 from cabgate_operator.runtime.watches import Following, traced
 
 
@@ -59,13 +58,6 @@ def test_without_a_token_there_is_no_access(folder: Path) -> None:
     (folder / "token").write_text("")
     with pytest.raises(AccessError, match="token is empty"):
         account()
-
-
-def test_kopf_gets_the_same_access(folder: Path) -> None:
-    found = log_in(account())
-    assert (found.server, found.scheme, found.token, found.ca_path) == (
-        *("https://127.0.0.1:6443", "Bearer", "first", str(folder / "ca.crt")),
-    )
 
 
 @pytest.mark.parametrize(
@@ -168,9 +160,8 @@ async def test_watches_send_the_token_of_now_and_begin_anew_under_another_ca(fol
     (folder / "ca.crt").write_bytes(authority.cert_pem)
     await server.start(authority)
     access = account(server.port)
-    info = log_in(access)
     follow = Following(access, stale.append)
-    session = traced(info, lambda *_: None, lambda _: None, follow=follow).aiohttp_session
+    session = traced(access, lambda *_: None, lambda _: None, follow=follow).aiohttp_session
     try:
         await session.get(f"{access.server}/things?watch=true")
         (folder / "token").write_text("renewed")

@@ -162,8 +162,31 @@ def test_a_client_certificate_is_an_identity(tmp_path, ca):
     }
     found = loaded(kubeconfig(tmp_path, ca, user=user))
     assert found.headers() == {}
-    certificate, key = found.identity
-    assert (certificate.read_bytes(), key.read_bytes()) == (pair.cert_pem, pair.key_pem)
+    assert found.identity == (pair.cert_pem, pair.key_pem)
+
+
+def test_nothing_of_a_kubeconfig_is_left_in_a_file(tmp_path, ca, monkeypatch):
+    """A process may be killed at any moment, and a key would lie there for good."""
+    pair = Authority("users").client("me")
+    user = {
+        "client-certificate-data": base64.b64encode(pair.cert_pem).decode(),
+        "client-key-data": base64.b64encode(pair.key_pem).decode(),
+    }
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    found = loaded(kubeconfig(tmp_path, ca, user=user))
+    assert found.trust().get_ca_certs()
+    assert list(folder.iterdir()) == []
+
+
+def test_files_that_a_kubeconfig_names_are_used_where_they_are(tmp_path, ca):
+    pair = Authority("users").client("me")
+    files = [tmp_path / name for name in ("me.crt", "me.key")]
+    for file, text in zip(files, (pair.cert_pem, pair.key_pem), strict=True):
+        file.write_bytes(text)
+    user = {"client-certificate": str(files[0]), "client-key": str(files[1])}
+    assert loaded(kubeconfig(tmp_path, ca, user=user)).identity == tuple(files)
 
 
 def test_a_client_certificate_without_its_key_is_told(tmp_path, ca):

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from cabgate_kube.credentials import Access
 from cabgate_kube.process.health import pages_app
 from cabgate_operator.controllers.break_glass import WORKLOADS
 from cabgate_operator.main import make_kopf_settings, make_registry, make_watches
@@ -142,12 +143,12 @@ async def test_the_session_tells_of_watches_alone() -> None:
     application.router.add_route("*", "/{path:.*}", answer)
     server = TestServer(application)
     await server.start_server()
-    info = kopf.ConnectionInfo(server=str(server.make_url("/")), token="t")
+    access = Access(str(server.make_url("/")), authorization=lambda: "Bearer t")
     found = traced(
-        *(info, lambda *what: began.append(what), failed.append),
+        *(access, lambda *what: began.append(what), failed.append),
         *(lambda *call: calls.append(call), asked.append),
     )
-    assert found.server == info.server
+    assert found.server == access.server
     session = found.aiohttp_session
     for path in (
         "/apis/g/v/things?watch=true&resourceVersion=7",
@@ -208,12 +209,12 @@ async def test_of_some_resources_metadata_alone_is_asked_for_and_an_empty_list_i
     application.router.add_get("/{path:.*}", answer)
     server = TestServer(application)
     await server.start_server()
-    info = kopf.ConnectionInfo(server=str(server.make_url("/")).rstrip("/"))
-    found = traced(info, lambda *_: None, lambda _: None, metadata_only={"deployments"})
+    access = Access(str(server.make_url("/")).rstrip("/"))
+    found = traced(access, lambda *_: None, lambda _: None, metadata_only={"deployments"})
     session = found.aiohttp_session
     try:
         for path in ("/apis/apps/v1/deployments", "/apis/cabgate.dev/v1alpha1/cabrequests"):
-            async with session.get(f"{info.server}{path}") as response:
+            async with session.get(f"{access.server}{path}") as response:
                 assert (await response.json())["items"] == []
     finally:
         await session.close()
