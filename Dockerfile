@@ -15,6 +15,7 @@ COPY image/install.sh image/
 COPY core core
 COPY operator operator
 COPY webhook webhook
+COPY collect collect
 COPY cli cli
 RUN image/install.sh /opt/cabgate
 

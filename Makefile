@@ -97,6 +97,11 @@ durations: binaries helm promtool ## Measure the cluster tests on a quiet machin
 chaos: binaries ## Every fault once under load, and on until MINUTES (5) are over; print what was lost
 	PYTHONPATH=tests $(BIN)/python -m chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
+.PHONY: mutations
+mutations: setup ## Try 100,000 (NUMBER) damaged and restated reports of tools (SEED=7)
+	MUTATIONS=$(or $(NUMBER),100000) MUTATIONS_SEED=$(or $(SEED),7) \
+		$(BIN)/python -m pytest -q -n 0 tests/unit/collect/test_mutations.py
+
 .PHONY: lint
 lint: setup ## Check style, types, import rules, licence marks, words and known vulnerabilities
 	$(BIN)/ruff check

@@ -37,7 +37,7 @@ TARGETS = {
 """Platforms as Go and krew call them, and as uv does."""
 
 SERVER_ONLY = (
-    "aiohttp", "aiohttp-retry", "fastapi", "httptools", "kopf", "msgspec", "prometheus-client",
+    "aiohttp", "aiohttp-retry", "fastapi", "httptools", "kopf", "prometheus-client",
     "pydantic-settings", "uvicorn", "uvloop", "yarl",
 )  # fmt: skip
 """Dependencies of operator and webhook alone, or of parts of the client of Kubernetes that the

@@ -39,10 +39,20 @@ NAMES = {
 """Identifiers that are not defined, and which to take."""
 
 TEXTS = (
-    *("core", "operator", "webhook", "cli", "charts/cabgate", "crds", "docs", "examples"),
+    *(
+        "core",
+        "operator",
+        "webhook",
+        "collect",
+        "cli",
+        "charts/cabgate",
+        "crds",
+        "docs",
+        "examples",
+    ),
     *("bench", "devcluster", "demo", "tools", "README.md", "CONTRIBUTING.md"),
 )
-CODE = ("core", "operator", "webhook", "cli", "bench", "devcluster", "demo", "tools")
+CODE = ("core", "operator", "webhook", "collect", "cli", "bench", "devcluster", "demo", "tools")
 FREE = ("docs/decisions/", "docs/benchmarks/", "tools/words.py")
 KINDS = (".py", ".md", ".yaml", ".tpl", ".txt", ".json", ".toml")
 

@@ -8,6 +8,7 @@ from cabgate_cli.program import Commands, Program
 
 _COMMANDS = (
     "intent",
+    "evidence",
     "score",
     "explain",
     "wait",
@@ -36,6 +37,7 @@ _COMMANDS = (
     epilog="""\b
 Examples:
   cabgate intent -n shop deployment/checkout > intent.yaml
+  cabgate evidence collect --junit 'reports/*.xml' -f intent.yaml --in-place
   cabgate score -f intent.yaml
   kubectl apply -f intent.yaml
   cabgate wait -n shop checkout

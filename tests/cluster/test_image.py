@@ -263,7 +263,13 @@ def resident(pid):
 def test_it_holds_no_tools_of_development_and_no_source(tree):
     packages = tree / "lib"
     names = {path.name for path in packages.glob("python*/site-packages/*")}
-    assert {"cabgate", "cabgate_operator", "cabgate_webhook", "cabgate_cli"} <= names
+    assert {
+        "cabgate",
+        "cabgate_operator",
+        "cabgate_webhook",
+        "cabgate_collect",
+        "cabgate_cli",
+    } <= names
     for unwanted in ("pytest", "mypy", "ruff", "hypothesis", "cabgate_devcluster", "cabgate_demo"):
         assert unwanted not in names
     assert not [path for path in packages.rglob("*.pth") if str(ROOT) in path.read_text()]

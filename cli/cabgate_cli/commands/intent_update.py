@@ -48,13 +48,14 @@ class Existing:
         return self.intent.metadata.namespace or None
 
 
-def from_file(path: str, kinds: Sequence[GatedKind]) -> Existing:
-    """The intent of a file. Raises `BadInput` unless that is all that the file holds."""
+def from_file(path: str, kinds: Sequence[GatedKind], option: str = "--update") -> Existing:
+    """The intent of a file, given with an option. Raises `BadInput` unless that is all that the
+    file holds."""
     text = read_text(path)
     documents = documents_in(text, shown_path(path))
     if [document.kind for document in documents] != [KIND]:
         raise BadInput(
-            f"--update: {shown_path(path)}: holds {len(documents)} objects; allowed: one {KIND}, "
+            f"{option}: {shown_path(path)}: holds {len(documents)} objects; allowed: one {KIND}, "
             "and nothing else"
         )
     return Existing(documents[0], intent_from(documents[0], kinds), text, path)
@@ -125,10 +126,15 @@ def update(
     new = _rewritten(old, before, after)
     intent_from(Document(source, new), kinds)
     _tell(before, after, named)
+    put(existing, new, output=output, in_place=in_place)
+
+
+def put(existing: Existing, new: dict[str, Any], *, output: str, in_place: bool) -> None:
+    """Print an intent that has become another object, or write it where it stands."""
+    old, text = existing.document.content, existing.text
     if not in_place:
         write(as_json(new) if output == "json" else _as_text(existing, old, new, output))
     elif new != old:
-        text = existing.text
         is_json = text.lstrip().startswith("{")
         _write(existing.path, as_json(new) if is_json else _as_text(existing, old, new, "text"))
 

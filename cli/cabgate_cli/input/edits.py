@@ -42,7 +42,7 @@ class _Lines:
         if old == new:
             return
         if isinstance(node, yaml.ScalarNode) and node.start_mark.line == node.end_mark.line:
-            self._replace(node, json.dumps(new) if isinstance(new, str) else "")
+            self._replace(node, json.dumps(new) if isinstance(new, str | int | float) else "")
         elif isinstance(node, yaml.MappingNode) and isinstance(new, dict):
             self._mapping(node, old, new)
         elif isinstance(node, yaml.SequenceNode) and isinstance(new, list):
@@ -58,13 +58,17 @@ class _Lines:
         self.lines[start.line] = line[: start.column] + text + line[end.column :]
 
     def _mapping(self, node: yaml.MappingNode, old: dict[str, Any], new: dict[str, Any]) -> None:
-        if node.flow_style or not new or set(new) - set(old):
+        """Keys that are no longer there go, others come after the last one."""
+        if node.flow_style or not new or not old:
             raise _TooMuchError
         for key, value in node.value:
             if key.value in new:
                 self.edit(value, old[key.value], new[key.value])
             else:
                 self.gone |= set(range(key.start_mark.line, _last_line(value, key) + 1))
+        added = {key: value for key, value in new.items() if key not in old}
+        if added:
+            self._insert(node, _last_line(node), added)
 
     def _sequence(self, node: yaml.SequenceNode, old: list[Any], new: list[Any]) -> None:
         """Items that are no longer there go, others come after the last one."""
@@ -82,10 +86,14 @@ class _Lines:
                 self.gone |= set(range(item.start_mark.line, _last_line(item) + 1))
         known = {_identity(each) for each in old}
         added = [each for each in new if _identity(each) not in known]
+        if added:
+            self._insert(node, _last_line(node), added)
+
+    def _insert(self, node: yaml.Node, line: int, added: Any) -> None:
+        """Put what is new after a line, as deep as the node is."""
+        rendered = self.render(added).splitlines(keepends=True)
         indent = " " * node.start_mark.column
-        rendered = self.render(added).splitlines(keepends=True) if added else []
-        last = _last_line(node.value[-1])
-        self.after.setdefault(last, []).extend(indent + line for line in rendered)
+        self.after.setdefault(line, []).extend(indent + text for text in rendered)
 
 
 def _identity(value: Any) -> str:

@@ -11,7 +11,7 @@ import yaml
 from cabgate_cli.main import main
 from unit.cli.support import EXAMPLES, run
 
-GROUPS = [(), ("ledger",)]
+GROUPS = [(), ("ledger",), ("evidence",)]
 INTENT = EXAMPLES / "auto-approve" / "intent.yaml"
 
 SILENT = {("ledger", "export"), ("ledger", "prune"), ("completion",)}
@@ -78,7 +78,7 @@ def test_an_option_is_the_same_in_every_command(name: str) -> None:
 
 def test_every_command_that_asks_a_cluster_takes_a_kubeconfig_and_a_context() -> None:
     without = [words for words in ALL if not {"--kubeconfig", "--context"} <= set(options(*words))]
-    assert without == [("score",), ("completion",)]
+    assert without == [("evidence", "collect"), ("score",), ("completion",)]
 
 
 @pytest.mark.parametrize("words", [["intent", "-n", "shop", "deployment/web", "--image", "web:1"],
