@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a report says, whatever tool wrote it."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -10,6 +11,18 @@ from typing import Self
 
 MAX_COUNT = 1_000_000_000
 """Most of anything that evidence counts."""
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}(?![0-9a-f])")
+"""The digest of an image."""
+
+
+def named_images(name: str, tags: Iterable[str], digests: Iterable[str]) -> tuple[str, ...]:
+    """What a scan of one image says that it is of: as somebody typed it, and as the scanner found
+    it. A digest that was typed is not believed beside others that were found."""
+    found = {each for text in digests for each in DIGEST.findall(text)}
+    typed = DIGEST.findall(name)
+    believed = not (typed and found) or found.issuperset(typed)
+    return (*((name,) if believed else ()), *tags, *digests)
 
 
 class Format(StrEnum):

@@ -2,17 +2,15 @@
 """Whether a report counts: it has to be of the image, of the commit and recent enough, as far as
 that is asked."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cabgate_collect.facts import Facts
+from cabgate_collect.facts import DIGEST, Facts
 
 _AHEAD = timedelta(minutes=5)
 """How much the clock of what made a report may be ahead of ours."""
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LEAST_OF_COMMIT = 7
 """Fewest digits of a commit that a report may give."""
 
@@ -39,10 +37,10 @@ def images_of(facts: Facts, wanted: Wanted) -> tuple[str, ...]:
 
 def _is_named(image: str, stated: Iterable[str]) -> bool:
     """Whether a report names an image: by its digest where it has one, else as it is written."""
-    digest = _DIGEST.search(image)
+    digest = DIGEST.search(image)
     if digest is None:
         return image in stated
-    return any(_DIGEST.findall(each)[-1:] == [digest[0]] for each in stated)
+    return any(DIGEST.findall(each)[-1:] == [digest[0]] for each in stated)
 
 
 def why_not(facts: Facts, wanted: Wanted) -> str | None:
@@ -55,7 +53,7 @@ def why_not(facts: Facts, wanted: Wanted) -> str | None:
 def _other_image(facts: Facts, wanted: Wanted) -> str | None:
     if images_of(facts, wanted) or (facts.images is None and not wanted.images):
         return None
-    digests = [each for each in facts.images or () if _DIGEST.search(each)]
+    digests = [each for each in facts.images or () if DIGEST.search(each)]
     named = ", ".join((digests or list(facts.images or ()))[:3])
     asked = ", ".join(wanted.images[:3]) or "none"
     if not named:

@@ -16,6 +16,9 @@ class _Report:
 
     def __init__(self) -> None:
         self.lines: dict[str, dict[int, bool]] = defaultdict(dict)
+        self.of_classes = Lines(0, 0)
+        """Those of each class, also where another of the same file has them: modules may have
+        files of the same name."""
         self.stated = Lines(0, 0)
         self.made: Moment | None = None
         self._file = ""
@@ -27,6 +30,8 @@ class _Report:
         if len(path) == 1:
             self._root(name, attributes)
         elif name == "class":
+            if name in path[:-1]:
+                raise UnreadableReportError("a <class> in a <class>: Cobertura has none")
             self._file = attributes.get("filename") or attributes.get("name", "")
             self._of_class, self._of_methods = {}, {}
         elif name == "line" and "class" in path:
@@ -65,7 +70,9 @@ class _Report:
     def closed(self, path: list[str]) -> None:
         if path[-1] == "class":
             of_file = self.lines[self._file]
-            for number, covered in (self._of_class or self._of_methods).items():
+            lines = self._of_class or self._of_methods
+            self.of_classes += Lines(sum(lines.values()), len(lines))
+            for number, covered in lines.items():
                 of_file[number] = covered and of_file.get(number, True)
 
     def facts(self) -> Facts:
@@ -73,7 +80,9 @@ class _Report:
         covered = sum(sum(lines.values()) for lines in self.lines.values())
         listed = Lines(covered, sum(map(len, self.lines.values())))
         return worst_lines(
-            Format.COBERTURA, {"lines": listed, "attributes": self.stated}, self.made
+            Format.COBERTURA,
+            {"lines": listed, "classes": self.of_classes, "attributes": self.stated},
+            self.made,
         )
 
 

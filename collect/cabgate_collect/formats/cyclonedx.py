@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """CycloneDX JSON: how many components there are, and of which of them it says vulnerabilities."""
 
-import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
@@ -9,6 +8,7 @@ from msgspec import Struct, field
 
 from cabgate_collect.documents import read_json
 from cabgate_collect.facts import (
+    DIGEST,
     Facts,
     Findings,
     Format,
@@ -23,7 +23,6 @@ NAME = "CycloneDX"
 _SEVERITIES = {severity.value: severity for severity in Severity}
 _SEVERITIES |= {"info": Severity.LOW, "none": Severity.LOW}
 _APART = "not_affected"
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class _Property(Struct):
@@ -57,6 +56,7 @@ class _Metadata(Struct):
 class _Rating(Struct):
     severity: str | None = None
     score: float | None = None
+    method: str = "CVSS"
 
 
 class _Affected(Struct):
@@ -112,12 +112,16 @@ class _Tally:
     def __init__(self) -> None:
         self.worst: dict[tuple[str, str], Severity] = {}
         self.apart: set[tuple[str, str]] = set()
+        self.unnamed = 0
         self.readings: dict[str, None] = {}
 
     def take(self, found: _Vulnerability) -> None:
         """Count one vulnerability."""
         state = found.analysis.state if found.analysis else None
         keys = [(found.id, each.ref) for each in found.affects or []] or [(found.id, "")]
+        if not found.id:  # nothing tells it from others
+            self.unnamed += 1
+            keys = [(str(self.unnamed), ref) for _, ref in keys]
         if state == _APART:
             self.apart.update(keys)
             return
@@ -128,12 +132,15 @@ class _Tally:
             self.worst[key] = Severity.worst(severity, self.worst.get(key, severity))
 
     def _severity(self, ratings: list[_Rating]) -> Severity:
-        found = [_SEVERITIES[r.severity] for r in ratings if r.severity in _SEVERITIES]
-        found += [
-            Severity.of_score(rating.score)
-            for rating in ratings
-            if rating.severity not in _SEVERITIES and rating.score is not None
-        ]
+        found: list[Severity] = []
+        for rating in ratings:
+            named = _SEVERITIES.get((rating.severity or "").lower())
+            if named is not None:
+                found.append(named)
+            # other methods have scales of their own
+            of_cvss = named is None or rating.method.startswith("CVSS")
+            if of_cvss and rating.score is not None and rating.score >= 0:
+                found.append(Severity.of_score(rating.score))
         if not found:
             self.readings["vulnerabilities without a severity that is known count as high"] = None
         return Severity.worst(*(found or [Severity.HIGH]))
@@ -161,9 +168,9 @@ def _images(component: _Component | None) -> tuple[str, ...] | None:
 def _stated(component: _Component) -> Iterator[str]:
     yield component.name
     version = component.version or ""
-    if not _DIGEST.search(version) and version:
+    if not DIGEST.search(version) and version:
         yield f"{component.name}:{version}"
     texts = [component.name, version, unquote(component.purl or "")]
     texts += [each.value or "" for each in component.properties or [] if "Digest" in each.name]
     for text in texts:
-        yield from _DIGEST.findall(text)
+        yield from DIGEST.findall(text)

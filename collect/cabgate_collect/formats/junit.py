@@ -5,6 +5,7 @@ A suite that says more failures than it lists is believed. An error is a failure
 case is not a report that all is well.
 """
 
+import re
 from dataclasses import dataclass
 
 from cabgate_collect.documents import Attributes, count_of, read_xml
@@ -16,10 +17,15 @@ ROOTS = frozenset({"testsuites", "testsuite"})
 _FAILED = frozenset({"failure", "error", "rerunFailure", "rerunError"})
 _SKIPPED = frozenset({"skipped", "disabled", "ignored"})
 _FLAKY = frozenset({"flakyFailure", "flakyError"})
-_SAYS_FAILED = frozenset({"fail", "failed", "failure", "error", "errored", "broken", "timedout"})
+_SAYS_PASSED = frozenset(
+    {"", "pass", "passed", "ok", "success", "successful", "succeeded", "run", "ran", "executed",
+     "complete", "completed", "finished", "done"}
+)  # fmt: skip
 _SAYS_SKIPPED = frozenset(
-    {"skip", "skipped", "notrun", "disabled", "ignored", "pending", "suppressed"}
-)
+    {"skip", "skipped", "notrun", "disabled", "ignored", "pending", "suppressed", "untested",
+     "notexecuted"}
+)  # fmt: skip
+_NO_LETTER = re.compile(r"[^a-z0-9]+")
 _COMMIT_PROPERTIES = frozenset({"commit", "git.commit", "git.commit.id", "vcs.revision"})
 
 
@@ -41,7 +47,8 @@ class _Suite:
 class _Case:
     """A test case that is open."""
 
-    said: str = ""
+    said: frozenset[str] = frozenset()
+    """Its status and its result, in small letters alone."""
     failed: bool = False
     skipped: bool = False
     flaky: bool = False
@@ -70,7 +77,8 @@ class _Report:
             for case in self.cases:
                 case.parent = True
             status = attributes.get("status", ""), attributes.get("result", "")
-            self.cases.append(_Case(said=" ".join(status).lower()))
+            said = frozenset(_NO_LETTER.sub("", each.lower()) for each in status)
+            self.cases.append(_Case(said))
         elif name == "property" and attributes.get("name") in _COMMIT_PROPERTIES:
             self.commits.append(attributes.get("value", ""))
         elif len(path) > 1:
@@ -93,12 +101,13 @@ class _Report:
             self.moments.append(moment)
 
     def _outcome(self, name: str, parent: str) -> None:
-        if parent == "testcase" and self.cases:
+        if self.cases:
             case = self.cases[-1]
-            case.failed |= name in _FAILED
-            case.skipped |= name in _SKIPPED
-            case.flaky |= name in _FLAKY
-        elif parent in ROOTS and name in _FAILED:
+            case.failed |= name in _FAILED  # wherever it stands in it
+            if parent == "testcase":
+                case.skipped |= name in _SKIPPED
+                case.flaky |= name in _FLAKY
+        elif name in _FAILED:
             self.suites[-1].failed += 1
             self.in_suites += 1
 
@@ -115,8 +124,8 @@ class _Report:
             above.tests += max(suite.tests, suite.stated_tests)
 
     def _count(self, case: _Case) -> None:
-        suite, words = self.suites[-1], case.said.split()
-        failed = case.failed or any(word in _SAYS_FAILED for word in words)
+        suite = self.suites[-1]
+        failed = case.failed or not case.said <= _SAYS_PASSED | _SAYS_SKIPPED
         if case.parent and not failed:
             return  # what is in it was counted
         suite.cases += 1
@@ -124,7 +133,7 @@ class _Report:
         if failed:
             suite.failed += 1
             self.by_status += not case.failed
-        elif case.skipped or any(word in _SAYS_SKIPPED for word in words):
+        elif case.skipped or case.said & _SAYS_SKIPPED:
             suite.skipped += 1
         else:
             self.passed += 1
@@ -153,7 +162,11 @@ class _Report:
                 self.in_suites,
                 "failures are of a suite and of no case: each counts as a failed test",
             ),
-            (self.by_status, "cases fail by their status alone: they count as failed"),
+            (
+                self.by_status,
+                "cases fail by their status alone, or have one that is not known: they count as "
+                "failed",
+            ),
             (self.flaky, "cases failed, were run again and passed: they count as passed"),
         )
         return [f"{number} of its {text}" for number, text in found if number]

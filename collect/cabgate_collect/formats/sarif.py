@@ -4,6 +4,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct, field
 
@@ -15,6 +16,7 @@ from cabgate_collect.facts import (
     Moment,
     Severity,
     UnreadableReportError,
+    named_images,
 )
 
 _NOT_FINDINGS = frozenset({"pass", "notApplicable"})
@@ -78,7 +80,13 @@ class _Result(Struct):
     properties: _Properties | None = None
 
 
+class _Override(Struct):
+    descriptor: _RuleReference
+    configuration: _Configuration | None = None
+
+
 class _Invocation(Struct):
+    overrides: list[_Override] | None = field(default=None, name="ruleConfigurationOverrides")
     successful: bool | None = field(default=None, name="executionSuccessful")
     ended: str | None = field(default=None, name="endTimeUtc")
 
@@ -87,16 +95,31 @@ class _Provenance(Struct):
     revision: str | None = field(default=None, name="revisionId")
 
 
+class _RunProperties(Struct):
+    """Of a scan of an image, by Trivy."""
+
+    image: str | None = field(default=None, name="imageName")
+    tags: list[str] | None = field(default=None, name="repoTags")
+    digests: list[str] | None = field(default=None, name="repoDigests")
+
+
+class _Elsewhere(Struct):
+    results: Any = None
+
+
 class _Run(Struct):
     tool: _Tool
     results: list[_Result] | None = None
     invocations: list[_Invocation] | None = None
     provenance: list[_Provenance] | None = field(default=None, name="versionControlProvenance")
+    properties: _RunProperties | None = None
+    elsewhere: _Elsewhere | None = field(default=None, name="externalPropertyFileReferences")
 
 
 class _Log(Struct):
     version: str
     runs: list[_Run]
+    inline: Any = field(default=None, name="inlineExternalProperties")
 
 
 class _Tally:
@@ -116,18 +139,17 @@ class _Tally:
         elif _is_suppressed(result):
             self.apart["suppressed"] += 1
         else:
-            self.findings = self.findings.plus(self._severity(result, rules.of(result)))
+            self.findings = self.findings.plus(self._severity(result, rules))
 
-    def _severity(self, result: _Result, rules: list[_Rule]) -> Severity:
-        properties = [result.properties, *(rule.properties for rule in rules)]
+    def _severity(self, result: _Result, rules: "_Rules") -> Severity:
+        properties = [result.properties, *(rule.properties for rule in rules.of(result))]
         scores = [each.severity for each in properties if each and each.severity is not None]
         if scores:
             found = [self._of_score(score) for score in scores]
         elif result.level is not None:
             found = [self._of_level(result.level)]
         else:
-            defaults = [rule.default.level if rule.default else None for rule in rules]
-            found = [self._of_level(level or _DEFAULT_LEVEL) for level in defaults or [None]]
+            found = [self._of_level(level) for level in rules.levels(result)]
         if len(set(found)) > 1:
             self.doubts["results have two severities: the worse counts"] += 1
         return Severity.worst(*found)
@@ -157,18 +179,36 @@ def _is_suppressed(result: _Result) -> bool:
 class _Rules:
     """The rules of a run, by index and by id."""
 
-    def __init__(self, tool: _Tool) -> None:
+    def __init__(self, run: _Run) -> None:
+        tool = run.tool
         self._driver = tool.driver.rules or []
         self._extensions = [each.rules or [] for each in tool.extensions or []]
         self._by_id: dict[str, list[_Rule]] = defaultdict(list)
         for rules in (self._driver, *self._extensions):
             for rule in rules:
                 self._by_id[rule.id].append(rule)
+        self._overridden: dict[int | str | None, list[str]] = defaultdict(list)
+        for invocation in run.invocations or []:
+            for override in invocation.overrides or []:
+                level = override.configuration.level if override.configuration else None
+                if level is not None:
+                    rules = self.of(_Result(rule=override.descriptor))
+                    for key in (*map(id, rules), override.descriptor.id):
+                        self._overridden[key].append(level)
 
     def of(self, result: _Result) -> list[_Rule]:
         """The rules of a result: those of its index and of its id, which should be one."""
         found = {id(rule): rule for rule in (*self._indexed(result), *self._named(result))}
         return list(found.values())
+
+    def levels(self, result: _Result) -> list[str]:
+        """The levels that its rules have, and that an invocation gave them."""
+        rules = self.of(result)
+        found = [(rule.default and rule.default.level) or _DEFAULT_LEVEL for rule in rules]
+        keys: list[int | str | None] = [*map(id, rules), result.rule_id or ""]
+        for key in keys:
+            found += self._overridden.get(key, [])
+        return found or [_DEFAULT_LEVEL]
 
     def _indexed(self, result: _Result) -> Iterator[_Rule]:
         reference = result.rule or _RuleReference()
@@ -190,10 +230,13 @@ class _Rules:
                 yield from self._by_id[known]
 
 
-def _why_nothing(runs: list[_Run]) -> str | None:
+def _why_nothing(log: _Log) -> str | None:
     """Why a log says nothing, if one of its runs says nothing."""
+    runs = log.runs
     if not runs:
         return "holds no run"
+    if log.inline or any(run.elsewhere and run.elsewhere.results for run in runs):
+        return "has results in other files or apart from its runs, where they are not read"
     for run in runs:
         name = run.tool.driver.name[:60] or "a tool"
         if any(each.successful is False for each in run.invocations or []):
@@ -203,6 +246,27 @@ def _why_nothing(runs: list[_Run]) -> str | None:
     return None
 
 
+def _made(runs: list[_Run]) -> Moment | None:
+    """When the earliest of the runs ended; None if one of them does not say."""
+    found: list[Moment] = []
+    for run in runs:
+        ends = [Moment.read(each.ended or "") for each in run.invocations or []]
+        moments = [moment for moment in ends if moment is not None]
+        if not moments:
+            return None
+        found += moments
+    return min(found, key=lambda moment: moment.at, default=None)
+
+
+def _images(runs: list[_Run]) -> tuple[str, ...] | None:
+    """The image that a run says it is of."""
+    found: list[str] = []
+    for run in runs:
+        about = run.properties or _RunProperties()
+        found += named_images(about.image or "", about.tags or [], about.digests or [])
+    return tuple(dict.fromkeys(filter(None, found))) or None
+
+
 def parse(data: bytes) -> Facts:
     """The facts of a log. Raises `UnreadableReportError`."""
     log = read_json(data, _Log)
@@ -210,12 +274,10 @@ def parse(data: bytes) -> Facts:
         raise UnreadableReportError(f"version {log.version[:20]!r}; allowed: SARIF 2.1.0")
     tally = _Tally()
     for run in log.runs:
-        rules = _Rules(run.tool)
+        rules = _Rules(run)
         for result in run.results or []:
             tally.take(result, rules)
-    nothing = _why_nothing(log.runs)
-    ends = [Moment.read(i.ended or "") for run in log.runs for i in run.invocations or []]
-    moments = [moment for moment in ends if moment is not None]
+    nothing = _why_nothing(log)
     drivers = [run.tool.driver for run in log.runs]
     return Facts(
         Format.SARIF,
@@ -223,7 +285,8 @@ def parse(data: bytes) -> Facts:
         apart=dict(tally.apart),
         tools=tuple(f"{d.name} {d.semantic or d.version or ''}".strip() for d in drivers),
         commits=tuple(p.revision for r in log.runs for p in r.provenance or [] if p.revision),
-        made=min(moments, key=lambda moment: moment.at, default=None),
+        images=_images(log.runs),
+        made=_made(log.runs),
         nothing=nothing,
         readings=tuple(f"{number} of its {text}" for text, number in tally.doubts.items()),
     )

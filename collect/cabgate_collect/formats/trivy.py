@@ -2,7 +2,8 @@
 """Trivy's JSON: a finding counts once for each package, however many paths lead to it."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import count
 
 from msgspec import Struct, field
 
@@ -14,9 +15,13 @@ from cabgate_collect.facts import (
     Moment,
     Severity,
     UnreadableReportError,
+    named_images,
 )
 
 _SEVERITIES = {severity.value.upper(): severity for severity in Severity}
+_PACKAGES = frozenset({"os-pkgs", "lang-pkgs", ""})
+"""Classes of results in which vulnerabilities were looked for; releases of long ago say none."""
+
 _REVISION = "org.opencontainers.image.revision"
 
 
@@ -33,15 +38,12 @@ class _Vulnerability(Struct):
 
 
 class _Misconfiguration(Struct):
-    id: str = field(default="", name="ID")
     severity: str | None = field(default=None, name="Severity")
     status: str | None = field(default=None, name="Status")
 
 
 class _Secret(Struct):
-    id: str = field(default="", name="RuleID")
     severity: str | None = field(default=None, name="Severity")
-    line: int = field(default=0, name="StartLine")
 
 
 class _Modified(Struct):
@@ -49,7 +51,6 @@ class _Modified(Struct):
 
 
 class _Result(Struct):
-    target: str = field(default="", name="Target")
     class_: str = field(default="", name="Class")
     vulnerabilities: list[_Vulnerability] | None = field(default=None, name="Vulnerabilities")
     misconfigurations: list[_Misconfiguration] | None = field(
@@ -93,18 +94,18 @@ def parse(data: bytes) -> Facts:
     report = read_json(data, _Report)
     if report.schema != 2:
         raise UnreadableReportError(f"SchemaVersion {report.schema}; allowed: 2, of Trivy 0.20 on")
-    worst: dict[tuple[str, ...], Severity] = {}
-    seen: set[str | None] = set()
+    worst: dict[tuple[str | int, ...], Severity] = {}
+    seen: set[str] = set()
     for key, text in _findings(report.results or []):
         seen.add(text)
-        severity = _SEVERITIES.get(text or "", Severity.HIGH)
+        severity = _SEVERITIES.get(text, Severity.HIGH)
         worst[key] = Severity.worst(severity, worst.get(key, severity))
     findings = Findings()
     for severity in worst.values():
         findings = findings.plus(severity)
     unknown = seen - _SEVERITIES.keys()
     readings = ("findings without a severity that is known count as high",) if unknown else ()
-    nothing = None if report.results else "holds no result: Trivy found nothing that it can scan"
+    nothing = _why_nothing(report.results or [], worst)
     version = report.trivy.version if report.trivy else ""
     return Facts(
         Format.TRIVY,
@@ -119,18 +120,31 @@ def parse(data: bytes) -> Facts:
     )
 
 
-def _findings(results: list[_Result]) -> Iterator[tuple[tuple[str, ...], str | None]]:
-    """What tells each finding from others, and its severity as it is written."""
+def _why_nothing(results: list[_Result], found: Collection[object]) -> str | None:
+    """Why a report says nothing, if it does not."""
+    if not results:
+        return "holds no result: Trivy found nothing that it can scan"
+    if not found and not any(result.class_ in _PACKAGES for result in results):
+        return "holds no packages: Trivy did not look for vulnerabilities (--scanners)"
+    return None
+
+
+def _findings(results: list[_Result]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What tells each finding from others, and its severity in capitals. Vulnerabilities alone are
+    listed by several paths."""
+    number = count()
     for result in results:
         for found in result.vulnerabilities or []:
             purl = found.identifier.purl if found.identifier else None
             package = (purl,) if purl else (found.package, found.version)
-            yield ("vulnerability", found.id, *package), found.severity
+            known = found.id and any(package)
+            key = ("vulnerability", found.id, *package) if known else (next(number),)
+            yield key, (found.severity or "").upper()
         for wrong in result.misconfigurations or []:
             if wrong.status != "PASS":
-                yield ("misconfiguration", wrong.id, result.target), wrong.severity
+                yield (next(number),), (wrong.severity or "").upper()
         for secret in result.secrets or []:
-            yield ("secret", secret.id, result.target, str(secret.line)), secret.severity
+            yield (next(number),), (secret.severity or "").upper()
 
 
 def _apart(results: list[_Result]) -> Counter[str]:
@@ -143,7 +157,7 @@ def _images(report: _Report) -> tuple[str, ...] | None:
     if report.type not in ("container_image", ""):
         return ()  # a folder or a repository: no image is named, and one is needed
     metadata = report.metadata or _Metadata()
-    return (report.name, *(metadata.tags or []), *(metadata.digests or []))
+    return named_images(report.name, metadata.tags or [], metadata.digests or [])
 
 
 def _commits(report: _Report) -> Iterator[str]:
