@@ -56,7 +56,12 @@ def judged(found: Iterable[tuple[str, str, Facts]], wanted: Wanted) -> list[Repo
 def unscanned(reports: Iterable[Report], wanted: Wanted) -> tuple[str, ...]:
     """Images without a scan of their own, where there are scans of single images: nothing is
     evidence about them."""
-    scans = [each for each in reports if each.facts.format is Format.TRIVY]
+    scans = [
+        each
+        for each in reports
+        if each.facts.format is Format.TRIVY
+        or (each.facts.findings is not None and each.facts.images is not None)
+    ]
     if not scans:
         return ()
     scanned = {image for each in scans for image in each.images}

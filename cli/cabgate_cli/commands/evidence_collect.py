@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from cabgate.api.evidence import NO_IMAGE_CHARACTER
 from cabgate_cli.commands.evidence_printed import images_of, print_evidence, put_into
 from cabgate_cli.commands.intent_update import from_file
 from cabgate_cli.commands.options import Command, gated_kind_option, output_option
@@ -74,8 +75,8 @@ Examples:
     "images",
     metavar="IMAGE",
     multiple=True,
-    help="Image that the reports are about, best with its digest; default: those of the targets "
-    "of -f. May be repeated.",
+    help="Image that the reports are about, best with its digest; default, and with -f the only "
+    "ones: those of its targets. May be repeated.",
 )
 @click.option(
     "--commit", metavar="SHA", help="Commit that the reports have to be of, where they name one."
@@ -143,12 +144,15 @@ def collect(
         )
     kinds = configured(gated_kinds)
     existing = None if intent_file is None else from_file(intent_file, kinds, "-f")
+    targets = () if existing is None else images_of(existing)
+    _check_images(images, targets)
     touched = None
     if changed_since is not None and components_file is not None:
         touched = changed_components(changed_since, components_file)
     found = collected(
         of_formats,
-        images=images or (images_of(existing) if existing is not None else ()),
+        images=images or targets,
+        targets=targets,
         commit=commit,
         max_age=None if max_age is None else timedelta(seconds=max_age),
         now=datetime.now(UTC),
@@ -165,6 +169,19 @@ def collect(
         print_evidence(found, output)
     else:
         put_into(existing, found, kinds, output=output, in_place=in_place)
+
+
+def _check_images(images: Sequence[str], targets: Sequence[str]) -> None:
+    """Raise `BadInput` for what is no image, and for one that the intent is not about: its reports
+    would stand for another."""
+    for image in images:
+        if not image or re.search(NO_IMAGE_CHARACTER, image):
+            raise BadInput(f"--image: {image!r}; allowed: an image, best with its digest")
+        if targets and image not in targets:
+            raise BadInput(
+                f"--image: {image}: no target of -f has this image; allowed: "
+                f"{_some(targets)}, or leave --image out"
+            )
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: PTH110, PTH112, PTH113, PTH207 (of a place that nobody may look at, pathlib's raise)
 """Reports from files, and what changed from git."""
 
 import glob
 import hashlib
+import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from os.path import exists, isdir, isfile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,8 @@ MAX_FILES = 10_000
 """Reports that one pattern may match."""
 
 _GIT_SECONDS = 60
+
+_OF_FOLDER = ", which is a folder: give the files in it, in quotes, such as '{}/**/*.xml'"
 
 
 @dataclass(frozen=True)
@@ -45,13 +50,15 @@ def collected(
     patterns: Mapping[Format, Sequence[str]],
     *,
     images: Sequence[str],
+    targets: Sequence[str],
     commit: str | None,
     max_age: timedelta | None,
     now: datetime,
     components: int | None,
 ) -> Collected:
-    """The evidence of all files that patterns match, by format. Raises `BadInput` with one line for
-    each file that cannot be read, and for each pattern that no file matches."""
+    """The evidence of all files that patterns match, by format. `images` are those that the reports
+    are about, `targets` all those of the intent that it is for, if it is for one. Raises `BadInput`
+    with one line for each file that cannot be read, and for each pattern that no file matches."""
     wanted = Wanted(now, tuple(dict.fromkeys(images)), commit, max_age)
     problems: list[str] = []
     found: list[tuple[str, str, Facts]] = []
@@ -74,44 +81,54 @@ def collected(
     reports = judged(found, wanted)
     evidence = evidence_of(reports, wanted, components)
     parts = asked_parts(reports, scope=components is not None)
-    without = unscanned(reports, wanted)
+    without = unscanned(reports, replace(wanted, images=tuple(targets or wanted.images)))
     notes = [*_notes(reports), *_missing(parts, evidence)]
     if without:
         notes.append(
-            f"no Trivy report that counts is of {', '.join(without)}: artifacts[].images does not "
-            "name it"
+            f"no scan that counts is of {', '.join(without)}: artifacts[].images does not name it"
         )
     return Collected(evidence, parts, tuple(reports), tuple(notes), without)
 
 
 def _paths(format_: Format, patterns: Sequence[str], problems: list[str]) -> Iterator[str]:
     """The files that patterns match, each once."""
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for pattern in patterns:
         matching = sorted(_matching(pattern))
+        problems += [f"--{format_}: {pattern}: {what}" for what in _hidden(pattern)]
         if not matching:
-            problems.append(f"--{format_}: no file matches {pattern}")
+            advice = _OF_FOLDER.format(Path(pattern)) if isdir(pattern) else ""
+            problems.append(f"--{format_}: no file matches {pattern}{advice}")
         if len(matching) > MAX_FILES:
             problems.append(f"--{format_}: {pattern}: matches more than {MAX_FILES} files")
             continue
         for path in matching:
-            place = Path(path).resolve()
+            place = os.path.realpath(path)
             if place not in seen:
                 seen.add(place)
                 yield path
 
 
 def _matching(pattern: str) -> list[str]:
-    if Path(pattern).is_file():  # a name may have brackets
+    if isfile(pattern):  # a name may have brackets
         return [pattern]
-    found = glob.iglob(pattern, recursive=True, include_hidden=True)  # noqa: PTH207
+    found = glob.iglob(pattern, recursive=True, include_hidden=True)
     matching = []
     for path in found:
-        if Path(path).is_file():
+        if isfile(path) or not exists(path):  # what cannot be looked at is told so, not left out
             matching.append(path)
         if len(matching) > MAX_FILES:
             break
     return matching
+
+
+def _hidden(pattern: str) -> Iterator[str]:
+    """What a pattern cannot look into: folders that nobody but their owner may read, as what runs
+    as root in a container leaves them."""
+    above = Path(pattern).parent
+    for folder in glob.iglob(str(above), recursive=True, include_hidden=True):
+        if isdir(folder) and not os.access(folder, os.R_OK | os.X_OK):
+            yield f"the folder {folder} cannot be read"
 
 
 def _read(path: str) -> bytes:
@@ -157,9 +174,12 @@ def changed_components(ref: str, components_file: str) -> Touched:
             f"--changed-since: {ref}: git knows no such commit here{_said(found)}; a shallow clone "
             "has no history: fetch it first (git fetch --unshallow --tags)"
         )
-    diff = _git("diff", "--name-only", "--no-renames", "-z", commit[0], "HEAD", "--")
+    # Not `git diff`: the configuration, and the .gitmodules of who wants to show less, have it
+    # leave out submodules and what is outside of the folder.
+    diff = _git("diff-tree", "-r", "--name-only", "--no-renames", "--ignore-submodules=none", "-z",
+                commit[0], "HEAD", "--")  # fmt: skip
     if diff.returncode != 0:
-        raise Unavailable(f"--changed-since: git diff failed{_said(diff)}")
+        raise Unavailable(f"--changed-since: git diff-tree failed{_said(diff)}")
     changed = diff.stdout
     names = [name.decode("utf-8", "surrogateescape") for name in changed.split(b"\0") if name]
     return touched(names, components)

@@ -210,6 +210,19 @@ def test_an_image_without_a_scan_of_its_own_is_not_named() -> None:
     assert unscanned(reports[:1], wanted) == ()
 
 
+@pytest.mark.parametrize("format_", [Format.SARIF, Format.CYCLONEDX])
+def test_a_scan_of_one_image_by_whatever_tool_is_none_of_another(format_: Format) -> None:
+    second = f"registry.example.com/side@{OTHER}"
+    wanted = Wanted(NOW, (IMAGE, second))
+    of_one = Facts(format_, findings=Findings(), images=(IMAGE,))
+    reports = judged([("s.json", "b" * 64, of_one)], wanted)
+    assert unscanned(reports, wanted) == (second,)
+    of_all = judged([("s.json", "b" * 64, Facts(format_, findings=Findings()))], wanted)
+    assert unscanned(of_all, wanted) == ()
+    bill = judged([("s.json", "b" * 64, Facts(format_, images=(IMAGE,)))], wanted)
+    assert unscanned(bill, wanted) == ()
+
+
 def test_names_of_artifacts_are_such_as_an_intent_may_have() -> None:
     path = "a\u202e\u200b\n" + "x" * 400 + "/report.xml"
     found = evidence_of(judged([(path, "a" * 64, outcome(1))], Wanted(NOW)), Wanted(NOW))

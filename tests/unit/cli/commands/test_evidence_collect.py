@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -140,6 +141,8 @@ def test_a_pattern_that_the_shell_took_apart_is_explained() -> None:
     ("args", "says"),
     [
         ([], "nothing to read"),
+        (["--junit", "a", "--image", ""], "--image: ''; allowed: an image"),
+        (["--junit", "a", "--image", "a b"], "--image: 'a b'; allowed: an image"),
         (["--junit", "a", "--commit", "main"], "--commit: 'main'; allowed: a commit in full"),
         (["--junit", "a", "--changed-since", "v1"], "allowed: both, or neither"),
         (["--junit", "a", "--in-place"], "allowed: with -f FILE"),
@@ -162,6 +165,38 @@ def test_patterns_take_folders_hidden_ones_and_names_with_brackets(tmp_path: Pat
     assert len(found["reports"]) == 3
 
 
+def test_a_link_to_nothing_and_a_folder_that_is_closed_are_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.xml").write_bytes((CORPUS / PASSING).read_bytes())
+    (tmp_path / "b.xml").symlink_to("gone")
+    result = run("evidence", "collect", "--junit", str(tmp_path / "*.xml"), code=2)
+    assert f"--junit: {tmp_path}/b.xml: cannot be read: No such file" in result.stderr
+    (tmp_path / "b.xml").unlink()
+    (tmp_path / "b.xml").symlink_to("b.xml")
+    result = run("evidence", "collect", "--junit", str(tmp_path / "*.xml"), code=2)
+    assert f"--junit: {tmp_path}/b.xml: cannot be read: " in result.stderr
+    (tmp_path / "b.xml").unlink()
+    (tmp_path / "closed").mkdir()
+    # who is root may read it all the same
+    access = os.access
+    monkeypatch.setattr(
+        "os.access", lambda of, mode: not str(of).endswith("/closed") and access(of, mode)
+    )
+    result = run("evidence", "collect", "--junit", str(tmp_path / "**/*.xml"), code=2)
+    assert f"the folder {tmp_path}/closed cannot be read" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_name_that_no_file_can_have_is_told() -> None:
+    assert "no file matches aaa" in run("evidence", "collect", "--junit", "a" * 5000, code=2).stderr
+
+
+def test_a_folder_is_told_how_to_give_what_is_in_it(tmp_path: Path) -> None:
+    result = run("evidence", "collect", "--junit", f"{tmp_path}/", code=2)
+    assert f"such as '{tmp_path}/**/*.xml'" in result.stderr
+
+
 def test_in_place_keeps_comments_and_what_the_team_declared(tmp_path: Path) -> None:
     file = an_intent(tmp_path)
     before = file.read_text()
@@ -178,7 +213,7 @@ def test_in_place_keeps_comments_and_what_the_team_declared(tmp_path: Path) -> N
 
 
 def test_what_was_declared_of_a_part_does_not_stay_beside_what_is_read(tmp_path: Path) -> None:
-    file = an_intent(tmp_path, plain=True)
+    file = an_intent(tmp_path, OTHER, plain=True)
     content = yaml.safe_load(file.read_text())
     evidence = content["spec"]["evidence"]
     evidence |= {
@@ -195,7 +230,7 @@ def test_what_was_declared_of_a_part_does_not_stay_beside_what_is_read(tmp_path:
     file.write_text(yaml.safe_dump(content))
     made = yaml.safe_load(
         run("evidence", "collect", "--junit", path(FAILING), "--trivy", path(SCAN),
-            "--image", OTHER, "-f", str(file)).stdout
+            "-f", str(file)).stdout
     )["spec"]["evidence"]  # fmt: skip
     assert {"passed": 7, "failed": 5, "skipped": 3}.items() <= made["testResults"].items()
     assert "coveragePercent" not in made["testResults"]
@@ -218,8 +253,22 @@ def test_an_image_of_the_intent_without_a_scan_has_no_evidence(tmp_path: Path) -
     content["spec"]["evidence"]["artifacts"][0]["images"].append(OTHER)
     file.write_text(yaml.safe_dump(content))
     result = run("evidence", "collect", "--trivy", path(SCAN), "-f", str(file))
-    assert f"no Trivy report that counts is of {OTHER}" in result.stderr
+    assert f"no scan that counts is of {OTHER}" in result.stderr
     assert "ImagesWithoutEvidence" in run("score", "-f", "-", stdin=result.stdout).stdout
+    # nor if only the image with a scan is asked for
+    args = ("--trivy", path(SCAN), "--image", IMAGE, "-f", str(file))
+    result = run("evidence", "collect", *args)
+    assert f"no scan that counts is of {OTHER}" in result.stderr
+    assert "ImagesWithoutEvidence" in run("score", "-f", "-", stdin=result.stdout).stdout
+
+
+def test_the_scan_of_another_image_goes_into_no_intent(tmp_path: Path) -> None:
+    file = an_intent(tmp_path, OTHER)
+    before = file.read_text()
+    args = ("--trivy", path(SCAN), "--image", IMAGE, "-f", str(file), "--in-place")
+    result = run("evidence", "collect", *args, code=2)
+    assert f"--image: {IMAGE}: no target of -f has this image; allowed: {OTHER}" in result.stderr
+    assert file.read_text() == before
 
 
 @pytest.fixture
@@ -252,6 +301,25 @@ def test_components_are_counted_by_what_changed(repository: Path) -> None:
     # a, b (what is moved away is a change there) and the folder lib
     assert yaml.safe_load(result.stdout)["evidence"] == {"scope": {"affectedComponents": 3}}
     assert "of no component, so that each folder counts as one: lib" in result.stderr
+
+
+def test_what_git_is_told_to_leave_out_changed_all_the_same(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repository / ".gitmodules").write_text(
+        '[submodule "lib/sub"]\n path = lib/sub\n url = https://a.example\n ignore = all\n'
+    )
+    git("add", ".gitmodules")
+    git("update-index", "--add", "--cacheinfo", f"160000,{COMMIT},services/b/sub")
+    git("config", "-f", ".gitmodules", "submodule.lib/sub.path", "services/b/sub")
+    git("add", ".gitmodules"), git("commit", "-qm", "sub"), git("tag", "v2")
+    git("config", "diff.relative", "true"), git("config", "diff.ignoreSubmodules", "all")
+    git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},services/b/sub")
+    (repository / "lib/z.py").write_text("2")
+    git("add", "lib"), git("commit", "-qm", "third")
+    monkeypatch.chdir(repository / "services")
+    found = collected("--changed-since", "v2", "--components", "../components.yaml")
+    assert found["evidence"] == {"scope": {"affectedComponents": 2}}  # b, and the folder lib
 
 
 @pytest.mark.parametrize("ref", ["v9", "--output=/tmp/x", "v1..v1", ""])
