@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from cabgate_cli.commands.evidence_collect import collect
+from cabgate_cli.commands.intent import intent
 from cabgate_collect.facts import Format
 from unit.cli.support import ROOT
 
@@ -42,6 +43,17 @@ def test_what_a_pipeline_collects_is_taken(name: str) -> None:
         assert context.params["intent_file"] == "intent.yaml"
         assert context.params["in_place"]
         assert any(context.params[f"of_{each.replace('-', '_')}"] for each in Format)
+
+
+@pytest.mark.parametrize("name", ["github", "gitlab", "jenkins"])
+def test_what_a_pipeline_collects_it_has_made_before(name: str) -> None:
+    before = PIPELINES[name].partition("cabgate evidence collect")[0]
+    assert 'trivy image --format json -o trivy.json "$IMAGE"' in before
+    assert "--junitxml=report.xml" in before or "mvn" in before
+    # else the report of the scan would be of another image than the intent
+    [update] = re.findall(r"cabgate (intent [^'\n]*)", before)
+    with intent.make_context("intent", shlex.split(update)[1:]) as context:
+        assert (context.params["update_file"], context.params["in_place"]) == ("intent.yaml", True)
 
 
 def test_the_table_has_each_format() -> None:
