@@ -62,13 +62,39 @@ class _Lines:
         if node.flow_style or not new or not old:
             raise _TooMuchError
         for key, value in node.value:
-            if key.value in new:
-                self.edit(value, old[key.value], new[key.value])
-            else:
+            if key.value not in new:
                 self.gone |= set(range(key.start_mark.line, _last_line(value, key) + 1))
+            elif isinstance(value, yaml.CollectionNode) and not new[key.value]:
+                self._empty(key, value, new[key.value])
+            elif isinstance(value, yaml.CollectionNode) and not value.value:
+                self._fill(key, value, new[key.value])
+            else:
+                self.edit(value, old[key.value], new[key.value])
         added = {key: value for key, value in new.items() if key not in old}
         if added:
             self._insert(node, _last_line(node), added)
+
+    def _empty(self, key: yaml.Node, value: yaml.CollectionNode, new: Any) -> None:
+        """All in a value goes; comments in it stay."""
+        first, line = value.start_mark.line, self.lines[key.end_mark.line]
+        if value.value and (value.flow_style or first == key.end_mark.line):
+            raise _TooMuchError
+        if value.value:
+            self.gone |= set(range(first, _last_line(value) + 1))
+            head, colon, rest = line.partition(":")
+            self.lines[key.end_mark.line] = f"{head}{colon} {json.dumps(new)}{rest}"
+
+    def _fill(self, key: yaml.Node, value: yaml.CollectionNode, new: Any) -> None:
+        """A value that was empty, such as {}, gets what it holds below its key."""
+        if not new:
+            return
+        start, end = value.start_mark, value.end_mark
+        line = self.lines[start.line]
+        if not start.line == end.line == key.end_mark.line:
+            raise _TooMuchError
+        self.lines[start.line] = line[: start.column].rstrip() + line[end.column :]
+        below = "".join(f"  {each}" for each in self.render(new).splitlines(keepends=True))
+        self._insert_text(key, start.line, below)
 
     def _sequence(self, node: yaml.SequenceNode, old: list[Any], new: list[Any]) -> None:
         """Items that are no longer there go, others come after the last one."""
@@ -91,9 +117,12 @@ class _Lines:
 
     def _insert(self, node: yaml.Node, line: int, added: Any) -> None:
         """Put what is new after a line, as deep as the node is."""
-        rendered = self.render(added).splitlines(keepends=True)
+        self._insert_text(node, line, self.render(added))
+
+    def _insert_text(self, node: yaml.Node, line: int, text: str) -> None:
         indent = " " * node.start_mark.column
-        self.after.setdefault(line, []).extend(indent + text for text in rendered)
+        lines = text.splitlines(keepends=True)
+        self.after.setdefault(line, []).extend(indent + each for each in lines)
 
 
 def _identity(value: Any) -> str:

@@ -212,6 +212,31 @@ def test_in_place_keeps_comments_and_what_the_team_declared(tmp_path: Path) -> N
     assert file.read_text() == after
 
 
+def test_comments_stay_from_release_to_release(tmp_path: Path) -> None:
+    file = an_intent(tmp_path, OTHER)
+    comments = [line for line in file.read_text().splitlines() if "#" in line]
+    run("evidence", "collect", "--junit", path(PASSING), "-f", str(file), "-i")
+    # the next image has no evidence yet
+    run("intent", "-n", "shop", "deploy/checkout", "--image", IMAGE, "--update", str(file), "-i")
+    assert yaml.safe_load(file.read_text())["spec"]["evidence"] == {}
+    run("evidence", "collect", "--junit", path(FAILING), "-f", str(file), "-i")
+    after = file.read_text()
+    assert yaml.safe_load(after)["spec"]["evidence"]["testResults"]["failed"] == 5
+    assert [line for line in comments if line not in after.splitlines()] == []
+
+
+def test_an_empty_value_keeps_the_comment_behind_it(tmp_path: Path) -> None:
+    file = an_intent(tmp_path, plain=True)
+    content = yaml.safe_load(file.read_text())
+    content["spec"]["evidence"] = {}
+    text = yaml.safe_dump(content)
+    file.write_text(text.replace("evidence: {}", "evidence: {}  # by the pipeline"))
+    run("evidence", "collect", "--junit", path(PASSING), "-f", str(file), "-i")
+    after = file.read_text()
+    assert "\n  evidence:  # by the pipeline\n    artifacts:\n" in after
+    assert yaml.safe_load(after)["spec"]["evidence"]["testResults"]["passed"] == 2
+
+
 def test_what_was_declared_of_a_part_does_not_stay_beside_what_is_read(tmp_path: Path) -> None:
     file = an_intent(tmp_path, OTHER, plain=True)
     content = yaml.safe_load(file.read_text())
