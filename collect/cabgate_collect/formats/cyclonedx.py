@@ -56,7 +56,7 @@ class _Metadata(Struct):
 class _Rating(Struct):
     severity: str | None = None
     score: float | None = None
-    method: str = "CVSS"
+    method: str | None = None
 
 
 class _Affected(Struct):
@@ -138,7 +138,7 @@ class _Tally:
             if named is not None:
                 found.append(named)
             # other methods have scales of their own
-            of_cvss = named is None or rating.method.startswith("CVSS")
+            of_cvss = named is None or (rating.method or "CVSS").startswith("CVSS")
             if of_cvss and rating.score is not None and rating.score >= 0:
                 found.append(Severity.of_score(rating.score))
         if not found:

@@ -7,6 +7,7 @@ case is not a report that all is well.
 
 import re
 from dataclasses import dataclass
+from operator import attrgetter
 
 from cabgate_collect.documents import Attributes, count_of, read_xml
 from cabgate_collect.facts import Facts, Format, Moment, Tests, UnreadableReportError
@@ -33,6 +34,8 @@ _COMMIT_PROPERTIES = frozenset({"commit", "git.commit", "git.commit.id", "vcs.re
 class _Suite:
     """What is in a suite, and what it says is."""
 
+    timed: bool = False
+    """Whether it says when it ran, or one around it does."""
     stated_failed: int = 0
     stated_skipped: int = 0
     stated_tests: int = 0
@@ -65,7 +68,9 @@ class _Report:
         self.passed = 0
         self.moments: list[Moment] = []
         self.commits: list[str] = []
-        self.flaky = self.by_status = self.in_suites = self.more_failed = self.more_tests = 0
+        self.untimed = self.flaky = self.by_status = self.in_suites = self.more_failed = (
+            self.more_tests
+        ) = 0
 
     def opened(self, path: list[str], attributes: Attributes) -> None:
         name = path[-1]
@@ -89,16 +94,17 @@ class _Report:
             name: count_of(attributes, name) or 0
             for name in ("tests", "failures", "errors", "skipped", "disabled", "ignored")
         }
+        moment = Moment.read(attributes.get("timestamp", ""))
+        if moment is not None:
+            self.moments.append(moment)
         self.suites.append(
             _Suite(
+                timed=moment is not None or self.suites[-1].timed,
                 stated_failed=read["failures"] + read["errors"],
                 stated_skipped=max(read["skipped"], read["disabled"], read["ignored"]),
                 stated_tests=read["tests"],
             )
         )
-        moment = Moment.read(attributes.get("timestamp", ""))
-        if moment is not None:
-            self.moments.append(moment)
 
     def _outcome(self, name: str, parent: str) -> None:
         if self.cases:
@@ -128,6 +134,7 @@ class _Report:
         failed = case.failed or not case.said <= _SAYS_PASSED | _SAYS_SKIPPED
         if case.parent and not failed:
             return  # what is in it was counted
+        self.untimed += not suite.timed
         suite.cases += 1
         suite.tests += 1
         if failed:
@@ -148,7 +155,7 @@ class _Report:
         return Facts(
             Format.JUNIT,
             tests=None if none else tests,
-            made=min(self.moments, key=lambda moment: moment.at, default=None),
+            made=None if self.untimed else min(self.moments, key=attrgetter("at"), default=None),
             commits=tuple(dict.fromkeys(filter(None, self.commits))),
             nothing="holds no test case" if none else None,
             readings=tuple(self._readings()),

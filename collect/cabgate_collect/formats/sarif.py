@@ -45,6 +45,7 @@ class _Rule(Struct):
 
 class _Component(Struct):
     name: str = ""
+    guid: str | None = None
     version: str | None = None
     semantic: str | None = field(default=None, name="semanticVersion")
     rules: list[_Rule] | None = None
@@ -57,6 +58,8 @@ class _Tool(Struct):
 
 class _ComponentReference(Struct):
     index: int | None = None
+    guid: str | None = None
+    name: str | None = None
 
 
 class _RuleReference(Struct):
@@ -176,16 +179,23 @@ def _is_suppressed(result: _Result) -> bool:
     return bool(found) and all(each.status in (None, "accepted") for each in found)
 
 
+def _is_same(component: _Component, reference: _ComponentReference) -> bool:
+    """Whether a reference names a component, by its GUID or else by its name."""
+    if reference.guid is not None:
+        return reference.guid == component.guid
+    return reference.name is not None and reference.name == component.name
+
+
 class _Rules:
     """The rules of a run, by index and by id."""
 
     def __init__(self, run: _Run) -> None:
         tool = run.tool
         self._driver = tool.driver.rules or []
-        self._extensions = [each.rules or [] for each in tool.extensions or []]
+        self._extensions = tool.extensions or []
         self._by_id: dict[str, list[_Rule]] = defaultdict(list)
-        for rules in (self._driver, *self._extensions):
-            for rule in rules:
+        for rules in (tool.driver.rules, *(each.rules for each in self._extensions)):
+            for rule in rules or []:
                 self._by_id[rule.id].append(rule)
         self._overridden: dict[int | str | None, list[str]] = defaultdict(list)
         for invocation in run.invocations or []:
@@ -212,10 +222,11 @@ class _Rules:
 
     def _indexed(self, result: _Result) -> Iterator[_Rule]:
         reference = result.rule or _RuleReference()
-        place = reference.component.index if reference.component else None
+        component = reference.component or _ComponentReference()
         rules = self._driver
-        if place is not None and 0 <= place < len(self._extensions):
-            rules = self._extensions[place]
+        for place, extension in enumerate(self._extensions):
+            if place == component.index or _is_same(extension, component):
+                rules = extension.rules or []
         for index in (result.rule_index, reference.index):
             if index is not None and 0 <= index < len(rules):
                 yield rules[index]

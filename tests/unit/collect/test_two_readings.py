@@ -46,6 +46,26 @@ def test_a_status_that_nobody_knows_is_told() -> None:
     )
 
 
+TIMED = 'timestamp="2026-11-27T08:00:00Z"'
+
+
+@pytest.mark.parametrize(
+    ("report", "says"),
+    [
+        (f"<testsuites><testsuite {TIMED}><testcase/></testsuite></testsuites>", True),
+        (f"<testsuites {TIMED}><testsuite><testcase/></testsuite></testsuites>", True),
+        (f"<testsuites><testsuite {TIMED}><testcase/></testsuite><testsuite/></testsuites>", True),
+        (
+            f"<testsuites><testsuite {TIMED}><testcase/></testsuite>"
+            "<testsuite><testcase/></testsuite></testsuites>",
+            False,  # the second may be of last year
+        ),
+    ],
+)
+def test_a_report_says_when_it_was_made_if_all_its_cases_do(report: str, says: bool) -> None:
+    assert (read_report(report.encode(), Format.JUNIT).made is not None) is says
+
+
 def a_class(file: str, hits: int, inside: str = "") -> str:
     lines = f'<lines><line number="1" hits="{hits}"/></lines>'
     return f'<class name="C" filename="{file}">{lines}{inside}</class>'
@@ -66,6 +86,35 @@ def test_cobertura(classes: str, expected: str) -> None:
     assert described(data, Format.COBERTURA) == expected
 
 
+COVERED = '<counter type="LINE" missed="0" covered="99"/>'
+MISSED = '<counter type="LINE" missed="9" covered="0"/>'
+
+
+@pytest.mark.parametrize(
+    ("inside", "expected"),
+    [
+        # what stands in itself, or twice, could be any of the two
+        (COVERED + MISSED, "unreadable"),
+        (f"<group><report>{COVERED}</report></group>{MISSED}", "unreadable"),
+        (f"<package><package>{COVERED}</package>{MISSED}</package>", "unreadable"),
+        (f"<package>{COVERED}</package><package>{MISSED}</package>", "99 of 108 lines"),
+        # a line is one line, however often it is listed
+        (
+            '<package><sourcefile><line nr="1" ci="1"/><line nr="1" ci="1"/><line nr="2" ci="0"/>'
+            '</sourcefile><sourcefile><line nr="2" ci="1"/></sourcefile></package>',
+            "2 of 3 lines",
+        ),
+        (
+            '<package><sourcefile><line nr="1" ci="1"/><line nr="1" ci="0"/></sourcefile>'
+            "</package>",
+            "0 of 1 lines",
+        ),
+    ],
+)
+def test_jacoco(inside: str, expected: str) -> None:
+    assert described(f"<report>{inside}</report>".encode(), Format.JACOCO) == expected
+
+
 def sarif(*runs: dict[str, Any], **log: Any) -> Facts:
     tool = {"driver": {"name": "x", "rules": [{"id": "R"}, {"id": "S"}]}}
     whole = {"version": "2.1.0", "runs": [{"tool": tool, **run} for run in runs], **log}
@@ -80,6 +129,17 @@ def test_a_rule_that_an_invocation_makes_an_error_is_one(descriptor: dict[str, A
     found = sarif({"results": results, "invocations": [invocation]}).findings
     assert found is not None
     assert (found.high, found.medium) == (1, 1)
+
+
+@pytest.mark.parametrize("reference", [{"index": 0}, {"name": "e"}, {"guid": "g", "name": "x"}])
+def test_a_rule_of_an_extension_is_found_however_it_is_named(reference: dict[str, Any]) -> None:
+    rules = [{"id": "A", "properties": {"security-severity": "9.9"}}]
+    extension = {"name": "e", "guid": "g", "rules": rules}
+    tool = {"driver": {"name": "x", "rules": [{"id": "R"}]}, "extensions": [extension]}
+    rule = {"index": 0, "toolComponent": reference}
+    found = sarif({"tool": tool, "results": [{"rule": rule}]}).findings
+    assert found is not None
+    assert found.critical == 1
 
 
 def test_results_in_another_place_of_the_log_are_no_empty_scan() -> None:
@@ -163,7 +223,7 @@ def test_the_name_of_an_image_is_not_believed_beside_other_digests() -> None:
     ("vulnerabilities", "expected"),
     [
         ([{"ratings": [{"severity": "low", "score": 9.8, "method": "CVSSv31"}]}], (1, 0, 0, 0)),
-        ([{"ratings": [{"severity": "low", "score": 9.8}]}], (1, 0, 0, 0)),
+        ([{"ratings": [{"severity": "low", "score": 9.8, "method": None}]}], (1, 0, 0, 0)),
         ([{"ratings": [{"severity": "low", "score": 40, "method": "OWASP"}]}], (0, 0, 0, 1)),
         ([{"ratings": [{"severity": "CRITICAL"}]}], (1, 0, 0, 0)),
         ([{"ratings": [{"score": -1}]}], (0, 1, 0, 0)),
