@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: PTH110, PTH112, PTH113, PTH207 (of a place that nobody may look at, pathlib's raise)
+# ruff: noqa: PTH110, PTH112, PTH113, PTH118, PTH207 (of a place that nobody may look at, pathlib's raise)
 """Reports from files, and what changed from git."""
 
 import glob
@@ -125,10 +125,22 @@ def _matching(pattern: str) -> list[str]:
 def _hidden(pattern: str) -> Iterator[str]:
     """What a pattern cannot look into: folders that nobody but their owner may read, as what runs
     as root in a container leaves them."""
-    above = Path(pattern).parent
-    for folder in glob.iglob(str(above), recursive=True, include_hidden=True):
-        if isdir(folder) and not os.access(folder, os.R_OK | os.X_OK):
+    for folder in _folders(pattern):
+        if not os.access(folder, os.R_OK | os.X_OK):
             yield f"the folder {folder} cannot be read"
+
+
+def _folders(pattern: str) -> Iterator[str]:
+    """Those in which a pattern looks for files, links to folders themselves, and not what is in
+    them: two that lead in a circle would have no end."""
+    parts = Path(pattern).parent.parts
+    deep = parts.index("**") if "**" in parts else len(parts)
+    for root in glob.iglob(str(Path(*parts[:deep])), include_hidden=True):
+        if isdir(root):
+            yield root
+        if deep < len(parts):
+            for folder, names, _ in os.walk(root):
+                yield from (os.path.join(folder, name) for name in names)
 
 
 def _read(path: str) -> bytes:

@@ -188,6 +188,14 @@ def test_a_link_to_nothing_and_a_folder_that_is_closed_are_not_passed_over(
     assert result.stdout == ""
 
 
+def test_links_that_lead_in_a_circle_have_an_end(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_bytes((CORPUS / PASSING).read_bytes())
+    for name in ("one", "two"):
+        (tmp_path / name).symlink_to(".")
+    result = run("evidence", "collect", "--junit", str(tmp_path / "**/a.xml"), code=2)
+    assert "matches more than 10000 files" in result.stderr
+
+
 def test_a_name_that_no_file_can_have_is_told() -> None:
     assert "no file matches aaa" in run("evidence", "collect", "--junit", "a" * 5000, code=2).stderr
 
