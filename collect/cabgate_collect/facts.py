@@ -2,6 +2,7 @@
 """What a report says, whatever tool wrote it."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -125,6 +126,11 @@ class Findings:
             self.medium + other.medium,
             self.low + other.low,
         )
+
+    @classmethod
+    def of(cls, severities: Iterable[Severity]) -> "Findings":
+        """One for each severity."""
+        return cls(**Counter(severity.value for severity in severities))
 
     def plus(self, severity: Severity) -> "Findings":
         """With one more."""

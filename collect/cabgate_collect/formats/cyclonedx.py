@@ -148,10 +148,7 @@ class _Tally:
     def findings(self) -> Findings:
         """What counts; of one that is said to affect and not to affect, that it does."""
         self.apart -= self.worst.keys()
-        result = Findings()
-        for severity in self.worst.values():
-            result = result.plus(severity)
-        return result
+        return Findings.of(self.worst.values())
 
 
 def _number(components: list[_Component]) -> int:

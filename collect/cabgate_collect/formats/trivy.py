@@ -100,16 +100,13 @@ def parse(data: bytes) -> Facts:
         seen.add(text)
         severity = _SEVERITIES.get(text, Severity.HIGH)
         worst[key] = Severity.worst(severity, worst.get(key, severity))
-    findings = Findings()
-    for severity in worst.values():
-        findings = findings.plus(severity)
     unknown = seen - _SEVERITIES.keys()
     readings = ("findings without a severity that is known count as high",) if unknown else ()
     nothing = _why_nothing(report.results or [], worst)
     version = report.trivy.version if report.trivy else ""
     return Facts(
         Format.TRIVY,
-        findings=None if nothing else findings,
+        findings=None if nothing else Findings.of(worst.values()),
         apart=dict(_apart(report.results or [])),
         tools=(f"trivy {version}".strip(),),
         images=_images(report),
