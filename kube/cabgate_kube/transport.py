@@ -34,6 +34,10 @@ MAX_HEAD_BYTES = 64 * 1024
 _RETRY_AFTER = b"retry-after"
 _RETRY_AFTER_LENGTH = len(_RETRY_AFTER)
 
+_ENCODING = b"content-encoding"
+_ENCODING_LENGTH = len(_ENCODING)
+_NO_ENCODING = (b"", b"identity")
+
 
 class ConnectionFailed(Exception):  # noqa: N818 - said to users as it is
     """No answer: the message says why."""
@@ -144,7 +148,8 @@ class Connections:
 def _request(
     method: str, target: str, url: SplitResult, headers: Mapping[str, str], body: bytes
 ) -> bytes:
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {url.netloc}"]
+    # Said rather than left out: a proxy may ask for what its clients do not speak of.
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {url.netloc}", "Accept-Encoding: identity"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if body:
         lines.append(f"Content-Length: {len(body)}")
@@ -177,6 +182,7 @@ class _Connection(asyncio.Protocol):
         self._answer: asyncio.Future[HttpAnswer] | None = None
         self._parts: list[bytes] = []
         self._retry_after = b""
+        self._encoding = b""
         self._room = 0
         self._head_bytes = 0
         self._in_head = False
@@ -196,7 +202,7 @@ class _Connection(asyncio.Protocol):
         self._answer = asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
         self._parts = []
-        self._retry_after = b""
+        self._retry_after = self._encoding = b""
         self._room = limit
         self._head_bytes = 0
         self._in_head = True
@@ -233,10 +239,15 @@ class _Connection(asyncio.Protocol):
         """Keep what is wanted of the head; called by the parser."""
         if len(name) == _RETRY_AFTER_LENGTH and name.lower() == _RETRY_AFTER:
             self._retry_after = value
+        elif len(name) == _ENCODING_LENGTH and name.lower() == _ENCODING:
+            self._encoding = value.strip().lower()
 
     def on_headers_complete(self) -> None:
         """Go on to the body; called by the parser."""
         self._in_head = False
+        if self._encoding not in _NO_ENCODING:
+            said = self._encoding.decode("latin-1")
+            self._fail(ConnectionFailed(f"the answer is encoded as {said}; none was asked for"))
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body; called by the parser."""

@@ -160,7 +160,11 @@ class ApiProxy:
         url = f"{self._cluster.server}{request.rel_url}"
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _NOT_PASSED_ON}
         async with self._session.request(
-            request.method, url, headers=headers, data=await request.read() or None
+            request.method,
+            url,
+            headers=headers,
+            skip_auto_headers=("Accept-Encoding", "User-Agent"),
+            data=await request.read() or None,
         ) as answer:
             kept = {k: v for k, v in answer.headers.items() if k.lower() not in _NOT_PASSED_ON}
             if not call.watch:

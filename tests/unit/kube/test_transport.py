@@ -29,7 +29,7 @@ class Server:
 
     def __init__(self, behave):
         self._behave = behave
-        self.requests = []
+        self.requests, self.heads = [], []
         self.connections = self.ended = 0
 
     async def __aenter__(self):
@@ -52,6 +52,7 @@ class Server:
                 length = [n for n in head.split(b"\r\n") if n.startswith(b"Content-Length: ")]
                 body = await reader.readexactly(int(length[0][16:])) if length else b""
                 asked += 1
+                self.heads.append(head)
                 self.requests.append(head.split(b" HTTP")[0] + body)
                 await self._behave(connection, asked, writer)
         self.ended += 1
@@ -232,6 +233,31 @@ async def test_what_is_no_answer_is_an_error(sent):
             await server.get()
 
     await served(nonsense, test)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate, gzip"])
+async def test_what_was_compressed_although_nobody_asked_is_refused_as_that(encoding):
+    """It would be read as an answer that is no JSON, in every sweep anew."""
+
+    async def compressed(_connection, _request, writer):
+        writer.write(answer(b"\x1f\x8b\x08", headers=f"Content-Encoding: {encoding}\r\n"))
+
+    async def test(server):
+        with pytest.raises(ConnectionFailed, match=f"encoded as {encoding.lower()}"):
+            await server.get()
+
+    await served(compressed, test)
+
+
+async def test_a_proxy_on_the_way_is_told_that_nothing_is_to_be_compressed():
+    async def plain(_connection, _request, writer):
+        writer.write(answer(headers="Content-Encoding: identity\r\n"))
+
+    async def test(server):
+        assert (await server.get()).body == b"ok"
+        assert b"\r\nAccept-Encoding: identity\r\n" in server.heads[0]
+
+    await served(plain, test)
 
 
 async def test_what_comes_behind_an_answer_is_not_taken_for_the_next_one():
