@@ -14,7 +14,6 @@ from support.reviews import now
 
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
 BETTER = {**MIDDLING, "scope": {"affectedComponents": 2}}
-REPLACE = ("replace", "--subresource=status", "-f", "-")
 
 
 @pytest.fixture(scope="module")
@@ -222,15 +221,24 @@ def entry(request, verdict, **changes):
     return {**made, **changes}
 
 
-def written(gate, obj, state, *entries, **status):
-    """The result of the operator's write of a status."""
-    made = copy.deepcopy(obj)
-    old = made.setdefault("status", {})
-    decisions = [*old.get("decisions", []), *entries]
-    made["status"] = {**old, "state": state, **({"decisions": decisions} if decisions else {})}
-    made["status"] |= status
-    return gate.kubectl(OPERATOR, *REPLACE, "--dry-run=server", stdin=json.dumps(made),
-                        check=False)  # fmt: skip
+def status_replaced(gate, obj, change, *args):
+    """The result of the operator's write of the stored status, as `change` leaves it."""
+    metadata = obj["metadata"]
+    return gate.replace(
+        *(OPERATOR, obj["kind"].lower(), metadata["name"], metadata["namespace"]),
+        *(lambda stored: change(stored["status"]), "--subresource=status", *args),
+        check=False,
+    )
+
+
+def written(gate, obj, state, *entries, **changes):
+    """The result of the operator's try at a status: this state, these entries more."""
+
+    def change(status):
+        decisions = [*status.get("decisions", []), *entries]
+        status |= {"state": state, **({"decisions": decisions} if decisions else {}), **changes}
+
+    return status_replaced(gate, obj, change, "--dry-run=server")
 
 
 def test_the_operator_gives_no_verdict_that_is_not_its_own(gate, namespace):
@@ -277,15 +285,13 @@ def test_the_operator_approves_by_score_once_and_only_what_is_current(gate, name
         assert "AutoApproved is not legal in state AutoApproved" in said
         said = told(written(gate, request, "Superseded", entry(request, "Superseded")))
         assert "the intent still asks for this request" in said
-        without = {**request, "status": {**request["status"], "decisions": []}}
-        for status in ({}, {"decisions": []}):
-            made = {**without["status"], "state": "Submitted", **status}
-            made.pop("decisions") if not status else None
-            body = json.dumps({**request, "status": made})
-            gate.refused(OPERATOR, *REPLACE, "--dry-run=server", stdin=body)
-        edited = copy.deepcopy(request)
-        edited["status"]["decisions"][0]["rationale"] = "other"
-        gate.refused(OPERATOR, *REPLACE, "--dry-run=server", stdin=json.dumps(edited))
+        changes = (
+            lambda status: [status.pop("decisions"), status.update(state="Submitted")],
+            lambda status: status.update(state="Submitted", decisions=[]),
+            lambda status: status["decisions"][0].update(rationale="other"),
+        )
+        for change in changes:
+            assert status_replaced(gate, request, change, "--dry-run=server").returncode != 0
 
 
 def test_the_operator_reopens_only_what_the_intent_asks_for_again(gate, namespace):
@@ -335,41 +341,33 @@ def test_the_operator_cannot_wash_submitters_off_by_the_intents_status(gate, nam
     for role in ("cabgate-requester", "cabgate-cab-member"):
         gate.bind("both", role, namespace)
     gate.open(namespace, MIDDLING, "Submitted", user="both")
+    web = gate.get("deploymentintent", "web", namespace)
     with paused(gate.installation.operator):
-        live = gate.get("deploymentintent", "web", namespace)
         for state in ("Approved", "AutoApproved", "ConditionallyApproved", "Rejected", "Revoked"):
-            made = copy.deepcopy(live)
-            made["status"]["state"] = state
-            result = gate.kubectl(OPERATOR, *REPLACE, stdin=json.dumps(made), check=False)
-            said = told(result)
+            said = told(status_replaced(gate, web, lambda status, s=state: status.update(state=s)))
             assert said.startswith("WrongContent: status.state: "), (state, said)
-        # Nor of another request's decision.
-        other = intent(namespace, name="other", evidence=GOOD)
-    gate.apply("requester", other)
+    # Nor of another request's decision.
+    gate.apply("requester", intent(namespace, name="other", evidence=GOOD))
     decided = gate.request_of(namespace, "other", "AutoApproved")
+    others = {
+        "state": "AutoApproved",
+        "requestName": decided["metadata"]["name"],
+        "evidenceDigest": decided["spec"]["evidenceDigest"],
+    }
     with paused(gate.installation.operator):
-        live = gate.get("deploymentintent", "web", namespace)
-        made = copy.deepcopy(live)
-        made["status"] |= {
-            "state": "AutoApproved",
-            "requestName": decided["metadata"]["name"],
-            "evidenceDigest": decided["spec"]["evidenceDigest"],
-        }
-        result = gate.kubectl(OPERATOR, *REPLACE, stdin=json.dumps(made), check=False)
-        assert told(result).startswith("WrongContent: status."), result.stdout
-        # Nor of a decision in the past as if it were on what is there now.
-        made = copy.deepcopy(live)
-        made["status"]["state"] = "Submitted"
-        assert gate.kubectl(OPERATOR, *REPLACE, stdin=json.dumps(made)).returncode == 0
+        said = told(status_replaced(gate, web, lambda status: status.update(others)))
+        assert said.startswith("WrongContent: status."), said
+        result = status_replaced(gate, web, lambda status: status.update(state="Submitted"))
+        assert result.returncode == 0, result.stderr
 
 
 def test_no_status_of_an_intent_speaks_of_what_is_not_there_yet(gate, namespace):
     gate.open(namespace, GOOD, "AutoApproved")
     with paused(gate.installation.operator):
-        live = gate.get("deploymentintent", "web", namespace)
-        live["status"]["observedGeneration"] += 1
-        result = gate.kubectl(OPERATOR, *REPLACE, stdin=json.dumps(live), check=False)
-        assert told(result).startswith("WrongContent: status.observedGeneration: ")
+        web = gate.get("deploymentintent", "web", namespace)
+        later = {"observedGeneration": web["status"]["observedGeneration"] + 1}
+        said = told(status_replaced(gate, web, lambda status: status.update(later)))
+        assert said.startswith("WrongContent: status.observedGeneration: ")
 
 
 def test_the_operators_rights_end_at_its_records(gate, namespace):
