@@ -25,6 +25,7 @@ _COMMANDS = (
     "revoke",
     "mine",
     "ledger",
+    "report",
     "completion",
 )
 """Each stands in the module of its name."""
@@ -48,6 +49,7 @@ Examples:
   kubectl cab queue -A
   kubectl cab approve -n shop checkout-1f2e3d4c
   cabgate ledger verify
+  cabgate report --by namespace
 """
     + table(),
 )

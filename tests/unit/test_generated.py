@@ -13,6 +13,11 @@ def test_the_page_of_the_states_is_what_the_tables_say():
     assert (ROOT / "docs" / "states.md").read_text() == tool["rendered"]()
 
 
+def test_the_page_of_the_figures_of_reports_is_what_they_say():
+    tool = runpy.run_path(str(ROOT / "tools" / "reports.py"))
+    assert (ROOT / "docs" / "reports.md").read_text() == tool["rendered"]()
+
+
 def test_what_the_docs_have_of_reasons_is_what_their_records_say():
     tool = runpy.run_path(str(ROOT / "tools" / "reasons.py"))
     for path, content in tool["rendered"]().items():

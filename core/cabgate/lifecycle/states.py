@@ -171,7 +171,12 @@ def end_of(metadata: ObjectMeta, spec: CABExceptionSpec) -> datetime:
     """The same, of the parts that tell it."""
     if metadata.creation_timestamp is None:
         raise ValueError("metadata.creationTimestamp: absent")
-    return metadata.creation_timestamp + timedelta(days=spec.duration_days)
+    return end_after(metadata.creation_timestamp, spec.duration_days)
+
+
+def end_after(created: datetime, days: int) -> datetime:
+    """When an exception ends that was created at a moment, for so many days."""
+    return created + timedelta(days=days)
 
 
 @overload

@@ -60,16 +60,19 @@ def test_every_command_prints_text_unless_told_otherwise(command: tuple[str, ...
     assert found.opts == ["-o", "--output"]
     assert found.default == "text"
     assert isinstance(found.type, click.Choice)
-    assert list(found.type.choices) == ["text", "json", "yaml"]
+    more = ["csv", "html"] if command == ("report",) else []
+    assert list(found.type.choices) == ["text", "json", "yaml", *more]
 
 
 @pytest.mark.parametrize("name", ["--output", "--kubeconfig", "--context", "--namespace"])
 def test_an_option_is_the_same_in_every_command(name: str) -> None:
-    """But for `ledger list`, whose namespace is a filter and has no default."""
+    """But for `ledger list`, whose namespace is a filter and has no default, and `report`, which
+    prints for spreadsheets and as a page as well."""
+    others = {"--namespace": ("ledger", "list"), "--output": ("report",)}
     found = [
         (option.opts, option.metavar, option.default, option.help)
         for words in ALL
-        if name != "--namespace" or words != ("ledger", "list")
+        if words != others.get(name)
         if (option := options(*words).get(name)) is not None
     ]
     assert len(found) > 4

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What became of each request and exception, as records of the ledger tell it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from cabgate.api.decision import CABDecision, CABDecisionSpec, RecordedException, SubjectKind
+from cabgate.api.exception import ExceptionVerdict
+from cabgate.api.request import RequestVerdict
+from cabgate.api.types import AuthorType
+from cabgate.lifecycle.states import end_after
+from cabgate.rollout.targets import Workload
+
+APPROVED = (
+    RequestVerdict.APPROVED.value,
+    RequestVerdict.CONDITIONALLY_APPROVED.value,
+    RequestVerdict.AUTO_APPROVED.value,
+)
+"""Verdicts that approve a request."""
+
+DECIDED = (*APPROVED, RequestVerdict.REJECTED.value)
+"""Verdicts that decide a request."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record, by its name."""
+
+    name: str
+    spec: CABDecisionSpec
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a person decided."""
+        return self.spec.author.type is AuthorType.PERSON
+
+
+@dataclass(frozen=True)
+class Life:
+    """A request or an exception, and the records about it in the order of their chain."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def kind(self) -> SubjectKind:
+        """Request or exception."""
+        return self.entries[0].spec.subject.kind
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace."""
+        return self.entries[0].spec.subject.namespace
+
+    @cached_property
+    def opened(self) -> datetime | None:
+        """When it was created; None where records of an earlier release do not say."""
+        return next((e.spec.opened for e in self.entries if e.spec.opened), None)
+
+    @cached_property
+    def ring(self) -> int | None:
+        """Ring of its namespace when its request was opened."""
+        return next((e.spec.ring for e in self.entries if e.spec.ring is not None), None)
+
+    @cached_property
+    def intent(self) -> str | None:
+        """Name of the intent that it came from."""
+        return next((e.spec.intent.name for e in self.entries if e.spec.intent), None)
+
+    @cached_property
+    def workloads(self) -> frozenset[Workload]:
+        """What is rolled out, as far as records say it in full."""
+        return frozenset(Workload.of(each) for e in self.entries for each in e.spec.targets)
+
+    @cached_property
+    def is_change(self) -> bool:
+        """Whether it is a request to roll something out: not one that reviews a broken glass."""
+        return self.kind is SubjectKind.REQUEST and not any(
+            e.spec.break_glass is not None or e.spec.verdict == RequestVerdict.GLASS_BROKEN
+            for e in self.entries
+        )
+
+    @cached_property
+    def exception(self) -> RecordedException | None:
+        """What an exception says."""
+        return next((e.spec.exception for e in self.entries if e.spec.exception), None)
+
+    def first(self, *verdicts: str) -> Entry | None:
+        """The first record with one of some verdicts."""
+        return next((e for e in self.entries if e.spec.verdict in verdicts), None)
+
+    def after(self, entry: Entry) -> Iterator[Entry]:
+        """The records after one."""
+        return (e for e in self.entries if e.spec.sequence > entry.spec.sequence)
+
+    @cached_property
+    def in_force(self) -> tuple[datetime, datetime] | None:
+        """From when to when an exception admitted rollouts; None if it was never approved."""
+        granted = self.first(ExceptionVerdict.APPROVED)
+        if self.kind is not SubjectKind.EXCEPTION or granted is None:
+            return None
+        over = (ExceptionVerdict.REVOKED, ExceptionVerdict.EXPIRED)
+        ends = [e.spec.at for e in self.after(granted) if e.spec.verdict in over]
+        if self.opened is not None and self.exception is not None:
+            ends.append(end_after(self.opened, self.exception.duration_days))
+        start = granted.spec.at
+        return start, max(start, min(ends, default=start))
+
+
+def lives(records: Iterable[CABDecision]) -> list[Life]:
+    """What became of each subject of some records, in the order in which their chains first name
+    it. A record that is given twice counts once."""
+    by_name = {record.metadata.name: Entry(record.metadata.name, record.spec) for record in records}
+    order = lambda e: (e.spec.subject.namespace, e.spec.sequence)  # noqa: E731
+    found: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    for entry in sorted(by_name.values(), key=order):
+        subject = entry.spec.subject
+        found[subject.namespace, subject.uid].append(entry)
+    return [Life(tuple(entries)) for entries in found.values()]

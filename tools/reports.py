@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write docs/reports.md: the figures of `cabgate.reports.figures`, each with what it means."""
+
+import sys
+from pathlib import Path
+
+from cabgate.reports.texts import of_section, sections
+
+PAGE = """\
+# Reports
+
+`cabgate report` counts what the [ledger](ledger.md) holds: how much was decided, by whom, how
+fast, and what went past it. It reads the cluster that kubectl would, with the ClusterRole
+`cabgate-auditor`, or exports:
+
+```sh
+cabgate report --since 2026-07-01 --until 2026-10-01
+cabgate report --by namespace -o html > quarter.html
+cabgate report -f ledger-2025.jsonl -f ledger-2026.jsonl --since 2025-10-01 -o csv
+```
+
+`--by namespace`, `ring` or `intent` gives the figures of each of these as well. `-o text` is for
+people; `html` is one page with plots, to print or to keep, that loads nothing; `csv` has a line
+for each figure of each group; `json` and `yaml` name the records behind every figure, so that
+each can be looked up (`kubectl get cabdecision shop.00000042 -o yaml`).
+
+A time is from `--since` to before `--until`, UTC. What was decided in it may have been opened
+before it: give the records of before as well, which a cluster does unless its ledger was pruned.
+Where records of a chain are missing, the report says which. It counts what records say and
+verifies nothing: `cabgate ledger verify` does that, with the same files.
+
+## The figures
+
+Names are those of `csv`, `json` and `yaml`: shares from 0 to 1, times in seconds. A percentile is
+one of the times (nearest rank). Of nothing there is no share and no time (`-`, `null`).
+Exceptions belong to the ring and the intent of their request.
+
+{figures}
+## What is not in it
+
+- What changed in production after an approval, and whether it failed: the ledger does not hold
+  outcomes, so there is no change failure rate and none of the DORA figures.
+- Machines by configuration (`machines.*` of the chart): records name who submitted, and not by
+  which setting they were machines. Service accounts are counted as such.
+- Records of before format 2 (an early release) do not say when a request was opened, of which
+  ring or intent it was, and who submitted: they count where a figure does not need that, and in
+  the group `unknown`.
+- Decisions that were cut to 6 KB may lack targets: a renewal of an exception for such a workload
+  is not seen.
+- What was admitted or denied by the gate: [metrics](operations/metrics.md) count that.
+"""
+
+PATH = Path(__file__).parents[1] / "docs" / "reports.md"
+
+
+def rendered() -> str:
+    """The page."""
+    parts = []
+    for section in sections():
+        lines = [f"### {section}", "", "| name | figure | meaning |", "|---|---|---|"]
+        lines += [f"| `{f.name}` | {f.title} | {f.meaning} |" for f in of_section(section)]
+        parts.append("\n".join(lines) + "\n")
+    return PAGE.format(figures="\n".join(parts))
+
+
+def main() -> int:
+    """Write the page if it differs."""
+    if not PATH.exists() or PATH.read_text() != rendered():
+        PATH.write_text(rendered())
+        print("wrote docs/reports.md")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
