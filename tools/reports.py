@@ -29,6 +29,28 @@ before it: give the records of before as well, which a cluster does unless its l
 Where records of a chain are missing, the report says which. It counts what records say and
 verifies nothing: `cabgate ledger verify` does that, with the same files.
 
+## An archive for an audit
+
+```sh
+cabgate audit export --since 2026-07-01 --until 2026-10-01 --out audit.zip
+```
+
+writes one ZIP: all records with the requests and exceptions that are there (`ledger.jsonl`),
+public keys, published heads and checkpoints, the verification, the report of that time in three
+forms, and a manifest with the SHA-256 of each file. The same objects give the same bytes. Unpacked,
+it verifies by itself:
+
+```sh
+unzip audit.zip -d audit
+cabgate ledger verify -f audit/ledger.jsonl -f audit/checkpoints.json \\
+  --keys audit/keys.json --heads audit/heads.json
+```
+
+Keys and heads that come out of the same cluster prove little against who rules it: give copies that
+were kept elsewhere (`--keys`, `--heads`), as for `ledger verify`. Of a ledger with findings the
+archive is written all the same, and the exit code is 1. Requests are in it with their evidence:
+keep it as you would keep them.
+
 ## The figures
 
 Names are those of `csv`, `json` and `yaml`: shares from 0 to 1, times in seconds. A percentile is

@@ -26,6 +26,7 @@ _COMMANDS = (
     "mine",
     "ledger",
     "report",
+    "audit",
     "completion",
 )
 """Each stands in the module of its name."""

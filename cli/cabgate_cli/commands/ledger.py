@@ -1,30 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cabgate ledger verify`: whether the record of decisions is whole and unchanged."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import click
 
-from cabgate.api import decision, exception, request
+from cabgate.api import exception, request
 from cabgate.ledger.findings import Finding
 from cabgate.ledger.signatures import PublicKeys
 from cabgate_cli.commands.ledger_list import list_records
 from cabgate_cli.commands.ledger_prune import export, finding_lines, prune
-from cabgate_cli.commands.options import cluster_options, export_option, output_option
+from cabgate_cli.commands.ledger_verified import chains, distinct, pruned, verification
+from cabgate_cli.commands.options import (
+    cluster_options,
+    export_option,
+    heads_option,
+    keys_option,
+    output_option,
+)
 from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import ExitCode, of_command
-from cabgate_cli.input.ledger_evidence import (
-    Evidence,
-    from_cluster,
-    from_files,
-    heads_in,
-    public_keys,
-    text_of_keys,
-)
+from cabgate_cli.input.ledger_evidence import Evidence, gathered
 from cabgate_cli.output.objects import write, write_machine
-from cabgate_kube.installation import LEDGER_HEADS, SIGNING_KEYS
 
 
 @click.group()
@@ -49,21 +46,8 @@ Examples:
     + of_command("nothing is wrong", "something is: one line for each finding")
 )
 @export_option
-@click.option(
-    "--heads",
-    "head_files",
-    metavar="FILE",
-    multiple=True,
-    help=f"A copy of the ConfigMap {LEDGER_HEADS} that was kept elsewhere. May be repeated.",
-)
-@click.option(
-    "--keys",
-    "key_files",
-    metavar="FILE",
-    multiple=True,
-    help=f"Public keys, PEM or a copy of the ConfigMap {SIGNING_KEYS}, instead of the cluster's. "
-    "May be repeated.",
-)
+@heads_option
+@keys_option
 @output_option
 @cluster_options
 @click.pass_context
@@ -81,20 +65,13 @@ def verify(
     Each record is checked for its place, its digest and its signature, and against the request or
     exception that was decided on, where that still exists. Nothing is written.
     """
-    if files and (kubeconfig or context):
-        raise click.UsageError("-f reads files, --kubeconfig and --context a cluster: not both")
-    given = [pem for path in key_files for pem in text_of_keys(path)]
-    evidence = from_files(files) if files else from_cluster(kubeconfig, context, keys=not given)
-    for path in head_files:
-        evidence.heads += heads_in(path)
-    keys = public_keys(given or evidence.pems, of_cluster=not (given or files))
+    evidence, keys = gathered(files, head_files, key_files, kubeconfig, context)
     findings = evidence.findings(keys)
     if output != "text":
-        machine = _machine(evidence, keys, findings)
-        write_machine(machine, output)
+        write_machine(verification(evidence, keys, findings), output)
     else:
         write(_lines(evidence, keys, findings))
-        missing = [n for n, was in (("--keys", given), ("--heads", head_files)) if not was]
+        missing = [n for n, was in (("--keys", key_files), ("--heads", head_files)) if not was]
         if missing:
             note(
                 "whoever can change the cluster's own keys and heads can make a forgery fit: keep "
@@ -102,7 +79,7 @@ def verify(
             )
     if evidence.checkpoints and output == "text":
         note(
-            f"{_count(len(_pruned(evidence)), 'chain')} pruned up to a checkpoint: what was before "
+            f"{_count(len(pruned(evidence)), 'chain')} pruned up to a checkpoint: what was before "
             "is proved by its export alone (-f)"
         )
     others = evidence.not_computed()
@@ -114,62 +91,13 @@ def verify(
     ctx.exit(ExitCode.NO if findings else ExitCode.OK)
 
 
-def _chains(evidence: Evidence) -> dict[str, int]:
-    """Records of each chain, as far as they say which is theirs."""
-    chains: dict[str, int] = defaultdict(int)
-    for record in _distinct(evidence.objects[decision.PLURAL]):
-        spec = record.get("spec")
-        subject = spec.get("subject") if isinstance(spec, Mapping) else None
-        namespace = subject.get("namespace") if isinstance(subject, Mapping) else None
-        chains[str(namespace or "unknown")] += 1
-    return dict(sorted(chains.items()))
-
-
-def _distinct(objects: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Each object once: exports overlap."""
-    found: dict[object, Mapping[str, Any]] = {}
-    for item in objects:
-        metadata = item.get("metadata")
-        uid = metadata.get("uid") if isinstance(metadata, Mapping) else None
-        found[uid if isinstance(uid, str) else id(item)] = item
-    return list(found.values())
-
-
-def _pruned(evidence: Evidence) -> dict[str, int]:
-    """Up to which position the chains were pruned."""
-    pruned: dict[str, int] = {}
-    for namespace, checkpoint in evidence.checkpoints:
-        pruned[namespace] = max(checkpoint.head.sequence, pruned.get(namespace, 0))
-    return dict(sorted(pruned.items()))
-
-
-def _machine(evidence: Evidence, keys: PublicKeys, findings: Sequence[Finding]) -> dict[str, Any]:
-    return {
-        "clean": not findings,
-        "chains": _chains(evidence),
-        "keys": keys.ids,
-        "heads": len(set(evidence.heads)),
-        "pruned": _pruned(evidence),
-        "notComputedAnew": evidence.not_computed(),
-        "findings": [
-            {
-                "code": finding.code.value,
-                "where": finding.where,
-                "message": finding.message,
-                "advice": finding.advice,
-            }
-            for finding in findings
-        ],
-    }
-
-
 def _lines(evidence: Evidence, keys: PublicKeys, findings: Sequence[Finding]) -> str:
     lines = finding_lines(findings)
-    chains = _chains(evidence)
+    numbers = chains(evidence)
     seen = (
-        f"{_count(sum(chains.values()), 'record')} in {_count(len(chains), 'chain')}, against "
-        f"{_count(len(_distinct(evidence.objects[request.PLURAL])), 'request')}, "
-        f"{_count(len(_distinct(evidence.objects[exception.PLURAL])), 'exception')}, "
+        f"{_count(sum(numbers.values()), 'record')} in {_count(len(numbers), 'chain')}, against "
+        f"{_count(len(distinct(evidence.objects[request.PLURAL])), 'request')}, "
+        f"{_count(len(distinct(evidence.objects[exception.PLURAL])), 'exception')}, "
         f"{_count(len(set(evidence.heads)), 'published head')} and "
         f"{_count(len(keys.ids), 'public key')} ({', '.join(keys.ids)})"
     )

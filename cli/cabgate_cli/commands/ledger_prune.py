@@ -24,7 +24,7 @@ from cabgate.ledger.pruning import (
     torn,
 )
 from cabgate.text.foreign import printed
-from cabgate_cli.commands.options import cluster_options
+from cabgate_cli.commands.options import cluster_options, keys_option
 from cabgate_cli.errors import BadInput, Unavailable, note
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.ledger_evidence import (
@@ -34,7 +34,7 @@ from cabgate_cli.input.ledger_evidence import (
     text_of_keys,
 )
 from cabgate_cli.output.objects import write
-from cabgate_kube.installation import LEDGER_CHECKPOINTS, SIGNING_KEYS
+from cabgate_kube.installation import LEDGER_CHECKPOINTS
 
 DAYS = 400
 """How old a record has to be, unless said otherwise."""
@@ -60,14 +60,7 @@ class _Plan:
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         cluster_options,
-        click.option(
-            "--keys",
-            "key_files",
-            metavar="FILE",
-            multiple=True,
-            help=f"Public keys, PEM or a copy of the ConfigMap {SIGNING_KEYS}, instead of the "
-            "cluster's. May be repeated.",
-        ),
+        keys_option,
         click.option(
             "--out",
             metavar="FILE",

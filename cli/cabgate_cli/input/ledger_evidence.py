@@ -101,6 +101,24 @@ def from_files(files: Iterable[str]) -> Evidence:
     return evidence
 
 
+def gathered(
+    files: Sequence[str],
+    head_files: Iterable[str],
+    key_files: Iterable[str],
+    kubeconfig: str | None,
+    context: str | None,
+) -> tuple[Evidence, PublicKeys]:
+    """What is to be verified, of files or else of a cluster, and the keys to do it with: those that
+    are given, or else its own. Raises `BadInput` and `Unavailable`."""
+    if files and (kubeconfig or context):
+        raise BadInput("-f reads files, --kubeconfig and --context a cluster: not both")
+    given = [pem for path in key_files for pem in text_of_keys(path)]
+    evidence = from_files(files) if files else from_cluster(kubeconfig, context, keys=not given)
+    for path in head_files:
+        evidence.heads += heads_in(path)
+    return evidence, public_keys(given or evidence.pems, of_cluster=not (given or files))
+
+
 def records_in(content: bytes, name: str) -> list[dict[str, Any]]:
     """The records of an export."""
     documents = documents_in(content.decode(), name, LIMITS) if content else []

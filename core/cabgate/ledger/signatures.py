@@ -58,6 +58,11 @@ class PublicKeys:
         """Ids of the keys."""
         return sorted(self._keys)
 
+    @property
+    def pems(self) -> dict[str, str]:
+        """The keys as PEM, by their ids."""
+        return {each: public_pem(key) for each, key in sorted(self._keys.items())}
+
     def check(
         self,
         kind: str,

@@ -57,7 +57,8 @@ def test_a_cluster_that_cannot_be_reached_is_one_code(
     words = {"intent": workload, "explain": workload, "wait": ["checkout"], "show": ["web-1"],
              "diff": ["web-1"]} | dict.fromkeys(VERDICTS, verdict)  # fmt: skip
     out = ["--out", tmp_path / "x"] if command[-1] in ("export", "prune") else []
-    arguments = [*words.get(command[-1], []), *out, "--kubeconfig", tmp_path / "absent"]
+    time = ["--since", "2026-01-01", "--until", "2026-02-01"] if command[0] == "audit" else []
+    arguments = [*time, *words.get(command[-1], []), *out, "--kubeconfig", tmp_path / "absent"]
     result = run(*command, *map(str, arguments), code=4)
     assert "no cluster to read from" in result.stderr
 

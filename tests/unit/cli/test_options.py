@@ -11,10 +11,10 @@ import yaml
 from cabgate_cli.main import main
 from unit.cli.support import EXAMPLES, run
 
-GROUPS = [(), ("ledger",), ("evidence",)]
+GROUPS = [(), ("ledger",), ("evidence",), ("audit",)]
 INTENT = EXAMPLES / "auto-approve" / "intent.yaml"
 
-SILENT = {("ledger", "export"), ("ledger", "prune"), ("completion",)}
+SILENT = {("ledger", "export"), ("ledger", "prune"), ("audit", "export"), ("completion",)}
 """Commands that write a file, or what a shell reads, and not what a program would."""
 
 
