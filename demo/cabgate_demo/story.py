@@ -30,6 +30,7 @@ def tell(stage: Stage, installation: Installation) -> None:
     _revocation(stage)
     _conditional_approval(stage)
     _dead_gate(stage, installation)
+    _report(stage)
     _ledger(stage, installation)
     _exception_ends(stage, installation)
 
@@ -218,6 +219,15 @@ def _dead_gate(stage: Stage, installation: Installation) -> None:
 
 def _json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
+
+
+def _report(stage: Stage) -> None:
+    stage.scene(
+        "What was decided, by whom and how fast",
+        story="A report counts what the ledger holds; -o json names the records behind each "
+        "figure, and -o html is a page to print.",
+    )
+    stage.passes("admin", "cabgate report", "Approved by score")
 
 
 def _ledger(stage: Stage, installation: Installation) -> None:
