@@ -12,7 +12,7 @@ import textwrap
 
 import pytest
 
-from cabgate.lifecycle.break_glass import ANNOTATION, BY_ANNOTATION
+from cabgate.lifecycle.requests.break_glass import ANNOTATION, BY_ANNOTATION
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.errors import DevClusterError
 from cabgate_devcluster.installed.installation import ROOT

@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from cabgate.lifecycle.break_glass import (
+from cabgate.lifecycle.requests.break_glass import (
     ANNOTATION,
     BREAKABLE,
     BY_ANNOTATION,

@@ -5,7 +5,12 @@ import json
 
 import pytest
 
-from cabgate.lifecycle.break_glass import ANNOTATION, BY_ANNOTATION, ID_ANNOTATION, RING_ANNOTATION
+from cabgate.lifecycle.requests.break_glass import (
+    ANNOTATION,
+    BY_ANNOTATION,
+    ID_ANNOTATION,
+    RING_ANNOTATION,
+)
 from cabgate_devcluster import wait_until
 from support.gated import gated, url
 from support.glass import WHY, annotated, breaking, image_of, rolled

@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 from click.testing import CliRunner
 
-from cabgate.lifecycle.break_glass import ANNOTATION, ID_ANNOTATION, STAMPS
+from cabgate.lifecycle.requests.break_glass import ANNOTATION, ID_ANNOTATION, STAMPS
 from cabgate_cli.main import main
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installed.installation import ROOT

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from cabgate.lifecycle.break_glass import ANNOTATION, BY_ANNOTATION, STAMPS
+from cabgate.lifecycle.requests.break_glass import ANNOTATION, BY_ANNOTATION, STAMPS
 from cabgate_devcluster import wait_until
 from support.gated import gated, url
 from support.glass import WHY, Glass, annotated, image_of, refusal, warnings_of

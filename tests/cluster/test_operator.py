@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from cabgate.api import DeploymentIntent
-from cabgate.lifecycle.opening import request_for
+from cabgate.lifecycle.requests.opening import request_for
 from cabgate.risk.scoring import assess
 from cabgate_devcluster import DevCluster, Installation, wait_until
 from cabgate_devcluster.installed.chart import NAMESPACE

@@ -8,7 +8,7 @@ import json
 import pytest
 import yaml
 
-from cabgate.lifecycle.break_glass import ANNOTATION
+from cabgate.lifecycle.requests.break_glass import ANNOTATION
 from cabgate.rollout.workloads import REFERABLE
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installed.chart import NAMESPACE, manifests

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from cabgate.api import CABException
-from cabgate.lifecycle.states import state_of
+from cabgate.lifecycle.state.states import state_of
 from cabgate_cli.main import main
 from cabgate_devcluster import wait_until
 from cabgate_devcluster.installed.installation import ROOT

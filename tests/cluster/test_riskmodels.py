@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cabgate.api import DeploymentIntent, RiskModel
-from cabgate.lifecycle.opening import request_for
+from cabgate.lifecycle.requests.opening import request_for
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate_devcluster import wait_until
 from support.gate import paused, told

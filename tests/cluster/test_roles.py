@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cabgate.api import DeploymentIntent
-from cabgate.lifecycle.opening import request_for
+from cabgate.lifecycle.requests.opening import request_for
 from cabgate_devcluster import wait_until
 from cluster.role_actions import (
     ACTIONS,

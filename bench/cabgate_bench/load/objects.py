@@ -6,7 +6,7 @@ from typing import Any
 
 from cabgate import API_VERSION
 from cabgate.api import DeploymentIntent
-from cabgate.lifecycle.opening import request_for
+from cabgate.lifecycle.requests.opening import request_for
 from cabgate.rollout.targets import Workload
 
 IMAGE = "registry.example.com/shop/web@sha256:" + "4" * 64

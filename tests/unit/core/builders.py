@@ -8,7 +8,7 @@ from typing import Any
 from cabgate.api import CABException, CABRequest, DeploymentIntent, Evidence
 from cabgate.api.base import rfc3339
 from cabgate.api.types import Condition
-from cabgate.lifecycle.break_glass import ANNOTATION, STAMPS, breakable, requests_for_glass
+from cabgate.lifecycle.requests.break_glass import ANNOTATION, STAMPS, breakable, requests_for_glass
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from unit.core.standings import request_for

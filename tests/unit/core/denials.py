@@ -13,8 +13,8 @@ from cabgate.api.types import Submitter
 from cabgate.gate.decision import Reason
 from cabgate.gate.messages import controller_message
 from cabgate.ledger.signatures import PublicKeys
-from cabgate.lifecycle.budget import check_asking
-from cabgate.lifecycle.requirements import check_known
+from cabgate.lifecycle.limits.budget import check_asking
+from cabgate.lifecycle.state.requirements import check_known
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.review import REQUEST_REVIEW, check_person_write, stamped_status
 from cabgate.review.reviewers import ReviewFacts, check_reviewer

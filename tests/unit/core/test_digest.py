@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.lifecycle.opening import (
+from cabgate.lifecycle.requests.opening import (
     correlation_id,
     is_current,
     request_for,

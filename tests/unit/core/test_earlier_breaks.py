@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.lifecycle.break_glass import (
+from cabgate.lifecycle.requests.break_glass import (
     BREAKABLE,
     CUT,
     EARLIER_ANNOTATION,

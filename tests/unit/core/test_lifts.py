@@ -16,7 +16,7 @@ from cabgate.api.types import MAX_LIFTS, Checked
 from cabgate.gate.decision import Reason
 from cabgate.ledger.chain import entries_of
 from cabgate.ledger.signatures import SigningKeys, Verification
-from cabgate.lifecycle.retention import removable
+from cabgate.lifecycle.limits.retention import removable
 from cabgate.rollout.targets import Workload
 from unit.core.builders import (
     MEDIUM,

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from cabgate.lifecycle.opening import request_name
+from cabgate.lifecycle.requests.opening import request_name
 from cabgate.review.identity import User
 from cabgate.review.races import requests_behind
 from cabgate.review.submitters import submitters_of_update

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cabgate.gate.candidates import describe
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle.standing import standing_of
+from cabgate.lifecycle.state.standing import standing_of
 from cabgate.text.refusal import Refusal, RefusalReason
 from unit.core.builders import (
     BEST,

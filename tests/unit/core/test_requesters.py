@@ -14,7 +14,7 @@ from cabgate.api.request import RequestDecision
 from cabgate.api.types import Checked
 from cabgate.ledger.chain import append, entries_of
 from cabgate.ledger.signatures import SigningKeys, Verification, payload
-from cabgate.lifecycle.opening import request_for
+from cabgate.lifecycle.requests.opening import request_for
 from cabgate.review.reviewers import Matter
 from cabgate.review.submitters import REQUESTERS_KEPT, requesters_of_update
 from cabgate.risk.evidence import evidence_digest

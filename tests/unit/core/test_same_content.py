@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle.standing import standing_of
+from cabgate.lifecycle.state.standing import standing_of
 from unit.core.builders import (
     BEST,
     IMAGE,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from cabgate.api import CABRequest
 from cabgate.api.request import RequestState
-from cabgate.lifecycle.opening import has_other_evidence
+from cabgate.lifecycle.requests.opening import has_other_evidence
 from cabgate.review.identity import User
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.writes.revoking import denied_by, images_to_revoke

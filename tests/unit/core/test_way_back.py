@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api.request import CABRequest, RequestState
-from cabgate.lifecycle.retention import removable
+from cabgate.lifecycle.limits.retention import removable
 from cabgate.review.identity import User
 from cabgate.text.refusal import Refusal
 from unit.core.builders import BEST, NOW, by_person, by_system, intent, request, target

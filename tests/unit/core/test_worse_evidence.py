@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from cabgate.api import CABRequest, DeploymentIntent
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle.opening import has_other_evidence
-from cabgate.lifecycle.states import state_of
+from cabgate.lifecycle.requests.opening import has_other_evidence
+from cabgate.lifecycle.state.states import state_of
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from unit.core.builders import (
     BEST,

@@ -11,7 +11,7 @@ from typing import Any
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
-from cabgate.lifecycle.opening import request_for
+from cabgate.lifecycle.requests.opening import request_for
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate_kube.client import Page
 from cabgate_kube.errors import AlreadyExistsError, ApiError, ConflictError

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was approved by score admits as long as nothing else can be decided in its place."""
 
-from cabgate.lifecycle.flapping import MAX_REOPENED
+from cabgate.lifecycle.limits.flapping import MAX_REOPENED
 from cabgate_kube.resources import INTENTS
 from unit.operator.controllers.test_intents import declare, look, name_of
 from unit.operator.support import LOW, World, evidence, intent_object

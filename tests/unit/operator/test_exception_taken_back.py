@@ -7,7 +7,7 @@ import pytest
 
 from cabgate.api import CABException, CABRequest
 from cabgate.api.exception import ExceptionState
-from cabgate.lifecycle.states import approval_of, state_of
+from cabgate.lifecycle.state.states import approval_of, state_of
 from cabgate.review.identity import User
 from cabgate.text.refusal import Refusal
 from cabgate.writes.system import check_exception_status

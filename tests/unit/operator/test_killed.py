@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from cabgate.lifecycle.flapping import ABSENCE
+from cabgate.lifecycle.limits.flapping import ABSENCE
 from cabgate_kube.resources import EVENTS, INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.intents import reconcile_intent
 from unit.operator.controllers.test_intents import KEY, decide, declare

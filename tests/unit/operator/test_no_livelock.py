@@ -15,9 +15,9 @@ from cabgate.api.base import rfc3339
 from cabgate.api.exception import ExceptionState, ExceptionVerdict
 from cabgate.api.request import RequestState, RequestVerdict
 from cabgate.api.types import AuthorType
-from cabgate.lifecycle.flapping import ABSENCE
-from cabgate.lifecycle.opening import is_current
-from cabgate.lifecycle.states import next_exception_state, next_request_state, state_of
+from cabgate.lifecycle.limits.flapping import ABSENCE
+from cabgate.lifecycle.requests.opening import is_current
+from cabgate.lifecycle.state.states import next_exception_state, next_request_state, state_of
 from cabgate.review.submitters import is_decided
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate_kube.resources import EXCEPTIONS, INTENTS, REQUESTS, RISK_MODELS, Object

@@ -4,7 +4,7 @@ that the system adds: that is another history."""
 
 import pytest
 
-from cabgate.lifecycle.standing import WholeRequest
+from cabgate.lifecycle.state.standing import WholeRequest
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate_kube.resources import INTENTS, REQUESTS
 from cabgate_operator.controllers.intents import reconcile_intent

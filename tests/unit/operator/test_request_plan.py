@@ -6,7 +6,7 @@ import pytest
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
-from cabgate.lifecycle.standing import WholeRequest
+from cabgate.lifecycle.state.standing import WholeRequest
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate_operator.plans.requests import status_of_request
 from unit.operator.standings import plan_request

@@ -5,7 +5,7 @@ import asyncio
 
 import pytest
 
-from cabgate.lifecycle.budget import MAX_OF_NAMESPACE_BYTES, MAX_WAITING
+from cabgate.lifecycle.limits.budget import MAX_OF_NAMESPACE_BYTES, MAX_WAITING
 from cabgate.review.identity import SERVICE_ACCOUNTS
 from cabgate.text.refusal import Refusal
 from cabgate_webhook.handlers.asked import KEPT_SECONDS, AskedLately

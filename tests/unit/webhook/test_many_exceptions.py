@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cabgate.lifecycle.budget import MAX_OF_NAMESPACE_BYTES
+from cabgate.lifecycle.limits.budget import MAX_OF_NAMESPACE_BYTES
 from cabgate.review.identity import SERVICE_ACCOUNTS
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_webhook.client.lookups import BudgetUsedUp

@@ -10,7 +10,7 @@ import pytest
 from cabgate.api import CABRequest
 from cabgate.gate.candidates import describe
 from cabgate.gate.decide import candidates, decide
-from cabgate.lifecycle.standing import RequestStanding, standings_of
+from cabgate.lifecycle.state.standing import RequestStanding, standings_of
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from cabgate_webhook.client.answers import requests_of

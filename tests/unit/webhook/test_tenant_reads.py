@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cabgate.api import DeploymentIntent
 from cabgate.api.types import MAX_DECLARED_TARGETS
 from cabgate.ledger.signatures import SigningKeys
-from cabgate.lifecycle.budget import MAX_OF_WORKLOAD_BYTES, MAX_WAITING
-from cabgate.lifecycle.capacity import MAX_SPEC_BYTES, check_size, stored_bytes
+from cabgate.lifecycle.limits.budget import MAX_OF_WORKLOAD_BYTES, MAX_WAITING
+from cabgate.lifecycle.limits.capacity import MAX_SPEC_BYTES, check_size, stored_bytes
 from cabgate.review.identity import SERVICE_ACCOUNTS, User
 from cabgate.rollout.workloads import kind_of
 from cabgate.text.refusal import Refusal, RefusalReason

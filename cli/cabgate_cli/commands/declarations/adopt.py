@@ -10,7 +10,7 @@ import click
 from cabgate.api.intent import MAX_NAME, DeploymentIntent
 from cabgate.gate.coverage import TopLevel, top_level
 from cabgate.rollout.targets import Workload
-from cabgate_cli.commands.intent import intent_object, plain_name
+from cabgate_cli.commands.declarations.intent import intent_object, plain_name
 from cabgate_cli.commands.options import (
     cluster_options,
     gated_kind_option,
@@ -54,9 +54,9 @@ def adopt(
     kinds = configured(gated_kinds)
     if namespace is not None:
         namespace_name(namespace, "--namespace")
-    from cabgate_cli.input.cluster import Cluster, context_namespace
-    from cabgate_cli.input.installation import installation_of
-    from cabgate_cli.input.inventory import Inventory
+    from cabgate_cli.input.cluster.client import Cluster, context_namespace
+    from cabgate_cli.input.cluster.installation import installation_of
+    from cabgate_cli.input.cluster.inventory import Inventory
 
     where = namespace or context_namespace(kubeconfig, context) or "default"
     cluster = Cluster(kubeconfig, context)

@@ -7,7 +7,7 @@ from cabgate_cli.program import Commands
 
 
 @click.group(
-    commands=Commands({"collect": "cabgate_cli.commands.evidence_collect:collect"}),
+    commands=Commands({"collect": "cabgate_cli.commands.declarations.evidence_collect:collect"}),
 )
 def evidence() -> None:
     """Read evidence from the reports of tools."""

@@ -8,13 +8,12 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from cabgate.api.evidence import NO_IMAGE_CHARACTER
-from cabgate_cli.commands.evidence_printed import images_of, print_evidence, put_into
-from cabgate_cli.commands.intent_update import from_file
-from cabgate_cli.commands.options import Command, gated_kind_option, output_option
-from cabgate_cli.commands.wait import Duration
+from cabgate_cli.commands.declarations.evidence_printed import images_of, print_evidence, put_into
+from cabgate_cli.commands.declarations.intent_update import from_file
+from cabgate_cli.commands.options import Command, Duration, gated_kind_option, output_option
 from cabgate_cli.errors import BadInput, note
 from cabgate_cli.exit_codes import of_command
-from cabgate_cli.input.reports import changed_components, collected
+from cabgate_cli.input.files.reports import changed_components, collected
 from cabgate_cli.input.workloads import configured
 from cabgate_collect.facts import Format
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from cabgate.api.kinds import GatedKind
 from cabgate.text.foreign import printed
-from cabgate_cli.commands.intent_update import Existing, put
-from cabgate_cli.input.documents import Document
-from cabgate_cli.input.reports import Collected
-from cabgate_cli.input.validation import intent_from
+from cabgate_cli.commands.declarations.intent_update import Existing, put
+from cabgate_cli.input.files.documents import Document
+from cabgate_cli.input.files.reports import Collected
+from cabgate_cli.input.files.validation import intent_from
 from cabgate_cli.output.objects import as_yaml, write, write_machine
 from cabgate_collect.evidence import Report, is_report
 

@@ -8,16 +8,16 @@ import click
 from cabgate import API_VERSION
 from cabgate.api import CABException, CABRequest
 from cabgate.api.exception import DEFAULT_DURATION_DAYS, KIND, MAX_DURATION_DAYS, PLACEHOLDER
-from cabgate.lifecycle.standing import standing_of
+from cabgate.lifecycle.state.standing import standing_of
 from cabgate.text.refusal import Refusal
 from cabgate.writes.exceptions import check_takes_exception
 from cabgate_cli.commands.kubectl_options import kubectl_options
 from cabgate_cli.commands.options import namespace_option, output_option
 from cabgate_cli.errors import BadInput, Refused, Unavailable, note
 from cabgate_cli.exit_codes import of_command
-from cabgate_cli.input.kubectl import Kubectl
+from cabgate_cli.input.files.validation import checked
+from cabgate_cli.input.kubectl.process import Kubectl
 from cabgate_cli.input.names import namespace_name, object_name
-from cabgate_cli.input.validation import checked
 from cabgate_cli.output.objects import as_json, as_yaml, write
 
 TODO_REASON = f"{PLACEHOLDER} say why the rollout cannot wait for better evidence"

@@ -13,7 +13,7 @@ from cabgate.api.types import MAX_DECLARED_TARGETS
 from cabgate.rollout.gated_targets import target_problems
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import ANY_NAME
-from cabgate_cli.commands import intent_update
+from cabgate_cli.commands.declarations import intent_update
 from cabgate_cli.commands.options import (
     cluster_options,
     gated_kind_option,
@@ -23,9 +23,9 @@ from cabgate_cli.commands.options import (
 )
 from cabgate_cli.errors import BadInput, note
 from cabgate_cli.exit_codes import of_command
-from cabgate_cli.input.documents import read_documents
+from cabgate_cli.input.files.documents import read_documents
+from cabgate_cli.input.files.validation import checked
 from cabgate_cli.input.names import namespace_name, object_name
-from cabgate_cli.input.validation import checked
 from cabgate_cli.input.workloads import (
     Found,
     configured,
@@ -139,7 +139,7 @@ def intent(
             raise BadInput("--image: says what one workload is to run: name one, and no file")
         running = [with_images(named[0], images)]
     elif named:
-        from cabgate_cli.input.cluster import read_running
+        from cabgate_cli.input.cluster.client import read_running
 
         running = [read_running(item, where, kubeconfig, context) for item in named]
     found = merged([*running, *declared])
@@ -193,7 +193,7 @@ def _namespace(
         return given, [item for item in declared if item.namespace not in others]
     if stated:
         return stated[0], declared
-    from cabgate_cli.input.cluster import context_namespace
+    from cabgate_cli.input.cluster.client import context_namespace
 
     return context_namespace(kubeconfig, context) or "default", declared
 

@@ -20,9 +20,9 @@ from cabgate.risk.image_evidence import unnamed_images
 from cabgate.risk.next_release import REPORTS, next_release
 from cabgate.rollout.targets import Workload
 from cabgate_cli.errors import BadInput, Unavailable, note
-from cabgate_cli.input.documents import Document, documents_in, read_text, shown_path
-from cabgate_cli.input.edits import edited
-from cabgate_cli.input.validation import intent_from
+from cabgate_cli.input.files.documents import Document, documents_in, read_text, shown_path
+from cabgate_cli.input.files.edits import edited
+from cabgate_cli.input.files.validation import intent_from
 from cabgate_cli.input.workloads import Found
 from cabgate_cli.output.objects import as_json, as_yaml, write
 
@@ -70,7 +70,7 @@ def from_cluster(
 ) -> Existing:
     """The intent of a cluster, without what others than its owner keep in it. Raises
     `Unavailable`."""
-    from cabgate_cli.input.cluster import Cluster, NotFound
+    from cabgate_cli.input.cluster.client import Cluster, NotFound
 
     what = f"{KIND} {namespace}/{name}"
     path = f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}/{name}"

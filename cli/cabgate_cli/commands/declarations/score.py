@@ -12,8 +12,8 @@ from cabgate.api.kinds import GatedKind
 from cabgate.api.request import Assessment, Factor
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import Gate
-from cabgate.lifecycle.assessment import assessment_of
-from cabgate.lifecycle.opening import request_name
+from cabgate.lifecycle.requests.assessment import assessment_of
+from cabgate.lifecycle.requests.opening import request_name
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.improvements import Improvements, improvements
@@ -21,10 +21,10 @@ from cabgate.risk.scoring import stricter
 from cabgate_cli.commands.options import gated_kind_option, output_option
 from cabgate_cli.errors import BadInput
 from cabgate_cli.exit_codes import ExitCode, of_command
-from cabgate_cli.input.documents import read_documents
-from cabgate_cli.input.models import read_model
-from cabgate_cli.input.requests import intent_of_request
-from cabgate_cli.input.validation import intent_from
+from cabgate_cli.input.files.documents import read_documents
+from cabgate_cli.input.files.models import read_model
+from cabgate_cli.input.files.requests import intent_of_request
+from cabgate_cli.input.files.validation import intent_from
 from cabgate_cli.input.workloads import configured
 from cabgate_cli.output.objects import as_json, as_yaml, write
 

@@ -10,9 +10,9 @@ import click
 from cabgate.api import decision, exception, request
 from cabgate.ledger.findings import Finding
 from cabgate.ledger.signatures import PublicKeys
-from cabgate_cli.commands.ledger_list import list_records
-from cabgate_cli.commands.ledger_prune import export, finding_lines, prune
 from cabgate_cli.commands.options import cluster_options, export_option, output_option
+from cabgate_cli.commands.records.ledger_list import list_records
+from cabgate_cli.commands.records.ledger_prune import export, finding_lines, prune
 from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.ledger_evidence import (

@@ -87,7 +87,7 @@ def _records(
 ) -> Iterable[Mapping[str, Any]]:
     if files:
         return from_files(files).objects[decision.PLURAL]
-    from cabgate_cli.input.ledger_source import LedgerSource
+    from cabgate_cli.input.cluster.ledger_source import LedgerSource
 
     # All of them, not by a selector: one whose namespace cannot be read is to be named as well.
     del namespace

@@ -258,7 +258,7 @@ def _write_file(out: Path, plan: _Plan) -> None:
 
 
 def _delete(plan: _Plan, kubeconfig: str | None, context: str | None) -> None:
-    from cabgate_cli.input.ledger_source import LedgerSource
+    from cabgate_cli.input.cluster.ledger_source import LedgerSource
 
     source = LedgerSource(kubeconfig, context)
     source.change_config_map(

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cabgate_cli.commands.verdict_options import verdict_options
+from cabgate_cli.commands.reviews.verdict_options import verdict_options
 from cabgate_cli.exit_codes import of_command
-from cabgate_cli.input.kubectl import Kubectl
+from cabgate_cli.input.kubectl.process import Kubectl
 
 if TYPE_CHECKING:
-    from cabgate_cli.commands.deciding import Given
+    from cabgate_cli.commands.reviews.deciding import Given
 
 
 @click.command(
@@ -39,10 +39,10 @@ def attest(
 
     Each NAME is a CABRequest that is approved on conditions.
     """
-    from cabgate.lifecycle.standing import standing_of
-    from cabgate_cli.commands.deciding import Verdict, decide
+    from cabgate.lifecycle.state.standing import standing_of
+    from cabgate_cli.commands.reviews.deciding import Verdict, decide
     from cabgate_cli.errors import BadInput
-    from cabgate_cli.input.reviewing import Subject
+    from cabgate_cli.input.kubectl.reviewing import Subject
 
     def details(subject: Subject) -> dict[str, str]:
         if condition is not None:

@@ -17,8 +17,8 @@ from cabgate.gate.commands import review_of
 from cabgate.text.inert import inert
 from cabgate_cli.errors import BadInput, Refused, Unavailable
 from cabgate_cli.exit_codes import ExitCode
-from cabgate_cli.input.kubectl import Kubectl
-from cabgate_cli.input.reviewing import Named, Subject, changes_since, named, read_subject
+from cabgate_cli.input.kubectl.process import Kubectl
+from cabgate_cli.input.kubectl.reviewing import Named, Subject, changes_since, named, read_subject
 from cabgate_cli.output.objects import write, write_machine
 from cabgate_cli.output.views import comparison_text, request_text
 

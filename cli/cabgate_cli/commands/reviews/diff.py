@@ -6,7 +6,7 @@ import click
 from cabgate_cli.commands.kubectl_options import kubectl_options
 from cabgate_cli.commands.options import namespace_option, output_option
 from cabgate_cli.exit_codes import ExitCode, of_command
-from cabgate_cli.input.kubectl import Kubectl
+from cabgate_cli.input.kubectl.process import Kubectl
 
 
 @click.command(
@@ -30,7 +30,7 @@ def diff(
     beside those of the request of the same workloads that was approved last; of one that is
     decided, the last before it.
     """
-    from cabgate_cli.input.reviewing import named, read_changes
+    from cabgate_cli.input.kubectl.reviewing import named, read_changes
     from cabgate_cli.output.objects import write, write_machine
     from cabgate_cli.output.views import comparison_text, plain
 

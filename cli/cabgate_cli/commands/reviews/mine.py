@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from cabgate_cli.commands.kubectl_options import all_namespaces_option, kubectl_options
-from cabgate_cli.commands.options import namespace_option, output_option
-from cabgate_cli.commands.wait import Duration
+from cabgate_cli.commands.options import Duration, namespace_option, output_option
 from cabgate_cli.errors import Unavailable
 from cabgate_cli.exit_codes import of_command
-from cabgate_cli.input.kubectl import Kubectl
+from cabgate_cli.input.kubectl.process import Kubectl
 
 
 @click.command(

@@ -13,8 +13,8 @@ from cabgate_cli.commands.kubectl_options import all_namespaces_option, kubectl_
 from cabgate_cli.commands.options import namespace_option, output_option
 from cabgate_cli.errors import BadInput, Unavailable, note
 from cabgate_cli.exit_codes import of_command
-from cabgate_cli.input.kubectl import Kubectl
-from cabgate_cli.input.waiting import Reading
+from cabgate_cli.input.kubectl.process import Kubectl
+from cabgate_cli.input.kubectl.waiting import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cabgate_cli.commands.verdict_options import verdict_options
+from cabgate_cli.commands.reviews.verdict_options import verdict_options
 from cabgate_cli.exit_codes import of_command
-from cabgate_cli.input.kubectl import Kubectl
+from cabgate_cli.input.kubectl.process import Kubectl
 
 if TYPE_CHECKING:
-    from cabgate_cli.commands.deciding import Given
+    from cabgate_cli.commands.reviews.deciding import Given
 
 
 @click.command(
@@ -34,6 +34,6 @@ def reject(
 
     Each NAME is a CABRequest, or with cabex/NAME a CABException. It is final for this evidence.
     """
-    from cabgate_cli.commands.deciding import Verdict, decide
+    from cabgate_cli.commands.reviews.deciding import Verdict, decide
 
     ctx.exit(decide(kubectl, namespace, names, Verdict("reject", "Rejected"), given))

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cabgate_cli.commands.verdict_options import verdict_options
+from cabgate_cli.commands.reviews.verdict_options import verdict_options
 from cabgate_cli.exit_codes import of_command
-from cabgate_cli.input.kubectl import Kubectl
+from cabgate_cli.input.kubectl.process import Kubectl
 
 if TYPE_CHECKING:
-    from cabgate_cli.commands.deciding import Given
+    from cabgate_cli.commands.reviews.deciding import Given
 
 
 @click.command(
@@ -43,9 +43,9 @@ def revoke(
     Each NAME is a CABRequest, or with cabex/NAME a CABException. Where other approvals cover an
     image too, the gate asks which images are meant (--image).
     """
-    from cabgate_cli.commands.deciding import Verdict, decide
+    from cabgate_cli.commands.reviews.deciding import Verdict, decide
     from cabgate_cli.errors import BadInput
-    from cabgate_cli.input.reviewing import Subject
+    from cabgate_cli.input.kubectl.reviewing import Subject
 
     def details(subject: Subject) -> dict[str, list[str]]:
         if images and subject.named.exception:

@@ -6,7 +6,7 @@ import click
 from cabgate_cli.commands.kubectl_options import kubectl_options
 from cabgate_cli.commands.options import namespace_option, output_option
 from cabgate_cli.exit_codes import of_command
-from cabgate_cli.input.kubectl import Kubectl
+from cabgate_cli.input.kubectl.process import Kubectl
 
 
 @click.command(
@@ -27,7 +27,7 @@ def show(kubectl: Kubectl, name: str, namespace: str | None, output: str) -> Non
     The CABRequest named NAME, or with cabex/NAME a CABException and the request that it is for:
     targets, score, evidence, decisions, what it changes, who is needed and the next command.
     """
-    from cabgate_cli.input.reviewing import named, read_subject
+    from cabgate_cli.input.kubectl.reviewing import named, read_subject
     from cabgate_cli.output.objects import write, write_machine
     from cabgate_cli.output.views import plain, request_text
 

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cabgate_cli.commands.verdict_options import verdict_options
+from cabgate_cli.commands.reviews.verdict_options import verdict_options
 from cabgate_cli.exit_codes import of_command
-from cabgate_cli.input.kubectl import Kubectl
+from cabgate_cli.input.kubectl.process import Kubectl
 
 if TYPE_CHECKING:
-    from cabgate_cli.commands.deciding import Given
+    from cabgate_cli.commands.reviews.deciding import Given
 
 
 @click.command(
@@ -33,7 +33,7 @@ def take(
 
     Shows others that you look at it; another reviewer may still decide it.
     """
-    from cabgate_cli.commands.deciding import Verdict, decide
+    from cabgate_cli.commands.reviews.deciding import Verdict, decide
 
     verdict = Verdict("take", "UnderReview", of_exceptions=False, needs_rationale=False)
     ctx.exit(decide(kubectl, namespace, names, verdict, given))

@@ -25,7 +25,7 @@ def verdict_options(command: Callable[..., Any]) -> Callable[..., Any]:
         output: str,
         **rest: Any,
     ) -> Any:
-        from cabgate_cli.commands.deciding import Given
+        from cabgate_cli.commands.reviews.deciding import Given
 
         given = Given(because, yes, digests, uids, show_command, output)
         return command(*args, given=given, **rest)

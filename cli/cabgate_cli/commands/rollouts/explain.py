@@ -12,7 +12,7 @@ from cabgate.api.kinds import GatedKind
 from cabgate.gate.candidates import describe
 from cabgate.gate.decide import candidates, decide
 from cabgate.gate.decision import Decision
-from cabgate.lifecycle.standing import standings_of, standings_of_exceptions
+from cabgate.lifecycle.state.standing import standings_of, standings_of_exceptions
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.modes import Mode, effective_mode, too_loose
 from cabgate.rollout.rings import GATED_FROM
@@ -31,7 +31,7 @@ from cabgate_cli.commands.options import (
 )
 from cabgate_cli.errors import BadInput, Unavailable, note
 from cabgate_cli.exit_codes import ExitCode, of_command
-from cabgate_cli.input.documents import Document, read_documents
+from cabgate_cli.input.files.documents import Document, read_documents
 from cabgate_cli.input.names import namespace_name
 from cabgate_cli.input.workloads import (
     Wanted,
@@ -47,7 +47,7 @@ from cabgate_cli.input.workloads import (
 from cabgate_cli.output.objects import as_json, as_yaml, write
 
 if TYPE_CHECKING:
-    from cabgate_cli.input.cluster import Cluster
+    from cabgate_cli.input.cluster.client import Cluster
 
 WIDTH = 100
 """Columns of the text."""
@@ -142,8 +142,8 @@ def explain(
     if namespace is not None:
         namespace_name(namespace, "--namespace")
     documents = [document for path in files for document in read_documents(path)]
-    from cabgate_cli.input.cluster import Cluster, context_namespace
-    from cabgate_cli.input.installation import installation_of
+    from cabgate_cli.input.cluster.client import Cluster, context_namespace
+    from cabgate_cli.input.cluster.installation import installation_of
 
     here = namespace or context_namespace(kubeconfig, context) or "default"
     try:
@@ -192,7 +192,7 @@ class _Explainer:
     """Reads what a verdict rests on, and gives it."""
 
     def __init__(self, cluster: "Cluster", installation: InstallationSettings) -> None:
-        from cabgate_cli.input.gate_source import GateSource
+        from cabgate_cli.input.cluster.gate_source import GateSource
 
         self._cluster = cluster
         self._source = GateSource(cluster)
@@ -233,7 +233,7 @@ class _Explainer:
         return self._explained(rollout, _labels(content), _labels(old or {}))
 
     def _stored(self, item: Wanted, namespace: str) -> dict[str, Any] | None:
-        from cabgate_cli.input.cluster import NotFound
+        from cabgate_cli.input.cluster.client import NotFound
 
         try:
             return self._cluster.workload(item, namespace)

@@ -65,9 +65,9 @@ def uncovered(
         raise BadInput("-A and -n: one of the two")
     if namespace is not None:
         namespace_name(namespace, "--namespace")
-    from cabgate_cli.input.cluster import Cluster, context_namespace
-    from cabgate_cli.input.installation import installation_of
-    from cabgate_cli.input.inventory import Inventory
+    from cabgate_cli.input.cluster.client import Cluster, context_namespace
+    from cabgate_cli.input.cluster.installation import installation_of
+    from cabgate_cli.input.cluster.inventory import Inventory
 
     where = namespace or context_namespace(kubeconfig, context) or "default"
     cluster = Cluster(kubeconfig, context)

@@ -2,20 +2,19 @@
 """`cabgate wait`: until an intent, a request or an exception is approved or refused, for
 pipelines."""
 
-import re
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 import click
 
-from cabgate.lifecycle.waiting import Outcome, outcome_of, why
+from cabgate.lifecycle.state.waiting import Outcome, outcome_of, why
 from cabgate.text.foreign import printed
 from cabgate_cli.commands.kubectl_options import kubectl_options
-from cabgate_cli.commands.options import namespace_option, output_option
+from cabgate_cli.commands.options import Duration, namespace_option, output_option
 from cabgate_cli.errors import BadInput, Unavailable, note
 from cabgate_cli.exit_codes import ExitCode, of_command
-from cabgate_cli.input.kubectl import Kubectl
+from cabgate_cli.input.kubectl.process import Kubectl
 from cabgate_cli.input.names import namespace_name, object_name
 from cabgate_cli.output.objects import write, write_machine
 
@@ -30,29 +29,11 @@ T = TypeVar("T")
 _KUBECTL_ALONE = ("--cluster", "--user", "--as", "--as-group", "--as-uid")
 """Options that the client which looks at an intent does not have."""
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CODES = {
     Outcome.APPROVED: ExitCode.OK,
     Outcome.REFUSED: ExitCode.NO,
     Outcome.OPEN: ExitCode.TIMEOUT,
 }
-
-
-class Duration(click.ParamType[float]):
-    """A duration as kubectl takes it, such as 30m, 1h30m or 90s; in seconds."""
-
-    name = "duration"
-
-    def convert(
-        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The seconds that a duration means."""
-        if isinstance(value, float):
-            return value
-        parts = re.findall(r"([0-9]{1,6})([smhd])", value)
-        if not parts or "".join(number + unit for number, unit in parts) != value:
-            self.fail(f"{value!r}: not a duration; allowed: such as 90s, 30m, 1h30m", param, ctx)
-        return float(sum(int(number) * _UNITS[unit] for number, unit in parts))
 
 
 @click.command(
@@ -117,8 +98,8 @@ def wait(
 def _admitted(
     kubectl: Kubectl, name: str, namespace: str | None, timeout: float, output: str
 ) -> ExitCode:
-    from cabgate_cli.input.cluster import Cluster, context_namespace
-    from cabgate_cli.input.gate_source import GateSource
+    from cabgate_cli.input.cluster.client import Cluster, context_namespace
+    from cabgate_cli.input.cluster.gate_source import GateSource
 
     kubeconfig, context = kubectl.given("--kubeconfig"), kubectl.given("--context")
     place = namespace or context_namespace(kubeconfig, context) or "default"
@@ -135,7 +116,7 @@ def _admitted(
 def _decided(
     kubectl: Kubectl, name: str, namespace: str | None, timeout: float, output: str
 ) -> ExitCode:
-    from cabgate_cli.input.reviewing import named, read_decided
+    from cabgate_cli.input.kubectl.reviewing import named, read_decided
 
     what = named(name)
     place = kubectl.namespace(namespace)

@@ -9,7 +9,7 @@ from cabgate.api import CABException, CABRequest, DeploymentIntent, exception, i
 from cabgate.rollout.appliers import with_applier
 from cabgate.rollout.targets import Workload, selectors
 from cabgate_cli.errors import Unavailable
-from cabgate_cli.input.cluster import Cluster
+from cabgate_cli.input.cluster.client import Cluster
 from cabgate_cli.input.stored import parsed
 
 

@@ -16,7 +16,7 @@ from cabgate.rollout.installation import (
 )
 from cabgate.rollout.modes import Mode
 from cabgate_cli.errors import Unavailable, note
-from cabgate_cli.input.cluster import Cluster, NotAllowed, NotFound
+from cabgate_cli.input.cluster.client import Cluster, NotAllowed, NotFound
 
 MAX_NAMED = 10
 """Kinds that a note names."""

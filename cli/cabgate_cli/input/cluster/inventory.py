@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterator
 
 from cabgate.api.kinds import BUILT_IN, GatedKind
 from cabgate.gate.coverage import GATED_LABELS, Running, Uncovered, running_of, uncovered
-from cabgate.lifecycle.standing import standings_of, standings_of_exceptions
+from cabgate.lifecycle.state.standing import standings_of, standings_of_exceptions
 from cabgate.rollout.installation import InstallationSettings, kind_name
 from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.workloads import kind_of
 from cabgate_cli.errors import note
-from cabgate_cli.input.cluster import Cluster, NotServed
-from cabgate_cli.input.gate_source import GateSource
+from cabgate_cli.input.cluster.client import Cluster, NotServed
+from cabgate_cli.input.cluster.gate_source import GateSource
 from cabgate_cli.input.stored import now
 
 

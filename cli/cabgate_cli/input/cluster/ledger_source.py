@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError
 from cabgate import GROUP, VERSION
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_cli.errors import Unavailable
-from cabgate_cli.input.cluster import TIMEOUT_SECONDS, connected, not_kubernetes
+from cabgate_cli.input.cluster.client import TIMEOUT_SECONDS, connected, not_kubernetes
 
 CHUNK = 500
 """Objects in one page of a list."""

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from cabgate_cli.errors import BadInput
-from cabgate_cli.input.documents import composed, documents_in
+from cabgate_cli.input.files.documents import composed, documents_in
 
 Render = Callable[[Any], str]
 """How a value is written as YAML, ending in a line feed."""

@@ -7,9 +7,9 @@ from cabgate.api.riskmodel import KIND, MAX_NAME
 from cabgate.risk.model_rules import model_problems
 from cabgate.text.foreign import quoted
 from cabgate_cli.errors import BadInput
-from cabgate_cli.input.documents import read_documents
+from cabgate_cli.input.files.documents import read_documents
+from cabgate_cli.input.files.validation import checked
 from cabgate_cli.input.names import object_name
-from cabgate_cli.input.validation import checked
 
 
 def read_model(path: str) -> RiskModel:

@@ -15,7 +15,7 @@ from typing import Any
 
 from cabgate.text.foreign import printed
 from cabgate_cli.errors import BadInput, Unavailable
-from cabgate_cli.input.documents import documents_in, read_text, shown_path
+from cabgate_cli.input.files.documents import documents_in, read_text, shown_path
 from cabgate_collect.documents import MAX_BYTES
 from cabgate_collect.evidence import Report, asked_parts, evidence_of, judged, unscanned
 from cabgate_collect.facts import Facts, Format, UnreadableReportError

@@ -9,7 +9,7 @@ from cabgate.api.intent import DeploymentIntentSpec, IntentMeta
 from cabgate.risk.facts import FLOOR_FACTS
 from cabgate.risk.image_evidence import UNNAMED_IMAGES, unnamed_images
 from cabgate_cli.errors import BadInput, note
-from cabgate_cli.input.documents import Document
+from cabgate_cli.input.files.documents import Document
 
 
 def intent_of_request(document: Document, model: RiskModel) -> DeploymentIntent:

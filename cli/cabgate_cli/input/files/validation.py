@@ -29,7 +29,7 @@ from cabgate.rollout.image_names import image_problems
 from cabgate.text.characters import refused_characters
 from cabgate.text.foreign import quoted
 from cabgate_cli.errors import BadInput, note
-from cabgate_cli.input.documents import Document
+from cabgate_cli.input.files.documents import Document
 from cabgate_cli.input.names import namespace_name, object_name
 
 ModelT = TypeVar("ModelT", bound=Model)

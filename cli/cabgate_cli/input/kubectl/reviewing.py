@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent
-from cabgate.lifecycle.standing import WholeRequest, standings_of_exceptions, takes_exception
-from cabgate.lifecycle.states import state_of
-from cabgate.lifecycle.waiting import Outcome, outcome_of_exception, outcome_of_request
+from cabgate.lifecycle.state.standing import WholeRequest, standings_of_exceptions, takes_exception
+from cabgate.lifecycle.state.states import state_of
+from cabgate.lifecycle.state.waiting import Outcome, outcome_of_exception, outcome_of_request
 from cabgate.review.reviewers import Matter
 from cabgate.rollout.targets import Workload
 from cabgate.text.inert import inert
@@ -15,7 +15,7 @@ from cabgate.views.compare import Comparison, compare, last_approved
 from cabgate.views.selectors import APPROVED_REQUESTS, LIVE_EXCEPTIONS
 from cabgate.views.show import RequestView, show
 from cabgate_cli.errors import BadInput, Unavailable, note
-from cabgate_cli.input.kubectl import Kubectl, NotThere
+from cabgate_cli.input.kubectl.process import Kubectl, NotThere
 from cabgate_cli.input.names import object_name
 from cabgate_cli.input.stored import exceptions_of, now, parsed, requests_of, user_of
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from cabgate.views.selectors import LIVE_EXCEPTIONS, WAITING_REQUESTS
-from cabgate_cli.input.kubectl import Kubectl, Object
+from cabgate_cli.input.kubectl.process import Kubectl, Object
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,16 @@ from cabgate.api.base import rfc3339
 from cabgate.api.request import Floor
 from cabgate.api.stored import Declared, StoredEntry, StoredTarget
 from cabgate.api.types import Gate
-from cabgate.lifecycle.revocations import Pair, approvals_of, lifting, pairs_of, refused_pairs
-from cabgate.lifecycle.same_content import of_content
-from cabgate.lifecycle.standing import RequestStanding
-from cabgate.lifecycle.states import DECIDED_STATES
+from cabgate.lifecycle.history.revocations import (
+    Pair,
+    approvals_of,
+    lifting,
+    pairs_of,
+    refused_pairs,
+)
+from cabgate.lifecycle.history.same_content import of_content
+from cabgate.lifecycle.state.standing import RequestStanding
+from cabgate.lifecycle.state.states import DECIDED_STATES
 
 EARLIER_VERDICT = "EarlierVerdict"
 """Name of the floor under requests for images that were rejected or revoked."""

@@ -9,10 +9,10 @@ from datetime import datetime
 from cabgate.api.request import RequestState, RequestVerdict
 from cabgate.api.stored import Declared, StoredApproval, StoredEntry, StoredTarget
 from cabgate.api.types import ALL_IMAGES
-from cabgate.lifecycle.requirements import unknown_words
-from cabgate.lifecycle.same_content import by_content, overruled_by
-from cabgate.lifecycle.standing import RequestStanding
-from cabgate.lifecycle.states import is_retrospective
+from cabgate.lifecycle.history.same_content import by_content, overruled_by
+from cabgate.lifecycle.state.requirements import unknown_words
+from cabgate.lifecycle.state.standing import RequestStanding
+from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 

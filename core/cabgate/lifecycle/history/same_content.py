@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from cabgate.api.request import RequestVerdict
 from cabgate.api.stored import StoredEntry
 from cabgate.api.types import ALL_IMAGES
-from cabgate.lifecycle.standing import RequestStanding
+from cabgate.lifecycle.state.standing import RequestStanding
 
 
 def of_content(digest: str, requests: Iterable[RequestStanding]) -> list[RequestStanding]:

@@ -12,9 +12,9 @@ from typing import TypeVar
 
 from cabgate.api.exception import CABException, ExceptionState
 from cabgate.api.request import CABRequest
-from cabgate.lifecycle.capacity import KIB, stored_bytes
-from cabgate.lifecycle.standing import RequestStanding
-from cabgate.lifecycle.states import is_retrospective, state_of
+from cabgate.lifecycle.limits.capacity import KIB, stored_bytes
+from cabgate.lifecycle.state.standing import RequestStanding
+from cabgate.lifecycle.state.states import is_retrospective, state_of
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import Refusal, RefusalReason
 

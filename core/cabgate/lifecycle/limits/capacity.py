@@ -14,8 +14,8 @@ from cabgate.api.exception import CABException, ExceptionState, ExceptionVerdict
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestDecision, RequestState, RequestVerdict
 from cabgate.api.types import ALL_IMAGES, MAX_DECISIONS, MAX_DECLARED_TARGETS, AuthorType
-from cabgate.lifecycle.standing import standing_of
-from cabgate.lifecycle.states import APPROVED_STATES
+from cabgate.lifecycle.state.standing import standing_of
+from cabgate.lifecycle.state.states import APPROVED_STATES
 from cabgate.text.refusal import Refusal, RefusalReason
 
 KIB = 1024

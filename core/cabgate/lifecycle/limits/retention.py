@@ -7,17 +7,23 @@ from datetime import datetime, timedelta
 
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestState, RequestVerdict
-from cabgate.lifecycle.budget import within
-from cabgate.lifecycle.capacity import KIB, stored_bytes
-from cabgate.lifecycle.opening import is_current
-from cabgate.lifecycle.revocations import Pair, approvals_of, lifting, pairs_of, refused_pairs
-from cabgate.lifecycle.standing import (
+from cabgate.lifecycle.history.revocations import (
+    Pair,
+    approvals_of,
+    lifting,
+    pairs_of,
+    refused_pairs,
+)
+from cabgate.lifecycle.limits.budget import within
+from cabgate.lifecycle.limits.capacity import KIB, stored_bytes
+from cabgate.lifecycle.requests.opening import is_current
+from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
     RequestStanding,
     WholeRequest,
     exception_admits,
 )
-from cabgate.lifecycle.states import (
+from cabgate.lifecycle.state.states import (
     APPROVED_STATES,
     age_of,
     is_retrospective,

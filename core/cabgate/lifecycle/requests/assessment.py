@@ -7,9 +7,9 @@ from cabgate.api.intent import DeploymentIntentSpec
 from cabgate.api.request import Assessment, CABRequest, CABRequestSpec, Floor
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import Gate
-from cabgate.lifecycle.precedent import earlier_verdict
-from cabgate.lifecycle.standing import RequestStanding
-from cabgate.lifecycle.states import age_of
+from cabgate.lifecycle.history.precedent import earlier_verdict
+from cabgate.lifecycle.state.standing import RequestStanding
+from cabgate.lifecycle.state.states import age_of
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.image_evidence import images_without_evidence, missing_images, stale_evidence

@@ -17,8 +17,8 @@ from cabgate.api.kinds import BUILT_IN, GatedKind
 from cabgate.api.request import Assessment, BreakGlass, CABRequest, CABRequestSpec, Floor
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import MAX_IMAGES, Gate, Submitter, Target
-from cabgate.lifecycle.opening import target_labels
-from cabgate.lifecycle.requirements import check_known
+from cabgate.lifecycle.requests.opening import target_labels
+from cabgate.lifecycle.state.requirements import check_known
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.scoring import assess

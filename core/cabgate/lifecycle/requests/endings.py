@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import RequestState
-from cabgate.lifecycle.opening import has_other_evidence, is_current
-from cabgate.lifecycle.precedent import standing_verdict
-from cabgate.lifecycle.standing import RequestStanding, WholeRequest
-from cabgate.lifecycle.states import age_of
+from cabgate.lifecycle.history.precedent import standing_verdict
+from cabgate.lifecycle.requests.opening import has_other_evidence, is_current
+from cabgate.lifecycle.state.standing import RequestStanding, WholeRequest
+from cabgate.lifecycle.state.states import age_of
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.image_evidence import brings_reports_of_others
 

@@ -9,10 +9,10 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, CABRequestSpec, IntentRef
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.stored import Declared
-from cabgate.lifecycle.assessment import assessment_of
-from cabgate.lifecycle.copied_labels import copied_labels
-from cabgate.lifecycle.standing import RequestStanding
-from cabgate.lifecycle.states import is_retrospective
+from cabgate.lifecycle.requests.assessment import assessment_of
+from cabgate.lifecycle.requests.copied_labels import copied_labels
+from cabgate.lifecycle.state.standing import RequestStanding
+from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.image_evidence import images_by_workload, unnamed_images

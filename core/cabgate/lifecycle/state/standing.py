@@ -22,7 +22,7 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestState, RequestVerdict
 from cabgate.api.stored import StoredCondition, StoredEntry, StoredMeta, StoredRequest, StoredSpec
 from cabgate.api.types import AuthorType, Gate
-from cabgate.lifecycle.states import (
+from cabgate.lifecycle.state.states import (
     APPROVED_STATES,
     DECIDED_STATES,
     REFUSED_STATES,

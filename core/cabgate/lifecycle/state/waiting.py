@@ -8,8 +8,8 @@ from enum import StrEnum
 from cabgate.api.exception import CABException, ExceptionState
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import RequestState
-from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding, exception_admits
-from cabgate.lifecycle.states import state_of
+from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding, exception_admits
+from cabgate.lifecycle.state.states import state_of
 
 
 class Outcome(StrEnum):

@@ -12,8 +12,8 @@ from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
 from cabgate.gate.checks import ADMITTING
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle.standing import standing_of
-from cabgate.lifecycle.states import age_of
+from cabgate.lifecycle.state.standing import standing_of
+from cabgate.lifecycle.state.states import age_of
 from unit.core.builders import (
     IMAGE,
     NOW,

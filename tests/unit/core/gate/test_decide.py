@@ -8,7 +8,7 @@ import pytest
 
 from cabgate.api import CABException, CABRequest
 from cabgate.gate.decision import Decision, Reason
-from cabgate.lifecycle.standing import standing_of
+from cabgate.lifecycle.state.standing import standing_of
 from cabgate.rollout.rings import HIGHEST
 from cabgate.rollout.rollout import Rollout
 from unit.core.builders import (

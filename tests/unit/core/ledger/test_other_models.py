@@ -9,7 +9,7 @@ from cabgate.api import CABRequest
 from cabgate.api.base import ObjectMeta
 from cabgate.ledger.assessments import by_digest, without_model
 from cabgate.ledger.verification import verify
-from cabgate.lifecycle.opening import request_for
+from cabgate.lifecycle.requests.opening import request_for
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from unit.core.builders import BEST, MEDIUM, intent
 from unit.core.ledger.test_chain import PUBLIC, raw

@@ -10,7 +10,7 @@ import pytest
 
 from cabgate.api import CABRequest, DeploymentIntent
 from cabgate.api.request import RequestState, RequestVerdict
-from cabgate.lifecycle.states import state_of
+from cabgate.lifecycle.state.states import state_of
 from cabgate.review.identity import User
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
 from cabgate.review.submitters import submitters_of_update

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from cabgate.lifecycle.flapping import MAX_OPENED, MAX_REOPENED
+from cabgate.lifecycle.limits.flapping import MAX_OPENED, MAX_REOPENED
 from cabgate.rollout.installation import InstallationSettings
 from cabgate_kube.errors import ApiError, ConflictError
 from cabgate_kube.resources import EVENTS, EXCEPTIONS, INTENTS, NAMESPACES, REQUESTS, Object

@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 
 from cabgate.api.intent import DeploymentIntent
-from cabgate.lifecycle.break_glass import ANNOTATION, BY_ANNOTATION, ID_ANNOTATION, RING_ANNOTATION
-from cabgate.lifecycle.flapping import ABSENCE
+from cabgate.lifecycle.limits.flapping import ABSENCE
+from cabgate.lifecycle.requests.break_glass import (
+    ANNOTATION,
+    BY_ANNOTATION,
+    ID_ANNOTATION,
+    RING_ANNOTATION,
+)
 from cabgate.rollout.rings import RING_LABEL
 from cabgate_kube.client import Page
 from cabgate_kube.errors import ApiError

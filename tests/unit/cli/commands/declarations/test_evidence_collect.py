@@ -372,7 +372,7 @@ def test_a_file_of_components_that_is_none_is_refused(repository: Path, text: st
 
 @pytest.mark.parametrize(
     "modules",
-    ["cabgate_cli.main", "cabgate_cli.commands.evidence", "cabgate_operator.main",
+    ["cabgate_cli.main", "cabgate_cli.commands.declarations.evidence", "cabgate_operator.main",
      "cabgate_webhook.main"],
 )  # fmt: skip
 def test_nothing_else_imports_what_reads_reports(modules: str) -> None:

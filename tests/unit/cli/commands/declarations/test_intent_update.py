@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from cabgate_cli.commands.intent_update import declared
+from cabgate_cli.commands.declarations.intent_update import declared
+from unit.cli.input.cluster.test_running import answer
 from unit.cli.support import manifest, run
-from unit.cli.test_running import answer
 
 TEXT = """\
 # The shop's release, kept by team checkout.

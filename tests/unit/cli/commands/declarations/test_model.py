@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from cabgate.api import DeploymentIntent, RiskModel
-from cabgate.lifecycle.assessment import assessment_of
-from cabgate.lifecycle.opening import request_for
+from cabgate.lifecycle.requests.assessment import assessment_of
+from cabgate.lifecycle.requests.opening import request_for
 from support.models import MALFORMED, SENSELESS, changed, risk_model
 from unit.cli.support import EXAMPLES, run
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cabgate.api import DeploymentIntent
-from cabgate.lifecycle.assessment import assessment_of
+from cabgate.lifecycle.requests.assessment import assessment_of
 from cabgate.risk.evidence import evidence_digest
 from support.examples import examples
 from unit.cli.support import EXAMPLES, ROOT, changed, example, run

@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from cabgate.ledger.findings import ADVICE
 from cabgate.ledger.signatures import public_pem
-from cabgate_cli.input import ledger_source
+from cabgate_cli.input.cluster import ledger_source
 from unit.cli.support import run
 from unit.core.builders import MEDIUM
 from unit.core.ledger.test_chain import PRIVATE, Raw, fresh

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from unit.cli.commands.test_ledger import Cluster, exported, serve
+from unit.cli.commands.records.test_ledger import Cluster, exported, serve
 from unit.cli.support import run
 from unit.core.ledger.test_chain import fresh
 

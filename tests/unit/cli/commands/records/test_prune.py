@@ -12,8 +12,8 @@ from kubernetes.client.exceptions import ApiException
 from cabgate.ledger.chain import record_digest
 from cabgate.ledger.pruning import export_line
 from cabgate_cli.errors import Unavailable
-from cabgate_cli.input.ledger_source import SETTLE_SECONDS, LedgerSource
-from unit.cli.commands.test_ledger import KEYS, Cluster, config_map, exported, serve
+from cabgate_cli.input.cluster.ledger_source import SETTLE_SECONDS, LedgerSource
+from unit.cli.commands.records.test_ledger import KEYS, Cluster, config_map, exported, serve
 from unit.cli.support import run
 from unit.core.ledger.test_chain import Raw, fresh
 

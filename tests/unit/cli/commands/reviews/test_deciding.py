@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cabgate.api import CABRequest
-from cabgate_cli.commands import deciding
+from cabgate_cli.commands.reviews import deciding
 from unit.cli.fake_kubectl import FakeKubectl, installed
 from unit.cli.support import run
 from unit.core.builders import MEDIUM, OTHER_DIGEST, by_person, exception, intent, request

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from cabgate.api import CABRequest
-from cabgate_cli.commands import queue as command
+from cabgate_cli.commands.reviews import queue as command
 from unit.cli.fake_kubectl import FakeKubectl, installed
 from unit.cli.support import run
 from unit.core.builders import NOW, by_person, exception, request

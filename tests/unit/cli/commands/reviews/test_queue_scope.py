@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from cabgate.api import CABRequest
-from cabgate_cli.commands import queue as command
-from cabgate_cli.input.kubectl import Kubectl, Ran
+from cabgate_cli.commands.reviews import queue as command
+from cabgate_cli.input.kubectl.process import Kubectl, Ran
 from unit.cli.fake_kubectl import FakeKubectl, installed
 from unit.cli.support import run
 from unit.core.builders import request

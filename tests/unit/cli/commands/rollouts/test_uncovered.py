@@ -4,7 +4,7 @@
 from cabgate.gate.coverage import Uncovered
 from cabgate.gate.decision import Reason
 from cabgate.rollout.targets import Workload
-from cabgate_cli.commands.uncovered import advice_on
+from cabgate_cli.commands.rollouts.uncovered import advice_on
 
 
 def item(namespace: str, reason: Reason) -> Uncovered:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from cabgate.api import DeploymentIntent
-from cabgate.lifecycle.waiting import outcome_of
-from cabgate_cli.commands.wait import waited
+from cabgate.lifecycle.state.waiting import outcome_of
+from cabgate_cli.commands.rollouts.wait import waited
 from cabgate_cli.errors import Unavailable
-from cabgate_cli.input.cluster import NotFound
-from cabgate_cli.input.gate_source import GateSource
+from cabgate_cli.input.cluster.client import NotFound
+from cabgate_cli.input.cluster.gate_source import GateSource
 from unit.cli.support import run
 from unit.core.builders import intent
 
@@ -44,7 +44,7 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             raise found
         return found
 
-    monkeypatch.setattr("cabgate_cli.input.cluster.connected", lambda *args: None)
+    monkeypatch.setattr("cabgate_cli.input.cluster.client.connected", lambda *args: None)
     monkeypatch.setattr(GateSource, "intent", read)
     return answers
 

@@ -12,8 +12,8 @@ from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.modes import Mode
 from cabgate.rollout.workloads import configured_kind
 from cabgate_cli.errors import Unavailable
-from cabgate_cli.input.cluster import Cluster, NotAllowed, NotFound
-from cabgate_cli.input.installation import installation_of
+from cabgate_cli.input.cluster.client import Cluster, NotAllowed, NotFound
+from cabgate_cli.input.cluster.installation import installation_of
 
 DATA = {
     "defaultRing": "2",

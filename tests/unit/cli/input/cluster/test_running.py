@@ -11,7 +11,7 @@ import yaml
 from kubernetes.client.exceptions import ApiException
 
 from cabgate_cli.errors import BadInput, Unavailable
-from cabgate_cli.input import cluster
+from cabgate_cli.input.cluster import client as cluster
 from cabgate_cli.input.workloads import Found, Wanted, wanted
 from unit.cli.support import EXAMPLES, manifest, printed, run
 

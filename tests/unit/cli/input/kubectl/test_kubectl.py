@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cabgate_cli.errors import Unavailable
-from cabgate_cli.input.kubectl import Kubectl, NotPermitted, NotThere
+from cabgate_cli.input.kubectl.process import Kubectl, NotPermitted, NotThere
 from unit.cli.support import run
 
 

@@ -8,8 +8,8 @@ from typing import Any, cast
 import click
 import pytest
 
-from cabgate_cli.commands import deciding
-from cabgate_cli.input import kubectl as module
+from cabgate_cli.commands.reviews import deciding
+from cabgate_cli.input.kubectl import process as module
 from unit.cli.fake_kubectl import FakeKubectl, installed
 from unit.cli.support import run
 from unit.core.builders import request

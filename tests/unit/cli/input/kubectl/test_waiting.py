@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cabgate_cli.input.kubectl import Kubectl, Ran
-from cabgate_cli.input.waiting import Reading
+from cabgate_cli.input.kubectl.process import Kubectl, Ran
+from cabgate_cli.input.kubectl.waiting import Reading
 from unit.cli.fake_kubectl import FakeKubectl, installed
 
 WAIT_SECONDS = 60

@@ -7,8 +7,8 @@ import pytest
 
 from cabgate.api.types import Gate
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle.precedent import EARLIER_VERDICT
-from cabgate.lifecycle.standing import standing_of
+from cabgate.lifecycle.history.precedent import EARLIER_VERDICT
+from cabgate.lifecycle.state.standing import standing_of
 from unit.core.builders import (
     BEST,
     MEDIUM,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cabgate.api import CABException, CABRequest
 from cabgate.api.types import Gate
 from cabgate.gate.decision import Decision, Reason
-from cabgate.lifecycle.standing import standing_of
+from cabgate.lifecycle.state.standing import standing_of
 from unit.core.builders import (
     BEST,
     MEDIUM,

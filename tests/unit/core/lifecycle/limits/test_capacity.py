@@ -24,7 +24,7 @@ from cabgate.api.types import (
     AuthorType,
     Checked,
 )
-from cabgate.lifecycle.capacity import (
+from cabgate.lifecycle.limits.capacity import (
     MAX_BYTES,
     MAX_EXCEPTION_BYTES,
     MAX_NAMES_BYTES,
@@ -34,8 +34,8 @@ from cabgate.lifecycle.capacity import (
     lacking,
     stored_bytes,
 )
-from cabgate.lifecycle.opening import request_for
-from cabgate.lifecycle.states import next_request_state, state_of, with_entry
+from cabgate.lifecycle.requests.opening import request_for
+from cabgate.lifecycle.state.states import next_request_state, state_of, with_entry
 from cabgate.review.identity import User
 from cabgate.review.review import EXCEPTION_REVIEW, REQUEST_REVIEW, stamped_status
 from cabgate.review.reviewers import Matter

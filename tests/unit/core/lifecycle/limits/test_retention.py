@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from cabgate.api.base import rfc3339
-from cabgate.lifecycle.capacity import stored_bytes
-from cabgate.lifecycle.retention import KEPT_BYTES
+from cabgate.lifecycle.limits.capacity import stored_bytes
+from cabgate.lifecycle.limits.retention import KEPT_BYTES
 from cabgate.rollout.targets import Workload
 from unit.core.builders import (
     MEDIUM,

@@ -14,7 +14,9 @@ from cabgate.api.request import CABRequest, RequestVerdict
 from cabgate.api.types import AuthorType, Gate
 from cabgate.gate.commands import edit_intent
 from cabgate.gate.phrases import assessment_details
-from cabgate.lifecycle.break_glass import (
+from cabgate.lifecycle.history.revocations import pairs_of
+from cabgate.lifecycle.limits.retention import removable
+from cabgate.lifecycle.requests.break_glass import (
     BREAKABLE,
     assessment_of_glass,
     breakable,
@@ -24,10 +26,8 @@ from cabgate.lifecycle.break_glass import (
     recomputed,
     requests_for_glass,
 )
-from cabgate.lifecycle.opening import is_current, is_wanted
-from cabgate.lifecycle.retention import removable
-from cabgate.lifecycle.revocations import pairs_of
-from cabgate.lifecycle.states import next_request_state, state_of
+from cabgate.lifecycle.requests.opening import is_current, is_wanted
+from cabgate.lifecycle.state.states import next_request_state, state_of
 from cabgate.risk.evidence import evidence_digest
 from cabgate.text.characters import seen, shows
 from cabgate.text.refusal import Refusal, RefusalReason

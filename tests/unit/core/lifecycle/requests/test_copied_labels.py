@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api import CABRequest, DeploymentIntent
-from cabgate.lifecycle.copied_labels import (
+from cabgate.lifecycle.requests.copied_labels import (
     DEFAULT_REQUEST_LABELS,
     FREE_LABELS,
     MAX_REQUEST_LABELS,

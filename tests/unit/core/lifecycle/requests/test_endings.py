@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api.request import RequestState
-from cabgate.lifecycle.standing import standing_of
-from cabgate.lifecycle.states import state_of
+from cabgate.lifecycle.state.standing import standing_of
+from cabgate.lifecycle.state.states import state_of
 from unit.core.builders import BEST, by_person, by_system, intent, request, target
 from unit.core.standings import ended_by
 

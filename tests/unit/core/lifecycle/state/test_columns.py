@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from cabgate.api.types import MAX_LISTED, Target
-from cabgate.lifecycle.columns import listed_submitters, listed_targets
+from cabgate.lifecycle.state.columns import listed_submitters, listed_targets
 from cabgate.review.identity import User
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.model_choice import NoModel, NoModelReason

@@ -11,9 +11,9 @@ from cabgate.api.exception import ExceptionState, ExceptionVerdict
 from cabgate.gate.candidates import describe
 from cabgate.gate.decide import candidates, decide
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle import standing, states
-from cabgate.lifecycle.standing import ExceptionStanding, standing_of
-from cabgate.lifecycle.states import approval_of, expires_at, state_of
+from cabgate.lifecycle.state import standing, states
+from cabgate.lifecycle.state.standing import ExceptionStanding, standing_of
+from cabgate.lifecycle.state.states import approval_of, expires_at, state_of
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from unit.operator.support import HIGH, ME, NOW, exception, request

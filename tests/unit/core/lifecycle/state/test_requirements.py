@@ -14,8 +14,8 @@ from cabgate.api import CABRequest
 from cabgate.gate.candidates import describe
 from cabgate.gate.checks import ADMITTING
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle import requirements
-from cabgate.lifecycle.requirements import check_known, unknown_words
+from cabgate.lifecycle.state import requirements
+from cabgate.lifecycle.state.requirements import check_known, unknown_words
 from cabgate.review.identity import User
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.text.refusal import Refusal, RefusalReason

@@ -12,7 +12,7 @@ from cabgate.api import CABException, CABRequest
 from cabgate.api.exception import ExceptionState, ExceptionVerdict
 from cabgate.api.request import RequestState, RequestVerdict
 from cabgate.api.types import AuthorType, Gate
-from cabgate.lifecycle.states import (
+from cabgate.lifecycle.state.states import (
     APPROVED_STATES,
     DECIDED_STATES,
     EXCEPTION_TRANSITIONS,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from cabgate.lifecycle.standing import standing_of
-from cabgate.lifecycle.waiting import Outcome
+from cabgate.lifecycle.state.standing import standing_of
+from cabgate.lifecycle.state.waiting import Outcome
 from unit.core.builders import NOW, by_person, by_system, exception, request
 from unit.core.standings import outcome_of_request
 
