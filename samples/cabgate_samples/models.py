@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Objects for the tests of the domain: valid ones, of which a test says what matters to it."""
+"""Objects as models of the domain: valid ones, of which a test says what matters to it."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -9,57 +9,27 @@ from cabgate.api import CABException, CABRequest, DeploymentIntent, Evidence
 from cabgate.api.base import rfc3339
 from cabgate.api.types import Condition
 from cabgate.lifecycle.requests.break_glass import ANNOTATION, STAMPS, breakable, requests_for_glass
+from cabgate.lifecycle.requests.opening import request_for
+from cabgate.lifecycle.state.standing import WholeRequest
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
-from unit.core.standings import request_for
+from cabgate_samples.decisions import entry, numbered
+from cabgate_samples.objects import GOOD, OF_TIER, declared, images_of, naming
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 NAMESPACE = "shop"
 IMAGE = "registry.example.com/shop/checkout:1.4.2"
 OTHER_DIGEST = "v1:sha256:" + "0" * 64
 
-BEST: dict[str, Any] = {
-    "artifacts": [{"name": "checkout", "uri": "https://ci.example.com/1"}],
-    "testResults": {"coveragePercent": 95, "passed": 100, "failed": 0},
-    "scanResults": {"critical": 0, "high": 0},
-    "manualTesting": {"status": "Completed"},
-    "rollbackPlan": {"validated": True, "uri": "https://wiki.example.com/back"},
-    "deploymentPlan": {"uri": "https://wiki.example.com/forward"},
-    "scope": {"affectedComponents": 1},
-}
-"""Complete evidence that scores 0."""
-
-MEDIUM: dict[str, Any] = {
-    **BEST,
-    "testResults": {"coveragePercent": 70, "passed": 100, "failed": 0},
-    "scanResults": {"critical": 0, "high": 3},
-    "scope": {"affectedComponents": 7},
-}
-"""Complete evidence that scores 60: 25 + 25 + 10."""
-
-GATE_EVIDENCE: dict[str, dict[str, Any]] = {
-    "AutoApprove": BEST,
-    "ManualReview": MEDIUM,
-    "ExceptionRequired": {},
-}
-
-
-def naming(evidence: dict[str, Any], targets: list[dict[str, Any]]) -> dict[str, Any]:
-    """Evidence whose first artifact names every image of some targets, if no artifact names any."""
-    artifacts = evidence.get("artifacts") or []
-    if not artifacts or any("images" in artifact for artifact in artifacts):
-        return evidence
-    images = sorted({image for each in targets for image in each["images"]})
-    return {**evidence, "artifacts": [{**artifacts[0], "images": images}, *artifacts[1:]]}
-
 
 def evidence(**parts: Any) -> Evidence:
-    """The best evidence with parts replaced; None leaves a part out."""
-    merged = {**BEST, **parts}
+    """Good evidence with parts replaced; None leaves a part out."""
+    merged = {**GOOD, **parts}
     return Evidence.model_validate({k: v for k, v in merged.items() if v is not None})
 
 
 def target(name: str = "checkout", *images: str, **fields: str) -> dict[str, Any]:
+    """A target of the group apps; fields replace what it has."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -82,23 +52,11 @@ def intent(
 ) -> DeploymentIntent:
     """An intent whose evidence names its images, unless a test is about evidence that does not."""
     targets = targets or [target()]
-    evidence = BEST if evidence is None else evidence
-    return DeploymentIntent.model_validate(
-        {
-            "metadata": {
-                "name": name,
-                "namespace": namespace,
-                "uid": "u-1",
-                "generation": generation,
-            },
-            "spec": {
-                "targets": targets,
-                "evidence": naming(evidence, targets) if named else evidence,
-                **spec,
-            },
-            "status": status or {},
-        }
-    )
+    evidence = GOOD if evidence is None else evidence
+    said = naming(evidence, images_of(targets)) if named else evidence
+    made = declared(namespace, name, targets, said, **spec)
+    made["metadata"] |= {"uid": "u-1", "generation": generation}
+    return DeploymentIntent.model_validate({**made, "status": status or {}})
 
 
 def request(
@@ -113,9 +71,9 @@ def request(
 ) -> CABRequest:
     """A request of a gate with the decisions given, numbered in the order given."""
     made = request_for(
-        of or intent(GATE_EVIDENCE[gate], targets, namespace=namespace),
+        of or intent(OF_TIER[gate], targets, namespace=namespace),
         ring=2,
-        others=others,
+        others=[WholeRequest.of(each).standing for each in others],
     ).model_dump(mode="json", by_alias=True)
     made["metadata"]["creationTimestamp"] = rfc3339(NOW - age)
     if name is not None:
@@ -123,7 +81,8 @@ def request(
     digest = made["spec"]["evidenceDigest"]
     made["status"] = {"decisions": numbered(decisions, digest)}
     found = CABRequest.model_validate(made)
-    assert found.spec.assessment.gate == gate or of is not None
+    if of is None and found.spec.assessment.gate != gate:
+        raise ValueError(f"the evidence is not of the tier {gate}")
     return found
 
 
@@ -159,7 +118,8 @@ def retrospective(
 def opened_for(obj: dict[str, Any], *decisions: dict[str, Any]) -> CABRequest:
     """The request of a Deployment whose glass was broken, with the decisions given."""
     kind = breakable("apps/v1", "Deployment")
-    assert kind is not None
+    if kind is None:
+        raise ValueError("a Deployment cannot be broken through")
     made = requests_for_glass(kind, obj)[0]
     stored = made.model_dump(mode="json", by_alias=True, exclude_none=True)
     stored["metadata"]["creationTimestamp"] = rfc3339(NOW - timedelta(hours=1))
@@ -199,6 +159,7 @@ def exception(
     days: int = 30,
     age: timedelta = timedelta(hours=1),
 ) -> CABException:
+    """An exception for a request, with the decisions given, numbered in the order given."""
     return CABException.model_validate(
         {
             "metadata": {
@@ -217,37 +178,22 @@ def exception(
     )
 
 
-def numbered(decisions: tuple[dict[str, Any], ...], digest: str) -> list[dict[str, Any]]:
-    return [
-        {"sequence": n, "evidenceDigest": digest, **decision}
-        for n, decision in enumerate(decisions, 1)
-    ]
-
-
 def by_person(
     verdict: str, at: datetime = NOW - timedelta(minutes=30), **more: Any
 ) -> dict[str, Any]:
-    return _entry("Person", "rita", verdict, at, more)
+    """What a reviewer decided; it has no number yet."""
+    return entry("Person", "rita", verdict, at, **{"rationale": "because", **more})
 
 
 def by_system(
     verdict: str, at: datetime = NOW - timedelta(minutes=30), **more: Any
 ) -> dict[str, Any]:
-    return _entry("System", "system:serviceaccount:cabgate:operator", verdict, at, more)
-
-
-def _entry(
-    kind: str, username: str, verdict: str, at: datetime, more: dict[str, Any]
-) -> dict[str, Any]:
-    return {
-        "author": {"type": kind, "username": username},
-        "at": rfc3339(at),
-        "verdict": verdict,
-        "rationale": "because",
-        **more,
-    }
+    """What the operator decided; it has no number yet."""
+    name = "system:serviceaccount:cabgate:operator"
+    return entry("System", name, verdict, at, **{"rationale": "because", **more})
 
 
 def rollout(*images: str, name: str = "checkout", namespace: str = NAMESPACE, group: str = "apps",
             kind: str = "Deployment") -> Rollout:  # fmt: skip
+    """A rollout of images by a workload."""
     return Rollout(namespace, Workload(group, kind, name), images or (IMAGE,))

@@ -22,7 +22,7 @@ from cabgate_devcluster import DevCluster, Installation, wait_until
 from cabgate_devcluster.installed.chart import NAMESPACE
 from cabgate_devcluster.processes.process import Process
 from cabgate_operator.plans.requests import body_of
-from support.objects import about
+from cabgate_samples.objects import about
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY = Path(__file__).with_name("operator_entry.py")

@@ -11,7 +11,7 @@ import pytest
 from cabgate.api import CABException, CABRequest, DeploymentIntent
 from cabgate.api.base import Model
 from cabgate_cli.input.kubectl.process import Kubectl, Ran
-from unit.core.builders import NOW
+from cabgate_samples.models import NOW
 
 PLURALS = {
     CABRequest: "cabrequests",

@@ -17,7 +17,7 @@ from cabgate.lifecycle.state.states import (
 from cabgate.review.identity import User
 from cabgate.review.review import REQUEST_REVIEW, stamped_status
 from cabgate.text.refusal import Refusal, RefusalReason
-from unit.core.builders import NOW, by_person, by_system, request, rollout
+from cabgate_samples.models import NOW, by_person, by_system, request, rollout
 from unit.core.standings import decide, earlier_verdict, revocation_of
 
 ENDED = (by_system("AutoApproved"), by_system("Superseded"), by_system("Reopened"))

@@ -19,7 +19,7 @@ from cabgate.review.reviewers import Matter
 from cabgate.review.submitters import REQUESTERS_KEPT, requesters_of_update
 from cabgate.risk.evidence import evidence_digest
 from cabgate.text.refusal import Refusal
-from unit.core.builders import NOW, OTHER_DIGEST, by_person, intent, request
+from cabgate_samples.models import NOW, OTHER_DIGEST, by_person, intent, request
 
 OLD_PAYLOAD = (
     b'{"decision":{"at":"2026-03-01T11:30:00Z","author":{"type":"Person","username":"rita"},'

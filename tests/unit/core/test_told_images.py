@@ -11,7 +11,7 @@ from cabgate.lifecycle.requests.break_glass import (
     requests_for_glass,
 )
 from cabgate.text.canonical import sha256_hex
-from unit.core.builders import broken_workload
+from cabgate_samples.models import broken_workload
 from unit.core.test_earlier_breaks import line, listed
 
 DEPLOYMENT = next(kind for kind in BREAKABLE if kind.kind == "Deployment")

@@ -11,7 +11,8 @@ from cabgate.api.request import CABRequest, RequestState
 from cabgate.lifecycle.limits.retention import removable
 from cabgate.review.identity import User
 from cabgate.text.refusal import Refusal
-from unit.core.builders import BEST, NOW, by_person, by_system, intent, request, target
+from cabgate_samples.models import NOW, by_person, by_system, intent, request, target
+from cabgate_samples.objects import GOOD
 from unit.core.standings import check_request_status
 
 MINUTE = timedelta(minutes=1)
@@ -19,7 +20,7 @@ OPERATOR = User("system:serviceaccount:cabgate:operator")
 
 
 def declared(version, **fields):
-    return intent(BEST, [target("web", f"web:{version}")], **fields)
+    return intent(GOOD, [target("web", f"web:{version}")], **fields)
 
 
 def asked(found: CABRequest, at) -> CABRequest:

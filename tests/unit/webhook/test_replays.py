@@ -13,9 +13,9 @@ from cabgate.gate.decide import candidates, decide
 from cabgate.lifecycle.state.standing import RequestStanding, standings_of
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
+from cabgate_samples.models import NOW, by_person, request, target
 from cabgate_webhook.client.answers import requests_of
 from support.replays import count_replays
-from unit.core.builders import NOW, by_person, request, target
 from unit.webhook.test_same_verdicts import StoredApi, by_the_webhook
 
 WATCHED = {"name": "watch", "description": "someone watches"}

@@ -12,10 +12,10 @@ import yaml
 
 from cabgate.ledger.findings import ADVICE, FindingCode
 from cabgate_cli.input.cluster.gate_source import GateSource
+from cabgate_samples.models import intent
 from unit.cli.commands.records.test_ledger import KEYS, exported, heads
 from unit.cli.commands.rollouts.test_wait import APPROVED, OPEN, REFUSED, UNSEEN
 from unit.cli.support import run
-from unit.core.builders import intent
 from unit.core.ledger.test_chain import fresh
 
 BOTH = pytest.mark.parametrize(("output", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])

@@ -13,8 +13,8 @@ from cabgate.api import CABException
 from cabgate.gate.commands import write_exception, write_intent
 from cabgate.rollout.targets import Workload
 from cabgate_cli.main import main
+from cabgate_samples.models import request
 from unit.cli.support import run
-from unit.core.builders import request
 
 FULL = ("checkout-1f2e3d4c", "--reason", "outage", "--control", "watched", "--control", "two eyes")
 

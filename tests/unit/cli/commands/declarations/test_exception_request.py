@@ -4,9 +4,9 @@
 import pytest
 
 from cabgate.api import CABRequest
+from cabgate_samples.models import by_person, request
 from unit.cli.fake_kubectl import FakeKubectl, installed
 from unit.cli.support import run
-from unit.core.builders import by_person, request
 
 SAID = ("--reason", "outage", "--control", "watched")
 
@@ -31,7 +31,7 @@ def test_one_is_printed_for_a_request_that_asks_for_it(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("of", "says"),
     [
-        (request("ManualReview"), "waits for a CAB member (score 60.00, ManualReview)"),
+        (request("ManualReview"), "waits for a CAB member (score 52.50, ManualReview)"),
         (request("AutoApprove"), "needs no exception: its score asks for nobody"),
         (request("ManualReview", by_person("Rejected")), "ask rita what has to change"),
         (request("ExceptionRequired", by_person("Revoked")), "It takes new evidence"),

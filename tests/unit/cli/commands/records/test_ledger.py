@@ -15,8 +15,8 @@ from urllib3.exceptions import HTTPError
 from cabgate.ledger.findings import ADVICE
 from cabgate.ledger.signatures import public_pem
 from cabgate_cli.input.cluster import ledger_source
+from cabgate_samples.objects import MIDDLING
 from unit.cli.support import run
-from unit.core.builders import MEDIUM
 from unit.core.ledger.test_chain import PRIVATE, Raw, fresh
 from unit.core.ledger.test_other_models import STRICT, scored
 
@@ -211,7 +211,7 @@ def test_scores_of_another_risk_model_are_computed_anew_where_it_is_there(
     files: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = {"apiVersion": "cabgate.dev/v1alpha1", "kind": "RiskModel", **STRICT.to_dict()}
-    forged = scored(MEDIUM)
+    forged = scored(MIDDLING)
     forged["spec"]["assessment"]["score"] = "1.00"
     request = {"apiVersion": "cabgate.dev/v1alpha1", **forged, "kind": "CABRequest"}
     path = files("export.json", {**exported(), "items": [request, KEYS]})

@@ -9,9 +9,10 @@ import pytest
 
 from cabgate.api import CABRequest
 from cabgate_cli.commands.reviews import deciding
+from cabgate_samples.models import OTHER_DIGEST, by_person, exception, intent, request
+from cabgate_samples.objects import MIDDLING
 from unit.cli.fake_kubectl import FakeKubectl, installed
 from unit.cli.support import run
-from unit.core.builders import MEDIUM, OTHER_DIGEST, by_person, exception, intent, request
 from unit.core.views.builders import but
 
 DBA = [{"name": "dba", "description": "the DBA is there", "attestation": "Required"}]
@@ -25,7 +26,7 @@ DENIAL = (
 
 @pytest.fixture
 def kubectl(monkeypatch: pytest.MonkeyPatch) -> FakeKubectl:
-    return installed(monkeypatch, FakeKubectl([WAITS, intent(MEDIUM)]))
+    return installed(monkeypatch, FakeKubectl([WAITS, intent(MIDDLING)]))
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_is_shown_asked_and_sent_with_the_digest_that_was_shown(kubectl: FakeKubectl) -> None:
     result = run("approve", "web-1", stdin="Read the report\ny\n")
     assert "CABRequest          shop/web-1  Submitted" in result.stdout
-    assert "60.00  ManualReview" in result.stdout
+    assert "52.50  ManualReview" in result.stdout
     assert "changes against" in result.stdout
     review = {"verdict": "Approved", "rationale": "Read the report", "evidenceDigest": DIGEST}
     assert kubectl.patches == [("cabrequest", "web-1", review)]
@@ -106,12 +107,12 @@ def test_without_a_terminal_the_digest_decides(kubectl: FakeKubectl) -> None:
 
 
 def test_a_stale_digest_is_refused_with_what_changed(kubectl: FakeKubectl) -> None:
-    before = request(of=intent({**MEDIUM, "scope": {"affectedComponents": 12}}), name="web-0")
+    before = request(of=intent({**MIDDLING, "scope": {"affectedComponents": 12}}), name="web-0")
     kubectl.objects.append(before)
     looked_at = before.spec.evidence_digest
     result = run("approve", "web-1", "--because", "Read it", "--digest", looked_at, code=1)
     assert f"you looked at {looked_at}, but the evidence is {DIGEST}" in result.stderr
-    assert "scope.affectedComponents: 12 -> 7" in result.stderr
+    assert "scope.affectedComponents: 12 -> 1" in result.stderr
     assert kubectl.patches == []
 
 
@@ -146,7 +147,7 @@ def test_what_is_asked_about_is_seen_also_where_the_output_is_for_programs(
 ) -> None:
     result = run("approve", "web-1", "-o", "json", stdin="Because\ny\n")
     assert json.loads(result.stdout)[0]["outcome"] == "recorded"
-    assert "60.00  ManualReview" in result.stderr
+    assert "52.50  ManualReview" in result.stderr
     assert len(kubectl.patches) == 1
 
 
@@ -252,13 +253,13 @@ def test_what_others_may_not_be_read_is_said_and_no_obstacle(kubectl: FakeKubect
 def test_show_and_diff(kubectl: FakeKubectl) -> None:
     kubectl.objects.append(
         request("ManualReview", by_person("Approved"), name="web-0",
-                of=intent({**MEDIUM, "scope": {"affectedComponents": 12}}))
+                of=intent({**MIDDLING, "scope": {"affectedComponents": 12}}))
     )  # fmt: skip
     assert "next                kubectl cab approve web-1 -n shop" in run("show", "web-1").stdout
     view = json.loads(run("show", "web-1", "-o", "json").stdout)
     assert (view["evidenceDigest"], view["changes"]["against"]) == (DIGEST, "web-0")
     text = run("diff", "web-1", code=1).stdout
-    assert "scope.affectedComponents: 12 -> 7" in text
+    assert "scope.affectedComponents: 12 -> 1" in text
     assert "web-0, Approved by rita" in text
     run("diff", "absent", code=4)
     run("diff", "cabex/leave", code=4)

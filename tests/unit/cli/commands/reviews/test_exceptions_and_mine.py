@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from cabgate_samples.models import by_person, exception, request
 from unit.cli.fake_kubectl import FakeKubectl, installed
 from unit.cli.support import run
-from unit.core.builders import by_person, exception, request
 
 ASKED = request("ExceptionRequired", name="web-1")
 NOW_WAIT = ["--for=decided", "--timeout", "0s"]

@@ -7,9 +7,9 @@ import pytest
 
 from cabgate.api import CABRequest
 from cabgate_cli.commands.reviews import queue as command
+from cabgate_samples.models import NOW, by_person, exception, request
 from unit.cli.fake_kubectl import FakeKubectl, installed
 from unit.cli.support import run
-from unit.core.builders import NOW, by_person, exception, request
 from unit.core.views.builders import but
 
 ANN = [{"username": "ann"}]

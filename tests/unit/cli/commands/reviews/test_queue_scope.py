@@ -9,9 +9,9 @@ import yaml
 from cabgate.api import CABRequest
 from cabgate_cli.commands.reviews import queue as command
 from cabgate_cli.input.kubectl.process import Kubectl, Ran
+from cabgate_samples.models import request
 from unit.cli.fake_kubectl import FakeKubectl, installed
 from unit.cli.support import run
-from unit.core.builders import request
 from unit.core.views.builders import but
 
 ROBOT = "system:serviceaccount:shop:ci"

@@ -12,8 +12,8 @@ from cabgate_cli.commands.rollouts.wait import waited
 from cabgate_cli.errors import Unavailable
 from cabgate_cli.input.cluster.client import NotFound
 from cabgate_cli.input.cluster.gate_source import GateSource
+from cabgate_samples.models import intent
 from unit.cli.support import run
-from unit.core.builders import intent
 
 
 def having(generation: int = 1, observed: int = 1, **conditions: str) -> DeploymentIntent:

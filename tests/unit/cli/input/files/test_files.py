@@ -9,8 +9,8 @@ import yaml
 from cabgate.api.types import MAX_DECLARED_TARGETS
 from cabgate.gate.commands import can_be_pasted
 from cabgate_cli.input.files.documents import documents_in
+from cabgate_samples.models import NOW, rollout
 from unit.cli.support import ROOT, changed, manifest, run
-from unit.core.builders import NOW, rollout
 from unit.core.standings import decide
 
 # As kubectl 1.36 reads it: `kubectl label --local -f FILE a=b -o json`.

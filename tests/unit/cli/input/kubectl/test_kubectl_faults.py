@@ -10,9 +10,9 @@ import pytest
 
 from cabgate_cli.commands.reviews import deciding
 from cabgate_cli.input.kubectl import process as module
+from cabgate_samples.models import request
 from unit.cli.fake_kubectl import FakeKubectl, installed
 from unit.cli.support import run
-from unit.core.builders import request
 
 
 @pytest.fixture

@@ -9,9 +9,7 @@ from cabgate.api.types import Gate
 from cabgate.gate.decision import Reason
 from cabgate.lifecycle.history.precedent import EARLIER_VERDICT
 from cabgate.lifecycle.state.standing import standing_of
-from unit.core.builders import (
-    BEST,
-    MEDIUM,
+from cabgate_samples.models import (
     NOW,
     by_person,
     by_system,
@@ -21,6 +19,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from cabgate_samples.objects import GOOD, MIDDLING
 from unit.core.standings import (
     decide,
     decided_elsewhere,
@@ -37,9 +36,9 @@ NEVER = [by_person("Approved", BEFORE - HOUR), by_person("Revoked", BEFORE)]
 @pytest.mark.parametrize("entries", [[by_person("Rejected")], NEVER])
 def test_a_refusal_stands_for_the_same_content_under_any_intent(entries):
     refused = request("ManualReview", *entries)
-    same = request_for(intent(MEDIUM, name="another"), 2)
+    same = request_for(intent(MIDDLING, name="another"), 2)
     assert standing_verdict(same.spec.evidence_digest, [refused]) == standing_of(refused)
-    other = request_for(intent(BEST, name="another"), 2)
+    other = request_for(intent(GOOD, name="another"), 2)
     assert standing_verdict(other.spec.evidence_digest, [refused]) is None
 
 
@@ -55,7 +54,7 @@ def test_an_approval_does_not_stand_for_another_intent_but_forbids_another_verdi
 def test_new_evidence_for_refused_images_is_never_approved_by_score(state):
     entries = NEVER if state == "Revoked" else [by_person("Rejected", rationale="no tests")]
     refused = request("ManualReview", *entries)
-    made = request_for(intent(BEST), 2, [refused])
+    made = request_for(intent(GOOD), 2, [refused])
     assert made.spec.assessment.score == "0.00"
     assert made.spec.assessment.gate is Gate.MANUAL_REVIEW
     first = made.spec.assessment.floors[0]
@@ -111,7 +110,7 @@ def test_a_score_does_not_undo_a_revocation_and_a_person_does():
     score = request("AutoApprove", by_system("AutoApproved", AFTER), name="score")
     assert said([revoked, score]).reason is Reason.REVOKED
     # On new evidence: the very same content is decided once.
-    anew = intent({**MEDIUM, "scope": {"affectedComponents": 8}})
+    anew = intent({**MIDDLING, "scope": {"affectedComponents": 8}})
     person = request("ManualReview", by_person("Approved", AFTER), name="person", of=anew)
     assert said([revoked, score, person]).reason is Reason.REQUEST_APPROVED
 

@@ -13,9 +13,7 @@ from cabgate.api import CABException, CABRequest
 from cabgate.api.types import Gate
 from cabgate.gate.decision import Decision, Reason
 from cabgate.lifecycle.state.standing import standing_of
-from unit.core.builders import (
-    BEST,
-    MEDIUM,
+from cabgate_samples.models import (
     NOW,
     by_person,
     by_system,
@@ -26,6 +24,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from cabgate_samples.objects import GOOD, MIDDLING
 from unit.core.standings import decide, request_for
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
@@ -54,7 +53,7 @@ def approved(
     """By a person, on evidence of its own: the very same content is decided once."""
     verdict = "ConditionallyApproved" if more else "Approved"
     entry = by_person(verdict, at, **more)
-    declared = intent({**MEDIUM, "scope": {"affectedComponents": 8}}, images(*names))
+    declared = intent({**MIDDLING, "scope": {"affectedComponents": 8}}, images(*names))
     return noticed(request("ManualReview", entry, of=declared, name=name))
 
 
@@ -156,7 +155,7 @@ def test_a_workload_that_is_named_under_two_versions_has_the_images_of_both():
         no = request("ManualReview", *entries, targets=targets, name="revoked")
         assert not said(("bad",), no, by_score("bad")).allowed
         rejected = request("ManualReview", by_person("Rejected", T), targets=targets)
-        made = request_for(intent(BEST, images("bad")), 2, [rejected])
+        made = request_for(intent(GOOD, images("bad")), 2, [rejected])
         assert made.spec.assessment.gate is Gate.MANUAL_REVIEW
 
 
@@ -192,7 +191,7 @@ def test_an_exception_from_before_it_ends_for_any_set(shift):
 )
 def test_a_rejected_image_is_never_approved_by_score(tried, score):
     rejected = request("ManualReview", by_person("Rejected", T), targets=images("bad", "side:1"))
-    made = request_for(intent(BEST, images(*tried)), 2, [rejected])
+    made = request_for(intent(GOOD, images(*tried)), 2, [rejected])
     assert (made.spec.assessment.gate is Gate.AUTO_APPROVE) is score
 
 
@@ -200,10 +199,10 @@ def test_a_rejected_image_is_never_approved_by_score(tried, score):
 def test_a_person_who_approves_the_image_lifts_a_rejection(shift, score):
     rejected = request("ManualReview", by_person("Rejected", T), targets=images("bad", "side:1"))
     person = approved("bad", "side:2", at=T + shift * SECOND)
-    made = request_for(intent(BEST, images("bad", "side:3")), 2, [rejected, person])
+    made = request_for(intent(GOOD, images("bad", "side:3")), 2, [rejected, person])
     assert (made.spec.assessment.gate is Gate.AUTO_APPROVE) is score
     # Not for the image that they did not approve.
-    other = request_for(intent(BEST, images("side:1")), 2, [rejected, person])
+    other = request_for(intent(GOOD, images("side:1")), 2, [rejected, person])
     assert other.spec.assessment.gate is Gate.MANUAL_REVIEW
 
 
@@ -211,15 +210,15 @@ def test_neither_a_score_nor_a_condition_nor_an_exception_lifts_a_rejection():
     rejected = request("ManualReview", by_person("Rejected", T), targets=images("bad"))
     conditions = [{"name": "watch", "description": "someone watches"}]
     others = [rejected, by_score("bad"), approved("bad", at=T + MINUTE, conditions=conditions)]
-    made = request_for(intent(BEST, images("bad", "side:3")), 2, others)
+    made = request_for(intent(GOOD, images("bad", "side:3")), 2, others)
     assert made.spec.assessment.gate is Gate.MANUAL_REVIEW
 
 
 def test_a_revocation_of_one_image_is_no_floor_under_the_others():
     no = revoked("bad", "good", of=("bad",))
-    made = request_for(intent(BEST, images("good")), 2, [no])
+    made = request_for(intent(GOOD, images("good")), 2, [no])
     assert made.spec.assessment.gate is Gate.AUTO_APPROVE
-    made = request_for(intent(BEST, images("good", "bad")), 2, [no])
+    made = request_for(intent(GOOD, images("good", "bad")), 2, [no])
     assert made.spec.assessment.gate is Gate.MANUAL_REVIEW
 
 

@@ -7,7 +7,7 @@ import pytest
 from cabgate.lifecycle.limits.budget import MAX_OF_REQUEST_BYTES, MAX_OF_WORKLOAD_BYTES
 from cabgate.lifecycle.limits.retention import removable
 from cabgate.text.refusal import Refusal, RefusalReason
-from unit.core.builders import NOW, by_person, by_system, request, retrospective
+from cabgate_samples.models import NOW, by_person, by_system, request, retrospective
 from unit.core.standings import check_opening
 
 NEXT = request("ManualReview")

@@ -41,19 +41,10 @@ from cabgate.review.review import EXCEPTION_REVIEW, REQUEST_REVIEW, stamped_stat
 from cabgate.review.reviewers import Matter
 from cabgate.review.submitters import REQUESTERS_KEPT, added, requesters_of_update
 from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate_samples.decisions import numbered
+from cabgate_samples.models import NOW, by_person, by_system, exception, intent, request, target
+from cabgate_samples.objects import GOOD, MIDDLING
 from support.examples import examples
-from unit.core.builders import (
-    BEST,
-    MEDIUM,
-    NOW,
-    by_person,
-    by_system,
-    exception,
-    intent,
-    numbered,
-    request,
-    target,
-)
 
 ETCD = 1536 * 1024
 WORST = "<"
@@ -192,17 +183,17 @@ def worst_intent(images: int, length: int, names: int) -> Any:
                                                        user)]  # fmt: skip
         except Refusal:
             break
-    asked = intent(MEDIUM, targets, submittedBy=people, named=False, summary=WORST * 4096)
+    asked = intent(MIDDLING, targets, submittedBy=people, named=False, summary=WORST * 4096)
     for number in range(names):
         name = f"{number:03}{WORST * (MAX_REQUESTER - 3)}"
-        new = intent(MEDIUM, targets, requester=name, requestedBy=asked.spec.requested_by,
+        new = intent(MIDDLING, targets, requester=name, requestedBy=asked.spec.requested_by,
                      submittedBy=people, named=False, summary=WORST * 4096)  # fmt: skip
         try:
             requesters = requesters_of_update(asked, new)
         except Refusal:
             break
-        asked = intent(MEDIUM, targets, requester=name, requestedBy=requesters, submittedBy=people,
-                       named=False, summary=WORST * 4096)  # fmt: skip
+        asked = intent(MIDDLING, targets, requester=name, requestedBy=requesters,
+                       submittedBy=people, named=False, summary=WORST * 4096)  # fmt: skip
     return asked
 
 
@@ -277,7 +268,7 @@ def test_an_ended_approval_of_the_largest_intent_is_revoked():
     parts = [listed[n : n + 50] for n in range(0, 60, 50)]
     artifacts = [{"name": f"a{n}", "images": part} for n, part in enumerate(parts)]
     targets = [target(f"web-{n}", *part) for n, part in enumerate(parts)]
-    live = intent({**BEST, "artifacts": artifacts}, targets)
+    live = intent({**GOOD, "artifacts": artifacts}, targets)
     check_size(None, live)
     assert stored_bytes(live.spec.to_dict()) > 0.9 * MAX_SPEC_BYTES
     more = [{**each, "rationale": "x" * 3550} for each in FLAP * 50]
@@ -299,7 +290,7 @@ def test_an_ended_approval_of_the_largest_intent_is_revoked():
 
 
 def test_a_spec_that_is_too_large_is_refused_and_an_old_one_left_alone():
-    large = intent(BEST, [target(f"w{n}", *(f"{i}{'x' * 500}" for i in range(50)))
+    large = intent(GOOD, [target(f"w{n}", *(f"{i}{'x' * 500}" for i in range(50)))
                           for n in range(12)])  # fmt: skip
     with pytest.raises(Refusal) as refusal:
         check_size(None, large)
@@ -320,12 +311,12 @@ def test_a_spec_that_is_too_large_is_refused_and_an_old_one_left_alone():
 
 
 def test_more_workloads_than_a_decision_reads_are_refused_and_old_ones_left_alone():
-    many = intent(BEST, [target(f"w{n}") for n in range(MAX_DECLARED_TARGETS + 1)])
+    many = intent(GOOD, [target(f"w{n}") for n in range(MAX_DECLARED_TARGETS + 1)])
     with pytest.raises(Refusal, match="has 21 workloads; allowed: 20") as refusal:
         check_size(None, many)
     assert refusal.value.field == "spec.targets"
     check_size(many, many)
-    check_size(None, intent(BEST, [target(f"w{n}") for n in range(MAX_DECLARED_TARGETS)]))
+    check_size(None, intent(GOOD, [target(f"w{n}") for n in range(MAX_DECLARED_TARGETS)]))
     with pytest.raises(Refusal):
         check_size(intent(), many)
 

@@ -9,8 +9,7 @@ from cabgate.api.base import rfc3339
 from cabgate.lifecycle.limits.capacity import stored_bytes
 from cabgate.lifecycle.limits.retention import KEPT_BYTES
 from cabgate.rollout.targets import Workload
-from unit.core.builders import (
-    MEDIUM,
+from cabgate_samples.models import (
     NOW,
     by_person,
     by_system,
@@ -21,6 +20,7 @@ from unit.core.builders import (
     retrospective,
     target,
 )
+from cabgate_samples.objects import MIDDLING
 from unit.core.standings import removable
 
 DAY = timedelta(days=1)
@@ -80,7 +80,7 @@ def test_what_is_undecided_or_refused_stays_for_ever(entries):
 
 def test_the_approval_that_lifted_a_refusal_stays_and_an_older_one_goes():
     # On other evidence: the very same content is decided once.
-    other = intent({**MEDIUM, "scope": {"affectedComponents": 8}})
+    other = intent({**MIDDLING, "scope": {"affectedComponents": 8}})
     refused = request("ManualReview", by_person("Rejected", NOW - 9 * DAY), name="no", of=other)
     first, last, newer = approved("first", 8), approved("last", 7), approved("other", 1)
     score = request("AutoApprove", by_system("AutoApproved", NOW - 5 * DAY), name="score")
@@ -99,7 +99,7 @@ def test_what_is_superseded_goes_in_its_own_count():
 
 def test_what_a_live_intent_asks_for_stays():
     found = approved("current", 9)
-    live = {"checkout": intent(MEDIUM)}
+    live = {"checkout": intent(MIDDLING)}
     assert names(found, intents=live, kept=0) == []
     assert names(found, intents={"checkout": intent()}, kept=0) == ["current"]
 
@@ -146,7 +146,7 @@ def test_what_was_superseded_goes_after_seven_days():
 
 def test_what_was_superseded_is_kept_for_a_live_intent_that_asks_for_it_again():
     """The operator is about to reopen it."""
-    assert names(superseded("old", 9), intents={"checkout": intent(MEDIUM)}, kept=10) == []
+    assert names(superseded("old", 9), intents={"checkout": intent(MIDDLING)}, kept=10) == []
 
 
 def test_an_approval_goes_seven_days_after_its_intent():
@@ -160,7 +160,7 @@ def test_an_approval_goes_seven_days_after_its_intent():
 
 def test_an_approval_whose_intent_came_back_stays():
     found = without_intent(approved("back", 30), 9)
-    assert names(found, intents={"checkout": intent(MEDIUM)}, kept=10) == []
+    assert names(found, intents={"checkout": intent(MIDDLING)}, kept=10) == []
 
 
 def test_a_refusal_stays_whatever_became_of_its_intent():

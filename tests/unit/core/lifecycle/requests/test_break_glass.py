@@ -31,8 +31,7 @@ from cabgate.lifecycle.state.states import next_request_state, state_of
 from cabgate.risk.evidence import evidence_digest
 from cabgate.text.characters import seen, shows
 from cabgate.text.refusal import Refusal, RefusalReason
-from unit.core.builders import (
-    MEDIUM,
+from cabgate_samples.models import (
     NOW,
     broken_workload,
     by_person,
@@ -44,6 +43,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from cabgate_samples.objects import MIDDLING
 from unit.core.standings import approvals_of, decide, earlier_verdict
 
 DEPLOYMENT = next(kind for kind in BREAKABLE if kind.kind == "Deployment")
@@ -277,7 +277,7 @@ def test_its_approval_lifts_no_revocation() -> None:
     # Nor does it let later requests with that image be approved by score.
     wanted = by_score.spec.targets
     assert earlier_verdict(wanted, [revoked, broken]) is not None
-    anew = intent({**MEDIUM, "scope": {"affectedComponents": 8}}, targets)
+    anew = intent({**MIDDLING, "scope": {"affectedComponents": 8}}, targets)
     again = request("ManualReview", by_person("Approved", late), of=anew, name="again")
     assert decide(rollout("web:9"), 2, [revoked, broken, again], (), NOW).allowed
 

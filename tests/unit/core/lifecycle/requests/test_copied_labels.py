@@ -19,7 +19,7 @@ from cabgate.lifecycle.requests.copied_labels import (
 )
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.text.refusal import Refusal
-from unit.core.builders import intent
+from cabgate_samples.models import intent
 from unit.core.standings import check_created, request_for
 
 OF_TOOLS = [

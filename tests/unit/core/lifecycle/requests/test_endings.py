@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from cabgate.api.request import RequestState
 from cabgate.lifecycle.state.standing import standing_of
 from cabgate.lifecycle.state.states import state_of
-from unit.core.builders import BEST, by_person, by_system, intent, request, target
+from cabgate_samples.models import by_person, by_system, intent, request, target
+from cabgate_samples.objects import GOOD
 from unit.core.standings import ended_by
 
 HOUR = timedelta(hours=1)
@@ -20,9 +21,9 @@ HOUR = timedelta(hours=1)
 def reports(build, **more):
     """Good evidence with the reports of a build."""
     return {
-        **BEST,
-        "testResults": {**BEST["testResults"], "uri": f"https://ci.example.com/{build}/tests"},
-        "scanResults": {**BEST["scanResults"], "uri": f"https://ci.example.com/{build}/scan"},
+        **GOOD,
+        "testResults": {**GOOD["testResults"], "uri": f"https://ci.example.com/{build}/tests"},
+        "scanResults": {**GOOD["scanResults"], "uri": f"https://ci.example.com/{build}/scan"},
         **more,
     }
 
@@ -66,10 +67,10 @@ def test_going_back_with_the_reports_of_the_later_release_ends_nothing():
     following = waiting(back, others=[FIRST, SECOND])
     assert [each.name for each in following.spec.assessment.floors] == ["StaleEvidence"]
     assert ended_by(FIRST, back, [FIRST, SECOND, following]) is None
-    figures = {**BEST, "scanResults": {"critical": 0, "high": 1}}
+    figures = {**GOOD, "scanResults": {"critical": 0, "high": 1}}
     second = request("AutoApprove", of=of(figures, "r/web:2"), age=8 * HOUR)
     alike = of(figures, "r/web:1")
-    first = request("AutoApprove", by_system("AutoApproved"), of=of(BEST, "r/web:1"), age=9 * HOUR)
+    first = request("AutoApprove", by_system("AutoApproved"), of=of(GOOD, "r/web:1"), age=9 * HOUR)
     found = [first, second, waiting(alike, others=[first, second])]
     assert ended_by(first, alike, found) is None, "nor where only the figures tell"
 

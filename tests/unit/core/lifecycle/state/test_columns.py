@@ -12,7 +12,8 @@ from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.model_choice import NoModel, NoModelReason
 from cabgate.text.refusal import Refusal
 from cabgate.writes.declared import MAX_BYTES
-from unit.core.builders import MEDIUM, NOW, by_person, intent, request, target
+from cabgate_samples.models import NOW, by_person, intent, request, target
+from cabgate_samples.objects import MIDDLING
 from unit.core.standings import check_request_status, told_of_intent
 
 THREE = [
@@ -76,9 +77,9 @@ def test_the_operator_shows_nothing_else_than_the_spec_says() -> None:
 TOLD = [
     ({}, ["score 0.00, AutoApprove: cabgate approves it by its score", "Roll out once it is"]),
     (
-        {"evidence": MEDIUM},
+        {"evidence": MIDDLING},
         [
-            "score 60.00, ManualReview: a CAB member who did not submit it has to approve it.",
+            "score 52.50, ManualReview: a CAB member who did not submit it has to approve it.",
             "AutoApprove would take: ",
             "kubectl get cabrequest checkout-",
         ],
@@ -111,7 +112,7 @@ def test_they_are_told_of_what_stands_against_it() -> None:
 
 
 def test_they_are_told_of_a_decision_that_stands() -> None:
-    of = intent(MEDIUM)
+    of = intent(MIDDLING)
     refused = request("ManualReview", by_person("Rejected", rationale="no"), of=of)
     said = told_of_intent(of, 2, [refused], DEFAULT_RISK_MODEL)
     assert "was rejected" in said

@@ -16,11 +16,11 @@ from cabgate.lifecycle.state.standing import ExceptionStanding, standing_of
 from cabgate.lifecycle.state.states import approval_of, expires_at, state_of
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
-from unit.operator.support import HIGH, ME, NOW, exception, request
+from unit.operator.support import BAD, ME, NOW, exception, request
 
 VERDICTS = [verdict.value for verdict in ExceptionVerdict]
 ENTRIES = st.tuples(st.sampled_from(VERDICTS), st.sampled_from(["sid", ME]))
-REQUEST = request(HIGH)
+REQUEST = request(BAD)
 TARGET = REQUEST.spec.targets[0]
 ROLLOUT = Rollout("team", Workload.of(TARGET), tuple(TARGET.images))
 

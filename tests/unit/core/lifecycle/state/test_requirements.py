@@ -19,8 +19,7 @@ from cabgate.lifecycle.state.requirements import check_known, unknown_words
 from cabgate.review.identity import User
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.text.refusal import Refusal, RefusalReason
-from cabgate_webhook.client.stored import decode_requests
-from unit.core.builders import (
+from cabgate_samples.models import (
     NOW,
     by_person,
     by_system,
@@ -30,6 +29,7 @@ from unit.core.builders import (
     request,
     rollout,
 )
+from cabgate_webhook.client.stored import decode_requests
 from unit.core.standings import candidates, check_created, check_request_status, decide
 
 DECIDED: dict[str, Callable[[], CABRequest]] = {

@@ -24,7 +24,7 @@ from cabgate.lifecycle.state.states import (
     opening_state,
     state_of,
 )
-from unit.core.builders import NOW, OTHER_DIGEST, by_person, by_system, exception, request
+from cabgate_samples.models import NOW, OTHER_DIGEST, by_person, by_system, exception, request
 from unit.core.standings import exception_admits, revocation_of, takes_exception
 
 S, V, P, Y = RequestState, RequestVerdict, AuthorType.PERSON, AuthorType.SYSTEM

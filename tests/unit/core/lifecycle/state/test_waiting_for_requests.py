@@ -7,7 +7,7 @@ import pytest
 
 from cabgate.lifecycle.state.standing import standing_of
 from cabgate.lifecycle.state.waiting import Outcome
-from unit.core.builders import NOW, by_person, by_system, exception, request
+from cabgate_samples.models import NOW, by_person, by_system, exception, request
 from unit.core.standings import outcome_of_request
 
 WATCH = [{"name": "watch", "description": "somebody watches"}]
