@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from cabgate.api.kinds import BUILT_IN, GatedKind
-from cabgate.lifecycle.copied_labels import FREE_LABELS, RESERVED_DOMAINS
+from cabgate.lifecycle.requests.copied_labels import FREE_LABELS, RESERVED_DOMAINS
 from cabgate_devcluster import locate_helm
 from cabgate_devcluster.installed.chart import (
     CHART,
@@ -145,8 +145,8 @@ def _of_group(group: str) -> dict[str, object]:
 
 LABELS = """\
 # SPDX-License-Identifier: Apache-2.0
-# Generated from core/cabgate/lifecycle/copied_labels.py by `make manifests`: domains whose labels
-# no request repeats of its intent, and labels of them that one may.
+# Generated from core/cabgate/lifecycle/requests/copied_labels.py by `make manifests`: domains
+# whose labels no request repeats of its intent, and labels of them that one may.
 """
 
 

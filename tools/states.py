@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write docs/states.md: the state tables of `cabgate.lifecycle.states`, drawn."""
+"""Write docs/states.md: the state tables of `cabgate.lifecycle.state.states`, drawn."""
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cabgate.lifecycle.states import EXCEPTION_TRANSITIONS, REQUEST_TRANSITIONS
+from cabgate.lifecycle.state.states import EXCEPTION_TRANSITIONS, REQUEST_TRANSITIONS
 
 PAGE = """\
 # States
 
-Drawn from the tables in [`lifecycle/states.py`](../core/cabgate/lifecycle/states.py) by
+Drawn from the tables in [`lifecycle/state/states.py`](../core/cabgate/lifecycle/state/states.py) by
 `make manifests`. What is not drawn is refused, or, where it stands in an object all the same,
 counts for nothing.
 

@@ -51,7 +51,7 @@ TEXTS = (
         "docs",
         "examples",
     ),
-    *("bench", "devcluster", "demo", "tools", "README.md", "CONTRIBUTING.md"),
+    *("bench", "devcluster", "demo", "samples", "tools", "README.md", "CONTRIBUTING.md"),
 )
 CODE = (
     "core",
@@ -63,6 +63,7 @@ CODE = (
     "bench",
     "devcluster",
     "demo",
+    "samples",
     "tools",
 )
 FREE = ("docs/decisions/", "docs/benchmarks/", "tools/words.py")

@@ -7,34 +7,39 @@ from cabgate_cli.exit_codes import table
 from cabgate_cli.program import Commands, Program
 
 _COMMANDS = (
-    "intent",
-    "evidence",
-    "score",
-    "explain",
-    "wait",
-    "uncovered",
-    "adopt",
-    "exception",
-    "queue",
-    "show",
-    "diff",
-    "approve",
-    "reject",
-    "take",
-    "attest",
-    "revoke",
-    "mine",
-    "ledger",
-    "report",
-    "audit",
+    "declarations.intent",
+    "declarations.evidence",
+    "declarations.score",
+    "rollouts.explain",
+    "rollouts.wait",
+    "rollouts.uncovered",
+    "declarations.adopt",
+    "declarations.exception",
+    "reviews.queue",
+    "reviews.show",
+    "reviews.diff",
+    "reviews.approve",
+    "reviews.reject",
+    "reviews.take",
+    "reviews.attest",
+    "reviews.revoke",
+    "reviews.mine",
+    "records.ledger",
+    "records.report",
+    "records.audit",
     "completion",
 )
-"""Each stands in the module of its name."""
+"""Modules, each with the command of its name."""
 
 
 @click.group(
     cls=Program,
-    commands=Commands({name: f"cabgate_cli.commands.{name}:{name}" for name in _COMMANDS}),
+    commands=Commands(
+        {
+            module.split(".")[-1]: f"cabgate_cli.commands.{module}:{module.split('.')[-1]}"
+            for module in _COMMANDS
+        }
+    ),
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b
 Examples:

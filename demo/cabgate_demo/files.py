@@ -5,6 +5,8 @@ from typing import Any
 
 import yaml
 
+from cabgate_samples.objects import declared, naming, target
+
 NAMESPACE = "shop"
 IMAGE = "registry.example.com/shop/checkout"
 
@@ -40,32 +42,14 @@ def about(version: str, evidence: dict[str, Any]) -> dict[str, Any]:
         part: {**evidence[part], "uri": f"https://builds.example.com/checkout/{version}/{part}"}
         for part in ("testResults", "scanResults")
     }
-    artifacts = [{**each, "images": [f"{IMAGE}:{version}"]} for each in evidence["artifacts"]]
-    return {**evidence, "artifacts": artifacts, **reports}
+    return {**naming(evidence, [f"{IMAGE}:{version}"]), **reports}
 
 
 def intent(version: str, summary: str, evidence: dict[str, Any], **spec: Any) -> str:
     """The intent of a release, as YAML."""
-    return _yaml(
-        {
-            "apiVersion": "cabgate.dev/v1alpha1",
-            "kind": "DeploymentIntent",
-            "metadata": {"name": "checkout", "namespace": NAMESPACE},
-            "spec": {
-                "summary": summary,
-                "targets": [
-                    {
-                        "apiVersion": "apps/v1",
-                        "kind": "Deployment",
-                        "name": "checkout",
-                        "images": [f"{IMAGE}:{version}"],
-                    }
-                ],
-                "evidence": about(version, evidence),
-                **spec,
-            },
-        }
-    )
+    targets = [target([f"{IMAGE}:{version}"], "checkout")]
+    made = declared(NAMESPACE, "checkout", targets, about(version, evidence), **spec)
+    return _yaml({**made, "spec": {"summary": summary, **made["spec"]}})
 
 
 def deployment(version: str) -> str:

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from cabgate.lifecycle.copied_labels import DEFAULT_REQUEST_LABELS
-from cabgate.lifecycle.retention import DEFAULT_KEPT
+from cabgate.lifecycle.limits.retention import DEFAULT_KEPT
+from cabgate.lifecycle.requests.copied_labels import DEFAULT_REQUEST_LABELS
 from cabgate.review.identity import Machines, configured_machines
 from cabgate.rollout.installation import EXCLUDED, InstallationSettings
 from cabgate.rollout.rings import HIGHEST

@@ -8,8 +8,8 @@ import time
 import httpx
 
 from cabgate_devcluster import DevClusterError
+from cabgate_samples.objects import GOOD, intent, target, workload
 from support.gate import Refused
-from support.objects import GOOD, intent, target, workload
 from support.reviews import middling
 
 NAMESPACE = "calm"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The words that break the glass: the API server and the operator read them alike."""
 
-from cabgate.lifecycle.break_glass import EARLIER_ANNOTATION, FORM, SHOWN_FORM
+from cabgate.lifecycle.requests.break_glass import EARLIER_ANNOTATION, FORM, SHOWN_FORM
 from support.templates import of
 
 

@@ -4,7 +4,7 @@ requests to a tool is refused before anything is installed."""
 
 import pytest
 
-from cabgate.lifecycle.copied_labels import DEFAULT_REQUEST_LABELS, label_problem
+from cabgate.lifecycle.requests.copied_labels import DEFAULT_REQUEST_LABELS, label_problem
 from cabgate_devcluster.errors import DevClusterError
 from cabgate_devcluster.installed.chart import manifests
 from cabgate_kube.process.settings import read_settings

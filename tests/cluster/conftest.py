@@ -7,10 +7,10 @@ import secrets
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
+from cabgate_samples.objects import MIDDLING
 from support.durations import RECORDED, Stopwatch, in_order, recorded
 from support.gate import install
 from support.namespaces import create_namespace
-from support.objects import MIDDLING
 
 _numbers = itertools.count(1)
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cabgate.api.riskmodel import DEFAULT_LABEL
-from cabgate.lifecycle.break_glass import ANNOTATION
+from cabgate.lifecycle.requests.break_glass import ANNOTATION
 from cabgate.risk.model_choice import MODEL_LABEL
 from cabgate.rollout.modes import MODE_LABEL
 from cabgate.rollout.rings import RING_LABEL
+from cabgate_samples.objects import MIDDLING, exception, intent, workload
 from support.models import risk_model
-from support.objects import MIDDLING, exception, intent, workload
 
 API = "/apis/cabgate.dev/v1alpha1"
 NOBODYS = ("another",)

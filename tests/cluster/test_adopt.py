@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import GOOD, about, intent, workload
 from support.cli import CABGATE, cabgate, serve_rollouts
 from support.gated import gated
-from support.objects import GOOD, about, intent, workload
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "adopting.md"
 

@@ -12,9 +12,9 @@ import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installed.chart import manifests
+from cabgate_samples.objects import GOOD, MIDDLING, intent, workload
 from support.gate import told
 from support.monitored import OPTIONS, Monitored
-from support.objects import GOOD, MIDDLING, intent, workload
 from support.operators import ENTRY_ARGV, Replica, leader_of
 from support.prometheus import Course, Rules
 

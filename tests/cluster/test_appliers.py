@@ -5,9 +5,9 @@ and where the intent itself is read people are told to edit it in Git all the sa
 import json
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import MIDDLING, workload
 from support.cli import cabgate
 from support.gate import told
-from support.objects import MIDDLING, workload
 
 IN_GIT = "edit DeploymentIntent web in Git, from where Flux applies it"
 BY_HAND = "kubectl edit deploymentintent web -n {}"

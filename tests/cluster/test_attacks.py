@@ -6,10 +6,10 @@ import json
 import pytest
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import intent, target
 from support.gated import ROLLOUT_CRD, changed, gated, template, url
 from support.http import client_of
 from support.namespaces import set_ring
-from support.objects import intent, target
 
 GOOD_IMAGE, EVIL = "good:1", "evil:1"
 NEW = ("create", "-f", "-")

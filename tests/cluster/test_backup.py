@@ -12,16 +12,16 @@ import textwrap
 
 import pytest
 
-from cabgate.lifecycle.break_glass import ANNOTATION, BY_ANNOTATION
+from cabgate.lifecycle.requests.break_glass import ANNOTATION, BY_ANNOTATION
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.errors import DevClusterError
 from cabgate_devcluster.installed.installation import ROOT
+from cabgate_samples.objects import BAD, GOOD, exception, target, workload
 from support.cli import CABGATE
 from support.gate import Gate, install, told
 from support.glass import Glass
 from support.invariants import problems
 from support.namespaces import create_namespace
-from support.objects import BAD, GOOD, exception, target, workload
 from support.replicas import Replicas, running
 from support.reviews import middling
 

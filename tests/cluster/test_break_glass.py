@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from cabgate.lifecycle.break_glass import (
+from cabgate.lifecycle.requests.break_glass import (
     ANNOTATION,
     BREAKABLE,
     BY_ANNOTATION,
@@ -19,11 +19,11 @@ from cabgate.lifecycle.break_glass import (
 )
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installed.chart import GOLDEN
+from cabgate_samples.objects import GOOD
 from support.gate import install
 from support.gated import ROLLOUT_CRD, gated, url
 from support.glass import WHY, Glass, annotated, image_of, refusal, rolled, warnings_of
 from support.namespaces import set_ring
-from support.objects import GOOD
 
 KINDS = [kind.kind for kind in BREAKABLE]
 CHANGEABLE = [kind for kind in KINDS if kind != "Job"]

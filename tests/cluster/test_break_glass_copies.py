@@ -5,12 +5,17 @@ import json
 
 import pytest
 
-from cabgate.lifecycle.break_glass import ANNOTATION, BY_ANNOTATION, ID_ANNOTATION, RING_ANNOTATION
+from cabgate.lifecycle.requests.break_glass import (
+    ANNOTATION,
+    BY_ANNOTATION,
+    ID_ANNOTATION,
+    RING_ANNOTATION,
+)
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import GOOD, intent, target
 from support.gated import gated, url
 from support.glass import WHY, annotated, breaking, image_of, rolled
 from support.namespaces import set_ring
-from support.objects import GOOD, intent, target
 
 FORGED = {
     ANNOTATION: "INC-9: all is lost",

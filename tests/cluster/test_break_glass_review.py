@@ -9,15 +9,15 @@ import urllib.request
 import pytest
 from click.testing import CliRunner
 
-from cabgate.lifecycle.break_glass import ANNOTATION, ID_ANNOTATION, STAMPS
+from cabgate.lifecycle.requests.break_glass import ANNOTATION, ID_ANNOTATION, STAMPS
 from cabgate_cli.main import main
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installed.installation import ROOT
+from cabgate_samples.objects import GOOD
 from support.gate import install, told
 from support.gated import ROLLOUT_CRD, gated, url
 from support.glass import WHY, Glass, annotated, image_of, warnings_of
 from support.namespaces import create_namespace, set_ring
-from support.objects import GOOD
 from support.reviews import OPERATOR
 
 DOCS = (ROOT / "docs" / "break-glass.md").read_text()

@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from cabgate.lifecycle.break_glass import ANNOTATION, BY_ANNOTATION, STAMPS
+from cabgate.lifecycle.requests.break_glass import ANNOTATION, BY_ANNOTATION, STAMPS
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import GOOD
 from support.gated import gated, url
 from support.glass import WHY, Glass, annotated, image_of, refusal, warnings_of
 from support.namespaces import create_namespace
-from support.objects import GOOD
 
 FLUX = "system:serviceaccount:flux-system:kustomize-controller"
 TOOLS = ["kustomize-controller", "helm-controller", "argocd-controller"]

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from cabgate.lifecycle.break_glass import ANNOTATION, CUT, EARLIER_ANNOTATION, STAMPS
+from cabgate.lifecycle.requests.break_glass import ANNOTATION, CUT, EARLIER_ANNOTATION, STAMPS
 from cabgate_devcluster import wait_until
 from support.gate import paused
 from support.gated import ROLLOUT_CRD, gated, url

@@ -3,8 +3,8 @@
 person, and what ran by it can be revoked."""
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import GOOD, MIDDLING, intent, target, workload
 from support.gate import paused, told
-from support.objects import GOOD, MIDDLING, intent, target, workload
 
 
 def test_an_approval_that_ended_and_came_back_can_be_revoked(gate, namespace):

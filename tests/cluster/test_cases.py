@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from cabgate.risk.image_evidence import STALE_EVIDENCE, UNNAMED_IMAGES
+from cabgate_samples.objects import MIDDLING, workload
 from support.gate import told
-from support.objects import MIDDLING, workload
 
 CASES = Path(__file__).resolve().parents[1] / "unit/core/cases"
 FORCES = re.compile(r"is\simmutable|immutable\sfield", re.ASCII)

@@ -14,11 +14,11 @@ import yaml
 from cabgate_devcluster import DevCluster, people, wait_until
 from cabgate_devcluster.installed.chart import CHART, NAMESPACE
 from cabgate_devcluster.installed.installation import PROBE, ROOT
+from cabgate_samples.objects import GOOD, MIDDLING, intent, target, workload
 from support.gate import Gate
 from support.helm import Released
 from support.load import Load
 from support.namespaces import create_namespace
-from support.objects import GOOD, MIDDLING, intent, target, workload
 from support.work import Work
 
 BOT = "system:serviceaccount:flux-system:kustomize-controller"

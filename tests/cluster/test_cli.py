@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support.objects import MIDDLING, intent, workload
+from cabgate_samples.objects import MIDDLING, intent, workload
 
 CABGATE = Path(sys.executable).with_name("cabgate")
 IMAGES = ("registry.example.com/web:1", "registry.example.com/proxy@sha256:" + "a" * 64)

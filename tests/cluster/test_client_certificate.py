@@ -11,9 +11,9 @@ import yaml
 
 from cabgate_devcluster import DevCluster
 from cabgate_devcluster.clients.pki import Authority
+from cabgate_samples.objects import GOOD, workload
 from support.gate import install, told
 from support.namespaces import create_namespace
-from support.objects import GOOD, workload
 
 CALLERS = Authority("who may call webhooks")
 

@@ -15,9 +15,9 @@ import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installed.installation import NAMESPACE
+from cabgate_samples.objects import BAD, exception, workload
 from support.direct import mutated, review_of
 from support.gate import install, told
-from support.objects import BAD, exception, workload
 from support.reviews import decisions, middling
 
 ENTRY = Path(__file__).with_name("webhook_entry.py")

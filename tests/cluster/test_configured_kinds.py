@@ -8,10 +8,10 @@ import json
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
+from cabgate_samples.objects import intent, target
 from support.cli import cabgate
 from support.gate import install
 from support.gated import ROLLOUT_CRD, gated, template
-from support.objects import intent, target
 
 CONTROLLER = "system:serviceaccount:kruise-system:kruise-manager"
 GATED = {"group": "apps.kruise.io", "kind": "CloneSet", "resource": "clonesets",

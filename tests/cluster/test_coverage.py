@@ -6,10 +6,10 @@ import json
 import pytest
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import intent
 from support.gated import ROLLOUT_CRD, pod_spec, url
 from support.http import client_of
 from support.matrix import ADMIN, BEFORE, MACHINE, NAMESAKE, ROWS, USER, base, send, targets
-from support.objects import intent
 
 NAMESPACE = "matrix"
 EVERYTHING = "matrix-everything"

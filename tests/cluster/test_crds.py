@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from cabgate_devcluster import DevCluster, wait_until
-from support.objects import GOOD, exception, intent, target
+from cabgate_samples.objects import GOOD, exception, intent, target
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
 NAMESPACE = "records"

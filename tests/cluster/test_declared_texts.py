@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import BAD, GOOD, MIDDLING, intent, target
 from support.gate import told
-from support.objects import BAD, GOOD, MIDDLING, intent, target
 
 SMALL = "2026-02-27t15:30:00z"
 WEBHOOKS = ("mutatingwebhookconfigurations/cabgate", "validatingwebhookconfigurations/cabgate")

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import GOOD, MIDDLING, about, intent, target, workload
 from support.cli import CABGATE, serve_rollouts
 from support.gate import paused, told
 from support.gated import KINDS, changed, gated
-from support.objects import GOOD, MIDDLING, about, intent, target, workload
 from support.reviews import middling
 
 COMMAND = re.compile(r"(?:kubectl|cabgate) (?!.*(?:kubectl|cabgate) ).*$")

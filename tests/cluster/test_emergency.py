@@ -13,9 +13,9 @@ import pytest
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installed.chart import CHART
 from cabgate_devcluster.installed.installation import ROOT
+from cabgate_samples.objects import workload
 from support.cli import CABGATE
 from support.helm import Released
-from support.objects import workload
 
 ENFORCED = "enforced-rollouts"
 """In the command for modes Warn and Audit alone."""

@@ -6,7 +6,7 @@ import copy
 import json
 
 from cabgate_devcluster import wait_until
-from support.objects import GOOD, MIDDLING, about, intent, target, workload
+from cabgate_samples.objects import GOOD, MIDDLING, about, intent, target, workload
 
 WEB, DB = "registry.example.com/shop/web", "registry.example.com/shop/db:16"
 

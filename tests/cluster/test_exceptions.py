@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from cabgate_devcluster import DevCluster
+from cabgate_samples.objects import BAD, MIDDLING, exception, intent, workload
 from support.cli import CABGATE
 from support.gate import install, paused, told
 from support.namespaces import create_namespace
-from support.objects import BAD, MIDDLING, exception, intent, workload
 
 WORSE = {"scope": {"affectedComponents": 50}}
 

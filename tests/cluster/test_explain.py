@@ -6,9 +6,9 @@ import json
 import pytest
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
 from support.cli import cabgate
 from support.gate import told
-from support.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
 from support.reviews import middling
 
 

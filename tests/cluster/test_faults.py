@@ -20,9 +20,9 @@ import yaml
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.clients.pki import Authority
 from cabgate_devcluster.installed.installation import NAMESPACE, WEBHOOK_ARGV
+from cabgate_samples.objects import GOOD, MIDDLING, exception, workload
 from support.faulty import ANSWERS, MUTE, SILENT, FaultyServer
 from support.gate import install, told
-from support.objects import GOOD, MIDDLING, exception, workload
 from support.proxy import ApiProxy
 
 MIB = 1024 * 1024

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import GOOD, intent, target, workload
 from support.gate import paused, told
 from support.load import Load
-from support.objects import GOOD, intent, target, workload
 
 _numbers = itertools.count(1)
 

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
 from support.gate import told
 from support.namespaces import set_ring
-from support.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
 
 KINDS = ["Deployment", "StatefulSet", "DaemonSet"]
 CABGATE = Path(sys.executable).with_name("cabgate")

@@ -8,9 +8,9 @@ import shutil
 import pytest
 import yaml
 
+from cabgate_samples.objects import GOOD, MIDDLING, intent, target, workload
 from support.gate import told
 from support.gitops import ARGOCD, DOCS, FLUX, Overlay, helm, images_of, rendered
-from support.objects import GOOD, MIDDLING, intent, target, workload
 
 REGISTRY = "registry.example.com/shop"
 

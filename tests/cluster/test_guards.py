@@ -8,8 +8,8 @@ import json
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
+from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent
 from support.gate import install, paused, told
-from support.objects import BAD, GOOD, MIDDLING, exception, intent
 from support.reviews import now
 
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"

@@ -17,7 +17,7 @@ import pytest
 from cabgate_devcluster import wait_until
 from cabgate_devcluster.installed.chart import NAMESPACE, arguments, manifests
 from cabgate_devcluster.installed.installation import ROOT
-from support.objects import GOOD
+from cabgate_samples.objects import GOOD
 from support.pod import MOUNTS, TREE, account_folder, environment_of, on_image
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

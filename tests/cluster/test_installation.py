@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
+from cabgate_samples.objects import workload
 from support.cli import cabgate
 from support.gate import install
 from support.namespaces import create_namespace
-from support.objects import workload
 
 EXCLUDED = "monitoring"
 NAMES = ("-n", "cabgate-system", "configmap/cabgate-installation")

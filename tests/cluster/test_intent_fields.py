@@ -7,9 +7,9 @@ from pathlib import Path
 import yaml
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import GOOD, MIDDLING, intent, target, workload
 from support.gate import told
 from support.gitops import FLUX, helm
-from support.objects import GOOD, MIDDLING, intent, target, workload
 
 
 def apply_as(gate, manager, obj, *args, check=True):

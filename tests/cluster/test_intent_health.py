@@ -15,9 +15,9 @@ import re
 import pytest
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, target
 from support.gate import paused
 from support.gitops import ArgoHealth, helm
-from support.objects import BAD, GOOD, MIDDLING, exception, intent, target
 from support.reviews import now
 
 WAITS = "InProgress", "Suspended"

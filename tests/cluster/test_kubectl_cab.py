@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import BAD, exception, intent
 from support.cab import run_cab
-from support.objects import BAD, exception, intent
 from support.reviews import BETTER, decisions
 
 

@@ -7,9 +7,9 @@ import urllib.request
 import yaml
 
 from cabgate_devcluster.installed.installation import NAMESPACE
+from cabgate_samples.objects import GOOD, MIDDLING, exception, intent, target, workload
 from support.gate import told
 from support.gated import ROLLOUT_CRD, gated
-from support.objects import GOOD, MIDDLING, exception, intent, target, workload
 
 WEBHOOK = f"system:serviceaccount:{NAMESPACE}:cabgate-webhook"
 MARK = "planted-4711"

@@ -24,10 +24,10 @@ from cabgate.ledger.pruning import export_line
 from cabgate.ledger.shortening import MAX_RECORD
 from cabgate_cli.main import main
 from cabgate_devcluster import DevCluster, wait_until
+from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent
 from support.gate import install
 from support.http import client_of
 from support.namespaces import create_namespace
-from support.objects import BAD, GOOD, MIDDLING, exception, intent
 
 CABGATE = Path(sys.executable).with_name("cabgate")
 ENTRY = Path(__file__).with_name("operator_entry.py")

@@ -11,8 +11,8 @@ import time
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
+from cabgate_samples.objects import GOOD, intent
 from support.gate import install, paused
-from support.objects import GOOD, intent
 from support.operators import ENTRY_ARGV, Replica, leader_of
 
 OPTIONS = ("--impatient", "10", "--sweep-seconds", "2")

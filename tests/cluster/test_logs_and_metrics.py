@@ -15,8 +15,8 @@ import yaml
 
 from cabgate_devcluster import wait_until
 from cabgate_devcluster.installed.installation import ROOT
+from cabgate_samples.objects import BAD, MIDDLING, exception, intent, workload
 from support.gate import told
-from support.objects import BAD, MIDDLING, exception, intent, workload
 
 MARKER = "marker-7f3a9c"
 CORRELATION = "CAB-joins-both-logs"

@@ -7,10 +7,10 @@ import os
 import pytest
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import BAD, GOOD, MIDDLING, about, exception, intent, target, workload
 from support import races
 from support.gate import paused, told
 from support.http import client_of
-from support.objects import BAD, GOOD, MIDDLING, about, exception, intent, target, workload
 from support.reviews import OPERATOR, refused
 
 GROUP = "ci-robots"

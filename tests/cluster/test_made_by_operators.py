@@ -4,9 +4,9 @@ that stay and names that change."""
 
 import pytest
 
+from cabgate_samples.objects import GOOD, intent, target
 from support.gate import told
 from support.gated import gated
-from support.objects import GOOD, intent, target
 
 
 @pytest.fixture

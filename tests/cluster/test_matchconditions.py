@@ -7,9 +7,9 @@ import json
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
+from cabgate_samples.objects import BAD, MIDDLING, exception, intent, target, workload
 from support.gate import install, paused
 from support.namespaces import set_ring
-from support.objects import BAD, MIDDLING, exception, intent, target, workload
 
 KINDS = ["Deployment", "StatefulSet", "DaemonSet"]
 

@@ -9,10 +9,10 @@ import urllib.request
 import pytest
 
 from cabgate_devcluster import DevCluster, Installation, people, wait_until
+from cabgate_samples.objects import GOOD, MIDDLING, target, workload
 from support.gate import Gate, told
 from support.gated import gated
 from support.namespaces import create_namespace
-from support.objects import GOOD, MIDDLING, target, workload
 
 AUDIT_POLICY = """
 apiVersion: audit.k8s.io/v1

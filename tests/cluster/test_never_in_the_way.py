@@ -6,11 +6,11 @@ import json
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
+from cabgate_samples.objects import intent, target
 from support.always import WRITES, prepare, rolled_out, send
 from support.gate import install
 from support.gated import KINDS, ROLLOUT_CRD, changed, gated, url
 from support.http import client_of
-from support.objects import intent, target
 
 STATES = ("healthy", "hung", "dead")
 

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from cabgate.api import DeploymentIntent
-from cabgate.lifecycle.opening import request_for
+from cabgate.lifecycle.requests.opening import request_for
 from cabgate.risk.scoring import assess
 from cabgate_devcluster import DevCluster, Installation, wait_until
 from cabgate_devcluster.installed.chart import NAMESPACE
 from cabgate_devcluster.processes.process import Process
 from cabgate_operator.plans.requests import body_of
-from support.objects import about
+from cabgate_samples.objects import about
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY = Path(__file__).with_name("operator_entry.py")

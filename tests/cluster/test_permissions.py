@@ -8,15 +8,15 @@ import json
 import pytest
 import yaml
 
-from cabgate.lifecycle.break_glass import ANNOTATION
+from cabgate.lifecycle.requests.break_glass import ANNOTATION
 from cabgate.rollout.workloads import REFERABLE
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installed.chart import NAMESPACE, manifests
+from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, target
 from support import audit
 from support.gated import KINDS, ROLLOUT_CRD, gated
 from support.glass import WHY, Glass
 from support.namespaces import create_namespace, set_ring
-from support.objects import BAD, GOOD, MIDDLING, exception, intent, target
 from support.replicas import read_secret, running
 
 SMALL = ("--keep-approved", "1", "--sweep-seconds", "5")

@@ -8,9 +8,9 @@ from click.testing import CliRunner
 
 from cabgate_cli.main import main
 from cabgate_devcluster import DevCluster, wait_until
+from cabgate_samples.objects import GOOD, MIDDLING
 from support.gate import install
 from support.namespaces import create_namespace
-from support.objects import GOOD, MIDDLING
 
 NAMESPACE = "shop"
 CHECKPOINTS = "cabgate-ledger-checkpoints"

@@ -4,7 +4,7 @@
 import json
 
 from cabgate_devcluster import wait_until
-from support.objects import intent
+from cabgate_samples.objects import intent
 
 COUNT = "count/deploymentintents.cabgate.dev"
 

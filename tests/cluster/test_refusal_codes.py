@@ -9,10 +9,10 @@ import re
 import pytest
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import GOOD, MIDDLING, intent, target, workload
 from support.gate import told
 from support.gitops import FLUX
 from support.http import client_of
-from support.objects import GOOD, MIDDLING, intent, target, workload
 
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
 GLASS = "cabgate.dev/break-glass"

@@ -3,8 +3,8 @@
 whoever lifts it is told."""
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, workload
 from support.gate import told
-from support.objects import BAD, GOOD, MIDDLING, exception, intent, workload
 
 
 def dry_run(gate, namespace, *images):

@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner
 
 from cabgate.api import CABException
-from cabgate.lifecycle.states import state_of
+from cabgate.lifecycle.state.states import state_of
 from cabgate_cli.main import main
 from cabgate_devcluster import wait_until
 from cabgate_devcluster.installed.installation import ROOT
+from cabgate_samples.objects import GOOD, target, workload
 from support.gate import paused
 from support.namespaces import create_namespace
-from support.objects import GOOD, target, workload
 
 GOLDEN = json.loads((ROOT / "tests" / "golden" / "etcd" / "release-before.json").read_text())
 NAMESPACE = "release-before"

@@ -13,7 +13,7 @@ import pytest
 from cabgate_devcluster import wait_until
 from cabgate_devcluster.clients.pki import Authority
 from cabgate_devcluster.installed.chart import NAMESPACE
-from support.objects import GOOD
+from cabgate_samples.objects import GOOD
 from support.pod import account_folder, in_pod, put, why_no_pod
 from support.proxy import ApiProxy
 

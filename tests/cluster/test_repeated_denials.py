@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
 from support.gitops import FLUX
 from support.http import client_of
-from support.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
 from support.reviews import CONDITIONS
 
 FAR = "2999-01-01T00:00:00Z"

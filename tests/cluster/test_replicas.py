@@ -7,8 +7,8 @@ import time
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
+from cabgate_samples.objects import GOOD, MIDDLING, intent
 from support.gate import install
-from support.objects import GOOD, MIDDLING, intent
 from support.operators import ENTRY_ARGV, Replica, leader_of
 from support.reviews import decisions
 

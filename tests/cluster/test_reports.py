@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cabgate_devcluster import wait_until
-from support.objects import GOOD, MIDDLING
+from cabgate_samples.objects import GOOD, MIDDLING
 
 CABGATE = Path(sys.executable).with_name("cabgate")
 

@@ -8,9 +8,9 @@ import pytest
 
 from cabgate_devcluster import DevCluster
 from cabgate_devcluster.installed.installation import WEBHOOK_ARGV
+from cabgate_samples.objects import GOOD, intent, target, workload
 from support.gate import install, told
 from support.namespaces import create_namespace
-from support.objects import GOOD, intent, target, workload
 
 SHA = "sha256:" + "0123456789abcdef" * 4
 PINNED = f"web:1@{SHA}"

@@ -9,9 +9,9 @@ import pytest
 from cabgate.api.base import rfc3339
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installed.installation import OPERATOR_ARGV
+from cabgate_samples.objects import GOOD, MIDDLING, intent, target, workload
 from support.gate import install
 from support.namespaces import create_namespace
-from support.objects import GOOD, MIDDLING, intent, target, workload
 
 NAMESPACE = "shop"
 KEPT = 2

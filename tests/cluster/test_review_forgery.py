@@ -5,8 +5,8 @@ import copy
 import json
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import MIDDLING
 from support.gate import told
-from support.objects import MIDDLING
 from support.reviews import OPERATOR, decisions, entry_of, now
 
 # Crafted writes

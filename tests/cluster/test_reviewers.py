@@ -5,8 +5,8 @@ import json
 
 import pytest
 
+from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent
 from support.gate import paused, told
-from support.objects import BAD, GOOD, MIDDLING, exception, intent
 from support.reviews import CONDITIONS, VERDICTS, entry_of, refused
 
 # Who may not decide: whoever submitted

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
+from cabgate_samples.objects import BAD, GOOD, MIDDLING, intent
 from support.gate import paused, told
-from support.objects import BAD, GOOD, MIDDLING, intent
 from support.reviews import BETTER, CONDITIONS, OPERATOR, VERDICTS, decisions, middling, refused
 
 # What a reviewer may do

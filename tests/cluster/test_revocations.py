@@ -5,11 +5,11 @@ requests, for no exception, and never in the way of what was approved and not re
 import json
 
 from cabgate.api import DeploymentIntent
-from cabgate.lifecycle.opening import request_name
+from cabgate.lifecycle.requests.opening import request_name
 from cabgate.risk.evidence import evidence_digest
 from cabgate_devcluster.waiting import wait_until
+from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
 from support.gate import paused, told
-from support.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
 
 DB = target(["postgres:16"], name="db", kind="StatefulSet")
 

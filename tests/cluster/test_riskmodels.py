@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from cabgate.api import DeploymentIntent, RiskModel
-from cabgate.lifecycle.opening import request_for
+from cabgate.lifecycle.requests.opening import request_for
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import GOOD, MIDDLING, intent
 from support.gate import paused, told
 from support.http import client_of
 from support.models import MALFORMED, SENSELESS, changed, risk_model
-from support.objects import GOOD, MIDDLING, intent
 from support.reviews import entry_of
 
 CABGATE = Path(sys.executable).with_name("cabgate")

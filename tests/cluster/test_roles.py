@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from cabgate.api import DeploymentIntent
-from cabgate.lifecycle.opening import request_for
+from cabgate.lifecycle.requests.opening import request_for
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, workload
 from cluster.role_actions import (
     ACTIONS,
     API,
@@ -22,7 +23,6 @@ from cluster.role_actions import (
 )
 from support.gate import paused
 from support.http import client_of
-from support.objects import BAD, GOOD, MIDDLING, exception, intent, workload
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "roles.md"
 NAMESPACE = "roles"

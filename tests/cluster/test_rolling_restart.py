@@ -5,8 +5,8 @@ order and started again, while people declare, review and roll out."""
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
+from cabgate_samples.objects import GOOD, workload
 from support.load import Load
-from support.objects import GOOD, workload
 from support.replicas import running
 from support.work import Work
 

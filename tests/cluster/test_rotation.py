@@ -14,8 +14,8 @@ from cabgate.ledger.signatures import SigningKeys
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installed.installation import NAMESPACE
 from cabgate_kube.tls.rotate import read_certificates
+from cabgate_samples.objects import GOOD, MIDDLING, workload
 from support.load import Load
-from support.objects import GOOD, MIDDLING, workload
 from support.replicas import TIMES, read_secret, running
 
 SHORT = {**TIMES, "leaf": 60, "authority": 120, "backdate": 0}

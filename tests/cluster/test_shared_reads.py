@@ -5,9 +5,9 @@ the reviewer's command returned."""
 import pytest
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import MIDDLING, intent, workload
 from support.http import client_of
 from support.load import Load
-from support.objects import MIDDLING, intent, workload
 
 APPS = "/apis/apps/v1/namespaces"
 CABGATE = "/apis/cabgate.dev/v1alpha1/namespaces"

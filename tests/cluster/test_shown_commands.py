@@ -7,10 +7,10 @@ import shlex
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
+from cabgate_samples.objects import BAD, MIDDLING, exception, target
 from support.cab import run_cab
 from support.gate import install
 from support.namespaces import create_namespace
-from support.objects import BAD, MIDDLING, exception, target
 
 NAMESPACE = "twin"
 OF_EACH_CLUSTER = {

@@ -5,8 +5,8 @@ import base64
 import json
 
 from cabgate.writes.caller_proof import ANNOTATION
+from cabgate_samples.objects import BAD, MIDDLING, exception
 from support.direct import mutated, review_of
-from support.objects import BAD, MIDDLING, exception
 from support.reviews import middling
 
 

@@ -8,10 +8,10 @@ import pytest
 from cabgate.api.exception import CABException, ExceptionReviewVerdict, ExceptionVerdict
 from cabgate.api.request import CABRequest, RequestReviewVerdict, RequestVerdict
 from cabgate.api.types import AuthorType
-from cabgate.lifecycle.states import next_exception_state, next_request_state, state_of
+from cabgate.lifecycle.state.states import next_exception_state, next_request_state, state_of
 from cabgate.review.review import EXCEPTION_REVIEW, REQUEST_REVIEW
 from cabgate_kube.clock import utc_now
-from support.objects import BAD, GOOD, MIDDLING, exception, intent
+from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent
 
 CONDITION = {"name": "watch", "description": "Watch it", "attestation": "Required"}
 EVIDENCE = {"AutoApproved": GOOD, "ExceptionRequired": BAD}

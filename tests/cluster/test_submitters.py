@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent
 from support.gate import paused, told
-from support.objects import BAD, GOOD, MIDDLING, exception, intent
 
 FORGED = [{"username": "somebody-else"}]
 

@@ -6,8 +6,8 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 from cabgate import API_VERSION
+from cabgate_samples.objects import BAD, MIDDLING, exception, intent, target, workload
 from support.namespaces import set_ring
-from support.objects import BAD, MIDDLING, exception, intent, target, workload
 
 
 def test_an_intent_of_more_workloads_than_a_decision_reads_is_refused(gate, namespace):

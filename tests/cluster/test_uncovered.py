@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import GOOD, MIDDLING, target, workload
 from support.cli import CABGATE, cabgate, serve_rollouts
 from support.gated import gated
-from support.objects import GOOD, MIDDLING, target, workload
 
 LABEL = "cabgate.dev/ring"
 

@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from cabgate_devcluster import wait_until
-from support.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
+from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
 
 
 def rollout(gate, namespace, image, check=True):

@@ -5,10 +5,10 @@ passes with the webhook hung, whatever it costs to compare them."""
 import itertools
 import string
 
+from cabgate_samples.objects import workload
 from support.gate import paused
 from support.http import client_of
 from support.namespaces import set_ring
-from support.objects import workload
 
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 MERGE = {"Content-Type": "application/merge-patch+json"}

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 
 from cabgate_devcluster import DevCluster, Installation, people, wait_until
+from cabgate_samples.objects import intent
 from support.http import client_of
-from support.objects import intent
 
 CONFLICT = "the object has been modified; please apply your changes to the latest version"
 """How the API server answers a write with another resourceVersion than the stored one."""

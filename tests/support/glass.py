@@ -4,7 +4,7 @@
 import contextlib
 import json
 
-from cabgate.lifecycle.break_glass import ANNOTATION, STAMPS
+from cabgate.lifecycle.requests.break_glass import ANNOTATION, STAMPS
 from cabgate_devcluster import wait_until
 from support.gated import changed, gated, spec_path, url
 from support.http import client_of

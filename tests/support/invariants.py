@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from cabgate.api.exception import CABException
 from cabgate.api.request import CABRequest
-from cabgate.lifecycle.standing import ExceptionStanding, exception_admits, standing_of
-from cabgate.lifecycle.states import expires_at, state_of
+from cabgate.lifecycle.state.standing import ExceptionStanding, exception_admits, standing_of
+from cabgate.lifecycle.state.states import expires_at, state_of
 from cabgate_cli.main import main
 from cabgate_kube.clock import utc_now
 

@@ -4,7 +4,7 @@
 import copy
 
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
-from support.objects import API_VERSION
+from cabgate_samples.objects import API_VERSION
 
 
 def risk_model(name, *, default=False, **spec):

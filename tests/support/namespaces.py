@@ -6,7 +6,7 @@ before may still count.
 """
 
 from cabgate_devcluster import DevClusterError, wait_until
-from support.objects import workload
+from cabgate_samples.objects import workload
 
 RING = "cabgate.dev/ring"
 GATED = ("2", "3", "4")

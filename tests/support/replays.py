@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from cabgate.lifecycle import standing, states
+from cabgate.lifecycle.state import standing, states
 
 
 def count_replays(patch: pytest.MonkeyPatch) -> Counter[str]:

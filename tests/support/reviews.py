@@ -3,8 +3,8 @@
 
 import datetime
 
+from cabgate_samples.objects import MIDDLING
 from support.gate import told
-from support.objects import MIDDLING
 
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
 BETTER = {**MIDDLING, "scope": {"affectedComponents": 2}}

@@ -7,9 +7,9 @@ import threading
 import time
 
 from cabgate_devcluster import wait_until
+from cabgate_samples.objects import GOOD, intent, target, workload
 from support.http import client_of
 from support.invariants import problems
-from support.objects import GOOD, intent, target, workload
 from support.reviews import middling
 
 CABGATE = "/apis/cabgate.dev/v1alpha1/namespaces"

@@ -2,8 +2,13 @@
 """The worst tenant of the benchmark holds what is let in, and hardly less."""
 
 from cabgate.api import CABException, DeploymentIntent
-from cabgate.lifecycle.capacity import MAX_EXCEPTION_BYTES, MAX_SPEC_BYTES, check_size, stored_bytes
-from cabgate.lifecycle.opening import request_for
+from cabgate.lifecycle.limits.capacity import (
+    MAX_EXCEPTION_BYTES,
+    MAX_SPEC_BYTES,
+    check_size,
+    stored_bytes,
+)
+from cabgate.lifecycle.requests.opening import request_for
 from cabgate.risk.evidence import check_moments
 from cabgate.rollout.gated_targets import check_targets
 from cabgate.rollout.image_names import check_images

@@ -15,7 +15,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize(
     "folder",
-    ["core", "kube", "operator", "webhook", "collect", "cli", "devcluster", "demo", "bench"],
+    [
+        "core",
+        "kube",
+        "operator",
+        "webhook",
+        "collect",
+        "cli",
+        "devcluster",
+        "demo",
+        "bench",
+        "samples",
+    ],
 )
 def test_folders_above_packages_are_no_packages(folder):
     assert not (ROOT / folder / "__init__.py").exists()
@@ -79,6 +90,7 @@ def test_files_answer_one_question():
         "devcluster",
         "demo",
         "bench",
+        "samples",
         "tools",
     ]
     long = {

@@ -6,51 +6,30 @@ from typing import Any
 
 from cabgate import API_VERSION
 from cabgate.api import DeploymentIntent
-from cabgate.lifecycle.opening import request_for
+from cabgate.lifecycle.requests.opening import request_for
 from cabgate.rollout.targets import Workload
+from cabgate_samples import objects
+from cabgate_samples.decisions import entry, numbered
+from cabgate_samples.objects import about
 
 IMAGE = "registry.example.com/shop/web@sha256:" + "4" * 64
 """The image that is approved."""
 
-GOOD: dict[str, Any] = {
-    "artifacts": [{"name": "web", "images": [IMAGE]}],
-    "testResults": {
-        "coveragePercent": 95,
-        "passed": 10,
-        "failed": 0,
-        "uri": "https://ci.example.com/first/tests",
-    },
-    "scanResults": {"critical": 0, "high": 0, "uri": "https://ci.example.com/first/scan"},
-    "manualTesting": {"status": "Completed"},
-    "rollbackPlan": {"validated": True, "uri": "https://example.com/back"},
-    "deploymentPlan": {"uri": "https://example.com/forward"},
-    "scope": {"affectedComponents": 1},
-}
+GOOD = about(objects.GOOD, [objects.target([IMAGE])])
 """Evidence that is approved by its score."""
 
-MIDDLING: dict[str, Any] = {
-    **GOOD,
-    "testResults": {"coveragePercent": 85, "passed": 10, "failed": 0},
-    "scanResults": {"critical": 0, "high": 3},
-    "manualTesting": {"status": "NotStarted"},
-    "scope": {"affectedComponents": 7},
-}
+MIDDLING = about(objects.MIDDLING, [objects.target([IMAGE])])
 """Evidence that waits for a person."""
 
 
 def target(name: str) -> dict[str, Any]:
     """The target that a Deployment of this benchmark is."""
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "name": name, "images": [IMAGE]}
+    return objects.target([IMAGE], name)
 
 
 def intent(namespace: str, name: str, evidence: dict[str, Any]) -> dict[str, Any]:
     """An intent for the Deployment of the same name."""
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "DeploymentIntent",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"targets": [target(name)], "evidence": evidence},
-    }
+    return objects.declared(namespace, name, [target(name)], evidence)
 
 
 def deployment(namespace: str, name: str, marker: str = "") -> dict[str, Any]:
@@ -128,11 +107,6 @@ def request(namespace: str, name: str, evidence: dict[str, Any] | None = None) -
 
 def approved(stored: dict[str, Any], at: str) -> dict[str, Any]:
     """A request with the operator's approval in its status."""
-    entry = {
-        "sequence": 1,
-        "verdict": "AutoApproved",
-        "author": {"type": "System", "username": "system:serviceaccount:bench:operator"},
-        "at": at,
-        "evidenceDigest": stored["spec"]["evidenceDigest"],
-    }
-    return {**stored, "status": {"state": "AutoApproved", "decisions": [entry]}}
+    approval = entry("System", "system:serviceaccount:bench:operator", "AutoApproved", at)
+    decisions = numbered([approval], stored["spec"]["evidenceDigest"])
+    return {**stored, "status": {"state": "AutoApproved", "decisions": decisions}}

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cabgate.api.types import MAX_DECLARED_TARGETS
-from cabgate.lifecycle.budget import MAX_OF_NAMESPACE_BYTES, MAX_WAITING, within
-from cabgate.lifecycle.capacity import MAX_EXCEPTION_BYTES, MAX_SPEC_BYTES, stored_bytes
+from cabgate.lifecycle.limits.budget import MAX_OF_NAMESPACE_BYTES, MAX_WAITING, within
+from cabgate.lifecycle.limits.capacity import MAX_EXCEPTION_BYTES, MAX_SPEC_BYTES, stored_bytes
 from cabgate_bench.load import loadgen
 from cabgate_bench.load.loadgen import Call, Outcome
 from cabgate_bench.load.objects import deployment, target

@@ -1,12 +1,12 @@
 {{/* SPDX-License-Identifier: Apache-2.0 */}}
 {{/* The words of a break, and the list of the breaks before. */}}
 
-{{/* CEL: `a` has the form of the annotation of break-glass: FORM of cabgate.lifecycle.break_glass. */}}
+{{/* CEL: `a` has the form of the annotation of break-glass: FORM of cabgate.lifecycle.requests.break_glass. */}}
 {{- define "cabgate.glassForm" -}}
 a.matches('^[A-Za-z0-9][A-Za-z0-9._/#-]{0,63}: [^ \\t\\r\\n][^\\r\\n]{0,511}$')
 {{- end -}}
 
-{{/* CEL: something of the reason in it can be seen: SHOWN_FORM of cabgate.lifecycle.break_glass. */}}
+{{/* CEL: something of the reason in it can be seen: SHOWN_FORM of cabgate.lifecycle.requests.break_glass. */}}
 {{- define "cabgate.glassShown" -}}
 a.matches('^[^:]*: [^\\r\\n]*[^\\x{0}-\\x{8}\\x{b}-\\x{1f}\\x{7f}-\\x{9f}\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}\\x{9}-\\x{a}\\x{ad}\\x{34f}\\x{61c}\\x{115f}-\\x{1160}\\x{17b4}-\\x{17b5}\\x{180b}-\\x{180f}\\x{200b}-\\x{200f}\\x{2028}-\\x{2029}\\x{2060}-\\x{2065}\\x{206a}-\\x{206f}\\x{2800}\\x{3164}\\x{fe00}-\\x{fe0f}\\x{feff}\\x{ffa0}\\x{fff9}-\\x{fffb}\\x{e0000}-\\x{e0fff}\\x{20}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{202f}\\x{205f}\\x{3000}]')
 {{- end -}}
@@ -21,7 +21,7 @@ a.matches('^[^:]*: [^\\r\\n]*[^\\x{0}-\\x{8}\\x{b}-\\x{1f}\\x{7f}-\\x{9f}\\x{202
      whatever anybody writes there: as before, and where the annotation of a break is changed or taken
      away, that break first, so that each is told of by its own line: which write it was, the ring, who,
      the number of images, these, as the workload ran them until now, and the annotation. Its reader is
-     breaks_of of cabgate.lifecycle.break_glass. It is kept short: a list that is too long loses the earliest, and
+     breaks_of of cabgate.lifecycle.requests.break_glass. It is kept short: a list that is too long loses the earliest, and
      says so by its last line, and so does one that would leave the other annotations too little room,
      since nothing of this may keep anybody from breaking the glass. */}}
 {{- define "cabgate.glassEarlier" -}}

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cabgate_cli.commands.options import cluster_options
-from cabgate_cli.input.kubectl import Kubectl
+from cabgate_cli.input.kubectl.process import Kubectl
 
 _HANDED = {
     "kubeconfig": "--kubeconfig",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options that more than one command has."""
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -111,3 +112,23 @@ def cluster_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Duration(click.ParamType[float]):
+    """A duration as kubectl takes it, such as 30m, 1h30m or 90s; in seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The seconds that a duration means."""
+        if isinstance(value, float):
+            return value
+        parts = re.findall(r"([0-9]{1,6})([smhd])", value)
+        if not parts or "".join(number + unit for number, unit in parts) != value:
+            self.fail(f"{value!r}: not a duration; allowed: such as 90s, 30m, 1h30m", param, ctx)
+        return float(sum(int(number) * _UNITS[unit] for number, unit in parts))

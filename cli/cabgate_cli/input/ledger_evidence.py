@@ -15,7 +15,7 @@ from cabgate.ledger.findings import Finding
 from cabgate.ledger.signatures import KeyFileError, PublicKeys
 from cabgate.ledger.verification import verify
 from cabgate_cli.errors import BadInput, Unavailable
-from cabgate_cli.input.documents import Document, Limits, documents_in, read_text, shown_path
+from cabgate_cli.input.files.documents import Document, Limits, documents_in, read_text, shown_path
 from cabgate_kube.installation import LEDGER_CHECKPOINTS, LEDGER_HEADS, SIGNING_KEYS
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ class Evidence:
 
 def from_cluster(kubeconfig: str | None, context: str | None, *, keys: bool) -> Evidence:
     """What a cluster holds, its public keys if they are asked for. Raises `Unavailable`."""
-    from cabgate_cli.input.ledger_source import LedgerSource
+    from cabgate_cli.input.cluster.ledger_source import LedgerSource
 
     evidence = Evidence(now=datetime.now(UTC))
     source = LedgerSource(kubeconfig, context)

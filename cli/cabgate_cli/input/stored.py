@@ -9,11 +9,12 @@ from pydantic import ValidationError
 
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import Model, first_problem
-from cabgate.lifecycle.standing import WholeRequest
+from cabgate.lifecycle.state.standing import WholeRequest
 from cabgate.review.identity import User
 from cabgate.text.inert import inert
 from cabgate_cli.errors import Unavailable, note
-from cabgate_cli.input.kubectl import Object
+
+Object = Mapping[str, Any]
 
 M = TypeVar("M", bound=Model)
 

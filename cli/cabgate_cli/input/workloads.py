@@ -28,7 +28,7 @@ from cabgate.rollout.workloads import (
 )
 from cabgate.text.foreign import quoted
 from cabgate_cli.errors import BadInput, note
-from cabgate_cli.input.documents import Document
+from cabgate_cli.input.files.documents import Document
 from cabgate_cli.input.names import namespace_name, object_name
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from cabgate.api.base import trimmed
 from cabgate.api.rationale import RATIONALE
 from cabgate.api.stored import Declared
-from cabgate.lifecycle.standing import ExceptionStanding
+from cabgate.lifecycle.state.standing import ExceptionStanding
 from cabgate.rollout.appliers import where_to_edit
 from cabgate.rollout.targets import Workload
 from cabgate.text.foreign import printed

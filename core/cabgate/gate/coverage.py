@@ -14,7 +14,7 @@ from typing import Any
 from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import decide
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding
+from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import GATED_FROM, RING_LABEL, ring_of
 from cabgate.rollout.rollout import Rollout

@@ -9,10 +9,10 @@ from cabgate.gate.checks import CHECKS, RECORDS, covered, gated
 from cabgate.gate.decision import Basis, Decision, Look, Reason
 from cabgate.gate.messages import texts_of
 from cabgate.gate.record import Covering
-from cabgate.lifecycle.revocations import standing_revocations
-from cabgate.lifecycle.same_content import by_content
-from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding
-from cabgate.lifecycle.states import REFUSED_STATES, age_of, is_retrospective
+from cabgate.lifecycle.history.revocations import standing_revocations
+from cabgate.lifecycle.history.same_content import by_content
+from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
+from cabgate.lifecycle.state.states import REFUSED_STATES, age_of, is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cabgate.api.request import RequestState
-from cabgate.lifecycle.revocations import Revocation
-from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding
+from cabgate.lifecycle.history.revocations import Revocation
+from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
 
 
 class Reason(StrEnum):

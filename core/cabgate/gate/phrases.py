@@ -6,10 +6,10 @@ from cabgate.api.stored import Declared, StoredEntry
 from cabgate.api.types import ALL_IMAGES
 from cabgate.gate.commands import edit_intent, write_intent
 from cabgate.gate.composing import shortened
-from cabgate.lifecycle.break_glass import FLOOR as BREAK_GLASS
-from cabgate.lifecycle.precedent import EARLIER_VERDICT
-from cabgate.lifecycle.standing import RequestStanding
-from cabgate.lifecycle.states import is_retrospective
+from cabgate.lifecycle.history.precedent import EARLIER_VERDICT
+from cabgate.lifecycle.requests.break_glass import FLOOR as BREAK_GLASS
+from cabgate.lifecycle.state.standing import RequestStanding
+from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.review.submitters import only_machines
 from cabgate.risk.image_evidence import STALE_EVIDENCE

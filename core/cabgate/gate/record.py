@@ -9,8 +9,8 @@ from enum import StrEnum
 from cabgate.api.request import RequestState
 from cabgate.api.types import Gate
 from cabgate.gate.decision import Basis, Look, Reason
-from cabgate.lifecycle.revocations import Revocation
-from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding
+from cabgate.lifecycle.history.revocations import Revocation
+from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
 from cabgate.review.identity import Machines
 from cabgate.rollout.rollout import Rollout
 

@@ -11,7 +11,7 @@ from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import Gate
 from cabgate.ledger.findings import Finding, FindingCode
 from cabgate.ledger.links import RawObject
-from cabgate.lifecycle.break_glass import recomputed
+from cabgate.lifecycle.requests.break_glass import recomputed
 from cabgate.risk.builtin_model import DEFAULT_DIGEST, DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.model_rules import model_problems

@@ -17,7 +17,7 @@ from cabgate.api.exception import CABException
 from cabgate.api.request import CABRequest
 from cabgate.api.types import Author, AuthorType, DecisionEntry, Gate
 from cabgate.ledger.shortening import MAX_RECORD, Short, json_size, shortened, shortened_entry
-from cabgate.lifecycle.standing import standing_of
+from cabgate.lifecycle.state.standing import standing_of
 
 Subject = CABRequest | CABException
 

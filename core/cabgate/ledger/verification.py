@@ -28,8 +28,12 @@ from cabgate.ledger.findings import Finding, FindingCode, unreadable
 from cabgate.ledger.links import RawObject, Record, chains_of, check_chain, check_heads
 from cabgate.ledger.records import OF_REQUEST, SUBMISSION, Subject, kind_of, submitted
 from cabgate.ledger.signatures import PublicKeys, Verification
-from cabgate.lifecycle.requirements import unknown_words
-from cabgate.lifecycle.states import EXCEPTION_TRANSITIONS, REQUEST_TRANSITIONS, illegal_entries
+from cabgate.lifecycle.state.requirements import unknown_words
+from cabgate.lifecycle.state.states import (
+    EXCEPTION_TRANSITIONS,
+    REQUEST_TRANSITIONS,
+    illegal_entries,
+)
 
 M = TypeVar("M", bound=Model)
 

@@ -11,7 +11,7 @@ from cabgate.api.decision import CABDecision, CABDecisionSpec, RecordedException
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import AuthorType
-from cabgate.lifecycle.states import end_after
+from cabgate.lifecycle.state.states import end_after
 from cabgate.rollout.targets import Workload
 
 APPROVED = (

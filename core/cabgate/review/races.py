@@ -21,9 +21,9 @@ from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.stored import Declared, StoredAuthor
 from cabgate.api.types import AuthorType
-from cabgate.lifecycle.opening import is_current, is_of, request_name
-from cabgate.lifecycle.standing import WholeRequest
-from cabgate.lifecycle.states import approval_of
+from cabgate.lifecycle.requests.opening import is_current, is_of, request_name
+from cabgate.lifecycle.state.standing import WholeRequest
+from cabgate.lifecycle.state.states import approval_of
 from cabgate.review.identity import User, may_be_same, same_name
 from cabgate.risk.evidence import evidence_digest
 from cabgate.text.refusal import Refusal, RefusalReason

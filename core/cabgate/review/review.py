@@ -31,9 +31,9 @@ from cabgate.api.request import (
 )
 from cabgate.api.types import Checked
 from cabgate.ledger.signatures import PublicKeys, Verification
-from cabgate.lifecycle.capacity import check_room
-from cabgate.lifecycle.standing import standing_of
-from cabgate.lifecycle.states import (
+from cabgate.lifecycle.limits.capacity import check_room
+from cabgate.lifecycle.state.standing import standing_of
+from cabgate.lifecycle.state.states import (
     expires_at,
     next_exception_state,
     next_request_state,

@@ -63,7 +63,7 @@ class Matter:
     def current(self) -> bool:
         """Whether somebody still waits for the request to be decided."""
         # Here, since it makes the built-in risk model, which a list of what waits has no use for.
-        from cabgate.lifecycle.opening import is_wanted
+        from cabgate.lifecycle.requests.opening import is_wanted
 
         return is_wanted(self.request, self.intent)
 

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.stored import StoredSubmitter
 from cabgate.api.types import MAX_REQUESTER, MAX_SUBMITTERS, Submitter, SubmitterType
-from cabgate.lifecycle.capacity import MAX_NAMES_BYTES, stored_bytes
-from cabgate.lifecycle.states import DECIDED_STATES
+from cabgate.lifecycle.limits.capacity import MAX_NAMES_BYTES, stored_bytes
+from cabgate.lifecycle.state.states import DECIDED_STATES
 from cabgate.review.identity import (
     SERVICE_ACCOUNTS,
     Machines,

@@ -56,7 +56,8 @@ def assess(
     """Score and gate of evidence under a risk model, with the reasons.
 
     `standing` are the floors that hold under every model and `missing` is what the evidence lacks
-    beside what the model asks, see `cabgate.lifecycle.assessment`, by which requests are assessed.
+    beside what the model asks, see `cabgate.lifecycle.requests.assessment`, by which requests are
+    assessed.
     """
     # As it is stored and digested, without what is empty: the webhook recomputes this from the
     # stored copy, and `testResults: {}` must not be told apart from no testResults.

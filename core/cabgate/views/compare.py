@@ -8,8 +8,8 @@ from typing import Any
 
 from cabgate.api.base import rfc3339
 from cabgate.api.types import Target
-from cabgate.lifecycle.standing import WholeRequest
-from cabgate.lifecycle.states import is_retrospective
+from cabgate.lifecycle.state.standing import WholeRequest
+from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.rollout.targets import Workload
 from cabgate.text.inert import inert
 

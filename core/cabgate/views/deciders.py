@@ -5,8 +5,8 @@ decides by, as far as it is known what they go by."""
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestState, RequestVerdict
 from cabgate.api.types import Gate
-from cabgate.lifecycle.standing import RequestStanding
-from cabgate.lifecycle.states import is_retrospective
+from cabgate.lifecycle.state.standing import RequestStanding
+from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.reviewers import Matter, ReviewFacts, check_reviewer, needs_requester
 from cabgate.text.inert import inert

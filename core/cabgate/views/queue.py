@@ -11,14 +11,14 @@ from cabgate.api.request import KIND as REQUEST
 from cabgate.api.request import CABRequest
 from cabgate.api.stored import StoredTarget
 from cabgate.api.types import Gate
-from cabgate.lifecycle.columns import listed_submitters
-from cabgate.lifecycle.standing import (
+from cabgate.lifecycle.state.columns import listed_submitters
+from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
     WholeRequest,
     exception_admits,
     takes_exception,
 )
-from cabgate.lifecycle.states import state_of
+from cabgate.lifecycle.state.states import state_of
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.reviewers import Matter
 from cabgate.text.inert import first_words, inert

@@ -10,14 +10,14 @@ from cabgate.api.exception import CABException, ExceptionDecision, ExceptionStat
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import RequestDecision, RequestState
 from cabgate.api.types import ApprovalCondition
-from cabgate.lifecycle.columns import listed_submitters
-from cabgate.lifecycle.standing import (
+from cabgate.lifecycle.state.columns import listed_submitters
+from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
     WholeRequest,
     exception_admits,
     takes_exception,
 )
-from cabgate.lifecycle.states import expires_at, is_retrospective, state_of
+from cabgate.lifecycle.state.states import expires_at, is_retrospective, state_of
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.reviewers import NOT_CURRENT, Matter
 from cabgate.risk.improvements import improvements

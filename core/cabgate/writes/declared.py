@@ -11,10 +11,10 @@ from cabgate.api.types import Gate
 from cabgate.gate.commands import change_intent, show_request, write_exception
 from cabgate.gate.composing import compose
 from cabgate.gate.phrases import assessment_details, ended, scored
-from cabgate.lifecycle.opening import request_for, request_name
-from cabgate.lifecycle.precedent import standing_verdict
-from cabgate.lifecycle.standing import RequestStanding
-from cabgate.lifecycle.states import DECIDED_STATES
+from cabgate.lifecycle.history.precedent import standing_verdict
+from cabgate.lifecycle.requests.opening import request_for, request_name
+from cabgate.lifecycle.state.standing import RequestStanding
+from cabgate.lifecycle.state.states import DECIDED_STATES
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.model_choice import NoModel

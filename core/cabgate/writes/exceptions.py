@@ -11,9 +11,9 @@ from cabgate.api.types import Gate
 from cabgate.gate.commands import approve_request, edit_intent, show_request
 from cabgate.gate.composing import MAX_BYTES, WARNING_WIDTH, compose, shortened
 from cabgate.gate.phrases import ended, scored
-from cabgate.lifecycle.precedent import standing_verdict
-from cabgate.lifecycle.standing import RequestStanding, takes_exception
-from cabgate.lifecycle.states import APPROVED_STATES, REFUSED_STATES, state_of
+from cabgate.lifecycle.history.precedent import standing_verdict
+from cabgate.lifecycle.state.standing import RequestStanding, takes_exception
+from cabgate.lifecycle.state.states import APPROVED_STATES, REFUSED_STATES, state_of
 from cabgate.text.refusal import Refusal, RefusalReason
 
 FIELD = "spec.requestRef.name"

@@ -9,9 +9,9 @@ from cabgate.api.request import RequestVerdict
 from cabgate.api.stored import Declared
 from cabgate.api.types import MAX_LIFTS, Checked
 from cabgate.gate.composing import WARNING_WIDTH, shortened
-from cabgate.lifecycle.precedent import StandingRefusal, standing_refusals
-from cabgate.lifecycle.standing import RequestStanding
-from cabgate.lifecycle.states import is_retrospective
+from cabgate.lifecycle.history.precedent import StandingRefusal, standing_refusals
+from cabgate.lifecycle.state.standing import RequestStanding
+from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.review.reviewers import approves
 
 MAX_LINES = 10

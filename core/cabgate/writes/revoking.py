@@ -15,7 +15,7 @@ from cabgate.gate.checks import IN_FORCE
 from cabgate.gate.commands import IMAGES, can_be_revoked, revoke_request, show_request
 from cabgate.gate.composing import MAX_BYTES, WARNING_WIDTH, compose, shortened
 from cabgate.gate.decide import candidates
-from cabgate.lifecycle.revocations import (
+from cabgate.lifecycle.history.revocations import (
     Pair,
     Revocation,
     against,
@@ -24,8 +24,12 @@ from cabgate.lifecycle.revocations import (
     revoked_pairs,
     standing_revocations,
 )
-from cabgate.lifecycle.standing import RequestStanding, closed_for_good, standings_of_exceptions
-from cabgate.lifecycle.states import APPROVED_STATES
+from cabgate.lifecycle.state.standing import (
+    RequestStanding,
+    closed_for_good,
+    standings_of_exceptions,
+)
+from cabgate.lifecycle.state.states import APPROVED_STATES
 from cabgate.risk.image_evidence import images_by_workload
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload

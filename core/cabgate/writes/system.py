@@ -9,16 +9,16 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestState, RequestVerdict
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import Author, AuthorType
-from cabgate.lifecycle.assessment import floors_now
-from cabgate.lifecycle.capacity import lacking
-from cabgate.lifecycle.columns import listed_submitters, listed_targets
-from cabgate.lifecycle.copied_labels import MAX_REQUEST_LABELS, copied_labels
-from cabgate.lifecycle.endings import ended_by
-from cabgate.lifecycle.opening import is_current, request_for
-from cabgate.lifecycle.precedent import standing_verdict
-from cabgate.lifecycle.requirements import check_known
-from cabgate.lifecycle.standing import RequestStanding, WholeRequest, standing_of
-from cabgate.lifecycle.states import (
+from cabgate.lifecycle.history.precedent import standing_verdict
+from cabgate.lifecycle.limits.capacity import lacking
+from cabgate.lifecycle.requests.assessment import floors_now
+from cabgate.lifecycle.requests.copied_labels import MAX_REQUEST_LABELS, copied_labels
+from cabgate.lifecycle.requests.endings import ended_by
+from cabgate.lifecycle.requests.opening import is_current, request_for
+from cabgate.lifecycle.state.columns import listed_submitters, listed_targets
+from cabgate.lifecycle.state.requirements import check_known
+from cabgate.lifecycle.state.standing import RequestStanding, WholeRequest, standing_of
+from cabgate.lifecycle.state.states import (
     APPROVED_STATES,
     DECIDED_STATES,
     REFUSED_STATES,
@@ -103,7 +103,7 @@ def check_request_status(
 ) -> None:
     """Raise `Refusal` unless the operator's write of a request's status is legal.
 
-    `current` says whether it is still wanted (`is_wanted` of `cabgate.lifecycle.opening`); `model`
+    `current` says whether it is still wanted (`is_wanted` of `lifecycle.requests.opening`); `model`
     is the one that it was scored with, None if that is gone; `intent` is the live one; `others`
     are the requests of the namespace that name one of its workloads, needed where the write says
     what rests on them (`rests_on_others`).

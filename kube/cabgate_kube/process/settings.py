@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from cabgate.lifecycle.copied_labels import MAX_REQUEST_LABELS, check_request_labels
+from cabgate.lifecycle.requests.copied_labels import MAX_REQUEST_LABELS, check_request_labels
 from cabgate.review.identity import configured_machines
 
 PREFIX = "CABGATE_"

@@ -11,7 +11,7 @@ from typing import Any
 
 from cabgate.api.kinds import GatedKind
 from cabgate.api.request import CABRequest, RequestVerdict
-from cabgate.lifecycle.break_glass import (
+from cabgate.lifecycle.requests.break_glass import (
     BREAKABLE,
     breakable,
     breaks_of,
@@ -19,9 +19,9 @@ from cabgate.lifecycle.break_glass import (
     requests_for_glass,
     template_taken_from,
 )
-from cabgate.lifecycle.requirements import unknown_words
-from cabgate.lifecycle.standing import WholeRequest
-from cabgate.lifecycle.states import is_retrospective
+from cabgate.lifecycle.state.requirements import unknown_words
+from cabgate.lifecycle.state.standing import WholeRequest
+from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import kind_of
 from cabgate_kube.client import ApiServer

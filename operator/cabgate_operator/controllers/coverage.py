@@ -16,7 +16,7 @@ from cabgate.api.request import CABRequest
 from cabgate.gate.commands import list_uncovered
 from cabgate.gate.composing import compose
 from cabgate.gate.coverage import Running, Uncovered, running_of, uncovered
-from cabgate.lifecycle.standing import standings_of, standings_of_exceptions
+from cabgate.lifecycle.state.standing import standings_of, standings_of_exceptions
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.rings import GATED_FROM, RING_LABEL
 from cabgate_kube.errors import ApiError

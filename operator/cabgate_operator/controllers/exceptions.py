@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from cabgate.api.exception import CABException, ExceptionVerdict
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
-from cabgate.lifecycle.standing import (
+from cabgate.lifecycle.state.standing import (
     RequestStanding,
     standing_of,
     takes_exception,
 )
-from cabgate.lifecycle.states import approval_of
+from cabgate.lifecycle.state.states import approval_of
 from cabgate.review.races import is_noticed, notice_of, waits_for_notice
 from cabgate_kube.k8s_events import News, Reference
 from cabgate_kube.resources import EXCEPTIONS, INTENTS, REQUESTS, Object, Resource

@@ -8,8 +8,8 @@ from datetime import datetime
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, Floor
 from cabgate.api.riskmodel import RiskModel
-from cabgate.lifecycle.precedent import standing_verdict
-from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding, WholeRequest
+from cabgate.lifecycle.history.precedent import standing_verdict
+from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding, WholeRequest
 from cabgate.risk.model_choice import NoModel
 from cabgate_kube.errors import ApiError
 from cabgate_kube.resources import Object

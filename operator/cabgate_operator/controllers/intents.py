@@ -16,9 +16,13 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestVerdict
 from cabgate.api.riskmodel import RiskModel
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle.flapping import ABSENCE, reopens_at
-from cabgate.lifecycle.requirements import unknown_words
-from cabgate.lifecycle.standing import ExceptionStanding, WholeRequest, standings_of_exceptions
+from cabgate.lifecycle.limits.flapping import ABSENCE, reopens_at
+from cabgate.lifecycle.state.requirements import unknown_words
+from cabgate.lifecycle.state.standing import (
+    ExceptionStanding,
+    WholeRequest,
+    standings_of_exceptions,
+)
 from cabgate.review.races import approver_of, own_approver, waits_for_notice
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.model_choice import NoModel

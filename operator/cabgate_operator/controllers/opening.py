@@ -4,7 +4,7 @@
 from datetime import datetime
 
 from cabgate.api.intent import DeploymentIntent
-from cabgate.lifecycle.flapping import opens_at
+from cabgate.lifecycle.limits.flapping import opens_at
 from cabgate.risk.model_choice import NoModel
 from cabgate.rollout.gated_targets import impossible_names
 from cabgate.rollout.targets import Workload

@@ -7,7 +7,7 @@ from typing import Any
 
 from cabgate.api.request import CABRequest
 from cabgate.api.stored import StoredTarget
-from cabgate.lifecycle.standing import WholeRequest
+from cabgate.lifecycle.state.standing import WholeRequest
 from cabgate.rollout.targets import Workload, selectors
 from cabgate_kube.resources import REQUESTS, Object
 from cabgate_operator.work.context import Context, parsed

@@ -11,9 +11,9 @@ from cabgate.api.base import rfc3339
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestState
-from cabgate.lifecycle.capacity import stored_bytes
-from cabgate.lifecycle.retention import INTENT_GONE, KEPT_FOR, removable
-from cabgate.lifecycle.standing import standings_of_exceptions
+from cabgate.lifecycle.limits.capacity import stored_bytes
+from cabgate.lifecycle.limits.retention import INTENT_GONE, KEPT_FOR, removable
+from cabgate.lifecycle.state.standing import standings_of_exceptions
 from cabgate_kube.process.logs import fields
 from cabgate_kube.resources import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.ledger import Ledger
@@ -62,7 +62,7 @@ def _is_mark(condition: Object) -> bool:
 
 
 async def reconcile_retention(context: Context, ledger: Ledger, namespace: str, kept: int) -> None:
-    """Remove what `cabgate.lifecycle.retention` says may go from a namespace.
+    """Remove what `cabgate.lifecycle.limits.retention` says may go from a namespace.
 
     A request whose decisions the ledger lacks stays until the next sweep.
     """

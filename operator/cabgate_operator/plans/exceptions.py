@@ -15,8 +15,8 @@ from cabgate.api.exception import (
     ExceptionVerdict,
 )
 from cabgate.api.intent import DeploymentIntent
-from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding, exception_admits
-from cabgate.lifecycle.states import approval_of, expires_at, state_of, with_entry
+from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding, exception_admits
+from cabgate.lifecycle.state.states import approval_of, expires_at, state_of, with_entry
 from cabgate.review.races import ACTIVE, own_approver
 from cabgate.writes.exceptions import without_exception
 from cabgate_kube.resources import Object

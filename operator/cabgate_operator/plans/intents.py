@@ -15,9 +15,14 @@ from cabgate.gate.checks import STALLED
 from cabgate.gate.composing import sentence
 from cabgate.gate.decide import decide
 from cabgate.gate.decision import Decision, Reason
-from cabgate.lifecycle.columns import listed_targets
-from cabgate.lifecycle.opening import correlation_id, has_other_evidence, request_for, request_name
-from cabgate.lifecycle.standing import (
+from cabgate.lifecycle.requests.opening import (
+    correlation_id,
+    has_other_evidence,
+    request_for,
+    request_name,
+)
+from cabgate.lifecycle.state.columns import listed_targets
+from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
     RequestStanding,
     WholeRequest,

@@ -19,23 +19,23 @@ from cabgate.api.request import (
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.stored import Declared
 from cabgate.api.types import MAX_DECISIONS, Author, AuthorType, Gate
-from cabgate.lifecycle.assessment import floors_now
-from cabgate.lifecycle.capacity import lacking
-from cabgate.lifecycle.columns import listed_submitters, listed_targets
-from cabgate.lifecycle.endings import ended_by
-from cabgate.lifecycle.flapping import reopens_at
-from cabgate.lifecycle.opening import is_current
-from cabgate.lifecycle.precedent import EARLIER_VERDICT
-from cabgate.lifecycle.requirements import unknown_words
-from cabgate.lifecycle.retention import INTENT_GONE, gone_since
-from cabgate.lifecycle.standing import (
+from cabgate.lifecycle.history.precedent import EARLIER_VERDICT
+from cabgate.lifecycle.limits.capacity import lacking
+from cabgate.lifecycle.limits.flapping import reopens_at
+from cabgate.lifecycle.limits.retention import INTENT_GONE, gone_since
+from cabgate.lifecycle.requests.assessment import floors_now
+from cabgate.lifecycle.requests.endings import ended_by
+from cabgate.lifecycle.requests.opening import is_current
+from cabgate.lifecycle.state.columns import listed_submitters, listed_targets
+from cabgate.lifecycle.state.requirements import unknown_words
+from cabgate.lifecycle.state.standing import (
     DECIDED,
     ExceptionStanding,
     RequestStanding,
     WholeRequest,
     exception_admits,
 )
-from cabgate.lifecycle.states import (
+from cabgate.lifecycle.state.states import (
     DECIDED_STATES,
     is_retrospective,
     next_request_state,

@@ -19,10 +19,10 @@ from cabgate.gate.commands import (
 )
 from cabgate.gate.composing import MAX_BYTES, compose, sentence
 from cabgate.gate.phrases import assessment_details, scored
-from cabgate.lifecycle.flapping import MAX_OPENED, MAX_REOPENED
-from cabgate.lifecycle.retention import KEPT_FOR
-from cabgate.lifecycle.standing import ExceptionStanding, RequestStanding, exception_admits
-from cabgate.lifecycle.states import (
+from cabgate.lifecycle.limits.flapping import MAX_OPENED, MAX_REOPENED
+from cabgate.lifecycle.limits.retention import KEPT_FOR
+from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding, exception_admits
+from cabgate.lifecycle.state.states import (
     APPROVED_STATES,
     DECIDED_STATES,
     expires_at,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cabgate.lifecycle.standing import DECIDED
+from cabgate.lifecycle.state.standing import DECIDED
 from cabgate.rollout.targets import TARGET_LABEL_PREFIX
 from cabgate_kube.resources import EXCEPTIONS, REQUESTS, Object, Resource
 from cabgate_operator.work.keys import Key

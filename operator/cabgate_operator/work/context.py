@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from cabgate.api.base import Model
-from cabgate.lifecycle.flapping import HOUR
+from cabgate.lifecycle.limits.flapping import HOUR
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.installation import InstallationSettings
 from cabgate_kube.client import ApiServer

@@ -10,8 +10,8 @@ import pytest
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent
 from cabgate.api.base import Model
-from cabgate_cli.input.kubectl import Kubectl, Ran
-from unit.core.builders import NOW
+from cabgate_cli.input.kubectl.process import Kubectl, Ran
+from cabgate_samples.models import NOW
 
 PLURALS = {
     CABRequest: "cabrequests",
@@ -99,6 +99,6 @@ def installed(monkeypatch: pytest.MonkeyPatch, fake: FakeKubectl) -> FakeKubectl
         return fake.run(kubectl, *args, quiet=quiet)
 
     monkeypatch.setattr(Kubectl, "run", run)
-    for module in ("stored", "reviewing"):
+    for module in ("stored", "kubectl.reviewing"):
         monkeypatch.setattr(f"cabgate_cli.input.{module}.now", lambda: NOW)
     return fake

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from cabgate_cli.input import cluster
+from cabgate_cli.input.cluster import client as cluster
 from unit.cli.support import run
 
 

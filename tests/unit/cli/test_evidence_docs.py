@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cabgate_cli.commands.evidence_collect import collect
-from cabgate_cli.commands.intent import intent
+from cabgate_cli.commands.declarations.evidence_collect import collect
+from cabgate_cli.commands.declarations.intent import intent
 from cabgate_collect.facts import Format
 from unit.cli.support import ROOT
 

@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cabgate_cli.commands import score
+from cabgate_cli.commands.declarations import score
 from cabgate_cli.exit_codes import ExitCode
 from cabgate_cli.main import main
 from unit.cli.support import EXAMPLES, run

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cabgate_cli.input import cluster, ledger_source
+from cabgate_cli.input.cluster import client as cluster
+from cabgate_cli.input.cluster import ledger_source
 from unit.cli.support import run
 
 

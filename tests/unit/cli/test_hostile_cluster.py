@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from unit.cli.input.cluster.test_installation import DATA
 from unit.cli.support import EXAMPLES, run
-from unit.cli.test_installation import DATA
 
 CABGATE = Path(sys.executable).with_name("cabgate")
 INTENT = EXAMPLES / "auto-approve" / "intent.yaml"

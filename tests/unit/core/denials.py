@@ -13,8 +13,8 @@ from cabgate.api.types import Submitter
 from cabgate.gate.decision import Reason
 from cabgate.gate.messages import controller_message
 from cabgate.ledger.signatures import PublicKeys
-from cabgate.lifecycle.budget import check_asking
-from cabgate.lifecycle.requirements import check_known
+from cabgate.lifecycle.limits.budget import check_asking
+from cabgate.lifecycle.state.requirements import check_known
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.review import REQUEST_REVIEW, check_person_write, stamped_status
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
@@ -28,9 +28,8 @@ from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate.writes.caller_proof import MIN_BYTES, check_proof
 from cabgate.writes.image_digests import check_digests
 from cabgate.writes.revoking import images_to_revoke
-from unit.core.builders import (
+from cabgate_samples.models import (
     IMAGE,
-    MEDIUM,
     NAMESPACE,
     NOW,
     OTHER_DIGEST,
@@ -44,6 +43,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from cabgate_samples.objects import MIDDLING
 from unit.core.standings import (
     Surroundings,
     check_created,
@@ -96,7 +96,7 @@ def _conditional(**fields: Any) -> CABRequest:
 
 RISKY = request("ExceptionRequired")
 WAITING = request("ManualReview")
-MACHINE = request(of=intent(MEDIUM, submittedBy=[{"username": ROBOT}]))
+MACHINE = request(of=intent(MIDDLING, submittedBy=[{"username": ROBOT}]))
 NEWER = newer(request("ManualReview", by_person("Approved")), "quorum", "promotion")
 PAUSE = "registry.example.com/pause:3.9"
 BESIDE = request(
@@ -225,7 +225,7 @@ def _write(subject: CABRequest, **status: Any) -> str:
 
 def _by_its_approver(user: str, **spec: Any) -> None:
     approved = request("ManualReview", by_person("Approved"))
-    check_not_approver(intent(MEDIUM), intent(MEDIUM, **spec), User(user), approved)
+    check_not_approver(intent(MIDDLING), intent(MIDDLING, **spec), User(user), approved)
 
 
 def _asked_by(name: str) -> None:

@@ -11,20 +11,11 @@ from cabgate.api import CABException, CABRequest
 from cabgate.gate import candidates as gate_candidates
 from cabgate.gate import coverage, phrases
 from cabgate.gate import decide as gate
-from cabgate.lifecycle import (
-    assessment,
-    budget,
-    endings,
-    flapping,
-    opening,
-    precedent,
-    retention,
-    revocations,
-    same_content,
-    standing,
-    waiting,
-)
-from cabgate.lifecycle.standing import ExceptionStanding, WholeRequest, standing_of
+from cabgate.lifecycle.history import precedent, revocations, same_content
+from cabgate.lifecycle.limits import budget, flapping, retention
+from cabgate.lifecycle.requests import assessment, endings, opening
+from cabgate.lifecycle.state import standing, waiting
+from cabgate.lifecycle.state.standing import ExceptionStanding, WholeRequest, standing_of
 from cabgate.review import races
 from cabgate.writes import declared, exceptions, lifting, revoking, system
 

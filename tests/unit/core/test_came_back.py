@@ -8,11 +8,16 @@ from hypothesis import strategies as st
 from cabgate.api.request import RequestState, RequestVerdict
 from cabgate.api.types import AuthorType
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle.states import APPROVED_STATES, REFUSED_STATES, next_request_state, state_of
+from cabgate.lifecycle.state.states import (
+    APPROVED_STATES,
+    REFUSED_STATES,
+    next_request_state,
+    state_of,
+)
 from cabgate.review.identity import User
 from cabgate.review.review import REQUEST_REVIEW, stamped_status
 from cabgate.text.refusal import Refusal, RefusalReason
-from unit.core.builders import NOW, by_person, by_system, request, rollout
+from cabgate_samples.models import NOW, by_person, by_system, request, rollout
 from unit.core.standings import decide, earlier_verdict, revocation_of
 
 ENDED = (by_system("AutoApproved"), by_system("Superseded"), by_system("Reopened"))

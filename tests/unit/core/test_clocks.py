@@ -25,7 +25,8 @@ from cabgate.review.review import (
     stamped_status,
 )
 from cabgate.text.refusal import Refusal, RefusalReason
-from unit.core.builders import MEDIUM, NOW, by_person, exception, intent, request, rollout
+from cabgate_samples.models import NOW, by_person, exception, intent, request, rollout
+from cabgate_samples.objects import MIDDLING
 from unit.core.standings import decide
 
 Raw = dict[str, Any]
@@ -120,7 +121,7 @@ def test_a_signature_for_another_object_lends_no_time() -> None:
     assert refused(mutated(ahead=MINUTE), elsewhere) is WRONG
     # The same name and content, after the first was deleted: another uid.
     assert refused(mutated(elsewhere, ahead=MINUTE)) is WRONG
-    other = raw(request(of=intent(MEDIUM | {"scope": {"affectedComponents": 8}}), name="other"))
+    other = raw(request(of=intent(MIDDLING | {"scope": {"affectedComponents": 8}}), name="other"))
     assert refused(mutated(ahead=MINUTE), other) is RefusalReason.DIGEST_MISMATCH
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from cabgate.api.base import rfc3339
 from cabgate.gate.decision import Reason
-from unit.core.builders import NOW, by_person, request, rollout
+from cabgate_samples.models import NOW, by_person, request, rollout
 from unit.core.standings import closed_window, decide, decided_at, taken_at, unattested
 
 MINUTE = timedelta(minutes=1)

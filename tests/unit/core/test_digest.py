@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.lifecycle.opening import (
+from cabgate.lifecycle.requests.opening import (
     correlation_id,
     is_current,
     request_for,
@@ -17,7 +17,8 @@ from cabgate.lifecycle.opening import (
 from cabgate.risk.evidence import evidence_digest
 from cabgate.rollout.targets import Workload
 from cabgate.text.canonical import canonical_json, sha256_hex
-from unit.core.builders import BEST, IMAGE, intent, request, target
+from cabgate_samples.models import IMAGE, intent, request, target
+from cabgate_samples.objects import GOOD
 
 DIGEST = evidence_digest(intent(named=False).spec)
 
@@ -27,9 +28,22 @@ def digest(*args: Any, **fields: Any) -> str:
     return evidence_digest(intent(*args, named=False, **fields).spec)
 
 
+PINNED: dict[str, Any] = {
+    "artifacts": [{"name": "checkout", "uri": "https://ci.example.com/1"}],
+    "testResults": {"coveragePercent": 95, "passed": 100, "failed": 0},
+    "scanResults": {"critical": 0, "high": 0},
+    "manualTesting": {"status": "Completed"},
+    "rollbackPlan": {"validated": True, "uri": "https://wiki.example.com/back"},
+    "deploymentPlan": {"uri": "https://wiki.example.com/forward"},
+    "scope": {"affectedComponents": 1},
+}
+"""Written out here: no other test may have a reason to change it."""
+
+
 def test_the_digest_is_named_by_recipe_and_stays_what_it_was() -> None:
     """Another value here would make every decision that was ever taken about something else."""
-    assert DIGEST == "v1:sha256:8748aa1ad771ac844245b5128ae57cabaca270013c0fa56d194f37f05a433258"
+    kept = "v1:sha256:8748aa1ad771ac844245b5128ae57cabaca270013c0fa56d194f37f05a433258"
+    assert digest(PINNED) == kept
 
 
 def test_a_copy_with_other_content_has_a_digest_of_its_own() -> None:
@@ -52,7 +66,7 @@ def test_the_order_of_targets_images_and_artifacts_does_not_matter(
 ) -> None:
     def made(targets: list[int], images: list[int], artifacts: list[int]) -> str:
         return digest(
-            {**BEST, "artifacts": [{"name": f"a{n}"} for n in artifacts]},
+            {**GOOD, "artifacts": [{"name": f"a{n}"} for n in artifacts]},
             [target(f"t{n}", *(f"i{m}" for m in images)) for n in targets],
         )
 
@@ -77,13 +91,13 @@ def test_what_is_not_evidence_leaves_the_digest_alone(changed: dict[str, Any]) -
 @pytest.mark.parametrize(
     "evidence",
     [
-        {**BEST, "testResults": {"coveragePercent": 95, "passed": 100, "failed": 1}},
-        {**BEST, "testResults": {"coveragePercent": 95, "passed": 100}},
-        {**BEST, "testResults": {"coveragePercent": 95.1, "passed": 100, "failed": 0}},
-        {**BEST, "rollbackPlan": {"validated": False, "uri": "https://wiki.example.com/back"}},
-        {**BEST, "rollbackPlan": {"uri": "https://wiki.example.com/back"}},
-        {**BEST, "artifacts": [{"name": "checkout"}]},
-        {**BEST, "artifacts": [*BEST["artifacts"], {"name": "more"}]},
+        {**GOOD, "testResults": {"coveragePercent": 95, "passed": 100, "failed": 1}},
+        {**GOOD, "testResults": {"coveragePercent": 95, "passed": 100}},
+        {**GOOD, "testResults": {"coveragePercent": 95.1, "passed": 100, "failed": 0}},
+        {**GOOD, "rollbackPlan": {"validated": False, "uri": "https://wiki.example.com/back"}},
+        {**GOOD, "rollbackPlan": {"uri": "https://wiki.example.com/back"}},
+        {**GOOD, "artifacts": [{"name": "checkout"}]},
+        {**GOOD, "artifacts": [*GOOD["artifacts"], {"name": "more"}]},
         {},
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.lifecycle.break_glass import (
+from cabgate.lifecycle.requests.break_glass import (
     BREAKABLE,
     CUT,
     EARLIER_ANNOTATION,
@@ -16,7 +16,7 @@ from cabgate.lifecycle.break_glass import (
     requests_for_glass,
 )
 from cabgate.text.refusal import Refusal
-from unit.core.builders import broken_workload, opened_for
+from cabgate_samples.models import broken_workload, opened_for
 
 DEPLOYMENT = next(kind for kind in BREAKABLE if kind.kind == "Deployment")
 

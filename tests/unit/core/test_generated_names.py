@@ -8,7 +8,7 @@ import pytest
 
 from cabgate.gate.decision import Reason
 from cabgate.rollout.workloads import kind_of, rollout_of
-from unit.core.builders import NAMESPACE, NOW, by_person, request, target
+from cabgate_samples.models import NAMESPACE, NOW, by_person, request, target
 from unit.core.standings import decide
 
 TRAIN = request(

@@ -6,7 +6,7 @@ import pytest
 
 from cabgate.ledger.findings import FindingCode
 from cabgate.ledger.verification import verify
-from unit.core.builders import by_person, by_system, request
+from cabgate_samples.models import by_person, by_system, request
 from unit.core.ledger.test_chain import PUBLIC, raw
 
 

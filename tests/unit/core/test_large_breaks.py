@@ -3,8 +3,8 @@
 
 import pytest
 
-from cabgate.lifecycle.break_glass import check_opened_for_glass
-from unit.core.builders import broken_workload, opened_for
+from cabgate.lifecycle.requests.break_glass import check_opened_for_glass
+from cabgate_samples.models import broken_workload, opened_for
 
 MANY = [f"web:{n:03}" for n in range(51)]
 

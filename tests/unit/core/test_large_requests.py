@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from cabgate.writes.revoking import images_to_revoke, warnings_of
-from unit.core.builders import MEDIUM, NOW, by_person, intent, request, rollout, target
+from cabgate_samples.models import NOW, by_person, intent, request, rollout, target
+from cabgate_samples.objects import MIDDLING
 from unit.core.standings import Surroundings, decide
 
 TARGETS = [target(f"app-{n}", *(f"r/{n}:{i}" for i in range(50))) for n in range(50)]
@@ -32,7 +33,7 @@ def calls(work):
 
 
 def large(number, *entries):
-    evidence = {**MEDIUM, "scope": {"affectedComponents": 6 + number}}
+    evidence = {**MIDDLING, "scope": {"affectedComponents": 6 + number}}
     made = intent(evidence, TARGETS, named=False)
     return request("ManualReview", *entries, of=made, name=f"large-{number}")
 

@@ -16,10 +16,9 @@ from cabgate.api.types import MAX_LIFTS, Checked
 from cabgate.gate.decision import Reason
 from cabgate.ledger.chain import entries_of
 from cabgate.ledger.signatures import SigningKeys, Verification
-from cabgate.lifecycle.retention import removable
+from cabgate.lifecycle.limits.retention import removable
 from cabgate.rollout.targets import Workload
-from unit.core.builders import (
-    MEDIUM,
+from cabgate_samples.models import (
     NOW,
     by_person,
     by_system,
@@ -30,6 +29,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from cabgate_samples.objects import MIDDLING
 from unit.core.standings import (
     Surroundings,
     decide,
@@ -47,8 +47,8 @@ NOTHING = Checked()
 
 def made(name, *entries, number, images=("bad",)):
     """A request of its own content, which a person decides."""
-    content = {**MEDIUM, "scope": {"affectedComponents": 7, "linesChanged": number}}
-    content["testResults"] = {**MEDIUM["testResults"], "passed": 100 + number}
+    content = {**MIDDLING, "scope": {"affectedComponents": 7, "linesChanged": number}}
+    content["testResults"] = {**MIDDLING["testResults"], "passed": 100 + number}
     targets = [target("checkout", *images)]
     return noticed(request("ManualReview", *entries, of=intent(content, targets), name=name))
 

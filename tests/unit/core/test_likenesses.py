@@ -7,7 +7,8 @@ from cabgate.api.request import RequestVerdict
 from cabgate.review.identity import User, same_name
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
 from cabgate.text.refusal import Refusal, RefusalReason
-from unit.core.builders import MEDIUM, intent
+from cabgate_samples.models import intent
+from cabgate_samples.objects import MIDDLING
 from unit.core.review.test_races import approved
 from unit.core.standings import check_not_approver, own_approver
 
@@ -26,10 +27,10 @@ def test_a_requester_in_other_letters_is_the_same_person(named):
 
 
 def test_nor_does_one_come_in_beside_an_approval():
-    assert own_approver(approved(), intent(MEDIUM, requester="Rita")) == "rita"
-    assert own_approver(approved(), intent(MEDIUM, requestedBy=["RITA"])) == "rita"
+    assert own_approver(approved(), intent(MIDDLING, requester="Rita")) == "rita"
+    assert own_approver(approved(), intent(MIDDLING, requestedBy=["RITA"])) == "rita"
     with pytest.raises(Refusal) as refusal:
         check_not_approver(
-            intent(MEDIUM), intent(MEDIUM, requester="Rita"), User("ann"), approved()
+            intent(MIDDLING), intent(MIDDLING, requester="Rita"), User("ann"), approved()
         )
     assert refusal.value.field == "spec.requester"

@@ -18,7 +18,7 @@ from cabgate.review.identity import (
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
 from cabgate.review.submitters import added, check_requester, only_machines, requester_problem
 from cabgate.text.refusal import Refusal, RefusalReason
-from unit.core.builders import intent
+from cabgate_samples.models import intent
 
 ROBOT = "system:serviceaccount:shop:ci"
 CONFIGURED = Machines(frozenset({"ci"}), ("ci:",))

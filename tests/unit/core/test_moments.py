@@ -12,7 +12,7 @@ from cabgate.api.crds import definitions
 from cabgate.api.request import RequestReview
 from cabgate.risk.evidence import check_moments, moment_problem
 from cabgate.text.refusal import Refusal
-from unit.core.builders import evidence, intent
+from cabgate_samples.models import evidence, intent
 
 
 def problem(at):

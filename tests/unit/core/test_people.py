@@ -10,7 +10,7 @@ from cabgate.review.identity import User, is_service_account, service_account_of
 from cabgate.review.submitters import added, only_machines, submitters_of_update
 from cabgate.rollout.rings import RING_LABEL, effective_ring, ring_of
 from cabgate.text.refusal import Refusal, RefusalReason
-from unit.core.builders import intent
+from cabgate_samples.models import intent
 
 ANN, BOB = User("ann", "1"), User("bob", "2")
 

@@ -6,17 +6,18 @@ import itertools
 
 import pytest
 
-from cabgate.lifecycle.opening import request_name
+from cabgate.lifecycle.requests.opening import request_name
 from cabgate.review.identity import User
 from cabgate.review.races import requests_behind
 from cabgate.review.submitters import submitters_of_update
 from cabgate.text.refusal import Refusal, RefusalReason
-from unit.core.builders import BEST, MEDIUM, intent, request
+from cabgate_samples.models import intent, request
+from cabgate_samples.objects import GOOD, MIDDLING
 from unit.core.review.test_races import RITA, Approval, Operator, World, approved, noticed, observed
 from unit.core.standings import approver_of, check_not_approver, own_approver
 
 ANN = User("ann")
-NEXT = {**MEDIUM, "scope": {"affectedComponents": 8}}
+NEXT = {**MIDDLING, "scope": {"affectedComponents": 8}}
 
 
 def seen(made, of):
@@ -31,7 +32,7 @@ def test_who_approved_what_the_operator_saw_last_waits_until_it_looks_again():
     old = seen(intent(NEXT, generation=2, submittedBy=[{"username": "ann"}]), approved())
     own = request_name("checkout", request(of=old).spec.evidence_digest)
     assert requests_behind(old, old) == [own, approved().metadata.name]
-    for new in (intent(BEST), intent(NEXT, summary="x")):
+    for new in (intent(GOOD), intent(NEXT, summary="x")):
         with pytest.raises(Refusal, match="has not looked at yet") as refusal:
             check_not_approver(old, new, RITA, approved())
         assert refusal.value.reason is RefusalReason.SELF_APPROVAL
@@ -43,9 +44,9 @@ def test_who_approved_what_the_operator_saw_last_waits_until_it_looks_again():
 
 
 def test_once_the_operator_has_looked_there_is_one_request_behind_an_intent():
-    looked = seen(intent(MEDIUM, generation=1), approved())
+    looked = seen(intent(MIDDLING, generation=1), approved())
     assert requests_behind(looked, looked) == [approved().metadata.name]
-    assert requests_behind(None, intent(MEDIUM, generation=3)) == [approved().metadata.name]
+    assert requests_behind(None, intent(MIDDLING, generation=3)) == [approved().metadata.name]
 
 
 class Change:
@@ -91,7 +92,7 @@ def test_in_every_order_an_approval_of_nobody_s_own_stands():
         world = World()
         world.asked = seen(observed(world.asked), world.found)
         review = Approval(world)
-        ann, rita = Change(world, ANN, NEXT), Change(world, RITA, BEST)
+        ann, rita = Change(world, ANN, NEXT), Change(world, RITA, GOOD)
         does = dict(
             zip(
                 STEPS,
@@ -115,7 +116,7 @@ def test_in_every_order_an_approval_of_nobody_s_own_stands():
     assert {(True, True, False), (True, False, True), (False, False, False)} <= outcomes
 
 
-def anew(content=MEDIUM, uid="u-2", **spec):
+def anew(content=MIDDLING, uid="u-2", **spec):
     """An intent of the same name that was created after the other one was deleted."""
     made = intent(content, **spec)
     return made.model_copy(update={"metadata": made.metadata.model_copy(update={"uid": uid})})
@@ -123,7 +124,7 @@ def anew(content=MEDIUM, uid="u-2", **spec):
 
 def test_nobody_takes_an_approval_back_by_naming_its_author_in_a_new_intent():
     found = approved()
-    for content in (NEXT, BEST):
+    for content in (NEXT, GOOD):
         assert own_approver(found, anew(content, requester="rita")) == ""
         assert own_approver(found, anew(content, submittedBy=[{"username": "rita"}])) == ""
     # For the very content it is refused, as long as nobody noticed: else both would stand.

@@ -17,7 +17,8 @@ from cabgate.review.review import (
     requested_review,
 )
 from cabgate.text.refusal import Refusal
-from unit.core.builders import NOW, by_person, exception, numbered, request
+from cabgate_samples.decisions import numbered
+from cabgate_samples.models import NOW, by_person, exception, request
 
 NOTHING = ["...", "<why>", " <why>\n", "-", "?!", "\u2026"]
 

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from cabgate.gate.candidates import describe
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle.standing import standing_of
+from cabgate.lifecycle.state.standing import standing_of
 from cabgate.text.refusal import Refusal, RefusalReason
-from unit.core.builders import (
-    BEST,
+from cabgate_samples.models import (
     NOW,
     by_person,
     by_system,
@@ -24,6 +23,7 @@ from unit.core.builders import (
     retrospective,
     rollout,
 )
+from cabgate_samples.objects import GOOD
 from unit.core.standings import candidates, check_takes_exception, decide
 
 HOUR = timedelta(hours=1)
@@ -65,7 +65,7 @@ def test_what_waits_for_nothing_says_so():
 
 def test_another_that_can_be_decided_is_told_before_it():
     rejected = request("ManualReview", by_person("Rejected"), name="other")
-    better = request("ManualReview", of=intent({**BEST, "scanResults": {"critical": 1, "high": 0}}))
+    better = request("ManualReview", of=intent({**GOOD, "scanResults": {"critical": 1, "high": 0}}))
     found = decide(rollout(), 2, [rejected, request("ManualReview"), better], [], NOW)
     assert found.reason is Reason.REVIEW_PENDING
     assert better.metadata.name in found.message

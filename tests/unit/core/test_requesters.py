@@ -14,12 +14,12 @@ from cabgate.api.request import RequestDecision
 from cabgate.api.types import Checked
 from cabgate.ledger.chain import append, entries_of
 from cabgate.ledger.signatures import SigningKeys, Verification, payload
-from cabgate.lifecycle.opening import request_for
+from cabgate.lifecycle.requests.opening import request_for
 from cabgate.review.reviewers import Matter
 from cabgate.review.submitters import REQUESTERS_KEPT, requesters_of_update
 from cabgate.risk.evidence import evidence_digest
 from cabgate.text.refusal import Refusal
-from unit.core.builders import NOW, OTHER_DIGEST, by_person, intent, request
+from cabgate_samples.models import NOW, OTHER_DIGEST, by_person, intent, request
 
 OLD_PAYLOAD = (
     b'{"decision":{"at":"2026-03-01T11:30:00Z","author":{"type":"Person","username":"rita"},'

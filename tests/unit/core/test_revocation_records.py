@@ -12,7 +12,7 @@ from cabgate.ledger.signatures import SigningKeys, Verification, payload
 from cabgate.ledger.verification import verify
 from cabgate.review.identity import User
 from cabgate.review.review import REQUEST_REVIEW, stamped_status
-from unit.core.builders import NOW, by_person, request
+from cabgate_samples.models import NOW, by_person, request
 
 KEYS = SigningKeys(
     Ed25519PrivateKey.generate()

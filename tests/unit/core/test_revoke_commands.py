@@ -11,7 +11,7 @@ import pytest
 from cabgate.gate.commands import revoke_request
 from cabgate.text.refusal import Refusal
 from cabgate.writes.revoking import images_to_revoke
-from unit.core.builders import NOW, by_person, request, target
+from cabgate_samples.models import NOW, by_person, request, target
 from unit.core.standings import Surroundings
 
 IMMUTABLE = "web:1 field is immutable"

@@ -9,11 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle.standing import standing_of
-from unit.core.builders import (
-    BEST,
+from cabgate.lifecycle.state.standing import standing_of
+from cabgate_samples.models import (
     IMAGE,
-    MEDIUM,
     NOW,
     by_person,
     by_system,
@@ -23,6 +21,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from cabgate_samples.objects import GOOD, MIDDLING
 from unit.core.standings import decide, earlier_verdict, overruled_by
 from unit.operator.standings import Surroundings, readiness
 
@@ -32,10 +31,10 @@ BOTH = [target("checkout", IMAGE, "side:1")]
 WATCH = [{"name": "watch", "description": "someone watches"}]
 
 
-def twins(approval, *refusal, evidence=MEDIUM, targets=None):
+def twins(approval, *refusal, evidence=MIDDLING, targets=None):
     """Two requests for one content under the names of two intents."""
     one, two = (intent(evidence, targets, name=name) for name in ("one", "two"))
-    gate = "AutoApprove" if evidence is BEST else "ManualReview"
+    gate = "AutoApprove" if evidence is GOOD else "ManualReview"
     return request(gate, approval, of=one), request(gate, *refusal, of=two)
 
 
@@ -57,9 +56,9 @@ def test_a_rejection_that_came_no_later_overrules_an_approval(by, shift, stands)
 
 
 def test_the_same_holds_of_an_approval_by_score():
-    yes, no = twins(by_system("AutoApproved", T), by_person("Rejected", T), evidence=BEST)
+    yes, no = twins(by_system("AutoApproved", T), by_person("Rejected", T), evidence=GOOD)
     assert said(yes, no).reason is Reason.REJECTED
-    yes, no = twins(by_system("AutoApproved", T), by_person("Rejected", T + SECOND), evidence=BEST)
+    yes, no = twins(by_system("AutoApproved", T), by_person("Rejected", T + SECOND), evidence=GOOD)
     assert said(yes, no).allowed
 
 
@@ -88,14 +87,14 @@ def test_other_content_is_none_of_it():
 @pytest.mark.parametrize("name", ["one", "two"])
 def test_neither_intent_is_ready_and_both_name_the_refusing_request(name):
     yes, no = twins(by_person("Approved", T), by_person("Rejected", T))
-    found = readiness(intent(MEDIUM, name=name), None, Surroundings(2, [yes, no], [], NOW))
+    found = readiness(intent(MIDDLING, name=name), None, Surroundings(2, [yes, no], [], NOW))
     assert (found.ready, found.reason, found.stalled) == (False, "Rejected", True)
     assert f"request {no.metadata.name} was rejected by rita" in found.message
 
 
 def test_an_approval_that_counts_for_nothing_lifts_nothing():
     old = request("ManualReview", by_person("Rejected", T - HOUR), name="old",
-                  of=intent({**MEDIUM, "scope": {"affectedComponents": 8}}))  # fmt: skip
+                  of=intent({**MIDDLING, "scope": {"affectedComponents": 8}}))  # fmt: skip
     yes, no = twins(by_person("Approved", T), by_person("Rejected", T))
     yes, targets = noticed(yes), yes.spec.targets
     assert earlier_verdict(targets, [old, yes]) is None
@@ -106,7 +105,7 @@ def test_an_approval_that_counts_for_nothing_lifts_nothing():
 def test_no_rejection_changes_what_was_admitted_before_it(first, later, by_score):
     at = T + first * SECOND
     entry = by_system("AutoApproved", at) if by_score else by_person("Approved", at)
-    evidence = BEST if by_score else MEDIUM
+    evidence = GOOD if by_score else MIDDLING
     yes, no = twins(entry, by_person("Rejected", at + later * SECOND), evidence=evidence)
     assert said(yes).allowed
     now = said(yes, no)

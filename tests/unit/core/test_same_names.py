@@ -11,7 +11,8 @@ from cabgate.review.identity import Machines, User, same_name
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
 from cabgate.review.submitters import requester_problem
 from cabgate.text.refusal import Refusal, RefusalReason
-from unit.core.builders import MEDIUM, by_person, intent, request
+from cabgate_samples.models import by_person, intent, request
+from cabgate_samples.objects import MIDDLING
 from unit.core.standings import check_not_approver, own_approver
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.@-:"
@@ -66,16 +67,16 @@ def test_the_refusal_says_how_the_name_is_written():
 @given(OTHERWISE)
 def test_nor_in_a_race(written):
     name = written("rita")
-    of = intent(MEDIUM, submittedBy=[{"username": "ann"}])
+    of = intent(MIDDLING, submittedBy=[{"username": "ann"}])
     approved = request("ManualReview", by_person("Approved"), of=of)
     for spec in (
         {"submittedBy": [{"username": name}]},
         {"submittedBy": [{"username": "ann"}], "requester": name},
         {"submittedBy": [{"username": "ann"}], "requestedBy": [name]},
     ):
-        assert own_approver(approved, intent(MEDIUM, **spec)) == "rita"
-    refusal(check_not_approver, of, intent(MEDIUM, summary="x"), User(name), approved)
-    refusal(check_not_approver, of, intent(MEDIUM, requester=name), User("ann"), approved)
+        assert own_approver(approved, intent(MIDDLING, **spec)) == "rita"
+    refusal(check_not_approver, of, intent(MIDDLING, summary="x"), User(name), approved)
+    refusal(check_not_approver, of, intent(MIDDLING, requester=name), User("ann"), approved)
 
 
 @given(OTHERWISE)

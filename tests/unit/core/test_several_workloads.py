@@ -6,7 +6,7 @@ import pytest
 from cabgate.gate.composing import WARNING_WIDTH, warning_lines
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
-from unit.core.builders import IMAGE, NOW
+from cabgate_samples.models import IMAGE, NOW
 from unit.core.standings import decide
 
 OF_FILE = "cabgate intent -n {} -f MANIFEST.yaml"

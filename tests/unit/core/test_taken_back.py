@@ -6,15 +6,13 @@ from datetime import timedelta
 
 from cabgate.api import CABRequest
 from cabgate.api.request import RequestState
-from cabgate.lifecycle.opening import has_other_evidence
+from cabgate.lifecycle.requests.opening import has_other_evidence
 from cabgate.review.identity import User
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.writes.revoking import denied_by, images_to_revoke
 from cabgate_operator.plans.requests import System, status_of_request
-from unit.core.builders import (
-    BEST,
+from cabgate_samples.models import (
     IMAGE,
-    MEDIUM,
     NOW,
     by_person,
     by_system,
@@ -24,6 +22,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from cabgate_samples.objects import GOOD, MIDDLING
 from unit.core.standings import (
     Surroundings,
     check_request_status,
@@ -68,7 +67,7 @@ def test_a_self_approval_of_what_was_decided_before_can_be_taken_back() -> None:
     """Approved by score, ended, held by a refusal, approved by who is in the intent: the operator's
     write is one that the webhook takes."""
     live = intent(submittedBy=[{"username": "ann"}, {"username": "rita"}])
-    worse = {**BEST, "scanResults": {"critical": 1, "high": 0}}
+    worse = {**GOOD, "scanResults": {"critical": 1, "high": 0}}
     bad = request(
         "ManualReview", by_person("Rejected", NOW - 4 * HOUR), of=intent(worse), age=5 * HOUR
     )
@@ -97,19 +96,19 @@ def test_a_self_approval_of_what_was_decided_before_can_be_taken_back() -> None:
 
 
 ONE, TWO = [target("checkout", "r/c:1")], [target("checkout", "r/c:2")]
-OF_TWO = {**MEDIUM, "artifacts": [{"name": "checkout", "images": ["r/c:2"]}]}
+OF_TWO = {**MIDDLING, "artifacts": [{"name": "checkout", "images": ["r/c:2"]}]}
 
 
 def test_images_that_go_back_while_the_reports_stay_end_no_approval() -> None:
-    first = request("AutoApprove", by_system("AutoApproved"), of=intent(BEST, ONE))
+    first = request("AutoApprove", by_system("AutoApproved"), of=intent(GOOD, ONE))
     assert not has_other_evidence(first, intent(OF_TWO, ONE))
 
 
 def test_naming_the_images_is_no_other_evidence() -> None:
-    before = intent(BEST, ONE, named=False)
+    before = intent(GOOD, ONE, named=False)
     old = request("ManualReview", by_system("AutoApproved"), of=before)
-    assert not has_other_evidence(old, intent(BEST, ONE))
-    corrected = {**BEST, "deploymentPlan": {"uri": "https://wiki.example.com/other"}}
+    assert not has_other_evidence(old, intent(GOOD, ONE))
+    corrected = {**GOOD, "deploymentPlan": {"uri": "https://wiki.example.com/other"}}
     assert not has_other_evidence(old, intent(corrected, ONE, named=False))
     assert has_other_evidence(old, intent(corrected, ONE))
 
@@ -117,7 +116,7 @@ def test_naming_the_images_is_no_other_evidence() -> None:
 def test_a_request_of_the_most_images_is_judged_without_looking_at_each_by_itself() -> None:
     """What a revocation would deny is asked of every image: 2,500 by the schema."""
     targets = [target(f"app-{n}", *(f"r/{n}:{i}" for i in range(50))) for n in range(50)]
-    declared = intent(MEDIUM, targets, named=False)
+    declared = intent(MIDDLING, targets, named=False)
     big = request("ManualReview", by_person("Approved"), of=declared, name="big")
     kept = [target("app-0", "r/0:0"), target("app-1", "r/1:0", "r/1:1")]
     other = request("ManualReview", by_person("Approved"), targets=kept, name="other")

@@ -5,9 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.lifecycle.break_glass import BREAKABLE, check_opened_for_glass, requests_for_glass
+from cabgate.lifecycle.requests.break_glass import (
+    BREAKABLE,
+    check_opened_for_glass,
+    requests_for_glass,
+)
 from cabgate.text.canonical import sha256_hex
-from unit.core.builders import broken_workload
+from cabgate_samples.models import broken_workload
 from unit.core.test_earlier_breaks import line, listed
 
 DEPLOYMENT = next(kind for kind in BREAKABLE if kind.kind == "Deployment")

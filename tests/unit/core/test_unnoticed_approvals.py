@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from cabgate.api.request import RequestVerdict
 from cabgate.gate.decision import Reason
-from unit.core.builders import (
-    BEST,
-    MEDIUM,
+from cabgate_samples.models import (
     NOW,
     by_person,
     by_system,
@@ -22,6 +20,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from cabgate_samples.objects import GOOD, MIDDLING
 from unit.core.standings import decide, earlier_verdict, floors_now, lifted_by, request_for
 from unit.core.test_lifts import histories
 
@@ -30,7 +29,7 @@ T, SECOND = NOW - timedelta(hours=1), timedelta(seconds=1)
 
 def made(name, *entries, images=("bad",), number=1):
     """A request of its own content: the very same content is decided once."""
-    content = {**MEDIUM, "testResults": {**MEDIUM["testResults"], "passed": 100 + number}}
+    content = {**MIDDLING, "testResults": {**MIDDLING["testResults"], "passed": 100 + number}}
     declared = intent(content, [target("checkout", *images)], name=name)
     return request("ManualReview", *entries, of=declared, name=name)
 
@@ -50,7 +49,7 @@ def approved(*images):
 
 
 def by_score(*images):
-    declared = intent(BEST, [target("checkout", *images)], name="other")
+    declared = intent(GOOD, [target("checkout", *images)], name="other")
     return request("AutoApprove", by_system("AutoApproved", T - SECOND), of=declared)
 
 
@@ -68,7 +67,7 @@ def test_it_lifts_nothing_for_another_request_before_it_is_noticed(refused, seen
     decision = decide(rollout(*alone), 2, [refused, again, by_score(*alone)], [], NOW)
     assert decision.allowed is (seen or not revoked)
     # What a score is asked about after it:
-    opened = request_for(intent(BEST, [target("checkout", "bad")], name="new"), 2, [refused, again])
+    opened = request_for(intent(GOOD, [target("checkout", "bad")], name="new"), 2, [refused, again])
     assert (opened.spec.assessment.gate.value == "AutoApprove") is seen
     waits = request("AutoApprove", targets=[target("checkout", "bad")])
     assert any(f.name == "EarlierVerdict" for f in floors_now(waits, [refused, again], None)) is (

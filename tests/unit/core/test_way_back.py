@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api.request import CABRequest, RequestState
-from cabgate.lifecycle.retention import removable
+from cabgate.lifecycle.limits.retention import removable
 from cabgate.review.identity import User
 from cabgate.text.refusal import Refusal
-from unit.core.builders import BEST, NOW, by_person, by_system, intent, request, target
+from cabgate_samples.models import NOW, by_person, by_system, intent, request, target
+from cabgate_samples.objects import GOOD
 from unit.core.standings import check_request_status
 
 MINUTE = timedelta(minutes=1)
@@ -19,7 +20,7 @@ OPERATOR = User("system:serviceaccount:cabgate:operator")
 
 
 def declared(version, **fields):
-    return intent(BEST, [target("web", f"web:{version}")], **fields)
+    return intent(GOOD, [target("web", f"web:{version}")], **fields)
 
 
 def asked(found: CABRequest, at) -> CABRequest:

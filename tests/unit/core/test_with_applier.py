@@ -8,7 +8,8 @@ from cabgate.api import DeploymentIntent
 from cabgate.rollout.appliers import with_applier
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
-from unit.core.builders import MEDIUM, NAMESPACE, NOW, by_person, intent, request
+from cabgate_samples.models import NAMESPACE, NOW, by_person, intent, request
+from cabgate_samples.objects import MIDDLING
 from unit.core.standings import decide
 from unit.operator.standings import Surroundings, readiness
 
@@ -19,7 +20,7 @@ BY_HAND = "kubectl edit deploymentintent checkout -n shop"
 
 
 def declared(labels: dict[str, str], name: str = "checkout") -> DeploymentIntent:
-    plain = intent(MEDIUM, name=name).to_dict()
+    plain = intent(MIDDLING, name=name).to_dict()
     metadata = {**plain["metadata"], "labels": labels}
     return DeploymentIntent.model_validate({**plain, "metadata": metadata})
 

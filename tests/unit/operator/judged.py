@@ -6,7 +6,7 @@ from typing import Any
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent
 from cabgate.api.riskmodel import RiskModel
-from cabgate.lifecycle.opening import is_wanted
+from cabgate.lifecycle.requests.opening import is_wanted
 from cabgate.review.identity import User
 from cabgate.review.submitters import is_decided
 from cabgate.risk.model_choice import choose_model, recorded_model

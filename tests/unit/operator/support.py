@@ -11,13 +11,12 @@ from typing import Any
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
-from cabgate.lifecycle.opening import request_for
+from cabgate.lifecycle.requests.opening import request_for
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate_kube.client import Page
 from cabgate_kube.errors import AlreadyExistsError, ApiError, ConflictError
 from cabgate_kube.resources import (
     EVENTS,
-    EXCEPTIONS,
     INTENTS,
     NAMESPACES,
     REQUESTS,
@@ -29,61 +28,39 @@ from cabgate_operator.plans.requests import System
 from cabgate_operator.work.context import Context
 from cabgate_operator.work.keys import Key
 from cabgate_operator.work.queue import Timing, WorkQueue
+from cabgate_samples import objects
+from cabgate_samples.decisions import entry, numbered
+from cabgate_samples.objects import naming
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 ME = "system:serviceaccount:cabgate-system:cabgate-operator"
 SYSTEM = System(ME, NOW)
 
-LOW: Object = {
-    "artifacts": [{"name": "web", "images": ["r/web:1", "r/web:2"]}],
-    "testResults": {"coveragePercent": 95, "passed": 10, "failed": 0},
-    "scanResults": {"critical": 0, "high": 0},
-    "manualTesting": {"status": "Completed"},
-    "rollbackPlan": {"validated": True, "uri": "https://plans/rollback"},
-    "deploymentPlan": {"uri": "https://plans/deploy"},
-    "scope": {"affectedComponents": 1},
-}
-"""Evidence that is approved by score."""
+IMAGES = ("r/web:1", "r/web:2")
 
-MEDIUM: Object = {**LOW, "scanResults": {"critical": 3, "high": 0}}
-"""Evidence that a person has to look at: a critical finding."""
+GOOD = naming(objects.GOOD, IMAGES)
+"""Evidence of both images that is approved by score."""
 
-HIGH: Object = {"scope": {"affectedComponents": 20}}
-"""Evidence that needs an exception."""
+MIDDLING = naming(objects.MIDDLING, IMAGES)
+"""Evidence of both that a person has to look at."""
+
+BAD: Object = {**objects.BAD, "scope": {"affectedComponents": 20}}
+"""Evidence that needs an exception, although it says something."""
 
 
 def evidence(base: Object, note: str) -> Object:
     """The same evidence under another digest."""
-    return {**base, "artifacts": [{"name": note, "images": ["r/web:1", "r/web:2"]}]}
+    return {**base, "artifacts": [{"name": note, "images": list(IMAGES)}]}
 
 
 def intent_object(
     content: Object, *, images: tuple[str, ...] = ("r/web:1",), **meta: Any
 ) -> Object:
-    return {
-        "apiVersion": INTENTS.api_version,
-        "kind": INTENTS.kind,
-        "metadata": {
-            "name": "web",
-            "namespace": "team",
-            "uid": "intent-uid",
-            "generation": 1,
-            "resourceVersion": "1",
-            **meta,
-        },
-        "spec": {
-            "targets": [
-                {
-                    "apiVersion": "apps/v1",
-                    "kind": "Deployment",
-                    "name": "web",
-                    "images": list(images),
-                }
-            ],
-            "evidence": content,
-            "submittedBy": [{"username": "dev"}],
-        },
-    }
+    made = objects.declared(
+        "team", "web", [objects.target(images)], content, submittedBy=[{"username": "dev"}]
+    )
+    made["metadata"] |= {"uid": "intent-uid", "generation": 1, "resourceVersion": "1", **meta}
+    return made
 
 
 def intent(content: Object, **kwargs: Any) -> DeploymentIntent:
@@ -115,47 +92,31 @@ def selects(selector: str, labels: Object) -> bool:
 
 
 def decisions(digest: str, *entries: tuple[str, str]) -> list[Object]:
-    return [
-        {
-            "sequence": number,
-            "author": {"type": "System" if who == ME else "Person", "username": who},
-            "at": "2030-01-01T11:00:00Z",
-            "verdict": verdict,
-            "rationale": "because",
-            "evidenceDigest": digest,
-        }
-        for number, (verdict, who) in enumerate(entries, 1)
-    ]
+    made = (
+        entry("System" if who == ME else "Person", who, verdict, "2030-01-01T11:00:00Z",
+              rationale="because")
+        for verdict, who in entries
+    )  # fmt: skip
+    return numbered(made, digest)
 
 
 def exception_object(
     of: CABRequest, *entries: tuple[str, str], days: int = 1, created: datetime = NOW
 ) -> Object:
-    return {
-        "apiVersion": EXCEPTIONS.api_version,
-        "kind": EXCEPTIONS.kind,
-        "metadata": {
-            "name": "leave",
-            "namespace": "team",
-            "uid": "exception-uid",
-            "resourceVersion": "1",
-            "generation": 1,
-            "creationTimestamp": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        },
-        "spec": {
-            "requestRef": {"name": of.metadata.name},
-            "reason": "urgent",
-            "compensatingControls": ["watched"],
-            "durationDays": days,
-        },
-        "status": {"decisions": decisions(of.spec.evidence_digest, *entries)},
+    made = objects.exception("team", of.metadata.name, durationDays=days)
+    made["metadata"] |= {
+        "uid": "exception-uid",
+        "resourceVersion": "1",
+        "generation": 1,
+        "creationTimestamp": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
+    return {**made, "status": {"decisions": decisions(of.spec.evidence_digest, *entries)}}
 
 
 def exception(of: CABRequest, *entries: tuple[str, str], **kwargs: Any) -> CABException:
     made = exception_object(of, *entries, **kwargs)
-    for entry in made["status"]["decisions"]:
-        entry["at"] = made["metadata"]["creationTimestamp"]
+    for each in made["status"]["decisions"]:
+        each["at"] = made["metadata"]["creationTimestamp"]
     return CABException.model_validate(made)
 
 

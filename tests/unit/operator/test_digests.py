@@ -8,7 +8,7 @@ from cabgate.risk import evidence as evidence_module
 from cabgate_kube.resources import INTENTS
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.keys import Key, Subject
-from unit.operator.support import LOW, MEDIUM, World, evidence, intent_object
+from unit.operator.support import GOOD, MIDDLING, World, evidence, intent_object
 
 KEY = Key(Subject.INTENT, "team", "web")
 
@@ -27,7 +27,7 @@ def computed(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("content", [LOW, MEDIUM], ids=["approved by score", "for a person"])
+@pytest.mark.parametrize("content", [GOOD, MIDDLING], ids=["approved by score", "for a person"])
 @pytest.mark.parametrize("number", [1, 10])
 async def test_a_reconcile_computes_one_digest(number, content, computed):
     world = World()
@@ -43,7 +43,7 @@ async def test_a_reconcile_computes_one_digest(number, content, computed):
 async def test_one_that_opens_a_request_computes_that_of_the_request_besides(computed):
     """What the API server stored is what is scored: its own digest is not believed."""
     world = World()
-    world.api.put(INTENTS, intent_object(LOW))
+    world.api.put(INTENTS, intent_object(GOOD))
     await reconcile_intent(world.context, KEY)
     assert set(world.requests().values()) == {"AutoApproved"}
     assert len(computed) == 2

@@ -11,10 +11,10 @@ from cabgate_kube.resources import INTENTS, REQUESTS, RISK_MODELS
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.controllers.models import reconcile_models
 from cabgate_operator.work.keys import Key, Subject
-from unit.operator.support import LOW, World, evidence, intent_object, request
+from unit.operator.support import GOOD, World, evidence, intent_object, request
 
 KEY = Key(Subject.INTENT, "team", "web")
-WORSE = {**LOW, "scanResults": {"critical": 0, "high": 9}}
+WORSE = {**GOOD, "scanResults": {"critical": 0, "high": 9}}
 MODEL = (RISK_MODELS.plural, "", DEFAULT_RISK_MODEL.name)
 
 
@@ -34,10 +34,10 @@ def name_of(content):
 
 async def ended():
     world = World()
-    await declared(world, LOW)
-    assert world.requests() == {name_of(LOW): "AutoApproved"}
+    await declared(world, GOOD)
+    assert world.requests() == {name_of(GOOD): "AutoApproved"}
     await declared(world, WORSE)
-    assert world.requests()[name_of(LOW)] == "Superseded"
+    assert world.requests()[name_of(GOOD)] == "Superseded"
     return world
 
 
@@ -51,8 +51,8 @@ async def test_where_its_model_is_gone_a_person_decides_and_the_intent_says_why(
         changed = copy.deepcopy(model)
         changed["spec"]["version"] = "2"
         world.api.put(RISK_MODELS, changed)
-    await declared(world, LOW)
-    assert world.requests()[name_of(LOW)] == "Submitted"
+    await declared(world, GOOD)
+    assert world.requests()[name_of(GOOD)] == "Submitted"
     assert world.ready() == ("False", "ReviewPending")
     message = world.intent_status()["conditions"][0]["message"]
     assert "which the request was scored with, is gone or was replaced" in message
@@ -66,21 +66,21 @@ async def test_where_its_model_is_gone_a_person_decides_and_the_intent_says_why(
     await reconcile_models(world.context, Key(Subject.MODELS, "", ""))
     assert KEY not in world.context.without_model
     await reconcile_intent(world.context, KEY)
-    assert world.requests()[name_of(LOW)] == "AutoApproved"
+    assert world.requests()[name_of(GOOD)] == "AutoApproved"
     assert world.ready() == ("True", "RequestApproved")
 
 
 async def test_with_its_model_there_it_comes_back():
     world = await ended()
-    await declared(world, LOW)
-    assert world.requests()[name_of(LOW)] == "AutoApproved"
+    await declared(world, GOOD)
+    assert world.requests()[name_of(GOOD)] == "AutoApproved"
     assert KEY not in world.context.without_model
 
 
 async def test_the_reason_names_the_request_that_stands_for_the_content():
     """Refused under another intent: that one stands, and none of this intent's is there."""
     world = World()
-    await declared(world, LOW)
+    await declared(world, GOOD)
     other = request(WORSE).model_dump(mode="json", by_alias=True, exclude_none=True)
     other["metadata"]["name"] = "elsewhere-1"
     other["spec"]["intentRef"]["name"] = "elsewhere"
@@ -96,7 +96,7 @@ async def test_the_reason_names_the_request_that_stands_for_the_content():
     ]
     world.api.put(REQUESTS, {**other, "apiVersion": REQUESTS.api_version, "kind": REQUESTS.kind})
     await declared(world, WORSE)
-    stored = world.api.objects[(REQUESTS.plural, "team", name_of(LOW))]
+    stored = world.api.objects[(REQUESTS.plural, "team", name_of(GOOD))]
     last = stored["status"]["decisions"][-1]
     assert last["verdict"] == "Superseded"
     assert "in request elsewhere-1." in last["rationale"]
@@ -105,10 +105,10 @@ async def test_the_reason_names_the_request_that_stands_for_the_content():
 
 async def test_without_a_request_for_the_new_content_none_is_named():
     world = World()
-    medium = {**LOW, "scanResults": {"critical": 3, "high": 0}}
+    medium = {**GOOD, "scanResults": {"critical": 3, "high": 0}}
     await declared(world, medium)
     del world.api.objects[MODEL]
-    await declared(world, evidence(LOW, "next"))
+    await declared(world, evidence(GOOD, "next"))
     stored = world.api.objects[(REQUESTS.plural, "team", name_of(medium))]
     last = stored["status"]["decisions"][-1]
     assert last["rationale"] == "The intent was changed before this request was decided."
@@ -117,7 +117,7 @@ async def test_without_a_request_for_the_new_content_none_is_named():
 async def test_an_old_intent_with_an_impossible_name_is_told_of_and_nothing_is_tried():
     """An older release let it in, and what does not change is not judged anew."""
     world = World()
-    body = intent_object(LOW)
+    body = intent_object(GOOD)
     body["spec"]["targets"][0]["name"] = "Web_App"
     world.api.put(INTENTS, body)
     tried = []

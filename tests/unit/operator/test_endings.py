@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was approved by score admits as long as nothing else can be decided in its place."""
 
-from cabgate.lifecycle.flapping import MAX_REOPENED
+from cabgate.lifecycle.limits.flapping import MAX_REOPENED
 from cabgate_kube.resources import INTENTS
 from unit.operator.controllers.test_intents import declare, look, name_of
-from unit.operator.support import LOW, World, evidence, intent_object
+from unit.operator.support import GOOD, World, evidence, intent_object
 
-OTHER = evidence(LOW, "other")
+OTHER = evidence(GOOD, "other")
 
 
 async def test_two_good_packages_that_take_turns_leave_one_that_admits() -> None:
     world = World()
     for turn in range(2 * MAX_REOPENED + 6):
-        declare(world, OTHER if turn % 2 else LOW)
+        declare(world, OTHER if turn % 2 else GOOD)
         await look(world)
         assert "AutoApproved" in world.requests().values(), turn
         assert world.ready()[0] == "True", turn
@@ -20,7 +20,7 @@ async def test_two_good_packages_that_take_turns_leave_one_that_admits() -> None
     # In the end the one that is declared is the one that admits.
     world.clock.forward(3700)
     await look(world)
-    wanted = OTHER if turn % 2 else LOW
+    wanted = OTHER if turn % 2 else GOOD
     assert world.requests()[name_of(wanted)] == "AutoApproved"
 
 
@@ -28,7 +28,9 @@ async def test_reports_of_before_approve_no_job_with_the_release_in_its_name() -
     """Nor a workload that the intent names from now on: what is asked is the intent's own past."""
     world = World()
     for number in (1, 2):
-        body = intent_object({**LOW, "artifacts": [{"name": "web", "images": [f"r/web:{number}"]}]})
+        body = intent_object(
+            {**GOOD, "artifacts": [{"name": "web", "images": [f"r/web:{number}"]}]}
+        )
         body["metadata"]["generation"] = number
         body["spec"]["targets"] = [
             {

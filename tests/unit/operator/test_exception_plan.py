@@ -10,9 +10,9 @@ from cabgate_operator.controllers.exceptions import reconcile_exception
 from cabgate_operator.work.keys import Key, Subject
 from unit.operator.standings import plan_exception
 from unit.operator.support import (
-    HIGH,
+    BAD,
     ME,
-    MEDIUM,
+    MIDDLING,
     NOW,
     SYSTEM,
     World,
@@ -24,8 +24,8 @@ from unit.operator.support import (
 
 LONG_AGO = NOW - timedelta(days=1)
 KEY = Key(Subject.EXCEPTION, "team", "leave")
-REQUEST = request(HIGH)
-MIDDLING = request(MEDIUM)
+REQUEST = request(BAD)
+MIDDLING = request(MIDDLING)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from cabgate.api import CABException, CABRequest
 from cabgate.api.exception import ExceptionState
-from cabgate.lifecycle.states import approval_of, state_of
+from cabgate.lifecycle.state.states import approval_of, state_of
 from cabgate.review.identity import User
 from cabgate.text.refusal import Refusal
 from cabgate.writes.system import check_exception_status
@@ -18,7 +18,7 @@ from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.keys import Key, Subject
 from unit.core.standings import check_not_approver, exception_admits, is_noticed
 from unit.operator.judged import JudgedApi
-from unit.operator.support import HIGH, ME, NOW, World, exception, exception_object, intent_object
+from unit.operator.support import BAD, ME, NOW, World, exception, exception_object, intent_object
 
 INTENT = (INTENTS.plural, "team", "web")
 LEAVE = (EXCEPTIONS.plural, "team", "leave")
@@ -30,7 +30,7 @@ async def approved(*people, edit=None):
     judged = JudgedApi(world.clock)
     judged.objects, judged.refusals = world.api.objects, []
     world.api = world.context.api = judged
-    body = intent_object(HIGH)
+    body = intent_object(BAD)
     world.api.put(INTENTS, body)
     await reconcile_intent(world.context, Key(Subject.INTENT, "team", "web"))
     [raw] = world.api.all(REQUESTS)

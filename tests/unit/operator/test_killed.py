@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from cabgate.lifecycle.flapping import ABSENCE
+from cabgate.lifecycle.limits.flapping import ABSENCE
 from cabgate_kube.resources import EVENTS, INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.intents import reconcile_intent
 from unit.operator.controllers.test_intents import KEY, decide, declare
-from unit.operator.support import LOW, MEDIUM, World
+from unit.operator.support import GOOD, MIDDLING, World
 
-WORSE = {**LOW, "scanResults": {"critical": 0, "high": 9}}
+WORSE = {**GOOD, "scanResults": {"critical": 0, "high": 9}}
 
 
 class Killed(Exception):  # noqa: N818 - what happens to the operator, not a fault
@@ -39,7 +39,9 @@ async def lives_until_done(world: World) -> int:
     pytest.fail(f"it goes on for ever: {world.api.written[-6:]}")
 
 
-@pytest.mark.parametrize("contents", [(MEDIUM, LOW), (LOW, WORSE, LOW), (LOW, MEDIUM, LOW, MEDIUM)])
+@pytest.mark.parametrize(
+    "contents", [(MIDDLING, GOOD), (GOOD, WORSE, GOOD), (GOOD, MIDDLING, GOOD, MIDDLING)]
+)
 async def test_whatever_an_intent_declares_is_finished(contents: tuple[Object, ...]) -> None:
     world = World()
     for content in contents:
@@ -60,10 +62,10 @@ def told_of(world: World, name: str) -> list[str]:
 
 async def test_what_an_intent_moves_on_from_is_told_in_one_of_its_lives() -> None:
     world = World()
-    declare(world, MEDIUM)
+    declare(world, MIDDLING)
     await lives_until_done(world)
     first = world.intent_status()["requestName"]
-    declare(world, {**MEDIUM, "scope": {"affectedComponents": 2}})
+    declare(world, {**MIDDLING, "scope": {"affectedComponents": 2}})
     await lives_until_done(world)
     assert world.requests()[first] == "Superseded"
     assert told_of(world, first).count("Superseded") == 1
@@ -72,7 +74,7 @@ async def test_what_an_intent_moves_on_from_is_told_in_one_of_its_lives() -> Non
 
 async def test_a_deleted_intent_s_request_is_told_in_one_of_its_lives() -> None:
     world = World()
-    declare(world, MEDIUM)
+    declare(world, MIDDLING)
     await lives_until_done(world)
     [name] = world.requests()
     del world.api.objects[(INTENTS.plural, "team", "web")]
@@ -85,7 +87,7 @@ async def test_a_deleted_intent_s_request_is_told_in_one_of_its_lives() -> None:
 
 async def test_an_approval_that_is_taken_back_is_told_in_one_of_its_lives() -> None:
     world = World()
-    declare(world, MEDIUM)
+    declare(world, MIDDLING)
     await lives_until_done(world)
     [name] = world.requests()
     decide(world, name, ("Approved", "dev"))  # who submitted it

@@ -15,9 +15,9 @@ from cabgate.api.base import rfc3339
 from cabgate.api.exception import ExceptionState, ExceptionVerdict
 from cabgate.api.request import RequestState, RequestVerdict
 from cabgate.api.types import AuthorType
-from cabgate.lifecycle.flapping import ABSENCE
-from cabgate.lifecycle.opening import is_current
-from cabgate.lifecycle.states import next_exception_state, next_request_state, state_of
+from cabgate.lifecycle.limits.flapping import ABSENCE
+from cabgate.lifecycle.requests.opening import is_current
+from cabgate.lifecycle.state.states import next_exception_state, next_request_state, state_of
 from cabgate.review.submitters import is_decided
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate_kube.resources import EXCEPTIONS, INTENTS, REQUESTS, RISK_MODELS, Object
@@ -28,19 +28,19 @@ from cabgate_operator.work.keys import Key, Subject
 from support.examples import examples
 from unit.core.standings import approver_of, own_approver
 from unit.operator.judged import JudgedApi
-from unit.operator.support import HIGH, LOW, MEDIUM, World, exception_object, intent_object
+from unit.operator.support import BAD, GOOD, MIDDLING, World, exception_object, intent_object
 
 KEY = Key(Subject.INTENT, "team", "web")
 INTENT = (INTENTS.plural, "team", "web")
 MODEL = (RISK_MODELS.plural, "", DEFAULT_RISK_MODEL.name)
 
 CONTENTS = {
-    "low": LOW,
-    "worse": {**LOW, "scanResults": {"critical": 0, "high": 9}},
-    "other": {**LOW, "testResults": {"coveragePercent": 99, "passed": 11, "failed": 0}},
-    "medium": MEDIUM,
-    "high": HIGH,
-    "unnamed": {**LOW, "artifacts": [{"name": "web"}]},
+    "low": GOOD,
+    "worse": {**GOOD, "scanResults": {"critical": 0, "high": 9}},
+    "other": {**GOOD, "testResults": {"coveragePercent": 99, "passed": 11, "failed": 0}},
+    "medium": MIDDLING,
+    "high": BAD,
+    "unnamed": {**GOOD, "artifacts": [{"name": "web"}]},
 }
 WRITTEN = ("low", "low", "low", "worse", "worse", "medium", "high", "high", "other", "unnamed")
 IMAGES = (("r/web:1",),) * 4 + (("r/web:2",), ("r/web:1", "r/web:2"))

@@ -8,7 +8,7 @@ import pytest
 from cabgate_kube.resources import INTENTS
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.keys import Key, Subject
-from unit.operator.support import MEDIUM, World, evidence
+from unit.operator.support import MIDDLING, World, evidence
 from unit.operator.test_tenant_cost import declared
 
 
@@ -50,12 +50,12 @@ async def opened(*bodies):
 
 @pytest.mark.parametrize("targets", [1, 3])
 async def test_requests_for_one_workload_one_after_the_other(targets):
-    bodies = [declared(evidence(MEDIUM, f"n{n}"), 1 + n % targets, f"web-{n}") for n in range(6)]
+    bodies = [declared(evidence(MIDDLING, f"n{n}"), 1 + n % targets, f"web-{n}") for n in range(6)]
     assert await opened(*bodies) == 1
 
 
 async def test_those_for_others_do_not_wait():
-    bodies = [declared(MEDIUM, 1, f"web-{n}") for n in range(6)]
+    bodies = [declared(MIDDLING, 1, f"web-{n}") for n in range(6)]
     for number, body in enumerate(bodies):
         body["spec"]["targets"][0]["name"] = f"other-{number}"
     assert await opened(*bodies) == 6

@@ -14,10 +14,10 @@ from cabgate_kube.resources import INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.context import parsed
 from cabgate_operator.work.keys import Key, Subject
-from unit.operator.support import LOW, MEDIUM, World, decisions, intent_object, request
+from unit.operator.support import GOOD, MIDDLING, World, decisions, intent_object, request
 
 KEY = Key(Subject.INTENT, "team", "web")
-NAME = request(MEDIUM).metadata.name
+NAME = request(MIDDLING).metadata.name
 
 
 async def look(world: World) -> None:
@@ -26,7 +26,7 @@ async def look(world: World) -> None:
 
 def declare(world: World, **spec: Any) -> None:
     old = world.api.objects.get((INTENTS.plural, "team", "web"))
-    body = intent_object(MEDIUM)
+    body = intent_object(MIDDLING)
     body["spec"] |= spec
     if old is not None:
         body["metadata"]["generation"] = old["metadata"]["generation"] + 1
@@ -148,8 +148,8 @@ async def test_machines_by_configuration_are_told_of() -> None:
 async def test_what_was_taken_back_is_not_said_to_lack_a_model() -> None:
     """Its score asks for nobody: the operator looks at the model before it says why it waits."""
     world = World()
-    name = request(LOW).metadata.name
-    body = intent_object(LOW)
+    name = request(GOOD).metadata.name
+    body = intent_object(GOOD)
     world.api.put(INTENTS, body)
     await look(world)
     asked = copy.deepcopy(world.api.objects[(INTENTS.plural, "team", "web")])

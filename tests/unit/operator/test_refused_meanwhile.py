@@ -10,7 +10,7 @@ from cabgate.review.identity import User
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.text.refusal import Refusal
 from cabgate_operator.plans.requests import System
-from unit.core.builders import NOW, by_person, by_system, intent, noticed, request, target
+from cabgate_samples.models import NOW, by_person, by_system, intent, noticed, request, target
 from unit.core.standings import check_request_status
 from unit.operator.standings import plan_request
 

@@ -4,7 +4,7 @@ that the system adds: that is another history."""
 
 import pytest
 
-from cabgate.lifecycle.standing import WholeRequest
+from cabgate.lifecycle.state.standing import WholeRequest
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate_kube.resources import INTENTS, REQUESTS
 from cabgate_operator.controllers.intents import reconcile_intent
@@ -25,9 +25,9 @@ from cabgate_operator.plans.requests import (
 from cabgate_operator.work.keys import Key, Subject
 from support.replays import count_replays
 from unit.operator.support import (
-    LOW,
+    GOOD,
     ME,
-    MEDIUM,
+    MIDDLING,
     NOW,
     SYSTEM,
     World,
@@ -44,11 +44,11 @@ KEY = Key(Subject.INTENT, "team", "web")
 @pytest.mark.parametrize(
     ("content", "before", "replays"),
     [
-        (MEDIUM, [("Approved", "ann")], 1),
-        (MEDIUM, [], 1),
-        (LOW, [("AutoApproved", ME)], 1),
-        (LOW, [], 2),
-        (LOW, [("Superseded", ME)], 3),
+        (MIDDLING, [("Approved", "ann")], 1),
+        (MIDDLING, [], 1),
+        (GOOD, [("AutoApproved", ME)], 1),
+        (GOOD, [], 2),
+        (GOOD, [("Superseded", ME)], 3),
     ],
 )
 def test_what_is_said_of_a_request_replays_its_history_once(content, before, replays, monkeypatch):
@@ -73,7 +73,7 @@ def test_what_is_said_of_a_request_replays_its_history_once(content, before, rep
 async def test_a_reconcile_replays_each_history_once(number, monkeypatch):
     world = World()
     for each in range(number):
-        world.api.put(INTENTS, intent_object(evidence(LOW, f"n{each}")))
+        world.api.put(INTENTS, intent_object(evidence(GOOD, f"n{each}")))
         await reconcile_intent(world.context, KEY)
     counted = count_replays(monkeypatch)
     await reconcile_intent(world.context, KEY)

@@ -6,15 +6,15 @@ import pytest
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
-from cabgate.lifecycle.standing import WholeRequest
+from cabgate.lifecycle.state.standing import WholeRequest
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate_operator.plans.requests import status_of_request
 from unit.operator.standings import plan_request
 from unit.operator.support import (
-    HIGH,
-    LOW,
+    BAD,
+    GOOD,
     ME,
-    MEDIUM,
+    MIDDLING,
     NOW,
     SYSTEM,
     decisions,
@@ -25,7 +25,7 @@ from unit.operator.support import (
     with_decisions,
 )
 
-OTHER = evidence(LOW, "other")
+OTHER = evidence(GOOD, "other")
 SUPERSEDED = ("Superseded", ME)
 REOPENED = ("Reopened", ME)
 
@@ -40,19 +40,19 @@ def planned(
 @pytest.mark.parametrize(
     ("content", "before", "added", "state"),
     [
-        (LOW, [], ["AutoApproved"], "AutoApproved"),
-        (LOW, [("AutoApproved", ME)], [], "AutoApproved"),
-        (LOW, [SUPERSEDED], ["Reopened", "AutoApproved"], "AutoApproved"),
-        (LOW, [SUPERSEDED, REOPENED], ["AutoApproved"], "AutoApproved"),
-        (LOW, [("AutoApproved", ME), ("Revoked", "eve")], [], "Revoked"),
-        (MEDIUM, [], [], "Submitted"),
-        (MEDIUM, [("UnderReview", "ann")], [], "UnderReview"),
-        (MEDIUM, [("Approved", "ann")], [], "Approved"),
-        (MEDIUM, [("Rejected", "ann")], [], "Rejected"),
-        (MEDIUM, [SUPERSEDED], ["Reopened"], "Submitted"),
-        (MEDIUM, [SUPERSEDED, REOPENED], [], "Submitted"),
-        (HIGH, [], [], "ExceptionRequired"),
-        (HIGH, [SUPERSEDED], ["Reopened"], "ExceptionRequired"),
+        (GOOD, [], ["AutoApproved"], "AutoApproved"),
+        (GOOD, [("AutoApproved", ME)], [], "AutoApproved"),
+        (GOOD, [SUPERSEDED], ["Reopened", "AutoApproved"], "AutoApproved"),
+        (GOOD, [SUPERSEDED, REOPENED], ["AutoApproved"], "AutoApproved"),
+        (GOOD, [("AutoApproved", ME), ("Revoked", "eve")], [], "Revoked"),
+        (MIDDLING, [], [], "Submitted"),
+        (MIDDLING, [("UnderReview", "ann")], [], "UnderReview"),
+        (MIDDLING, [("Approved", "ann")], [], "Approved"),
+        (MIDDLING, [("Rejected", "ann")], [], "Rejected"),
+        (MIDDLING, [SUPERSEDED], ["Reopened"], "Submitted"),
+        (MIDDLING, [SUPERSEDED, REOPENED], [], "Submitted"),
+        (BAD, [], [], "ExceptionRequired"),
+        (BAD, [SUPERSEDED], ["Reopened"], "ExceptionRequired"),
     ],
 )
 def test_the_current_request(
@@ -66,15 +66,15 @@ def test_the_current_request(
 @pytest.mark.parametrize(
     ("content", "before", "added", "state"),
     [
-        (LOW, [], ["Superseded"], "Superseded"),
-        (LOW, [("AutoApproved", ME)], [], "AutoApproved"),
-        (MEDIUM, [], ["Superseded"], "Superseded"),
-        (MEDIUM, [("UnderReview", "ann")], ["Superseded"], "Superseded"),
-        (MEDIUM, [("Approved", "ann")], [], "Approved"),
-        (MEDIUM, [("Rejected", "ann")], [], "Rejected"),
-        (MEDIUM, [SUPERSEDED], [], "Superseded"),
-        (MEDIUM, [SUPERSEDED, REOPENED], ["Superseded"], "Superseded"),
-        (HIGH, [], ["Superseded"], "Superseded"),
+        (GOOD, [], ["Superseded"], "Superseded"),
+        (GOOD, [("AutoApproved", ME)], [], "AutoApproved"),
+        (MIDDLING, [], ["Superseded"], "Superseded"),
+        (MIDDLING, [("UnderReview", "ann")], ["Superseded"], "Superseded"),
+        (MIDDLING, [("Approved", "ann")], [], "Approved"),
+        (MIDDLING, [("Rejected", "ann")], [], "Rejected"),
+        (MIDDLING, [SUPERSEDED], [], "Superseded"),
+        (MIDDLING, [SUPERSEDED, REOPENED], ["Superseded"], "Superseded"),
+        (BAD, [], ["Superseded"], "Superseded"),
     ],
 )
 def test_a_request_that_is_no_longer_current(
@@ -90,12 +90,12 @@ def test_a_request_that_is_no_longer_current(
 
 
 def test_an_intent_being_deleted_asks_for_nothing() -> None:
-    live = intent(MEDIUM, deletionTimestamp="2030-01-01T11:59:00Z")
-    assert planned(request(MEDIUM), live) == (["Superseded"], "Superseded")
+    live = intent(MIDDLING, deletionTimestamp="2030-01-01T11:59:00Z")
+    assert planned(request(MIDDLING), live) == (["Superseded"], "Superseded")
 
 
 def test_a_live_exception_keeps_a_request_from_being_superseded_until_it_ends() -> None:
-    subject = request(HIGH)
+    subject = request(BAD)
     leave = exception(subject, ("Approved", "sam"))
     pending = exception(subject)
     ended = exception(subject, ("Approved", "sam"), created=NOW - timedelta(days=1))
@@ -106,17 +106,17 @@ def test_a_live_exception_keeps_a_request_from_being_superseded_until_it_ends() 
 
 def test_the_system_leaves_people_their_room() -> None:
     many = [SUPERSEDED, REOPENED] * 120
-    full = with_decisions(request(MEDIUM), *many)
+    full = with_decisions(request(MIDDLING), *many)
     assert planned(full, intent(OTHER)) == (["Superseded"], "Superseded"), "an end has room"
-    superseded = with_decisions(request(MEDIUM), *many, SUPERSEDED)
-    assert planned(superseded, intent(MEDIUM)) == ([], "Superseded")
+    superseded = with_decisions(request(MIDDLING), *many, SUPERSEDED)
+    assert planned(superseded, intent(MIDDLING)) == ([], "Superseded")
 
 
 def test_what_went_back_and_forth_too_often_goes_to_a_person() -> None:
     auto = ("AutoApproved", ME)
     turns = [auto, *[SUPERSEDED, REOPENED, auto] * 73, SUPERSEDED, REOPENED, SUPERSEDED]
-    subject = with_decisions(request(LOW), *turns)
-    live = intent(LOW)
+    subject = with_decisions(request(GOOD), *turns)
+    live = intent(GOOD)
     plan = plan_request(subject, live, [], SYSTEM, model=DEFAULT_RISK_MODEL)
     assert [entry.verdict for entry in plan.entries] == ["Reopened"]
     assert plan.state == "Submitted"
@@ -128,8 +128,8 @@ def test_what_went_back_and_forth_too_often_goes_to_a_person() -> None:
 
 
 def test_entries_are_numbered_and_signed() -> None:
-    subject = with_decisions(request(LOW), SUPERSEDED)
-    entries = plan_request(subject, intent(LOW), [], SYSTEM, model=DEFAULT_RISK_MODEL).entries
+    subject = with_decisions(request(GOOD), SUPERSEDED)
+    entries = plan_request(subject, intent(GOOD), [], SYSTEM, model=DEFAULT_RISK_MODEL).entries
     assert [entry.sequence for entry in entries] == [2, 3]
     assert {entry.author.username for entry in entries} == {ME}
     assert {entry.evidence_digest for entry in entries} == {subject.spec.evidence_digest}
@@ -138,7 +138,7 @@ def test_entries_are_numbered_and_signed() -> None:
 
 
 def test_a_status_keeps_what_stands_there() -> None:
-    subject = request(MEDIUM)
+    subject = request(MIDDLING)
     digest = subject.spec.evidence_digest
     old = decisions(digest, ("UnderReview", "ann"))
     old[0]["fromTheFuture"] = 1
@@ -180,14 +180,14 @@ def test_a_status_keeps_what_stands_there() -> None:
 @pytest.mark.parametrize(
     ("content", "before", "words"),
     [
-        (LOW, [("AutoApproved", ME)], ["by the system", "because"]),
-        (MEDIUM, [], ["waits for a CAB member", "kubectl patch cabrequest"]),
-        (MEDIUM, [("UnderReview", "ann")], ["under review by ann", "kubectl patch cabrequest"]),
-        (MEDIUM, [("Approved", "ann")], ["Approved by ann", "because"]),
-        (MEDIUM, [("Rejected", "ann")], ["Rejected by ann", "because", "kubectl edit"]),
-        (MEDIUM, [SUPERSEDED], ["superseded", "kubectl edit"]),
-        (HIGH, [], ["too risky", "Missing evidence", "cabgate exception -n team"]),
-        (LOW, [], ["about to approve"]),
+        (GOOD, [("AutoApproved", ME)], ["by the system", "because"]),
+        (MIDDLING, [], ["waits for a CAB member", "kubectl patch cabrequest"]),
+        (MIDDLING, [("UnderReview", "ann")], ["under review by ann", "kubectl patch cabrequest"]),
+        (MIDDLING, [("Approved", "ann")], ["Approved by ann", "because"]),
+        (MIDDLING, [("Rejected", "ann")], ["Rejected by ann", "because", "kubectl edit"]),
+        (MIDDLING, [SUPERSEDED], ["superseded", "kubectl edit"]),
+        (BAD, [], ["too risky", "Missing evidence", "cabgate exception -n team"]),
+        (GOOD, [], ["about to approve"]),
     ],
 )
 def test_the_condition_says_who_what_and_the_next_step(
@@ -195,7 +195,7 @@ def test_the_condition_says_who_what_and_the_next_step(
 ) -> None:
     subject = with_decisions(request(content), *before)
     plan = plan_request(subject, intent(content), [], SYSTEM, model=DEFAULT_RISK_MODEL)
-    if not before and content is LOW:  # only between two writes of another process
+    if not before and content is GOOD:  # only between two writes of another process
         plan = type(plan)(WholeRequest.of(subject), (), plan.state.SUBMITTED)
     if before == [SUPERSEDED]:
         plan = plan_request(subject, None, [], SYSTEM, model=DEFAULT_RISK_MODEL)

@@ -11,7 +11,7 @@ from cabgate_kube.resources import INTENTS
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.room import ASKED_AGAIN, LOOKED_FOR, Room
-from unit.operator.support import MEDIUM, NOW, World, evidence
+from unit.operator.support import MIDDLING, NOW, World, evidence
 from unit.operator.test_tenant_cost import declared
 
 SAID = str(Refusal(RefusalReason.BUDGET_USED_UP, "those of Deployment web come to 9 bytes"))
@@ -33,7 +33,7 @@ class Full:
 
     async def change(self, number, name="web", workload="web-0"):
         old = self.world.api.objects.get((INTENTS.plural, "team", name))
-        body = declared(evidence(MEDIUM, f"n{number}"), name=name)
+        body = declared(evidence(MIDDLING, f"n{number}"), name=name)
         body["spec"]["targets"][0]["name"] = workload
         if old is not None:
             body["status"] = old.get("status", {})

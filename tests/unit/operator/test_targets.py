@@ -7,7 +7,8 @@ from cabgate.rollout.workloads import configured_kind
 from cabgate.text.foreign import PHRASES
 from cabgate_operator.plans.conditions import Wanted, merge_conditions
 from cabgate_operator.settings import Settings
-from unit.core.builders import BEST, NOW, by_system, intent, request, target
+from cabgate_samples.models import NOW, by_system, intent, request, target
+from cabgate_samples.objects import GOOD
 from unit.operator.standings import Surroundings, readiness
 
 CLONE_SET = configured_kind("apps.kruise.io/CloneSet=spec.template")
@@ -15,7 +16,7 @@ CLONED = {"apiVersion": "apps.kruise.io/v1alpha1", "kind": "CloneSet"}
 
 
 def ready(*targets, ring=2, kinds=()):
-    declared = intent(BEST, list(targets))
+    declared = intent(GOOD, list(targets))
     approved = request("AutoApprove", by_system("AutoApproved"), targets=list(targets))
     return readiness(declared, None, Surroundings(ring, [approved], [], NOW, kinds=kinds))
 

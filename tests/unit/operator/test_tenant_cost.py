@@ -17,7 +17,7 @@ from cabgate_operator.controllers.ledger import Ledger
 from cabgate_operator.controllers.retention import Census, reconcile_retention
 from cabgate_operator.work.controller import Event
 from cabgate_operator.work.keys import Key, Subject
-from unit.operator.support import LOW, MEDIUM, NOW, World, evidence, intent_object
+from unit.operator.support import GOOD, MIDDLING, NOW, World, evidence, intent_object
 
 KEY = Key(Subject.INTENT, "team", "web")
 
@@ -49,7 +49,7 @@ async def cost(requests, targets):
     """The lists and objects that one look takes at an intent beside so many requests."""
     world = World()
     for number in range(requests):
-        world.api.put(INTENTS, declared(evidence(MEDIUM, f"n{number}"), targets))
+        world.api.put(INTENTS, declared(evidence(MIDDLING, f"n{number}"), targets))
         await reconcile_intent(world.context, KEY)
     counted = Counting(world)
     await reconcile_intent(world.context, KEY)
@@ -87,7 +87,7 @@ def marks(world):
 
 async def test_an_approval_whose_intent_is_gone_goes_after_seven_days():
     world = World()
-    world.api.put(INTENTS, declared(LOW))
+    world.api.put(INTENTS, declared(GOOD))
     await reconcile_intent(world.context, KEY)
     assert marks(world) == []
     await gone(world)
@@ -101,10 +101,10 @@ async def test_an_approval_whose_intent_is_gone_goes_after_seven_days():
 
 async def test_an_intent_that_comes_back_keeps_its_approval():
     world = World()
-    world.api.put(INTENTS, declared(LOW))
+    world.api.put(INTENTS, declared(GOOD))
     await reconcile_intent(world.context, KEY)
     await gone(world)
-    world.api.put(INTENTS, declared(LOW))
+    world.api.put(INTENTS, declared(GOOD))
     await reconcile_intent(world.context, KEY)
     assert marks(world) == ["False"]
     world.clock.forward(timedelta(days=9).total_seconds())
@@ -114,7 +114,7 @@ async def test_an_intent_that_comes_back_keeps_its_approval():
 
 async def test_an_intent_that_is_deleted_and_created_anew_marks_nothing():
     world = World()
-    world.api.put(INTENTS, declared(LOW))
+    world.api.put(INTENTS, declared(GOOD))
     await reconcile_intent(world.context, KEY)
     del world.api.objects[(INTENTS.plural, "team", "web")]
     written = len(world.api.written)
@@ -133,9 +133,9 @@ async def retain(world):
 
 async def test_a_sweep_looks_at_the_namespaces_of_what_outlived_its_time():
     world = World()
-    world.api.put(INTENTS, declared(MEDIUM))
+    world.api.put(INTENTS, declared(MIDDLING))
     await reconcile_intent(world.context, KEY)
-    world.api.put(INTENTS, declared(evidence(MEDIUM, "other")))
+    world.api.put(INTENTS, declared(evidence(MIDDLING, "other")))
     await reconcile_intent(world.context, KEY)
     assert sorted(world.requests().values()) == ["Submitted", "Superseded"]
     for days, found in ((6.9, []), (7, ["team"])):
@@ -149,7 +149,7 @@ async def test_a_sweep_looks_at_the_namespaces_of_what_outlived_its_time():
 
 async def test_a_used_up_budget_is_told_and_room_is_looked_for():
     world = World()
-    world.api.put(INTENTS, declared(MEDIUM))
+    world.api.put(INTENTS, declared(MIDDLING))
     said = str(Refusal(RefusalReason.BUDGET_USED_UP, "those of Deployment web come to 9 bytes"))
 
     def refuse(what):

@@ -8,9 +8,9 @@ from cabgate_operator.plans.requests import status_of_request
 from unit.operator.controllers.test_intents import decide, declare, look, name_of
 from unit.operator.standings import news_of_approval, plan_request
 from unit.operator.support import (
-    LOW,
+    GOOD,
     ME,
-    MEDIUM,
+    MIDDLING,
     NOW,
     SYSTEM,
     World,
@@ -20,13 +20,13 @@ from unit.operator.support import (
 )
 
 BY_SCORE = ("AutoApproved", ME)
-UNNAMED = {**LOW, "artifacts": [{"name": "web"}]}
-WORSE = {"artifacts": LOW["artifacts"], "scope": {"affectedComponents": 20}}
+UNNAMED = {**GOOD, "artifacts": [{"name": "web"}]}
+WORSE = {"artifacts": GOOD["artifacts"], "scope": {"affectedComponents": 20}}
 """For the same images, and of score 100."""
 
 
 def test_an_approval_by_score_ends_once_there_is_a_request_for_what_is_declared_now() -> None:
-    subject, following = with_decisions(request(LOW), BY_SCORE), request(WORSE)
+    subject, following = with_decisions(request(GOOD), BY_SCORE), request(WORSE)
 
     def said(subject: CABRequest, declared: DeploymentIntent, *others: CABRequest) -> list[str]:
         plan = plan_request(subject, declared, [], SYSTEM, others, model=DEFAULT_RISK_MODEL)
@@ -38,16 +38,16 @@ def test_an_approval_by_score_ends_once_there_is_a_request_for_what_is_declared_
     assert f"in request {following.metadata.name}" in ended
     other = intent(WORSE, images=("r/web:2",))
     assert said(subject, other, request(WORSE, images=("r/web:2",))) == []
-    person = with_decisions(request(MEDIUM), ("Approved", "ann"))
+    person = with_decisions(request(MIDDLING), ("Approved", "ann"))
     assert said(person, intent(WORSE), following) == []
 
 
 async def test_worse_evidence_counts_and_back_again() -> None:
-    world, good, worse = World(), name_of(LOW), name_of(WORSE)
+    world, good, worse = World(), name_of(GOOD), name_of(WORSE)
     for content, states in (
-        (LOW, {good: "AutoApproved"}),
+        (GOOD, {good: "AutoApproved"}),
         (WORSE, {good: "Superseded", worse: "ExceptionRequired"}),
-        (LOW, {good: "AutoApproved", worse: "Superseded"}),
+        (GOOD, {good: "AutoApproved", worse: "Superseded"}),
     ):
         declare(world, content)
         await look(world)
@@ -56,27 +56,27 @@ async def test_worse_evidence_counts_and_back_again() -> None:
 
 
 def test_a_reviewer_is_told_once_and_only_of_their_own_images() -> None:
-    approved = with_decisions(request(MEDIUM), ("Approved", "ann"))
+    approved = with_decisions(request(MIDDLING), ("Approved", "ann"))
     told = news_of_approval(approved, intent(WORSE))
     assert told is not None
     assert "was approved by ann, and still admits its images" in told.message
     assert name_of(WORSE) in told.message
-    assert news_of_approval(approved, intent(MEDIUM)) is None
+    assert news_of_approval(approved, intent(MIDDLING)) is None
     assert news_of_approval(approved, intent(WORSE, images=("r/web:2",))) is None
-    assert news_of_approval(with_decisions(request(LOW), BY_SCORE), intent(WORSE)) is None
+    assert news_of_approval(with_decisions(request(GOOD), BY_SCORE), intent(WORSE)) is None
 
 
 async def test_the_intent_says_that_an_approval_of_other_evidence_admits() -> None:
     world = World()
-    declare(world, MEDIUM)
+    declare(world, MIDDLING)
     await look(world)
-    decide(world, name_of(MEDIUM), ("Approved", "ann"))
+    decide(world, name_of(MIDDLING), ("Approved", "ann"))
     declare(world, WORSE)
     await look(world)
     assert world.ready() == ("True", "RequestApproved")
     [ready] = [c for c in world.intent_status()["conditions"] if c["type"] == "Ready"]
     assert (
-        f"an approval of other evidence than is declared now ({name_of(MEDIUM)}"
+        f"an approval of other evidence than is declared now ({name_of(MIDDLING)}"
         in (ready["message"])
     )
     [event] = [e for e in world.api.all(EVENTS) if e["reason"] == "OtherEvidenceDeclared"]
@@ -88,7 +88,7 @@ async def test_the_intent_says_that_an_approval_of_other_evidence_admits() -> No
 
 def test_a_request_of_the_release_before_waits_for_a_person_and_says_so() -> None:
     opened = request(UNNAMED)
-    assessment = request(LOW).spec.assessment
+    assessment = request(GOOD).spec.assessment
     old = opened.model_copy(
         update={"spec": opened.spec.model_copy(update={"assessment": assessment})}
     )

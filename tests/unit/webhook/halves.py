@@ -9,9 +9,9 @@ from itertools import permutations
 from cabgate.api import CABException, CABRequest
 from cabgate.review.identity import SERVICE_ACCOUNTS, User
 from cabgate.text.refusal import Refusal
+from cabgate_samples.models import NAMESPACE, NOW, rollout
 from cabgate_webhook.admission.requests import Review
 from cabgate_webhook.handlers.reviews import judge_status, stamp_review
-from unit.core.builders import NAMESPACE, NOW, rollout
 from unit.core.standings import decide
 from unit.webhook.test_tenant_reads import KEYS, CountingApi
 

@@ -8,9 +8,9 @@ import pytest
 
 from cabgate.review.identity import SERVICE_ACCOUNTS, User
 from cabgate.text.refusal import Refusal
+from cabgate_samples.models import NAMESPACE, exception, intent, request
 from cabgate_webhook.admission.requests import Review
 from cabgate_webhook.handlers.reviews import stamp_review
-from unit.core.builders import NAMESPACE, exception, intent, request
 from unit.webhook.halves import World
 from unit.webhook.test_tenant_reads import KEYS
 

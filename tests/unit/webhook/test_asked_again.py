@@ -4,7 +4,7 @@
 import asyncio
 from datetime import timedelta
 
-from unit.core.builders import NOW, by_person, exception, intent, request
+from cabgate_samples.models import NOW, by_person, exception, intent, request
 from unit.webhook.halves import World, Writer
 
 DECLARED = intent({}, submittedBy=[{"username": "ann"}])

@@ -5,12 +5,12 @@ import asyncio
 
 import pytest
 
-from cabgate.lifecycle.budget import MAX_OF_NAMESPACE_BYTES, MAX_WAITING
+from cabgate.lifecycle.limits.budget import MAX_OF_NAMESPACE_BYTES, MAX_WAITING
 from cabgate.review.identity import SERVICE_ACCOUNTS
 from cabgate.text.refusal import Refusal
+from cabgate_samples.models import NOW, exception
 from cabgate_webhook.handlers.asked import KEPT_SECONDS, AskedLately
 from cabgate_webhook.handlers.records import judge_exception
-from unit.core.builders import NOW, exception
 from unit.webhook.test_many_exceptions import as_many_as_may_be, leaves, risky, written
 from unit.webhook.test_tenant_reads import CountingApi, sent, stored
 

@@ -5,11 +5,12 @@ order of what the webhook does for either, and with the turn of a second at any 
 import pytest
 
 from cabgate.gate.decision import Reason
-from unit.core.builders import MEDIUM, intent, request
+from cabgate_samples.models import intent, request
+from cabgate_samples.objects import MIDDLING
 from unit.webhook.halves import STEPS, World, Writer, orders, play
 
 TEAM = [{"username": "dev"}]
-ONE, TWO = (intent(MEDIUM, name=name, submittedBy=TEAM) for name in ("one", "two"))
+ONE, TWO = (intent(MIDDLING, name=name, submittedBy=TEAM) for name in ("one", "two"))
 FIRST, SECOND = request("ManualReview", of=ONE), request("ManualReview", of=TWO)
 
 

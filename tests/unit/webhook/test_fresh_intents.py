@@ -12,6 +12,7 @@ from cabgate.api.base import rfc3339
 from cabgate.gate.decision import Reason
 from cabgate.rollout.modes import MODE_LABEL, Mode
 from cabgate.rollout.workloads import kind_of
+from cabgate_samples.models import NAMESPACE, NOW, by_system, request, rollout
 from cabgate_webhook.client.lookups import BudgetUsedUp, LookupFailed
 from cabgate_webhook.handlers.fresh import (
     MAX_LISTED,
@@ -24,7 +25,6 @@ from cabgate_webhook.handlers.fresh import (
 from cabgate_webhook.handlers.rollouts import judge_rollout
 from cabgate_webhook.metrics import Metrics
 from support.waiting import until
-from unit.core.builders import NAMESPACE, NOW, by_system, request, rollout
 from unit.webhook.test_large_answers import READ_BYTES, reading
 from unit.webhook.test_tenant_reads import CountingApi, rollout_of, sent, stored, targets
 

@@ -10,9 +10,9 @@ import pytest
 
 from cabgate.rollout.targets import Workload
 from cabgate_kube.credentials import Access
+from cabgate_samples.models import NAMESPACE, by_system, request
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.client.lookups import LARGE_BYTES, READ_BYTES, BudgetUsedUp
-from unit.core.builders import NAMESPACE, by_system, request
 
 WEB = Workload("apps", "Deployment", "checkout")
 

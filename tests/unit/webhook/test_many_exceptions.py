@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from cabgate.lifecycle.budget import MAX_OF_NAMESPACE_BYTES
+from cabgate.lifecycle.limits.budget import MAX_OF_NAMESPACE_BYTES
 from cabgate.review.identity import SERVICE_ACCOUNTS
 from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate_samples.models import NOW, by_person, exception, intent, request
 from cabgate_webhook.client.lookups import BudgetUsedUp
 from cabgate_webhook.handlers.records import judge_exception
 from cabgate_webhook.handlers.reviews import stamp_review
-from unit.core.builders import NOW, by_person, exception, intent, request
 from unit.webhook.test_tenant_reads import (
     KEYS,
     MOST_READS,

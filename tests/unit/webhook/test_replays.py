@@ -10,12 +10,12 @@ import pytest
 from cabgate.api import CABRequest
 from cabgate.gate.candidates import describe
 from cabgate.gate.decide import candidates, decide
-from cabgate.lifecycle.standing import RequestStanding, standings_of
+from cabgate.lifecycle.state.standing import RequestStanding, standings_of
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
+from cabgate_samples.models import NOW, by_person, request, target
 from cabgate_webhook.client.answers import requests_of
 from support.replays import count_replays
-from unit.core.builders import NOW, by_person, request, target
 from unit.webhook.test_same_verdicts import StoredApi, by_the_webhook
 
 WATCHED = {"name": "watch", "description": "someone watches"}

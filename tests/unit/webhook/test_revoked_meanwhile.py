@@ -8,27 +8,18 @@ import pytest
 from cabgate.api import CABRequest
 from cabgate.gate.decision import Reason
 from cabgate.text.refusal import RefusalReason
-from unit.core.builders import (
-    BEST,
-    MEDIUM,
-    NOW,
-    by_system,
-    exception,
-    intent,
-    noticed,
-    request,
-    target,
-)
+from cabgate_samples.models import NOW, by_system, exception, intent, noticed, request, target
+from cabgate_samples.objects import GOOD, MIDDLING
 from unit.core.standings import earlier_verdict
 from unit.webhook.halves import SECOND, STEPS, World, Writer, orders, play
 
 IMAGES = [target("checkout", "bad")]
 TEAM = [{"username": "dev"}]
-RUNS = intent(BEST, IMAGES, name="runs", submittedBy=TEAM)
-WAITS = intent(MEDIUM, IMAGES, name="waits", submittedBy=TEAM)
+RUNS = intent(GOOD, IMAGES, name="runs", submittedBy=TEAM)
+WAITS = intent(MIDDLING, IMAGES, name="waits", submittedBy=TEAM)
 RISKY = intent({}, IMAGES, name="risky", submittedBy=TEAM)
 RUNNING = request("AutoApprove", by_system("AutoApproved", NOW - 60 * SECOND), of=RUNS)
-OTHER = intent({**MEDIUM, "scope": {"affectedComponents": 8}}, IMAGES, name="other",
+OTHER = intent({**MIDDLING, "scope": {"affectedComponents": 8}}, IMAGES, name="other",
                submittedBy=TEAM)  # fmt: skip
 OPEN = request("ManualReview", of=OTHER)
 WAITING = request("ManualReview", of=WAITS)

@@ -21,6 +21,7 @@ from cabgate.rollout.rings import HIGHEST, effective_ring, ring_of
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import rollout_of
+from cabgate_samples.models import NOW, by_person, by_system, exception, request, target
 from cabgate_webhook.admission.narrow import decode_rollout
 from cabgate_webhook.admission.requests import (
     Answer,
@@ -34,7 +35,6 @@ from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.client.stored import UnknownRuleError, decode_requests, struct_of
 from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
 from support.examples import examples
-from unit.core.builders import NOW, by_person, by_system, exception, request, target
 from unit.core.standings import covering, decide
 
 IMAGES = ("web:1", "web:2", "side:1")

@@ -14,19 +14,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cabgate.api import DeploymentIntent
 from cabgate.api.types import MAX_DECLARED_TARGETS
 from cabgate.ledger.signatures import SigningKeys
-from cabgate.lifecycle.budget import MAX_OF_WORKLOAD_BYTES, MAX_WAITING
-from cabgate.lifecycle.capacity import MAX_SPEC_BYTES, check_size, stored_bytes
+from cabgate.lifecycle.limits.budget import MAX_OF_WORKLOAD_BYTES, MAX_WAITING
+from cabgate.lifecycle.limits.capacity import MAX_SPEC_BYTES, check_size, stored_bytes
 from cabgate.review.identity import SERVICE_ACCOUNTS, User
 from cabgate.rollout.workloads import kind_of
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_bench.load.worst import worst_spec
+from cabgate_samples.models import NAMESPACE, NOW, by_person, exception, intent, request
+from cabgate_samples.objects import MIDDLING
 from cabgate_webhook.admission.requests import Review
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.client.lookups import READ_BYTES
 from cabgate_webhook.handlers.records import judge_exception
 from cabgate_webhook.handlers.reviews import judge_status, stamp_review
 from cabgate_webhook.handlers.rollouts import judge_rollout
-from unit.core.builders import MEDIUM, NAMESPACE, NOW, by_person, exception, intent, request
 from unit.core.standings import check_opening
 
 MIB = 1024 * 1024
@@ -247,7 +248,7 @@ def reviewed(made, verdict):
 async def test_a_decision_reads_each_request_once(verdict):
     """One list for each workload, and what several workloads share in one of them alone."""
     people = [{"username": "ann"}]
-    live = intent(MEDIUM, targets(MAX_DECLARED_TARGETS), name="web", submittedBy=people)
+    live = intent(MIDDLING, targets(MAX_DECLARED_TARGETS), name="web", submittedBy=people)
     entries = [by_person("Approved")] if verdict == "Revoked" else []
     made = request("ManualReview", *entries, of=live)
     others = [

@@ -13,6 +13,7 @@ from cabgate.api.types import Target
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_kube.transport import HttpAnswer
+from cabgate_samples.models import NOW, exception, request
 from cabgate_webhook.admission.requests import read_review
 from cabgate_webhook.client.apiserver import LISTS_AT_ONCE, ApiServer
 from cabgate_webhook.client.apiserver import MAX_WAITING as MOST_FOR_EXCEPTIONS
@@ -20,7 +21,6 @@ from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
 from cabgate_webhook.handlers.write_turns import MAX_WAITING, WRITES_AT_ONCE, WriteTurns
 from support.waiting import until
-from unit.core.builders import NOW, exception, request
 from unit.webhook.http.test_app import review, webhook
 from unit.webhook.test_tenant_reads import stored, targets
 

@@ -7,10 +7,10 @@ import json
 
 import pytest
 
+from cabgate_samples.models import NOW, by_person, request, target
 from cabgate_webhook.admission.requests import read_review
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
-from unit.core.builders import NOW, by_person, request, target
 
 ARGO = "system:serviceaccount:argo-rollouts:argo-rollouts"
 ROLLOUT = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "web"}

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from cabgate.api import CABRequest
 from cabgate.api.base import Model, first_problem
-from cabgate.lifecycle.standing import RequestStanding, standings_of
+from cabgate.lifecycle.state.standing import RequestStanding, standings_of
 from cabgate_kube.transport import HttpAnswer
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.client.stored import decode_requests, split

@@ -30,8 +30,8 @@ from cabgate.api import (
     riskmodel,
 )
 from cabgate.api.base import Model, is_object_name
-from cabgate.lifecycle.budget import Weighed
-from cabgate.lifecycle.standing import RequestStanding
+from cabgate.lifecycle.limits.budget import Weighed
+from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.review.identity import User
 from cabgate.rollout.targets import Workload, selectors
 from cabgate.rollout.workloads import kind_of

@@ -3,7 +3,7 @@
 
 READ_BYTES = 1024 * 1024
 """What one answer may hold at any time. The write of a request keeps those of one workload far
-below it (`cabgate.lifecycle.budget`)."""
+below it (`cabgate.lifecycle.limits.budget`)."""
 
 LARGE_BYTES = 16 * READ_BYTES
 """What an answer may hold that has to wait for others of its size: something stored before there

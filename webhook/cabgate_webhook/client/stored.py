@@ -25,7 +25,7 @@ from cabgate.api.evidence import Evidence
 from cabgate.api.request import CABRequestSpec, CABRequestStatus
 from cabgate.api.types import Checked, Condition, DecisionEntry
 from cabgate.gate.unjudged import ListedIntent, WrittenIntent
-from cabgate.lifecycle.standing import RequestStanding, standings_of
+from cabgate.lifecycle.state.standing import RequestStanding, standings_of
 
 NOT_READ: Mapping[type, Collection[str]] = {
     ObjectMeta: {

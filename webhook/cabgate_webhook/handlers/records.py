@@ -15,15 +15,15 @@ from cabgate.api import CABException, CABRequest, DeploymentIntent
 from cabgate.api.intent import PLURAL as INTENTS
 from cabgate.api.kinds import GatedKind
 from cabgate.api.types import Gate, Submitter
-from cabgate.lifecycle.break_glass import (
+from cabgate.lifecycle.limits.budget import check_asking, check_growth, check_opening
+from cabgate.lifecycle.limits.capacity import check_size, stored_bytes
+from cabgate.lifecycle.requests.break_glass import (
     breakable,
     check_opened_for_glass,
     check_stamped,
     template_taken_from,
 )
-from cabgate.lifecycle.budget import check_asking, check_growth, check_opening
-from cabgate.lifecycle.capacity import check_size, stored_bytes
-from cabgate.lifecycle.standing import WholeRequest, standing_of
+from cabgate.lifecycle.state.standing import WholeRequest, standing_of
 from cabgate.review.identity import Machines
 from cabgate.review.races import check_not_approver, requests_behind
 from cabgate.review.submitters import (

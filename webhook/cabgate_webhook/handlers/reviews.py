@@ -18,12 +18,12 @@ from cabgate.api.request import (
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import AuthorType, Checked, Submitter
 from cabgate.ledger.signatures import PublicKeys, SigningKeys, check_signature
-from cabgate.lifecycle.break_glass import RESOURCE, VERB
-from cabgate.lifecycle.opening import is_wanted
-from cabgate.lifecycle.precedent import decided_elsewhere
-from cabgate.lifecycle.requirements import check_known
-from cabgate.lifecycle.standing import RequestStanding, standing_of, takes_exception
-from cabgate.lifecycle.states import is_retrospective, next_request_state, state_of
+from cabgate.lifecycle.history.precedent import decided_elsewhere
+from cabgate.lifecycle.requests.break_glass import RESOURCE, VERB
+from cabgate.lifecycle.requests.opening import is_wanted
+from cabgate.lifecycle.state.requirements import check_known
+from cabgate.lifecycle.state.standing import RequestStanding, standing_of, takes_exception
+from cabgate.lifecycle.state.states import is_retrospective, next_request_state, state_of
 from cabgate.review.identity import Machines, User, service_account_of
 from cabgate.review.review import (
     EXCEPTION_REVIEW,

@@ -12,7 +12,7 @@ from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import covering, decide
 from cabgate.gate.decision import Decision, Reason
 from cabgate.gate.messages import controller_message
-from cabgate.lifecycle.standing import standings_of_exceptions, takes_exception
+from cabgate.lifecycle.state.standing import standings_of_exceptions, takes_exception
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import HIGHEST, effective_ring, ring_of

@@ -10,7 +10,7 @@ from cabgate.gate.composing import shortened
 from cabgate.gate.decision import Look, Reason
 from cabgate.gate.phrases import declare, to_name
 from cabgate.gate.record import Parts, Record, Situation
-from cabgate.lifecycle.standing import RequestStanding
+from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.rollout.rollout import Rollout
 
 MAX_IMAGES = 3

@@ -10,8 +10,8 @@ from cabgate.gate.commands import approve_exception, write_exception
 from cabgate.gate.decision import Look, Reason
 from cabgate.gate.phrases import assessment_details, scored
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
-from cabgate.lifecycle.revocations import against
-from cabgate.lifecycle.standing import exception_admits
+from cabgate.lifecycle.history.revocations import against
+from cabgate.lifecycle.state.standing import exception_admits
 from cabgate.rollout.rollout import Rollout
 
 

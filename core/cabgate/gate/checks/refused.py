@@ -10,11 +10,11 @@ from cabgate.gate.composing import shortened
 from cabgate.gate.decision import Look, Reason
 from cabgate.gate.phrases import ended
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
-from cabgate.lifecycle.precedent import standing_verdict
-from cabgate.lifecycle.revocations import against
-from cabgate.lifecycle.same_content import overruled_by
-from cabgate.lifecycle.standing import RequestStanding
-from cabgate.lifecycle.states import APPROVED_STATES, REFUSED_STATES
+from cabgate.lifecycle.history.precedent import standing_verdict
+from cabgate.lifecycle.history.revocations import against
+from cabgate.lifecycle.history.same_content import overruled_by
+from cabgate.lifecycle.state.standing import RequestStanding
+from cabgate.lifecycle.state.states import APPROVED_STATES, REFUSED_STATES
 from cabgate.rollout.rollout import Rollout
 
 _OF_STATE = {

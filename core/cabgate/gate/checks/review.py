@@ -9,7 +9,7 @@ from cabgate.gate.commands import approve_request, show_request
 from cabgate.gate.decision import Look, Reason
 from cabgate.gate.phrases import assessment_details, scored
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
-from cabgate.lifecycle.standing import RequestStanding
+from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.rollout.rollout import Rollout
 
 _WAITING = (RequestState.SUBMITTED, RequestState.UNDER_REVIEW)

@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from cabgate.ledger.findings import ADVICE, FindingCode
-from cabgate_cli.input.gate_source import GateSource
-from unit.cli.commands.test_ledger import KEYS, exported, heads
-from unit.cli.commands.test_wait import APPROVED, OPEN, REFUSED, UNSEEN
+from cabgate_cli.input.cluster.gate_source import GateSource
+from cabgate_samples.models import intent
+from unit.cli.commands.records.test_ledger import KEYS, exported, heads
+from unit.cli.commands.rollouts.test_wait import APPROVED, OPEN, REFUSED, UNSEEN
 from unit.cli.support import run
-from unit.core.builders import intent
 from unit.core.ledger.test_chain import fresh
 
 BOTH = pytest.mark.parametrize(("output", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])
@@ -27,7 +27,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """The output of `cabgate wait` where the cluster has an intent."""
 
     def of(found: Any, *args: str, code: int) -> str:
-        monkeypatch.setattr("cabgate_cli.input.cluster.connected", lambda *_: None)
+        monkeypatch.setattr("cabgate_cli.input.cluster.client.connected", lambda *_: None)
         monkeypatch.setattr(GateSource, "intent", lambda *_: found)
         return run("wait", "-n", "shop", "checkout", "--timeout", "0s", *args, code=code).stdout
 

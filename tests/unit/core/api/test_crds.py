@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 from cabgate.api import CABException, DeploymentIntent
 from cabgate.api.base import Model, cel, validations
 from cabgate.api.crds import SchemaError, definitions, structural
-from unit.core.builders import intent
+from cabgate_samples.models import intent
 
 ROOT = Path(__file__).resolve().parents[4]
 Bounded = Annotated[str, StringConstraints(max_length=8)]

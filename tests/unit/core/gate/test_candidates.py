@@ -12,9 +12,9 @@ from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
 from cabgate.gate.checks import ADMITTING
 from cabgate.gate.decision import Reason
-from cabgate.lifecycle.standing import standing_of
-from cabgate.lifecycle.states import age_of
-from unit.core.builders import (
+from cabgate.lifecycle.state.standing import standing_of
+from cabgate.lifecycle.state.states import age_of
+from cabgate_samples.models import (
     IMAGE,
     NOW,
     OTHER_DIGEST,
@@ -53,7 +53,7 @@ BY_SCORE = "score 0.00, AutoApprove"
     ("made", "line"),
     [
         (request("AutoApprove", by_system("AutoApproved")), "admits the rollout"),
-        (request("ManualReview"), "waits for a CAB member (score 60.00, ManualReview)"),
+        (request("ManualReview"), "waits for a CAB member (score 52.50, ManualReview)"),
         (
             request("AutoApprove"),
             f"waits for the operator, or a CAB member where a floor holds it ({BY_SCORE})",

@@ -8,7 +8,7 @@ import pytest
 
 from cabgate.gate.commands import WITHOUT_PLUGIN, approve_exception, approve_request, attest
 from cabgate.gate.composing import WARNING_WIDTH, warning_lines
-from unit.core.builders import exception, request
+from cabgate_samples.models import exception, request
 
 REQUEST = request()
 NAME, NAMESPACE = REQUEST.metadata.name, REQUEST.metadata.namespace

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cabgate.api import CABException, CABRequest
 from cabgate.gate.coverage import MALFORMED, Running, Uncovered, running_of, top_level
 from cabgate.rollout.workloads import named_kind
-from unit.core.builders import (
+from cabgate_samples.models import (
     IMAGE,
     NAMESPACE,
     NOW,

@@ -8,12 +8,11 @@ import pytest
 
 from cabgate.api import CABException, CABRequest
 from cabgate.gate.decision import Decision, Reason
-from cabgate.lifecycle.standing import standing_of
+from cabgate.lifecycle.state.standing import standing_of
 from cabgate.rollout.rings import HIGHEST
 from cabgate.rollout.rollout import Rollout
-from unit.core.builders import (
+from cabgate_samples.models import (
     IMAGE,
-    MEDIUM,
     NOW,
     OTHER_DIGEST,
     by_person,
@@ -24,6 +23,7 @@ from unit.core.builders import (
     rollout,
     target,
 )
+from cabgate_samples.objects import MIDDLING
 from unit.core.standings import covering, decide
 
 DAY = timedelta(days=1)
@@ -188,7 +188,7 @@ def test_of_several_approvals_the_newest_is_named() -> None:
 
 def test_what_waits_is_told_before_what_has_ended() -> None:
     waiting = request("ManualReview", age=3 * DAY, name="waiting")
-    other = intent({**MEDIUM, "scope": {"affectedComponents": 8}})
+    other = intent({**MIDDLING, "scope": {"affectedComponents": 8}})
     rejected = request("ManualReview", by_person("Rejected"), age=DAY, name="rejected", of=other)
     superseded = request("ManualReview", by_system("Superseded"), name="superseded")
 

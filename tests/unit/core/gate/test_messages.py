@@ -20,9 +20,8 @@ from cabgate.gate.decision import Basis, Decision, Reason
 from cabgate.gate.messages import texts_of
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
-from support.examples import examples
-from unit.core.builders import (
-    MEDIUM,
+from cabgate_samples.decisions import numbered
+from cabgate_samples.models import (
     NOW,
     broken_workload,
     by_person,
@@ -30,12 +29,13 @@ from unit.core.builders import (
     exception,
     intent,
     newer,
-    numbered,
     opened_for,
     request,
     rollout,
     target,
 )
+from cabgate_samples.objects import MIDDLING
+from support.examples import examples
 from unit.core.standings import decide, request_for
 
 LONG_NAME = "n" * 253
@@ -290,9 +290,9 @@ def test_details_give_way_to_the_command() -> None:
 
 def test_a_request_that_only_machines_submitted_says_what_it_needs() -> None:
     machine = [{"username": "system:serviceaccount:ci:deployer"}]
-    waiting = request(of=intent(MEDIUM, submittedBy=machine))
+    waiting = request(of=intent(MIDDLING, submittedBy=machine))
     assert "its intent must name spec.requester" in said([waiting], [])
-    asked = request(of=intent(MEDIUM, submittedBy=machine, requester="ann"))
+    asked = request(of=intent(MIDDLING, submittedBy=machine, requester="ann"))
     assert "spec.requester" not in said([asked], [])
 
 

@@ -58,7 +58,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from cabgate.gate.candidates import describe
 from cabgate_operator.plans.intents import STALLED
-from unit.core.builders import by_person, request, rollout
+from cabgate_samples.models import by_person, request, rollout
 from unit.core.standings import candidates, decide
 from unit.core.test_golden import REASONS
 

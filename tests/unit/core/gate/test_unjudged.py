@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cabgate.api.base import rfc3339
 from cabgate.gate.decision import Reason
 from cabgate.gate.unjudged import ListedIntent, intent_to_await
-from unit.core.builders import IMAGE, NOW, rollout, target
+from cabgate_samples.models import IMAGE, NOW, rollout, target
 
 OTHER = "registry.example.com/shop/other:1"
 

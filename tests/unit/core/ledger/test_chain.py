@@ -42,7 +42,8 @@ from cabgate.ledger.signatures import (
 )
 from cabgate.ledger.verification import verify
 from cabgate.text.refusal import Refusal
-from unit.core.builders import BEST, MEDIUM, NOW, by_person, by_system, exception, intent, request
+from cabgate_samples.models import NOW, by_person, by_system, exception, intent, request
+from cabgate_samples.objects import GOOD, MIDDLING
 
 Raw = dict[str, Any]
 
@@ -130,7 +131,7 @@ def story() -> History:
     superseded = request(
         "ManualReview",
         by_system("Superseded", minutes(5)),
-        of=intent(MEDIUM, name="other"),
+        of=intent(MIDDLING, name="other"),
     )
     return History(
         [raw(approved, "r-1"), raw(auto, "r-2"), raw(needy, "r-3"), raw(superseded, "r-4")],
@@ -539,7 +540,7 @@ def test_key_files_that_cannot_be_used_are_refused_without_being_shown() -> None
 
 def test_every_finding_has_advice() -> None:
     assert set(ADVICE) == set(FindingCode)
-    assert BEST  # the story rests on it
+    assert GOOD  # the story rests on it
 
 
 def test_every_finding_is_explained_in_the_docs() -> None:

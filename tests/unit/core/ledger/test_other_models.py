@@ -9,9 +9,10 @@ from cabgate.api import CABRequest
 from cabgate.api.base import ObjectMeta
 from cabgate.ledger.assessments import by_digest, without_model
 from cabgate.ledger.verification import verify
-from cabgate.lifecycle.opening import request_for
+from cabgate.lifecycle.requests.opening import request_for
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
-from unit.core.builders import BEST, MEDIUM, intent
+from cabgate_samples.models import intent
+from cabgate_samples.objects import GOOD, MIDDLING
 from unit.core.ledger.test_chain import PUBLIC, raw
 
 SPEC = DEFAULT_RISK_MODEL.spec.model_copy(
@@ -36,7 +37,7 @@ def forged(subject, **assessment):
 
 def test_what_another_model_scored_is_computed_anew_by_it():
     stored = STRICT.to_dict()
-    right = scored(MEDIUM)
+    right = scored(MIDDLING)
     assert right["spec"]["assessment"]["riskModel"]["name"] == "strict"
     assert found(right, stored) == []
     [message] = found(forged(right, score="1.00"), stored)
@@ -48,16 +49,16 @@ def test_what_another_model_scored_is_computed_anew_by_it():
 def test_a_model_of_the_name_with_other_content_is_another_one():
     other = copy.deepcopy(STRICT.to_dict())
     other["spec"]["version"] = "8"
-    assert found(forged(scored(MEDIUM), score="1.00"), other) == []
+    assert found(forged(scored(MIDDLING), score="1.00"), other) == []
 
 
 def test_what_is_no_model_is_passed_over():
     for broken in ({}, {"metadata": {"name": "strict"}}, {"spec": 1}, {"metadata": None}):
-        assert found(scored(MEDIUM), broken) == []
+        assert found(scored(MIDDLING), broken) == []
 
 
 def test_requests_whose_model_nobody_has_are_told_of():
-    subjects = [scored(MEDIUM), scored(BEST, DEFAULT_RISK_MODEL), {"kind": "CABRequest"}]
+    subjects = [scored(MIDDLING), scored(GOOD, DEFAULT_RISK_MODEL), {"kind": "CABRequest"}]
     assert without_model(subjects, by_digest([])) == {"strict": 1}
     assert without_model(subjects, by_digest([STRICT.to_dict()])) == {}
     assert CABRequest.model_validate(subjects[1]).spec.assessment.risk_model.name == "default"

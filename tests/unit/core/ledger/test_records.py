@@ -19,8 +19,8 @@ from cabgate.ledger.shortening import MAX_RECORD, MAX_TEXT, shortened, shortened
 from cabgate.ledger.signatures import Verification, payload
 from cabgate.ledger.verification import verify
 from cabgate.text.canonical import canonical_json
+from cabgate_samples.models import NOW, by_person, by_system, exception, intent, request, target
 from support.examples import examples
-from unit.core.builders import NOW, by_person, by_system, exception, intent, request, target
 from unit.core.ledger.test_chain import KEYS, PUBLIC, Raw, raw
 
 DIGEST = "sha256:" + "a" * 64

@@ -10,21 +10,13 @@ import pytest
 
 from cabgate.api import CABRequest, DeploymentIntent
 from cabgate.api.request import RequestState, RequestVerdict
-from cabgate.lifecycle.states import state_of
+from cabgate.lifecycle.state.states import state_of
 from cabgate.review.identity import User
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
 from cabgate.review.submitters import submitters_of_update
 from cabgate.text.refusal import Refusal, RefusalReason
-from unit.core.builders import (
-    MEDIUM,
-    NOW,
-    by_person,
-    by_system,
-    exception,
-    intent,
-    noticed,
-    request,
-)
+from cabgate_samples.models import NOW, by_person, by_system, exception, intent, noticed, request
+from cabgate_samples.objects import MIDDLING
 from unit.core.standings import (
     approver_of,
     check_not_approver,
@@ -43,7 +35,7 @@ WATCHED = [{"name": "watch", "description": "someone watches", "attestation": "R
 
 
 def live(*people: str, **spec: Any) -> DeploymentIntent:
-    return intent(MEDIUM, submittedBy=[{"username": name} for name in people], **spec)
+    return intent(MIDDLING, submittedBy=[{"username": name} for name in people], **spec)
 
 
 def approved(*more: dict[str, Any], by: str = "Approved") -> CABRequest:
@@ -167,7 +159,7 @@ def test_the_operator_notices_what_is_decided_and_stands() -> None:
 def test_who_approved_a_request_or_an_exception_leaves_its_words_alone() -> None:
     risky = request("ExceptionRequired", of=intent({}))
     leave = exception(risky, by_person("Approved"))
-    for found, exceptions, content in ((approved(), [], MEDIUM), (risky, [leave], {})):
+    for found, exceptions, content in ((approved(), [], MIDDLING), (risky, [leave], {})):
         old, new = intent(content), intent(content, summary="x")
         with pytest.raises(Refusal) as refusal:
             check_not_approver(old, new, RITA, found, exceptions)

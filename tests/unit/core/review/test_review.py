@@ -18,7 +18,7 @@ from cabgate.review.review import (
     stamped_status,
 )
 from cabgate.text.refusal import Refusal, RefusalReason
-from unit.core.builders import NOW, OTHER_DIGEST, by_person, by_system, exception, request
+from cabgate_samples.models import NOW, OTHER_DIGEST, by_person, by_system, exception, request
 
 RITA = User("rita", "r-1")
 R = RefusalReason

@@ -20,8 +20,8 @@ from cabgate.risk.improvements import improvements
 from cabgate.risk.model_choice import MODEL_LABEL, NoModel, choose_model, recorded_model
 from cabgate.risk.model_rules import model_problems
 from cabgate.risk.scoring import assess, gate_for_score, stricter
+from cabgate_samples.models import evidence
 from support.models import MALFORMED, SENSELESS, changed, risk_model
-from unit.core.builders import evidence
 
 
 def test_the_facts_have_one_name_everywhere() -> None:

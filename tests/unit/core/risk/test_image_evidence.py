@@ -15,7 +15,8 @@ from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.image_evidence import STALE_EVIDENCE, UNNAMED_IMAGES, unnamed_images
 from cabgate.risk.improvements import improvements
-from unit.core.builders import BEST, by_system, intent, request, target
+from cabgate_samples.models import by_system, intent, request, target
+from cabgate_samples.objects import GOOD
 from unit.core.standings import assessment_of, floors_now, request_for
 
 OLD, NEW, SIDE = "shop/web:1", "shop/web:2", "shop/side:1"
@@ -43,7 +44,7 @@ def release(
         if reports.get(part, {}) is not None
     }
     return request(
-        "AutoApprove", of=intent({**BEST, **parts}, [target(name, *images)], named=named)
+        "AutoApprove", of=intent({**GOOD, **parts}, [target(name, *images)], named=named)
     )
 
 
@@ -73,11 +74,11 @@ def test_the_artifacts_name_the_images_of_all_targets_together() -> None:
         {"name": "c"},
     ]
     targets = [target("web", OLD), target("side", SIDE, OLD)]
-    made = intent({**BEST, "artifacts": artifacts}, targets)
+    made = intent({**GOOD, "artifacts": artifacts}, targets)
     assert unnamed_images(made.spec.targets, made.spec.evidence) == []
     assert assessment_of(made.spec).gate is AUTO
     # Compared exactly, as the gate compares them.
-    near = intent({**BEST, "artifacts": [{"name": "a", "images": [f"{OLD}0"]}]}, targets[:1])
+    near = intent({**GOOD, "artifacts": [{"name": "a", "images": [f"{OLD}0"]}]}, targets[:1])
     assert unnamed_images(near.spec.targets, near.spec.evidence) == [OLD]
 
 
@@ -109,7 +110,7 @@ def test_no_model_lowers_either_floor(gate: Gate) -> None:
 def test_images_count_in_the_digest_in_any_order_and_only_where_they_are_named() -> None:
     def digest(images: list[str] | None) -> str:
         artifact = {"name": "web"} if images is None else {"name": "web", "images": images}
-        return evidence_digest(intent({**BEST, "artifacts": [artifact]}, named=False).spec)
+        return evidence_digest(intent({**GOOD, "artifacts": [artifact]}, named=False).spec)
 
     assert digest([OLD, SIDE]) == digest([SIDE, OLD, SIDE])
     assert digest([OLD]) != digest([OLD, SIDE])
@@ -167,7 +168,7 @@ def test_one_old_report_of_the_two_is_enough() -> None:
 
 def test_evidence_without_reports_has_none_that_is_old() -> None:
     """It is for the model to say whether they may be missing."""
-    bare = {key: value for key, value in BEST.items() if not key.endswith("Results")}
+    bare = {key: value for key, value in GOOD.items() if not key.endswith("Results")}
     before, now = (
         request("AutoApprove", of=intent(bare, [target("web", image)])) for image in (OLD, NEW)
     )
@@ -181,13 +182,13 @@ def test_a_new_image_counts_for_its_workload_and_that_of_another_name() -> None:
     assert floors(release(NEW, name="other"), before) == [STALE_EVIDENCE]
     assert floors(release(OLD, name="other"), before) == [], "what the reports were for"
     targets = [target("web", OLD), target("api", NEW)]
-    also = request("AutoApprove", of=intent({**BEST, **FIGURES}, targets))
+    also = request("AutoApprove", of=intent({**GOOD, **FIGURES}, targets))
     assert floors(also, before) == [STALE_EVIDENCE]
     assert floors(release(OLD, SIDE), before) == []
     assert floors(release(OLD, SIDE, NEW), before) == [STALE_EVIDENCE]
     # A version of its API is no other workload, whether it is the first that is named or not.
     both = [target("web", OLD, apiVersion="apps/v1beta1"), target("web", SIDE)]
-    older = request("AutoApprove", of=intent({**BEST, **FIGURES}, both))
+    older = request("AutoApprove", of=intent({**GOOD, **FIGURES}, both))
     assert floors(release(OLD, SIDE), older) == []
     assert floors(release(NEW), older) == [STALE_EVIDENCE]
 
@@ -195,7 +196,7 @@ def test_a_new_image_counts_for_its_workload_and_that_of_another_name() -> None:
 def test_of_several_targets_one_with_a_new_image_is_enough() -> None:
     def pair(web: str, database: str) -> CABRequest:
         targets = [target("web", web), target("db", database)]
-        return request("AutoApprove", of=intent({**BEST, **FIGURES}, targets))
+        return request("AutoApprove", of=intent({**GOOD, **FIGURES}, targets))
 
     assert floors(pair(NEW, "db:1"), pair(OLD, "db:1")) == [STALE_EVIDENCE]
     explained = assessment_of(pair(NEW, "db:1").spec, others=[pair(OLD, "db:1")]).floors[0]
@@ -205,7 +206,7 @@ def test_of_several_targets_one_with_a_new_image_is_enough() -> None:
 
 def test_what_became_of_the_earlier_request_does_not_matter() -> None:
     before = request(
-        "AutoApprove", by_system("Superseded"), of=intent({**BEST, **FIGURES}, [target("web", OLD)])
+        "AutoApprove", by_system("Superseded"), of=intent({**GOOD, **FIGURES}, [target("web", OLD)])
     )
     assert floors(release(NEW), before) == [STALE_EVIDENCE]
 
@@ -247,7 +248,7 @@ def test_going_back_to_what_was_before_is_no_new_release() -> None:
     first, second = release(OLD, testResults=URI), release(NEW, testResults=OTHER_URI)
     again = intent(
         {
-            **BEST,
+            **GOOD,
             **FIGURES,
             "testResults": {**FIGURES["testResults"], **URI},
             "rollbackPlan": {"validated": True, "uri": "https://wiki.example.com/tried-again"},
@@ -287,8 +288,8 @@ def test_a_new_image_never_passes_on_what_was_said_of_the_last(
         "deploymentPlan": {"uri": data.draw(NAMES)},
     }
     results = {**FIGURES["testResults"], **report}
-    first = intent({**BEST, **FIGURES, "testResults": results}, [target("web", *before)])
-    second = intent({**BEST, **FIGURES, "testResults": results, **other}, [target("web", *now)])
+    first = intent({**GOOD, **FIGURES, "testResults": results}, [target("web", *before)])
+    second = intent({**GOOD, **FIGURES, "testResults": results, **other}, [target("web", *now)])
     found = assessment_of(second.spec, LENIENT, [request("AutoApprove", of=first)])
     assert found.gate is (MANUAL if set(now) - set(before) else AUTO)
 
@@ -299,7 +300,7 @@ def test_by_score_goes_only_what_has_evidence_for_every_image(
 ) -> None:
     named = [{"name": f"a{n}", "images": images} for n, images in enumerate(artifacts)]
     made = intent(
-        {**BEST, "artifacts": [{"name": "first"}, *named]},
+        {**GOOD, "artifacts": [{"name": "first"}, *named]},
         [target(f"web-{n}", *images) for n, images in enumerate(targets)],
         named=False,
     )

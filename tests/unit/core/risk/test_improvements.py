@@ -13,7 +13,7 @@ from cabgate.api.types import Gate
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.improvements import improvements
 from cabgate.risk.scoring import assess, gate_for_score, weighted_score
-from unit.core.builders import evidence
+from cabgate_samples.models import evidence
 
 FACTORS = DEFAULT_RISK_MODEL.spec.factors
 LOWER = {Gate.EXCEPTION_REQUIRED: Gate.MANUAL_REVIEW, Gate.MANUAL_REVIEW: Gate.AUTO_APPROVE}

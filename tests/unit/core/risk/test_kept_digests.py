@@ -7,7 +7,7 @@ import pytest
 
 from cabgate.api.intent import DeploymentIntent, DeploymentIntentSpec
 from cabgate.risk.evidence import evidence_digest
-from unit.operator.support import HIGH, LOW, intent, request
+from unit.operator.support import BAD, GOOD, intent, request
 
 
 def fresh(spec: DeploymentIntentSpec) -> DeploymentIntentSpec:
@@ -16,7 +16,7 @@ def fresh(spec: DeploymentIntentSpec) -> DeploymentIntentSpec:
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_copy_with_other_parts_has_another_digest(deep: bool) -> None:
-    low, high = intent(LOW).spec, intent(HIGH).spec
+    low, high = intent(GOOD).spec, intent(BAD).spec
     assert evidence_digest(low) != evidence_digest(high)
     (target,) = low.targets
     other = target.model_copy(update={"images": [*target.images, "evil:1"]})
@@ -26,7 +26,7 @@ def test_a_copy_with_other_parts_has_another_digest(deep: bool) -> None:
 
 
 def test_a_break_of_the_glass_is_another_digest_though_all_else_is_the_same() -> None:
-    spec = request(LOW).spec
+    spec = request(GOOD).spec
     broken = spec.model_construct(**{**dict(spec), "break_glass": spec.intent_ref})
     assert evidence_digest(spec) != evidence_digest(broken)
     changed = spec.model_copy(update={"break_glass": spec.intent_ref})
@@ -34,7 +34,7 @@ def test_a_break_of_the_glass_is_another_digest_though_all_else_is_the_same() ->
 
 
 def test_what_is_kept_is_no_part_of_the_object() -> None:
-    digested, other = intent(LOW), intent(LOW)
+    digested, other = intent(GOOD), intent(GOOD)
     digest = evidence_digest(digested.spec)
     assert digested == other
     assert digested.to_dict() == other.to_dict()
@@ -45,7 +45,7 @@ def test_what_is_kept_is_no_part_of_the_object() -> None:
 
 
 def test_nobody_can_write_it_into_an_object() -> None:
-    body = intent(LOW).to_dict()
+    body = intent(GOOD).to_dict()
     parts = {"kept_digest": [["x"], "v1:sha256:" + "0" * 64]}
     written = DeploymentIntent.model_validate({**body, "spec": {**body["spec"], **parts}})
-    assert evidence_digest(written.spec) == evidence_digest(intent(LOW).spec)
+    assert evidence_digest(written.spec) == evidence_digest(intent(GOOD).spec)

@@ -12,9 +12,10 @@ from cabgate.api.intent import DeploymentIntentSpec
 from cabgate.api.types import Target
 from cabgate.risk.image_evidence import unnamed_images
 from cabgate.risk.next_release import REPORTS, about, next_release
-from unit.core.builders import BEST, intent, target
+from cabgate_samples.models import intent, target
+from cabgate_samples.objects import GOOD
 
-WHOLE = {**BEST, "artifacts": [{"name": "web", "images": ["web:1"], "uri": "https://ci/1"}]}
+WHOLE = {**GOOD, "artifacts": [{"name": "web", "images": ["web:1"], "uri": "https://ci/1"}]}
 
 
 def spec(evidence: dict[str, Any], *targets: dict[str, Any]) -> DeploymentIntentSpec:
@@ -39,7 +40,7 @@ def test_an_artifact_that_names_an_image_that_stays_is_kept_without_the_others()
         {"name": "old", "images": ["web:1"]},
         {"name": "chart", "uri": "https://ci/chart"},
     ]
-    before = spec({**BEST, "artifacts": artifacts}, target("web", "web:1", "proxy:1"))
+    before = spec({**GOOD, "artifacts": artifacts}, target("web", "web:1", "proxy:1"))
     made = next_release(before, named(target("web", "proxy:1", "web:2")))
     assert made.targets[0].images == ["proxy:1", "web:2"]
     assert made.evidence.to_dict() == {
@@ -61,7 +62,7 @@ def test_what_nobody_names_stays_and_what_is_new_comes_last() -> None:
 
 @pytest.mark.parametrize("artifacts", [None, [], [{"name": "web"}], [{"name": "w", "images": []}]])
 def test_evidence_that_says_of_no_image_that_it_is_about_it_stays(artifacts: Any) -> None:
-    evidence = {**BEST, "artifacts": artifacts}
+    evidence = {**GOOD, "artifacts": artifacts}
     before = spec(evidence, target("web", "web:1"))
     assert next_release(before, named(target("web", "web:2"))).evidence == before.evidence
 
@@ -82,7 +83,7 @@ ARTIFACTS = st.lists(
 def test_whatever_is_declared_and_named(
     declared: list[dict[str, Any]], artifacts: list[dict[str, Any]], release: list[dict[str, Any]]
 ) -> None:
-    before = spec({**BEST, "artifacts": artifacts}, *declared)
+    before = spec({**GOOD, "artifacts": artifacts}, *declared)
     after = next_release(before, named(*release))
     assert next_release(after, named(*release)) == after
     runs = {each.name: set(each.images) for each in after.targets}

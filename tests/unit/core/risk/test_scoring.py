@@ -13,7 +13,8 @@ from cabgate.api.types import Gate
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import incomplete_package
 from cabgate.risk.scoring import assess, gate_for_score, stricter, weighted_score
-from unit.core.builders import BEST, evidence, intent
+from cabgate_samples.models import evidence, intent
+from cabgate_samples.objects import GOOD
 from unit.core.standings import assessment_of, request_for
 
 
@@ -178,7 +179,7 @@ def test_an_empty_part_is_assessed_like_an_absent_one(part: str) -> None:
     empty: Any = [] if part == "artifacts" else {}
     assert assess(evidence(**{part: empty})) == assess(evidence(**{part: None}))
 
-    opened = request_for(intent({**BEST, part: empty}), ring=2)
+    opened = request_for(intent({**GOOD, part: empty}), ring=2)
     stored = CABRequest.model_validate(opened.to_dict())
     assert stored.spec == opened.spec
     assert assessment_of(stored.spec) == stored.spec.assessment

@@ -9,7 +9,8 @@ from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.rollout.appliers import tool_of
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
-from unit.core.builders import BEST, MEDIUM, NAMESPACE, NOW, by_person, intent, request
+from cabgate_samples.models import NAMESPACE, NOW, by_person, intent, request
+from cabgate_samples.objects import GOOD, MIDDLING
 from unit.core.standings import check_created, decide, request_for, told_of_intent
 
 FLUX = {"labels": {"kustomize.toolkit.fluxcd.io/name": "shop"}}
@@ -79,7 +80,7 @@ def test_a_denial_says_where_its_intent_is_edited(metadata, step):
 
 
 def test_whoever_applies_refused_content_again_is_told_likewise():
-    declared = applied(FLUX, MEDIUM)
+    declared = applied(FLUX, MIDDLING)
     refused = request("", by_person("Rejected"), of=declared)
     told = told_of_intent(declared, 2, [refused], DEFAULT_RISK_MODEL)
     assert told.endswith("Declare new evidence: edit DeploymentIntent checkout in Git, from where "
@@ -89,5 +90,5 @@ def test_whoever_applies_refused_content_again_is_told_likewise():
 @pytest.mark.parametrize("opened_as", [{}, FLUX, by("helm")])
 @pytest.mark.parametrize("stored_as", [{}, FLUX, by("helm")])
 def test_who_applies_is_for_messages_alone(opened_as, stored_as):
-    opened = request_for(applied(opened_as, BEST), 2)
-    check_created(opened, applied(stored_as, BEST), [], DEFAULT_RISK_MODEL)
+    opened = request_for(applied(opened_as, GOOD), 2)
+    check_created(opened, applied(stored_as, GOOD), [], DEFAULT_RISK_MODEL)

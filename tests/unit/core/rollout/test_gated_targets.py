@@ -13,7 +13,7 @@ from cabgate.api.types import Target
 from cabgate.rollout.gated_targets import check_targets, kind_problem, target_problems
 from cabgate.rollout.workloads import configured_kind, kind_of
 from cabgate.text.refusal import Refusal, RefusalReason
-from unit.core.builders import intent, target
+from cabgate_samples.models import intent, target
 
 CLONE_SET = configured_kind("apps.kruise.io/CloneSet=spec.template")
 

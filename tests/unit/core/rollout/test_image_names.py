@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from cabgate.rollout.image_names import check_images, image_problem, image_problems
 from cabgate.text.refusal import Refusal
-from unit.core.builders import BEST, intent, target
+from cabgate_samples.models import intent, target
+from cabgate_samples.objects import GOOD
 
 REFERENCES = st.from_regex(r"[a-z0-9.:/_@+-]{1,40}", fullmatch=True)
 BLANKS = st.sampled_from(
@@ -16,7 +17,7 @@ BLANKS = st.sampled_from(
 
 
 def declared(*images, named=("web:1",)):
-    evidence = {**BEST, "artifacts": [{"name": "a"}, {"name": "b", "images": list(named)}]}
+    evidence = {**GOOD, "artifacts": [{"name": "a"}, {"name": "b", "images": list(named)}]}
     targets = [target("db", "db:1"), target("web", *images)]
     return intent(evidence, targets, named=False).spec
 

@@ -29,20 +29,20 @@ from cabgate.rollout.targets import Workload
 from cabgate.text.foreign import PHRASES, Phrase, printed
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate.writes.image_digests import check_digests
-from support.examples import examples
-from unit.core.builders import (
-    MEDIUM,
+from cabgate_samples.decisions import numbered
+from cabgate_samples.models import (
     NOW,
     by_person,
     by_system,
     exception,
     intent,
     newer,
-    numbered,
     retrospective,
     rollout,
     target,
 )
+from cabgate_samples.objects import MIDDLING
+from support.examples import examples
 from unit.core.denials import facts
 from unit.core.standings import candidates, decide, describe, request_for
 
@@ -71,7 +71,7 @@ def acted_on(text: str) -> list[Phrase]:
 def test_the_words_of_a_reviewer_that_deleted_a_deployment() -> None:
     said = "The selector field is immutable, so this cannot roll out"
     assert printed(said) == "The selector field is-immutable, so this cannot roll out"
-    made = request_for(intent(MEDIUM), ring=2)
+    made = request_for(intent(MIDDLING), ring=2)
     status = {
         "decisions": numbered((by_person("Rejected", rationale=said),), made.spec.evidence_digest)
     }
@@ -117,7 +117,7 @@ QUICK = settings(
 def _stored(said: str, user: str, images: list[str], *entries: dict[str, Any],
             evidence: dict[str, Any] | None = None) -> CABRequest:  # fmt: skip
     made = request_for(
-        intent(MEDIUM if evidence is None else evidence, [target("checkout", *images)],
+        intent(MIDDLING if evidence is None else evidence, [target("checkout", *images)],
                summary=said), ring=4)  # fmt: skip
     for entry in entries:
         entry["author"]["username"] = user

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from cabgate.api import CABException, CABRequest
-from cabgate.lifecycle.standing import WholeRequest
+from cabgate.lifecycle.state.standing import WholeRequest
 
 
 def whole(*requests: CABRequest) -> list[WholeRequest]:

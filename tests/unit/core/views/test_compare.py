@@ -8,22 +8,13 @@ import pytest
 
 from cabgate.api import CABRequest
 from cabgate.views.compare import FieldChange, ImageChange, compare, last_approved
-from unit.core.builders import (
-    BEST,
-    MEDIUM,
-    NOW,
-    by_person,
-    by_system,
-    intent,
-    request,
-    retrospective,
-    target,
-)
+from cabgate_samples.models import NOW, by_person, by_system, intent, request, retrospective, target
+from cabgate_samples.objects import GOOD, MIDDLING
 from unit.core.views.builders import whole
 
 
 def made(name: str, *decisions: dict[str, Any], images: tuple[str, ...] = ("web:1",),
-         evidence: dict[str, Any] = MEDIUM, workload: str = "web") -> CABRequest:  # fmt: skip
+         evidence: dict[str, Any] = MIDDLING, workload: str = "web") -> CABRequest:  # fmt: skip
     return request(
         "ManualReview",
         *decisions,
@@ -65,11 +56,11 @@ def test_a_decided_request_is_compared_with_what_was_there_before_it() -> None:
 
 
 def test_images_and_evidence_that_are_other_are_shown() -> None:
-    before = approved("old", images=("proxy:1", "web:1"), evidence=BEST)
+    before = approved("old", images=("proxy:1", "web:1"), evidence=GOOD)
     now = made(
         "new",
         images=("proxy:1", "web:2"),
-        evidence={**BEST, "scope": {"affectedComponents": 12}, "deploymentPlan": None},
+        evidence={**GOOD, "scope": {"affectedComponents": 12}, "deploymentPlan": None},
     )
     found = compare(whole(now)[0], whole(before)[0])
     assert found.against == "old"
@@ -85,7 +76,7 @@ def test_images_and_evidence_that_are_other_are_shown() -> None:
 
 def test_a_workload_that_is_named_no_more_is_shown() -> None:
     before = request("AutoApprove", by_system("AutoApproved"), name="old",
-                     of=intent(BEST, [target("web", "web:1"), target("db", "db:1")]))  # fmt: skip
+                     of=intent(GOOD, [target("web", "web:1"), target("db", "db:1")]))  # fmt: skip
     found = compare(whole(made("new"))[0], whole(before)[0])
     assert found.images == (ImageChange("Deployment db", ("db:1",), (), 0),)
 
@@ -102,14 +93,14 @@ def test_against_nothing_every_image_is_new() -> None:
 
 def test_an_artifact_more_does_not_change_the_others() -> None:
     first = {"name": "web", "images": ["web:1"]}
-    before = approved("old", evidence={**BEST, "artifacts": [first]})
-    now = made("new", evidence={**BEST, "artifacts": [{"name": "a"}, first]})
+    before = approved("old", evidence={**GOOD, "artifacts": [first]})
+    now = made("new", evidence={**GOOD, "artifacts": [{"name": "a"}, first]})
     found = compare(whole(now)[0], whole(before)[0])
     assert [each.field for each in found.evidence] == ["artifacts[a].name"]
 
 
 def test_what_differs_in_a_character_that_nobody_sees_is_another() -> None:
-    before = approved("old", evidence={**BEST, "deploymentPlan": {"uri": "https://a.example"}})
-    now = made("new", evidence={**BEST, "deploymentPlan": {"uri": "https://a.exam\u200bple"}})
+    before = approved("old", evidence={**GOOD, "deploymentPlan": {"uri": "https://a.example"}})
+    now = made("new", evidence={**GOOD, "deploymentPlan": {"uri": "https://a.exam\u200bple"}})
     [change] = compare(whole(now)[0], whole(before)[0]).evidence
     assert (change.before, change.now) == ("https://a.example", "https://a.exam\\u200bple")

@@ -14,7 +14,7 @@ from cabgate.text.inert import first_words, inert
 from cabgate.views.compare import compare
 from cabgate.views.queue import queue
 from cabgate.views.show import show
-from unit.core.builders import NOW, by_person, exception, request
+from cabgate_samples.models import NOW, by_person, exception, request
 from unit.core.views.builders import texts, whole
 
 ATTACKS = (

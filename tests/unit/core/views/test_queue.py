@@ -10,8 +10,7 @@ from cabgate.api import CABRequest
 from cabgate.api.types import Submitter, SubmitterType
 from cabgate.review.identity import User
 from cabgate.views.queue import QueueRow, listed_names, of_submitter, queue
-from unit.core.builders import (
-    MEDIUM,
+from cabgate_samples.models import (
     NOW,
     by_person,
     by_system,
@@ -21,6 +20,7 @@ from unit.core.builders import (
     retrospective,
     target,
 )
+from cabgate_samples.objects import MIDDLING
 from unit.core.views.builders import but, exception_but, whole
 
 ANN = Submitter(username="ann", type=SubmitterType.PERSON)
@@ -66,11 +66,13 @@ def test_a_row_says_what_waits() -> None:
     targets = [target(name) for name in ("web", "db", "api", "cache", "mail")]
     made = request(
         "ManualReview",
-        of=intent(MEDIUM, targets, summary="New price list\nfor the whole shop, with a migration"),
+        of=intent(
+            MIDDLING, targets, summary="New price list\nfor the whole shop, with a migration"
+        ),
     )
     row = only(but(made, submittedBy=[ANN.to_dict()], requester="bob"))
     assert (row.kind, row.namespace, row.name) == ("CABRequest", "shop", made.metadata.name)
-    assert (row.score, row.tier, row.ring, row.state) == ("60.00", "ManualReview", "2", "Submitted")
+    assert (row.score, row.tier, row.ring, row.state) == ("52.50", "ManualReview", "2", "Submitted")
     assert row.age == timedelta(hours=1)
     assert row.targets == "web, db and 3 more"
     assert row.summary == "New price list for the whole shop, with a..."
@@ -78,7 +80,7 @@ def test_a_row_says_what_waits() -> None:
 
 
 def test_floors_are_named() -> None:
-    failed = {**MEDIUM, "scanResults": {"critical": 1, "high": 0}}
+    failed = {**MIDDLING, "scanResults": {"critical": 1, "high": 0}}
     assert only(request(of=intent(failed))).floors == ("CriticalFindings",)
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from cabgate.api.exception import ExceptionState
 from cabgate.api.request import RequestState
-from cabgate.lifecycle.states import APPROVED_STATES
+from cabgate.lifecycle.state.states import APPROVED_STATES
 from cabgate.views.queue import queue
 from cabgate.views.selectors import APPROVED_REQUESTS, LIVE_EXCEPTIONS, WAITING_REQUESTS
-from unit.core.builders import NOW, by_person, by_system, request
+from cabgate_samples.models import NOW, by_person, by_system, request
 from unit.core.views.builders import whole
 
 CONDITIONS = [{"name": "dba", "description": "there", "attestation": "Required"}]

@@ -10,8 +10,7 @@ from cabgate.api.types import Submitter
 from cabgate.review.identity import User
 from cabgate.review.reviewers import NOT_CURRENT
 from cabgate.views.show import UNSEEN, RequestView, show
-from unit.core.builders import (
-    MEDIUM,
+from cabgate_samples.models import (
     NOW,
     OTHER_DIGEST,
     by_person,
@@ -21,6 +20,7 @@ from unit.core.builders import (
     request,
     retrospective,
 )
+from cabgate_samples.objects import MIDDLING
 from unit.core.views.builders import but, whole
 
 DBA = [{"name": "dba", "description": "the DBA is there", "attestation": "Required"}]
@@ -34,14 +34,14 @@ def seen(of: CABRequest, *exceptions: CABException, **more: Any) -> RequestView:
 
 def test_a_request_is_shown_with_what_it_is_decided_by() -> None:
     view = seen(request("ManualReview", by_person("UnderReview", rationale="mine")))
-    assert (view.score, view.tier, view.state) == ("60.00", "ManualReview", "UnderReview")
+    assert (view.score, view.tier, view.state) == ("52.50", "ManualReview", "UnderReview")
     assert [each.name for each in view.factors][:2] == ["testCoverage", "securityFindings"]
-    assert view.factors[0].contribution == "25.00"
+    assert view.factors[0].contribution == "12.50"
     assert view.improvements.startswith("AutoApprove would take: ")
     assert view.decisions[0].verdict == "UnderReview"
     assert (view.decisions[0].by, view.decisions[0].rationale) == ("rita", "mine")
     tests = next(each for each in view.evidence if each.part == "testResults")
-    assert "coveragePercent 70" in " ".join(tests.says)
+    assert "coveragePercent 85" in " ".join(tests.says)
     assert view.evidence_digest.startswith("v1:sha256:")
 
 
@@ -96,14 +96,14 @@ def test_what_its_intent_asks_for_no_more_is_said_to_be_outdated() -> None:
     assert seen(made).outdated == ""
     gone = seen(made, intent=None, intent_known=True)
     assert (gone.outdated, gone.next) == (NOT_CURRENT, ())
-    same = intent(MEDIUM)
+    same = intent(MIDDLING)
     assert seen(made, intent=same, intent_known=True).outdated == ""
-    changed = intent(MEDIUM, generation=2)
+    changed = intent(MIDDLING, generation=2)
     assert seen(made, intent=changed, intent_known=True).outdated == UNSEEN
 
 
 def test_who_changed_the_intent_since_cannot_decide() -> None:
-    later = intent(MEDIUM, submittedBy=[{"username": "rita"}])
+    later = intent(MIDDLING, submittedBy=[{"username": "rita"}])
     view = seen(request("ManualReview"), intent=later, intent_known=True, viewer=User("rita"))
     assert view.yours == "yours: you submitted"
 

@@ -8,7 +8,8 @@ from cabgate.api.types import Submitter, SubmitterType
 from cabgate.review.identity import User
 from cabgate.views.queue import queue
 from cabgate.views.show import RequestView, show
-from unit.core.builders import MEDIUM, NOW, by_person, exception, intent, request
+from cabgate_samples.models import NOW, by_person, exception, intent, request
+from cabgate_samples.objects import MIDDLING
 from unit.core.views.builders import but, exception_but, whole
 
 ANN = Submitter(username="ann", type=SubmitterType.PERSON)
@@ -92,5 +93,5 @@ def test_what_is_to_be_attested_is_so_also_when_the_intent_has_moved_on() -> Non
     view = show(whole(made)[0], [], NOW, intent=None, intent_known=True)
     assert view.outdated == ""
     assert view.next == ("kubectl cab attest web-1 -n shop --condition dba",)
-    changed = intent(MEDIUM, generation=2)
+    changed = intent(MIDDLING, generation=2)
     assert show(whole(made)[0], [], NOW, intent=changed, intent_known=True).outdated == ""

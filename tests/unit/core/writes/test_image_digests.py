@@ -9,7 +9,7 @@ from cabgate.api import DeploymentIntent
 from cabgate.gate.composing import MAX_BYTES
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate.writes.image_digests import changes_targets, check_digests, has_digest
-from unit.core.builders import intent, target
+from cabgate_samples.models import intent, target
 
 SHA = "sha256:" + "0123456789abcdef" * 4
 NAMES = st.from_regex(r"[a-z0-9]+(/[a-z0-9]+){0,2}(:[a-z0-9]{1,8})?", fullmatch=True)

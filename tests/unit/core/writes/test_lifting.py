@@ -8,17 +8,8 @@ import pytest
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
 from cabgate_operator.plans.requests import System, status_of_request
-from unit.core.builders import (
-    BEST,
-    MEDIUM,
-    NOW,
-    by_person,
-    by_system,
-    intent,
-    noticed,
-    request,
-    target,
-)
+from cabgate_samples.models import NOW, by_person, by_system, intent, noticed, request, target
+from cabgate_samples.objects import GOOD, MIDDLING
 from unit.core.standings import lifted_by, warnings_of_approval
 from unit.operator.standings import plan_request
 
@@ -77,7 +68,7 @@ def test_many_are_counted():
 
 @pytest.mark.parametrize("entries", [(), (by_person("UnderReview"),)])
 def test_a_request_that_waits_says_what_was_refused_since(entries):
-    declared = intent(MEDIUM, BOTH)
+    declared = intent(MIDDLING, BOTH)
     made = request("ManualReview", *entries, of=declared, age=3 * HOUR)
     system = System("operator", NOW)
 
@@ -89,7 +80,7 @@ def test_a_request_that_waits_says_what_was_refused_since(entries):
     assert f"request {REVOKED.metadata.name} was revoked by rita" in said(REVOKED)
     assert "CVE-2026-1" in said(REVOKED)
     # What it was opened with is told once.
-    known = request("ManualReview", of=intent(BEST, BOTH), others=[REVOKED])
-    plan = plan_request(known, intent(BEST, BOTH), [], system, [REVOKED, known])
+    known = request("ManualReview", of=intent(GOOD, BOTH), others=[REVOKED])
+    plan = plan_request(known, intent(GOOD, BOTH), [], system, [REVOKED, known])
     message = status_of_request({}, plan, NOW)["conditions"][0]["message"]
     assert message.count("was revoked by rita") == 1

@@ -13,7 +13,7 @@ from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate.writes.revoking import denied_by, images_to_revoke, warnings_of
-from unit.core.builders import NAMESPACE, NOW, by_person, by_system, exception, request, target
+from cabgate_samples.models import NAMESPACE, NOW, by_person, by_system, exception, request, target
 from unit.core.standings import Surroundings, decide
 
 HOUR = timedelta(hours=1)

@@ -12,17 +12,17 @@ from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.model_choice import NoModel, NoModelReason
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate.writes.system import check_exception_status
-from unit.core.builders import (
-    BEST,
+from cabgate_samples.decisions import numbered
+from cabgate_samples.models import (
     NOW,
     OTHER_DIGEST,
     by_person,
     by_system,
     exception,
     intent,
-    numbered,
     request,
 )
+from cabgate_samples.objects import GOOD
 from unit.core.standings import (
     check_created,
     check_request_status,
@@ -52,7 +52,7 @@ def refusal(check: Any, *args: Any, **facts: Any) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("evidence", [BEST, {}, {"testResults": {}, "artifacts": [], "scope": {}}])
+@pytest.mark.parametrize("evidence", [GOOD, {}, {"testResults": {}, "artifacts": [], "scope": {}}])
 def test_the_request_that_an_intent_asks_for_may_be_created(evidence: dict[str, Any]) -> None:
     live = intent(evidence, summary="more", requester="bob", submittedBy=[{"username": "ann"}])
     assert (

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cabgate.lifecycle.break_glass import ANNOTATION, STAMPS
+from cabgate.lifecycle.requests.break_glass import ANNOTATION, STAMPS
 from cabgate.rollout.installation import InstallationSettings
 from cabgate_kube.resources import NAMESPACES, REQUESTS, Object, Resource
 from cabgate_operator.controllers.break_glass import (

@@ -17,7 +17,7 @@ from cabgate_operator.controllers.coverage import Coverage, news_of
 from cabgate_operator.work.controller import Event
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.metrics import Metrics
-from unit.operator.support import LOW, ME, NOW, Object, World, request, with_decisions
+from unit.operator.support import GOOD, ME, NOW, Object, World, request, with_decisions
 
 DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
 KEY = Key(Subject.COVERAGE, "team", "")
@@ -108,7 +108,7 @@ async def test_a_ring_that_rises_further_or_falls_is_not_told_of() -> None:
 async def test_what_is_covered_is_not_counted() -> None:
     case = Case()
     case.world.api.put(DEPLOYMENTS, deployment())
-    approved = with_decisions(request(LOW), ("AutoApproved", ME))
+    approved = with_decisions(request(GOOD), ("AutoApproved", ME))
     case.world.api.put(REQUESTS, approved.model_dump(mode="json", by_alias=True))
     case.saw(None)
     case.saw("2")

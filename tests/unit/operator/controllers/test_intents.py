@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from cabgate.lifecycle.flapping import MAX_OPENED, MAX_REOPENED
+from cabgate.lifecycle.limits.flapping import MAX_OPENED, MAX_REOPENED
 from cabgate.rollout.installation import InstallationSettings
 from cabgate_kube.errors import ApiError, ConflictError
 from cabgate_kube.resources import EVENTS, EXCEPTIONS, INTENTS, NAMESPACES, REQUESTS, Object
@@ -11,10 +11,10 @@ from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.metrics import Metrics
 from unit.operator.support import (
-    HIGH,
-    LOW,
+    BAD,
+    GOOD,
     ME,
-    MEDIUM,
+    MIDDLING,
     World,
     decisions,
     evidence,
@@ -51,9 +51,9 @@ def name_of(content: Object) -> str:
 
 async def test_low_risk_is_approved_with_four_writes() -> None:
     world = World()
-    declare(world, LOW)
+    declare(world, GOOD)
     await look(world)
-    assert world.requests() == {name_of(LOW): "AutoApproved"}
+    assert world.requests() == {name_of(GOOD): "AutoApproved"}
     assert world.ready() == ("True", "RequestApproved")
     assert world.told() == ["AutoApproved"]
     assert world.api.written == [
@@ -63,7 +63,7 @@ async def test_low_risk_is_approved_with_four_writes() -> None:
         "status deploymentintents",
     ]
     status = world.intent_status()
-    assert status["requestName"] == name_of(LOW)
+    assert status["requestName"] == name_of(GOOD)
     assert status["observedGeneration"] == 1
     assert (status["score"], status["gate"], status["state"]) == (
         "0.00",
@@ -76,21 +76,21 @@ async def test_low_risk_is_approved_with_four_writes() -> None:
 async def test_a_request_repeats_the_labels_that_the_operator_was_told_of() -> None:
     world = World()
     world.context.labels = ("team",)
-    declare(world, MEDIUM, labels={"team": "shop", "tier": "gold"})
+    declare(world, MIDDLING, labels={"team": "shop", "tier": "gold"})
     await look(world)
     [made] = world.api.all(REQUESTS)
     own = [key for key in made["metadata"]["labels"] if not key.startswith("target.cabgate.dev/")]
     assert own == ["team"]
     assert made["metadata"]["labels"]["team"] == "shop"
     # It is a record: what the label becomes later is not its.
-    declare(world, MEDIUM, labels={"team": "bank"})
+    declare(world, MIDDLING, labels={"team": "bank"})
     await look(world)
     [still] = world.api.all(REQUESTS)
     assert still["metadata"]["labels"] == made["metadata"]["labels"]
 
 
 async def test_nothing_is_written_where_all_is_right() -> None:
-    for content in (LOW, MEDIUM, HIGH):
+    for content in (GOOD, MIDDLING, BAD):
         world = World()
         declare(world, content)
         await look(world)
@@ -103,9 +103,9 @@ async def test_nothing_is_written_where_all_is_right() -> None:
 @pytest.mark.parametrize(
     ("content", "ready", "stalled", "told"),
     [
-        (LOW, ("True", "RequestApproved"), False, "AutoApproved"),
-        (MEDIUM, ("False", "ReviewPending"), False, "ReviewNeeded"),
-        (HIGH, ("False", "ExceptionRequired"), True, "ExceptionRequired"),
+        (GOOD, ("True", "RequestApproved"), False, "AutoApproved"),
+        (MIDDLING, ("False", "ReviewPending"), False, "ReviewNeeded"),
+        (BAD, ("False", "ExceptionRequired"), True, "ExceptionRequired"),
     ],
 )
 async def test_ready_and_stalled(
@@ -121,17 +121,17 @@ async def test_ready_and_stalled(
 async def test_rings_below_two_need_nothing() -> None:
     world = World()
     world.api.put(NAMESPACES, {"metadata": {"name": "team"}})
-    declare(world, HIGH)
+    declare(world, BAD)
     await look(world)
     assert world.ready() == ("True", "RingNotGated")
     assert not world.stalled()
-    assert world.requests() == {name_of(HIGH): "ExceptionRequired"}
+    assert world.requests() == {name_of(BAD): "ExceptionRequired"}
 
 
 async def test_an_excluded_namespace_needs_nothing_whatever_its_ring() -> None:
     world = World()
     world.context.installation = InstallationSettings(excluded=frozenset({"team"}))
-    declare(world, HIGH)
+    declare(world, BAD)
     await look(world)
     assert world.ready() == ("True", "RingNotGated")
 
@@ -140,23 +140,23 @@ async def test_the_default_ring_counts_where_there_is_no_label() -> None:
     world = World()
     world.context.installation = InstallationSettings(default_ring=2)
     world.api.put(NAMESPACES, {"metadata": {"name": "team"}})
-    declare(world, HIGH)
+    declare(world, BAD)
     await look(world)
     assert world.ready() == ("False", "ExceptionRequired")
 
 
 async def test_a_then_b_then_a() -> None:
     world = World()
-    other = evidence(MEDIUM, "other")
-    declare(world, MEDIUM)
+    other = evidence(MIDDLING, "other")
+    declare(world, MIDDLING)
     await look(world)
     declare(world, other)
     await look(world)
-    assert world.requests() == {name_of(MEDIUM): "Superseded", name_of(other): "Submitted"}
+    assert world.requests() == {name_of(MIDDLING): "Superseded", name_of(other): "Submitted"}
     assert world.intent_status()["requestName"] == name_of(other)
-    declare(world, MEDIUM)
+    declare(world, MIDDLING)
     await look(world)
-    assert world.requests() == {name_of(MEDIUM): "Submitted", name_of(other): "Superseded"}
+    assert world.requests() == {name_of(MIDDLING): "Submitted", name_of(other): "Superseded"}
     assert world.intent_status()["observedGeneration"] == 3
     assert world.told() == [
         "ReviewNeeded",
@@ -170,9 +170,9 @@ async def test_a_then_b_then_a() -> None:
 async def test_a_person_decides() -> None:
     for verdict, ready in (("Approved", "RequestApproved"), ("Rejected", "Rejected")):
         world = World()
-        declare(world, MEDIUM)
+        declare(world, MIDDLING)
         await look(world)
-        decide(world, name_of(MEDIUM), (verdict, "ann"))
+        decide(world, name_of(MIDDLING), (verdict, "ann"))
         await look(world)
         assert world.ready()[1] == ready
         assert world.stalled() == (verdict == "Rejected")
@@ -183,14 +183,14 @@ async def test_a_person_decides() -> None:
 
 async def test_a_deleted_intent_supersedes_what_is_undecided_only() -> None:
     world = World()
-    declare(world, LOW)
+    declare(world, GOOD)
     await look(world)
-    declare(world, MEDIUM, images=("r/web:2",))
+    declare(world, MIDDLING, images=("r/web:2",))
     await look(world)
     gone = world.api.objects.pop((INTENTS.plural, "team", "web"))
     await look(world)
-    later = request(MEDIUM, images=("r/web:2",)).metadata.name
-    as_it_was = {name_of(LOW): "AutoApproved", later: "Submitted"}
+    later = request(MIDDLING, images=("r/web:2",)).metadata.name
+    as_it_was = {name_of(GOOD): "AutoApproved", later: "Submitted"}
     assert world.requests() == as_it_was
     # Deleted and created anew in one go: nothing happened.
     world.clock.forward(4)
@@ -204,7 +204,7 @@ async def test_a_deleted_intent_supersedes_what_is_undecided_only() -> None:
     world.queue.tick()
     assert len(world.queue) > 0
     await look(world)
-    assert world.requests() == {name_of(LOW): "AutoApproved", later: "Superseded"}
+    assert world.requests() == {name_of(GOOD): "AutoApproved", later: "Superseded"}
     world.api.written.clear()
     await look(world)
     assert (world.api.written, world.context.absent) == ([], {})
@@ -212,9 +212,9 @@ async def test_a_deleted_intent_supersedes_what_is_undecided_only() -> None:
 
 async def test_an_intent_that_goes_back_and_forth_waits() -> None:
     world = World()
-    other = evidence(MEDIUM, "other")
+    other = evidence(MIDDLING, "other")
     for _ in range(MAX_REOPENED + 2):
-        declare(world, MEDIUM)
+        declare(world, MIDDLING)
         await look(world)
         declare(world, other)
         await look(world)
@@ -234,14 +234,14 @@ async def test_an_intent_that_goes_back_and_forth_waits() -> None:
 
 async def test_what_is_changed_too_often_is_ready_where_it_is_admitted() -> None:
     world = World()
-    other = evidence(MEDIUM, "other")
-    declare(world, MEDIUM)
+    other = evidence(MIDDLING, "other")
+    declare(world, MIDDLING)
     await look(world)
     (body,) = world.api.all(REQUESTS)
     approved = decisions(body["spec"]["evidenceDigest"], ("Approved", "ann"))
     world.api.put(REQUESTS, {**body, "status": {"state": "Approved", "decisions": approved}})
     for _ in range(MAX_REOPENED + 2):
-        declare(world, MEDIUM)
+        declare(world, MIDDLING)
         await look(world)
         declare(world, other)
         await look(world)
@@ -251,14 +251,14 @@ async def test_what_is_changed_too_often_is_ready_where_it_is_admitted() -> None
 async def test_of_one_intent_so_many_requests_are_opened_in_an_hour() -> None:
     world = World()
     for number in range(MAX_OPENED + 2):
-        declare(world, evidence(MEDIUM, f"release-{number}"))
+        declare(world, evidence(MIDDLING, f"release-{number}"))
         await look(world)
     assert len(world.requests()) == MAX_OPENED
     assert world.ready() == ("False", "ChangedTooOften")
-    declare(world, evidence(MEDIUM, "release-7"))
+    declare(world, evidence(MIDDLING, "release-7"))
     await look(world)
     assert world.ready()[1] == "ReviewPending", "what was opened before is not held back"
-    declare(world, evidence(MEDIUM, "last"))
+    declare(world, evidence(MIDDLING, "last"))
     await look(world)
     world.clock.forward(3601)
     await look(world)
@@ -279,25 +279,25 @@ def test_when_requests_were_opened_is_forgotten_after_an_hour() -> None:
 
 async def test_an_exception_makes_ready_and_its_end_unmakes_it() -> None:
     world = World()
-    declare(world, HIGH)
+    declare(world, BAD)
     await look(world)
-    leave = exception_object(request(HIGH))
+    leave = exception_object(request(BAD))
     world.api.put(EXCEPTIONS, leave)
     await look(world)
     assert world.ready() == ("False", "ExceptionPending")
     assert not world.stalled()
-    leave = exception_object(request(HIGH), ("Approved", "sam"))
+    leave = exception_object(request(BAD), ("Approved", "sam"))
     leave["status"]["decisions"][0]["at"] = "2030-01-01T12:00:00Z"
     world.api.put(EXCEPTIONS, leave)
     await look(world)
     assert world.ready() == ("True", "ExceptionActive")
-    declare(world, MEDIUM)
+    declare(world, MIDDLING)
     await look(world)
-    assert world.requests()[name_of(HIGH)] == "ExceptionRequired"
+    assert world.requests()[name_of(BAD)] == "ExceptionRequired"
     world.clock.forward(86400)
     await look(world)
-    assert world.requests()[name_of(HIGH)] == "Superseded"
-    declare(world, HIGH)
+    assert world.requests()[name_of(BAD)] == "Superseded"
+    declare(world, BAD)
     await look(world)
     assert world.ready() == ("False", "ExceptionEnded")
     assert world.stalled()
@@ -306,12 +306,12 @@ async def test_an_exception_makes_ready_and_its_end_unmakes_it() -> None:
 
 async def test_a_name_that_is_taken_is_not_touched() -> None:
     world = World()
-    taken = request(LOW).model_dump(mode="json", by_alias=True)
+    taken = request(GOOD).model_dump(mode="json", by_alias=True)
     taken["spec"]["intentRef"]["name"] = "another"
     taken["status"] = {"state": "Submitted"}
     world.api.put(REQUESTS, taken)
     before = world.api.all(REQUESTS)
-    declare(world, LOW)
+    declare(world, GOOD)
     await look(world)
     assert world.api.all(REQUESTS) == before
     assert world.ready() == ("False", "RequestNameTaken")
@@ -325,26 +325,26 @@ async def test_a_name_that_is_taken_is_not_touched() -> None:
 
 async def test_the_first_digits_of_a_digest_may_be_the_same() -> None:
     world = World()
-    twin = request(MEDIUM).model_dump(mode="json", by_alias=True)
-    twin["metadata"]["name"] = name_of(LOW)
+    twin = request(MIDDLING).model_dump(mode="json", by_alias=True)
+    twin["metadata"]["name"] = name_of(GOOD)
     world.api.put(REQUESTS, twin)
-    declare(world, LOW)
+    declare(world, GOOD)
     await look(world)
     assert world.ready() == ("False", "RequestNameTaken")
 
 
 async def test_two_that_create_the_same_request_agree() -> None:
     world = World()
-    declare(world, LOW)
+    declare(world, GOOD)
 
     def first(what: str) -> None:
         world.api.before_write = lambda what: None
-        made = request(LOW).model_dump(mode="json", by_alias=True)
+        made = request(GOOD).model_dump(mode="json", by_alias=True)
         world.api.put(REQUESTS, made)
 
     world.api.before_write = first
     await look(world)
-    assert world.requests() == {name_of(LOW): "AutoApproved"}
+    assert world.requests() == {name_of(GOOD): "AutoApproved"}
 
 
 def counted(world: World) -> list[str]:
@@ -359,13 +359,13 @@ def counted(world: World) -> list[str]:
 
 async def test_a_decision_is_counted_once_also_if_nobody_led_when_it_was_made() -> None:
     world = World()
-    declare(world, MEDIUM)
+    declare(world, MIDDLING)
     await look(world)
     assert counted(world) == []
     (request,) = world.api.all(REQUESTS)
     request["metadata"]["creationTimestamp"] = "2030-01-01T10:00:00Z"
     world.api.put(REQUESTS, request)
-    decide(world, name_of(MEDIUM), ("Approved", "rita"))
+    decide(world, name_of(MIDDLING), ("Approved", "rita"))
     world.context.metrics = Metrics()  # of another leader than the one that opened it
     await look(world)
     await look(world)
@@ -385,7 +385,7 @@ def refuse(world: World, refused: str, error: ApiError) -> None:
 
 async def test_a_refused_request_is_shown_and_tried_again() -> None:
     world = World()
-    declare(world, LOW)
+    declare(world, GOOD)
     refuse(world, "create cabrequests", ApiError(403, "Forbidden", "the webhook says no"))
     with pytest.raises(ApiError):
         await look(world)
@@ -398,7 +398,7 @@ async def test_a_refused_request_is_shown_and_tried_again() -> None:
 
 async def test_a_refused_status_is_tried_again_and_the_rest_is_done() -> None:
     world = World()
-    declare(world, LOW)
+    declare(world, GOOD)
     refuse(world, "status cabrequests", ApiError(403, "Forbidden", "the webhook says no"))
     with pytest.raises(ApiError):
         await look(world)
@@ -414,7 +414,7 @@ async def test_a_refused_status_is_tried_again_and_the_rest_is_done() -> None:
 )
 async def test_an_api_server_in_trouble_leaves_the_status_alone(what: str, error: ApiError) -> None:
     world = World()
-    declare(world, LOW)
+    declare(world, GOOD)
     refuse(world, what, error)
     with pytest.raises(ApiError):
         await look(world)
@@ -423,7 +423,7 @@ async def test_an_api_server_in_trouble_leaves_the_status_alone(what: str, error
 
 async def test_events_that_cannot_be_written_stop_nothing() -> None:
     world = World()
-    declare(world, LOW)
+    declare(world, GOOD)
     refuse(world, "create events", ApiError(403, "Forbidden", "no"))
     await look(world)
     assert world.ready() == ("True", "RequestApproved")
@@ -431,13 +431,13 @@ async def test_events_that_cannot_be_written_stop_nothing() -> None:
 
 async def test_killed_before_any_write_the_next_look_finishes() -> None:
     calm = World()
-    for content in (MEDIUM, LOW):
+    for content in (MIDDLING, GOOD):
         declare(calm, content)
         await look(calm)
     hasty = World()
-    declare(hasty, MEDIUM)
+    declare(hasty, MIDDLING)
     await look(hasty)
-    declare(hasty, LOW)
+    declare(hasty, GOOD)
     budget = 0
 
     def die(what: str) -> None:
@@ -465,7 +465,7 @@ async def test_killed_before_any_write_the_next_look_finishes() -> None:
 async def test_a_namespace_on_its_way_out_is_left_alone() -> None:
     for namespace in (None, {"metadata": {"name": "team", "deletionTimestamp": "x"}}):
         world = World()
-        declare(world, LOW)
+        declare(world, GOOD)
         if namespace is None:
             del world.api.objects[(NAMESPACES.plural, "", "team")]
         else:
@@ -476,10 +476,10 @@ async def test_a_namespace_on_its_way_out_is_left_alone() -> None:
 
 async def test_full_requests_say_what_to_do() -> None:
     world = World()
-    declare(world, MEDIUM)
+    declare(world, MIDDLING)
     await look(world)
     decide(
-        world, name_of(MEDIUM), *[("Superseded", ME), ("Reopened", ME)] * 120, ("Superseded", ME)
+        world, name_of(MIDDLING), *[("Superseded", ME), ("Reopened", ME)] * 120, ("Superseded", ME)
     )
     await look(world)
     assert world.ready() == ("False", "DecisionsFull")
@@ -488,10 +488,10 @@ async def test_full_requests_say_what_to_do() -> None:
 
 async def test_several_targets_are_ready_together() -> None:
     world = World()
-    body = intent_object(HIGH)
+    body = intent_object(BAD)
     body["spec"]["targets"].append({**body["spec"]["targets"][0], "name": "worker"})
     world.api.put(INTENTS, body)
-    other = request(LOW).model_dump(mode="json", by_alias=True)
+    other = request(GOOD).model_dump(mode="json", by_alias=True)
     other["status"] = {
         "decisions": decisions(other["spec"]["evidenceDigest"], ("AutoApproved", ME))
     }
@@ -508,10 +508,10 @@ async def test_several_targets_are_ready_together() -> None:
 async def test_a_target_that_waiting_does_not_help_speaks_for_all() -> None:
     """Whichever of them stands first: here the other intent's is the first of two."""
     world = World()
-    body = intent_object(HIGH)
+    body = intent_object(BAD)
     body["spec"]["targets"].append({**body["spec"]["targets"][0], "name": "worker"})
     world.api.put(INTENTS, body)
-    other = request(MEDIUM).model_dump(mode="json", by_alias=True)
+    other = request(MIDDLING).model_dump(mode="json", by_alias=True)
     other["spec"]["intentRef"]["name"] = "another"
     other["metadata"]["name"] = "another-1"
     world.api.put(REQUESTS, other)
@@ -536,9 +536,9 @@ async def test_only_a_window_that_is_to_open_is_worth_waiting_for(
     windows: list[tuple[str | None, str | None]], waits: bool
 ) -> None:
     world = World()
-    declare(world, MEDIUM)
+    declare(world, MIDDLING)
     await look(world)
-    name = name_of(MEDIUM)
+    name = name_of(MIDDLING)
     decide(world, name, ("ConditionallyApproved", "ann"))
     entry = world.api.objects[(REQUESTS.plural, "team", name)]["status"]["decisions"][0]
     entry["conditions"] = [
@@ -554,7 +554,7 @@ async def test_only_a_window_that_is_to_open_is_worth_waiting_for(
 
 async def test_events_say_what_happened() -> None:
     world = World()
-    declare(world, MEDIUM)
+    declare(world, MIDDLING)
     await look(world)
     event = world.api.all(EVENTS)[0]
     assert event["involvedObject"]["kind"] == "DeploymentIntent"
@@ -566,11 +566,11 @@ async def test_events_say_what_happened() -> None:
 
 async def test_a_refusal_because_the_intent_changed_is_no_news() -> None:
     world = World()
-    declare(world, LOW)
+    declare(world, GOOD)
 
     def change(what: str) -> None:
         if what == "create cabrequests":
-            declare(world, MEDIUM)
+            declare(world, MIDDLING)
             raise ApiError(403, "Forbidden", "is not what the live intent says")
 
     world.api.before_write = change

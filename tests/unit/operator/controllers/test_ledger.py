@@ -22,10 +22,10 @@ from cabgate_operator.controllers.ledger import HEADS, MAX_SUBMISSIONS, Ledger
 from cabgate_operator.work.controller import Event
 from cabgate_operator.work.keys import Key, Subject
 from unit.operator.support import (
-    HIGH,
-    LOW,
+    BAD,
+    GOOD,
     ME,
-    MEDIUM,
+    MIDDLING,
     MemoryApi,
     World,
     exception_object,
@@ -70,10 +70,10 @@ class Books(World):
         self.api: LedgerApi = LedgerApi(self.clock)
         self.context.api = self.api  # type: ignore[assignment]
         self.ledger = Ledger()
-        self.subject(with_decisions(request(LOW), ("AutoApproved", ME)), "uid-low")
-        medium = with_decisions(request(MEDIUM), ("Superseded", ME), ("Reopened", ME))
+        self.subject(with_decisions(request(GOOD), ("AutoApproved", ME)), "uid-low")
+        medium = with_decisions(request(MIDDLING), ("Superseded", ME), ("Reopened", ME))
         self.subject(medium, "uid-medium")
-        high = request(HIGH)
+        high = request(BAD)
         # Nothing is recorded of one of which nobody knows when it was opened.
         meta = high.metadata.model_copy(update={"creation_timestamp": None})
         self.subject(high.model_copy(update={"metadata": meta}), "uid-high")
@@ -184,10 +184,10 @@ async def test_two_writers_cannot_fork_a_chain() -> None:
             second.saw(Event(resource, body, books.clock()))
     await second.reconcile(books.context, KEY)
     assert len(books.records()) == 4
-    more = with_decisions(request(LOW, name="more"), ("AutoApproved", ME))
+    more = with_decisions(request(GOOD, name="more"), ("AutoApproved", ME))
     books.subject(more, "uid-more")
     await books.work()
-    late = with_decisions(request(LOW, name="late"), ("AutoApproved", ME))
+    late = with_decisions(request(GOOD, name="late"), ("AutoApproved", ME))
     books.subject(late, "uid-late")
     for body in books.api.all(REQUESTS):
         second.saw(Event(REQUESTS, body, books.clock()))
@@ -229,7 +229,7 @@ async def test_one_that_cannot_be_read_or_is_refused_does_not_stop_the_others() 
 async def test_the_last_state_of_a_deleted_object_is_recorded() -> None:
     books = Books()
     await books.work()
-    gone = exception_object(request(HIGH), ("Approved", "ann"))
+    gone = exception_object(request(BAD), ("Approved", "ann"))
     gone["metadata"] |= {"name": "gone", "uid": "uid-gone"}
     books.saw(EXCEPTIONS, gone)
     await books.work()
@@ -263,7 +263,7 @@ async def test_heads_are_published_at_most_once_in_five_seconds() -> None:
     assert len(books.queue) == 1
     await books.publish()
     assert books.heads() == {"team": books.head()}
-    late = with_decisions(request(LOW, name="late"), ("AutoApproved", ME))
+    late = with_decisions(request(GOOD, name="late"), ("AutoApproved", ME))
     books.subject(late, "uid-late")
     await books.work()
     assert books.queue.deadlines == 1
@@ -330,7 +330,7 @@ async def test_a_published_head_that_does_not_fit_stops_nothing(text: str) -> No
     await books.work()
     published(books, text)
     books.ledger = Ledger()
-    late = with_decisions(request(LOW, name="late"), ("AutoApproved", ME))
+    late = with_decisions(request(GOOD, name="late"), ("AutoApproved", ME))
     books.subject(late, "uid-late")
     books.look_again()
     await books.work()
@@ -429,7 +429,7 @@ async def test_a_place_that_is_taken_by_what_names_no_chain_is_passed_over(spec:
 async def test_what_is_only_submitted_is_recorded_so_often_in_an_hour() -> None:
     books = Books()
     for number in range(MAX_SUBMISSIONS + 5):
-        books.subject(request(HIGH, name=f"app-{number}"), f"uid-{number}")
+        books.subject(request(BAD, name=f"app-{number}"), f"uid-{number}")
     await books.work()
     verdicts = [record["spec"]["verdict"] for record in books.records()]
     assert verdicts.count("Opened") == MAX_SUBMISSIONS

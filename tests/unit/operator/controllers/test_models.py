@@ -8,7 +8,7 @@ from cabgate_operator.controllers.models import reconcile_models
 from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.work.keys import Key, Subject
 from support.models import risk_model
-from unit.operator.support import LOW, World, intent_object
+from unit.operator.support import GOOD, World, intent_object
 
 START = Key(Subject.MODELS, "", DEFAULT_NAME)
 SEEN = Key(Subject.MODELS, "", "")
@@ -53,7 +53,7 @@ async def test_another_operator_may_be_first() -> None:
 
 async def test_an_intent_without_a_model_says_so_and_is_looked_at_again() -> None:
     world = without_models()
-    world.api.put(INTENTS, intent_object(LOW))
+    world.api.put(INTENTS, intent_object(GOOD))
     await reconcile_intent(world.context, INTENT)
     assert (world.ready(), world.stalled()) == (("False", "RiskModelMissing"), True)
     assert world.told() == ["RiskModelMissing"]
@@ -69,7 +69,7 @@ async def test_an_intent_without_a_model_says_so_and_is_looked_at_again() -> Non
 
 async def test_what_is_open_needs_no_model() -> None:
     world = World()
-    world.api.put(INTENTS, intent_object(LOW))
+    world.api.put(INTENTS, intent_object(GOOD))
     await reconcile_intent(world.context, INTENT)
     del world.api.objects[(RISK_MODELS.plural, "", DEFAULT_NAME)]
     await reconcile_intent(world.context, INTENT)

@@ -4,7 +4,7 @@
 import pytest
 
 from cabgate.api.request import RequestState
-from unit.core.builders import by_person, request
+from cabgate_samples.models import by_person, request
 from unit.operator.standings import about_request
 
 

@@ -7,7 +7,7 @@ from cabgate_kube.resources import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.runtime.dependents import Dependents
 from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.work.keys import Key, Subject
-from unit.operator.support import HIGH, exception_object, intent_object, request
+from unit.operator.support import BAD, exception_object, intent_object, request
 
 WEB = Key(Subject.INTENT, "team", "web")
 OTHER = Key(Subject.INTENT, "team", "other")
@@ -15,7 +15,7 @@ LEAVE = Key(Subject.EXCEPTION, "team", "leave")
 
 
 def stored(intent: str = "web", **metadata: str) -> Object:
-    body = request(HIGH).model_dump(mode="json", by_alias=True)
+    body = request(BAD).model_dump(mode="json", by_alias=True)
     body["spec"]["intentRef"]["name"] = intent
     body["metadata"] |= {"uid": f"uid-{intent}", "name": f"{intent}-1", **metadata}
     return body
@@ -28,7 +28,7 @@ def leave(request: Object) -> Object:
 
 
 def exception_object_for(stored_request: Object) -> Object:
-    body = copy.deepcopy(exception_object(request(HIGH)))
+    body = copy.deepcopy(exception_object(request(BAD)))
     body["spec"]["requestRef"]["name"] = stored_request["metadata"]["name"]
     return body
 
@@ -104,4 +104,4 @@ def test_what_a_list_of_all_lacks_is_forgotten_and_its_dependents_are_looked_at(
 
 
 def test_intents_are_not_noted() -> None:
-    assert Dependents(Manager().keys_of).saw(INTENTS, intent_object(HIGH)) == set()
+    assert Dependents(Manager().keys_of).saw(INTENTS, intent_object(BAD)) == set()

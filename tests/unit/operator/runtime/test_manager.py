@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 
 from cabgate.api.intent import DeploymentIntent
-from cabgate.lifecycle.break_glass import ANNOTATION, BY_ANNOTATION, ID_ANNOTATION, RING_ANNOTATION
-from cabgate.lifecycle.flapping import ABSENCE
+from cabgate.lifecycle.limits.flapping import ABSENCE
+from cabgate.lifecycle.requests.break_glass import (
+    ANNOTATION,
+    BY_ANNOTATION,
+    ID_ANNOTATION,
+    RING_ANNOTATION,
+)
 from cabgate.rollout.rings import RING_LABEL
 from cabgate_kube.client import Page
 from cabgate_kube.errors import ApiError
@@ -22,7 +27,7 @@ from cabgate_operator.work.controller import Controller, Event
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.metrics import Metrics
 from support.waiting import until
-from unit.operator.support import HIGH, LOW, ME, NOW, Clock, MemoryApi, exception_object, request
+from unit.operator.support import BAD, GOOD, ME, NOW, Clock, MemoryApi, exception_object, request
 from unit.operator.support import intent_object as declared
 
 DEPLOYMENTS = next(resource for resource in WORKLOADS if resource.kind == "Deployment")
@@ -63,16 +68,16 @@ def state_of_web(api: MemoryApi) -> str:
 
 
 def test_what_an_event_queues() -> None:
-    leave, keys_of = exception_object(request(HIGH)), Manager().keys_of
-    assert keys_of(INTENTS, declared(LOW)) == [INTENT]
-    assert keys_of(REQUESTS, stored_request(LOW)) == [INTENT]
+    leave, keys_of = exception_object(request(BAD)), Manager().keys_of
+    assert keys_of(INTENTS, declared(GOOD)) == [INTENT]
+    assert keys_of(REQUESTS, stored_request(GOOD)) == [INTENT]
     assert keys_of(EXCEPTIONS, leave) == [Key(Subject.EXCEPTION, "team", "leave")]
 
 
 async def test_the_first_sweep_finds_everything() -> None:
     api = MemoryApi(Clock())
-    api.put(INTENTS, declared(LOW))
-    api.put(EXCEPTIONS, exception_object(request(HIGH)))
+    api.put(INTENTS, declared(GOOD))
+    api.put(EXCEPTIONS, exception_object(request(BAD)))
 
     async with working(api) as (manager, api):
         assert not manager.ready
@@ -122,7 +127,7 @@ async def test_a_ring_that_changes_queues_the_intents() -> None:
         return {"metadata": {"name": "team", "labels": labels, "resourceVersion": "7"}}
 
     async with working() as (manager, api):
-        api.put(INTENTS, declared(HIGH))
+        api.put(INTENTS, declared(BAD))
         await ready(manager)
         for ring, reason in (("2", None), ("3", None), ("0", "RingNotGated")):
             api.put(NAMESPACES, namespace(ring))
@@ -140,12 +145,12 @@ async def test_a_ring_that_changes_queues_the_intents() -> None:
 async def test_events_reach_the_reconcilers() -> None:
     async with working() as (manager, api):
         await ready(manager)
-        body = api.put(INTENTS, declared(HIGH))
+        body = api.put(INTENTS, declared(BAD))
         manager.saw(INTENTS, {"type": "ADDED", "object": body})
         await until(
             lambda: state_of_web(api) == "ExceptionRequired", "the intent is ExceptionRequired"
         )
-        leave = api.put(EXCEPTIONS, exception_object(request(HIGH)))
+        leave = api.put(EXCEPTIONS, exception_object(request(BAD)))
         manager.saw(EXCEPTIONS, {"type": "ADDED", "object": leave})
         await until(
             lambda: "ExceptionPending" in str(api.all(INTENTS)[0]["status"]),
@@ -184,7 +189,7 @@ async def test_a_sweep_notices_versions_that_went_back() -> None:
     async with working() as (manager, api):
         manager.on_stale_watch = stale.append
         await ready(manager)
-        body = api.put(INTENTS, declared(LOW))
+        body = api.put(INTENTS, declared(GOOD))
         body["metadata"]["resourceVersion"] = "100000"
         manager.saw(INTENTS, {"type": "ADDED", "object": body})
         manager.sweep_soon()
@@ -217,7 +222,7 @@ async def test_trouble_is_followed_by_a_sweep_and_a_watch_without_it_is_not() ->
     api = Asked()
     async with working(api) as (manager, _):
         await ready(manager)
-        api.put(INTENTS, declared(LOW))
+        api.put(INTENTS, declared(GOOD))
         manager.watch_began(INTENTS.plural, 1)
         await until(lambda: api.checks, "the version of the watch is checked")
         await idle(manager)
@@ -239,7 +244,7 @@ async def test_a_sweep_in_turn_looks_at_what_the_watches_missed_and_at_nothing_e
 
     async with working(api, often) as (manager, _):
         await ready(manager)
-        manager.saw(INTENTS, {"type": "ADDED", "object": api.put(INTENTS, declared(LOW))})
+        manager.saw(INTENTS, {"type": "ADDED", "object": api.put(INTENTS, declared(GOOD))})
         await until(lambda: state_of_web(api) == "AutoApproved", "the intent is approved")
         for resource in (INTENTS, REQUESTS):
             manager.saw(resource, {"type": "MODIFIED", "object": api.all(resource)[0]})
@@ -247,7 +252,7 @@ async def test_a_sweep_in_turn_looks_at_what_the_watches_missed_and_at_nothing_e
         api.intents_read = 0
         await more_sweeps(manager, 3)
         assert api.intents_read == 0
-        api.put(INTENTS, declared(HIGH))  # and nobody tells
+        api.put(INTENTS, declared(BAD))  # and nobody tells
         await until(lambda: state_of_web(api) == "ExceptionRequired", "the change is found")
         await more_sweeps(manager, 2)
         del api.objects[(INTENTS.plural, "team", "web")]
@@ -286,7 +291,7 @@ def test_there_is_no_context_before_the_start() -> None:
 
 
 def test_an_object_that_cannot_be_read_is_not_logged_with_its_content() -> None:
-    body = declared({**LOW, "artifacts": "a secret"})
+    body = declared({**GOOD, "artifacts": "a secret"})
     with pytest.raises(ValueError, match=r"spec\.evidence\.artifacts: list_type") as caught:
         parsed(DeploymentIntent, body)
     assert "secret" not in str(caught.value)
@@ -302,7 +307,7 @@ async def test_what_kopf_lists_at_its_start_is_not_fanned_out() -> None:
             """How many keys a request of another intent for the same workload queues."""
             while len(manager.queue):
                 await manager.queue.process_one()
-            body = stored_request(HIGH)
+            body = stored_request(BAD)
             body["metadata"] |= {"uid": f"uid-{name}", "name": f"{name}-1"}
             body["spec"]["intentRef"]["name"] = name
             manager.saw(REQUESTS, {"type": None, "object": body})
@@ -318,7 +323,7 @@ async def test_what_a_look_wrote_itself_is_no_reason_to_look_again() -> None:
     api = Asked()
     async with working(api) as (manager, _):
         await ready(manager)
-        manager.saw(INTENTS, {"type": "ADDED", "object": api.put(INTENTS, declared(LOW))})
+        manager.saw(INTENTS, {"type": "ADDED", "object": api.put(INTENTS, declared(GOOD))})
         await until(lambda: state_of_web(api) == "AutoApproved", "the intent is approved")
         await idle(manager)
         api.intents_read = 0
@@ -343,11 +348,11 @@ async def test_an_event_that_is_faster_than_the_answer_to_the_write_is_known_as_
     api = Fast()
     async with working(api) as (manager, _):
         await ready(manager)
-        manager.saw(INTENTS, {"type": "ADDED", "object": api.put(INTENTS, declared(LOW))})
+        manager.saw(INTENTS, {"type": "ADDED", "object": api.put(INTENTS, declared(GOOD))})
         await until(lambda: state_of_web(api) == "AutoApproved", "the intent is approved")
         await idle(manager)
         assert api.intents_read == 1
-        changed = declared(HIGH)
+        changed = declared(BAD)
         changed["metadata"]["generation"] = 2
 
         def change(what: str) -> None:
@@ -355,7 +360,7 @@ async def test_an_event_that_is_faster_than_the_answer_to_the_write_is_known_as_
             manager.saw(INTENTS, {"type": "MODIFIED", "object": api.put(INTENTS, changed)})
 
         api.before_write = change
-        other = declared(LOW)
+        other = declared(GOOD)
         other["spec"]["summary"] = "other"
         manager.saw(INTENTS, {"type": "MODIFIED", "object": api.put(INTENTS, other)})
         await until(
@@ -459,7 +464,7 @@ async def test_where_a_sweep_fails_the_next_counts_anew() -> None:
             return super().all(resource)
 
     api = Failing(Clock())
-    api.put(REQUESTS, stored_request(LOW))
+    api.put(REQUESTS, stored_request(GOOD))
     looked: list[Key] = []
     async with working(api, Settings().model_copy(update={"keep_approved": 1})) as (manager, _):
         add = manager.queue.add

@@ -16,7 +16,7 @@ from cabgate_operator.work.controller import Event
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.queue import Timing, WorkQueue
 from cabgate_operator.work.reports import note_act, note_correlation
-from unit.operator.support import HIGH, LOW, NOW, Clock, World, evidence, intent_object
+from unit.operator.support import BAD, GOOD, NOW, Clock, World, evidence, intent_object
 
 KEY = Key(Subject.INTENT, "team", "web")
 Lines = Callable[[], list[Object]]
@@ -143,7 +143,9 @@ async def reconciled(world: World) -> None:
 
 async def test_the_line_of_an_intent_has_its_correlation_id_and_no_evidence(lines: Lines) -> None:
     world = World()
-    secret = evidence({**LOW, "testResults": {**LOW["testResults"], "uri": "https://s3cret"}}, "s3")
+    secret = evidence(
+        {**GOOD, "testResults": {**GOOD["testResults"], "uri": "https://s3cret"}}, "s3"
+    )
     world.api.put(INTENTS, intent_object(secret))
     await reconciled(world)
     (request,) = world.api.all(REQUESTS)
@@ -169,7 +171,7 @@ async def test_the_line_of_an_intent_has_its_correlation_id_and_no_evidence(line
 
 async def test_each_record_of_the_ledger_is_a_line_with_its_correlation_id(lines: Lines) -> None:
     world = World()
-    world.api.put(INTENTS, intent_object(HIGH))
+    world.api.put(INTENTS, intent_object(BAD))
     await reconcile_intent(world.context, KEY)
     (request,) = world.api.all(REQUESTS)
     entry = {

@@ -4,9 +4,10 @@
 import pytest
 
 from cabgate.api import CABRequest
+from cabgate_samples.decisions import numbered
+from cabgate_samples.models import by_person, request
 from cabgate_webhook.client.answers import parsed
 from cabgate_webhook.client.lookups import LookupFailed
-from unit.core.builders import by_person, numbered, request
 
 
 def test_a_request_with_a_verdict_of_a_newer_version_is_a_doubt_that_names_it():

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cabgate audit export`: everything that an audit of a time needs, in one archive."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cabgate import API_VERSION
+from cabgate.api import decision, exception, request, riskmodel
+from cabgate.api.base import rfc3339
+from cabgate.ledger.queries import Query, answers
+from cabgate.reports.archive import archive, json_bytes, json_lines
+from cabgate.reports.page import as_html
+from cabgate.reports.report import By, report
+from cabgate.reports.texts import as_csv, as_data, missing_text
+from cabgate_cli.commands.options import (
+    cluster_options,
+    export_option,
+    heads_option,
+    keys_option,
+)
+from cabgate_cli.commands.records.ledger_verified import verification
+from cabgate_cli.errors import Unavailable, note
+from cabgate_cli.exit_codes import ExitCode, of_command
+from cabgate_cli.input.ledger_evidence import Evidence, gathered
+from cabgate_cli.output.objects import write
+from cabgate_kube.installation import LEDGER_CHECKPOINTS, LEDGER_HEADS, SIGNING_KEYS
+
+_MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
+_KINDS = tuple((of.KIND, of.PLURAL) for of in (decision, request, exception, riskmodel))
+
+
+@click.group()
+def audit() -> None:
+    """Collect what an audit needs."""
+
+
+@audit.command(
+    "export",
+    epilog="""\b
+Examples:
+  cabgate audit export --since 2026-07-01 --until 2026-10-01 --out audit.zip
+  cabgate audit export -f ledger-2026.jsonl --keys keys.yaml --since 2026-01-01 \\
+    --until 2026-07-01 --out audit.zip
+  unzip audit.zip -d audit
+  cabgate ledger verify -f audit/ledger.jsonl -f audit/checkpoints.json \\
+    --keys audit/keys.json --heads audit/heads.json
+"""
+    + of_command("the archive is written", "it is written, and the ledger has findings"),
+)
+@export_option
+@click.option("--since", type=_MOMENT, required=True, help="The report is from then on, UTC.")
+@click.option("--until", type=_MOMENT, required=True, help="To before then, UTC.")
+@click.option(
+    "--out",
+    metavar="FILE",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The archive, a ZIP; one that is there is replaced.",
+)
+@heads_option
+@keys_option
+@cluster_options
+@click.pass_context
+def export(
+    ctx: click.Context,
+    files: tuple[str, ...],
+    since: datetime,
+    until: datetime,
+    out: Path,
+    head_files: tuple[str, ...],
+    key_files: tuple[str, ...],
+    kubeconfig: str | None,
+    context: str | None,
+) -> None:
+    """Write what an audit needs into one archive.
+
+    Records, what they are about, keys, published heads, the verification and a report. All records
+    are in it, since a chain verifies from its beginning; the report is of the time that is given.
+    The same input gives the same bytes. Requests and exceptions are in it as they are, with their
+    evidence: keep it as you would keep these.
+    """
+    begin, end = since.replace(tzinfo=UTC), until.replace(tzinfo=UTC)
+    if begin >= end:
+        raise click.UsageError("--since has to be before --until")
+    evidence, keys = gathered(files, head_files, key_files, kubeconfig, context)
+    findings = evidence.findings(keys)
+    verified = verification(evidence, keys, findings)
+    content = _files(evidence, begin, end) | {
+        "verification.json": json_bytes(verified),
+        "keys.json": _config_map(SIGNING_KEYS, keys.pems),
+    }
+    about = {"since": rfc3339(begin), "until": rfc3339(end), "clean": not findings}
+    _write(out, archive(content, about))
+    write(f"wrote {out}: {len(evidence.objects[decision.PLURAL])} records\n")
+    if findings:
+        note(f"the ledger has {len(findings)} findings: verification.json has them")
+    ctx.exit(ExitCode.NO if findings else ExitCode.OK)
+
+
+def _files(evidence: Evidence, begin: datetime, end: datetime) -> dict[str, bytes]:
+    found = answers(evidence.objects[decision.PLURAL], Query())
+    for unread in found.unread:
+        note(f"{unread.where} cannot be read and is not counted: {unread.why}. {unread.advice}")
+    made = report([record for record, _ in found.found], begin, end, By.NAMESPACE)
+    for missing in made.missing:
+        note(missing_text(missing))
+    return {
+        "ledger.jsonl": b"".join(
+            json_lines({"apiVersion": API_VERSION, "kind": kind, **each} for each in objects)
+            for kind, objects in ((kind, evidence.objects[plural]) for kind, plural in _KINDS)
+        ),
+        "heads.json": _published(LEDGER_HEADS, evidence.heads),
+        "checkpoints.json": _published(LEDGER_CHECKPOINTS, evidence.checkpoints),
+        "report.json": json_bytes(as_data(made)),
+        "report.csv": as_csv(made).encode(),
+        "report.html": as_html(made).encode(),
+    }
+
+
+def _published(name: str, published: Sequence[tuple[str, object]]) -> bytes:
+    """What was published for each namespace: a ConfigMap for each copy, since two copies of one
+    chain are two points that it has to go through."""
+    copies: list[dict[str, str]] = []
+    for namespace, what in sorted({(namespace, str(what)) for namespace, what in published}):
+        free = next((copy for copy in copies if namespace not in copy), None)
+        if free is None:
+            copies.append(free := {})
+        free[namespace] = what
+    if len(copies) < 2:
+        return _config_map(name, copies[0] if copies else {})
+    return json_bytes(
+        {"kind": "List", "apiVersion": "v1", "items": [_object(name, c) for c in copies]}
+    )
+
+
+def _config_map(name: str, data: Mapping[str, str]) -> bytes:
+    """As `cabgate ledger verify` reads it."""
+    return json_bytes(_object(name, data))
+
+
+def _object(name: str, data: Mapping[str, str]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": dict(data)}
+
+
+def _write(out: Path, content: bytes) -> None:
+    """Put it there whole, or leave what is there. Raises `Unavailable`."""
+    part = out.with_name(f".{out.name}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(out)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise Unavailable(f"{out}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cabgate ledger verify`: whether the record of decisions is whole and unchanged."""
+
+from collections.abc import Sequence
+
+import click
+
+from cabgate.api import exception, request
+from cabgate.ledger.findings import Finding
+from cabgate.ledger.signatures import PublicKeys
+from cabgate_cli.commands.options import (
+    cluster_options,
+    export_option,
+    heads_option,
+    keys_option,
+    output_option,
+)
+from cabgate_cli.commands.records.ledger_list import list_records
+from cabgate_cli.commands.records.ledger_prune import export, finding_lines, prune
+from cabgate_cli.commands.records.ledger_verified import chains, distinct, pruned, verification
+from cabgate_cli.errors import note
+from cabgate_cli.exit_codes import ExitCode, of_command
+from cabgate_cli.input.ledger_evidence import Evidence, gathered
+from cabgate_cli.output.objects import write, write_machine
+
+
+@click.group()
+def ledger() -> None:
+    """List, verify, export and prune the record of decisions."""
+
+
+ledger.add_command(list_records)
+ledger.add_command(export)
+ledger.add_command(prune)
+
+
+@ledger.command(
+    epilog="""\b
+Examples:
+  cabgate ledger verify
+  cabgate ledger verify --heads heads-of-june.yaml --keys keys.yaml
+  kubectl get cabdecisions,cabrequests,cabexceptions,riskmodels -A -o json > export.json
+  cabgate ledger verify -f export.json --keys keys.yaml -o json
+  cabgate ledger verify -f 2025.jsonl -f 2026.jsonl --keys keys.yaml
+"""
+    + of_command("nothing is wrong", "something is: one line for each finding")
+)
+@export_option
+@heads_option
+@keys_option
+@output_option
+@cluster_options
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    files: tuple[str, ...],
+    head_files: tuple[str, ...],
+    key_files: tuple[str, ...],
+    kubeconfig: str | None,
+    context: str | None,
+    output: str,
+) -> None:
+    """Verify every chain, and say what is wrong and where.
+
+    Each record is checked for its place, its digest and its signature, and against the request or
+    exception that was decided on, where that still exists. Nothing is written.
+    """
+    evidence, keys = gathered(files, head_files, key_files, kubeconfig, context)
+    findings = evidence.findings(keys)
+    if output != "text":
+        write_machine(verification(evidence, keys, findings), output)
+    else:
+        write(_lines(evidence, keys, findings))
+        missing = [n for n, was in (("--keys", key_files), ("--heads", head_files)) if not was]
+        if missing:
+            note(
+                "whoever can change the cluster's own keys and heads can make a forgery fit: keep "
+                f"copies elsewhere, and give them with {' and '.join(missing)}"
+            )
+    if evidence.checkpoints and output == "text":
+        note(
+            f"{_count(len(pruned(evidence)), 'chain')} pruned up to a checkpoint: what was before "
+            "is proved by its export alone (-f)"
+        )
+    others = evidence.not_computed()
+    if others and output == "text":
+        note(
+            f"{_count(sum(others.values()), 'score')} not computed anew: the risk model "
+            f"({', '.join(others)}) is not there as it was. Create it again, or give a copy (-f)"
+        )
+    ctx.exit(ExitCode.NO if findings else ExitCode.OK)
+
+
+def _lines(evidence: Evidence, keys: PublicKeys, findings: Sequence[Finding]) -> str:
+    lines = finding_lines(findings)
+    numbers = chains(evidence)
+    seen = (
+        f"{_count(sum(numbers.values()), 'record')} in {_count(len(numbers), 'chain')}, against "
+        f"{_count(len(distinct(evidence.objects[request.PLURAL])), 'request')}, "
+        f"{_count(len(distinct(evidence.objects[exception.PLURAL])), 'exception')}, "
+        f"{_count(len(set(evidence.heads)), 'published head')} and "
+        f"{_count(len(keys.ids), 'public key')} ({', '.join(keys.ids)})"
+    )
+    verdict = "nothing is wrong" if not findings else _count(len(findings), "finding")
+    return "".join(f"{line}\n" for line in [*lines, f"{verdict}: {seen}"])
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

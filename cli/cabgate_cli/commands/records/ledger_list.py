@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cabgate ledger list`: the records that answer a question, from a cluster or from exports."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from cabgate.api import decision, exception, request
+from cabgate.api.decision import CABDecision
+from cabgate.ledger.queries import Answers, Query, answers
+from cabgate.text.foreign import printed
+from cabgate_cli.commands.options import cluster_options, export_option, output_option
+from cabgate_cli.errors import note
+from cabgate_cli.exit_codes import of_command
+from cabgate_cli.input.ledger_evidence import from_files
+from cabgate_cli.output.objects import write, write_machine
+
+_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"]
+
+
+@click.command(
+    "list",
+    epilog="""\b
+Examples:
+  cabgate ledger list -n shop
+  cabgate ledger list -n shop --verdict Approved --author rita --since 2026-01-01
+  cabgate ledger list --image registry.example.com/shop/checkout:1.4.2 -o json
+  cabgate ledger list -f ledger-2026.jsonl --correlation CHG-1042
+"""
+    + of_command("done, also if no record fits"),
+)
+@export_option
+@click.option("-n", "--namespace", help="Records of this namespace alone.")
+@click.option(
+    "--kind",
+    type=click.Choice([request.KIND, exception.KIND]),
+    help="Records about such objects alone.",
+)
+@click.option("--subject", metavar="NAME", help="Name of the request or exception.")
+@click.option("--intent", metavar="NAME", help="Name of the intent that the request was made from.")
+@click.option("--verdict", metavar="VERDICT", help="Such as Approved, Revoked or Opened.")
+@click.option("--author", metavar="USER", help="User name of who decided.")
+@click.option("--submitter", metavar="USER", help="User name of who submitted, or asked.")
+@click.option("--image", metavar="IMAGE", help="An image, exactly as the record names it.")
+@click.option("--correlation", metavar="ID", help="The correlation id.")
+@click.option(
+    "--since", type=click.DateTime(_FORMATS), help="Decided then or later, UTC, such as 2026-01-31."
+)
+@click.option("--until", type=click.DateTime(_FORMATS), help="Decided before, UTC.")
+@output_option
+@cluster_options
+def list_records(
+    files: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+    kubeconfig: str | None,
+    context: str | None,
+    output: str,
+    **wanted: Any,
+) -> None:
+    """List the records that fit all filters.
+
+    In the order of their chains; json and yaml have the whole records. Nothing is checked: `cabgate
+    ledger verify` does that. A record that cannot be read is named, and the others are listed.
+    """
+    if files and (kubeconfig or context):
+        raise click.UsageError("-f reads files, --kubeconfig and --context a cluster: not both")
+    query = Query(since=_utc(since), until=_utc(until), **wanted)
+    raws = _records(files, kubeconfig, context, query.namespace)
+    answered = answers(raws, query)
+    if output != "text":
+        raw = [raw for _, raw in answered.found]
+        write_machine(raw, output)
+    else:
+        write(_table([record for record, _ in answered.found]))
+    _tell(answered)
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+def _records(
+    files: tuple[str, ...], kubeconfig: str | None, context: str | None, namespace: str | None
+) -> Iterable[Mapping[str, Any]]:
+    if files:
+        return from_files(files).objects[decision.PLURAL]
+    from cabgate_cli.input.cluster.ledger_source import LedgerSource
+
+    # All of them, not by a selector: one whose namespace cannot be read is to be named as well.
+    del namespace
+    return LedgerSource(kubeconfig, context).objects(decision.PLURAL)
+
+
+_HEADINGS = ("RECORD", "AT", "VERDICT", "AUTHOR", "SUBJECT", "SCORE")
+
+
+def _table(records: Iterable[CABDecision]) -> str:
+    rows = [_HEADINGS]
+    for record in records:
+        spec = record.spec
+        at = f"{spec.at:%Y-%m-%dT%H:%M:%SZ}"
+        about = f"{spec.subject.kind}/{spec.subject.name}"
+        row = (record.metadata.name, at, spec.verdict, printed(spec.author.username), about)
+        rows.append((*row, spec.score or "-"))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    lines = ("  ".join(f"{c:{w}}" for c, w in zip(r, widths, strict=True)).rstrip() for r in rows)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _tell(answered: Answers) -> None:
+    if answered.cut:
+        records = "1 record was" if answered.cut == 1 else f"{answered.cut} records were"
+        note(
+            f"{records} cut and may fit too: what the filters ask for may have stood in what is "
+            "not there. Leave those filters out to see them; `cut` of a record names its fields."
+        )
+    for each in answered.unread:
+        note(f"{each.where} cannot be read and was passed over: {each.why}. {each.advice}")

@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cabgate explain`: whether a rollout would be admitted now, and why."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cabgate.api.kinds import GatedKind
+from cabgate.gate.candidates import describe
+from cabgate.gate.decide import candidates, decide
+from cabgate.gate.decision import Decision
+from cabgate.lifecycle.state.standing import standings_of, standings_of_exceptions
+from cabgate.rollout.installation import InstallationSettings
+from cabgate.rollout.modes import Mode, effective_mode, too_loose
+from cabgate.rollout.rings import GATED_FROM
+from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.targets import Workload
+from cabgate.rollout.workloads import ANY_NAME
+from cabgate.text.foreign import printed
+from cabgate_cli.commands.options import (
+    cluster_options,
+    default_ring_option,
+    gated_kind_option,
+    manifests_option,
+    mode_option,
+    namespace_option,
+    output_option,
+)
+from cabgate_cli.errors import BadInput, Unavailable, note
+from cabgate_cli.exit_codes import ExitCode, of_command
+from cabgate_cli.input.files.documents import Document, read_documents
+from cabgate_cli.input.names import namespace_name
+from cabgate_cli.input.workloads import (
+    Wanted,
+    check_spelling,
+    configured,
+    kind_in,
+    kind_names,
+    referred_among,
+    rollout_in,
+    selected_out,
+    wanted,
+)
+from cabgate_cli.output.objects import as_json, as_yaml, write
+
+if TYPE_CHECKING:
+    from cabgate_cli.input.cluster.client import Cluster
+
+WIDTH = 100
+"""Columns of the text."""
+
+
+@dataclass(frozen=True)
+class Rings:
+    """How much namespace and workload ask for."""
+
+    namespace: int
+    workload: int
+    excluded: bool = False
+    """Whether the installation excludes the namespace: then all are 0."""
+
+    @property
+    def effective(self) -> int:
+        """The larger of the two."""
+        return max(self.namespace, self.workload)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A request that was looked at."""
+
+    name: str
+    state: str
+    reason: str
+    said: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is decided on a rollout, and what it follows from."""
+
+    rollout: Rollout
+    rings: Rings
+    decision: Decision
+    requests: Sequence[Looked]
+    mode: Mode = Mode.ENFORCE
+    """What becomes of a denial in its namespace."""
+    too_loose: str = ""
+    """That the namespace asks for a mode that does not count."""
+
+    @property
+    def admitted(self) -> bool:
+        """Whether the rollout gets through, allowed or not."""
+        return self.decision.allowed or self.mode is not Mode.ENFORCE
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cabgate explain -n shop deployment/checkout
+  cabgate explain shop/deployment/checkout
+  cabgate explain -f deployment.yaml
+  kubectl kustomize overlays/production | cabgate explain -f - -n shop
+"""
+    + of_command(
+        "admitted, if only because the mode does not enforce", "denied, at least one of them"
+    )
+)
+@click.argument("workloads", metavar="[[NAMESPACE/]KIND/NAME]...", nargs=-1)
+@namespace_option
+@manifests_option
+@default_ring_option
+@gated_kind_option
+@mode_option
+@output_option
+@cluster_options
+@click.pass_context
+def explain(
+    ctx: click.Context,
+    workloads: tuple[str, ...],
+    namespace: str | None,
+    files: tuple[str, ...],
+    default_ring: int | None,
+    gated_kinds: tuple[str, ...],
+    mode: str | None,
+    output: str,
+    kubeconfig: str | None,
+    context: str | None,
+) -> None:
+    """Say whether a rollout would be admitted now, and why.
+
+    The rollout of a manifest (-f), or of a workload as it runs. The answer is the gate's own: the
+    same requests, the same rules. Each request that names the workload is shown, the newest first,
+    with what keeps it from admitting the rollout.
+    """
+    if not workloads and not files:
+        raise BadInput("name a workload, such as deployment/checkout, or a manifest with -f FILE")
+    given = configured(gated_kinds)
+    if namespace is not None:
+        namespace_name(namespace, "--namespace")
+    documents = [document for path in files for document in read_documents(path)]
+    from cabgate_cli.input.cluster.client import Cluster, context_namespace
+    from cabgate_cli.input.cluster.installation import installation_of
+
+    here = namespace or context_namespace(kubeconfig, context) or "default"
+    try:
+        cluster = Cluster(kubeconfig, context)
+        installation = installation_of(cluster, default_ring=default_ring, mode=mode, kinds=given)
+    except Unavailable:
+        check_spelling(documents, given)  # what is wrong whatever the cluster says
+        raise
+    kinds = installation.kinds
+    named = [_placed(argument, namespace, kinds) for argument in workloads]
+    check_spelling(documents, kinds)
+    gated = [(kind, doc) for doc in documents if (kind := kind_in(doc, kinds)) is not None]
+    if not named and not gated:
+        raise BadInput(f"{', '.join(files)}: holds no workload; allowed: {kind_names(kinds)}")
+    explainer = _Explainer(cluster, installation)
+    found = [explainer.running(item, place or here) for item, place in named]
+    places = [str(document.metadata.get("namespace") or here) for _, document in gated]
+    others = set() if namespace is None else selected_out(namespace, places)
+    if not named and others.issuperset(places):
+        raise BadInput(f"--namespace: the manifests hold no workload of namespace {namespace}")
+    for place, (kind, document) in zip(places, gated, strict=True):
+        if place in others:
+            continue
+        found.append(explainer.declared(kind, document, place, documents))
+    _print(found, output)
+    ctx.exit(ExitCode.OK if all(item.admitted for item in found) else ExitCode.NO)
+
+
+def _placed(
+    argument: str, namespace: str | None, kinds: Sequence[GatedKind]
+) -> tuple[Wanted, str | None]:
+    """A workload and its namespace, if the command line names one."""
+    place = namespace
+    if argument.count("/") == 2:
+        place, _, argument = argument.partition("/")
+        namespace_name(place, "NAMESPACE")
+        if namespace not in (None, place):
+            raise BadInput(f"--namespace: {namespace}, but {place}/{argument} says {place}")
+    found = wanted(argument, kinds)
+    if found.name.endswith(ANY_NAME) or not found.kind.templates:
+        raise BadInput(f"{argument}: cannot be read from the cluster; give its manifest (-f FILE)")
+    return found, place
+
+
+class _Explainer:
+    """Reads what a verdict rests on, and gives it."""
+
+    def __init__(self, cluster: "Cluster", installation: InstallationSettings) -> None:
+        from cabgate_cli.input.cluster.gate_source import GateSource
+
+        self._cluster = cluster
+        self._source = GateSource(cluster)
+        self._installation = installation
+
+    def running(self, item: Wanted, namespace: str) -> Explanation:
+        """What the gate would say to what runs, if it were rolled out now."""
+        content = self._cluster.workload(item, namespace)
+        referred = self._cluster.referred(item.kind, content, namespace)
+        rollout = rollout_in(item.kind, content, namespace, referred)
+        exact = Workload(item.kind.group, item.kind.kind, item.name)
+        if exact not in rollout.workloads:
+            rollout = Rollout(namespace, rollout.workload, rollout.images, (*rollout.also, exact))
+        for owner in _metadata(content).get("ownerReferences") or []:
+            if owner.get("controller"):
+                note(
+                    f"{item} belongs to {owner.get('kind')} {owner.get('name')}, which is what an "
+                    "approval names; controllers make what belongs to it"
+                )
+        return self._explained(rollout, _labels(content), {})
+
+    def declared(
+        self, kind: GatedKind, document: Document, namespace: str, beside: Sequence[Document]
+    ) -> Explanation:
+        """What the gate would say to a manifest, beside what is stored under its name."""
+        try:
+            content = document.content
+            referred = referred_among(kind, content, beside)
+            if referred is None:
+                referred = self._cluster.referred(kind, content, namespace)
+            named = rollout_in(kind, content, namespace, referred).workload
+            old = None
+            if not named.name.endswith(ANY_NAME):
+                old = self._stored(Wanted(kind, named.name), namespace)
+            rollout = rollout_in(kind, content, namespace, referred, old)
+        except BadInput as error:
+            raise BadInput(*(f"{document.source}: {line}" for line in error.problems)) from None
+        return self._explained(rollout, _labels(content), _labels(old or {}))
+
+    def _stored(self, item: Wanted, namespace: str) -> dict[str, Any] | None:
+        from cabgate_cli.input.cluster.client import NotFound
+
+        try:
+            return self._cluster.workload(item, namespace)
+        except NotFound:
+            return None
+
+    def _explained(
+        self, rollout: Rollout, labels: Mapping[str, str], before: Mapping[str, str]
+    ) -> Explanation:
+        from cabgate_cli.input.stored import now
+
+        namespace, source = rollout.namespace, self._source
+        around = source.namespace_labels(namespace)
+        settings = self._installation
+        rings = Rings(
+            settings.namespace_ring(namespace, around),
+            settings.workload_ring(namespace, labels, before),
+            excluded=settings.excludes(namespace),
+        )
+        stored = source.requests_naming(namespace, rollout.workloads)
+        requests = standings_of(source.with_appliers(namespace, stored))
+        exceptions = standings_of_exceptions(source.exceptions(namespace) if requests else ())
+        moment = now()
+        looked = [
+            Looked(
+                look.request.metadata.name,
+                look.state,
+                look.reason,
+                describe(look, rollout, exceptions, moment),
+            )
+            for look in candidates(rollout, requests, exceptions, moment)
+        ]
+        decision = decide(rollout, rings.effective, requests, exceptions, moment)
+        mode = effective_mode(settings.mode, around)
+        loose = too_loose(settings.mode, around)
+        return Explanation(rollout, rings, decision, looked, mode, loose)
+
+
+def _metadata(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    return content.get("metadata") or {}
+
+
+def _labels(content: Mapping[str, Any]) -> Mapping[str, str]:
+    return _metadata(content).get("labels") or {}
+
+
+def _print(found: Sequence[Explanation], output: str) -> None:
+    if output == "json":
+        write("".join(as_json(_machine(item)) for item in found))
+    elif output == "yaml":
+        write("---\n".join(as_yaml(_machine(item)) for item in found))
+    else:
+        write("\n".join(as_text(item) for item in found))
+
+
+def _machine(item: Explanation) -> dict[str, Any]:
+    workload = item.rollout.workload
+    return {
+        "namespace": item.rollout.namespace,
+        "workload": {"group": workload.group, "kind": workload.kind, "name": workload.name},
+        "images": list(item.rollout.images),
+        "ring": {
+            "effective": item.rings.effective,
+            "namespace": item.rings.namespace,
+            "workload": item.rings.workload,
+            "excluded": item.rings.excluded,
+        },
+        "allowed": item.decision.allowed,
+        "mode": str(item.mode),
+        "admitted": item.admitted,
+        "reason": str(item.decision.reason),
+        "message": item.decision.message,
+        "warnings": list(item.decision.warnings),
+        "requests": [
+            {
+                "name": look.name,
+                "state": look.state,
+                "reason": look.reason,
+                "explanation": look.said,
+            }
+            for look in item.requests
+        ],
+    }
+
+
+def as_text(item: Explanation) -> str:
+    """What is decided on a rollout, for people."""
+    rollout, rings = item.rollout, item.rings
+    gated = "gated" if rings.effective >= GATED_FROM else "not gated"
+    lines = [
+        f"Workload   {rollout.workload} in namespace {rollout.namespace}",
+        *_column("Images", [printed(i) for i in rollout.images] or ["none that is new"]),
+        f"Ring       {rings.effective}, {gated}: {_rings(item)}",
+    ]
+    if item.requests:
+        lines.append("Requests   the newest first")
+        for look in item.requests:
+            said = f"{look.name} ({look.state}): {look.said}"
+            lines += textwrap.wrap(
+                said,
+                WIDTH,
+                initial_indent="  - ",
+                subsequent_indent="    ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+    else:
+        lines.append("Requests   none names it")
+    lines.append(f"Decision   {_decided(item)}")
+    if item.too_loose:
+        lines.append(f"Mode       {item.mode}: {item.too_loose}")
+    # On one line, so that the command in it can be copied.
+    lines += ["", item.decision.message]
+    lines += [f"Warning: {warning}" for warning in item.decision.warnings]
+    return "\n".join(lines) + "\n"
+
+
+def _decided(item: Explanation) -> str:
+    if item.decision.allowed:
+        return "admitted"
+    if item.admitted:
+        return f"admitted, since the mode is {item.mode}; Enforce would deny it"
+    return "denied"
+
+
+def _rings(item: Explanation) -> str:
+    if item.rings.excluded:
+        return f"the installation excludes namespace {item.rollout.namespace}"
+    return f"namespace {item.rings.namespace}, workload {item.rings.workload}"
+
+
+def _column(head: str, values: Sequence[str]) -> list[str]:
+    return [f"{head if n == 0 else '':<10} {value}" for n, value in enumerate(values)]

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a verdict rests on, read from a cluster as the gate reads it; imported only for that."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from cabgate import GROUP, VERSION
+from cabgate.api import CABException, CABRequest, DeploymentIntent, exception, intent, request
+from cabgate.rollout.appliers import with_applier
+from cabgate.rollout.targets import Workload, selectors
+from cabgate_cli.errors import Unavailable
+from cabgate_cli.input.cluster.client import Cluster
+from cabgate_cli.input.stored import parsed
+
+
+class GateSource:
+    """Namespaces, requests, exceptions and intents. Every read raises `Unavailable`."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def namespace_labels(self, name: str) -> dict[str, str]:
+        """Labels of a namespace."""
+        found = self._cluster.get(f"/api/v1/namespaces/{name}", f"namespace {name}")
+        return dict((found.get("metadata") or {}).get("labels") or {})
+
+    def namespaces(self) -> dict[str, dict[str, str]]:
+        """Labels of every namespace, by name."""
+        items = self._cluster.list("/api/v1/namespaces", "namespaces")
+        return {item["metadata"]["name"]: item["metadata"].get("labels") or {} for item in items}
+
+    def request(self, namespace: str, name: str) -> CABRequest:
+        """A request."""
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{request.PLURAL}/{name}"
+        return parsed(CABRequest, self._cluster.get(path, f"CABRequest {namespace}/{name}"))
+
+    def requests(self, namespace: str) -> list[CABRequest]:
+        """The requests of a namespace."""
+        return [parsed(CABRequest, item) for item in self._items(namespace, request.PLURAL)]
+
+    def requests_naming(self, namespace: str, workloads: Iterable[Workload]) -> list[CABRequest]:
+        """The requests of a namespace that name one of some workloads, each once."""
+        return [
+            parsed(CABRequest, item)
+            for selector in selectors(workloads)
+            for item in self._items(namespace, request.PLURAL, labelSelector=selector)
+        ]
+
+    def exceptions(self, namespace: str) -> list[CABException]:
+        """The exceptions of a namespace."""
+        return [parsed(CABException, item) for item in self._items(namespace, exception.PLURAL)]
+
+    def intent(self, namespace: str, name: str) -> DeploymentIntent:
+        """An intent."""
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{intent.PLURAL}/{name}"
+        found = self._cluster.get(path, f"DeploymentIntent {namespace}/{name}")
+        return parsed(DeploymentIntent, found)
+
+    def with_appliers(self, namespace: str, requests: list[CABRequest]) -> list[CABRequest]:
+        """Requests as messages tell of them: where one does not say that a tool applies its intent,
+        the intent is asked, as far as it is there and may be read."""
+        references = (item.spec.intent_ref for item in requests)
+        for name in sorted({ref.name for ref in references if ref and ref.applied_by is None}):
+            try:
+                found = self.intent(namespace, name)
+            except Unavailable:
+                continue
+            requests = [with_applier(item, found) for item in requests]
+        return requests
+
+    def intents(self, namespace: str) -> list[DeploymentIntent]:
+        """The intents of a namespace."""
+        return [parsed(DeploymentIntent, item) for item in self._items(namespace, intent.PLURAL)]
+
+    def _items(self, namespace: str, plural: str, **query: str) -> Iterable[dict[str, Any]]:
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{plural}"
+        return self._cluster.list(path, f"{plural} in namespace {namespace}", **query)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What kubectl reads and writes, as whoever runs it."""

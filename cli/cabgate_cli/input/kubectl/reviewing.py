@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a reviewer looks at, read through kubectl: imported only for that, with all models."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from cabgate.api import CABException, CABRequest, DeploymentIntent
+from cabgate.lifecycle.state.standing import WholeRequest, standings_of_exceptions, takes_exception
+from cabgate.lifecycle.state.states import state_of
+from cabgate.lifecycle.state.waiting import Outcome, outcome_of_exception, outcome_of_request
+from cabgate.review.reviewers import Matter
+from cabgate.rollout.targets import Workload
+from cabgate.text.inert import inert
+from cabgate.views.compare import Comparison, compare, last_approved
+from cabgate.views.selectors import APPROVED_REQUESTS, LIVE_EXCEPTIONS
+from cabgate.views.show import RequestView, show
+from cabgate_cli.errors import BadInput, Unavailable, note
+from cabgate_cli.input.kubectl.process import Kubectl, NotThere
+from cabgate_cli.input.names import object_name
+from cabgate_cli.input.stored import exceptions_of, now, parsed, requests_of, user_of
+
+_REQUEST_WORDS = ("cabreq", "cabrequest", "cabrequests")
+_EXCEPTION_WORDS = ("cabex", "cabexception", "cabexceptions", "exception")
+
+
+@dataclass(frozen=True)
+class Named:
+    """A request or an exception as it was named on the command line."""
+
+    name: str
+    exception: bool
+
+    @property
+    def resource(self) -> str:
+        """How kubectl calls its kind."""
+        return "cabexception" if self.exception else "cabrequest"
+
+    def __str__(self) -> str:
+        return f"{'CABException' if self.exception else 'CABRequest'} {self.name}"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is decided, with all that is known of it."""
+
+    namespace: str
+    named: Named
+    matter: Matter
+    view: RequestView
+
+    @property
+    def digest(self) -> str:
+        """The digest of the evidence that is decided on."""
+        return self.matter.request.spec.evidence_digest
+
+    @property
+    def uid(self) -> str:
+        """That of the object itself, which no other one of its name has."""
+        decided = self.matter.exception or self.matter.request
+        return decided.metadata.uid
+
+
+def named(argument: str) -> Named:
+    """What an argument names: a request, or with `cabex/` before it an exception."""
+    kind, slash, name = argument.rpartition("/")
+    if slash and kind not in (*_REQUEST_WORDS, *_EXCEPTION_WORDS):
+        raise BadInput(f"NAME: {inert(argument)}: unknown kind; allowed: NAME, cabex/NAME")
+    return Named(object_name(name, "NAME"), kind in _EXCEPTION_WORDS)
+
+
+def read_subject(kubectl: Kubectl, namespace: str, what: Named) -> Subject:
+    """A request or an exception, and beside it whatever may be read. Raises `Unavailable`."""
+    exception: CABException | None = None
+    name = what.name
+    if what.exception:
+        exception = _exception(kubectl, namespace, name)
+        name = exception.spec.request_ref.name
+    request = _request(kubectl, namespace, name)
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        changes = pool.submit(_changes, kubectl, namespace, request)
+        viewer = pool.submit(kubectl.whoami)
+        others = pool.submit(_exceptions, kubectl, namespace, request)
+        intent, known = _intent(kubectl, namespace, request.stored)
+    view = show(
+        request,
+        others.result(),
+        now(),
+        intent=intent,
+        intent_known=known,
+        viewer=user_of(viewer.result()),
+        changes=changes.result(),
+        exception=exception,
+    )
+    return Subject(namespace, what, Matter(request.stored, intent, exception), view)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """How a request or an exception was decided, and what is to be said of it."""
+
+    outcome: Outcome
+    message: str
+
+
+def read_decided(kubectl: Kubectl, namespace: str, what: Named) -> Decided:
+    """How a request or an exception was decided. Raises `Unavailable`."""
+    if what.exception:
+        return _exception_decided(_exception(kubectl, namespace, what.name))
+    return _request_decided(kubectl, namespace, what.name)
+
+
+def _exception_decided(exception: CABException) -> Decided:
+    moment = now()
+    state = state_of(exception, moment)
+    entries = [each for each in exception.status.decisions if each.verdict.value == state.value]
+    message = f"{state}"
+    if entries:
+        message += f" by {inert(entries[-1].author.username)}: {inert(entries[-1].rationale)}"
+    return Decided(outcome_of_exception(exception, moment), message)
+
+
+def _request_decided(kubectl: Kubectl, namespace: str, name: str) -> Decided:
+    request = _request(kubectl, namespace, name)
+    standing = request.standing
+    exceptions: list[CABException] = []
+    if takes_exception(standing):
+        selector = f"{LIVE_EXCEPTIONS},spec.requestRef.name={name}"
+        exceptions = exceptions_of(kubectl.list(namespace, "cabexceptions", selector=selector))
+    outcome = outcome_of_request(standing, standings_of_exceptions(exceptions), now())
+    message = f"{standing.state}"
+    if outcome is Outcome.APPROVED and not standing.is_approved:
+        message += ", with an active exception"
+    elif standing.verdict is not None:
+        message += f" by {inert(standing.verdict.author.username)}"
+        rationale = inert(standing.verdict.rationale)
+        message += f": {rationale}" if rationale else ""
+    return Decided(outcome, message)
+
+
+def read_changes(kubectl: Kubectl, namespace: str, what: Named) -> Comparison:
+    """What a request, or that of an exception, changes against the one that was approved last.
+    Raises `Unavailable`."""
+    name = what.name
+    if what.exception:
+        name = _exception(kubectl, namespace, name).spec.request_ref.name
+    request = _request(kubectl, namespace, name)
+    return compare(request, last_approved(request, _approved(kubectl, namespace, request)))
+
+
+def changes_since(kubectl: Kubectl, subject: Subject, digest: str) -> Comparison | None:
+    """What is other than in the request of a digest that somebody looked at; None if there is no
+    such request in the namespace."""
+    items = kubectl.list(subject.namespace, "cabrequests")
+    others = (each for each in items if each.get("spec", {}).get("evidenceDigest") == digest)
+    before = next(requests_of(others), None)
+    return compare(WholeRequest.of(subject.matter.request), before) if before else None
+
+
+def _request(kubectl: Kubectl, namespace: str, name: str) -> WholeRequest:
+    found = kubectl.one(namespace, "cabrequests", name, quiet=False)
+    return WholeRequest.of(parsed(CABRequest, found))
+
+
+def _exception(kubectl: Kubectl, namespace: str, name: str) -> CABException:
+    found = kubectl.one(namespace, "cabexceptions", name, quiet=False)
+    return parsed(CABException, found)
+
+
+def _intent(
+    kubectl: Kubectl, namespace: str, request: CABRequest
+) -> tuple[DeploymentIntent | None, bool]:
+    """The live intent, and whether it is known that this is it, or that there is none."""
+    reference = request.spec.intent_ref
+    if reference is None:
+        return None, True
+    try:
+        found = kubectl.one(namespace, "deploymentintents", reference.name)
+        return parsed(DeploymentIntent, found), True
+    except NotThere:
+        return None, True
+    except Unavailable as error:
+        note(f"whether its intent still asks for it is not known: {error.message}")
+        return None, False
+
+
+def _exceptions(kubectl: Kubectl, namespace: str, request: WholeRequest) -> list[CABException]:
+    selector = f"{LIVE_EXCEPTIONS},spec.requestRef.name={request.name}"
+    try:
+        return exceptions_of(kubectl.list(namespace, "cabexceptions", selector=selector))
+    except Unavailable as error:
+        note(f"its exceptions are not known: {error.message}")
+        return []
+
+
+def _changes(kubectl: Kubectl, namespace: str, request: WholeRequest) -> Comparison | None:
+    try:
+        return compare(request, last_approved(request, _approved(kubectl, namespace, request)))
+    except Unavailable as error:
+        note(f"what was approved before is not known: {error.message}")
+        return None
+
+
+def _approved(kubectl: Kubectl, namespace: str, request: WholeRequest) -> list[WholeRequest]:
+    found = {Workload.of(target).label for target in request.stored.spec.targets}
+    labels = found.pop() if len(found) == 1 else ""  # or each would be a list of its own
+    items = kubectl.list(namespace, "cabrequests", selector=APPROVED_REQUESTS, labels=labels)
+    return list(requests_of(items))

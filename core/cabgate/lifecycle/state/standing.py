@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a request stands: told once from its decisions, and asked as often as need be.
+
+What rules and messages need of a request is here, whichever type held it as it was stored. What
+was stored is not: nobody can read a part that another source of standings does not have, or take
+a `status.state` for where a request stands.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Self
+
+from cabgate.api.base import ObjectMeta
+from cabgate.api.exception import (
+    CABException,
+    CABExceptionSpec,
+    ExceptionDecision,
+    ExceptionState,
+)
+from cabgate.api.intent import DeploymentIntent
+from cabgate.api.request import CABRequest, RequestState, RequestVerdict
+from cabgate.api.stored import StoredCondition, StoredEntry, StoredMeta, StoredRequest, StoredSpec
+from cabgate.api.types import AuthorType, Gate
+from cabgate.lifecycle.state.states import (
+    APPROVED_STATES,
+    DECIDED_STATES,
+    REFUSED_STATES,
+    approval_in,
+    end_of,
+    ended_or,
+    exception_history,
+    history_of,
+    opening_state,
+)
+from cabgate.rollout.appliers import with_applier
+
+History = Sequence[tuple[StoredEntry, RequestState]]
+"""The entries that counted when they were made, each with the state it led to."""
+
+DECIDED = "Decided"
+"""Type of the condition by which the operator says that it noticed a decision on a request."""
+
+_S = RequestState
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStanding:
+    """A request, and what follows from its decisions."""
+
+    metadata: StoredMeta
+    spec: StoredSpec
+    state: RequestState
+    history: History
+    verdict: StoredEntry | None
+    """The entry that carries the verdict in force: approved, rejected or revoked."""
+    revocation: StoredEntry | None
+    """The entry that revoked it."""
+    person_approval: StoredEntry | None
+    """The entry by which a person approved it, on conditions or without; also of one that was
+    revoked afterwards, but none that was taken back. What the system approved by score has none."""
+    conditions: Sequence[StoredCondition]
+    """The conditions under which it is approved; none in any other state."""
+    unattested: Sequence[StoredCondition]
+    """Those that wait for somebody to attest them."""
+    noticed: bool
+    """Whether the operator has noticed that it is decided. An approval by a person is taken back if
+    that shows its author among those who submitted or asked, and never after that."""
+    decided_until: datetime | None
+    """The time of the latest of all its decisions, whether they counted or not."""
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether it is approved, by score, by a person or on conditions."""
+        return self.state in APPROVED_STATES
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether somebody rejected or revoked it."""
+        return self.state in REFUSED_STATES
+
+    @property
+    def was_approved(self) -> bool:
+        """Whether it is approved or was once: something may run by it."""
+        return any(state in APPROVED_STATES for _, state in self.history)
+
+    @property
+    def taken_at(self) -> datetime | None:
+        """When a reviewer took it, if one did."""
+        return next((e.at for e, state in self.history if state is _S.UNDER_REVIEW), None)
+
+    @property
+    def taken_by(self) -> StoredEntry | None:
+        """The entry of the reviewer who took it last, if one did."""
+        found = [e for e, state in self.history if state is _S.UNDER_REVIEW]
+        return found[-1] if found else None
+
+    @property
+    def decided_at(self) -> datetime | None:
+        """When it was first decided, if it was. What was taken back counts for nothing; an approval
+        by score that has ended was one."""
+        found: datetime | None = None
+        before: RequestState | None = None
+        for entry, state in self.history:
+            if before in DECIDED_STATES and entry.verdict is RequestVerdict.REOPENED:
+                found = None
+            elif found is None and state in DECIDED_STATES:
+                found = entry.at
+            before = state
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionStanding:
+    """An exception, and what follows from its decisions; of its state, what a moment does not
+    change."""
+
+    metadata: ObjectMeta
+    spec: CABExceptionSpec
+    approval: ExceptionDecision | None
+    """The entry that approved it last; none that was taken back."""
+    decided: ExceptionState
+    """Where its decisions left it, whether its end has come or not."""
+
+    @classmethod
+    def of(cls, exception: CABException) -> Self:
+        """Where an exception stands. Its decisions are gone through here, and nowhere after."""
+        history = exception_history(exception)
+        return cls(
+            metadata=exception.metadata,
+            spec=exception.spec,
+            approval=approval_in(history),
+            decided=history[-1][1] if history else ExceptionState.PENDING,
+        )
+
+    @property
+    def expires_at(self) -> datetime:
+        """The moment from which it no longer admits. Raises `ValueError` for one that no API server
+        has stored."""
+        return end_of(self.metadata, self.spec)
+
+    def state_at(self, now: datetime) -> ExceptionState:
+        """Its state at a moment."""
+        return ended_or(self.decided, self.expires_at, now)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeRequest:
+    """A request with all that is stored of it, and where it stands: told once, when it was read."""
+
+    stored: CABRequest
+    standing: RequestStanding
+
+    @classmethod
+    def of(cls, request: CABRequest) -> Self:
+        """A request that was read, or that is to be written."""
+        return cls(request, standing_of(request))
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.stored.metadata.name
+
+    def beside(self, intent: DeploymentIntent) -> Self:
+        """As messages tell of it beside the intent of its name: its decisions are the same."""
+        stored = with_applier(self.stored, intent)
+        return replace(self, stored=stored, standing=replace(self.standing, spec=stored.spec))
+
+
+def standing_of(request: StoredRequest) -> RequestStanding:
+    """Where a request stands. Its decisions are gone through here, and nowhere after."""
+    history = history_of(request)
+    verdict = _verdict(history)
+    conditions: Sequence[StoredCondition] = ()
+    if verdict is not None and verdict.verdict is RequestVerdict.CONDITIONALLY_APPROVED:
+        conditions = verdict.conditions
+    return RequestStanding(
+        metadata=request.metadata,
+        spec=request.spec,
+        state=history[-1][1] if history else opening_state(request.spec.assessment.gate),
+        history=history,
+        verdict=verdict,
+        # Nothing leaves Revoked, so the entry that led there is the only one that counts.
+        revocation=next((e for e, state in history if state is _S.REVOKED), None),
+        person_approval=_person_approval(history),
+        conditions=conditions,
+        unattested=_unattested(history, verdict, conditions) if conditions else (),
+        noticed=any(c.type == DECIDED and c.status == "True" for c in request.status.conditions),
+        decided_until=max((entry.at for entry in request.status.decisions), default=None),
+    )
+
+
+def standings_of(requests: Iterable[StoredRequest]) -> list[RequestStanding]:
+    """Where each of some requests stands, in their order."""
+    return [standing_of(request) for request in requests]
+
+
+def standings_of_exceptions(exceptions: Iterable[CABException]) -> list[ExceptionStanding]:
+    """Where each of some exceptions stands, in their order."""
+    return [ExceptionStanding.of(exception) for exception in exceptions]
+
+
+def _verdict(history: History) -> StoredEntry | None:
+    found: StoredEntry | None = None
+    for entry, state in history:
+        if state not in DECIDED_STATES:
+            found = None  # reopened
+        elif state.value == entry.verdict.value:
+            found = entry
+    return found
+
+
+def _person_approval(history: History) -> StoredEntry | None:
+    found: StoredEntry | None = None
+    for entry, state in history:
+        if entry.verdict is RequestVerdict.REOPENED:
+            found = None
+        elif (
+            state in (_S.APPROVED, _S.CONDITIONALLY_APPROVED) and state.value == entry.verdict.value
+        ):
+            found = entry
+    return found if found is not None and found.author.type is AuthorType.PERSON else None
+
+
+def _unattested(
+    history: History, verdict: StoredEntry | None, conditions: Sequence[StoredCondition]
+) -> Sequence[StoredCondition]:
+    attested = {
+        e.condition
+        for e, _ in history
+        if e.verdict is RequestVerdict.ATTESTED
+        and verdict is not None
+        and e.sequence > verdict.sequence
+    }
+    return [each for each in conditions if each.needs_attestation and each.name not in attested]
+
+
+def closed_window(request: RequestStanding, now: datetime) -> StoredCondition | None:
+    """A condition of a request whose window is not open at a moment, if there is one."""
+    for condition in request.conditions:
+        early = condition.not_before is not None and now < condition.not_before
+        late = condition.not_after is not None and now >= condition.not_after
+        if early or late:
+            return condition
+    return None
+
+
+def closed_for_good(request: RequestStanding, now: datetime) -> bool:
+    """Whether a condition of an approval has ended it: its window has closed."""
+    ends = [condition.not_after for condition in request.conditions]
+    return any(end is not None and now >= end for end in ends)
+
+
+def takes_exception(request: RequestStanding) -> bool:
+    """Whether an exception may admit what a request asks for: its score asks for one, and nobody
+    has refused it. What a CAB member is to decide, no exception admits past them."""
+    return request.spec.assessment.gate is Gate.EXCEPTION_REQUIRED and not request.is_refused
+
+
+def exception_admits(exception: ExceptionStanding, request: RequestStanding, now: datetime) -> bool:
+    """Whether an exception is active for a request at a moment.
+
+    It binds to the request and to the evidence digest that was approved, and the request has to
+    be one that takes an exception. That one of its images was revoked since under another request,
+    which ends it for that image, is for the gate to see.
+    """
+    if exception.spec.request_ref.name != request.metadata.name or not takes_exception(request):
+        return False
+    approval = exception.approval
+    if approval is None or exception.state_at(now) is not ExceptionState.APPROVED:
+        return False
+    return approval.evidence_digest == request.spec.evidence_digest
