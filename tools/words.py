@@ -29,6 +29,7 @@ NAMES = {
     "told": "a noun for what it is, such as message",
     "looks": "candidates",
     "_Matter": "subject",
+    "Matter": "subject",
     "did": "note_act",
     "concerns": "note_correlation",
     "sightings": "a noun for what was seen",

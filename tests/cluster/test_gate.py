@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gate, on the real API server, for real users."""
 
-import copy
 import json
-import re
 import sys
 from pathlib import Path
 
@@ -12,26 +10,11 @@ import yaml
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
+from cluster.situations import COMMAND, KINDS, LONG, container, denied, situations, template_of
 from support.gate import told
 from support.namespaces import set_ring
 
-KINDS = ["Deployment", "StatefulSet", "DaemonSet"]
 CABGATE = Path(sys.executable).with_name("cabgate")
-
-
-def container(image, name="c0"):
-    return {"name": name, "image": image}
-
-
-def template_of(obj, **pod):
-    """The workload with more in its pod's spec."""
-    changed = copy.deepcopy(obj)
-    changed["spec"]["template"]["spec"].update(pod)
-    return changed
-
-
-def denied(gate, user, obj, *args, verb="create"):
-    return told(gate.refused(user, verb, "-f", "-", *args, stdin=json.dumps(obj)))
 
 
 @pytest.fixture
@@ -346,42 +329,6 @@ def test_a_conditional_approval_admits_with_its_conditions_as_warnings(gate, nam
     result = gate.create("requester", workload(namespace))
     assert "condition watch: someone watches the error rate" in result.stderr
     assert "condition hours: only in working hours" in result.stderr
-
-
-LONG = "registry.example.com/" + "long-path/" * 20 + "image"
-
-
-def situations(gate, namespace):
-    """Name of the workload and expected reason of a denial of each kind."""
-    opened = {
-        "pending": (MIDDLING, "Submitted"),
-        "bad": (BAD, "ExceptionRequired"),
-        "asked": (BAD, "ExceptionRequired"),
-        "rejected": (MIDDLING, "Submitted"),
-        "other": (GOOD, "AutoApproved"),
-    }
-    for name, (evidence, _) in opened.items():
-        targets = [target([f"{LONG}:{n}" for n in range(5)], name=name)]
-        gate.apply("requester", intent(namespace, name=name, evidence=evidence, targets=targets))
-    names = {
-        name: gate.request_of(namespace, name, state)["metadata"]["name"]
-        for name, (_, state) in opened.items()
-    }
-    gate.create("requester", exception(namespace, names["asked"]))
-    gate.review("reviewer", "cabrequest", names["rejected"], namespace, "Rejected",
-                rationale="ünvollständig " * 200)  # fmt: skip
-    return {
-        "pending": "ReviewPending",
-        "bad": "ExceptionRequired",
-        "asked": "ExceptionPending",
-        "rejected": "Rejected",
-        "other": "ImagesNotCovered",
-        "none": "NoRequest",
-    }
-
-
-COMMAND = re.compile(r"(?:kubectl|cabgate) (?!.*(?:kubectl|cabgate) ).*$")
-"""The last one, which is the next step."""
 
 
 def test_every_denial_is_short_the_same_each_time_and_ends_in_a_command_that_runs(

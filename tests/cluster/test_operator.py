@@ -1,13 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator against a real API server, without the webhook."""
 
-import contextlib
-import itertools
 import json
 import re
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,263 +13,10 @@ import pytest
 from cabgate.api import DeploymentIntent
 from cabgate.lifecycle.requests.opening import request_for
 from cabgate.risk.scoring import assess
-from cabgate_devcluster import DevCluster, Installation, wait_until
-from cabgate_devcluster.installed.chart import NAMESPACE
-from cabgate_devcluster.processes.process import Process
+from cabgate_devcluster import DevCluster, wait_until
 from cabgate_operator.plans.requests import body_of
-from cabgate_samples.objects import about
-
-ROOT = Path(__file__).resolve().parents[2]
-ENTRY = Path(__file__).with_name("operator_entry.py")
-ME = "system:serviceaccount:cabgate-system:cabgate-operator"
-
-LOW: dict[str, Any] = {
-    "artifacts": [{"name": "web"}],
-    "testResults": {"coveragePercent": 95, "passed": 10, "failed": 0},
-    "scanResults": {"critical": 0, "high": 0},
-    "manualTesting": {"status": "Completed"},
-    "rollbackPlan": {"validated": True, "uri": "https://plans/rollback"},
-    "deploymentPlan": {"uri": "https://plans/deploy"},
-    "scope": {"affectedComponents": 1},
-}
-MEDIUM: dict[str, Any] = {**LOW, "scanResults": {"critical": 3, "high": 0}}
-HIGH: dict[str, Any] = {"scope": {"affectedComponents": 20}}
-
-GRACE_SECONDS = 30
-"""terminationGracePeriodSeconds of the chart: who has not ended by then is killed."""
-
-_numbers = itertools.count(1)
-
-
-class Team:
-    """A namespace and what stands in it."""
-
-    def __init__(self, cluster: DevCluster, ring: str = "2") -> None:
-        self.cluster = cluster
-        self.namespace = f"team-{next(_numbers)}"
-        manifest = {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": self.namespace, "labels": {"cabgate.dev/ring": ring}},
-        }
-        cluster.kubectl("create", "-f", "-", stdin=json.dumps(manifest))
-
-    def kubectl(self, *args: str, stdin: str | None = None) -> str:
-        return self.cluster.kubectl(*args, "-n", self.namespace, stdin=stdin).stdout
-
-    def items(self, resource: str) -> dict[str, Any]:
-        listed = self.cluster.api.items(resource, self.namespace)
-        return {item["metadata"]["name"]: item for item in listed}
-
-    def declare(self, evidence: dict[str, Any], name: str = "web", *, named: bool = True) -> None:
-        self.declare_all({name: evidence}, named=named)
-
-    def declare_all(self, intents: dict[str, dict[str, Any]], *, named: bool = True) -> None:
-        """Declare intents by their names, all in one call; `named` says whether their evidence
-        names their images."""
-        items = [self._intent(name, evidence, named) for name, evidence in intents.items()]
-        body = {"apiVersion": "v1", "kind": "List", "items": items}
-        self.kubectl("apply", "-f", "-", stdin=json.dumps(body))
-
-    def _intent(self, name: str, evidence: dict[str, Any], named: bool) -> dict[str, Any]:
-        image = f"registry/{name}:1"
-        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name, "images": [image]}
-        return {
-            "apiVersion": "cabgate.dev/v1alpha1",
-            "kind": "DeploymentIntent",
-            "metadata": {"name": name, "namespace": self.namespace},
-            "spec": {
-                "targets": [target],
-                "evidence": about(evidence, [{"images": [image]}]) if named else evidence,
-                "submittedBy": [{"username": "dev"}],
-            },
-        }
-
-    def ask_exception(self, request: str, days: int = 1) -> None:
-        body = {
-            "apiVersion": "cabgate.dev/v1alpha1",
-            "kind": "CABException",
-            "metadata": {"name": "leave"},
-            "spec": {
-                "requestRef": {"name": request},
-                "reason": "urgent",
-                "compensatingControls": ["somebody watches"],
-                "durationDays": days,
-            },
-        }
-        self.kubectl("create", "-f", "-", stdin=json.dumps(body))
-
-    def review(self, resource: str, name: str, verdict: str) -> None:
-        """What the webhook makes of a review: entry and state in one write."""
-        item = self.items(resource)[name]
-        request = name if resource == "cabrequests" else item["spec"]["requestRef"]["name"]
-        digest = self.items("cabrequests")[request]["spec"]["evidenceDigest"]
-        decisions = item.get("status", {}).get("decisions", [])
-        entry = {
-            "sequence": len(decisions) + 1,
-            "author": {"type": "System", "username": ME}
-            if verdict == "AutoApproved"
-            else {"type": "Person", "username": "ann"},
-            "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "verdict": verdict,
-            "rationale": "looked at it",
-            "evidenceDigest": digest,
-        }
-        patch = {"status": {"decisions": [*decisions, entry], "state": verdict}}
-        self.kubectl(
-            "patch", resource, name, "--subresource=status", "--type=merge", "-p", json.dumps(patch)
-        )
-
-    def states(self) -> list[str]:
-        return sorted(
-            r.get("status", {}).get("state", "") for r in self.items("cabrequests").values()
-        )
-
-    def ready(self, name: str = "web") -> tuple[str, str]:
-        item = self.items("deploymentintents").get(name, {})
-        status = item.get("status", {})
-        if status.get("observedGeneration") != item.get("metadata", {}).get("generation"):
-            return ("", "")
-        conditions = {c["type"]: c for c in status.get("conditions", [])}
-        return conditions["Ready"]["status"], conditions["Ready"]["reason"]
-
-    def becomes(self, status: str, reason: str, name: str = "web", timeout: float = 60.0) -> None:
-        """Wait until an intent is ready, or is not, for a reason."""
-        wait_until(
-            lambda: self.ready(name) == (status, reason),
-            timeout=timeout,
-            what=f"Ready of {self.namespace}/{name} is {status} for {reason}",
-        )
-
-    def reach(self, *states: str, timeout: float = 60.0) -> None:
-        """Wait until the requests are in these states, in their order."""
-        wait_until(
-            lambda: self.states() == list(states),
-            timeout=timeout,
-            what=f"requests of {self.namespace} in states {states}",
-        )
-
-    def decided(self, request: str) -> Any:
-        """The condition of a request that somebody has decided; None while nobody has."""
-        condition = self.items("cabrequests")[request]["status"]["conditions"][0]
-        return condition if condition["status"] == "True" else None
-
-    def said(self, exception: str = "leave") -> list[str]:
-        """The verdicts that an exception holds."""
-        status = self.items("cabexceptions")[exception]["status"]
-        return [entry["verdict"] for entry in status.get("decisions", [])]
-
-    def current(self) -> str:
-        name: str = self.items("deploymentintents")["web"]["status"]["requestName"]
-        return name
-
-    def versions(self) -> dict[str, str]:
-        """resourceVersion of every object that the operator could write."""
-        return {
-            f"{resource}/{name}": item["metadata"]["resourceVersion"]
-            for resource in ("deploymentintents", "cabrequests", "cabexceptions", "events")
-            for name, item in self.items(resource).items()
-        }
-
-    def told(self) -> list[str]:
-        events = self.items("events").values()
-        return sorted(e["reason"] for e in events if e["source"]["component"] == "cabgate-operator")
-
-
-def boot(cluster: DevCluster) -> None:
-    # Without the policies: some tests here write what only the operator may.
-    for path in sorted((ROOT / "crds").glob("*.yaml")):
-        cluster.kubectl("apply", "-f", path)
-    cluster.kubectl("create", "namespace", NAMESPACE)
-    Installation(cluster).apply_objects("cabgate-")
-    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
-
-
-class Running:
-    """An operator that runs, and what it shows of itself."""
-
-    def __init__(self, process: Process, port: int) -> None:
-        self.process = process
-        self._port = port
-
-    def get(self, path: str) -> tuple[int, str]:
-        """Status and text of one of its pages; 0 where there is none."""
-        try:
-            url = f"http://127.0.0.1:{self._port}{path}"
-            with urllib.request.urlopen(url, timeout=60) as answer:
-                return int(answer.status), answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError as error:
-            return 0, str(error)
-
-    def metric(self, name: str) -> float:
-        """The value of a metric without labels; 0 where there is none."""
-        found = re.search(rf"^{name} (\S+)$", self.get("/metrics")[1], re.MULTILINE)
-        return float(found[1]) if found else 0.0
-
-    def swept(self) -> float:
-        """When its last sweep was done."""
-        return self.metric("cabgate_last_sweep_timestamp_seconds")
-
-    def rests(self) -> None:
-        """Return once two further sweeps have found nothing that is left to do."""
-        for _ in range(2):
-            self._sweeps_again()
-
-    def _sweeps_again(self) -> None:
-        last = self.swept()
-        wait_until(
-            lambda: self.swept() > last and self.metric("cabgate_queue_depth") == 0,
-            timeout=60.0,
-            what="another sweep is done, and what it queued",
-        )
-
-
-SWEEPING = ("--sweep-seconds", "1")
-"""For an operator of which it is to be seen that it rests."""
-
-
-class Runner:
-    """Starts operators of a cluster, one at a time."""
-
-    def __init__(self, cluster: DevCluster) -> None:
-        self.cluster = cluster
-        self._kubeconfig = cluster.service_account("cabgate-system", "cabgate-operator")
-
-    def killed(self, writes: int) -> None:
-        """The life of an operator that dies after so many writes; the next need not wait until its
-        Lease ends."""
-        process = self.spawn("--die-after", str(writes), entry=True)
-        died = process.wait(120)
-        process.kill()  # or it would lead in the tests to come
-        assert died, f"it did not come to {writes} writes: {process.tail(20)}"
-        assert process.returncode == -9, process.tail(20)
-        self.cluster.kubectl(
-            *("patch", "lease", "cabgate-operator", "-n", "cabgate-system", "--type=merge"),
-            *("-p", json.dumps({"spec": {"holderIdentity": ""}})),
-        )
-
-    def spawn(self, *argv: str, entry: bool = False) -> Process:
-        program = [str(ENTRY)] if entry else ["-m", "cabgate_operator.main"]
-        return self.cluster.spawn(
-            f"operator-{next(_numbers)}",
-            [sys.executable, *program, *argv],
-            env={"KUBECONFIG": str(self._kubeconfig)},
-        )
-
-    @contextlib.contextmanager
-    def running(self, *argv: str, entry: bool = False) -> Iterator[Running]:
-        port = self.cluster.free_port()
-        process = self.spawn(*argv, "--health-port", str(port), entry=entry)
-        made = Running(process, port)
-        try:
-            wait_until(lambda: made.swept() > 0, timeout=60.0, what="it leads and has swept")
-            yield made
-        finally:
-            if process.running:
-                process.stop(timeout=GRACE_SECONDS)
-                assert process.returncode == 0, process.tail(30)
+from cabgate_samples.objects import GOOD, MIDDLING
+from cluster.operators_alone import BUSY, ME, SWEEPING, Runner, Running, Team, _numbers, boot
 
 
 @pytest.fixture(scope="module")
@@ -307,7 +49,7 @@ def requests_made(cluster: DevCluster, verbs: str = "POST|PUT|PATCH|DELETE") -> 
 def test_low_risk_is_approved_by_the_system_in_four_writes(operators: Runner, team: Team) -> None:
     with operators.running(*SWEEPING) as operator:
         before = requests_made(team.cluster)
-        team.declare(LOW)
+        team.declare(GOOD)
         team.becomes("True", "RequestApproved")
         operator.rests()
         # One of them is the declaration itself.
@@ -329,7 +71,7 @@ def test_requests_of_the_release_before_go_on(operators: Runner, team: Team) -> 
     score waits for a person."""
     names = {}
     for name in ("approved", "open"):
-        team.declare(LOW, name, named=False)
+        team.declare(GOOD, name, named=False)
         live = DeploymentIntent.model_validate(team.items("deploymentintents")[name])
         made = request_for(live, 2)
         spec = made.spec.model_copy(update={"assessment": assess(live.spec.evidence)})
@@ -354,14 +96,14 @@ def test_requests_of_the_release_before_go_on(operators: Runner, team: Team) -> 
 
 def test_a_then_b_then_a_then_a_person(operators: Runner, team: Team) -> None:
     with operators.running():
-        team.declare(MEDIUM)
+        team.declare(MIDDLING)
         team.becomes("False", "ReviewPending")
         first = team.current()
-        team.declare(HIGH)
+        team.declare(BUSY)
         team.becomes("False", "ExceptionRequired")
         second = team.current()
         team.reach("ExceptionRequired", "Superseded")
-        team.declare(MEDIUM)
+        team.declare(MIDDLING)
         team.becomes("False", "ReviewPending")
         assert team.current() == first
         team.reach("Submitted", "Superseded")
@@ -379,7 +121,7 @@ def test_a_then_b_then_a_then_a_person(operators: Runner, team: Team) -> None:
 
 def test_deleting_an_intent_supersedes_what_is_undecided(operators: Runner, team: Team) -> None:
     with operators.running():
-        team.declare(MEDIUM)
+        team.declare(MIDDLING)
         team.reach("Submitted")
         team.becomes("False", "ReviewPending")
         team.kubectl("delete", "deploymentintent", "web", "--timeout=60s")
@@ -388,7 +130,7 @@ def test_deleting_an_intent_supersedes_what_is_undecided(operators: Runner, team
 
 def test_deleted_while_the_operator_is_away(operators: Runner, team: Team) -> None:
     with operators.running():
-        team.declare(MEDIUM)
+        team.declare(MIDDLING)
         team.becomes("False", "ReviewPending")
     team.kubectl("delete", "deploymentintent", "web", "--timeout=60s")
     with operators.running():
@@ -397,13 +139,13 @@ def test_deleted_while_the_operator_is_away(operators: Runner, team: Team) -> No
 
 def test_a_restart_writes_nothing(operators: Runner, team: Team) -> None:
     with operators.running(*SWEEPING) as operator:
-        team.declare(MEDIUM)
+        team.declare(MIDDLING)
         team.becomes("False", "ReviewPending")
-        team.declare(HIGH)
+        team.declare(BUSY)
         team.becomes("False", "ExceptionRequired")
         team.ask_exception(team.current())
         team.becomes("False", "ExceptionPending")
-        team.declare(LOW, name="other")
+        team.declare(GOOD, name="other")
         team.becomes("True", "RequestApproved", "other")
         operator.rests()
     before = team.versions()
@@ -415,10 +157,10 @@ def test_a_restart_writes_nothing(operators: Runner, team: Team) -> None:
 
 
 def test_killed_after_each_single_write_it_finishes(operators: Runner, team: Team) -> None:
-    team.declare(MEDIUM)
+    team.declare(MIDDLING)
     with operators.running():
         team.becomes("False", "ReviewPending")
-    team.declare(LOW)
+    team.declare(GOOD)
     lives = 0
     while team.ready() != ("True", "RequestApproved") or team.states() != [
         "AutoApproved",
@@ -443,14 +185,14 @@ def test_killed_at_any_moment_it_finishes(operators: Runner, team: Team) -> None
     evidence: dict[str, dict[str, Any]] = {}
     for writes in (3, 7, 5, 11):
         # More for each life: what was under way when it died may have been done as well.
-        more = {f"app-{len(evidence) + n}": (MEDIUM, LOW)[n % 2] for n in range(4)}
+        more = {f"app-{len(evidence) + n}": (MIDDLING, GOOD)[n % 2] for n in range(4)}
         evidence |= more
         team.declare_all(more)
         operators.killed(writes)
     with operators.running():
         team.reach(*["AutoApproved"] * 8, *["Submitted"] * 8)
         for name, given in evidence.items():
-            expected = ("True", "RequestApproved") if given is LOW else ("False", "ReviewPending")
+            expected = ("True", "RequestApproved") if given is GOOD else ("False", "ReviewPending")
             team.becomes(*expected, name)
         told = ["AutoApproved"] * 8 + ["ReviewNeeded"] * 8
         wait_until(lambda: team.told() == told, timeout=60.0, what="each is told of once")
@@ -460,7 +202,7 @@ def test_killed_at_any_moment_it_finishes(operators: Runner, team: Team) -> None
 
 def test_an_exception_ends_at_its_moment(operators: Runner, team: Team) -> None:
     with operators.running():
-        team.declare(HIGH)
+        team.declare(BUSY)
         team.becomes("False", "ExceptionRequired")
         team.ask_exception(team.current())
         team.becomes("False", "ExceptionPending")
@@ -496,7 +238,7 @@ def test_an_exception_ends_at_its_moment(operators: Runner, team: Team) -> None:
 
 def test_an_exception_that_ended_while_the_operator_was_away(operators: Runner, team: Team) -> None:
     with operators.running():
-        team.declare(HIGH)
+        team.declare(BUSY)
         team.becomes("False", "ExceptionRequired")
         team.ask_exception(team.current(), days=2)
         team.review("cabexceptions", "leave", "Approved")
@@ -513,13 +255,13 @@ def test_a_live_exception_outlives_a_change_and_a_ring_counts_at_once(
     operators: Runner, team: Team
 ) -> None:
     with operators.running():
-        team.declare(HIGH)
+        team.declare(BUSY)
         team.becomes("False", "ExceptionRequired")
         high = team.current()
         team.ask_exception(high)
         team.review("cabexceptions", "leave", "Approved")
         team.becomes("True", "ExceptionActive")
-        team.declare(MEDIUM)
+        team.declare(MIDDLING)
         wait_until(lambda: team.current() != high, timeout=60.0, what="there is another request")
         team.reach("ExceptionRequired", "Submitted")
         # The exception covers the same images; without it a person has to look.
@@ -534,7 +276,7 @@ def test_a_live_exception_outlives_a_change_and_a_ring_counts_at_once(
 
 def test_a_namespace_goes_without_waiting(operators: Runner, team: Team) -> None:
     with operators.running():
-        team.declare(MEDIUM)
+        team.declare(MIDDLING)
         team.becomes("False", "ReviewPending")
     team.cluster.kubectl("delete", "ns", team.namespace, "--timeout=60s")
 
@@ -552,7 +294,7 @@ def test_it_waits_for_an_api_server_that_is_away(
         operator_cluster.stop("kube-apiserver")
         wait_until(lambda: operator.get("/readyz")[0] == 503, timeout=60.0, what="it misses it")
         operator_cluster.start("kube-apiserver")
-        team.declare(LOW)
+        team.declare(GOOD)
         team.becomes("True", "RequestApproved", timeout=90.0)
         assert operator.process.running
 
@@ -561,17 +303,17 @@ def test_etcd_rolled_back(
     operator_cluster: DevCluster, operators: Runner, team: Team, tmp_path: Path
 ) -> None:
     snapshot = tmp_path / "etcd"
-    team.declare(MEDIUM)
+    team.declare(MIDDLING)
     with operators.running() as operator:
         team.becomes("False", "ReviewPending")
         operator_cluster.snapshot_etcd(snapshot)
-        team.declare(LOW)
+        team.declare(GOOD)
         team.becomes("True", "RequestApproved")
-        team.declare_all({f"app-{number}": LOW for number in range(30)})
+        team.declare_all({f"app-{number}": GOOD for number in range(30)})
         team.reach(*["AutoApproved"] * 31, "Superseded", timeout=120.0)
         operator_cluster.restore_etcd(snapshot)
         assert team.states() == ["Submitted"]
-        team.declare(LOW)
+        team.declare(GOOD)
         team.becomes("True", "RequestApproved", timeout=90.0)
         team.reach("AutoApproved", "Superseded")
         wait_until(
@@ -583,13 +325,13 @@ def test_etcd_rolled_back(
 def seen_by_a_watch(operator: Running, team: Team) -> bool:
     """Whether a new intent is looked at with no sweep meanwhile."""
     name, swept = f"late-{next(_numbers)}", operator.swept()
-    team.declare(HIGH, name=name)
+    team.declare(BUSY, name=name)
     team.becomes("False", "ExceptionRequired", name)
     return operator.swept() == swept
 
 
 def test_rbac_has_no_wildcard_and_nothing_is_refused(operators: Runner, team: Team) -> None:
     with operators.running() as operator:
-        team.declare(HIGH)
+        team.declare(BUSY)
         team.becomes("False", "ExceptionRequired")
         assert "orbidden" not in operator.process.log.read_text()

@@ -51,7 +51,7 @@ class ReviewFacts:
 
 
 @dataclass(frozen=True)
-class Matter:
+class ReviewSubject:
     """What a status write is about: the request, the intent that it was made from, as it is now,
     and the exception that is decided, if it is one."""
 

@@ -8,7 +8,7 @@ from cabgate.api.types import Gate
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
-from cabgate.review.reviewers import Matter, ReviewFacts, check_reviewer, needs_requester
+from cabgate.review.reviewers import ReviewFacts, ReviewSubject, check_reviewer, needs_requester
 from cabgate.text.inert import inert
 from cabgate.text.refusal import Refusal, RefusalReason
 
@@ -25,13 +25,13 @@ _WAITING = frozenset({RequestState.SUBMITTED, RequestState.UNDER_REVIEW})
 
 
 def needed_for(
-    standing: RequestStanding, matter: Matter, machines: Machines = SERVICE_ACCOUNTS
+    standing: RequestStanding, subject: ReviewSubject, machines: Machines = SERVICE_ACCOUNTS
 ) -> str:
     """Who has to act for a request to go on; empty where it waits for nobody."""
     if standing.state is RequestState.EXCEPTION_REQUIRED:
         return TEAM_EXCEPTION
     if standing.state in _WAITING:
-        if needs_requester(_facts(matter, machines)):
+        if needs_requester(_facts(subject, machines)):
             return TEAM_REQUESTER
         if standing.spec.assessment.gate is Gate.AUTO_APPROVE:
             return f"system, else {CAB_MEMBER}"
@@ -43,50 +43,52 @@ def needed_for(
     return ""
 
 
-def needed_for_exception(matter: Matter, machines: Machines = SERVICE_ACCOUNTS) -> str:
+def needed_for_exception(subject: ReviewSubject, machines: Machines = SERVICE_ACCOUNTS) -> str:
     """Who has to act for an exception that waits to go on."""
-    return TEAM_REQUESTER if needs_requester(_facts(matter, machines)) else SECURITY_REVIEWER
+    return TEAM_REQUESTER if needs_requester(_facts(subject, machines)) else SECURITY_REVIEWER
 
 
-def why_not(viewer: User | None, matter: Matter, machines: Machines = SERVICE_ACCOUNTS) -> str:
+def why_not(
+    viewer: User | None, subject: ReviewSubject, machines: Machines = SERVICE_ACCOUNTS
+) -> str:
     """Why somebody can give no approval, whatever rights they have; empty where nothing that is
     known speaks against it."""
     if viewer is None:
         return ""
     verdict: RequestVerdict | ExceptionVerdict = RequestVerdict.APPROVED
     plural = "cabrequests"
-    if matter.exception is not None:
+    if subject.exception is not None:
         verdict, plural = ExceptionVerdict.APPROVED, "cabexceptions"
     try:
-        check_reviewer(viewer, verdict, plural, _facts(matter, machines))
+        check_reviewer(viewer, verdict, plural, _facts(subject, machines))
     except Refusal as refusal:
         if refusal.reason is RefusalReason.MACHINE:
             return MACHINE
         if refusal.reason is RefusalReason.SELF_APPROVAL:
-            return SUBMITTED if _submitted(viewer, matter) else ASKED
+            return SUBMITTED if _submitted(viewer, subject) else ASKED
     return ""
 
 
-def is_own(viewer: User | None, matter: Matter) -> bool:
+def is_own(viewer: User | None, subject: ReviewSubject) -> bool:
     """Whether somebody submitted it, machines too, or is named as its requester."""
     return viewer is not None and (
-        _submitted(viewer, matter) or any(viewer.may_be(name) for name in matter.requesters)
+        _submitted(viewer, subject) or any(viewer.may_be(name) for name in subject.requesters)
     )
 
 
-def _submitted(viewer: User, matter: Matter) -> bool:
-    return any(viewer.is_same_as(each) for each in matter.submitters)
+def _submitted(viewer: User, subject: ReviewSubject) -> bool:
+    return any(viewer.is_same_as(each) for each in subject.submitters)
 
 
-def _facts(matter: Matter, machines: Machines) -> ReviewFacts:
+def _facts(subject: ReviewSubject, machines: Machines) -> ReviewFacts:
     """What is known without asking for anybody's rights, and without the present intent unless
-    `matter` has it."""
+    `subject` has it."""
     return ReviewFacts(
-        submitters=matter.submitters,
-        requesters=matter.requesters,
+        submitters=subject.submitters,
+        requesters=subject.requesters,
         holds_verb=True,
         impersonates=None,
         current=True,
-        glass=is_retrospective(matter.request),
+        glass=is_retrospective(subject.request),
         machines=machines,
     )

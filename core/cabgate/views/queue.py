@@ -20,7 +20,7 @@ from cabgate.lifecycle.state.standing import (
 )
 from cabgate.lifecycle.state.states import state_of
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
-from cabgate.review.reviewers import Matter
+from cabgate.review.reviewers import ReviewSubject
 from cabgate.text.inert import first_words, inert
 from cabgate.views.deciders import (
     SECURITY_REVIEWER,
@@ -91,10 +91,10 @@ def queue(
     ]
     asked = _asked(exceptions, known, now)
     for key, each in known.items():
-        matter = Matter(each.stored, None)
-        needed = needed_for(each.standing, matter, machines)
+        subject = ReviewSubject(each.stored, None)
+        needed = needed_for(each.standing, subject, machines)
         if needed and key not in asked:
-            yours, own = why_not(viewer, matter, machines), is_own(viewer, matter)
+            yours, own = why_not(viewer, subject, machines), is_own(viewer, subject)
             rows.append(_of_request(each, needed, yours, now, own=own))
     return sorted(rows, key=lambda row: (row.opened_at or _NO_TIME, row.namespace, row.name))
 
@@ -191,7 +191,7 @@ def _of_exception(
     meta = exception.metadata
     request = known.get((meta.namespace, exception.spec.request_ref.name))
     spec = request.stored.spec if request else None
-    matter = Matter(request.stored, None, exception) if request else None
+    subject = ReviewSubject(request.stored, None, exception) if request else None
     floors = spec.assessment.floors if spec else []
     return QueueRow(
         kind=EXCEPTION,
@@ -207,7 +207,7 @@ def _of_exception(
         summary=first_words(exception.spec.reason, SUMMARY_ROOM),
         floors=tuple(inert(floor.name) for floor in floors),
         submitters=", ".join(inert(each.username) for each in exception.spec.submitted_by),
-        needed=needed_for_exception(matter, machines) if matter else SECURITY_REVIEWER,
-        yours=why_not(viewer, matter, machines) if matter else "",
-        own=is_own(viewer, matter) if matter else False,
+        needed=needed_for_exception(subject, machines) if subject else SECURITY_REVIEWER,
+        yours=why_not(viewer, subject, machines) if subject else "",
+        own=is_own(viewer, subject) if subject else False,
     )

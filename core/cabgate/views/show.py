@@ -19,7 +19,7 @@ from cabgate.lifecycle.state.standing import (
 )
 from cabgate.lifecycle.state.states import expires_at, is_retrospective, state_of
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
-from cabgate.review.reviewers import NOT_CURRENT, Matter
+from cabgate.review.reviewers import NOT_CURRENT, ReviewSubject
 from cabgate.risk.improvements import improvements
 from cabgate.rollout.targets import Workload
 from cabgate.text.inert import inert
@@ -144,11 +144,11 @@ def show(
     stored, standing = request.stored, request.standing
     spec, assessment = stored.spec, stored.spec.assessment
     asked = _asked(request, exceptions, exception, now)
-    matter = Matter(stored, intent, exception or next(iter(asked.waiting), None))
-    needed = _needed(request, asked, matter, machines)
+    subject = ReviewSubject(stored, intent, exception or next(iter(asked.waiting), None))
+    needed = _needed(request, asked, subject, machines)
     better = improvements(assessment)
     # To attest is about an approval that stands, also when the intent has moved on.
-    outdated = _outdated(matter) if intent_known and needed and not standing.unattested else ""
+    outdated = _outdated(subject) if intent_known and needed and not standing.unattested else ""
     return RequestView(
         namespace=inert(stored.metadata.namespace),
         name=inert(request.name),
@@ -157,7 +157,7 @@ def show(
         opened=_moment(stored.metadata.creation_timestamp),
         summary=inert(summary_of(stored)),
         submitters=inert(listed_submitters(spec)),
-        requesters=tuple(inert(name) for name in sorted(matter.requesters)),
+        requesters=tuple(inert(name) for name in sorted(subject.requesters)),
         correlation_id=inert(spec.correlation_id),
         ring=str(spec.ring),
         targets=tuple(
@@ -184,7 +184,7 @@ def show(
         exceptions=tuple(_exception(each, now) for each in asked.shown),
         changes=changes,
         needed=needed,
-        yours=why_not(viewer, matter, machines),
+        yours=why_not(viewer, subject, machines),
         outdated=outdated,
         next=_next(request, asked, needed, outdated),
     )
@@ -224,17 +224,19 @@ def _asked(
     )
 
 
-def _needed(request: WholeRequest, asked: _Asked, matter: Matter, machines: Machines) -> str:
+def _needed(
+    request: WholeRequest, asked: _Asked, subject: ReviewSubject, machines: Machines
+) -> str:
     """Who has to act: as in the queue, an exception that is active waits for nobody."""
     if asked.waiting:
-        return needed_for_exception(matter, machines)
-    return "" if asked.active else needed_for(request.standing, matter, machines)
+        return needed_for_exception(subject, machines)
+    return "" if asked.active else needed_for(request.standing, subject, machines)
 
 
-def _outdated(matter: Matter) -> str:
-    if not matter.current:
+def _outdated(subject: ReviewSubject) -> str:
+    if not subject.current:
         return NOT_CURRENT
-    return UNSEEN if matter.unseen else ""
+    return UNSEEN if subject.unseen else ""
 
 
 def _next(request: WholeRequest, asked: _Asked, needed: str, outdated: str) -> tuple[str, ...]:

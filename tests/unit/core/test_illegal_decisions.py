@@ -7,7 +7,7 @@ import pytest
 from cabgate.ledger.findings import FindingCode
 from cabgate.ledger.verification import verify
 from cabgate_samples.models import by_person, by_system, request
-from unit.core.ledger.test_chain import PUBLIC, raw
+from unit.core.ledger.histories import PUBLIC, raw
 
 
 def found(subject):

@@ -15,7 +15,7 @@ from cabgate.api.types import Checked
 from cabgate.ledger.chain import append, entries_of
 from cabgate.ledger.signatures import SigningKeys, Verification, payload
 from cabgate.lifecycle.requests.opening import request_for
-from cabgate.review.reviewers import Matter
+from cabgate.review.reviewers import ReviewSubject
 from cabgate.review.submitters import REQUESTERS_KEPT, requesters_of_update
 from cabgate.risk.evidence import evidence_digest
 from cabgate.text.refusal import Refusal
@@ -93,12 +93,14 @@ def test_the_requester_is_no_part_of_what_is_decided_on() -> None:
 def test_none_of_them_and_nobody_frozen_is_left_out_of_what_is_checked() -> None:
     frozen = request(of=intent(requester="a", requestedBy=["b"], submittedBy=[{"username": "s"}]))
     live = intent(requester="c", requestedBy=["d"], submittedBy=[{"username": "t"}], generation=4)
-    matter = Matter(frozen, live)
+    matter = ReviewSubject(frozen, live)
     assert matter.requesters == {"a", "b", "c", "d"}
     assert matter.checked == Checked(
         submitted_by=["s", "t"], requested_by=["a", "b", "c", "d"], intent_generation=4
     )
-    assert Matter(frozen, None).checked == Checked(submitted_by=["s"], requested_by=["a", "b"])
+    assert ReviewSubject(frozen, None).checked == Checked(
+        submitted_by=["s"], requested_by=["a", "b"]
+    )
 
 
 def test_what_nobody_can_have_seen_is_told_by_generations() -> None:
@@ -107,13 +109,13 @@ def test_what_nobody_can_have_seen_is_told_by_generations() -> None:
 
     def unseen(generation: int, observed: int, made: CABRequest = opened) -> bool:
         status = {"observedGeneration": observed}
-        return Matter(made, intent(generation=generation, status=status)).unseen
+        return ReviewSubject(made, intent(generation=generation, status=status)).unseen
 
     assert not unseen(3, 0), "nothing changed since it was opened"
     assert not unseen(5, 5), "the operator looked"
     assert unseen(4, 3)
     assert unseen(5, 4)
-    assert not Matter(opened, None).unseen
+    assert not ReviewSubject(opened, None).unseen
     anew = opened.model_copy(deep=True)
     assert anew.spec.intent_ref is not None
     anew = anew.model_copy(

@@ -3,7 +3,7 @@
 
 from cabgate.lifecycle.limits.flapping import MAX_REOPENED
 from cabgate_kube.resources import INTENTS
-from unit.operator.controllers.test_intents import declare, look, name_of
+from unit.operator.controllers.declaring import declare, look, name_of
 from unit.operator.support import GOOD, World, evidence, intent_object
 
 OTHER = evidence(GOOD, "other")

@@ -8,7 +8,7 @@ import pytest
 from cabgate.lifecycle.limits.flapping import ABSENCE
 from cabgate_kube.resources import EVENTS, INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.intents import reconcile_intent
-from unit.operator.controllers.test_intents import KEY, decide, declare
+from unit.operator.controllers.declaring import KEY, decide, declare
 from unit.operator.support import GOOD, MIDDLING, World
 
 WORSE = {**GOOD, "scanResults": {"critical": 0, "high": 9}}

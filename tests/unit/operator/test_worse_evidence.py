@@ -5,7 +5,7 @@ from cabgate.api import CABRequest, DeploymentIntent
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate_kube.resources import EVENTS, REQUESTS
 from cabgate_operator.plans.requests import status_of_request
-from unit.operator.controllers.test_intents import decide, declare, look, name_of
+from unit.operator.controllers.declaring import decide, declare, look, name_of
 from unit.operator.standings import news_of_approval, plan_request
 from unit.operator.support import (
     GOOD,

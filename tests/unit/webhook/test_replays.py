@@ -16,7 +16,7 @@ from cabgate.rollout.targets import Workload
 from cabgate_samples.models import NOW, by_person, request, target
 from cabgate_webhook.client.answers import requests_of
 from support.replays import count_replays
-from unit.webhook.test_same_verdicts import StoredApi, by_the_webhook
+from unit.webhook.stored_reviews import StoredApi, by_the_webhook
 
 WATCHED = {"name": "watch", "description": "someone watches"}
 VERDICTS = [

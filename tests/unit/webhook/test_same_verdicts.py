@@ -6,140 +6,25 @@ and `decide` alone."""
 import copy
 import json
 from datetime import timedelta
-from typing import Annotated
 
-import pytest
-from annotated_types import MultipleOf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import StringConstraints
 
-from cabgate.api import CABException, CABRequest
-from cabgate.api.base import Model
-from cabgate.rollout.pods import PodTemplateError
-from cabgate.rollout.rings import HIGHEST, effective_ring, ring_of
-from cabgate.rollout.rollout import Rollout
-from cabgate.rollout.targets import Workload
-from cabgate.rollout.workloads import rollout_of
 from cabgate_samples.models import NOW, by_person, by_system, exception, request, target
-from cabgate_webhook.admission.narrow import decode_rollout
-from cabgate_webhook.admission.requests import (
-    Answer,
-    MalformedReviewError,
-    answer_body,
-    read_review,
-)
-from cabgate_webhook.client.answers import parsed
-from cabgate_webhook.client.apiserver import ApiServer
-from cabgate_webhook.client.lookups import LookupFailed
-from cabgate_webhook.client.stored import UnknownRuleError, decode_requests, struct_of
-from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
 from support.examples import examples
-from unit.core.standings import covering, decide
-
-IMAGES = ("web:1", "web:2", "side:1")
-KINDS = [
-    ("apps/v1", "Deployment"),
-    ("apps/v1", "StatefulSet"),
-    ("v1", "Pod"),
-    ("v1", "PodTemplate"),
-    ("batch/v1", "CronJob"),
-    ("batch/v1", "Job"),
-]
-
-
-class StoredApi(ApiServer):
-    """An API server that holds what the test says, and answers in bytes."""
-
-    def __init__(self, requests, exceptions, labels):
-        super().__init__(None)
-        self._answers = {
-            "cabrequests": {"items": requests},
-            "cabexceptions": {"items": exceptions},
-        }
-        self._namespace = {"metadata": {"name": "shop", "labels": labels}}
-
-    async def _read(self, path, query=None, **_):
-        found = self._answers.get(path.rsplit("/", 1)[1], self._namespace)
-        return json.dumps(found).encode()
-
-
-async def by_hand(body, stored, ring_read=True):
-    """The answer without anything that was made for speed. Without `ring_read` in the highest
-    ring, as the webhook asks first: what is admitted there is admitted everywhere."""
-    review = read_review(body)
-    kind = gated_kind(review)
-    if kind is None:
-        return None  # not taken for a rollout at all
-    obj = review.object
-    metadata = obj.get("metadata") or {}
-    if not metadata.get("name") and review.name:
-        obj = {**obj, "metadata": {**metadata, "name": review.name}}
-    try:
-        rollout: Rollout = rollout_of(kind, review.namespace, obj, review.old_object or None)
-    except PodTemplateError as error:
-        return Answer(allowed=False, reason="MalformedObject", message=f"MalformedObject: {error}")
-    requests = [parsed(CABRequest, item) for item in json.loads(json.dumps(stored["requests"]))]
-    before = ring_of((review.old_object.get("metadata") or {}).get("labels"), 0)
-    ring = max(before, effective_ring(stored["labels"], metadata.get("labels"), 0))
-    if not ring_read:
-        ring = HIGHEST
-    names = {found.metadata.name for found in covering(rollout, requests)}
-    found = []
-    for item in stored["exceptions"]:
-        try:
-            found.append(parsed(CABException, item))
-        except LookupFailed:
-            continue
-    named = [item for item in found if item.spec.request_ref.name in names]
-    decision = decide(rollout, ring, requests, named, NOW)
-    return Answer(decision.allowed, decision.reason, decision.message, decision.warnings)
-
-
-async def by_the_webhook(body, api):
-    review = read_review(body, rollout=True)
-    return await judge_rollout(review, gated_kind(review), api, 0, NOW)
-
-
-def without_unread(item):
-    """A stored request without what nothing is decided by."""
-    item = json.loads(json.dumps(item))
-    unread = {
-        "metadata": ("annotations", "deletionTimestamp", "generation", "labels", "resourceVersion"),
-        "spec": ("summary",),
-    }
-    for part, names in unread.items():
-        if isinstance(item, dict) and isinstance(item.get(part), dict):
-            item[part] = {key: value for key, value in item[part].items() if key not in names}
-    status = item.get("status") if isinstance(item, dict) else None
-    entries = status.get("decisions") if isinstance(status, dict) else None
-    for entry in entries if isinstance(entries, list) else []:
-        checked = entry.get("checked") if isinstance(entry, dict) else None
-        if isinstance(checked, dict):
-            entry["checked"] = {key: checked[key] for key in READ_CHECKED if key in checked}
-    evidence = item["spec"].get("evidence") if has_spec(item) else None
-    if isinstance(evidence, dict):
-        item["spec"]["evidence"] = {key: evidence[key] for key in READ_EVIDENCE if key in evidence}
-    return item
-
-
-READ_CHECKED = ("refusals", "lifts")
-READ_EVIDENCE = ("testResults", "scanResults")
-
-
-def has_spec(item):
-    return isinstance(item, dict) and isinstance(item.get("spec"), dict)
-
-
-async def said(call):
-    try:
-        answer = await call
-    except MalformedReviewError as error:
-        return f"400 {error}"
-    except LookupFailed as error:
-        return f"lookup {error}"
-    return None if answer is None else answer_body("u-1", answer)
-
+from unit.webhook.stored_reviews import (
+    ATTESTED,
+    CHECKED,
+    IMAGES,
+    KINDS,
+    OBLIGATION,
+    SHORT,
+    StoredApi,
+    by_hand,
+    by_the_webhook,
+    said,
+    without_unread,
+)
 
 CONTAINERS = st.lists(
     st.fixed_dictionaries(
@@ -233,16 +118,14 @@ def reviews(draw):
     return body
 
 
-SHORT = timedelta(minutes=10)
 WINDOW = {
     "name": "night",
     "description": "at night",
     "notBefore": "2026-03-01T11:00:00Z",
     "notAfter": "2026-03-01T11:30:00.5Z",
 }
-OBLIGATION = {"name": "watch", "description": "someone  watches\n"}
-ATTESTED = {"name": "told", "description": "sales know", "attestation": "Required"}
-CHECKED = {"submittedBy": ["ann"], "intentGeneration": 3, "refusals": 2}
+
+
 ENTRIES = st.lists(
     st.sampled_from(
         [
@@ -327,75 +210,3 @@ def without_reason(body):
     answer = json.loads(body)
     del answer["response"]["auditAnnotations"]["reason"]
     return json.dumps(answer)
-
-
-def listed(*requests, **changes):
-    dumped = [
-        r.model_dump(mode="json", by_alias=True, exclude_none=True) | changes for r in requests
-    ]
-    return json.dumps({"items": dumped}).encode()
-
-
-def test_what_is_usual_is_decoded_narrowly():
-    conditional = by_person("ConditionallyApproved", conditions=[OBLIGATION, ATTESTED])
-    found = decode_requests(
-        listed(
-            request("AutoApprove", by_system("AutoApproved")), request("ManualReview", conditional)
-        )
-    )
-    assert not any(isinstance(item, CABRequest) for item in found)
-    assert [item.metadata.namespace for item in found] == ["shop", "shop"]
-    assert found[1].conditions[1].needs_attestation
-    assert decode_requests(b'{"items": []}') == []
-
-
-@pytest.mark.parametrize("lifts", [[], ["r-0"], ["no"]])
-async def test_what_an_approval_lifts_is_read_narrowly_as_well(lifts):
-    targets = [target("web", "web:1")]
-    no = request("ManualReview", by_person("Approved", NOW - 4 * SHORT), by_person("Revoked"),
-                 targets=targets, name="r-0")  # fmt: skip
-    entry = by_person("Approved", NOW - SHORT, checked={**CHECKED, "lifts": lifts})
-    again = request("ManualReview", entry, targets=[*targets, target("api")], name="r-1")
-    narrow, whole = decode_requests(listed(no, again)), [no, again]
-    assert not any(isinstance(item, CABRequest) for item in narrow)
-    rollout = Rollout("shop", Workload("apps", "Deployment", "web"), ("web:1",))
-    found = {decide(rollout, 2, each, [], NOW).allowed for each in (narrow, whole)}
-    assert found == {"r-0" in lifts}
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"{}",
-        b"[]",
-        b'{"items": null}',
-        b'{"items": [{}]}',
-        listed(request(), status={"decisions": None}),
-        listed(request(), metadata={"name": "x", "creationTimestamp": "2026-03-01T11:00:00.5Z"}),
-        listed(request(), metadata={"name": "x", "creationTimestamp": "2026-03-01T11:00:00+01:00"}),
-        listed(request())[:-2] + b', {"metadata": {"annotations": {"a": "\xff"}}}]}',
-    ],
-)
-def test_what_is_not_usual_is_left_to_the_models(data):
-    assert decode_requests(data) is None
-
-
-@pytest.mark.parametrize("junk", [b'"\xff"', b'"\\ud800"', b"NaN", b"[" * 2000 + b"]" * 2000])
-def test_what_is_skipped_in_a_review_is_left_to_json_if_it_is_not_plain(junk):
-    obj = json.dumps({"apiVersion": "apps/v1", "kind": "Deployment", "x": "X"}).encode()
-    body = b'{"request": {"object": ' + obj + b"}}"
-    assert decode_rollout(body) is not None
-    assert decode_rollout(body.replace(b'"X"', junk)) is None
-
-
-def test_every_rule_of_a_model_is_kept_or_refused_to_be():
-    class Even(Model):
-        number: Annotated[int, MultipleOf(2)]
-
-    class Ending(Model):
-        text: Annotated[str, StringConstraints(pattern="x$")]
-
-    for model in (Even, Ending):
-        with pytest.raises(UnknownRuleError):
-            struct_of(model)

@@ -37,8 +37,8 @@ from cabgate.review.review import (
     stamped_status,
 )
 from cabgate.review.reviewers import (
-    Matter,
     ReviewFacts,
+    ReviewSubject,
     check_person,
     check_reviewer,
     same_people,
@@ -76,8 +76,8 @@ async def stamp_review(
         return Answer(allowed=True, reason="NoReview", patch=[STRIP])
     check_same_object(kind, review.old_object, review.object)
     check_person(review.user, machines)
-    matter = await _matter(review, api)
-    request = matter.request
+    subject = await _subject(review, api)
+    request = subject.request
     check_known(request)
     around = await _surroundings(request, api, now)
     status = stamped_status(
@@ -87,12 +87,12 @@ async def stamp_review(
         request.spec.evidence_digest,
         review.user,
         _moment(around),
-        _checked(asked, matter, around),
+        _checked(asked, subject, around),
         _revoked_images(asked, request, around),
     )
     if status is not None:
         stamped = dataclasses.replace(review, object={**review.object, "status": status})
-        decision = await _checked_decision(stamped, matter, None, api, now, machines, around)
+        decision = await _checked_decision(stamped, subject, None, api, now, machines, around)
         if decision is not None and not review.dry_run:
             signature = keys.sign(kind.kind, _uid(review), decision.entry)
             status["decisions"][-1]["signature"] = signature.to_dict()
@@ -101,12 +101,12 @@ async def stamp_review(
 
 
 def _checked(
-    asked: RequestReview | ExceptionReview, matter: Matter, around: Surroundings
+    asked: RequestReview | ExceptionReview, subject: ReviewSubject, around: Surroundings
 ) -> Checked:
     """What a review is checked against, as it is known before it is a decision."""
     request = isinstance(asked, RequestReview)
     verdict = (RequestVerdict if request else ExceptionVerdict)(asked.verdict.value)
-    return with_lifts(matter.checked, matter.request, verdict, around.requests)
+    return with_lifts(subject.checked, subject.request, verdict, around.requests)
 
 
 def _revoked_images(
@@ -138,10 +138,10 @@ async def judge_status(
     if review.old_object.get("status") == review.object.get("status"):
         return Answer(allowed=True, reason="Unchanged")
     check_person(review.user, machines)
-    matter = await _matter(review, api)
-    check_known(matter.request)
+    subject = await _subject(review, api)
+    check_known(subject.request)
     public = None if review.dry_run else keys.public
-    decision = await _checked_decision(review, matter, public, api, now, machines)
+    decision = await _checked_decision(review, subject, public, api, now, machines)
     if decision is None:
         return Answer(allowed=True, reason="Unchanged")
     if not review.dry_run:
@@ -159,7 +159,7 @@ class _Decision:
 
 async def _checked_decision(
     review: Review,
-    matter: Matter,
+    subject: ReviewSubject,
     keys: PublicKeys | None,
     api: ApiServer,
     now: datetime,
@@ -174,7 +174,7 @@ async def _checked_decision(
         kind,
         review.old_object,
         review.object,
-        matter.request.spec.evidence_digest,
+        subject.request.spec.evidence_digest,
         review.user,
         now,
         keys,
@@ -184,7 +184,7 @@ async def _checked_decision(
     verb = verb_for(entry.verdict)
     revokes = isinstance(entry, RequestDecision) and entry.verdict is RequestVerdict.REVOKED
     if around is None and revokes:
-        around = await _surroundings(matter.request, api, now)
+        around = await _surroundings(subject.request, api, now)
     holds_verb, impersonates, may_have_broken, others = await asyncio.gather(
         api.may(
             review.user,
@@ -193,34 +193,34 @@ async def _checked_decision(
             namespace=review.namespace,
             name=review.name,
         ),
-        _impersonates(review.user, matter.submitters, api, machines),
-        _may_have_broken(review.user, matter.request, api),
-        _others(matter.request, api, around),
+        _impersonates(review.user, subject.submitters, api, machines),
+        _may_have_broken(review.user, subject.request, api),
+        _others(subject.request, api, around),
     )
-    expected = with_lifts(matter.checked, matter.request, entry.verdict, others)
+    expected = with_lifts(subject.checked, subject.request, entry.verdict, others)
     facts = ReviewFacts(
-        submitters=matter.submitters,
-        requesters=matter.requesters,
+        submitters=subject.submitters,
+        requesters=subject.requesters,
         holds_verb=holds_verb,
         impersonates=impersonates,
-        current=matter.current,
-        glass=is_retrospective(matter.request),
+        current=subject.current,
+        glass=is_retrospective(subject.request),
         may_have_broken=may_have_broken,
-        decided_elsewhere=_decided_elsewhere(review, matter.request, others),
+        decided_elsewhere=_decided_elsewhere(review, subject.request, others),
         machines=machines,
-        changed=matter.unseen or not same_people(entry.checked, expected),
+        changed=subject.unseen or not same_people(entry.checked, expected),
         lifts_otherwise=entry.checked != expected,
     )
     check_reviewer(review.user, entry.verdict, kind.plural, facts)
     asked_before: list[str] = []
-    if matter.exception is not None and entry.verdict is ExceptionVerdict.APPROVED:
-        check_takes_exception(standing_of(matter.request), others)
-        asked_before = await _asked_before(matter.exception, api, around, now)
+    if subject.exception is not None and entry.verdict is ExceptionVerdict.APPROVED:
+        check_takes_exception(standing_of(subject.request), others)
+        asked_before = await _asked_before(subject.exception, api, around, now)
     warnings = [recorded(kind, kind.parse(review.old_object), entry)]
-    warnings += [*warnings_of_approval(matter.request, entry.verdict, others), *asked_before]
+    warnings += [*warnings_of_approval(subject.request, entry.verdict, others), *asked_before]
     if isinstance(entry, RequestDecision) and revokes and around is not None:
-        images = images_to_revoke(matter.request, entry.images, around)
-        warnings += warnings_of(matter.request, images, around)
+        images = images_to_revoke(subject.request, entry.images, around)
+        warnings += warnings_of(subject.request, images, around)
     return _Decision(entry, warnings)
 
 
@@ -340,13 +340,13 @@ async def _may_have_broken(user: User, request: CABRequest, api: ApiServer) -> b
     return await api.may(user, verb=VERB, resource=RESOURCE, namespace=namespace)
 
 
-async def _matter(review: Review, api: ApiServer) -> Matter:
+async def _subject(review: Review, api: ApiServer) -> ReviewSubject:
     request = await _request_of(review, api)
     intent = await _intent_of(request, api)
     exception = None
     if review.resource == EXCEPTION_REVIEW.plural:
         exception = CABException.model_validate(review.old_object)
-    return Matter(request, intent, exception)
+    return ReviewSubject(request, intent, exception)
 
 
 def _decided_elsewhere(

@@ -47,7 +47,7 @@ def attest(
     def details(subject: Subject) -> dict[str, str]:
         if condition is not None:
             return {"condition": condition}
-        waiting = [each.name for each in standing_of(subject.matter.request).unattested]
+        waiting = [each.name for each in standing_of(subject.about.request).unattested]
         if len(waiting) != 1:
             allowed = ", ".join(waiting) or "none waits to be attested"
             raise BadInput(f"--condition: missing; allowed: {allowed}")

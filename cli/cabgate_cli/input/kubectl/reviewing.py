@@ -8,7 +8,7 @@ from cabgate.api import CABException, CABRequest, DeploymentIntent
 from cabgate.lifecycle.state.standing import WholeRequest, standings_of_exceptions, takes_exception
 from cabgate.lifecycle.state.states import state_of
 from cabgate.lifecycle.state.waiting import Outcome, outcome_of_exception, outcome_of_request
-from cabgate.review.reviewers import Matter
+from cabgate.review.reviewers import ReviewSubject
 from cabgate.rollout.targets import Workload
 from cabgate.text.inert import inert
 from cabgate.views.compare import Comparison, compare, last_approved
@@ -45,18 +45,18 @@ class Subject:
 
     namespace: str
     named: Named
-    matter: Matter
+    about: ReviewSubject
     view: RequestView
 
     @property
     def digest(self) -> str:
         """The digest of the evidence that is decided on."""
-        return self.matter.request.spec.evidence_digest
+        return self.about.request.spec.evidence_digest
 
     @property
     def uid(self) -> str:
         """That of the object itself, which no other one of its name has."""
-        decided = self.matter.exception or self.matter.request
+        decided = self.about.exception or self.about.request
         return decided.metadata.uid
 
 
@@ -91,7 +91,7 @@ def read_subject(kubectl: Kubectl, namespace: str, what: Named) -> Subject:
         changes=changes.result(),
         exception=exception,
     )
-    return Subject(namespace, what, Matter(request.stored, intent, exception), view)
+    return Subject(namespace, what, ReviewSubject(request.stored, intent, exception), view)
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def changes_since(kubectl: Kubectl, subject: Subject, digest: str) -> Comparison
     items = kubectl.list(subject.namespace, "cabrequests")
     others = (each for each in items if each.get("spec", {}).get("evidenceDigest") == digest)
     before = next(requests_of(others), None)
-    return compare(WholeRequest.of(subject.matter.request), before) if before else None
+    return compare(WholeRequest.of(subject.about.request), before) if before else None
 
 
 def _request(kubectl: Kubectl, namespace: str, name: str) -> WholeRequest:

@@ -16,7 +16,7 @@ from cabgate_samples.models import intent
 from unit.cli.commands.records.test_ledger import KEYS, exported, heads
 from unit.cli.commands.rollouts.test_wait import APPROVED, OPEN, REFUSED, UNSEEN
 from unit.cli.support import run
-from unit.core.ledger.test_chain import fresh
+from unit.core.ledger.histories import fresh
 
 BOTH = pytest.mark.parametrize(("output", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])
 Load = Callable[[str], Any]

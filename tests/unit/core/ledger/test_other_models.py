@@ -13,7 +13,7 @@ from cabgate.lifecycle.requests.opening import request_for
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate_samples.models import intent
 from cabgate_samples.objects import GOOD, MIDDLING
-from unit.core.ledger.test_chain import PUBLIC, raw
+from unit.core.ledger.histories import PUBLIC, raw
 
 SPEC = DEFAULT_RISK_MODEL.spec.model_copy(
     update={"version": "7", "auto_approve_up_to": Decimal("10.00")}

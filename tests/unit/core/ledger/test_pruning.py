@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cabgate.ledger.chain import Checkpoint, Head, record_digest
 from cabgate.ledger.pruning import ExportError, export_line, exported, missing_in, prefixes, torn
 from cabgate.ledger.verification import verify
-from unit.core.ledger.test_chain import PUBLIC, Raw, fresh, minutes
+from unit.core.ledger.histories import PUBLIC, Raw, fresh, minutes
 
 RECORDS = fresh().records
 LATE = datetime(2100, 1, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cabgate.ledger.queries import Query, answers
-from unit.core.ledger.test_chain import fresh
+from unit.core.ledger.histories import fresh
 
 CUT = {"sha256": "a" * 64, "size": 900}
 

@@ -21,7 +21,7 @@ from cabgate.ledger.verification import verify
 from cabgate.text.canonical import canonical_json
 from cabgate_samples.models import NOW, by_person, by_system, exception, intent, request, target
 from support.examples import examples
-from unit.core.ledger.test_chain import KEYS, PUBLIC, Raw, raw
+from unit.core.ledger.histories import KEYS, PUBLIC, Raw, raw
 
 DIGEST = "sha256:" + "a" * 64
 LAST = Head(99_999_998, DIGEST)

@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-from typing import Any
+"""From an intent to a request that is decided: what is written, and when it is ready."""
 
 import pytest
 
-from cabgate.lifecycle.limits.flapping import MAX_OPENED, MAX_REOPENED
 from cabgate.rollout.installation import InstallationSettings
-from cabgate_kube.errors import ApiError, ConflictError
 from cabgate_kube.resources import EVENTS, EXCEPTIONS, INTENTS, NAMESPACES, REQUESTS, Object
-from cabgate_operator.controllers.intents import reconcile_intent
-from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.metrics import Metrics
+from unit.operator.controllers.declaring import decide, declare, look, name_of
 from unit.operator.support import (
     BAD,
     GOOD,
@@ -17,36 +14,10 @@ from unit.operator.support import (
     MIDDLING,
     World,
     decisions,
-    evidence,
     exception_object,
     intent_object,
     request,
 )
-
-KEY = Key(Subject.INTENT, "team", "web")
-
-
-async def look(world: World) -> None:
-    await reconcile_intent(world.context, KEY)
-
-
-def declare(world: World, content: Object, **meta: Any) -> None:
-    old = world.api.objects.get((INTENTS.plural, "team", "web"))
-    body = intent_object(content, **meta)
-    if old is not None:
-        body["metadata"]["generation"] = old["metadata"]["generation"] + 1
-        body["status"] = old.get("status", {})
-    world.api.put(INTENTS, body)
-
-
-def decide(world: World, name: str, *entries: tuple[str, str]) -> None:
-    body = world.api.objects[(REQUESTS.plural, "team", name)]
-    body["status"]["decisions"] = decisions(body["spec"]["evidenceDigest"], *entries)
-    world.api.put(REQUESTS, body)
-
-
-def name_of(content: Object) -> str:
-    return request(content).metadata.name
 
 
 async def test_low_risk_is_approved_with_four_writes() -> None:
@@ -145,28 +116,6 @@ async def test_the_default_ring_counts_where_there_is_no_label() -> None:
     assert world.ready() == ("False", "ExceptionRequired")
 
 
-async def test_a_then_b_then_a() -> None:
-    world = World()
-    other = evidence(MIDDLING, "other")
-    declare(world, MIDDLING)
-    await look(world)
-    declare(world, other)
-    await look(world)
-    assert world.requests() == {name_of(MIDDLING): "Superseded", name_of(other): "Submitted"}
-    assert world.intent_status()["requestName"] == name_of(other)
-    declare(world, MIDDLING)
-    await look(world)
-    assert world.requests() == {name_of(MIDDLING): "Submitted", name_of(other): "Superseded"}
-    assert world.intent_status()["observedGeneration"] == 3
-    assert world.told() == [
-        "ReviewNeeded",
-        "ReviewNeeded",
-        "ReviewNeeded",
-        "Superseded",
-        "Superseded",
-    ]
-
-
 async def test_a_person_decides() -> None:
     for verdict, ready in (("Approved", "RequestApproved"), ("Rejected", "Rejected")):
         world = World()
@@ -210,73 +159,6 @@ async def test_a_deleted_intent_supersedes_what_is_undecided_only() -> None:
     assert (world.api.written, world.context.absent) == ([], {})
 
 
-async def test_an_intent_that_goes_back_and_forth_waits() -> None:
-    world = World()
-    other = evidence(MIDDLING, "other")
-    for _ in range(MAX_REOPENED + 2):
-        declare(world, MIDDLING)
-        await look(world)
-        declare(world, other)
-        await look(world)
-    told = [len(body["status"]["decisions"]) for body in world.api.all(REQUESTS)]
-    assert told == [2 * MAX_REOPENED + 1] * 2
-    assert world.ready() == ("False", "ChangedTooOften")
-    assert not world.stalled()
-    world.api.written.clear()
-    await look(world)
-    assert world.api.written == []
-    world.clock.forward(3601)
-    world.queue.tick()
-    assert len(world.queue) > 0
-    await look(world)
-    assert world.ready()[1] == "ReviewPending"
-
-
-async def test_what_is_changed_too_often_is_ready_where_it_is_admitted() -> None:
-    world = World()
-    other = evidence(MIDDLING, "other")
-    declare(world, MIDDLING)
-    await look(world)
-    (body,) = world.api.all(REQUESTS)
-    approved = decisions(body["spec"]["evidenceDigest"], ("Approved", "ann"))
-    world.api.put(REQUESTS, {**body, "status": {"state": "Approved", "decisions": approved}})
-    for _ in range(MAX_REOPENED + 2):
-        declare(world, MIDDLING)
-        await look(world)
-        declare(world, other)
-        await look(world)
-    assert world.ready() == ("True", "RequestApproved")
-
-
-async def test_of_one_intent_so_many_requests_are_opened_in_an_hour() -> None:
-    world = World()
-    for number in range(MAX_OPENED + 2):
-        declare(world, evidence(MIDDLING, f"release-{number}"))
-        await look(world)
-    assert len(world.requests()) == MAX_OPENED
-    assert world.ready() == ("False", "ChangedTooOften")
-    declare(world, evidence(MIDDLING, "release-7"))
-    await look(world)
-    assert world.ready()[1] == "ReviewPending", "what was opened before is not held back"
-    declare(world, evidence(MIDDLING, "last"))
-    await look(world)
-    world.clock.forward(3601)
-    await look(world)
-    assert len(world.requests()) == MAX_OPENED + 1
-
-
-def test_when_requests_were_opened_is_forgotten_after_an_hour() -> None:
-    world = World()
-    context, other = world.context, Key(Subject.INTENT, "team", "other")
-    for key in (KEY, other, KEY):
-        context.note_opened(key)
-        world.clock.forward(1000)
-    assert {key: len(times) for key, times in context.opened.items()} == {other: 1, KEY: 2}
-    world.clock.forward(1800)
-    context.note_opened(KEY)
-    assert {key: len(times) for key, times in context.opened.items()} == {KEY: 2}
-
-
 async def test_an_exception_makes_ready_and_its_end_unmakes_it() -> None:
     world = World()
     declare(world, BAD)
@@ -302,49 +184,6 @@ async def test_an_exception_makes_ready_and_its_end_unmakes_it() -> None:
     assert world.ready() == ("False", "ExceptionEnded")
     assert world.stalled()
     assert {"ExceptionPending", "ExceptionActive", "ExceptionRequired"} <= set(world.told())
-
-
-async def test_a_name_that_is_taken_is_not_touched() -> None:
-    world = World()
-    taken = request(GOOD).model_dump(mode="json", by_alias=True)
-    taken["spec"]["intentRef"]["name"] = "another"
-    taken["status"] = {"state": "Submitted"}
-    world.api.put(REQUESTS, taken)
-    before = world.api.all(REQUESTS)
-    declare(world, GOOD)
-    await look(world)
-    assert world.api.all(REQUESTS) == before
-    assert world.ready() == ("False", "RequestNameTaken")
-    assert world.stalled()
-    assert world.told() == ["RequestNameTaken"]
-    assert "state" not in world.intent_status()
-    world.api.written.clear()
-    await look(world)
-    assert world.api.written == []
-
-
-async def test_the_first_digits_of_a_digest_may_be_the_same() -> None:
-    world = World()
-    twin = request(MIDDLING).model_dump(mode="json", by_alias=True)
-    twin["metadata"]["name"] = name_of(GOOD)
-    world.api.put(REQUESTS, twin)
-    declare(world, GOOD)
-    await look(world)
-    assert world.ready() == ("False", "RequestNameTaken")
-
-
-async def test_two_that_create_the_same_request_agree() -> None:
-    world = World()
-    declare(world, GOOD)
-
-    def first(what: str) -> None:
-        world.api.before_write = lambda what: None
-        made = request(GOOD).model_dump(mode="json", by_alias=True)
-        world.api.put(REQUESTS, made)
-
-    world.api.before_write = first
-    await look(world)
-    assert world.requests() == {name_of(GOOD): "AutoApproved"}
 
 
 def counted(world: World) -> list[str]:
@@ -373,105 +212,6 @@ async def test_a_decision_is_counted_once_also_if_nobody_led_when_it_was_made() 
     world.context.metrics = Metrics()  # and of the next
     await look(world)
     assert counted(world) == []
-
-
-def refuse(world: World, refused: str, error: ApiError) -> None:
-    def check(what: str) -> None:
-        if what == refused:
-            raise error
-
-    world.api.before_write = check
-
-
-async def test_a_refused_request_is_shown_and_tried_again() -> None:
-    world = World()
-    declare(world, GOOD)
-    refuse(world, "create cabrequests", ApiError(403, "Forbidden", "the webhook says no"))
-    with pytest.raises(ApiError):
-        await look(world)
-    assert world.ready() == ("False", "RequestRefused")
-    assert not world.stalled()
-    world.api.before_write = lambda what: None
-    await look(world)
-    assert world.ready() == ("True", "RequestApproved")
-
-
-async def test_a_refused_status_is_tried_again_and_the_rest_is_done() -> None:
-    world = World()
-    declare(world, GOOD)
-    refuse(world, "status cabrequests", ApiError(403, "Forbidden", "the webhook says no"))
-    with pytest.raises(ApiError):
-        await look(world)
-    assert world.ready() == ("False", "RequestRefused")
-    world.api.before_write = lambda what: None
-    await look(world)
-    assert world.ready() == ("True", "RequestApproved")
-
-
-@pytest.mark.parametrize("what", ["create cabrequests", "status cabrequests"])
-@pytest.mark.parametrize(
-    "error", [ApiError(0, "Unreachable", ""), ConflictError(409, "Conflict", "")]
-)
-async def test_an_api_server_in_trouble_leaves_the_status_alone(what: str, error: ApiError) -> None:
-    world = World()
-    declare(world, GOOD)
-    refuse(world, what, error)
-    with pytest.raises(ApiError):
-        await look(world)
-    assert "status" not in world.api.objects[(INTENTS.plural, "team", "web")]
-
-
-async def test_events_that_cannot_be_written_stop_nothing() -> None:
-    world = World()
-    declare(world, GOOD)
-    refuse(world, "create events", ApiError(403, "Forbidden", "no"))
-    await look(world)
-    assert world.ready() == ("True", "RequestApproved")
-
-
-async def test_killed_before_any_write_the_next_look_finishes() -> None:
-    calm = World()
-    for content in (MIDDLING, GOOD):
-        declare(calm, content)
-        await look(calm)
-    hasty = World()
-    declare(hasty, MIDDLING)
-    await look(hasty)
-    declare(hasty, GOOD)
-    budget = 0
-
-    def die(what: str) -> None:
-        nonlocal budget
-        if budget == 0:
-            raise KeyboardInterrupt
-        budget -= 1
-
-    hasty.api.before_write = die
-    for lives in range(10):
-        # An Event that is there already costs a call in each life, and none is written twice.
-        budget = 2 if lives else 0
-        try:
-            await look(hasty)
-        except KeyboardInterrupt:
-            continue
-        break
-    assert hasty.requests() == calm.requests()
-    assert hasty.intent_status() == calm.intent_status()
-    assert len(hasty.api.all(REQUESTS)) == 2
-    assert set(calm.told()) - set(hasty.told()) <= {"Superseded"}
-    assert len(hasty.told()) <= len(calm.told())
-
-
-async def test_a_namespace_on_its_way_out_is_left_alone() -> None:
-    for namespace in (None, {"metadata": {"name": "team", "deletionTimestamp": "x"}}):
-        world = World()
-        declare(world, GOOD)
-        if namespace is None:
-            del world.api.objects[(NAMESPACES.plural, "", "team")]
-        else:
-            world.api.put(NAMESPACES, namespace)
-        await look(world)
-        assert world.api.written == []
 
 
 async def test_full_requests_say_what_to_do() -> None:
@@ -562,19 +302,3 @@ async def test_events_say_what_happened() -> None:
     assert "kubectl patch cabrequest" in event["message"]
     assert event["source"] == {"component": "cabgate-operator"}
     assert len(event["message"].encode()) <= 1024
-
-
-async def test_a_refusal_because_the_intent_changed_is_no_news() -> None:
-    world = World()
-    declare(world, GOOD)
-
-    def change(what: str) -> None:
-        if what == "create cabrequests":
-            declare(world, MIDDLING)
-            raise ApiError(403, "Forbidden", "is not what the live intent says")
-
-    world.api.before_write = change
-    with pytest.raises(ConflictError):
-        await look(world)
-    assert world.api.written == []
-    assert world.told() == []

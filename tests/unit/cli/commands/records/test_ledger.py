@@ -17,7 +17,7 @@ from cabgate.ledger.signatures import public_pem
 from cabgate_cli.input.cluster import ledger_source
 from cabgate_samples.objects import MIDDLING
 from unit.cli.support import run
-from unit.core.ledger.test_chain import PRIVATE, Raw, fresh
+from unit.core.ledger.histories import PRIVATE, Raw, fresh
 from unit.core.ledger.test_other_models import STRICT, scored
 
 PUBLIC = public_pem(PRIVATE.public_key())

@@ -10,7 +10,7 @@ from kubernetes.client.exceptions import ApiException
 
 from unit.cli.commands.records.test_ledger import Cluster, exported, serve
 from unit.cli.support import run
-from unit.core.ledger.test_chain import fresh
+from unit.core.ledger.histories import fresh
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from cabgate_cli.errors import Unavailable
 from cabgate_cli.input.cluster.ledger_source import SETTLE_SECONDS, LedgerSource
 from unit.cli.commands.records.test_ledger import KEYS, Cluster, config_map, exported, serve
 from unit.cli.support import run
-from unit.core.ledger.test_chain import Raw, fresh
+from unit.core.ledger.histories import Raw, fresh
 
 CHECKPOINTS = "cabgate-ledger-checkpoints"
 RECORDS = fresh().records

@@ -38,7 +38,7 @@ from cabgate.lifecycle.requests.opening import request_for
 from cabgate.lifecycle.state.states import next_request_state, state_of, with_entry
 from cabgate.review.identity import User
 from cabgate.review.review import EXCEPTION_REVIEW, REQUEST_REVIEW, stamped_status
-from cabgate.review.reviewers import Matter
+from cabgate.review.reviewers import ReviewSubject
 from cabgate.review.submitters import REQUESTERS_KEPT, added, requesters_of_update
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_samples.decisions import numbered
@@ -208,7 +208,9 @@ def reviewed(made: CABRequest, live: Any, review: dict[str, Any]) -> CABRequest:
         made.spec.evidence_digest,
         RITA,
         NOW,
-        Matter(made, live).checked.model_copy(update={"refusals": MAX_LIFTS, "lifts": LIFTS}),
+        ReviewSubject(made, live).checked.model_copy(
+            update={"refusals": MAX_LIFTS, "lifts": LIFTS}
+        ),
     )
     return CABRequest.model_validate({**old, "status": status})
 
