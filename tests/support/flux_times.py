@@ -16,6 +16,9 @@ which steps are a matter of seconds, and which wait for a retry. Flux's source-c
 part of it: a push is told at once, where a GitRepository with `interval: 1m` takes up to a minute
 more unless a webhook tells it.
 
+After an approval Flux is told to look again in one Kustomization, and the seconds count from when
+it has done so: hence the zeros. In two nobody tells it anything.
+
 | step | one Kustomization | two Kustomizations |
 |---|---|---|
 """
