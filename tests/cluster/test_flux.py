@@ -163,7 +163,7 @@ def test_an_exception_goes_beside_its_intent(installed):
     installed.write("exception.yaml", leave)
     revision = installed.push("an exception for 1.2")
     gate, name = installed.gate, "eu-leave"
-    gate.wait_state("cabexception", name, installed.namespace, "Pending")
+    gate.wait_state("cabexception", name, installed.namespace, "Pending", timeout=150)
     gate.review("security", "cabexception", name, installed.namespace, "Approved")
     gate.wait_state("cabexception", name, installed.namespace, "Approved")
     installed.follow()
