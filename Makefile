@@ -45,6 +45,10 @@ helm: setup ## Find or build Helm, which the tests of charts use
 promtool: setup ## Find or build promtool, which the tests of alerts use
 	$(BIN)/python -m cabgate_devcluster promtool
 
+.PHONY: gitops-tools
+gitops-tools: setup ## Find or build Flux's kustomize-controller, which the tests of GitOps use
+	$(BIN)/python -m cabgate_devcluster kustomize-controller
+
 .PHONY: demo
 demo: binaries ## See the whole product work on a real API server, in under a minute
 	$(BIN)/python -m cabgate_demo
@@ -72,7 +76,7 @@ unit: setup ## Run the tests that need no cluster, in random order, with few exa
 	$(BIN)/python -m pytest -q -n 2 --hypothesis-profile quick tests/unit
 
 # Three workers, each with a control plane of its own and whole files; see docs/testing.md.
-CLUSTER := -p no:randomly -n 3 --dist loadfile --no-loadscope-reorder
+CLUSTER := -p no:randomly -n 3 --dist loadfile --no-loadscope-reorder -m 'not long'
 
 # A trace doubles what an example costs: the properties get all of theirs in a run that is not traced.
 .PHONY: test
@@ -92,6 +96,11 @@ test-shuffled: binaries helm promtool ## Run the cluster tests with their files 
 .PHONY: durations
 durations: binaries helm promtool ## Measure the cluster tests on a quiet machine, into tests/cluster/durations.json
 	$(BIN)/python -m pytest $(CLUSTER) --record-durations tests/cluster
+
+.PHONY: test-gitops
+test-gitops: binaries helm gitops-tools ## Walk the Flux page with the real Flux, each path; in 12 minutes
+	$(BIN)/python -m pytest -p no:randomly -n 2 --dist loadgroup --durations 20 --record-flux \
+		tests/cluster/test_flux.py
 
 .PHONY: chaos
 chaos: binaries ## Every fault once under load, and on until MINUTES (5) are over; print what was lost

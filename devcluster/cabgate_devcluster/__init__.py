@@ -6,7 +6,13 @@ from cabgate_devcluster.cluster import DevCluster
 from cabgate_devcluster.errors import DevClusterError
 from cabgate_devcluster.installed.installation import Installation
 from cabgate_devcluster.processes.process import Process
-from cabgate_devcluster.programs.binaries import Binaries, locate_helm, locate_promtool
+from cabgate_devcluster.programs.binaries import (
+    Binaries,
+    kustomize_controller_at_hand,
+    locate_helm,
+    locate_kustomize_controller,
+    locate_promtool,
+)
 from cabgate_devcluster.waiting import wait_until
 
 __all__ = [
@@ -16,7 +22,9 @@ __all__ = [
     "Installation",
     "Process",
     "ServingCertificate",
+    "kustomize_controller_at_hand",
     "locate_helm",
+    "locate_kustomize_controller",
     "locate_promtool",
     "wait_until",
 ]

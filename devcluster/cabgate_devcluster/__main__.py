@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m cabgate_devcluster`: `binaries` prints the folder that holds the four programs, `helm`
-and `promtool` where those are, `up` starts a cluster with cabgate on it.
+"""`python -m cabgate_devcluster`: `binaries` prints the folder that holds the four programs, and
+`helm`, `promtool` and `kustomize-controller` where those are; `up` starts a cluster with cabgate on
+it.
 """
 
 import argparse
@@ -8,7 +9,12 @@ import sys
 
 from cabgate_devcluster.errors import DevClusterError
 from cabgate_devcluster.installed.playground import run_playground
-from cabgate_devcluster.programs.binaries import Binaries, locate_helm, locate_promtool
+from cabgate_devcluster.programs.binaries import (
+    Binaries,
+    locate_helm,
+    locate_kustomize_controller,
+    locate_promtool,
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,6 +24,9 @@ def main(argv: list[str] | None = None) -> int:
     commands.add_parser("binaries", help="find or build them; the folder goes to standard output")
     commands.add_parser("helm", help="find or build Helm; its path goes to standard output")
     commands.add_parser("promtool", help="find or build promtool; its path goes to standard output")
+    commands.add_parser(
+        "kustomize-controller", help="find or build Flux's; its path goes to standard output"
+    )
     up = commands.add_parser("up", help="a cluster with cabgate to play with, until Ctrl-C")
     up.add_argument("--mode", choices=["Enforce", "Warn", "Audit"], default="Enforce")
     options = parser.parse_args(argv)
@@ -30,6 +39,8 @@ def main(argv: list[str] | None = None) -> int:
             found = locate_helm(progress=_to_stderr)
         elif command == "promtool":
             found = locate_promtool(progress=_to_stderr)
+        elif command == "kustomize-controller":
+            found = locate_kustomize_controller(progress=_to_stderr)
         else:
             found = Binaries.locate(progress=_to_stderr).folder()
     except DevClusterError as exc:

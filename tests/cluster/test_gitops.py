@@ -8,7 +8,7 @@ import shutil
 import pytest
 import yaml
 
-from cabgate_samples.objects import GOOD, MIDDLING, intent, target, workload
+from cabgate_samples.objects import GOOD, MIDDLING, exception, intent, target, workload
 from support.gate import told
 from support.gitops import ARGOCD, DOCS, FLUX, Overlay, helm, images_of, rendered
 
@@ -116,6 +116,24 @@ def test_the_two_halves_of_the_overlay_are_the_whole(overlay):
     halves = [overlay.render(f"production-{part}") for part in ("intent", "workload")]
     assert [list(half) for half in halves] == [["DeploymentIntent"], ["Deployment"]]
     assert halves[0] | halves[1] == whole
+
+
+def test_a_half_takes_images_of_its_own_and_the_intent_half_takes_nothing_else(overlay):
+    """As Flux's `spec.images` sets them, in the kustomization that a Kustomization names."""
+    production = overlay.folder / "overlays" / "production"
+    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}
+    leave = exception("any", "eu-checkout-1")
+    (production / "more.yaml").write_text(yaml.safe_dump_all([settings, leave]))
+    overlay.set(resources=["../../base", "more.yaml"])
+    for part in ("intent", "workload"):
+        newer = [{"name": f"{REGISTRY}/checkout", "newTag": "1.9"}]
+        overlay.set(f"production-{part}", images=newer)
+    first, second = (overlay.render(f"production-{part}") for part in ("intent", "workload"))
+    assert set(first) == {"DeploymentIntent", "CABException"}
+    assert set(second) == {"Deployment", "ConfigMap"}
+    [found] = first["DeploymentIntent"]["spec"]["targets"]
+    assert set(found["images"]) == images_of(second["Deployment"])
+    assert f"{REGISTRY}/checkout:1.9" in found["images"]
 
 
 def test_flux_dry_runs_everything_first_and_so_never_applies_an_intent_beside_its_workload(

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cabgate_devcluster.programs.cache import module_version
+from support.flux import CRDS, page_flags
+
 GITOPS = Path(__file__).resolve().parents[2] / "docs" / "gitops"
 PAGES = sorted(GITOPS.rglob("*.md"))
 
@@ -54,10 +57,7 @@ def test_the_one_kustomization_of_flux_holds_both_and_names_the_flag():
     [spec] = kustomizations("flux/one-kustomization.yaml").values()
     assert (overlay(spec["path"]) / "kustomization.yaml").is_file()
     assert "dependsOn" not in spec
-    [patched] = documents("flux/controller-flag.yaml")
-    [operation] = yaml.safe_load(patched["patches"][0]["patch"])
-    flag = "--custom-apply-stage-kinds=cabgate.dev/DeploymentIntent"
-    assert operation["value"] == flag
+    flag, *_ = page_flags()
     assert flag in (GITOPS / "flux" / "one-kustomization.yaml").read_text()
 
 
@@ -68,12 +68,12 @@ def test_the_configuration_of_argo_cd_holds_the_health_check():
     assert script == (GITOPS / "argocd-health.lua").read_text()
 
 
-def test_the_intents_of_the_examples_come_before_their_workloads():
-    [intent] = documents("kustomize/base/intent.yaml")
-    wave = intent["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"]
-    assert int(wave) < 0
-    assert "sync-wave" not in (GITOPS / "kustomize/base/deployment.yaml").read_text()
-    assert f'sync-wave: "{wave}"' in (GITOPS / "helm/templates/intent.yaml").read_text()
+def test_the_recipe_for_argo_cd_has_no_waves_and_retries_without_end():
+    [application] = documents("argocd/application.yaml")
+    retry = application["spec"]["syncPolicy"]["retry"]
+    assert (retry["limit"], retry["refresh"]) == (-1, True)
+    for name in ("kustomize/base/intent.yaml", "helm/templates/intent.yaml"):
+        assert "sync-wave" not in (GITOPS / name).read_text()
 
 
 def test_the_examples_name_who_asked():
@@ -118,3 +118,9 @@ def test_the_links_of_a_page_lead_somewhere(page):
 
 def test_there_are_pages():
     assert {page.name for page in PAGES} >= {"README.md", "flux.md", "argocd.md"}
+
+
+def test_the_definitions_of_flux_are_those_of_the_controller_that_is_built():
+    head = (CRDS / "kustomizations.yaml").read_text().splitlines()[1]
+    version = module_version("github.com/fluxcd/kustomize-controller")
+    assert f"github.com/fluxcd/kustomize-controller@{version}," in head

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the four programs of the local cluster come from, and Helm and promtool."""
+"""Where the four programs of the local cluster come from, and Helm, promtool and Flux."""
 
 import hashlib
 import os
@@ -13,6 +13,7 @@ from cabgate_devcluster.programs.cache import (
     cache_root,
     cached_folder,
     helm_folder,
+    kustomize_controller_folder,
     promtool_folder,
 )
 
@@ -113,6 +114,28 @@ def locate_promtool(
     """
     environ = os.environ if environ is None else environ
     return _locate_alone("promtool", promtool_folder(environ), progress, environ)
+
+
+def locate_kustomize_controller(
+    progress: Progress | None = print, environ: Mapping[str, str] | None = None
+) -> Path:
+    """Find Flux's kustomize-controller, or build it: `TEST_ASSET_KUSTOMIZE_CONTROLLER`,
+    `KUBEBUILDER_ASSETS`, the cache, a build.
+
+    Only the tests of GitOps need it; the build takes about four minutes, once. All else is as with
+    `locate_helm`.
+    """
+    environ = os.environ if environ is None else environ
+    cache = kustomize_controller_folder(environ)
+    return _locate_alone("kustomize-controller", cache, progress, environ)
+
+
+def kustomize_controller_at_hand(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether `locate_kustomize_controller` has nothing to build."""
+    environ = os.environ if environ is None else environ
+    name = "kustomize-controller"
+    cached = kustomize_controller_folder(environ) / name
+    return (_given(name, environ) or _program(cached)) is not None
 
 
 def _locate_alone(

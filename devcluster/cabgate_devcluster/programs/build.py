@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Building the local cluster's programs, Helm and promtool from the Go modules under `TOOLS`."""
+"""Building the local cluster's programs, and those that tests use beside it, from the Go modules
+under `TOOLS`."""
 
 import fcntl
 import os
@@ -29,8 +30,13 @@ _PROGRAMS = {
     ),
     "helm": ("helm", "helm.sh/helm/v4/cmd/helm", "2 min"),
     "promtool": ("promtool", "github.com/prometheus/prometheus/cmd/promtool", "2 min"),
+    "kustomize-controller": (
+        "kustomize-controller",
+        "github.com/fluxcd/kustomize-controller",
+        "4 min",
+    ),
 }
-_ALONE = {"helm", "promtool"}
+_ALONE = {"helm", "promtool", "kustomize-controller"}
 # Leaves out the clients of two dozen clouds, in which Prometheus would look for its targets.
 _TAGS = {"promtool": ["-tags", "remove_all_sd"]}
 _REPORT_EVERY = 10.0  # seconds
@@ -51,7 +57,7 @@ def build(names: Sequence[str], folder: Path, say: Say, environ: Mapping[str, st
         if not missing:
             return
         go = find_go(say, environ)
-        minutes = "two" if _ALONE.issuperset(missing) else "five to ten"
+        minutes = "two to four" if _ALONE.issuperset(missing) else "five to ten"
         say(
             f"building {', '.join(missing)} with {go.version} ({go.path}): "
             f"{minutes} minutes on two cores, less when Go's own cache is warm; once only"

@@ -19,7 +19,7 @@ _RECIPE = "1"
 
 def module_version(module: str) -> str:
     """Return the version, such as `v1.36.3`, at which a go.mod under `TOOLS` pins `module`."""
-    for folder in ("kubernetes", "etcd", "helm", "promtool"):
+    for folder in ("kubernetes", "etcd", "helm", "promtool", "kustomize-controller"):
         text = _go_mod(folder)
         if found := re.search(rf"^\s*(?:require )?{re.escape(module)} (v\S+)", text, re.MULTILINE):
             return found[1]
@@ -59,6 +59,12 @@ def promtool_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder of promtool, apart from the others too."""
     version = module_version("github.com/prometheus/prometheus")
     return cache_root(environ) / _key(f"promtool-{version}", "promtool")
+
+
+def kustomize_controller_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder of Flux's kustomize-controller, apart from the others too."""
+    version = module_version("github.com/fluxcd/kustomize-controller")
+    return cache_root(environ) / _key(f"kustomize-controller-{version}", "kustomize-controller")
 
 
 def _key(readable: str, *folders: str) -> str:

@@ -6,10 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from cabgate_devcluster import Binaries, DevClusterError, locate_helm, locate_promtool
+from cabgate_devcluster import (
+    Binaries,
+    DevClusterError,
+    kustomize_controller_at_hand,
+    locate_helm,
+    locate_kustomize_controller,
+    locate_promtool,
+)
 from cabgate_devcluster.__main__ import main
 from cabgate_devcluster.programs import binaries
-from cabgate_devcluster.programs.cache import cached_folder, helm_folder, promtool_folder
+from cabgate_devcluster.programs.cache import (
+    cached_folder,
+    helm_folder,
+    kustomize_controller_folder,
+    promtool_folder,
+)
 
 Locate = Callable[[None, Mapping[str, str]], Path]
 Folder = Callable[[Mapping[str, str]], Path]
@@ -122,9 +134,14 @@ def test_the_command_prints_the_folder_and_nothing_else(
     assert capsys.readouterr().out == f"{assets}\n"
 
 
+CONTROLLER = "kustomize-controller"
 ALONE = pytest.mark.parametrize(
     ("name", "locate", "own_folder"),
-    [("helm", locate_helm, helm_folder), ("promtool", locate_promtool, promtool_folder)],
+    [
+        ("helm", locate_helm, helm_folder),
+        ("promtool", locate_promtool, promtool_folder),
+        (CONTROLLER, locate_kustomize_controller, kustomize_controller_folder),
+    ],
 )
 
 
@@ -140,10 +157,20 @@ def test_one_that_stands_alone_comes_from_its_variable_the_assets_or_its_own_cac
     own = fake(tmp_path / "own", "mine") / "mine"
     given = environ | {"KUBEBUILDER_ASSETS": str(assets)}
     assert locate(None, given) == assets / name
-    assert locate(None, given | {f"TEST_ASSET_{name.upper()}": str(own)}) == own
+    assert locate(None, given | {f"TEST_ASSET_{_variable(name)}": str(own)}) == own
     assert own_folder(environ).parent == cached_folder(environ).parent
-    folders = {folder(environ) for folder in (cached_folder, helm_folder, promtool_folder)}
-    assert len(folders) == 3
+    others = (cached_folder, helm_folder, promtool_folder, kustomize_controller_folder)
+    assert len({folder(environ) for folder in others}) == 4
+
+
+def _variable(name: str) -> str:
+    return name.upper().replace("-", "_")
+
+
+def test_whether_the_controller_is_at_hand_builds_nothing(environ: dict[str, str]) -> None:
+    assert not kustomize_controller_at_hand(environ)
+    fake(kustomize_controller_folder(environ), CONTROLLER)
+    assert kustomize_controller_at_hand(environ)
 
 
 def test_the_control_plane_does_without_them(environ: dict[str, str]) -> None:
@@ -170,7 +197,7 @@ def test_a_missing_one_is_built_into_its_own_cache(
     assert asked == [name]
 
 
-@pytest.mark.parametrize("name", ["helm", "promtool"])
+@pytest.mark.parametrize("name", ["helm", "promtool", CONTROLLER])
 def test_the_command_prints_where_it_is(
     name: str,
     tmp_path: Path,
@@ -179,7 +206,7 @@ def test_the_command_prints_where_it_is(
     environ: dict[str, str],
 ) -> None:
     own = fake(tmp_path / "own", name) / name
-    monkeypatch.setenv(f"TEST_ASSET_{name.upper()}", str(own))
+    monkeypatch.setenv(f"TEST_ASSET_{_variable(name)}", str(own))
     monkeypatch.setenv("XDG_CACHE_HOME", environ["XDG_CACHE_HOME"])
     assert main([name]) == 0
     assert capsys.readouterr().out == f"{own}\n"
