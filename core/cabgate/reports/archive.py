@@ -24,8 +24,8 @@ def json_bytes(value: Any) -> bytes:
 def json_lines(objects: Iterable[Mapping[str, Any]]) -> bytes:
     """Objects as JSON Lines, ordered by namespace, name and uid; one that is given twice as it is
     stands there once."""
-    lines = {_line(each): _place(each) for each in objects}
-    return b"".join(sorted(lines, key=lambda line: (lines[line], line)))
+    lines = {(_place(each), _line(each)) for each in objects}
+    return b"".join(line for _, line in sorted(lines))
 
 
 def _line(each: Mapping[str, Any]) -> bytes:
