@@ -54,13 +54,18 @@ PURE = {
     *("difflib", "enum", "functools", "hashlib", "itertools", "json", "operator", "re"),
     *(
         "binascii",
+        "csv",
+        "fractions",
         "hmac",
+        "io",
+        "math",
         "shlex",
         "textwrap",
         "types",
         "typing",
         "unicodedata",
         "urllib.parse",
+        "xml.etree.ElementTree",
     ),
     *("cabgate", "cryptography", "pydantic", "pydantic_core", "rfc8785"),
     *("ast", "inspect"),  # the docstrings of fields, of our own source, for schemas alone

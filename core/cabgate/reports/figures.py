@@ -2,18 +2,19 @@
 """The figures of a report: each with its meaning, and with the records behind it."""
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
-from functools import cached_property
+from operator import attrgetter
 
 from cabgate.api.decision import SubjectKind
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
-from cabgate.reports.lives import APPROVED, DECIDED, Entry, Life
+from cabgate.reports.lives import APPROVED, DECIDED, Entry
+from cabgate.reports.scope import Scope, Times
 from cabgate.review.identity import SERVICE_ACCOUNTS
 
 RENEWED_WITHIN = timedelta(days=30)
@@ -41,39 +42,6 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Scope:
-    """What a figure is taken of: all that became of some subjects, and the time that is asked for,
-    from `since` to before `until`."""
-
-    lives: Sequence[Life]
-    since: datetime
-    until: datetime
-
-    def within(self, moment: datetime | None) -> bool:
-        """Whether a moment is in the time that is asked for."""
-        return moment is not None and self.since <= moment < self.until
-
-    @cached_property
-    def changes(self) -> list[tuple[Life, Entry]]:
-        """The records of that time about requests to roll something out."""
-        return self._of(life for life in self.lives if life.is_change)
-
-    @cached_property
-    def exceptions(self) -> list[tuple[Life, Entry]]:
-        """The records of that time about exceptions."""
-        return self._of(life for life in self.lives if life.kind is SubjectKind.EXCEPTION)
-
-    @cached_property
-    def broken(self) -> list[tuple[Life, Entry]]:
-        """The records of that time that say that somebody broke the glass."""
-        found = self._of(life for life in self.lives if not life.is_change)
-        return [pair for pair in found if pair[1].spec.verdict == RequestVerdict.GLASS_BROKEN]
-
-    def _of(self, some: Iterable[Life]) -> list[tuple[Life, Entry]]:
-        return [(life, e) for life in some for e in life.entries if self.within(e.spec.at)]
-
-
-@dataclass(frozen=True)
 class Figure:
     """A figure. `title` and `meaning` are what people read."""
 
@@ -91,11 +59,15 @@ def _count(entries: Iterable[Entry]) -> Value:
 
 
 def _changes(*verdicts: str) -> Callable[[Scope], Value]:
-    return lambda scope: _count(e for _, e in scope.changes if e.spec.verdict in verdicts)
+    return lambda scope: _count(_of(scope.changes_by_verdict, verdicts))
 
 
 def _exceptions(*verdicts: str) -> Callable[[Scope], Value]:
-    return lambda scope: _count(e for _, e in scope.exceptions if e.spec.verdict in verdicts)
+    return lambda scope: _count(_of(scope.exceptions_by_verdict, verdicts))
+
+
+def _of(found: Mapping[str, Sequence[Entry]], verdicts: Iterable[str]) -> Iterable[Entry]:
+    return (entry for verdict in verdicts for entry in found.get(verdict, ()))
 
 
 def _share(part: Callable[[Scope], Value], whole: Callable[[Scope], Value]) -> Callable[..., Value]:
@@ -116,10 +88,7 @@ def percentile(numbers: Sequence[int], percent: int) -> int:
     return sorted(numbers)[rank - 1]
 
 
-Times = Callable[[Scope], Iterable[tuple[str, timedelta]]]
-
-
-def _percentile(times: Times, percent: int) -> Callable[[Scope], Value]:
+def _percentile(times: Callable[[Scope], Times], percent: int) -> Callable[[Scope], Value]:
     def of(scope: Scope) -> Value:
         found = [(name, max(0, int(span.total_seconds()))) for name, span in times(scope)]
         if not found:
@@ -130,48 +99,14 @@ def _percentile(times: Times, percent: int) -> Callable[[Scope], Value]:
     return of
 
 
-def _first_by_people(scope: Scope) -> Iterable[tuple[Life, Entry]]:
-    """The first decision of each change, where it is of that time and a person gave it."""
-    for life in scope.lives:
-        entry = life.first(*DECIDED) if life.is_change else None
-        if entry is not None and entry.by_person and scope.within(entry.spec.at):
-            yield life, entry
-
-
-def _opened_to_decided(scope: Scope) -> Iterable[tuple[str, timedelta]]:
-    for life, entry in _first_by_people(scope):
-        if life.opened is not None:
-            yield entry.name, entry.spec.at - life.opened
-
-
-def _opened_to_taken(scope: Scope) -> Iterable[tuple[str, timedelta]]:
-    for life, entry in _first_by_people(scope):
-        if life.opened is not None and entry.spec.taken is not None:
-            yield entry.name, entry.spec.taken - life.opened
-
-
-def _taken_to_decided(scope: Scope) -> Iterable[tuple[str, timedelta]]:
-    for _, entry in _first_by_people(scope):
-        if entry.spec.taken is not None:
-            yield entry.name, entry.spec.at - entry.spec.taken
-
-
-def _approvals_of_people(scope: Scope) -> dict[str, list[Entry]]:
-    found: dict[str, list[Entry]] = defaultdict(list)
-    for _, entry in scope.changes:
-        if entry.by_person and entry.spec.verdict in APPROVED:
-            found[entry.spec.author.username].append(entry)
-    return found
-
-
 def _approvers(scope: Scope) -> Value:
-    by_person = _approvals_of_people(scope)
+    by_person = scope.approvals_of_people
     names = sorted(e.name for entries in by_person.values() for e in entries)
     return Value(len(by_person), tuple(names))
 
 
 def _most_of_one(scope: Scope) -> Value:
-    by_person = _approvals_of_people(scope)
+    by_person = scope.approvals_of_people
     if not by_person:
         return Value(None, ())
     who = min(by_person, key=lambda name: (-len(by_person[name]), name))
@@ -188,29 +123,13 @@ def _by_machines(scope: Scope) -> Value:
     return Value(Fraction(len(alone), len(said)), tuple(sorted(e.name for e in alone)))
 
 
-def _conditions(scope: Scope) -> Iterable[tuple[Entry, bool]]:
-    """Each condition that had to be attested, by the record of its approval, and whether somebody
-    attested it in time."""
-    for life, entry in scope.changes:
-        attested = [e for e in life.after(entry) if e.spec.verdict == RequestVerdict.ATTESTED.value]
-        for condition in entry.spec.conditions:
-            if condition.needs_attestation:
-                latest = condition.not_after or scope.until
-                yield (
-                    entry,
-                    any(
-                        e.spec.condition == condition.name and e.spec.at <= latest for e in attested
-                    ),
-                )
-
-
 def _conditions_asked(scope: Scope) -> Value:
-    found = [entry.name for entry, _ in _conditions(scope)]
+    found = [entry.name for entry, _ in scope.conditions]
     return Value(len(found), tuple(sorted(set(found))))
 
 
 def _conditions_kept(scope: Scope) -> Value:
-    found = list(_conditions(scope))
+    found = scope.conditions
     names = tuple(sorted({entry.name for entry, _ in found}))
     kept = sum(in_time for _, in_time in found)
     return Value(Fraction(kept, len(found)) if found else None, names)
@@ -222,40 +141,8 @@ def _exceptions_asked(scope: Scope) -> Value:
 
 
 def _most_in_force(scope: Scope) -> Value:
-    by_day = exceptions_by_day(scope)
-    names = {e.name for life in _in_force(scope) if (e := life.first(ExceptionVerdict.APPROVED))}
-    return Value(max((n for _, n in by_day), default=0), tuple(sorted(names)))
-
-
-def _in_force(scope: Scope) -> list[Life]:
-    return [
-        life
-        for life in scope.lives
-        if life.in_force and life.in_force[0] < scope.until and life.in_force[1] > scope.since
-    ]
-
-
-def exceptions_by_day(scope: Scope) -> list[tuple[datetime, int]]:
-    """How many exceptions admitted rollouts at some moment of each day of the time asked for; days
-    begin at its own beginning."""
-    spans = [life.in_force for life in _in_force(scope) if life.in_force]
-    days = math.ceil((scope.until - scope.since) / timedelta(days=1))
-    found = []
-    for number in range(days):
-        begin = scope.since + timedelta(days=number)
-        end = min(begin + timedelta(days=1), scope.until)
-        found.append((begin, sum(1 for start, over in spans if start < end and over > begin)))
-    return found
-
-
-def decisions_by_day(scope: Scope) -> list[tuple[datetime, Counter[str]]]:
-    """How many decisions of each verdict there were on each day of the time asked for."""
-    days = math.ceil((scope.until - scope.since) / timedelta(days=1))
-    found = [(scope.since + timedelta(days=n), Counter[str]()) for n in range(days)]
-    for _, entry in scope.changes:
-        if entry.spec.verdict in DECIDED:
-            found[(entry.spec.at - scope.since) // timedelta(days=1)][1][entry.spec.verdict] += 1
-    return found
+    names = {e.name for life in scope.in_force if (e := life.first(ExceptionVerdict.APPROVED))}
+    return Value(max(scope.exceptions_by_day, default=0), tuple(sorted(names)))
 
 
 def _renewed(scope: Scope) -> Value:
@@ -276,21 +163,8 @@ def _renewed(scope: Scope) -> Value:
     return _count(again)
 
 
-def _reviewed(scope: Scope) -> Iterable[tuple[Entry, Entry | None]]:
-    """Each broken glass of that time, and the decision of its review by the end of that time."""
-    for life, broken in scope.broken:
-        decided = [e for e in life.after(broken) if e.by_person and e.spec.verdict in DECIDED]
-        yield broken, next((e for e in decided if e.spec.at < scope.until), None)
-
-
 def _not_reviewed(scope: Scope) -> Value:
-    return _count(broken for broken, review in _reviewed(scope) if review is None)
-
-
-def _to_review(scope: Scope) -> Iterable[tuple[str, timedelta]]:
-    for broken, review in _reviewed(scope):
-        if review is not None:
-            yield review.name, review.spec.at - broken.spec.at
+    return _count(broken for broken, review in scope.reviews_of_glass if review is None)
 
 
 CHANGES, PEOPLE = "Changes", "Reviews by people"
@@ -300,7 +174,9 @@ _APPROVED, _DECIDED = _changes(*APPROVED), _changes(*DECIDED)
 _BY_SYSTEM = _changes(RequestVerdict.AUTO_APPROVED.value)
 
 
-def _spread(name: str, section: str, title: str, meaning: str, times: Times) -> list[Figure]:
+def _spread(
+    name: str, section: str, title: str, meaning: str, times: Callable[[Scope], Times]
+) -> list[Figure]:
     ways = ((50, "P50", "median"), (90, "P90", "90 % within"), (100, "Max", "longest"))
     return [
         Figure(
@@ -353,21 +229,21 @@ FIGURES: tuple[Figure, ...] = (
         PEOPLE,
         "Opened to decided",
         "Time from a request's creation to its first decision, where a person gave it.",
-        _opened_to_decided,
+        attrgetter("opened_to_decided"),
     ),
     *_spread(
         "openedToTaken",
         PEOPLE,
         "Opened to taken",
         "Time from its creation until a reviewer took it, where one did before the decision.",
-        _opened_to_taken,
+        attrgetter("opened_to_taken"),
     ),
     *_spread(
         "takenToDecided",
         PEOPLE,
         "Taken to decided",
         "Time from then to that decision.",
-        _taken_to_decided,
+        attrgetter("taken_to_decided"),
     ),
     Figure(
         *("approvers", PEOPLE, "People who approved", Unit.COUNT),
@@ -436,7 +312,7 @@ FIGURES: tuple[Figure, ...] = (
         GLASS,
         "Broken to reviewed",
         "Time from the record of it to the decision of its review.",
-        _to_review,
+        attrgetter("glass_to_review"),
     ),
 )
 """Every figure, in the order of a report."""

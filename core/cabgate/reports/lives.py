@@ -44,7 +44,7 @@ class Life:
 
     entries: tuple[Entry, ...]
 
-    @property
+    @cached_property
     def kind(self) -> SubjectKind:
         """Request or exception."""
         return self.entries[0].spec.subject.kind

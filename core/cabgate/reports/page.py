@@ -7,7 +7,6 @@ It is built as a tree, so that whatever a name says is text in it.
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from cabgate.api.request import RequestVerdict
-from cabgate.reports.figures import decisions_by_day, exceptions_by_day
 from cabgate.reports.plots import BLUE, DARK, LIGHT, RED, VIOLET, Series, bars
 from cabgate.reports.report import Group, Report
 from cabgate.reports.texts import group_name, heading, missing_text, of_section, sections, shown
@@ -68,15 +67,14 @@ def _group(body: Element, report: Report, group: Group) -> None:
 
 
 def _plots(body: Element, total: Group) -> None:
-    by_day = decisions_by_day(total.scope)
-    days = [day for day, _ in by_day]
+    scope = total.scope
     decided = [
-        Series(name, colour, [numbers[verdict] for _, numbers in by_day])
+        Series(name, colour, [numbers[verdict] for numbers in scope.decisions_by_day])
         for verdict, name, colour in _VERDICTS
     ]
-    in_force = [number for _, number in exceptions_by_day(total.scope)]
-    _figure(body, bars("Decisions", days, decided, sum))
-    _figure(body, bars("Exceptions in force", days, [Series("in force", VIOLET, in_force)], max))
+    in_force = Series("in force", VIOLET, scope.exceptions_by_day)
+    _figure(body, bars("Decisions", scope.days, decided, sum))
+    _figure(body, bars("Exceptions in force", scope.days, [in_force], max))
 
 
 def _figure(body: Element, plot: Element) -> None:

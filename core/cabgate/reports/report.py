@@ -7,8 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from cabgate.api.decision import CABDecision
-from cabgate.reports.figures import FIGURES, Figure, Scope, Value
+from cabgate.reports.figures import FIGURES, Figure, Value
 from cabgate.reports.lives import Life, lives
+from cabgate.reports.scope import Scope
 
 
 class By(StrEnum):

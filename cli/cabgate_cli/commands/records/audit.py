@@ -12,7 +12,6 @@ from cabgate import API_VERSION
 from cabgate.api import decision, exception, request, riskmodel
 from cabgate.api.base import rfc3339
 from cabgate.ledger.queries import Query, answers
-from cabgate.reports.archive import archive, json_bytes, json_lines
 from cabgate.reports.page import as_html
 from cabgate.reports.report import By, report
 from cabgate.reports.texts import as_csv, as_data, missing_text
@@ -26,6 +25,7 @@ from cabgate_cli.commands.records.ledger_verified import verification
 from cabgate_cli.errors import Unavailable, note
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.ledger_evidence import Evidence, gathered
+from cabgate_cli.output.archive import archive, json_bytes, json_lines
 from cabgate_cli.output.objects import write
 from cabgate_kube.installation import LEDGER_CHECKPOINTS, LEDGER_HEADS, SIGNING_KEYS
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cabgate.api import CABDecision
 from cabgate.api.base import rfc3339
-from cabgate.reports.figures import FIGURES, decisions_by_day, exceptions_by_day, percentile
+from cabgate.reports.figures import FIGURES, percentile
 from cabgate.reports.report import By, report
 
 BEGIN = datetime(2026, 7, 1, tzinfo=UTC)
@@ -141,10 +141,11 @@ def test_each_part_of_the_installation_has_its_own(quarter: Ledger) -> None:
 
 def test_an_exception_in_force_is_seen_on_each_of_its_days(quarter: Ledger) -> None:
     total = report(quarter.records, BEGIN, END).total
-    days = [day for day, number in exceptions_by_day(total.scope) if number]
+    by_day = zip(total.scope.days, total.scope.exceptions_by_day, strict=True)
+    days = [day for day, number in by_day if number]
     # The first ends with its duration, though that was told later; the second by revocation.
     assert days == [at(n) for n in (*range(5, 14), *range(30, 40))]
-    assert sum(sum(c.values()) for _, c in decisions_by_day(total.scope)) == 4
+    assert sum(sum(numbers.values()) for numbers in total.scope.decisions_by_day) == 4
 
 
 def test_of_nothing_there_is_no_share_and_no_time() -> None:
