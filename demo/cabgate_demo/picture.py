@@ -17,6 +17,9 @@ EXCERPT: Mapping[int, Sequence[str]] = {
 """The scenes that the picture shows, and how the commands of each begin that it shows: a picture of
 everything would be ten times as high as wide."""
 
+MOST_LINES = 8
+"""Lines that the picture shows of a command and its output; the text has all of them."""
+
 
 def save_output(console: Console, picture: Path) -> None:
     """Write what a recording console showed: all of it as text, the excerpt as SVG beside it."""
@@ -29,7 +32,7 @@ def save_output(console: Console, picture: Path) -> None:
 
 def excerpt(lines: Sequence[str]) -> Iterator[Text]:
     """The lines of the excerpt, of all lines with their styles."""
-    scene, shows = 0, False
+    scene, shows, shown = 0, False, 0
     for line in map(Text.from_ansi, lines):
         if line.plain.startswith(f"{scene + 1}. "):
             if shows or scene in EXCERPT:
@@ -40,11 +43,12 @@ def excerpt(lines: Sequence[str]) -> Iterator[Text]:
                 yield line
                 shows = "" in EXCERPT[scene]
         elif scene in EXCERPT and re.match(r"\w+\$ ", line.plain):
-            shows = line.plain.startswith(tuple(EXCERPT[scene]))
+            shows, shown = line.plain.startswith(tuple(EXCERPT[scene])), 1
             if shows:
                 yield line
-        elif shows and line.plain:
-            yield line
+        elif shows and line.plain and shown <= MOST_LINES:
+            shown += 1
+            yield line if shown <= MOST_LINES else Text("...")
 
 
 def _drawn(lines: Sequence[Text], width: int) -> str:
