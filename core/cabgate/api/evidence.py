@@ -46,6 +46,12 @@ class ManualTestingStatus(StrEnum):
     NOT_STARTED = "NotStarted"
 
 
+class ArtifactOrigin(StrEnum):
+    """Who built what an artifact is about."""
+
+    THIRD_PARTY = "ThirdParty"
+
+
 class Artifact(Model):
     """A build product of this release."""
 
@@ -64,6 +70,9 @@ class Artifact(Model):
     ) = None
     """The images that the evidence is about, as the targets name them, compared exactly. An image
     of a target that no artifact names has no evidence: a person decides at least."""
+    origin: ArtifactOrigin | None = None
+    """ThirdParty: somebody else built its images, such as those of a chart, so that nobody here can
+    say how far their code is tested. Absent: not said. A claim, which the reviewer sees."""
 
 
 class TestResults(Model):

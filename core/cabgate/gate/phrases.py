@@ -12,6 +12,7 @@ from cabgate.lifecycle.standing import RequestStanding
 from cabgate.lifecycle.states import is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.review.submitters import only_machines
+from cabgate.risk.facts import THIRD_PARTY_IMAGES
 from cabgate.risk.image_evidence import STALE_EVIDENCE
 from cabgate.risk.improvements import improvements
 from cabgate.rollout.rollout import Rollout
@@ -53,7 +54,7 @@ def assessment_details(request: Declared, machines: Machines = SERVICE_ACCOUNTS)
     assessment = request.spec.assessment
     way = improvements(assessment)
     in_the_way = () if way is None else way.floors
-    shown = (EARLIER_VERDICT, BREAK_GLASS, STALE_EVIDENCE)
+    shown = (EARLIER_VERDICT, BREAK_GLASS, STALE_EVIDENCE, THIRD_PARTY_IMAGES)
     details = [
         f"{f.explanation}." for f in assessment.floors if f.name in shown and f not in in_the_way
     ]

@@ -29,7 +29,8 @@ def assessment_of(
     `others` are the requests of the namespace that name one of its workloads, and that came before.
     """
     floors = standing_floors(spec, others, others)
-    return assess(spec.evidence, model, floors, missing_images(spec.targets, spec.evidence))
+    missing = missing_images(spec.targets, spec.evidence)
+    return assess(spec.evidence, model, floors, missing, spec.targets)
 
 
 def standing_floors(
@@ -83,7 +84,7 @@ def score_unproved(request: CABRequest, model: RiskModel | None) -> Floor | None
         )
     elif (
         evidence_digest(spec) != spec.evidence_digest
-        or assess(spec.evidence, model) != spec.assessment
+        or assess(spec.evidence, model, targets=spec.targets) != spec.assessment
     ):
         why = f"score and digest do not follow from the evidence by {named}"
     else:

@@ -275,7 +275,7 @@ def recomputed(spec: CABRequestSpec, model: RiskModel = DEFAULT_RISK_MODEL) -> A
     """Score and gate that follow from a request by a risk model; a broken glass has its own."""
     if spec.break_glass is not None:
         return assessment_of_glass(spec.break_glass)
-    return assess(spec.evidence, model)
+    return assess(spec.evidence, model, targets=spec.targets)
 
 
 def check_stamped(request: CABRequest, excluded: Collection[str]) -> None:

@@ -93,13 +93,16 @@ def check_moments(old: DeploymentIntentSpec | None, new: DeploymentIntentSpec) -
         raise Refusal(RefusalReason.INVALID, problem, "spec.evidence.manualTesting.at")
 
 
-def incomplete_package(evidence: Evidence) -> list[str]:
+def incomplete_package(evidence: Evidence, *, tests: bool = True) -> list[str]:
     """Field paths that an evidence package needs and this one lacks.
 
     The package: artifacts, test results, scan results, deployment plan, rollback plan. Of the
     results, the figures that the risk model's floors read; of the plans, where they can be read.
+    Without `tests`, test results need not be there.
     """
-    return [path for path, present in _package(evidence) if not present]
+    missing = [path for path, present in _package(evidence) if not present]
+    asked = tests or evidence.test_results is not None
+    return [path for path in missing if asked or path != "testResults"]
 
 
 def _package(evidence: Evidence) -> list[tuple[str, bool]]:

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """From evidence to a score, and from a score to a gate. Exact decimal arithmetic throughout."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 from cabgate.api.evidence import Evidence
 from cabgate.api.request import Assessment, Factor, Floor, RiskModelRef
-from cabgate.api.riskmodel import FactorModel, RiskModel
+from cabgate.api.riskmodel import NOT_APPLICABLE, FactorModel, FactorName, RiskModel
+from cabgate.api.stored import StoredTarget
 from cabgate.api.types import Gate
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL, digest_of
 from cabgate.risk.evidence import incomplete_package
-from cabgate.risk.facts import FACTOR_FACTS, FLOOR_FACTS
+from cabgate.risk.facts import FACTOR_FACTS, FLOOR_FACTS, MAY_NOT_APPLY, Fact, Judged
+from cabgate.risk.image_evidence import all_third_party, third_party_images
 
 HUNDRED = Decimal(100)
 
@@ -52,18 +54,25 @@ def assess(
     model: RiskModel = DEFAULT_RISK_MODEL,
     standing: Sequence[Floor] = (),
     missing: Sequence[str] = (),
+    targets: Sequence[StoredTarget] = (),
 ) -> Assessment:
     """Score and gate of evidence under a risk model, with the reasons.
 
     `standing` are the floors that hold under every model and `missing` is what the evidence lacks
     beside what the model asks, see `cabgate.lifecycle.assessment`, by which requests are assessed.
+    `targets` are what is to be rolled out: without them no image is taken for somebody else's.
     """
     # As it is stored and digested, without what is empty: the webhook recomputes this from the
     # stored copy, and `testResults: {}` must not be told apart from no testResults.
     evidence = Evidence.model_validate(evidence.to_dict())
-    factors = [_factor(factor, evidence) for factor in model.spec.factors]
+    foreign = bool(targets) and all_third_party(targets, evidence)
+    facts = {each.name: _fact(each, evidence, foreign=foreign) for each in model.spec.factors}
+    factors = [_factor(factor, facts[factor.name]) for factor in model.spec.factors]
     score = weighted_score([(Decimal(f.weight), Decimal(f.risk)) for f in factors])
-    floors = [*standing, *_floors(evidence, model)]
+    judged = Judged(
+        evidence, third_party_images(targets, evidence), not foreign or not _spares_tests(model)
+    )
+    floors = [*standing, *_floors(judged, model)]
     gate = gate_for_score(score, model)
     for floor in floors:
         gate = stricter(gate, floor.gate)
@@ -72,15 +81,29 @@ def assess(
         gate=gate,
         factors=factors,
         floors=floors,
-        missing=[*_missing(evidence, model), *missing],
+        missing=[*_missing(judged, facts), *missing],
         risk_model=RiskModelRef(
             name=model.name, version=model.spec.version, digest=digest_of(model)
         ),
     )
 
 
-def _factor(factor: FactorModel, evidence: Evidence) -> Factor:
+def _fact(factor: FactorModel, evidence: Evidence, *, foreign: bool) -> Fact:
+    """What the evidence says of a factor. What is declared counts, whoever built the images."""
     fact = FACTOR_FACTS[factor.name](evidence)
+    spared = foreign and factor.name in MAY_NOT_APPLY and factor.not_applicable is not None
+    if fact.value is None and spared:
+        return Fact(NOT_APPLICABLE, "not applicable: built by somebody else")
+    return fact
+
+
+def _spares_tests(model: RiskModel) -> bool:
+    """Whether a model has a band for images of which nobody here can have test results."""
+    named = (each for each in model.spec.factors if each.name is FactorName.TEST_COVERAGE)
+    return any(factor.not_applicable is not None for factor in named)
+
+
+def _factor(factor: FactorModel, fact: Fact) -> Factor:
     band = factor.worst if fact.value is None else factor.band(fact.value)
     contribution = two_places(HUNDRED * factor.weight * band.risk)
     scores = f"risk {band.risk}, {contribution} of {two_places(HUNDRED * factor.weight)} points"
@@ -98,8 +121,8 @@ def _factor(factor: FactorModel, evidence: Evidence) -> Factor:
     )
 
 
-def _floors(evidence: Evidence, model: RiskModel) -> list[Floor]:
-    reasons = [(floor, FLOOR_FACTS[floor.name](evidence)) for floor in model.spec.floors]
+def _floors(judged: Judged, model: RiskModel) -> list[Floor]:
+    reasons = [(floor, FLOOR_FACTS[floor.name](judged)) for floor in model.spec.floors]
     return [
         Floor(name=floor.name.value, gate=floor.gate, explanation=reason)
         for floor, reason in reasons
@@ -107,13 +130,9 @@ def _floors(evidence: Evidence, model: RiskModel) -> list[Floor]:
     ]
 
 
-def _missing(evidence: Evidence, model: RiskModel) -> list[str]:
-    of_factors = [
-        path
-        for factor in model.spec.factors
-        for path in FACTOR_FACTS[factor.name](evidence).missing
-    ]
-    package = incomplete_package(evidence)
+def _missing(judged: Judged, facts: Mapping[FactorName, Fact]) -> list[str]:
+    of_factors = [path for fact in facts.values() for path in fact.missing]
+    package = incomplete_package(judged.evidence, tests=judged.tests_apply)
     # The package names a part as a whole where all of it is missing; its fields then say nothing.
     fields = [path for path in of_factors if path.partition(".")[0] not in package]
     return list(dict.fromkeys(package + fields))
