@@ -113,6 +113,14 @@ class Band(Model):
         return self.value == NOT_APPLICABLE
 
 
+class Unverified(StrEnum):
+    """What is made of evidence that is declared alone."""
+
+    ACCEPT = "Accept"
+    FLOOR = "Floor"
+    WORST_SCORE = "WorstScore"
+
+
 class FactorModel(Model):
     """One factor: the fact that it reads, its weight and its rubric."""
 
@@ -129,6 +137,9 @@ class FactorModel(Model):
         ),
     ]
     """The rubric; what is missing falls into its riskiest band."""
+    unverified: Unverified | None = None
+    """What is made of evidence that no signer who may speaks for: Accept (if absent), Floor (a
+    person decides at least) or WorstScore (it counts as if it were missing)."""
 
     def band(self, value: Decimal | str) -> Band:
         """The band that holds a value; the riskiest where none does."""

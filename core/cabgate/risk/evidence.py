@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from cabgate.api.evidence import MOMENT, Evidence
+from cabgate.api.evidence import MOMENT, Attestation, Evidence
 from cabgate.api.intent import DeploymentIntentSpec
 from cabgate.api.request import CABRequestSpec
 from cabgate.text.canonical import sha256_hex
@@ -37,6 +37,19 @@ def evidence_digest(spec: DeploymentIntentSpec | CABRequestSpec) -> str:
     return digest
 
 
+def frozen(evidence: Evidence) -> Evidence:
+    """Evidence as a request has it: without what is empty, and of each envelope its SHA-256 alone,
+    so that rollouts read no envelope."""
+    found = Evidence.model_validate(evidence.to_dict())
+    if found.attestations is None:
+        return found
+    digests = [
+        each if each.payload is None else Attestation(sha256=sha256_hex(each.to_dict()))
+        for each in found.attestations
+    ]
+    return found.model_copy(update={"attestations": digests})
+
+
 _KEPT = "kept_digest"
 
 
@@ -46,7 +59,9 @@ def _digested(spec: DeploymentIntentSpec | CABRequestSpec) -> tuple[object, ...]
 
 
 def _content(spec: DeploymentIntentSpec | CABRequestSpec) -> dict[str, Any]:
-    evidence = spec.evidence.to_dict()
+    evidence = frozen(spec.evidence).to_dict()
+    if "attestations" in evidence:
+        evidence["attestations"].sort(key=lambda attestation: str(attestation.get("sha256", "")))
     if "artifacts" in evidence:
         evidence["artifacts"].sort(key=lambda artifact: str(artifact["name"]))
         for artifact in evidence["artifacts"]:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from cabgate.api.evidence import Evidence, ManualTestingStatus
 from cabgate.api.riskmodel import FactorName, FloorName
+from cabgate.api.signer import Section
 from cabgate.risk.evidence import incomplete_package
 from cabgate.risk.image_evidence import short_image
 
@@ -92,6 +93,15 @@ FACTOR_WORDS: dict[str, tuple[str, ...]] = {
     "rollback": ("Validated", "NotValidated", "None"),
 }
 """The values of the facts that are words; the others are numbers from 0 up."""
+
+FACTOR_SECTIONS = {
+    FactorName.TEST_COVERAGE: Section.TEST_RESULTS,
+    FactorName.SECURITY_FINDINGS: Section.SCAN_RESULTS,
+    FactorName.CHANGE_SCOPE: Section.SCOPE,
+    FactorName.MANUAL_TESTING: Section.MANUAL_TESTING,
+    FactorName.ROLLBACK: Section.ROLLBACK_PLAN,
+}
+"""The part of the evidence that each factor reads."""
 
 MAY_NOT_APPLY = frozenset({FactorName.TEST_COVERAGE, FactorName.MANUAL_TESTING})
 """Factors of which nobody can say anything for images that somebody else built."""

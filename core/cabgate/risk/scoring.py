@@ -5,16 +5,43 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 from cabgate.api.evidence import Evidence
-from cabgate.api.request import Assessment, Factor, Floor, RiskModelRef
-from cabgate.api.riskmodel import NOT_APPLICABLE, FactorModel, FactorName, RiskModel
+from cabgate.api.request import (
+    Assessment,
+    Factor,
+    Floor,
+    Provenance,
+    ProvenanceState,
+    RiskModelRef,
+)
+from cabgate.api.riskmodel import (
+    NOT_APPLICABLE,
+    FactorModel,
+    FactorName,
+    RiskModel,
+    Unverified,
+)
+from cabgate.api.signer import Section
 from cabgate.api.stored import StoredTarget
 from cabgate.api.types import Gate
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL, digest_of
 from cabgate.risk.evidence import incomplete_package
-from cabgate.risk.facts import FACTOR_FACTS, FLOOR_FACTS, MAY_NOT_APPLY, Fact, Judged
+from cabgate.risk.facts import (
+    FACTOR_FACTS,
+    FACTOR_SECTIONS,
+    FLOOR_FACTS,
+    MAY_NOT_APPLY,
+    Fact,
+    Judged,
+)
 from cabgate.risk.image_evidence import all_third_party, third_party_images
 
 HUNDRED = Decimal(100)
+
+CONTRADICTED = "ContradictedEvidence"
+"""Name of the floor under evidence of which a signer that is trusted says another thing."""
+
+UNVERIFIED = "UnverifiedEvidence"
+"""Name of the floor under what a model wants to have signed, and nobody signed."""
 
 _SEVERITY = {Gate.AUTO_APPROVE: 0, Gate.MANUAL_REVIEW: 1, Gate.EXCEPTION_REQUIRED: 2}
 
@@ -55,24 +82,35 @@ def assess(
     standing: Sequence[Floor] = (),
     missing: Sequence[str] = (),
     targets: Sequence[StoredTarget] = (),
+    provenance: Sequence[Provenance] = (),
 ) -> Assessment:
     """Score and gate of evidence under a risk model, with the reasons.
 
     `standing` are the floors that hold under every model and `missing` is what the evidence lacks
     beside what the model asks, see `cabgate.lifecycle.assessment`, by which requests are assessed.
     `targets` are what is to be rolled out: without them no image is taken for somebody else's.
+    `provenance` says who speaks for the parts of the evidence: for what is not in it, nobody.
     """
     # As it is stored and digested, without what is empty: the webhook recomputes this from the
     # stored copy, and `testResults: {}` must not be told apart from no testResults.
     evidence = Evidence.model_validate(evidence.to_dict())
     foreign = bool(targets) and all_third_party(targets, evidence)
     facts = {each.name: _fact(each, evidence, foreign=foreign) for each in model.spec.factors}
-    factors = [_factor(factor, facts[factor.name]) for factor in model.spec.factors]
+    signed = {each.section: each for each in provenance}
+    factors = [
+        _factor(factor, facts[factor.name], signed.get(_section(factor, facts[factor.name])))
+        for factor in model.spec.factors
+    ]
     score = weighted_score([(Decimal(f.weight), Decimal(f.risk)) for f in factors])
     judged = Judged(
         evidence, third_party_images(targets, evidence), not foreign or not _spares_tests(model)
     )
-    floors = [*standing, *_floors(judged, model)]
+    floors = [
+        *standing,
+        *_contradicted(provenance),
+        *_unverified(model, facts, signed),
+        *_floors(judged, model),
+    ]
     gate = gate_for_score(score, model)
     for floor in floors:
         gate = stricter(gate, floor.gate)
@@ -82,6 +120,7 @@ def assess(
         factors=factors,
         floors=floors,
         missing=[*_missing(judged, facts), *missing],
+        provenance=list(provenance),
         risk_model=RiskModelRef(
             name=model.name, version=model.spec.version, digest=digest_of(model)
         ),
@@ -103,18 +142,63 @@ def _spares_tests(model: RiskModel) -> bool:
     return any(factor.not_applicable is not None for factor in named)
 
 
-def _factor(factor: FactorModel, fact: Fact) -> Factor:
-    band = factor.worst if fact.value is None else factor.band(fact.value)
+def _section(factor: FactorModel, fact: Fact) -> Section:
+    """The part of the evidence that says what is known of a factor."""
+    return Section.ARTIFACTS if fact.value == NOT_APPLICABLE else FACTOR_SECTIONS[factor.name]
+
+
+def _contradicted(provenance: Sequence[Provenance]) -> list[Floor]:
+    """The floor under evidence of which a signer says another thing, under every model."""
+    found = [each for each in provenance if each.state is ProvenanceState.CONTRADICTED]
+    said = "; ".join(f"{each.why} by EvidenceSigner {each.signer}" for each in found)
+    if not found:
+        return []
+    return [Floor(name=CONTRADICTED, gate=Gate.MANUAL_REVIEW, explanation=said)]
+
+
+def _unverified(
+    model: RiskModel, facts: Mapping[FactorName, Fact], signed: Mapping[Section, Provenance]
+) -> list[Floor]:
+    """The floor under what a model wants to have signed."""
+    names = [
+        factor.name.value
+        for factor in model.spec.factors
+        if factor.unverified is Unverified.FLOOR
+        and not _is_verified(signed.get(_section(factor, facts[factor.name])))
+    ]
+    if not names:
+        return []
+    said = f"nobody who may signed what {', '.join(names)} {'reads' if len(names) == 1 else 'read'}"
+    return [Floor(name=UNVERIFIED, gate=Gate.MANUAL_REVIEW, explanation=said)]
+
+
+def _is_verified(found: Provenance | None) -> bool:
+    return found is not None and found.state is ProvenanceState.VERIFIED
+
+
+def _distrusted(factor: FactorModel, signed: Provenance | None) -> str:
+    """Why what is declared of a factor counts as missing; empty if it counts."""
+    if signed is not None and signed.state is ProvenanceState.CONTRADICTED:
+        return f"EvidenceSigner {signed.signer} signed another thing"
+    worst = factor.unverified is Unverified.WORST_SCORE
+    return "nobody who may signed it" if worst and not _is_verified(signed) else ""
+
+
+def _factor(factor: FactorModel, fact: Fact, signed: Provenance | None) -> Factor:
+    distrusted = "" if fact.value is None else _distrusted(factor, signed)
+    band = factor.worst if fact.value is None or distrusted else factor.band(fact.value)
     contribution = two_places(HUNDRED * factor.weight * band.risk)
     scores = f"risk {band.risk}, {contribution} of {two_places(HUNDRED * factor.weight)} points"
     if fact.value is None:
         explanation = f"{', '.join(fact.missing)} missing: scores worst, {scores}"
+    elif distrusted:
+        explanation = f"{distrusted}: scores worst, {scores}"
     else:
         explanation = f"in the band {band.label!r}: {scores}"
     return Factor(
         name=factor.name.value,
         weight=str(factor.weight),
-        observed=fact.observed,
+        observed=f"{fact.observed}, not signed" if distrusted else fact.observed,
         risk=str(band.risk),
         contribution=str(contribution),
         explanation=explanation,

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a risk model makes of evidence that nobody signed, or that somebody signed otherwise."""
+
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cabgate.api.request import CABRequest, Provenance, ProvenanceState
+from cabgate.api.riskmodel import RiskModel, Unverified
+from cabgate.api.signer import Section
+from cabgate.api.types import Gate
+from cabgate.lifecycle.assessment import assessment_of, floors_now, score_unproved
+from cabgate.lifecycle.break_glass import recomputed
+from cabgate.lifecycle.opening import has_other_evidence
+from cabgate.risk.builtin_model import BUILT_IN, DEFAULT_RISK_MODEL, SECOND_RISK_MODEL
+from cabgate.risk.evidence import evidence_digest
+from cabgate.risk.next_release import next_release
+from cabgate.risk.provenance import provenance_of
+from unit.core.builders import BEST, NOW, request_for, target
+from unit.core.risk.signing import IMAGE, LABELS, OTHER_IMAGE, changed, signed, signer, unsigned
+
+STATE = {state: state.value for state in ProvenanceState}
+
+
+def demanding(what: Unverified, base: RiskModel = DEFAULT_RISK_MODEL) -> RiskModel:
+    factors = [each.model_copy(update={"unverified": what}) for each in base.spec.factors]
+    return base.model_copy(update={"spec": base.spec.model_copy(update={"factors": factors})})
+
+
+WORST, FLOOR = demanding(Unverified.WORST_SCORE), demanding(Unverified.FLOOR)
+
+
+def said(state: str, *sections: Section) -> list[Provenance]:
+    return [
+        Provenance(section=each, state=ProvenanceState(state), signer="ci", why="x", path="x")
+        for each in sections or Section
+    ]
+
+
+def test_where_nothing_is_asked_for_a_signature_changes_neither_score_nor_old_digest() -> None:
+    plain, with_one = unsigned().spec, signed().spec
+    for model in BUILT_IN.values():
+        bare, verified = (
+            assessment_of(plain, model),
+            assessment_of(with_one, model, provenance=said("Verified")),
+        )
+        assert verified.model_copy(update={"provenance": []}) == bare
+        assert "provenance" not in bare.to_dict()
+    assert "unverified" not in str(DEFAULT_RISK_MODEL.to_dict())
+    accepting = demanding(Unverified.ACCEPT)
+    assert assessment_of(plain, accepting).score == assessment_of(plain).score
+
+
+def test_with_worst_score_what_nobody_signed_counts_as_missing() -> None:
+    found = assessment_of(unsigned().spec, WORST)
+    assert (found.score, found.gate) == ("100.00", Gate.EXCEPTION_REQUIRED)
+    assert found.factors[0].observed == "95 %, not signed"
+    assert found.factors[0].explanation.startswith("nobody who may signed it: scores worst")
+    found = assessment_of(unsigned().spec, WORST, provenance=said("Verified"))
+    assert (found.score, found.gate) == ("0.00", Gate.AUTO_APPROVE)
+    half = assessment_of(
+        unsigned().spec, WORST, provenance=said("Verified", Section.TEST_RESULTS, Section.SCOPE)
+    )
+    assert half.score == "55.00"
+
+
+def test_with_a_floor_a_person_decides_and_reads_of_what() -> None:
+    found = assessment_of(unsigned().spec, FLOOR, provenance=said("Verified", Section.SCOPE))
+    assert (found.score, found.gate) == ("0.00", Gate.MANUAL_REVIEW)
+    [floor] = found.floors
+    assert floor.name == "UnverifiedEvidence"
+    assert "testCoverage, securityFindings, manualTesting, rollback" in floor.explanation
+    assert "changeScope" not in floor.explanation
+    assert assessment_of(unsigned().spec, FLOOR, provenance=said("Verified")).floors == []
+
+
+def test_what_a_signer_contradicts_scores_worst_and_waits_for_a_person_under_every_model() -> None:
+    for model in (*BUILT_IN.values(), WORST, FLOOR):
+        found = assessment_of(
+            unsigned().spec, model, provenance=said("Contradicted", Section.SCAN_RESULTS)
+        )
+        factor = found.factors[1]
+        assert (factor.risk, factor.observed) == ("1", "0 critical, 0 high, not signed")
+        assert "EvidenceSigner ci signed another thing" in factor.explanation
+        assert "ContradictedEvidence" in [floor.name for floor in found.floors]
+        assert found.gate is not Gate.AUTO_APPROVE
+
+
+def test_who_built_an_image_is_said_by_the_artifacts() -> None:
+    bare = {key: BEST[key] for key in BEST if key not in ("testResults", "manualTesting")}
+    chart = {"name": "chart", "images": [IMAGE], "origin": "ThirdParty"}
+    spec = unsigned({**bare, "artifacts": [chart]}).spec
+    model = demanding(Unverified.WORST_SCORE, SECOND_RISK_MODEL)
+    rest = [section for section in Section if section is not Section.ARTIFACTS]
+    for sections, risk in ((rest, "1"), ([*rest, Section.ARTIFACTS], "0.5")):
+        found = assessment_of(spec, model, provenance=said("Verified", *sections))
+        assert found.factors[0].risk == risk
+
+
+FIGURES = st.fixed_dictionaries(
+    {},
+    optional={
+        "testResults": st.fixed_dictionaries(
+            {"coveragePercent": st.integers(2, 100), "passed": st.integers(0, 9)}
+        ),
+        "scanResults": st.fixed_dictionaries({"critical": st.integers(0, 3), "high": st.just(0)}),
+        "manualTesting": st.fixed_dictionaries(
+            {"status": st.sampled_from(["Completed", "InProgress", "NotStarted"])}
+        ),
+        "rollbackPlan": st.fixed_dictionaries({"validated": st.booleans()}),
+        "scope": st.fixed_dictionaries({"affectedComponents": st.integers(0, 20)}),
+    },
+)
+
+
+@given(FIGURES, st.sets(st.sampled_from(list(Section))))
+def test_no_number_that_nobody_signed_lowers_a_score(
+    figures: dict[str, Any], verified: set[Section]
+) -> None:
+    """Whatever is declared beside it, the score is that of what is verified alone."""
+    kept = {key: value for key, value in figures.items() if key in verified}
+    provenance = said("Verified", *verified) if verified else []
+    with_all = assessment_of(unsigned(figures).spec, WORST, provenance=provenance)
+    alone = assessment_of(unsigned(kept).spec, WORST, provenance=provenance)
+    assert Decimal(with_all.score) == Decimal(alone.score)
+
+
+def opened(model: RiskModel = WORST) -> tuple[CABRequest, list[Provenance]]:
+    of = signed(sections=None)
+    speaking = provenance_of(of, LABELS, [signer()], NOW)
+    found: CABRequest = request_for(of, 2, model=model, provenance=speaking)
+    return found, speaking
+
+
+def test_a_request_holds_no_envelope_and_has_the_digest_of_its_intent() -> None:
+    found, _ = opened()
+    [kept] = found.spec.evidence.attestations or []
+    assert list(kept.to_dict()) == ["sha256"]
+    assert "payload" not in str(found.to_dict())
+    assert evidence_digest(found.spec) == found.spec.evidence_digest
+    assert evidence_digest(signed().spec) != evidence_digest(unsigned().spec)
+
+
+def test_a_score_that_rests_on_a_signature_is_no_more_without_it() -> None:
+    found, speaking = opened()
+    assert found.spec.assessment.gate is Gate.AUTO_APPROVE
+    assert score_unproved(found, WORST, speaking) is None
+    for now in ([], said("Declared"), said("Contradicted")):
+        assert score_unproved(found, WORST, now) is not None
+        assert [f.name for f in floors_now(found, [], WORST, now)] == ["ScoreNotRecomputable"]
+    accepted, speaking = opened(DEFAULT_RISK_MODEL)
+    for now in ([], said("Declared"), speaking):
+        assert score_unproved(accepted, DEFAULT_RISK_MODEL, now) is None
+    assert score_unproved(accepted, DEFAULT_RISK_MODEL, said("Contradicted")) is not None
+
+
+def test_the_ledger_recomputes_a_score_by_who_signed_when_it_was_opened() -> None:
+    found, _ = opened()
+    assert recomputed(found.spec, WORST).score == found.spec.assessment.score == "0.00"
+
+
+def test_to_sign_what_is_declared_is_no_other_evidence() -> None:
+    found, _ = opened()
+    assert not has_other_evidence(found, unsigned())
+    worse = changed(signed(), testResults={"coveragePercent": 1})
+    assert has_other_evidence(found, worse)
+
+
+def test_what_was_signed_goes_with_the_images_that_it_is_about() -> None:
+    spec = signed().spec
+    same = next_release(spec, spec.targets)
+    assert same.evidence.attestations == spec.evidence.attestations
+    named = unsigned(BEST, OTHER_IMAGE).spec.targets
+    assert next_release(spec, named).evidence.attestations is None
+    assert target("checkout", OTHER_IMAGE)["images"] == named[0].images
