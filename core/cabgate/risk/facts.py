@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the risk model may ask of evidence: one function for each fact."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -117,12 +117,18 @@ class Judged:
     tests_apply: bool = True
     """Whether test results can be asked for: not of images that somebody else built, by a model
     that has a band for these."""
+    uncounted: Collection[Section] = ()
+    """Parts that count as if they were missing, since a model wants them signed and nobody did."""
 
 
 def incomplete_evidence(judged: Judged) -> str | None:
     """Why the evidence package is incomplete; None if it is complete."""
-    missing = incomplete_package(judged.evidence, tests=judged.tests_apply)
-    return f"the evidence package lacks {', '.join(missing)}" if missing else None
+    absent = incomplete_package(judged.evidence, tests=judged.tests_apply)
+    said = judged.evidence.to_dict()
+    counted = {part: value for part, value in said.items() if part not in judged.uncounted}
+    missing = incomplete_package(Evidence.model_validate(counted), tests=judged.tests_apply)
+    lacking = [path if path in absent else f"{path} (not signed)" for path in missing]
+    return f"the evidence package lacks {', '.join(lacking)}" if lacking else None
 
 
 def failed_tests(judged: Judged) -> str | None:

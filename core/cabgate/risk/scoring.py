@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from typing import NamedTuple
 
 from cabgate.api.evidence import Evidence
 from cabgate.api.request import (
@@ -97,18 +98,27 @@ def assess(
     foreign = bool(targets) and all_third_party(targets, evidence)
     facts = {each.name: _fact(each, evidence, foreign=foreign) for each in model.spec.factors}
     signed = {each.section: each for each in provenance}
+    spoken = {each.name: _spoken_for(each, facts[each.name], signed) for each in model.spec.factors}
     factors = [
-        _factor(factor, facts[factor.name], signed.get(_section(factor, facts[factor.name])))
-        for factor in model.spec.factors
+        _factor(each, facts[each.name], spoken[each.name].found) for each in model.spec.factors
     ]
     score = weighted_score([(Decimal(f.weight), Decimal(f.risk)) for f in factors])
+    uncounted = {
+        spoken[each.name].section
+        for each in model.spec.factors
+        if _distrusted(each, spoken[each.name].found)
+    }
+    foreign = foreign and Section.ARTIFACTS not in uncounted
     judged = Judged(
-        evidence, third_party_images(targets, evidence), not foreign or not _spares_tests(model)
+        evidence,
+        third_party_images(targets, evidence),
+        not foreign or not _spares_tests(model),
+        uncounted,
     )
     floors = [
         *standing,
         *_contradicted(provenance),
-        *_unverified(model, facts, signed),
+        *_unverified(model, spoken),
         *_floors(judged, model),
     ]
     gate = gate_for_score(score, model)
@@ -142,9 +152,21 @@ def _spares_tests(model: RiskModel) -> bool:
     return any(factor.not_applicable is not None for factor in named)
 
 
-def _section(factor: FactorModel, fact: Fact) -> Section:
-    """The part of the evidence that says what is known of a factor."""
-    return Section.ARTIFACTS if fact.value == NOT_APPLICABLE else FACTOR_SECTIONS[factor.name]
+class _Spoken(NamedTuple):
+    """The part of the evidence that says what is known of a factor, and who speaks for it."""
+
+    section: Section
+    found: Provenance | None
+
+
+def _spoken_for(factor: FactorModel, fact: Fact, signed: Mapping[Section, Provenance]) -> _Spoken:
+    """What does not apply is said by the artifacts, unless a signer knows a figure of it."""
+    section = FACTOR_SECTIONS[factor.name]
+    own = signed.get(section)
+    known = own is not None and own.state is ProvenanceState.CONTRADICTED
+    if fact.value == NOT_APPLICABLE and not known:
+        return _Spoken(Section.ARTIFACTS, signed.get(Section.ARTIFACTS))
+    return _Spoken(section, own)
 
 
 def _contradicted(provenance: Sequence[Provenance]) -> list[Floor]:
@@ -156,15 +178,12 @@ def _contradicted(provenance: Sequence[Provenance]) -> list[Floor]:
     return [Floor(name=CONTRADICTED, gate=Gate.MANUAL_REVIEW, explanation=said)]
 
 
-def _unverified(
-    model: RiskModel, facts: Mapping[FactorName, Fact], signed: Mapping[Section, Provenance]
-) -> list[Floor]:
+def _unverified(model: RiskModel, spoken: Mapping[FactorName, _Spoken]) -> list[Floor]:
     """The floor under what a model wants to have signed."""
     names = [
         factor.name.value
         for factor in model.spec.factors
-        if factor.unverified is Unverified.FLOOR
-        and not _is_verified(signed.get(_section(factor, facts[factor.name])))
+        if factor.unverified is Unverified.FLOOR and not _is_verified(spoken[factor.name].found)
     ]
     if not names:
         return []

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api.request import CABRequest, Provenance, ProvenanceState
-from cabgate.api.riskmodel import RiskModel, Unverified
+from cabgate.api.riskmodel import FactorName, RiskModel, Unverified
 from cabgate.api.signer import Section
 from cabgate.api.types import Gate
 from cabgate.lifecycle.assessment import assessment_of, floors_now, score_unproved
@@ -16,8 +16,10 @@ from cabgate.lifecycle.break_glass import recomputed
 from cabgate.lifecycle.opening import has_other_evidence
 from cabgate.risk.builtin_model import BUILT_IN, DEFAULT_RISK_MODEL, SECOND_RISK_MODEL
 from cabgate.risk.evidence import evidence_digest
+from cabgate.risk.facts import FACTOR_SECTIONS
 from cabgate.risk.next_release import next_release
 from cabgate.risk.provenance import provenance_of
+from cabgate.risk.scoring import stricter
 from unit.core.builders import BEST, NOW, request_for, target
 from unit.core.risk.signing import IMAGE, LABELS, OTHER_IMAGE, changed, signed, signer, unsigned
 
@@ -125,6 +127,82 @@ def test_no_number_that_nobody_signed_lowers_a_score(
     with_all = assessment_of(unsigned(figures).spec, WORST, provenance=provenance)
     alone = assessment_of(unsigned(kept).spec, WORST, provenance=provenance)
     assert Decimal(with_all.score) == Decimal(alone.score)
+
+
+def demanding_of(*names: FactorName, base: RiskModel = DEFAULT_RISK_MODEL) -> RiskModel:
+    """A model that counts as missing what nobody signed of some factors."""
+    worst = {"unverified": Unverified.WORST_SCORE}
+    factors = [
+        each.model_copy(update=worst) if each.name in names else each for each in base.spec.factors
+    ]
+    return base.model_copy(update={"spec": base.spec.model_copy(update={"factors": factors})})
+
+
+def test_figures_that_nobody_signed_do_not_make_the_package_complete() -> None:
+    """Else who signs nothing is approved by score, at 50.00, where a person is asked if the very
+    same figures are left out."""
+    model = demanding_of(FactorName.TEST_COVERAGE, FactorName.SECURITY_FINDINGS)
+    for provenance in ([], said("Declared"), said("Verified", Section.SCOPE)):
+        found = assessment_of(unsigned().spec, model, provenance=provenance)
+        assert (found.score, found.gate) == ("50.00", Gate.MANUAL_REVIEW)
+        [floor] = found.floors
+        assert floor.name == "IncompleteEvidence"
+        assert floor.explanation == (
+            "the evidence package lacks testResults (not signed), scanResults (not signed)"
+        )
+        assert found.missing == []
+    verified = said("Verified", Section.TEST_RESULTS, Section.SCAN_RESULTS)
+    assert assessment_of(unsigned().spec, model, provenance=verified).floors == []
+
+
+def test_that_somebody_else_built_an_image_spares_no_tests_if_nobody_signed_it() -> None:
+    """By a model without the floor ThirdPartyImages, which would ask for a person anyway."""
+    bare = {key: BEST[key] for key in BEST if key != "testResults"}
+    chart = {"name": "chart", "images": [IMAGE], "origin": "ThirdParty"}
+    spec = unsigned({**bare, "artifacts": [chart]}).spec
+    model = demanding_of(FactorName.TEST_COVERAGE, base=SECOND_RISK_MODEL)
+    kept = [each for each in model.spec.floors if each.name != "ThirdPartyImages"]
+    model = model.model_copy(update={"spec": model.spec.model_copy(update={"floors": kept})})
+    found = assessment_of(spec, model)
+    assert (found.factors[0].risk, found.gate) == ("1", Gate.MANUAL_REVIEW)
+    assert "testResults" in found.missing
+    signed_so = said("Verified", Section.ARTIFACTS)
+    assert assessment_of(spec, model, provenance=signed_so).gate is Gate.AUTO_APPROVE
+
+
+def test_who_built_an_image_hides_no_figure_that_a_signer_knows() -> None:
+    bare = {key: BEST[key] for key in BEST if key not in ("testResults", "manualTesting")}
+    chart = {"name": "chart", "images": [IMAGE], "origin": "ThirdParty"}
+    spec = unsigned({**bare, "artifacts": [chart]}).spec
+    for state in ([], said("Verified", Section.ARTIFACTS)):
+        provenance = [*state, *said("Contradicted", Section.TEST_RESULTS)]
+        found = assessment_of(spec, SECOND_RISK_MODEL, provenance=provenance)
+        assert [each.risk for each in found.factors if each.name == "testCoverage"] == ["1"]
+
+
+@given(
+    FIGURES,
+    st.sets(st.sampled_from(list(Section))),
+    st.sets(st.sampled_from(list(FactorName))),
+    st.booleans(),
+)
+def test_nothing_that_nobody_signed_lowers_a_gate(
+    figures: dict[str, Any], verified: set[Section], demanded: set[FactorName], foreign: bool
+) -> None:
+    """Where a factor counts as missing what nobody signed, to leave it out is no worse."""
+    artifact = {"name": "checkout", "images": [IMAGE]}
+    if foreign:
+        artifact["origin"] = "ThirdParty"
+    plan = {"uri": "https://example.com/plan"}
+    told = {"deploymentPlan": plan, "rollbackPlan": plan, **figures, "artifacts": [artifact]}
+    for base in (DEFAULT_RISK_MODEL, SECOND_RISK_MODEL):
+        model = demanding_of(*demanded, base=base)
+        dropped = {FACTOR_SECTIONS[name].value for name in demanded} - {*verified}
+        kept = {key: value for key, value in told.items() if key not in dropped}
+        provenance = said("Verified", *verified) if verified else []
+        with_all = assessment_of(unsigned(told).spec, model, provenance=provenance)
+        alone = assessment_of(unsigned(kept).spec, model, provenance=provenance)
+        assert stricter(with_all.gate, alone.gate) is with_all.gate
 
 
 def opened(model: RiskModel = WORST) -> tuple[CABRequest, list[Provenance]]:
