@@ -32,8 +32,8 @@ RawObject = Mapping[str, Any]
 AHEAD = timedelta(minutes=5)
 """How far the clock of a pipeline may be ahead of ours."""
 
-MAX_SIGNERS = 200
-"""EvidenceSigners that are tried: more are a doubt, since each key costs time."""
+MAX_SIGNERS = 50
+"""EvidenceSigners of one namespace that are tried: more are a doubt, since each key costs time."""
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _WHY = 300
@@ -65,26 +65,32 @@ def provenance_of(
     attestations = intent.spec.evidence.attestations or []
     if not attestations:
         return []
-    known, doubts = _known(signers)
+    known, unreadable = _known(signers)
+    here, elsewhere = _by_namespace(known, labels or {})
+    doubts: list[str] = []
     trusted: list[_Trusted] = []
     for number, attestation in enumerate(attestations, 1):
         try:
             statement, signed, signature = statement_of(attestation)
-            mine = [each for each in known if _signed_by(each, signed, signature, now)]
+            mine = [each for each in here if _signed_by(each, signed, signature, now)]
             if not mine:
-                raise DoubtError("no key of an EvidenceSigner that holds now signed it")
+                raise DoubtError(f"no key of an EvidenceSigner that holds now signed it{elsewhere}")
             _check_about(statement, intent, now)
         except DoubtError as doubt:
             doubts.append(f"attestation {number}: {doubt}")
             continue
         for signer in mine:
-            why = _not_here(signer, statement, labels or {}, now)
-            if why:
-                doubts.append(f"attestation {number}: {why}")
+            if now - statement.predicate.created_at > max_age(signer):
+                name = signer.metadata.name
+                doubts.append(
+                    f"attestation {number}: it is older than EvidenceSigner {name} allows, "
+                    f"{signer.spec.max_age}"
+                )
             else:
                 spoken = statement.sections.items()
                 said = {part: value for part, value in spoken if part in signer.spec.speaks_for}
                 trusted.append(_Trusted(statement, signer, said))
+    doubts += unreadable  # last: there is room for little, and they may be none of ours
     declared = sections_of(intent.spec.evidence)
     found = [_section(section, declared.get(section), trusted, doubts) for section in Section]
     return [each for each in found if each is not None]
@@ -92,8 +98,6 @@ def provenance_of(
 
 def _known(signers: Sequence[RawObject]) -> tuple[list[EvidenceSigner], list[str]]:
     """The signers that can be read, and what is wrong with the others."""
-    if len(signers) > MAX_SIGNERS:
-        return [], [f"there are more than {MAX_SIGNERS} EvidenceSigners"]
     known: list[EvidenceSigner] = []
     doubts: list[str] = []
     for raw in sorted(signers, key=lambda raw: str((raw.get("metadata") or {}).get("name", ""))):
@@ -146,18 +150,33 @@ def _digests(targets: Iterable[Target]) -> set[str]:
     return found
 
 
-def _not_here(
-    signer: EvidenceSigner, statement: Statement, labels: Mapping[str, str], now: datetime
-) -> str:
-    """Why a signer does not speak here and now; empty if it does."""
-    name = f"EvidenceSigner {signer.metadata.name}"
+def _by_namespace(
+    known: Sequence[EvidenceSigner], labels: Mapping[str, str]
+) -> tuple[list[EvidenceSigner], str]:
+    """The signers that speak in a namespace, and what to say of the others. Only of these the keys
+    are tried: who writes an intent has no others' keys tried in the time of everybody's reviews."""
+    here: list[EvidenceSigner] = []
+    others: list[str] = []
+    for signer in known:
+        label = _label_against(signer, labels)
+        if label is None:
+            here.append(signer)
+        else:
+            name = signer.metadata.name
+            others.append(f"{name} does not speak in this namespace, by its label {label}")
+    if len(here) > MAX_SIGNERS:
+        return [], f": there are more than {MAX_SIGNERS} EvidenceSigners in this namespace"
+    more = f", nor do {len(others) - 1} more" if len(others) > 1 else ""
+    return here, f"; EvidenceSigner {others[0]}{more}" if others else ""
+
+
+def _label_against(signer: EvidenceSigner, labels: Mapping[str, str]) -> str | None:
+    """The label by which a signer does not speak in a namespace; None if it speaks there."""
     for term in signer.spec.namespace_selector.match_expressions:
         value = labels.get(term.key)
         if value is None or (term.operator is SelectorOperator.IN and value not in term.values):
-            return f"{name} does not speak in this namespace, by its label {term.key}"
-    if now - statement.predicate.created_at > max_age(signer):
-        return f"it is older than {name} allows, {signer.spec.max_age}"
-    return ""
+            return term.key
+    return None
 
 
 def max_age(signer: EvidenceSigner) -> timedelta:

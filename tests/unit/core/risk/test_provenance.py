@@ -25,6 +25,7 @@ from cabgate.api.evidence import MAX_PAYLOAD, Attestation, AttestationSignature
 from cabgate.api.request import Provenance
 from cabgate.api.signer import EvidenceSigner
 from cabgate.lifecycle.assessment import assessment_of
+from cabgate.risk import provenance
 from cabgate.risk.provenance import check_not_contradicted, provenance_of
 from cabgate.risk.statements import public_key
 from cabgate.text.canonical import canonical_json
@@ -323,7 +324,29 @@ def test_a_signer_that_cannot_be_read_is_named_and_none() -> None:
     assert "EvidenceSigner ci: spec.publicKeys" in doubt(signed(), private)
     two = signer(pem(OTHER) + pem(KEY))
     assert "EvidenceSigner ci: spec.publicKeys" in doubt(signed(), two)
-    assert "more than 200" in doubt(signed(), *[signer(name=f"s{n}") for n in range(201)])
+    assert "more than 50 " in doubt(signed(), *[signer(name=f"s{n}") for n in range(51)])
+
+
+def test_signers_of_other_namespaces_take_no_time_and_no_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else whoever may write an intent has each key of the cluster tried for each envelope, while
+    the webhook answers nobody; and in a cluster of many teams nothing would be verified."""
+    tried: list[object] = []
+    real = provenance.verifies
+    monkeypatch.setattr(provenance, "verifies", lambda *a: tried.append(a) or real(*a))
+    others = [signer(OTHER, name=f"a{n}", namespaces=["other"]) for n in range(300)]
+    assert states(told(signed(), *others, signer())) == {"Verified"}
+    assert len(tried) == 1
+    why = doubt(with_envelopes(HONEST, envelope(HONEST, OTHER)), *others, signer())
+    assert "EvidenceSigner a0 does not speak in this namespace" in why
+    assert "nor do 299 more" in why
+
+
+def test_signers_that_cannot_be_read_do_not_hide_what_is_wrong_with_an_envelope() -> None:
+    broken = [signer(name=f"broken-{n}", max_age="for ever") for n in range(9)]
+    forged = with_envelopes(HONEST, envelope(HONEST, OTHER))
+    assert doubt(forged, signer(), *broken).startswith("attestation 1: no key")
 
 
 def test_an_image_without_a_digest_is_nothing_that_a_signature_can_be_about() -> None:
