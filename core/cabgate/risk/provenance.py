@@ -25,6 +25,7 @@ from cabgate.risk.statements import (
     verifies,
 )
 from cabgate.text.canonical import canonical_json
+from cabgate.text.foreign import printed
 from cabgate.text.refusal import Refusal, RefusalReason
 
 RawObject = Mapping[str, Any]
@@ -220,7 +221,8 @@ def _by(
 
 
 def _cut(text: str) -> str:
-    text = text.encode(errors="replace").decode()  # half a character cannot be stored
+    # Anybody may write keys into an envelope that make `kubectl get -o yaml` fail for everybody.
+    text = printed(text.encode(errors="replace").decode())  # half a character cannot be stored
     return text if len(text) <= _WHY else f"{text[: _WHY - 3]}..."
 
 

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -23,10 +23,16 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from cabgate.api.base import Model, Timestamp, first_problem, rfc3339
-from cabgate.api.evidence import MAX_PAYLOAD, Attestation, AttestationSignature, Evidence
+from cabgate.api.evidence import (
+    MAX_PAYLOAD,
+    MOMENT,
+    Attestation,
+    AttestationSignature,
+    Evidence,
+)
 from cabgate.api.signer import Section
 from cabgate.text.canonical import canonical_json
 
@@ -49,7 +55,15 @@ class KeyProblemError(ValueError):
 
 
 class _Strict(Model):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    # By one spelling alone: `created_at` would be another way to write the same.
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=False)
+
+
+def _written_out(value: object) -> object:
+    """A number could be read as seconds or as milliseconds."""
+    if not isinstance(value, str) or re.fullmatch(MOMENT, value) is None:
+        raise ValueError("is not a time; allowed: RFC 3339, such as 2026-01-31T12:00:00Z")
+    return value
 
 
 class Subject(_Strict):
@@ -69,10 +83,10 @@ class Predicate(_Strict):
     """Its name."""
     evidence: Mapping[str, Any]
     """The parts of the evidence that it speaks for, as the intent has them."""
-    created_at: Timestamp = Field(strict=False)
+    created_at: Annotated[Timestamp, BeforeValidator(_written_out)] = Field(strict=False)
     """When it was signed."""
-    commit: str = Field(default="", max_length=64)
-    """The commit that was built; for people."""
+    commit: str = Field(default="", max_length=64, pattern="^[!-~]*$")
+    """The commit that was built; for people. It is stored with the request, as it is."""
     collector: str = Field(default="", max_length=256)
     """What read the reports, with its version; for people."""
     builder: str = Field(default="", max_length=256)

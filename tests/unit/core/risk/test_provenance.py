@@ -226,6 +226,13 @@ ODD: dict[str, tuple[bytes, str]] = {
     "text for a number": (said(evidence={"testResults": {"failed": "0"}}), "another type"),
     "no namespace": (said(namespace=""), "namespace"),
     "no time": (payload_of(lambda s: s["predicate"].pop("createdAt")), "createdAt"),
+    "a time as a number": (said(createdAt=NOW.timestamp()), "createdAt"),
+    "a time as digits": (said(createdAt=str(int(NOW.timestamp()))), "createdAt"),
+    "another spelling of a field": (
+        payload_of(lambda s: s["predicate"].update(created_at=s["predicate"].pop("createdAt"))),
+        "created",
+    ),
+    "a commit that cannot be shown": (said(commit="\x1b[31m"), "commit"),
     "a time without a zone": (said(createdAt="2026-03-01T12:00:00"), "createdAt"),
 }
 
@@ -245,6 +252,22 @@ def test_a_reason_is_short_and_can_be_stored_whatever_is_signed() -> None:
     worse = changed(signed(), artifacts=odd_names, **{k: None for k in BEST if k != "artifacts"})
     assessed = assessment_of(worse.spec, provenance=told(worse, signer(name="c" * 253)))
     assert len(assessed.floors[0].explanation) <= 4096
+
+
+def test_nobody_writes_into_a_request_what_cannot_be_shown() -> None:
+    """Of a NUL in one request, `kubectl get cabrequests -o yaml` fails for everybody. Who writes
+    this needs no key: what cannot be read is not asked whose it is."""
+    for odd in ("\x00", "\x1b[31m", "\x7f", "\x85", "\u202e", "\n  state: Verified", "\u200b"):
+        text = json.dumps({**payload(envelope(HONEST)), odd: 1}).encode()
+        for of in (HONEST, changed(HONEST, scope={"affectedComponents": 1})):
+            found = told(with_envelopes(of, resigned(text, OTHER)))
+            assert all(str(each.why).isprintable() for each in found), odd
+    uri = f"https://example.com/{chr(0)}"
+    of = unsigned({**BEST, "rollbackPlan": {"uri": uri, "validated": True}})
+    [found] = [
+        each for each in told(with_envelopes(HONEST, envelope(of))) if each.state == "Contradicted"
+    ]
+    assert str(found.why).isprintable()
 
 
 @pytest.mark.parametrize("name", ODD)
