@@ -189,7 +189,10 @@ def test_a_signer_that_is_revoked_meanwhile_approves_nothing(
         assert answer.status_code == 201, answer.text
         gate.cluster.kubectl("delete", "evidencesigner", signer)
     wait_until(
-        lambda: "do not follow from the evidence" in str(gate.get("cabrequest", name, shop)),
+        lambda: (
+            "who signed is not trusted as when it was opened"
+            in str(gate.get("cabrequest", name, shop))
+        ),
         "the request says why a person decides",
     )
     assert gate.get("cabrequest", name, shop)["status"]["state"] == "Submitted"

@@ -4,7 +4,14 @@
 from collections.abc import Sequence
 
 from cabgate.api.intent import DeploymentIntentSpec
-from cabgate.api.request import Assessment, CABRequest, CABRequestSpec, Floor, Provenance
+from cabgate.api.request import (
+    Assessment,
+    CABRequest,
+    CABRequestSpec,
+    Floor,
+    Provenance,
+    ProvenanceState,
+)
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import Gate
 from cabgate.lifecycle.precedent import earlier_verdict
@@ -93,10 +100,37 @@ def score_unproved(
         evidence_digest(spec) != spec.evidence_digest
         or _assessed_now(spec, model, provenance) != spec.assessment
     ):
-        why = f"score and digest do not follow from the evidence by {named}"
+        why = _no_longer_signed(spec, model, provenance) or (
+            f"score and digest do not follow from the evidence by {named}"
+        )
     else:
         return None
     return Floor(name=SCORE_UNPROVED, gate=Gate.MANUAL_REVIEW, explanation=why)
+
+
+def _no_longer_signed(
+    spec: CABRequestSpec, model: RiskModel, provenance: Sequence[Provenance]
+) -> str:
+    """That a score rests on a signature that is trusted no more, such as of a key that was revoked
+    since, and why; empty if it is not for that."""
+    recorded = spec.assessment.provenance
+    if _assessed_now(spec, model, recorded) != spec.assessment:
+        return ""
+    now = {each.section: each for each in provenance}
+    changed = [
+        now.get(each.section)
+        or Provenance(section=each.section, state=ProvenanceState.DECLARED, why="nothing is signed")
+        for each in recorded
+        if now.get(each.section) != each
+    ]
+    parts: dict[str, list[str]] = {}
+    for each in changed:
+        if each.why:
+            parts.setdefault(f"{each.state} now: {each.why}", []).append(each.section)
+    if not parts:
+        return ""
+    reasons = "; ".join(f"{', '.join(sections)} {why}" for why, sections in parts.items())
+    return f"who signed is not trusted as when it was opened: {reasons}"
 
 
 def _assessed_now(

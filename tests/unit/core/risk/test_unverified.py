@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a risk model makes of evidence that nobody signed, or that somebody signed otherwise."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -232,6 +233,23 @@ def test_a_score_that_rests_on_a_signature_is_no_more_without_it() -> None:
     for now in ([], said("Declared"), speaking):
         assert score_unproved(accepted, DEFAULT_RISK_MODEL, now) is None
     assert score_unproved(accepted, DEFAULT_RISK_MODEL, said("Contradicted")) is not None
+
+
+def test_who_waits_for_a_revoked_key_reads_that_and_not_that_the_score_is_wrong() -> None:
+    of = signed()
+    found, _ = opened()
+    revoked = score_unproved(found, WORST, provenance_of(of, LABELS, [], NOW))
+    assert revoked is not None
+    assert "artifacts, testResults, " in revoked.explanation
+    assert revoked.explanation.count(" Declared now: attestation 1: no key") == 1
+    late = score_unproved(found, WORST, provenance_of(of, LABELS, [signer()], NOW + timedelta(3)))
+    assert late is not None
+    assert "older than EvidenceSigner ci allows, 24h" in late.explanation
+    other = found.spec.assessment.model_copy(update={"score": "1.00"})
+    forged = found.model_copy(update={"spec": found.spec.model_copy(update={"assessment": other})})
+    why = score_unproved(forged, WORST, provenance_of(of, LABELS, [], NOW))
+    assert why is not None
+    assert "do not follow from the evidence" in why.explanation
 
 
 def test_the_ledger_recomputes_a_score_by_who_signed_when_it_was_opened() -> None:
