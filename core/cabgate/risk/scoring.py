@@ -44,6 +44,9 @@ CONTRADICTED = "ContradictedEvidence"
 UNVERIFIED = "UnverifiedEvidence"
 """Name of the floor under what a model wants to have signed, and nobody signed."""
 
+NOT_SIGNED = ", not signed"
+"""How what was observed of a factor ends where it counts as missing, for want of a signature."""
+
 _SEVERITY = {Gate.AUTO_APPROVE: 0, Gate.MANUAL_REVIEW: 1, Gate.EXCEPTION_REQUIRED: 2}
 
 
@@ -217,7 +220,7 @@ def _factor(factor: FactorModel, fact: Fact, signed: Provenance | None) -> Facto
     return Factor(
         name=factor.name.value,
         weight=str(factor.weight),
-        observed=f"{fact.observed}, not signed" if distrusted else fact.observed,
+        observed=f"{fact.observed}{NOT_SIGNED}" if distrusted else fact.observed,
         risk=str(band.risk),
         contribution=str(contribution),
         explanation=explanation,

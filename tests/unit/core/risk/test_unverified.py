@@ -12,6 +12,7 @@ from cabgate.api.request import CABRequest, Provenance, ProvenanceState
 from cabgate.api.riskmodel import FactorName, RiskModel, Unverified
 from cabgate.api.signer import Section
 from cabgate.api.types import Gate
+from cabgate.gate.phrases import assessment_details
 from cabgate.lifecycle.assessment import assessment_of, floors_now, score_unproved
 from cabgate.lifecycle.break_glass import recomputed
 from cabgate.lifecycle.opening import has_other_evidence
@@ -100,6 +101,18 @@ def test_who_built_an_image_is_said_by_the_artifacts() -> None:
     for sections, risk in ((rest, "1"), ([*rest, Section.ARTIFACTS], "0.5")):
         found = assessment_of(spec, model, provenance=said("Verified", *sections))
         assert found.factors[0].risk == risk
+
+
+def test_a_denial_says_that_it_is_for_want_of_a_signature() -> None:
+    for model, provenance, told in (
+        (FLOOR, [], "nobody who may signed what testCoverage, "),
+        (WORST, [], "Counted as missing, since nobody signed it: testCoverage, "),
+        (DEFAULT_RISK_MODEL, said("Contradicted", Section.SCOPE), "x by EvidenceSigner ci."),
+    ):
+        found = request_for(unsigned(), 2, model=model, provenance=provenance)
+        assert told in " ".join(assessment_details(found))
+    verified = request_for(unsigned(), 2, model=WORST, provenance=said("Verified"))
+    assert assessment_details(verified) == []
 
 
 FIGURES = st.fixed_dictionaries(
