@@ -102,6 +102,8 @@ def _known(signers: Sequence[RawObject]) -> tuple[list[EvidenceSigner], list[str
     known: list[EvidenceSigner] = []
     doubts: list[str] = []
     for raw in sorted(signers, key=lambda raw: str((raw.get("metadata") or {}).get("name", ""))):
+        if (raw.get("metadata") or {}).get("deletionTimestamp"):
+            continue  # revoked, whatever its finalizers wait for
         try:
             known.append(EvidenceSigner.model_validate(raw))
         except ValidationError as error:

@@ -326,6 +326,9 @@ def test_an_empty_signature_and_one_of_zeros_are_none() -> None:
 def test_a_revoked_signer_and_one_of_another_namespace_speak_for_nothing() -> None:
     assert "no key" in str(provenance_of(signed(), LABELS, [], NOW)[0].why)
     assert "no key" in doubt(signed(), signer(OTHER))
+    going = signer()
+    going["metadata"] |= {"deletionTimestamp": rfc3339(NOW), "finalizers": ["example.com/slow"]}
+    assert "no key" in doubt(signed(), going)
     elsewhere = signer(namespaces=["other"])
     assert "does not speak in this namespace" in doubt(signed(), elsewhere)
     for labels in ({}, None, {"kubernetes.io/metadata.name": "other"}):
