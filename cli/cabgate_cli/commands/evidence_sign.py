@@ -93,6 +93,7 @@ def sign(
     existing = from_file(intent_file, kinds, "-f")
     intent = existing.intent
     wanted = _wanted(intent, sections_named(sections))
+    _tell_of_typed(intent, wanted)
     people = {"commit": commit, "builder": builder, "collector": f"cabgate {version('cabgate')}"}
     made = _signed(key, intent, wanted, {name: text for name, text in people.items() if text})
     new = copy.deepcopy(existing.document.content)
@@ -128,6 +129,22 @@ def _wanted(intent: DeploymentIntent, named: Sequence[Section]) -> list[Section]
             "(cabgate evidence collect), or name another part (--section)"
         )
     return found
+
+
+def _tell_of_typed(intent: DeploymentIntent, sections: Sequence[Section]) -> None:
+    """Results that name no report were typed in, as far as can be seen: a key is to speak for them
+    with open eyes."""
+    evidence = intent.spec.evidence
+    reports = {
+        Section.TEST_RESULTS: evidence.test_results,
+        Section.SCAN_RESULTS: evidence.scan_results,
+    }
+    for section, report in reports.items():
+        if section in sections and report is not None and report.sha256 is None:
+            note(
+                f"{section}: signed, though it names no report by sha256, as what "
+                "`cabgate evidence collect` reads does; was it typed in?"
+            )
 
 
 def _signed(

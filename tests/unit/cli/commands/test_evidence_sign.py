@@ -65,6 +65,15 @@ def test_what_the_pipeline_read_is_signed_and_verified(place: Path) -> None:
     assert verified(place, "--commit", "d" * 40)[0] == 1
 
 
+def test_who_signs_figures_of_no_report_is_told(place: Path) -> None:
+    """What was typed in before the pipeline ran is signed with the rest."""
+    assert "testResults: signed, though it names no report" in sign(place).stderr
+    assert "testResults" not in sign(place, "--section", "scope").stderr
+    read = {"coveragePercent": 95, "passed": 100, "failed": 0, "sha256": "a" * 64}
+    write(place / "intent.yaml", declared(testResults=read))
+    assert "testResults: signed, though" not in sign(place).stderr
+
+
 def test_a_figure_that_is_raised_by_hand_is_found_out(place: Path) -> None:
     sign(place, "-i")
     body = yaml.safe_load((place / "intent.yaml").read_text())
