@@ -93,7 +93,10 @@ def provenance_of(
                 trusted.append(_Trusted(statement, signer, said))
     doubts += unreadable  # last: there is room for little, and they may be none of ours
     declared = sections_of(intent.spec.evidence)
-    found = [_section(section, declared.get(section), trusted, doubts) for section in Section]
+    places = _places(intent)
+    found = [
+        _section(section, declared.get(section), trusted, doubts, places) for section in Section
+    ]
     return [each for each in found if each is not None]
 
 
@@ -189,12 +192,18 @@ def max_age(signer: EvidenceSigner) -> timedelta:
 
 
 def _section(
-    section: Section, declared: Any, trusted: Sequence[_Trusted], doubts: Sequence[str]
+    section: Section,
+    declared: Any,
+    trusted: Sequence[_Trusted],
+    doubts: Sequence[str],
+    places: Mapping[str, str],
 ) -> Provenance | None:
     said = [(each, each.sections[section]) for each in trusted if section in each.sections]
     for each, value in said:
         if value != declared:
             path, ours, theirs = next(_differences(section.value, declared, value))
+            first, dot, rest = path.partition(".")
+            path = places.get(first, first) + dot + rest
             return _by(
                 each, section, ProvenanceState.CONTRADICTED,
                 f"{path} is declared as {ours}, and signed as {theirs}", path,
@@ -205,6 +214,13 @@ def _section(
         return None
     why = "; ".join(doubts) or "no signer who may speak for it signed it"
     return Provenance(section=section, state=ProvenanceState.DECLARED, why=_cut(why))
+
+
+def _places(intent: DeploymentIntent) -> dict[str, str]:
+    """Where the artifacts stand in an intent, by where they stand in the order of their names."""
+    names = [artifact.name for artifact in intent.spec.evidence.artifacts or ()]
+    written = sorted(range(len(names)), key=names.__getitem__)
+    return {f"artifacts[{n}]": f"artifacts[{place}]" for n, place in enumerate(written)}
 
 
 def _by(

@@ -417,6 +417,16 @@ def test_what_was_changed_after_it_was_signed_is_found_out(
     check_not_contradicted(told(signed()))
 
 
+def test_the_path_of_what_differs_is_that_of_the_intent_as_it_is_written() -> None:
+    artifacts = [{"name": name, "images": [IMAGE]} for name in ("zeta", "alpha")]
+    made = unsigned({**BEST, "artifacts": artifacts})
+    artifacts[0]["origin"] = "ThirdParty"
+    of = changed(with_envelopes(made, envelope(made)), artifacts=artifacts)
+    with pytest.raises(Refusal) as refused:
+        check_not_contradicted(told(of))
+    assert refused.value.field == "spec.evidence.artifacts[0].origin"
+
+
 def test_a_second_envelope_that_agrees_does_not_help_against_one_that_does_not() -> None:
     better = changed(unsigned(), testResults={"coveragePercent": 99})
     of = with_envelopes(better, envelope(HONEST), envelope(better))
