@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cabgate import API_VERSION
-from cabgate.api import decision, exception, intent, request, riskmodel
+from cabgate.api import decision, exception, intent, request, riskmodel, signer
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON."""
@@ -39,6 +39,7 @@ REQUESTS = Resource(API_VERSION, request.KIND, request.PLURAL)
 EXCEPTIONS = Resource(API_VERSION, exception.KIND, exception.PLURAL)
 DECISIONS = Resource(API_VERSION, decision.KIND, decision.PLURAL)
 RISK_MODELS = Resource(API_VERSION, riskmodel.KIND, riskmodel.PLURAL)
+SIGNERS = Resource(API_VERSION, signer.KIND, signer.PLURAL)
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
 NAMESPACES = Resource("v1", "Namespace", "namespaces")
 EVENTS = Resource("v1", "Event", "events")

@@ -266,9 +266,9 @@ ACTIONS = {
 READING = {
     "read intents, requests and exceptions": ("deploymentintents", "cabrequests", "cabexceptions"),
     "read the ledger": ("cabdecisions",),
-    "read risk models": ("riskmodels",),
+    "read risk models": ("riskmodels", "evidencesigners"),
 }
 """Rows of reading: each of these kinds is listed, and all have to agree."""
 
-CLUSTER_WIDE = ("cabdecisions", "riskmodels")
+CLUSTER_WIDE = ("cabdecisions", "riskmodels", "evidencesigners")
 """Kinds without a namespace."""

@@ -4,6 +4,7 @@ still says."""
 
 import contextlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from cabgate.api import DeploymentIntent, RiskModel
 from cabgate.lifecycle.requests.opening import request_for
-from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
+from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL, SECOND_RISK_MODEL
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import GOOD, MIDDLING, intent
 from support.gate import paused, told
@@ -22,6 +23,8 @@ from support.reviews import entry_of
 CABGATE = Path(sys.executable).with_name("cabgate")
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
 MARK = "cabgate.dev/default-risk-model"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+TAKES = re.compile(r"^kubectl label riskmodel default .*=true$", re.MULTILINE)
 
 
 @pytest.fixture
@@ -77,6 +80,45 @@ def test_the_built_in_model_is_there_and_is_the_default(gate):
     shown = gate.kubectl("requester", "get", "cabrm").stdout.split()
     assert shown[:6] == ["NAME", "VERSION", "DEFAULT", "AUTOAPPROVE", "MANUALREVIEW", "AGE"]
     assert shown[6:11] == ["default", "1", "true", "50.00", "75.00"]
+
+
+def test_the_next_built_in_model_stands_beside_until_it_is_taken(gate, namespace):
+    """By the command of the page; nothing that is open is scored anew."""
+    stored = json.loads(gate.cluster.kubectl("get", "riskmodel", "default-2", "-o", "json").stdout)
+    assert stored["spec"] == SECOND_RISK_MODEL.spec.to_dict()
+    assert RiskModel.model_validate(stored).digest == SECOND_RISK_MODEL.digest
+    assert MARK not in stored["metadata"].get("labels", {})
+    bare = {key: GOOD[key] for key in GOOD if key not in ("testResults", "manualTesting")}
+    chart = {"name": "chart", "images": ["web:1"], "origin": "ThirdParty"}
+    foreign = {**bare, "artifacts": [chart]}
+    before = {
+        name: gate.get("cabrequest", gate.open(namespace, shown, "Submitted", name=name), namespace)
+        for name, shown in (("web", foreign), ("other", MIDDLING))
+    }
+    assert before["web"]["spec"]["assessment"]["score"] == "40.00"
+    command = TAKES.search((DOCS / "risk-model.md").read_text())[0].split(" && ")
+    try:
+        for line in command:
+            gate.kubectl("admin", *line.split()[1:])
+        for name, was in before.items():
+            gate.patch(
+                *("requester", "deploymentintent", name, namespace), {"spec": {"summary": "again"}}
+            )
+            assert gate.request_of(namespace, name)["metadata"]["uid"] == was["metadata"]["uid"]
+            assert gate.request_of(namespace, name)["spec"] == was["spec"]
+        gate.open(namespace, foreign, "Submitted", name="third")
+        found = assessment(gate, namespace, "third")
+    finally:
+        gate.cluster.kubectl("label", "riskmodel", "default-2", f"{MARK}-")
+        gate.cluster.kubectl("label", "riskmodel", "default", f"{MARK}=true", "--overwrite")
+    assert (found["riskModel"]["name"], found["score"]) == ("default-2", "20.00")
+    # What the reviewer sees, who is asked whether that is so.
+    name = gate.request_of(namespace, "third")["metadata"]["name"]
+    shown = gate.shell("reviewer", f"cabgate show {name} -n {namespace}", CABGATE)
+    assert shown.returncode == 0, shown.stderr
+    assert "not applicable: built by somebody else" in shown.stdout
+    assert "ThirdPartyImages: image web:1: declared as built by somebody else" in shown.stdout
+    assert "origin ThirdParty" in shown.stdout
 
 
 def test_a_model_of_the_namespace_scores_what_is_opened_from_then_on(gate, namespace, make_model):

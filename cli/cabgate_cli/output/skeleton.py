@@ -49,6 +49,7 @@ _ARTIFACTS = """\
 _ARTIFACT = """\
   #     uri:                      # where it can be had; 1 to 2048 characters
   #     sha256:                   # 64 hexadecimal digits
+  #     origin:                   # ThirdParty if somebody else built the images, as of a chart
 """
 
 _EVIDENCE = """\

@@ -120,6 +120,12 @@ def _request_lines(view: "RequestView") -> Iterator[str]:
     yield from _line("better", view.improvements)
     for part in view.evidence:
         yield from _line(f"  {part.part}", "; ".join(part.says))
+    for each in view.signed:
+        yield from _line(
+            f"  {each.part}", f"{each.state}: {each.says}" if each.says else each.state
+        )
+    if not view.signed:
+        yield from _line("signed", "nothing: the evidence is declared by the team")
     yield from _line("evidence digest", view.evidence_digest)
     for condition in view.conditions:
         yield from _line("condition", condition)

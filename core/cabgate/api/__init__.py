@@ -7,6 +7,7 @@ from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
 from cabgate.api.riskmodel import RiskModel
+from cabgate.api.signer import EvidenceSigner
 from cabgate.api.types import Target
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "CABRequest",
     "DeploymentIntent",
     "Evidence",
+    "EvidenceSigner",
     "RiskModel",
     "Target",
 ]

@@ -16,12 +16,14 @@ from cabgate.api import (
     CABException,
     CABRequest,
     DeploymentIntent,
+    EvidenceSigner,
     RiskModel,
     decision,
     exception,
     intent,
     request,
     riskmodel,
+    signer,
 )
 from cabgate.api.base import Model, cel, validations
 from cabgate.api.evidence import NO_RATIO
@@ -337,6 +339,18 @@ def definitions() -> list[dict[str, Any]]:
             [],
             SPEC_IMMUTABLE,
             riskmodel.SHORT_NAME,
+            scope="Cluster",
+        ),
+        _definition(
+            EvidenceSigner,
+            signer.PLURAL,
+            "cabsigner",
+            [
+                _column("SpeaksFor", ".spec.speaksFor"),
+                _column("MaxAge", ".spec.maxAge"),
+                _AGE,
+            ],
+            [],
             scope="Cluster",
         ),
     ]

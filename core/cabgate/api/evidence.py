@@ -46,6 +46,12 @@ class ManualTestingStatus(StrEnum):
     NOT_STARTED = "NotStarted"
 
 
+class ArtifactOrigin(StrEnum):
+    """Who built what an artifact is about."""
+
+    THIRD_PARTY = "ThirdParty"
+
+
 class Artifact(Model):
     """A build product of this release."""
 
@@ -64,6 +70,9 @@ class Artifact(Model):
     ) = None
     """The images that the evidence is about, as the targets name them, compared exactly. An image
     of a target that no artifact names has no evidence: a person decides at least."""
+    origin: ArtifactOrigin | None = None
+    """ThirdParty: somebody else built its images, such as those of a chart, so that nobody here can
+    say how far their code is tested. Absent: not said. A claim, which the reviewer sees."""
 
 
 class TestResults(Model):
@@ -168,9 +177,46 @@ class Scope(Model):
     """Number of components that the change touches."""
 
 
+MAX_PAYLOAD = 32 * 1024
+"""Longest payload of an attestation, in characters of base64."""
+
+
+class AttestationSignature(Model):
+    """A signature of an envelope."""
+
+    keyid: (
+        Annotated[str, StringConstraints(max_length=256, pattern=r"^[A-Za-z0-9+/=:._-]*$")] | None
+    ) = None
+    """A hint of the tool that signed; cabgate does not go by it."""
+    sig: Annotated[str, StringConstraints(max_length=512, pattern="^[A-Za-z0-9+/]+={0,2}$")]
+    """The signature in base64."""
+
+
+class Attestation(Model):
+    """A DSSE envelope: what a pipeline signed of the evidence, as an in-toto Statement."""
+
+    payload_type: Annotated[str, StringConstraints(max_length=64)] | None = None
+    """application/vnd.in-toto+json."""
+    payload: (
+        Annotated[str, StringConstraints(max_length=MAX_PAYLOAD, pattern="^[A-Za-z0-9+/]+={0,2}$")]
+        | None
+    ) = None
+    """The Statement in base64."""
+    signatures: (
+        Annotated[
+            list[AttestationSignature],
+            Field(max_length=1, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+        ]
+        | None
+    ) = None
+    """Its one signature."""
+    sha256: Sha256 | None = None
+    """Of requests: the SHA-256 of the envelope, which stands in the intent."""
+
+
 class Evidence(Model):
     """What the team shows for its rollout. All of it is optional: what is missing is named and
-    scores worst. It is declared by the team, not verified by cabgate."""
+    scores worst. It is declared by the team, unless a signer that is trusted speaks for it."""
 
     # Replaced whole, as lists are: what somebody added by hand is no evidence of later releases.
     model_config = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomic"})
@@ -200,3 +246,12 @@ class Evidence(Model):
     """How the rollout is done."""
     scope: Scope | None = None
     """How much the change touches."""
+    attestations: (
+        Annotated[
+            list[Attestation],
+            Field(max_length=8, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+        ]
+        | None
+    ) = None
+    """What pipelines signed of the evidence: `cabgate evidence sign`. A request has the SHA-256 of
+    each."""

@@ -106,6 +106,12 @@ _READABLE = validations(
         _IMAGE,
         ".artifacts",
     ),
+    cel(
+        "!has(self.attestations) || self.attestations.all(a, has(a.payloadType) && has(a.payload)"
+        " && has(a.signatures) && size(a.signatures) == 1 && !has(a.sha256))",
+        "an attestation is an envelope with payloadType, payload and one signature, without sha256",
+        ".attestations",
+    ),
 )
 """Rules of an intent's evidence, of which the same holds."""
 

@@ -22,6 +22,7 @@ from cabgate.api.base import (
 from cabgate.api.evidence import Evidence
 from cabgate.api.intent import CorrelationID
 from cabgate.api.rationale import SAYS_WHY, Rationale
+from cabgate.api.signer import Section
 from cabgate.api.types import (
     DECISION_VALIDATIONS,
     ApprovalConditions,
@@ -152,6 +153,35 @@ class RiskModelRef(Model):
     """Digest of the model's content."""
 
 
+class ProvenanceState(StrEnum):
+    """Whether somebody speaks for a part of the evidence beside the team."""
+
+    VERIFIED = "Verified"
+    DECLARED = "Declared"
+    CONTRADICTED = "Contradicted"
+
+
+class Provenance(Model):
+    """Who speaks for a part of the evidence."""
+
+    section: Section
+    """The part."""
+    state: ProvenanceState
+    """Verified: a signer that is trusted signed the same. Contradicted: signed another thing.
+    Declared: nobody who may signed it, so that it is the team's word."""
+    signer: ObjectName | None = None
+    """The EvidenceSigner."""
+    # A text: CEL compares specs, and for good fails at a date that it cannot read.
+    created_at: Annotated[str, StringConstraints(max_length=32)] | None = None
+    """When it was signed, as what is signed says: RFC 3339, UTC."""
+    commit: Annotated[str, StringConstraints(max_length=64)] | None = None
+    """The commit that was built, as what is signed says."""
+    path: Annotated[str, StringConstraints(max_length=512)] | None = None
+    """Of Contradicted: the field that differs."""
+    why: Annotated[str, StringConstraints(max_length=512)] | None = None
+    """Why it is not Verified."""
+
+
 class Assessment(Model):
     """Score and gate of the evidence, with the reasons."""
 
@@ -166,6 +196,9 @@ class Assessment(Model):
     """The floors that applied."""
     missing: Annotated[list[ShortText], Field(max_length=64)] = Field(default_factory=list)
     """Field paths of the evidence that is missing."""
+    provenance: Annotated[list[Provenance], Field(max_length=8)] = Field(default_factory=list)
+    """Who speaks for each part of the evidence; empty where nothing is signed, so that all of it is
+    declared."""
     risk_model: RiskModelRef
     """The model that was used."""
 

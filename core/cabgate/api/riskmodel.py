@@ -43,6 +43,11 @@ class FloorName(StrEnum):
     INCOMPLETE_EVIDENCE = "IncompleteEvidence"
     FAILED_TESTS = "FailedTests"
     CRITICAL_FINDINGS = "CriticalFindings"
+    THIRD_PARTY_IMAGES = "ThirdPartyImages"
+
+
+NOT_APPLICABLE = "NotApplicable"
+"""Value of the band of what cannot be said of images that somebody else built."""
 
 
 def _decimal(pattern: str, max_length: int) -> Any:
@@ -91,7 +96,8 @@ class Band(Model):
     inclusive: bool = True
     """Whether the limit itself belongs to the band."""
     value: ShortText | None = None
-    """The value of a band of a rubric of words."""
+    """The value of a band of a rubric of words. Of testCoverage and manualTesting also
+    NotApplicable: the band of images that somebody else built, if nothing is declared."""
 
     def holds(self, value: Decimal | str) -> bool:
         """Whether a value belongs to this band, if it belongs to none before it."""
@@ -100,6 +106,19 @@ class Band(Model):
         if self.up_to is None:
             return self.value is None
         return value < self.up_to or (self.inclusive and value == self.up_to)
+
+    @property
+    def is_not_applicable(self) -> bool:
+        """Whether it is the band of what cannot be said."""
+        return self.value == NOT_APPLICABLE
+
+
+class Unverified(StrEnum):
+    """What is made of evidence that is declared alone."""
+
+    ACCEPT = "Accept"
+    FLOOR = "Floor"
+    WORST_SCORE = "WorstScore"
 
 
 class FactorModel(Model):
@@ -118,6 +137,9 @@ class FactorModel(Model):
         ),
     ]
     """The rubric; what is missing falls into its riskiest band."""
+    unverified: Unverified | None = None
+    """What is made of evidence that no signer who may speaks for: Accept (if absent), Floor (a
+    person decides at least) or WorstScore (it counts as if it were missing)."""
 
     def band(self, value: Decimal | str) -> Band:
         """The band that holds a value; the riskiest where none does."""
@@ -126,7 +148,17 @@ class FactorModel(Model):
     @property
     def worst(self) -> Band:
         """The riskiest band: where missing evidence falls."""
-        return max(self.bands, key=lambda band: band.risk)
+        return max(self.applicable, key=lambda band: band.risk)
+
+    @property
+    def applicable(self) -> list[Band]:
+        """The bands of what can be said."""
+        return [band for band in self.bands if not band.is_not_applicable]
+
+    @property
+    def not_applicable(self) -> Band | None:
+        """The band of what cannot be said of images that somebody else built, if it has one."""
+        return next((band for band in self.bands if band.is_not_applicable), None)
 
 
 class FloorModel(Model):

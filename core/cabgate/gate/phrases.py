@@ -12,8 +12,10 @@ from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.review.submitters import only_machines
+from cabgate.risk.facts import THIRD_PARTY_IMAGES
 from cabgate.risk.image_evidence import STALE_EVIDENCE
 from cabgate.risk.improvements import improvements
+from cabgate.risk.scoring import CONTRADICTED, NOT_SIGNED, UNVERIFIED
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import ANY_NAME
@@ -48,15 +50,30 @@ def scored(request: Declared) -> str:
     return f"score {assessment.score}, {assessment.gate}"
 
 
+_SHOWN = frozenset(
+    {
+        EARLIER_VERDICT,
+        BREAK_GLASS,
+        STALE_EVIDENCE,
+        THIRD_PARTY_IMAGES,
+        CONTRADICTED,
+        UNVERIFIED,
+    }
+)
+"""Floors that are explained wherever a request is: no way to a lower gate says what they are."""
+
+
 def assessment_details(request: Declared, machines: Machines = SERVICE_ACCOUNTS) -> list[str]:
     """What a reviewer and a team should know of a request, the most important first."""
     assessment = request.spec.assessment
     way = improvements(assessment)
     in_the_way = () if way is None else way.floors
-    shown = (EARLIER_VERDICT, BREAK_GLASS, STALE_EVIDENCE)
     details = [
-        f"{f.explanation}." for f in assessment.floors if f.name in shown and f not in in_the_way
+        f"{f.explanation}." for f in assessment.floors if f.name in _SHOWN and f not in in_the_way
     ]
+    unsigned = [each.name for each in assessment.factors if each.observed.endswith(NOT_SIGNED)]
+    if unsigned:
+        details.append(f"Counted as missing, since nobody signed it: {', '.join(unsigned)}.")
     spec = request.spec
     requesters = [*spec.requested_by, *filter(None, [spec.requester])]
     if spec.submitted_by and only_machines(spec.submitted_by, requesters, machines):

@@ -12,7 +12,7 @@ from cabgate.api.types import Gate
 from cabgate.ledger.findings import Finding, FindingCode
 from cabgate.ledger.links import RawObject
 from cabgate.lifecycle.requests.break_glass import recomputed
-from cabgate.risk.builtin_model import DEFAULT_DIGEST, DEFAULT_RISK_MODEL
+from cabgate.risk.builtin_model import BUILT_IN
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.model_rules import model_problems
 
@@ -21,9 +21,9 @@ Models = Mapping[str, RiskModel]
 
 
 def by_digest(models: Iterable[RawObject]) -> Models:
-    """Risk models as the API server has them, and the built-in one. What is no valid model scored
+    """Risk models as the API server has them, and the built-in ones. What is no valid model scored
     nothing."""
-    found = {DEFAULT_DIGEST: DEFAULT_RISK_MODEL}
+    found = dict(BUILT_IN)
     for raw in models:
         try:
             model = RiskModel.model_validate(raw)

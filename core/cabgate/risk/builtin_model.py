@@ -6,6 +6,7 @@ from decimal import Decimal
 from cabgate.api.base import ObjectMeta
 from cabgate.api.riskmodel import (
     DEFAULT_LABEL,
+    NOT_APPLICABLE,
     Band,
     FactorModel,
     FactorName,
@@ -15,6 +16,7 @@ from cabgate.api.riskmodel import (
     RiskModelSpec,
 )
 from cabgate.api.types import Gate
+from cabgate.risk.facts import MAY_NOT_APPLY
 
 DEFAULT_NAME = "default"
 """Name of the built-in model."""
@@ -91,10 +93,37 @@ DEFAULT_RISK_MODEL = RiskModel(
 )
 """The built-in model: the table under "Risk" in the design, kept in docs/risk-model.md."""
 
-DEFAULT_DIGEST = DEFAULT_RISK_MODEL.digest
-"""Digest of the built-in model; computing it takes longer than all the rest of a denial."""
+
+def _with_not_applicable(factor: FactorModel) -> FactorModel:
+    if factor.name not in MAY_NOT_APPLY:
+        return factor
+    band = _word(NOT_APPLICABLE, "0.5", "not applicable: built by somebody else")
+    return factor.model_copy(update={"bands": [*factor.bands, band]})
+
+
+SECOND_RISK_MODEL = RiskModel(
+    metadata=ObjectMeta(name="default-2"),
+    spec=DEFAULT_RISK_MODEL.spec.model_copy(
+        update={
+            "version": "2",
+            "factors": [_with_not_applicable(each) for each in DEFAULT_RISK_MODEL.spec.factors],
+            "floors": [
+                *DEFAULT_RISK_MODEL.spec.floors,
+                FloorModel(name=FloorName.THIRD_PARTY_IMAGES, gate=Gate.MANUAL_REVIEW),
+            ],
+        }
+    ),
+)
+"""The next version of the built-in model, which stands beside it until an installation takes it:
+images that somebody else built need show no tests, and a person agrees that they are."""
+
+BUILT_IN = {model.digest: model for model in (DEFAULT_RISK_MODEL, SECOND_RISK_MODEL)}
+"""The built-in models by their digest, the one that is the default of a new installation first."""
+
+_DIGESTS = {id(model): digest for digest, model in BUILT_IN.items()}
 
 
 def digest_of(model: RiskModel) -> str:
-    """The digest of a model; that of the built-in one is not made anew each time."""
-    return DEFAULT_DIGEST if model is DEFAULT_RISK_MODEL else model.digest
+    """The digest of a model. That of a built-in one is not made anew each time: it takes longer
+    than all the rest of a denial."""
+    return _DIGESTS.get(id(model)) or model.digest

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from cabgate.api.evidence import MOMENT, Evidence
+from cabgate.api.evidence import MOMENT, Attestation, Evidence
 from cabgate.api.intent import DeploymentIntentSpec
 from cabgate.api.request import CABRequestSpec
 from cabgate.text.canonical import sha256_hex
@@ -37,6 +37,19 @@ def evidence_digest(spec: DeploymentIntentSpec | CABRequestSpec) -> str:
     return digest
 
 
+def frozen(evidence: Evidence) -> Evidence:
+    """Evidence as a request has it: without what is empty, and of each envelope its SHA-256 alone,
+    so that rollouts read no envelope."""
+    found = Evidence.model_validate(evidence.to_dict())
+    if found.attestations is None:
+        return found
+    digests = [
+        each if each.payload is None else Attestation(sha256=sha256_hex(each.to_dict()))
+        for each in found.attestations
+    ]
+    return found.model_copy(update={"attestations": digests})
+
+
 _KEPT = "kept_digest"
 
 
@@ -46,7 +59,9 @@ def _digested(spec: DeploymentIntentSpec | CABRequestSpec) -> tuple[object, ...]
 
 
 def _content(spec: DeploymentIntentSpec | CABRequestSpec) -> dict[str, Any]:
-    evidence = spec.evidence.to_dict()
+    evidence = frozen(spec.evidence).to_dict()
+    if "attestations" in evidence:
+        evidence["attestations"].sort(key=lambda attestation: str(attestation.get("sha256", "")))
     if "artifacts" in evidence:
         evidence["artifacts"].sort(key=lambda artifact: str(artifact["name"]))
         for artifact in evidence["artifacts"]:
@@ -93,13 +108,16 @@ def check_moments(old: DeploymentIntentSpec | None, new: DeploymentIntentSpec) -
         raise Refusal(RefusalReason.INVALID, problem, "spec.evidence.manualTesting.at")
 
 
-def incomplete_package(evidence: Evidence) -> list[str]:
+def incomplete_package(evidence: Evidence, *, tests: bool = True) -> list[str]:
     """Field paths that an evidence package needs and this one lacks.
 
     The package: artifacts, test results, scan results, deployment plan, rollback plan. Of the
     results, the figures that the risk model's floors read; of the plans, where they can be read.
+    Without `tests`, test results need not be there.
     """
-    return [path for path, present in _package(evidence) if not present]
+    missing = [path for path, present in _package(evidence) if not present]
+    asked = tests or evidence.test_results is not None
+    return [path for path in missing if asked or path != "testResults"]
 
 
 def _package(evidence: Evidence) -> list[tuple[str, bool]]:

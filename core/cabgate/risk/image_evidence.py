@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from urllib.parse import urlsplit, urlunsplit
 
-from cabgate.api.evidence import Evidence
+from cabgate.api.evidence import ArtifactOrigin, Evidence
 from cabgate.api.request import Floor
 from cabgate.api.stored import Declared, StoredReport, StoredReports, StoredSpec, StoredTarget
 from cabgate.api.types import Gate
@@ -53,7 +53,7 @@ def unnamed_images(targets: Iterable[StoredTarget], evidence: Evidence) -> list[
 def missing_images(targets: Iterable[StoredTarget], evidence: Evidence) -> list[str]:
     """What is missing of the evidence for images: an entry for each image, up to a number."""
     images = unnamed_images(targets, evidence)
-    entries = [f"{MISSING}: {_short(image)}" for image in images[:_TOLD]]
+    entries = [f"{MISSING}: {short_image(image)}" for image in images[:_TOLD]]
     more = len(images) - _TOLD
     return [*entries, f"{MISSING}: and {more} more"] if more > 0 else entries
 
@@ -183,8 +183,27 @@ def _both_figures(evidence: Evidence, before: StoredReports) -> Iterator[tuple[f
 def _listed(images: Sequence[str]) -> str:
     more = f" and {len(images) - 3} more" if len(images) > 3 else ""
     plural = "" if len(images) == 1 else "s"
-    return f"image{plural} {', '.join(_short(image) for image in images[:3])}{more}"
+    return f"image{plural} {', '.join(short_image(image) for image in images[:3])}{more}"
 
 
-def _short(image: str) -> str:
+def third_party_images(targets: Iterable[StoredTarget], evidence: Evidence) -> list[str]:
+    """The images of some targets that an artifact declares as built by somebody else."""
+    declared = {
+        image
+        for artifact in evidence.artifacts or ()
+        if artifact.origin is ArtifactOrigin.THIRD_PARTY
+        for image in artifact.images or ()
+    }
+    return sorted({image for target in targets for image in target.images} & declared)
+
+
+def all_third_party(targets: Iterable[StoredTarget], evidence: Evidence) -> bool:
+    """Whether every image of some targets is declared as built by somebody else: one of our own
+    among them has tests to show."""
+    images = {image for target in targets for image in target.images}
+    return images == set(third_party_images(targets, evidence))
+
+
+def short_image(image: str) -> str:
+    """An image as messages have it."""
     return image if len(image) <= _TEXT else f"{image[: _TEXT - 3]}..."

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.stored import StoredAssessment, StoredFloor
 from cabgate.api.types import Gate
-from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL, digest_of
-from cabgate.risk.facts import FLOOR_FACTS
+from cabgate.risk.builtin_model import BUILT_IN, digest_of
+from cabgate.risk.facts import FLOOR_FACTS, THIRD_PARTY_IMAGES
 from cabgate.risk.image_evidence import STALE_EVIDENCE, UNNAMED_IMAGES
 from cabgate.risk.scoring import stricter, weighted_score
 
@@ -22,8 +22,9 @@ _NEXT_LOWER = {
 }
 
 
-_CLEARED_BY_EVIDENCE = {*FLOOR_FACTS, UNNAMED_IMAGES, STALE_EVIDENCE}
-"""Floors that other evidence clears; against what was said of images before, none does."""
+_CLEARED_BY_EVIDENCE = {*FLOOR_FACTS, UNNAMED_IMAGES, STALE_EVIDENCE} - {THIRD_PARTY_IMAGES}
+"""Floors that other evidence clears; against what was said of images before, none does, and who
+built an image is no matter of evidence."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +59,18 @@ class Improvements:
 
 
 def improvements(
-    assessment: StoredAssessment, model: RiskModel = DEFAULT_RISK_MODEL
+    assessment: StoredAssessment, model: RiskModel | None = None
 ) -> Improvements | None:
     """The smallest set of factor changes, and the floors to clear, that reach the next lower gate.
 
     None where no lower gate can be reached, and where the assessment was made with another model
-    than this one, as it is after an upgrade that changes the model, or has other factors. Among
+    than this one (without one: with none of the built-in ones), or has other factors. Among
     sets of the same size the one that asks for the least improvement wins, then the one whose
     factors stand first in the model: the same answer every time.
     """
     lower = _NEXT_LOWER.get(assessment.gate)
-    if lower is None or assessment.risk_model.digest != digest_of(model):
+    model = model or BUILT_IN.get(assessment.risk_model.digest)
+    if lower is None or model is None or assessment.risk_model.digest != digest_of(model):
         return None
     if [found.name for found in assessment.factors] != [each.name for each in model.spec.factors]:
         return None  # not an assessment as the operator makes it, whatever its digest says
@@ -88,7 +90,7 @@ def _smallest(
         _Factor(
             Decimal(found.weight),
             Decimal(found.risk),
-            tuple((band.risk, band.label) for band in factor.bands),
+            tuple((band.risk, band.label) for band in factor.applicable),
         )
         for factor, found in zip(model.spec.factors, assessment.factors, strict=True)
     )

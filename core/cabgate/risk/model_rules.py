@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from cabgate.api.riskmodel import DEFAULT_LABEL, Band, FactorModel, RiskModel
-from cabgate.risk.facts import FACTOR_WORDS
+from cabgate.api.riskmodel import DEFAULT_LABEL, NOT_APPLICABLE, Band, FactorModel, RiskModel
+from cabgate.risk.facts import FACTOR_WORDS, MAY_NOT_APPLY
 
 HUNDRED = Decimal(100)
 
@@ -63,6 +63,7 @@ def _weight_problems(factors: Iterable[FactorModel]) -> Iterator[ModelProblem]:
 
 
 def _rubric_problems(path: str, factor: FactorModel) -> Iterator[ModelProblem]:
+    yield from _not_applicable_problems(path, factor)
     for index, band in enumerate(factor.bands):
         if not 0 <= band.risk <= 1:
             yield ModelProblem(f"{path}[{index}].risk", f"is {band.risk}; allowed: 0 to 1")
@@ -75,11 +76,30 @@ def _rubric_problems(path: str, factor: FactorModel) -> Iterator[ModelProblem]:
         yield from _word_problems(path, factor, words)
 
 
+def _not_applicable_problems(path: str, factor: FactorModel) -> Iterator[ModelProblem]:
+    """The band of what cannot be said: of two factors alone, once, and no number."""
+    found = [index for index, band in enumerate(factor.bands) if band.is_not_applicable]
+    if found and factor.name not in MAY_NOT_APPLY:
+        names = " and ".join(sorted(MAY_NOT_APPLY))
+        yield ModelProblem(
+            f"{path}[{found[0]}].value", f"{NOT_APPLICABLE} can be said of {names} alone"
+        )
+    if len(found) > 1:
+        yield ModelProblem(f"{path}[{found[1]}].value", f"{NOT_APPLICABLE} stands in a band before")
+    if found and not factor.applicable:
+        yield ModelProblem(path, f"has no band beside {NOT_APPLICABLE}")
+    for index in found:
+        if factor.bands[index].up_to is not None:
+            yield ModelProblem(f"{path}[{index}].upTo", f"{NOT_APPLICABLE} is no number")
+
+
 def _number_problems(path: str, factor: FactorModel) -> Iterator[ModelProblem]:
     """Bands of numbers: ascending, the last alone without a limit."""
-    last = len(factor.bands) - 1
+    last = max((n for n, b in enumerate(factor.bands) if not b.is_not_applicable), default=-1)
     before: Band | None = None
     for index, band in enumerate(factor.bands):
+        if band.is_not_applicable:
+            continue
         field = f"{path}[{index}].upTo"
         if band.value is not None:
             yield ModelProblem(
@@ -118,6 +138,8 @@ def _word_problems(path: str, factor: FactorModel, words: Sequence[str]) -> Iter
             yield ModelProblem(
                 f"{path}[{index}].upTo", f"{factor.name} is a word: give value instead"
             )
+        if band.is_not_applicable:
+            continue
         if band.value is None or band.value not in words:
             said = "absent" if band.value is None else f"unknown value {band.value}"
             yield ModelProblem(f"{path}[{index}].value", f"{said}; allowed: {allowed}")

@@ -23,6 +23,8 @@ def next_release(spec: DeploymentIntentSpec, named: Sequence[Target]) -> Deploym
     targets = _targets(spec.targets, named)
     images = {image for target in targets for image in target.images}
     evidence = about(spec.evidence, images)
+    if evidence != spec.evidence or targets != spec.targets:  # what was signed is about others
+        evidence = evidence.model_copy(update={"attestations": None})
     return spec.model_copy(update={"targets": targets, "evidence": evidence})
 
 

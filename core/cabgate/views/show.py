@@ -8,7 +8,7 @@ from datetime import datetime
 from cabgate.api.base import rfc3339
 from cabgate.api.exception import CABException, ExceptionDecision, ExceptionState
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import RequestDecision, RequestState
+from cabgate.api.request import Provenance, RequestDecision, RequestState
 from cabgate.api.types import ApprovalCondition
 from cabgate.lifecycle.state.columns import listed_submitters
 from cabgate.lifecycle.state.standing import (
@@ -57,6 +57,16 @@ class FactorView:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedView:
+    """Who speaks for a part of the evidence."""
+
+    part: str
+    state: str
+    """Verified, Declared or Contradicted."""
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionView:
     """An entry of the decisions."""
 
@@ -100,6 +110,8 @@ class RequestView:
     targets: tuple[TargetView, ...]
     evidence: tuple[EvidenceView, ...]
     missing: tuple[str, ...]
+    signed: tuple[SignedView, ...]
+    """Empty where nobody signed anything: all of it is declared."""
     evidence_digest: str
     score: str
     tier: str
@@ -166,6 +178,7 @@ def show(
         ),
         evidence=_evidence(request),
         missing=tuple(inert(each) for each in assessment.missing),
+        signed=tuple(_signed(each) for each in assessment.provenance),
         evidence_digest=spec.evidence_digest,
         score=assessment.score,
         tier=assessment.gate,
@@ -280,6 +293,17 @@ def _evidence(request: WholeRequest) -> tuple[EvidenceView, ...]:
             )
             found.append(EvidenceView(inert(part), says))
     return tuple(found)
+
+
+def _signed(found: Provenance) -> SignedView:
+    parts = []
+    if found.signer:
+        parts.append(f"signed by {found.signer}, {inert(found.created_at or '')}")
+    if found.commit:
+        parts.append(f"commit {found.commit}")
+    if found.why:
+        parts.append(found.why)
+    return SignedView(found.section, found.state, inert("; ".join(parts)))
 
 
 def _conditions(request: WholeRequest) -> Sequence[ApprovalCondition]:

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import RequestState
+from cabgate.api.request import Provenance, RequestState
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.stored import Declared
 from cabgate.api.types import Gate
@@ -31,11 +31,13 @@ def told_of_intent(
     others: Sequence[RequestStanding],
     model: RiskModel | NoModel,
     machines: Machines = SERVICE_ACCOUNTS,
+    provenance: Sequence[Provenance] = (),
 ) -> str:
     """What becomes of an intent, as far as it can be said before its request is opened.
 
     `ring` is that of its namespace, `others` are the requests of the namespace that name one of its
-    workloads, `model` is the risk model that holds there.
+    workloads, `model` is the risk model that holds there, `provenance` says who speaks for the
+    evidence.
     """
     name = intent.metadata.name
     if isinstance(model, NoModel):
@@ -46,7 +48,7 @@ def told_of_intent(
     found = standing_verdict(digest, others) or there
     if found is not None and found.state in DECIDED_STATES:
         return _decided(intent, found)
-    request: Declared = there or request_for(intent, ring, others, model)
+    request: Declared = there or request_for(intent, ring, others, model, provenance=provenance)
     head = f"{name}: {scored(request)}"
     details = assessment_details(request, machines)
     if ring < GATED_FROM:

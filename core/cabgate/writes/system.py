@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from cabgate.api.exception import CABException, ExceptionVerdict
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import CABRequest, RequestState, RequestVerdict
+from cabgate.api.request import CABRequest, Provenance, RequestState, RequestVerdict
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import Author, AuthorType
 from cabgate.lifecycle.history.precedent import standing_verdict
@@ -46,11 +46,12 @@ def check_created(
     intent: DeploymentIntent | None,
     others: Sequence[RequestStanding],
     model: RiskModel | NoModel,
+    provenance: Sequence[Provenance] = (),
 ) -> None:
     """Raise `Refusal` unless a new request is exactly what its live intent asks for.
 
     `others` are the requests of the namespace that name one of its workloads; `model` is the risk
-    model that holds for it.
+    model that holds for it; `provenance` says who speaks for the evidence of the intent.
     """
     check_known(request)
     if intent is None:
@@ -61,7 +62,8 @@ def check_created(
         raise _wrong("spec.evidenceDigest", f"request {standing.metadata.name} for it is {state}")
     if isinstance(model, NoModel):
         raise _wrong("spec.assessment.riskModel", f"nothing can be scored: {model.message}")
-    expected = _as_applied(request_for(intent, request.spec.ring, others, model), request)
+    asked_for = request_for(intent, request.spec.ring, others, model, provenance=provenance)
+    expected = _as_applied(asked_for, request)
     if request.metadata.name != expected.metadata.name:
         raise _wrong("metadata.name", f"must be {expected.metadata.name}")
     # Which labels an installation copies the operator is told; here, that none says anything else.
@@ -100,13 +102,15 @@ def check_request_status(
     now: datetime,
     intent: DeploymentIntent | None = None,
     others: Sequence[RequestStanding] = (),
+    provenance: Sequence[Provenance] = (),
 ) -> None:
     """Raise `Refusal` unless the operator's write of a request's status is legal.
 
     `current` says whether it is still wanted (`is_wanted` of `lifecycle.requests.opening`); `model`
     is the one that it was scored with, None if that is gone; `intent` is the live one; `others`
     are the requests of the namespace that name one of its workloads, needed where the write says
-    what rests on them (`rests_on_others`).
+    what rests on them (`rests_on_others`), and `provenance`, who speaks for the evidence of its
+    intent, where it approves by score.
     """
     check_known(old)
     state, before = state_of(old), old
@@ -126,7 +130,7 @@ def check_request_status(
             else:
                 _check_wanted(old, verdict, current=current)
         if verdict is RequestVerdict.AUTO_APPROVED:
-            _check_recomputes(old, model, others)
+            _check_recomputes(old, model, others, provenance)
         before = with_entry(before, entry)
         full = lacking(before, state, following)
         if full:
@@ -235,11 +239,14 @@ def _check_taken_back(
 
 
 def _check_recomputes(
-    request: CABRequest, model: RiskModel | None, others: Sequence[RequestStanding]
+    request: CABRequest,
+    model: RiskModel | None,
+    others: Sequence[RequestStanding],
+    provenance: Sequence[Provenance],
 ) -> None:
     """Raise `Refusal` unless nothing holds against an approval by score as things stand: score,
     gate and digest follow from the frozen evidence, and no floor asks for a person."""
-    floors = floors_now(request, others, model)
+    floors = floors_now(request, others, model, provenance)
     if floors:
         shown = "; ".join(f"{floor.name}: {floor.explanation}" for floor in floors)
         raise _wrong("status.decisions", f"a person decides on this request now: {shown}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import CABRequest, Floor
+from cabgate.api.request import CABRequest, Floor, Provenance
 from cabgate.api.riskmodel import RiskModel
 from cabgate.lifecycle.history.precedent import standing_verdict
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding, WholeRequest
@@ -39,6 +39,8 @@ class Work:
     wanted: str = ""
     model: RiskModel | NoModel | None = None
     """By what the wanted request is scored; None if it is there already."""
+    provenance: Sequence[Provenance] = ()
+    """Who speaks for the evidence of the intent."""
     held: tuple[Floor, ...] = ()
     """What keeps the system from approving the wanted request."""
     full: str = ""

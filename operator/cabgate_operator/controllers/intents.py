@@ -39,6 +39,7 @@ from cabgate_operator.controllers.opening import (
     unchanged_or_conflict,
 )
 from cabgate_operator.controllers.related import intent_named, requests_naming
+from cabgate_operator.controllers.signers import speaking_for
 from cabgate_operator.plans import texts
 from cabgate_operator.plans.intents import (
     Problem,
@@ -78,9 +79,10 @@ async def reconcile_intent(context: Context, key: Key) -> None:
     if work.intent is not None:
         work.wanted = wanted_name(work.intent)
         own = {name: request for name, (_, request) in work.requests.items()}
-        work.others, work.model = await asyncio.gather(
+        work.others, work.model, work.provenance = await asyncio.gather(
             requests_naming(context, key.namespace, work.intent.spec.targets, own),
             _model(context, work),
+            speaking_for(context, work.intent, work.labels),
         )
         note_correlation(work.intent.spec.correlation_id)
         work.refused = refused_among(evidence_digest(work.intent.spec), work.others)
@@ -217,7 +219,10 @@ async def _update_request(context: Context, work: Work, name: str) -> None:
         successor = ""
     model = await _model_behind(context, work, request) if current else None
     plan = plan_request(
-        request, work.intent, exceptions, system, work.standings, model=model, successor=successor
+        *(request, work.intent, exceptions, system, work.standings),
+        model=model,
+        successor=successor,
+        provenance=work.provenance,
     )
     if current:
         work.held, work.full = plan.held, plan.full

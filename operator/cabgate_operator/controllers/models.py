@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Risk models: which one holds for a namespace, and the built-in one where it is absent."""
+"""Risk models: which one holds for a namespace, and the built-in ones where they are absent."""
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 
 from cabgate.api.request import CABRequest
 from cabgate.api.riskmodel import DEFAULT_LABEL, RiskModel
-from cabgate.risk.builtin_model import DEFAULT_NAME, DEFAULT_RISK_MODEL
+from cabgate.risk.builtin_model import BUILT_IN, DEFAULT_NAME
 from cabgate.risk.model_choice import NoModel, choose_model, recorded_model
 from cabgate_kube.errors import AlreadyExistsError, ApiError
 from cabgate_kube.process.logs import fields
@@ -30,10 +31,10 @@ async def model_behind(context: Context, request: CABRequest) -> RiskModel | Non
 
 
 async def reconcile_models(context: Context, key: Key) -> None:
-    """Create the built-in model if the key names it and it is absent; then look again at the
+    """Create the built-in models if the key names one and they are absent; then look again at the
     intents that had no valid model.
 
-    The key names it at the start of the operator alone: who deletes it later wants it gone.
+    The key does at the start of the operator alone: who deletes one later wants it gone.
     """
     if key.name:
         await _ensure_built_in(context)
@@ -66,23 +67,23 @@ class Models(Controller):
 
 async def _ensure_built_in(context: Context) -> None:
     existing = await context.api.list(RISK_MODELS, "")
-    if any(item["metadata"]["name"] == DEFAULT_RISK_MODEL.name for item in existing):
-        return
-    try:
-        await context.api.create(RISK_MODELS, "", _body(existing))
-        about = fields(kind="riskmodel", object=DEFAULT_RISK_MODEL.name, reason="Created")
-        log.info("risk model %s: created", DEFAULT_RISK_MODEL.name, extra=about)
-    except AlreadyExistsError:
-        return
+    names = {item["metadata"]["name"] for item in existing}
+    for model in BUILT_IN.values():
+        if model.name in names:
+            continue
+        with contextlib.suppress(AlreadyExistsError):
+            await context.api.create(RISK_MODELS, "", _body(model, existing))
+            about = fields(kind="riskmodel", object=model.name, reason="Created")
+            log.info("risk model %s: created", model.name, extra=about)
 
 
-def _body(existing: list[Object]) -> Object:
-    """The built-in model as JSON: the default, unless another one is marked so."""
+def _body(model: RiskModel, existing: list[Object]) -> Object:
+    """A built-in model as JSON: the first is the default, unless another one is marked so."""
     taken = any(DEFAULT_LABEL in (item["metadata"].get("labels") or {}) for item in existing)
-    labels = {} if taken else dict(DEFAULT_RISK_MODEL.metadata.labels)
+    labels = {} if taken else dict(model.metadata.labels)
     return {
         "apiVersion": RISK_MODELS.api_version,
         "kind": RISK_MODELS.kind,
-        "metadata": {"name": DEFAULT_RISK_MODEL.name, "labels": labels},
-        "spec": DEFAULT_RISK_MODEL.spec.to_dict(),
+        "metadata": {"name": model.name, "labels": labels},
+        "spec": model.spec.to_dict(),
     }

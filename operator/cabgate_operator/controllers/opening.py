@@ -46,7 +46,9 @@ async def ensure_request(context: Context, work: Work, intent: DeploymentIntent)
         work.problem, work.too_often_until = Problem(REFUSED, message, stalled=False), moment
         return
     else:
-        body = wanted_request(intent, work.ring, work.standings, work.model, context.labels)
+        body = wanted_request(
+            *(intent, work.ring, work.standings, work.model, context.labels, work.provenance)
+        )
         try:
             async with context.room.turn_to_open(work.key.namespace, _workloads(intent)):
                 found = await context.api.create(REQUESTS, work.key.namespace, body)

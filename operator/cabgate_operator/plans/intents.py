@@ -9,7 +9,7 @@ from typing import Any
 
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.kinds import GatedKind
-from cabgate.api.request import CABRequest, Floor, RequestState
+from cabgate.api.request import CABRequest, Floor, Provenance, RequestState
 from cabgate.api.riskmodel import RiskModel
 from cabgate.gate.checks import STALLED
 from cabgate.gate.composing import sentence
@@ -90,13 +90,15 @@ def wanted_request(
     others: Sequence[RequestStanding],
     model: RiskModel,
     labels: Iterable[str] = (),
+    provenance: Sequence[Provenance] = (),
 ) -> Object:
     """JSON of the request that an intent asks for.
 
     `others` are the requests of the namespace that name one of its workloads, `model` is the risk
-    model that holds for it, `labels` are the keys of those that it repeats of the intent's.
+    model that holds for it, `labels` are the keys of those that it repeats of the intent's,
+    `provenance` says who speaks for its evidence.
     """
-    return body_of(request_for(intent, ring, others, model, labels))
+    return body_of(request_for(intent, ring, others, model, labels, provenance))
 
 
 def own_request(

@@ -12,6 +12,7 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import (
     CABRequest,
     Floor,
+    Provenance,
     RequestDecision,
     RequestState,
     RequestVerdict,
@@ -100,16 +101,18 @@ def plan_request(
     *,
     model: RiskModel | None = None,
     successor: str = "",
+    provenance: Sequence[Provenance] = (),
 ) -> RequestPlan:
     """What the system says of a request now, given its live intent (None: there is none).
 
     `others` are the requests of the namespace that name one of its workloads; `model` is the one
     that the request was scored with, None if it is not there as it was; `successor` is the name of
-    the request that stands for what the intent declares now, empty if there is none.
+    the request that stands for what the intent declares now, empty if there is none;
+    `provenance` says who speaks for the evidence of the intent.
     """
     entries: list[RequestDecision] = []
     current = is_current(request.stored, intent)
-    held = tuple(floors_now(request.stored, others, model)) if current else ()
+    held = tuple(floors_now(request.stored, others, model, provenance)) if current else ()
     full = ""
     for _ in range(2):  # reopened and approved by score, at most
         following = _next(request, intent, exceptions, system.now, held, successor)

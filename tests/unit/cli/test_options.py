@@ -81,7 +81,8 @@ def test_an_option_is_the_same_in_every_command(name: str) -> None:
 
 def test_every_command_that_asks_a_cluster_takes_a_kubeconfig_and_a_context() -> None:
     without = [words for words in ALL if not {"--kubeconfig", "--context"} <= set(options(*words))]
-    assert without == [("evidence", "collect"), ("score",), ("completion",)]
+    of_files = [("evidence", name) for name in ("collect", "keygen", "sign", "verify")]
+    assert without == [*of_files, ("score",), ("completion",)]
 
 
 @pytest.mark.parametrize("words", [["intent", "-n", "shop", "deployment/web", "--image", "web:1"],

@@ -84,10 +84,11 @@ def _formats(schema, path):
 
 def test_no_text_of_a_client_is_a_date_to_a_rule_that_compares_it():
     """`self.spec == oldSelf.spec` fails for good where CEL cannot read one of them, and with it
-    each write of the object, a revocation too. Records are the operator's own words."""
+    each write of the object, a revocation too. Records are the operator's own words, and no rule
+    compares those of a signer."""
     for definition in definitions():
         kind = definition["spec"]["names"]["kind"]
         [version] = definition["spec"]["versions"]
         schema = version["schema"]["openAPIV3Schema"]
-        if kind != "CABDecision":
+        if kind not in ("CABDecision", "EvidenceSigner"):
             assert list(_formats(schema["properties"]["spec"], f"{kind}.spec")) == []

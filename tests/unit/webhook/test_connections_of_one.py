@@ -58,6 +58,6 @@ async def test_what_leads_into_no_namespace_waits_for_nobody(api):
         for number in range(MAX_CONNECTIONS)
     ]
     await asyncio.sleep(0)
-    assert await api.risk_models() == []
+    assert await api.cluster_wide("riskmodels") == []
     api._connections.answer.set()
     await asyncio.gather(*loud, return_exceptions=True)

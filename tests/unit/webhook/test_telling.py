@@ -22,7 +22,7 @@ class Clock:
 
 
 class Namespaces(CountingApi):
-    async def risk_models(self):
+    async def cluster_wide(self, plural):
         return []
 
 

@@ -27,7 +27,6 @@ from cabgate.api import (
     exception,
     intent,
     request,
-    riskmodel,
 )
 from cabgate.api.base import Model, is_object_name
 from cabgate.lifecycle.limits.budget import Weighed
@@ -261,14 +260,13 @@ class ApiServer:
         found: dict[str, Any] | None = await self._get(path)
         return found
 
-    async def risk_models(self) -> list[dict[str, Any]]:
-        """Every risk model, as the API server has it."""
-        path = f"/apis/{GROUP}/{VERSION}/{riskmodel.PLURAL}"
-        found = await self._get(path)
+    async def cluster_wide(self, plural: str) -> list[dict[str, Any]]:
+        """Every object of a kind of ours without a namespace, as the API server has it."""
+        path = f"/apis/{GROUP}/{VERSION}/{plural}"
+        found: dict[str, list[dict[str, Any]]] | None = await self._get(path)
         if found is None:
             raise LookupFailed(f"{path}: not found; are the CRDs installed?")
-        items: list[dict[str, Any]] = found.get("items") or []
-        return items
+        return found.get("items") or []
 
     async def request(self, namespace: str, name: str) -> CABRequest | None:
         """A request, or None if there is none of that name."""

@@ -4,7 +4,7 @@
 import asyncio
 
 from cabgate.api import CABRequest, RiskModel
-from cabgate.api.riskmodel import DEFAULT_LABEL
+from cabgate.api.riskmodel import DEFAULT_LABEL, PLURAL
 from cabgate.risk.model_choice import NoModel, choose_model, recorded_model
 from cabgate.risk.model_rules import model_problems
 from cabgate.text.refusal import Refusal, RefusalReason
@@ -14,13 +14,13 @@ from cabgate_webhook.client.apiserver import ApiServer
 
 async def model_of(namespace: str, api: ApiServer) -> RiskModel | NoModel:
     """The model that holds for a namespace now."""
-    labels, models = await asyncio.gather(api.namespace_labels(namespace), api.risk_models())
+    labels, models = await asyncio.gather(api.namespace_labels(namespace), api.cluster_wide(PLURAL))
     return choose_model(labels, models)
 
 
 async def model_behind(request: CABRequest, api: ApiServer) -> RiskModel | None:
     """The model that a request was scored with, if it is still there as it was."""
-    return recorded_model(request.spec.assessment.risk_model, await api.risk_models())
+    return recorded_model(request.spec.assessment.risk_model, await api.cluster_wide(PLURAL))
 
 
 async def judge_model(review: Review, api: ApiServer) -> Answer:
@@ -39,7 +39,7 @@ async def _warnings(model: RiskModel, api: ApiServer) -> list[str]:
         return []
     marked = [
         str(metadata_of(item).get("name"))
-        for item in await api.risk_models()
+        for item in await api.cluster_wide(PLURAL)
         if (metadata_of(item).get("labels") or {}).get(DEFAULT_LABEL) == "true"
     ]
     others = sorted({*marked} - {model.name})

@@ -35,6 +35,7 @@ from cabgate.review.submitters import (
     submitters_of_update,
 )
 from cabgate.risk.evidence import check_moments, evidence_digest
+from cabgate.risk.provenance import check_not_contradicted
 from cabgate.rollout.gated_targets import check_targets
 from cabgate.rollout.image_names import check_images
 from cabgate.rollout.installation import InstallationSettings
@@ -47,6 +48,7 @@ from cabgate_webhook.admission.requests import Answer, Review, metadata_of
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.handlers.asked import AskedLately
 from cabgate_webhook.handlers.models import model_of
+from cabgate_webhook.handlers.signed import speaking_for
 from cabgate_webhook.handlers.telling import Telling
 
 _GUARDED_METADATA = ("labels", "ownerReferences", "finalizers")
@@ -98,7 +100,8 @@ async def judge_intent(
     installation: InstallationSettings,
     digests_from: int | None,
     machines: Machines,
-    telling: Telling | None = None,
+    telling: Telling,
+    now: datetime,
 ) -> Answer:
     """The answer to a write of an intent: `judge_submitters`; whether it names a person as its
     requester; whether nobody changes what they approved; and if it says anew what is to run,
@@ -112,8 +115,10 @@ async def judge_intent(
         await _check_not_approver(review, old, intent, api)
     warnings = _check_targets(old, intent, installation.kinds)
     if old is None or evidence_digest(old.spec) != evidence_digest(intent.spec):
-        telling = telling or Telling()
-        warnings = [*warnings, await telling.warning_of(intent, api, installation, machines)]
+        signed = await speaking_for(intent, api, now)
+        check_not_contradicted(signed)
+        said = await telling.warning_of(intent, api, installation, machines, signed)
+        warnings = [*warnings, said]
     if digests_from is not None and changes_targets(old, intent):
         labels = await api.namespace_labels(review.namespace)
         ring = installation.namespace_ring(review.namespace, labels)
@@ -260,19 +265,23 @@ async def judge_intent_status(review: Review, api: ApiServer, operator: str) -> 
 
 
 async def judge_request(
-    review: Review, api: ApiServer, operator: str, excluded: Collection[str] = ()
+    review: Review,
+    api: ApiServer,
+    operator: str,
+    now: datetime,
+    excluded: Collection[str] = (),
 ) -> Answer:
     """The answer to a write of a request, its status aside; `excluded` are the namespaces that no
     policy of ours looks at. Raises `Refusal`."""
     if review.operation == "CREATE":
-        return await _judge_new_request(review, api, operator, excluded)
+        return await _judge_new_request(review, api, operator, now, excluded)
     for name in _GUARDED_METADATA:
         _check_guarded(name, metadata_of(review.old_object), metadata_of(review.object))
     return Answer(allowed=True, reason="MetadataWrite")
 
 
 async def _judge_new_request(
-    review: Review, api: ApiServer, operator: str, excluded: Collection[str]
+    review: Review, api: ApiServer, operator: str, now: datetime, excluded: Collection[str]
 ) -> Answer:
     if review.user.username != operator:
         raise Refusal(
@@ -297,7 +306,8 @@ async def _judge_new_request(
         api.weighed_requests(review.namespace, named, name),
         model_of(review.namespace, api),
     )
-    check_created(request, intent, [other for other, _ in weighed], model)
+    signed = await speaking_for(intent, api, now)
+    check_created(request, intent, [other for other, _ in weighed], model, signed)
     check_opening(request, weighed)
     return Answer(allowed=True, reason="RequestOpened")
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from cabgate.api import CABException, CABRequest, DeploymentIntent
 from cabgate.api.exception import ExceptionDecision, ExceptionReview, ExceptionVerdict
 from cabgate.api.request import (
+    Provenance,
     RequestDecision,
     RequestReview,
     RequestReviewVerdict,
@@ -60,6 +61,7 @@ from cabgate_webhook.admission.caller import STRIP
 from cabgate_webhook.admission.requests import Answer, Review, metadata_of
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.handlers.models import model_behind
+from cabgate_webhook.handlers.signed import speaking_for
 
 KINDS: dict[str, ReviewKind] = {kind.plural: kind for kind in (REQUEST_REVIEW, EXCEPTION_REVIEW)}
 """The kinds whose status carries reviews, by resource."""
@@ -287,12 +289,15 @@ async def _judge_operator(review: Review, api: ApiServer, now: datetime) -> None
     written = CABRequest.model_validate(review.object)
     model: RiskModel | None = None
     others: list[RequestStanding] = []
+    signed: Sequence[Provenance] = ()
     if rests_on_others(request, written):
         named = [Workload.of(target) for target in request.spec.targets]
         of = request.spec.intent_ref
         reading = api.requests_naming(review.namespace, named, None if of is None else of.name)
         if approves_by_score(request, written):
-            others, model = await asyncio.gather(reading, model_behind(request, api))
+            others, model, signed = await asyncio.gather(
+                reading, model_behind(request, api), speaking_for(intent, api, now)
+            )
         else:
             others = await reading
     check_request_status(
@@ -304,6 +309,7 @@ async def _judge_operator(review: Review, api: ApiServer, now: datetime) -> None
         now=now,
         intent=intent,
         others=others,
+        provenance=signed,
     )
 
 

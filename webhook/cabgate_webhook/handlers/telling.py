@@ -7,9 +7,11 @@ nothing else. So a namespace has it told as often as people declare, and no more
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cabgate.api import DeploymentIntent
+from cabgate.api.request import Provenance
+from cabgate.api.riskmodel import PLURAL
 from cabgate.review.identity import Machines
 from cabgate.risk.model_choice import choose_model
 from cabgate.rollout.installation import InstallationSettings
@@ -42,6 +44,7 @@ class Telling:
         api: ApiServer,
         installation: InstallationSettings,
         machines: Machines,
+        provenance: Sequence[Provenance] = (),
     ) -> str:
         """What whoever declares an intent reads at once; it never keeps them from declaring it."""
         namespace = intent.metadata.namespace
@@ -55,13 +58,14 @@ class Telling:
             async with asyncio.timeout(TOLD_SECONDS):
                 labels, models, others = await asyncio.gather(
                     api.namespace_labels(namespace),
-                    api.risk_models(),
+                    api.cluster_wide(PLURAL),
                     api.requests_naming(namespace, workloads),
                 )
         except (LookupFailed, TimeoutError):
             return "its score could not be told now: the API server did not answer cabgate in time"
         ring = installation.namespace_ring(namespace, labels)
-        return told_of_intent(intent, ring, others, choose_model(labels, models), machines)
+        model = choose_model(labels, models)
+        return told_of_intent(intent, ring, others, model, machines, provenance)
 
     def _may_read(self, namespace: str, lists: int) -> bool:
         """Whether a namespace has so many lists left, which are counted as made then."""

@@ -275,7 +275,7 @@ async def _validate(
         if review.where == "deploymentintents/status":
             return await judge_intent_status(review, api, settings.operator)
         if review.where == "cabrequests":
-            return await judge_request(review, api, settings.operator, settings.excluded)
+            return await judge_request(review, api, settings.operator, now, settings.excluded)
         if review.where == "cabexceptions":
             return await judge_exception(review, api, settings.machines, now, lately)
         if review.where == "riskmodels":
@@ -283,7 +283,7 @@ async def _validate(
         if review.where == "deploymentintents":
             return await judge_intent(
                 *(review, api, settings.installation, settings.require_digests_from),
-                *(settings.machines, telling),
+                *(settings.machines, telling, now),
             )
     return _unknown(review)
 

@@ -52,6 +52,7 @@ def put_into(
     evidence = dict(spec.get("evidence") or {})
     for part in found.parts:
         evidence.pop(part, None)
+    evidence.pop("attestations", None)  # of what stood there before
     declared = list(_declared(evidence.get("artifacts") or [], found.unscanned))
     artifacts = [*declared, *found.evidence.get("artifacts", [])]
     read = {part: found.evidence[part] for part in found.parts if part in found.evidence}

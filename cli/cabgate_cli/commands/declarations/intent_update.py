@@ -175,6 +175,8 @@ def _rewritten(
     evidence = spec.get("evidence") or {}
     for part in _dropped_reports(before, after):
         del evidence[_FIELDS[part]]
+    if after.spec.evidence.attestations is None:
+        evidence.pop("attestations", None)
     kept = {artifact.name: artifact for artifact in after.spec.evidence.artifacts or ()}
     if kept:
         evidence["artifacts"] = [
@@ -198,6 +200,7 @@ def _tell(before: DeploymentIntent, after: DeploymentIntent, named: Sequence[Tar
     names = {artifact.name for artifact in new.artifacts or ()}
     gone = [f"artifact {each.name}" for each in old.artifacts or () if each.name not in names]
     reports = [_FIELDS[part] for part in _dropped_reports(before, after)]
+    reports += ["attestations"] if old.attestations and not new.attestations else []
     if gone or reports:
         note(f"dropped, about other images: {', '.join([*gone, *reports])}")
     missing = unnamed_images(after.spec.targets, new)

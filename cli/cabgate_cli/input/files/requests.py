@@ -37,6 +37,11 @@ def intent_of_request(document: Document, model: RiskModel) -> DeploymentIntent:
     for floor in spec.assessment.floors:
         if floor.name not in {*FLOOR_FACTS, UNNAMED_IMAGES}:
             note(f"CABRequest {name} has the floor {floor.name}, which follows from other requests")
+    if spec.assessment.provenance:
+        note(
+            f"CABRequest {name} records who signed its evidence, which is scored here as declared: "
+            "what was signed stands in its intent (cabgate evidence verify)"
+        )
     recorded_floors = {floor.name for floor in spec.assessment.floors}
     if unnamed_images(spec.targets, spec.evidence) and UNNAMED_IMAGES not in recorded_floors:
         note(

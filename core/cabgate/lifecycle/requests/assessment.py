@@ -4,7 +4,14 @@
 from collections.abc import Sequence
 
 from cabgate.api.intent import DeploymentIntentSpec
-from cabgate.api.request import Assessment, CABRequest, CABRequestSpec, Floor
+from cabgate.api.request import (
+    Assessment,
+    CABRequest,
+    CABRequestSpec,
+    Floor,
+    Provenance,
+    ProvenanceState,
+)
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import Gate
 from cabgate.lifecycle.history.precedent import earlier_verdict
@@ -23,13 +30,16 @@ def assessment_of(
     spec: DeploymentIntentSpec | CABRequestSpec,
     model: RiskModel = DEFAULT_RISK_MODEL,
     others: Sequence[RequestStanding] = (),
+    provenance: Sequence[Provenance] = (),
 ) -> Assessment:
     """Score and gate of what is to be rolled out.
 
-    `others` are the requests of the namespace that name one of its workloads, and that came before.
+    `others` are the requests of the namespace that name one of its workloads, and that came before;
+    `provenance` says who speaks for the evidence, see `cabgate.risk.provenance`.
     """
     floors = standing_floors(spec, others, others)
-    return assess(spec.evidence, model, floors, missing_images(spec.targets, spec.evidence))
+    missing = missing_images(spec.targets, spec.evidence)
+    return assess(spec.evidence, model, floors, missing, spec.targets, provenance)
 
 
 def standing_floors(
@@ -51,7 +61,10 @@ def standing_floors(
 
 
 def floors_now(
-    request: CABRequest, others: Sequence[RequestStanding], model: RiskModel | None
+    request: CABRequest,
+    others: Sequence[RequestStanding],
+    model: RiskModel | None,
+    provenance: Sequence[Provenance] = (),
 ) -> list[Floor]:
     """The floors of every model under a request as things stand: one keeps the system from
     approving it, also where there was none when it was opened.
@@ -59,16 +72,18 @@ def floors_now(
     It may have been opened before this version of cabgate, together with another, before a refusal,
     or by a model that is no more. `others` are the requests of the namespace that name one of its
     workloads; the request itself does not count. `model` is the one that it was scored with, None
-    if that is not there as it was.
+    if that is not there as it was; `provenance` says who speaks now for the evidence of its intent.
     """
     rest = [each for each in others if each.metadata.name != request.metadata.name]
     mine = age_of(request)
     floors = standing_floors(request.spec, rest, [each for each in rest if age_of(each) < mine])
-    unproved = score_unproved(request, model)
+    unproved = score_unproved(request, model, provenance)
     return floors if unproved is None else [*floors, unproved]
 
 
-def score_unproved(request: CABRequest, model: RiskModel | None) -> Floor | None:
+def score_unproved(
+    request: CABRequest, model: RiskModel | None, provenance: Sequence[Provenance] = ()
+) -> Floor | None:
     """The floor under a request whose score asks for nobody, and does not follow from its evidence
     now, by the model that it was scored with."""
     spec = request.spec
@@ -83,9 +98,45 @@ def score_unproved(request: CABRequest, model: RiskModel | None) -> Floor | None
         )
     elif (
         evidence_digest(spec) != spec.evidence_digest
-        or assess(spec.evidence, model) != spec.assessment
+        or _assessed_now(spec, model, provenance) != spec.assessment
     ):
-        why = f"score and digest do not follow from the evidence by {named}"
+        why = _no_longer_signed(spec, model, provenance) or (
+            f"score and digest do not follow from the evidence by {named}"
+        )
     else:
         return None
     return Floor(name=SCORE_UNPROVED, gate=Gate.MANUAL_REVIEW, explanation=why)
+
+
+def _no_longer_signed(
+    spec: CABRequestSpec, model: RiskModel, provenance: Sequence[Provenance]
+) -> str:
+    """That a score rests on a signature that is trusted no more, such as of a key that was revoked
+    since, and why; empty if it is not for that."""
+    recorded = spec.assessment.provenance
+    if _assessed_now(spec, model, recorded) != spec.assessment:
+        return ""
+    now = {each.section: each for each in provenance}
+    changed = [
+        now.get(each.section)
+        or Provenance(section=each.section, state=ProvenanceState.DECLARED, why="nothing is signed")
+        for each in recorded
+        if now.get(each.section) != each
+    ]
+    parts: dict[str, list[str]] = {}
+    for each in changed:
+        if each.why:
+            parts.setdefault(f"{each.state} now: {each.why}", []).append(each.section)
+    if not parts:
+        return ""
+    reasons = "; ".join(f"{', '.join(sections)} {why}" for why, sections in parts.items())
+    return f"who signed is not trusted as when it was opened: {reasons}"
+
+
+def _assessed_now(
+    spec: CABRequestSpec, model: RiskModel, provenance: Sequence[Provenance]
+) -> Assessment:
+    """The assessment of a request by who speaks for its evidence now. Who did when it was opened
+    stays: of that, what counts is in the score."""
+    found = assess(spec.evidence, model, targets=spec.targets, provenance=provenance)
+    return found.model_copy(update={"provenance": spec.assessment.provenance})

@@ -275,7 +275,9 @@ def recomputed(spec: CABRequestSpec, model: RiskModel = DEFAULT_RISK_MODEL) -> A
     """Score and gate that follow from a request by a risk model; a broken glass has its own."""
     if spec.break_glass is not None:
         return assessment_of_glass(spec.break_glass)
-    return assess(spec.evidence, model)
+    # Who signed is as it was recorded: the envelopes stand in the intent, which may be gone.
+    signed = spec.assessment.provenance
+    return assess(spec.evidence, model, targets=spec.targets, provenance=signed)
 
 
 def check_stamped(request: CABRequest, excluded: Collection[str]) -> None:

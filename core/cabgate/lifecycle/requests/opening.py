@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from cabgate.api.base import ObjectMeta
 from cabgate.api.evidence import Evidence
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import CABRequest, CABRequestSpec, IntentRef
+from cabgate.api.request import CABRequest, CABRequestSpec, IntentRef, Provenance
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.stored import Declared
 from cabgate.lifecycle.requests.assessment import assessment_of
@@ -14,7 +14,7 @@ from cabgate.lifecycle.requests.copied_labels import copied_labels
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
-from cabgate.risk.evidence import evidence_digest
+from cabgate.risk.evidence import evidence_digest, frozen
 from cabgate.risk.image_evidence import images_by_workload, unnamed_images
 from cabgate.rollout.appliers import tool_of
 from cabgate.rollout.targets import Workload
@@ -46,6 +46,7 @@ def request_for(
     others: Sequence[RequestStanding] = (),
     model: RiskModel = DEFAULT_RISK_MODEL,
     labels: Iterable[str] = (),
+    provenance: Sequence[Provenance] = (),
 ) -> CABRequest:
     """The request that the present content of an intent asks for.
 
@@ -53,7 +54,7 @@ def request_for(
     intent: images that were refused before, or that come with the reports of earlier ones, are
     never approved by score.
     `model` is the one that holds for the namespace, `labels` are the keys of those that the request
-    repeats of the intent's.
+    repeats of the intent's, `provenance` says who speaks for its evidence.
     """
     spec = intent.spec
     digest = evidence_digest(spec)
@@ -73,9 +74,9 @@ def request_for(
         ring=ring,
         # As it is stored, without empty parts: the webhook compares what it reads of a request
         # with what it expects.
-        evidence=Evidence.model_validate(spec.evidence.to_dict()),
+        evidence=frozen(spec.evidence),
         evidence_digest=digest,
-        assessment=assessment_of(spec, model, others),
+        assessment=assessment_of(spec, model, others, provenance),
     )
     return CABRequest(
         metadata=ObjectMeta(
@@ -124,11 +125,10 @@ def has_other_evidence(request: CABRequest, intent: DeploymentIntent | None) -> 
 
 
 def _reports(evidence: Evidence) -> Evidence:
-    """Evidence without the images that it says it is about."""
-    if not evidence.artifacts:
-        return evidence
-    artifacts = [each.model_copy(update={"images": None}) for each in evidence.artifacts]
-    return evidence.model_copy(update={"artifacts": artifacts})
+    """Evidence without the images that it says it is about, and without who signed it."""
+    artifacts = [each.model_copy(update={"images": None}) for each in evidence.artifacts or ()]
+    update = {"artifacts": artifacts or evidence.artifacts, "attestations": None}
+    return evidence.model_copy(update=update)
 
 
 def is_of(request: Declared, intent: DeploymentIntent) -> bool:

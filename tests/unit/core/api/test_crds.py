@@ -73,8 +73,10 @@ def test_evidence_has_no_defaults() -> None:
 def test_what_was_decided_is_held_by_rules_at_the_root() -> None:
     for definition in definitions():
         root = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-        rules = " ".join(rule["rule"] for rule in root["x-kubernetes-validations"])
         kind = definition["spec"]["names"]["kind"]
+        if kind == "EvidenceSigner":  # its keys rotate
+            continue
+        rules = " ".join(rule["rule"] for rule in root["x-kubernetes-validations"])
         if kind != "DeploymentIntent":
             assert "self.spec == oldSelf.spec" in rules
         if kind in ("CABRequest", "CABException"):

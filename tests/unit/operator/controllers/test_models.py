@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The built-in risk model, and the intents that wait for one."""
 
-from cabgate.risk.builtin_model import DEFAULT_NAME, DEFAULT_RISK_MODEL
+from cabgate.risk.builtin_model import DEFAULT_NAME, DEFAULT_RISK_MODEL, SECOND_RISK_MODEL
 from cabgate_kube.resources import INTENTS, NAMESPACES, REQUESTS, RISK_MODELS, Object
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.controllers.models import reconcile_models
@@ -34,7 +34,7 @@ async def test_the_built_in_model_is_created_once_at_the_start() -> None:
     assert found["metadata"]["labels"] == {MARK: "true"}
     assert found["spec"] == DEFAULT_RISK_MODEL.spec.to_dict()
     await models(world, START)
-    assert world.api.written == ["create riskmodels"]
+    assert world.api.written == ["create riskmodels"] * 2
 
 
 async def test_it_is_not_the_default_where_another_one_is() -> None:
@@ -47,8 +47,22 @@ async def test_another_operator_may_be_first() -> None:
     world = without_models()
     built_in = DEFAULT_RISK_MODEL.to_dict()
     world.api.before_write = lambda what: world.api.put(RISK_MODELS, built_in) and None
-    assert list(await models(world, START)) == [DEFAULT_NAME]
-    assert world.api.written == []
+    assert list(await models(world, START)) == [DEFAULT_NAME, SECOND_RISK_MODEL.name]
+    assert world.api.written == ["create riskmodels"], "the second alone"
+
+
+async def test_a_new_version_of_the_built_in_model_stands_beside_the_old_and_holds_for_nobody() -> (
+    None
+):
+    world = World()
+    found = await models(world, START)
+    assert found[DEFAULT_NAME]["spec"] == DEFAULT_RISK_MODEL.spec.to_dict()
+    assert found["default-2"]["spec"] == SECOND_RISK_MODEL.spec.to_dict()
+    assert found["default-2"]["metadata"]["labels"] == {}
+    world.api.put(INTENTS, intent_object(GOOD))
+    await reconcile_intent(world.context, INTENT)
+    [opened] = world.api.all(REQUESTS)
+    assert opened["spec"]["assessment"]["riskModel"]["name"] == DEFAULT_NAME
 
 
 async def test_an_intent_without_a_model_says_so_and_is_looked_at_again() -> None:
