@@ -2,7 +2,8 @@
 """Options that more than one command has."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import click
@@ -22,6 +23,42 @@ manifests_option = click.option(
     help="Manifests, YAML or JSON; - reads standard input. May be repeated.",
 )
 """The option of the commands that read workloads from files."""
+
+intent_option = click.option(
+    "-f",
+    "--filename",
+    "intent_file",
+    metavar="FILE",
+    required=True,
+    help="The intent; - reads standard input.",
+)
+"""The option of the commands that read one intent."""
+
+in_place_option = click.option(
+    "-i", "--in-place", is_flag=True, help="Write FILE of -f instead of printing it."
+)
+"""The option of the commands that change the intent of -f."""
+
+
+class _Moment(click.DateTime):
+    """A day or a moment, UTC."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """The moment, which is aware of its time zone."""
+        return super().convert(value, param, ctx).replace(tzinfo=UTC)
+
+
+MOMENT = _Moment(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
+"""What --since and --until take of the commands that read the ledger."""
+
+
+def check_one_source(files: Sequence[str], kubeconfig: str | None, context: str | None) -> None:
+    """Raise `click.UsageError` where files and a cluster are named: one of them is read."""
+    if files and (kubeconfig or context):
+        raise click.UsageError("-f reads files, --kubeconfig and --context a cluster: not both")
+
 
 export_option = click.option(
     "-f",

@@ -101,6 +101,17 @@ def from_files(files: Iterable[str]) -> Evidence:
     return evidence
 
 
+def records_of(
+    files: Sequence[str], kubeconfig: str | None, context: str | None
+) -> list[dict[str, Any]]:
+    """All records, of files or else of a cluster. Raises `BadInput` and `Unavailable`."""
+    if files:
+        return from_files(files).objects[decision.PLURAL]
+    from cabgate_cli.input.cluster.ledger_source import LedgerSource
+
+    return LedgerSource(kubeconfig, context).objects(decision.PLURAL)
+
+
 def gathered(
     files: Sequence[str],
     head_files: Iterable[str],
@@ -110,8 +121,6 @@ def gathered(
 ) -> tuple[Evidence, PublicKeys]:
     """What is to be verified, of files or else of a cluster, and the keys to do it with: those that
     are given, or else its own. Raises `BadInput` and `Unavailable`."""
-    if files and (kubeconfig or context):
-        raise BadInput("-f reads files, --kubeconfig and --context a cluster: not both")
     given = [pem for path in key_files for pem in text_of_keys(path)]
     evidence = from_files(files) if files else from_cluster(kubeconfig, context, keys=not given)
     for path in head_files:

@@ -114,8 +114,13 @@ def answers(raws: Iterable[RawObject], query: Query) -> Answers:
             found[record.metadata.name] = (record, raw)
         elif query.may_fit(record.spec):
             cut.add(record.metadata.name)
-    order = lambda item: (item[0].spec.subject.namespace, item[0].spec.sequence)  # noqa: E731
-    return Answers(sorted(found.values(), key=order), len(cut), unread)
+    in_order = sorted(found.values(), key=lambda item: place_of(item[0]))
+    return Answers(in_order, len(cut), unread)
+
+
+def place_of(record: CABDecision) -> tuple[str, int]:
+    """Where a record stands: its chain, and its position there."""
+    return record.spec.subject.namespace, record.spec.sequence
 
 
 def _submitters(spec: CABDecisionSpec) -> set[str | None]:

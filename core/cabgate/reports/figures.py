@@ -16,6 +16,7 @@ from cabgate.api.request import RequestVerdict
 from cabgate.reports.lives import APPROVED, DECIDED, Entry
 from cabgate.reports.scope import Scope, Times
 from cabgate.review.identity import SERVICE_ACCOUNTS
+from cabgate.rollout.targets import Workload
 
 RENEWED_WITHIN = timedelta(days=30)
 """How long after the end of an exception another one for the same workload renews it."""
@@ -146,18 +147,20 @@ def _most_in_force(scope: Scope) -> Value:
 
 
 def _renewed(scope: Scope) -> Value:
-    some = [life for life in scope.lives if life.in_force]
-    ends: dict[tuple[str, object], list[tuple[datetime, datetime]]] = defaultdict(list)
-    for life in some:
-        for workload in life.workloads:
-            ends[life.namespace, workload].append(life.in_force)  # type: ignore[arg-type]
+    spans: dict[tuple[str, Workload], list[tuple[datetime, datetime]]] = defaultdict(list)
+    for life in scope.lives:
+        if life.in_force is not None:
+            for workload in life.workloads:
+                spans[life.namespace, workload].append(life.in_force)
     again = []
-    for life in some:
+    for life in scope.lives:
+        if life.in_force is None:
+            continue
         granted = life.first(ExceptionVerdict.APPROVED)
         if granted is None or not scope.within(granted.spec.at):
             continue
         at = granted.spec.at
-        before = (span for each in life.workloads for span in ends[life.namespace, each])
+        before = (span for each in life.workloads for span in spans[life.namespace, each])
         if any(start < at and at - over <= RENEWED_WITHIN for start, over in before):
             again.append(granted)
     return _count(again)

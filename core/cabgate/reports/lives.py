@@ -11,6 +11,7 @@ from cabgate.api.decision import CABDecision, CABDecisionSpec, RecordedException
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import AuthorType
+from cabgate.ledger.queries import place_of
 from cabgate.lifecycle.state.states import end_after
 from cabgate.rollout.targets import Workload
 
@@ -112,10 +113,9 @@ class Life:
 def lives(records: Iterable[CABDecision]) -> list[Life]:
     """What became of each subject of some records, in the order in which their chains first name
     it. A record that is given twice counts once."""
-    by_name = {record.metadata.name: Entry(record.metadata.name, record.spec) for record in records}
-    order = lambda e: (e.spec.subject.namespace, e.spec.sequence)  # noqa: E731
+    by_name = {record.metadata.name: record for record in records}
     found: dict[tuple[str, str], list[Entry]] = defaultdict(list)
-    for entry in sorted(by_name.values(), key=order):
-        subject = entry.spec.subject
-        found[subject.namespace, subject.uid].append(entry)
+    for record in sorted(by_name.values(), key=place_of):
+        subject = record.spec.subject
+        found[subject.namespace, subject.uid].append(Entry(record.metadata.name, record.spec))
     return [Life(tuple(entries)) for entries in found.values()]

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from cabgate.api.decision import CABDecision
-from cabgate.reports.figures import FIGURES, Figure, Value
+from cabgate.reports.figures import FIGURES, Value
 from cabgate.reports.lives import Life, lives
 from cabgate.reports.scope import Scope
 
@@ -72,7 +72,6 @@ def report(
     since: datetime,
     until: datetime,
     by: By | None = None,
-    figures: Sequence[Figure] = FIGURES,
 ) -> Report:
     """The report over some records. What came before `since` is wanted, too: what was decided then
     may have been opened earlier, and an exception been approved. Raises `ValueError` for a time
@@ -86,20 +85,20 @@ def report(
         for life in found:
             by_group.setdefault(_KEYS[by](life), []).append(life)
     groups = [
-        _group(name, Scope(some, since, until), figures)
+        _group(name, Scope(some, since, until))
         for name, some in sorted(by_group.items())
         if any(_concerns(life, since, until) for life in some)
     ]
     return Report(
         *(since, until, by, len({record.metadata.name for record in every})),
-        total=_group("", Scope(found, since, until), figures),
+        total=_group("", Scope(found, since, until)),
         groups=groups,
         missing=_missing(every),
     )
 
 
-def _group(name: str, scope: Scope, figures: Sequence[Figure]) -> Group:
-    return Group(name, scope, {figure.name: figure.of(scope) for figure in figures})
+def _group(name: str, scope: Scope) -> Group:
+    return Group(name, scope, {figure.name: figure.of(scope) for figure in FIGURES})
 
 
 def _concerns(life: Life, since: datetime, until: datetime) -> bool:

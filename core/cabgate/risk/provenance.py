@@ -18,7 +18,7 @@ from cabgate.risk.statements import (
     DoubtError,
     KeyProblemError,
     Statement,
-    image_digest,
+    image_digests,
     public_key,
     sections_of,
     statement_of,
@@ -80,6 +80,7 @@ def provenance_of(
         except DoubtError as doubt:
             doubts.append(f"attestation {number}: {doubt}")
             continue
+        spoken = statement.sections
         for signer in mine:
             if now - statement.predicate.created_at > max_age(signer):
                 name = signer.metadata.name
@@ -88,8 +89,8 @@ def provenance_of(
                     f"{signer.spec.max_age}"
                 )
             else:
-                spoken = statement.sections.items()
-                said = {part: value for part, value in spoken if part in signer.spec.speaks_for}
+                parts = signer.spec.speaks_for
+                said = {part: value for part, value in spoken.items() if part in parts}
                 trusted.append(_Trusted(statement, signer, said))
     doubts += unreadable  # last: there is room for little, and they may be none of ours
     declared = sections_of(intent.spec.evidence)
@@ -148,8 +149,7 @@ def _check_about(statement: Statement, intent: DeploymentIntent, now: datetime) 
 
 def _digests(targets: Iterable[Target]) -> set[str]:
     found: set[str] = set()
-    for image in (image for target in targets for image in target.images):
-        digest = image_digest(image)
+    for image, digest in image_digests(targets).items():
         if digest is None:
             raise DoubtError(f"image {image} is named by no digest, so that nothing is about it")
         found.add(digest)

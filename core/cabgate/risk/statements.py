@@ -34,6 +34,7 @@ from cabgate.api.evidence import (
     Evidence,
 )
 from cabgate.api.signer import Section
+from cabgate.api.types import Target
 from cabgate.text.canonical import canonical_json
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -128,6 +129,11 @@ def image_digest(image: str) -> str | None:
     """The SHA-256 that an image is named by; None if it is named by a tag alone."""
     found = _DIGEST.search(image)
     return found[1] if found else None
+
+
+def image_digests(targets: Iterable[Target]) -> dict[str, str | None]:
+    """The same of each image of some targets."""
+    return {image: image_digest(image) for target in targets for image in target.images}
 
 
 def signed_bytes(payload: bytes) -> bytes:

@@ -10,7 +10,13 @@ import click
 from cabgate.api.evidence import NO_IMAGE_CHARACTER
 from cabgate_cli.commands.declarations.evidence_printed import images_of, print_evidence, put_into
 from cabgate_cli.commands.declarations.intent_update import from_file
-from cabgate_cli.commands.options import Command, Duration, gated_kind_option, output_option
+from cabgate_cli.commands.options import (
+    Command,
+    Duration,
+    gated_kind_option,
+    in_place_option,
+    output_option,
+)
 from cabgate_cli.errors import BadInput, note
 from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.files.reports import changed_components, collected
@@ -103,7 +109,7 @@ Examples:
     metavar="FILE",
     help="Intent to put the evidence into, instead of printing it alone; - reads standard input.",
 )
-@click.option("-i", "--in-place", is_flag=True, help="Write FILE of -f instead of printing it.")
+@in_place_option
 @gated_kind_option
 @output_option
 def collect(

@@ -15,7 +15,12 @@ from cabgate.api.evidence import Attestation
 from cabgate.api.signer import Section
 from cabgate_cli.commands.declarations.evidence_sections import COLLECTED, sections_named
 from cabgate_cli.commands.declarations.intent_update import from_file, put
-from cabgate_cli.commands.options import gated_kind_option, output_option
+from cabgate_cli.commands.options import (
+    gated_kind_option,
+    in_place_option,
+    intent_option,
+    output_option,
+)
 from cabgate_cli.errors import BadInput, note
 from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.files.documents import Document, read_text
@@ -43,15 +48,8 @@ Examples:
     required=True,
     help="Private key, PEM: Ed25519 or ECDSA on P-256.",
 )
-@click.option(
-    "-f",
-    "--filename",
-    "intent_file",
-    metavar="FILE",
-    required=True,
-    help="The intent; - reads standard input.",
-)
-@click.option("-i", "--in-place", is_flag=True, help="Write FILE of -f instead of printing it.")
+@intent_option
+@in_place_option
 @click.option(
     "--section",
     "sections",
@@ -150,14 +148,13 @@ def _tell_of_typed(intent: DeploymentIntent, sections: Sequence[Section]) -> Non
 def _signed(
     key: "PrivateKey", intent: DeploymentIntent, sections: Sequence[Section], people: dict[str, str]
 ) -> Attestation:
-    from cabgate.risk.statements import image_digest, signed_statement
+    from cabgate.risk.statements import image_digests, signed_statement
 
     meta = intent.metadata
     if not meta.namespace:
         raise BadInput("metadata.namespace: absent; what is signed holds in one namespace")
     digests = {}
-    for image in (image for target in intent.spec.targets for image in target.images):
-        digest = image_digest(image)
+    for image, digest in image_digests(intent.spec.targets).items():
         if digest is None:
             raise BadInput(
                 f"spec.targets: {image} has no digest (@sha256:...); what is signed is about the "
@@ -178,9 +175,9 @@ def _signed(
 
 def _kept(intent: DeploymentIntent, sections: Sequence[Section]) -> list[Attestation]:
     """What others signed of other parts, for these images."""
-    from cabgate.risk.statements import DoubtError, image_digest, statement_of
+    from cabgate.risk.statements import DoubtError, image_digests, statement_of
 
-    images = {image_digest(image) for each in intent.spec.targets for image in each.images}
+    images = set(image_digests(intent.spec.targets).values())
     kept = []
     for each in intent.spec.evidence.attestations or ():
         try:

@@ -10,7 +10,7 @@ from cabgate.api.request import Provenance, ProvenanceState
 from cabgate.api.signer import KIND, EvidenceSigner
 from cabgate.text.foreign import printed
 from cabgate_cli.commands.declarations.intent_update import from_file
-from cabgate_cli.commands.options import gated_kind_option, output_option
+from cabgate_cli.commands.options import gated_kind_option, intent_option, output_option
 from cabgate_cli.errors import BadInput
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.files.documents import read_documents
@@ -32,14 +32,7 @@ Examples:
         cluster=False,
     ),
 )
-@click.option(
-    "-f",
-    "--filename",
-    "intent_file",
-    metavar="FILE",
-    required=True,
-    help="The intent; - reads standard input.",
-)
+@intent_option
 @click.option(
     "--signer",
     "signer_files",

@@ -2,12 +2,8 @@
 """`cabgate intent --update` and `--live`: an intent that is there, brought up to date."""
 
 import copy
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from cabgate import API_VERSION
@@ -19,11 +15,12 @@ from cabgate.api.types import Target
 from cabgate.risk.image_evidence import unnamed_images
 from cabgate.risk.next_release import REPORTS, next_release
 from cabgate.rollout.targets import Workload
-from cabgate_cli.errors import BadInput, Unavailable, note
+from cabgate_cli.errors import BadInput, note
 from cabgate_cli.input.files.documents import Document, documents_in, read_text, shown_path
 from cabgate_cli.input.files.edits import edited
 from cabgate_cli.input.files.validation import intent_from
 from cabgate_cli.input.workloads import Found
+from cabgate_cli.output.files import put_in_place
 from cabgate_cli.output.objects import as_json, as_yaml, write
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -136,7 +133,8 @@ def put(existing: Existing, new: dict[str, Any], *, output: str, in_place: bool)
         write(as_json(new) if output == "json" else _as_text(existing, old, new, output))
     elif new != old:
         is_json = text.lstrip().startswith("{")
-        _write(existing.path, as_json(new) if is_json else _as_text(existing, old, new, "text"))
+        made = as_json(new) if is_json else _as_text(existing, old, new, "text")
+        put_in_place(existing.path, made.encode())
 
 
 def _as_text(existing: Existing, old: dict[str, Any], new: dict[str, Any], output: str) -> str:
@@ -220,19 +218,3 @@ def _tell(before: DeploymentIntent, after: DeploymentIntent, named: Sequence[Tar
     stays += [_FIELDS[part] for part in REPORTS if getattr(new, part) is not None]
     if stays:
         note(f"kept, look whether it holds for this release: {', '.join(stays)}")
-
-
-def _write(path: str, text: str) -> None:
-    """Put a text in the place of a file's, all of it or nothing. Raises `Unavailable`."""
-    target = Path(path).resolve()
-    made = ""
-    try:
-        handle, made = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-        shutil.copymode(target, made)
-        Path(made).replace(target)
-    except OSError as error:
-        if made:
-            Path(made).unlink(missing_ok=True)
-        raise Unavailable(f"{path}: cannot be written: {error.strerror or error}") from None

@@ -2,7 +2,7 @@
 """`cabgate audit export`: everything that an audit of a time needs, in one archive."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +11,27 @@ import click
 from cabgate import API_VERSION
 from cabgate.api import decision, exception, request, riskmodel
 from cabgate.api.base import rfc3339
-from cabgate.ledger.queries import Query, answers
 from cabgate.reports.page import as_html
-from cabgate.reports.report import By, report
-from cabgate.reports.texts import as_csv, as_data, missing_text
+from cabgate.reports.report import By
+from cabgate.reports.texts import as_csv, as_data
 from cabgate_cli.commands.options import (
+    MOMENT,
+    check_one_source,
     cluster_options,
     export_option,
     heads_option,
     keys_option,
 )
 from cabgate_cli.commands.records.ledger_verified import verification
-from cabgate_cli.errors import Unavailable, note
+from cabgate_cli.commands.records.report import check_time, counted
+from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.ledger_evidence import Evidence, gathered
 from cabgate_cli.output.archive import archive, json_bytes, json_lines
+from cabgate_cli.output.files import put_in_place
 from cabgate_cli.output.objects import write
 from cabgate_kube.installation import LEDGER_CHECKPOINTS, LEDGER_HEADS, SIGNING_KEYS
 
-_MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 _KINDS = tuple((of.KIND, of.PLURAL) for of in (decision, request, exception, riskmodel))
 
 
@@ -52,8 +54,8 @@ Examples:
     + of_command("the archive is written", "it is written, and the ledger has findings"),
 )
 @export_option
-@click.option("--since", type=_MOMENT, required=True, help="The report is from then on, UTC.")
-@click.option("--until", type=_MOMENT, required=True, help="To before then, UTC.")
+@click.option("--since", type=MOMENT, required=True, help="The report is from then on, UTC.")
+@click.option("--until", type=MOMENT, required=True, help="To before then, UTC.")
 @click.option(
     "--out",
     metavar="FILE",
@@ -83,18 +85,17 @@ def export(
     The same input gives the same bytes. Requests and exceptions are in it as they are, with their
     evidence: keep it as you would keep these.
     """
-    begin, end = since.replace(tzinfo=UTC), until.replace(tzinfo=UTC)
-    if begin >= end:
-        raise click.UsageError("--since has to be before --until")
+    check_one_source(files, kubeconfig, context)
+    check_time(since, until)
     evidence, keys = gathered(files, head_files, key_files, kubeconfig, context)
     findings = evidence.findings(keys)
     verified = verification(evidence, keys, findings)
-    content = _files(evidence, begin, end) | {
+    content = _files(evidence, since, until) | {
         "verification.json": json_bytes(verified),
         "keys.json": _config_map(SIGNING_KEYS, keys.pems),
     }
-    about = {"since": rfc3339(begin), "until": rfc3339(end), "clean": not findings}
-    _write(out, archive(content, about))
+    about = {"since": rfc3339(since), "until": rfc3339(until), "clean": not findings}
+    put_in_place(str(out), archive(content, about))
     write(f"wrote {out}: {len(evidence.objects[decision.PLURAL])} records\n")
     if findings:
         note(f"the ledger has {len(findings)} findings: verification.json has them")
@@ -102,12 +103,7 @@ def export(
 
 
 def _files(evidence: Evidence, begin: datetime, end: datetime) -> dict[str, bytes]:
-    found = answers(evidence.objects[decision.PLURAL], Query())
-    for unread in found.unread:
-        note(f"{unread.where} cannot be read and is not counted: {unread.why}. {unread.advice}")
-    made = report([record for record, _ in found.found], begin, end, By.NAMESPACE)
-    for missing in made.missing:
-        note(missing_text(missing))
+    made = counted(evidence.objects[decision.PLURAL], begin, end, By.NAMESPACE)
     return {
         "ledger.jsonl": b"".join(
             json_lines({"apiVersion": API_VERSION, "kind": kind, **each} for each in objects)
@@ -144,14 +140,3 @@ def _config_map(name: str, data: Mapping[str, str]) -> bytes:
 
 def _object(name: str, data: Mapping[str, str]) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": dict(data)}
-
-
-def _write(out: Path, content: bytes) -> None:
-    """Put it there whole, or leave what is there. Raises `Unavailable`."""
-    part = out.with_name(f".{out.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(out)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise Unavailable(f"{out}: cannot be written: {error.strerror}") from None

@@ -9,6 +9,7 @@ from cabgate.api import exception, request
 from cabgate.ledger.findings import Finding
 from cabgate.ledger.signatures import PublicKeys
 from cabgate_cli.commands.options import (
+    check_one_source,
     cluster_options,
     export_option,
     heads_option,
@@ -65,6 +66,7 @@ def verify(
     Each record is checked for its place, its digest and its signature, and against the request or
     exception that was decided on, where that still exists. Nothing is written.
     """
+    check_one_source(files, kubeconfig, context)
     evidence, keys = gathered(files, head_files, key_files, kubeconfig, context)
     findings = evidence.findings(keys)
     if output != "text":

@@ -1,23 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cabgate ledger list`: the records that answer a question, from a cluster or from exports."""
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import click
 
-from cabgate.api import decision, exception, request
+from cabgate.api import exception, request
 from cabgate.api.decision import CABDecision
 from cabgate.ledger.queries import Answers, Query, answers
 from cabgate.text.foreign import printed
-from cabgate_cli.commands.options import cluster_options, export_option, output_option
+from cabgate_cli.commands.options import (
+    MOMENT,
+    check_one_source,
+    cluster_options,
+    export_option,
+    output_option,
+)
 from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import of_command
-from cabgate_cli.input.ledger_evidence import from_files
+from cabgate_cli.input.ledger_evidence import records_of
 from cabgate_cli.output.objects import write, write_machine
-
-_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"]
 
 
 @click.command(
@@ -45,10 +49,8 @@ Examples:
 @click.option("--submitter", metavar="USER", help="User name of who submitted, or asked.")
 @click.option("--image", metavar="IMAGE", help="An image, exactly as the record names it.")
 @click.option("--correlation", metavar="ID", help="The correlation id.")
-@click.option(
-    "--since", type=click.DateTime(_FORMATS), help="Decided then or later, UTC, such as 2026-01-31."
-)
-@click.option("--until", type=click.DateTime(_FORMATS), help="Decided before, UTC.")
+@click.option("--since", type=MOMENT, help="Decided then or later, UTC, such as 2026-01-31.")
+@click.option("--until", type=MOMENT, help="Decided before, UTC.")
 @output_option
 @cluster_options
 def list_records(
@@ -65,33 +67,16 @@ def list_records(
     In the order of their chains; json and yaml have the whole records. Nothing is checked: `cabgate
     ledger verify` does that. A record that cannot be read is named, and the others are listed.
     """
-    if files and (kubeconfig or context):
-        raise click.UsageError("-f reads files, --kubeconfig and --context a cluster: not both")
-    query = Query(since=_utc(since), until=_utc(until), **wanted)
-    raws = _records(files, kubeconfig, context, query.namespace)
-    answered = answers(raws, query)
+    check_one_source(files, kubeconfig, context)
+    query = Query(since=since, until=until, **wanted)
+    # All of them, not by a selector: one whose namespace cannot be read is to be named as well.
+    answered = answers(records_of(files, kubeconfig, context), query)
     if output != "text":
         raw = [raw for _, raw in answered.found]
         write_machine(raw, output)
     else:
         write(_table([record for record, _ in answered.found]))
     _tell(answered)
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.replace(tzinfo=UTC)
-
-
-def _records(
-    files: tuple[str, ...], kubeconfig: str | None, context: str | None, namespace: str | None
-) -> Iterable[Mapping[str, Any]]:
-    if files:
-        return from_files(files).objects[decision.PLURAL]
-    from cabgate_cli.input.cluster.ledger_source import LedgerSource
-
-    # All of them, not by a selector: one whose namespace cannot be read is to be named as well.
-    del namespace
-    return LedgerSource(kubeconfig, context).objects(decision.PLURAL)
 
 
 _HEADINGS = ("RECORD", "AT", "VERDICT", "AUTHOR", "SUBJECT", "SCORE")

@@ -1,26 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cabgate report`: what was decided over a time, from a cluster or from exports."""
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import click
 
-from cabgate.api import decision
 from cabgate.ledger.queries import Query, answers
 from cabgate.reports.page import as_html
 from cabgate.reports.report import By, Report
-from cabgate.reports.report import report as made
+from cabgate.reports.report import report as report_of
 from cabgate.reports.texts import as_csv, as_data, as_text, missing_text
-from cabgate_cli.commands.options import cluster_options, export_option
+from cabgate_cli.commands.options import MOMENT, check_one_source, cluster_options, export_option
 from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import of_command
-from cabgate_cli.input.ledger_evidence import from_files
+from cabgate_cli.input.ledger_evidence import records_of
 from cabgate_cli.output.objects import write, write_machine
 
 SPAN = timedelta(days=90)
 """How long a report goes back that does not say since when."""
-
-_MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 
 
 @click.command(
@@ -33,8 +32,8 @@ Examples:
     + of_command("done, also if nothing was decided")
 )
 @export_option
-@click.option("--since", type=_MOMENT, help="From then on, UTC; default: 90 days before the end.")
-@click.option("--until", type=_MOMENT, help="To before then, UTC; default: now.")
+@click.option("--since", type=MOMENT, help="From then on, UTC; default: 90 days before the end.")
+@click.option("--until", type=MOMENT, help="To before then, UTC; default: now.")
 @click.option(
     "--by",
     type=click.Choice([by.value for by in By]),
@@ -63,32 +62,34 @@ def report(
     How much, by whom, how fast, and what went past the gate, as records of the ledger say. Nothing
     is checked: `cabgate ledger verify` does that.
     """
-    if files and (kubeconfig or context):
-        raise click.UsageError("-f reads files, --kubeconfig and --context a cluster: not both")
-    end = datetime.now(UTC) if until is None else until.replace(tzinfo=UTC)
-    begin = end - SPAN if since is None else since.replace(tzinfo=UTC)
+    check_one_source(files, kubeconfig, context)
+    end = until or datetime.now(UTC)
+    begin = since or end - SPAN
+    check_time(begin, end)
+    raws = records_of(files, kubeconfig, context)
+    _print(counted(raws, begin, end, None if by is None else By(by)), output)
+
+
+def check_time(begin: datetime, end: datetime) -> None:
+    """Raise `click.UsageError` for a time that ends before it begins."""
     if begin >= end:
         raise click.UsageError("--since has to be before --until")
-    found = answers(_records(files, kubeconfig, context), Query())
+
+
+def counted(
+    raws: Iterable[Mapping[str, Any]], begin: datetime, end: datetime, by: By | None
+) -> Report:
+    """The report over stored records; a note tells of each that it lacks."""
+    found = answers(raws, Query())
     for each in found.unread:
         note(f"{each.where} cannot be read and is not counted: {each.why}. {each.advice}")
-    records = [record for record, _ in found.found]
-    _print(made(records, begin, end, None if by is None else By(by)), output)
-
-
-def _records(
-    files: tuple[str, ...], kubeconfig: str | None, context: str | None
-) -> list[dict[str, object]]:
-    if files:
-        return list(from_files(files).objects[decision.PLURAL])
-    from cabgate_cli.input.cluster.ledger_source import LedgerSource
-
-    return LedgerSource(kubeconfig, context).objects(decision.PLURAL)
+    made = report_of([record for record, _ in found.found], begin, end, by)
+    for missing in made.missing:
+        note(missing_text(missing))
+    return made
 
 
 def _print(found: Report, output: str) -> None:
-    for each in found.missing:
-        note(missing_text(each))
     if output in ("json", "yaml"):
         write_machine(as_data(found), output)
     else:
