@@ -115,6 +115,10 @@ def _most_of_one(scope: Scope) -> Value:
     return Value(share, tuple(sorted(e.name for e in by_person[who])), who)
 
 
+def _taken_back(kind: SubjectKind) -> Callable[[Scope], Value]:
+    return lambda scope: _count(e for life, e in scope.taken_back if life.kind is kind)
+
+
 def _by_machines(scope: Scope) -> Value:
     decided = [(life, e) for life, e in scope.changes if e.spec.verdict in DECIDED]
     said = [(e, e.spec.submitted_by) for _, e in decided if e.spec.submitted_by]
@@ -222,6 +226,12 @@ FIGURES: tuple[Figure, ...] = (
         _changes(RequestVerdict.REVOKED.value),
     ),
     Figure(
+        *("ownApprovals", CHANGES, "Approvals of their own, taken back", Unit.COUNT),
+        "Approvals by somebody who became a submitter in the same moment. The operator took each "
+        "back before it counted; no other figure counts them.",
+        _taken_back(SubjectKind.REQUEST),
+    ),
+    Figure(
         *("machineShare", CHANGES, "Submitted by machines alone", Unit.SHARE),
         "Decisions on what only service accounts submitted, divided by those whose records say who "
         "submitted. Machines by configuration are not known to the ledger.",
@@ -287,6 +297,12 @@ FIGURES: tuple[Figure, ...] = (
         *("exceptionsRevoked", EXCEPTIONS, "Revoked", Unit.COUNT),
         "Revoked before their end.",
         _exceptions(ExceptionVerdict.REVOKED.value),
+    ),
+    Figure(
+        *("ownExceptions", EXCEPTIONS, "Approvals of their own, taken back", Unit.COUNT),
+        "Approvals of exceptions by somebody who became a submitter in the same moment. The "
+        "operator took each back; no other figure counts them.",
+        _taken_back(SubjectKind.EXCEPTION),
     ),
     Figure(
         *("exceptionsInForce", EXCEPTIONS, "In force on one day, at most", Unit.COUNT),

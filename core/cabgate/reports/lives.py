@@ -88,9 +88,29 @@ class Life:
         """What an exception says."""
         return next((e.spec.exception for e in self.entries if e.spec.exception), None)
 
+    @cached_property
+    def taken_back(self) -> tuple[Entry, ...]:
+        """Approvals that the system took back at once: their author had submitted what they are
+        for, in the same moment. What is superseded and reopened was not taken back."""
+        found, standing = [], None
+        for entry in self.entries:
+            if entry.spec.verdict in APPROVED:
+                standing = entry
+            elif entry.spec.verdict == RequestVerdict.SUPERSEDED:
+                standing = None
+            elif entry.spec.verdict == RequestVerdict.REOPENED and standing is not None:
+                found.append(standing)
+                standing = None
+        return tuple(found)
+
+    @cached_property
+    def counted(self) -> tuple[Entry, ...]:
+        """The records about it, without those of approvals that were taken back."""
+        return tuple(e for e in self.entries if e not in self.taken_back)
+
     def first(self, *verdicts: str) -> Entry | None:
-        """The first record with one of some verdicts."""
-        return next((e for e in self.entries if e.spec.verdict in verdicts), None)
+        """The first record with one of some verdicts; an approval that was taken back is none."""
+        return next((e for e in self.counted if e.spec.verdict in verdicts), None)
 
     def after(self, entry: Entry) -> Iterator[Entry]:
         """The records after one."""

@@ -31,12 +31,13 @@ class Scope:
 
     @cached_property
     def changes(self) -> list[tuple[Life, Entry]]:
-        """The records of that time about requests to roll something out."""
+        """The records of that time about requests to roll something out, without approvals that
+        were taken back."""
         return self._of(life for life in self.lives if life.is_change)
 
     @cached_property
     def exceptions(self) -> list[tuple[Life, Entry]]:
-        """The records of that time about exceptions."""
+        """The records of that time about exceptions, without approvals that were taken back."""
         return self._of(life for life in self.lives if life.kind is SubjectKind.EXCEPTION)
 
     @cached_property
@@ -56,7 +57,12 @@ class Scope:
         return [pair for pair in found if pair[1].spec.verdict == RequestVerdict.GLASS_BROKEN]
 
     def _of(self, some: Iterable[Life]) -> list[tuple[Life, Entry]]:
-        return [(life, e) for life in some for e in life.entries if self.within(e.spec.at)]
+        return [(life, e) for life in some for e in life.counted if self.within(e.spec.at)]
+
+    @cached_property
+    def taken_back(self) -> list[tuple[Life, Entry]]:
+        """The approvals of that time, of requests and exceptions, that were taken back at once."""
+        return [(life, e) for life in self.lives for e in life.taken_back if self.within(e.spec.at)]
 
     @cached_property
     def first_by_people(self) -> list[tuple[Life, Entry]]:
