@@ -24,15 +24,22 @@ _JOINT = "\0"
 """In place of a blank where a line is not to end; no message holds it."""
 
 
-def warning_lines(denial: str) -> tuple[str, ...]:
-    """A denial as warnings to whoever is let through all the same: its text in pieces between
-    words, and each of its commands in one."""
+NOT_ENFORCED = "cabgate denies this where it enforces:"
+"""Begins the warnings of a rollout that is admitted by a mode."""
+
+DRY_RUN = "This is a dry run. cabgate denies the rollout itself:"
+"""Begins those of a dry run of one that is denied."""
+
+
+def warning_lines(denial: str, heading: str = NOT_ENFORCED) -> tuple[str, ...]:
+    """A denial as warnings to whoever is let through all the same: a heading, its text in pieces
+    between words, and each of its commands in one."""
     found = re.fullmatch(r"(.*:) ((?:kubectl|cabgate) .*)", denial)
     text, command = (found[1], found[2]) if found else (denial, "")
     text = _COMMAND.sub(lambda match: match[0].replace(" ", _JOINT), text)
     lines = textwrap.wrap(text, WARNING_WIDTH, break_long_words=False, break_on_hyphens=False)
     shown = (line.replace(_JOINT, " ") for line in lines)
-    return ("cabgate denies this where it enforces:", *shown, *filter(None, [command]))
+    return (heading, *shown, *filter(None, [command]))
 
 
 def compose(

@@ -7,6 +7,10 @@ from enum import StrEnum
 MODE_LABEL = "cabgate.dev/mode"
 """Label on a namespace: its mode, where that is stricter than the cluster's."""
 
+DRY_RUN_LABEL = "cabgate.dev/dry-run"
+"""Label on a namespace: `Warn` where what the gate denies is a warning in dry runs. It loosens
+nothing: a dry run stores nothing, and the rollout itself is asked for anew."""
+
 
 class Mode(StrEnum):
     """What becomes of a rollout that the gate denies, the strictest first; part of the API."""
@@ -51,3 +55,10 @@ def effective_mode(
     """
     own = at_least if labels is None else mode_of(labels)
     return min(filter(None, (cluster, own)), key=_STRICTEST_FIRST.index)
+
+
+def dry_run_mode(mode: Mode, labels: Mapping[str, str] | None) -> Mode:
+    """Mode that holds for dry runs in a namespace, where `mode` holds for rollouts; `labels` is
+    None where they could not be read."""
+    warns = (labels or {}).get(DRY_RUN_LABEL) == Mode.WARN
+    return Mode.WARN if warns and mode is Mode.ENFORCE else mode

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What becomes of a denial of the gate where the cluster does not enforce."""
+"""What becomes of a denial of the gate in a dry run, and where the cluster does not enforce."""
 
 import asyncio
 import logging
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cabgate import GROUP
-from cabgate.gate.composing import warning_lines
-from cabgate.rollout.modes import Mode, effective_mode
+from cabgate.gate.composing import DRY_RUN, NOT_ENFORCED, warning_lines
+from cabgate.rollout.modes import Mode, dry_run_mode, effective_mode
 from cabgate_kube.process.logs import fields
 from cabgate_webhook.admission.requests import Answer, Review
 from cabgate_webhook.client.apiserver import ApiServer
@@ -35,15 +35,19 @@ async def by_mode(
     `cluster` is the cluster's mode. `at_least` is what the API server knows of the namespace's,
     by the entry of the webhook configuration that it called through: it counts if the namespace
     cannot be read within `seconds`. Writes to cabgate's own objects have no mode, and where the
-    cluster enforces no namespace is looser.
+    cluster enforces no namespace is looser, but for dry runs.
     """
-    if answer.allowed or cluster is Mode.ENFORCE or review.group == GROUP:
+    if answer.allowed or review.group == GROUP:
+        return answer
+    if cluster is Mode.ENFORCE and not review.dry_run:
         return answer
     labels = await _labels(review, api, seconds)
-    mode = effective_mode(cluster, labels, at_least=at_least)
+    of_rollouts = effective_mode(cluster, labels, at_least=at_least)
+    mode = dry_run_mode(of_rollouts, labels) if review.dry_run else of_rollouts
     if mode is Mode.ENFORCE:
         return answer
-    warnings = warning_lines(answer.message) if mode is Mode.WARN else ()
+    heading = DRY_RUN if of_rollouts is Mode.ENFORCE else NOT_ENFORCED
+    warnings = warning_lines(answer.message, heading) if mode is Mode.WARN else ()
     return replace(answer, allowed=True, mode=mode, warnings=warnings)
 
 

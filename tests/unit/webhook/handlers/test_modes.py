@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cabgate.ledger.signatures import SigningKeys
-from cabgate.rollout.modes import MODE_LABEL, Mode
+from cabgate.rollout.modes import DRY_RUN_LABEL, MODE_LABEL, Mode
 from cabgate_webhook.admission.caller import Caller
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.http.app import Limits, Settings, create_app
@@ -123,6 +123,46 @@ def what(response):
 async def test_a_doubt_is_what_the_mode_of_the_namespace_says(cluster, label, path, expected):
     labels = {} if label is None else {MODE_LABEL: label}
     assert what(await answered(Api(labels), cluster, path)) == expected
+
+
+@pytest.mark.parametrize(
+    ("cluster", "own", "label", "rollout", "dry_run"),
+    [
+        (Mode.ENFORCE, None, "Warn", "denied", "warned"),
+        (Mode.ENFORCE, None, None, "denied", "denied"),
+        (Mode.ENFORCE, None, "warn", "denied", "denied"),
+        (Mode.ENFORCE, None, "Audit", "denied", "denied"),
+        (Mode.WARN, "Enforce", "Warn", "denied", "warned"),
+        (Mode.WARN, None, "Warn", "warned", "warned"),
+        (Mode.AUDIT, None, "Warn", "audited", "audited"),
+    ],
+)
+async def test_a_namespace_may_have_its_dry_runs_warned_and_no_rollout(
+    cluster, own, label, rollout, dry_run
+):
+    labels = {MODE_LABEL: own, DRY_RUN_LABEL: label}
+    api = Api({name: value for name, value in labels.items() if value is not None})
+    assert what(await answered(api, cluster)) == rollout
+    found = await answered(api, cluster, dry_run=True)
+    assert what(found) == dry_run
+    if rollout == "denied" and dry_run == "warned":
+        assert found["warnings"][0] == "This is a dry run. cabgate denies the rollout itself:"
+
+
+@pytest.mark.parametrize("fault", [REFUSED, None], ids=["fails", "hangs"])
+async def test_a_dry_run_is_denied_where_nobody_knows_what_its_namespace_wants(fault):
+    seconds = 0.05 if fault is None else 60
+    limits = Limits(deadline_seconds=seconds, mode_seconds=seconds)
+    found = await answered(Api(None, fault), Mode.ENFORCE, dry_run=True, limits=limits)
+    assert not found["allowed"]
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("resource", ["cabrequests", "deploymentintents", "cabexceptions"])
+async def test_dry_runs_of_cabgates_own_objects_say_what_the_write_would(mode, resource):
+    own = {"group": "cabgate.dev", "resource": resource}
+    found = await answered(Api({DRY_RUN_LABEL: "Warn"}), mode, dry_run=True, **own)
+    assert not found["allowed"]
 
 
 @pytest.mark.parametrize("fault", [REFUSED, None], ids=["fails", "hangs"])

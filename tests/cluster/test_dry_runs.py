@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A namespace whose dry runs are warned: `kubectl diff` shows what a release changes before it is
+approved, and the release itself is denied as ever."""
+
+import json
+
+import pytest
+
+from cabgate.rollout.modes import DRY_RUN_LABEL
+from cabgate_samples.objects import MIDDLING, workload
+from support.namespaces import label_namespace
+
+HEADING = "Warning: This is a dry run. cabgate denies the rollout itself:"
+
+
+@pytest.fixture
+def warned(cluster, namespace):
+    """A namespace of ring 2 with the label, in which nothing is approved."""
+    label_namespace(cluster, namespace, DRY_RUN_LABEL, "Warn")
+    return namespace
+
+
+def test_a_dry_run_says_what_would_be_and_the_rollout_is_denied(cluster, gate, warned):
+    web = workload(warned)
+    dry = gate.create("requester", web, "--dry-run=server", check=False)
+    assert dry.returncode == 0, dry.stderr
+    assert dry.stderr.splitlines()[0] == HEADING
+    assert "Warning: NoRequest: Deployment web" in dry.stderr
+    real = gate.create("requester", web, check=False)
+    assert real.returncode != 0
+    assert "NoRequest: Deployment web" in real.stderr
+    assert cluster.api.items("deployments", warned) == []
+
+
+def test_kubectl_diff_shows_a_release_that_waits_for_a_person(gate, warned):
+    gate.open(warned, MIDDLING, "Submitted")
+    given = {"stdin": json.dumps(workload(warned)), "check": False}
+    diff = gate.kubectl("requester", "diff", "-f", "-", **given)
+    assert diff.returncode == 1, diff.stderr  # by which kubectl diff says that there are any
+    assert "image: web:1" in diff.stdout
+    assert "ReviewPending" in diff.stderr
+
+
+def test_elsewhere_a_dry_run_is_told_the_verdict(gate, namespace):
+    dry = gate.create("requester", workload(namespace), "--dry-run=server", check=False)
+    assert dry.returncode != 0
+    assert "NoRequest: Deployment web" in dry.stderr
