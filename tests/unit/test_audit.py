@@ -17,7 +17,10 @@ KNOWS_AUDIT = (
     subprocess.run([UV, "help", "audit"], capture_output=True, check=False).returncode == 0
 )
 
-pytestmark = pytest.mark.skipif(not KNOWS_AUDIT, reason="this uv is too old to audit")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not KNOWS_AUDIT, reason="this uv is too old to audit"),
+]
 
 
 def audit(*options):

@@ -18,6 +18,8 @@ import yaml
 from unit.cli.input.cluster.test_installation import DATA
 from unit.cli.support import EXAMPLES, run
 
+pytestmark = pytest.mark.slow
+
 CABGATE = Path(sys.executable).with_name("cabgate")
 INTENT = EXAMPLES / "auto-approve" / "intent.yaml"
 

@@ -79,6 +79,7 @@ def test_what_is_too_large_or_empty_is_refused(format_: Format) -> None:
         read_report(b" \n", format_)
 
 
+@pytest.mark.slow
 def test_objects_without_end_are_refused() -> None:
     many = b"{}," * (documents.MAX_OBJECTS + 1)
     with pytest.raises(UnreadableReportError, match="objects: split it"):

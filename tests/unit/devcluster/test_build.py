@@ -13,6 +13,8 @@ import pytest
 from cabgate_devcluster import DevClusterError, wait_until
 from cabgate_devcluster.programs.build import build, build_command
 
+pytestmark = pytest.mark.slow
+
 HALF = """
 out=""
 while [ $# -gt 0 ]; do if [ "$1" = -o ]; then out=$2; fi; shift; done

@@ -15,6 +15,8 @@ import pytest
 from cabgate_devcluster import DevClusterError, Process, wait_until
 from cabgate_devcluster.processes.guard import Guard
 
+pytestmark = pytest.mark.slow
+
 # A parent with a folder, a child, a grandchild, and a fork that keeps its end of the socket open.
 PARENT = """
 import json, os, signal, sys, time

@@ -26,6 +26,8 @@ from cabgate_kube.process.health import CONNECTION_SECONDS, MAX_CONNECTIONS
 from cabgate_webhook.http.serving import HEAD_SECONDS
 from support.sitters import asked, is_closed, sit
 
+pytestmark = pytest.mark.slow
+
 CA = Authority("a test")
 ENTRY = Path(__file__).with_name("webhook_entry.py")
 LIMIT = 20

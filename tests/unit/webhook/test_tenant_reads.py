@@ -286,6 +286,7 @@ async def test_a_decision_on_one_workload_reads_at_most_four_times(worst_of_one)
     assert api.bytes < READ_BYTES
 
 
+@pytest.mark.slow
 async def test_many_rollouts_of_the_worst_stay_far_below_the_memory_limit(worst_of_one):
     api = CountingApi(worst_of_one)
     image = targets(1)[0]["images"][0]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Intents that go back and forth, and how often they may."""
 
+import pytest
+
 from cabgate.lifecycle.limits.flapping import MAX_OPENED, MAX_REOPENED
 from cabgate_kube.resources import REQUESTS
 from cabgate_operator.work.keys import Key, Subject
@@ -73,6 +75,7 @@ async def test_what_is_changed_too_often_is_ready_where_it_is_admitted() -> None
     assert world.ready() == ("True", "RequestApproved")
 
 
+@pytest.mark.slow
 async def test_of_one_intent_so_many_requests_are_opened_in_an_hour() -> None:
     world = World()
     for number in range(MAX_OPENED + 2):

@@ -370,6 +370,7 @@ def test_a_file_of_components_that_is_none_is_refused(repository: Path, text: st
     assert "--components: c.yaml: " in run("evidence", "collect", *args, code=2).stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "modules",
     ["cabgate_cli.main", "cabgate_cli.commands.declarations.evidence", "cabgate_operator.main",

@@ -103,6 +103,7 @@ def test_the_way_down_is_told_to_machines_too() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [[], ["-o", "json"], ["-o", "yaml"]])
 def test_the_bytes_are_the_same_in_any_surroundings(form: list[str]) -> None:
     def output(**env: str) -> bytes:
@@ -122,6 +123,7 @@ def test_the_order_of_a_file_does_not_change_the_score() -> None:
     assert run("score", "-f", "-", stdin=turned).stdout == run("score", "-f", AUTO).stdout
 
 
+@pytest.mark.slow
 def test_scoring_imports_no_client() -> None:
     code = (
         "import sys; from cabgate_cli.main import main\n"
@@ -332,6 +334,7 @@ def test_what_is_not_an_intent_is_told_without_a_traceback(text: str | bytes, sa
     assert says in run("score", "-f", "-", stdin=text, code=2).stderr
 
 
+@pytest.mark.slow
 def test_aliases_that_multiply_are_stopped() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9)]
