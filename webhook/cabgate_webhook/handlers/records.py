@@ -48,7 +48,7 @@ from cabgate_webhook.admission.requests import Answer, Review, metadata_of
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.handlers.asked import AskedLately
 from cabgate_webhook.handlers.models import model_of
-from cabgate_webhook.handlers.signed import speaking_for
+from cabgate_webhook.handlers.signed import provenance_now
 from cabgate_webhook.handlers.telling import Telling
 
 _GUARDED_METADATA = ("labels", "ownerReferences", "finalizers")
@@ -115,7 +115,7 @@ async def judge_intent(
         await _check_not_approver(review, old, intent, api)
     warnings = _check_targets(old, intent, installation.kinds)
     if old is None or evidence_digest(old.spec) != evidence_digest(intent.spec):
-        signed = await speaking_for(intent, api, now)
+        signed = await provenance_now(intent, api, now)
         check_not_contradicted(signed)
         said = await telling.warning_of(intent, api, installation, machines, signed)
         warnings = [*warnings, said]
@@ -306,7 +306,7 @@ async def _judge_new_request(
         api.weighed_requests(review.namespace, named, name),
         model_of(review.namespace, api),
     )
-    signed = await speaking_for(intent, api, now)
+    signed = await provenance_now(intent, api, now)
     check_created(request, intent, [other for other, _ in weighed], model, signed)
     check_opening(request, weighed)
     return Answer(allowed=True, reason="RequestOpened")

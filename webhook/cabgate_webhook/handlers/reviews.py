@@ -61,7 +61,7 @@ from cabgate_webhook.admission.caller import STRIP
 from cabgate_webhook.admission.requests import Answer, Review, metadata_of
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.handlers.models import model_behind
-from cabgate_webhook.handlers.signed import speaking_for
+from cabgate_webhook.handlers.signed import provenance_now
 
 KINDS: dict[str, ReviewKind] = {kind.plural: kind for kind in (REQUEST_REVIEW, EXCEPTION_REVIEW)}
 """The kinds whose status carries reviews, by resource."""
@@ -296,7 +296,7 @@ async def _judge_operator(review: Review, api: ApiServer, now: datetime) -> None
         reading = api.requests_naming(review.namespace, named, None if of is None else of.name)
         if approves_by_score(request, written):
             others, model, signed = await asyncio.gather(
-                reading, model_behind(request, api), speaking_for(intent, api, now)
+                reading, model_behind(request, api), provenance_now(intent, api, now)
             )
         else:
             others = await reading
