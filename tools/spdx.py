@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 MARK = "SPDX-License-Identifier: Apache-2.0"
-SUFFIXES = {".py", ".yaml", ".yml", ".toml", ".sh", ".mod", ".go", ".mk", ".cfg"}
+SUFFIXES = {".py", ".yaml", ".yml", ".toml", ".sh", ".mod", ".go", ".mk", ".cfg", ".cel"}
 NAMES = {"Makefile", "Dockerfile", "run"}
 GENERATED = {"uv.lock"}
 

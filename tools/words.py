@@ -68,7 +68,7 @@ CODE = (
     "tools",
 )
 FREE = ("docs/decisions/", "docs/benchmarks/", "tools/words.py")
-KINDS = (".py", ".md", ".yaml", ".tpl", ".txt", ".json", ".toml")
+KINDS = (".py", ".md", ".yaml", ".tpl", ".cel", ".txt", ".json", ".toml")
 
 # A sentence may go on in the next line: of a comment, or of a string.
 _BETWEEN = r"""[\s"'#]+"""

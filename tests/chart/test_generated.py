@@ -63,6 +63,13 @@ def test_a_copy_without_the_definitions_is_refused_and_says_why(tmp_path):
     assert "the chart has no CustomResourceDefinitions" in result.stderr
 
 
+def test_a_copy_without_an_expression_is_refused_and_names_the_file(tmp_path):
+    shutil.copytree(CHART, tmp_path / "cabgate", ignore=shutil.ignore_patterns("tried.cel"))
+    result = rendered(tmp_path / "cabgate")
+    assert result.returncode != 0
+    assert "the chart has no files/cel/rings/tried.cel" in result.stderr
+
+
 def test_no_golden_file_holds_what_crds_holds():
     for values in SETS:
         text = values.with_name(values.name.replace(".values.yaml", ".yaml")).read_text()

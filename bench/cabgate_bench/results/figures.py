@@ -5,14 +5,9 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from cabgate.reports.figures import percentile
+
 QUANTILES = (50, 90, 99)
-
-
-def quantile(ascending: Sequence[float], percent: float) -> float:
-    """The value that so many percent do not exceed (nearest rank); NaN of nothing."""
-    if not ascending:
-        return math.nan
-    return ascending[max(math.ceil(len(ascending) * percent / 100) - 1, 0)]
 
 
 def pooled(blocks: Sequence[Sequence[float]]) -> list[float]:
@@ -27,6 +22,6 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"min": min(values), "median": statistics.median(values), "max": max(values)}
 
 
-def quantiles(ascending: Sequence[float]) -> dict[str, float]:
-    """p50, p90 and p99."""
-    return {f"p{percent}": quantile(ascending, percent) for percent in QUANTILES}
+def quantiles(values: Sequence[float]) -> dict[str, float]:
+    """p50, p90 and p99 (nearest rank); NaN of nothing."""
+    return {f"p{each}": percentile(values, each) if values else math.nan for each in QUANTILES}

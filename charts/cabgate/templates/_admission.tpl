@@ -6,8 +6,24 @@
 system:serviceaccount:{{ include "cabgate.namespace" . }}:cabgate-operator
 {{- end -}}
 
-{{/* A list as CEL has it: ['a', 'b']. */}}
+{{/* An expression of files/cel, as Kubernetes takes it: (list $ "rings/tried"). Comments and indentation
+     are left out; a line stays a line, and YAML folds them. */}}
 {{- define "cabgate.cel" -}}
+{{- $root := index . 0 -}}
+{{- $path := printf "files/cel/%s.cel" (index . 1) -}}
+{{- $text := $root.Files.Get $path -}}
+{{- if not $text -}}
+{{- fail (printf "the chart has no %s: take the whole folder charts/cabgate, or a package of it" $path) -}}
+{{- end -}}
+{{- $text = regexReplaceAll "(?m)^\\s*//.*$" $text "" -}}
+{{- if contains "{{" $text -}}
+{{- $text = tpl $text $root -}}
+{{- end -}}
+{{- regexReplaceAll "\\s*\\n\\s*" (trim $text) "\n" -}}
+{{- end -}}
+
+{{/* A list as CEL has it: ['a', 'b']. */}}
+{{- define "cabgate.celList" -}}
 [{{ range $i, $each := . }}{{ if $i }}, {{ end }}{{ $each | squote }}{{ end }}]
 {{- end -}}
 
@@ -47,15 +63,9 @@ system:serviceaccount:{{ include "cabgate.namespace" . }}:cabgate-operator
      of its node, through. */}}
 {{- define "cabgate.notOfTheSystem" -}}
 - name: is-not-the-work-of-a-controller
-  expression: >-
-    !(request.resource.resource in ['replicasets', 'pods', 'jobs']
-    && request.userInfo.username in {{ include "cabgate.cel" (include "cabgate.controllers" . | fromYamlArray) }})
+  expression: >- {{- include "cabgate.cel" (list $ "gate/is-not-the-work-of-a-controller") | nindent 4 }}
 - name: is-no-mirror-pod
-  expression: >-
-    !(request.resource.resource == 'pods' && request.operation == 'CREATE'
-    && 'system:nodes' in request.userInfo.?groups.orValue([])
-    && request.userInfo.username.startsWith('system:node:')
-    && 'kubernetes.io/config.mirror' in object.metadata.?annotations.orValue({}))
+  expression: >- {{- include "cabgate.cel" (list $ "gate/is-no-mirror-pod") | nindent 4 }}
 {{- end -}}
 
 {{/* What files/kinds.yaml says of the kinds that are gated everywhere: kinds and groups, as YAML. */}}
@@ -124,21 +134,6 @@ system:serviceaccount:{{ include "cabgate.namespace" . }}:cabgate-operator
 {{ .object }}{{ range splitList "." (first (splitList "[*]" .path)) }}[?{{ . | squote }}]{{ end }}
 {{- end -}}
 
-{{/* CEL: the annotation of break-glass reads as it should. */}}
-{{- define "cabgate.glassReads" -}}
-[object.metadata.annotations['cabgate.dev/break-glass']].exists(a, {{ include "cabgate.glassForm" . }} && {{ include "cabgate.glassShown" . }})
-{{- end -}}
-
-{{/* CEL: a service account that may not break the glass writes. */}}
-{{- define "cabgate.glassUnlisted" -}}
-(request.userInfo.username.startsWith('system:serviceaccount:') && !(request.userInfo.username in {{ include "cabgate.cel" .Values.breakGlassServiceAccounts }}))
-{{- end -}}
-
-{{/* CEL: who writes has the verb break-glass. */}}
-{{- define "cabgate.glassVerb" -}}
-authorizer.group('cabgate.dev').resource('rings').namespace(request.namespace).check('break-glass').allowed()
-{{- end -}}
-
 {{/* Where break-glass is looked after: workloads, with every subresource that can carry an annotation.
      A Scale carries none. Kinds that are gated by configuration have no break-glass. */}}
 {{- define "cabgate.glassWorkloads" -}}
@@ -164,90 +159,35 @@ resourceRules:
 {{- $names = append $names (printf "%s/%s" $group .) -}}
 {{- end -}}
 {{- end -}}
-{{- include "cabgate.cel" $names -}}
+{{- include "cabgate.celList" $names -}}
 {{- end -}}
 
 {{/* Match condition: controllers copy the annotations of a workload onto what they make of it. */}}
 {{- define "cabgate.glassPeople" -}}
 - name: is-not-the-platform
   expression: >-
-    !(request.userInfo.username in {{ include "cabgate.cel" (append (include "cabgate.controllers" . | fromYamlArray) (include "cabgate.operatorUser" .)) }})
+    !(request.userInfo.username in {{ include "cabgate.celList" (append (include "cabgate.controllers" . | fromYamlArray) (include "cabgate.operatorUser" .)) }})
 {{- end -}}
 
 {{/* Match condition: the annotation is set, or changed. */}}
 {{- define "cabgate.glassBreaks" -}}
 - name: breaks-the-glass
-  expression: >-
-    object.metadata.?annotations[?'cabgate.dev/break-glass'].hasValue()
-    && (request.operation == 'CREATE'
-    || object.metadata.?annotations[?'cabgate.dev/break-glass']
-    != oldObject.metadata.?annotations[?'cabgate.dev/break-glass'])
+  expression: >- {{- include "cabgate.cel" (list $ "glass/breaks") | nindent 4 }}
 {{- end -}}
 
 {{/* Variables: the larger of the namespace's ring and the workload's, before and after, where a
      malformed one is 4; and whether that is gated. (In a matchCondition namespaceObject is empty.) */}}
 {{- define "cabgate.glassGated" -}}
 - name: ring
-  expression: >-
-    [namespaceObject.metadata.?labels[?'cabgate.dev/ring'].orValue('{{ .Values.defaultRing }}'),
-    object.metadata.?labels[?'cabgate.dev/ring'].orValue('0'),
-    request.operation == 'UPDATE'
-    ? oldObject.metadata.?labels[?'cabgate.dev/ring'].orValue('0') : '0']
-    .map(r, r in ['0', '1', '2', '3'] ? int(r) : 4).max()
+  expression: >- {{- include "cabgate.cel" (list $ "glass/ring") | nindent 4 }}
 - name: gated
   expression: variables.ring >= 2
-{{- end -}}
-
-{{/* CEL: the annotations that the API server writes beside the one that breaks the glass. */}}
-{{- define "cabgate.glassStamps" -}}
-['cabgate.dev/break-glass-by', 'cabgate.dev/break-glass-id', 'cabgate.dev/break-glass-ring']
-{{- end -}}
-
-{{/* CEL: the one that breaks the glass, these, and the one that holds the breaks before it. */}}
-{{- define "cabgate.glassAnnotations" -}}
-['cabgate.dev/break-glass', 'cabgate.dev/break-glass-by', 'cabgate.dev/break-glass-id', 'cabgate.dev/break-glass-ring', 'cabgate.dev/break-glass-earlier']
 {{- end -}}
 
 {{/* Match condition: one of these is set, changed or removed. */}}
 {{- define "cabgate.glassTouched" -}}
 - name: touches-the-glass
-  expression: >-
-    {{ include "cabgate.glassAnnotations" . }}
-    .exists(k, request.operation == 'CREATE'
-    ? object.metadata.?annotations[?k].hasValue()
-    : object.metadata.?annotations[?k] != oldObject.metadata.?annotations[?k])
-{{- end -}}
-
-{{/* CEL: a tool writes, not a person: a service account that may not break the glass, or what applies
-     objects from Git, by the name that it gives itself as field manager. */}}
-{{- define "cabgate.glassTool" -}}
-({{ include "cabgate.glassUnlisted" . }}
-|| request.options.?fieldManager.orValue('') in ['argocd-controller', 'helm-controller', 'kustomize-controller'])
-{{- end -}}
-
-{{/* CEL: a pod template differs in more than the time of a restart. Whole maps are compared first, which
-     costs next to nothing however many annotations there are; one by one only where the time of a
-     restart differs too, and no more than 2000: beyond that it counts as a difference. As many others
-     on both sides, and each of one side as it is on the other, are the same. */}}
-{{- define "cabgate.templateChanges" -}}
-object.?spec.?workloadRef != oldObject.?spec.?workloadRef
-|| [[object, oldObject].map(o,
-{{ range (include "cabgate.kinds" . | fromYaml).kinds -}}
-{{- if and .path (ne .path "spec.template") -}}
-request.resource.resource == {{ .resource | squote }}
-? o.?{{ .path | replace "." ".?" }}.orValue({})
-: {{ end -}}
-{{- end -}}
-o.?spec.?template.orValue({}))].exists(t,
-t[0] != t[1] && (t[0].?spec != t[1].?spec
-|| t[0].?metadata.?labels.orValue({}) != t[1].?metadata.?labels.orValue({})
-|| [t.map(x, x.?metadata.?annotations.orValue({}))].exists(a,
-a[0] != a[1]
-&& (a[0][?'kubectl.kubernetes.io/restartedAt'] == a[1][?'kubectl.kubernetes.io/restartedAt']
-|| a[0].size() - ('kubectl.kubernetes.io/restartedAt' in a[0] ? 1 : 0)
-!= a[1].size() - ('kubectl.kubernetes.io/restartedAt' in a[1] ? 1 : 0)
-|| a[0].size() > 2000
-|| !a[0].all(k, a[1][?k] == a[0][?k] || k == 'kubectl.kubernetes.io/restartedAt')))))
+  expression: >- {{- include "cabgate.cel" (list $ "glass/touched") | nindent 4 }}
 {{- end -}}
 
 {{/* Variable: tells this break from every other that rolls out something, also from one with the same
@@ -256,11 +196,7 @@ a[0] != a[1]
      annotations. */}}
 {{- define "cabgate.glassId" -}}
 - name: id
-  expression: >-
-    request.resource.resource + '/'
-    + (request.operation == 'CREATE' ? 'new'
-    : string(oldObject.metadata.?generation.orValue(0)) + ({{ include "cabgate.templateChanges" . | nindent 4 | trim }}
-    ? '-template' : ''))
+  expression: >- {{- include "cabgate.cel" (list $ "glass/id") | nindent 4 }}
 {{- end -}}
 
 {{- define "cabgate.glassForged" -}}
@@ -344,31 +280,9 @@ annotations:
 # A rollout: creation, an image that a Pod had in none of its containers, or a pod template that differs
 # in more than the time of a restart. Of a Pod with more than 100 containers, any that changed.
 - name: changes-what-runs
-  expression: >-
-    request.operation == 'CREATE'
-    {{- with include "cabgate.configuredChanges" . | trim }}
-    {{- . | nindent 4 }}
-    {{- end }}
-    || (request.resource.resource == 'pods'
-    ? object.spec != oldObject.spec
-    && [['containers', 'initContainers', 'ephemeralContainers']].exists(l,
-    l.exists(f, object.spec[?f] != oldObject.spec[?f]
-    && (l.exists(g, object.spec[?g].orValue([]).size() > 100
-    || oldObject.spec[?g].orValue([]).size() > 100)
-    || object.spec[?f].orValue([]).exists(c, !l.exists(g,
-    oldObject.spec[?g].orValue([]).exists(o, o.?image == c.?image))))))
-    : {{ include "cabgate.templateChanges" . | nindent 4 | trim }})
+  expression: >- {{- include "cabgate.cel" (list $ "gate/changes-what-runs") | nindent 4 }}
 # The one write that breaks the glass, by whoever has the verb: of the kinds that the policies of
 # break-glass look after.
 - name: does-not-break-the-glass
-  expression: >-
-    !((request.resource.group + '/' + request.resource.resource) in {{ include "cabgate.breakable" . }})
-    || has(request.subResource)
-    || !object.metadata.?annotations[?'cabgate.dev/break-glass'].hasValue()
-    || (request.operation == 'UPDATE'
-    && object.metadata.?annotations[?'cabgate.dev/break-glass']
-    == oldObject.metadata.?annotations[?'cabgate.dev/break-glass'])
-    || !{{ include "cabgate.glassReads" . }}
-    || {{ include "cabgate.glassUnlisted" . }}
-    || !{{ include "cabgate.glassVerb" . }}
+  expression: >- {{- include "cabgate.cel" (list $ "gate/does-not-break-the-glass") | nindent 4 }}
 {{- end -}}

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
 from operator import attrgetter
+from typing import TypeVar
 
 from cabgate.api.decision import SubjectKind
 from cabgate.api.exception import ExceptionVerdict
@@ -80,7 +81,10 @@ def _share(part: Callable[[Scope], Value], whole: Callable[[Scope], Value]) -> C
     return share
 
 
-def percentile(numbers: Sequence[int], percent: int) -> int:
+_Number = TypeVar("_Number", int, float)
+
+
+def percentile(numbers: Sequence[_Number], percent: int) -> _Number:
     """The smallest of some numbers that at least so many percent of them do not exceed (nearest
     rank); of none it raises `ValueError`."""
     if not numbers:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import CABRequest, RequestVerdict
+from cabgate.api.request import CABRequest, Provenance, RequestVerdict
 from cabgate.api.riskmodel import RiskModel
 from cabgate.gate.decision import Reason
 from cabgate.lifecycle.limits.flapping import ABSENCE, reopens_at
@@ -29,7 +29,16 @@ from cabgate.risk.model_choice import NoModel
 from cabgate.rollout.rings import GATED_FROM
 from cabgate_kube.errors import ApiError
 from cabgate_kube.k8s_events import Reference
-from cabgate_kube.resources import EXCEPTIONS, INTENTS, NAMESPACES, REQUESTS, Object, Resource
+from cabgate_kube.resources import (
+    EXCEPTIONS,
+    INTENTS,
+    NAMESPACES,
+    REQUESTS,
+    SIGNERS,
+    Object,
+    Resource,
+)
+from cabgate_kube.signers import LabelsAndSigners, speaking_for
 from cabgate_operator.controllers.intent_work import Work, refused_among
 from cabgate_operator.controllers.models import chosen_model, model_behind
 from cabgate_operator.controllers.opening import (
@@ -39,7 +48,6 @@ from cabgate_operator.controllers.opening import (
     unchanged_or_conflict,
 )
 from cabgate_operator.controllers.related import intent_named, requests_naming
-from cabgate_operator.controllers.signers import speaking_for
 from cabgate_operator.plans import texts
 from cabgate_operator.plans.intents import (
     Problem,
@@ -82,7 +90,7 @@ async def reconcile_intent(context: Context, key: Key) -> None:
         work.others, work.model, work.provenance = await asyncio.gather(
             requests_naming(context, key.namespace, work.intent.spec.targets, own),
             _model(context, work),
-            speaking_for(context, work.intent, work.labels),
+            _provenance(context, work),
         )
         note_correlation(work.intent.spec.correlation_id)
         work.refused = refused_among(evidence_digest(work.intent.spec), work.others)
@@ -101,6 +109,13 @@ async def reconcile_intent(context: Context, key: Key) -> None:
         await _update_request(context, work, unnoticed)
     if work.errors:
         raise work.errors[0]
+
+
+async def _provenance(context: Context, work: Work) -> Sequence[Provenance]:
+    async def read(_namespace: str) -> LabelsAndSigners:
+        return work.labels, await context.api.list(SIGNERS, "")
+
+    return await speaking_for(work.intent, context.clock(), read)
 
 
 async def _read(context: Context, key: Key) -> Work | None:

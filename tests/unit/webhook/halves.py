@@ -10,7 +10,7 @@ from cabgate.api import CABException, CABRequest
 from cabgate.review.identity import SERVICE_ACCOUNTS, User
 from cabgate.text.refusal import Refusal
 from cabgate_samples.models import NAMESPACE, NOW, rollout
-from cabgate_webhook.admission.requests import Review
+from cabgate_webhook.admission.requests import AdmissionRequest
 from cabgate_webhook.handlers.reviews import judge_status, stamp_review
 from unit.core.standings import decide
 from unit.webhook.test_tenant_reads import KEYS, CountingApi
@@ -64,7 +64,7 @@ class Writer:
     def _review(self):
         name, user = self.old["metadata"]["name"], User(self.user)
         where = ("cabgate.dev", self.plural, "status", "UPDATE", NAMESPACE, name)
-        return Review("u", *where, user, self.new, self.old)
+        return AdmissionRequest("u", *where, user, self.new, self.old)
 
     async def stamp(self):
         answer = await stamp_review(

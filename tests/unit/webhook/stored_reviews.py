@@ -11,10 +11,10 @@ from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.workloads import rollout_of
 from cabgate_samples.models import NOW
 from cabgate_webhook.admission.requests import (
-    Answer,
-    MalformedReviewError,
+    AdmissionAnswer,
+    MalformedAdmissionError,
     answer_body,
-    read_review,
+    read_admission,
 )
 from cabgate_webhook.client.answers import parsed
 from cabgate_webhook.client.apiserver import ApiServer
@@ -66,7 +66,7 @@ class StoredApi(ApiServer):
 async def by_hand(body, stored, ring_read=True):
     """The answer without anything that was made for speed. Without `ring_read` in the highest
     ring, as the webhook asks first: what is admitted there is admitted everywhere."""
-    review = read_review(body)
+    review = read_admission(body)
     kind = gated_kind(review)
     if kind is None:
         return None  # not taken for a rollout at all
@@ -77,7 +77,9 @@ async def by_hand(body, stored, ring_read=True):
     try:
         rollout: Rollout = rollout_of(kind, review.namespace, obj, review.old_object or None)
     except PodTemplateError as error:
-        return Answer(allowed=False, reason="MalformedObject", message=f"MalformedObject: {error}")
+        return AdmissionAnswer(
+            allowed=False, reason="MalformedObject", message=f"MalformedObject: {error}"
+        )
     requests = [parsed(CABRequest, item) for item in json.loads(json.dumps(stored["requests"]))]
     before = ring_of((review.old_object.get("metadata") or {}).get("labels"), 0)
     ring = max(before, effective_ring(stored["labels"], metadata.get("labels"), 0))
@@ -92,11 +94,11 @@ async def by_hand(body, stored, ring_read=True):
             continue
     named = [item for item in found if item.spec.request_ref.name in names]
     decision = decide(rollout, ring, requests, named, NOW)
-    return Answer(decision.allowed, decision.reason, decision.message, decision.warnings)
+    return AdmissionAnswer(decision.allowed, decision.reason, decision.message, decision.warnings)
 
 
 async def by_the_webhook(body, api):
-    review = read_review(body, rollout=True)
+    review = read_admission(body, rollout=True)
     return await judge_rollout(review, gated_kind(review), api, 0, NOW)
 
 
@@ -135,7 +137,7 @@ def has_spec(item):
 async def said(call):
     try:
         answer = await call
-    except MalformedReviewError as error:
+    except MalformedAdmissionError as error:
         return f"400 {error}"
     except LookupFailed as error:
         return f"lookup {error}"

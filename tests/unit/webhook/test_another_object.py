@@ -9,7 +9,7 @@ import pytest
 from cabgate.review.identity import SERVICE_ACCOUNTS, User
 from cabgate.text.refusal import Refusal
 from cabgate_samples.models import NAMESPACE, exception, intent, request
-from cabgate_webhook.admission.requests import Review
+from cabgate_webhook.admission.requests import AdmissionRequest
 from cabgate_webhook.handlers.reviews import stamp_review
 from unit.webhook.halves import World
 from unit.webhook.test_tenant_reads import KEYS
@@ -28,7 +28,7 @@ def stamped(uid: object) -> str:
     metadata = {key: value for key, value in old["metadata"].items() if key != "uid"}
     metadata |= {} if uid is None else {"uid": uid}
     new = {**old, "metadata": metadata, "status": {**(old.get("status") or {}), "review": review}}
-    asked = Review(
+    asked = AdmissionRequest(
         uid="r", group="cabgate.dev", resource="cabexceptions", subresource="status",
         operation="UPDATE", namespace=NAMESPACE, name="leave", user=User("rita"),
         object=new, old_object=old,

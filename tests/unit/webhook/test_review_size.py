@@ -17,8 +17,8 @@ from cabgate_webhook.admission.requests import (
     MAX_BODY_BYTES,
     MAX_OWN_BODY_BYTES,
     MAX_VALUES,
-    OversizedReviewError,
-    read_review,
+    OversizedAdmissionError,
+    read_admission,
 )
 from cabgate_webhook.http.app import Settings, create_app
 from cabgate_webhook.metrics import Metrics
@@ -61,8 +61,8 @@ def test_millions_of_empty_lists_are_denied_before_they_take_memory(group, rollo
     assert 6_900_000 < len(body) < MAX_BODY_BYTES
     tracemalloc.start()
     try:
-        with pytest.raises(OversizedReviewError, match="values") as refused:
-            read_review(body, rollout=rollout)
+        with pytest.raises(OversizedAdmissionError, match="values") as refused:
+            read_admission(body, rollout=rollout)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -74,7 +74,7 @@ def test_as_many_values_as_are_read_stay_far_below_the_memory_limit():
     body = body_of(of_lists(MAX_VALUES // 4 - 100), "x.dev")
     tracemalloc.start()
     try:
-        read_review(body, rollout=True)
+        read_admission(body, rollout=True)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -85,7 +85,7 @@ def test_what_stands_in_texts_is_no_value():
     """A rationale of commas, quotes and backslashes takes no room from a revocation."""
     text = ',[{"' + "\\" + '",' * 3
     obj = {**of_lists(1), "spec": {"note": text * 100_000}}
-    assert read_review(body_of(obj)).name == "web"
+    assert read_admission(body_of(obj)).name == "web"
 
 
 def test_the_worst_intent_that_the_schema_takes_is_read():
@@ -94,16 +94,16 @@ def test_the_worst_intent_that_the_schema_takes_is_read():
     obj = {"apiVersion": "cabgate.dev/v1alpha1", "kind": "DeploymentIntent", "spec": spec}
     body = body_of(obj, old={"spec": {}})
     assert len(body) < MAX_OWN_BODY_BYTES
-    assert read_review(body).name == "web"
+    assert read_admission(body).name == "web"
 
 
 def test_own_objects_have_what_two_of_the_largest_stored_ones_have():
     note = {"metadata": {"name": "web", "annotations": {"note": "x" * 1_500_000}}}
-    assert read_review(body_of(note)).name == "web"
+    assert read_admission(body_of(note)).name == "web"
     note["metadata"]["annotations"]["note"] *= 2
-    with pytest.raises(OversizedReviewError, match="bytes"):
-        read_review(body_of(note))
-    assert read_review(body_of(note, "apps"), rollout=True).name == "web"
+    with pytest.raises(OversizedAdmissionError, match="bytes"):
+        read_admission(body_of(note))
+    assert read_admission(body_of(note, "apps"), rollout=True).name == "web"
 
 
 def test_a_workload_with_all_the_annotations_there_may_be_is_read():
@@ -116,7 +116,7 @@ def test_a_workload_with_all_the_annotations_there_may_be_is_read():
         "metadata": {"name": "web", "managedFields": managed},
         "spec": {"template": template},
     }
-    assert read_review(body_of(obj, "apps", "deployments"), rollout=True).name == "web"
+    assert read_admission(body_of(obj, "apps", "deployments"), rollout=True).name == "web"
 
 
 async def test_an_oversized_review_is_denied_by_its_uid_and_says_why():

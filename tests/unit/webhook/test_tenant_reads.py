@@ -22,7 +22,7 @@ from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_bench.load.worst import worst_spec
 from cabgate_samples.models import NAMESPACE, NOW, by_person, exception, intent, request
 from cabgate_samples.objects import MIDDLING
-from cabgate_webhook.admission.requests import Review
+from cabgate_webhook.admission.requests import AdmissionRequest
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.client.lookups import READ_BYTES
 from cabgate_webhook.handlers.records import judge_exception
@@ -163,7 +163,7 @@ def rollout_of(image, name="web-0"):
 
 
 def review_of(obj, resource, *, group="cabgate.dev", operation="UPDATE", old=None, **more):
-    return Review(
+    return AdmissionRequest(
         uid="u-1",
         group=group,
         resource=resource,

@@ -14,7 +14,7 @@ from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_kube.transport import HttpAnswer
 from cabgate_samples.models import NOW, exception, request
-from cabgate_webhook.admission.requests import read_review
+from cabgate_webhook.admission.requests import read_admission
 from cabgate_webhook.client.apiserver import LISTS_AT_ONCE, ApiServer
 from cabgate_webhook.client.apiserver import MAX_WAITING as MOST_FOR_EXCEPTIONS
 from cabgate_webhook.client.lookups import LookupFailed
@@ -133,7 +133,7 @@ async def test_a_rollout_that_several_workloads_may_allow_waits_for_no_list_of_o
         name="nightly-by-hand",
         object=made,
     )
-    asked = read_review(json.dumps(sent).encode(), rollout=True)
+    asked = read_admission(json.dumps(sent).encode(), rollout=True)
     api = ApiServer(CREDENTIALS)
     api._connections = held = Held()
     named = [Workload.of(Target.model_validate(each)) for each in targets(20)]

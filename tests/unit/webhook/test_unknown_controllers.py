@@ -8,7 +8,7 @@ import json
 import pytest
 
 from cabgate_samples.models import NOW, by_person, request, target
-from cabgate_webhook.admission.requests import read_review
+from cabgate_webhook.admission.requests import read_admission
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
 
@@ -56,7 +56,7 @@ def denial(api, user=ARGO, image="web:1", **owner):
             },
         },
     }
-    review = read_review(json.dumps(body).encode(), rollout=True)
+    review = read_admission(json.dumps(body).encode(), rollout=True)
     answer = asyncio.run(judge_rollout(review, gated_kind(review), api, 0, NOW))
     assert not answer.allowed
     assert answer.reason == "NoRequest"

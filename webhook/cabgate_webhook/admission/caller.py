@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cabgate.writes.caller_proof import ANNOTATION, MIN_BYTES, check_proof
-from cabgate_webhook.admission.requests import Review, metadata_of
+from cabgate_webhook.admission.requests import AdmissionRequest, metadata_of
 
 STRIP: dict[str, Any] = {
     "op": "remove",
@@ -26,11 +26,11 @@ class Caller:
         if found < MIN_BYTES:
             raise ValueError(f"has {found} bytes and needs {MIN_BYTES}: openssl rand -hex 32")
 
-    def check(self, review: Review) -> None:
+    def check(self, admission: AdmissionRequest) -> None:
         """Raise `Refusal` unless a review carries the proof. The file is read each time: reviews
         are few, and the kubelet replaces it."""
         try:
             wanted = self._path.read_bytes()
         except OSError:
             wanted = b""
-        check_proof(metadata_of(review.object).get("annotations"), wanted)
+        check_proof(metadata_of(admission.object).get("annotations"), wanted)

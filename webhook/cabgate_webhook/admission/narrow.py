@@ -71,13 +71,13 @@ class _Request(TypedDict, total=False):
     oldObject: _Object | None
 
 
-class _Review(TypedDict, total=False):
+class _AdmissionReview(TypedDict, total=False):
     apiVersion: Any
     kind: Any
     request: _Request
 
 
-_DECODER = msgspec.json.Decoder(_Review)
+_DECODER = msgspec.json.Decoder(_AdmissionReview)
 
 
 class _Resource(TypedDict, total=False):
@@ -111,9 +111,9 @@ def decode_rollout(body: bytes) -> Any:
     fields that the gate reads; None for anything else, well-formed or not."""
     try:
         # As text, because what is skipped is not looked at for encoding.
-        review: Any = _DECODER.decode(body.decode())
-        obj = review["request"]["object"]
+        admission: Any = _DECODER.decode(body.decode())
+        obj = admission["request"]["object"]
         gated = kind_of(obj["apiVersion"], obj["kind"])
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
-    return None if gated is None else review
+    return None if gated is None else admission

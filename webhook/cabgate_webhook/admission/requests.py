@@ -38,7 +38,7 @@ MAX_CAUSE = 1024
 """Bytes of the message of one, and of its field."""
 
 
-class OversizedReviewError(Exception):
+class OversizedAdmissionError(Exception):
     """A review that is not looked at for its size; it is denied."""
 
     def __init__(self, uid: str, message: str) -> None:
@@ -46,12 +46,12 @@ class OversizedReviewError(Exception):
         super().__init__(message)
 
 
-class MalformedReviewError(ValueError):
+class MalformedAdmissionError(ValueError):
     """A body that is not an AdmissionReview; the message names the field."""
 
 
 @dataclass(frozen=True)
-class Review:
+class AdmissionRequest:
     """One admission request."""
 
     uid: str
@@ -76,7 +76,7 @@ class Review:
 
 
 @dataclass(frozen=True)
-class Answer:
+class AdmissionAnswer:
     """What the webhook says to one admission request."""
 
     allowed: bool
@@ -106,22 +106,23 @@ class Answer:
         return "allowed" if self.allowed else "denied"
 
 
-def read_review(body: bytes, *, rollout: bool = False) -> Review:
-    """The admission request in a body. Raises `MalformedReviewError` and `OversizedReviewError`.
+def read_admission(body: bytes, *, rollout: bool = False) -> AdmissionRequest:
+    """The admission request in a body. Raises `MalformedAdmissionError` and
+    `OversizedAdmissionError`.
 
     With `rollout`, the objects of a kind that is gated everywhere hold the fields that the gate
     reads and no others.
     """
     _check_size(body)
-    review = decode_rollout(body) if rollout else None
-    if review is None:
-        review = _decode(body)
-    _mapping(review, "body")
-    if (review.get("apiVersion"), review.get("kind")) != (API_VERSION, "AdmissionReview"):
-        raise MalformedReviewError(f"body: not an AdmissionReview of {API_VERSION}")
-    request = _mapping(review.get("request"), "request")
+    admission = decode_rollout(body) if rollout else None
+    if admission is None:
+        admission = _decode(body)
+    _mapping(admission, "body")
+    if (admission.get("apiVersion"), admission.get("kind")) != (API_VERSION, "AdmissionReview"):
+        raise MalformedAdmissionError(f"body: not an AdmissionReview of {API_VERSION}")
+    request = _mapping(admission.get("request"), "request")
     resource = _mapping(request.get("resource"), "request.resource")
-    return Review(
+    return AdmissionRequest(
         uid=_text(request.get("uid"), "request.uid", required=True),
         group=_text(resource.get("group"), "request.resource.group"),
         resource=_text(resource.get("resource"), "request.resource.resource", required=True),
@@ -137,14 +138,14 @@ def read_review(body: bytes, *, rollout: bool = False) -> Review:
 
 
 def _check_size(body: bytes) -> None:
-    """Raise `OversizedReviewError` for a body that would take more memory than a review may."""
+    """Raise `OversizedAdmissionError` for a body that would take more memory than a review may."""
     if _may_have_more_values(body) and (found := _values(body)) > MAX_VALUES:
         why = f"the review has {found} values, of {MAX_VALUES} that cabgate reads"
     elif len(body) > MAX_OWN_BODY_BYTES and head_of(body)[1] == GROUP:
         why = f"the review has {len(body)} bytes, of {MAX_OWN_BODY_BYTES} that cabgate reads"
     else:
         return
-    raise OversizedReviewError(head_of(body)[0], f"{why}. Make the object smaller")
+    raise OversizedAdmissionError(head_of(body)[0], f"{why}. Make the object smaller")
 
 
 def _may_have_more_values(body: bytes) -> bool:
@@ -162,13 +163,13 @@ _TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 def _decode(body: bytes) -> Any:
     try:
-        review = json.loads(body.decode())
+        admission = json.loads(body.decode())
         if b"\\ud" in body or b"\\uD" in body:
             # Half of a surrogate pair, which json takes, is no text that could be told or stored.
-            json.dumps(review, ensure_ascii=False).encode()
+            json.dumps(admission, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise MalformedReviewError(f"body: not JSON: {error}") from None
-    return review
+        raise MalformedAdmissionError(f"body: not JSON: {error}") from None
+    return admission
 
 
 def metadata_of(obj: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -176,7 +177,7 @@ def metadata_of(obj: Mapping[str, Any]) -> Mapping[str, Any]:
     return obj.get("metadata") or {}
 
 
-def answer_body(uid: str, answer: Answer) -> bytes:
+def answer_body(uid: str, answer: AdmissionAnswer) -> bytes:
     """The AdmissionReview that carries an answer. Whatever it refuses is a 403: for a 409 or a 422
     some tools delete the object and create it anew, for some texts too."""
     message = printed(answer.message)
@@ -206,7 +207,7 @@ def answer_body(uid: str, answer: Answer) -> bytes:
     return json.dumps(body).encode()
 
 
-def _causes(answer: Answer) -> list[dict[str, str]]:
+def _causes(answer: AdmissionAnswer) -> list[dict[str, str]]:
     causes = list(answer.causes) or [
         Cause(answer.reason, answer.message.removeprefix(f"{answer.reason}: "))
     ]
@@ -228,9 +229,9 @@ def _user(info: Mapping[str, Any]) -> User:
     groups = info.get("groups") or []
     extra = _mapping(info.get("extra") or {}, "request.userInfo.extra")
     if not _is_texts(groups):
-        raise MalformedReviewError("request.userInfo.groups: not a list of strings")
+        raise MalformedAdmissionError("request.userInfo.groups: not a list of strings")
     if not all(_is_texts(values) for values in extra.values()):
-        raise MalformedReviewError("request.userInfo.extra: not lists of strings")
+        raise MalformedAdmissionError("request.userInfo.extra: not lists of strings")
     return User(
         username=_text(info.get("username"), "request.userInfo.username", required=True),
         uid=_text(info.get("uid"), "request.userInfo.uid"),
@@ -245,10 +246,10 @@ def _object(value: Any, path: str) -> Mapping[str, Any]:
     metadata = _mapping(obj.get("metadata") or {}, f"{path}.metadata")
     labels = _mapping(metadata.get("labels") or {}, f"{path}.metadata.labels")
     if not all(isinstance(label, str) for label in labels.values()):
-        raise MalformedReviewError(f"{path}.metadata.labels: not strings")
+        raise MalformedAdmissionError(f"{path}.metadata.labels: not strings")
     for name in ("ownerReferences", "finalizers"):
         if not isinstance(metadata.get(name) or [], list):
-            raise MalformedReviewError(f"{path}.metadata.{name}: not a list")
+            raise MalformedAdmissionError(f"{path}.metadata.{name}: not a list")
     return obj
 
 
@@ -258,7 +259,7 @@ def _is_texts(value: Any) -> bool:
 
 def _mapping(value: Any, path: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise MalformedReviewError(f"{path}: not an object")
+        raise MalformedAdmissionError(f"{path}: not an object")
     return value
 
 
@@ -266,5 +267,5 @@ def _text(value: Any, path: str, *, required: bool = False) -> str:
     if value is None and not required:
         return ""
     if not isinstance(value, str) or (required and not value):
-        raise MalformedReviewError(f"{path}: not a string")
+        raise MalformedAdmissionError(f"{path}: not a string")
     return value

@@ -8,7 +8,7 @@ from cabgate.api.riskmodel import DEFAULT_LABEL, PLURAL
 from cabgate.risk.model_choice import NoModel, choose_model, recorded_model
 from cabgate.risk.model_rules import model_problems
 from cabgate.text.refusal import Refusal, RefusalReason
-from cabgate_webhook.admission.requests import Answer, Review, metadata_of
+from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.apiserver import ApiServer
 
 
@@ -23,15 +23,17 @@ async def model_behind(request: CABRequest, api: ApiServer) -> RiskModel | None:
     return recorded_model(request.spec.assessment.risk_model, await api.cluster_wide(PLURAL))
 
 
-async def judge_model(review: Review, api: ApiServer) -> Answer:
+async def judge_model(admission: AdmissionRequest, api: ApiServer) -> AdmissionAnswer:
     """The answer to a write of a risk model. Raises `Refusal` for one that makes no sense."""
-    model = RiskModel.model_validate(review.object)
+    model = RiskModel.model_validate(admission.object)
     problems = model_problems(model)
     if problems:
         first, *others = problems
         more = "".join(f"; {problem}" for problem in others)
         raise Refusal(RefusalReason.INVALID, first.message + more, first.field)
-    return Answer(allowed=True, reason="RiskModelValid", warnings=await _warnings(model, api))
+    return AdmissionAnswer(
+        allowed=True, reason="RiskModelValid", warnings=await _warnings(model, api)
+    )
 
 
 async def _warnings(model: RiskModel, api: ApiServer) -> list[str]:

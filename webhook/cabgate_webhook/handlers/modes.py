@@ -10,7 +10,7 @@ from cabgate import GROUP
 from cabgate.gate.composing import DRY_RUN, NOT_ENFORCED, warning_lines
 from cabgate.rollout.modes import Mode, dry_run_mode, effective_mode
 from cabgate_kube.process.logs import fields
-from cabgate_webhook.admission.requests import Answer, Review
+from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.client.lookups import LookupFailed
 
@@ -22,14 +22,14 @@ that the API server waits."""
 
 
 async def by_mode(
-    answer: Answer,
-    review: Review,
+    answer: AdmissionAnswer,
+    admission: AdmissionRequest,
     api: ApiServer,
     cluster: Mode,
     at_least: Mode,
     *,
     seconds: float = LOOKUP_SECONDS,
-) -> Answer:
+) -> AdmissionAnswer:
     """The answer as the mode of the review's namespace has it.
 
     `cluster` is the cluster's mode. `at_least` is what the API server knows of the namespace's,
@@ -37,13 +37,13 @@ async def by_mode(
     cannot be read within `seconds`. Writes to cabgate's own objects have no mode, and where the
     cluster enforces no namespace is looser, but for dry runs.
     """
-    if answer.allowed or review.group == GROUP:
+    if answer.allowed or admission.group == GROUP:
         return answer
-    if cluster is Mode.ENFORCE and not review.dry_run:
+    if cluster is Mode.ENFORCE and not admission.dry_run:
         return answer
-    labels = await _labels(review, api, seconds)
+    labels = await _labels(admission, api, seconds)
     of_rollouts = effective_mode(cluster, labels, at_least=at_least)
-    mode = dry_run_mode(of_rollouts, labels) if review.dry_run else of_rollouts
+    mode = dry_run_mode(of_rollouts, labels) if admission.dry_run else of_rollouts
     if mode is Mode.ENFORCE:
         return answer
     heading = DRY_RUN if of_rollouts is Mode.ENFORCE else NOT_ENFORCED
@@ -51,14 +51,16 @@ async def by_mode(
     return replace(answer, allowed=True, mode=mode, warnings=warnings)
 
 
-async def _labels(review: Review, api: ApiServer, seconds: float) -> Mapping[str, str] | None:
+async def _labels(
+    admission: AdmissionRequest, api: ApiServer, seconds: float
+) -> Mapping[str, str] | None:
     """Labels of the namespace of a review; None if they cannot be read in time."""
-    namespace = review.namespace
+    namespace = admission.namespace
     try:
         async with asyncio.timeout(seconds):
             return await api.namespace_labels(namespace)
     except (LookupFailed, TimeoutError) as error:
         why = error.brief if isinstance(error, LookupFailed) else f"none within {seconds} s"
-        about = fields(uid=review.uid, namespace=namespace, reason="ModeNotKnown")
+        about = fields(uid=admission.uid, namespace=namespace, reason="ModeNotKnown")
         log.warning("the mode of namespace %s is not known: %s", namespace, why, extra=about)
         return None

@@ -44,45 +44,47 @@ from cabgate.text.refusal import Refusal, RefusalReason, check_all
 from cabgate.writes.exceptions import check_takes_exception
 from cabgate.writes.image_digests import changes_targets, check_digests
 from cabgate.writes.system import check_created, check_intent_status
-from cabgate_webhook.admission.requests import Answer, Review, metadata_of
+from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.handlers.asked import AskedLately
 from cabgate_webhook.handlers.models import model_of
-from cabgate_webhook.handlers.signed import speaking_for
+from cabgate_webhook.handlers.signed import provenance_now
 from cabgate_webhook.handlers.telling import Telling
 
 _GUARDED_METADATA = ("labels", "ownerReferences", "finalizers")
 
 
-def stamp_submitters(review: Review, machines: Machines, kinds: Sequence[GatedKind] = ()) -> Answer:
+def stamp_submitters(
+    admission: AdmissionRequest, machines: Machines, kinds: Sequence[GatedKind] = ()
+) -> AdmissionAnswer:
     """The patch that makes `spec.submittedBy` say who really submitted, and `spec.requestedBy` who
     was named as requester. Raises `Refusal`, also for targets that can never match: what the schema
     says to those later is a 422 without the right spelling."""
-    if review.resource == INTENTS:
+    if admission.resource == INTENTS:
         with contextlib.suppress(ValidationError):  # the schema says what it is about
-            old, intent = _intents(review)
+            old, intent = _intents(admission)
             _check_targets(old, intent, kinds)
             check_size(old, intent)
-    spec = review.object.get("spec")
+    spec = admission.object.get("spec")
     if not isinstance(spec, Mapping):
-        return Answer(allowed=True, reason="SubmittersKept")
+        return AdmissionAnswer(allowed=True, reason="SubmittersKept")
     patch: list[dict[str, Any]] = [
         {"op": "add", "path": f"/spec/{field}", "value": expected}
         if expected
         else {"op": "remove", "path": f"/spec/{field}"}
-        for field, expected in _people(review, machines).items()
+        for field, expected in _people(admission, machines).items()
         if (spec.get(field) or []) != expected
     ]
     if not patch:
-        return Answer(allowed=True, reason="SubmittersKept")
-    return Answer(allowed=True, reason="SubmittersStamped", patch=patch)
+        return AdmissionAnswer(allowed=True, reason="SubmittersKept")
+    return AdmissionAnswer(allowed=True, reason="SubmittersStamped", patch=patch)
 
 
-def judge_submitters(review: Review, machines: Machines) -> Answer:
+def judge_submitters(admission: AdmissionRequest, machines: Machines) -> AdmissionAnswer:
     """Refuse a write after which `spec.submittedBy` does not say who submitted, or
     `spec.requestedBy` not who was named."""
-    spec = review.object.get("spec")
-    for field, expected in _people(review, machines).items():
+    spec = admission.object.get("spec")
+    for field, expected in _people(admission, machines).items():
         found = spec.get(field) if isinstance(spec, Mapping) else None
         if (found or []) != expected:
             raise Refusal(
@@ -91,47 +93,47 @@ def judge_submitters(review: Review, machines: Machines) -> Answer:
                 "replicas are of two releases for a moment: try again",
                 f"spec.{field}",
             )
-    return Answer(allowed=True, reason="Submitted")
+    return AdmissionAnswer(allowed=True, reason="Submitted")
 
 
 async def judge_intent(
-    review: Review,
+    admission: AdmissionRequest,
     api: ApiServer,
     installation: InstallationSettings,
     digests_from: int | None,
     machines: Machines,
     telling: Telling,
     now: datetime,
-) -> Answer:
+) -> AdmissionAnswer:
     """The answer to a write of an intent: `judge_submitters`; whether it names a person as its
     requester; whether nobody changes what they approved; and if it says anew what is to run,
     whether that is gated as the installation is set, and from ring `digests_from` on named by
     digest. Raises `Refusal`."""
-    answer = judge_submitters(review, machines)
-    old, intent = _intents(review)
+    answer = judge_submitters(admission, machines)
+    old, intent = _intents(admission)
     check_size(old, intent)
     check_requester(old, intent, intent.spec.submitted_by, machines)
     if old is None or changes_spec(old, intent):
-        await _check_not_approver(review, old, intent, api)
+        await _check_not_approver(admission, old, intent, api)
     warnings = _check_targets(old, intent, installation.kinds)
     if old is None or evidence_digest(old.spec) != evidence_digest(intent.spec):
-        signed = await speaking_for(intent, api, now)
+        signed = await provenance_now(intent, api, now)
         check_not_contradicted(signed)
         said = await telling.warning_of(intent, api, installation, machines, signed)
         warnings = [*warnings, said]
     if digests_from is not None and changes_targets(old, intent):
-        labels = await api.namespace_labels(review.namespace)
-        ring = installation.namespace_ring(review.namespace, labels)
+        labels = await api.namespace_labels(admission.namespace)
+        ring = installation.namespace_ring(admission.namespace, labels)
         check_digests(intent, ring, digests_from)
     return replace(answer, warnings=warnings)
 
 
-def _intents(review: Review) -> tuple[DeploymentIntent | None, DeploymentIntent]:
+def _intents(admission: AdmissionRequest) -> tuple[DeploymentIntent | None, DeploymentIntent]:
     """The intent of a review as it was (None: it is new), and as it would be. Raises
     `ValidationError`."""
-    intent, old = DeploymentIntent.model_validate(review.object), None
-    if review.operation != "CREATE":
-        old = DeploymentIntent.model_validate(review.old_object)
+    intent, old = DeploymentIntent.model_validate(admission.object), None
+    if admission.operation != "CREATE":
+        old = DeploymentIntent.model_validate(admission.old_object)
     return old, intent
 
 
@@ -156,106 +158,112 @@ def _check_targets(
 
 
 async def _check_not_approver(
-    review: Review, old: DeploymentIntent | None, new: DeploymentIntent, api: ApiServer
+    admission: AdmissionRequest, old: DeploymentIntent | None, new: DeploymentIntent, api: ApiServer
 ) -> None:
     """Raise `Refusal` if whoever approved what an intent declares, or did, writes it."""
     names = requests_behind(old, new)
-    found = await asyncio.gather(*(api.request(review.namespace, name) for name in names))
+    found = await asyncio.gather(*(api.request(admission.namespace, name) for name in names))
     for request in found:
         if request is None:
             continue
         exceptions: list[CABException] = []
         if request.spec.assessment.gate is Gate.EXCEPTION_REQUIRED:
-            exceptions = await api.exceptions_for(review.namespace, [request.metadata.name])
-        check_not_approver(old, new, review.user, WholeRequest.of(request), exceptions)
+            exceptions = await api.exceptions_for(admission.namespace, [request.metadata.name])
+        check_not_approver(old, new, admission.user, WholeRequest.of(request), exceptions)
 
 
 async def judge_exception(
-    review: Review,
+    admission: AdmissionRequest,
     api: ApiServer,
     machines: Machines,
     now: datetime,
     lately: AskedLately | None = None,
-) -> Answer:
+) -> AdmissionAnswer:
     """The answer to a write of an exception: a new one for a request that is not there is let
     through with a warning, since it may be applied together with its intent. Raises `Refusal` for
     a new one whose request takes none, or has too many, and for one that grows where all of its
     namespace take too much. `lately` knows what was let in and is not stored yet."""
-    answer = judge_submitters(review, machines)
+    answer = judge_submitters(admission, machines)
     lately = lately or AskedLately()
-    if review.operation != "CREATE":
-        growth = stored_bytes(review.object) - stored_bytes(review.old_object)
+    if admission.operation != "CREATE":
+        growth = stored_bytes(admission.object) - stored_bytes(admission.old_object)
         if growth > 0:  # of its metadata: the spec never changes
-            await _check_growth(review, api, growth, lately)
+            await _check_growth(admission, api, growth, lately)
         return answer
-    exception = CABException.model_validate(review.object)
+    exception = CABException.model_validate(admission.object)
     check_size(None, exception)
     name, begun = exception.spec.request_ref.name, lately.begin()
     request, (others, stored) = await asyncio.gather(
-        api.request(review.namespace, name), api.weighed_exceptions(review.namespace, [name])
+        api.request(admission.namespace, name), api.weighed_exceptions(admission.namespace, [name])
     )
     if request is not None:
         # The same content has the same targets: the requests of the first of them are enough.
         first = Workload.of(request.spec.targets[0])
         check_takes_exception(
-            standing_of(request), await api.requests_naming(review.namespace, [first])
+            standing_of(request), await api.requests_naming(admission.namespace, [first])
         )
     # From here to the end nothing is waited for: who comes next knows of this one.
-    unseen, more = lately.beside(review.namespace, stored, begun)
+    unseen, more = lately.beside(admission.namespace, stored, begun)
     unseen = [each for each in unseen if each.spec.request_ref.name == name]
     check_asking(exception, [*others, *unseen], sum(stored.values()) + more, now)
-    if not review.dry_run:
-        lately.note(exception, stored_bytes(review.object))
+    if not admission.dry_run:
+        lately.note(exception, stored_bytes(admission.object))
     if request is not None:
         return answer
     warning = (
-        f"there is no CABRequest {name} in namespace {review.namespace}: until there is, nobody "
+        f"there is no CABRequest {name} in namespace {admission.namespace}: until there is, nobody "
         "can approve this exception"
     )
     return replace(answer, warnings=[warning])
 
 
-async def _check_growth(review: Review, api: ApiServer, growth: int, lately: AskedLately) -> None:
+async def _check_growth(
+    admission: AdmissionRequest, api: ApiServer, growth: int, lately: AskedLately
+) -> None:
     """Raise `Refusal` if an exception may not grow by so many bytes."""
     begun = lately.begin()
-    _, stored = await api.weighed_exceptions(review.namespace, [])
-    _, more = lately.beside(review.namespace, stored, begun)
+    _, stored = await api.weighed_exceptions(admission.namespace, [])
+    _, more = lately.beside(admission.namespace, stored, begun)
     check_growth(sum(stored.values()) + more, growth)
-    if not review.dry_run:
-        lately.note_growth(review.namespace, growth)
+    if not admission.dry_run:
+        lately.note_growth(admission.namespace, growth)
 
 
-def _people(review: Review, machines: Machines) -> dict[str, list[Any]]:
+def _people(admission: AdmissionRequest, machines: Machines) -> dict[str, list[Any]]:
     """What the webhook keeps in the spec of an intent or an exception, by field."""
     submitters: Sequence[Submitter]
-    if review.resource == "cabexceptions":
-        if review.operation == "CREATE":
-            submitters = added([], review.user, machines)
+    if admission.resource == "cabexceptions":
+        if admission.operation == "CREATE":
+            submitters = added([], admission.user, machines)
         else:
-            submitters = CABException.model_validate(review.old_object).spec.submitted_by
+            submitters = CABException.model_validate(admission.old_object).spec.submitted_by
         return {"submittedBy": [submitter.to_dict() for submitter in submitters]}
-    old, intent = _intents(review)
+    old, intent = _intents(admission)
     if old is None:
-        submitters = added([], review.user, machines)
+        submitters = added([], admission.user, machines)
     else:
-        submitters = submitters_of_update(old, intent, review.user, machines)
+        submitters = submitters_of_update(old, intent, admission.user, machines)
     return {
         "submittedBy": [submitter.to_dict() for submitter in submitters],
         "requestedBy": list(requesters_of_update(old, intent)),
     }
 
 
-async def judge_intent_status(review: Review, api: ApiServer, operator: str) -> Answer:
+async def judge_intent_status(
+    admission: AdmissionRequest, api: ApiServer, operator: str
+) -> AdmissionAnswer:
     """Refuse a write of an intent's status by anybody but the operator, and by the operator what
     is not so: the list of submitters depends on it."""
-    if review.user.username == operator:
-        intent = DeploymentIntent.model_validate(review.object)
+    if admission.user.username == operator:
+        intent = DeploymentIntent.model_validate(admission.object)
         name = intent.status.request_name
-        request = await api.request(review.namespace, name) if name and is_decided(intent) else None
+        request = (
+            await api.request(admission.namespace, name) if name and is_decided(intent) else None
+        )
         check_intent_status(intent, request)
-        return Answer(allowed=True, reason="SystemWrite")
-    if review.object.get("status") == review.old_object.get("status"):
-        return Answer(allowed=True, reason="Unchanged")
+        return AdmissionAnswer(allowed=True, reason="SystemWrite")
+    if admission.object.get("status") == admission.old_object.get("status"):
+        return AdmissionAnswer(allowed=True, reason="Unchanged")
     raise Refusal(
         RefusalReason.WRITTEN_BY_OPERATOR_ONLY,
         "the status of an intent is written by the operator; to approve, patch the status of its "
@@ -265,32 +273,36 @@ async def judge_intent_status(review: Review, api: ApiServer, operator: str) -> 
 
 
 async def judge_request(
-    review: Review,
+    admission: AdmissionRequest,
     api: ApiServer,
     operator: str,
     now: datetime,
     excluded: Collection[str] = (),
-) -> Answer:
+) -> AdmissionAnswer:
     """The answer to a write of a request, its status aside; `excluded` are the namespaces that no
     policy of ours looks at. Raises `Refusal`."""
-    if review.operation == "CREATE":
-        return await _judge_new_request(review, api, operator, now, excluded)
+    if admission.operation == "CREATE":
+        return await _judge_new_request(admission, api, operator, now, excluded)
     for name in _GUARDED_METADATA:
-        _check_guarded(name, metadata_of(review.old_object), metadata_of(review.object))
-    return Answer(allowed=True, reason="MetadataWrite")
+        _check_guarded(name, metadata_of(admission.old_object), metadata_of(admission.object))
+    return AdmissionAnswer(allowed=True, reason="MetadataWrite")
 
 
 async def _judge_new_request(
-    review: Review, api: ApiServer, operator: str, now: datetime, excluded: Collection[str]
-) -> Answer:
-    if review.user.username != operator:
+    admission: AdmissionRequest,
+    api: ApiServer,
+    operator: str,
+    now: datetime,
+    excluded: Collection[str],
+) -> AdmissionAnswer:
+    if admission.user.username != operator:
         raise Refusal(
             RefusalReason.WRITTEN_BY_OPERATOR_ONLY,
             "requests are created by the operator: apply a DeploymentIntent, and it will open one",
         )
-    request = CABRequest.model_validate(review.object)
+    request = CABRequest.model_validate(admission.object)
     for name in ("ownerReferences", "finalizers"):
-        if metadata_of(review.object).get(name):
+        if metadata_of(admission.object).get(name):
             raise Refusal(
                 RefusalReason.WRONG_CONTENT,
                 "a request has none: it is a record and outlives its intent",
@@ -298,30 +310,30 @@ async def _judge_new_request(
             )
     if request.spec.intent_ref is None:
         check_stamped(request, excluded)
-        await _check_glass(review, request, api)
-        return Answer(allowed=True, reason="GlassBroken")
+        await _check_glass(admission, request, api)
+        return AdmissionAnswer(allowed=True, reason="GlassBroken")
     named, name = map(Workload.of, request.spec.targets), request.spec.intent_ref.name
     intent, weighed, model = await asyncio.gather(
-        api.intent(review.namespace, name),
-        api.weighed_requests(review.namespace, named, name),
-        model_of(review.namespace, api),
+        api.intent(admission.namespace, name),
+        api.weighed_requests(admission.namespace, named, name),
+        model_of(admission.namespace, api),
     )
-    signed = await speaking_for(intent, api, now)
+    signed = await provenance_now(intent, api, now)
     check_created(request, intent, [other for other, _ in weighed], model, signed)
     check_opening(request, weighed)
-    return Answer(allowed=True, reason="RequestOpened")
+    return AdmissionAnswer(allowed=True, reason="RequestOpened")
 
 
-async def _check_glass(review: Review, request: CABRequest, api: ApiServer) -> None:
+async def _check_glass(admission: AdmissionRequest, request: CABRequest, api: ApiServer) -> None:
     """Raise `Refusal` unless the workload of a request says that its glass was broken so."""
     target = request.spec.targets[0]
     kind = breakable(target.api_version, target.kind)
     workload = referred = None
     if kind is not None:
-        workload = await api.workload(review.namespace, Workload.of(target))
+        workload = await api.workload(admission.namespace, Workload.of(target))
         reference = None if workload is None else template_taken_from(kind, workload)
         if reference is not None:
-            referred = await api.workload(review.namespace, reference)
+            referred = await api.workload(admission.namespace, reference)
     check_opened_for_glass(request, workload, referred)
 
 

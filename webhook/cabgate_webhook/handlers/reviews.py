@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent
 from cabgate.api.exception import ExceptionDecision, ExceptionReview, ExceptionVerdict
@@ -58,48 +59,52 @@ from cabgate.writes.system import (
     takes_back,
 )
 from cabgate_webhook.admission.caller import STRIP
-from cabgate_webhook.admission.requests import Answer, Review, metadata_of
+from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.handlers.models import model_behind
-from cabgate_webhook.handlers.signed import speaking_for
+from cabgate_webhook.handlers.signed import provenance_now
 
 KINDS: dict[str, ReviewKind] = {kind.plural: kind for kind in (REQUEST_REVIEW, EXCEPTION_REVIEW)}
 """The kinds whose status carries reviews, by resource."""
 
 
 async def stamp_review(
-    review: Review, api: ApiServer, keys: SigningKeys, now: datetime, machines: Machines
-) -> Answer:
+    admission: AdmissionRequest,
+    api: ApiServer,
+    keys: SigningKeys,
+    now: datetime,
+    machines: Machines,
+) -> AdmissionAnswer:
     """The patch that turns a person's review into a decision, signed once everything else was
     checked; in a dry run it is not signed. Raises `Refusal`."""
-    kind = KINDS[review.resource]
-    asked = requested_review(kind, review.old_object, review.object)
+    kind = KINDS[admission.resource]
+    asked = requested_review(kind, admission.old_object, admission.object)
     if asked is None:
-        return Answer(allowed=True, reason="NoReview", patch=[STRIP])
-    check_same_object(kind, review.old_object, review.object)
-    check_person(review.user, machines)
-    subject = await _subject(review, api)
+        return AdmissionAnswer(allowed=True, reason="NoReview", patch=[STRIP])
+    check_same_object(kind, admission.old_object, admission.object)
+    check_person(admission.user, machines)
+    subject = await _subject(admission, api)
     request = subject.request
     check_known(request)
     around = await _surroundings(request, api, now)
     status = stamped_status(
         kind,
-        review.old_object,
-        review.object,
+        admission.old_object,
+        admission.object,
         request.spec.evidence_digest,
-        review.user,
+        admission.user,
         _moment(around),
         _checked(asked, subject, around),
         _revoked_images(asked, request, around),
     )
     if status is not None:
-        stamped = dataclasses.replace(review, object={**review.object, "status": status})
+        stamped = dataclasses.replace(admission, object={**admission.object, "status": status})
         decision = await _checked_decision(stamped, subject, None, api, now, machines, around)
-        if decision is not None and not review.dry_run:
-            signature = keys.sign(kind.kind, _uid(review), decision.entry)
+        if decision is not None and not admission.dry_run:
+            signature = keys.sign(kind.kind, _uid(admission), decision.entry)
             status["decisions"][-1]["signature"] = signature.to_dict()
     patch = [{"op": "add", "path": "/status", "value": status}, STRIP]
-    return Answer(allowed=True, reason="ReviewStamped", patch=patch)
+    return AdmissionAnswer(allowed=True, reason="ReviewStamped", patch=patch)
 
 
 def _checked(
@@ -125,30 +130,30 @@ def _revoked_images(
 
 
 async def judge_status(
-    review: Review,
+    admission: AdmissionRequest,
     api: ApiServer,
     operator: str,
     keys: SigningKeys,
     now: datetime,
     machines: Machines,
-) -> Answer:
+) -> AdmissionAnswer:
     """The answer to a status write on a request or an exception. Raises `Refusal`."""
-    if review.user.username == operator:
-        await _judge_operator(review, api, now)
-        return Answer(allowed=True, reason="SystemWrite")
-    kind = KINDS[review.resource]
-    if review.old_object.get("status") == review.object.get("status"):
-        return Answer(allowed=True, reason="Unchanged")
-    check_person(review.user, machines)
-    subject = await _subject(review, api)
+    if admission.user.username == operator:
+        await _judge_operator(admission, api, now)
+        return AdmissionAnswer(allowed=True, reason="SystemWrite")
+    kind = KINDS[admission.resource]
+    if admission.old_object.get("status") == admission.object.get("status"):
+        return AdmissionAnswer(allowed=True, reason="Unchanged")
+    check_person(admission.user, machines)
+    subject = await _subject(admission, api)
     check_known(subject.request)
-    public = None if review.dry_run else keys.public
-    decision = await _checked_decision(review, subject, public, api, now, machines)
+    public = None if admission.dry_run else keys.public
+    decision = await _checked_decision(admission, subject, public, api, now, machines)
     if decision is None:
-        return Answer(allowed=True, reason="Unchanged")
-    if not review.dry_run:
-        check_signature(keys, kind.kind, _uid(review), decision.entry)
-    return Answer(allowed=True, reason="DecisionRecorded", warnings=decision.warnings)
+        return AdmissionAnswer(allowed=True, reason="Unchanged")
+    if not admission.dry_run:
+        check_signature(keys, kind.kind, _uid(admission), decision.entry)
+    return AdmissionAnswer(allowed=True, reason="DecisionRecorded", warnings=decision.warnings)
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,7 @@ class _Decision:
 
 
 async def _checked_decision(
-    review: Review,
+    admission: AdmissionRequest,
     subject: ReviewSubject,
     keys: PublicKeys | None,
     api: ApiServer,
@@ -171,13 +176,13 @@ async def _checked_decision(
     """The decision that a person's status write adds, all of it checked but its signature; None if
     it adds none. The half that signs asks before it does, the half that validates once more: the
     caller of the first is not proved to be the API server. Raises `Refusal`."""
-    kind = KINDS[review.resource]
+    kind = KINDS[admission.resource]
     entry = check_person_write(
         kind,
-        review.old_object,
-        review.object,
+        admission.old_object,
+        admission.object,
         subject.request.spec.evidence_digest,
-        review.user,
+        admission.user,
         now,
         keys,
     )
@@ -189,14 +194,14 @@ async def _checked_decision(
         around = await _surroundings(subject.request, api, now)
     holds_verb, impersonates, may_have_broken, others = await asyncio.gather(
         api.may(
-            review.user,
+            admission.user,
             verb=verb,
             resource=kind.plural,
-            namespace=review.namespace,
-            name=review.name,
+            namespace=admission.namespace,
+            name=admission.name,
         ),
-        _impersonates(review.user, subject.submitters, api, machines),
-        _may_have_broken(review.user, subject.request, api),
+        _impersonates(admission.user, subject.submitters, api, machines),
+        _may_have_broken(admission.user, subject.request, api),
         _others(subject.request, api, around),
     )
     expected = with_lifts(subject.checked, subject.request, entry.verdict, others)
@@ -208,17 +213,17 @@ async def _checked_decision(
         current=subject.current,
         glass=is_retrospective(subject.request),
         may_have_broken=may_have_broken,
-        decided_elsewhere=_decided_elsewhere(review, subject.request, others),
+        decided_elsewhere=_decided_elsewhere(admission, subject.request, others),
         machines=machines,
         changed=subject.unseen or not same_people(entry.checked, expected),
         lifts_otherwise=entry.checked != expected,
     )
-    check_reviewer(review.user, entry.verdict, kind.plural, facts)
+    check_reviewer(admission.user, entry.verdict, kind.plural, facts)
     asked_before: list[str] = []
     if subject.exception is not None and entry.verdict is ExceptionVerdict.APPROVED:
         check_takes_exception(standing_of(subject.request), others)
         asked_before = await _asked_before(subject.exception, api, around, now)
-    warnings = [recorded(kind, kind.parse(review.old_object), entry)]
+    warnings = [recorded(kind, kind.parse(admission.old_object), entry)]
     warnings += [*warnings_of_approval(subject.request, entry.verdict, others), *asked_before]
     if isinstance(entry, RequestDecision) and revokes and around is not None:
         images = images_to_revoke(subject.request, entry.images, around)
@@ -270,40 +275,40 @@ def _moment(around: Surroundings) -> datetime:
     return moment_after(around.now, times)
 
 
-def _uid(review: Review) -> str:
-    return str(metadata_of(review.old_object).get("uid") or "")
+def _uid(admission: AdmissionRequest) -> str:
+    return str(metadata_of(admission.old_object).get("uid") or "")
 
 
-async def _judge_operator(review: Review, api: ApiServer, now: datetime) -> None:
-    if review.resource == EXCEPTION_REVIEW.plural:
-        old = CABException.model_validate(review.old_object)
-        new = CABException.model_validate(review.object)
+async def _judge_operator(admission: AdmissionRequest, api: ApiServer, now: datetime) -> None:
+    if admission.resource == EXCEPTION_REVIEW.plural:
+        old = CABException.model_validate(admission.old_object)
+        new = CABException.model_validate(admission.object)
         asked = intent = None
         if takes_back(old, new):
-            asked = await api.request(review.namespace, old.spec.request_ref.name)
+            asked = await api.request(admission.namespace, old.spec.request_ref.name)
             intent = None if asked is None else await _intent_of(asked, api)
-        check_exception_status(old, new, review.user, now, asked, intent)
+        check_exception_status(old, new, admission.user, now, asked, intent)
         return
-    request = CABRequest.model_validate(review.old_object)
+    request = CABRequest.model_validate(admission.old_object)
     intent = await _intent_of(request, api)
-    written = CABRequest.model_validate(review.object)
+    written = CABRequest.model_validate(admission.object)
     model: RiskModel | None = None
     others: list[RequestStanding] = []
     signed: Sequence[Provenance] = ()
     if rests_on_others(request, written):
         named = [Workload.of(target) for target in request.spec.targets]
         of = request.spec.intent_ref
-        reading = api.requests_naming(review.namespace, named, None if of is None else of.name)
+        reading = api.requests_naming(admission.namespace, named, None if of is None else of.name)
         if approves_by_score(request, written):
             others, model, signed = await asyncio.gather(
-                reading, model_behind(request, api), speaking_for(intent, api, now)
+                reading, model_behind(request, api), provenance_now(intent, api, now)
             )
         else:
             others = await reading
     check_request_status(
         request,
         written,
-        review.user,
+        admission.user,
         current=is_wanted(request, intent),
         model=model,
         now=now,
@@ -313,16 +318,16 @@ async def _judge_operator(review: Review, api: ApiServer, now: datetime) -> None
     )
 
 
-async def _request_of(review: Review, api: ApiServer) -> CABRequest:
+async def _request_of(admission: AdmissionRequest, api: ApiServer) -> CABRequest:
     """The request that a review is about: itself, or the one that an exception names."""
-    if review.resource == REQUEST_REVIEW.plural:
-        return CABRequest.model_validate(review.old_object)
-    name = CABException.model_validate(review.old_object).spec.request_ref.name
-    request = await api.request(review.namespace, name)
+    if admission.resource == REQUEST_REVIEW.plural:
+        return CABRequest.model_validate(admission.old_object)
+    name = CABException.model_validate(admission.old_object).spec.request_ref.name
+    request = await api.request(admission.namespace, name)
     if request is None:
         raise Refusal(
             RefusalReason.NOT_CURRENT,
-            f"there is no CABRequest {name} in namespace {review.namespace} to except from; "
+            f"there is no CABRequest {name} in namespace {admission.namespace} to except from; "
             "delete the exception, or wait until its request is there",
             "spec.requestRef.name",
         )
@@ -346,20 +351,20 @@ async def _may_have_broken(user: User, request: CABRequest, api: ApiServer) -> b
     return await api.may(user, verb=VERB, resource=RESOURCE, namespace=namespace)
 
 
-async def _subject(review: Review, api: ApiServer) -> ReviewSubject:
-    request = await _request_of(review, api)
+async def _subject(admission: AdmissionRequest, api: ApiServer) -> ReviewSubject:
+    request = await _request_of(admission, api)
     intent = await _intent_of(request, api)
     exception = None
-    if review.resource == EXCEPTION_REVIEW.plural:
-        exception = CABException.model_validate(review.old_object)
+    if admission.resource == EXCEPTION_REVIEW.plural:
+        exception = CABException.model_validate(admission.old_object)
     return ReviewSubject(request, intent, exception)
 
 
 def _decided_elsewhere(
-    review: Review, request: CABRequest, others: Sequence[RequestStanding]
+    admission: AdmissionRequest, request: CABRequest, others: Sequence[RequestStanding]
 ) -> str:
     """Name and state of another request for the same content that is decided; empty if none is."""
-    if review.resource != REQUEST_REVIEW.plural:
+    if admission.resource != REQUEST_REVIEW.plural:
         return ""
     other = decided_elsewhere(request, others)
     return "" if other is None else f"{other.metadata.name} is {other.state}"
@@ -378,21 +383,10 @@ async def _could_act_as(user: User, username: str, api: ApiServer) -> bool:
     account = service_account_of(username)
     namespace, name = account or ("", username)
     resource = "users" if account is None else "serviceaccounts"
-
-    async def may(verb: str, group: str = "", subresource: str = "") -> bool:
-        return await api.may(
-            user,
-            verb=verb,
-            group=group,
-            resource=resource,
-            subresource=subresource,
-            namespace=namespace,
-            name=name,
-        )
-
+    may = partial(api.may, user, group="", resource=resource, namespace=namespace, name=name)
     # Constrained impersonation, on by default from Kubernetes 1.36 on.
     constrained = "impersonate:user-info" if account is None else "impersonate:serviceaccount"
-    ways = [may("impersonate"), may(constrained, group="authentication.k8s.io")]
+    ways = [may(verb="impersonate"), may(verb=constrained, group="authentication.k8s.io")]
     if account is not None:
-        ways.append(may("create", subresource="token"))
+        ways.append(may(verb="create", subresource="token"))
     return any(await asyncio.gather(*ways))

@@ -18,7 +18,7 @@ from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import HIGHEST, effective_ring, ring_of
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.workloads import claimed_maker, kind_of, reference_of, rollout_of
-from cabgate_webhook.admission.requests import Answer, Review, metadata_of
+from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.handlers.fresh import FreshIntents
 
@@ -27,7 +27,7 @@ GATED_SUBRESOURCES = frozenset({"", "ephemeralcontainers"})
 
 
 async def judge_rollout(
-    review: Review,
+    admission: AdmissionRequest,
     kind: GatedKind,
     api: ApiServer,
     default_ring: int,
@@ -35,16 +35,18 @@ async def judge_rollout(
     machines: Machines = SERVICE_ACCOUNTS,
     configured: Sequence[GatedKind] = (),
     fresh: FreshIntents | None = None,
-) -> Answer:
+) -> AdmissionAnswer:
     """The answer to a rollout; `configured` are the kinds that are gated beside those that always
     are, `fresh` waits where its intent was just written. Raises `LookupFailed` where the API server
     does not answer."""
     begun = asyncio.get_running_loop().time()
     try:
-        rollout = await _rollout(review, kind, api, configured)
+        rollout = await _rollout(admission, kind, api, configured)
     except PodTemplateError as error:
-        return Answer(allowed=False, reason="MalformedObject", message=f"MalformedObject: {error}")
-    look = partial(_look, rollout, review, api, default_ring, machines)
+        return AdmissionAnswer(
+            allowed=False, reason="MalformedObject", message=f"MalformedObject: {error}"
+        )
+    look = partial(_look, rollout, admission, api, default_ring, machines)
     decision, labels, ring = await look(now)
     if fresh is not None and not decision.allowed:
         later = await fresh.judged(rollout, decision.reason, labels, begun)
@@ -52,15 +54,15 @@ async def judge_rollout(
             now = later
             decision, labels, ring = await look(now)
     if decision.reason is Reason.NO_REQUEST and machines.include(
-        review.user.username, review.user.groups
+        admission.user.username, admission.user.groups
     ):
-        decision = await _of_a_controller(review, rollout, ring, decision, api, now, configured)
+        decision = await _of_a_controller(admission, rollout, ring, decision, api, now, configured)
     return _answer(decision, rollout)
 
 
 async def _look(
     rollout: Rollout,
-    review: Review,
+    admission: AdmissionRequest,
     api: ApiServer,
     default_ring: int,
     machines: Machines,
@@ -68,7 +70,7 @@ async def _look(
 ) -> tuple[Decision, Mapping[str, str], int]:
     """The decision by what is there now, with the labels of the namespace and the ring; labels are
     empty and the ring is the highest where it is admitted whatever they are."""
-    requests = await api.requests_naming(review.namespace, rollout.workloads, at_once=True)
+    requests = await api.requests_naming(admission.namespace, rollout.workloads, at_once=True)
     # What the highest ring admits, each ring admits: the namespace need not be read.
     decision = decide(rollout, HIGHEST, requests, (), now)
     if decision.allowed and not decision.warnings:
@@ -78,17 +80,18 @@ async def _look(
     exceptions: list[CABException] = []
     if names and not decision.allowed:
         labels, exceptions = await asyncio.gather(
-            api.namespace_labels(review.namespace), api.exceptions_for(review.namespace, names)
+            api.namespace_labels(admission.namespace),
+            api.exceptions_for(admission.namespace, names),
         )
     else:
-        labels = await api.namespace_labels(review.namespace)
-    ring = _ring(labels, review, default_ring)
+        labels = await api.namespace_labels(admission.namespace)
+    ring = _ring(labels, admission, default_ring)
     standings = standings_of_exceptions(exceptions)
     return decide(rollout, ring, requests, standings, now, machines), labels, ring
 
 
 async def _of_a_controller(
-    review: Review,
+    admission: AdmissionRequest,
     rollout: Rollout,
     ring: int,
     decision: Decision,
@@ -98,51 +101,53 @@ async def _of_a_controller(
 ) -> Decision:
     """The denial of what a machine makes, which tells of a controller that is not configured if
     the workload that it says it made this from is approved: it is denied all the same."""
-    maker = claimed_maker(review.object, configured)
+    maker = claimed_maker(admission.object, configured)
     if maker is None:
         return decision
-    requests = await api.requests_naming(review.namespace, [maker])
+    requests = await api.requests_naming(admission.namespace, [maker])
     made_from = Rollout(rollout.namespace, maker, rollout.images)
     of_maker = decide(made_from, HIGHEST, requests, (), now)
     request = of_maker.evidence.request
     if request is None or not of_maker.allowed:
         return decision
-    message = controller_message(rollout, ring, maker, request, review.user.username)
+    message = controller_message(rollout, ring, maker, request, admission.user.username)
     return replace(decision, message=message)
 
 
 async def _rollout(
-    review: Review, kind: GatedKind, api: ApiServer, configured: Sequence[GatedKind]
+    admission: AdmissionRequest, kind: GatedKind, api: ApiServer, configured: Sequence[GatedKind]
 ) -> Rollout:
-    obj, old = _named(review), review.old_object or None
+    obj, old = _named(admission), admission.old_object or None
     reference = reference_of(kind, obj)
     # What does not exist yet runs nothing, and is gated itself when it comes.
-    referred = None if reference is None else await api.workload(review.namespace, reference)
-    return rollout_of(kind, review.namespace, obj, old, referred, configured)
+    referred = None if reference is None else await api.workload(admission.namespace, reference)
+    return rollout_of(kind, admission.namespace, obj, old, referred, configured)
 
 
-def _named(review: Review) -> Mapping[str, object]:
+def _named(admission: AdmissionRequest) -> Mapping[str, object]:
     """The object, with the name that the URL gives it where it has none itself."""
-    metadata = metadata_of(review.object)
-    if metadata.get("name") or not review.name:
-        return review.object
-    return {**review.object, "metadata": {**metadata, "name": review.name}}
+    metadata = metadata_of(admission.object)
+    if metadata.get("name") or not admission.name:
+        return admission.object
+    return {**admission.object, "metadata": {**metadata, "name": admission.name}}
 
 
-def _ring(namespace_labels: Mapping[str, str], review: Review, default_ring: int) -> int:
+def _ring(
+    namespace_labels: Mapping[str, str], admission: AdmissionRequest, default_ring: int
+) -> int:
     """Ring of the rollout; of an update, the larger of before and after, so that no write opens
     the gate for itself."""
-    before = ring_of(_labels(review.old_object), 0)
-    return max(before, effective_ring(namespace_labels, _labels(review.object), default_ring))
+    before = ring_of(_labels(admission.old_object), 0)
+    return max(before, effective_ring(namespace_labels, _labels(admission.object), default_ring))
 
 
 def _labels(obj: Mapping[str, object]) -> Mapping[str, str]:
     return metadata_of(obj).get("labels") or {}
 
 
-def _answer(decision: Decision, rollout: Rollout) -> Answer:
+def _answer(decision: Decision, rollout: Rollout) -> AdmissionAnswer:
     request = decision.evidence.request
-    return Answer(
+    return AdmissionAnswer(
         allowed=decision.allowed,
         reason=decision.reason,
         message=decision.message,
@@ -152,11 +157,13 @@ def _answer(decision: Decision, rollout: Rollout) -> Answer:
     )
 
 
-def gated_kind(review: Review, configured: Sequence[GatedKind] = ()) -> GatedKind | None:
+def gated_kind(
+    admission: AdmissionRequest, configured: Sequence[GatedKind] = ()
+) -> GatedKind | None:
     """The kind whose rollout a review asks about; None if it asks about something else."""
-    if review.subresource not in GATED_SUBRESOURCES:
+    if admission.subresource not in GATED_SUBRESOURCES:
         return None
-    api_version, kind = review.object.get("apiVersion"), review.object.get("kind")
+    api_version, kind = admission.object.get("apiVersion"), admission.object.get("kind")
     if not isinstance(api_version, str) or not isinstance(kind, str):
         return None
     return kind_of(api_version, kind, configured)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who speaks for the evidence of an intent. Asked where an intent is written, and where its request
-is opened or approved by score; a rollout asks for none of this."""
+"""Who speaks for the evidence of an intent, by what is read live."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,18 +8,19 @@ from datetime import datetime
 from cabgate.api import DeploymentIntent
 from cabgate.api.request import Provenance
 from cabgate.api.signer import PLURAL
-from cabgate.risk.provenance import provenance_of
+from cabgate_kube.signers import LabelsAndSigners, speaking_for
 from cabgate_webhook.client.apiserver import ApiServer
 
 
-async def speaking_for(
+async def provenance_now(
     intent: DeploymentIntent | None, api: ApiServer, now: datetime
 ) -> Sequence[Provenance]:
-    """Who speaks for each part of the evidence of an intent. Signers are read where something is
-    signed, and nowhere else."""
-    if intent is None or not intent.spec.evidence.attestations:
-        return ()
-    labels, signers = await asyncio.gather(
-        api.namespace_labels(intent.metadata.namespace), api.cluster_wide(PLURAL)
-    )
-    return provenance_of(intent, labels, signers, now)
+    """Who speaks for each part of the evidence of an intent. Raises what `ApiServer` does."""
+
+    async def read(namespace: str) -> LabelsAndSigners:
+        labels, signers = await asyncio.gather(
+            api.namespace_labels(namespace), api.cluster_wide(PLURAL)
+        )
+        return labels, signers
+
+    return await speaking_for(intent, now, read)

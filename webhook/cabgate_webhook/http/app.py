@@ -27,12 +27,12 @@ from cabgate_kube.process.logs import explained, fields
 from cabgate_webhook.admission.caller import Caller
 from cabgate_webhook.admission.requests import (
     MAX_BODY_BYTES,
-    Answer,
-    MalformedReviewError,
-    OversizedReviewError,
-    Review,
+    AdmissionAnswer,
+    AdmissionRequest,
+    MalformedAdmissionError,
+    OversizedAdmissionError,
     answer_body,
-    read_review,
+    read_admission,
 )
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.client.lookups import BudgetUsedUp, LookupFailed
@@ -80,7 +80,7 @@ class Limits:
     """What the bodies that are being read may take together."""
 
 
-Handler = Callable[[Review], Awaitable[Answer]]
+Handler = Callable[[AdmissionRequest], Awaitable[AdmissionAnswer]]
 
 
 @dataclass(frozen=True)
@@ -133,52 +133,52 @@ def create_app(
     fresh, lately = FreshIntents(api, clock, metrics, settings.mode), AskedLately()
     turns, telling = WriteTurns(), Telling()
 
-    async def validate(review: Review) -> Answer:
-        if review.group == GROUP and review.where in ("deploymentintents", "cabexceptions"):
-            async with turns.taken(review.namespace):
-                return await _validate(review, api, settings, clock(), fresh, lately, telling)
-        return await _validate(review, api, settings, clock(), fresh, lately, telling)
+    async def validate(admission: AdmissionRequest) -> AdmissionAnswer:
+        if admission.group == GROUP and admission.where in ("deploymentintents", "cabexceptions"):
+            async with turns.taken(admission.namespace):
+                return await _validate(admission, api, settings, clock(), fresh, lately, telling)
+        return await _validate(admission, api, settings, clock(), fresh, lately, telling)
 
-    async def mutate(review: Review) -> Answer:
-        return await _mutate(review, api, settings, clock())
+    async def mutate(admission: AdmissionRequest) -> AdmissionAnswer:
+        return await _mutate(admission, api, settings, clock())
 
     bodies = Bodies(limits.held_bytes)
 
-    async def admission(
+    async def receive(
         request: Request, endpoint: str, handler: Handler, at_least: Mode = Mode.AUDIT
     ) -> Response:
         started = time.perf_counter()
-        review = await _received(
+        admission = await _received(
             request, bodies, limits.body_seconds, rollout=endpoint == "validate"
         )
-        if isinstance(review, Response):
-            return review
-        answer = await answered(review, handler, limits.deadline_seconds)
+        if isinstance(admission, Response):
+            return admission
+        answer = await answered(admission, handler, limits.deadline_seconds)
         if endpoint == "validate":
             answer = await by_mode(
-                answer, review, api, settings.mode, at_least, seconds=limits.mode_seconds
+                answer, admission, api, settings.mode, at_least, seconds=limits.mode_seconds
             )
         seconds = time.perf_counter() - started
-        resource = resource_label(review, settings.kinds)
+        resource = resource_label(admission, settings.kinds)
         metrics.reviews.labels(endpoint, resource, answer.verdict, answer.reason).inc()
         metrics.seconds.labels(endpoint).observe(seconds)
-        if answer.mode is not None and not review.dry_run:
+        if answer.mode is not None and not admission.dry_run:
             # Who compares by dry runs, as GitOps tools do all day, would else drown who rolls out.
-            metrics.not_enforced(review.namespace, answer.workload, answer.reason)
+            metrics.not_enforced(admission.namespace, answer.workload, answer.reason)
         if answer.reason in DOUBTS:
             metrics.in_doubt.labels(answer.reason).inc()
-        _note(review, endpoint, answer, seconds)
-        return Response(answer_body(review.uid, answer), media_type="application/json")
+        _note(admission, endpoint, answer, seconds)
+        return Response(answer_body(admission.uid, answer), media_type="application/json")
 
     async def post_validate(request: Request) -> Response:
-        return await admission(request, "validate", validate)
+        return await receive(request, "validate", validate)
 
     async def post_validate_enforce(request: Request) -> Response:
         """For the entries of the webhook configuration that select namespaces in mode Enforce."""
-        return await admission(request, "validate", validate, Mode.ENFORCE)
+        return await receive(request, "validate", validate, Mode.ENFORCE)
 
     async def post_mutate(request: Request) -> Response:
-        return await admission(request, "mutate", mutate)
+        return await receive(request, "mutate", mutate)
 
     # Plain routes: FastAPI's own take twice the time, for what is not used here.
     app.add_route("/validate", post_validate, methods=["POST"])
@@ -190,33 +190,35 @@ def create_app(
 
 async def _received(
     request: Request, bodies: "Bodies", seconds: float, *, rollout: bool
-) -> Review | Response:
-    """The review that was sent, read as `read_review` says, or what to answer to one that is none
-    or does not come."""
+) -> AdmissionRequest | Response:
+    """The admission request that was sent, read as `read_admission` says, or what to answer to one
+    that is none or does not come."""
     try:
         async with asyncio.timeout(seconds):
             body = await bodies.read(request)
-        return read_review(body, rollout=rollout)
+        return read_admission(body, rollout=rollout)
     except TooLargeError:
         return _error(413, f"a review has at most {MAX_BODY_BYTES} bytes")
     except TimeoutError:
         return _error(408, f"the body did not come within {seconds:g} s", close=True)
     except BusyError:
         return _error(503, "too many reviews are being read: try again", close=True)
-    except OversizedReviewError as error:
+    except OversizedAdmissionError as error:
         denial = answer_body(error.uid, _denied("TooLarge", str(error)))
         return Response(denial, media_type="application/json")
-    except MalformedReviewError as error:
+    except MalformedAdmissionError as error:
         return _error(400, str(error))
     except ClientDisconnect:
         return _error(400, "the body is not complete")
 
 
-async def answered(review: Review, handler: Handler, seconds: float = DEADLINE_SECONDS) -> Answer:
+async def answered(
+    admission: AdmissionRequest, handler: Handler, seconds: float = DEADLINE_SECONDS
+) -> AdmissionAnswer:
     """The handler's answer, or a denial that says why there is none within so many seconds."""
     try:
         async with asyncio.timeout(seconds):
-            return await handler(review)
+            return await handler(admission)
     except Refusal as refusal:
         return _denied(refusal.reason, refusal.detail, refusal.causes)
     except ValidationError as error:
@@ -227,13 +229,13 @@ async def answered(review: Review, handler: Handler, seconds: float = DEADLINE_S
         said = "; ".join(f"{each.field}: {each.message}" for each in causes)
         return _denied(RefusalReason.INVALID, said, causes)
     except BudgetUsedUp as error:
-        log.warning("budget used up: %s", error.brief, extra=_about(review, "BudgetUsedUp"))
+        log.warning("budget used up: %s", error.brief, extra=_about(admission, "BudgetUsedUp"))
         return _denied("BudgetUsedUp", str(error))
     except LookupFailed as error:
-        log.warning("lookup failed: %s", error.brief, extra=_about(review, "LookupFailed"))
+        log.warning("lookup failed: %s", error.brief, extra=_about(admission, "LookupFailed"))
         return _denied("LookupFailed", f"{error}. Nothing was decided: try again.")
     except TimeoutError:
-        about = _about(review, "LookupTimedOut")
+        about = _about(admission, "LookupTimedOut")
         log.warning("timeout: no answer within %s s", seconds, extra=about)
         return _denied(
             "LookupTimedOut",
@@ -245,7 +247,7 @@ async def answered(review: Review, handler: Handler, seconds: float = DEADLINE_S
         log.error(
             "unexpected error in a review: %s",
             explained(error),
-            extra=_about(review, "InternalError"),
+            extra=_about(admission, "InternalError"),
         )
         return _denied(
             "InternalError",
@@ -255,112 +257,114 @@ async def answered(review: Review, handler: Handler, seconds: float = DEADLINE_S
 
 
 async def _validate(
-    review: Review,
+    admission: AdmissionRequest,
     api: ApiServer,
     settings: Settings,
     now: datetime,
     fresh: FreshIntents,
     lately: AskedLately,
     telling: Telling,
-) -> Answer:
-    kind = gated_kind(review, settings.kinds)
+) -> AdmissionAnswer:
+    kind = gated_kind(admission, settings.kinds)
     if kind is not None:
         ring, machines = settings.default_ring, settings.machines
-        return await judge_rollout(review, kind, api, ring, now, machines, settings.kinds, fresh)
-    if review.group == GROUP:
-        if review.subresource == "status" and review.resource in KINDS:
+        return await judge_rollout(admission, kind, api, ring, now, machines, settings.kinds, fresh)
+    if admission.group == GROUP:
+        if admission.subresource == "status" and admission.resource in KINDS:
             return await judge_status(
-                review, api, settings.operator, settings.keys, now, settings.machines
+                admission, api, settings.operator, settings.keys, now, settings.machines
             )
-        if review.where == "deploymentintents/status":
-            return await judge_intent_status(review, api, settings.operator)
-        if review.where == "cabrequests":
-            return await judge_request(review, api, settings.operator, now, settings.excluded)
-        if review.where == "cabexceptions":
-            return await judge_exception(review, api, settings.machines, now, lately)
-        if review.where == "riskmodels":
-            return await judge_model(review, api)
-        if review.where == "deploymentintents":
+        if admission.where == "deploymentintents/status":
+            return await judge_intent_status(admission, api, settings.operator)
+        if admission.where == "cabrequests":
+            return await judge_request(admission, api, settings.operator, now, settings.excluded)
+        if admission.where == "cabexceptions":
+            return await judge_exception(admission, api, settings.machines, now, lately)
+        if admission.where == "riskmodels":
+            return await judge_model(admission, api)
+        if admission.where == "deploymentintents":
             return await judge_intent(
-                *(review, api, settings.installation, settings.require_digests_from),
+                *(admission, api, settings.installation, settings.require_digests_from),
                 *(settings.machines, telling, now),
             )
-    return _unknown(review)
+    return _unknown(admission)
 
 
-async def _mutate(review: Review, api: ApiServer, settings: Settings, now: datetime) -> Answer:
-    if review.group == GROUP:
-        if review.subresource == "status" and review.resource in KINDS:
-            if review.user.username == settings.operator:
-                return Answer(allowed=True, reason="SystemWrite")
-            settings.caller.check(review)
-            return await stamp_review(review, api, settings.keys, now, settings.machines)
-        if review.where in ("deploymentintents", "cabexceptions"):
-            return stamp_submitters(review, settings.machines, settings.kinds)
-    return _unknown(review)
+async def _mutate(
+    admission: AdmissionRequest, api: ApiServer, settings: Settings, now: datetime
+) -> AdmissionAnswer:
+    if admission.group == GROUP:
+        if admission.subresource == "status" and admission.resource in KINDS:
+            if admission.user.username == settings.operator:
+                return AdmissionAnswer(allowed=True, reason="SystemWrite")
+            settings.caller.check(admission)
+            return await stamp_review(admission, api, settings.keys, now, settings.machines)
+        if admission.where in ("deploymentintents", "cabexceptions"):
+            return stamp_submitters(admission, settings.machines, settings.kinds)
+    return _unknown(admission)
 
 
-_OURS = frozenset(
-    {
-        *(f"{plural}/status" for plural in ("cabrequests", "cabexceptions", "deploymentintents")),
-        *("cabrequests", "cabexceptions", "deploymentintents", "riskmodels"),
-    }
-)
+_OURS = {
+    *(f"{plural}/status" for plural in ("cabrequests", "cabexceptions", "deploymentintents")),
+    *("cabrequests", "cabexceptions", "deploymentintents", "riskmodels"),
+}
 """What is reviewed of cabgate's own kinds."""
 
 
-def resource_label(review: Review, kinds: Sequence[GatedKind]) -> str:
+def resource_label(admission: AdmissionRequest, kinds: Sequence[GatedKind]) -> str:
     """The resource of a review as the metric has it. One of few, whatever is sent: each would be a
     series for as long as the process lives."""
-    kind = gated_kind(review, kinds)
+    kind = gated_kind(admission, kinds)
     if kind is not None:
         name = kind.resource or kind.kind.lower()
-        return f"{name}/{review.subresource}" if review.subresource else name
-    return review.where if review.group == GROUP and review.where in _OURS else "other"
+        return f"{name}/{admission.subresource}" if admission.subresource else name
+    return admission.where if admission.group == GROUP and admission.where in _OURS else "other"
 
 
-def _unknown(review: Review) -> Answer:
+def _unknown(admission: AdmissionRequest) -> AdmissionAnswer:
     return _denied(
         "UnknownResource",
-        f"cabgate was asked about {review.where} of group {review.group!r}, which it does not "
-        "know: its webhook configuration names more than this version serves",
+        f"cabgate was asked about {admission.where} of group {admission.group!r}, which it does "
+        "not know: its webhook configuration names more than this version serves",
     )
 
 
-def _denied(reason: str, message: str, causes: Sequence[Cause] = ()) -> Answer:
+def _denied(reason: str, message: str, causes: Sequence[Cause] = ()) -> AdmissionAnswer:
     text = compose(f"{reason}: {message}")
-    return Answer(allowed=False, reason=reason, message=text, causes=causes)
+    return AdmissionAnswer(allowed=False, reason=reason, message=text, causes=causes)
 
 
-def _note(review: Review, endpoint: str, answer: Answer, seconds: float) -> None:
+def _note(
+    admission: AdmissionRequest, endpoint: str, answer: AdmissionAnswer, seconds: float
+) -> None:
     """One line in the log. The uid is the one of the API server's audit log."""
     said = _about(
-        review,
+        admission,
         answer.reason,
         endpoint=endpoint,
-        operation=review.operation,
-        user=review.user.username,
+        operation=admission.operation,
+        user=admission.user.username,
         mode=answer.mode,
-        correlationID=answer.correlation_id or _correlation_id(review),
+        correlationID=answer.correlation_id or _correlation_id(admission),
         milliseconds=round(seconds * 1000, 1),
     )
     log.info(answer.verdict, extra=said)
 
 
-def _about(review: Review, reason: str, **more: object) -> dict[str, Any]:
+def _about(admission: AdmissionRequest, reason: str, **more: object) -> dict[str, Any]:
     """The fields of a line about a review."""
     return fields(
-        uid=review.uid,
-        resource=f"{review.where}.{review.group}" if review.group else review.where,
-        namespace=review.namespace,
-        object=review.name,
+        uid=admission.uid,
+        resource=f"{admission.where}.{admission.group}" if admission.group else admission.where,
+        namespace=admission.namespace,
+        object=admission.name,
         reason=reason,
         **more,
     )
 
 
-def _correlation_id(review: Review) -> str | None:
-    spec = review.object.get("spec")
+def _correlation_id(admission: AdmissionRequest) -> str | None:
+    spec = admission.object.get("spec")
     found = spec.get("correlationID") if isinstance(spec, Mapping) else None
     return found[:100] if isinstance(found, str) else None
 

@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from cabgate.api import DeploymentIntent, Evidence
 from cabgate.api.evidence import Attestation
+from cabgate.api.request import Provenance
 from cabgate.api.signer import Section
+from cabgate.risk.provenance import provenance_of
 from cabgate.risk.statements import (
     PrivateKey,
     image_digest,
@@ -137,3 +139,27 @@ def resigned(
             "signatures": [{"sig": base64.b64encode(key.sign(pae)).decode()}],
         }
     )
+
+
+HONEST = unsigned()
+
+
+def told(
+    of: DeploymentIntent, *signers: dict[str, Any], labels: Any = LABELS, now: Any = NOW
+) -> list[Provenance]:
+    """Who speaks for each part of an intent."""
+    return provenance_of(of, labels, signers or (signer(),), now)
+
+
+def states(found: list[Provenance]) -> set[str]:
+    """The states that there are."""
+    return {each.state.value for each in found}
+
+
+def doubt(of: DeploymentIntent, *signers: dict[str, Any], **kwargs: Any) -> str:
+    """Why nothing of an intent is verified: all of it is declared, and each part says why."""
+    found = told(of, *signers, **kwargs)
+    assert states(found) == {"Declared"}, found
+    assert {each.section.value for each in found} == set(GOOD)
+    assert all(each.signer is None and each.why for each in found)
+    return str(found[0].why)

@@ -10,11 +10,11 @@ from cabgate.review.identity import User
 from cabgate.text.refusal import Refusal
 from cabgate.writes.caller_proof import ANNOTATION, MIN_BYTES
 from cabgate_webhook.admission.caller import Caller
-from cabgate_webhook.admission.requests import Review
+from cabgate_webhook.admission.requests import AdmissionRequest
 
 PROOF = b"p" * MIN_BYTES
 TOLD = base64.b64encode(PROOF).decode()
-REVIEW = Review(
+REVIEW = AdmissionRequest(
     uid="u",
     group="cabgate.dev",
     resource="cabrequests",

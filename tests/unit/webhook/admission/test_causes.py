@@ -7,7 +7,12 @@ import pytest
 from pydantic import BaseModel
 
 from cabgate.text.refusal import Cause, Refusal, RefusalReason, check_all
-from cabgate_webhook.admission.requests import MAX_CAUSES, Answer, answer_body, read_review
+from cabgate_webhook.admission.requests import (
+    MAX_CAUSES,
+    AdmissionAnswer,
+    answer_body,
+    read_admission,
+)
 from cabgate_webhook.http.app import answered
 
 REVIEW = {
@@ -33,7 +38,7 @@ async def causes_of(raised):
     async def handler(_):
         raise raised
 
-    answer = await answered(read_review(json.dumps(REVIEW).encode()), handler)
+    answer = await answered(read_admission(json.dumps(REVIEW).encode()), handler)
     status = json.loads(answer_body("u", answer))["response"]["status"]
     assert (status["code"], status["reason"]) == (403, "Forbidden")
     return status["message"], status["details"]["causes"]
@@ -78,7 +83,7 @@ async def test_an_object_that_is_malformed_has_a_cause_for_each_field():
 
 
 def test_a_denial_of_the_gate_is_a_cause_without_a_field():
-    answer = Answer(allowed=False, reason="NoRequest", message="NoRequest: write one")
+    answer = AdmissionAnswer(allowed=False, reason="NoRequest", message="NoRequest: write one")
     status = json.loads(answer_body("u", answer))["response"]["status"]
     assert status["details"]["causes"] == [
         {"reason": "NoRequest", "field": "", "message": "write one"}
@@ -104,7 +109,7 @@ async def test_no_cause_has_a_character_that_cannot_be_seen_or_a_phrase_of_a_too
 
 def test_what_is_left_out_is_told():
     many = [Cause("Invalid", "wrong", f"spec.x[{n}]") for n in range(MAX_CAUSES + 5)]
-    found = listed(Answer(False, "Invalid", "Invalid: wrong", causes=many))
+    found = listed(AdmissionAnswer(False, "Invalid", "Invalid: wrong", causes=many))
     assert len(found) == MAX_CAUSES
     assert found[-1] == {
         "reason": "Invalid",
@@ -112,11 +117,15 @@ def test_what_is_left_out_is_told():
         "message": "6 more problems, which are not listed",
     }
     assert found[-2]["field"] == f"spec.x[{MAX_CAUSES - 2}]"
-    assert len(listed(Answer(False, "Invalid", "", causes=many[:MAX_CAUSES]))) == MAX_CAUSES
+    assert (
+        len(listed(AdmissionAnswer(False, "Invalid", "", causes=many[:MAX_CAUSES]))) == MAX_CAUSES
+    )
 
 
 def test_a_long_text_is_cut_where_that_is_seen():
-    [cause] = listed(Answer(False, "R", "R: x", causes=[Cause("R", "é" * 9999, "f\n" * 9999)]))
+    [cause] = listed(
+        AdmissionAnswer(False, "R", "R: x", causes=[Cause("R", "é" * 9999, "f\n" * 9999)])
+    )
     assert cause["message"].endswith("é...")
     assert cause["field"].endswith("...")
     assert all(len(cause[key].encode()) <= 1024 for key in ("message", "field"))

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from cabgate.text.foreign import PHRASES
-from cabgate_webhook.admission.requests import Answer, answer_body
+from cabgate_webhook.admission.requests import AdmissionAnswer, answer_body
 
 
 def response(answer):
@@ -17,7 +17,9 @@ def response(answer):
 @pytest.mark.parametrize("phrase", PHRASES, ids=[phrase.words for phrase in PHRASES])
 def test_no_answer_has_a_phrase_that_tools_act_on(phrase):
     said = f"a workload of x: {phrase.words}"
-    made = response(Answer(allowed=False, reason="MalformedObject", message=said, warnings=[said]))
+    made = response(
+        AdmissionAnswer(allowed=False, reason="MalformedObject", message=said, warnings=[said])
+    )
     assert made["status"]["code"] == 403
     assert made["status"]["reason"] == "Forbidden"
     for text in (made["status"]["message"], *made["warnings"]):
@@ -27,5 +29,5 @@ def test_no_answer_has_a_phrase_that_tools_act_on(phrase):
 
 def test_a_patch_is_left_as_it_is():
     patch = [{"op": "add", "path": "/status", "value": {"rationale": "is immutable"}}]
-    made = response(Answer(allowed=True, reason="ReviewStamped", patch=patch))
+    made = response(AdmissionAnswer(allowed=True, reason="ReviewStamped", patch=patch))
     assert json.loads(base64.b64decode(made["patch"])) == patch
