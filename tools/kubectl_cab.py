@@ -128,7 +128,8 @@ def zipapp(files: dict[str, bytes], pythons: Sequence[str]) -> bytes:
 
 
 def archive(program: bytes) -> bytes:
-    """What krew downloads: the zipapp, its second name, and the licence."""
+    """What krew downloads: the zipapp and the licence. Without its second name: krew unpacks no
+    archive that has a link in it, and puts one name on PATH."""
     stream = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=stream, mode="wb", mtime=0) as packed,
@@ -136,9 +137,6 @@ def archive(program: bytes) -> bytes:
     ):
         _add(made, PROGRAM, program, 0o755)
         _add(made, "LICENSE", (ROOT / "LICENSE").read_bytes(), 0o644)
-        link = tarfile.TarInfo(COMPLETION)
-        link.type, link.linkname = tarfile.SYMTYPE, PROGRAM
-        made.addfile(link)
     return stream.getvalue()
 
 

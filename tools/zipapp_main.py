@@ -7,10 +7,7 @@ Pythons too, to tell them that they are.
 
 import json
 import os
-import shutil
 import sys
-import tempfile
-import zipfile
 from pathlib import Path
 
 UNAVAILABLE = 4  # as in cabgate_cli.exit_codes, which is not unpacked yet
@@ -24,6 +21,8 @@ def end(message: str) -> None:
 
 def run_by_another(this: str, pythons: list) -> None:
     """Begin anew with a Python that the native modules are there for, if PATH has one."""
+    import shutil
+
     for version in pythons:
         found = shutil.which(f"python{version}")
         if found:
@@ -41,6 +40,11 @@ def unpacked(archive: Path, digest: str) -> Path:
     place = cache / f"kubectl-cab-{digest[:16]}"
     if place.is_dir():
         return place
+    # What only the first run needs takes a good part of the time of those that follow.
+    import shutil
+    import tempfile
+    import zipfile
+
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=str(cache)))  # not seen by others until it is whole
     try:
@@ -59,8 +63,8 @@ def unpacked(archive: Path, digest: str) -> Path:
 def main() -> None:
     """Run the program, or, by the name that kubectl completes by, what completes it."""
     archive = Path(__file__).resolve().parent
-    with zipfile.ZipFile(str(archive)) as opened:
-        about = json.loads(opened.read("about.json").decode())
+    # By what has read the list of files already: there are thousands.
+    about = json.loads(__loader__.get_data("about.json").decode())
     this = ".".join(str(number) for number in sys.version_info[:2])
     if this not in about["pythons"]:
         run_by_another(this, about["pythons"])

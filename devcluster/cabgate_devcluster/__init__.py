@@ -8,8 +8,10 @@ from cabgate_devcluster.installed.installation import Installation
 from cabgate_devcluster.processes.process import Process
 from cabgate_devcluster.programs.binaries import (
     Binaries,
+    krew_at_hand,
     kustomize_controller_at_hand,
     locate_helm,
+    locate_krew,
     locate_kustomize_controller,
     locate_promtool,
 )
@@ -22,8 +24,10 @@ __all__ = [
     "Installation",
     "Process",
     "ServingCertificate",
+    "krew_at_hand",
     "kustomize_controller_at_hand",
     "locate_helm",
+    "locate_krew",
     "locate_kustomize_controller",
     "locate_promtool",
     "wait_until",

@@ -10,7 +10,6 @@ import click
 
 from cabgate.rollout.modes import Mode
 from cabgate.rollout.rings import HIGHEST
-from cabgate_kube.installation import LEDGER_HEADS, SIGNING_KEYS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -70,25 +69,6 @@ export_option = click.option(
     "input. May be repeated.",
 )
 """The option of the commands that read the ledger from files."""
-
-heads_option = click.option(
-    "--heads",
-    "head_files",
-    metavar="FILE",
-    multiple=True,
-    help=f"A copy of the ConfigMap {LEDGER_HEADS} that was kept elsewhere. May be repeated.",
-)
-"""The option of the commands that verify a ledger by where its chains ended before."""
-
-keys_option = click.option(
-    "--keys",
-    "key_files",
-    metavar="FILE",
-    multiple=True,
-    help=f"Public keys, PEM or a copy of the ConfigMap {SIGNING_KEYS}, instead of the cluster's. "
-    "May be repeated.",
-)
-"""The option of the commands that verify a ledger."""
 
 gated_kind_option = click.option(
     "--gated-kind",

@@ -2,7 +2,6 @@
 """Objects as the API server has them, read as what they are."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -10,7 +9,6 @@ from pydantic import ValidationError
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import Model, first_problem
 from cabgate.lifecycle.state.standing import WholeRequest
-from cabgate.review.identity import User
 from cabgate.text.inert import inert
 from cabgate_cli.errors import Unavailable, note
 
@@ -19,29 +17,18 @@ Object = Mapping[str, Any]
 M = TypeVar("M", bound=Model)
 
 
-def now() -> datetime:
-    """The time, by this machine's clock."""
-    return datetime.now(UTC)
-
-
-def user_of(info: Mapping[str, Any] | None) -> User | None:
-    """Who acts, of what the API server says."""
-    if info is None:
-        return None
-    return User(str(info["username"]), str(info.get("uid") or ""), info.get("groups") or ())
-
-
 def requests_of(items: Iterable[Object]) -> Iterator[WholeRequest]:
     """Requests, without those that cannot be read, which are told."""
-    return (WholeRequest.of(each) for each in _readable(CABRequest, items))
+    return (WholeRequest.of(each) for each in readable(CABRequest, items))
 
 
 def exceptions_of(items: Iterable[Object]) -> list[CABException]:
     """Exceptions, without those that cannot be read, which are told."""
-    return list(_readable(CABException, items))
+    return list(readable(CABException, items))
 
 
-def _readable(model: type[M], items: Iterable[Object]) -> Iterator[M]:
+def readable(model: type[M], items: Iterable[Object]) -> Iterator[M]:
+    """Objects of a kind, without those that cannot be read, which are told."""
     for item in items:
         try:
             yield parsed(model, item)

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cabgate.api.base import rfc3339
+from cabgate.text.moments import rfc3339
 
 if TYPE_CHECKING:  # the queue is printed without the other views
     from cabgate.views.compare import Comparison

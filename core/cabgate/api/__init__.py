@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API group cabgate.dev/v1alpha1: one module for each kind, the only source of the CRDs."""
+"""The API group cabgate.dev/v1alpha1: one module for each kind, the only source of the CRDs.
 
-from cabgate.api.decision import CABDecision
-from cabgate.api.evidence import Evidence
-from cabgate.api.exception import CABException
-from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import CABRequest
-from cabgate.api.riskmodel import RiskModel
-from cabgate.api.signer import EvidenceSigner
-from cabgate.api.types import Target
+Each model is imported when it is asked for: to import all of them takes longer than what needs none
+takes otherwise.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cabgate.api.decision import CABDecision
+    from cabgate.api.evidence import Evidence
+    from cabgate.api.exception import CABException
+    from cabgate.api.intent import DeploymentIntent
+    from cabgate.api.request import CABRequest
+    from cabgate.api.riskmodel import RiskModel
+    from cabgate.api.signer import EvidenceSigner
+    from cabgate.api.types import Target
 
 __all__ = [
     "CABDecision",
@@ -20,3 +28,22 @@ __all__ = [
     "RiskModel",
     "Target",
 ]
+
+_MODULES = {
+    "CABDecision": "decision",
+    "CABException": "exception",
+    "CABRequest": "request",
+    "DeploymentIntent": "intent",
+    "Evidence": "evidence",
+    "EvidenceSigner": "signer",
+    "RiskModel": "riskmodel",
+    "Target": "types",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = found
+    return found

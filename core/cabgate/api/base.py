@@ -20,7 +20,10 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from cabgate.api.descriptions import field_descriptions
+from cabgate.api.values import SHA256_PREFIX
+from cabgate.api.values import bare_digest as bare_digest
 from cabgate.text.characters import NAME_PATTERN, TEXT_PATTERN
+from cabgate.text.moments import rfc3339 as rfc3339
 
 
 def cel(rule: str, message: str, field: str = "") -> dict[str, str]:
@@ -142,12 +145,6 @@ def _seconds(value: datetime) -> datetime:
         raise ValueError("is out of range") from None
 
 
-def rfc3339(moment: datetime) -> str:
-    """A moment as Kubernetes writes it: UTC, whole seconds."""
-    # Not by strftime, which writes the year 1 as 1: no date to the API server.
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
 NOT_BLANK = AfterValidator(_not_blank)
 _NOT_BLANK_SCHEMA = validations(cel("self.trim() != ''", "must not be blank"))
 
@@ -184,20 +181,12 @@ Image = Annotated[str, *text(MAX_IMAGE, NAME_PATTERN)]
 Uri = Annotated[str, *text(2048, NAME_PATTERN)]
 """Where a piece of evidence can be read."""
 
-_SHA256_PREFIX = "sha256:"
-
-
-def bare_digest(digest: str) -> str:
-    """A digest without its prefix: with it and without, it is the same."""
-    return digest.removeprefix(_SHA256_PREFIX)
-
-
 BARE_DIGEST = AfterValidator(bare_digest)
 
 Sha256 = Annotated[
     str,
     StringConstraints(
-        pattern=rf"^({_SHA256_PREFIX})?[0-9a-fA-F]{{64}}$", max_length=64 + len(_SHA256_PREFIX)
+        pattern=rf"^({SHA256_PREFIX})?[0-9a-fA-F]{{64}}$", max_length=64 + len(SHA256_PREFIX)
     ),
     BARE_DIGEST,
 ]

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`CABDecision`: one record of the ledger, written by the operator, never changed."""
 
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -34,6 +33,7 @@ from cabgate.api.types import (
     Target,
     Username,
 )
+from cabgate.api.values import SubjectKind as SubjectKind
 
 KIND = "CABDecision"
 PLURAL = "cabdecisions"
@@ -59,13 +59,6 @@ ASKED = "Asked"
 
 ClippedText = Annotated[str, StringConstraints(max_length=4096)]
 """A text, or its beginning: then `cut` has the digest of all of it."""
-
-
-class SubjectKind(StrEnum):
-    """What a decision may be about."""
-
-    REQUEST = "CABRequest"
-    EXCEPTION = "CABException"
 
 
 class DecisionSubject(Model):

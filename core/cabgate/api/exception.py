@@ -24,38 +24,16 @@ from cabgate.api.types import (
     SubmittedBy,
     decisions_field,
 )
+from cabgate.api.values import DEFAULT_DURATION_DAYS as DEFAULT_DURATION_DAYS
+from cabgate.api.values import MAX_DURATION_DAYS as MAX_DURATION_DAYS
+from cabgate.api.values import ExceptionState as ExceptionState
+from cabgate.api.values import ExceptionVerdict as ExceptionVerdict
 
 KIND = "CABException"
 PLURAL = "cabexceptions"
 
-DEFAULT_DURATION_DAYS = 30
-"""Length of an exception that names none, in days."""
-
 PLACEHOLDER = "TODO:"
 """How a text begins that somebody still has to write; such an exception is refused."""
-
-MAX_DURATION_DAYS = 90
-"""Longest exception, in days."""
-
-
-class ExceptionState(StrEnum):
-    """Where an exception stands."""
-
-    PENDING = "Pending"
-    APPROVED = "Approved"
-    REJECTED = "Rejected"
-    EXPIRED = "Expired"
-    REVOKED = "Revoked"
-
-
-class ExceptionVerdict(StrEnum):
-    """What an entry of an exception's decisions says: three for people, two for the system."""
-
-    APPROVED = "Approved"
-    REJECTED = "Rejected"
-    REVOKED = "Revoked"
-    EXPIRED = "Expired"
-    REOPENED = "Reopened"
 
 
 class ExceptionReviewVerdict(StrEnum):

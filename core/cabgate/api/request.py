@@ -39,38 +39,11 @@ from cabgate.api.types import (
     decisions_field,
     targets_field,
 )
+from cabgate.api.values import RequestState as RequestState
+from cabgate.api.values import RequestVerdict as RequestVerdict
 
 KIND = "CABRequest"
 PLURAL = "cabrequests"
-
-
-class RequestState(StrEnum):
-    """Where a request stands."""
-
-    SUBMITTED = "Submitted"
-    UNDER_REVIEW = "UnderReview"
-    AUTO_APPROVED = "AutoApproved"
-    APPROVED = "Approved"
-    CONDITIONALLY_APPROVED = "ConditionallyApproved"
-    REJECTED = "Rejected"
-    EXCEPTION_REQUIRED = "ExceptionRequired"
-    SUPERSEDED = "Superseded"
-    REVOKED = "Revoked"
-
-
-class RequestVerdict(StrEnum):
-    """What an entry of a request's decisions says: six for people, four for the system."""
-
-    UNDER_REVIEW = "UnderReview"
-    APPROVED = "Approved"
-    CONDITIONALLY_APPROVED = "ConditionallyApproved"
-    REJECTED = "Rejected"
-    REVOKED = "Revoked"
-    ATTESTED = "Attested"
-    AUTO_APPROVED = "AutoApproved"
-    SUPERSEDED = "Superseded"
-    REOPENED = "Reopened"
-    GLASS_BROKEN = "GlassBroken"
 
 
 class RequestReviewVerdict(StrEnum):

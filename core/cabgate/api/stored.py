@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What rules and messages read of a stored request, whatever holds it: the models of this package,
-or the webhook's types, which hold this and no more. What is not here cannot be asked for."""
+"""What rules and messages read of a stored request or exception, whatever holds it: the models of
+this package, or the types of the webhook and of the queue, which hold this and no more. What is not
+here cannot be asked for."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from cabgate.api.request import RequestVerdict
-from cabgate.api.types import AuthorType, Gate, SubmitterType
+from cabgate.api.values import AuthorType, ExceptionVerdict, Gate, RequestVerdict, SubmitterType
 
 
 class StoredMeta(Protocol):
@@ -252,3 +252,90 @@ class StoredRequest(Declared, Protocol):
 
     @property
     def status(self) -> StoredStatus: ...
+
+
+class StoredBreak(Protocol):
+    """A broken glass, as lists show it."""
+
+    @property
+    def ticket(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+
+
+class ListedSpec(StoredSpec, Protocol):
+    """What is to be decided, with what a list shows of it to people."""
+
+    @property
+    def break_glass(self) -> StoredBreak | None: ...
+    @property
+    def summary(self) -> str | None: ...
+    @property
+    def ring(self) -> int: ...
+
+
+class ListedRequest(Protocol):
+    """A request as a list shows it."""
+
+    @property
+    def metadata(self) -> StoredMeta: ...
+    @property
+    def spec(self) -> ListedSpec: ...
+    @property
+    def status(self) -> StoredStatus: ...
+
+
+class StoredRequestRef(Protocol):
+    """The request that an exception is for."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class StoredExceptionSpec(Protocol):
+    """Why, and for how long."""
+
+    @property
+    def request_ref(self) -> StoredRequestRef: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def duration_days(self) -> int: ...
+    @property
+    def submitted_by(self) -> Sequence[StoredSubmitter]: ...
+
+
+class StoredExceptionEntry(StoredApproval, Protocol):
+    """An entry of the decisions of an exception."""
+
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def evidence_digest(self) -> str: ...
+    @property
+    def author(self) -> StoredAuthor: ...
+    @property
+    def verdict(self) -> ExceptionVerdict: ...
+
+
+class StoredExceptionStatus(Protocol):
+    """What became of an exception."""
+
+    @property
+    def decisions(self) -> Sequence[StoredExceptionEntry]: ...
+
+
+class DeclaredException(Protocol):
+    """An exception as far as it does not change."""
+
+    @property
+    def metadata(self) -> StoredMeta: ...
+    @property
+    def spec(self) -> StoredExceptionSpec: ...
+
+
+class StoredException(DeclaredException, Protocol):
+    """An exception."""
+
+    @property
+    def status(self) -> StoredExceptionStatus: ...

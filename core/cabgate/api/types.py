@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Types that more than one kind uses."""
 
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
@@ -19,6 +18,14 @@ from cabgate.api.base import (
     validations,
 )
 from cabgate.api.rationale import Rationale
+from cabgate.api.values import MAX_GROUP_NAME as MAX_GROUP_NAME
+from cabgate.api.values import MAX_GROUPS as MAX_GROUPS
+from cabgate.api.values import MAX_LISTED as MAX_LISTED
+from cabgate.api.values import Attestation as Attestation
+from cabgate.api.values import AuthorType as AuthorType
+from cabgate.api.values import Gate as Gate
+from cabgate.api.values import SubmitterType as SubmitterType
+from cabgate.api.values import has_to_be_attested, left_to_people
 
 MAX_DECLARED_TARGETS = 20
 """Targets that an intent may declare: each is a list that a decision on its requests reads."""
@@ -54,15 +61,6 @@ MAX_LIFTS = 64
 MAX_DECISIONS = 256
 """Entries of `status.decisions`."""
 
-MAX_GROUPS = 64
-"""Groups of a user that are recorded with a decision."""
-
-MAX_GROUP_NAME = 256
-"""Longest name of a group that is recorded, in characters."""
-
-MAX_LISTED = 256
-"""Longest text of a column of a list, in characters."""
-
 MAX_CONDITIONS_OF_APPROVAL = 16
 """Conditions that one conditional approval may carry."""
 
@@ -72,21 +70,6 @@ Listed = Annotated[str, StringConstraints(max_length=MAX_LISTED)]
 
 Username = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 """User name as the API server knows it."""
-
-
-class Gate(StrEnum):
-    """What a score asks for."""
-
-    AUTO_APPROVE = "AutoApprove"
-    MANUAL_REVIEW = "ManualReview"
-    EXCEPTION_REQUIRED = "ExceptionRequired"
-
-
-class AuthorType(StrEnum):
-    """Who speaks in an entry of `status.decisions`."""
-
-    SYSTEM = "System"
-    PERSON = "Person"
 
 
 class Target(Model):
@@ -133,13 +116,6 @@ def targets_field(*rules: dict[str, str], at_most: int = MAX_TARGETS) -> Any:
     return Field(
         min_length=1, max_length=MAX_TARGETS, json_schema_extra={**whole, "maxItems": at_most}
     )
-
-
-class SubmitterType(StrEnum):
-    """Whether a person or a machine submitted."""
-
-    PERSON = "Person"
-    MACHINE = "Machine"
 
 
 class Submitter(Model):
@@ -200,13 +176,6 @@ class Checked(Model):
     approval does not lift."""
 
 
-class Attestation(StrEnum):
-    """Whether somebody has to say that a condition is met."""
-
-    NOT_REQUIRED = "NotRequired"
-    REQUIRED = "Required"
-
-
 ConditionName = Annotated[
     str,
     StringConstraints(
@@ -242,12 +211,12 @@ class ApprovalCondition(Model):
     @property
     def needs_attestation(self) -> bool:
         """Whether the gate waits for somebody to attest it."""
-        return self.attestation is Attestation.REQUIRED
+        return has_to_be_attested(self.attestation)
 
     @property
     def is_obligation(self) -> bool:
         """Whether the gate cannot see to it, so that each rollout is told of it."""
-        return not (self.needs_attestation or self.not_before or self.not_after)
+        return left_to_people(self.attestation, self.not_before, self.not_after)
 
 
 ApprovalConditions = Annotated[

@@ -11,7 +11,7 @@ from cabgate.lifecycle.requests.break_glass import FLOOR as BREAK_GLASS
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
-from cabgate.review.submitters import only_machines
+from cabgate.review.requesters import only_machines
 from cabgate.risk.facts import THIRD_PARTY_IMAGES
 from cabgate.risk.image_evidence import STALE_EVIDENCE
 from cabgate.risk.improvements import improvements

@@ -4,16 +4,14 @@
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from cabgate.api.stored import StoredSubmitter
-from cabgate.api.types import (
-    MAX_GROUP_NAME,
-    MAX_GROUPS,
-    Author,
-    AuthorType,
-    SubmitterType,
-)
+from cabgate.api.values import MAX_GROUP_NAME, MAX_GROUPS, AuthorType, SubmitterType
 from cabgate.text.characters import is_hidden
+
+if TYPE_CHECKING:
+    from cabgate.api.types import Author
 
 SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"
 """How the user name of every service account begins; no certificate of a person should."""
@@ -42,8 +40,10 @@ class User:
     extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
-    def author(self) -> Author:
+    def author(self) -> "Author":
         """How a decision of this user records who made it."""
+        from cabgate.api.types import Author  # here, since who only lists records nothing
+
         groups = [group for group in self.groups if 0 < len(group) <= MAX_GROUP_NAME]
         credential = next(iter(self.extra.get(CREDENTIAL_ID, ())), "")
         return Author(

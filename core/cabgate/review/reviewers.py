@@ -3,14 +3,19 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from cabgate.api.exception import CABException, ExceptionVerdict
-from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import CABRequest, RequestVerdict
-from cabgate.api.types import Checked, Submitter
+from cabgate.api.stored import Declared, DeclaredException, StoredSubmitter
+from cabgate.api.values import ExceptionVerdict, RequestVerdict
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User, is_service_account
-from cabgate.review.submitters import only_machines
+from cabgate.review.requesters import only_machines
 from cabgate.text.refusal import Refusal, RefusalReason
+
+if TYPE_CHECKING:  # a list of what waits is judged without the models
+    from cabgate.api.exception import CABException
+    from cabgate.api.intent import DeploymentIntent
+    from cabgate.api.request import CABRequest
+    from cabgate.api.types import Checked
 
 Verdict = RequestVerdict | ExceptionVerdict
 
@@ -25,7 +30,7 @@ _DECIDING = _APPROVING | {"Rejected"}
 class ReviewFacts:
     """What is known, at the moment of a review, of its subject and its author."""
 
-    submitters: Sequence[Submitter]
+    submitters: Sequence[StoredSubmitter]
     """Who submitted: those of the frozen request, of the live intent and of the exception."""
     requesters: frozenset[str]
     """Everybody who was said to have asked, in the frozen request and in the live intent."""
@@ -51,24 +56,16 @@ class ReviewFacts:
 
 
 @dataclass(frozen=True)
-class ReviewSubject:
-    """What a status write is about: the request, the intent that it was made from, as it is now,
-    and the exception that is decided, if it is one."""
+class Involved:
+    """Who has to do with what is decided, by whatever it was read: the request, the intent that it
+    was made from, as it is now, and the exception that is decided, if it is one."""
 
-    request: CABRequest
-    intent: DeploymentIntent | None
-    exception: CABException | None = None
-
-    @property
-    def current(self) -> bool:
-        """Whether somebody still waits for the request to be decided."""
-        # Here, since it makes the built-in risk model, which a list of what waits has no use for.
-        from cabgate.lifecycle.requests.opening import is_wanted
-
-        return is_wanted(self.request, self.intent)
+    request: Declared
+    intent: "DeploymentIntent | None"
+    exception: DeclaredException | None = None
 
     @property
-    def submitters(self) -> Sequence[Submitter]:
+    def submitters(self) -> Sequence[StoredSubmitter]:
         """Who submitted: those of the frozen request, of the live intent and of the exception."""
         people = list(self.request.spec.submitted_by)
         if self.intent is not None:
@@ -86,9 +83,28 @@ class ReviewSubject:
             named += [*self.intent.spec.requested_by, self.intent.spec.requester]
         return frozenset(name for name in named if name)
 
+
+@dataclass(frozen=True)
+class ReviewSubject(Involved):
+    """What a status write is about."""
+
+    request: "CABRequest"
+    intent: "DeploymentIntent | None"
+    exception: "CABException | None" = None
+
     @property
-    def checked(self) -> Checked:
+    def current(self) -> bool:
+        """Whether somebody still waits for the request to be decided."""
+        # Here, since it makes the built-in risk model, which a list of what waits has no use for.
+        from cabgate.lifecycle.requests.opening import is_wanted
+
+        return is_wanted(self.request, self.intent)
+
+    @property
+    def checked(self) -> "Checked":
         """What a decision says of who could not have given it."""
+        from cabgate.api.types import Checked
+
         return Checked(
             submitted_by=_in_order(submitter.username for submitter in self.submitters),
             requested_by=_in_order(self.requesters),
@@ -108,7 +124,7 @@ class ReviewSubject:
         return intent.metadata.generation > seen
 
 
-def same_people(one: Checked | None, other: Checked) -> bool:
+def same_people(one: "Checked | None", other: "Checked") -> bool:
     """Whether a decision was checked against the same people and the same intent."""
     without: dict[str, object] = {"refusals": None, "lifts": []}
     return one is not None and one.model_copy(update=without) == other.model_copy(update=without)

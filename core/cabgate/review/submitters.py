@@ -2,21 +2,14 @@
 """Who submitted, and who is said to have asked: the lists that the webhook keeps in intents and
 exceptions."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.stored import StoredSubmitter
 from cabgate.api.types import MAX_REQUESTER, MAX_SUBMITTERS, Submitter, SubmitterType
 from cabgate.lifecycle.limits.capacity import MAX_NAMES_BYTES, stored_bytes
 from cabgate.lifecycle.state.states import DECIDED_STATES
-from cabgate.review.identity import (
-    SERVICE_ACCOUNTS,
-    Machines,
-    User,
-    has_hidden,
-    is_blank,
-    same_name,
-)
+from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
+from cabgate.review.requesters import requester_problem
 from cabgate.text.refusal import Refusal, RefusalReason
 
 REQUESTERS_KEPT = 20
@@ -126,23 +119,6 @@ def is_decided(intent: DeploymentIntent) -> bool:
     return status.observed_generation == intent.metadata.generation and status.state in _DECIDED
 
 
-def requester_problem(
-    name: str, submitters: Iterable[StoredSubmitter] = (), machines: Machines = SERVICE_ACCOUNTS
-) -> str | None:
-    """Why a name in `spec.requester` is not that of a person who asked; None if it may be.
-
-    That it is a claim stays so. `submitters` tell of machines whose names do not.
-    """
-    if is_blank(name):
-        return "is blank: it names the person who asked, with a letter or a digit"
-    if has_hidden(name):
-        return "has characters that nobody sees, or blanks around it: it would be no one's name"
-    known = [s.username for s in submitters if machines.submitted(s)]
-    if machines.include(name) or any(same_name(name, each) for each in known):
-        return f"{name} is a machine: it names the person who asked"
-    return None
-
-
 def check_requester(
     old: DeploymentIntent | None,
     new: DeploymentIntent,
@@ -156,13 +132,3 @@ def check_requester(
     problem = requester_problem(name, submitters, machines)
     if problem is not None:
         raise Refusal(RefusalReason.INVALID, problem, "spec.requester")
-
-
-def only_machines(
-    submitters: Collection[StoredSubmitter],
-    requesters: Collection[str],
-    machines: Machines = SERVICE_ACCOUNTS,
-) -> bool:
-    """Whether no person is known to have submitted or asked."""
-    asked = any(requester_problem(name, submitters, machines) is None for name in requesters)
-    return not asked and all(machines.submitted(submitter) for submitter in submitters)

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which tool applies an intent: what somebody changes in the cluster, that tool changes back."""
 
-from cabgate.api.intent import DeploymentIntent, IntentMeta
-from cabgate.api.request import CABRequest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what only lists needs no models
+    from cabgate.api.intent import DeploymentIntent, IntentMeta
+    from cabgate.api.request import CABRequest
 
 FLUX, ARGO_CD, HELM = "Flux", "Argo CD", "Helm"
 
@@ -23,7 +26,7 @@ _MARKS = (
 """Tools with their field managers, and the labels and annotations that they set."""
 
 
-def tool_of(metadata: IntentMeta) -> str | None:
+def tool_of(metadata: "IntentMeta") -> str | None:
     """The tool that applies an intent, as its labels, annotations and field managers tell; None if
     people do.
 
@@ -45,7 +48,7 @@ def where_to_edit(name: str, tool: str) -> str:
     return f"edit DeploymentIntent {name} in Git, from where {tool} applies it"
 
 
-def with_applier(request: CABRequest, intent: DeploymentIntent) -> CABRequest:
+def with_applier(request: "CABRequest", intent: "DeploymentIntent") -> "CABRequest":
     """A request as messages tell of it, beside the intent of its name.
 
     One that was opened by an older release, or before a tool came to apply the intent, does not say

@@ -2,13 +2,11 @@
 """Who is needed for what waits, and why somebody cannot be the one: by the rules that the webhook
 decides by, as far as it is known what they go by."""
 
-from cabgate.api.exception import ExceptionVerdict
-from cabgate.api.request import RequestState, RequestVerdict
-from cabgate.api.types import Gate
+from cabgate.api.values import ExceptionVerdict, Gate, RequestState, RequestVerdict
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
-from cabgate.review.reviewers import ReviewFacts, ReviewSubject, check_reviewer, needs_requester
+from cabgate.review.reviewers import Involved, ReviewFacts, check_reviewer, needs_requester
 from cabgate.text.inert import inert
 from cabgate.text.refusal import Refusal, RefusalReason
 
@@ -25,7 +23,7 @@ _WAITING = frozenset({RequestState.SUBMITTED, RequestState.UNDER_REVIEW})
 
 
 def needed_for(
-    standing: RequestStanding, subject: ReviewSubject, machines: Machines = SERVICE_ACCOUNTS
+    standing: RequestStanding, subject: Involved, machines: Machines = SERVICE_ACCOUNTS
 ) -> str:
     """Who has to act for a request to go on; empty where it waits for nobody."""
     if standing.state is RequestState.EXCEPTION_REQUIRED:
@@ -43,14 +41,12 @@ def needed_for(
     return ""
 
 
-def needed_for_exception(subject: ReviewSubject, machines: Machines = SERVICE_ACCOUNTS) -> str:
+def needed_for_exception(subject: Involved, machines: Machines = SERVICE_ACCOUNTS) -> str:
     """Who has to act for an exception that waits to go on."""
     return TEAM_REQUESTER if needs_requester(_facts(subject, machines)) else SECURITY_REVIEWER
 
 
-def why_not(
-    viewer: User | None, subject: ReviewSubject, machines: Machines = SERVICE_ACCOUNTS
-) -> str:
+def why_not(viewer: User | None, subject: Involved, machines: Machines = SERVICE_ACCOUNTS) -> str:
     """Why somebody can give no approval, whatever rights they have; empty where nothing that is
     known speaks against it."""
     if viewer is None:
@@ -69,18 +65,18 @@ def why_not(
     return ""
 
 
-def is_own(viewer: User | None, subject: ReviewSubject) -> bool:
+def is_own(viewer: User | None, subject: Involved) -> bool:
     """Whether somebody submitted it, machines too, or is named as its requester."""
     return viewer is not None and (
         _submitted(viewer, subject) or any(viewer.may_be(name) for name in subject.requesters)
     )
 
 
-def _submitted(viewer: User, subject: ReviewSubject) -> bool:
+def _submitted(viewer: User, subject: Involved) -> bool:
     return any(viewer.is_same_as(each) for each in subject.submitters)
 
 
-def _facts(subject: ReviewSubject, machines: Machines) -> ReviewFacts:
+def _facts(subject: Involved, machines: Machines) -> ReviewFacts:
     """What is known without asking for anybody's rights, and without the present intent unless
     `subject` has it."""
     return ReviewFacts(

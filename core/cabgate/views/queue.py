@@ -4,23 +4,21 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
-from cabgate.api.exception import KIND as EXCEPTION
-from cabgate.api.exception import CABException, ExceptionState
-from cabgate.api.request import KIND as REQUEST
-from cabgate.api.request import CABRequest
-from cabgate.api.stored import StoredTarget
-from cabgate.api.types import Gate
+from cabgate.api.stored import ListedRequest, ListedSpec, StoredException, StoredTarget
+from cabgate.api.values import ExceptionState, Gate, SubjectKind
 from cabgate.lifecycle.state.columns import listed_submitters
 from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
-    WholeRequest,
+    RequestStanding,
     exception_admits,
+    standing_of,
+    standings_of_exceptions,
     takes_exception,
 )
-from cabgate.lifecycle.state.states import state_of
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
-from cabgate.review.reviewers import ReviewSubject
+from cabgate.review.reviewers import Involved
 from cabgate.text.inert import first_words, inert
 from cabgate.views.deciders import (
     SECURITY_REVIEWER,
@@ -72,8 +70,8 @@ class QueueRow:
 
 
 def queue(
-    requests: Iterable[WholeRequest],
-    exceptions: Sequence[CABException],
+    requests: Iterable[ListedRequest],
+    exceptions: Iterable[StoredException],
     now: datetime,
     viewer: User | None = None,
     machines: Machines = SERVICE_ACCOUNTS,
@@ -83,15 +81,16 @@ def queue(
     A request whose exception waits has the row of the exception; one whose exception is active
     waits for nobody.
     """
-    known = {(each.stored.metadata.namespace, each.name): each for each in requests}
+    known = {(each.metadata.namespace, each.metadata.name): _Known.of(each) for each in requests}
+    standings = standings_of_exceptions(exceptions)
     rows = [
-        row
-        for row in (_of_exception(each, known, now, viewer, machines) for each in exceptions)
-        if row is not None
+        _of_exception(each, known, now, viewer, machines)
+        for each in standings
+        if each.state_at(now) is ExceptionState.PENDING
     ]
-    asked = _asked(exceptions, known, now)
+    asked = _asked(standings, known, now)
     for key, each in known.items():
-        subject = ReviewSubject(each.stored, None)
+        subject = Involved(each.stored, None)
         needed = needed_for(each.standing, subject, machines)
         if needed and key not in asked:
             yours, own = why_not(viewer, subject, machines), is_own(viewer, subject)
@@ -105,10 +104,10 @@ def of_submitter(rows: Iterable[QueueRow]) -> list[QueueRow]:
 
 
 def for_requests(
-    exceptions: Iterable[CABException], requests: Iterable[WholeRequest]
-) -> list[CABException]:
+    exceptions: Iterable[StoredException], requests: Iterable[ListedRequest]
+) -> list[StoredException]:
     """The exceptions for some requests, as where a selection is shown."""
-    names = {(each.stored.metadata.namespace, each.name) for each in requests}
+    names = {(each.metadata.namespace, each.metadata.name) for each in requests}
     return [e for e in exceptions if (e.metadata.namespace, e.spec.request_ref.name) in names]
 
 
@@ -121,12 +120,12 @@ def listed_names(targets: Sequence[StoredTarget]) -> str:
     return ", ".join(names)
 
 
-def summary_of(request: CABRequest) -> str:
+def summary_of(spec: ListedSpec) -> str:
     """What the team says that the rollout changes, or why the glass was broken; not yet inert."""
-    glass = request.spec.break_glass
+    glass = spec.break_glass
     if glass is not None:
         return f"broken glass {glass.ticket}: {glass.reason}"
-    return request.spec.summary or ""
+    return spec.summary or ""
 
 
 def age_at(now: datetime, created: datetime | None) -> timedelta:
@@ -134,9 +133,22 @@ def age_at(now: datetime, created: datetime | None) -> timedelta:
     return max(now - created, timedelta()) if created is not None else timedelta()
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A request that was listed, and where it stands."""
+
+    stored: ListedRequest
+    standing: RequestStanding
+
+    @classmethod
+    def of(cls, request: ListedRequest) -> Self:
+        """The request with what follows from its decisions."""
+        return cls(request, standing_of(request))
+
+
 def _asked(
-    exceptions: Sequence[CABException],
-    known: Mapping[tuple[str, str], WholeRequest],
+    exceptions: Iterable[ExceptionStanding],
+    known: Mapping[tuple[str, str], _Known],
     now: datetime,
 ) -> set[tuple[str, str]]:
     """The requests for which an exception waits, or is active. What takes no exception waits for a
@@ -148,29 +160,27 @@ def _asked(
         request = known.get(key)
         if request is None or not takes_exception(request.standing):
             continue
-        if state_of(each, now) is ExceptionState.PENDING or exception_admits(
-            ExceptionStanding.of(each), request.standing, now
+        if each.state_at(now) is ExceptionState.PENDING or exception_admits(
+            each, request.standing, now
         ):
             found.add(key)
     return found
 
 
-def _of_request(
-    each: WholeRequest, needed: str, yours: str, now: datetime, *, own: bool
-) -> QueueRow:
+def _of_request(each: _Known, needed: str, yours: str, now: datetime, *, own: bool) -> QueueRow:
     meta, spec = each.stored.metadata, each.stored.spec
     return QueueRow(
-        kind=REQUEST,
+        kind=SubjectKind.REQUEST,
         namespace=inert(meta.namespace),
         name=inert(meta.name),
         opened_at=meta.creation_timestamp,
         age=age_at(now, meta.creation_timestamp),
-        score=spec.assessment.score,
+        score=inert(spec.assessment.score),
         tier=spec.assessment.gate,
         ring=str(spec.ring),
         state=each.standing.state,
         targets=listed_names(spec.targets),
-        summary=first_words(summary_of(each.stored), SUMMARY_ROOM),
+        summary=first_words(summary_of(spec), SUMMARY_ROOM),
         floors=tuple(inert(floor.name) for floor in spec.assessment.floors),
         submitters=inert(listed_submitters(spec)),
         needed=needed,
@@ -180,26 +190,24 @@ def _of_request(
 
 
 def _of_exception(
-    exception: CABException,
-    known: Mapping[tuple[str, str], WholeRequest],
+    exception: ExceptionStanding,
+    known: Mapping[tuple[str, str], _Known],
     now: datetime,
     viewer: User | None,
     machines: Machines,
-) -> QueueRow | None:
-    if state_of(exception, now) is not ExceptionState.PENDING:
-        return None
+) -> QueueRow:
     meta = exception.metadata
     request = known.get((meta.namespace, exception.spec.request_ref.name))
     spec = request.stored.spec if request else None
-    subject = ReviewSubject(request.stored, None, exception) if request else None
+    subject = Involved(request.stored, None, exception) if request else None
     floors = spec.assessment.floors if spec else []
     return QueueRow(
-        kind=EXCEPTION,
+        kind=SubjectKind.EXCEPTION,
         namespace=inert(meta.namespace),
         name=inert(meta.name),
         opened_at=meta.creation_timestamp,
         age=age_at(now, meta.creation_timestamp),
-        score=spec.assessment.score if spec else "",
+        score=inert(spec.assessment.score) if spec else "",
         tier=spec.assessment.gate if spec else Gate.EXCEPTION_REQUIRED,
         ring=str(spec.ring) if spec else "",
         state=ExceptionState.PENDING,

@@ -167,7 +167,7 @@ def show(
         uid=inert(stored.metadata.uid),
         state=standing.state,
         opened=_moment(stored.metadata.creation_timestamp),
-        summary=inert(summary_of(stored)),
+        summary=inert(summary_of(stored.spec)),
         submitters=inert(listed_submitters(spec)),
         requesters=tuple(inert(name) for name in sorted(subject.requesters)),
         correlation_id=inert(spec.correlation_id),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the four programs of the local cluster come from, and Helm, promtool and Flux."""
+"""Where the four programs of the local cluster come from, and Helm, promtool, Flux and krew."""
 
 import hashlib
 import os
@@ -13,6 +13,7 @@ from cabgate_devcluster.programs.cache import (
     cache_root,
     cached_folder,
     helm_folder,
+    krew_folder,
     kustomize_controller_folder,
     promtool_folder,
 )
@@ -136,6 +137,23 @@ def kustomize_controller_at_hand(environ: Mapping[str, str] | None = None) -> bo
     name = "kustomize-controller"
     cached = kustomize_controller_folder(environ) / name
     return (_given(name, environ) or _program(cached)) is not None
+
+
+def locate_krew(
+    progress: Progress | None = print, environ: Mapping[str, str] | None = None
+) -> Path:
+    """Find krew, or build it: `TEST_ASSET_KREW`, `KUBEBUILDER_ASSETS`, the cache, a build.
+
+    Only the test of the plugin's installation needs it. All else is as with `locate_helm`.
+    """
+    environ = os.environ if environ is None else environ
+    return _locate_alone("krew", krew_folder(environ), progress, environ)
+
+
+def krew_at_hand(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether `locate_krew` has nothing to build."""
+    environ = os.environ if environ is None else environ
+    return (_given("krew", environ) or _program(krew_folder(environ) / "krew")) is not None
 
 
 def _locate_alone(

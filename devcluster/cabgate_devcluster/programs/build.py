@@ -35,8 +35,9 @@ _PROGRAMS = {
         "github.com/fluxcd/kustomize-controller",
         "4 min",
     ),
+    "krew": ("krew", "sigs.k8s.io/krew/cmd/krew", "1 min"),
 }
-_ALONE = {"helm", "promtool", "kustomize-controller"}
+_ALONE = {"helm", "promtool", "kustomize-controller", "krew"}
 # Leaves out the clients of two dozen clouds, in which Prometheus would look for its targets.
 _TAGS = {"promtool": ["-tags", "remove_all_sd"]}
 _REPORT_EVERY = 10.0  # seconds

@@ -19,7 +19,7 @@ _RECIPE = "1"
 
 def module_version(module: str) -> str:
     """Return the version, such as `v1.36.3`, at which a go.mod under `TOOLS` pins `module`."""
-    for folder in ("kubernetes", "etcd", "helm", "promtool", "kustomize-controller"):
+    for folder in ("kubernetes", "etcd", "helm", "promtool", "kustomize-controller", "krew"):
         text = _go_mod(folder)
         if found := re.search(rf"^\s*(?:require )?{re.escape(module)} (v\S+)", text, re.MULTILINE):
             return found[1]
@@ -65,6 +65,11 @@ def kustomize_controller_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder of Flux's kustomize-controller, apart from the others too."""
     version = module_version("github.com/fluxcd/kustomize-controller")
     return cache_root(environ) / _key(f"kustomize-controller-{version}", "kustomize-controller")
+
+
+def krew_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder of krew, apart from the others too."""
+    return cache_root(environ) / _key(f"krew-{module_version('sigs.k8s.io/krew')}", "krew")
 
 
 def _key(readable: str, *folders: str) -> str:

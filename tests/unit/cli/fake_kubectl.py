@@ -99,6 +99,6 @@ def installed(monkeypatch: pytest.MonkeyPatch, fake: FakeKubectl) -> FakeKubectl
         return fake.run(kubectl, *args, quiet=quiet)
 
     monkeypatch.setattr(Kubectl, "run", run)
-    for module in ("stored", "kubectl.reviewing"):
+    for module in ("viewer", "kubectl.reviewing"):
         monkeypatch.setattr(f"cabgate_cli.input.{module}.now", lambda: NOW)
     return fake

@@ -9,7 +9,8 @@ import yaml
 from cabgate.api import DeploymentIntent
 from cabgate.api.types import Gate, Submitter, SubmitterType
 from cabgate.review.identity import SERVICE_ACCOUNTS
-from cabgate.review.submitters import check_requester, only_machines
+from cabgate.review.requesters import only_machines
+from cabgate.review.submitters import check_requester
 from cabgate.risk.image_evidence import STALE_EVIDENCE, UNNAMED_IMAGES
 from cabgate.rollout.gated_targets import check_targets
 from cabgate.text.refusal import Refusal, RefusalReason

@@ -15,8 +15,9 @@ from cabgate.review.identity import (
     has_hidden,
     is_blank,
 )
+from cabgate.review.requesters import only_machines, requester_problem
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
-from cabgate.review.submitters import added, check_requester, only_machines, requester_problem
+from cabgate.review.submitters import added, check_requester
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_samples.models import intent
 

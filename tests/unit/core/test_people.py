@@ -7,7 +7,8 @@ import pytest
 
 from cabgate.api.types import MAX_SUBMITTERS, Submitter
 from cabgate.review.identity import User, is_service_account, service_account_of
-from cabgate.review.submitters import added, only_machines, submitters_of_update
+from cabgate.review.requesters import only_machines
+from cabgate.review.submitters import added, submitters_of_update
 from cabgate.rollout.rings import RING_LABEL, effective_ring, ring_of
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_samples.models import intent

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import Submitter
 from cabgate.review.identity import Machines, User, same_name
+from cabgate.review.requesters import requester_problem
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
-from cabgate.review.submitters import requester_problem
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_samples.models import by_person, intent, request
 from cabgate_samples.objects import MIDDLING

@@ -18,7 +18,8 @@ from cabgate.api.request import (
     RequestVerdict,
 )
 from cabgate.api.riskmodel import RiskModel
-from cabgate.api.types import AuthorType, Checked, Submitter
+from cabgate.api.stored import StoredSubmitter
+from cabgate.api.types import AuthorType, Checked
 from cabgate.ledger.signatures import PublicKeys, SigningKeys, check_signature
 from cabgate.lifecycle.history.precedent import decided_elsewhere
 from cabgate.lifecycle.requests.break_glass import RESOURCE, VERB
@@ -371,7 +372,7 @@ def _decided_elsewhere(
 
 
 async def _impersonates(
-    user: User, submitters: Sequence[Submitter], api: ApiServer, machines: Machines
+    user: User, submitters: Sequence[StoredSubmitter], api: ApiServer, machines: Machines
 ) -> str | None:
     """User name of a submitting machine that a user could act as, if there is one."""
     names = [each.username for each in submitters if machines.submitted(each)]

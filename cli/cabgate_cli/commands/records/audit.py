@@ -19,9 +19,8 @@ from cabgate_cli.commands.options import (
     check_one_source,
     cluster_options,
     export_option,
-    heads_option,
-    keys_option,
 )
+from cabgate_cli.commands.records.ledger_options import heads_option, keys_option
 from cabgate_cli.commands.records.ledger_verified import verification
 from cabgate_cli.commands.records.report import check_time, counted
 from cabgate_cli.errors import note

@@ -12,11 +12,10 @@ from cabgate_cli.commands.options import (
     check_one_source,
     cluster_options,
     export_option,
-    heads_option,
-    keys_option,
     output_option,
 )
 from cabgate_cli.commands.records.ledger_list import list_records
+from cabgate_cli.commands.records.ledger_options import heads_option, keys_option
 from cabgate_cli.commands.records.ledger_prune import export, finding_lines, prune
 from cabgate_cli.commands.records.ledger_verified import chains, distinct, pruned, verification
 from cabgate_cli.errors import note

@@ -24,7 +24,8 @@ from cabgate.ledger.pruning import (
     torn,
 )
 from cabgate.text.foreign import printed
-from cabgate_cli.commands.options import cluster_options, keys_option
+from cabgate_cli.commands.options import cluster_options
+from cabgate_cli.commands.records.ledger_options import keys_option
 from cabgate_cli.errors import BadInput, Unavailable, note
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.ledger_evidence import (

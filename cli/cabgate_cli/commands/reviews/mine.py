@@ -41,7 +41,8 @@ def mine(
     """
     from cabgate.text.inert import inert
     from cabgate.views.own import own_decisions
-    from cabgate_cli.input.stored import exceptions_of, now, requests_of, user_of
+    from cabgate_cli.input.stored import exceptions_of, requests_of
+    from cabgate_cli.input.viewer import now, user_of
     from cabgate_cli.output.objects import write, write_machine
     from cabgate_cli.output.views import looked, plain, table
 

@@ -99,20 +99,21 @@ def _checked(correlation_id: str) -> str:
 def _rows(reading: Reading, *, mine: bool, selected: bool) -> "list[QueueRow]":
     # While kubectl waits for the API server, this is imported.
     from cabgate.views import queue as view
-    from cabgate_cli.input import stored
+    from cabgate_cli.input.kubectl.listed import exceptions_of, requests_of
+    from cabgate_cli.input.viewer import now, user_of
 
     found = reading.result()
-    viewer = stored.user_of(found.viewer)
+    viewer = user_of(found.viewer)
     if viewer is None:
         unknown = "the API server does not say who you are"
         if mine:
             raise Unavailable(f"{unknown} (kubectl auth whoami): what is yours is not known.")
         note(f"{unknown}: what is yours is not marked")
-    requests = list(stored.requests_of(found.requests))
-    exceptions = stored.exceptions_of(found.exceptions)
+    requests = list(requests_of(found.requests))
+    exceptions = list(exceptions_of(found.exceptions))
     if selected:
         exceptions = view.for_requests(exceptions, requests)
-    rows = view.queue(requests, exceptions, stored.now(), viewer)
+    rows = view.queue(requests, exceptions, now(), viewer)
     return view.of_submitter(rows) if mine else rows
 
 

@@ -243,7 +243,7 @@ class _Explainer:
     def _explained(
         self, rollout: Rollout, labels: Mapping[str, str], before: Mapping[str, str]
     ) -> Explanation:
-        from cabgate_cli.input.stored import now
+        from cabgate_cli.input.viewer import now
 
         namespace, source = rollout.namespace, self._source
         around = source.namespace_labels(namespace)

@@ -13,7 +13,7 @@ from cabgate.rollout.workloads import kind_of
 from cabgate_cli.errors import note
 from cabgate_cli.input.cluster.client import Cluster, NotServed
 from cabgate_cli.input.cluster.gate_source import GateSource
-from cabgate_cli.input.stored import now
+from cabgate_cli.input.viewer import now
 
 
 class Inventory:

@@ -22,7 +22,7 @@ from cabgate.api.crds import spec_schema
 from cabgate.api.evidence import RATIO, may_be_ratio
 from cabgate.api.intent import MAX_NAME
 from cabgate.api.kinds import GatedKind
-from cabgate.review.submitters import requester_problem
+from cabgate.review.requesters import requester_problem
 from cabgate.risk.evidence import moment_problem
 from cabgate.rollout.gated_targets import target_problems
 from cabgate.rollout.image_names import image_problems

@@ -17,7 +17,8 @@ from cabgate.views.show import RequestView, show
 from cabgate_cli.errors import BadInput, Unavailable, note
 from cabgate_cli.input.kubectl.process import Kubectl, NotThere
 from cabgate_cli.input.names import object_name
-from cabgate_cli.input.stored import exceptions_of, now, parsed, requests_of, user_of
+from cabgate_cli.input.stored import exceptions_of, parsed, requests_of
+from cabgate_cli.input.viewer import now, user_of
 
 _REQUEST_WORDS = ("cabreq", "cabrequest", "cabrequests")
 _EXCEPTION_WORDS = ("cabex", "cabexception", "cabexceptions", "exception")

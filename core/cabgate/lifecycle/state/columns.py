@@ -7,12 +7,12 @@ the rest unseen. So what is to be seen stands in the status as one text.
 
 from collections.abc import Sequence
 
-from cabgate.api.request import CABRequestSpec
-from cabgate.api.types import MAX_LISTED, Target
+from cabgate.api.stored import StoredSpec, StoredTarget
+from cabgate.api.values import MAX_LISTED
 from cabgate.text.foreign import printed
 
 
-def listed_targets(targets: Sequence[Target]) -> str:
+def listed_targets(targets: Sequence[StoredTarget]) -> str:
     """The kinds and names of all targets, their count first where there are several:
     `3: Deployment/web, CronJob/report, StatefulSet/db`. What has no room is counted."""
     names = [f"{target.kind}/{target.name}" for target in targets]
@@ -20,7 +20,7 @@ def listed_targets(targets: Sequence[Target]) -> str:
     return count + _joined(names, MAX_LISTED - len(count))
 
 
-def listed_submitters(spec: CABRequestSpec) -> str:
+def listed_submitters(spec: StoredSpec) -> str:
     """Who submitted, and for whom."""
     claimed = f" for {printed(spec.requester)[: MAX_LISTED // 4]}" if spec.requester else ""
     names = [printed(submitter.username) for submitter in spec.submitted_by]

@@ -9,19 +9,19 @@ a `status.state` for where a request stands.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from cabgate.api.base import ObjectMeta
-from cabgate.api.exception import (
-    CABException,
-    CABExceptionSpec,
-    ExceptionDecision,
-    ExceptionState,
+from cabgate.api.stored import (
+    StoredCondition,
+    StoredEntry,
+    StoredException,
+    StoredExceptionEntry,
+    StoredExceptionSpec,
+    StoredMeta,
+    StoredRequest,
+    StoredSpec,
 )
-from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import CABRequest, RequestState, RequestVerdict
-from cabgate.api.stored import StoredCondition, StoredEntry, StoredMeta, StoredRequest, StoredSpec
-from cabgate.api.types import AuthorType, Gate
+from cabgate.api.values import AuthorType, ExceptionState, Gate, RequestState, RequestVerdict
 from cabgate.lifecycle.state.states import (
     APPROVED_STATES,
     DECIDED_STATES,
@@ -34,6 +34,10 @@ from cabgate.lifecycle.state.states import (
     opening_state,
 )
 from cabgate.rollout.appliers import with_applier
+
+if TYPE_CHECKING:  # a list of what waits is judged without the models
+    from cabgate.api.intent import DeploymentIntent
+    from cabgate.api.request import CABRequest
 
 History = Sequence[tuple[StoredEntry, RequestState]]
 """The entries that counted when they were made, each with the state it led to."""
@@ -115,15 +119,15 @@ class ExceptionStanding:
     """An exception, and what follows from its decisions; of its state, what a moment does not
     change."""
 
-    metadata: ObjectMeta
-    spec: CABExceptionSpec
-    approval: ExceptionDecision | None
+    metadata: StoredMeta
+    spec: StoredExceptionSpec
+    approval: StoredExceptionEntry | None
     """The entry that approved it last; none that was taken back."""
     decided: ExceptionState
     """Where its decisions left it, whether its end has come or not."""
 
     @classmethod
-    def of(cls, exception: CABException) -> Self:
+    def of(cls, exception: StoredException) -> Self:
         """Where an exception stands. Its decisions are gone through here, and nowhere after."""
         history = exception_history(exception)
         return cls(
@@ -148,11 +152,11 @@ class ExceptionStanding:
 class WholeRequest:
     """A request with all that is stored of it, and where it stands: told once, when it was read."""
 
-    stored: CABRequest
+    stored: "CABRequest"
     standing: RequestStanding
 
     @classmethod
-    def of(cls, request: CABRequest) -> Self:
+    def of(cls, request: "CABRequest") -> Self:
         """A request that was read, or that is to be written."""
         return cls(request, standing_of(request))
 
@@ -161,7 +165,7 @@ class WholeRequest:
         """Its name."""
         return self.stored.metadata.name
 
-    def beside(self, intent: DeploymentIntent) -> Self:
+    def beside(self, intent: "DeploymentIntent") -> Self:
         """As messages tell of it beside the intent of its name: its decisions are the same."""
         stored = with_applier(self.stored, intent)
         return replace(self, stored=stored, standing=replace(self.standing, spec=stored.spec))
@@ -195,7 +199,7 @@ def standings_of(requests: Iterable[StoredRequest]) -> list[RequestStanding]:
     return [standing_of(request) for request in requests]
 
 
-def standings_of_exceptions(exceptions: Iterable[CABException]) -> list[ExceptionStanding]:
+def standings_of_exceptions(exceptions: Iterable[StoredException]) -> list[ExceptionStanding]:
     """Where each of some exceptions stands, in their order."""
     return [ExceptionStanding.of(exception) for exception in exceptions]
 

@@ -6,21 +6,31 @@ The stored `status.state` is for people; nothing here reads it.
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import TypeVar, cast, overload
+from typing import TYPE_CHECKING, TypeVar, cast, overload
 
-from cabgate.api.base import ObjectMeta
-from cabgate.api.exception import (
-    CABException,
-    CABExceptionSpec,
-    ExceptionDecision,
+from cabgate.api.stored import (
+    Declared,
+    StoredEntry,
+    StoredException,
+    StoredExceptionEntry,
+    StoredExceptionSpec,
+    StoredMeta,
+    StoredRequest,
+)
+from cabgate.api.values import (
+    AuthorType,
     ExceptionState,
     ExceptionVerdict,
+    Gate,
+    RequestState,
+    RequestVerdict,
 )
-from cabgate.api.request import CABRequest, RequestDecision, RequestState, RequestVerdict
-from cabgate.api.stored import Declared, StoredEntry, StoredRequest
-from cabgate.api.types import AuthorType, Gate
 
-Decided = TypeVar("Decided", bound=CABRequest | CABException)
+if TYPE_CHECKING:  # a list of what waits is judged without the models
+    from cabgate.api.exception import CABException, ExceptionDecision
+    from cabgate.api.request import CABRequest, RequestDecision
+
+Decided = TypeVar("Decided", bound="CABRequest | CABException")
 
 PERSON, SYSTEM = AuthorType.PERSON, AuthorType.SYSTEM
 
@@ -136,7 +146,7 @@ def _following(
 
 
 def next_exception_state(
-    exception: CABException,
+    exception: StoredException,
     state: ExceptionState,
     verdict: ExceptionVerdict,
     author: AuthorType,
@@ -152,14 +162,14 @@ def next_exception_state(
     return EXCEPTION_TRANSITIONS.get((state, verdict, author))
 
 
-def with_entry(subject: Decided, entry: RequestDecision | ExceptionDecision) -> Decided:
+def with_entry(subject: Decided, entry: "RequestDecision | ExceptionDecision") -> Decided:
     """A request or an exception with one more decision."""
     decisions = [*subject.status.decisions, entry]
     status = subject.status.model_copy(update={"decisions": decisions})
     return cast("Decided", subject.model_copy(update={"status": status}))
 
 
-def expires_at(exception: CABException) -> datetime:
+def expires_at(exception: StoredException) -> datetime:
     """The moment from which an exception no longer admits: creation plus its duration.
 
     Raises `ValueError` for an object that no API server has stored.
@@ -167,7 +177,7 @@ def expires_at(exception: CABException) -> datetime:
     return end_of(exception.metadata, exception.spec)
 
 
-def end_of(metadata: ObjectMeta, spec: CABExceptionSpec) -> datetime:
+def end_of(metadata: StoredMeta, spec: StoredExceptionSpec) -> datetime:
     """The same, of the parts that tell it."""
     if metadata.creation_timestamp is None:
         raise ValueError("metadata.creationTimestamp: absent")
@@ -180,18 +190,20 @@ def end_after(created: datetime, days: int) -> datetime:
 
 
 @overload
-def state_of(subject: CABRequest) -> RequestState: ...
+def state_of(subject: "CABRequest") -> RequestState: ...
 @overload
-def state_of(subject: CABException, now: datetime) -> ExceptionState: ...
+def state_of(subject: "CABException", now: datetime) -> ExceptionState: ...
 
 
 def state_of(
-    subject: CABRequest | CABException, now: datetime | None = None
+    subject: "CABRequest | CABException", now: datetime | None = None
 ) -> RequestState | ExceptionState:
     """Where a request, or at a given moment an exception, stands.
 
     An entry that was not legal when it was made counts for nothing.
     """
+    from cabgate.api.exception import CABException
+
     if isinstance(subject, CABException):
         if now is None:
             raise TypeError("the state of an exception needs a time")
@@ -220,7 +232,7 @@ def history_of(request: StoredRequest) -> list[tuple[StoredEntry, RequestState]]
     return history
 
 
-def illegal_entries(request: CABRequest) -> list[RequestDecision]:
+def illegal_entries(request: "CABRequest") -> "list[RequestDecision]":
     """The entries of a request that were not legal when they were made, and count for nothing."""
     counted = {entry.sequence for entry, _ in history_of(request)}
     return [entry for entry in request.status.decisions if entry.sequence not in counted]
@@ -240,8 +252,8 @@ def _was_approved(request: StoredRequest) -> bool:
 
 
 def exception_history(
-    exception: CABException,
-) -> list[tuple[ExceptionDecision, ExceptionState]]:
+    exception: StoredException,
+) -> list[tuple[StoredExceptionEntry, ExceptionState]]:
     """The entries that counted when they were made, in order, each with the state it led to.
     Whoever asks more than one thing of it asks its `ExceptionStanding`."""
     state = _X.PENDING
@@ -256,7 +268,7 @@ def exception_history(
     return history
 
 
-def _exception_state(exception: CABException, now: datetime) -> ExceptionState:
+def _exception_state(exception: StoredException, now: datetime) -> ExceptionState:
     history = exception_history(exception)
     return ended_or(history[-1][1] if history else _X.PENDING, expires_at(exception), now)
 
@@ -266,16 +278,16 @@ def ended_or(state: ExceptionState, end: datetime, now: datetime) -> ExceptionSt
     return _X.EXPIRED if state in (_X.PENDING, _X.APPROVED) and now >= end else state
 
 
-def approval_of(exception: CABException) -> ExceptionDecision | None:
+def approval_of(exception: StoredException) -> StoredExceptionEntry | None:
     """The entry that approved an exception last, if one did; none that was taken back."""
     return approval_in(exception_history(exception))
 
 
 def approval_in(
-    history: Iterable[tuple[ExceptionDecision, ExceptionState]],
-) -> ExceptionDecision | None:
+    history: Iterable[tuple[StoredExceptionEntry, ExceptionState]],
+) -> StoredExceptionEntry | None:
     """The same, of the entries that counted."""
-    found: ExceptionDecision | None = None
+    found: StoredExceptionEntry | None = None
     for entry, state in history:
         if state is _X.PENDING:
             found = None

@@ -10,6 +10,7 @@ from cabgate.api.descriptions import field_descriptions
 
 LOOK = """
 from cabgate.api.base import Model
+import cabgate.api.decision
 from cabgate.views import queue
 from cabgate_cli.input import stored
 def built(model):
@@ -32,7 +33,7 @@ class Late(Early):
     score: int = 0
 
 
-def test_a_list_of_what_waits_builds_no_model_before_it_has_one_to_read() -> None:
+def test_what_imports_the_models_builds_none_before_it_has_one_to_read() -> None:
     done = subprocess.run([sys.executable, "-c", LOOK], check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"
 

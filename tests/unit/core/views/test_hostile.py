@@ -135,7 +135,7 @@ def attacked(word: str) -> tuple[CABRequest, CABException, CABRequest]:
 @given(hostile.filter(lambda word: not any("\ud800" <= c <= "\udfff" for c in word)))
 def test_no_view_shows_what_a_terminal_obeys(word: str) -> None:
     asked, leave, before = attacked(word)
-    views: list[Any] = queue(whole(asked, before), [leave], NOW, User(word + "ann"))
+    views: list[Any] = queue([asked, before], [leave], NOW, User(word + "ann"))
     changes = compare(whole(asked)[0], whole(before)[0])
     views += [changes, show(whole(asked)[0], [leave], NOW, changes=changes)]
     views += [show(whole(before)[0], [], NOW), show(whole(asked)[0], [], NOW, exception=leave)]

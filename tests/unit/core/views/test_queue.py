@@ -21,7 +21,7 @@ from cabgate_samples.models import (
     target,
 )
 from cabgate_samples.objects import MIDDLING
-from unit.core.views.builders import but, exception_but, whole
+from unit.core.views.builders import but, exception_but
 
 ANN = Submitter(username="ann", type=SubmitterType.PERSON)
 ROBOT = Submitter(username="system:serviceaccount:shop:ci", type=SubmitterType.MACHINE)
@@ -34,7 +34,7 @@ def by_ann(gate: str = "ManualReview", *decisions: dict[str, Any], **more: Any) 
 
 
 def only(*requests: CABRequest, viewer: User | None = None) -> QueueRow:
-    [row] = queue(whole(*requests), [], NOW, viewer)
+    [row] = queue(requests, [], NOW, viewer)
     return row
 
 
@@ -58,7 +58,7 @@ def only(*requests: CABRequest, viewer: User | None = None) -> QueueRow:
     ],
 )  # fmt: skip
 def test_who_is_needed(gate: str, decisions: list[dict[str, Any]], needed: str | None) -> None:
-    rows = queue(whole(by_ann(gate, *decisions)), [], NOW)
+    rows = queue([by_ann(gate, *decisions)], [], NOW)
     assert [row.needed for row in rows] == ([] if needed is None else [needed])
 
 
@@ -89,8 +89,8 @@ def test_floors_are_named() -> None:
     [("web", "web"), ("web db", "web, db"), ("web db api", "web, db and 1 more")],
 )
 def test_targets_are_listed_and_counted(names: str, listed: str) -> None:
-    assert listed_names(whole(request(targets=[target(n) for n in names.split()]))[0]
-                        .stored.spec.targets) == listed  # fmt: skip
+    made = request(targets=[target(n) for n in names.split()])
+    assert listed_names(made.spec.targets) == listed
 
 
 def test_what_only_a_machine_submitted_waits_for_the_team() -> None:
@@ -127,18 +127,18 @@ def test_the_oldest_is_first_across_namespaces() -> None:
         request(name=name, namespace=namespace, age=timedelta(hours=hours))
         for name, namespace, hours in (("a", "shop", 1), ("b", "bank", 3), ("c", "shop", 2))
     ]
-    assert [row.name for row in queue(whole(*made), [], NOW)] == ["b", "c", "a"]
+    assert [row.name for row in queue(made, [], NOW)] == ["b", "c", "a"]
 
 
 def test_requests_of_one_name_in_two_namespaces_are_two() -> None:
     made = [request(name="web", namespace=namespace) for namespace in ("shop", "bank")]
-    assert len(queue(whole(*made), [], NOW)) == 2
+    assert len(queue(made, [], NOW)) == 2
 
 
 def test_an_exception_that_waits_stands_for_its_request() -> None:
     asked = by_ann("ExceptionRequired")
     made = exception_but(exception(asked), submitted_by=[ANN])
-    [row] = queue(whole(asked), [made], NOW, User("ann"))
+    [row] = queue([asked], [made], NOW, User("ann"))
     assert (row.kind, row.name, row.needed) == ("CABException", "leave", "security reviewer")
     assert (row.score, row.targets, row.summary) == ("100.00", "checkout", "outage")
     assert row.yours == "yours: you submitted"
@@ -152,25 +152,25 @@ def test_an_exception_whose_request_was_not_read_waits_all_the_same() -> None:
 @pytest.mark.parametrize(("verdict", "rows"), [("Approved", 0), ("Rejected", 1)])
 def test_an_active_exception_ends_the_wait(verdict: str, rows: int) -> None:
     asked = by_ann("ExceptionRequired")
-    assert len(queue(whole(asked), [exception(asked, by_person(verdict))], NOW)) == rows
+    assert len(queue([asked], [exception(asked, by_person(verdict))], NOW)) == rows
 
 
 def test_an_exception_that_is_over_leaves_its_request_waiting() -> None:
     asked = by_ann("ExceptionRequired")
     over = exception(asked, by_person("Approved", NOW - timedelta(days=3)), days=1,
                      age=timedelta(days=4))  # fmt: skip
-    assert [row.kind for row in queue(whole(asked), [over], NOW)] == ["CABRequest"]
+    assert [row.kind for row in queue([asked], [over], NOW)] == ["CABRequest"]
 
 
 def test_mine_is_what_one_submitted_or_asked_for() -> None:
-    rows = queue(whole(by_ann(name="a"), request(name="b")), [], NOW, User("ann"))
+    rows = queue([by_ann(name="a"), request(name="b")], [], NOW, User("ann"))
     assert [row.name for row in of_submitter(rows)] == ["a"]
 
 
 def test_a_stored_state_is_not_believed() -> None:
     made = request("ManualReview", by_person("Approved"))
     said = made.status.model_copy(update={"state": "Submitted"})
-    assert queue(whole(made.model_copy(update={"status": said})), [], NOW) == []
+    assert queue([made.model_copy(update={"status": said})], [], NOW) == []
 
 
 def test_a_clock_that_is_behind_makes_no_negative_age() -> None:
@@ -182,5 +182,5 @@ def test_a_clock_that_is_behind_makes_no_negative_age() -> None:
 )
 def test_no_exception_hides_what_a_cab_member_is_to_decide(waiting: CABRequest) -> None:
     # The name of either can be told before it is opened, and an exception written for it then.
-    rows = queue(whole(waiting), [exception(waiting)], NOW)
+    rows = queue([waiting], [exception(waiting)], NOW)
     assert ("CABRequest", "CAB member") in {(row.kind, row.needed) for row in rows}

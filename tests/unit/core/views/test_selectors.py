@@ -39,7 +39,7 @@ def test_a_request_is_left_out_only_if_it_waits_for_nobody(state: RequestState) 
     gate, decisions = REACHED[state]
     [made] = whole(request(gate, *decisions))
     assert made.standing.state is state
-    waits = bool(queue([made], [], NOW))
+    waits = bool(queue([made.stored], [], NOW))
     assert (state in left_out(WAITING_REQUESTS)) == (not waits)
 
 

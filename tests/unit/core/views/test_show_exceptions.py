@@ -36,7 +36,7 @@ def test_a_request_whose_exception_waits_names_who_decides_that() -> None:
         "kubectl cab approve cabex/leave -n shop",
         "kubectl cab reject cabex/leave -n shop",
     )
-    [row] = queue(whole(ASKED), [exception(ASKED)], NOW)
+    [row] = queue([ASKED], [exception(ASKED)], NOW)
     assert row.needed == view.needed
 
 
@@ -51,7 +51,7 @@ def test_a_request_that_an_exception_admits_waits_for_nobody() -> None:
     for view in (seen(approved), looked_at(approved)):
         assert view.needed == ""
         assert view.next == ("kubectl cab revoke cabex/leave -n shop",)
-    assert queue(whole(ASKED), [approved], NOW) == []
+    assert queue([ASKED], [approved], NOW) == []
 
 
 def test_an_exception_that_is_over_leaves_it_to_the_team_to_ask_again() -> None:
@@ -84,7 +84,7 @@ def test_what_machines_alone_submitted_waits_for_the_team() -> None:
     view = seen(leave, of=asked)
     assert view.needed == "team: spec.requester, a person"
     assert view.next == ("kubectl cab reject cabex/leave -n shop",)
-    [row] = queue(whole(asked), [leave], NOW)
+    [row] = queue([asked], [leave], NOW)
     assert row.needed == view.needed
 
 

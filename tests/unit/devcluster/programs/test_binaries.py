@@ -9,8 +9,10 @@ import pytest
 from cabgate_devcluster import (
     Binaries,
     DevClusterError,
+    krew_at_hand,
     kustomize_controller_at_hand,
     locate_helm,
+    locate_krew,
     locate_kustomize_controller,
     locate_promtool,
 )
@@ -19,6 +21,7 @@ from cabgate_devcluster.programs import binaries
 from cabgate_devcluster.programs.cache import (
     cached_folder,
     helm_folder,
+    krew_folder,
     kustomize_controller_folder,
     promtool_folder,
 )
@@ -141,6 +144,7 @@ ALONE = pytest.mark.parametrize(
         ("helm", locate_helm, helm_folder),
         ("promtool", locate_promtool, promtool_folder),
         (CONTROLLER, locate_kustomize_controller, kustomize_controller_folder),
+        ("krew", locate_krew, krew_folder),
     ],
 )
 
@@ -159,18 +163,36 @@ def test_one_that_stands_alone_comes_from_its_variable_the_assets_or_its_own_cac
     assert locate(None, given) == assets / name
     assert locate(None, given | {f"TEST_ASSET_{_variable(name)}": str(own)}) == own
     assert own_folder(environ).parent == cached_folder(environ).parent
-    others = (cached_folder, helm_folder, promtool_folder, kustomize_controller_folder)
-    assert len({folder(environ) for folder in others}) == 4
+    others = (
+        cached_folder,
+        helm_folder,
+        promtool_folder,
+        kustomize_controller_folder,
+        krew_folder,
+    )
+    assert len({folder(environ) for folder in others}) == 5
 
 
 def _variable(name: str) -> str:
     return name.upper().replace("-", "_")
 
 
-def test_whether_the_controller_is_at_hand_builds_nothing(environ: dict[str, str]) -> None:
-    assert not kustomize_controller_at_hand(environ)
-    fake(kustomize_controller_folder(environ), CONTROLLER)
-    assert kustomize_controller_at_hand(environ)
+@pytest.mark.parametrize(
+    ("name", "at_hand", "own_folder"),
+    [
+        (CONTROLLER, kustomize_controller_at_hand, kustomize_controller_folder),
+        ("krew", krew_at_hand, krew_folder),
+    ],
+)
+def test_whether_it_is_at_hand_builds_nothing(
+    name: str,
+    at_hand: Callable[[Mapping[str, str]], bool],
+    own_folder: Folder,
+    environ: dict[str, str],
+) -> None:
+    assert not at_hand(environ)
+    fake(own_folder(environ), name)
+    assert at_hand(environ)
 
 
 def test_the_control_plane_does_without_them(environ: dict[str, str]) -> None:
