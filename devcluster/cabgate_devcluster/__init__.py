@@ -12,6 +12,8 @@ from cabgate_devcluster.programs.binaries import (
     locate_helm,
     locate_kustomize_controller,
     locate_promtool,
+    locate_umoci,
+    umoci_at_hand,
 )
 from cabgate_devcluster.waiting import wait_until
 
@@ -26,5 +28,7 @@ __all__ = [
     "locate_helm",
     "locate_kustomize_controller",
     "locate_promtool",
+    "locate_umoci",
+    "umoci_at_hand",
     "wait_until",
 ]

@@ -35,8 +35,9 @@ _PROGRAMS = {
         "github.com/fluxcd/kustomize-controller",
         "4 min",
     ),
+    "umoci": ("umoci", "github.com/opencontainers/umoci/cmd/umoci", "1 min"),
 }
-_ALONE = {"helm", "promtool", "kustomize-controller"}
+_ALONE = {"helm", "promtool", "kustomize-controller", "umoci"}
 # Leaves out the clients of two dozen clouds, in which Prometheus would look for its targets.
 _TAGS = {"promtool": ["-tags", "remove_all_sd"]}
 _REPORT_EVERY = 10.0  # seconds

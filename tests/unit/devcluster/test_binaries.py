@@ -13,6 +13,8 @@ from cabgate_devcluster import (
     locate_helm,
     locate_kustomize_controller,
     locate_promtool,
+    locate_umoci,
+    umoci_at_hand,
 )
 from cabgate_devcluster.__main__ import main
 from cabgate_devcluster.programs import binaries
@@ -21,6 +23,7 @@ from cabgate_devcluster.programs.cache import (
     helm_folder,
     kustomize_controller_folder,
     promtool_folder,
+    umoci_folder,
 )
 
 Locate = Callable[[None, Mapping[str, str]], Path]
@@ -141,6 +144,7 @@ ALONE = pytest.mark.parametrize(
         ("helm", locate_helm, helm_folder),
         ("promtool", locate_promtool, promtool_folder),
         (CONTROLLER, locate_kustomize_controller, kustomize_controller_folder),
+        ("umoci", locate_umoci, umoci_folder),
     ],
 )
 
@@ -159,18 +163,30 @@ def test_one_that_stands_alone_comes_from_its_variable_the_assets_or_its_own_cac
     assert locate(None, given) == assets / name
     assert locate(None, given | {f"TEST_ASSET_{_variable(name)}": str(own)}) == own
     assert own_folder(environ).parent == cached_folder(environ).parent
-    others = (cached_folder, helm_folder, promtool_folder, kustomize_controller_folder)
-    assert len({folder(environ) for folder in others}) == 4
+    alone = (helm_folder, promtool_folder, kustomize_controller_folder, umoci_folder)
+    assert len({folder(environ) for folder in (cached_folder, *alone)}) == 5
 
 
 def _variable(name: str) -> str:
     return name.upper().replace("-", "_")
 
 
-def test_whether_the_controller_is_at_hand_builds_nothing(environ: dict[str, str]) -> None:
-    assert not kustomize_controller_at_hand(environ)
-    fake(kustomize_controller_folder(environ), CONTROLLER)
-    assert kustomize_controller_at_hand(environ)
+@pytest.mark.parametrize(
+    ("name", "at_hand", "folder"),
+    [
+        (CONTROLLER, kustomize_controller_at_hand, kustomize_controller_folder),
+        ("umoci", umoci_at_hand, umoci_folder),
+    ],
+)
+def test_whether_one_is_at_hand_builds_nothing(
+    name: str,
+    at_hand: Callable[[Mapping[str, str]], bool],
+    folder: Folder,
+    environ: dict[str, str],
+) -> None:
+    assert not at_hand(environ)
+    fake(folder(environ), name)
+    assert at_hand(environ)
 
 
 def test_the_control_plane_does_without_them(environ: dict[str, str]) -> None:
@@ -197,7 +213,7 @@ def test_a_missing_one_is_built_into_its_own_cache(
     assert asked == [name]
 
 
-@pytest.mark.parametrize("name", ["helm", "promtool", CONTROLLER])
+@pytest.mark.parametrize("name", ["helm", "promtool", CONTROLLER, "umoci"])
 def test_the_command_prints_where_it_is(
     name: str,
     tmp_path: Path,
