@@ -49,6 +49,19 @@ promtool: setup ## Find or build promtool, which the tests of alerts use
 gitops-tools: setup ## Find or build Flux's kustomize-controller, which the tests of GitOps use
 	$(BIN)/python -m cabgate_devcluster kustomize-controller
 
+.PHONY: image-tools
+image-tools: setup ## Find or build umoci, and download the base of the image where it is not kept
+	$(BIN)/python -m cabgate_devcluster umoci
+	$(BIN)/python tools/image.py base --if-missing
+
+.PHONY: image-base
+image-base: setup ## Download the base of the image anew, with Debian's newest fixes
+	$(BIN)/python tools/image.py base
+
+.PHONY: image
+image: image-tools ## Make the image as an OCI archive and its SBOM, into dist/, without a daemon and without root
+	$(BIN)/python tools/image.py build
+
 .PHONY: demo
 demo: binaries ## See the whole product work on a real API server, in under a minute
 	$(BIN)/python -m cabgate_demo

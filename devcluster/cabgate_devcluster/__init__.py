@@ -14,6 +14,8 @@ from cabgate_devcluster.programs.binaries import (
     locate_krew,
     locate_kustomize_controller,
     locate_promtool,
+    locate_umoci,
+    umoci_at_hand,
 )
 from cabgate_devcluster.waiting import wait_until
 
@@ -30,5 +32,7 @@ __all__ = [
     "locate_krew",
     "locate_kustomize_controller",
     "locate_promtool",
+    "locate_umoci",
+    "umoci_at_hand",
     "wait_until",
 ]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m cabgate_devcluster`: `binaries` prints the folder that holds the four programs, and
-`helm`, `promtool`, `kustomize-controller` and `krew` where those are; `up` starts a cluster with
-cabgate on it.
+`helm`, `promtool`, `kustomize-controller`, `krew` and `umoci` where those are; `up` starts a
+cluster with cabgate on it.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from cabgate_devcluster.programs.binaries import (
     locate_krew,
     locate_kustomize_controller,
     locate_promtool,
+    locate_umoci,
 )
 
 
@@ -29,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         "kustomize-controller", help="find or build Flux's; its path goes to standard output"
     )
     commands.add_parser("krew", help="find or build krew; its path goes to standard output")
+    commands.add_parser("umoci", help="find or build umoci; its path goes to standard output")
     up = commands.add_parser("up", help="a cluster with cabgate to play with, until Ctrl-C")
     up.add_argument("--mode", choices=["Enforce", "Warn", "Audit"], default="Enforce")
     options = parser.parse_args(argv)
@@ -45,6 +47,8 @@ def main(argv: list[str] | None = None) -> int:
             found = locate_kustomize_controller(progress=_to_stderr)
         elif command == "krew":
             found = locate_krew(progress=_to_stderr)
+        elif command == "umoci":
+            found = locate_umoci(progress=_to_stderr)
         else:
             found = Binaries.locate(progress=_to_stderr).folder()
     except DevClusterError as exc:

@@ -41,8 +41,9 @@ def definitions(text):
     }
 
 
-def rendered(chart):
-    return helm("template", "cabgate", chart, "-n", NAMESPACE, "--kube-version", KUBE_VERSION)
+def rendered(chart, *options):
+    words = ["-n", NAMESPACE, "--kube-version", KUBE_VERSION, *options]
+    return helm("template", "cabgate", chart, *words)
 
 
 def test_the_definitions_are_those_of_crds_in_the_folder_and_in_a_package(tmp_path):
@@ -54,6 +55,15 @@ def test_the_definitions_are_those_of_crds_in_the_folder_and_in_a_package(tmp_pa
         assert {name: each["spec"] for name, each in found.items()} == {
             name: each["spec"] for name, each in wanted.items()
         }
+
+
+@pytest.mark.parametrize("values", SETS, ids=ids)
+def test_the_archive_makes_the_same_as_the_folder(values, tmp_path):
+    assert helm("package", CHART, "-d", tmp_path).returncode == 0
+    (archive,) = tmp_path.glob("*.tgz")
+    folder, packed = rendered(CHART, "-f", values), rendered(archive, "-f", values)
+    assert folder.returncode == 0, folder.stderr
+    assert packed.stdout == folder.stdout
 
 
 def test_a_copy_without_the_definitions_is_refused_and_says_why(tmp_path):

@@ -248,14 +248,23 @@ def test_without_it_records_are_kept_and_nothing_is_stuck(cluster, gate, removed
 
 
 @pytest.fixture(scope="module")
-def again(cluster, release, removed):
-    """Installed once more, over what the first one left."""
-    release.helm("install", "cabgate", CHART)
+def archive(release, tmp_path_factory):
+    """The chart as a release has it: one file."""
+    folder = tmp_path_factory.mktemp("archive")
+    release.helm("package", CHART, "--destination", folder)
+    (made,) = folder.glob("cabgate-*.tgz")
+    return made
+
+
+@pytest.fixture(scope="module")
+def again(cluster, release, removed, archive):
+    """Installed once more, over what the first one left, and from the archive."""
+    release.helm("install", "cabgate", archive)
     cluster.kubectl("delete", "namespace", "shop", "--ignore-not-found", "--timeout=60s")
     create_namespace(cluster, "shop")
 
 
-def test_it_is_installed_again_over_what_was_kept(release, gate, again):
+def test_from_the_archive_it_is_installed_again_over_what_was_kept(release, gate, again):
     gated_at_once(gate)
     release.start()
     gate.open("shop", GOOD, "AutoApproved", name="web", images=["web:1"])

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the Dockerfile puts into the image: installed by the same script, moved to where the image
 has it, run as a Pod runs it, on a read-only root with the base system and nothing beside. The build
-of the image is not run: there is no container engine."""
+of the image is not run: there is no container engine. What `make image` makes is run by
+test_image_archive.py."""
 
 import os
 import re
@@ -9,24 +10,27 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import urllib.request
-from pathlib import Path
 
 import pytest
 
 from cabgate_devcluster import wait_until
-from cabgate_devcluster.installed.chart import NAMESPACE, arguments, manifests
 from cabgate_devcluster.installed.installation import ROOT
 from cabgate_samples.objects import GOOD
-from support.pod import MOUNTS, TREE, account_folder, environment_of, on_image
+from support.images import (
+    COMMANDS,
+    Processes,
+    asked,
+    has_swept,
+    launch,
+    requested,
+    resident,
+    state,
+)
+from support.pod import MOUNTS, TREE, environment_of, on_image
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-COMMANDS = {"webhook": "cabgate-webhook", "operator": "cabgate-operator"}
 READY_SECONDS = 2.0
 """Of a processor, until it is ready: that does not depend on what else the machine does."""
-
-ASKED = 30
-"""How often it is asked how it is, as a kubelet and Prometheus do, until it is at rest."""
 
 
 @pytest.fixture(scope="module")
@@ -74,60 +78,14 @@ def image(tree, tmp_path):
 
 @pytest.fixture
 def started(gate, image, tmp_path):
-    """Start a process of the image beside those of the session; the process, and the seconds of a
-    processor that it took until it was ready."""
-    processes = []
+    """Start a process of the image beside those of the session."""
 
-    def start(component, *options):
-        cluster, port = gate.cluster, gate.cluster.free_port()
-        mounts = tmp_path / str(port)
-        command = image(mounts)
-        token = cluster.service_account_token(NAMESPACE, f"cabgate-{component}")
-        account_folder(mounts / "account", token, cluster.ca_pem.decode())
-        for path, file in files(gate).items():
-            shutil.copy(file, mounts / path)
-        address = cluster.server.removeprefix("https://")
-        program = [COMMANDS[component], *options, f"--health-port={port}"]
-        process = cluster.spawn(
-            f"image-{component}-{port}",
-            [*command, *environment_of(address, f"{TREE}/bin:/usr/bin:/bin"), *program],
-            cwd=Path("/"),
-        )
-        process.health_port = port
-        processes.append(process)
-        wait_until(
-            lambda: not process.running or ready(port), f"{component} is ready", interval=0.01
-        )
-        assert process.running, process.log.read_text()
-        return process, spent(process.pid)
+    def words(mounts, address, program):
+        return [*image(mounts), *environment_of(address, f"{TREE}/bin:/usr/bin:/bin"), *program]
 
-    yield start
-    for process in processes:
-        process.kill()
-
-
-def files(gate):
-    """What the mounted Secrets hold."""
-    given = dict(each[2:].partition("=")[::2] for each in gate.installation.webhook_options())
-    return {
-        "tls/tls.crt": given["certificate"],
-        "tls/tls.key": given["key"],
-        "signing-key/key.pem": given["signing-key"],
-        "admission-proof/token": given["admission-proof"],
-    }
-
-
-def ready(port):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=60) as answer:
-        return answer.status == 200
-
-
-def state(tree):
-    """What would change if something were written."""
-    return {
-        str(path.relative_to(tree)): (path.lstat().st_mtime_ns, path.lstat().st_size)
-        for path in tree.rglob("*")
-    }
+    processes = Processes(gate, words, tmp_path)
+    yield processes.start
+    processes.close()
 
 
 @pytest.mark.parametrize("component", COMMANDS)
@@ -147,20 +105,6 @@ def test_it_runs_with_nothing_beside_it_and_is_soon_ready(
     record(f"image_{component}_ready_seconds", f"{min(taken):.2f}")
     assert min(taken) < READY_SECONDS, taken
     assert state(tree) == before
-
-
-def launch(gate, component):
-    """The arguments: the webhook's are the chart's, but for places; beside the session's operator
-    another one must not manage certificates."""
-    if component == "operator":
-        return ["--sweep-seconds=600"]
-    places = {"port": gate.cluster.free_port(), "host": "127.0.0.1"}
-    kept = [
-        each
-        for each in arguments({}, component)
-        if each[2:].partition("=")[0] not in {*places, "health-port"}
-    ]
-    return [*kept, *(f"--{key}={value}" for key, value in places.items())]
 
 
 def test_there_is_nothing_else_and_nothing_can_be_written(tree, image, tmp_path):
@@ -202,14 +146,7 @@ def test_it_leads_with_the_service_account_of_its_pod(
 ):
     process, _ = started("operator", *launch(gate, "operator"))
     try:
-
-        def swept():
-            text = metrics(process)
-            return "\ncabgate_leader 1.0" in text and (
-                "\ncabgate_last_sweep_timestamp_seconds 0.0" not in text
-            )
-
-        wait_until(swept, timeout=60.0, what="it leads and has swept")
+        wait_until(lambda: has_swept(process), timeout=60.0, what="it leads and has swept")
         gate.open(namespace, GOOD, "AutoApproved")
         asked(process)
         used = resident(process.pid)
@@ -217,47 +154,6 @@ def test_it_leads_with_the_service_account_of_its_pod(
         assert used < requested("operator")
     finally:
         process.stop()  # in order: the next need not wait for the Lease
-
-
-def metrics(process):
-    url = f"http://127.0.0.1:{process.health_port}/metrics"
-    with urllib.request.urlopen(url, timeout=60) as answer:
-        return answer.read().decode()
-
-
-def asked(process):
-    """Ask a process how it is until what it did at its start is over."""
-    for _ in range(ASKED):
-        assert ready(process.health_port)
-        assert metrics(process)
-
-
-def requested(component):
-    """Bytes of memory that the chart asks for."""
-    container = next(
-        each["spec"]["template"]["spec"]["containers"][0]
-        for each in manifests()
-        if (each["kind"], each["metadata"]["name"]) == ("Deployment", f"cabgate-{component}")
-    )
-    return int(container["resources"]["requests"]["memory"].removesuffix("Mi")) * 2**20
-
-
-def children_of(pid):
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-
-
-def spent(pid):
-    """Seconds of a processor that a process and what it started took."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    own = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-    return own + sum(spent(int(child)) for child in children_of(pid))
-
-
-def resident(pid):
-    """Bytes of memory of a process and of what it started."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    own = int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
-    return own + sum(resident(int(child)) for child in children_of(pid))
 
 
 def test_it_holds_no_tools_of_development_and_no_source(tree):

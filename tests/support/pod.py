@@ -87,6 +87,37 @@ def on_image(folder: Path, tree: Path, mounts: Path) -> list[str]:
     return [*IMAGE, str(root), str(tree), home, str(mounts)]
 
 
+UNPACKED = ["unshare", "--map-root-user", "--mount", "sh", "-ec", f"""
+root=$1 mounts=$2 user=$3 group=$4
+shift 4
+mount --rbind "$root" "$root"
+mount -t tmpfs none "$root/dev"
+for each in null random urandom zero; do
+    touch "$root/dev/$each"
+    mount --bind /dev/$each "$root/dev/$each"
+done
+mount --rbind /proc "$root/proc"
+show() {{ mount --bind "$1" "$root$2"; mount -o remount,bind,ro "$root$2"; }}
+{chr(10).join(f'show "$mounts/{name}" {path}' for name, path in MOUNTS.items())}
+mount -o remount,ro "$root/dev"
+mount -o remount,bind,ro "$root"
+exec unshare --user --map-user="$user" --map-group="$group" --root="$root" --wd=/ "$@"
+""", "sh"]  # fmt: skip
+"""Runs a command in the root of an unpacked image and nothing else, as the user that the image
+names. Nothing can be written, though the files are of that user here. Arguments: the root, the
+folders that are mounted, user and group."""
+
+
+def on_unpacked(root: Path, mounts: Path, user: str) -> list[str]:
+    """What a command is to begin with so that it runs in the root of an unpacked image; `user` is
+    UID:GID. Folders to mount on are made in it, as a container runtime does."""
+    for name, path in MOUNTS.items():
+        (mounts / name).mkdir(parents=True, exist_ok=True)
+        (root / path.removeprefix("/")).mkdir(parents=True, exist_ok=True)
+    uid, _, gid = user.partition(":")
+    return [*UNPACKED, str(root), str(mounts), uid, gid]
+
+
 def environment_of(address: str, path: str = "/usr/bin:/bin") -> list[str]:
     """The environment of a Pod, for env(1); `address` is the API server's, HOST:PORT."""
     host, _, port = address.partition(":")

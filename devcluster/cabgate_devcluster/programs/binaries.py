@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the four programs of the local cluster come from, and Helm, promtool, Flux and krew."""
+"""Where the four programs of the local cluster come from, and those that stand alone."""
 
 import hashlib
 import os
@@ -16,6 +16,7 @@ from cabgate_devcluster.programs.cache import (
     krew_folder,
     kustomize_controller_folder,
     promtool_folder,
+    umoci_folder,
 )
 
 Progress = Callable[[str], None]
@@ -135,8 +136,28 @@ def kustomize_controller_at_hand(environ: Mapping[str, str] | None = None) -> bo
     """Whether `locate_kustomize_controller` has nothing to build."""
     environ = os.environ if environ is None else environ
     name = "kustomize-controller"
-    cached = kustomize_controller_folder(environ) / name
-    return (_given(name, environ) or _program(cached)) is not None
+    return _at_hand(name, kustomize_controller_folder(environ), environ)
+
+
+def locate_umoci(
+    progress: Progress | None = print, environ: Mapping[str, str] | None = None
+) -> Path:
+    """Find umoci, or build it: `TEST_ASSET_UMOCI`, `KUBEBUILDER_ASSETS`, the cache, a build.
+
+    Only the image is made with it. All else is as with `locate_helm`.
+    """
+    environ = os.environ if environ is None else environ
+    return _locate_alone("umoci", umoci_folder(environ), progress, environ)
+
+
+def umoci_at_hand(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether `locate_umoci` has nothing to build."""
+    environ = os.environ if environ is None else environ
+    return _at_hand("umoci", umoci_folder(environ), environ)
+
+
+def _at_hand(name: str, cache: Path, environ: Mapping[str, str]) -> bool:
+    return (_given(name, environ) or _program(cache / name)) is not None
 
 
 def locate_krew(
@@ -153,7 +174,7 @@ def locate_krew(
 def krew_at_hand(environ: Mapping[str, str] | None = None) -> bool:
     """Whether `locate_krew` has nothing to build."""
     environ = os.environ if environ is None else environ
-    return (_given("krew", environ) or _program(krew_folder(environ) / "krew")) is not None
+    return _at_hand("krew", krew_folder(environ), environ)
 
 
 def _locate_alone(

@@ -36,8 +36,9 @@ _PROGRAMS = {
         "4 min",
     ),
     "krew": ("krew", "sigs.k8s.io/krew/cmd/krew", "1 min"),
+    "umoci": ("umoci", "github.com/opencontainers/umoci/cmd/umoci", "1 min"),
 }
-_ALONE = {"helm", "promtool", "kustomize-controller", "krew"}
+_ALONE = {"helm", "promtool", "kustomize-controller", "krew", "umoci"}
 # Leaves out the clients of two dozen clouds, in which Prometheus would look for its targets.
 _TAGS = {"promtool": ["-tags", "remove_all_sd"]}
 _REPORT_EVERY = 10.0  # seconds

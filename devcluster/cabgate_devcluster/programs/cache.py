@@ -19,7 +19,8 @@ _RECIPE = "1"
 
 def module_version(module: str) -> str:
     """Return the version, such as `v1.36.3`, at which a go.mod under `TOOLS` pins `module`."""
-    for folder in ("kubernetes", "etcd", "helm", "promtool", "kustomize-controller", "krew"):
+    alone = ("helm", "promtool", "kustomize-controller", "krew", "umoci")
+    for folder in ("kubernetes", "etcd", *alone):
         text = _go_mod(folder)
         if found := re.search(rf"^\s*(?:require )?{re.escape(module)} (v\S+)", text, re.MULTILINE):
             return found[1]
@@ -70,6 +71,12 @@ def kustomize_controller_folder(environ: Mapping[str, str]) -> Path:
 def krew_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder of krew, apart from the others too."""
     return cache_root(environ) / _key(f"krew-{module_version('sigs.k8s.io/krew')}", "krew")
+
+
+def umoci_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder of umoci, apart from the others too."""
+    version = module_version("github.com/opencontainers/umoci")
+    return cache_root(environ) / _key(f"umoci-{version}", "umoci")
 
 
 def _key(readable: str, *folders: str) -> str:

@@ -15,6 +15,8 @@ from cabgate_devcluster import (
     locate_krew,
     locate_kustomize_controller,
     locate_promtool,
+    locate_umoci,
+    umoci_at_hand,
 )
 from cabgate_devcluster.__main__ import main
 from cabgate_devcluster.programs import binaries
@@ -24,6 +26,7 @@ from cabgate_devcluster.programs.cache import (
     krew_folder,
     kustomize_controller_folder,
     promtool_folder,
+    umoci_folder,
 )
 
 Locate = Callable[[None, Mapping[str, str]], Path]
@@ -145,6 +148,7 @@ ALONE = pytest.mark.parametrize(
         ("promtool", locate_promtool, promtool_folder),
         (CONTROLLER, locate_kustomize_controller, kustomize_controller_folder),
         ("krew", locate_krew, krew_folder),
+        ("umoci", locate_umoci, umoci_folder),
     ],
 )
 
@@ -163,14 +167,8 @@ def test_one_that_stands_alone_comes_from_its_variable_the_assets_or_its_own_cac
     assert locate(None, given) == assets / name
     assert locate(None, given | {f"TEST_ASSET_{_variable(name)}": str(own)}) == own
     assert own_folder(environ).parent == cached_folder(environ).parent
-    others = (
-        cached_folder,
-        helm_folder,
-        promtool_folder,
-        kustomize_controller_folder,
-        krew_folder,
-    )
-    assert len({folder(environ) for folder in others}) == 5
+    alone = (helm_folder, promtool_folder, kustomize_controller_folder, krew_folder, umoci_folder)
+    assert len({folder(environ) for folder in (cached_folder, *alone)}) == 6
 
 
 def _variable(name: str) -> str:
@@ -182,9 +180,10 @@ def _variable(name: str) -> str:
     [
         (CONTROLLER, kustomize_controller_at_hand, kustomize_controller_folder),
         ("krew", krew_at_hand, krew_folder),
+        ("umoci", umoci_at_hand, umoci_folder),
     ],
 )
-def test_whether_it_is_at_hand_builds_nothing(
+def test_whether_one_is_at_hand_builds_nothing(
     name: str,
     at_hand: Callable[[Mapping[str, str]], bool],
     own_folder: Folder,
@@ -219,7 +218,7 @@ def test_a_missing_one_is_built_into_its_own_cache(
     assert asked == [name]
 
 
-@pytest.mark.parametrize("name", ["helm", "promtool", CONTROLLER])
+@pytest.mark.parametrize("name", ["helm", "promtool", CONTROLLER, "umoci"])
 def test_the_command_prints_where_it_is(
     name: str,
     tmp_path: Path,
