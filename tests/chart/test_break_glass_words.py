@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The words that break the glass: the API server and the operator read them alike."""
 
+import re
+
 from cabgate.lifecycle.requests.break_glass import EARLIER_ANNOTATION, FORM, SHOWN_FORM
+from cabgate_devcluster.installed.chart import GOLDEN
+from support.glass import MALFORMED
 from support.templates import of
 
 
@@ -34,3 +38,14 @@ def test_the_gate_lets_past_what_the_policies_take(render):
     assert conditions
     for expression in conditions:
         assert f"a.matches({in_cel(SHOWN_FORM)})" in expression
+
+
+def test_the_form_is_the_same_everywhere():
+    documents = (GOLDEN / "default.yaml").read_text().split("\n---\n")
+    ours = "".join(each for each in documents if "kind: CustomResourceDefinition" not in each)
+    found = re.findall(r"\ba\.matches\('\^(\[A-Z.+?)\$'\)", ours)
+    # Who may, the notice, both entries of the gate, and the list of earlier breaks (twice).
+    assert len(found) == 6
+    assert {form.replace("\\\\", "\\") for form in found} == {FORM}
+    for why in MALFORMED:
+        assert re.fullmatch(FORM, why) is None

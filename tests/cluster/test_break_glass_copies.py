@@ -182,3 +182,24 @@ def test_applying_the_manifest_as_it_was_before_is_not_stopped(gate, glass, name
         assert glass.annotations(namespace) == before
     # Nothing but its removal is refused as ever.
     assert glass.patch("requester", namespace, annotated(None)).status_code == 403
+
+
+def test_a_rollback_passes_and_leaves_the_annotation(gate, glass, namespace):
+    """`kubectl rollout undo` writes the annotations of the old revision: who may not break the
+    glass is not to be stopped for that, nor to get rid of it."""
+    glass.make(namespace)
+    wait_until(lambda: len(gate.items("replicasets", namespace)) == 1, "the first ReplicaSet")
+    assert glass.breaks("breaker", namespace).status_code == 200
+    wait_until(lambda: len(gate.items("replicasets", namespace)) == 2, "the second ReplicaSet")
+    before = glass.annotations(namespace)
+    gate.open(namespace, GOOD, "AutoApproved", images=("web:1",))
+    gate.kubectl("requester", "rollout", "undo", "deployment/web", "-n", namespace)
+    assert image_of("Deployment", glass.get(namespace)) == "web:1"
+    assert glass.annotations(namespace) == before
+    # So does a replacement that knows nothing of it.
+    live = glass.get(namespace)
+    live["metadata"] = {"name": "web", "namespace": namespace, "labels": {"app": "x"}}
+    live["spec"]["minReadySeconds"] = 5
+    answer = glass.client("requester").put(url("Deployment", namespace, "web"), json=live)
+    assert answer.status_code == 200, answer.text
+    assert glass.annotations(namespace) == before

@@ -9,14 +9,14 @@ import urllib.request
 import pytest
 from click.testing import CliRunner
 
-from cabgate.lifecycle.requests.break_glass import ANNOTATION, ID_ANNOTATION, STAMPS
+from cabgate.lifecycle.requests.break_glass import ID_ANNOTATION
 from cabgate_cli.main import main
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installed.installation import ROOT
 from cabgate_samples.objects import GOOD
 from support.gate import install, told
-from support.gated import ROLLOUT_CRD, gated, url
-from support.glass import WHY, Glass, annotated, image_of, warnings_of
+from support.gated import ROLLOUT_CRD
+from support.glass import WHY, Glass, annotated, events_about, image_of, warnings_of
 from support.namespaces import create_namespace, set_ring
 from support.reviews import OPERATOR
 
@@ -59,11 +59,6 @@ def broken(glass, namespace):
     assert glass.breaks("breaker", namespace).status_code == 200
     (request,) = glass.opened(namespace)
     return request
-
-
-def events_about(gate, namespace, name, reason="GlassBroken"):
-    fields = f"--field-selector=involvedObject.name={name},reason={reason}"
-    return gate.items("events", namespace, fields)
 
 
 def fresh(known, requests):
@@ -336,45 +331,6 @@ def test_rollouts_that_come_with_their_definition_later(gate, glass, namespace):
     wait_until(created, timeout=180.0, what="the API server can stamp a Rollout")
     (request,) = glass.opened(namespace)
     assert request["spec"]["targets"][0]["kind"] == "Rollout"
-
-
-@pytest.mark.parametrize("kind", ["StatefulSet", "ReplicationController", "Job", "CronJob"])
-def test_every_kind_is_found(glass, namespace, kind):
-    assert glass.creates("breaker", kind, namespace).status_code == 201
-    (request,) = glass.opened(namespace)
-    target = request["spec"]["targets"][0]
-    assert (target["kind"], target["images"]) == (kind, ["web:1"])
-
-
-def test_what_was_annotated_in_ring_0_is_no_break_in_ring_2(gate, glass, make_namespace):
-    """Nobody had the verb, and nothing went past a gate: no request, no Event, no approval."""
-    namespace = make_namespace("0")
-    stamps = dict(zip(STAMPS, ("reviewer", "deployments/new", "2"), strict=True))
-    for name, annotations in (("plain", {}), ("forged", stamps)):
-        obj = gated("Deployment", namespace, name)
-        obj["metadata"]["annotations"] = {ANNOTATION: WHY, **annotations}
-        made = glass.client("requester").post(url("Deployment", namespace), json=obj)
-        assert made.status_code == 201, made.text
-    # Planted first, the annotation behind it.
-    obj = gated("Deployment", namespace, "planted")
-    obj["metadata"]["annotations"] = stamps
-    assert glass.client("requester").post(url("Deployment", namespace), json=obj).is_success
-    assert glass.patch("requester", namespace, annotated(WHY), name="planted").is_success
-    set_ring(gate.cluster, namespace, "2")
-    glass.gated_by_now(namespace)
-    change = {"spec": {"template": {"metadata": {"labels": {"x": "y"}}}}}
-    for name in ("plain", "forged", "planted"):
-        body = {"metadata": {"annotations": stamps}}
-        assert glass.patch("requester", namespace, body, name=name).is_success
-        assert glass.annotations(namespace, name=name) == {ANNOTATION: WHY}
-        assert "NoRequest: " in glass.patch("requester", namespace, change, name=name).text
-    # A break that comes later is found, and nothing else.
-    glass.creates("breaker", "Deployment", namespace, name="broken")
-    (request,) = glass.opened(namespace)
-    assert request["spec"]["targets"][0]["name"] == "broken"
-    wait_until(lambda: events_about(gate, namespace, "broken"), "an Event of the break")
-    for name in ("plain", "forged", "planted"):
-        assert events_about(gate, namespace, name) == []
 
 
 def test_a_break_is_reviewed_although_the_ring_went_down_since(gate, glass, namespace):

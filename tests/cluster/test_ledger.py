@@ -4,131 +4,30 @@
 It has a cluster of its own, in which the second half of the tests removes webhooks and policies.
 """
 
-import base64
 import copy
-import http.client
 import itertools
 import json
 import re
-import ssl
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
-from click.testing import CliRunner
 
 from cabgate.ledger.chain import record_digest, record_name
-from cabgate.ledger.pruning import export_line
-from cabgate.ledger.shortening import MAX_RECORD
-from cabgate_cli.main import main
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent
+from support.cli import CABGATE
 from support.gate import install
 from support.http import client_of
+from support.ledger import HEADS, Etcd, auditing, decide
 from support.namespaces import create_namespace
+from support.reviews import OPERATOR
 
-CABGATE = Path(sys.executable).with_name("cabgate")
 ENTRY = Path(__file__).with_name("operator_entry.py")
-OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
-HEADS = ("get", "configmap", "cabgate-ledger-heads", "-n", "cabgate-system", "-o", "json")
 
 _numbers = itertools.count(1)
-
-
-class Auditor:
-    """What an auditor sees of a cluster."""
-
-    def __init__(self, gate):
-        self.gate = gate
-
-    def verify(self, *options):
-        """The report of `cabgate ledger verify`, and its exit code."""
-        args = ["ledger", "verify", "-o", "json", "--kubeconfig", self.gate.user("auditor")]
-        result = CliRunner().invoke(main, [str(arg) for arg in (*args, *options)])
-        assert result.exit_code in (0, 1), result.output
-        report = json.loads(result.stdout)
-        assert report["clean"] is (result.exit_code == 0)
-        return report
-
-    def codes(self, namespace, *options):
-        """What is wrong in one namespace."""
-        findings = self.verify(*options)["findings"]
-        return {f["code"] for f in findings if namespace in f["where"] + f["message"]}
-
-    def decisions(self, namespace):
-        """What the chain of a namespace says was decided, in order."""
-        return [each for each in self.records(namespace) if each["spec"]["entry"] > 0]
-
-    def submission(self, namespace, name):
-        """The record that says that a request was opened or an exception asked for."""
-
-        def recorded():
-            for each in self.records(namespace):
-                spec = each["spec"]
-                if spec["entry"] == 0 and spec["subject"]["name"] == name:
-                    return spec
-            return None
-
-        return wait_until(recorded, f"the submission of {name} is recorded")
-
-    def records(self, namespace):
-        """The chain of a namespace, in order."""
-        listed = self.gate.kubectl(
-            *("auditor", "get", "cabdecisions", "-o", "json"),
-            f"--field-selector=spec.subject.namespace={namespace}",
-        )
-        items = json.loads(listed.stdout)["items"]
-        return sorted(items, key=lambda item: item["spec"]["sequence"])
-
-    def named(self, namespace):
-        """The records that name a namespace, whether they can be read or not."""
-        listed = self.gate.kubectl("auditor", "get", "cabdecisions", "-o", "json")
-        items = json.loads(listed.stdout)["items"]
-        return [item for item in items if item["metadata"]["name"].startswith(f"{namespace}.")]
-
-    def recorded(self, namespace, count):
-        """The chain of a namespace, once it has so many records."""
-
-        def enough():
-            found = self.records(namespace)
-            return found if len(found) >= count else None
-
-        found = wait_until(enough, f"{count} records of {namespace}")
-        assert len(found) == count
-        return found
-
-    def decided(self, namespace):
-        """What the objects of a namespace say was decided."""
-        return sorted(
-            (item["metadata"]["uid"], entry["sequence"], entry["verdict"])
-            for resource in ("cabrequest", "cabexception")
-            for item in self.gate.items(resource, namespace)
-            for entry in item.get("status", {}).get("decisions", [])
-        )
-
-    def published(self, namespace):
-        """The head of a chain, once it is published; its text."""
-        last = self.records(namespace)[-1]["spec"]
-        wanted = f"{last['sequence']} {last['digest']}"
-
-        def published():
-            heads = json.loads(self.gate.kubectl("auditor", *HEADS).stdout)["data"]
-            return heads.get(namespace) == wanted
-
-        wait_until(published, f"the head of {namespace} is published", interval=0.3)
-        return wanted
-
-    def wait_complete(self, namespace):
-        """Wait until the chain holds every decision, and check that it holds each once."""
-        wait_until(lambda: said(self.decisions(namespace)) == self.decided(namespace), namespace)
-
-
-def said(records):
-    return sorted(
-        (r["spec"]["subject"]["uid"], r["spec"]["entry"], r["spec"]["verdict"]) for r in records
-    )
 
 
 @pytest.fixture(scope="module")
@@ -139,11 +38,8 @@ def own():
 
 @pytest.fixture(scope="module")
 def auditor(own):
-    own.cluster.kubectl(
-        *("create", "clusterrolebinding", "auditor"),
-        *("--clusterrole=cabgate-auditor", "--user=auditor"),
-    )
-    return Auditor(own)
+    with auditing(own, "auditor") as made:
+        yield made
 
 
 @pytest.fixture
@@ -155,60 +51,6 @@ def shop(own, request):
 def make_namespace(gate, name):
     create_namespace(gate.cluster, name)
     return name
-
-
-def decide(gate, namespace):
-    """A submission and three decisions: taken, approved, approved by score."""
-    name = gate.open(namespace, MIDDLING, "Submitted")
-    Auditor(gate).submission(namespace, name)
-    gate.review("reviewer", "cabrequest", name, namespace, "UnderReview")
-    gate.review("reviewer", "cabrequest", name, namespace, "Approved")
-    gate.open(namespace, GOOD, "AutoApproved", name="other")
-    return name
-
-
-def test_every_decision_is_recorded_once(own, auditor, shop):
-    first = own.open(shop, MIDDLING, "Submitted")
-    own.apply("requester", intent(shop, evidence=BAD))
-    bad = own.request_of(shop, state="ExceptionRequired")["metadata"]["name"]
-    own.create("requester", exception(shop, bad))
-    own.review("security", "cabexception", "leave", shop, "Approved")
-    own.review("security", "cabexception", "leave", shop, "Revoked")
-    own.apply("requester", intent(shop, evidence=MIDDLING))
-    own.wait_state("cabrequest", first, shop, "Submitted")
-    own.review("reviewer", "cabrequest", first, shop, "UnderReview")
-    conditions = [{"name": "watch", "description": "watch it"}]
-    own.review(
-        *("reviewer", "cabrequest", first, shop, "ConditionallyApproved"), conditions=conditions
-    )
-    own.review("security", "cabrequest", first, shop, "Revoked")
-    own.open(shop, GOOD, "AutoApproved", name="other", images=("web:2",))
-    auditor.wait_complete(shop)
-    records = [record["spec"] for record in auditor.decisions(shop)]
-    verdicts = "Approved AutoApproved ConditionallyApproved Reopened Revoked Revoked Superseded"
-    assert sorted(r["verdict"] for r in records) == [
-        *verdicts.split(),
-        "Superseded",
-        "UnderReview",
-    ]
-    chain = [record["spec"]["sequence"] for record in auditor.records(shop)]
-    assert chain == list(range(1, len(chain) + 1))
-    assert all(record["format"] == 2 for record in records)
-    for record in records:
-        person = record["author"]["type"] == "Person"
-        assert person is ("signature" in record)
-        if person:
-            assert record["author"]["groups"] == ["system:authenticated"]
-            assert record["author"]["credentialID"].startswith("X509SHA256=")
-        else:
-            assert record["author"] == {"type": "System", "username": OPERATOR}
-        assert record["targets"][0]["images"][0].startswith("web:")
-        assert record["correlationID"].startswith("CAB-")
-        assert record["riskModel"]["digest"].startswith("sha256:")
-    conditional = next(r for r in records if r["verdict"] == "ConditionallyApproved")
-    assert conditional["conditions"] == conditions
-    assert conditional["rationale"] == "reviewed"
-    assert auditor.verify()["findings"] == []
 
 
 def test_the_heads_are_published(own, auditor, shop):
@@ -297,27 +139,6 @@ def test_nobody_but_the_operator_writes_the_ledger(own, auditor, shop):
     assert "names the digest of the one before it" in message
     assert len(auditor.records(shop)) == 4
     assert auditor.verify()["clean"]
-
-
-def test_our_definitions_are_deleted_by_who_may_uninstall_alone(own):
-    role = ("create", "clusterrole")
-    bind = ("create", "clusterrolebinding")
-    own.cluster.kubectl(*role, "crds", "--verb=*", "--resource=customresourcedefinitions")
-    own.cluster.kubectl(*bind, "crds", "--clusterrole=crds", "--user=crds", "--user=leaver")
-    manifest = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": "leaver"},
-        "rules": [
-            {"apiGroups": ["cabgate.dev"], "resources": ["installations"], "verbs": ["uninstall"]}
-        ],
-    }
-    own.cluster.kubectl("create", "-f", "-", stdin=json.dumps(manifest))
-    own.cluster.kubectl(*bind, "leaver", "--clusterrole=leaver", "--user=leaver")
-    for plural in ("cabdecisions", "cabrequests", "cabexceptions", "deploymentintents"):
-        args = ("delete", "crd", f"{plural}.cabgate.dev", "--dry-run=server")
-        assert "verb uninstall" in own.refused("crds", *args)
-        own.kubectl("leaver", *args)
 
 
 def free_lease(gate):
@@ -414,45 +235,6 @@ def test_what_was_decided_is_recorded_although_the_object_is_gone(own, auditor, 
         own.installation.operator.resume()
     wait_until(lambda: auditor.decisions(shop), "the decision is recorded")
     assert [each["spec"]["verdict"] for each in auditor.decisions(shop)] == ["Approved"]
-
-
-def test_each_submission_is_recorded_before_anybody_decides(own, auditor, shop):
-    own.apply("requester", intent(shop, evidence=BAD, summary="new tax rates"))
-    bad = own.request_of(shop, state="ExceptionRequired")["metadata"]["name"]
-    opened = auditor.submission(shop, bad)
-    assert (opened["verdict"], opened["summary"]) == ("Opened", "new tax rates")
-    assert (opened["submittedBy"], opened["intent"]["name"]) == (["requester"], "web")
-    assert opened["factors"][0]["name"] == "testCoverage"
-    own.create("requester", exception(shop, bad))
-    asked = auditor.submission(shop, "leave")
-    assert asked["verdict"] == "Asked"
-    assert asked["exception"]["submittedBy"] == ["requester"]
-    assert asked["exception"]["compensatingControls"] == ["a feature flag"]
-    assert auditor.codes(shop) == set()
-
-
-def test_long_words_and_many_names_leave_a_record_of_6_kb(own, auditor, shop):
-    images = [f"registry.example.com/{'x' * 400}/web:{number}" for number in range(50)]
-    evidence = {**MIDDLING, "artifacts": [{"name": "web", "images": images}]}
-    name = own.open(
-        *(shop, evidence, "Submitted"), images=images, summary="s" * 4096, requester="r" * 256
-    )
-    auditor.submission(shop, name)
-    conditions = [{"name": f"c{n}", "description": "d" * 4096} for n in range(16)]
-    own.review(
-        *("reviewer", "cabrequest", name, shop, "ConditionallyApproved"),
-        rationale="y" * 4096,
-        conditions=conditions,
-    )
-    records = auditor.recorded(shop, 2)
-    for record in records:
-        assert len(export_line(record)) <= MAX_RECORD
-    spec = records[1]["spec"]
-    cut = {each["field"]: each["size"] for each in spec["cut"]}
-    assert (cut["targets"], cut["rationale"], cut["conditions"]) == (1, 4096, 16)
-    assert spec["workloads"] == ["apps/v1 Deployment web"]
-    assert spec["rationale"] == "y" * 512
-    assert auditor.codes(shop) == set()
 
 
 # With webhooks and policies gone
@@ -552,30 +334,6 @@ def test_a_changed_request_is_found(bare, auditor):
     assert "WrongAssessment" in auditor.codes("changed")
     # Its signatures are of another object: the uid is another.
     wait_until(lambda: "WrongSignature" in auditor.codes("changed"), "they are recorded")
-
-
-class Etcd:
-    """etcd past the API server, by its own gateway from JSON."""
-
-    def __init__(self, cluster):
-        pki = cluster.directory / "pki"
-        self._port = cluster._live.layout.etcd_port
-        self._context = ssl.create_default_context(cafile=str(pki / "etcd-ca.crt"))
-        self._context.load_cert_chain(pki / "etcd-client.crt", pki / "etcd-client.key")
-
-    def call(self, method, **body):
-        connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=self._context)
-        encoded = {key: base64.b64encode(value).decode() for key, value in body.items()}
-        connection.request("POST", f"/v3/kv/{method}", json.dumps(encoded))
-        answer = connection.getresponse()
-        content = json.loads(answer.read())
-        connection.close()
-        assert answer.status == 200, content
-        return content
-
-    def read(self, key):
-        [found] = self.call("range", key=key)["kvs"]
-        return json.loads(base64.b64decode(found["value"]))
 
 
 def test_records_changed_in_etcd_are_found(bare, auditor):

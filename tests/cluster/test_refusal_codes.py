@@ -241,3 +241,16 @@ def test_programs_read_each_problem_and_its_field_from_the_status(gate, clients,
     assert cause["reason"] == "NoRequest"
     assert "field" not in cause  # the API server leaves out what is empty
     assert cause["message"] in denied["message"]
+
+
+def test_every_policy_is_of_the_right_types(gate):
+    """Else the API server says so in its status, and evaluates in the hope of the best."""
+
+    def checked():
+        found = gate.cluster.kubectl("get", "validatingadmissionpolicies", "-o", "json").stdout
+        policies = json.loads(found)["items"]
+        statuses = {each["metadata"]["name"]: each.get("status") for each in policies}
+        return statuses if all(statuses.values()) else None
+
+    for name, status in wait_until(checked, "the policies are checked").items():
+        assert not (status.get("typeChecking") or {}).get("expressionWarnings"), name

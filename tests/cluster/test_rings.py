@@ -371,17 +371,6 @@ def test_a_refusal_is_short_whatever_the_names(gate, clients):
             assert len(said.encode()) <= 1000
 
 
-def test_the_policy_is_of_the_right_types(gate):
-    """Else the API server says so in its status, and evaluates in the hope of the best."""
-    name = "validatingadmissionpolicy/rings.cabgate.dev"
-
-    def checked():
-        return json.loads(gate.cluster.kubectl("get", name, "-o", "json").stdout).get("status")
-
-    status = wait_until(checked, "the policy is checked")
-    assert not (status.get("typeChecking") or {}).get("expressionWarnings")
-
-
 def test_the_command_of_a_refusal_tells(gate):
     message = gate.refused(LABELLER, "label", "namespace", GUARDED, f"{RING}=0", "--overwrite")
     command = message[message.index("kubectl auth") :]

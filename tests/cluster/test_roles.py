@@ -332,3 +332,29 @@ def test_a_verb_counts_where_and_as_long_as_it_is_bound(gate, make_namespace):
 def test_good_evidence_is_still_approved_once_the_operator_goes_on(gate, namespace):
     """The table pauses the operator: it is left as it was found."""
     gate.open(namespace, GOOD, "AutoApproved")
+
+
+def test_our_definitions_are_deleted_by_who_may_uninstall_alone(gate):
+    role = ("create", "clusterrole")
+    bind = ("create", "clusterrolebinding")
+    gate.cluster.kubectl(*role, "crds", "--verb=*", "--resource=customresourcedefinitions")
+    gate.cluster.kubectl(*bind, "crds", "--clusterrole=crds", "--user=crds", "--user=leaver")
+    manifest = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "leaver"},
+        "rules": [
+            {"apiGroups": ["cabgate.dev"], "resources": ["installations"], "verbs": ["uninstall"]}
+        ],
+    }
+    gate.cluster.kubectl("create", "-f", "-", stdin=json.dumps(manifest))
+    gate.cluster.kubectl(*bind, "leaver", "--clusterrole=leaver", "--user=leaver")
+    for plural in ("cabdecisions", "cabrequests", "cabexceptions", "deploymentintents"):
+        args = ("delete", "crd", f"{plural}.cabgate.dev", "--dry-run=server")
+        wait_until(
+            lambda args=args: "verb uninstall" in gate.refused("crds", *args), "its right counts"
+        )
+        wait_until(
+            lambda args=args: not gate.kubectl("leaver", *args, check=False).returncode,
+            "its verb counts",
+        )

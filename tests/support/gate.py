@@ -74,12 +74,12 @@ class Gate:
         }
         self.cluster.api.apply(binding)
         wait_until(
-            lambda: self._may(user, role, namespace),
+            lambda: self.may(user, role, namespace),
             timeout=60.0,
             what=f"{user} is bound to {role}",
         )
 
-    def _may(self, user, role, namespace):
+    def may(self, user, role, namespace):
         """Whether the API server grants a user the first right of a ClusterRole: it has its
         bindings from a cache."""
         found = self.cluster.api.get("clusterrole", role)

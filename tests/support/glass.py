@@ -13,6 +13,12 @@ from support.namespaces import RING, label_namespace
 MERGE = "application/merge-patch+json"
 WHY = "INC-1: the shop is down"
 OURS = (ANNOTATION, *STAMPS)
+MALFORMED = [
+    "", " ", "INC-1", "INC-1:", "INC-1: ", "INC-1:  two spaces", ": no ticket", "no ticket at all",
+    "INC 1: a space in the ticket", "-INC: begins with a dash", "INC-1: two\nlines",
+    "INC-1: ends with a line\n", f"{'I' * 65}: a long ticket", f"INC-1: {'x' * 513}",
+]  # fmt: skip
+"""What does not break the glass."""
 
 
 class Glass:
@@ -111,6 +117,10 @@ def breaking(gate, name):
     for binding, role in roles.items():
         args = ("create", "clusterrolebinding", binding, f"--clusterrole={role}", "--user=breaker")
         gate.cluster.kubectl(*args)
+    wait_until(
+        lambda: all(gate.may("breaker", role, "default") for role in roles.values()),
+        "breaker may break the glass",
+    )
     made = Glass(gate)
     yield made
     made.close()
@@ -146,3 +156,9 @@ def refusal(answer):
 def warnings_of(answer):
     """The admission warnings of an answer."""
     return answer.headers.get("warning", "")
+
+
+def events_about(gate, namespace, name, reason="GlassBroken"):
+    """The Events of one object that tell of a break."""
+    fields = f"--field-selector=involvedObject.name={name},reason={reason}"
+    return gate.items("events", namespace, fields)
