@@ -62,6 +62,26 @@ image-base: setup ## Download the base of the image anew, with Debian's newest f
 image: image-tools ## Make the image as an OCI archive and its SBOM, into dist/, without a daemon and without root
 	$(BIN)/python tools/image.py build
 
+.PHONY: chart
+chart: helm ## Make the archive of the chart, into dist/
+	"$$($(BIN)/python -m cabgate_devcluster helm)" package charts/cabgate --destination dist
+
+.PHONY: wheel
+wheel: setup ## Make the wheel and the source distribution, into dist/
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} $(UV) build --quiet --out-dir dist
+
+.PHONY: dist
+dist: image-tools helm ## Make all files of a release anew, into dist/, with their SHA-256 (URL=where they will be)
+	rm -rf dist
+	$(MAKE) wheel chart image
+	for platform in linux/amd64 linux/arm64 darwin/arm64; do \
+		UV=$(UV) $(BIN)/python tools/kubectl_cab.py build --platform $$platform \
+			--python 3.11 --python 3.12 --python 3.13; \
+	done
+	$(if $(URL),$(BIN)/python tools/kubectl_cab.py krew --url $(URL))
+	cd dist && sums=$$(sha256sum $$(find . -maxdepth 1 -type f -not -name '.*' -printf '%P\n' | sort)) \
+		&& echo "$$sums" > SHA256SUMS
+
 .PHONY: demo
 demo: binaries ## See the whole product work on a real API server, in under a minute
 	$(BIN)/python -m cabgate_demo

@@ -31,10 +31,10 @@ ROOT = Path(__file__).resolve().parents[1]
 TARGETS = {
     "linux/amd64": "x86_64-manylinux_2_28",
     "linux/arm64": "aarch64-manylinux_2_28",
-    "darwin/amd64": "x86_64-apple-darwin",
     "darwin/arm64": "aarch64-apple-darwin",
 }
-"""Platforms as Go and krew call them, and as uv does."""
+"""Platforms as Go and krew call them, and as uv does. Those that cryptography has wheels for: for
+Macs with Intel's processors it has none."""
 
 SERVER_ONLY = (
     "aiohttp", "aiohttp-retry", "fastapi", "httptools", "kopf", "prometheus-client",

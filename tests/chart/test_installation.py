@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ConfigMap that says how the installation is set: what the processes are told, and no more."""
 
+from importlib.metadata import version
+
 import pytest
 
 from cabgate.api.kinds import BUILT_IN
@@ -39,7 +41,7 @@ def test_as_the_chart_comes_it_says_what_is_taken_where_it_cannot_be_read(render
     assert (found.default_ring, found.mode, found.kinds) == (0, plain.mode, ())
     assert found.all_excluded == plain.all_excluded
     assert data["builtInKinds"].split() == [kind_name(kind) for kind in BUILT_IN]
-    assert found.app_version == found.chart_version == "0.1.0"
+    assert found.app_version == found.chart_version == version("cabgate")
 
 
 @pytest.mark.parametrize("values", [{}, VALUES], ids=["default", "all"])

@@ -5,9 +5,20 @@ installed into a cluster."""
 import tomllib
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
-BUILD = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCK = tomllib.loads((ROOT / "uv.lock").read_text())
+PROJECT, BUILD = PYPROJECT["project"], PYPROJECT["tool"]["hatch"]["build"]
 SDIST, WHEEL = BUILD["targets"]["sdist"], BUILD["targets"]["wheel"]
+
+
+def test_one_version_stands_everywhere():
+    version = PROJECT["version"]
+    (locked,) = (each for each in LOCK["package"] if each["name"] == "cabgate")
+    chart = yaml.safe_load((ROOT / "charts" / "cabgate" / "Chart.yaml").read_text())
+    assert locked["version"] == chart["version"] == chart["appVersion"] == version
 
 
 def test_no_list_of_packages_takes_the_place_of_what_is_included():
