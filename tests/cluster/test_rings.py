@@ -19,6 +19,7 @@ from cluster.doors import (
     MODEL,
     PATCHES,
     PATHS,
+    REQUIRE,
     RING,
     ROBOT,
     STANDING,
@@ -46,7 +47,9 @@ def cluster():
             running.kubectl("create", "namespace", namespace)
             obj = made(namespace, "Deployment", labels={RING: "two"})
             running.kubectl("create", "-f", "-", stdin=json.dumps(obj))
-        running.kubectl("label", "namespace", STANDING, f"{RING}=high", f"{MODE}=Strict")
+        running.kubectl(
+            "label", "namespace", STANDING, f"{RING}=high", f"{MODE}=Strict", f"{REQUIRE}=always"
+        )
         yield running
 
 
@@ -62,7 +65,7 @@ def gate(cluster):
     body = {"apiVersion": "v1", "kind": "List", "items": items}
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(body))
     cluster.kubectl("label", "namespace", ELSEWHERE, f"{RING}=2")
-    raised = [f"{RING}=3", f"{MODE}=Warn", f"{MODEL}=strict"]
+    raised = [f"{RING}=3", f"{MODE}=Warn", f"{MODEL}=strict", f"{REQUIRE}=3"]
     cluster.kubectl("label", "namespace", GUARDED, *raised)
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -122,9 +125,13 @@ def test_nobody_lowers_a_ring_through_any_door(clients, kind):
 
 
 @pytest.mark.parametrize(
-    ("label", "to"), [(MODE, "Audit"), (MODE, None), (MODEL, "lenient"), (MODEL, None)]
+    ("label", "to"),
+    [
+        *((MODE, "Audit"), (MODE, None), (MODEL, "lenient"), (MODEL, None)),
+        *((REQUIRE, "4"), (REQUIRE, None)),
+    ],
 )
-def test_nobody_loosens_the_mode_or_changes_the_risk_model_through_any_door(clients, label, to):
+def test_nobody_loosens_what_a_namespace_asks_for_through_any_door(clients, label, to):
     for kind, sub, patch in doors(["Namespace"]):
         if (patch, to) == ("apply", None):
             continue
@@ -158,6 +165,7 @@ def test_a_label_dropped_from_what_a_tool_applies_stays(gate, clients):
 
 def test_raising_and_tightening_are_free(clients):
     rows = [("Namespace", {RING: "4"}), ("Namespace", {MODE: "Enforce"})]
+    rows += [("Namespace", {REQUIRE: ring}) for ring in "210"]
     rows += [(kind, {RING: "2"}) for kind in WORKLOADS]
     for kind, labels in rows:
         for user in (LABELLER, ROBOT):
@@ -165,12 +173,13 @@ def test_raising_and_tightening_are_free(clients):
             assert answer.is_success, (kind, labels, user, answer.text)
             assert labels.items() <= answer.json()["metadata"]["labels"].items()
     # A mode where there was none, and the loosest taken away, change nothing that holds.
-    answer = write(clients[LABELLER], subject("Namespace", ELSEWHERE), "", "merge", {MODE: "Audit"})
-    assert answer.is_success, answer.text
+    for labels in ({MODE: "Audit"}, {REQUIRE: "4"}):
+        answer = write(clients[LABELLER], subject("Namespace", ELSEWHERE), "", "merge", labels)
+        assert answer.is_success, answer.text
 
 
 def test_the_verb_counts_in_its_own_namespace(clients):
-    lower = {RING: "0", MODE: None, MODEL: "lenient"}
+    lower = {RING: "0", MODE: None, MODEL: "lenient", REQUIRE: None}
     for kind, sub, patch in doors():
         labels = lower if kind == "Namespace" else {RING: "0"}
         if patch == "apply":
@@ -210,6 +219,12 @@ def test_a_malformed_value_is_set_by_nobody(gate, clients):
     for value in ("enforce", "", "Off"):
         said = refused(write(clients["admin"], subject("Namespace"), "", "merge", {MODE: value}))
         assert f'[{MODE}]: must be Enforce, Warn or Audit, not "{value}"' in said
+    for value in MALFORMED:
+        labels = {REQUIRE: value}
+        said = refused(write(clients["admin"], subject("Namespace"), "", "merge", labels))
+        assert (
+            f'[{REQUIRE}]: must be 0, 1, 2, 3 or 4, the ring from which on, not "{value}"' in said
+        )
     everybody = gate.cluster.kubectl(
         *("label", "namespace", GUARDED, f"{RING}=x", "--overwrite"), check=False
     )
@@ -246,6 +261,10 @@ def test_a_malformed_value_that_stands_counts_as_the_strictest_and_is_in_nobodys
     for value in ("Warn", None):
         said = refused(write(clients[LABELLER], namespace, "", "merge", {MODE: value}))
         assert f"metadata.labels[{MODE}] from Strict to {value or '(none)'}" in said
+    assert write(clients[LABELLER], namespace, "", "merge", {REQUIRE: "0"}).is_success
+    for value in ("1", None):
+        said = refused(write(clients[LABELLER], namespace, "", "merge", {REQUIRE: value}))
+        assert f"metadata.labels[{REQUIRE}] from always to {value or '(none)'}" in said
 
 
 def test_a_binding_does_not_overwrite_the_ring_of_its_pod(gate, clients):

@@ -358,6 +358,12 @@ annotations:
     || object.spec[?f].orValue([]).exists(c, !l.exists(g,
     oldObject.spec[?g].orValue([]).exists(o, o.?image == c.?image))))))
     : {{ include "cabgate.templateChanges" . | nindent 4 | trim }})
+# The dry run by which `cabgate intent --template server` finds out what other webhooks make of a
+# workload: it is stored nowhere, and it is asked before anybody can have approved it.
+- name: is-not-the-dry-run-of-an-intent
+  expression: >-
+    !(request.operation == 'CREATE' && has(request.dryRun) && request.dryRun
+    && request.options.?fieldManager.orValue('') == 'cabgate-intent')
 # The one write that breaks the glass, by whoever has the verb: of the kinds that the policies of
 # break-glass look after.
 - name: does-not-break-the-glass
