@@ -10,12 +10,12 @@ import pytest
 from cabgate.api.kinds import BUILT_IN
 from cabgate.lifecycle.state.requirements import POD_TEMPLATE
 from cabgate.rollout.templates import MAX_SOURCE_BYTES
-from cabgate.rollout.workloads import template_of
+from cabgate.rollout.workloads import configured_kind, template_of
 from cabgate_samples.models import NOW, by_person, request, target
 from cabgate_webhook.admission.requests import read_review
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
-from support.gated import gated, pod_spec
+from support.gated import gated, pod_spec, template
 
 APPROVED = by_person("Approved")
 KINDS = {kind.kind: kind for kind in BUILT_IN}
@@ -50,7 +50,7 @@ def made(kind="Deployment", **fields):
 
 def body_of(obj, old=None):
     group, _, version = obj["apiVersion"].rpartition("/")
-    resource = KINDS[obj["kind"]].resource
+    resource = KINDS[obj["kind"]].resource if obj["kind"] in KINDS else "graphs"
     return json.dumps({
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",
@@ -127,6 +127,28 @@ async def test_the_narrow_decoding_compares_the_whole_pod_template(kind):
         answer = await judged(api, made(kind, **fields))
         assert answer.reason == "TemplateNotCovered", fields
         assert f"containers[c0].{next(iter(fields))}" in answer.message
+
+
+async def test_a_configured_kind_is_compared_by_the_paths_of_its_templates():
+    kind = configured_kind("batch.example.com/Graph=spec.tasks[*].template")
+    obj = {"apiVersion": "batch.example.com/v1", "kind": "Graph", "metadata": {"name": "web"},
+           "spec": {"tasks": [{"template": template(["web:1"])} for _ in range(2)]}}  # fmt: skip
+    said = {**target("web", "web:1", apiVersion="batch.example.com/v1", kind="Graph"),
+            "template": template_of(kind, obj).digest}  # fmt: skip
+    api = CountingApi([request("ManualReview", APPROVED, targets=[said], name="graph")], **ASKS)
+    evil = copy.deepcopy(obj)
+    evil["spec"]["tasks"][1]["template"]["spec"]["hostPID"] = True
+    large = copy.deepcopy(obj)
+    large["spec"]["notes"] = "x" * MAX_SOURCE_BYTES
+    for each, reason in (
+        (obj, "RequestApproved"),
+        (evil, "TemplateNotCovered"),
+        (large, "TemplateNotCovered"),
+    ):
+        review = read_review(body_of(each), rollout=True)
+        assert not review.is_narrow
+        answer = await judge_rollout(review, kind, api, 0, NOW, configured=[kind])
+        assert answer.reason == reason
 
 
 async def test_a_pod_that_exists_changes_its_images_alone():

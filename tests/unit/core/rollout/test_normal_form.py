@@ -311,6 +311,18 @@ def test_the_order_of_variables_counts_where_it_can_mean_something(order, expand
     assert same is (not expands or list(order) == [0, 1, 2])
 
 
+def test_what_a_field_that_counts_holds_counts_whole_known_or_not():
+    """What only a later Kubernetes knows, or an API server that keeps whatever is sent."""
+    for change in (
+        lambda s: s["securityContext"].update(newRight="all"),
+        lambda s: app(s)["securityContext"].update(newRight={"of": ["all"]}),
+        lambda s: app(s)["env"][1]["valueFrom"].update(newRef={"name": "x"}),
+        lambda s: s["volumes"][1].update(newSource={"path": "/"}),
+        lambda s: app(s)["volumeMounts"][0].update(newWay="all"),
+    ):
+        assert digest(with_change(change)) != digest(TEMPLATE)
+
+
 def test_of_two_variables_with_one_name_the_order_counts():
     first, other = copy.deepcopy(BARE), copy.deepcopy(BARE)
     env = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
