@@ -160,9 +160,13 @@ def _template(
         # Of the same kind, and with no name: that was looked at before.
         obj = json.loads(review.pod_templates)
     for each in (obj if not review.is_narrow else None, referred):
-        if each is not None and len(json.dumps(each.get("spec"))) > MAX_SOURCE_BYTES:
+        if each is not None and len(json.dumps(_without_notes(each))) > MAX_SOURCE_BYTES:
             return Template("")
     return template_of(kind, obj, referred)
+
+
+def _without_notes(obj: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in obj.items() if key not in ("metadata", "status")}
 
 
 def _named(review: Review) -> Mapping[str, object]:
