@@ -178,10 +178,11 @@ def test_nothing_else_than_what_is_approved_is_rolled_out(gate, team, tmp_path):
         assert path in said, (path, said)
         assert "LD_PRELOAD" not in said
         assert said.endswith("--live --name web --template client")
+    for path in ("hostPID", "volumes[data]", "containers[more]"):
         # And so is an object of that name that is made anew.
         made = full("Deployment", team)
-        pod_spec("Deployment", made).update(copy.deepcopy(fields))
-        stopped(gate, *NEW, SERVER, stdin=made)
+        pod_spec("Deployment", made).update(copy.deepcopy(rows[path]))
+        assert path in stopped(gate, *NEW, SERVER, stdin=made)
     where = ("deployment/web", "-n", team)
     stopped(gate, "set", "env", *where, "LEVEL=debug")
     stopped(gate, "set", "env", *where, "LEVEL-")
