@@ -7,7 +7,7 @@ from typing import Any
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent, Evidence
 from cabgate.api.base import rfc3339
-from cabgate.api.types import Condition
+from cabgate.api.conditions import Condition
 from cabgate.lifecycle.requests.break_glass import ANNOTATION, STAMPS, breakable, requests_for_glass
 from cabgate.lifecycle.requests.opening import request_for
 from cabgate.lifecycle.state.standing import WholeRequest

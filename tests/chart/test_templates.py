@@ -247,6 +247,24 @@ def test_whoever_restores_writes_revisions_and_the_mode_says_what_others_get(ren
     }
 
 
+@of("policies/templates.yaml")
+def test_containers_are_added_to_no_pod_where_templates_are_asked_for(render):
+    made = render(defaultRing=2, excludedNamespaces=["monitoring"])
+    policy = made.one("ValidatingAdmissionPolicy", "templates.cabgate.dev")["spec"]
+    [rule] = policy["matchConstraints"]["resourceRules"]
+    assert (rule["resources"], rule["operations"]) == (["pods/ephemeralcontainers"], ["UPDATE"])
+    label, excluded = policy["matchConstraints"]["namespaceSelector"]["matchExpressions"]
+    assert label == {"key": "cabgate.dev/require-template", "operator": "Exists"}
+    assert excluded["values"] == ["monitoring", "cabgate-system"]
+    assert "orValue('2')" in policy["variables"][0]["expression"]
+    bindings = [
+        each["spec"]["validationActions"]
+        for each in render(mode="Audit").all("ValidatingAdmissionPolicyBinding")
+        if each["spec"]["policyName"] == "templates.cabgate.dev"
+    ]
+    assert bindings == [["Deny"], ["Warn"], ["Audit"]]
+
+
 @of("policies/rings.yaml")
 def test_rings_are_guarded_of_the_same_kinds_namespaces_and_controllers_as_rollouts(render):
     made = render(

@@ -110,6 +110,9 @@ def rows(team, record):
         ("mallory", "patch", deployment, {"metadata": {"labels": {label: "0"}}}, named),
         ("admin", "patch", f"/api/v1/namespaces/{team}", {"metadata": {"labels": {
             "cabgate.dev/mode": "Strict"}}}, "metadata.labels[cabgate.dev/mode]: must be"),
+        ("admin", "patch", f"/api/v1/namespaces/{team}", {"metadata": {"labels": {
+            "cabgate.dev/require-template": "always"}}},
+         "metadata.labels[cabgate.dev/require-template]: must be"),
         ("admin", "post", f"{pods}/bindings", binding, named),
         ("mallory", "patch", deployment, annotated(**{GLASS: WHY}), f"BreakGlassDenied: {glass}"),
         ("breaker", "patch", deployment, annotated(**{GLASS: "no"}), f"Malformed: {glass}"),

@@ -19,6 +19,7 @@ from cluster.doors import (
     MODEL,
     PATCHES,
     PATHS,
+    REQUIRE,
     RING,
     ROBOT,
     STANDING,
@@ -37,6 +38,9 @@ from support.gated import ROLLOUT_CRD, url
 from support.http import client_of
 from support.namespaces import set_ring
 
+LOOSER = {MODE: "Audit", MODEL: "lenient", REQUIRE: "4"}
+"""Labels of a namespace, and what asks less than it has."""
+
 
 @pytest.fixture(scope="module")
 def cluster():
@@ -46,7 +50,8 @@ def cluster():
             running.kubectl("create", "namespace", namespace)
             obj = made(namespace, "Deployment", labels={RING: "two"})
             running.kubectl("create", "-f", "-", stdin=json.dumps(obj))
-        running.kubectl("label", "namespace", STANDING, f"{RING}=high", f"{MODE}=Strict")
+        malformed = [f"{RING}=high", f"{MODE}=Strict", f"{REQUIRE}=always"]
+        running.kubectl("label", "namespace", STANDING, *malformed)
         yield running
 
 
@@ -62,7 +67,7 @@ def gate(cluster):
     body = {"apiVersion": "v1", "kind": "List", "items": items}
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(body))
     cluster.kubectl("label", "namespace", ELSEWHERE, f"{RING}=2")
-    raised = [f"{RING}=3", f"{MODE}=Warn", f"{MODEL}=strict"]
+    raised = [f"{RING}=3", f"{MODE}=Warn", f"{MODEL}=strict", f"{REQUIRE}=3"]
     cluster.kubectl("label", "namespace", GUARDED, *raised)
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -122,9 +127,10 @@ def test_nobody_lowers_a_ring_through_any_door(clients, kind):
 
 
 @pytest.mark.parametrize(
-    ("label", "to"), [(MODE, "Audit"), (MODE, None), (MODEL, "lenient"), (MODEL, None)]
+    ("label", "to"),
+    [(label, to) for label, lower in LOOSER.items() for to in (lower, None)],
 )
-def test_nobody_loosens_the_mode_or_changes_the_risk_model_through_any_door(clients, label, to):
+def test_nobody_loosens_what_a_namespace_asks_for_through_any_door(clients, label, to):
     for kind, sub, patch in doors(["Namespace"]):
         if (patch, to) == ("apply", None):
             continue
@@ -158,6 +164,7 @@ def test_a_label_dropped_from_what_a_tool_applies_stays(gate, clients):
 
 def test_raising_and_tightening_are_free(clients):
     rows = [("Namespace", {RING: "4"}), ("Namespace", {MODE: "Enforce"})]
+    rows += [("Namespace", {REQUIRE: ring}) for ring in "210"]
     rows += [(kind, {RING: "2"}) for kind in WORKLOADS]
     for kind, labels in rows:
         for user in (LABELLER, ROBOT):
@@ -165,21 +172,22 @@ def test_raising_and_tightening_are_free(clients):
             assert answer.is_success, (kind, labels, user, answer.text)
             assert labels.items() <= answer.json()["metadata"]["labels"].items()
     # A mode where there was none, and the loosest taken away, change nothing that holds.
-    answer = write(clients[LABELLER], subject("Namespace", ELSEWHERE), "", "merge", {MODE: "Audit"})
-    assert answer.is_success, answer.text
+    for labels in ({MODE: "Audit"}, {REQUIRE: "4"}):
+        answer = write(clients[LABELLER], subject("Namespace", ELSEWHERE), "", "merge", labels)
+        assert answer.is_success, answer.text
 
 
 def test_the_verb_counts_in_its_own_namespace(clients):
-    lower = {RING: "0", MODE: None, MODEL: "lenient"}
+    lower = {RING: "0", MODE: None, MODEL: "lenient", REQUIRE: None}
     for kind, sub, patch in doors():
         labels = lower if kind == "Namespace" else {RING: "0"}
         if patch == "apply":
             labels = {key: value for key, value in labels.items() if value is not None}
         answer = write(clients[KEEPER], subject(kind), sub, patch, labels)
         assert answer.is_success, (kind, sub, patch, answer.text)
-    assert refused(
-        write(clients[KEEPER], subject("Namespace", ELSEWHERE), "", "merge", {RING: "0"})
-    ).endswith(f"-n {ELSEWHERE}")
+    elsewhere = subject("Namespace", ELSEWHERE)
+    said = refused(write(clients[KEEPER], elsewhere, "", "merge", {RING: "0"}))
+    assert said.endswith(f"-n {ELSEWHERE}")
     # A cluster admin has every verb.
     assert write(clients["admin"], subject("Namespace"), "", "merge", lower).is_success
 
@@ -191,12 +199,8 @@ def test_writes_that_leave_the_labels_alone_pass(clients):
             body = {"metadata": {"annotations": {"note": "x"}, "labels": {"team": "x"}}}
             if sub:
                 body["status"] = {}
-            answer = clients[LABELLER].patch(
-                path,
-                params={"dryRun": "All"},
-                headers={"Content-Type": PATCHES["merge"]},
-                content=json.dumps(body),
-            )
+            sent = {"params": {"dryRun": "All"}, "headers": {"Content-Type": PATCHES["merge"]}}
+            answer = clients[LABELLER].patch(path, content=json.dumps(body), **sent)
             assert answer.is_success, (kind, sub, answer.text)
 
 
@@ -207,12 +211,13 @@ def test_a_malformed_value_is_set_by_nobody(gate, clients):
                 said = refused(write(clients[user], subject(kind), "", "merge", {RING: value}))
                 assert said.startswith("Invalid: "), (user, kind, value)
                 assert f'[{RING}]: must be 0, 1, 2, 3 or 4, not "{value}"' in said
-    for value in ("enforce", "", "Off"):
-        said = refused(write(clients["admin"], subject("Namespace"), "", "merge", {MODE: value}))
-        assert f'[{MODE}]: must be Enforce, Warn or Audit, not "{value}"' in said
-    everybody = gate.cluster.kubectl(
-        *("label", "namespace", GUARDED, f"{RING}=x", "--overwrite"), check=False
-    )
+    rows = [(MODE, value, "Enforce, Warn or Audit") for value in ("enforce", "", "Off")]
+    rows += [(REQUIRE, each, "0, 1, 2, 3 or 4, the ring from which on") for each in MALFORMED]
+    for label, value, must in rows:
+        said = refused(write(clients["admin"], subject("Namespace"), "", "merge", {label: value}))
+        assert f'[{label}]: must be {must}, not "{value}"' in said
+    malformed = ("label", "namespace", GUARDED, f"{RING}=x", "--overwrite")
+    everybody = gate.cluster.kubectl(*malformed, check=False)
     assert "must be 0, 1, 2, 3 or 4" in everybody.stderr, "not by system:masters either"
 
 
@@ -242,10 +247,12 @@ def test_a_malformed_value_that_stands_counts_as_the_strictest_and_is_in_nobodys
             said = refused(write(clients[LABELLER], obj, "", "merge", labels))
             assert f"(ring 4 to {labels[RING] or 0})" in said
         assert "must be" in refused(write(clients["admin"], obj, "", "merge", {RING: "9"}))
-    assert write(clients[LABELLER], namespace, "", "merge", {MODE: "Enforce"}).is_success
-    for value in ("Warn", None):
-        said = refused(write(clients[LABELLER], namespace, "", "merge", {MODE: value}))
-        assert f"metadata.labels[{MODE}] from Strict to {value or '(none)'}" in said
+    rows = [(MODE, "Strict", "Enforce", "Warn"), (REQUIRE, "always", "0", "1")]
+    for label, stands, strictest, looser in rows:
+        assert write(clients[LABELLER], namespace, "", "merge", {label: strictest}).is_success
+        for value in (looser, None):
+            said = refused(write(clients[LABELLER], namespace, "", "merge", {label: value}))
+            assert f"metadata.labels[{label}] from {stands} to {value or '(none)'}" in said
 
 
 def test_a_binding_does_not_overwrite_the_ring_of_its_pod(gate, clients):
@@ -284,9 +291,8 @@ def test_the_controllers_copy_whatever_stands_in_a_template(gate, clients):
 def test_a_mirror_pod_says_what_its_file_says(gate, clients):
     node = "system:node:one"
     gate.user(node, "system:nodes")
-    gate.cluster.kubectl(
-        "create", "clusterrolebinding", "node", "--clusterrole=writer", f"--user={node}"
-    )
+    binding = ("clusterrolebinding", "node", "--clusterrole=writer", f"--user={node}")
+    gate.cluster.kubectl("create", *binding)
     pod = made(ELSEWHERE, "Pod", name="static-one", labels={RING: "high"})
     pod["spec"]["nodeName"] = "one"
     with client_of(gate.user(node)) as client:
@@ -357,9 +363,8 @@ def test_without_a_label_a_namespace_has_the_default_ring(gate, clients):
 def test_a_refusal_is_short_whatever_the_names(gate, clients):
     long = "n" * 63
     gate.cluster.kubectl("create", "namespace", long)
-    gate.cluster.kubectl(
-        "label", "namespace", long, f"{RING}=4", f"{MODE}=Enforce", f"{MODEL}={'m' * 63}"
-    )
+    given = (f"{RING}=4", f"{MODE}=Enforce", f"{MODEL}={'m' * 63}")
+    gate.cluster.kubectl("label", "namespace", long, *given)
     labels = {RING: "0", MODE: "Audit", MODEL: "o" * 63}
     said = refused(write(clients[LABELLER], subject("Namespace", long), "", "merge", labels))
     assert all(f"metadata.labels[{label}] from" in said for label in labels)

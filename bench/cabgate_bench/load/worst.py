@@ -59,7 +59,8 @@ def _text(schema: Mapping[str, Any], part: float, place: int) -> str:
         return "2026-03-01T12:00:00Z"
     least = schema.get("minLength", 1)
     if "{64}" in schema.get("pattern", ""):
-        return "sha256:" + _WITH_PATTERN * 64
+        form = "t1:" if schema["pattern"].startswith("^t1:") else ""
+        return f"{form}sha256:" + _WITH_PATTERN * 64
     free = schema.get("pattern", TEXT_PATTERN) in (TEXT_PATTERN, NAME_PATTERN)
     char = WORST if free else _WITH_PATTERN
     number = f"{place}"

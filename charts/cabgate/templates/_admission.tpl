@@ -281,6 +281,8 @@ annotations:
 # in more than the time of a restart. Of a Pod with more than 100 containers, any that changed.
 - name: changes-what-runs
   expression: >- {{- include "cabgate.cel" (list $ "gate/changes-what-runs") | nindent 4 }}
+- name: is-not-the-dry-run-of-an-intent
+  expression: >- {{- include "cabgate.cel" (list $ "gate/is-not-the-dry-run-of-an-intent") | nindent 4 }}
 # The one write that breaks the glass, by whoever has the verb: of the kinds that the policies of
 # break-glass look after.
 - name: does-not-break-the-glass

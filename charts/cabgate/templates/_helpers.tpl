@@ -67,6 +67,43 @@ spec:
   validationActions: [Deny]
 {{- end -}}
 
+{{/* The bindings of a policy that denies rollouts: outside Enforce it denies in namespaces labelled
+     Enforce alone, and tells in the others. (dict "root" $ "name" "x") */}}
+{{- define "cabgate.deniesByMode" -}}
+{{- $tells := dict "Enforce" list
+  "Warn" (list (dict "name" "warn" "mode" "NotEnforced" "actions" (list "Warn" "Audit")))
+  "Audit" (list (dict "name" "warn" "mode" "Warned" "actions" (list "Warn")) (dict "name" "audit" "mode" "NotEnforced" "actions" (list "Audit"))) -}}
+{{- $root := .root -}}
+{{- $policy := .name -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  {{- include "cabgate.metadata" (dict "root" $root "name" $policy) | nindent 2 }}
+spec:
+  policyName: {{ $policy }}
+  validationActions: [Deny]
+  {{- if ne $root.Values.mode "Enforce" }}
+  matchResources:
+    namespaceSelector:
+      matchExpressions:
+        {{- include "cabgate.modeEnforced" $root | nindent 8 }}
+  {{- end }}
+{{- range get $tells $root.Values.mode }}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  {{- include "cabgate.metadata" (dict "root" $root "name" (printf "%s-%s" .name $policy)) | nindent 2 }}
+spec:
+  policyName: {{ $policy }}
+  validationActions: {{ .actions | toJson }}
+  matchResources:
+    namespaceSelector:
+      matchExpressions:
+        {{- include (printf "cabgate.mode%s" .mode) $root | nindent 8 }}
+{{- end }}
+{{- end -}}
+
 {{/* The image of both processes. */}}
 {{- define "cabgate.image" -}}
 {{- with .Values.image -}}

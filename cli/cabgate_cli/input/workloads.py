@@ -2,7 +2,7 @@
 """Workloads of the kinds that the gate stops, as they are named and found, and their images."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +16,7 @@ from cabgate.rollout.gated_targets import kind_problem, target_problems
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
+from cabgate.rollout.templates import Template
 from cabgate.rollout.workloads import (
     ANY_NAME,
     GENERATED,
@@ -25,6 +26,7 @@ from cabgate.rollout.workloads import (
     named_kind,
     reference_of,
     rollout_of,
+    template_of,
 )
 from cabgate.text.foreign import quoted
 from cabgate_cli.errors import BadInput, note
@@ -41,6 +43,12 @@ class Found:
     namespace: str
     """Empty where a manifest does not say."""
     images: tuple[str, ...]
+    template: Template | None = None
+    """What its containers do, where an approval is to cover that."""
+    content: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """The manifest or the object itself; None where images alone were named."""
+    referred: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """The object whose pod template it takes, if it takes one."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +212,16 @@ def rollout_in(
         raise BadInput(f"{error}; allowed: a pod template that names its images") from None
 
 
+def template_in(
+    kind: GatedKind, content: Mapping[str, Any], referred: Mapping[str, Any] | None = None
+) -> Template | None:
+    """What the containers of an object do; raises `BadInput` with the path of what is wrong."""
+    try:
+        return template_of(kind, content, referred)
+    except PodTemplateError as error:
+        raise BadInput(str(error)) from None
+
+
 def read_workload(
     kind: GatedKind, content: Mapping[str, Any], referred: Mapping[str, Any] | None = None
 ) -> Found:
@@ -222,6 +240,8 @@ def read_workload(
         workload=rollout.workload,
         namespace=str(namespace),
         images=rollout.images,
+        content=content,
+        referred=referred,
     )
 
 
@@ -235,13 +255,18 @@ def selected_out(namespace: str, stated: Iterable[str]) -> set[str]:
 
 def merged(found: Iterable[Found]) -> list[Found]:
     """Each workload once, with all the images that it was found with: what runs now and what a
-    manifest will roll out may both be meant."""
+    manifest will roll out may both be meant. What its containers do is what was found last."""
     result: dict[Workload, Found] = {}
     for item in found:
         before = result.get(item.workload)
         images = {*item.images, *(before.images if before else ())}
         first = before or item
         result[item.workload] = Found(
-            first.api_version, first.workload, first.namespace, tuple(sorted(images))
+            first.api_version,
+            first.workload,
+            first.namespace,
+            tuple(sorted(images)),
+            content=item.content or first.content,
+            referred=item.referred if item.content else first.referred,
         )
     return list(result.values())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cabgate.text.moments import rfc3339
 
 if TYPE_CHECKING:  # the queue is printed without the other views
-    from cabgate.views.compare import Comparison
+    from cabgate.views.compare import Comparison, ContainerChange
     from cabgate.views.queue import QueueRow
     from cabgate.views.show import DecisionView, ExceptionView, RequestView
 
@@ -168,10 +168,21 @@ def _comparison_lines(changes: "Comparison") -> Iterator[str]:
         yield f"  {each.workload}{kept}"
         yield from (f"    - {image}" for image in each.removed)
         yield from (f"    + {image}" for image in each.added)
+    for each_change in changes.containers:
+        yield f"  {each_change.workload}: {_doings(each_change)}"
+        yield from (f"    ~ {field}" for field in each_change.fields)
     for change in changes.evidence:
         yield f"  {change.field}: {change.before or '(absent)'} -> {change.now or '(absent)'}"
     if changes.same:
-        yield "  images and evidence are the same"
+        yield "  images, what the containers do, and evidence are the same"
+
+
+def _doings(change: "ContainerChange") -> str:
+    if change.now == change.before:
+        return "its containers are to do something else"
+    if change.before == "images alone":
+        return "what its containers do is covered as well, which it was not"
+    return "what its containers do is not covered any more, images alone are"
 
 
 def _several(head: str, texts: Sequence[str]) -> Iterator[str]:

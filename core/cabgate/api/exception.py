@@ -16,10 +16,10 @@ from cabgate.api.base import (
     cel,
     validations,
 )
+from cabgate.api.conditions import Conditions
 from cabgate.api.rationale import SAYS_WHY, Rationale
 from cabgate.api.types import (
     DECISION_VALIDATIONS,
-    Conditions,
     DecisionEntry,
     SubmittedBy,
     decisions_field,

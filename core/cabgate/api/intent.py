@@ -15,12 +15,12 @@ from cabgate.api.base import (
     cel,
     validations,
 )
+from cabgate.api.conditions import Conditions
 from cabgate.api.evidence import MOMENT, NO_IMAGE_CHARACTER, Evidence
 from cabgate.api.kinds import BUILT_IN
 from cabgate.api.types import (
     MAX_DECLARED_TARGETS,
     MAX_REQUESTER,
-    Conditions,
     Gate,
     Listed,
     RequestedBy,

@@ -19,6 +19,7 @@ from cabgate.api.base import (
     cel,
     validations,
 )
+from cabgate.api.conditions import Conditions
 from cabgate.api.evidence import Evidence
 from cabgate.api.intent import CorrelationID
 from cabgate.api.rationale import SAYS_WHY, Rationale
@@ -27,7 +28,6 @@ from cabgate.api.types import (
     DECISION_VALIDATIONS,
     ApprovalConditions,
     ConditionName,
-    Conditions,
     DecisionEntry,
     Gate,
     Listed,

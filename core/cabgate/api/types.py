@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Types that more than one kind uses."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints
 
@@ -35,6 +35,9 @@ MAX_TARGETS = 50
 
 MAX_IMAGES = 50
 """Images that one target may run."""
+
+MAX_TEMPLATE_FIELDS = 64
+"""Parts of a pod template whose digests a target names one by one."""
 
 MAX_REVOKED_IMAGES = 100
 """Images that one revocation may name one by one."""
@@ -72,6 +75,18 @@ Username = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 """User name as the API server knows it."""
 
 
+TemplateDigest = Annotated[
+    str, StringConstraints(pattern=r"^t1:sha256:[0-9a-f]{64}$", max_length=74)
+]
+"""Digest of the normal form of a pod template."""
+
+TemplateField = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9.#=\[\]-]+$", min_length=1, max_length=128),
+]
+"""Path of a part of a pod template, `=`, and the beginning of its digest."""
+
+
 class Target(Model):
     """A workload of the intent's own namespace and the images that its rollout may run."""
 
@@ -103,6 +118,19 @@ class Target(Model):
     ]
     """Every image that the pod template may name, init containers and image volumes included,
     compared exactly, character by character; prefer digests."""
+    template: TemplateDigest | None = None
+    """Digest of what the containers do: command, variables, volumes, securityContext and the like,
+    in the normal form t1; written by `cabgate intent --template`. The rollout has to have the same.
+    Absent: the approval covers the images, whatever the containers do with them."""
+    template_fields: Annotated[
+        list[TemplateField],
+        Field(
+            max_length=MAX_TEMPLATE_FIELDS,
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
+    ] = Field(default_factory=list)
+    """Parts of that with the first 8 hexadecimal digits of their digests, so that a denial can name
+    what differs; written by `cabgate intent --template`. Nothing is decided by them."""
 
 
 def targets_field(*rules: dict[str, str], at_most: int = MAX_TARGETS) -> Any:
@@ -330,35 +358,3 @@ SPEC_IMMUTABLE = cel(
     "self.spec == oldSelf.spec", "spec never changes: create another object instead"
 )
 """At the root, for the same reason."""
-
-
-class Condition(Model):
-    """metav1.Condition."""
-
-    type: Annotated[str, StringConstraints(min_length=1, max_length=316)]
-    """Name of the condition, in CamelCase."""
-    status: Literal["True", "False", "Unknown"]
-    """Whether it holds."""
-    observed_generation: Annotated[int, Field(ge=0, le=2**53)] = 0
-    """Generation of the object that this condition was computed from."""
-    last_transition_time: Timestamp
-    """When `status` last changed."""
-    reason: Annotated[
-        str, StringConstraints(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", max_length=256)
-    ]
-    """Machine-readable reason, in CamelCase."""
-    message: Annotated[str, StringConstraints(max_length=4096)]
-    """What a person should know, and what to do next."""
-
-
-Conditions = Annotated[
-    list[Condition],
-    Field(
-        max_length=16,
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["type"],
-        },
-    ),
-]
-"""The conditions of an object."""

@@ -136,6 +136,18 @@ def write_intent_of_file(namespace: str) -> str:
     return f"cabgate intent -n {namespace} -f MANIFEST.yaml"
 
 
+def update_template(request: Declared) -> str:
+    """How a team has its intent say what the containers of its manifest do: in the cluster, or in
+    the file that a tool applies."""
+    namespace, reference = request.metadata.namespace, request.spec.intent_ref
+    if reference is None:
+        return f"{write_intent_of_file(namespace)} --template client"
+    there = f"--live --name {reference.name}"
+    if reference.applied_by is not None:
+        there = "--update INTENT.yaml --in-place"
+    return f"{write_intent_of_file(namespace)} {there} --template client"
+
+
 def can_be_pasted(image: str) -> bool:
     """Whether an image is the same in a command that a message shows."""
     return bool(trimmed(image)) and image.isascii() and printed(image) == image

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from cabgate.api.request import RequestState
-from cabgate.gate.checks import CHECKS, RECORDS, covered, gated
+from cabgate.gate.checks import CHECKS, RECORDS, covered, gated, template
 from cabgate.gate.decision import Basis, Decision, Look, Reason
 from cabgate.gate.messages import texts_of
 from cabgate.gate.record import Covering
@@ -25,6 +25,8 @@ def decide(
     exceptions: Sequence[ExceptionStanding],
     now: datetime,
     machines: Machines = SERVICE_ACCOUNTS,
+    *,
+    template_required: bool = False,
 ) -> Decision:
     """Whether a rollout is admitted.
 
@@ -35,10 +37,14 @@ def decide(
     in whatever set and under every request, until a person approves that image again. An approval
     counts for nothing where the very same content was refused no later. `requests` are those of the
     rollout's namespace that may name its workload, `exceptions` those of the namespace that may
-    name one of the requests; what names something else is passed over.
+    name one of the requests; what names something else is passed over. `template_required` says
+    whether an approval has to say what the containers do; where one says so, the rollout has to do
+    the same in any case.
     `machines` are told of in the message alone.
     """
-    reason, basis = _judge(rollout, ring, requests, exceptions, now)
+    reason, basis = _judge(
+        rollout, ring, requests, exceptions, now, template_required=template_required
+    )
     message, warnings = texts_of(rollout, ring, reason, basis, now, machines)
     return Decision(RECORDS[reason].admits, reason, message, basis, warnings)
 
@@ -57,16 +63,28 @@ def candidates(
     requests: Iterable[RequestStanding],
     exceptions: Sequence[ExceptionStanding],
     now: datetime,
+    *,
+    template_required: bool = False,
 ) -> list[Look]:
     """What each request that names the workload says to a rollout, the newest first: what
     `decide` chooses from."""
     named = _of_workload(rollout, requests)
     revocations = standing_revocations(rollout, named)
     same = by_content(named)
+    decided = template_required and template.is_decided(rollout, named)
     return [
         covered.check(rollout, request)
         or _look(
-            Covering(request, same[request.spec.evidence_digest], exceptions, revocations, now)
+            Covering(
+                rollout=rollout,
+                request=request,
+                others=same[request.spec.evidence_digest],
+                exceptions=exceptions,
+                revocations=revocations,
+                now=now,
+                template_required=template_required,
+                template_decided=decided,
+            )
         )
         for request in named
     ]
@@ -83,16 +101,20 @@ def _judge(
     requests: Sequence[RequestStanding],
     exceptions: Sequence[ExceptionStanding],
     now: datetime,
+    *,
+    template_required: bool,
 ) -> tuple[Reason, Basis]:
     free = gated.check(rollout, ring)
     if free is not None:
         return free, Basis()
-    found = candidates(rollout, requests, exceptions, now)
+    found = candidates(rollout, requests, exceptions, now, template_required=template_required)
     if not found:
         return Reason.NO_REQUEST, Basis()
     nearest = min(found, key=_rank)
     request = nearest.refused or nearest.request
-    return nearest.reason, Basis(request, nearest.exception, nearest.uncovered, nearest.revocation)
+    return nearest.reason, Basis(
+        request, nearest.exception, nearest.uncovered, nearest.differing, nearest.revocation
+    )
 
 
 def _rank(look: Look) -> tuple[int, float]:
@@ -101,6 +123,9 @@ def _rank(look: Look) -> tuple[int, float]:
     record = RECORDS[look.reason]
     if record.order is not None and look.state in record.order_in:
         return 0, record.order
+    if look.reason is Reason.TEMPLATE_NOT_COVERED:
+        # Nearer than one that names other images, whatever became of it.
+        return 2, int(look.state in (*REFUSED_STATES, RequestState.SUPERSEDED))
     covers = not look.uncovered
     state = look.state if look.refused is None else look.refused.state
     if is_retrospective(look.request) and state not in REFUSED_STATES:

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     EXCEPTION_ACTIVE = "ExceptionActive"
     NO_REQUEST = "NoRequest"
     IMAGES_NOT_COVERED = "ImagesNotCovered"
+    TEMPLATE_NOT_COVERED = "TemplateNotCovered"
     REVIEW_PENDING = "ReviewPending"
     EXCEPTION_REQUIRED = "ExceptionRequired"
     EXCEPTION_PENDING = "ExceptionPending"
@@ -43,6 +44,8 @@ class Look:
     """The exception for it that admits, or that the reason tells of."""
     uncovered: tuple[str, ...] = ()
     """Images of the rollout that it does not name."""
+    differing: tuple[str, ...] = ()
+    """Paths of what the containers do otherwise than it says, as far as that can be told."""
     revocation: Revocation | None = None
     """What denies an image of the rollout although this request approves it."""
     refused: RequestStanding | None = None
@@ -57,6 +60,8 @@ class Basis:
     exception: ExceptionStanding | None = None
     uncovered: tuple[str, ...] = ()
     """Images that the request nearest to covering the rollout does not name."""
+    differing: tuple[str, ...] = ()
+    """Paths of what the containers do otherwise than it says, as far as that can be told."""
     revocation: Revocation | None = None
     """What denies an image of the rollout although the request approves it."""
 

@@ -19,6 +19,7 @@ from cabgate.rollout.rollout import Rollout
 class Covering:
     """A request that names the workload and every image of a rollout, and what else speaks."""
 
+    rollout: Rollout
     request: RequestStanding
     others: Sequence[RequestStanding]
     """Requests that name the workload as well and hold the very same content."""
@@ -26,6 +27,10 @@ class Covering:
     revocations: Sequence[Revocation]
     """Those that deny an image of the rollout."""
     now: datetime
+    template_required: bool = False
+    """Whether an approval has to say what the containers do."""
+    template_decided: bool = False
+    """Whether a request that says it of these images was decided."""
 
     @property
     def state(self) -> RequestState:

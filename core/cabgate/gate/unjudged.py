@@ -19,7 +19,9 @@ FRESH = timedelta(seconds=5)
 operator that is down or behind, and to wait for it would hold up each rollout for nothing. Times of
 objects have whole seconds, so up to one of these five is lost."""
 
-DENIED_FOR_WANT_OF_A_REQUEST = frozenset({Reason.NO_REQUEST, Reason.IMAGES_NOT_COVERED})
+DENIED_FOR_WANT_OF_A_REQUEST = frozenset(
+    {Reason.NO_REQUEST, Reason.IMAGES_NOT_COVERED, Reason.TEMPLATE_NOT_COVERED}
+)
 """The denials that a request can end which the operator is about to open."""
 
 
@@ -175,4 +177,10 @@ def _written_lately(intent: WrittenIntent, now: datetime) -> datetime | None:
 
 def _declares(intent: WrittenIntent, rollout: Rollout) -> bool:
     """Whether an intent declares everything that is rolled out."""
-    return set(rollout.images) <= rollout.images_in(intent.spec.targets)
+    meant = rollout.template
+    fitting = [
+        each
+        for each in intent.spec.targets
+        if meant is None or each.template in (None, meant.digest)
+    ]
+    return set(rollout.images) <= rollout.images_in(fitting)

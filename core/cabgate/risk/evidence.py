@@ -70,6 +70,8 @@ def _content(spec: DeploymentIntentSpec | CABRequestSpec) -> dict[str, Any]:
     targets = [
         {**target.to_dict(), "images": sorted(set(target.images))} for target in spec.targets
     ]
+    for each in targets:
+        each.pop("templateFields", None)  # they follow from the template, and are for messages
     targets.sort(key=lambda target: (target["apiVersion"], target["kind"], target["name"]))
     content = {"targets": targets, "evidence": evidence}
     if isinstance(spec, CABRequestSpec) and spec.break_glass is not None:

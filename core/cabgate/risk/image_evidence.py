@@ -73,15 +73,27 @@ def images_without_evidence(targets: Iterable[StoredTarget], evidence: Evidence)
 def stale_evidence(
     targets: Sequence[StoredTarget], evidence: Evidence, earlier: Iterable[Declared]
 ) -> Floor | None:
-    """The floor under a request that brings an image with the reports of an earlier request.
+    """The floor under a request that brings an image, or other doings of the containers, with the
+    reports of an earlier request.
 
     `earlier` are those that came before, of the same intent or for one of its workloads. One counts
     if it does not name one of the images, for its workload by group, kind and name or, where it
-    does not name that, for any; whatever became of it.
+    does not name that, for any; whatever became of it. And so does one that says of a workload that
+    its containers do something else.
     """
     for other in sorted(earlier, key=lambda request: request.metadata.name):
         new = _new_images(targets, other.spec.targets)
-        shared = _shared(evidence, other.spec.evidence) if new else ""
+        changed = _changed_templates(targets, other.spec.targets)
+        shared = _shared(evidence, other.spec.evidence) if new or changed else ""
+        if shared and not new:
+            return Floor(
+                name=STALE_EVIDENCE,
+                gate=Gate.MANUAL_REVIEW,
+                explanation=(
+                    f"what the containers of {changed[0]} do is not what request "
+                    f"{other.metadata.name} says, and comes with {shared} of that"
+                ),
+            )
         if shared:
             return Floor(
                 name=STALE_EVIDENCE,
@@ -122,6 +134,19 @@ def _new_images(targets: Iterable[StoredTarget], before: Iterable[StoredTarget])
     anywhere = {image for images in known.values() for image in images}
     named = images_by_workload(targets)
     return sorted({i for w, images in named.items() for i in images - known.get(w, anywhere)})
+
+
+def _changed_templates(
+    targets: Iterable[StoredTarget], before: Iterable[StoredTarget]
+) -> list[Workload]:
+    """The workloads of which targets and earlier ones both say what the containers do, and not the
+    same."""
+    known: dict[Workload, set[str]] = defaultdict(set)
+    for target in before:
+        if target.template is not None:
+            known[Workload.of(target)].add(target.template)
+    named = {Workload.of(each): each.template for each in targets if each.template is not None}
+    return sorted(w for w, template in named.items() if w in known and template not in known[w])
 
 
 def _shared(evidence: Evidence, before: StoredReports) -> str:

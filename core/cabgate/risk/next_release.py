@@ -18,7 +18,8 @@ def next_release(spec: DeploymentIntentSpec, named: Sequence[Target]) -> Deploym
     """The spec of an intent with the images of some workloads as they are named, those that it did
     not have added, and without evidence that was about images which no target has then.
 
-    Workloads that are not named stay as they are. To do it twice changes nothing more.
+    Workloads that are not named stay as they are, and so does what their containers do where it is
+    not said anew. To do it twice changes nothing more.
     """
     targets = _targets(spec.targets, named)
     images = {image for target in targets for image in target.images}
@@ -56,6 +57,7 @@ def _of(artifact: Artifact, images: set[str]) -> Artifact | None:
 def _targets(before: Iterable[Target], named: Sequence[Target]) -> list[Target]:
     """The targets from before, each once and in its place, and after them those that are new."""
     images = images_by_workload(named)
+    saying = {Workload.of(target): target for target in named if target.template is not None}
     versions = {Workload.of(target): target.api_version for target in named}
     result: list[Target] = []
     done: set[Workload] = set()
@@ -67,7 +69,14 @@ def _targets(before: Iterable[Target], named: Sequence[Target]) -> list[Target]:
             done.add(workload)
             wanted = images[workload]
             kept = [image for image in target.images if image in wanted]
-            update = {"images": [*kept, *sorted(wanted - set(kept))]}
-            version = {"api_version": versions[workload]}
-            result.append(target.model_copy(update=update | version))
+            update: dict[str, object] = {
+                "images": [*kept, *sorted(wanted - set(kept))],
+                "api_version": versions[workload],
+            }
+            if workload in saying:
+                update["template"] = saying[workload].template
+                fields = saying[workload].template_fields
+                same = [each for each in target.template_fields if each in fields]
+                update["template_fields"] = [*same, *(each for each in fields if each not in same)]
+            result.append(target.model_copy(update=update))
     return result

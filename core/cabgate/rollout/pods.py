@@ -19,10 +19,10 @@ def template_images(template: Any, path: str = "spec.template") -> tuple[str, ..
     spec = mapping(mapping(template, path).get("spec"), spec_path)
     images: set[str] = set()
     for field in ("containers", "initContainers", "ephemeralContainers"):
-        for index, container in enumerate(_items(spec.get(field), f"{spec_path}.{field}")):
+        for index, container in enumerate(items(spec.get(field), f"{spec_path}.{field}")):
             item_path = f"{spec_path}.{field}[{index}]"
             images.add(_image(mapping(container, item_path).get("image"), f"{item_path}.image"))
-    for index, volume in enumerate(_items(spec.get("volumes"), f"{spec_path}.volumes")):
+    for index, volume in enumerate(items(spec.get("volumes"), f"{spec_path}.volumes")):
         item_path = f"{spec_path}.volumes[{index}]"
         source = mapping(volume, item_path).get("image")
         if source is not None:
@@ -40,7 +40,9 @@ def mapping(value: Any, path: str) -> Mapping[str, Any]:
     return value
 
 
-def _items(value: Any, path: str) -> list[Any]:
+def items(value: Any, path: str) -> list[Any]:
+    """The items of a list, none where it is absent. Raises `PodTemplateError` with the path if it
+    is no list."""
     if value is None:
         return []
     if not isinstance(value, list):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cabgate.api.stored import StoredTarget
 from cabgate.rollout.targets import Workload
+from cabgate.rollout.templates import Template
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,9 @@ class Rollout:
     also: tuple[Workload, ...] = ()
     """Workloads that an approval may name instead: the CronJob that a Job is run from by hand, the
     workload that an Argo Rollout refers to, that from which a running Pod was made."""
+    template: Template | None = None
+    """What its containers do; None where that was not asked or cannot change, as of a Pod that
+    exists: then an approval is gone by its images alone."""
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
@@ -27,9 +31,8 @@ class Rollout:
 
     def images_in(self, targets: Iterable[StoredTarget]) -> set[str]:
         """The images that some targets name for its workload."""
-        return {
-            image
-            for target in targets
-            if Workload.of(target) in self.workloads
-            for image in target.images
-        }
+        return {image for target in self.targets_in(targets) for image in target.images}
+
+    def targets_in(self, targets: Iterable[StoredTarget]) -> list[StoredTarget]:
+        """Those of some targets that name its workload."""
+        return [target for target in targets if Workload.of(target) in self.workloads]

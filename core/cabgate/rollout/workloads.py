@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cabgate.api.kinds import BUILT_IN, GatedKind, group_of
+from cabgate.rollout.normal_form import normal_form
 from cabgate.rollout.pods import PodTemplateError, mapping, template_images
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
+from cabgate.rollout.templates import Template, template_of_forms
 from cabgate.text.foreign import quoted
 
 ANY_NAME = "*"
@@ -119,6 +121,27 @@ def rollout_of(
     return Rollout(namespace, workload, tuple(sorted(images)), tuple(also))
 
 
+def template_of(
+    kind: GatedKind, obj: Mapping[str, Any], referred: Mapping[str, Any] | None = None
+) -> Template | None:
+    """What the pod templates of an object come to; None where it has none. `referred` is the object
+    that the `workloadRef` of an Argo Rollout names, if it exists.
+
+    An object with one pod template has the digest of that, wherever it stands: a Job that is run
+    from a CronJob has the CronJob's. Raises `PodTemplateError` for what cannot be read.
+    """
+    forms = [
+        normal_form(template, path, of_pod=kind.is_pod)
+        for path, template in pod_templates(kind, obj)
+    ]
+    reference = reference_of(kind, obj)
+    if reference is not None and referred is not None:
+        other = kind_of(_api_version_of(reference), reference.kind)
+        if other is not None:
+            forms += [normal_form(each, path) for path, each in pod_templates(other, referred)]
+    return template_of_forms(forms) if forms else None
+
+
 def reference_of(kind: GatedKind, obj: Mapping[str, Any]) -> Workload | None:
     """The workload whose pod template an Argo Rollout takes, by `spec.workloadRef`; None if it
     has a template of its own. Raises `PodTemplateError` for a kind that is not gated."""
@@ -142,12 +165,19 @@ def reference_of(kind: GatedKind, obj: Mapping[str, Any]) -> Workload | None:
     return Workload(group_of(api_version), name, object_name)
 
 
+def pod_templates(kind: GatedKind, obj: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The pod templates of an object as they stand in it, each with its path. Raises
+    `PodTemplateError` where the path leads to none."""
+    return [
+        found for path in kind.templates for found in _at(obj, path.split(".") if path else [], "")
+    ]
+
+
 def _own_images(kind: GatedKind, obj: Mapping[str, Any]) -> tuple[str, ...]:
     """Every image of the pod templates of an object, sorted."""
     images: set[str] = set()
-    for path in kind.templates:
-        for where, template in _at(obj, path.split(".") if path else [], ""):
-            images |= set(template_images(template, where))
+    for where, template in pod_templates(kind, obj):
+        images |= set(template_images(template, where))
     if not images and not (kind.kind == "Rollout" and reference_of(kind, obj) is not None):
         raise PodTemplateError(f"{kind.templates[0]}: no pod template")
     return tuple(sorted(images))

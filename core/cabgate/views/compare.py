@@ -11,6 +11,7 @@ from cabgate.api.types import Target
 from cabgate.lifecycle.state.standing import WholeRequest
 from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.rollout.targets import Workload
+from cabgate.rollout.templates import changed_fields
 from cabgate.text.inert import inert
 
 
@@ -23,6 +24,20 @@ class ImageChange:
     added: tuple[str, ...]
     kept: int
     """How many are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerChange:
+    """That the containers of one workload are to do something else."""
+
+    workload: str
+    fields: tuple[str, ...]
+    """Paths of what they do otherwise, such as `containers[app].command`; empty where that is not
+    told."""
+    before: str
+    """What was covered before: `other` doings, or `images alone`."""
+    now: str
+    """What is covered now, in the same words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +63,13 @@ class Comparison:
     images: tuple[ImageChange, ...]
     """The workloads whose images are not the same, those that are named no more with them."""
     evidence: tuple[FieldChange, ...]
+    containers: tuple[ContainerChange, ...] = ()
+    """The workloads of which both say images, and not the same of what their containers do."""
 
     @property
     def same(self) -> bool:
-        """Whether images and evidence are the same."""
-        return not (self.images or self.evidence)
+        """Whether images, what the containers do, and evidence are the same."""
+        return not (self.images or self.containers or self.evidence)
 
 
 def last_approved(request: WholeRequest, others: Iterable[WholeRequest]) -> WholeRequest | None:
@@ -94,6 +111,7 @@ def compare(request: WholeRequest, before: WholeRequest | None) -> Comparison:
         evidence=tuple(
             _field_changes(earlier.evidence.to_dict(), request.stored.spec.evidence.to_dict())
         ),
+        containers=tuple(_container_changes(earlier.targets, targets)),
     )
 
 
@@ -131,6 +149,27 @@ def _image_changes(before: Sequence[Target], now: Sequence[Target]) -> Iterator[
         if removed or added:
             kept = sum(image in was for image in will)
             yield ImageChange(inert(str(workload)), removed, added, kept)
+
+
+_ALONE, _OTHER = "images alone", "other"
+
+
+def _container_changes(
+    before: Sequence[Target], now: Sequence[Target]
+) -> Iterator[ContainerChange]:
+    old = {Workload.of(each): each for each in before}
+    for target in now:
+        workload = Workload.of(target)
+        was = old.get(workload)
+        if was is None or was.template == target.template:
+            continue
+        fields = changed_fields(was.template_fields, target.template_fields)
+        yield ContainerChange(
+            inert(str(workload)),
+            tuple(map(inert, fields)),
+            _ALONE if was.template is None else _OTHER,
+            _ALONE if target.template is None else _OTHER,
+        )
 
 
 def _images(targets: Sequence[Target]) -> dict[Workload, Sequence[str]]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What whoever applies an intent is told at once: score, what that asks for, and the next step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import Provenance, RequestState
@@ -20,6 +20,8 @@ from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.model_choice import NoModel
 from cabgate.rollout.appliers import tool_of
 from cabgate.rollout.rings import GATED_FROM
+from cabgate.rollout.targets import Workload
+from cabgate.rollout.templates import REQUIRE_LABEL, is_required, may_be_required
 
 MAX_BYTES = 700
 """Longest warning, in bytes: there is room for others beside it."""
@@ -32,12 +34,14 @@ def told_of_intent(
     model: RiskModel | NoModel,
     machines: Machines = SERVICE_ACCOUNTS,
     provenance: Sequence[Provenance] = (),
+    *,
+    labels: Mapping[str, str] | None = None,
 ) -> str:
     """What becomes of an intent, as far as it can be said before its request is opened.
 
     `ring` is that of its namespace, `others` are the requests of the namespace that name one of its
     workloads, `model` is the risk model that holds there, `provenance` says who speaks for the
-    evidence.
+    evidence, `labels` are those of the namespace.
     """
     name = intent.metadata.name
     if isinstance(model, NoModel):
@@ -48,9 +52,13 @@ def told_of_intent(
     found = standing_verdict(digest, others) or there
     if found is not None and found.state in DECIDED_STATES:
         return _decided(intent, found)
-    request: Declared = there or request_for(intent, ring, others, model, provenance=provenance)
+    request: Declared = there or request_for(
+        *(intent, ring, others, model),
+        provenance=provenance,
+        template_asked=may_be_required(labels),
+    )
     head = f"{name}: {scored(request)}"
-    details = assessment_details(request, machines)
+    details = [*_without_template(intent, ring, labels), *assessment_details(request, machines)]
     if ring < GATED_FROM:
         details.append(f"Namespace {intent.metadata.namespace} is in ring {ring}: not gated.")
     see = f"see: {show_request(request)}"
@@ -68,6 +76,20 @@ def told_of_intent(
                 + write_exception(request)
             )
     return compose(head, details, step, MAX_BYTES)
+
+
+def _without_template(
+    intent: DeploymentIntent, ring: int, labels: Mapping[str, str] | None
+) -> list[str]:
+    """That its rollouts will be denied, since it does not say what the containers do."""
+    silent = [Workload.of(each) for each in intent.spec.targets if each.template is None]
+    if not silent or not is_required(labels, ring):
+        return []
+    return [
+        f"Namespace {intent.metadata.namespace} asks what the containers do "
+        f"({REQUIRE_LABEL}), and {silent[0]} does not say: cabgate intent --template client "
+        "writes it."
+    ]
 
 
 def _decided(intent: DeploymentIntent, request: RequestStanding) -> str:

@@ -47,11 +47,14 @@ def check_created(
     others: Sequence[RequestStanding],
     model: RiskModel | NoModel,
     provenance: Sequence[Provenance] = (),
+    *,
+    template_asked: bool = False,
 ) -> None:
     """Raise `Refusal` unless a new request is exactly what its live intent asks for.
 
     `others` are the requests of the namespace that name one of its workloads; `model` is the risk
-    model that holds for it; `provenance` says who speaks for the evidence of the intent.
+    model that holds for it; `provenance` says who speaks for the evidence of the intent,
+    `template_asked` whether its namespace asks for approvals that say what the containers do.
     """
     check_known(request)
     if intent is None:
@@ -62,7 +65,11 @@ def check_created(
         raise _wrong("spec.evidenceDigest", f"request {standing.metadata.name} for it is {state}")
     if isinstance(model, NoModel):
         raise _wrong("spec.assessment.riskModel", f"nothing can be scored: {model.message}")
-    asked_for = request_for(intent, request.spec.ring, others, model, provenance=provenance)
+    asked_for = request_for(
+        *(intent, request.spec.ring, others, model),
+        provenance=provenance,
+        template_asked=template_asked,
+    )
     expected = _as_applied(asked_for, request)
     if request.metadata.name != expected.metadata.name:
         raise _wrong("metadata.name", f"must be {expected.metadata.name}")

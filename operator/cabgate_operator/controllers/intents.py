@@ -27,6 +27,7 @@ from cabgate.review.races import approver_of, own_approver, waits_for_notice
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.model_choice import NoModel
 from cabgate.rollout.rings import GATED_FROM
+from cabgate.rollout.templates import is_required
 from cabgate_kube.errors import ApiError
 from cabgate_kube.k8s_events import Reference
 from cabgate_kube.resources import (
@@ -334,7 +335,10 @@ def _surroundings(context: Context, work: Work) -> Surroundings:
     requests, now = work.known, context.clock()
     known = [m for m in (next_window(requests, now), work.too_often_until) if m is not None]
     context.queue.add_at(work.key, min(known, default=None))  # one deadline for each key
-    return Surroundings(work.ring, requests, (), now, context.machines, context.installation.kinds)
+    return Surroundings(
+        *(work.ring, requests, (), now, context.machines, context.installation.kinds),
+        template_required=is_required(work.labels, work.ring),
+    )
 
 
 class Intents(Controller):

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Namespaces: where the ring or the risk model that is chosen changed, all intents may be other
-than they were."""
+"""Namespaces: where the ring, the risk model or what an approval has to say changed, all intents
+may be other than they were."""
 
 from collections.abc import Sequence
 
 from cabgate.risk.model_choice import MODEL_LABEL
 from cabgate.rollout.rings import RING_LABEL
+from cabgate.rollout.templates import REQUIRE_LABEL
 from cabgate_kube.resources import INTENTS, NAMESPACES
 from cabgate_operator.work.context import Context
 from cabgate_operator.work.controller import Controller, Event, Watch
@@ -29,7 +30,7 @@ class Namespaces(Controller):
             self._choices.pop(name, None)
             return ()
         labels = meta.get("labels") or {}
-        chosen = (labels.get(RING_LABEL), labels.get(MODEL_LABEL))
+        chosen = tuple(map(labels.get, (RING_LABEL, MODEL_LABEL, REQUIRE_LABEL)))
         before, self._choices[name] = self._choices.get(name, chosen), chosen
         return () if before == chosen else (Key(Subject.NAMESPACE, name, ""),)
 

@@ -8,6 +8,7 @@ from cabgate.lifecycle.limits.flapping import opens_at
 from cabgate.risk.model_choice import NoModel
 from cabgate.rollout.gated_targets import impossible_names
 from cabgate.rollout.targets import Workload
+from cabgate.rollout.templates import may_be_required
 from cabgate.text.refusal import RefusalReason
 from cabgate_kube.errors import AlreadyExistsError, ApiError, ConflictError
 from cabgate_kube.resources import INTENTS, REQUESTS, Object
@@ -47,7 +48,8 @@ async def ensure_request(context: Context, work: Work, intent: DeploymentIntent)
         return
     else:
         body = wanted_request(
-            *(intent, work.ring, work.standings, work.model, context.labels, work.provenance)
+            *(intent, work.ring, work.standings, work.model, context.labels, work.provenance),
+            template_asked=may_be_required(work.labels),
         )
         try:
             async with context.room.turn_to_open(work.key.namespace, _workloads(intent)):

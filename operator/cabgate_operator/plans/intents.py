@@ -11,6 +11,7 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.kinds import GatedKind
 from cabgate.api.request import CABRequest, Floor, Provenance, RequestState
 from cabgate.api.riskmodel import RiskModel
+from cabgate.api.types import Target
 from cabgate.gate.checks import STALLED
 from cabgate.gate.composing import sentence
 from cabgate.gate.decide import decide
@@ -33,6 +34,7 @@ from cabgate.risk.evidence import evidence_digest
 from cabgate.rollout.gated_targets import target_problems
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
+from cabgate.rollout.templates import Template
 from cabgate.text.refusal import RefusalReason
 from cabgate_kube.k8s_events import News
 from cabgate_kube.resources import Object
@@ -77,6 +79,8 @@ class Surroundings:
     machines: Machines = SERVICE_ACCOUNTS
     kinds: Sequence[GatedKind] = ()
     """Kinds that are gated beside those that always are."""
+    template_required: bool = False
+    """Whether an approval has to say what the containers do."""
 
 
 def wanted_name(intent: DeploymentIntent) -> str:
@@ -91,14 +95,20 @@ def wanted_request(
     model: RiskModel,
     labels: Iterable[str] = (),
     provenance: Sequence[Provenance] = (),
+    *,
+    template_asked: bool = False,
 ) -> Object:
     """JSON of the request that an intent asks for.
 
     `others` are the requests of the namespace that name one of its workloads, `model` is the risk
     model that holds for it, `labels` are the keys of those that it repeats of the intent's,
-    `provenance` says who speaks for its evidence.
+    `provenance` says who speaks for its evidence, `template_asked` whether its namespace asks for
+    approvals that say what the containers do.
     """
-    return body_of(request_for(intent, ring, others, model, labels, provenance))
+    made = request_for(
+        intent, ring, others, model, labels, provenance, template_asked=template_asked
+    )
+    return body_of(made)
 
 
 def own_request(
@@ -136,12 +146,13 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
     requests = [request.standing for request in known.values()]
     decisions = [
         decide(
-            Rollout(intent.metadata.namespace, Workload.of(target), tuple(target.images)),
+            _rollout(intent, target),
             around.ring,
             requests,
             around.exceptions,
             around.now,
             around.machines,
+            template_required=around.template_required,
         )
         for target in intent.spec.targets
     ]
@@ -165,6 +176,17 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
         message=message,
         stalled=bool(stalled),
         exception=_exception_name(shown),
+    )
+
+
+def _rollout(intent: DeploymentIntent, target: Target) -> Rollout:
+    """What a target declares, rolled out. Where it does not say what the containers do, they do
+    something that no approval names."""
+    return Rollout(
+        intent.metadata.namespace,
+        Workload.of(target),
+        tuple(target.images),
+        template=Template(target.template or ""),
     )
 
 

@@ -2,19 +2,21 @@
 """Every text of a denial, from fixed objects: what tests/golden/denials holds."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
 from cabgate.api.exception import ExceptionVerdict
+from cabgate.api.intent import FieldManager
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import Submitter
 from cabgate.gate.decision import Reason
 from cabgate.gate.messages import controller_message
 from cabgate.ledger.signatures import PublicKeys
 from cabgate.lifecycle.limits.budget import check_asking
-from cabgate.lifecycle.state.requirements import check_known
+from cabgate.lifecycle.state.requirements import POD_TEMPLATE, check_known
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.review import REQUEST_REVIEW, check_person_write, stamped_status
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
@@ -22,8 +24,10 @@ from cabgate.review.submitters import check_requester
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.rollout.gated_targets import check_targets
 from cabgate.rollout.image_names import check_images
+from cabgate.rollout.normal_form import normal_form
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
+from cabgate.rollout.templates import Template, template_of_forms
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate.writes.caller_proof import MIN_BYTES, check_proof
 from cabgate.writes.image_digests import check_digests
@@ -64,8 +68,14 @@ def _denial(
     exceptions: list[CABException] | None = None,
     what: Rollout = CHECKOUT,
     ring: int = 2,
+    *,
+    template_required: bool = False,
 ) -> str:
-    return decide(what, ring, requests or [], exceptions or [], NOW).message
+    found = decide(
+        *(what, ring, requests or [], exceptions or [], NOW), template_required=template_required
+    )
+    message: str = found.message
+    return message
 
 
 def _kind(group: str, kind: str, name: str, *also: Workload) -> Rollout:
@@ -94,6 +104,27 @@ def _conditional(**fields: Any) -> CABRequest:
     return request("ManualReview", by_person("ConditionallyApproved", conditions=[condition]))
 
 
+def _template(*command: str, **spec: Any) -> Template:
+    container = {"name": "checkout", "image": IMAGE, "command": list(command)}
+    return template_of_forms([normal_form({"spec": {"containers": [container], **spec}})])
+
+
+def _bound(template: Template, **metadata: Any) -> CABRequest:
+    said = {"template": template.digest, "templateFields": template.fields}
+    of = intent(MIDDLING, [{**target(), **said}])
+    of = of.model_copy(update={"metadata": of.metadata.model_copy(update=metadata)})
+    return request("ManualReview", by_person("Approved"), of=of)
+
+
+BOUND = _bound(_template("serve"))
+FROM_GIT = _bound(_template("serve"), managed_fields=[FieldManager(manager="kustomize-controller")])
+SILENT = request("ManualReview", by_person("Approved"))
+SILENT = SILENT.model_copy(
+    update={"spec": SILENT.spec.model_copy(update={"requires": [POD_TEMPLATE]})}
+)
+DOES_MORE = replace(
+    CHECKOUT, template=_template("sh", hostPID=True, volumes=[{"name": "data", "hostPath": {}}])
+)
 RISKY = request("ExceptionRequired")
 WAITING = request("ManualReview")
 MACHINE = request(of=intent(MIDDLING, submittedBy=[{"username": ROBOT}]))
@@ -141,6 +172,11 @@ def _denials() -> dict[Reason, list[str]]:
         r.IMAGES_NOT_COVERED: [
             _denial([WAITING], what=rollout(NEW_IMAGE)),
             _denial([WAITING], what=rollout("a", "b", "c", "d"), ring=4),
+        ],
+        r.TEMPLATE_NOT_COVERED: [
+            _denial([BOUND], what=DOES_MORE),
+            _denial([SILENT], what=DOES_MORE, ring=3, template_required=True),
+            _denial([FROM_GIT], what=DOES_MORE),
         ],
         r.REVIEW_PENDING: [
             _denial([WAITING]),

@@ -50,6 +50,15 @@ def test_it_ends_where_all_that_it_names_is_judged_anew(
     assert has_other_evidence(approved(), declared) is ended
 
 
+def test_what_the_containers_were_to_do_is_something_to_go_back_to() -> None:
+    one, other = ([{**WEB[0], "template": f"t1:sha256:{n * 64}"}] for n in "01")
+    assert has_other_evidence(approved(one), intent(MIDDLING, one))
+    assert not has_other_evidence(approved(one), intent(MIDDLING, other))
+    assert not has_other_evidence(approved(one), intent(MIDDLING, WEB))
+    # One that says nothing of it covers whatever the other says.
+    assert has_other_evidence(approved(), intent(MIDDLING, one))
+
+
 def test_a_set_with_something_to_go_back_to_stays() -> None:
     """One image of two moved on: the request is the way back to the other."""
     both = [target("web", "web:1"), target("db", "db:1")]

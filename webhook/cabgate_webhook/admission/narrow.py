@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
+from cabgate.rollout.templates import MAX_SOURCE_BYTES
 from cabgate.rollout.workloads import kind_of
 
 
@@ -104,6 +105,35 @@ def head_of(body: bytes) -> tuple[str, str]:
     except (ValueError, RecursionError):
         return "", ""
     return request.get("uid", ""), request.get("resource", {}).get("group", "")
+
+
+class _WholeObject(TypedDict, total=False):
+    spec: msgspec.Raw
+    template: msgspec.Raw
+
+
+class _WholeRequest(TypedDict, total=False):
+    object: _WholeObject
+
+
+class _WholeReview(TypedDict, total=False):
+    request: _WholeRequest
+
+
+_WHOLE = msgspec.json.Decoder(_WholeReview)
+
+
+def pod_templates_of(body: bytes) -> bytes | None:
+    """The parts of the object of a review that hold its pod templates, as JSON of their own: what
+    is compared with an approval that says what the containers do. None where they are too large for
+    that, or are none."""
+    try:
+        obj = _WHOLE.decode(body)["request"]["object"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    size = sum(len(memoryview(raw)) for raw in (obj.get("spec"), obj.get("template")) if raw)
+    # Bytes of their own, so that the body need not be kept.
+    return msgspec.json.encode(obj) if size <= MAX_SOURCE_BYTES else None
 
 
 def decode_rollout(body: bytes) -> Any:

@@ -14,7 +14,7 @@ from cabgate.review.identity import User
 from cabgate.rollout.modes import Mode
 from cabgate.text.foreign import printed
 from cabgate.text.refusal import Cause
-from cabgate_webhook.admission.narrow import decode_rollout, head_of
+from cabgate_webhook.admission.narrow import decode_rollout, head_of, pod_templates_of
 
 API_VERSION = "admission.k8s.io/v1"
 
@@ -68,6 +68,11 @@ class AdmissionRequest:
     """The object as it is stored; empty on CREATE."""
     dry_run: bool = False
     """Whether nothing will be stored, whatever the answer."""
+    pod_templates: bytes | None = None
+    """Where the object holds no more than the gate reads of each: what holds its pod templates, as
+    JSON; None where it holds all, or they are too large to be compared."""
+    is_narrow: bool = False
+    """Whether it holds no more than that."""
 
     @property
     def where(self) -> str:
@@ -114,9 +119,9 @@ def read_admission(body: bytes, *, rollout: bool = False) -> AdmissionRequest:
     reads and no others.
     """
     _check_size(body)
-    admission = decode_rollout(body) if rollout else None
-    if admission is None:
-        admission = _decode(body)
+    narrow = decode_rollout(body) if rollout else None
+    is_narrow = narrow is not None
+    admission: Any = narrow if is_narrow else _decode(body)
     _mapping(admission, "body")
     if (admission.get("apiVersion"), admission.get("kind")) != (API_VERSION, "AdmissionReview"):
         raise MalformedAdmissionError(f"body: not an AdmissionReview of {API_VERSION}")
@@ -134,6 +139,8 @@ def read_admission(body: bytes, *, rollout: bool = False) -> AdmissionRequest:
         object=_object(request.get("object") or {}, "request.object"),
         old_object=_object(request.get("oldObject") or {}, "request.oldObject"),
         dry_run=request.get("dryRun") is True,
+        pod_templates=pod_templates_of(body) if is_narrow else None,
+        is_narrow=is_narrow,
     )
 
 

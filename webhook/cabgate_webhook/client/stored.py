@@ -21,9 +21,10 @@ from pydantic.fields import FieldInfo
 
 from cabgate.api import CABRequest
 from cabgate.api.base import BARE_DIGEST, NOT_BLANK, Model, ObjectMeta, bare_digest
+from cabgate.api.conditions import Condition
 from cabgate.api.evidence import Evidence
 from cabgate.api.request import CABRequestSpec, CABRequestStatus
-from cabgate.api.types import Checked, Condition, DecisionEntry
+from cabgate.api.types import Checked, DecisionEntry
 from cabgate.gate.unjudged import ListedIntent, WrittenIntent
 from cabgate.lifecycle.state.standing import RequestStanding, standings_of
 

@@ -2,6 +2,7 @@
 """Risk models: which one holds for a namespace, and which may be stored."""
 
 import asyncio
+from collections.abc import Mapping
 
 from cabgate.api import CABRequest, RiskModel
 from cabgate.api.riskmodel import DEFAULT_LABEL, PLURAL
@@ -12,10 +13,10 @@ from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest
 from cabgate_webhook.client.apiserver import ApiServer
 
 
-async def model_of(namespace: str, api: ApiServer) -> RiskModel | NoModel:
-    """The model that holds for a namespace now."""
+async def model_of(namespace: str, api: ApiServer) -> tuple[RiskModel | NoModel, Mapping[str, str]]:
+    """The model that holds for a namespace now, and the labels of that, by which it is chosen."""
     labels, models = await asyncio.gather(api.namespace_labels(namespace), api.cluster_wide(PLURAL))
-    return choose_model(labels, models)
+    return choose_model(labels, models), labels
 
 
 async def model_behind(request: CABRequest, api: ApiServer) -> RiskModel | None:

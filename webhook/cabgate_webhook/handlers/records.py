@@ -40,6 +40,7 @@ from cabgate.rollout.gated_targets import check_targets
 from cabgate.rollout.image_names import check_images
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.targets import Workload
+from cabgate.rollout.templates import may_be_required
 from cabgate.text.refusal import Refusal, RefusalReason, check_all
 from cabgate.writes.exceptions import check_takes_exception
 from cabgate.writes.image_digests import changes_targets, check_digests
@@ -313,13 +314,15 @@ async def _judge_new_request(
         await _check_glass(admission, request, api)
         return AdmissionAnswer(allowed=True, reason="GlassBroken")
     named, name = map(Workload.of, request.spec.targets), request.spec.intent_ref.name
-    intent, weighed, model = await asyncio.gather(
+    intent, weighed, (model, labels) = await asyncio.gather(
         api.intent(admission.namespace, name),
         api.weighed_requests(admission.namespace, named, name),
         model_of(admission.namespace, api),
     )
     signed = await provenance_now(intent, api, now)
-    check_created(request, intent, [other for other, _ in weighed], model, signed)
+    others = [other for other, _ in weighed]
+    asked = may_be_required(labels)
+    check_created(request, intent, others, model, signed, template_asked=asked)
     check_opening(request, weighed)
     return AdmissionAnswer(allowed=True, reason="RequestOpened")
 

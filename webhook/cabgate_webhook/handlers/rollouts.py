@@ -2,22 +2,32 @@
 """The gate: whether what an object rolls out is admitted."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from cabgate.api import CABException
 from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import covering, decide
 from cabgate.gate.decision import Decision, Reason
 from cabgate.gate.messages import controller_message
+from cabgate.lifecycle.state.requirements import says_of_containers
 from cabgate.lifecycle.state.standing import standings_of_exceptions, takes_exception
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import HIGHEST, effective_ring, ring_of
 from cabgate.rollout.rollout import Rollout
-from cabgate.rollout.workloads import claimed_maker, kind_of, reference_of, rollout_of
+from cabgate.rollout.templates import MAX_SOURCE_BYTES, Template, is_required
+from cabgate.rollout.workloads import (
+    claimed_maker,
+    kind_of,
+    reference_of,
+    rollout_of,
+    template_of,
+)
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.handlers.fresh import FreshIntents
@@ -41,18 +51,21 @@ async def judge_rollout(
     does not answer."""
     begun = asyncio.get_running_loop().time()
     try:
-        rollout = await _rollout(admission, kind, api, configured)
+        rollout, referred = await _rollout(admission, kind, api, configured)
+        template = partial(_template, admission, kind, referred)
+        look = partial(_look, rollout, template, admission, api, default_ring, machines)
+        decision, labels, ring = await look(now)
+        if fresh is not None and not decision.allowed:
+            differs = decision.reason is Reason.TEMPLATE_NOT_COVERED
+            meant = replace(rollout, template=template()) if differs else rollout
+            later = await fresh.judged(meant, decision.reason, labels, begun)
+            if later is not None:
+                now = later
+                decision, labels, ring = await look(now)
     except PodTemplateError as error:
         return AdmissionAnswer(
             allowed=False, reason="MalformedObject", message=f"MalformedObject: {error}"
         )
-    look = partial(_look, rollout, admission, api, default_ring, machines)
-    decision, labels, ring = await look(now)
-    if fresh is not None and not decision.allowed:
-        later = await fresh.judged(rollout, decision.reason, labels, begun)
-        if later is not None:
-            now = later
-            decision, labels, ring = await look(now)
     if decision.reason is Reason.NO_REQUEST and machines.include(
         admission.user.username, admission.user.groups
     ):
@@ -62,6 +75,7 @@ async def judge_rollout(
 
 async def _look(
     rollout: Rollout,
+    template: Callable[[], Template | None],
     admission: AdmissionRequest,
     api: ApiServer,
     default_ring: int,
@@ -69,10 +83,15 @@ async def _look(
     now: datetime,
 ) -> tuple[Decision, Mapping[str, str], int]:
     """The decision by what is there now, with the labels of the namespace and the ring; labels are
-    empty and the ring is the highest where it is admitted whatever they are."""
+    empty and the ring is the highest where it is admitted whatever they are.
+
+    What the containers do is looked at where a request says it or has to: `template` tells it."""
     requests = await api.requests_naming(admission.namespace, rollout.workloads, at_once=True)
-    # What the highest ring admits, each ring admits: the namespace need not be read.
-    decision = decide(rollout, HIGHEST, requests, (), now)
+    if any(says_of_containers(request) for request in requests):
+        rollout = replace(rollout, template=template())
+    # What the highest ring admits, each ring admits, and what is admitted where a template is
+    # required is admitted where none is: the namespace need not be read.
+    decision = decide(rollout, HIGHEST, requests, (), now, template_required=True)
     if decision.allowed and not decision.warnings:
         return decision, {}, HIGHEST
     covered = covering(rollout, requests)
@@ -87,7 +106,11 @@ async def _look(
         labels = await api.namespace_labels(admission.namespace)
     ring = _ring(labels, admission, default_ring)
     standings = standings_of_exceptions(exceptions)
-    return decide(rollout, ring, requests, standings, now, machines), labels, ring
+    required = is_required(labels, ring)
+    decision = decide(
+        *(rollout, ring, requests, standings, now, machines), template_required=required
+    )
+    return decision, labels, ring
 
 
 async def _of_a_controller(
@@ -116,12 +139,37 @@ async def _of_a_controller(
 
 async def _rollout(
     admission: AdmissionRequest, kind: GatedKind, api: ApiServer, configured: Sequence[GatedKind]
-) -> Rollout:
+) -> tuple[Rollout, Mapping[str, Any] | None]:
+    """The rollout, without what its containers do, and the object that its `workloadRef` names."""
     obj, old = _named(admission), admission.old_object or None
     reference = reference_of(kind, obj)
     # What does not exist yet runs nothing, and is gated itself when it comes.
     referred = None if reference is None else await api.workload(admission.namespace, reference)
-    return rollout_of(kind, admission.namespace, obj, old, referred, configured)
+    return rollout_of(kind, admission.namespace, obj, old, referred, configured), referred
+
+
+def _template(
+    admission: AdmissionRequest, kind: GatedKind, referred: Mapping[str, Any] | None
+) -> Template | None:
+    """What the containers of a rollout do. Of a Pod that exists nothing of that can change but
+    containers that are added to it, which a policy of the chart looks after. Of what is too large
+    to be compared, something that no approval names. Raises `PodTemplateError`."""
+    if kind.is_pod and admission.old_object:
+        return None
+    obj = admission.object
+    if admission.is_narrow:
+        if admission.pod_templates is None:
+            return Template("")
+        # Of the same kind, and with no name: that was looked at before.
+        obj = json.loads(admission.pod_templates)
+    for each in (obj if not admission.is_narrow else None, referred):
+        if each is not None and len(json.dumps(_without_notes(each))) > MAX_SOURCE_BYTES:
+            return Template("")
+    return template_of(kind, obj, referred)
+
+
+def _without_notes(obj: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in obj.items() if key not in ("metadata", "status")}
 
 
 def _named(admission: AdmissionRequest) -> Mapping[str, object]:

@@ -65,7 +65,7 @@ class Telling:
             return "its score could not be told now: the API server did not answer cabgate in time"
         ring = installation.namespace_ring(namespace, labels)
         model = choose_model(labels, models)
-        return told_of_intent(intent, ring, others, model, machines, provenance)
+        return told_of_intent(intent, ring, others, model, machines, provenance, labels=labels)
 
     def _may_read(self, namespace: str, lists: int) -> bool:
         """Whether a namespace has so many lists left, which are counted as made then."""

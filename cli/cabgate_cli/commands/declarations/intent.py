@@ -14,6 +14,7 @@ from cabgate.rollout.gated_targets import target_problems
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import ANY_NAME
 from cabgate_cli.commands.declarations import intent_update
+from cabgate_cli.commands.declarations.intent_template import template_fields, told_templates
 from cabgate_cli.commands.options import (
     cluster_options,
     gated_kind_option,
@@ -54,6 +55,7 @@ Examples:
   kubectl kustomize overlays/production | cabgate intent -f - -n shop
   cabgate intent -f deployment.yaml --update intent.yaml --in-place
   cabgate intent -n shop deploy/checkout --image registry.example.com/checkout:1.6 --live
+  cabgate intent -n shop -f deployment.yaml --live --template server
 """
     + of_command()
 )
@@ -82,6 +84,14 @@ Examples:
 @click.option(
     "-i", "--in-place", is_flag=True, help="Write FILE of --update instead of printing it."
 )
+@click.option(
+    "--template",
+    "template",
+    type=click.Choice(["client", "server"]),
+    help="Have the approval cover what the containers do as well: as the manifest or the running "
+    "workload says (client), or as the API server would store it, with what other webhooks make "
+    "of it (server, by a dry run).",
+)
 @gated_kind_option
 @output_option
 @cluster_options
@@ -94,6 +104,7 @@ def intent(
     update_file: str | None,
     live: bool,
     in_place: bool,
+    template: str | None,
     gated_kinds: tuple[str, ...],
     output: str,
     kubeconfig: str | None,
@@ -111,6 +122,10 @@ def intent(
     --update and --live print an intent that is there with the images of these workloads, and with
     these workloads as targets too. Evidence about images that no target has any more is dropped,
     and the reports with the last of it; nothing is added to the evidence, all else stays.
+
+    With --template each target also says what its containers do (commands, variables, volumes,
+    securityContext and the like, as digests): the gate then denies a rollout that does anything
+    else.
     """
     _check_options(update_file, name, live=live, in_place=in_place)
     if not workloads and not files:
@@ -142,7 +157,9 @@ def intent(
         from cabgate_cli.input.cluster.client import read_running
 
         running = [read_running(item, where, kubeconfig, context) for item in named]
-    found = merged([*running, *declared])
+    found = told_templates(
+        merged([*running, *declared]), kinds, template, where, kubeconfig, context
+    )
     if not found:
         raise BadInput(f"--namespace: the manifests hold no workload of namespace {where}")
     if live:
@@ -249,6 +266,7 @@ def intent_object(found: list[Found], namespace: str, name: str) -> dict[str, An
             "kind": item.workload.kind,
             "name": item.workload.name,
             "images": list(item.images),
+            **template_fields(item),
         }
         for item in found
     ]

@@ -114,6 +114,8 @@ def update(
             kind=item.workload.kind,
             name=item.workload.name,
             images=list(item.images),
+            template=None if item.template is None else item.template.digest,
+            template_fields=[] if item.template is None else item.template.fields,
         )
         for item in found
     ]
@@ -167,6 +169,7 @@ def _rewritten(
             "kind": target.kind,
             "name": target.name,
             "images": target.images,
+            **_template(target),
         }
         for target in after.spec.targets
     ]
@@ -185,6 +188,12 @@ def _rewritten(
     elif before.spec.evidence.artifacts:
         del evidence["artifacts"]
     return new
+
+
+def _template(target: Target) -> dict[str, Any]:
+    if target.template is None:
+        return {}
+    return {"template": target.template, "templateFields": target.template_fields}
 
 
 def _dropped_reports(before: DeploymentIntent, after: DeploymentIntent) -> list[str]:
@@ -211,6 +220,14 @@ def _tell(before: DeploymentIntent, after: DeploymentIntent, named: Sequence[Tar
     others = [Workload.of(each) for each in after.spec.targets if Workload.of(each) not in known]
     if others:
         note(f"left as they are: {', '.join(map(str, others))}")
+    again = {Workload.of(target) for target in named if target.template is not None}
+    stale = [Workload.of(each) for each in after.spec.targets if each.template is not None]
+    stale = [each for each in stale if each in known - again]
+    if stale:
+        note(
+            f"left as it is, what the containers of {', '.join(map(str, stale))} do: --template "
+            "says it anew"
+        )
     if before.spec.targets == after.spec.targets:
         return
     spec = {"summary": before.spec.summary, "correlationID": before.spec.correlation_id}

@@ -3,7 +3,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +18,7 @@ from cabgate.rollout.modes import Mode, effective_mode, too_loose
 from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
+from cabgate.rollout.templates import is_required
 from cabgate.rollout.workloads import ANY_NAME
 from cabgate.text.foreign import printed
 from cabgate_cli.commands.options import (
@@ -42,6 +43,7 @@ from cabgate_cli.input.workloads import (
     referred_among,
     rollout_in,
     selected_out,
+    template_in,
     wanted,
 )
 from cabgate_cli.output.objects import as_json, as_yaml, write
@@ -205,7 +207,8 @@ class _Explainer:
         rollout = rollout_in(item.kind, content, namespace, referred)
         exact = Workload(item.kind.group, item.kind.kind, item.name)
         if exact not in rollout.workloads:
-            rollout = Rollout(namespace, rollout.workload, rollout.images, (*rollout.also, exact))
+            rollout = replace(rollout, also=(*rollout.also, exact))
+        rollout = replace(rollout, template=template_in(item.kind, content, referred))
         for owner in _metadata(content).get("ownerReferences") or []:
             if owner.get("controller"):
                 note(
@@ -228,6 +231,8 @@ class _Explainer:
             if not named.name.endswith(ANY_NAME):
                 old = self._stored(Wanted(kind, named.name), namespace)
             rollout = rollout_in(kind, content, namespace, referred, old)
+            if not (kind.is_pod and old):
+                rollout = replace(rollout, template=template_in(kind, content, referred))
         except BadInput as error:
             raise BadInput(*(f"{document.source}: {line}" for line in error.problems)) from None
         return self._explained(rollout, _labels(content), _labels(old or {}))
@@ -257,6 +262,7 @@ class _Explainer:
         requests = standings_of(source.with_appliers(namespace, stored))
         exceptions = standings_of_exceptions(source.exceptions(namespace) if requests else ())
         moment = now()
+        required = is_required(around, rings.effective)
         looked = [
             Looked(
                 look.request.metadata.name,
@@ -264,9 +270,13 @@ class _Explainer:
                 look.reason,
                 describe(look, rollout, exceptions, moment),
             )
-            for look in candidates(rollout, requests, exceptions, moment)
+            for look in candidates(
+                rollout, requests, exceptions, moment, template_required=required
+            )
         ]
-        decision = decide(rollout, rings.effective, requests, exceptions, moment)
+        decision = decide(
+            *(rollout, rings.effective, requests, exceptions, moment), template_required=required
+        )
         mode = effective_mode(settings.mode, around)
         loose = too_loose(settings.mode, around)
         return Explanation(rollout, rings, decision, looked, mode, loose)

@@ -30,6 +30,10 @@ whole timeout before somebody is told that the API server hangs."""
 CHUNK = 500
 """Objects in one page of a list."""
 
+DRY_RUN_MANAGER = "cabgate-intent"
+"""The field manager of the dry run that tells what a workload would be stored as: the gate lets it
+through, since nobody can have approved it yet."""
+
 Object = dict[str, Any]
 """A Kubernetes object as JSON."""
 
@@ -73,29 +77,35 @@ class Cluster:
 
     def get(self, path: str, what: str, verb: str = "get", **query: str) -> Object:
         """The answer to one GET; `what` says in messages what was read."""
-        try:
-            prepared = self._client.param_serialize(
-                "GET",
-                path,
-                query_params=list(query.items()),
-                header_params={"Accept": "application/json"},
-                auth_settings=["BearerToken"],
-            )
-            # The raw answer: the client's own classes do not know the newest kinds of volumes.
-            response = self._client.call_api(*prepared, _request_timeout=TIMEOUT_SECONDS)
-            status = response.status
-            data: bytes = response.read()  # type: ignore[no-untyped-call]
-        except ApiException as error:
-            status, data = error.status, b""
-        except (HTTPError, OSError) as error:
-            host = self._client.configuration.host
-            raise Unavailable(
-                f"cannot reach the API server at {host}: {_reason(error)}. Check kubectl's "
-                "connection (kubectl version)"
-                + (", or use manifest files (-f FILE)." if self._or_files else ".")
-            ) from None
+        status, data = self._asked("GET", path, query)
         if status != 200:
             raise _refused(what, verb, status, or_files=self._or_files)
+        return self._object(what, data)
+
+    def tried(self, kind: GatedKind, content: Mapping[str, Any], namespace: str) -> Object:
+        """An object as the API server would store it if it were created, with what other webhooks
+        make of it. Nothing is stored. Raises `Unavailable` with what the API server says against
+        it."""
+        metadata = {k: v for k, v in content["metadata"].items() if k in ("labels", "annotations")}
+        name = str(content["metadata"].get("name") or content["metadata"].get("generateName"))
+        # Under a name of its own: one of that name may be there.
+        metadata |= {"namespace": namespace, "generateName": f"{name.rstrip('-.')[:200]}-"}
+        body = {key: value for key, value in content.items() if key != "status"}
+        what = f"{kind.kind} {name} in namespace {namespace}"
+        status, data = self._asked(
+            "POST",
+            self.path(kind, namespace),
+            {"dryRun": "All", "fieldManager": DRY_RUN_MANAGER},
+            {**body, "metadata": metadata},
+        )
+        if status in (200, 201):
+            return self._object(what, data)
+        said = _message_of(data)
+        if said:
+            raise Unavailable(f"the API server does not take {what} (HTTP {status}): {said}")
+        raise _refused(what, "create", status, or_files=self._or_files)
+
+    def _object(self, what: str, data: bytes) -> Object:
         try:
             content: Any = json.loads(data)
         except (ValueError, RecursionError):
@@ -103,6 +113,37 @@ class Cluster:
         if not isinstance(content, dict):
             raise not_kubernetes(what, self._client)
         return content
+
+    def _asked(
+        self, method: str, path: str, query: Mapping[str, str], body: object = None
+    ) -> tuple[int | None, bytes]:
+        """Status and body of an answer. Raises `Unavailable` where there is none."""
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            prepared = self._client.param_serialize(
+                method,
+                path,
+                query_params=list(query.items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            # The raw answer: the client's own classes do not know the newest kinds of volumes.
+            response = self._client.call_api(*prepared, _request_timeout=TIMEOUT_SECONDS)
+            status = response.status
+            data: bytes = response.read()  # type: ignore[no-untyped-call]
+        except ApiException as error:
+            return error.status, str(error.body or "").encode()
+        except (HTTPError, OSError) as error:
+            host = self._client.configuration.host
+            raise Unavailable(
+                f"cannot reach the API server at {host}: {_reason(error)}. Check kubectl's "
+                "connection (kubectl version)"
+                + (", or use manifest files (-f FILE)." if self._or_files else ".")
+            ) from None
+        return status, data
 
     def list(self, path: str, what: str, **query: str) -> Iterator[Object]:
         """The objects of a list, read in chunks."""
@@ -244,6 +285,15 @@ def _refused(what: str, verb: str, status: int | None, *, or_files: bool) -> Una
             + (", or use its manifest (-f FILE)." if or_files else ".")
         )
     return Unavailable(f"the API server did not return {what}: HTTP {status}")
+
+
+def _message_of(data: bytes) -> str:
+    """What the API server says in a Status; empty for anything else."""
+    try:
+        said = json.loads(data).get("message")
+    except (ValueError, AttributeError, RecursionError):
+        return ""
+    return _reason(Exception(said)) if isinstance(said, str) else ""
 
 
 def _reason(error: BaseException) -> str:

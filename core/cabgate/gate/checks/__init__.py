@@ -11,6 +11,7 @@ from cabgate.gate.checks import (
     refused,
     requirements,
     review,
+    template,
     window,
 )
 from cabgate.gate.decision import Reason
@@ -21,6 +22,7 @@ CHECKS = (
     requirements.check,
     refused.check_content,
     refused.check_images,
+    template.check,
     window.check,
     attestation.check,
     approved.check,
@@ -34,6 +36,7 @@ CHECKS = (
 MODULES = (
     gated,
     covered,
+    template,
     approved,
     review,
     exception,

@@ -5,12 +5,14 @@ from collections.abc import Iterable, Sequence
 
 from cabgate.api.base import ObjectMeta
 from cabgate.api.evidence import Evidence
-from cabgate.api.intent import DeploymentIntent
+from cabgate.api.intent import DeploymentIntent, DeploymentIntentSpec
 from cabgate.api.request import CABRequest, CABRequestSpec, IntentRef, Provenance
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.stored import Declared
+from cabgate.api.types import Target
 from cabgate.lifecycle.requests.assessment import assessment_of
 from cabgate.lifecycle.requests.copied_labels import copied_labels
+from cabgate.lifecycle.state.requirements import POD_TEMPLATE
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
@@ -47,6 +49,8 @@ def request_for(
     model: RiskModel = DEFAULT_RISK_MODEL,
     labels: Iterable[str] = (),
     provenance: Sequence[Provenance] = (),
+    *,
+    template_asked: bool = False,
 ) -> CABRequest:
     """The request that the present content of an intent asks for.
 
@@ -54,7 +58,8 @@ def request_for(
     intent: images that were refused before, or that come with the reports of earlier ones, are
     never approved by score.
     `model` is the one that holds for the namespace, `labels` are the keys of those that the request
-    repeats of the intent's, `provenance` says who speaks for its evidence.
+    repeats of the intent's, `provenance` says who speaks for its evidence, `template_asked` whether
+    its namespace asks in some ring for approvals that say what the containers do.
     """
     spec = intent.spec
     digest = evidence_digest(spec)
@@ -77,6 +82,7 @@ def request_for(
         evidence=frozen(spec.evidence),
         evidence_digest=digest,
         assessment=assessment_of(spec, model, others, provenance),
+        requires=_requires(spec, template_asked=template_asked),
     )
     return CABRequest(
         metadata=ObjectMeta(
@@ -86,6 +92,12 @@ def request_for(
         ),
         spec=request_spec,
     )
+
+
+def _requires(spec: DeploymentIntentSpec, *, template_asked: bool) -> list[str]:
+    """The rules that a request rests on and older releases do not know."""
+    says = any(target.template is not None for target in spec.targets)
+    return [POD_TEMPLATE] if says or template_asked else []
 
 
 def is_wanted(request: Declared, intent: DeploymentIntent | None) -> bool:
@@ -110,7 +122,8 @@ def has_other_evidence(request: CABRequest, intent: DeploymentIntent | None) -> 
     Then nothing is left that only this request would let back: what it names is judged by the
     evidence that is declared now. An image that the intent no longer declares is one to go back to,
     and evidence that does not name the images is not about them: the images went back and the
-    reports were left, say, or the reports of the next release came first. To name images that were
+    reports were left, say, or the reports of the next release came first. What the containers were
+    to do is something to go back to as well. To name images that were
     not named before is no other evidence.
     """
     if intent is None or not is_of(request, intent) or is_current(request, intent):
@@ -119,9 +132,15 @@ def has_other_evidence(request: CABRequest, intent: DeploymentIntent | None) -> 
     named = images_by_workload(request.spec.targets)
     return (
         all(images == declared.get(workload) for workload, images in named.items())
+        and _templates(request.spec.targets) <= _templates(intent.spec.targets)
         and not unnamed_images(request.spec.targets, intent.spec.evidence)
         and _reports(intent.spec.evidence) != _reports(request.spec.evidence)
     )
+
+
+def _templates(targets: Iterable[Target]) -> set[tuple[Workload, str]]:
+    """What targets say that the containers do. One that says nothing has nothing to go back to."""
+    return {(Workload.of(each), each.template) for each in targets if each.template is not None}
 
 
 def _reports(evidence: Evidence) -> Evidence:

@@ -9,7 +9,11 @@ in `spec.requires`, and whoever does not know the word denies.
 from cabgate.api.stored import Declared
 from cabgate.text.refusal import Refusal, RefusalReason
 
-KNOWN: frozenset[str] = frozenset()
+POD_TEMPLATE = "PodTemplate"
+"""That targets say what the containers do, or have to where the gate asks for it: the request was
+opened with a template, or in a namespace that asks for one in some ring."""
+
+KNOWN: frozenset[str] = frozenset({POD_TEMPLATE})
 """The words that this release knows: a rule that is added adds its own."""
 
 ADVICE = (
@@ -17,6 +21,12 @@ ADVICE = (
     "again."
 )
 """What to do where a word is not known."""
+
+
+def says_of_containers(request: Declared) -> bool:
+    """Whether a request says what the containers do, or has to where the gate asks for it."""
+    said = any(target.template is not None for target in request.spec.targets)
+    return said or POD_TEMPLATE in request.spec.requires
 
 
 def unknown_words(request: Declared) -> list[str]:

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
 from cabgate.gate.checks import ADMITTING
-from cabgate.gate.commands import write_exception, write_intent
+from cabgate.gate.commands import update_template, write_exception, write_intent
 from cabgate.gate.composing import MAX_BYTES, WARNING_WIDTH, compose, warning_lines
 from cabgate.gate.decision import Basis, Decision, Reason
 from cabgate.gate.messages import texts_of
+from cabgate.rollout.normal_form import normal_form
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
+from cabgate.rollout.templates import Template, template_of_forms
 from cabgate_samples.decisions import numbered
 from cabgate_samples.models import (
     NOW,
@@ -38,6 +40,14 @@ from cabgate_samples.objects import MIDDLING
 from support.examples import examples
 from unit.core.standings import decide, request_for
 
+
+def _template(command: str) -> Template:
+    names = [f"{n}{'c' * 61}" for n in range(9)]
+    containers = [{"name": name, "image": "a", "command": [command]} for name in names]
+    return template_of_forms([normal_form({"spec": {"containers": containers}})])
+
+
+DECLARED_TEMPLATE, OTHER_TEMPLATE = _template("serve"), _template("sh")
 LONG_NAME = "n" * 253
 LONG_NAMESPACE = "s" * 63
 DENIALS = sorted(set(Reason) - ADMITTING)
@@ -70,8 +80,12 @@ def _situation(
     }.get(reason, {"testResults": {"coveragePercent": 85, "passed": 1}, "scanResults": {
         "critical": 0, "high": 0}, "scope": {"affectedComponents": 2}})  # fmt: skip
     covered = ["none"] if reason is Reason.IMAGES_NOT_COVERED else images
+    bound: dict[str, Any] = {}
+    if reason is Reason.TEMPLATE_NOT_COVERED:
+        declared, what = DECLARED_TEMPLATE, replace(what, template=OTHER_TEMPLATE)
+        bound = {"template": declared.digest, "templateFields": declared.fields}
     made = request_for(
-        intent(gate, [target(workload, *covered)], name=intent_name, namespace=namespace),
+        intent(gate, [target(workload, *covered) | bound], name=intent_name, namespace=namespace),
         ring=4,
     )
     by: dict[str, Any] = {"rationale": said}
@@ -111,6 +125,8 @@ def _command(reason: Reason, decision: Decision, what: Rollout) -> str:
         return f"cabgate exception -n {ns} {found.metadata.name}"
     if reason in (Reason.REVIEW_PENDING, Reason.EXCEPTION_PENDING, Reason.ATTESTATION_MISSING):
         return "}}'"
+    if reason is Reason.TEMPLATE_NOT_COVERED:
+        return update_template(found)
     if reason is Reason.SUPERSEDED:
         return f"kubectl get deploymentintents -n {ns}"
     if reason is Reason.UNKNOWN_REQUIREMENT:

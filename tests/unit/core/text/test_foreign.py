@@ -3,6 +3,7 @@
 
 import ast
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from cabgate.review.review import REQUEST_REVIEW, recorded, requested_review, st
 from cabgate.review.reviewers import check_reviewer
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
+from cabgate.rollout.templates import Template
 from cabgate.text.foreign import PHRASES, Phrase, printed
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate.writes.image_digests import check_digests
@@ -114,10 +116,13 @@ QUICK = settings(
 )
 
 
+OTHER_TEMPLATE = Template("t1:sha256:" + "1" * 64, [{"hostPID": True}])
+
+
 def _stored(said: str, user: str, images: list[str], *entries: dict[str, Any],
-            evidence: dict[str, Any] | None = None) -> CABRequest:  # fmt: skip
+            evidence: dict[str, Any] | None = None, **fields: Any) -> CABRequest:  # fmt: skip
     made = request_for(
-        intent(MIDDLING if evidence is None else evidence, [target("checkout", *images)],
+        intent(MIDDLING if evidence is None else evidence, [target("checkout", *images) | fields],
                summary=said), ring=4)  # fmt: skip
     for entry in entries:
         entry["author"]["username"] = user
@@ -149,7 +154,10 @@ def _situation(
         return [retrospective(entry, why=why, by=user, images=images)], []
     risky = reason.startswith("Exception")
     named = ["none"] if reason is Reason.IMAGES_NOT_COVERED else images
-    found = _stored(said, user, named, *entries, evidence={} if risky else None)
+    says: dict[str, Any] = {}
+    if reason is Reason.TEMPLATE_NOT_COVERED:
+        says = {"template": "t1:sha256:" + "0" * 64, "templateFields": ["is-immutable=00000000"]}
+    found = _stored(said, user, named, *entries, evidence={} if risky else None, **says)
     if reason is Reason.UNKNOWN_REQUIREMENT:
         found = newer(found, said)
     leave = {
@@ -169,6 +177,8 @@ def test_no_denial_has_a_phrase(reason: Reason, said: str, user: str, images: li
     # Of a broken glass a text that can be no image is told in another form.
     broken = reason is Reason.GLASS_BROKEN
     what = rollout(*(requests[0].spec.targets[0].images if broken else images))
+    if reason is Reason.TEMPLATE_NOT_COVERED:
+        what = replace(what, template=OTHER_TEMPLATE)
     decision = decide(what, 4, requests, exceptions, NOW)
     assert decision.reason is reason
     assert not acted_on(decision.message), decision.message

@@ -55,6 +55,28 @@ def test_a_decided_request_is_compared_with_what_was_there_before_it() -> None:
     assert against(approved("second", 2), approved("first", 3), approved("third", 1)) == "first"
 
 
+def test_what_the_containers_are_to_do_otherwise_is_named_without_values() -> None:
+    def bound(of: CABRequest, *entries: str) -> CABRequest:
+        said = {"template": f"t1:sha256:{len(''.join(entries)):064}", "template_fields": entries}
+        first = of.spec.targets[0].model_copy(update=said if entries else {})
+        return of.model_copy(update={"spec": of.spec.model_copy(update={"targets": [first]})})
+
+    command, env = "containers[a].command=00000000", "containers[a].env=11111111"
+    volume = "volumes[data]=22222222"
+    for before, now, fields, was, becomes in (
+        ((command, env), (command, volume), ("containers[a].env", "volumes[data]"), "o", "o"),
+        ((), (command,), (), "i", "o"),
+        ((command,), (), (), "o", "i"),
+    ):
+        old, new = bound(approved("old"), *before), bound(made("new"), *now)
+        [change] = compare(whole(new)[0], whole(old)[0]).containers
+        assert change.workload == "Deployment web"
+        assert change.fields == fields
+        assert (change.before[0], change.now[0]) == (was, becomes)
+    same = compare(whole(bound(made("new"), env))[0], whole(bound(approved("old"), env))[0])
+    assert same.containers == ()
+
+
 def test_images_and_evidence_that_are_other_are_shown() -> None:
     before = approved("old", images=("proxy:1", "web:1"), evidence=GOOD)
     now = made(
