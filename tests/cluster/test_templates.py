@@ -12,6 +12,7 @@ from cabgate.rollout.workloads import template_of
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import MIDDLING, intent, target
 from support.bound import (
+    CLAIMS,
     FIELDS,
     IMAGE,
     NEW,
@@ -64,6 +65,9 @@ EVIL = {
     "containers[c0].ports": {"ports": [{"containerPort": 8080, "hostPort": 8081}]},
     "containers[c0].volumeMounts": {"volumeMounts": [{"name": "logs", "mountPath": "/data"}]},
     "containers[c0].securityContext": {"securityContext": {"privileged": True}},
+    "containers[c0].terminationMessagePath": {"terminationMessagePath": "/etc/app/denied"},
+    "containers[c0].stdin": {"stdin": True},
+    "containers[c0].devices": {"resources": {"limits": {"example.com/fuse": "1"}}},
     "containers[c0].lifecycle": {"lifecycle": {"preStop": {"exec": {"command": ["sh"]}}}},
     "containers[c0].livenessProbe": {"livenessProbe": {"exec": {"command": ["sh", "-c", "x"]}}},
     "containers[c0].readinessProbe": {"readinessProbe": {"exec": {"command": ["sh"]}}},
@@ -80,6 +84,8 @@ EVIL_PODS = {
     "automountServiceAccountToken": {"automountServiceAccountToken": True},
     "securityContext": {"securityContext": {"fsGroup": 0}},
     "hostAliases": {"hostAliases": [{"ip": "10.6.6.6", "hostnames": ["db"]}]},
+    "hostname": {"hostname": "other"},
+    "enableServiceLinks": {"enableServiceLinks": False},
     "dnsConfig": {"dnsConfig": {"nameservers": ["10.6.6.6"]}},
     "initContainers[setup].command": {"initContainers": [
         {"name": "setup", "image": IMAGE, "command": ["sh"]}, SPEC["initContainers"][1]]},
@@ -174,6 +180,21 @@ def test_every_gated_kind_is_bound(gate, team, tmp_path, kind):
         assert f"containers[c0].{next(iter(fields))}" in said
     # What another object of the kind does is nobody's approval for this one.
     stopped(gate, *NEW, SERVER, stdin=full(kind, team, "other"), reason="NoRequest")
+
+
+def test_a_claim_of_a_stateful_set_takes_no_volume_s_place_unseen(gate, team, tmp_path):
+    obj = full("StatefulSet", team)
+    approved(gate, tmp_path, team, obj)
+    gate.create("mallory", obj)
+    gate.kubectl("mallory", "delete", "statefulset/web", "-n", team)
+    for name in ("conf", "claim"):
+        evil = full("StatefulSet", team)
+        evil["spec"]["volumeClaimTemplates"] = [
+            {"metadata": {"name": name}, "spec": {**CLAIMS[0]["spec"], "volumeName": "evil"}}
+        ]
+        said = stopped(gate, *NEW, SERVER, stdin=evil)
+        assert f"volumeClaimTemplates[{name}]" in said
+    gate.create("mallory", obj)
 
 
 def test_a_job_by_hand_has_to_do_what_its_cron_job_does(gate, team, tmp_path):

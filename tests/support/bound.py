@@ -37,6 +37,8 @@ SPEC = {
         {"name": "side", "image": IMAGE, "restartPolicy": "Always", "args": ["run"]},
     ],
 }  # fmt: skip
+CLAIMS = [{"metadata": {"name": "claim"}, "spec": {
+    "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}]  # fmt: skip
 FIELDS = {
     "command": ["serve"],
     "args": ["--port", "80"],
@@ -54,7 +56,7 @@ FIELDS = {
     "securityContext": {"runAsUser": 1000, "capabilities": {"drop": ["ALL"], "add": ["CHOWN"]}},
     "lifecycle": {"postStart": {"httpGet": {"port": 80}}},
     "livenessProbe": {"exec": {"command": ["alive"]}},
-    "resources": {"limits": {"cpu": "1000m"}},
+    "resources": {"limits": {"cpu": "1000m", "example.com/gpu": "1"}},
 }
 
 
@@ -62,6 +64,8 @@ def full(kind, namespace, name="web", **fields):
     """An object of a kind whose containers say all that counts."""
     obj = gated(kind, namespace, name, (IMAGE,), **copy.deepcopy(SPEC))
     pod_spec(kind, obj)["containers"][0] |= copy.deepcopy(FIELDS) | fields
+    if kind == "StatefulSet":
+        obj["spec"]["volumeClaimTemplates"] = copy.deepcopy(CLAIMS)
     return obj
 
 

@@ -8,6 +8,10 @@ from typing import Any
 
 from cabgate.rollout.pods import PodTemplateError, items, mapping
 
+_OF_TEXTS = ("matchLabels", "volumeAttributes", "options")
+"""Fields that hold texts by names that anybody chooses, of which an empty one means something: to
+a selector, or to the driver of a volume."""
+
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
 """Where the API server mounts the token of a Pod's service account."""
 
@@ -26,6 +30,9 @@ def cleaned(value: Any, *, false_is_absent: bool = False) -> Any:
 def _cleaned_mapping(value: Mapping[str, Any], *, false_is_absent: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, each in value.items():
+        if key in _OF_TEXTS and isinstance(each, Mapping) and each:
+            found[key] = dict(each)
+            continue
         made = cleaned(each, false_is_absent=false_is_absent)
         if made is None or made in ("", [], {}):
             continue
@@ -70,7 +77,10 @@ def container_form(
         form["volumeMounts"] = mounts
     if starts_first and container.get("restartPolicy"):
         form["restartPolicy"] = container["restartPolicy"]
-    claims = mapping(container.get("resources") or {}, f"{path}.resources").get("claims")
+    resources = mapping(container.get("resources") or {}, f"{path}.resources")
+    if found := _devices_of_the_node(resources, f"{path}.resources"):
+        form["devices"] = found
+    claims = resources.get("claims")
     if claims:
         form["claims"] = _in_order(cleaned(items(claims, f"{path}.resources.claims")))
     return form
@@ -152,7 +162,10 @@ def _host_ports(value: Any, path: str) -> list[Any]:
 
 
 def _security(value: Any, path: str) -> Any:
-    context = cleaned(mapping(value or {}, path))
+    raw = mapping(value or {}, path)
+    context = cleaned(raw)
+    if raw.get("seLinuxOptions") is not None:
+        context.setdefault("seLinuxOptions", {})  # empty, it still takes the place of the Pod's
     for field, usual in (
         ("privileged", False),
         ("readOnlyRootFilesystem", False),
@@ -188,6 +201,26 @@ def _command_of_probe(value: Any, path: str) -> Any:
     return {"command": command} if command else {}
 
 
+def _devices_of_the_node(resources: Mapping[str, Any], path: str) -> list[str]:
+    """The names of the resources that a driver of a node gives, such as a GPU or /dev/fuse. How
+    many is left out, as of all resources, and so is what Kubernetes itself counts."""
+    names = {
+        str(name)
+        for field in ("limits", "requests")
+        for name in mapping(resources.get(field) or {}, f"{path}.{field}")
+    }
+    return sorted(name for name in names if "/" in name and "kubernetes.io/" not in name)
+
+
+def _switch(value: Any, path: str) -> Any:
+    return None if value is False else value
+
+
+def _message_path(value: Any, path: str) -> Any:
+    """Where the kubelet mounts an empty file, over whatever the image has there."""
+    return None if value == "/dev/termination-log" else value
+
+
 def _in_order(found: list[Any]) -> list[Any]:
     """A list whose order means nothing."""
     return sorted(found, key=lambda each: json.dumps(each, sort_keys=True))
@@ -205,5 +238,9 @@ _FIELDS: Mapping[str, Callable[[Any, str], Any]] = {
     "livenessProbe": _command_of_probe,
     "readinessProbe": _command_of_probe,
     "startupProbe": _command_of_probe,
+    "terminationMessagePath": _message_path,
+    "stdin": _switch,
+    "stdinOnce": _switch,
+    "tty": _switch,
 }
 """The fields of a container that count as they stand, each with how it is read."""

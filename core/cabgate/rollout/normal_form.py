@@ -12,22 +12,24 @@ from typing import Any
 
 from cabgate.rollout.container_form import cleaned, container_form
 from cabgate.rollout.pods import PodTemplateError, items, mapping
-from cabgate.rollout.volume_form import is_token_volume, volume_form
+from cabgate.rollout.volume_form import claim_form, is_token_volume, volume_form
 
 VERSION = "t1"
 """Name of the form: digests of two forms are never compared."""
 
 Form = dict[str, Any]
-"""The normal form of one pod template, plain JSON: `containers` and `volumes` by name,
-`initContainers` in their order, and of the other fields those that are not as the API server
-defaults them."""
+"""The normal form of one pod template, plain JSON: `containers`, `volumes` and
+`volumeClaimTemplates` by name, `initContainers` in their order, and of the other fields those that
+are not as the API server defaults them."""
 
 APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
 """Prefix of the annotations that are a container's AppArmor profile where the field is absent."""
 
 
-def normal_form(template: Any, path: str = "spec.template", *, of_pod: bool = False) -> Form:
-    """The normal form of a pod template.
+def normal_form(
+    template: Any, path: str = "spec.template", *, of_pod: bool = False, claims: Any = None
+) -> Form:
+    """The normal form of a pod template, with the `volumeClaimTemplates` that stand beside it.
 
     With `of_pod` the template is a Pod, to which the API server adds a volume with a token of its
     service account: that is left out where it is as it adds it. Raises `PodTemplateError` with the
@@ -66,6 +68,13 @@ def normal_form(template: Any, path: str = "spec.template", *, of_pod: bool = Fa
     kept = [each for each in volumes if each["name"] not in tokens]
     if kept:
         form["volumes"] = _named(kept, f"{at}.volumes")
+    beside = f"{path.rpartition('.')[0]}.volumeClaimTemplates".lstrip(".")
+    claimed = [
+        claim_form(mapping(each, f"{beside}[{index}]"), f"{beside}[{index}]")
+        for index, each in enumerate(items(claims, beside))
+    ]
+    if claimed:
+        form["volumeClaimTemplates"] = _named(claimed, beside)
     for field, read in _OF_POD.items():
         value = read(spec)
         if value not in (None, "", [], {}):
@@ -164,6 +173,11 @@ _OF_POD: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "runtimeClassName": _text("runtimeClassName"),
     "dnsPolicy": _text("dnsPolicy", "ClusterFirst"),
     "dnsConfig": lambda spec: cleaned(spec.get("dnsConfig") or {}),
+    "enableServiceLinks": _flag("enableServiceLinks", True),
+    "hostname": _text("hostname"),
+    "subdomain": _text("subdomain"),
+    "setHostnameAsFQDN": _flag("setHostnameAsFQDN"),
+    "hostnameOverride": _text("hostnameOverride"),
     "resourceClaims": lambda spec: cleaned(spec.get("resourceClaims") or []),
 }
 """The fields of the spec of a Pod that count, beside containers and volumes."""

@@ -29,7 +29,7 @@ MAX_SOURCE_BYTES = 64 * 1024
 """What holds the pod templates of an object, as JSON, for them to be compared: larger ones no
 approval covers that says what the containers do. Whoever sends them would have others wait."""
 
-_NAMED = ("containers", "initContainers", "ephemeralContainers", "volumes")
+_NAMED = ("containers", "initContainers", "ephemeralContainers", "volumes", "volumeClaimTemplates")
 """Fields that hold things with names."""
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -140,7 +140,7 @@ def _parts(form: Form) -> Iterable[tuple[str, str, Any]]:
         for number, (inner, each) in enumerate(named.items()):
             path = f"{name}[{inner if _NAME.fullmatch(inner) else f'#{number}'}]"
             yield path, name, each
-            if name != "volumes":
+            if name not in ("volumes", "volumeClaimTemplates"):
                 yield from ((f"{path}.{key}", path, part) for key, part in each.items())
 
 

@@ -69,13 +69,16 @@ def _source(kind: str, source: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "image":
         return {}  # its reference is compared with the images, and when it is pulled left out
     if kind == "emptyDir":
-        source = {"medium": source.get("medium")}
+        source = {key: each for key, each in source.items() if key != "sizeLimit"}
     if kind == "ephemeral":
-        return _claim(source)
+        claim = mapping(source.get("volumeClaimTemplate") or {}, "volumeClaimTemplate")
+        return {"volumeClaimTemplate": _claim(claim, "volumeClaimTemplate")}
     found: dict[str, Any] = cleaned(source, false_is_absent=True)
     for field, usual in _USUAL.get(kind, {}).items():
         if found.get(field) == usual:
             del found[field]
+    if kind == "clusterTrustBundle" and source.get("labelSelector") is not None:
+        found.setdefault("labelSelector", {})  # empty it selects all, and absent none
     if kind == "projected" and isinstance(source.get("sources"), list):
         found["sources"] = [_projected(each) for each in source["sources"]]
     return found
@@ -90,13 +93,25 @@ def _projected(entry: Any) -> dict[str, Any]:
     }
 
 
-def _claim(source: Mapping[str, Any]) -> dict[str, Any]:
-    """A volume that is made for each Pod: what it is made of. Its size is left out."""
-    template = mapping(source.get("volumeClaimTemplate") or {}, "volumeClaimTemplate")
-    raw = mapping(template.get("spec") or {}, "volumeClaimTemplate.spec")
+def claim_form(claim: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """What a claim of a StatefulSet is made of, with its name: a volume of each of its Pods, in
+    place of one by that name in the template. Raises `PodTemplateError`."""
+    metadata = mapping(claim.get("metadata"), f"{path}.metadata")
+    name = metadata.get("name")
+    if not isinstance(name, str) or not name:
+        raise PodTemplateError(f"{path}.metadata.name: no name")
+    return {"name": name, **_claim(claim, path)}
+
+
+def _claim(claim: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """A volume that is made for each Pod: what it is made of. Its size is left out. Annotations
+    count: one of them is the class, and others tell a driver what to put into it."""
+    raw = mapping(claim.get("spec") or {}, f"{path}.spec")
+    metadata = mapping(claim.get("metadata") or {}, f"{path}.metadata")
     spec = cleaned({key: each for key, each in raw.items() if key != "resources"})
     if raw.get("storageClassName") == "":
         spec["storageClassName"] = ""  # no class, where absent is the default one
     if spec.get("volumeMode") == "Filesystem":
         del spec["volumeMode"]
-    return {"volumeClaimTemplate": {"spec": spec}}
+    notes = metadata.get("annotations")
+    return {"spec": spec, **({"annotations": notes} if notes else {})}

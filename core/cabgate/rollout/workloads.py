@@ -131,8 +131,10 @@ def template_of(
     from a CronJob has the CronJob's. Raises `PodTemplateError` for what cannot be read.
     """
     forms = [
-        normal_form(template, path, of_pod=kind.is_pod)
-        for path, template in pod_templates(kind, obj)
+        normal_form(template, path, of_pod=kind.is_pod, claims=claims)
+        for (path, template), claims in zip(
+            pod_templates(kind, obj), _claims_beside(kind, obj), strict=True
+        )
     ]
     reference = reference_of(kind, obj)
     if reference is not None and referred is not None:
@@ -171,6 +173,18 @@ def pod_templates(kind: GatedKind, obj: Mapping[str, Any]) -> list[tuple[str, An
     return [
         found for path in kind.templates for found in _at(obj, path.split(".") if path else [], "")
     ]
+
+
+def _claims_beside(kind: GatedKind, obj: Mapping[str, Any]) -> list[Any]:
+    """Of each pod template of an object the `volumeClaimTemplates` that stand beside it, as in a
+    StatefulSet; None where there are none."""
+    found: list[Any] = []
+    for path in kind.templates:
+        *outer, last = path.split(".")
+        for where, parent in _at(obj, outer, ""):
+            templates = [1 for _ in _at(parent, [last] if last else [], where)]
+            found += [parent.get("volumeClaimTemplates") for _ in templates]
+    return found
 
 
 def _own_images(kind: GatedKind, obj: Mapping[str, Any]) -> tuple[str, ...]:

@@ -112,6 +112,7 @@ DEFAULTS = {
     "probe": lambda s: app(s)["livenessProbe"].update(
         timeoutSeconds=1, periodSeconds=10, successThreshold=1, failureThreshold=3
     ),
+    "no terminal": lambda s: app(s).update(stdin=False, stdinOnce=False, tty=False),
     "hook": lambda s: app(s)["lifecycle"]["postStart"]["httpGet"].update(path="/", scheme="HTTP"),
     "empty source": lambda s: s["volumes"][0].update(emptyDir={}),
     "mode": lambda s: s["volumes"][1]["configMap"].update(defaultMode=420),
@@ -130,8 +131,8 @@ DEFAULTS = {
     "account": lambda s: s.update(serviceAccountName="default", serviceAccount="default"),
     "of the pod": lambda s: s.update(
         restartPolicy="Always", dnsPolicy="ClusterFirst", schedulerName="default-scheduler",
-        terminationGracePeriodSeconds=30, enableServiceLinks=True, securityContext={
-            **s["securityContext"]},
+        terminationGracePeriodSeconds=30, enableServiceLinks=True, setHostnameAsFQDN=False,
+        securityContext={**s["securityContext"]},
     ),
     "empty context": lambda s: s["containers"][1].update(securityContext={}, resources={}),
     "switches": lambda s: s.update(hostNetwork=False, hostPID=False, hostIPC=False,
@@ -145,6 +146,9 @@ DEFAULTS = {
 
 LEFT_OUT = {
     "resources": lambda s: app(s)["resources"].update(limits={"cpu": "9"}),
+    "native resources": lambda s: app(s)["resources"].update(
+        requests={"hugepages-2Mi": "4Mi", "kubernetes.io/batch-cpu": "1"}
+    ),
     "probe": lambda s: app(s).update(readinessProbe={"httpGet": {"port": 1}, "periodSeconds": 9}),
     "image": lambda s: app(s).update(image="app:2"),
     "image of a volume": lambda s: s["volumes"][5]["image"].update(reference="files:2"),
@@ -178,6 +182,19 @@ COUNTS = {
     "containers[proxy].startupProbe": lambda s: s["containers"][1].update(
         startupProbe={"exec": {"command": ["evil"]}}),
     "containers[app].claims": lambda s: app(s)["resources"].pop("claims"),
+    # A device of the node comes with it, be it a GPU or /dev/fuse.
+    "containers[app].devices": lambda s: app(s)["resources"].update(
+        limits={"cpu": "1", "example.com/fuse": "1"}),
+    # The kubelet mounts an empty file there, over what the image has.
+    "containers[app].terminationMessagePath": lambda s: app(s).update(
+        terminationMessagePath="/etc/app/denied"),
+    # A shell that waits for whoever attaches, where it ended at once.
+    "containers[app].stdin": lambda s: app(s).update(stdin=True),
+    "containers[app].stdinOnce": lambda s: app(s).update(stdinOnce=True),
+    "containers[app].tty": lambda s: app(s).update(tty=True),
+    # Empty, it takes the place of the Pod's.
+    "containers[proxy].securityContext": lambda s: s["containers"][1].update(
+        securityContext={"seLinuxOptions": {}}),
     "initContainers[setup].command": lambda s: s["initContainers"][0].update(command=["evil"]),
     "initContainers[side].restartPolicy": lambda s: s["initContainers"][1].pop("restartPolicy"),
     "initContainers.order": lambda s: s["initContainers"].reverse(),
@@ -198,6 +215,13 @@ COUNTS = {
     "serviceAccountName": lambda s: s.update(serviceAccountName="admin"),
     "automountServiceAccountToken": lambda s: s.update(automountServiceAccountToken=False),
     "runtimeClassName": lambda s: s.update(runtimeClassName="runc"),
+    # Its own address under any name, and $HOSTNAME.
+    "hostname": lambda s: s.update(hostname="db-0"),
+    "subdomain": lambda s: s.update(subdomain="db"),
+    "setHostnameAsFQDN": lambda s: s.update(setHostnameAsFQDN=True),
+    "hostnameOverride": lambda s: s.update(hostnameOverride="bank.example.com"),
+    # Variables with the addresses of all services of the namespace.
+    "enableServiceLinks": lambda s: s.update(enableServiceLinks=False),
     "dnsPolicy": lambda s: s.update(dnsPolicy="None"),
     "dnsConfig": lambda s: s.update(dnsConfig={"nameservers": ["10.6.6.6"]}),
     "resourceClaims": lambda s: s["resourceClaims"].clear(),

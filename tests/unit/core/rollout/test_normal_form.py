@@ -77,7 +77,8 @@ def test_defaults_hide_no_change_and_make_none(defaults, counts):
         except (KeyError, IndexError):
             full = before
     undone = {"hostPID", "dnsPolicy", "hostUsers", "hostNetwork", "hostIPC",
-              "shareProcessNamespace", "serviceAccountName"}  # fmt: skip
+              "shareProcessNamespace", "serviceAccountName", "setHostnameAsFQDN",
+              "enableServiceLinks"}  # fmt: skip
     if undone & counts and {"switches", "of the pod", "account"} & defaults:
         return  # the default takes the change back
     for taken_back in (
@@ -85,6 +86,10 @@ def test_defaults_hide_no_change_and_make_none(defaults, counts):
         ("volumes[data]", "empty source"),
         ("containers[app].livenessProbe", "probe"),
         ("initContainers.order", "switches"),
+        ("containers[app].terminationMessagePath", "termination"),
+        *((f"containers[app].{each}", "no terminal") for each in ("stdin", "stdinOnce", "tty")),
+        ("containers[proxy].securityContext", "empty context"),
+        ("containers[app].devices", "empty context"),
     ):
         if taken_back[0] in counts and taken_back[1] in defaults:
             return
@@ -131,9 +136,92 @@ def test_what_a_field_that_counts_holds_counts_whole_known_or_not():
         lambda s: app(s)["securityContext"].update(newRight={"of": ["all"]}),
         lambda s: app(s)["env"][1]["valueFrom"].update(newRef={"name": "x"}),
         lambda s: s["volumes"][1].update(newSource={"path": "/"}),
+        lambda s: s["volumes"][0].update(emptyDir={"newWay": "all"}),
         lambda s: app(s)["volumeMounts"][0].update(newWay="all"),
     ):
         assert digest(with_change(change)) != digest(TEMPLATE)
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        # Its class by the annotation of before, which goes before the field.
+        ({"ephemeral": {"volumeClaimTemplate": {"spec": {}}}},
+         {"ephemeral": {"volumeClaimTemplate": {"spec": {}, "metadata": {"annotations": {
+             "volume.beta.kubernetes.io/storage-class": "other"}}}}}),
+        # Of the authorities of a signer none, or all.
+        ({"projected": {"sources": [{"clusterTrustBundle": {"signerName": "a/b", "path": "ca"}}]}},
+         {"projected": {"sources": [{"clusterTrustBundle": {
+             "signerName": "a/b", "path": "ca", "labelSelector": {}}}]}}),
+        ({"projected": {"sources": [{"clusterTrustBundle": {"labelSelector": {}}}]}},
+         {"projected": {"sources": [{"clusterTrustBundle": {"labelSelector": {
+             "matchLabels": {"trusted": ""}}}}]}}),
+        # What a driver of a volume makes of an empty text, nobody else knows.
+        ({"csi": {"driver": "d"}}, {"csi": {"driver": "d", "volumeAttributes": {"all": ""}}}),
+        ({"flexVolume": {"driver": "d"}}, {"flexVolume": {"driver": "d", "options": {"all": ""}}}),
+    ],
+)  # fmt: skip
+def test_what_a_volume_is_made_of_counts(before, now):
+    first, other = (
+        with_change(lambda s, source=source: s.update(volumes=[{"name": "v", **source}]), BARE)
+        for source in (before, now)
+    )
+    assert digest(first) != digest(other)
+
+
+def claim(name="data", **spec):
+    return {"metadata": {"name": name},
+            "spec": {"accessModes": ["ReadWriteOnce"],
+                     "resources": {"requests": {"storage": "1Gi"}}, **spec}}  # fmt: skip
+
+
+def test_of_a_volume_empty_and_absent_are_the_same_where_the_api_server_stores_neither():
+    for before, now in (
+        ({"csi": {"driver": "d"}}, {"csi": {"driver": "d", "volumeAttributes": {}}}),
+        ({"flexVolume": {"driver": "d"}}, {"flexVolume": {"driver": "d", "options": {}}}),
+        ({"emptyDir": {}}, {"emptyDir": {"medium": "", "sizeLimit": "1Gi"}}),
+    ):
+        first, other = (
+            with_change(lambda s, source=source: s.update(volumes=[{"name": "v", **source}]), BARE)
+            for source in (before, now)
+        )
+        assert digest(first) == digest(other)
+
+
+def test_the_claims_of_a_stateful_set_count_as_its_volumes():
+    """One by the name of a volume of the template takes the place of that."""
+    kind = KINDS["StatefulSet"]
+    before = template_of(kind, {"spec": {"template": BARE, "volumeClaimTemplates": [claim()]}})
+    for claims in (
+        [],
+        [claim("other")],
+        [claim(), claim("conf")],
+        [claim(volumeName="somebody-elses")],
+        [claim(dataSource={"kind": "VolumeSnapshot", "name": "x"})],
+    ):
+        now = template_of(kind, {"spec": {"template": BARE, "volumeClaimTemplates": claims}})
+        assert now.digest != before.digest
+        named = differing(now, before.fields)
+        assert named
+        assert all(each.startswith("volumeClaimTemplates") for each in named)
+    stored = {**claim(volumeMode="Filesystem", resources={"requests": {"storage": "9Gi"}}),
+              "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+              "status": {"phase": "Pending"}}  # fmt: skip
+    stored["metadata"]["creationTimestamp"] = None
+    obj = {"spec": {"template": BARE, "volumeClaimTemplates": [stored]}}
+    assert template_of(kind, obj).digest == before.digest
+    assert template_of(kind, {"spec": {"template": BARE}}).digest == digest(BARE)
+    with pytest.raises(PodTemplateError, match=r"spec\.volumeClaimTemplates\[0\]\.metadata"):
+        template_of(kind, {"spec": {"template": BARE, "volumeClaimTemplates": [{"spec": {}}]}})
+
+
+def test_claims_beside_a_pod_template_of_a_configured_kind_count_too():
+    kind = configured_kind("apps.kruise.io/CloneSet=spec.template")
+    plain, more = (
+        template_of(kind, {"spec": {"template": BARE, "volumeClaimTemplates": claims}}).digest
+        for claims in ([], [claim()])
+    )
+    assert plain == digest(BARE) != more
 
 
 def test_of_two_variables_with_one_name_the_order_counts():
