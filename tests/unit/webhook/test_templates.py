@@ -12,7 +12,7 @@ from cabgate.lifecycle.state.requirements import POD_TEMPLATE
 from cabgate.rollout.templates import MAX_SOURCE_BYTES
 from cabgate.rollout.workloads import configured_kind, template_of
 from cabgate_samples.models import NOW, by_person, request, target
-from cabgate_webhook.admission.requests import read_review
+from cabgate_webhook.admission.requests import read_admission
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
 from support.gated import gated, pod_spec, template
@@ -68,7 +68,7 @@ def body_of(obj, old=None):
 
 
 async def judged(api, obj, old=None):
-    review = read_review(body_of(obj, old), rollout=True)
+    review = read_admission(body_of(obj, old), rollout=True)
     assert review.is_narrow
     return await judge_rollout(review, gated_kind(review), api, 0, NOW)
 
@@ -145,7 +145,7 @@ async def test_a_configured_kind_is_compared_by_the_paths_of_its_templates():
         (evil, "TemplateNotCovered"),
         (large, "TemplateNotCovered"),
     ):
-        review = read_review(body_of(each), rollout=True)
+        review = read_admission(body_of(each), rollout=True)
         assert not review.is_narrow
         answer = await judge_rollout(review, kind, api, 0, NOW, configured=[kind])
         assert answer.reason == reason
