@@ -22,7 +22,7 @@ class Rollout:
     workload that an Argo Rollout refers to, that from which a running Pod was made."""
     template: Template | None = None
     """What its containers do; None where that was not asked or cannot change, as of a Pod that
-    exists: then an approval is gone by its images alone."""
+    exists: then whatever an approval says of it fits."""
 
     @property
     def workloads(self) -> tuple[Workload, ...]:

@@ -162,6 +162,14 @@ async def test_a_pod_that_exists_changes_its_images_alone():
             "template": template_of(KINDS["Pod"], obj).digest}  # fmt: skip
     found = request("ManualReview", APPROVED, targets=[said], name="pod")
     assert (await judged(CountingApi([found], **ASKS), new, old)).allowed
+    # By an approval that says what they do, at all: one opened without admits nothing here.
+    said = target("web", "web:1", "web:2", apiVersion="v1", kind="Pod")
+    without = request("ManualReview", APPROVED, targets=[said], name="later")
+    spec = without.spec.model_copy(update={"requires": [POD_TEMPLATE]})
+    without = without.model_copy(update={"spec": spec})
+    answer = await judged(CountingApi([without], **ASKS), new, old)
+    assert answer.reason == "TemplateNotCovered"
+    assert (await judged(CountingApi([without]), new, old)).allowed
 
 
 async def test_what_is_too_large_to_be_compared_is_not_covered():

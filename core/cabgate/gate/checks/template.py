@@ -24,11 +24,11 @@ def check(found: Covering) -> Look | None:
 
     A target that says nothing covers the images alone. Where a template is required that is enough
     only of a request from before it was required there, and only as long as nobody has decided on
-    one that says what these images are to do.
+    one that says what these images are to do. That holds also where the containers do what they did
+    before, as in a Pod that exists: any template fits then, but none does not.
     """
     rollout, request = found.rollout, found.request
-    if rollout.template is None:
-        return None
+    own = rollout.template
     silent = not found.template_required or not (
         says_of_containers(request) or found.template_decided
     )
@@ -36,7 +36,7 @@ def check(found: Covering) -> Look | None:
     fitting = [
         each
         for each in named
-        if each.template == rollout.template.digest or (each.template is None and silent)
+        if (silent if each.template is None else own is None or each.template == own.digest)
     ]
     if fitting and set(rollout.images) <= {image for each in fitting for image in each.images}:
         return None

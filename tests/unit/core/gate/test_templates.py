@@ -87,6 +87,26 @@ def test_one_that_does_not_say_it_covers_images_unless_it_had_to():
     assert "does not say what the containers do" in denied.message
 
 
+def test_a_new_image_of_a_pod_that_exists_needs_an_approval_that_says_what_it_does():
+    """What the Pod does is not compared, with what other webhooks gave it: but what was opened
+    without a template admits nothing here either."""
+    pod = rollout()
+    for requests, required, allowed in (
+        ([LATER], True, False),
+        ([LATER], False, True),
+        ([OLD], True, True),
+        ([BOUND], True, True),
+        ([BOUND], False, True),
+        ([OLD, LATER], True, True),
+        ([BOUND, LATER], True, True),
+    ):
+        found = decide(pod, 3, requests, [], NOW, template_required=required)
+        assert found.allowed is allowed, (requests, required)
+    denied = decide(pod, 3, [LATER], [], NOW, template_required=True)
+    assert denied.reason is Reason.TEMPLATE_NOT_COVERED
+    assert "does not say what the containers do" in denied.message
+
+
 @pytest.mark.parametrize(
     ("decisions", "counts"),
     [
