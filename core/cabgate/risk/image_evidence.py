@@ -145,8 +145,9 @@ def _changed_templates(
     for target in before:
         if target.template is not None:
             known[Workload.of(target)].add(target.template)
-    named = {Workload.of(each): each.template for each in targets if each.template is not None}
-    return sorted(w for w, template in named.items() if w in known and template not in known[w])
+    # Each of them, since two targets may name one workload under two API versions.
+    named = {(Workload.of(each), each.template) for each in targets if each.template is not None}
+    return sorted({w for w, template in named if w in known and template not in known[w]})
 
 
 def _shared(evidence: Evidence, before: StoredReports) -> str:

@@ -193,6 +193,22 @@ def test_a_new_image_counts_for_its_workload_and_that_of_another_name() -> None:
     assert floors(release(NEW), older) == [STALE_EVIDENCE]
 
 
+def test_other_doings_of_the_containers_count_under_whichever_api_version() -> None:
+    def doing(*digits: str) -> CABRequest:
+        said = [
+            {**target("web", OLD, apiVersion=version), "template": f"t1:sha256:{digit * 64}"}
+            for version, digit in zip(("apps/v1", "apps/v2"), digits, strict=False)
+        ]
+        return request("AutoApprove", of=intent({**GOOD, **FIGURES}, said))
+
+    assert floors(doing("1"), doing("1")) == []
+    assert floors(doing("2"), doing("1")) == [STALE_EVIDENCE]
+    # What was approved does not cover for what stands beside it.
+    assert floors(doing("2", "1"), doing("1")) == [STALE_EVIDENCE]
+    assert floors(doing("1", "2"), doing("1")) == [STALE_EVIDENCE]
+    assert floors(doing("1"), doing("1", "2")) == []
+
+
 def test_of_several_targets_one_with_a_new_image_is_enough() -> None:
     def pair(web: str, database: str) -> CABRequest:
         targets = [target("web", web), target("db", database)]
