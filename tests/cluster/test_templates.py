@@ -182,6 +182,16 @@ def test_every_gated_kind_is_bound(gate, team, tmp_path, kind):
     stopped(gate, *NEW, SERVER, stdin=full(kind, team, "other"), reason="NoRequest")
 
 
+def test_a_profile_that_an_annotation_gives_a_pod_is_bound(gate, team, tmp_path):
+    obj = full("Pod", team)
+    approved(gate, tmp_path, team, obj)
+    note = {"container.apparmor.security.beta.kubernetes.io/c0": "unconfined"}
+    evil = {**obj, "metadata": {**obj["metadata"], "annotations": note}}
+    said = stopped(gate, *NEW, SERVER, stdin=evil)
+    assert "containers[c0].securityContext" in said
+    gate.create("mallory", obj, SERVER)
+
+
 def test_a_claim_of_a_stateful_set_takes_no_volume_s_place_unseen(gate, team, tmp_path):
     obj = full("StatefulSet", team)
     approved(gate, tmp_path, team, obj)
