@@ -139,15 +139,24 @@ def _new_images(targets: Iterable[StoredTarget], before: Iterable[StoredTarget])
 def _changed_templates(
     targets: Iterable[StoredTarget], before: Iterable[StoredTarget]
 ) -> list[Workload]:
-    """The workloads of which targets and earlier ones both say what the containers do, and not the
-    same."""
-    known: dict[Workload, set[str]] = defaultdict(set)
-    for target in before:
-        if target.template is not None:
-            known[Workload.of(target)].add(target.template)
+    """The workloads of which targets say what the containers do, and earlier ones say something
+    else: of the same workload, or of any where they did not name that one."""
+    said = [(Workload.of(each), each.template) for each in before]
+    named = {workload for workload, _ in said}
+    anywhere = {template for _, template in said} - {None}
+    known: dict[Workload, set[str | None]] = defaultdict(set)
+    for workload, template in said:
+        known[workload] |= {template} - {None}
     # Each of them, since two targets may name one workload under two API versions.
-    named = {(Workload.of(each), each.template) for each in targets if each.template is not None}
-    return sorted({w for w, template in named if w in known and template not in known[w]})
+    return sorted(
+        {
+            workload
+            for workload, template in ((Workload.of(each), each.template) for each in targets)
+            if template is not None
+            and (earlier := known[workload] if workload in named else anywhere)
+            and template not in earlier
+        }
+    )
 
 
 def _shared(evidence: Evidence, before: StoredReports) -> str:

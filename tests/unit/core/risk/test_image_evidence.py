@@ -209,6 +209,24 @@ def test_other_doings_of_the_containers_count_under_whichever_api_version() -> N
     assert floors(doing("1"), doing("1", "2")) == []
 
 
+def test_other_doings_under_another_name_count_as_a_new_image_does() -> None:
+    def doing(**digits: str) -> CABRequest:
+        said = [
+            {**target(name, OLD), **({"template": f"t1:sha256:{digit * 64}"} if digit else {})}
+            for name, digit in digits.items()
+        ]
+        return request("AutoApprove", of=intent({**GOOD, **FIGURES}, said))
+
+    # A Job with the release in its name, or with a prefix that fits the one which is approved.
+    assert floors(doing(other="1"), doing(web="1")) == []
+    assert floors(doing(other="2"), doing(web="1")) == [STALE_EVIDENCE]
+    assert floors(doing(web="1", other="2"), doing(web="1")) == [STALE_EVIDENCE]
+    # Where nothing was said there is nothing else.
+    assert floors(doing(web="1"), doing(web="")) == []
+    assert floors(doing(web="1", other="2"), doing(web="", other="2")) == []
+    assert floors(doing(other="2"), doing(web="")) == []
+
+
 def test_of_several_targets_one_with_a_new_image_is_enough() -> None:
     def pair(web: str, database: str) -> CABRequest:
         targets = [target("web", web), target("db", database)]
