@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from cabgate_devcluster import DevClusterError, Process, wait_until
+from cabgate_devcluster.clients.kubeconfig import token_credentials, write_kubeconfig
+from cabgate_devcluster.clients.pki import Authority
 from cabgate_devcluster.processes.guard import Guard
 
 pytestmark = pytest.mark.slow
@@ -186,15 +189,24 @@ def test_a_forked_module_reads_options_and_environment_and_ends_as_a_started_one
 
 def test_a_forked_module_is_stopped_and_killed_like_any_process(tmp_path: Path) -> None:
     guard = Guard("guard-test-", tmp_path, forking=True)
-    try:
-        # It waits for its certificate: a pipe that nobody writes to.
-        pipe = guard.directory / "tls.crt"
-        os.mkfifo(pipe)
-        argv = [sys.executable, "-m", "cabgate_webhook.main", f"--certificate={pipe}"]
-        child = Process(guard, "it", argv, log=guard.directory / "it.log", env=os.environ)
-        assert os.getpgid(child.pid) == child.pid
-        child.kill()
-        assert child.returncode == -signal.SIGKILL
-        assert not alive(child.pid)
-    finally:
-        guard.close()
+    # It waits for an API server that takes connections and answers nothing.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        kubeconfig = write_kubeconfig(
+            tmp_path / "kubeconfig",
+            server=f"https://127.0.0.1:{silent.getsockname()[1]}",
+            ca_pem=Authority("nobody").cert_pem,
+            user="nobody",
+            credentials=token_credentials("none"),
+        )
+        try:
+            argv = [sys.executable, "-m", "cabgate_operator.main", "--health-port=0"]
+            environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+            child = Process(guard, "it", argv, log=guard.directory / "it.log", env=environment)
+            assert os.getpgid(child.pid) == child.pid
+            silent.accept()[0].close()  # it is at work: it does not end by itself
+            child.kill()
+            assert child.returncode == -signal.SIGKILL
+            assert not alive(child.pid)
+        finally:
+            guard.close()
