@@ -57,7 +57,8 @@ class Side:
 
 def serve() -> None:
     """One side, by the Python and the packages of its own checkout; so nothing outside of this
-    function imports any of ours. The modules had other names before the benchmark got rooms."""
+    function imports any of ours. The modules had other names before the benchmark got rooms, which
+    no type checker finds in this checkout."""
     try:
         from cabgate_bench.load import loadgen
         from cabgate_bench.load.world import World

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from cabgate.api import CABException
@@ -52,7 +52,7 @@ async def judge_rollout(
     begun = asyncio.get_running_loop().time()
     try:
         rollout, referred = await _rollout(admission, kind, api, configured)
-        template = partial(_template, admission, kind, referred)
+        template = cache(partial(_template, admission, kind, referred))
         look = partial(_look, rollout, template, admission, api, default_ring, machines)
         decision, labels, ring = await look(now)
         if fresh is not None and not decision.allowed:
