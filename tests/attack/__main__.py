@@ -12,7 +12,7 @@ from cabgate_bench.measure import through
 from cabgate_devcluster import DevCluster, people
 from support.gate import Gate
 
-BLOCK_SECONDS = 60.0
+BLOCK_SECONDS = 180.0
 CALM_SECONDS = 20.0
 """Of peace, before each block."""
 
@@ -30,10 +30,12 @@ def main():
         people.bind(cluster)
         siege = Siege(world, Gate(cluster, world.installation), options.times)
         siege.fill()
-        blocks = max(1, round(options.minutes * 60 / BLOCK_SECONDS))
-        for number in range(blocks):
-            siege.block(BLOCK_SECONDS, CALM_SECONDS)
-            print(f"minute {number + 1} of {blocks}", file=sys.stderr, flush=True)
+        left = options.minutes * 60
+        while left > 0:
+            wrong = siege.block(min(left, BLOCK_SECONDS), CALM_SECONDS)
+            left -= BLOCK_SECONDS
+            said = "".join(f"\n- {each}" for each in wrong)
+            print(f"{max(0.0, left) / 60:g} minutes left{said}", file=sys.stderr, flush=True)
         found = siege.found()
     print(found.markdown())
     return 1 if found.wrong else 0

@@ -97,7 +97,9 @@ class Siege:
         self._holder = self._lease()
 
     def block(self, seconds, calm_seconds=0.0):
-        """The team works for some seconds in peace, then for some under attack."""
+        """The team works for some seconds in peace, then for some under attack; what went wrong
+        meanwhile, a line for each."""
+        before = len(self._wrong)
         if calm_seconds:
             self._quiet.append(self._work(calm_seconds, attacked=False))
         threads = self._attacker.begin(seconds + loadgen.WARMUP_SECONDS)
@@ -105,6 +107,7 @@ class Siege:
         for thread in threads:
             thread.join()
         self._seconds += seconds
+        return self._wrong[before:]
 
     def _work(self, seconds, *, attacked):
         with Team(self._gate) as team:
