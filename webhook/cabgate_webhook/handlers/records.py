@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cabgate.api import CABException, CABRequest, DeploymentIntent
+from cabgate.api import CABEvidence, CABException, CABRequest, DeploymentIntent
 from cabgate.api.intent import PLURAL as INTENTS
 from cabgate.api.kinds import GatedKind
 from cabgate.api.types import Gate, Submitter
@@ -23,6 +23,7 @@ from cabgate.lifecycle.requests.break_glass import (
     check_stamped,
     template_taken_from,
 )
+from cabgate.lifecycle.requests.kept_evidence import check_evidence, may_have_evidence
 from cabgate.lifecycle.state.standing import WholeRequest, standing_of
 from cabgate.review.identity import Machines
 from cabgate.review.races import check_not_approver, requests_behind
@@ -45,6 +46,7 @@ from cabgate.text.refusal import Refusal, RefusalReason, check_all
 from cabgate.writes.exceptions import check_takes_exception
 from cabgate.writes.image_digests import changes_targets, check_digests
 from cabgate.writes.system import check_created, check_intent_status
+from cabgate.writes.template_forms import check_forms
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.handlers.asked import AskedLately
@@ -163,6 +165,7 @@ def _check_content(
     check_all(
         partial(check_images, before, intent.spec),
         partial(check_moments, before, intent.spec),
+        partial(check_forms, before, intent.spec),
         targets,
         partial(check_requester, old, intent, submitters, machines),
         *more,
@@ -335,17 +338,29 @@ async def _judge_new_request(
         await _check_glass(admission, request, api)
         return AdmissionAnswer(allowed=True, reason="GlassBroken")
     named, name = map(Workload.of, request.spec.targets), request.spec.intent_ref.name
-    intent, weighed, (model, labels) = await asyncio.gather(
+    intent, weighed, (model, labels), kept = await asyncio.gather(
         api.intent(admission.namespace, name),
         api.weighed_requests(admission.namespace, named, name),
         model_of(admission.namespace, api),
+        _kept_evidence(admission, request, api),
     )
     signed = await provenance_now(intent, api, now)
     others = [other for other, _ in weighed]
     asked = may_be_required(labels)
     check_created(request, intent, others, model, signed, template_asked=asked)
+    if intent is not None:
+        check_evidence(intent, kept)
     check_opening(request, weighed)
     return AdmissionAnswer(allowed=True, reason="RequestOpened")
+
+
+async def _kept_evidence(
+    admission: AdmissionRequest, request: CABRequest, api: ApiServer
+) -> CABEvidence | None:
+    """What is kept beside a new request, where there may be something."""
+    if not may_have_evidence(request):
+        return None
+    return await api.evidence(admission.namespace, request.metadata.name)
 
 
 async def _check_glass(admission: AdmissionRequest, request: CABRequest, api: ApiServer) -> None:
