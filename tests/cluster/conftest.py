@@ -7,7 +7,7 @@ import secrets
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
-from cabgate_devcluster.programs.cache import module_version
+from cabgate_devcluster.programs.pinned import version_of
 from cabgate_samples.objects import MIDDLING
 from support.durations import RECORDED, Stopwatch, in_order, recorded
 from support.flux_times import Times
@@ -31,7 +31,7 @@ def pytest_configure(config):
         write_to = RECORDED if config.getoption("--record-durations") else None
         config.pluginmanager.register(Stopwatch(write_to))
         if config.getoption("--record-flux"):
-            version = module_version("github.com/fluxcd/kustomize-controller")
+            version = version_of("kustomize-controller")
             config.pluginmanager.register(Times(version))
 
 

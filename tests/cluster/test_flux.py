@@ -4,7 +4,7 @@ test-gitops` alone, and the seconds that it took are a table of that page."""
 
 import pytest
 
-from cabgate_devcluster import DevCluster, kustomize_controller_at_hand, wait_until
+from cabgate_devcluster import DevCluster, program_at_hand, wait_until
 from cabgate_samples.objects import exception
 from support.flux import Flux
 from support.gate import install
@@ -12,7 +12,7 @@ from support.kubelet import Kubelet
 from support.shop import IMAGE, INTENT, Shop
 
 pytestmark = pytest.mark.skipif(
-    not kustomize_controller_at_hand(),
+    not program_at_hand("kustomize-controller"),
     reason="Flux's kustomize-controller is not built: make gitops-tools",
 )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from cabgate_devcluster import locate_kustomize_controller, wait_until
+from cabgate_devcluster import locate_program, wait_until
 from support.gitops import DOCS
 from support.namespaces import create_namespace
 
@@ -94,7 +94,7 @@ class Flux:
         self._process = self.cluster.spawn(
             "kustomize-controller",
             [
-                locate_kustomize_controller(None),
+                locate_program("kustomize-controller", None),
                 "--metrics-addr=0",
                 f"--health-addr=127.0.0.1:{self.cluster.free_port()}",
                 "--no-remote-bases=true",
