@@ -133,12 +133,12 @@ durations: binaries helm promtool ## Measure the cluster tests on a quiet machin
 .PHONY: test-gitops
 test-gitops: binaries helm gitops-tools ## Walk the Flux page with the real Flux, each path; in 12 minutes
 	$(BIN)/python -m pytest -p no:randomly -n 2 --dist loadgroup --durations 20 --record-flux \
-		tests/cluster/test_flux.py
+		tests/cluster/gitops/test_flux.py
 
 .PHONY: test-krew
 test-krew: binaries helm ## Have the real krew install the zipapp of kubectl cab, and use it
 	$(BIN)/python -m cabgate_devcluster krew
-	UV=$(UV) $(BIN)/python -m pytest -p no:randomly -n 0 tests/cluster/test_krew.py
+	UV=$(UV) $(BIN)/python -m pytest -p no:randomly -n 0 tests/cluster/command_line/test_krew.py
 
 .PHONY: chaos
 chaos: binaries ## Every fault once under load, and on until MINUTES (5) are over; print what was lost

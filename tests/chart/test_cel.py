@@ -19,7 +19,7 @@ SHARED = {"gate", "glass", "records"}
 """Folders that several templates take expressions from. Any other is of one policy."""
 
 INCLUDE = re.compile(r'include "cabgate\.cel" \(list \$ "([^"]+)"\)')
-TEST = re.compile(r"^// Test: (tests/cluster/test_\w+\.py)::(test_\w+)$", re.MULTILINE)
+TEST = re.compile(r"^// Test: (tests/cluster/\w+/test_\w+\.py)::(test_\w+)$", re.MULTILINE)
 KEY = re.compile(r"^([ -]*)(?:expression|messageExpression|valueExpression): *(.*)$")
 
 INLINE = 110
@@ -49,7 +49,7 @@ def test_a_file_says_what_it_decides_and_which_test_shows_it(name):
     assert header[0] == "// SPDX-License-Identifier: Apache-2.0"
     assert len(header) > 2, "what does it decide?"
     named = TEST.findall(text(name))
-    assert named, "// Test: tests/cluster/FILE::NAME, the test that fails without it"
+    assert named, "// Test: tests/cluster/FEATURE/FILE::NAME, the test that fails without it"
     for path, test in named:
         assert test in functions(path), f"{path} has no {test}"
 

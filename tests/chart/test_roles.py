@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may do what by the chart's roles, one role after the other. That the processes need all of
-theirs is for tests/cluster/test_permissions.py, what people can do for test_roles.py there."""
+theirs is for tests/cluster/installation/test_permissions.py, what people can do for
+tests/cluster/reviews/test_roles.py."""
 
 import pytest
 

@@ -12,7 +12,7 @@ from cabgate_devcluster import wait_until
 from cabgate_devcluster.installed.installation import OPERATOR_ARGV
 from support.proxy import ApiProxy
 
-ENTRY = Path(__file__).resolve().parents[1] / "cluster" / "operator_entry.py"
+ENTRY = Path(__file__).with_name("operator_entry.py")
 ENTRY_ARGV = (sys.executable, str(ENTRY))
 """The operator with the faults that a test asks for."""
 

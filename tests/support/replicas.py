@@ -17,7 +17,7 @@ from support.balancer import Balancer
 from support.gate import Gate
 from support.tls import turn
 
-ENTRY = Path(__file__).parents[1] / "cluster" / "rotation_entry.py"
+ENTRY = Path(__file__).with_name("rotation_entry.py")
 
 TIMES = {"settle": 2, "overlap": 15}
 """Seconds that a new CA is trusted before it signs, and the old one after."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `make test` may cost, held against what `make durations` measured (docs/testing.md)."""
 
+import re
 from pathlib import Path
 
 from support.durations import in_order, recorded
@@ -39,14 +40,17 @@ is to be added. What is longer gets a target of its own and a short form here.""
 
 
 def test_every_file_was_measured():
-    files = {path.name for path in CLUSTER.glob("test_*.py")}
-    assert files == set(recorded()), "measure with `make durations`, or enter the seconds by hand"
+    files = sorted(path.name for path in CLUSTER.rglob("test_*.py"))
+    assert files == sorted(recorded()), (
+        "measure with `make durations`, or enter the seconds by hand"
+    )
 
 
-def test_the_page_on_tests_names_every_file():
+def test_every_file_stands_in_the_folder_of_a_feature():
+    assert [path.name for path in CLUSTER.glob("test_*.py")] == []
     page = (ROOT / "docs" / "testing.md").read_text()
-    files = {path.stem for path in CLUSTER.glob("test_*.py")}
-    assert {name for name in files if name not in page} == set()
+    folders = {path.parent.name for path in CLUSTER.rglob("test_*.py")}
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == folders
 
 
 def test_a_file_keeps_to_its_share():

@@ -10,7 +10,7 @@ import yaml
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
-from cluster.situations import COMMAND, KINDS, LONG, container, denied, situations, template_of
+from cluster.gate.situations import COMMAND, KINDS, LONG, container, denied, situations, template_of
 from support.gate import told
 from support.namespaces import set_ring
 

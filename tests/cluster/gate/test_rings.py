@@ -6,7 +6,7 @@ import json
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
-from cluster.doors import (
+from cluster.gate.doors import (
     BLIND,
     COPIES,
     ELSEWHERE,

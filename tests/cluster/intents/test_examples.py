@@ -7,7 +7,7 @@ import pytest
 
 from cabgate_devcluster import wait_until
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
 
 def apply(gate, namespace, path, check=True):

@@ -13,7 +13,7 @@ from cabgate_samples.objects import GOOD, about, intent, workload
 from support.cli import CABGATE, cabgate, serve_rollouts
 from support.gated import gated
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "adopting.md"
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "adopting.md"
 
 
 def pod_of(image):

@@ -14,7 +14,7 @@ import pytest
 
 from cabgate_devcluster import wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

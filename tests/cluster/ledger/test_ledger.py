@@ -8,9 +8,7 @@ import copy
 import itertools
 import json
 import re
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
@@ -23,9 +21,8 @@ from support.gate import install
 from support.http import client_of
 from support.ledger import HEADS, Etcd, auditing, decide
 from support.namespaces import create_namespace
+from support.operators import ENTRY_ARGV
 from support.reviews import OPERATOR
-
-ENTRY = Path(__file__).with_name("operator_entry.py")
 
 _numbers = itertools.count(1)
 
@@ -157,7 +154,7 @@ def test_killed_at_any_moment_it_neither_loses_nor_doubles(own, auditor, shop):
             name = f"app-{life}-{number}"
             own.apply("requester", intent(shop, name=name, evidence=[GOOD, MIDDLING][number]))
             names.append(name)
-        argv = [sys.executable, str(ENTRY), "--die-after", str(writes)]
+        argv = [*ENTRY_ARGV, "--die-after", str(writes)]
         process = own.cluster.spawn(f"life-{life}", argv, env={"KUBECONFIG": str(account)})
         assert process.wait(120), process.tail(20)
         free_lease(own)
@@ -174,9 +171,7 @@ def test_killed_at_any_moment_it_neither_loses_nor_doubles(own, auditor, shop):
 def test_two_writers_cannot_fork_a_chain(own, auditor, shop):
     """Two operators at once: a place is taken once, and whoever comes second reads anew."""
     account = own.cluster.service_account("cabgate-system", "cabgate-operator")
-    second = own.cluster.spawn(
-        "second-operator", [sys.executable, str(ENTRY)], env={"KUBECONFIG": str(account)}
-    )
+    second = own.cluster.spawn("second-operator", [*ENTRY_ARGV], env={"KUBECONFIG": str(account)})
     try:
         for number in range(6):
             own.apply("requester", intent(shop, name=f"app-{number}"))
@@ -390,7 +385,7 @@ def test_the_end_of_an_exception_is_recorded(bare, auditor):
     bare.installation.operator.stop()
     bare.cluster.spawn(
         "later-operator",
-        [sys.executable, str(ENTRY), "--clock-shift", str(2 * 86400)],
+        [*ENTRY_ARGV, "--clock-shift", str(2 * 86400)],
         env={"KUBECONFIG": str(bare.cluster.service_account("cabgate-system", "cabgate-operator"))},
     )
     records = auditor.recorded("ending", 4)

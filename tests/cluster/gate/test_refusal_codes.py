@@ -78,7 +78,7 @@ def noted(obj, annotations):
 def rows(team, record):
     """User, method, path and body of a write that each rule of a policy and of the webhook refuses,
     and what it says. What is forged about a broken glass is put right before it could be refused:
-    tests/cluster/test_break_glass.py asks without the policy that does."""
+    tests/cluster/break_glass/test_break_glass.py asks without the policy that does."""
     deployment = f"/apis/apps/v1/namespaces/{team}/deployments/web"
     label = "cabgate.dev/ring"
     pod = {

@@ -11,7 +11,7 @@ from cabgate.api import DeploymentIntent
 from cabgate.lifecycle.requests.opening import request_for
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, workload
-from cluster.role_actions import (
+from cluster.reviews.role_actions import (
     ACTIONS,
     API,
     CLUSTER_WIDE,
@@ -24,7 +24,7 @@ from cluster.role_actions import (
 from support.gate import paused
 from support.http import client_of
 
-TABLE = Path(__file__).resolve().parents[2] / "docs" / "roles.md"
+TABLE = Path(__file__).resolve().parents[3] / "docs" / "roles.md"
 NAMESPACE = "roles"
 AUTHORS = "roles-authors"
 OWN_VERBS = {"approve", "revoke", "lower-ring", "break-glass", "uninstall", "prune"}

@@ -16,7 +16,16 @@ from cabgate.risk.scoring import assess
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_operator.plans.requests import body_of
 from cabgate_samples.objects import GOOD, MIDDLING
-from cluster.operators_alone import BUSY, ME, SWEEPING, Runner, Running, Team, _numbers, boot
+from cluster.intents.operators_alone import (
+    BUSY,
+    ME,
+    SWEEPING,
+    Runner,
+    Running,
+    Team,
+    _numbers,
+    boot,
+)
 
 
 @pytest.fixture(scope="module")

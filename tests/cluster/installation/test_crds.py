@@ -11,7 +11,7 @@ import yaml
 
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_samples.objects import GOOD, exception, intent, target
-from cluster.definition_rows import (
+from cluster.installation.definition_rows import (
     COLUMNS,
     EXCEPTIONS,
     EXPLAINED,
@@ -26,7 +26,7 @@ from cluster.definition_rows import (
     request,
 )
 
-CRDS = Path(__file__).resolve().parents[2] / "crds"
+CRDS = Path(__file__).resolve().parents[3] / "crds"
 
 
 @pytest.fixture(scope="module")

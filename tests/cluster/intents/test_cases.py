@@ -9,7 +9,7 @@ from cabgate.risk.image_evidence import STALE_EVIDENCE, UNNAMED_IMAGES
 from cabgate_samples.objects import MIDDLING, workload
 from support.gate import told
 
-CASES = Path(__file__).resolve().parents[1] / "unit/core/cases"
+CASES = Path(__file__).resolve().parents[2] / "unit/core/cases"
 FORCES = re.compile(r"is\simmutable|immutable\sfield", re.ASCII)
 """What Flux takes for a field that cannot change, whatever the error: it deletes the object."""
 

@@ -23,7 +23,7 @@ from support.reviews import entry_of
 CABGATE = Path(sys.executable).with_name("cabgate")
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
 MARK = "cabgate.dev/default-risk-model"
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 TAKES = re.compile(r"^kubectl label riskmodel default .*=true$", re.MULTILINE)
 
 

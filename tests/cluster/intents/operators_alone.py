@@ -17,11 +17,9 @@ from cabgate_devcluster import DevCluster, Installation, wait_until
 from cabgate_devcluster.installed.chart import NAMESPACE
 from cabgate_devcluster.processes.process import Process
 from cabgate_samples.objects import BAD, about
+from support.operators import ENTRY
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-ENTRY = Path(__file__).with_name("operator_entry.py")
+ROOT = Path(__file__).resolve().parents[3]
 
 
 ME = "system:serviceaccount:cabgate-system:cabgate-operator"

@@ -15,7 +15,7 @@ from cabgate_devcluster.installed import chart
 from cabgate_devcluster.installed.chart import GOLDEN, NAMESPACE
 from cabgate_kube.tls.issue import make_authority, sign_leaf
 from cabgate_samples.objects import GOOD, workload
-from cluster.test_rotation import CONFIGURATIONS, bundles, renew_connections, serves
+from cluster.certificates.test_rotation import CONFIGURATIONS, bundles, renew_connections, serves
 from support.load import Load
 from support.namespaces import create_namespace
 from support.replicas import read_secret, running
