@@ -5,6 +5,7 @@ under `TOOLS`."""
 import fcntl
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -106,8 +107,35 @@ def _build_one(
             f"building {name} failed after {_duration(started)} (go build ended with exit code "
             f"{process.returncode}):\n{_complaints(process.log)}"
         )
+    _keep_files(name, folder, go, guard, _environment(environ, temporary))
     output.replace(folder / name)
     say(f"{name}: built in {_duration(started)}")
+
+
+def _keep_files(name: str, folder: Path, go: Go, guard: Guard, environment: dict[str, str]) -> None:
+    """Copy what a program's tests need of its module, each file complete or not at all."""
+    built = program(name)
+    if not built.files:
+        return
+    command = [str(go.path), "list", "-m", "-f", "{{.Dir}}", built.module]
+    asked = subprocess.run(
+        command,
+        cwd=TOOLS / built.tools,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode != 0:
+        raise DevClusterError(f"{' '.join(command)} failed: {asked.stderr.strip()}")
+    for file in built.files:
+        source = Path(asked.stdout.strip()) / file
+        draft = guard.directory / source.name
+        try:
+            shutil.copyfile(source, draft)
+        except OSError as exc:
+            raise DevClusterError(f"{built.module} has no {file}: {exc}") from exc
+        draft.replace(folder / source.name)
 
 
 def _environment(environ: Mapping[str, str], temporary: Path) -> dict[str, str]:

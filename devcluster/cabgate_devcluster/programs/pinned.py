@@ -24,6 +24,8 @@ class Program:
     tools: str
     """Folder below `TOOLS` with its go.mod; that of the control plane has several programs."""
     tags: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    """Paths in the module of what is kept beside the program, under the last part of their name."""
 
     @property
     def package(self) -> str:
@@ -32,12 +34,20 @@ class Program:
 
 
 def _alone(
-    name: str, module: str, below: str, minutes: int, tags: tuple[str, ...] = ()
+    name: str,
+    module: str,
+    below: str,
+    minutes: int,
+    tags: tuple[str, ...] = (),
+    files: tuple[str, ...] = (),
 ) -> tuple[str, Program]:
-    return name, Program(name, module, below, minutes, name, tags)
+    return name, Program(name, module, below, minutes, name, tags, files)
 
 
 _KUBERNETES = "k8s.io/kubernetes"
+_ARGOCD_DEFINITIONS = tuple(
+    f"manifests/crds/{kind}-crd.yaml" for kind in ("application", "applicationset", "appproject")
+)
 
 #: the local cluster's own, in the order in which they are built: the small ones first
 CONTROL_PLANE = {
@@ -58,6 +68,8 @@ ALONE = dict(
         _alone("promtool", "github.com/prometheus/prometheus", "cmd/promtool", 2,
                ("remove_all_sd",)),
         _alone("kustomize-controller", "github.com/fluxcd/kustomize-controller", "", 4),
+        _alone("argocd", "github.com/argoproj/argo-cd/v3", "cmd", 8, files=_ARGOCD_DEFINITIONS),
+        _alone("kustomize", "sigs.k8s.io/kustomize/kustomize/v5", "", 1),
         _alone("krew", "sigs.k8s.io/krew", "cmd/krew", 1),
         _alone("umoci", "github.com/opencontainers/umoci", "cmd/umoci", 1),
     ]
