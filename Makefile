@@ -158,7 +158,7 @@ attack: binaries ## Attack one namespace with `edit` there for MINUTES (5); prin
 .PHONY: mutations
 mutations: setup ## Try 100,000 (NUMBER) damaged and restated reports of tools (SEED=7)
 	MUTATIONS=$(or $(NUMBER),100000) MUTATIONS_SEED=$(or $(SEED),7) \
-		$(BIN)/python -m pytest -q -n 0 tests/unit/collect/test_mutations.py
+		$(BIN)/python -m pytest -q -n 0 tests/unit/collect/formats/test_mutations.py
 
 .PHONY: lint
 lint: setup ## Check style, types, import rules, licence marks, words and known vulnerabilities

@@ -13,7 +13,7 @@ from cabgate_samples.models import NAMESPACE, NOW, rollout
 from cabgate_webhook.admission.requests import AdmissionRequest
 from cabgate_webhook.handlers.reviews import judge_status, stamp_review
 from unit.core.standings import decide
-from unit.webhook.test_tenant_reads import KEYS, CountingApi
+from unit.webhook.handlers.test_tenant_reads import KEYS, CountingApi
 
 SECOND = timedelta(seconds=1)
 STEPS = ("stamp", "judge", "store")

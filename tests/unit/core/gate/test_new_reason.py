@@ -60,7 +60,7 @@ from cabgate.gate.candidates import describe
 from cabgate_operator.plans.intents import STALLED
 from cabgate_samples.models import by_person, request, rollout
 from unit.core.standings import candidates, decide
-from unit.core.test_golden import REASONS
+from unit.core.gate.test_golden import REASONS
 
 night = datetime(2026, 3, 4, 23, tzinfo=timezone.utc)
 approved = request("ManualReview", by_person("Approved"))

@@ -21,8 +21,8 @@ from cabgate_samples.models import (
     target,
 )
 from cabgate_samples.objects import GOOD, MIDDLING
+from unit.core.gate.checks.test_lifts import histories
 from unit.core.standings import decide, earlier_verdict, floors_now, lifted_by, request_for
-from unit.core.test_lifts import histories
 
 T, SECOND = NOW - timedelta(hours=1), timedelta(seconds=1)
 

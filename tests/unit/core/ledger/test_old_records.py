@@ -14,7 +14,7 @@ from cabgate.ledger.chain import Checkpoint, Head, record_digest
 from cabgate.ledger.signatures import PublicKeys
 from cabgate.ledger.verification import verify
 
-GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "ledger"
+GOLDEN = Path(__file__).resolve().parents[3] / "golden" / "ledger"
 
 
 def objects(name: str) -> dict[str, list[Any]]:

@@ -11,7 +11,7 @@ from cabgate.gate.composing import MAX_BYTES
 from cabgate.text.refusal import RefusalReason
 from unit.core.denials import rendered, texts
 
-FOLDER = Path(__file__).resolve().parents[2] / "golden" / "denials"
+FOLDER = Path(__file__).resolve().parents[3] / "golden" / "denials"
 REASONS = sorted({*(set(RECORDS) - ADMITTING), *RefusalReason})
 
 

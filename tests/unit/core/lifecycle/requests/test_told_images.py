@@ -12,7 +12,7 @@ from cabgate.lifecycle.requests.break_glass import (
 )
 from cabgate.text.canonical import sha256_hex
 from cabgate_samples.models import broken_workload
-from unit.core.test_earlier_breaks import line, listed
+from unit.core.lifecycle.requests.test_earlier_breaks import line, listed
 
 DEPLOYMENT = next(kind for kind in BREAKABLE if kind.kind == "Deployment")
 LONG = "x" * 600

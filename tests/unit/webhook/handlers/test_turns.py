@@ -21,8 +21,8 @@ from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
 from cabgate_webhook.handlers.write_turns import MAX_WAITING, WRITES_AT_ONCE, WriteTurns
 from support.waiting import until
+from unit.webhook.handlers.test_tenant_reads import stored, targets
 from unit.webhook.http.applications import review, webhook
-from unit.webhook.test_tenant_reads import stored, targets
 
 CREDENTIALS = SimpleNamespace(token=lambda: "t", trust=lambda: None)
 PATIENT = 60.0

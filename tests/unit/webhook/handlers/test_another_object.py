@@ -12,7 +12,7 @@ from cabgate_samples.models import NAMESPACE, exception, intent, request
 from cabgate_webhook.admission.requests import AdmissionRequest
 from cabgate_webhook.handlers.reviews import stamp_review
 from unit.webhook.halves import World
-from unit.webhook.test_tenant_reads import KEYS
+from unit.webhook.handlers.test_tenant_reads import KEYS
 
 DECLARED = intent({}, submittedBy=[{"username": "ann"}])
 ASKED = request("ExceptionRequired", of=DECLARED)

@@ -8,8 +8,8 @@ import pytest
 from cabgate_kube.resources import INTENTS
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.keys import Key, Subject
+from unit.operator.controllers.test_tenant_cost import declared
 from unit.operator.support import MIDDLING, World, evidence
-from unit.operator.test_tenant_cost import declared
 
 
 class Slow:

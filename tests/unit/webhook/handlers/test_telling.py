@@ -8,7 +8,7 @@ from cabgate.api.types import MAX_DECLARED_TARGETS
 from cabgate.review.identity import SERVICE_ACCOUNTS
 from cabgate.rollout.installation import InstallationSettings
 from cabgate_webhook.handlers.telling import A_SECOND, AT_ONCE, Telling
-from unit.webhook.test_tenant_reads import CountingApi, declared, targets
+from unit.webhook.handlers.test_tenant_reads import CountingApi, declared, targets
 
 INSTALLATION = InstallationSettings()
 

@@ -13,7 +13,7 @@ from cabgate_samples.models import NOW, by_person, exception, intent, request
 from cabgate_webhook.client.lookups import BudgetUsedUp
 from cabgate_webhook.handlers.records import judge_exception
 from cabgate_webhook.handlers.reviews import stamp_review
-from unit.webhook.test_tenant_reads import (
+from unit.webhook.handlers.test_tenant_reads import (
     KEYS,
     MOST_READS,
     CountingApi,

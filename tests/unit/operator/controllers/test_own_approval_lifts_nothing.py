@@ -10,8 +10,8 @@ from cabgate.api.request import RequestState
 from cabgate_kube.resources import INTENTS
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.keys import Key, Subject
+from unit.operator.controllers.test_no_livelock import CONTENTS, Cluster
 from unit.operator.support import intent_object
-from unit.operator.test_no_livelock import CONTENTS, Cluster
 
 IMAGE = ("r/web:2",)
 

@@ -11,8 +11,8 @@ from cabgate_kube.resources import INTENTS
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.room import ASKED_AGAIN, LOOKED_FOR, Room
+from unit.operator.controllers.test_tenant_cost import declared
 from unit.operator.support import MIDDLING, NOW, World, evidence
-from unit.operator.test_tenant_cost import declared
 
 SAID = str(Refusal(RefusalReason.BUDGET_USED_UP, "those of Deployment web come to 9 bytes"))
 KEY, OTHER = Key(Subject.INTENT, "team", "web"), Key(Subject.INTENT, "team", "other")

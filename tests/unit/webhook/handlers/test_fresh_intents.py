@@ -25,8 +25,8 @@ from cabgate_webhook.handlers.fresh import (
 from cabgate_webhook.handlers.rollouts import judge_rollout
 from cabgate_webhook.metrics import Metrics
 from support.waiting import until
-from unit.webhook.test_large_answers import READ_BYTES, reading
-from unit.webhook.test_tenant_reads import CountingApi, rollout_of, sent, stored, targets
+from unit.webhook.client.test_large_answers import READ_BYTES, reading
+from unit.webhook.handlers.test_tenant_reads import CountingApi, rollout_of, sent, stored, targets
 
 IMAGE = targets(1)[0]["images"][0]
 LIST = f"/apis/cabgate.dev/v1alpha1/namespaces/{NAMESPACE}/deploymentintents"
