@@ -45,9 +45,16 @@ helm: setup ## Find or build Helm, which the tests of charts use
 promtool: setup ## Find or build promtool, which the tests of alerts use
 	$(BIN)/python -m cabgate_devcluster promtool
 
-.PHONY: gitops-tools
-gitops-tools: setup ## Find or build Flux's kustomize-controller, which the tests of GitOps use
+.PHONY: flux-tools
+flux-tools: setup ## Find or build Flux's kustomize-controller, which the tests of the Flux page use
 	$(BIN)/python -m cabgate_devcluster kustomize-controller
+
+.PHONY: gitops-tools
+gitops-tools: flux-tools ## Find or build all that the tests of GitOps use: Argo CD and kustomize, too
+	$(BIN)/python -m cabgate_devcluster argocd
+	$(BIN)/python -m cabgate_devcluster kustomize
+	@command -v redis-server valkey-server > /dev/null \
+		|| { echo "Argo CD needs redis-server or valkey-server on PATH: apt-get install redis-server"; exit 1; }
 
 .PHONY: image-tools
 image-tools: setup ## Find or build umoci, and download the base of the image where it is not kept
@@ -131,9 +138,9 @@ durations: binaries helm promtool ## Measure the cluster tests on a quiet machin
 	$(BIN)/python -m pytest $(CLUSTER) --record-durations tests/cluster
 
 .PHONY: test-gitops
-test-gitops: binaries helm gitops-tools ## Walk the Flux page with the real Flux, each path; in 12 minutes
-	$(BIN)/python -m pytest -p no:randomly -n 2 --dist loadgroup --durations 20 --record-flux \
-		tests/cluster/gitops/test_flux.py
+test-gitops: binaries helm gitops-tools ## Walk the pages of Flux and Argo CD with the real ones, each path; in 12 minutes
+	$(BIN)/python -m pytest -p no:randomly -n 2 --dist loadgroup --durations 20 --record-gitops \
+		tests/cluster/gitops/test_flux.py tests/cluster/gitops/test_argocd.py
 
 .PHONY: test-krew
 test-krew: binaries helm ## Have the real krew install the zipapp of kubectl cab, and use it
