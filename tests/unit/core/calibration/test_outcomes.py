@@ -67,7 +67,9 @@ def test_all_bad_rows_are_told_up_to_a_number() -> None:
     [("true", True), ("Yes", True), ("1", True), ("FALSE", False), ("no", False), ("0", False)],
 )
 def test_how_a_failure_may_be_written(failed: str, means: bool) -> None:
-    [found] = outcomes_in(f"at,x,failed,change\r\n2026-03-01T14:00:00.5+02:00,,{failed}, web-1 \r\n")
+    [found] = outcomes_in(
+        f"at,x,failed,change\r\n2026-03-01T14:00:00.5+02:00,,{failed}, web-1 \r\n"
+    )
     assert (found.failed, found.change, found.line) == (means, "web-1", 2)
     assert found.at == datetime(2026, 3, 1, 12, tzinfo=UTC)
 
