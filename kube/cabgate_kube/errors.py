@@ -3,7 +3,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from cabgate.text.refusal import RefusalReason
@@ -23,8 +23,17 @@ class ApiError(PlainError):
     is in `message`, for those who may read the object: it quotes content, which is not for logs.
     """
 
-    def __init__(self, code: int, reason: str, message: str, about: str = "") -> None:
+    def __init__(
+        self,
+        code: int,
+        reason: str,
+        message: str,
+        about: str = "",
+        causes: Collection[str] = (),
+    ) -> None:
         self.code = code
+        self.causes = frozenset(causes)
+        """The reasons of `status.details.causes`."""
         self.reason = reason
         self.message = message[:MAX_MESSAGE]
         super().__init__(f"{code} {reason}" + (f": {about}" if about else ""))
@@ -38,7 +47,7 @@ class ApiError(PlainError):
     def used_up(self) -> bool:
         """Whether the budget of a namespace was used up: to try again soon is of no use, and costs
         others what the refused call reads."""
-        return self.code == 403 and RefusalReason.BUDGET_USED_UP in self.message
+        return self.code == 403 and RefusalReason.BUDGET_USED_UP in self.causes
 
 
 class ConflictError(ApiError):
@@ -56,11 +65,13 @@ def refusal_of(call: str, code: int, data: bytes) -> ApiError:
         reason, message = str(status.get("reason", "")), str(status.get("message", ""))
     except (ValueError, AttributeError):
         status, reason, message = {}, "", data[:200].decode(errors="replace")
-    about = ", ".join([call, *_policy(message), *_causes(status)])
+    causes = _causes(status)
+    fields = (f"{field[:100]} {cause[:64]}".strip() for cause, field in causes[:MAX_CAUSES])
+    about = ", ".join([call, *_policy(message), *fields])
     kind = ApiError
     if code == 409:
         kind = AlreadyExistsError if reason == "AlreadyExists" else ConflictError
-    return kind(code, reason, message, about)
+    return kind(code, reason, message, about, {cause for cause, _ in causes})
 
 
 _POLICY = re.compile(r"is forbidden: (ValidatingAdmissionPolicy '[\w.-]{1,253}')")
@@ -72,12 +83,12 @@ def _policy(message: str) -> list[str]:
     return [] if policy is None else [policy[1]]
 
 
-def _causes(status: Mapping[str, Any]) -> list[str]:
-    """Which fields were refused, and why, by code: by the API server or by a webhook."""
+def _causes(status: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Why a call was refused, by code, and for which fields: by the API server or by a webhook."""
     details = status.get("details")
     causes = details.get("causes") if isinstance(details, dict) else None
     return [
-        f"{str(cause.get('field', ''))[:100]} {str(cause.get('reason', ''))[:64]}".strip()
-        for cause in (causes or [])[:MAX_CAUSES]
+        (str(cause.get("reason", "")), str(cause.get("field", "")))
+        for cause in causes or []
         if isinstance(cause, dict)
     ]

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cabgate import API_VERSION
-from cabgate.api import decision, exception, intent, request, riskmodel, signer
+from cabgate.api import cabevidence, decision, exception, intent, request, riskmodel, signer
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON."""
@@ -36,6 +36,7 @@ class Resource:
 
 INTENTS = Resource(API_VERSION, intent.KIND, intent.PLURAL)
 REQUESTS = Resource(API_VERSION, request.KIND, request.PLURAL)
+EVIDENCES = Resource(API_VERSION, cabevidence.KIND, cabevidence.PLURAL)
 EXCEPTIONS = Resource(API_VERSION, exception.KIND, exception.PLURAL)
 DECISIONS = Resource(API_VERSION, decision.KIND, decision.PLURAL)
 RISK_MODELS = Resource(API_VERSION, riskmodel.KIND, riskmodel.PLURAL)

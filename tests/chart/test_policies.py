@@ -31,7 +31,7 @@ def made(request, render):
 @of("policies/records.yaml")
 def test_requests_are_deleted_by_the_operator_and_with_their_namespace(made):
     policy, _, rule = guarded(made, "records")
-    assert (rule["resources"], rule["operations"]) == (["cabrequests"], ["DELETE"])
+    assert (rule["resources"], rule["operations"]) == (["cabrequests", "cabevidences"], ["DELETE"])
     (validation,) = policy["validations"]
     for user in (
         OPERATOR,
@@ -40,6 +40,19 @@ def test_requests_are_deleted_by_the_operator_and_with_their_namespace(made):
     ):
         assert f"'{user}'" in validation["expression"]
     assert validation["expression"].count("'system:") == 3
+    assert "matchConditions" not in policy
+
+
+@of("policies/evidence.yaml")
+def test_what_is_kept_beside_requests_is_created_by_the_operator_and_changed_by_nobody(made):
+    policy, _, rule = guarded(made, "evidence")
+    assert rule["resources"] == ["cabevidences", "cabevidences/*"]
+    assert rule["operations"] == ["CREATE", "UPDATE"]
+    who, never = (each["expression"] for each in policy["validations"])
+    assert f"request.userInfo.username == '{OPERATOR}'" in who
+    assert who.count("'system:") == 1
+    ledger = made.one("ValidatingAdmissionPolicy", "ledger.cabgate.dev")["spec"]["validations"]
+    assert never == ledger[-1]["expression"]
     assert "matchConditions" not in policy
 
 

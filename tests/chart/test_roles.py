@@ -57,6 +57,7 @@ def test_the_operator_reads_what_it_reconciles_and_writes_records_alone(render):
         "list: pods",
         "get list: podtemplates",
         "create delete: cabrequests.cabgate.dev",
+        "get list create delete: cabevidences.cabgate.dev",
         "create: riskmodels.cabgate.dev",
         *each_of("update", *(f"{each}.cabgate.dev/status" for each in own)),
         "list create: cabdecisions.cabgate.dev",
@@ -87,6 +88,7 @@ def test_the_webhook_reads_what_a_verdict_rests_on_and_writes_nothing(render):
         *each_of("get", "deployments.apps", "statefulsets.apps", "daemonsets.apps"),
         *each_of("get", "replicasets.apps", "jobs.batch", "cronjobs.batch", "rollouts.argoproj.io"),
         *each_of("get list", "deploymentintents.cabgate.dev", "cabrequests.cabgate.dev"),
+        "get: cabevidences.cabgate.dev",
         *each_of("list", "cabexceptions.cabgate.dev", "riskmodels.cabgate.dev"),
         *each_of("list", "evidencesigners.cabgate.dev"),
         # A question, which is asked by creating it.
@@ -97,7 +99,10 @@ def test_the_webhook_reads_what_a_verdict_rests_on_and_writes_nothing(render):
     assert not render().has("Role", "cabgate-webhook"), "it reads no Secret by the API"
 
 
-OWN = ("deploymentintents.cabgate.dev", "cabrequests.cabgate.dev", "cabexceptions.cabgate.dev")
+OWN = (
+    *("deploymentintents.cabgate.dev", "cabrequests.cabgate.dev"),
+    *("cabevidences.cabgate.dev", "cabexceptions.cabgate.dev"),
+)
 WRITTEN = ("deploymentintents.cabgate.dev", "cabexceptions.cabgate.dev")
 PATCH = "get update patch"
 LEDGER = "cabgate-signing-keys cabgate-ledger-heads cabgate-ledger-checkpoints"
@@ -105,7 +110,7 @@ LEDGER = "cabgate-signing-keys cabgate-ledger-heads cabgate-ledger-checkpoints"
 PEOPLE = {
     "cabgate-requester": {
         *each_of(f"{READ} {CHANGE}", *WRITTEN),
-        f"{READ}: cabrequests.cabgate.dev",
+        *each_of(READ, "cabrequests.cabgate.dev", "cabevidences.cabgate.dev"),
     },
     "cabgate-cab-member": {
         *each_of(READ, *OWN),

@@ -83,7 +83,8 @@ def approve(gate, tmp_path, namespace, *objects, name="web", way="client", evide
     assert all("template" in each for each in made["spec"]["targets"])
     targets = made["spec"]["targets"]
     said = about(evidence or intent(namespace)["spec"]["evidence"], targets)
-    gate.apply("admin", declared(namespace, name, targets, said))
+    forms = {key: value for key, value in made["spec"].items() if key == "templateForms"}
+    gate.apply("admin", declared(namespace, name, targets, said, **forms))
     return made
 
 

@@ -22,7 +22,8 @@ def worst_spec(kind: str, part: float = 1.0, **fields: Any) -> dict[str, Any]:
     spec = worst(_schema_of(kind)["properties"]["spec"], part)
     for envelope in (spec.get("evidence") or {}).get("attestations", ()):
         del envelope["sha256"]  # of requests, which keep this alone
-    return {**{key: value for key, value in spec.items() if key not in _STAMPED}, **fields}
+    kept = {key: value for key, value in spec.items() if key not in (*_STAMPED, *_NOT_COPIED)}
+    return {**kept, **fields}
 
 
 @cache
@@ -34,6 +35,9 @@ def _schema_of(kind: str) -> Mapping[str, Any]:
 
 _STAMPED = ("submittedBy", "requestedBy", "requester")
 """What the webhook writes, whatever is sent."""
+
+_NOT_COPIED = ("templateForms",)
+"""What takes room in an intent that its request then lacks: no rollout reads it."""
 
 
 def worst(schema: Mapping[str, Any], part: float = 1.0, place: int = 0) -> Any:

@@ -38,6 +38,11 @@ _TARGETS = """\
   # (1 to 50). Images are compared exactly, character by character; prefer digests.
 """
 
+_FORMS = """\
+  # What the templates above stand for, so that reviewers see which command changes. It decides
+  # nothing, and may be left out.
+"""
+
 _ARTIFACTS = """\
   evidence:
     # What was built, at most 100, each with a name of its own, and the images that this evidence is
@@ -100,6 +105,7 @@ def intent_yaml(intent: dict[str, Any], workloads: list[str]) -> str:
             _OPTIONAL,
             _TARGETS,
             textwrap.indent(targets, "  "),
+            *_written_out(intent["spec"].get("templateForms")),
             _ARTIFACTS,
             *(
                 textwrap.indent(as_yaml([artifact]), "    ") + _ARTIFACT
@@ -108,3 +114,9 @@ def intent_yaml(intent: dict[str, Any], workloads: list[str]) -> str:
             _EVIDENCE,
         ]
     )
+
+
+def _written_out(forms: list[dict[str, Any]] | None) -> list[str]:
+    if not forms:
+        return []
+    return [_FORMS, textwrap.indent(as_yaml({"templateForms": forms}), "  ")]

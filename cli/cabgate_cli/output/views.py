@@ -170,7 +170,12 @@ def _comparison_lines(changes: "Comparison") -> Iterator[str]:
         yield from (f"    + {image}" for image in each.added)
     for each_change in changes.containers:
         yield f"  {each_change.workload}: {_doings(each_change)}"
-        yield from (f"    ~ {field}" for field in each_change.fields)
+        if not each_change.values:  # these are proved, and those declared
+            yield from (f"    ~ {field}" for field in each_change.fields)
+        for value in each_change.values:
+            yield f"    ~ {value.field}"
+            yield from (f"      - {text}" for text in [value.before] if text)
+            yield from (f"      + {text}" for text in [value.now] if text)
     for change in changes.evidence:
         yield f"  {change.field}: {change.before or '(absent)'} -> {change.now or '(absent)'}"
     if changes.same:
@@ -178,6 +183,8 @@ def _comparison_lines(changes: "Comparison") -> Iterator[str]:
 
 
 def _doings(change: "ContainerChange") -> str:
+    if change.before == "nothing":
+        return "what its containers are to do"
     if change.now == change.before:
         return "its containers are to do something else"
     if change.before == "images alone":

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cabgate.api.cabevidence import CABEvidence
     from cabgate.api.decision import CABDecision
     from cabgate.api.evidence import Evidence
     from cabgate.api.exception import CABException
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CABDecision",
+    "CABEvidence",
     "CABException",
     "CABRequest",
     "DeploymentIntent",
@@ -31,6 +33,7 @@ __all__ = [
 
 _MODULES = {
     "CABDecision": "decision",
+    "CABEvidence": "cabevidence",
     "CABException": "exception",
     "CABRequest": "request",
     "DeploymentIntent": "intent",

@@ -13,11 +13,13 @@ from typing import Any, cast
 from cabgate import GROUP, VERSION
 from cabgate.api import (
     CABDecision,
+    CABEvidence,
     CABException,
     CABRequest,
     DeploymentIntent,
     EvidenceSigner,
     RiskModel,
+    cabevidence,
     decision,
     exception,
     intent,
@@ -144,7 +146,7 @@ def _take_what_was_taken(schema: dict[str, Any]) -> None:
             _take_what_was_taken(inner)
 
 
-_COPIES = {(CABRequest, "spec"), (CABDecision, "spec")}
+_COPIES = {(CABRequest, "spec"), (CABDecision, "spec"), (CABEvidence, "spec")}
 
 
 @lru_cache
@@ -290,6 +292,14 @@ def definitions() -> list[dict[str, Any]]:
             [".status.state", ".spec.intentRef.name", ".spec.correlationID"],
             SPEC_IMMUTABLE,
             APPEND_ONLY,
+        ),
+        _definition(
+            CABEvidence,
+            cabevidence.PLURAL,
+            "cabev",
+            [_column("Digest", ".spec.evidenceDigest"), _AGE],
+            [],
+            SPEC_IMMUTABLE,
         ),
         _definition(
             CABException,

@@ -26,6 +26,7 @@ from cabgate.api.types import (
     RequestedBy,
     SubmittedBy,
     Target,
+    TemplateForms,
     Username,
     targets_field,
 )
@@ -129,6 +130,10 @@ class DeploymentIntentSpec(Model):
         default_factory=Evidence
     )
     """What the team shows for its rollout."""
+    template_forms: TemplateForms = Field(default_factory=list)
+    """What `targets[].template` stands for, written out, so that reviewers see which command
+    changes; written by `cabgate intent --template`. Nothing is decided by it, no digest covers it,
+    and what is larger than 16 KiB is left out."""
     requester: Annotated[Username | None, Field(json_schema_extra=_SHOWN)] = None
     """The person who asked, where another identity applies the intent. It only adds to those who
     may not approve, and is recorded as claimed."""

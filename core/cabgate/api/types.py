@@ -87,6 +87,26 @@ TemplateField = Annotated[
 """Path of a part of a pod template, `=`, and the beginning of its digest."""
 
 
+class TemplateForm(Model):
+    """What the containers of a workload do, written out. It decides nothing: reviewers are shown by
+    it what the digest stands for."""
+
+    template: TemplateDigest
+    """The digest, as a target has it."""
+    form: Annotated[str, StringConstraints(min_length=2, max_length=64 * 1024)]
+    """The normal form as JSON, values of variables hashed; 16 KiB at most."""
+
+
+TemplateForms = Annotated[
+    list[TemplateForm],
+    Field(
+        max_length=MAX_DECLARED_TARGETS,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    ),
+]
+"""What the containers of several workloads do, each digest once."""
+
+
 class Target(Model):
     """A workload of the intent's own namespace and the images that its rollout may run."""
 

@@ -18,7 +18,7 @@ from cabgate.api.types import MAX_TEMPLATE_FIELDS
 from cabgate.rollout.normal_form import VERSION, Form
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import HIGHEST
-from cabgate.text.canonical import sha256_hex
+from cabgate.text.canonical import canonical_json, sha256_hex
 
 REQUIRE_LABEL = "cabgate.dev/require-template"
 """Label on a namespace: the ring from which on an approval has to say what the containers do."""
@@ -57,7 +57,7 @@ class Template:
         for number, form in enumerate(self.forms):
             before = f"[{number}]." if len(self.forms) > 1 else ""
             for path, outer, value in _parts(form):
-                found[before + path] = Part(_short(value), before + outer if outer else "")
+                found[before + path] = Part(_short(value), before + outer if outer else "", value)
         return found
 
     @property
@@ -82,6 +82,8 @@ class Part:
     """Its short digest."""
     outer: str
     """The path of what holds it; empty for a field of the Pod."""
+    value: Any = field(default=None, repr=False)
+    """What it is."""
 
 
 def is_required(labels: Mapping[str, str] | None, ring: int) -> bool:
@@ -103,6 +105,79 @@ def template_of_forms(forms: Sequence[Form]) -> Template:
     except (ValueError, RecursionError) as error:
         raise PodTemplateError(f"spec: holds what has no normal form: {error}") from None
     return Template(f"{VERSION}:sha256:{digest}", tuple(forms))
+
+
+def form_text(template: Template) -> str:
+    """What containers do as JSON, of which the digest of the template is."""
+    forms = template.forms
+    return canonical_json(forms[0] if len(forms) == 1 else list(forms)).decode()
+
+
+def is_of_digest(digest: str, text: str) -> bool:
+    """Whether a text is what a digest of a template is of."""
+    found = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return digest == f"{VERSION}:sha256:{found}"
+
+
+def template_of_text(digest: str, text: str) -> Template:
+    """A template with its forms, from its digest and its `form_text`. Raises `PodTemplateError` for
+    a text of another digest, and for what is no normal form.
+
+    A digest can be of any text. What is not written as `form_text` writes it is the form of no
+    rollout, so that an approval of it admits nothing.
+    """
+    if not is_of_digest(digest, text):
+        raise PodTemplateError("is other than its digest says")
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise PodTemplateError("is no JSON") from None
+    forms = found if isinstance(found, list) else [found]
+    if not forms or not all(map(_is_form, forms)):
+        raise PodTemplateError(f"is no normal form {VERSION}")
+    return Template(digest, tuple(forms))
+
+
+def _is_form(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        _holds_named(value[name], in_order=name == "initContainers")
+        for name in _NAMED
+        if name in value
+    )
+
+
+def _holds_named(value: Any, *, in_order: bool) -> bool:
+    """Whether a value holds things with names, as a form has them."""
+    if not in_order:
+        return isinstance(value, dict) and all(isinstance(each, dict) for each in value.values())
+    return isinstance(value, list) and all(
+        isinstance(each, dict) and isinstance(each.get("name"), str) for each in value
+    )
+
+
+def changed_values(before: Template, now: Template) -> list[tuple[str, Any, Any]]:
+    """The parts that are not the same in two templates with their forms, as small as they are told
+    apart: path, value before and now, None where there is none."""
+    old, new = before.parts, now.parts
+    if not (old and new):  # all of it, as small as it comes
+        return [
+            (path, old[path].value if old else None, new[path].value if new else None)
+            for path in sorted(_innermost(old or new))
+        ]
+    holding = {part.outer for part in (*old.values(), *new.values())}
+    found: list[tuple[str, Any, Any]] = []
+    for path in sorted({*old, *new}):
+        was, will = old.get(path), new.get(path)
+        if was is not None and will is not None:
+            # What holds other parts: those tell.
+            if path not in holding and was != will:
+                found.append((path, was.value, will.value))
+            continue
+        # What came or went with what holds it is told by that.
+        holders = _holders(path, new if was is None else old)
+        if all(each in old and each in new for each in holders):
+            found.append((path, was and was.value, will and will.value))
+    return found
 
 
 def differing(template: Template, declared: Iterable[str]) -> list[str]:

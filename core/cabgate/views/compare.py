@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a request changes against the one of the same workloads that was approved last."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,8 @@ from cabgate.api.types import Target
 from cabgate.lifecycle.state.standing import WholeRequest
 from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.rollout.targets import Workload
-from cabgate.rollout.templates import changed_fields
+from cabgate.rollout.templates import Template, changed_fields, changed_values
+from cabgate.text.canonical import canonical_json
 from cabgate.text.inert import inert
 
 
@@ -27,6 +28,16 @@ class ImageChange:
 
 
 @dataclass(frozen=True, slots=True)
+class ValueChange:
+    """A part of what containers do, as JSON; empty where it is absent. Values of variables are the
+    beginnings of their digests."""
+
+    field: str
+    before: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerChange:
     """That the containers of one workload are to do something else."""
 
@@ -35,9 +46,23 @@ class ContainerChange:
     """Paths of what they do otherwise, such as `containers[app].command`; empty where that is not
     told."""
     before: str
-    """What was covered before: `other` doings, or `images alone`."""
+    """What was covered before: `other` doings, `images alone`, or `nothing`."""
     now: str
     """What is covered now, in the same words."""
+    values: tuple[ValueChange, ...] = ()
+    """What the fields were and are to be; empty where that was not written out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the containers of two requests do, by workload, as far as it was written out."""
+
+    now: Mapping[Workload, Template]
+    before: Mapping[Workload, Template]
+
+
+NOTHING_KEPT = Kept({}, {})
+"""Where nothing was written out, or nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +117,19 @@ def last_approved(request: WholeRequest, others: Iterable[WholeRequest]) -> Whol
     return max(found, key=lambda item: item[:2])[2] if found else None
 
 
-def compare(request: WholeRequest, before: WholeRequest | None) -> Comparison:
+def compare(
+    request: WholeRequest, before: WholeRequest | None, *, kept: Kept = NOTHING_KEPT
+) -> Comparison:
     """What a request changes against one before; against none all of its images are new, and
-    nothing is said of its evidence, all of which is."""
+    nothing is said of its evidence, all of which is. `kept` is what its containers are to do, and
+    what those of the one before are."""
     assessment = request.stored.spec.assessment
     score = f"{assessment.score} {assessment.gate}"
     targets = request.stored.spec.targets
     if before is None:
         images = tuple(_image_changes([], targets))
-        return Comparison(inert(request.name), "", "", score, images, ())
+        containers = tuple(_container_changes([], targets, kept))
+        return Comparison(inert(request.name), "", "", score, images, (), containers)
     earlier = before.stored.spec
     return Comparison(
         name=inert(request.name),
@@ -111,7 +140,7 @@ def compare(request: WholeRequest, before: WholeRequest | None) -> Comparison:
         evidence=tuple(
             _field_changes(earlier.evidence.to_dict(), request.stored.spec.evidence.to_dict())
         ),
-        containers=tuple(_container_changes(earlier.targets, targets)),
+        containers=tuple(_container_changes(earlier.targets, targets, kept)),
     )
 
 
@@ -151,25 +180,65 @@ def _image_changes(before: Sequence[Target], now: Sequence[Target]) -> Iterator[
             yield ImageChange(inert(str(workload)), removed, added, kept)
 
 
-_ALONE, _OTHER = "images alone", "other"
+_ALONE, _OTHER, _NOTHING = "images alone", "other", "nothing"
 
 
 def _container_changes(
-    before: Sequence[Target], now: Sequence[Target]
+    before: Sequence[Target], now: Sequence[Target], kept: Kept
 ) -> Iterator[ContainerChange]:
     old = {Workload.of(each): each for each in before}
     for target in now:
         workload = Workload.of(target)
         was = old.get(workload)
-        if was is None or was.template == target.template:
+        template, earlier = kept.now.get(workload), kept.before.get(workload)
+        if (was is None and template is None) or (was and was.template == target.template):
             continue
-        fields = changed_fields(was.template_fields, target.template_fields)
+        fields = changed_fields(was.template_fields, target.template_fields) if was else []
+        values: list[tuple[str, Any, Any]] = []
+        # What is gone is told by its fields: the approval of now does not cover it.
+        if template is not None and (earlier is not None or was is None or was.template is None):
+            values = changed_values(earlier or Template(""), template)
         yield ContainerChange(
             inert(str(workload)),
             tuple(map(inert, fields)),
-            _ALONE if was.template is None else _OTHER,
-            _ALONE if target.template is None else _OTHER,
+            _covered(was),
+            _covered(target),
+            tuple(_value_change(*each) for each in values),
         )
+
+
+def _covered(target: Target | None) -> str:
+    if target is None:
+        return _NOTHING
+    return _ALONE if target.template is None else _OTHER
+
+
+def _value_change(path: str, before: Any, now: Any) -> ValueChange:
+    if (
+        isinstance(before, list)
+        and isinstance(now, list)
+        and not any(isinstance(each, str) for each in (*before, *now))
+    ):  # of things that are listed, those that are not the same; of a command all of it
+        before, now = (
+            [each for each in before if each not in now] or before,
+            [each for each in now if each not in before] or now,
+        )
+    return ValueChange(inert(path), _as_json(path, before), _as_json(path, now))
+
+
+def _as_json(path: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if path.endswith(".env"):
+        value = [
+            {**each, "value": f"sha256:{each['value'][:_SHORT]}..."} if "value" in each else each
+            for each in value
+        ]
+    return inert(canonical_json(value).decode())
+
+
+_SHORT = 8
+"""Hexadecimal digits of the digest of a value that are shown."""
 
 
 def _images(targets: Sequence[Target]) -> dict[Workload, Sequence[str]]:

@@ -13,6 +13,7 @@ from cabgate.text.refusal import RefusalReason
 from cabgate_kube.errors import AlreadyExistsError, ApiError, ConflictError
 from cabgate_kube.resources import INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.intent_work import Work, wanted_as_read
+from cabgate_operator.controllers.kept_evidence import discard, keep_evidence
 from cabgate_operator.plans import texts
 from cabgate_operator.plans.intents import Problem, own_request, wanted_request
 from cabgate_operator.work.context import Context
@@ -47,12 +48,14 @@ async def ensure_request(context: Context, work: Work, intent: DeploymentIntent)
         work.problem, work.too_often_until = Problem(REFUSED, message, stalled=False), moment
         return
     else:
+        kept: Object | None = None
         body = wanted_request(
             *(intent, work.ring, work.standings, work.model, context.labels, work.provenance),
             template_asked=may_be_required(work.labels),
         )
         try:
             async with context.room.turn_to_open(work.key.namespace, _workloads(intent)):
+                kept = await keep_evidence(context, intent)  # first: the webhook asks for it
                 found = await context.api.create(REQUESTS, work.key.namespace, body)
             context.own_writes.note(found)
             note_act(f"request {work.wanted}", "Opened")
@@ -62,6 +65,7 @@ async def ensure_request(context: Context, work: Work, intent: DeploymentIntent)
         except ApiError as error:
             if not error.refused:
                 raise
+            await discard(context, kept)
             await unchanged_or_conflict(context, work)
             work.errors.append(error)
             if error.used_up:

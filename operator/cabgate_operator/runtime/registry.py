@@ -7,6 +7,7 @@ from cabgate_operator.controllers.coverage import Coverage
 from cabgate_operator.controllers.exceptions import Exceptions
 from cabgate_operator.controllers.installation import Installation
 from cabgate_operator.controllers.intents import Intents
+from cabgate_operator.controllers.kept_evidence import KeptEvidence
 from cabgate_operator.controllers.ledger import Ledger
 from cabgate_operator.controllers.models import Models
 from cabgate_operator.controllers.namespaces import Namespaces
@@ -22,7 +23,7 @@ def make_controllers(settings: Settings, metrics: Metrics) -> tuple[Controller, 
     certificates = (Certificates(settings.webhook_name),) if settings.manage_certificates else ()
     return (
         *(Intents(), Exceptions(), Retrospects(), Models(), Namespaces()),
-        *(ledger, Retention(ledger, settings.keep_approved)),
+        *(ledger, Retention(ledger, settings.keep_approved), KeptEvidence()),
         Coverage(metrics.uncovered_workloads, settings.installation),
         *(Glass(), Installation(), *certificates),
     )

@@ -20,6 +20,8 @@ class Subject(StrEnum):
     """The publication of where the chains end."""
     RETENTION = "retention"
     """The requests of a namespace that nobody needs any more."""
+    EVIDENCE = "evidence"
+    """What is kept beside a request, or beside all of them, and goes with it."""
     MODELS = "models"
     """The built-in risk model, where it is absent; and the intents that had no valid model."""
     COVERAGE = "coverage"

@@ -4,12 +4,14 @@ namespaces labelled otherwise, and no dead webhook stops it."""
 
 import json
 import re
+import subprocess
 import urllib.request
 
 import pytest
 
 from cabgate_devcluster import DevCluster, Installation, people, wait_until
 from cabgate_samples.objects import GOOD, MIDDLING, target, workload
+from support.cli import CABGATE
 from support.gate import Gate, told
 from support.gated import gated
 from support.namespaces import create_namespace
@@ -258,6 +260,30 @@ def test_audit_admits_and_tells_those_who_look(auditing, audit_log):
     key = "enforced-" if any(k.startswith("enforced") for k in found) else ""
     assert found[f"{key}rollouts.cabgate.dev/mode"] == "Audit"
     assert found[f"{key}rollouts.cabgate.dev/denial"].startswith("NoRequest: Deployment audited")
+    assert found[f"{key}rollouts.cabgate.dev/workload"] == "deployment/audited"
+
+
+def test_the_audit_log_says_whom_enforce_will_hit_and_whom_it_hit(auditing, audit_log):
+    """By the command that the page on adopting a namespace names, on the log as it is written."""
+    for namespace, times in {"plain": 2, "enforces": 1}.items():
+        for _ in range(times):
+            rolled_out(auditing, namespace, name="listed")  # a dry run hits nobody
+            made = workload(namespace, name="listed")
+            auditing.create("requester", made, check=False)
+            auditing.cluster.kubectl("delete", "deployment/listed", "-n", namespace, check=False)
+
+    def rows():
+        argv = [*CABGATE, "audit", "denials", "-f", str(audit_log), "-o", "json"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        listed = json.loads(done.stdout)
+        return {
+            (row["namespace"], row["mode"], row["times"], *row["users"])
+            for row in listed
+            if (row["workload"], row["reason"]) == ("deployment/listed", "NoRequest")
+        }
+
+    expected = {("plain", "Audit", 2, "requester"), ("enforces", "Enforce", 1, "requester")}
+    wait_until(lambda: rows() == expected, "the audit log has them")
 
 
 def test_a_namespace_may_be_stricter_than_its_cluster(auditing):

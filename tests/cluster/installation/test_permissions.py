@@ -26,6 +26,10 @@ RARE: dict[str, str] = {
     f"{account}: list evidencesigners.cabgate.dev, everywhere": "where evidence is signed, as in "
     "test_signed_evidence.py"
     for account in ("cabgate-operator", "cabgate-webhook")
+} | {
+    f"{right} cabevidences.cabgate.dev, everywhere": "where a template is written out, as in "
+    "test_kept_evidence.py"
+    for right in ("cabgate-operator: create", "cabgate-operator: delete", "cabgate-webhook: get")
 }
 
 # What every service account may, by the bindings that Kubernetes comes with.

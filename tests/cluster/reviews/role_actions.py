@@ -264,7 +264,9 @@ ACTIONS = {
 """Each row of the table but those of reading, which are below."""
 
 READING = {
-    "read intents, requests and exceptions": ("deploymentintents", "cabrequests", "cabexceptions"),
+    "read intents, requests and exceptions": (
+        *("deploymentintents", "cabrequests", "cabevidences", "cabexceptions"),
+    ),
     "read the ledger": ("cabdecisions",),
     "read risk models": ("riskmodels", "evidencesigners"),
 }

@@ -58,7 +58,8 @@ class JudgedApi(MemoryApi):
             check()
         except Refusal as refusal:
             self.refusals = [*getattr(self, "refusals", []), str(refusal)]
-            raise ApiError(403, "Forbidden", str(refusal)) from None
+            causes = [cause.reason for cause in refusal.causes]
+            raise ApiError(403, "Forbidden", str(refusal), causes=causes) from None
 
     def intent(self, namespace: str, name: str) -> DeploymentIntent | None:
         """A live intent."""

@@ -94,7 +94,13 @@ async def by_hand(body, stored, ring_read=True):
             continue
     named = [item for item in found if item.spec.request_ref.name in names]
     decision = decide(rollout, ring, requests, named, NOW)
-    return AdmissionAnswer(decision.allowed, decision.reason, decision.message, decision.warnings)
+    return AdmissionAnswer(
+        decision.allowed,
+        decision.reason,
+        decision.message,
+        decision.warnings,
+        workload=rollout.workloads[-1].argument,
+    )
 
 
 async def by_the_webhook(body, api):

@@ -188,10 +188,13 @@ def answer_body(uid: str, answer: AdmissionAnswer) -> bytes:
     """The AdmissionReview that carries an answer. Whatever it refuses is a 403: for a 409 or a 422
     some tools delete the object and create it anew, for some texts too."""
     message = printed(answer.message)
-    # The API server puts it into the audit log, as WEBHOOK-NAME/reason.
+    # The API server puts it into the audit log, as WEBHOOK-NAME/reason: `cabgate.reports.denials`
+    # reads it there.
     annotations = {"reason": answer.reason}
+    if answer.mode is not None or not answer.allowed:
+        annotations |= {"denial": message, "workload": answer.workload}
     if answer.mode is not None:
-        annotations |= {"mode": answer.mode, "denial": message}
+        annotations["mode"] = answer.mode
     response: dict[str, Any] = {
         "uid": uid,
         "allowed": answer.allowed,

@@ -21,6 +21,7 @@ from urllib.parse import quote, urlencode
 
 from cabgate import GROUP, VERSION
 from cabgate.api import (
+    CABEvidence,
     CABException,
     CABRequest,
     DeploymentIntent,
@@ -29,6 +30,7 @@ from cabgate.api import (
     request,
 )
 from cabgate.api.base import Model, is_object_name
+from cabgate.api.cabevidence import PLURAL as EVIDENCES
 from cabgate.lifecycle.limits.budget import Weighed
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.review.identity import User
@@ -77,8 +79,7 @@ LISTS_AT_ONCE = 4
 those of twenty workloads at once would take both the API server and this process."""
 
 MAX_SELECTED = 2
-"""Requests whose exceptions are asked for one by one; those of more come in one list of the
-namespace, so that a review reads no more than four times."""
+"""Requests whose exceptions are asked for one by one: a review reads four times at most."""
 
 
 class ApiServer:
@@ -264,9 +265,9 @@ class ApiServer:
         """Every object of a kind of ours without a namespace, as the API server has it."""
         path = f"/apis/{GROUP}/{VERSION}/{plural}"
         found: dict[str, list[dict[str, Any]]] | None = await self._get(path)
-        if found is None:
-            raise LookupFailed(f"{path}: not found; are the CRDs installed?")
-        return found.get("items") or []
+        if found is not None:
+            return found.get("items") or []
+        raise LookupFailed(f"{path}: not found; are the CRDs installed?")
 
     async def request(self, namespace: str, name: str) -> CABRequest | None:
         """A request, or None if there is none of that name."""
@@ -275,6 +276,10 @@ class ApiServer:
     async def intent(self, namespace: str, name: str) -> DeploymentIntent | None:
         """An intent, or None if there is none of that name."""
         return await self._object(DeploymentIntent, namespace, intent.PLURAL, name)
+
+    async def evidence(self, namespace: str, name: str) -> CABEvidence | None:
+        """What is kept beside a request, if anything is."""
+        return await self._object(CABEvidence, namespace, EVIDENCES, name)
 
     async def may(
         self,
@@ -309,8 +314,7 @@ class ApiServer:
         }
         path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
         data = await self._send("POST", path, review)
-        answer = {} if data is None else decoded("POST", path, data)
-        status = answer.get("status") or {}
+        status = {} if data is None else decoded("POST", path, data).get("status") or {}
         return status.get("allowed") is True
 
     async def can_read(self) -> None:
@@ -350,8 +354,7 @@ class ApiServer:
         path = target.partition("?")[0]
         last = self._monotonic() + RETRY_WITHIN_SECONDS
         call = partial(self._call, method, target, path, body, large=large)
-        namespace = namespace_of(path)
-        if namespace:
+        if namespace := namespace_of(path):
             call = partial(self._places.within, namespace, call)
         answer = await call()
         while method == "GET" and answer.status == 429:
@@ -376,8 +379,7 @@ class ApiServer:
             raise RuntimeError("the API server is used outside its context")
         begun = time.perf_counter()
         try:
-            headers = {"Accept": "application/json"}
-            content = b""
+            headers, content = {"Accept": "application/json"}, b""
             if body is not None:
                 headers["Content-Type"] = "application/json"
                 content = json.dumps(body).encode()

@@ -3,7 +3,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cabgate.api import CABException, CABRequest, DeploymentIntent
+from cabgate.api import CABEvidence, CABException, CABRequest, DeploymentIntent
 from cabgate.api.intent import PLURAL as INTENTS
 from cabgate.api.kinds import GatedKind
 from cabgate.api.types import Gate, Submitter
@@ -23,6 +23,7 @@ from cabgate.lifecycle.requests.break_glass import (
     check_stamped,
     template_taken_from,
 )
+from cabgate.lifecycle.requests.kept_evidence import check_evidence, may_have_evidence
 from cabgate.lifecycle.state.standing import WholeRequest, standing_of
 from cabgate.review.identity import Machines
 from cabgate.review.races import check_not_approver, requests_behind
@@ -45,6 +46,7 @@ from cabgate.text.refusal import Refusal, RefusalReason, check_all
 from cabgate.writes.exceptions import check_takes_exception
 from cabgate.writes.image_digests import changes_targets, check_digests
 from cabgate.writes.system import check_created, check_intent_status
+from cabgate.writes.template_forms import check_forms
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.apiserver import ApiServer
 from cabgate_webhook.handlers.asked import AskedLately
@@ -59,13 +61,15 @@ def stamp_submitters(
     admission: AdmissionRequest, machines: Machines, kinds: Sequence[GatedKind] = ()
 ) -> AdmissionAnswer:
     """The patch that makes `spec.submittedBy` say who really submitted, and `spec.requestedBy` who
-    was named as requester. Raises `Refusal`, also for targets that can never match: what the schema
-    says to those later is a 422 without the right spelling."""
+    was named as requester. Raises `Refusal`, also for all that `_check_content` refuses: what the
+    schema says later to targets that can never match is a 422 without the right spelling."""
     if admission.resource == INTENTS:
         with contextlib.suppress(ValidationError):  # the schema says what it is about
             old, intent = _intents(admission)
-            _check_targets(old, intent, kinds)
             check_size(old, intent)
+            _check_content(
+                old, intent, kinds, machines, _submitters(admission, old, intent, machines)
+            )
     spec = admission.object.get("spec")
     if not isinstance(spec, Mapping):
         return AdmissionAnswer(allowed=True, reason="SubmittersKept")
@@ -113,19 +117,21 @@ async def judge_intent(
     answer = judge_submitters(admission, machines)
     old, intent = _intents(admission)
     check_size(old, intent)
-    check_requester(old, intent, intent.spec.submitted_by, machines)
+    digests: list[Callable[[], object]] = []
+    if digests_from is not None and changes_targets(old, intent):
+        labels = await api.namespace_labels(admission.namespace)
+        ring = installation.namespace_ring(admission.namespace, labels)
+        digests.append(partial(check_digests, intent, ring, digests_from))
+    warnings = _check_content(
+        old, intent, installation.kinds, machines, intent.spec.submitted_by, *digests
+    )
     if old is None or changes_spec(old, intent):
         await _check_not_approver(admission, old, intent, api)
-    warnings = _check_targets(old, intent, installation.kinds)
     if old is None or evidence_digest(old.spec) != evidence_digest(intent.spec):
         signed = await provenance_now(intent, api, now)
         check_not_contradicted(signed)
         said = await telling.warning_of(intent, api, installation, machines, signed)
         warnings = [*warnings, said]
-    if digests_from is not None and changes_targets(old, intent):
-        labels = await api.namespace_labels(admission.namespace)
-        ring = installation.namespace_ring(admission.namespace, labels)
-        check_digests(intent, ring, digests_from)
     return replace(answer, warnings=warnings)
 
 
@@ -138,11 +144,17 @@ def _intents(admission: AdmissionRequest) -> tuple[DeploymentIntent | None, Depl
     return old, intent
 
 
-def _check_targets(
-    old: DeploymentIntent | None, intent: DeploymentIntent, kinds: Sequence[GatedKind]
+def _check_content(
+    old: DeploymentIntent | None,
+    intent: DeploymentIntent,
+    kinds: Sequence[GatedKind],
+    machines: Machines,
+    submitters: Sequence[Submitter],
+    *more: Callable[[], object],
 ) -> list[str]:
-    """What to warn of, if the intent says anew what is to run. Raises `Refusal` for targets that
-    can never match, and for images and times in it that are none."""
+    """What to warn of, if the intent says anew what is to run. Raises one `Refusal` of all that is
+    wrong in it: targets that can never match, images and times that are none, a requester who is no
+    person, and what `more` refuses."""
     before = None if old is None else old.spec
     warnings: list[str] = []
 
@@ -153,7 +165,10 @@ def _check_targets(
     check_all(
         partial(check_images, before, intent.spec),
         partial(check_moments, before, intent.spec),
+        partial(check_forms, before, intent.spec),
         targets,
+        partial(check_requester, old, intent, submitters, machines),
+        *more,
     )
     return warnings
 
@@ -240,14 +255,23 @@ def _people(admission: AdmissionRequest, machines: Machines) -> dict[str, list[A
             submitters = CABException.model_validate(admission.old_object).spec.submitted_by
         return {"submittedBy": [submitter.to_dict() for submitter in submitters]}
     old, intent = _intents(admission)
-    if old is None:
-        submitters = added([], admission.user, machines)
-    else:
-        submitters = submitters_of_update(old, intent, admission.user, machines)
+    submitters = _submitters(admission, old, intent, machines)
     return {
         "submittedBy": [submitter.to_dict() for submitter in submitters],
         "requestedBy": list(requesters_of_update(old, intent)),
     }
+
+
+def _submitters(
+    admission: AdmissionRequest,
+    old: DeploymentIntent | None,
+    new: DeploymentIntent,
+    machines: Machines,
+) -> Sequence[Submitter]:
+    """Who has submitted an intent, once it is written."""
+    if old is None:
+        return added([], admission.user, machines)
+    return submitters_of_update(old, new, admission.user, machines)
 
 
 async def judge_intent_status(
@@ -314,17 +338,29 @@ async def _judge_new_request(
         await _check_glass(admission, request, api)
         return AdmissionAnswer(allowed=True, reason="GlassBroken")
     named, name = map(Workload.of, request.spec.targets), request.spec.intent_ref.name
-    intent, weighed, (model, labels) = await asyncio.gather(
+    intent, weighed, (model, labels), kept = await asyncio.gather(
         api.intent(admission.namespace, name),
         api.weighed_requests(admission.namespace, named, name),
         model_of(admission.namespace, api),
+        _kept_evidence(admission, request, api),
     )
     signed = await provenance_now(intent, api, now)
     others = [other for other, _ in weighed]
     asked = may_be_required(labels)
     check_created(request, intent, others, model, signed, template_asked=asked)
+    if intent is not None:
+        check_evidence(intent, kept)
     check_opening(request, weighed)
     return AdmissionAnswer(allowed=True, reason="RequestOpened")
+
+
+async def _kept_evidence(
+    admission: AdmissionRequest, request: CABRequest, api: ApiServer
+) -> CABEvidence | None:
+    """What is kept beside a new request, where there may be something."""
+    if not may_have_evidence(request):
+        return None
+    return await api.evidence(admission.namespace, request.metadata.name)
 
 
 async def _check_glass(admission: AdmissionRequest, request: CABRequest, api: ApiServer) -> None:

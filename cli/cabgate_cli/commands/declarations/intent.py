@@ -14,7 +14,11 @@ from cabgate.rollout.gated_targets import target_problems
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import ANY_NAME
 from cabgate_cli.commands.declarations import intent_update
-from cabgate_cli.commands.declarations.intent_template import template_fields, told_templates
+from cabgate_cli.commands.declarations.intent_template import (
+    template_fields,
+    told_templates,
+    written_out,
+)
 from cabgate_cli.commands.options import (
     cluster_options,
     gated_kind_option,
@@ -274,11 +278,13 @@ def intent_object(found: list[Found], namespace: str, name: str) -> dict[str, An
         {"name": item.workload.argument[:MAX_ARTIFACT_NAME], "images": list(item.images)}
         for item in found
     ]
+    written = written_out(found)
+    forms = {"templateForms": written} if written else {}
     printed = {
         "apiVersion": API_VERSION,
         "kind": KIND,
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"targets": targets, "evidence": {"artifacts": artifacts}},
+        "spec": {"targets": targets, **forms, "evidence": {"artifacts": artifacts}},
     }
     intent = checked(DeploymentIntent, printed)
     problems = [str(each) for each in target_problems(intent.spec.targets) if each.final]

@@ -7,10 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from cabgate.api.kinds import GatedKind
-from cabgate.rollout.templates import MAX_SOURCE_BYTES
+from cabgate.api.types import TemplateForm
+from cabgate.lifecycle.limits.capacity import MAX_SPEC_BYTES
+from cabgate.rollout.templates import MAX_SOURCE_BYTES, form_text
 from cabgate.rollout.workloads import kind_of
-from cabgate_cli.errors import BadInput
+from cabgate.writes.template_forms import MAX_FORM_BYTES
+from cabgate_cli.errors import BadInput, note
 from cabgate_cli.input.workloads import Found, rollout_in, template_in
+
+_MOST_BYTES = MAX_SPEC_BYTES // 2
+"""Bytes of templates that are written out into one intent: the rest of it is for all else."""
 
 
 def told_templates(
@@ -34,6 +40,31 @@ def template_fields(item: Found) -> dict[str, Any]:
     if item.template is None:
         return {}
     return {"template": item.template.digest, "templateFields": item.template.fields}
+
+
+def written_out(
+    found: Iterable[Found], before: Iterable[TemplateForm] = ()
+) -> list[dict[str, Any]]:
+    """What the containers of workloads do, for people: the `templateForms` of an intent that names
+    them, those from before of its other workloads included. Notes what is too large for it."""
+    texts = {each.template: each.form for each in before}
+    large, room = [], _MOST_BYTES - sum(len(text.encode()) for text in texts.values())
+    for item in found:
+        if item.template is None or item.template.digest in texts:
+            continue
+        text = form_text(item.template)
+        size = len(text.encode())
+        if size > min(MAX_FORM_BYTES, room):
+            large.append(str(item.workload))
+            continue
+        texts[item.template.digest] = text
+        room -= size
+    if large:
+        note(
+            f"too large to be written out: what the containers of {', '.join(large)} do. It is "
+            "covered all the same; reviewers are shown which fields change, without their values"
+        )
+    return [{"template": digest, "form": text} for digest, text in texts.items()]
 
 
 def _told(

@@ -15,6 +15,7 @@ from cabgate.api.types import Target
 from cabgate.risk.image_evidence import unnamed_images
 from cabgate.risk.next_release import REPORTS, next_release
 from cabgate.rollout.targets import Workload
+from cabgate_cli.commands.declarations.intent_template import written_out
 from cabgate_cli.errors import BadInput, note
 from cabgate_cli.input.files.documents import Document, documents_in, read_text, shown_path
 from cabgate_cli.input.files.edits import edited
@@ -108,6 +109,7 @@ def update(
 ) -> None:
     """Print an intent brought up to date, or write it where it stands, and note what became of its
     evidence. Raises `BadInput` for what the API server would refuse."""
+    workloads = list(found)
     named = [
         Target(
             api_version=item.api_version,
@@ -117,12 +119,17 @@ def update(
             template=None if item.template is None else item.template.digest,
             template_fields=[] if item.template is None else item.template.fields,
         )
-        for item in found
+        for item in workloads
     ]
     old, source = existing.document.content, existing.document.source
     before = existing.intent
     after = before.model_copy(update={"spec": next_release(before.spec, named)})
     new = _rewritten(old, before, after)
+    wanted = {target.template for target in after.spec.targets}
+    kept = [each for each in before.spec.template_forms if each.template in wanted]
+    new["spec"].pop("templateForms", None)
+    if forms := written_out(workloads, kept):
+        new["spec"]["templateForms"] = forms
     intent_from(Document(source, new), kinds)
     _tell(before, after, named)
     put(existing, new, output=output, in_place=in_place)

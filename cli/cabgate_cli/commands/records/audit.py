@@ -20,6 +20,7 @@ from cabgate_cli.commands.options import (
     cluster_options,
     export_option,
 )
+from cabgate_cli.commands.records.audit_denials import denials
 from cabgate_cli.commands.records.ledger_options import heads_option, keys_option
 from cabgate_cli.commands.records.ledger_verified import verification
 from cabgate_cli.commands.records.report import check_time, counted
@@ -37,6 +38,9 @@ _KINDS = tuple((of.KIND, of.PLURAL) for of in (decision, request, exception, ris
 @click.group()
 def audit() -> None:
     """Collect what an audit needs."""
+
+
+audit.add_command(denials)
 
 
 @audit.command(

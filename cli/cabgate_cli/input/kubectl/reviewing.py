@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a reviewer looks at, read through kubectl: imported only for that, with all models."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from cabgate.api import CABException, CABRequest, DeploymentIntent
+from cabgate.api import CABEvidence, CABException, CABRequest, DeploymentIntent
+from cabgate.lifecycle.requests.kept_evidence import kept_templates
 from cabgate.lifecycle.state.standing import WholeRequest, standings_of_exceptions, takes_exception
 from cabgate.lifecycle.state.states import state_of
 from cabgate.lifecycle.state.waiting import Outcome, outcome_of_exception, outcome_of_request
 from cabgate.review.reviewers import ReviewSubject
 from cabgate.rollout.targets import Workload
+from cabgate.rollout.templates import Template
 from cabgate.text.inert import inert
-from cabgate.views.compare import Comparison, compare, last_approved
+from cabgate.views.compare import Comparison, Kept, compare, last_approved
 from cabgate.views.selectors import APPROVED_REQUESTS, LIVE_EXCEPTIONS
 from cabgate.views.show import RequestView, show
 from cabgate_cli.errors import BadInput, Unavailable, note
@@ -144,8 +147,7 @@ def read_changes(kubectl: Kubectl, namespace: str, what: Named) -> Comparison:
     name = what.name
     if what.exception:
         name = _exception(kubectl, namespace, name).spec.request_ref.name
-    request = _request(kubectl, namespace, name)
-    return compare(request, last_approved(request, _approved(kubectl, namespace, request)))
+    return _compared(kubectl, namespace, _request(kubectl, namespace, name))
 
 
 def changes_since(kubectl: Kubectl, subject: Subject, digest: str) -> Comparison | None:
@@ -195,10 +197,32 @@ def _exceptions(kubectl: Kubectl, namespace: str, request: WholeRequest) -> list
 
 def _changes(kubectl: Kubectl, namespace: str, request: WholeRequest) -> Comparison | None:
     try:
-        return compare(request, last_approved(request, _approved(kubectl, namespace, request)))
+        return _compared(kubectl, namespace, request)
     except Unavailable as error:
         note(f"what was approved before is not known: {error.message}")
         return None
+
+
+def _compared(kubectl: Kubectl, namespace: str, request: WholeRequest) -> Comparison:
+    """A request beside the one that was approved last, with what their containers do."""
+    before = last_approved(request, _approved(kubectl, namespace, request))
+    now = _kept(kubectl, namespace, request)
+    was = {} if before is None else _kept(kubectl, namespace, before)
+    return compare(request, before, kept=Kept(now, was))
+
+
+def _kept(kubectl: Kubectl, namespace: str, request: WholeRequest) -> Mapping[Workload, Template]:
+    """What the containers of a request do, as far as it was written out and may be read."""
+    if not any(target.template for target in request.stored.spec.targets):
+        return {}
+    try:
+        found = parsed(CABEvidence, kubectl.one(namespace, "cabevidences", request.name))
+    except NotThere:
+        return {}
+    except Unavailable as error:
+        note(f"what the containers of {request.name} do is not known: {error.message}")
+        return {}
+    return kept_templates(request.stored, found)
 
 
 def _approved(kubectl: Kubectl, namespace: str, request: WholeRequest) -> list[WholeRequest]:

@@ -136,6 +136,8 @@ def check_size(
     advice = "Shorten it"
     if isinstance(new, DeploymentIntent):
         advice += ", or make several of it, each for some of the workloads"
+        if new.spec.template_forms:
+            advice += ", or leave templateForms out: it decides nothing"
     raise Refusal(
         RefusalReason.INVALID,
         f"comes to {found} bytes as it is stored, most of it in {largest}; allowed: {limit}. "

@@ -154,7 +154,7 @@ async def test_a_used_up_budget_is_told_and_room_is_looked_for():
 
     def refuse(what):
         if what == "create cabrequests":
-            raise ApiError(403, "Forbidden", said)
+            raise ApiError(403, "Forbidden", said, causes=["BudgetUsedUp"])
 
     world.api.before_write = refuse
     with pytest.raises(ApiError):

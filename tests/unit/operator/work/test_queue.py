@@ -208,7 +208,7 @@ async def test_what_a_budget_refused_is_tried_again_late_and_at_once_after_a_cha
 
     async def handle(key: Key) -> None:
         seen.append(key)
-        raise ApiError(403, "Forbidden", "admission webhook denied the request: BudgetUsedUp: no")
+        raise ApiError(403, "Forbidden", "admission webhook denied it", causes=["BudgetUsedUp"])
 
     queue = queue_of(handle, clock)
     queue.add(A)

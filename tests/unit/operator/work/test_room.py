@@ -29,7 +29,7 @@ class Full:
         if what == "create cabrequests":
             self.asked += 1
             if self.full:
-                raise ApiError(403, "Forbidden", SAID)
+                raise ApiError(403, "Forbidden", SAID, causes=["BudgetUsedUp"])
 
     async def change(self, number, name="web", workload="web-0"):
         old = self.world.api.objects.get((INTENTS.plural, "team", name))

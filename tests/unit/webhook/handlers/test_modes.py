@@ -97,10 +97,13 @@ async def answered(
 
 def what(response):
     """What was done: denied, warned or audited."""
+    noted = response["auditAnnotations"]
+    assert noted["denial"].startswith("LookupFailed: ")
+    assert "workload" in noted
     if not response["allowed"]:
+        assert "mode" not in noted
         return "denied"
-    assert response["auditAnnotations"]["denial"].startswith("LookupFailed: ")
-    assert response["auditAnnotations"]["mode"] in ("Warn", "Audit")
+    assert noted["mode"] in ("Warn", "Audit")
     return "warned" if response.get("warnings") else "audited"
 
 
