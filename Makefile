@@ -185,6 +185,7 @@ manifests: helm ## Write what is generated: crds/, the chart's README and golden
 	$(BIN)/python tools/reference.py
 	$(BIN)/python tools/states.py
 	$(BIN)/python tools/reports.py
+	$(BIN)/python tools/calibration.py
 	$(BIN)/python tools/reasons.py
 	$(BIN)/python tools/configuration.py
 	$(BIN)/python tools/commands.py

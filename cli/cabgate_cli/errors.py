@@ -30,7 +30,8 @@ class Unavailable(click.ClickException):
 
 
 class Refused(click.ClickException):
-    """What was asked for is fine, and the gate would refuse it."""
+    """What was asked for is fine, and the answer is no: the gate would refuse it, or there is too
+    little to answer by."""
 
     exit_code = ExitCode.NO
 

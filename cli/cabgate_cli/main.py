@@ -27,6 +27,8 @@ _COMMANDS = (
     "records.ledger",
     "records.report",
     "records.audit",
+    "records.calibrate",
+    "records.replay",
     "completion",
 )
 """Modules, each with the command of its name."""
@@ -56,6 +58,8 @@ Examples:
   kubectl cab approve -n shop checkout-1f2e3d4c
   cabgate ledger verify
   cabgate report --by namespace
+  cabgate calibrate --outcomes outcomes.csv
+  cabgate replay --model new.yaml --since 2026-07-01
 """
     + table(),
 )

@@ -18,6 +18,12 @@ def test_the_page_of_the_figures_of_reports_is_what_they_say():
     assert (ROOT / "docs" / "reports.md").read_text() == tool["rendered"]()
 
 
+def test_the_page_of_the_calibration_is_what_the_commands_print():
+    tool = runpy.run_path(str(ROOT / "tools" / "calibration.py"))
+    for path, content in tool["rendered"]().items():
+        assert path.read_text() == content, path
+
+
 def test_what_the_docs_have_of_reasons_is_what_their_records_say():
     tool = runpy.run_path(str(ROOT / "tools" / "reasons.py"))
     for path, content in tool["rendered"]().items():

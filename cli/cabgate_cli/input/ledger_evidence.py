@@ -74,7 +74,7 @@ def from_cluster(kubeconfig: str | None, context: str | None, *, keys: bool) -> 
     """What a cluster holds, its public keys if they are asked for. Raises `Unavailable`."""
     from cabgate_cli.input.cluster.ledger_source import LedgerSource
 
-    _collect_garbage_seldom()
+    collect_garbage_seldom()
     evidence = Evidence(now=datetime.now(UTC))
     source = LedgerSource(kubeconfig, context)
     # What is published and what was decided first: the ledger may only have grown since.
@@ -93,7 +93,7 @@ def from_cluster(kubeconfig: str | None, context: str | None, *, keys: bool) -> 
 
 def from_files(files: Iterable[str]) -> Evidence:
     """What files hold. Raises `BadInput`."""
-    _collect_garbage_seldom()
+    collect_garbage_seldom()
     evidence = Evidence()
     for path in files:
         for document in documents_in(read_text(path, LIMITS), shown_path(path), LIMITS):
@@ -112,11 +112,11 @@ def records_of(
         return from_files(files).objects[decision.PLURAL]
     from cabgate_cli.input.cluster.ledger_source import LedgerSource
 
-    _collect_garbage_seldom()
+    collect_garbage_seldom()
     return LedgerSource(kubeconfig, context).objects(decision.PLURAL)
 
 
-def _collect_garbage_seldom() -> None:
+def collect_garbage_seldom() -> None:
     """Python looks for garbage among all objects that live, and the more are made the oftener. A
     ledger has millions and none of them is garbage: that search took more than half of the time."""
     gc.set_threshold(100_000, 50, 100)

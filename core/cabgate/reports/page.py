@@ -11,7 +11,7 @@ from cabgate.reports.plots import BLUE, DARK, LIGHT, RED, VIOLET, Series, bars
 from cabgate.reports.report import Group, Report
 from cabgate.reports.texts import group_name, heading, missing_text, of_section, sections, shown
 
-_STYLE = """
+STYLE = """
 body { font: 14px/1.4 system-ui, sans-serif; color: #1b1b1b; max-width: 60rem; margin: 2rem auto;
        padding: 0 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.15rem; margin-top: 2rem; } h3 { font-size: 1rem; }
@@ -23,6 +23,7 @@ figure { margin: 1rem 0; } svg { width: 100%; height: auto; }
 svg text { font: 11px system-ui, sans-serif; fill: #444; }
 @media print { body { margin: 0; max-width: none; } section, figure { break-inside: avoid; } }
 """
+"""How pages look, on a screen and in print."""
 
 _VERDICTS = (
     (RequestVerdict.AUTO_APPROVED.value, "approved by score", LIGHT),
@@ -39,7 +40,7 @@ def as_html(report: Report) -> str:
     head = SubElement(html, "head")
     SubElement(head, "meta", charset="utf-8")
     SubElement(head, "title").text = heading(report)
-    SubElement(head, "style").text = _STYLE
+    SubElement(head, "style").text = STYLE
     body = SubElement(html, "body")
     SubElement(body, "h1").text = heading(report)
     for each in report.missing:

@@ -41,7 +41,7 @@ def bars(
     svg = Element("svg", {"viewBox": f"0 0 {_WIDTH} {height}", "role": "img"})
     SubElement(svg, "title").text = title
     of_each = f", each bar {step} days" if step > 1 else ", by day"
-    _text(svg, 0, 12, f"{title}{of_each}")
+    write_text(svg, 0, 12, f"{title}{of_each}")
     _legend(svg, series)
     width = (_WIDTH - _LEFT) / max(1, len(columns))
     for number, (at, column) in enumerate(zip(starts, columns, strict=True)):
@@ -78,7 +78,7 @@ def _legend(svg: Element, series: Sequence[Series]) -> None:
             "rect",
             {"x": f"{left:.0f}", "y": "18", "width": "10", "height": "10", "fill": each.colour},
         )
-        _text(svg, left + 14, 27, each.name)
+        write_text(svg, left + 14, 27, each.name)
         left += 30 + 7 * len(each.name)
 
 
@@ -86,13 +86,14 @@ def _axes(svg: Element, days: Sequence[datetime], most: int) -> None:
     foot = _ABOVE + _HEIGHT
     line = {"x1": str(_LEFT), "x2": str(_WIDTH), "y1": str(foot), "y2": str(foot)}
     SubElement(svg, "line", {**line, "stroke": "#888"})
-    _text(svg, _LEFT - 6, _ABOVE + 8, str(most), "end")
-    _text(svg, _LEFT - 6, foot, "0", "end")
+    write_text(svg, _LEFT - 6, _ABOVE + 8, str(most), "end")
+    write_text(svg, _LEFT - 6, foot, "0", "end")
     if days:
-        _text(svg, _LEFT, foot + 15, f"{days[0]:%Y-%m-%d}")
-        _text(svg, _WIDTH, foot + 15, f"{days[-1]:%Y-%m-%d}", "end")
+        write_text(svg, _LEFT, foot + 15, f"{days[0]:%Y-%m-%d}")
+        write_text(svg, _WIDTH, foot + 15, f"{days[-1]:%Y-%m-%d}", "end")
 
 
-def _text(svg: Element, x: float, y: float, said: str, anchor: str = "start") -> None:
+def write_text(svg: Element, x: float, y: float, said: str, anchor: str = "start") -> None:
+    """Put a text into a plot, at a place of its view box."""
     place = {"x": f"{x:.0f}", "y": f"{y:.0f}", "text-anchor": anchor}
     SubElement(svg, "text", place).text = said

@@ -103,11 +103,12 @@ def as_csv(report: Report) -> str:
             number = _number(value.number)
             row = [report.by if group.name else "", group.name or EVERYTHING, figure.name]
             row += ["" if number is None else str(number), figure.unit, value.who]
-            writer.writerow([*map(_cell, row), len(value.records)])
+            writer.writerow([*map(cell, row), len(value.records)])
     return out.getvalue()
 
 
-def _cell(text: object) -> str:
+def cell(text: object) -> str:
+    """A text as a cell of CSV that is no formula to a spreadsheet."""
     plain = inert(str(text or ""))
     return f"'{plain}" if plain.startswith(_FORMULA) else plain
 

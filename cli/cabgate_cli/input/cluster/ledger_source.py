@@ -44,9 +44,10 @@ class LedgerSource:
 
     def objects(self, plural: str) -> list[dict[str, Any]]:
         """Every object of one of cabgate's kinds."""
-        return list(self._pages(plural))
+        return list(self.each(plural))
 
-    def _pages(self, plural: str) -> Iterator[dict[str, Any]]:
+    def each(self, plural: str) -> Iterator[dict[str, Any]]:
+        """The same, page by page: nobody has to hold all of them at once."""
         api = client.CustomObjectsApi(self._client)
         token: str | None = None
         while True:

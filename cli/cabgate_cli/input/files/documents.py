@@ -85,6 +85,21 @@ def documents_in(text: str, name: str, limits: Limits = DEFAULT_LIMITS) -> list[
     return documents
 
 
+def each_document(text: str, name: str, limits: Limits = DEFAULT_LIMITS) -> Iterator[Document]:
+    """Every object of a text, as `documents_in` has them. Of JSON Lines and of a list in JSON one
+    is read after the other, so that nobody has to hold all of a long export at once.
+
+    Raises `BadInput` on the way, for what is no object."""
+    if _LINES.match(text):
+        for number, value in enumerate(_json_lines(text, name), 1):
+            source = f"{name}, document {number}"
+            yield from _objects(_plain(value, source, _Budget(limits.max_values)), source)
+    elif head := _LIST.match(text):
+        yield from _listed(text, name, head.end(), _Budget(limits.max_values))
+    else:
+        yield from documents_in(text, name, limits)
+
+
 def composed(text: str) -> yaml.Node:
     """The nodes of a text of one object, with where each stands. Raises `yaml.YAMLError`."""
     node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
@@ -125,7 +140,7 @@ def _parsed(text: str, name: str) -> list[Any]:
     except (ValueError, RecursionError):
         pass
     if _LINES.match(text):
-        return _json_lines(text, name)
+        return list(_json_lines(text, name))
     try:
         _check_depth(text, name)
         return list(yaml.load_all(text, Loader=_Loader))
@@ -153,9 +168,22 @@ _LINES = re.compile(r"\s*\{.*\}[ \t]*\r?\n\s*\{")
 """How JSON Lines begin, and no YAML does: a line that is an object, and another one."""
 
 
-def _json_lines(text: str, name: str) -> list[Any]:
-    values = []
-    for number, line in enumerate(text.split("\n"), 1):
+_LIST = re.compile(
+    r'\s*\{\s*(?:"(?:apiVersion|kind)"\s*:\s*"[A-Za-z0-9./]*"\s*,\s*)*"items"\s*:\s*\['
+)
+"""How a list in JSON begins, as kubectl and the API server write it."""
+
+_BETWEEN_ITEMS = re.compile(r"[ \t\r\n]*([,\]]?)[ \t\r\n]*")
+
+
+def _json_lines(text: str, name: str) -> Iterator[Any]:
+    begin = 0
+    number = 0
+    while begin < len(text):
+        end = text.find("\n", begin)
+        line = text[begin:] if end < 0 else text[begin:end]
+        begin = len(text) if end < 0 else end + 1
+        number += 1
         if not line.strip():
             continue
         try:
@@ -164,8 +192,34 @@ def _json_lines(text: str, name: str) -> list[Any]:
             raise BadInput(f"{name}: line {number}: {error}") from None
         except (ValueError, RecursionError):
             raise BadInput(f"{name}: line {number}: not valid JSON") from None
-        values.append(found)
-    return values
+        yield found
+
+
+def _listed(text: str, name: str, begin: int, budget: "_Budget") -> Iterator[Document]:
+    """The objects of a list whose first item begins somewhere. What stands around the items is
+    looked at last."""
+    decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_not_json)
+    number, place = 0, begin
+    try:
+        between = _BETWEEN_ITEMS.match(text, place)
+        while between is not None and between[1] != "]":
+            if bool(between[1]) != bool(number):
+                raise ValueError("no comma, or one too many")
+            value, place = decoder.raw_decode(text, between.end())
+            source = f"{name}, items[{number}]"
+            number += 1
+            yield from _objects(_plain(value, source, budget), source)
+            between = _BETWEEN_ITEMS.match(text, place)
+        end = text.index("]", place)
+        around = json.loads(
+            text[:begin] + text[end:], object_pairs_hook=_unique, parse_constant=_not_json
+        )
+    except _DuplicateKeyError as error:
+        raise BadInput(f"{name}: {error}") from None
+    except (ValueError, RecursionError):
+        raise BadInput(f"{name}: not valid JSON: in or after items[{number}]") from None
+    if not str(around.get("kind", "")).endswith("List"):
+        raise BadInput(f"{name}: kind: {around.get('kind')!r} with items; allowed: a List")
 
 
 class _DuplicateKeyError(ValueError):
