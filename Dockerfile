@@ -17,6 +17,7 @@ COPY kube kube
 COPY operator operator
 COPY webhook webhook
 COPY collect collect
+COPY store store
 COPY cli cli
 RUN image/install.sh /opt/cabgate
 
