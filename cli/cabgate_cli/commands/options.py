@@ -2,7 +2,7 @@
 """Options that more than one command has."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -51,12 +51,6 @@ class _Moment(click.DateTime):
 
 MOMENT = _Moment(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 """What --since and --until take of the commands that read the ledger."""
-
-
-def check_one_source(files: Sequence[str], kubeconfig: str | None, context: str | None) -> None:
-    """Raise `click.UsageError` where files and a cluster are named: one of them is read."""
-    if files and (kubeconfig or context):
-        raise click.UsageError("-f reads files, --kubeconfig and --context a cluster: not both")
 
 
 export_option = click.option(
