@@ -18,6 +18,7 @@ COPY operator operator
 COPY webhook webhook
 COPY collect collect
 COPY store store
+COPY relay relay
 COPY cli cli
 RUN image/install.sh /opt/cabgate
 
