@@ -27,7 +27,7 @@ help: ## Show what can be made
 	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 
 $(BIN)/.synced: uv.lock pyproject.toml | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --locked --python $(PYTHON)
+	$(UV) sync --locked --extra relay --python $(PYTHON)
 	@touch $@
 
 .PHONY: setup
@@ -99,12 +99,12 @@ demo-picture: binaries ## Run the demo, and write docs/demo.svg (a part) and doc
 
 .PHONY: bench
 bench: binaries ## Measure what the gate adds to a rollout, into docs/benchmarks; under 15 minutes
-	$(UV) sync --locked --group bench --python $(PYTHON)
+	$(UV) sync --locked --extra relay --group bench --python $(PYTHON)
 	$(BIN)/python -m cabgate_bench gate
 
 .PHONY: bench-scale
 bench-scale: binaries ## Measure the gate with 100,000 requests and the operator with 10,000 intents
-	$(UV) sync --locked --group bench --python $(PYTHON)
+	$(UV) sync --locked --extra relay --group bench --python $(PYTHON)
 	$(BIN)/python -m cabgate_bench scale
 
 .PHONY: cluster

@@ -149,7 +149,7 @@ def opened_by_hand(gate, namespace, model, provenance):
     request = request_for(live, 2, model=model, provenance=provenance)
     body = {"apiVersion": "cabgate.dev/v1alpha1", "kind": "CABRequest", **request.to_dict()}
     body["metadata"]["labels"] = dict(request.metadata.labels)
-    kept = {"apiVersion": "cabgate.dev/v1alpha1", **evidence_for(live).to_dict()}
+    kept = evidence_for(live).to_dict() | {"apiVersion": body["apiVersion"], "kind": "CABEvidence"}
     path = f"/apis/cabgate.dev/v1alpha1/namespaces/{namespace}"
     with client_of(gate.user(OPERATOR)) as client:
         assert client.post(f"{path}/cabevidences", json=kept).status_code == 201
