@@ -27,10 +27,10 @@ from cabgate.api.types import (
     ApprovalConditions,
     Author,
     Checked,
-    Gate,
     RevokedImages,
     Signature,
     Target,
+    Tier,
     Username,
 )
 from cabgate.api.values import SubjectKind as SubjectKind
@@ -101,7 +101,7 @@ class RecordedFloor(Model):
 
     name: ShortText
     """Name of the floor."""
-    gate: Gate
+    gate: Tier
     """The least that it asked for."""
     explanation: ClippedText = ""
     """Why it applied."""
@@ -155,7 +155,7 @@ class CABDecisionSpec(Model):
     """Digest of the evidence that was decided on."""
     score: Decimal2 | None = None
     """Risk score of the request, 0.00 to 100.00."""
-    gate: Gate | None = None
+    gate: Tier | None = None
     """What the score asked for."""
     risk_model: RiskModelRef | None = None
     """The risk model that the request was scored with."""

@@ -21,12 +21,12 @@ from cabgate.api.kinds import BUILT_IN
 from cabgate.api.types import (
     MAX_DECLARED_TARGETS,
     MAX_REQUESTER,
-    Gate,
     Listed,
     RequestedBy,
     SubmittedBy,
     Target,
     TemplateForms,
+    Tier,
     Username,
     targets_field,
 )
@@ -158,7 +158,7 @@ class DeploymentIntentStatus(Model):
     """Identifier that ties the rollout to records elsewhere."""
     score: Decimal2 | None = None
     """Risk score, 0.00 to 100.00."""
-    gate: Gate | None = None
+    gate: Tier | None = None
     """What the score asks for."""
     state: Annotated[str, StringConstraints(max_length=64)] | None = None
     """State of the request."""

@@ -29,12 +29,12 @@ from cabgate.api.types import (
     ApprovalConditions,
     ConditionName,
     DecisionEntry,
-    Gate,
     Listed,
     RequestedBy,
     RevokedImages,
     SubmittedBy,
     Target,
+    Tier,
     Username,
     decisions_field,
     targets_field,
@@ -109,7 +109,7 @@ class Floor(Model):
 
     name: ShortText
     """Name of the floor."""
-    gate: Gate
+    gate: Tier
     """The least that it asks for."""
     explanation: LongText
     """Why it applies."""
@@ -160,7 +160,7 @@ class Assessment(Model):
 
     score: Decimal2
     """Risk score, 0.00 (none) to 100.00."""
-    gate: Gate
+    gate: Tier
     """AutoApprove, ManualReview or ExceptionRequired, by the thresholds of the model and its
     floors."""
     factors: Annotated[list[Factor], Field(max_length=32, min_length=1)]

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
 from cabgate.api.base import Model, ObjectMeta, ShortText, cel
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.text.canonical import sha256_hex
 
 KIND = "RiskModel"
@@ -166,7 +166,7 @@ class FloorModel(Model):
 
     name: FloorName
     """Name of the floor: the fact of the evidence that it reads."""
-    gate: Gate
+    gate: Tier
     """The least that it asks for."""
 
 

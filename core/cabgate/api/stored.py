@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from cabgate.api.values import AuthorType, ExceptionVerdict, Gate, RequestVerdict, SubmitterType
+from cabgate.api.values import AuthorType, ExceptionVerdict, RequestVerdict, SubmitterType, Tier
 
 
 class StoredMeta(Protocol):
@@ -101,7 +101,7 @@ class StoredFloor(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def gate(self) -> Gate: ...
+    def gate(self) -> Tier: ...
     @property
     def explanation(self) -> str: ...
 
@@ -119,7 +119,7 @@ class StoredAssessment(Protocol):
     @property
     def score(self) -> str: ...
     @property
-    def gate(self) -> Gate: ...
+    def gate(self) -> Tier: ...
     @property
     def factors(self) -> Sequence[StoredFactor]: ...
     @property

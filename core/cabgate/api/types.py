@@ -23,8 +23,8 @@ from cabgate.api.values import MAX_GROUPS as MAX_GROUPS
 from cabgate.api.values import MAX_LISTED as MAX_LISTED
 from cabgate.api.values import Attestation as Attestation
 from cabgate.api.values import AuthorType as AuthorType
-from cabgate.api.values import Gate as Gate
 from cabgate.api.values import SubmitterType as SubmitterType
+from cabgate.api.values import Tier as Tier
 from cabgate.api.values import has_to_be_attested, left_to_people
 
 MAX_DECLARED_TARGETS = 20

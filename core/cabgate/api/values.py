@@ -24,7 +24,7 @@ SHA256_PREFIX = "sha256:"
 """What may stand before the digits of a digest."""
 
 
-class Gate(StrEnum):
+class Tier(StrEnum):
     """What a score asks for."""
 
     AUTO_APPROVE = "AutoApprove"

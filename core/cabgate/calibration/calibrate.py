@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.calibration.changes import Approval, Change
 from cabgate.calibration.outcomes import Matched, Observed
 from cabgate.calibration.statistics import Case, Decomposition, Rate, decomposition
@@ -121,7 +121,7 @@ def calibrate(changes: Sequence[Change], outcomes: Matched) -> Calibration:
         since=min(each.at for each in observed),
         until=max(each.at for each in observed),
         total=_group("all", observed),
-        tiers=_groups(observed, lambda change: change.tier.value, [tier.value for tier in Gate]),
+        tiers=_groups(observed, lambda change: change.tier.value, [tier.value for tier in Tier]),
         approvals=_groups(
             observed, lambda change: change.approval.value, [each.value for each in Approval]
         ),

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
 from cabgate.api.request import CABRequest
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.api.values import RequestState
 from cabgate.lifecycle.state.standing import standing_of
 
@@ -41,7 +41,7 @@ class Change:
     opened: datetime | None
     score: int
     """In hundredths: 0 to 10000, of which 10000 is a score of 100.00."""
-    tier: Gate
+    tier: Tier
     """As the request has it, floors included."""
     risks: tuple[tuple[str, str], ...]
     """Each factor with its risk from 0 to 1, as they are written."""

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from cabgate.api.request import Assessment, CABRequest
 from cabgate.api.riskmodel import FloorName, RiskModel
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.calibration.changes import (
     Approval,
     Change,
@@ -33,7 +33,7 @@ class Replayed:
     change: Change
     score: int
     """In hundredths, by the other model."""
-    tier: Gate
+    tier: Tier
     """By the other model."""
 
     @property
@@ -41,14 +41,14 @@ class Replayed:
         """Whether it was approved in a way that the other model leaves to somebody else: by score
         where a person decides, or by a person where only an exception admits."""
         by = self.change.approval
-        by_score = by is Approval.SCORE and self.tier is not Gate.AUTO_APPROVE
-        return by_score or (by is Approval.PERSON and self.tier is Gate.EXCEPTION_REQUIRED)
+        by_score = by is Approval.SCORE and self.tier is not Tier.AUTO_APPROVE
+        return by_score or (by is Approval.PERSON and self.tier is Tier.EXCEPTION_REQUIRED)
 
     @property
     def approval_by_score(self) -> bool:
         """Whether a person decides it, or it takes an exception, and the other model would have had
         the system approve it."""
-        return self.change.tier is not Gate.AUTO_APPROVE and self.tier is Gate.AUTO_APPROVE
+        return self.change.tier is not Tier.AUTO_APPROVE and self.tier is Tier.AUTO_APPROVE
 
 
 def replayed(request: CABRequest, model: RiskModel) -> Replayed:
@@ -80,22 +80,22 @@ class Replay:
     """Changes with an outcome of which no request was given; they do not count."""
 
     @cached_property
-    def moves(self) -> Counter[tuple[Gate, Gate]]:
+    def moves(self) -> Counter[tuple[Tier, Tier]]:
         """How many requests have a tier, and which they would have."""
         return Counter((each.change.tier, each.tier) for each in self.items)
 
-    def before(self, tier: Gate) -> int:
+    def before(self, tier: Tier) -> int:
         """How many requests have a tier."""
         return sum(number for (old, _), number in self.moves.items() if old is tier)
 
-    def after(self, tier: Gate) -> int:
+    def after(self, tier: Tier) -> int:
         """How many would have it."""
         return sum(number for (_, new), number in self.moves.items() if new is tier)
 
     @property
     def more_to_people(self) -> int:
         """How many more would go to people, CAB members or security reviewers; negative: fewer."""
-        return self.before(Gate.AUTO_APPROVE) - self.after(Gate.AUTO_APPROVE)
+        return self.before(Tier.AUTO_APPROVE) - self.after(Tier.AUTO_APPROVE)
 
     @cached_property
     def not_given(self) -> list[Replayed]:

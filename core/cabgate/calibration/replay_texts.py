@@ -4,7 +4,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.calibration.outcomes import FAILURE
 from cabgate.calibration.replay import Replay, Replayed
 from cabgate.calibration.texts import aligned, names
@@ -57,16 +57,16 @@ def as_text(found: Replay) -> str:
         "",
         *aligned(
             [
-                ("NOW", *(f"-> {tier}" for tier in Gate), "ALL"),
+                ("NOW", *(f"-> {tier}" for tier in Tier), "ALL"),
                 *(
                     [
                         tier,
-                        *(str(found.moves[tier, new]) for new in Gate),
+                        *(str(found.moves[tier, new]) for new in Tier),
                         str(found.before(tier)),
                     ]
-                    for tier in Gate
+                    for tier in Tier
                 ),
-                ("all", *(str(found.after(tier)) for tier in Gate), str(len(found.items))),
+                ("all", *(str(found.after(tier)) for tier in Tier), str(len(found.items))),
             ]
         ),
         "",
@@ -101,8 +101,8 @@ def as_data(found: Replay) -> dict[str, Any]:
         "requests": len(found.items),
         "tiers": [
             {"from": old.value, "to": new.value, "requests": found.moves[old, new]}
-            for old in Gate
-            for new in Gate
+            for old in Tier
+            for new in Tier
         ],
         "moreToPeople": found.more_to_people,
         **{each.name: [_item(item) for item in each.items] for each in lists(found)},

@@ -7,7 +7,7 @@ from datetime import datetime
 from cabgate.api.base import rfc3339
 from cabgate.api.exception import ExceptionState
 from cabgate.gate.checks import RECORDS
-from cabgate.gate.decision import Look, Reason
+from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding, takes_exception
 from cabgate.rollout.rollout import Rollout
 from cabgate.text.foreign import printed

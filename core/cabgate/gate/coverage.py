@@ -13,7 +13,7 @@ from typing import Any
 
 from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import decide
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import GATED_FROM, RING_LABEL, ring_of
@@ -226,7 +226,7 @@ class _Judge:
         if decision.allowed:
             return "", ()
         only = decision.reason is Reason.IMAGES_NOT_COVERED
-        return decision.reason, decision.evidence.uncovered if only else rollout.images
+        return decision.reason, decision.basis.uncovered if only else rollout.images
 
 
 def _runs(kind: GatedKind, obj: Mapping[str, Any], *, owned: bool) -> bool:

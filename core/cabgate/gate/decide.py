@@ -6,9 +6,9 @@ from datetime import datetime
 
 from cabgate.api.request import RequestState
 from cabgate.gate.checks import CHECKS, RECORDS, covered, gated, template
-from cabgate.gate.decision import Basis, Decision, Look, Reason
 from cabgate.gate.messages import texts_of
 from cabgate.gate.record import Covering
+from cabgate.gate.verdict import Basis, GateVerdict, Look, Reason
 from cabgate.lifecycle.history.revocations import standing_revocations
 from cabgate.lifecycle.history.same_content import by_content
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
@@ -27,7 +27,7 @@ def decide(
     machines: Machines = SERVICE_ACCOUNTS,
     *,
     template_required: bool = False,
-) -> Decision:
+) -> GateVerdict:
     """Whether a rollout is admitted.
 
     It is admitted below ring 2, under an approved request that covers every image, or under an
@@ -46,7 +46,7 @@ def decide(
         rollout, ring, requests, exceptions, now, template_required=template_required
     )
     message, warnings = texts_of(rollout, ring, reason, basis, now, machines)
-    return Decision(RECORDS[reason].admits, reason, message, basis, warnings)
+    return GateVerdict(RECORDS[reason].admits, reason, message, basis, warnings)
 
 
 def covering(rollout: Rollout, requests: Iterable[RequestStanding]) -> list[RequestStanding]:

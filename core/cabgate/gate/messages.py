@@ -7,8 +7,8 @@ from datetime import datetime
 from cabgate.api.stored import Declared
 from cabgate.gate.checks import RECORDS
 from cabgate.gate.composing import compose, shortened
-from cabgate.gate.decision import Basis, Reason
 from cabgate.gate.record import Situation
+from cabgate.gate.verdict import Basis, Reason
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload

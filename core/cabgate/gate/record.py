@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from cabgate.api.request import RequestState
-from cabgate.api.types import Gate
-from cabgate.gate.decision import Basis, Look, Reason
+from cabgate.api.types import Tier
+from cabgate.gate.verdict import Basis, Look, Reason
 from cabgate.lifecycle.history.revocations import Revocation
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
 from cabgate.review.identity import Machines
@@ -105,7 +105,7 @@ class Record:
     are told first."""
     health: ArgoHealth = ArgoHealth.PROGRESSING
     """What Argo CD shows of an intent; DEGRADED where waiting does not help: it is Stalled."""
-    decided_by_cabgate: Gate | None = None
+    decided_by_cabgate: Tier | None = None
     """The gate of requests that cabgate itself decides: of those it shows PROGRESSING instead."""
     says: str = ""
     """What it says, for the table of the docs; empty where nobody reads it as a denial."""

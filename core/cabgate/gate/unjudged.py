@@ -11,7 +11,7 @@ from pydantic import Field
 from cabgate.api.base import Model, Timestamp
 from cabgate.api.stored import StoredTarget
 from cabgate.api.types import Target
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.rollout.rollout import Rollout
 
 FRESH = timedelta(seconds=5)

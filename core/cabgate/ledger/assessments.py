@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from cabgate.api.request import CABRequest
 from cabgate.api.riskmodel import RiskModel
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.ledger.findings import Finding, FindingCode
 from cabgate.ledger.links import RawObject
 from cabgate.lifecycle.requests.break_glass import recomputed
@@ -48,7 +48,7 @@ def check_assessment(request: CABRequest, where: str, models: Models) -> Iterato
     if model is None:
         return
     right = recomputed(spec, model)
-    order = list(Gate)
+    order = list(Tier)
     if spec.assessment.score != right.score:
         message = f"score {spec.assessment.score} does not follow from its evidence: {right.score}"
         yield Finding(FindingCode.WRONG_ASSESSMENT, where, message)

@@ -15,7 +15,7 @@ from cabgate.api.decision import (
 )
 from cabgate.api.exception import CABException
 from cabgate.api.request import CABRequest
-from cabgate.api.types import Author, AuthorType, DecisionEntry, Gate
+from cabgate.api.types import Author, AuthorType, DecisionEntry, Tier
 from cabgate.ledger.shortening import MAX_RECORD, Short, json_size, shortened, shortened_entry
 from cabgate.lifecycle.state.standing import standing_of
 
@@ -144,12 +144,12 @@ def may_be_submitted(kind: SubjectKind, raw: Mapping[str, Any]) -> bool:
     spec = raw.get("spec") or {}
     gate = (spec.get("assessment") or {}).get("gate")
     looked_at = bool((raw.get("status") or {}).get("state"))
-    return not spec.get("breakGlass") and (gate != Gate.AUTO_APPROVE.value or looked_at)
+    return not spec.get("breakGlass") and (gate != Tier.AUTO_APPROVE.value or looked_at)
 
 
 def _waits(request: CABRequest) -> bool:
     # What the operator has looked at and not approved by score waits for a person.
-    by_score = request.spec.assessment.gate is Gate.AUTO_APPROVE and request.status.state is None
+    by_score = request.spec.assessment.gate is Tier.AUTO_APPROVE and request.status.state is None
     return request.spec.break_glass is None and not by_score
 
 

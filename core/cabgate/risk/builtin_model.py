@@ -15,7 +15,7 @@ from cabgate.api.riskmodel import (
     RiskModel,
     RiskModelSpec,
 )
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.risk.facts import MAY_NOT_APPLY
 
 DEFAULT_NAME = "default"
@@ -85,9 +85,9 @@ DEFAULT_RISK_MODEL = RiskModel(
         auto_approve_up_to=Decimal("50.00"),
         manual_review_up_to=Decimal("75.00"),
         floors=[
-            FloorModel(name=FloorName.INCOMPLETE_EVIDENCE, gate=Gate.MANUAL_REVIEW),
-            FloorModel(name=FloorName.FAILED_TESTS, gate=Gate.MANUAL_REVIEW),
-            FloorModel(name=FloorName.CRITICAL_FINDINGS, gate=Gate.MANUAL_REVIEW),
+            FloorModel(name=FloorName.INCOMPLETE_EVIDENCE, gate=Tier.MANUAL_REVIEW),
+            FloorModel(name=FloorName.FAILED_TESTS, gate=Tier.MANUAL_REVIEW),
+            FloorModel(name=FloorName.CRITICAL_FINDINGS, gate=Tier.MANUAL_REVIEW),
         ],
     ),
 )
@@ -109,7 +109,7 @@ SECOND_RISK_MODEL = RiskModel(
             "factors": [_with_not_applicable(each) for each in DEFAULT_RISK_MODEL.spec.factors],
             "floors": [
                 *DEFAULT_RISK_MODEL.spec.floors,
-                FloorModel(name=FloorName.THIRD_PARTY_IMAGES, gate=Gate.MANUAL_REVIEW),
+                FloorModel(name=FloorName.THIRD_PARTY_IMAGES, gate=Tier.MANUAL_REVIEW),
             ],
         }
     ),

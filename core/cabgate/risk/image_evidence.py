@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from cabgate.api.evidence import ArtifactOrigin, Evidence
 from cabgate.api.request import Floor
 from cabgate.api.stored import Declared, StoredReport, StoredReports, StoredSpec, StoredTarget
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.rollout.targets import Workload
 
 UNNAMED_IMAGES = "ImagesWithoutEvidence"
@@ -65,7 +65,7 @@ def images_without_evidence(targets: Iterable[StoredTarget], evidence: Evidence)
         return None
     return Floor(
         name=UNNAMED_IMAGES,
-        gate=Gate.MANUAL_REVIEW,
+        gate=Tier.MANUAL_REVIEW,
         explanation=f"no artifact names {_listed(images)} in its images",
     )
 
@@ -88,7 +88,7 @@ def stale_evidence(
         if shared and not new:
             return Floor(
                 name=STALE_EVIDENCE,
-                gate=Gate.MANUAL_REVIEW,
+                gate=Tier.MANUAL_REVIEW,
                 explanation=(
                     f"what the containers of {changed[0]} do is not what request "
                     f"{other.metadata.name} says, and comes with {shared} of that"
@@ -97,7 +97,7 @@ def stale_evidence(
         if shared:
             return Floor(
                 name=STALE_EVIDENCE,
-                gate=Gate.MANUAL_REVIEW,
+                gate=Tier.MANUAL_REVIEW,
                 explanation=(
                     f"{_listed(new)} {'comes' if len(new) == 1 else 'come'} with {shared} of "
                     f"request {other.metadata.name}, which was for other images"

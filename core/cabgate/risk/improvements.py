@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.stored import StoredAssessment, StoredFloor
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.risk.builtin_model import BUILT_IN, digest_of
 from cabgate.risk.facts import FLOOR_FACTS, THIRD_PARTY_IMAGES
 from cabgate.risk.image_evidence import STALE_EVIDENCE, UNNAMED_IMAGES
 from cabgate.risk.scoring import stricter, weighted_score
 
 _NEXT_LOWER = {
-    Gate.EXCEPTION_REQUIRED: Gate.MANUAL_REVIEW,
-    Gate.MANUAL_REVIEW: Gate.AUTO_APPROVE,
+    Tier.EXCEPTION_REQUIRED: Tier.MANUAL_REVIEW,
+    Tier.MANUAL_REVIEW: Tier.AUTO_APPROVE,
 }
 
 
@@ -43,7 +43,7 @@ class Change:
 class Improvements:
     """The smallest set of changes that reaches the next lower gate."""
 
-    gate: Gate
+    gate: Tier
     """The gate that would be reached."""
     score: Decimal
     """The score that the changes would give."""
@@ -84,7 +84,7 @@ def improvements(
 
 
 def _smallest(
-    assessment: StoredAssessment, gate: Gate, model: RiskModel
+    assessment: StoredAssessment, gate: Tier, model: RiskModel
 ) -> tuple[Decimal, tuple[Change, ...]] | None:
     factors = tuple(
         _Factor(
@@ -95,7 +95,7 @@ def _smallest(
         for factor, found in zip(model.spec.factors, assessment.factors, strict=True)
     )
     spec = model.spec
-    limit = spec.auto_approve_up_to if gate is Gate.AUTO_APPROVE else spec.manual_review_up_to
+    limit = spec.auto_approve_up_to if gate is Tier.AUTO_APPROVE else spec.manual_review_up_to
     best = _least(factors, limit)
     if best is None:
         return None

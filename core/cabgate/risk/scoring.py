@@ -23,7 +23,7 @@ from cabgate.api.riskmodel import (
 )
 from cabgate.api.signer import Section
 from cabgate.api.stored import StoredTarget
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL, digest_of
 from cabgate.risk.evidence import incomplete_package
 from cabgate.risk.facts import (
@@ -47,7 +47,7 @@ UNVERIFIED = "UnverifiedEvidence"
 NOT_SIGNED = ", not signed"
 """How what was observed of a factor ends where it counts as missing, for want of a signature."""
 
-_SEVERITY = {Gate.AUTO_APPROVE: 0, Gate.MANUAL_REVIEW: 1, Gate.EXCEPTION_REQUIRED: 2}
+_SEVERITY = {Tier.AUTO_APPROVE: 0, Tier.MANUAL_REVIEW: 1, Tier.EXCEPTION_REQUIRED: 2}
 
 
 def two_places(value: Decimal) -> Decimal:
@@ -55,7 +55,7 @@ def two_places(value: Decimal) -> Decimal:
     return value.quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
 
 
-def gate_for_score(score: Decimal, model: RiskModel = DEFAULT_RISK_MODEL) -> Gate:
+def gate_for_score(score: Decimal, model: RiskModel = DEFAULT_RISK_MODEL) -> Tier:
     """The gate that a score asks for, floors aside.
 
     Raises `ValueError` for a score below 0 or above 100.
@@ -63,13 +63,13 @@ def gate_for_score(score: Decimal, model: RiskModel = DEFAULT_RISK_MODEL) -> Gat
     if not 0 <= score <= HUNDRED:
         raise ValueError(f"a score is from 0 to 100, not {score}")
     if score <= model.spec.auto_approve_up_to:
-        return Gate.AUTO_APPROVE
+        return Tier.AUTO_APPROVE
     if score <= model.spec.manual_review_up_to:
-        return Gate.MANUAL_REVIEW
-    return Gate.EXCEPTION_REQUIRED
+        return Tier.MANUAL_REVIEW
+    return Tier.EXCEPTION_REQUIRED
 
 
-def stricter(first: Gate, second: Gate) -> Gate:
+def stricter(first: Tier, second: Tier) -> Tier:
     """The gate of two that asks for more."""
     return max(first, second, key=_SEVERITY.__getitem__)
 
@@ -179,7 +179,7 @@ def _contradicted(provenance: Sequence[Provenance]) -> list[Floor]:
     said = "; ".join(f"{each.why} by EvidenceSigner {each.signer}" for each in found)
     if not found:
         return []
-    return [Floor(name=CONTRADICTED, gate=Gate.MANUAL_REVIEW, explanation=said)]
+    return [Floor(name=CONTRADICTED, gate=Tier.MANUAL_REVIEW, explanation=said)]
 
 
 def _unverified(model: RiskModel, spoken: Mapping[FactorName, _Spoken]) -> list[Floor]:
@@ -192,7 +192,7 @@ def _unverified(model: RiskModel, spoken: Mapping[FactorName, _Spoken]) -> list[
     if not names:
         return []
     said = f"nobody who may signed what {', '.join(names)} {'reads' if len(names) == 1 else 'read'}"
-    return [Floor(name=UNVERIFIED, gate=Gate.MANUAL_REVIEW, explanation=said)]
+    return [Floor(name=UNVERIFIED, gate=Tier.MANUAL_REVIEW, explanation=said)]
 
 
 def _is_verified(found: Provenance | None) -> bool:

@@ -2,7 +2,7 @@
 """Who is needed for what waits, and why somebody cannot be the one: by the rules that the webhook
 decides by, as far as it is known what they go by."""
 
-from cabgate.api.values import ExceptionVerdict, Gate, RequestState, RequestVerdict
+from cabgate.api.values import ExceptionVerdict, RequestState, RequestVerdict, Tier
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
@@ -31,7 +31,7 @@ def needed_for(
     if standing.state in _WAITING:
         if needs_requester(_facts(subject, machines)):
             return TEAM_REQUESTER
-        if standing.spec.assessment.gate is Gate.AUTO_APPROVE:
+        if standing.spec.assessment.gate is Tier.AUTO_APPROVE:
             return f"system, else {CAB_MEMBER}"
         taken = standing.taken_by if standing.state is RequestState.UNDER_REVIEW else None
         return CAB_MEMBER + (f", taken by {inert(taken.author.username)}" if taken else "")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from cabgate.api.stored import ListedRequest, ListedSpec, StoredException, StoredTarget
-from cabgate.api.values import ExceptionState, Gate, SubjectKind
+from cabgate.api.values import ExceptionState, SubjectKind, Tier
 from cabgate.lifecycle.state.columns import listed_submitters
 from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
@@ -208,7 +208,7 @@ def _of_exception(
         opened_at=meta.creation_timestamp,
         age=age_at(now, meta.creation_timestamp),
         score=inert(spec.assessment.score) if spec else "",
-        tier=spec.assessment.gate if spec else Gate.EXCEPTION_REQUIRED,
+        tier=spec.assessment.gate if spec else Tier.EXCEPTION_REQUIRED,
         ring=str(spec.ring) if spec else "",
         state=ExceptionState.PENDING,
         targets=listed_names(spec.targets) if spec else inert(exception.spec.request_ref.name),

@@ -7,7 +7,7 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import Provenance, RequestState
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.stored import Declared
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.gate.commands import change_intent, show_request, write_exception
 from cabgate.gate.composing import compose
 from cabgate.gate.phrases import assessment_details, ended, scored
@@ -63,13 +63,13 @@ def told_of_intent(
         details.append(f"Namespace {intent.metadata.namespace} is in ring {ring}: not gated.")
     see = f"see: {show_request(request)}"
     match request.spec.assessment.gate:
-        case Gate.AUTO_APPROVE:
+        case Tier.AUTO_APPROVE:
             head += ": cabgate approves it by its score, without a person."
             step = f"Roll out once it is approved; {see}"
-        case Gate.MANUAL_REVIEW:
+        case Tier.MANUAL_REVIEW:
             head += ": a CAB member who did not submit it has to approve it."
             step = f"Wait for the approval, or improve the evidence; {see}"
-        case Gate.EXCEPTION_REQUIRED:
+        case Tier.EXCEPTION_REQUIRED:
             head += ": too risky to approve."
             step = (
                 "Improve the evidence, or request an exception, which a security reviewer decides: "

@@ -7,7 +7,7 @@ from datetime import datetime
 from cabgate.api.base import rfc3339
 from cabgate.api.exception import CABException, ExceptionDecision, ExceptionState
 from cabgate.api.request import RequestState
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.gate.commands import approve_request, edit_intent, show_request
 from cabgate.gate.composing import MAX_BYTES, WARNING_WIDTH, compose, shortened
 from cabgate.gate.phrases import ended, scored
@@ -104,7 +104,7 @@ def _why(request: RequestStanding) -> tuple[str, list[str], str]:
             [],
             "See: " + show_request(request),
         )
-    by_score = request.spec.assessment.gate is Gate.AUTO_APPROVE
+    by_score = request.spec.assessment.gate is Tier.AUTO_APPROVE
     if state is RequestState.SUPERSEDED:
         asks = "nobody" if by_score else "a CAB member"
         return (

@@ -15,7 +15,7 @@ from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, Provenance, RequestVerdict
 from cabgate.api.riskmodel import RiskModel
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.limits.flapping import ABSENCE, reopens_at
 from cabgate.lifecycle.state.requirements import unknown_words
 from cabgate.lifecycle.state.standing import (

@@ -15,7 +15,7 @@ from cabgate.api.types import Target
 from cabgate.gate.checks import STALLED
 from cabgate.gate.composing import sentence
 from cabgate.gate.decide import decide
-from cabgate.gate.decision import Decision, Reason
+from cabgate.gate.verdict import GateVerdict, Reason
 from cabgate.lifecycle.requests.opening import (
     correlation_id,
     has_other_evidence,
@@ -163,7 +163,7 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
     message = shown.message
     if len(decisions) > 1:
         message += f" ({len(decisions) - len(denied)} of {len(decisions)} targets admitted)"
-    older = [decision.evidence.request for decision in decisions if decision.allowed]
+    older = [decision.basis.request for decision in decisions if decision.allowed]
     admitting = {request.metadata.name for request in older if request is not None}
     names = {name for name in admitting if has_other_evidence(known[name].stored, intent)}
     if names:
@@ -198,17 +198,17 @@ def _not_gated(intent: DeploymentIntent, kinds: Sequence[GatedKind]) -> Problem 
     return Problem(RefusalReason.TARGET_NOT_GATED.value, texts.not_gated(intent, problems))
 
 
-def _is_stalled(decision: Decision, now: datetime) -> bool:
+def _is_stalled(decision: GateVerdict, now: datetime) -> bool:
     """Whether waiting does not help against a denial."""
-    request = decision.evidence.request
+    request = decision.basis.request
     if decision.reason is not Reason.OUTSIDE_WINDOW or request is None:
         return decision.reason in STALLED
     # A window that is to open is worth waiting for; one that has closed stays so.
     return closed_for_good(request, now)
 
 
-def _exception_name(decision: Decision) -> str:
-    exception = decision.evidence.exception
+def _exception_name(decision: GateVerdict) -> str:
+    exception = decision.basis.exception
     return "" if exception is None else exception.metadata.name
 
 

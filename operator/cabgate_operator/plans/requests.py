@@ -19,7 +19,7 @@ from cabgate.api.request import (
 )
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.stored import Declared
-from cabgate.api.types import MAX_DECISIONS, Author, AuthorType, Gate
+from cabgate.api.types import MAX_DECISIONS, Author, AuthorType, Tier
 from cabgate.lifecycle.history.precedent import EARLIER_VERDICT
 from cabgate.lifecycle.limits.capacity import lacking
 from cabgate.lifecycle.limits.flapping import reopens_at
@@ -145,7 +145,7 @@ def plan_request(
     state = request.standing.state
     waits = state is RequestState.SUBMITTED and by_score(request.standing)
     if waits and full:  # what went back and forth so often is for a person
-        held, full = (*held, Floor(name=FULL, gate=Gate.MANUAL_REVIEW, explanation=full)), ""
+        held, full = (*held, Floor(name=FULL, gate=Tier.MANUAL_REVIEW, explanation=full)), ""
     if not waits:
         held = _refused_since(request.standing, held)
     return RequestPlan(request, tuple(entries), state, held, full)
@@ -194,7 +194,7 @@ def _next(
 
 def by_score(request: Declared) -> bool:
     """Whether the score of a request asks for nobody."""
-    return request.spec.assessment.gate is Gate.AUTO_APPROVE
+    return request.spec.assessment.gate is Tier.AUTO_APPROVE
 
 
 def waits_for_system(request: WholeRequest, intent: DeploymentIntent | None) -> bool:

@@ -8,7 +8,7 @@ from cabgate.api.base import rfc3339
 from cabgate.api.exception import CABException, ExceptionState
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, Floor, RequestState
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.gate.commands import (
     approve_exception,
     approve_request,
@@ -249,7 +249,7 @@ def about_request(
             "Improve the evidence, or request an exception, which a security reviewer decides: "
             + write_exception(request),
         )
-    by_score = request.spec.assessment.gate is Gate.AUTO_APPROVE
+    by_score = request.spec.assessment.gate is Tier.AUTO_APPROVE
     if by_score and not held and state is RequestState.SUBMITTED:
         return head + "the system is about to approve it."
     if state is RequestState.UNDER_REVIEW:

@@ -12,8 +12,8 @@ from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.intent import FieldManager
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import Submitter
-from cabgate.gate.decision import Reason
 from cabgate.gate.messages import controller_message
+from cabgate.gate.verdict import Reason
 from cabgate.ledger.signatures import PublicKeys
 from cabgate.lifecycle.limits.budget import check_asking
 from cabgate.lifecycle.state.requirements import POD_TEMPLATE, check_known

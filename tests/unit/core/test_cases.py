@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from cabgate.api import DeploymentIntent
-from cabgate.api.types import Gate, Submitter, SubmitterType
+from cabgate.api.types import Submitter, SubmitterType, Tier
 from cabgate.review.identity import SERVICE_ACCOUNTS
 from cabgate.review.requesters import only_machines
 from cabgate.review.submitters import check_requester
@@ -34,7 +34,7 @@ def test_the_next_release_is_not_approved_on_the_reports_of_the_last_one():
     [last], [following] = intents("release-of-three"), intents("next-release-old-reports")
     first = request_for(last, 2)
     second = request_for(following, 2, [first])
-    assert second.spec.assessment.gate is Gate.MANUAL_REVIEW
+    assert second.spec.assessment.gate is Tier.MANUAL_REVIEW
     floors = {floor.name: floor.explanation for floor in second.spec.assessment.floors}
     assert STALE_EVIDENCE in floors
     assert UNNAMED_IMAGES in floors

@@ -6,9 +6,9 @@ from decimal import Decimal
 from pathlib import Path
 
 from cabgate.api.request import RequestState
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.gate.checks import ADMITTING
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -42,9 +42,9 @@ def test_the_gates_are_those_of_the_model() -> None:
     )
     step = Decimal("0.01")
     assert [row[:2] for row in rows(MODEL, "Gates")] == [
-        [f"0.00 to {auto}", Gate.AUTO_APPROVE],
-        [f"{auto + step} to {manual}", Gate.MANUAL_REVIEW],
-        [f"{manual + step} to 100.00", Gate.EXCEPTION_REQUIRED],
+        [f"0.00 to {auto}", Tier.AUTO_APPROVE],
+        [f"{auto + step} to {manual}", Tier.MANUAL_REVIEW],
+        [f"{manual + step} to 100.00", Tier.EXCEPTION_REQUIRED],
     ]
 
 

@@ -11,8 +11,8 @@ from datetime import datetime
 
 from cabgate import GROUP, VERSION
 from cabgate.api.intent import PLURAL
-from cabgate.gate.decision import Reason
 from cabgate.gate.unjudged import DENIED_FOR_WANT_OF_A_REQUEST, WrittenIntent, intent_to_await
+from cabgate.gate.verdict import Reason
 from cabgate.rollout.modes import Mode, effective_mode
 from cabgate.rollout.rollout import Rollout
 from cabgate_webhook.client.apiserver import ApiServer

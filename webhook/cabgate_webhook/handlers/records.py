@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from cabgate.api import CABEvidence, CABException, CABRequest, DeploymentIntent
 from cabgate.api.intent import PLURAL as INTENTS
 from cabgate.api.kinds import GatedKind
-from cabgate.api.types import Gate, Submitter
+from cabgate.api.types import Submitter, Tier
 from cabgate.lifecycle.limits.budget import check_asking, check_growth, check_opening
 from cabgate.lifecycle.limits.capacity import check_size, stored_bytes
 from cabgate.lifecycle.requests.break_glass import (
@@ -183,7 +183,7 @@ async def _check_not_approver(
         if request is None:
             continue
         exceptions: list[CABException] = []
-        if request.spec.assessment.gate is Gate.EXCEPTION_REQUIRED:
+        if request.spec.assessment.gate is Tier.EXCEPTION_REQUIRED:
             exceptions = await api.exceptions_for(admission.namespace, [request.metadata.name])
         check_not_approver(old, new, admission.user, WholeRequest.of(request), exceptions)
 

@@ -12,8 +12,8 @@ from typing import Any
 from cabgate.api import CABException
 from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import covering, decide
-from cabgate.gate.decision import Decision, Reason
 from cabgate.gate.messages import controller_message
+from cabgate.gate.verdict import GateVerdict, Reason
 from cabgate.lifecycle.state.requirements import says_of_containers
 from cabgate.lifecycle.state.standing import standings_of_exceptions, takes_exception
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
@@ -81,7 +81,7 @@ async def _look(
     default_ring: int,
     machines: Machines,
     now: datetime,
-) -> tuple[Decision, Mapping[str, str], int]:
+) -> tuple[GateVerdict, Mapping[str, str], int]:
     """The decision by what is there now, with the labels of the namespace and the ring; labels are
     empty and the ring is the highest where it is admitted whatever they are.
 
@@ -117,11 +117,11 @@ async def _of_a_controller(
     admission: AdmissionRequest,
     rollout: Rollout,
     ring: int,
-    decision: Decision,
+    decision: GateVerdict,
     api: ApiServer,
     now: datetime,
     configured: Sequence[GatedKind],
-) -> Decision:
+) -> GateVerdict:
     """The denial of what a machine makes, which tells of a controller that is not configured if
     the workload that it says it made this from is approved: it is denied all the same."""
     maker = claimed_maker(admission.object, configured)
@@ -130,7 +130,7 @@ async def _of_a_controller(
     requests = await api.requests_naming(admission.namespace, [maker])
     made_from = Rollout(rollout.namespace, maker, rollout.images)
     of_maker = decide(made_from, HIGHEST, requests, (), now)
-    request = of_maker.evidence.request
+    request = of_maker.basis.request
     if request is None or not of_maker.allowed:
         return decision
     message = controller_message(rollout, ring, maker, request, admission.user.username)
@@ -193,8 +193,8 @@ def _labels(obj: Mapping[str, object]) -> Mapping[str, str]:
     return metadata_of(obj).get("labels") or {}
 
 
-def _answer(decision: Decision, rollout: Rollout) -> AdmissionAnswer:
-    request = decision.evidence.request
+def _answer(decision: GateVerdict, rollout: Rollout) -> AdmissionAnswer:
+    request = decision.basis.request
     return AdmissionAnswer(
         allowed=decision.allowed,
         reason=decision.reason,

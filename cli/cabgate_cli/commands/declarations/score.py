@@ -11,7 +11,7 @@ from cabgate.api import DeploymentIntent
 from cabgate.api.kinds import GatedKind
 from cabgate.api.request import Assessment, Factor
 from cabgate.api.riskmodel import RiskModel
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.lifecycle.requests.assessment import assessment_of
 from cabgate.lifecycle.requests.opening import request_name
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
@@ -66,7 +66,7 @@ Examples:
 )
 @click.option(
     "--require",
-    type=click.Choice([gate.value for gate in Gate]),
+    type=click.Choice([gate.value for gate in Tier]),
     help="Exit with 1 unless every intent is in this tier or a lower one; for pipelines.",
 )
 @gated_kind_option
@@ -97,11 +97,11 @@ def score(
         write("---\n".join(as_yaml(_machine(intent, model)) for intent in intents))
     else:
         write("\n".join(_table(intent, model) for intent in intents))
-    if require is not None and not all(_within(intent, model, Gate(require)) for intent in intents):
+    if require is not None and not all(_within(intent, model, Tier(require)) for intent in intents):
         ctx.exit(ExitCode.NO)
 
 
-def _within(intent: DeploymentIntent, model: RiskModel, tier: Gate) -> bool:
+def _within(intent: DeploymentIntent, model: RiskModel, tier: Tier) -> bool:
     """Whether an intent asks for no more than a tier."""
     return stricter(assessment_of(intent.spec, model).gate, tier) is tier
 
@@ -163,9 +163,9 @@ def _way(way: Improvements) -> dict[str, Any]:
 
 
 _MEANING = {
-    Gate.AUTO_APPROVE: "the system approves it",
-    Gate.MANUAL_REVIEW: "a CAB member decides",
-    Gate.EXCEPTION_REQUIRED: "only an exception, decided by a security reviewer, lets it through",
+    Tier.AUTO_APPROVE: "the system approves it",
+    Tier.MANUAL_REVIEW: "a CAB member decides",
+    Tier.EXCEPTION_REQUIRED: "only an exception, decided by a security reviewer, lets it through",
 }
 
 
@@ -202,11 +202,11 @@ def _factors(factors: list[Factor]) -> list[str]:
 def _steps(assessment: Assessment, model: RiskModel) -> list[str]:
     way = improvements(assessment, model)
     if way is None:
-        lowest = assessment.gate is Gate.AUTO_APPROVE
+        lowest = assessment.gate is Tier.AUTO_APPROVE
         return ["this is the lowest gate" if lowest else "no evidence would do, in this model"]
     low = {
-        Gate.AUTO_APPROVE: model.spec.auto_approve_up_to,
-        Gate.MANUAL_REVIEW: model.spec.manual_review_up_to,
+        Tier.AUTO_APPROVE: model.spec.auto_approve_up_to,
+        Tier.MANUAL_REVIEW: model.spec.manual_review_up_to,
     }[way.gate]
     return [
         f"{way.gate} (score {way.score}, allowed up to {low}) would take",

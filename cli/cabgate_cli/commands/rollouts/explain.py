@@ -11,7 +11,7 @@ import click
 from cabgate.api.kinds import GatedKind
 from cabgate.gate.candidates import describe
 from cabgate.gate.decide import candidates, decide
-from cabgate.gate.decision import Decision
+from cabgate.gate.verdict import GateVerdict
 from cabgate.lifecycle.state.standing import standings_of, standings_of_exceptions
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.modes import Mode, effective_mode, too_loose
@@ -86,7 +86,7 @@ class Explanation:
 
     rollout: Rollout
     rings: Rings
-    decision: Decision
+    decision: GateVerdict
     requests: Sequence[Looked]
     mode: Mode = Mode.ENFORCE
     """What becomes of a denial in its namespace."""

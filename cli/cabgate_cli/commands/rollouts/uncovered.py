@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cabgate.gate.coverage import Uncovered
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.text.foreign import printed
 from cabgate_cli.commands.options import (
     cluster_options,

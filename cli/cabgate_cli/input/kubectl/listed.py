@@ -20,9 +20,9 @@ from cabgate.api.values import (
     Attestation,
     AuthorType,
     ExceptionVerdict,
-    Gate,
     RequestVerdict,
     SubmitterType,
+    Tier,
     bare_digest,
     has_to_be_attested,
     left_to_people,
@@ -109,7 +109,7 @@ class ListedFloor(Struct):
     """A floor that applied."""
 
     name: str
-    gate: Gate
+    gate: Tier
     explanation: str
 
 
@@ -123,7 +123,7 @@ class ListedAssessment(Struct, rename="camel", kw_only=True):
     """Score and gate."""
 
     score: str
-    gate: Gate
+    gate: Tier
     factors: list[ListedFactor]
     floors: list[ListedFloor] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)

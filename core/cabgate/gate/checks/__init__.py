@@ -14,8 +14,8 @@ from cabgate.gate.checks import (
     template,
     window,
 )
-from cabgate.gate.decision import Reason
 from cabgate.gate.record import ArgoHealth, Record
+from cabgate.gate.verdict import Reason
 
 CHECKS = (
     glass.check,

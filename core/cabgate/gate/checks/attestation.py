@@ -5,8 +5,8 @@ from datetime import datetime
 
 from cabgate.gate.commands import attest
 from cabgate.gate.composing import shortened
-from cabgate.gate.decision import Look, Reason
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
+from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.state.states import APPROVED_STATES
 from cabgate.rollout.rollout import Rollout
 

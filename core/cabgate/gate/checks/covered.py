@@ -7,9 +7,9 @@ from datetime import datetime
 from cabgate.api.base import trimmed
 from cabgate.gate.commands import write_intent, write_intent_of_file
 from cabgate.gate.composing import shortened
-from cabgate.gate.decision import Look, Reason
 from cabgate.gate.phrases import declare, to_name
 from cabgate.gate.record import Parts, Record, Situation
+from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.rollout.rollout import Rollout
 

@@ -7,9 +7,9 @@ from cabgate.api.base import rfc3339
 from cabgate.api.exception import ExceptionState
 from cabgate.api.request import RequestState
 from cabgate.gate.commands import approve_exception, write_exception
-from cabgate.gate.decision import Look, Reason
 from cabgate.gate.phrases import assessment_details, scored
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
+from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.history.revocations import against
 from cabgate.lifecycle.state.standing import exception_admits
 from cabgate.rollout.rollout import Rollout

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What nobody has to approve: what is below the rings that are gated, and what brings no image."""
 
-from cabgate.gate.decision import Reason
 from cabgate.gate.record import ArgoHealth, Parts, Record, Situation
+from cabgate.gate.verdict import Reason
 from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.rollout import Rollout
 

@@ -3,9 +3,9 @@
 
 from datetime import datetime
 
-from cabgate.gate.decision import Look, Reason
 from cabgate.gate.phrases import declare
 from cabgate.gate.record import Covering, Parts, Record, Situation
+from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.state.states import REFUSED_STATES, is_retrospective
 from cabgate.rollout.rollout import Rollout
 

@@ -7,9 +7,9 @@ from cabgate.api.base import rfc3339
 from cabgate.api.request import RequestState
 from cabgate.gate.commands import edit_intent, list_intents
 from cabgate.gate.composing import shortened
-from cabgate.gate.decision import Look, Reason
 from cabgate.gate.phrases import ended
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
+from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.history.precedent import standing_verdict
 from cabgate.lifecycle.history.revocations import against
 from cabgate.lifecycle.history.same_content import overruled_by

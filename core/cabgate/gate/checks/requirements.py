@@ -4,8 +4,8 @@
 from datetime import datetime
 
 from cabgate.gate.commands import show_request
-from cabgate.gate.decision import Look, Reason
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
+from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.state.requirements import ADVICE, unknown_words
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.lifecycle.state.states import APPROVED_STATES

@@ -4,11 +4,11 @@
 from datetime import datetime
 
 from cabgate.api.request import RequestState
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.gate.commands import approve_request, show_request
-from cabgate.gate.decision import Look, Reason
 from cabgate.gate.phrases import assessment_details, scored
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
+from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.rollout.rollout import Rollout
 
@@ -24,7 +24,7 @@ def check(found: Covering) -> Look | None:
 
 def _by_score(request: RequestStanding) -> bool:
     """Whether nobody has to decide, so that nobody is asked to."""
-    auto = request.spec.assessment.gate is Gate.AUTO_APPROVE
+    auto = request.spec.assessment.gate is Tier.AUTO_APPROVE
     return auto and request.state is RequestState.SUBMITTED
 
 
@@ -59,7 +59,7 @@ RECORDS = (
         _message,
         _line,
         health=ArgoHealth.SUSPENDED,
-        decided_by_cabgate=Gate.AUTO_APPROVE,
+        decided_by_cabgate=Tier.AUTO_APPROVE,
         says="the request waits for its approval",
         to_do="have a CAB member, who did not submit it, run the command",
     ),

@@ -7,8 +7,8 @@ from datetime import datetime
 from cabgate.api.request import RequestState
 from cabgate.api.stored import StoredTarget
 from cabgate.gate.commands import update_template
-from cabgate.gate.decision import Look, Reason
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
+from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.state.requirements import says_of_containers
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.rollout.rollout import Rollout

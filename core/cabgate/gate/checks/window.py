@@ -6,8 +6,8 @@ from datetime import datetime
 from cabgate.api.base import rfc3339
 from cabgate.gate.commands import edit_intent, show_request
 from cabgate.gate.composing import shortened
-from cabgate.gate.decision import Look, Reason
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
+from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.state.standing import closed_window
 from cabgate.lifecycle.state.states import APPROVED_STATES
 from cabgate.rollout.rollout import Rollout

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cabgate.api.base import rfc3339
 from cabgate.api.request import Floor
 from cabgate.api.stored import Declared, StoredEntry, StoredTarget
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.lifecycle.history.revocations import (
     Pair,
     approvals_of,
@@ -97,7 +97,7 @@ def earlier_verdict(
     more = f" and {len(images) - 1} more" if len(images) > 1 else ""
     return Floor(
         name=EARLIER_VERDICT,
-        gate=Gate.MANUAL_REVIEW,
+        gate=Tier.MANUAL_REVIEW,
         explanation=(
             f"request {last.request.metadata.name} was {verdict.verdict.lower()} by "
             f"{verdict.author.username} at {rfc3339(verdict.at)}, which is about image "

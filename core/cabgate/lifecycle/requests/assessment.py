@@ -13,7 +13,7 @@ from cabgate.api.request import (
     ProvenanceState,
 )
 from cabgate.api.riskmodel import RiskModel
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.lifecycle.history.precedent import earlier_verdict
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.lifecycle.state.states import age_of
@@ -87,7 +87,7 @@ def score_unproved(
     """The floor under a request whose score asks for nobody, and does not follow from its evidence
     now, by the model that it was scored with."""
     spec = request.spec
-    if spec.assessment.gate is not Gate.AUTO_APPROVE:
+    if spec.assessment.gate is not Tier.AUTO_APPROVE:
         return None
     recorded = spec.assessment.risk_model
     named = f"RiskModel {recorded.name} {recorded.version} ({recorded.digest})"
@@ -105,7 +105,7 @@ def score_unproved(
         )
     else:
         return None
-    return Floor(name=SCORE_UNPROVED, gate=Gate.MANUAL_REVIEW, explanation=why)
+    return Floor(name=SCORE_UNPROVED, gate=Tier.MANUAL_REVIEW, explanation=why)
 
 
 def _no_longer_signed(

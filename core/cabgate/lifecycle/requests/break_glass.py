@@ -16,7 +16,7 @@ from cabgate.api.evidence import Evidence
 from cabgate.api.kinds import BUILT_IN, GatedKind
 from cabgate.api.request import Assessment, BreakGlass, CABRequest, CABRequestSpec, Floor
 from cabgate.api.riskmodel import RiskModel
-from cabgate.api.types import MAX_IMAGES, Gate, Submitter, Target
+from cabgate.api.types import MAX_IMAGES, Submitter, Target, Tier
 from cabgate.lifecycle.requests.opening import target_labels
 from cabgate.lifecycle.state.requirements import check_known
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
@@ -264,11 +264,11 @@ def assessment_of_glass(broken: BreakGlass) -> Assessment:
     who = broken.by or "somebody (nobody knows who)"
     floor = Floor(
         name=FLOOR,
-        gate=Gate.MANUAL_REVIEW,
+        gate=Tier.MANUAL_REVIEW,
         explanation=f"{who} broke the glass for {broken.ticket}: {broken.reason}",
     )
     scored = assess(Evidence())
-    return scored.model_copy(update={"gate": Gate.MANUAL_REVIEW, "floors": [floor], "missing": []})
+    return scored.model_copy(update={"gate": Tier.MANUAL_REVIEW, "floors": [floor], "missing": []})
 
 
 def recomputed(spec: CABRequestSpec, model: RiskModel = DEFAULT_RISK_MODEL) -> Assessment:

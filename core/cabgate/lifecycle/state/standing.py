@@ -21,7 +21,7 @@ from cabgate.api.stored import (
     StoredRequest,
     StoredSpec,
 )
-from cabgate.api.values import AuthorType, ExceptionState, Gate, RequestState, RequestVerdict
+from cabgate.api.values import AuthorType, ExceptionState, RequestState, RequestVerdict, Tier
 from cabgate.lifecycle.state.states import (
     APPROVED_STATES,
     DECIDED_STATES,
@@ -258,7 +258,7 @@ def closed_for_good(request: RequestStanding, now: datetime) -> bool:
 def takes_exception(request: RequestStanding) -> bool:
     """Whether an exception may admit what a request asks for: its score asks for one, and nobody
     has refused it. What a CAB member is to decide, no exception admits past them."""
-    return request.spec.assessment.gate is Gate.EXCEPTION_REQUIRED and not request.is_refused
+    return request.spec.assessment.gate is Tier.EXCEPTION_REQUIRED and not request.is_refused
 
 
 def exception_admits(exception: ExceptionStanding, request: RequestStanding, now: datetime) -> bool:

@@ -21,9 +21,9 @@ from cabgate.api.values import (
     AuthorType,
     ExceptionState,
     ExceptionVerdict,
-    Gate,
     RequestState,
     RequestVerdict,
+    Tier,
 )
 
 if TYPE_CHECKING:  # a list of what waits is judged without the models
@@ -85,14 +85,14 @@ was opened."""
 
 # A person may decide what the score leaves to the system as well: what it was opened with may no
 # longer hold, and then the system does not approve it.
-_PEOPLE_DECIDE = frozenset({Gate.MANUAL_REVIEW, Gate.AUTO_APPROVE})
+_PEOPLE_DECIDE = frozenset({Tier.MANUAL_REVIEW, Tier.AUTO_APPROVE})
 
 _GATES_OF_VERDICT = {
     _V.UNDER_REVIEW: _PEOPLE_DECIDE,
     _V.APPROVED: _PEOPLE_DECIDE,
     _V.CONDITIONALLY_APPROVED: _PEOPLE_DECIDE,
     _V.REJECTED: _PEOPLE_DECIDE,
-    _V.AUTO_APPROVED: frozenset({Gate.AUTO_APPROVE}),
+    _V.AUTO_APPROVED: frozenset({Tier.AUTO_APPROVE}),
 }
 
 _X = ExceptionState
@@ -116,9 +116,9 @@ def is_retrospective(request: Declared) -> bool:
     return request.spec.break_glass is not None
 
 
-def opening_state(gate: Gate) -> RequestState:
+def opening_state(gate: Tier) -> RequestState:
     """The state in which a request is opened."""
-    return _S.EXCEPTION_REQUIRED if gate is Gate.EXCEPTION_REQUIRED else _S.SUBMITTED
+    return _S.EXCEPTION_REQUIRED if gate is Tier.EXCEPTION_REQUIRED else _S.SUBMITTED
 
 
 def next_request_state(
@@ -244,7 +244,7 @@ def _may_run(request: Declared, state: RequestState, *, approved: bool) -> bool:
     if approved or state in APPROVED_STATES:
         return True
     excepted = state in (_S.EXCEPTION_REQUIRED, _S.SUPERSEDED)
-    return excepted and request.spec.assessment.gate is Gate.EXCEPTION_REQUIRED
+    return excepted and request.spec.assessment.gate is Tier.EXCEPTION_REQUIRED
 
 
 def _was_approved(request: StoredRequest) -> bool:

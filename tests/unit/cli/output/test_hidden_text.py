@@ -6,7 +6,7 @@ import json
 import yaml
 
 from cabgate.gate.coverage import Uncovered
-from cabgate.gate.decision import Basis, Decision, Reason
+from cabgate.gate.verdict import Basis, GateVerdict, Reason
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from cabgate_cli.commands.rollouts.explain import Explanation, Rings, as_text
@@ -26,7 +26,7 @@ def test_a_file_with_a_control_character_is_refused_with_its_place() -> None:
 
 
 def test_an_image_forges_no_line_of_explain() -> None:
-    decision = Decision(allowed=False, reason=Reason.NO_REQUEST, message="no", evidence=Basis())
+    decision = GateVerdict(allowed=False, reason=Reason.NO_REQUEST, message="no", basis=Basis())
     explained = Explanation(Rollout("shop", WEB, (FORGED,)), Rings(2, 0), decision, [])
     lines = as_text(explained).splitlines()
     assert [line for line in lines if line.startswith("Decision")] == ["Decision   denied"]

@@ -4,7 +4,7 @@
 import random
 from datetime import UTC, datetime, timedelta
 
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.calibration.changes import Approval, Change, RequestKey
 from cabgate.calibration.outcomes import Matched, Observed
 
@@ -18,7 +18,7 @@ def change(number: int = 0, **more: object) -> Change:
         "key": RequestKey("shop", f"web-{number:05d}"),
         "opened": BEGIN + timedelta(hours=number),
         "score": 2500,
-        "tier": Gate.AUTO_APPROVE,
+        "tier": Tier.AUTO_APPROVE,
         "risks": (("rollback", "0.5"),),
         "model": "default 1 (sha256:00000000)",
         "approval": Approval.SCORE,
@@ -40,7 +40,7 @@ def planted(seed: int, size: int = 400) -> tuple[list[Change], Matched]:
         made = change(
             number,
             score=score,
-            tier=numbers.choice(list(Gate)),
+            tier=numbers.choice(list(Tier)),
             risks=tuple((name, numbers.choice(RISKS)) for name in FACTORS),
             model=numbers.choice(["default 1 (sha256:a)", "strict 1 (sha256:b)"]),
             approval=numbers.choice(list(Approval)),

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.calibration.calibrate import Agreement, Calibration, TooFewError, calibrate
 from cabgate.calibration.changes import Approval
 from cabgate.calibration.curve import as_svg
@@ -211,7 +211,7 @@ def test_the_selection_says_what_never_ran() -> None:
         change(1000, approval=Approval.NOBODY, rejected=True),
         change(1001, approval=Approval.NOBODY, rejected=True),
         change(1002, approval=Approval.NOBODY),
-        change(1003, approval=Approval.PERSON, tier=Gate.MANUAL_REVIEW),
+        change(1003, approval=Approval.PERSON, tier=Tier.MANUAL_REVIEW),
         change(1004, for_break=True),
     ]
     found = calibrate([*(o.change for o in observed), *others], Matched(observed, []))

@@ -10,14 +10,14 @@ import pytest
 
 from cabgate.api import CABRequest, RiskModel
 from cabgate.api.riskmodel import Unverified
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.calibration.outcomes import OutcomesError, outcomes_in
 from cabgate.calibration.replay import Replay, frozen_assessment, replay, replayed
 from cabgate.calibration.replay_texts import as_data, as_text
 from cabgate.risk.builtin_model import BUILT_IN, DEFAULT_RISK_MODEL
 from cabgate_samples.models import NOW, by_person, by_system, intent, request, retrospective, target
 
-AUTO, MANUAL, EXCEPTION = Gate
+AUTO, MANUAL, EXCEPTION = Tier
 
 HEADER = "change,failed,at\n"
 

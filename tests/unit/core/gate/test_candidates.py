@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
 from cabgate.gate.checks import ADMITTING
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.state.standing import standing_of
 from cabgate.lifecycle.state.states import age_of
 from cabgate_samples.models import (
@@ -136,9 +136,7 @@ def test_a_revocation_of_the_same_images_is_named() -> None:
         f"approved, but image {IMAGE} was revoked at 2026-03-01T11:59:00Z under request two: only "
         "a person's approval after that counts"
     )
-    assert decide(rollout(), 2, [approved, revoked], [], NOW).evidence.request == standing_of(
-        revoked
-    )
+    assert decide(rollout(), 2, [approved, revoked], [], NOW).basis.request == standing_of(revoked)
 
 
 POOL = [
@@ -181,7 +179,7 @@ def test_the_decision_is_what_one_of_the_requests_says(
     if not found:
         assert decision.reason is Reason.NO_REQUEST
         return
-    told = [look for look in found if look.request == decision.evidence.request]
+    told = [look for look in found if look.request == decision.basis.request]
     assert [look.reason for look in told] == [decision.reason]
     assert decision.allowed == any(look.reason in ADMITTING for look in found)
     for look in found:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cabgate.api import CABException, CABRequest
-from cabgate.gate.decision import Decision, Reason
+from cabgate.gate.verdict import GateVerdict, Reason
 from cabgate.lifecycle.state.standing import standing_of
 from cabgate.rollout.rings import HIGHEST
 from cabgate.rollout.rollout import Rollout
@@ -36,7 +36,7 @@ def decided(
     what: Rollout | None = None,
     ring: int = 2,
     at: Any = NOW,
-) -> Decision:
+) -> GateVerdict:
     return decide(what or rollout(), ring, requests, exceptions or [], at)
 
 
@@ -48,7 +48,7 @@ APPROVED = request("ManualReview", by_person("Approved"))
 def test_below_ring_2_nothing_is_asked(ring: int) -> None:
     decision = decided([], ring=ring)
     assert (decision.allowed, decision.reason) == (True, Reason.RING_NOT_GATED)
-    assert decision.evidence.request is None
+    assert decision.basis.request is None
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_every_reason(
     admitting = (Reason.REQUEST_APPROVED, Reason.EXCEPTION_ACTIVE)
     assert decision.allowed == (reason in admitting)
     assert decision.message.startswith(f"{reason}: ")
-    assert (decision.evidence.request is None) == (reason is Reason.NO_REQUEST)
+    assert (decision.basis.request is None) == (reason is Reason.NO_REQUEST)
     # The webhook asks for the highest ring first, and reads the namespace only if that denies.
     others = [decided(requests, exceptions, ring=ring) for ring in range(HIGHEST)]
     assert all(other.allowed for other in others[:2])
@@ -111,7 +111,7 @@ def test_an_image_that_no_request_names_is_not_covered() -> None:
     decision = decided([APPROVED], what=rollout(IMAGE, "evil:1"))
 
     assert decision.reason is Reason.IMAGES_NOT_COVERED
-    assert decision.evidence.uncovered == ("evil:1",)
+    assert decision.basis.uncovered == ("evil:1",)
     assert "evil:1" in decision.message
 
 
@@ -174,7 +174,7 @@ def test_an_older_approval_admits_although_a_newer_request_waits() -> None:
 
     decision = decided([new, old])
     assert decision.allowed
-    assert decision.evidence.request == standing_of(old)
+    assert decision.basis.request == standing_of(old)
     assert decided([new, old], what=rollout("new:2")).reason is Reason.REVIEW_PENDING
 
 
@@ -182,7 +182,7 @@ def test_of_several_approvals_the_newest_is_named() -> None:
     old = request("ManualReview", by_person("Approved"), age=2 * DAY, name="old")
     new = request("ManualReview", by_person("Approved"), age=DAY, name="new")
     for order in ([old, new], [new, old]):
-        assert decided(order).evidence.request == standing_of(new)
+        assert decided(order).basis.request == standing_of(new)
     assert [r.metadata.name for r in covering(rollout(), [old, new])] == ["new", "old"]
 
 
@@ -194,14 +194,14 @@ def test_what_waits_is_told_before_what_has_ended() -> None:
 
     decision = decided([superseded, rejected, waiting])
     assert decision.reason is Reason.REVIEW_PENDING
-    assert decision.evidence.request == standing_of(waiting)
+    assert decision.basis.request == standing_of(waiting)
 
 
 def test_of_requests_that_do_not_cover_the_live_one_is_named() -> None:
     live = request("ManualReview", age=3 * DAY, name="live")
     gone = request("ManualReview", by_system("Superseded"), age=DAY, name="gone")
 
-    assert decided([gone, live], what=rollout("other")).evidence.request == standing_of(live)
+    assert decided([gone, live], what=rollout("other")).basis.request == standing_of(live)
 
 
 def test_a_request_without_a_creation_time_is_the_oldest() -> None:
@@ -213,7 +213,7 @@ def test_a_request_without_a_creation_time_is_the_oldest() -> None:
             )
         }
     )
-    assert decided([fresh, stored]).evidence.request == standing_of(stored)
+    assert decided([fresh, stored]).basis.request == standing_of(stored)
 
 
 @pytest.mark.parametrize("of", [RISKY, request("ExceptionRequired", by_system("Superseded"))])

@@ -16,8 +16,8 @@ from cabgate.api.base import rfc3339
 from cabgate.gate.checks import ADMITTING
 from cabgate.gate.commands import update_template, write_exception, write_intent
 from cabgate.gate.composing import MAX_BYTES, WARNING_WIDTH, compose, warning_lines
-from cabgate.gate.decision import Basis, Decision, Reason
 from cabgate.gate.messages import texts_of
+from cabgate.gate.verdict import Basis, GateVerdict, Reason
 from cabgate.rollout.normal_form import normal_form
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
@@ -112,15 +112,15 @@ def _situation(
     return what, [stored], exceptions
 
 
-def _command(reason: Reason, decision: Decision, what: Rollout) -> str:
+def _command(reason: Reason, decision: GateVerdict, what: Rollout) -> str:
     """The command that a denial has to end with."""
-    ns, found = what.namespace, decision.evidence.request
+    ns, found = what.namespace, decision.basis.request
     if found is None:
         return write_intent(ns, what.workload, what.images)
     if reason is Reason.GLASS_BROKEN:
         return write_intent(ns, what.workload, what.images)
     if reason is Reason.EXCEPTION_ENDED:
-        return write_exception(found, decision.evidence.exception)
+        return write_exception(found, decision.basis.exception)
     if reason is Reason.EXCEPTION_REQUIRED:
         return f"cabgate exception -n {ns} {found.metadata.name}"
     if reason in (Reason.REVIEW_PENDING, Reason.EXCEPTION_PENDING, Reason.ATTESTATION_MISSING):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cabgate.gate.checks import CHECKED, RECORDS
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from support.gitops import ArgoHealth
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -22,7 +22,7 @@ CHECK = '''\
 # SPDX-License-Identifier: Apache-2.0
 """That nothing is rolled out at night."""
 
-from cabgate.gate.decision import Look, Reason
+from cabgate.gate.verdict import Look, Reason
 from cabgate.gate.record import ArgoHealth, Record
 
 

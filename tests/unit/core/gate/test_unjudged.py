@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api.base import rfc3339
-from cabgate.gate.decision import Reason
 from cabgate.gate.unjudged import ListedIntent, intent_to_await
+from cabgate.gate.verdict import Reason
 from cabgate_samples.models import IMAGE, NOW, rollout, target
 
 OTHER = "registry.example.com/shop/other:1"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cabgate.api.request import RequestState, RequestVerdict
 from cabgate.api.types import AuthorType
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.state.states import (
     APPROVED_STATES,
     REFUSED_STATES,

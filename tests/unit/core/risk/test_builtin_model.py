@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from cabgate.api import Evidence, RiskModel
 from cabgate.api.request import RiskModelRef
 from cabgate.api.riskmodel import DEFAULT_LABEL, FactorName, FloorName
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.facts import FACTOR_FACTS, FACTOR_WORDS, FLOOR_FACTS
 from cabgate.risk.improvements import improvements
@@ -207,7 +207,7 @@ def _models(draw: st.DrawFn) -> RiskModel:
         autoApproveUpTo=f"{Decimal(auto) / 100:.2f}",
         manualReviewUpTo=f"{Decimal(manual) / 100:.2f}",
         floors=[
-            {"name": name.value, "gate": draw(st.sampled_from(list(Gate))).value} for name in floors
+            {"name": name.value, "gate": draw(st.sampled_from(list(Tier))).value} for name in floors
         ],
     )
     return RiskModel.model_validate(made)
@@ -262,4 +262,4 @@ def test_the_way_down_of_any_model_leads_there_or_is_not_shown(
     if way is None:
         return
     assert stricter(found.gate, way.gate) is found.gate is not way.gate
-    assert gate_for_score(way.score, model) in (way.gate, Gate.AUTO_APPROVE)
+    assert gate_for_score(way.score, model) in (way.gate, Tier.AUTO_APPROVE)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cabgate.api import CABRequest, Evidence, RiskModel
 from cabgate.api.riskmodel import FloorModel
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import evidence_digest
 from cabgate.risk.image_evidence import STALE_EVIDENCE, UNNAMED_IMAGES, unnamed_images
@@ -20,7 +20,7 @@ from cabgate_samples.objects import GOOD
 from unit.core.standings import assessment_of, floors_now, request_for
 
 OLD, NEW, SIDE = "shop/web:1", "shop/web:2", "shop/side:1"
-AUTO, MANUAL = Gate.AUTO_APPROVE, Gate.MANUAL_REVIEW
+AUTO, MANUAL = Tier.AUTO_APPROVE, Tier.MANUAL_REVIEW
 
 LENIENT = DEFAULT_RISK_MODEL.model_copy(
     update={"spec": DEFAULT_RISK_MODEL.spec.model_copy(update={"floors": []})}
@@ -48,7 +48,7 @@ def release(
     )
 
 
-def later(new: CABRequest, *before: CABRequest, model: RiskModel = DEFAULT_RISK_MODEL) -> Gate:
+def later(new: CABRequest, *before: CABRequest, model: RiskModel = DEFAULT_RISK_MODEL) -> Tier:
     """The gate of a request after others."""
     return assessment_of(new.spec, model, before).gate
 
@@ -93,11 +93,11 @@ def test_what_is_missing_has_room_however_many_images_there_are() -> None:
 
 def test_a_riskier_gate_stays_what_it_is() -> None:
     made = intent({}, [target("web", OLD)])
-    assert assessment_of(made.spec).gate is Gate.EXCEPTION_REQUIRED
+    assert assessment_of(made.spec).gate is Tier.EXCEPTION_REQUIRED
 
 
-@pytest.mark.parametrize("gate", list(Gate))
-def test_no_model_lowers_either_floor(gate: Gate) -> None:
+@pytest.mark.parametrize("gate", list(Tier))
+def test_no_model_lowers_either_floor(gate: Tier) -> None:
     floored = [FloorModel(name="IncompleteEvidence", gate=gate)]
     spec = DEFAULT_RISK_MODEL.spec.model_copy(update={"floors": floored})
     own = DEFAULT_RISK_MODEL.model_copy(update={"spec": spec})

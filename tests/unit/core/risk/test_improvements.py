@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from cabgate.api import Evidence
 from cabgate.api.request import Assessment
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.improvements import improvements
 from cabgate.risk.scoring import assess, gate_for_score, weighted_score
 from cabgate_samples.models import evidence
 
 FACTORS = DEFAULT_RISK_MODEL.spec.factors
-LOWER = {Gate.EXCEPTION_REQUIRED: Gate.MANUAL_REVIEW, Gate.MANUAL_REVIEW: Gate.AUTO_APPROVE}
-LIMIT = {Gate.MANUAL_REVIEW: Decimal(75), Gate.AUTO_APPROVE: Decimal(50)}
+LOWER = {Tier.EXCEPTION_REQUIRED: Tier.MANUAL_REVIEW, Tier.MANUAL_REVIEW: Tier.AUTO_APPROVE}
+LIMIT = {Tier.MANUAL_REVIEW: Decimal(75), Tier.AUTO_APPROVE: Decimal(50)}
 
 _parts = st.fixed_dictionaries(
     {
@@ -57,7 +57,7 @@ def _oracle(assessment: Assessment) -> tuple[int, Decimal]:
 def test_the_way_down_is_the_shortest_and_leads_there(parts: dict[str, object]) -> None:
     assessment = assess(evidence(**parts))
     way = improvements(assessment)
-    if assessment.gate is Gate.AUTO_APPROVE:
+    if assessment.gate is Tier.AUTO_APPROVE:
         assert way is None
         return
     assert way is not None
@@ -73,8 +73,8 @@ def test_the_way_down_is_the_shortest_and_leads_there(parts: dict[str, object]) 
     score = weighted_score([(f.weight, after[f.name]) for f in FACTORS])
     assert score == way.score
     left = [floor for floor in assessment.floors if floor not in way.floors]
-    assert gate_for_score(score) in (way.gate, Gate.AUTO_APPROVE)
-    assert all(floor.gate in (way.gate, Gate.AUTO_APPROVE) for floor in left)
+    assert gate_for_score(score) in (way.gate, Tier.AUTO_APPROVE)
+    assert all(floor.gate in (way.gate, Tier.AUTO_APPROVE) for floor in left)
 
 
 @given(_parts)

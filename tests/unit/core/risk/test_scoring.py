@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api import CABRequest, Evidence, RiskModel
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.evidence import incomplete_package
 from cabgate.risk.scoring import assess, gate_for_score, stricter, weighted_score
@@ -21,17 +21,17 @@ from unit.core.standings import assessment_of, request_for
 @pytest.mark.parametrize(
     ("score", "gate"),
     [
-        ("0", Gate.AUTO_APPROVE),
-        ("50", Gate.AUTO_APPROVE),
-        ("50.00", Gate.AUTO_APPROVE),
-        ("50.01", Gate.MANUAL_REVIEW),
-        ("75", Gate.MANUAL_REVIEW),
-        ("75.00", Gate.MANUAL_REVIEW),
-        ("75.01", Gate.EXCEPTION_REQUIRED),
-        ("100", Gate.EXCEPTION_REQUIRED),
+        ("0", Tier.AUTO_APPROVE),
+        ("50", Tier.AUTO_APPROVE),
+        ("50.00", Tier.AUTO_APPROVE),
+        ("50.01", Tier.MANUAL_REVIEW),
+        ("75", Tier.MANUAL_REVIEW),
+        ("75.00", Tier.MANUAL_REVIEW),
+        ("75.01", Tier.EXCEPTION_REQUIRED),
+        ("100", Tier.EXCEPTION_REQUIRED),
     ],
 )
-def test_a_score_asks_for_its_gate(score: str, gate: Gate) -> None:
+def test_a_score_asks_for_its_gate(score: str, gate: Tier) -> None:
     assert gate_for_score(Decimal(score)) is gate
 
 
@@ -93,7 +93,7 @@ def test_a_factor_falls_into_its_band(factor: str, part: dict[str, Any], risk: s
 def test_nothing_scores_100_and_all_scores_0() -> None:
     assert assess(Evidence()).score == "100.00"
     assert assess(evidence()).score == "0.00"
-    assert assess(evidence()).gate is Gate.AUTO_APPROVE
+    assert assess(evidence()).gate is Tier.AUTO_APPROVE
     assert assess(evidence()).floors == []
     assert assess(evidence()).missing == []
 
@@ -138,17 +138,17 @@ def test_a_floor_asks_for_a_review_whatever_the_score(
     assessment = assess(evidence(**part))
 
     assert Decimal(assessment.score) <= 50
-    assert assessment.gate is Gate.MANUAL_REVIEW
+    assert assessment.gate is Tier.MANUAL_REVIEW
     assert [f.name for f in assessment.floors] == [floor]
     assert says in assessment.floors[0].explanation
 
 
 def test_a_floor_never_lowers_a_gate() -> None:
-    assert assess(Evidence()).gate is Gate.EXCEPTION_REQUIRED
-    for first in Gate:
+    assert assess(Evidence()).gate is Tier.EXCEPTION_REQUIRED
+    for first in Tier:
         assert stricter(first, first) is first
-        assert stricter(first, Gate.AUTO_APPROVE) is first
-        assert stricter(Gate.EXCEPTION_REQUIRED, first) is Gate.EXCEPTION_REQUIRED
+        assert stricter(first, Tier.AUTO_APPROVE) is first
+        assert stricter(Tier.EXCEPTION_REQUIRED, first) is Tier.EXCEPTION_REQUIRED
 
 
 def test_what_is_missing_is_named_once_and_by_its_widest_part() -> None:

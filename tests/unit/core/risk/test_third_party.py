@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cabgate.api.request import Assessment
 from cabgate.api.riskmodel import Band, RiskModel
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.lifecycle.requests.assessment import assessment_of, score_unproved
 from cabgate.lifecycle.requests.opening import request_for
 from cabgate.risk.builtin_model import BUILT_IN, DEFAULT_RISK_MODEL, SECOND_RISK_MODEL
@@ -53,10 +53,10 @@ def test_of_an_image_that_somebody_else_built_no_tests_are_asked_and_a_person_ag
     found = assessed(artifact(CHART))
     said = ("not applicable: built by somebody else", "0.5")
     assert observed(found)["testCoverage"] == observed(found)["manualTesting"] == said
-    assert (found.score, found.gate) == ("20.00", Gate.MANUAL_REVIEW)
+    assert (found.score, found.gate) == ("20.00", Tier.MANUAL_REVIEW)
     assert found.missing == []
     [floor] = found.floors
-    assert (floor.name, floor.gate) == ("ThirdPartyImages", Gate.MANUAL_REVIEW)
+    assert (floor.name, floor.gate) == ("ThirdPartyImages", Tier.MANUAL_REVIEW)
     assert CHART in floor.explanation
     assert "declared as built by somebody else" in floor.explanation
 
@@ -65,7 +65,7 @@ def test_saying_so_of_ones_own_image_never_has_the_system_approve_it() -> None:
     """The attack: leave out 60 percent coverage, and call the image somebody else's."""
     for claimed in ("ThirdParty", None):
         found = assessed(artifact(OWN, claimed), images=(OWN,))
-        assert found.gate is not Gate.AUTO_APPROVE, claimed
+        assert found.gate is not Tier.AUTO_APPROVE, claimed
         assert improvements(found) is None or claimed is None, "nobody is told to change a claim"
 
 
@@ -116,7 +116,7 @@ def test_the_claim_is_in_the_digest_and_follows_from_the_request() -> None:
 
     claimed, plain = opened("ThirdParty"), opened(None)
     assert claimed.spec.evidence_digest != plain.spec.evidence_digest
-    assert claimed.spec.assessment.gate is Gate.AUTO_APPROVE, "an installation may have it so"
+    assert claimed.spec.assessment.gate is Tier.AUTO_APPROVE, "an installation may have it so"
     assert score_unproved(claimed, lenient()) is None
     forged = claimed.model_copy(
         update={"spec": claimed.spec.model_copy(update={"evidence": plain.spec.evidence})}
@@ -135,7 +135,7 @@ def test_a_claim_never_asks_for_less_than_a_person(images: set[str], named: bool
     claims = [artifact(each, name=each[:20]) for each in sorted(images)]
     own = [artifact(OWN, None, "own")] if named else []
     found = assessed(*claims, *own, images=tuple(sorted({*images, OWN})))
-    assert found.gate is not Gate.AUTO_APPROVE
+    assert found.gate is not Tier.AUTO_APPROVE
 
 
 def with_bands(number: int, bands: list[Band]) -> RiskModel:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cabgate.api.request import CABRequest, Provenance, ProvenanceState
 from cabgate.api.riskmodel import FactorName, RiskModel, Unverified
 from cabgate.api.signer import Section
-from cabgate.api.types import Gate
+from cabgate.api.types import Tier
 from cabgate.gate.phrases import assessment_details
 from cabgate.lifecycle.requests.assessment import assessment_of, floors_now, score_unproved
 from cabgate.lifecycle.requests.break_glass import recomputed
@@ -60,11 +60,11 @@ def test_where_nothing_is_asked_for_a_signature_changes_neither_score_nor_old_di
 
 def test_with_worst_score_what_nobody_signed_counts_as_missing() -> None:
     found = assessment_of(unsigned().spec, WORST)
-    assert (found.score, found.gate) == ("100.00", Gate.EXCEPTION_REQUIRED)
+    assert (found.score, found.gate) == ("100.00", Tier.EXCEPTION_REQUIRED)
     assert found.factors[0].observed == "95 %, not signed"
     assert found.factors[0].explanation.startswith("nobody who may signed it: scores worst")
     found = assessment_of(unsigned().spec, WORST, provenance=said("Verified"))
-    assert (found.score, found.gate) == ("0.00", Gate.AUTO_APPROVE)
+    assert (found.score, found.gate) == ("0.00", Tier.AUTO_APPROVE)
     half = assessment_of(
         unsigned().spec, WORST, provenance=said("Verified", Section.TEST_RESULTS, Section.SCOPE)
     )
@@ -73,7 +73,7 @@ def test_with_worst_score_what_nobody_signed_counts_as_missing() -> None:
 
 def test_with_a_floor_a_person_decides_and_reads_of_what() -> None:
     found = assessment_of(unsigned().spec, FLOOR, provenance=said("Verified", Section.SCOPE))
-    assert (found.score, found.gate) == ("0.00", Gate.MANUAL_REVIEW)
+    assert (found.score, found.gate) == ("0.00", Tier.MANUAL_REVIEW)
     [floor] = found.floors
     assert floor.name == "UnverifiedEvidence"
     assert "testCoverage, securityFindings, manualTesting, rollback" in floor.explanation
@@ -90,7 +90,7 @@ def test_what_a_signer_contradicts_scores_worst_and_waits_for_a_person_under_eve
         assert (factor.risk, factor.observed) == ("1", "0 critical, 0 high, not signed")
         assert "EvidenceSigner ci signed another thing" in factor.explanation
         assert "ContradictedEvidence" in [floor.name for floor in found.floors]
-        assert found.gate is not Gate.AUTO_APPROVE
+        assert found.gate is not Tier.AUTO_APPROVE
 
 
 def test_who_built_an_image_is_said_by_the_artifacts() -> None:
@@ -159,7 +159,7 @@ def test_figures_that_nobody_signed_do_not_make_the_package_complete() -> None:
     model = demanding_of(FactorName.TEST_COVERAGE, FactorName.SECURITY_FINDINGS)
     for provenance in ([], said("Declared"), said("Verified", Section.SCOPE)):
         found = assessment_of(unsigned().spec, model, provenance=provenance)
-        assert (found.score, found.gate) == ("50.00", Gate.MANUAL_REVIEW)
+        assert (found.score, found.gate) == ("50.00", Tier.MANUAL_REVIEW)
         [floor] = found.floors
         assert floor.name == "IncompleteEvidence"
         assert floor.explanation == (
@@ -179,10 +179,10 @@ def test_that_somebody_else_built_an_image_spares_no_tests_if_nobody_signed_it()
     kept = [each for each in model.spec.floors if each.name != "ThirdPartyImages"]
     model = model.model_copy(update={"spec": model.spec.model_copy(update={"floors": kept})})
     found = assessment_of(spec, model)
-    assert (found.factors[0].risk, found.gate) == ("1", Gate.MANUAL_REVIEW)
+    assert (found.factors[0].risk, found.gate) == ("1", Tier.MANUAL_REVIEW)
     assert "testResults" in found.missing
     signed_so = said("Verified", Section.ARTIFACTS)
-    assert assessment_of(spec, model, provenance=signed_so).gate is Gate.AUTO_APPROVE
+    assert assessment_of(spec, model, provenance=signed_so).gate is Tier.AUTO_APPROVE
 
 
 def test_who_built_an_image_hides_no_figure_that_a_signer_knows() -> None:
@@ -238,7 +238,7 @@ def test_a_request_holds_no_envelope_and_has_the_digest_of_its_intent() -> None:
 
 def test_a_score_that_rests_on_a_signature_is_no_more_without_it() -> None:
     found, speaking = opened()
-    assert found.spec.assessment.gate is Gate.AUTO_APPROVE
+    assert found.spec.assessment.gate is Tier.AUTO_APPROVE
     assert score_unproved(found, WORST, speaking) is None
     for now in ([], said("Declared"), said("Contradicted")):
         assert score_unproved(found, WORST, now) is not None

@@ -21,7 +21,7 @@ from cabgate.api.types import Submitter
 from cabgate.gate.checks import ADMITTING
 from cabgate.gate.commands import write_intent
 from cabgate.gate.composing import warning_lines
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.review.identity import User
 from cabgate.review.review import REQUEST_REVIEW, recorded, requested_review, stamped_status
 from cabgate.review.reviewers import check_reviewer

@@ -4,7 +4,7 @@ order of what the webhook does for either, and with the turn of a second at any 
 
 import pytest
 
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate_samples.models import intent, request
 from cabgate_samples.objects import MIDDLING
 from unit.webhook.halves import STEPS, World, Writer, orders, play

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from cabgate.api.base import rfc3339
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.rollout.modes import MODE_LABEL, Mode
 from cabgate.rollout.workloads import kind_of
 from cabgate_samples.models import NAMESPACE, NOW, by_system, request, rollout

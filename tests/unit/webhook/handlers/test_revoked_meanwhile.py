@@ -6,7 +6,7 @@ at any place of it: nobody lifts what they cannot have heard of."""
 import pytest
 
 from cabgate.api import CABRequest
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.text.refusal import RefusalReason
 from cabgate_samples.models import NOW, by_system, exception, intent, noticed, request, target
 from cabgate_samples.objects import GOOD, MIDDLING

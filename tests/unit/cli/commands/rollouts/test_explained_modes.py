@@ -3,7 +3,7 @@
 
 import pytest
 
-from cabgate.gate.decision import Basis, Decision, Reason
+from cabgate.gate.verdict import Basis, GateVerdict, Reason
 from cabgate.rollout.modes import Mode, too_loose
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
@@ -11,7 +11,7 @@ from cabgate_cli.commands.rollouts.explain import Explanation, Rings, as_text
 from unit.cli.support import run
 
 WEB = Rollout("shop", Workload("apps", "Deployment", "web"), ("web:1",))
-DENIED = Decision(allowed=False, reason=Reason.NO_REQUEST, message="no", evidence=Basis())
+DENIED = GateVerdict(allowed=False, reason=Reason.NO_REQUEST, message="no", basis=Basis())
 
 
 @pytest.mark.parametrize("mode", [Mode.WARN, Mode.AUDIT])

@@ -2,7 +2,7 @@
 """What to do about what runs uncovered."""
 
 from cabgate.gate.coverage import Uncovered
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.rollout.targets import Workload
 from cabgate_cli.commands.rollouts.uncovered import advice_on
 

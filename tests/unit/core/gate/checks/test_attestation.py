@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from cabgate.api.base import rfc3339
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate_samples.models import NOW, by_person, request, rollout
 from unit.core.standings import closed_window, decide, decided_at, taken_at, unattested
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.rollout.workloads import kind_of, rollout_of
 from cabgate_samples.models import NAMESPACE, NOW, by_person, request, target
 from unit.core.standings import decide

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import MAX_LIFTS, Checked
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.ledger.chain import entries_of
 from cabgate.ledger.signatures import SigningKeys, Verification
 from cabgate.lifecycle.limits.retention import removable

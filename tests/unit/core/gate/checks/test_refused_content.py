@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.gate.candidates import describe
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.state.standing import standing_of
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_samples.models import (

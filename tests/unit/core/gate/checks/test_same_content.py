@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.state.standing import standing_of
 from cabgate_samples.models import (
     IMAGE,
@@ -51,7 +51,7 @@ def test_a_rejection_that_came_no_later_overrules_an_approval(by, shift, stands)
         decision = said(*order)
         assert decision.allowed is stands
         assert decision.reason is (Reason.REQUEST_APPROVED if stands else Reason.REJECTED)
-        assert decision.evidence.request == standing_of(yes if stands else no)
+        assert decision.basis.request == standing_of(yes if stands else no)
     assert overruled_by(yes, [yes, no]) == (None if stands else standing_of(no))
 
 
@@ -68,7 +68,7 @@ def test_a_revocation_as_a_whole_overrules_it_as_well(images):
     entries = by_person("Approved", T - HOUR), by_person("Revoked", T, images=images)
     yes, no = twins(again, *entries, targets=BOTH)
     decision = said(yes, no)
-    assert (decision.reason, decision.evidence.request) == (Reason.REVOKED, standing_of(no))
+    assert (decision.reason, decision.basis.request) == (Reason.REVOKED, standing_of(no))
 
 
 def test_a_revocation_of_one_image_is_about_that_image():

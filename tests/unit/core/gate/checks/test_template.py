@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cabgate.api import CABRequest
-from cabgate.gate.decision import Reason
 from cabgate.gate.unjudged import ListedIntent, intent_to_await
+from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.state.requirements import POD_TEMPLATE
 from cabgate.rollout.normal_form import normal_form
 from cabgate.rollout.targets import Workload
@@ -65,7 +65,7 @@ def test_an_approval_that_says_what_the_containers_do_is_good_for_that_alone(req
     assert decide(DOES, 3, [BOUND], [], NOW, template_required=required).allowed
     denied = decide(EVILLY, 3, [BOUND], [], NOW, template_required=required)
     assert denied.reason is Reason.TEMPLATE_NOT_COVERED
-    assert denied.evidence.differing == ("containers[app].command", "hostPID")
+    assert denied.basis.differing == ("containers[app].command", "hostPID")
     assert "containers[app].command, hostPID" in denied.message
     assert "evil" not in denied.message
     assert denied.message.endswith(

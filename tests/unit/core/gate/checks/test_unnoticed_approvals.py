@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api.request import RequestVerdict
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate_samples.models import (
     NOW,
     by_person,

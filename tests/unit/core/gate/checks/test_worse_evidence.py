@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api import CABRequest, DeploymentIntent
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.requests.opening import has_other_evidence
 from cabgate.lifecycle.state.states import state_of
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from cabgate.api.types import Gate
-from cabgate.gate.decision import Reason
+from cabgate.api.types import Tier
+from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.history.precedent import EARLIER_VERDICT
 from cabgate.lifecycle.state.standing import standing_of
 from cabgate_samples.models import (
@@ -56,7 +56,7 @@ def test_new_evidence_for_refused_images_is_never_approved_by_score(state):
     refused = request("ManualReview", *entries)
     made = request_for(intent(GOOD), 2, [refused])
     assert made.spec.assessment.score == "0.00"
-    assert made.spec.assessment.gate is Gate.MANUAL_REVIEW
+    assert made.spec.assessment.gate is Tier.MANUAL_REVIEW
     first = made.spec.assessment.floors[0]
     assert first.name == EARLIER_VERDICT
     assert refused.metadata.name in first.explanation

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api import CABException, CABRequest
-from cabgate.api.types import Gate
-from cabgate.gate.decision import Decision, Reason
+from cabgate.api.types import Tier
+from cabgate.gate.verdict import GateVerdict, Reason
 from cabgate.lifecycle.state.standing import standing_of
 from cabgate_samples.models import (
     NOW,
@@ -59,7 +59,7 @@ def approved(
 
 def said(
     names: tuple[str, ...], *requests: CABRequest, exceptions: tuple[CABException, ...] = ()
-) -> Decision:
+) -> GateVerdict:
     return decide(rollout(*names), 2, requests, exceptions, NOW)
 
 
@@ -123,7 +123,7 @@ def test_an_approval_on_conditions_lifts_it_for_its_own_request_alone():
     person = approved("bad", at=T + MINUTE, conditions=conditions)
     decision = said(("bad",), revoked("bad"), person, by_score("bad"))
     assert decision.allowed
-    assert decision.evidence.request == standing_of(person)
+    assert decision.basis.request == standing_of(person)
     tried = ("bad", "pause")
     assert not said(tried, revoked("bad"), person, by_score(*tried)).allowed
 
@@ -156,7 +156,7 @@ def test_a_workload_that_is_named_under_two_versions_has_the_images_of_both():
         assert not said(("bad",), no, by_score("bad")).allowed
         rejected = request("ManualReview", by_person("Rejected", T), targets=targets)
         made = request_for(intent(GOOD, images("bad")), 2, [rejected])
-        assert made.spec.assessment.gate is Gate.MANUAL_REVIEW
+        assert made.spec.assessment.gate is Tier.MANUAL_REVIEW
 
 
 def test_an_exception_lifts_it_for_its_request_while_it_lasts():
@@ -192,7 +192,7 @@ def test_an_exception_from_before_it_ends_for_any_set(shift):
 def test_a_rejected_image_is_never_approved_by_score(tried, score):
     rejected = request("ManualReview", by_person("Rejected", T), targets=images("bad", "side:1"))
     made = request_for(intent(GOOD, images(*tried)), 2, [rejected])
-    assert (made.spec.assessment.gate is Gate.AUTO_APPROVE) is score
+    assert (made.spec.assessment.gate is Tier.AUTO_APPROVE) is score
 
 
 @pytest.mark.parametrize(("shift", "score"), [(0, False), (1, True)])
@@ -200,10 +200,10 @@ def test_a_person_who_approves_the_image_lifts_a_rejection(shift, score):
     rejected = request("ManualReview", by_person("Rejected", T), targets=images("bad", "side:1"))
     person = approved("bad", "side:2", at=T + shift * SECOND)
     made = request_for(intent(GOOD, images("bad", "side:3")), 2, [rejected, person])
-    assert (made.spec.assessment.gate is Gate.AUTO_APPROVE) is score
+    assert (made.spec.assessment.gate is Tier.AUTO_APPROVE) is score
     # Not for the image that they did not approve.
     other = request_for(intent(GOOD, images("side:1")), 2, [rejected, person])
-    assert other.spec.assessment.gate is Gate.MANUAL_REVIEW
+    assert other.spec.assessment.gate is Tier.MANUAL_REVIEW
 
 
 def test_neither_a_score_nor_a_condition_nor_an_exception_lifts_a_rejection():
@@ -211,15 +211,15 @@ def test_neither_a_score_nor_a_condition_nor_an_exception_lifts_a_rejection():
     conditions = [{"name": "watch", "description": "someone watches"}]
     others = [rejected, by_score("bad"), approved("bad", at=T + MINUTE, conditions=conditions)]
     made = request_for(intent(GOOD, images("bad", "side:3")), 2, others)
-    assert made.spec.assessment.gate is Gate.MANUAL_REVIEW
+    assert made.spec.assessment.gate is Tier.MANUAL_REVIEW
 
 
 def test_a_revocation_of_one_image_is_no_floor_under_the_others():
     no = revoked("bad", "good", of=("bad",))
     made = request_for(intent(GOOD, images("good")), 2, [no])
-    assert made.spec.assessment.gate is Gate.AUTO_APPROVE
+    assert made.spec.assessment.gate is Tier.AUTO_APPROVE
     made = request_for(intent(GOOD, images("good", "bad")), 2, [no])
-    assert made.spec.assessment.gate is Gate.MANUAL_REVIEW
+    assert made.spec.assessment.gate is Tier.MANUAL_REVIEW
 
 
 NAMES = ("a", "b", "c")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cabgate.api.kinds import GatedKind
 from cabgate.api.request import CABRequest, RequestVerdict
-from cabgate.api.types import AuthorType, Gate
+from cabgate.api.types import AuthorType, Tier
 from cabgate.gate.commands import edit_intent
 from cabgate.gate.phrases import assessment_details
 from cabgate.lifecycle.history.revocations import pairs_of
@@ -104,7 +104,7 @@ def test_a_person_decides_whatever_the_score() -> None:
     request = opened_for(broken_workload())
     assert request.spec.break_glass is not None
     assessment = assessment_of_glass(request.spec.break_glass)
-    assert (assessment.score, assessment.gate) == ("100.00", Gate.MANUAL_REVIEW)
+    assert (assessment.score, assessment.gate) == ("100.00", Tier.MANUAL_REVIEW)
     assert recomputed(request.spec) == assessment
     assert recomputed(request.spec) != recomputed(
         request.spec.model_copy(update={"break_glass": None})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cabgate.api.exception import ExceptionState, ExceptionVerdict
 from cabgate.gate.candidates import describe
 from cabgate.gate.decide import candidates, decide
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.state import standing, states
 from cabgate.lifecycle.state.standing import ExceptionStanding, standing_of
 from cabgate.lifecycle.state.states import approval_of, expires_at, state_of

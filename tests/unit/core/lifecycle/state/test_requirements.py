@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cabgate.api import CABRequest
 from cabgate.gate.candidates import describe
 from cabgate.gate.checks import ADMITTING
-from cabgate.gate.decision import Reason
+from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.state import requirements
 from cabgate.lifecycle.state.requirements import check_known, unknown_words
 from cabgate.review.identity import User

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cabgate.api import CABException, CABRequest
 from cabgate.api.exception import ExceptionState, ExceptionVerdict
 from cabgate.api.request import RequestState, RequestVerdict
-from cabgate.api.types import AuthorType, Gate
+from cabgate.api.types import AuthorType, Tier
 from cabgate.lifecycle.state.states import (
     APPROVED_STATES,
     DECIDED_STATES,
@@ -42,9 +42,9 @@ def test_the_gate_says_in_which_state_a_request_is_opened() -> None:
     assert state_of(request("ExceptionRequired")) is S.EXCEPTION_REQUIRED
 
 
-@pytest.mark.parametrize("gate", list(Gate))
+@pytest.mark.parametrize("gate", list(Tier))
 @pytest.mark.parametrize("author", list(AuthorType))
-def test_nothing_leaves_rejected_or_revoked(gate: Gate, author: AuthorType) -> None:
+def test_nothing_leaves_rejected_or_revoked(gate: Tier, author: AuthorType) -> None:
     assert followers(gate, S.REJECTED, author) == set()
     assert followers(gate, S.REVOKED, author) == set()
 
@@ -54,7 +54,7 @@ def test_what_leaves_an_approved_state(state: RequestState) -> None:
     """A person's revocation; that the system takes back what a person approved at the moment in
     which they became a submitter, never what it approved itself; and that other evidence for the
     same images ends an approval by score, and no other."""
-    for gate in Gate:
+    for gate in Tier:
         attests = {V.ATTESTED} if state is S.CONDITIONALLY_APPROVED else set()
         assert followers(gate, state, P) == {V.REVOKED} | attests
         ends = {V.SUPERSEDED} if state is S.AUTO_APPROVED else {V.REOPENED}
@@ -63,20 +63,20 @@ def test_what_leaves_an_approved_state(state: RequestState) -> None:
 
 def test_people_decide_what_asks_for_no_exception() -> None:
     said = {V.UNDER_REVIEW, V.APPROVED, V.CONDITIONALLY_APPROVED, V.REJECTED}
-    assert followers(Gate.MANUAL_REVIEW, S.SUBMITTED, P) == said
-    assert followers(Gate.MANUAL_REVIEW, S.UNDER_REVIEW, P) == said - {V.UNDER_REVIEW}
+    assert followers(Tier.MANUAL_REVIEW, S.SUBMITTED, P) == said
+    assert followers(Tier.MANUAL_REVIEW, S.UNDER_REVIEW, P) == said - {V.UNDER_REVIEW}
     # What it was opened with may no longer hold, and then the system leaves it to a person.
-    assert followers(Gate.AUTO_APPROVE, S.SUBMITTED, P) == said
-    assert followers(Gate.EXCEPTION_REQUIRED, S.EXCEPTION_REQUIRED, P) == {V.REVOKED}
-    assert followers(Gate.EXCEPTION_REQUIRED, S.SUBMITTED, P) == set()
+    assert followers(Tier.AUTO_APPROVE, S.SUBMITTED, P) == said
+    assert followers(Tier.EXCEPTION_REQUIRED, S.EXCEPTION_REQUIRED, P) == {V.REVOKED}
+    assert followers(Tier.EXCEPTION_REQUIRED, S.SUBMITTED, P) == set()
 
 
 def test_the_system_approves_only_what_the_score_lets_it() -> None:
-    assert followers(Gate.AUTO_APPROVE, S.SUBMITTED, Y) == {V.AUTO_APPROVED, V.SUPERSEDED}
-    assert followers(Gate.MANUAL_REVIEW, S.SUBMITTED, Y) == {V.SUPERSEDED}
-    assert followers(Gate.EXCEPTION_REQUIRED, S.EXCEPTION_REQUIRED, Y) == {V.SUPERSEDED}
-    assert followers(Gate.MANUAL_REVIEW, S.SUPERSEDED, Y) == {V.REOPENED}
-    assert followers(Gate.MANUAL_REVIEW, S.SUPERSEDED, P) == set()
+    assert followers(Tier.AUTO_APPROVE, S.SUBMITTED, Y) == {V.AUTO_APPROVED, V.SUPERSEDED}
+    assert followers(Tier.MANUAL_REVIEW, S.SUBMITTED, Y) == {V.SUPERSEDED}
+    assert followers(Tier.EXCEPTION_REQUIRED, S.EXCEPTION_REQUIRED, Y) == {V.SUPERSEDED}
+    assert followers(Tier.MANUAL_REVIEW, S.SUPERSEDED, Y) == {V.REOPENED}
+    assert followers(Tier.MANUAL_REVIEW, S.SUPERSEDED, P) == set()
 
 
 def test_what_may_have_run_is_revoked_also_when_it_is_superseded() -> None:
@@ -101,7 +101,7 @@ def test_no_transition_leads_into_an_approved_state_but_by_its_own_verdict() -> 
 
 
 def test_a_superseded_request_is_reopened_where_it_was_opened() -> None:
-    for gate in Gate:
+    for gate in Tier:
         found = request(gate, by_system("Superseded"), by_system("Reopened"))
         assert state_of(found) is opening_state(gate)
     reviewed = request(
@@ -174,9 +174,9 @@ _entries = st.lists(
 )
 
 
-@given(st.sampled_from(list(Gate)), _entries)
+@given(st.sampled_from(list(Tier)), _entries)
 def test_no_sequence_of_entries_approves_without_whoever_may(
-    gate: Gate, entries: list[dict[str, Any]]
+    gate: Tier, entries: list[dict[str, Any]]
 ) -> None:
     made = request(gate, *entries)
     state = state_of(made)
@@ -184,10 +184,10 @@ def test_no_sequence_of_entries_approves_without_whoever_may(
     own = [e for e in entries if "evidenceDigest" not in e]
     said = {(e["verdict"], e["author"]["type"]) for e in own}
     if state in (S.APPROVED, S.CONDITIONALLY_APPROVED):
-        assert gate is not Gate.EXCEPTION_REQUIRED
+        assert gate is not Tier.EXCEPTION_REQUIRED
         assert (state.value, "Person") in said
     if state is S.AUTO_APPROVED:
-        assert gate is Gate.AUTO_APPROVE
+        assert gate is Tier.AUTO_APPROVE
         assert ("AutoApproved", "System") in said
     if state is S.REVOKED:
         assert ("Revoked", "Person") in said

@@ -67,12 +67,12 @@ class Basis:
 
 
 @dataclass(frozen=True)
-class Decision:
+class GateVerdict:
     """Whether a rollout is admitted, and why."""
 
     allowed: bool
     reason: Reason
     message: str
-    evidence: Basis
+    basis: Basis
     warnings: tuple[str, ...] = ()
     """What whoever rolls out should know although the rollout is admitted."""
