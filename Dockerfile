@@ -17,6 +17,8 @@ COPY kube kube
 COPY operator operator
 COPY webhook webhook
 COPY collect collect
+COPY store store
+COPY relay relay
 COPY cli cli
 RUN image/install.sh /opt/cabgate
 

@@ -27,7 +27,7 @@ help: ## Show what can be made
 	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 
 $(BIN)/.synced: uv.lock pyproject.toml | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --locked --python $(PYTHON)
+	$(UV) sync --locked --extra relay --python $(PYTHON)
 	@touch $@
 
 .PHONY: setup
@@ -45,9 +45,16 @@ helm: setup ## Find or build Helm, which the tests of charts use
 promtool: setup ## Find or build promtool, which the tests of alerts use
 	$(BIN)/python -m cabgate_devcluster promtool
 
-.PHONY: gitops-tools
-gitops-tools: setup ## Find or build Flux's kustomize-controller, which the tests of GitOps use
+.PHONY: flux-tools
+flux-tools: setup ## Find or build Flux's kustomize-controller, which the tests of the Flux page use
 	$(BIN)/python -m cabgate_devcluster kustomize-controller
+
+.PHONY: gitops-tools
+gitops-tools: flux-tools ## Find or build all that the tests of GitOps use: Argo CD and kustomize, too
+	$(BIN)/python -m cabgate_devcluster argocd
+	$(BIN)/python -m cabgate_devcluster kustomize
+	@command -v redis-server valkey-server > /dev/null \
+		|| { echo "Argo CD needs redis-server or valkey-server on PATH: apt-get install redis-server"; exit 1; }
 
 .PHONY: image-tools
 image-tools: setup ## Find or build umoci, and download the base of the image where it is not kept
@@ -92,12 +99,12 @@ demo-picture: binaries ## Run the demo, and write docs/demo.svg (a part) and doc
 
 .PHONY: bench
 bench: binaries ## Measure what the gate adds to a rollout, into docs/benchmarks; under 15 minutes
-	$(UV) sync --locked --group bench --python $(PYTHON)
+	$(UV) sync --locked --extra relay --group bench --python $(PYTHON)
 	$(BIN)/python -m cabgate_bench gate
 
 .PHONY: bench-scale
 bench-scale: binaries ## Measure the gate with 100,000 requests and the operator with 10,000 intents
-	$(UV) sync --locked --group bench --python $(PYTHON)
+	$(UV) sync --locked --extra relay --group bench --python $(PYTHON)
 	$(BIN)/python -m cabgate_bench scale
 
 .PHONY: cluster
@@ -131,9 +138,9 @@ durations: binaries helm promtool ## Measure the cluster tests on a quiet machin
 	$(BIN)/python -m pytest $(CLUSTER) --record-durations tests/cluster
 
 .PHONY: test-gitops
-test-gitops: binaries helm gitops-tools ## Walk the Flux page with the real Flux, each path; in 12 minutes
-	$(BIN)/python -m pytest -p no:randomly -n 2 --dist loadgroup --durations 20 --record-flux \
-		tests/cluster/gitops/test_flux.py
+test-gitops: binaries helm gitops-tools ## Walk the pages of Flux and Argo CD with the real ones, each path; in 12 minutes
+	$(BIN)/python -m pytest -p no:randomly -n 2 --dist loadgroup --durations 20 --record-gitops \
+		tests/cluster/gitops/test_flux.py tests/cluster/gitops/test_argocd.py
 
 .PHONY: test-krew
 test-krew: binaries helm ## Have the real krew install the zipapp of kubectl cab, and use it

@@ -12,7 +12,7 @@ import yaml
 
 from cabgate.api.kinds import BUILT_IN, GatedKind
 from cabgate.lifecycle.requests.copied_labels import FREE_LABELS, RESERVED_DOMAINS
-from cabgate_devcluster import locate_helm
+from cabgate_devcluster import locate_program
 from cabgate_devcluster.installed.chart import (
     CHART,
     GOLDEN,
@@ -158,8 +158,8 @@ def labels() -> str:
 
 def golden(values: Path) -> str:
     """What Helm makes of a set of values, without the schemas of crds/."""
-    command = [str(locate_helm()), "template", "cabgate", str(CHART), "--namespace", NAMESPACE]
-    command += ["--kube-version", KUBE_VERSION, "--values", str(values)]
+    command = [str(locate_program("helm")), "template", "cabgate", str(CHART)]
+    command += ["--namespace", NAMESPACE, "--kube-version", KUBE_VERSION, "--values", str(values)]
     made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return without_schemas(made)
 

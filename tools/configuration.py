@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings
 
 from cabgate_kube.process.settings import option_of
 from cabgate_operator.settings import Settings
+from cabgate_relay.settings import Settings as RelaySettings
 from cabgate_webhook.settings import WebhookSettings
 
 PAGE = """\
@@ -73,12 +74,23 @@ looked at.
 {operator}
 
 What is fixed: the times of the [election and of the health pages](operations/replicas.md).
+
+## cabgate-relay
+
+[`Settings`](../relay/cabgate_relay/settings.py). The chart does not run it yet; see [the event
+store](operations/event-store.md).
+
+{relay}
 """
 
 
 def rendered() -> str:
     """The page."""
-    return PAGE.format(webhook=_table(WebhookSettings), operator=_table(Settings))
+    return PAGE.format(
+        webhook=_table(WebhookSettings),
+        operator=_table(Settings),
+        relay=_table(RelaySettings),
+    )
 
 
 def _table(model: type[BaseSettings]) -> str:

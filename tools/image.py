@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import image_base
-from cabgate_devcluster import DevClusterError, locate_umoci
+from cabgate_devcluster import DevClusterError, locate_program
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -163,7 +163,7 @@ def _tar(root: Path, archive: Path, epoch: int) -> None:
 
 def put_together(layout: Path, layers: dict[str, Path], epoch: int, revision: str) -> str:
     """Make an OCI layout of layers, each by what made it; return the digest of its manifest."""
-    umoci, tag = str(locate_umoci(progress=None)), PROJECT["version"]
+    umoci, tag = str(locate_program("umoci", progress=None)), PROJECT["version"]
     env = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch)}
 
     def run(*words: str) -> None:

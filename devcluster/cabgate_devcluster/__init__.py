@@ -8,14 +8,8 @@ from cabgate_devcluster.installed.installation import Installation
 from cabgate_devcluster.processes.process import Process
 from cabgate_devcluster.programs.binaries import (
     Binaries,
-    krew_at_hand,
-    kustomize_controller_at_hand,
-    locate_helm,
-    locate_krew,
-    locate_kustomize_controller,
-    locate_promtool,
-    locate_umoci,
-    umoci_at_hand,
+    locate_program,
+    program_at_hand,
 )
 from cabgate_devcluster.waiting import wait_until
 
@@ -26,13 +20,7 @@ __all__ = [
     "Installation",
     "Process",
     "ServingCertificate",
-    "krew_at_hand",
-    "kustomize_controller_at_hand",
-    "locate_helm",
-    "locate_krew",
-    "locate_kustomize_controller",
-    "locate_promtool",
-    "locate_umoci",
-    "umoci_at_hand",
+    "locate_program",
+    "program_at_hand",
     "wait_until",
 ]

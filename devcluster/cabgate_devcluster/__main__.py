@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m cabgate_devcluster`: `binaries` prints the folder that holds the four programs, and
-`helm`, `promtool`, `kustomize-controller`, `krew` and `umoci` where those are; `up` starts a
-cluster with cabgate on it.
+the name of a program that stands alone, such as `helm`, where that is; `up` starts a cluster with
+cabgate on it.
 """
 
 import argparse
@@ -9,14 +9,8 @@ import sys
 
 from cabgate_devcluster.errors import DevClusterError
 from cabgate_devcluster.installed.playground import run_playground
-from cabgate_devcluster.programs.binaries import (
-    Binaries,
-    locate_helm,
-    locate_krew,
-    locate_kustomize_controller,
-    locate_promtool,
-    locate_umoci,
-)
+from cabgate_devcluster.programs.binaries import Binaries, locate_program
+from cabgate_devcluster.programs.pinned import ALONE
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,13 +18,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cabgate_devcluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("binaries", help="find or build them; the folder goes to standard output")
-    commands.add_parser("helm", help="find or build Helm; its path goes to standard output")
-    commands.add_parser("promtool", help="find or build promtool; its path goes to standard output")
-    commands.add_parser(
-        "kustomize-controller", help="find or build Flux's; its path goes to standard output"
-    )
-    commands.add_parser("krew", help="find or build krew; its path goes to standard output")
-    commands.add_parser("umoci", help="find or build umoci; its path goes to standard output")
+    for name in ALONE:
+        commands.add_parser(name, help="find or build it; its path goes to standard output")
     up = commands.add_parser("up", help="a cluster with cabgate to play with, until Ctrl-C")
     up.add_argument("--mode", choices=["Enforce", "Warn", "Audit"], default="Enforce")
     options = parser.parse_args(argv)
@@ -39,16 +28,8 @@ def main(argv: list[str] | None = None) -> int:
         if command == "up":
             run_playground(mode=options.mode)
             return 0
-        if command == "helm":
-            found = locate_helm(progress=_to_stderr)
-        elif command == "promtool":
-            found = locate_promtool(progress=_to_stderr)
-        elif command == "kustomize-controller":
-            found = locate_kustomize_controller(progress=_to_stderr)
-        elif command == "krew":
-            found = locate_krew(progress=_to_stderr)
-        elif command == "umoci":
-            found = locate_umoci(progress=_to_stderr)
+        if command in ALONE:
+            found = locate_program(command, progress=_to_stderr)
         else:
             found = Binaries.locate(progress=_to_stderr).folder()
     except DevClusterError as exc:

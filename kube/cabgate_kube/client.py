@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gets, lists and writes of any resource (the operator's watches are kopf's, and what the webhook
-reads it decodes itself)."""
+"""Gets, lists, short watches and writes of any resource (the operator's watches are kopf's, and
+what the webhook reads it decodes itself)."""
 
 import asyncio
 import json
@@ -19,10 +19,17 @@ from cabgate_kube.transport import (
     Connections,
 )
 
-_METHODS = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "delete": "DELETE"}
+_METHODS = {
+    "get": "GET",
+    "list": "GET",
+    "create": "POST",
+    "update": "PUT",
+    "delete": "DELETE",
+    "watch": "GET",
+}
 
-_AGENT = "cabgate-operator"
-"""What the API server's logs call us."""
+OPERATOR_AGENT = "cabgate-operator"
+"""What the API server's logs call the operator."""
 
 CHUNK = 250
 """Most objects in one page of a list."""
@@ -76,22 +83,31 @@ class ApiServer:
         connections: Connections,
         called: Callable[[str, int], None] = lambda verb, code: None,
         check_writes: Callable[[], None] = lambda: None,
+        agent: str = OPERATOR_AGENT,
     ) -> None:
+        self._agent = agent
         self._connections = connections
         self._called = called
         self._check_writes = check_writes
 
     @classmethod
-    def connect(cls, called: Callable[[str, int], None] = lambda verb, code: None) -> "ApiServer":
-        """Client by the service account in a cluster, else by KUBECONFIG.
+    def connect(
+        cls,
+        called: Callable[[str, int], None] = lambda verb, code: None,
+        agent: str = OPERATOR_AGENT,
+    ) -> "ApiServer":
+        """Client by the service account in a cluster, else by KUBECONFIG; `agent` is what the API
+        server's logs call it.
 
         Raises `AccessError` where there is neither.
         """
-        return cls(Connections(access_of(), CONNECTIONS, idle_seconds=IDLE_SECONDS), called)
+        return cls(
+            Connections(access_of(), CONNECTIONS, idle_seconds=IDLE_SECONDS), called, agent=agent
+        )
 
     def checked(self, check_writes: Callable[[], None]) -> "ApiServer":
         """The same client for one who may write only while `check_writes` raises nothing."""
-        return ApiServer(self._connections, self._called, check_writes)
+        return ApiServer(self._connections, self._called, check_writes, self._agent)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -156,6 +172,31 @@ class ApiServer:
             if not meta.get("continue"):
                 return
             query["continue"] = meta["continue"]
+
+    async def changes(self, resource: Resource, version: str, seconds: int) -> list[Object]:
+        """What happens to a resource from a version on, within so many seconds: the events of a
+        watch that ends then, each with `type` and `object`, in their order.
+
+        Raises `ApiError`, with code 410 where the API server has no events from that version on.
+        """
+        query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": seconds}
+        query["allowWatchBookmarks"] = "true"
+        path = resource.path()
+        try:
+            data = await self._bytes("watch", path, query=query)
+        except AnswerTooLarge as error:
+            raise _too_large(path) from error
+        try:
+            # JSON has line breaks in no text, but some that Python knows: not by splitlines.
+            events: list[Object] = [json.loads(line) for line in data.split(b"\n") if line]
+        except ValueError as error:
+            raise ApiError(0, "Unreadable", "", f"GET {path}: an event is no JSON") from error
+        for event in events:
+            if event["type"] == "ERROR":
+                status = event["object"]
+                code = int(status.get("code") or 0)
+                raise refusal_of(f"GET {path}", code, json.dumps(status).encode())
+        return events
 
     async def newest_version(self, resource: Resource) -> int:
         """The version that a list would have now."""
@@ -233,9 +274,26 @@ class ApiServer:
         most: int = MAX_BODY_BYTES,
     ) -> tuple[Object, int]:
         """The answer of a call, and its bytes. Raises `AnswerTooLarge` for more than `most`."""
+        data = await self._bytes(
+            verb, path, query=query, body=body, accept=accept, check=check, most=most
+        )
+        found: Object = json.loads(data)
+        return found, len(data)
+
+    async def _bytes(
+        self,
+        verb: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Object | None = None,
+        accept: str = _JSON,
+        check: Callable[[], None] = lambda: None,
+        most: int = MAX_BODY_BYTES,
+    ) -> bytes:
         method, code = _METHODS[verb], 0
         target = path if not query else f"{path}?{urlencode(query)}"
-        headers = {"Accept": accept, "User-Agent": _AGENT}
+        headers = {"Accept": accept, "User-Agent": self._agent}
         content = b""
         if body is not None:
             headers["Content-Type"], content = _JSON, json.dumps(body).encode()
@@ -253,8 +311,7 @@ class ApiServer:
         finally:
             self._called(verb, code)
         if 200 <= code <= 299:
-            found: Object = json.loads(data)
-            return found, len(data)
+            return data
         raise refusal_of(f"{method} {path}", code, data)
 
 

@@ -123,7 +123,7 @@ class Elector:
     """Tries to lead, and says whether it does.
 
     `me` is a name that no other process has, nor had. `clock` gives the times that people read in
-    the Lease, and `seconds` those that count.
+    the Lease, and `seconds` those that count. `lease` is its name.
     """
 
     def __init__(
@@ -134,8 +134,10 @@ class Elector:
         *,
         clock: Callable[[], datetime],
         seconds: Callable[[], float] = boot_seconds,
+        lease: str = LEASE,
     ) -> None:
         self.me = me
+        self._name = lease
         self._api = api
         self._namespace = namespace
         self._clock = clock
@@ -216,7 +218,7 @@ class Elector:
                 try:
                     await self._give_back(self._lease)
                 except ConflictError:  # a last renewal arrived without our knowing
-                    await self._give_back(await self._api.get(LEASES, self._namespace, LEASE))
+                    await self._give_back(await self._api.get(LEASES, self._namespace, self._name))
         except (ApiError, TimeoutError) as error:
             why = str(error) or "the API server did not answer in time"
             log.warning(
@@ -238,7 +240,7 @@ class Elector:
                 # Somebody wrote or deleted it, or an earlier renewal arrived without our knowing.
                 if error.code not in (404, 409):
                     raise
-        self._lease = await self._api.get(LEASES, self._namespace, LEASE)
+        self._lease = await self._api.get(LEASES, self._namespace, self._name)
         now = self._seconds()
         self._seen = observed(self._seen, self._lease, now)
         step = decide(self._seen, self.me, self.leads, now)
@@ -274,7 +276,7 @@ class Elector:
         if step is not Step.RENEW:
             spec["acquireTime"] = now
             spec["leaseTransitions"] = int(old.get("leaseTransitions") or 0) + (lease is not None)
-        meta = {"name": LEASE, "namespace": self._namespace}
+        meta = {"name": self._name, "namespace": self._namespace}
         head = {"apiVersion": LEASES.api_version, "kind": LEASES.kind}
         return {**head, "metadata": meta, **(lease or {}), "spec": spec}
 
@@ -307,7 +309,7 @@ class Elector:
             self._seen = replace(self._seen, since=float("inf"))
 
     def _about(self, reason: str) -> dict[str, Any]:
-        names = {"namespace": self._namespace, "object": LEASE}
+        names = {"namespace": self._namespace, "object": self._name}
         return fields(kind="lease", reason=reason, holder=self.holder, **names)
 
     def _tell(self) -> None:

@@ -10,6 +10,9 @@ OPERATOR = f"system:serviceaccount:{SYSTEM_NAMESPACE}:cabgate-operator"
 LEASE = "cabgate-operator"
 """The Lease that says which replica of the operator leads."""
 
+RELAY_LEASE = "cabgate-relay"
+"""The Lease that says which replica of the relay leads."""
+
 AUTHORITY_SECRET = "cabgate-webhook-ca"  # noqa: S105 - a name
 """The Secret of the CA (`ca.crt`, `ca.key`); no Pod mounts it."""
 

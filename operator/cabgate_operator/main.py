@@ -14,11 +14,9 @@ import kopf
 from cabgate.api.base import build_models
 from cabgate_kube.credentials import AccessError, access_of
 from cabgate_kube.process.ending import end
-from cabgate_kube.process.health import health_config
-from cabgate_kube.process.http import Server
 from cabgate_kube.process.logs import set_up_logging
+from cabgate_kube.process.running import run_until_stopped
 from cabgate_kube.process.settings import SettingsError, read_settings
-from cabgate_kube.process.signals import Stopping
 from cabgate_kube.resources import Object
 from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.runtime.replica import Replica
@@ -136,23 +134,14 @@ def make_watches(manager: Manager) -> Watches:
 
 async def run(replica: Replica, sockets: list[socket.socket] | None = None) -> None:
     """Run a replica until SIGTERM or SIGINT; its pages on `sockets` or where its settings say."""
-    stopping = Stopping()
-    host, port = replica.settings.host, replica.settings.health_port
-    server = Server(health_config(replica.pages(), host=host, port=port))
-    serving = [asyncio.create_task(server.serve(sockets))] if port or sockets else []
-    work = asyncio.create_task(replica.run())
-    stopped = asyncio.create_task(stopping.begun.wait())
-    try:
-        await asyncio.wait({work, stopped, *serving}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        ended = work.done()
-        work.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await work
-        stopped.cancel()
-        server.should_exit = True
-        await asyncio.gather(*serving)
-        log.info("stopped%s", " by itself" if ended else "")
+    settings = replica.settings
+    await run_until_stopped(
+        replica.run(),
+        replica.pages(),
+        host=settings.host,
+        port=settings.health_port,
+        sockets=sockets,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

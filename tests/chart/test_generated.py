@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 
-from cabgate_devcluster import locate_helm
+from cabgate_devcluster import locate_program
 from cabgate_devcluster.installed.chart import CHART, GOLDEN, KUBE_VERSION, NAMESPACE, manifests
 
 TOOL = runpy.run_path(str(CHART.parents[1] / "tools" / "chart.py"))
@@ -17,7 +17,7 @@ SETS = sorted(GOLDEN.glob("*.values.yaml"))
 
 def helm(*args):
     return subprocess.run(
-        [str(locate_helm()), *map(str, args)],
+        [str(locate_program("helm")), *map(str, args)],
         capture_output=True,
         text=True,
         check=False,

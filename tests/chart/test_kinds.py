@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from cabgate.api.kinds import BUILT_IN, GatedKind
-from cabgate_devcluster import locate_helm
+from cabgate_devcluster import locate_program
 from cabgate_devcluster.installed.chart import CHART, KUBE_VERSION, NAMESPACE
 
 NEW = GatedKind("batch.example.dev/v1", "Train", "trains", templates=("spec.car.template",))
@@ -21,7 +21,7 @@ def rendered(folder, kinds):
     chart = shutil.copytree(CHART, folder / "cabgate")
     TOOL["kinds"].__globals__["BUILT_IN"] = kinds
     (chart / "files" / "kinds.yaml").write_text(TOOL["kinds"]())
-    command = [locate_helm(), "template", "cabgate", chart, "--namespace", NAMESPACE]
+    command = [locate_program("helm"), "template", "cabgate", chart, "--namespace", NAMESPACE]
     command += ["--kube-version", KUBE_VERSION]
     text = subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, check=True, timeout=120

@@ -6,13 +6,13 @@ import subprocess
 
 import pytest
 
-from cabgate_devcluster import locate_helm
+from cabgate_devcluster import locate_program
 from cabgate_devcluster.installed.chart import CHART, KUBE_VERSION, NAMESPACE
 
 
 def helm(*arguments):
     return subprocess.run(
-        [str(locate_helm()), *arguments, "--namespace", NAMESPACE],
+        [str(locate_program("helm")), *arguments, "--namespace", NAMESPACE],
         capture_output=True,
         text=True,
         check=False,

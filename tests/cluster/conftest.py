@@ -7,11 +7,10 @@ import secrets
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
-from cabgate_devcluster.programs.cache import module_version
 from cabgate_samples.objects import MIDDLING
 from support.durations import RECORDED, Stopwatch, in_order, recorded
-from support.flux_times import Times
 from support.gate import install
+from support.gitops_times import all_times
 from support.namespaces import create_namespace
 
 _numbers = itertools.count(1)
@@ -22,7 +21,7 @@ DevCluster.forking = True
 def pytest_addoption(parser):
     group = parser.getgroup("cabgate")
     group.addoption("--shuffle-files", metavar="SEED", help="take the files in any order")
-    group.addoption("--record-flux", action="store_true", help="write docs/gitops/flux-times.md")
+    group.addoption("--record-gitops", action="store_true", help="write docs/gitops/*-times.md")
     group.addoption("--record-durations", action="store_true", help="write durations.json")
 
 
@@ -30,9 +29,9 @@ def pytest_configure(config):
     if not hasattr(config, "workerinput"):  # the workers report to one process
         write_to = RECORDED if config.getoption("--record-durations") else None
         config.pluginmanager.register(Stopwatch(write_to))
-        if config.getoption("--record-flux"):
-            version = module_version("github.com/fluxcd/kustomize-controller")
-            config.pluginmanager.register(Times(version))
+        if config.getoption("--record-gitops"):
+            for times in all_times():
+                config.pluginmanager.register(times)
 
 
 def pytest_collection_modifyitems(config, items):

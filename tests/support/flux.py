@@ -8,19 +8,18 @@ import datetime
 import functools
 import hashlib
 import http.server
-import subprocess
 import threading
 from pathlib import Path
 
 import yaml
 
-from cabgate_devcluster import locate_kustomize_controller, wait_until
+from cabgate_devcluster import locate_program, wait_until
 from support.gitops import DOCS
 from support.namespaces import create_namespace
+from support.team import MERGE
 
 NAMESPACE = "flux-system"
 ACCOUNT = "kustomize-controller"
-MERGE = "application/merge-patch+json"
 CRDS = Path(__file__).with_name("flux_crds")
 
 
@@ -94,7 +93,7 @@ class Flux:
         self._process = self.cluster.spawn(
             "kustomize-controller",
             [
-                locate_kustomize_controller(None),
+                locate_program("kustomize-controller", None),
                 "--metrics-addr=0",
                 f"--health-addr=127.0.0.1:{self.cluster.free_port()}",
                 "--no-remote-bases=true",
@@ -119,7 +118,7 @@ class Flux:
 
     def publish(self, name, repository):
         """What source-controller does after a push; the revision."""
-        commit = repository.git("rev-parse", "HEAD").strip()
+        commit = repository.head()
         path = self._folder / f"{name}-{commit}.tar.gz"
         repository.git("archive", "--format=tar.gz", "-o", str(path), "HEAD")
         content = path.read_bytes()
@@ -174,25 +173,3 @@ class Flux:
             return message
 
         return wait_until(told, f"Kustomization {name} says {words}", timeout)
-
-
-class Repository:
-    """A Git repository in a folder that has its files already."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.git("init", "-q", "-b", "main")
-
-    def git(self, *words):
-        """Run git; what it prints."""
-        who = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
-               for what, value in (("NAME", "Ann"), ("EMAIL", "ann@example.com"))}  # fmt: skip
-        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.folder.parent), **who}
-        return subprocess.run(
-            ["git", *words], cwd=self.folder, env=env, check=True, capture_output=True, text=True
-        ).stdout
-
-    def commit(self, message):
-        """Commit all that the folder has."""
-        self.git("add", "-A")
-        self.git("commit", "-q", "-m", message)

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from lupa.lua51 import LuaRuntime
 
-from cabgate_devcluster import locate_helm
+from cabgate_devcluster import locate_program
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "gitops"
 
@@ -65,7 +65,7 @@ def helm(cluster, *args, user=None):
     """Run Helm; the completed process. It finds and leaves nothing of the developer's."""
     home = cluster.directory / "helm"
     return subprocess.run(
-        [str(locate_helm(None)), *(os.fspath(arg) for arg in args)],
+        [str(locate_program("helm", None)), *(os.fspath(arg) for arg in args)],
         env={
             "PATH": os.defpath,
             "HOME": str(home),

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cabgate_devcluster import locate_helm
+from cabgate_devcluster import locate_program
 from cabgate_devcluster.installed.chart import CHART, NAMESPACE
 from support.replicas import Replicas
 
@@ -31,7 +31,7 @@ class Released(Replicas):
         """Run Helm as a cluster admin; the completed process."""
         folder = self.cluster.directory / "helm"
         result = subprocess.run(
-            [str(locate_helm()), *map(str, args), "--namespace", NAMESPACE],
+            [str(locate_program("helm")), *map(str, args), "--namespace", NAMESPACE],
             env={
                 "KUBECONFIG": str(self.cluster.admin),
                 "HOME": str(folder),

@@ -10,7 +10,7 @@ import httpx
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from cabgate_devcluster import locate_promtool
+from cabgate_devcluster import locate_program
 from cabgate_devcluster.installed.chart import NAMESPACE
 
 STEP = 30
@@ -170,7 +170,7 @@ class Rules:
 
     def _promtool(self, *args):
         result = subprocess.run(
-            [str(locate_promtool()), *args],
+            [str(locate_program("promtool")), *args],
             cwd=self._folder,
             capture_output=True,
             text=True,

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 PACKAGES = {"cabgate_portal", "cabgate_relay"}
-"""Of ours, to come."""
+"""Of ours; the portal is to come."""
 
 COLLECT = "cabgate_collect"
 """Reads reports; the command line imports it, and only for that."""
@@ -80,9 +80,9 @@ def test_there_is_an_extra_for_each_process_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("module", "others"),
     [
-        ("cabgate_webhook.main", {"kopf"}),
-        ("cabgate_operator.main", {"fastapi"}),
-        ("cabgate_cli.main", {"fastapi", "starlette", "uvicorn", "kopf"}),
+        ("cabgate_webhook.main", {"kopf", "cabgate_store"}),
+        ("cabgate_operator.main", {"fastapi", "cabgate_store"}),
+        ("cabgate_cli.main", {"fastapi", "starlette", "uvicorn", "kopf", "cabgate_store"}),
     ],
 )
 def test_a_process_loads_nothing_that_is_of_another(module: str, others: set[str]) -> None:

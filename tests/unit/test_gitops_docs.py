@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cabgate_devcluster.programs.cache import module_version
+from cabgate_devcluster.programs.pinned import version_of
 from support.flux import CRDS, page_flags
 
 GITOPS = Path(__file__).resolve().parents[2] / "docs" / "gitops"
@@ -122,5 +122,5 @@ def test_there_are_pages():
 
 def test_the_definitions_of_flux_are_those_of_the_controller_that_is_built():
     head = (CRDS / "kustomizations.yaml").read_text().splitlines()[1]
-    version = module_version("github.com/fluxcd/kustomize-controller")
+    version = version_of("kustomize-controller")
     assert f"github.com/fluxcd/kustomize-controller@{version}," in head

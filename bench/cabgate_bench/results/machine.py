@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cabgate_devcluster.programs.cache import module_version
+from cabgate_devcluster.programs.pinned import version_of
 
 _PACKAGES = ("fastapi", "uvicorn", "uvloop", "httptools", "msgspec", "pydantic", "kopf")
 _ROOT = Path(__file__).resolve().parents[3]
@@ -23,8 +23,8 @@ def described() -> dict[str, Any]:
         "commit": _git("rev-parse", "--short=12", "HEAD"),
         "changed": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "python": platform.python_version(),
-        "kubernetes": module_version("k8s.io/kubernetes"),
-        "etcd": module_version("go.etcd.io/etcd/server/v3"),
+        "kubernetes": version_of("kube-apiserver"),
+        "etcd": version_of("etcd"),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "cores": len(os.sched_getaffinity(0)),
         "processor": _processor(),

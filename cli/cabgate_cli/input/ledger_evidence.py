@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `cabgate ledger` looks at: records, what they are about, keys, heads and checkpoints, from a
-cluster or from files."""
+cluster, from files or from an event store."""
 
 import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -35,6 +35,19 @@ _PLURALS = {
 _LOOKED_AT = (decision.PLURAL, request.PLURAL, exception.PLURAL)
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where a ledger is read from: files, an event store, or else a cluster."""
+
+    files: Sequence[str] = ()
+    store: str | None = None
+    """URL of the store."""
+    store_cluster: str | None = None
+    """Which of the clusters in it; None: the only one."""
+    kubeconfig: str | None = None
+    context: str | None = None
+
+
 @dataclass
 class Evidence:
     """What is looked at."""
@@ -47,8 +60,10 @@ class Evidence:
     """Heads that were published, by namespace."""
     checkpoints: list[tuple[str, Checkpoint]] = field(default_factory=list)
     """Up to where chains were pruned, by namespace."""
+    anomalies: list[dict[str, Any]] = field(default_factory=list)
+    """What the relay found of records that were not as they should be, and kept in the store."""
     now: datetime | None = None
-    """When a cluster was read; None for files, which are of any time."""
+    """When a cluster was read; None for files and stores, which are of any time."""
 
     def findings(self, keys: PublicKeys) -> list[Finding]:
         """What is wrong with it."""
@@ -104,16 +119,28 @@ def from_files(files: Iterable[str]) -> Evidence:
     return evidence
 
 
-def records_of(
-    files: Sequence[str], kubeconfig: str | None, context: str | None
-) -> list[dict[str, Any]]:
-    """All records, of files or else of a cluster. Raises `BadInput` and `Unavailable`."""
-    if files:
-        return from_files(files).objects[decision.PLURAL]
+def from_store(url: str, cluster: str | None) -> Evidence:
+    """What an event store holds. Raises `BadInput` and `Unavailable`."""
+    from cabgate_cli.input.ledger_store import stored_ledger
+
+    collect_garbage_seldom()
+    found = stored_ledger(url, cluster)
+    evidence = Evidence(checkpoints=found.checkpoints)
+    evidence.objects[decision.PLURAL] = found.records
+    evidence.anomalies = [asdict(each) for each in found.anomalies]
+    return evidence
+
+
+def records_of(source: Source) -> list[dict[str, Any]]:
+    """All records of a source. Raises `BadInput` and `Unavailable`."""
+    if source.files:
+        return from_files(source.files).objects[decision.PLURAL]
+    if source.store is not None:
+        return from_store(source.store, source.store_cluster).objects[decision.PLURAL]
     from cabgate_cli.input.cluster.ledger_source import LedgerSource
 
     collect_garbage_seldom()
-    return LedgerSource(kubeconfig, context).objects(decision.PLURAL)
+    return LedgerSource(source.kubeconfig, source.context).objects(decision.PLURAL)
 
 
 def collect_garbage_seldom() -> None:
@@ -123,19 +150,22 @@ def collect_garbage_seldom() -> None:
 
 
 def gathered(
-    files: Sequence[str],
-    head_files: Iterable[str],
-    key_files: Iterable[str],
-    kubeconfig: str | None,
-    context: str | None,
+    source: Source, head_files: Iterable[str], key_files: Iterable[str]
 ) -> tuple[Evidence, PublicKeys]:
-    """What is to be verified, of files or else of a cluster, and the keys to do it with: those that
-    are given, or else its own. Raises `BadInput` and `Unavailable`."""
+    """What is to be verified, and the keys to do it with: those that are given, or else those of
+    the source. Raises `BadInput` and `Unavailable`."""
     given = [pem for path in key_files for pem in text_of_keys(path)]
-    evidence = from_files(files) if files else from_cluster(kubeconfig, context, keys=not given)
+    of_cluster = False
+    if source.files:
+        evidence = from_files(source.files)
+    elif source.store is not None:
+        evidence = from_store(source.store, source.store_cluster)
+    else:
+        evidence = from_cluster(source.kubeconfig, source.context, keys=not given)
+        of_cluster = not given
     for path in head_files:
         evidence.heads += heads_in(path)
-    return evidence, public_keys(given or evidence.pems, of_cluster=not (given or files))
+    return evidence, public_keys(given or evidence.pems, of_cluster=of_cluster)
 
 
 def records_in(content: bytes, name: str) -> list[dict[str, Any]]:

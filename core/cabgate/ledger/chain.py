@@ -111,8 +111,7 @@ def placed(raw: Mapping[str, Any], namespace: str) -> Placed | None:
 
     Its name is its place: nobody but the operator could give it one, and names do not change.
     """
-    name = (raw.get("metadata") or {}).get("name")
-    chain, _, number = name.rpartition(".") if isinstance(name, str) else ("", "", "")
+    chain, number = _named(raw)
     if chain != namespace or _PLACE.fullmatch(number) is None:
         return None
     spec = raw.get("spec")
@@ -131,6 +130,18 @@ def placed(raw: Mapping[str, Any], namespace: str) -> Placed | None:
     # What cannot be read records nothing: its decision is recorded anew.
     about = None if wrong else (str(uid), int(spec["entry"]))
     return Placed(Head(int(number), digest), about, ", ".join(sorted(set(wrong))))
+
+
+def chain_of(raw: Mapping[str, Any]) -> str:
+    """The chain that a stored record is in by its name; empty if that is no record's."""
+    return _named(raw)[0]
+
+
+def _named(raw: Mapping[str, Any]) -> tuple[str, str]:
+    metadata = raw.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    chain, _, number = name.rpartition(".") if isinstance(name, str) else ("", "", "")
+    return chain, number
 
 
 def _digest_or_none(spec: Mapping[str, Any]) -> str:
@@ -226,6 +237,14 @@ def append(previous: Head | None, content: Mapping[str, Any]) -> CABDecision:
 def record_digest(spec: Mapping[str, Any]) -> str:
     """Digest of a record: of all of its spec but the digest itself, as it is stored."""
     return f"sha256:{sha256_hex({key: spec[key] for key in spec if key != 'digest'})}"
+
+
+def digest_holds(spec: Mapping[str, Any]) -> bool:
+    """Whether a record's digest is that of its content."""
+    try:
+        return record_digest(spec) == spec.get("digest")
+    except ValueError:  # holds what canonical JSON cannot say
+        return False
 
 
 def record_object(record: CABDecision) -> dict[str, Any]:

@@ -111,16 +111,27 @@ def _gap(namespace: str, first: int, last: int) -> Finding:
     return Finding(FindingCode.MISSING_RECORD, where, f"{what} missing in the chain of {namespace}")
 
 
+def is_broken_link(sequence: int, previous: object, before: Head | None) -> bool:
+    """Whether the `previousDigest` of the record at a position is not that of the one before it.
+
+    `before` is the head that it has to follow: None for the first record of a chain, and where that
+    head is not known, which breaks no link.
+    """
+    if sequence == 1:
+        return previous is not None
+    return before is not None and previous != before.digest
+
+
 def _check_link(record: Record, before: Record | None) -> Iterator[Finding]:
-    said = record.parsed.spec.previous_digest
-    if record.place[1] == 1 and said is not None:
-        yield Finding(FindingCode.BROKEN_LINK, record.where, "the first record names one before it")
-    if before is not None and said != before.parsed.spec.digest:
-        yield Finding(
-            FindingCode.BROKEN_LINK,
-            record.where,
-            f"does not follow {before.parsed.metadata.name}: previousDigest is not its digest",
-        )
+    spec = record.parsed.spec
+    head = None if before is None else Head.of(before.parsed)
+    if not is_broken_link(spec.sequence, spec.previous_digest, head):
+        return
+    message = "the first record names one before it"
+    if before is not None:
+        name = before.parsed.metadata.name
+        message = f"does not follow {name}: previousDigest is not its digest"
+    yield Finding(FindingCode.BROKEN_LINK, record.where, message)
 
 
 def _check_checkpoint(chain: Chain, checkpoint: Checkpoint) -> Iterator[Finding]:
@@ -130,7 +141,7 @@ def _check_checkpoint(chain: Chain, checkpoint: Checkpoint) -> Iterator[Finding]
             message = f"is not what the checkpoint says was pruned: {head}"
             yield Finding(FindingCode.BROKEN_LINK, record.where, message)
     for record in chain.at(head.sequence + 1):
-        if record.parsed.spec.previous_digest != head.digest:
+        if is_broken_link(record.place[1], record.parsed.spec.previous_digest, head):
             message = f"does not follow the checkpoint {head}: previousDigest is not its digest"
             yield Finding(FindingCode.BROKEN_LINK, record.where, message)
 

@@ -20,8 +20,8 @@ from cabgate.ledger.chain import (
     CHAIN_FIELDS,
     Checkpoint,
     Head,
+    digest_holds,
     entries_of,
-    record_digest,
     record_name,
 )
 from cabgate.ledger.findings import Finding, FindingCode, unreadable
@@ -122,7 +122,7 @@ def _check_record(record: Record, keys: PublicKeys) -> Iterator[Finding]:
     wanted = record_name(*record.place)
     if record.parsed.metadata.name != wanted:
         yield Finding(FindingCode.MISNAMED, record.where, f"its place is {wanted}")
-    if not _digest_holds(record.raw):
+    if not digest_holds(record.raw):
         yield Finding(
             FindingCode.CHANGED_RECORD, record.where, "spec.digest is not that of its content"
         )
@@ -152,13 +152,6 @@ def _check_submission(record: Record) -> Iterator[Finding]:
     if spec.verdict != wanted or spec.author.type is not AuthorType.SYSTEM:
         message = f"{spec.verdict} by {spec.author.username} stands where {wanted} alone may stand"
         yield Finding(FindingCode.UNSIGNED, record.where, message)
-
-
-def _digest_holds(spec: Mapping[str, Any]) -> bool:
-    try:
-        return record_digest(spec) == spec.get("digest")
-    except ValueError:  # holds what canonical JSON cannot say
-        return False
 
 
 def _entry(kind: SubjectKind, said: Mapping[str, Any]) -> DecisionEntry:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from cabgate_devcluster.errors import DevClusterError
-from cabgate_devcluster.programs.binaries import locate_helm
+from cabgate_devcluster.programs.binaries import locate_program
 
 Document = dict[str, Any]
 
@@ -90,7 +90,7 @@ def _rendered(values: str) -> str:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         file.write(values)
         file.flush()
-        command = [str(locate_helm()), "template", "cabgate", str(CHART)]
+        command = [str(locate_program("helm")), "template", "cabgate", str(CHART)]
         command += ["--namespace", NAMESPACE, "--kube-version", KUBE_VERSION]
         result = subprocess.run(
             [*command, "--values", file.name],

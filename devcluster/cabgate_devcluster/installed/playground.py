@@ -10,7 +10,7 @@ from types import FrameType
 from cabgate_devcluster import people
 from cabgate_devcluster.cluster import DevCluster
 from cabgate_devcluster.installed.installation import ENFORCE, PROBE, ROOT, Installation
-from cabgate_devcluster.programs.binaries import locate_helm
+from cabgate_devcluster.programs.binaries import locate_program
 
 
 def run_playground(folder: Path = ROOT / ".devcluster", mode: str = ENFORCE) -> None:
@@ -48,7 +48,7 @@ def _write(cluster: DevCluster, folder: Path) -> list[Path]:
     programs = folder / "bin"
     programs.mkdir(parents=True, exist_ok=True)
     written = []
-    programs_of = {"kubectl": cluster.binaries.kubectl, "helm": locate_helm()}
+    programs_of = {"kubectl": cluster.binaries.kubectl, "helm": locate_program("helm")}
     for own in ("cabgate", "kubectl-cab", "kubectl_complete-cab"):
         programs_of[own] = Path(sys.executable).with_name(own)
     for name, target in programs_of.items():

@@ -9,20 +9,13 @@ from pathlib import Path
 
 from cabgate_devcluster.errors import DevClusterError
 from cabgate_devcluster.programs.build import build
-from cabgate_devcluster.programs.cache import (
-    cache_root,
-    cached_folder,
-    helm_folder,
-    krew_folder,
-    kustomize_controller_folder,
-    promtool_folder,
-    umoci_folder,
-)
+from cabgate_devcluster.programs.cache import cache_root, cached_folder, program_folder
+from cabgate_devcluster.programs.pinned import CONTROL_PLANE
 
 Progress = Callable[[str], None]
 
-#: file names, in the order in which they are built: the small ones first
-NAMES = ("etcd", "kubectl", "kube-apiserver", "kube-controller-manager")
+#: file names, in the order in which they are built
+NAMES = tuple(CONTROL_PLANE)
 
 
 @dataclass(frozen=True)
@@ -95,97 +88,28 @@ class Binaries:
         return folder
 
 
-def locate_helm(
-    progress: Progress | None = print, environ: Mapping[str, str] | None = None
+def locate_program(
+    name: str, progress: Progress | None = print, environ: Mapping[str, str] | None = None
 ) -> Path:
-    """Find Helm, or build it: `TEST_ASSET_HELM`, `KUBEBUILDER_ASSETS`, the cache, a build.
+    """Find one of the programs that stand alone (`pinned.ALONE`), or build it.
 
-    Only tests of charts need it, so `Binaries.locate` does without. `progress` and errors are as
-    there; the build takes about two minutes, once.
+    The first of these that has it: its own variable (`TEST_ASSET_HELM` for "helm"), the folder
+    `KUBEBUILDER_ASSETS`, a folder of its own in the cache, a build into that. Only some tests need
+    these, so `Binaries.locate` does without; `progress` and errors are as there.
     """
     environ = os.environ if environ is None else environ
-    return _locate_alone("helm", helm_folder(environ), progress, environ)
-
-
-def locate_promtool(
-    progress: Progress | None = print, environ: Mapping[str, str] | None = None
-) -> Path:
-    """Find promtool, or build it: `TEST_ASSET_PROMTOOL`, `KUBEBUILDER_ASSETS`, the cache, a build.
-
-    Only the tests of alerts need it. All else is as with `locate_helm`.
-    """
-    environ = os.environ if environ is None else environ
-    return _locate_alone("promtool", promtool_folder(environ), progress, environ)
-
-
-def locate_kustomize_controller(
-    progress: Progress | None = print, environ: Mapping[str, str] | None = None
-) -> Path:
-    """Find Flux's kustomize-controller, or build it: `TEST_ASSET_KUSTOMIZE_CONTROLLER`,
-    `KUBEBUILDER_ASSETS`, the cache, a build.
-
-    Only the tests of GitOps need it; the build takes about four minutes, once. All else is as with
-    `locate_helm`.
-    """
-    environ = os.environ if environ is None else environ
-    cache = kustomize_controller_folder(environ)
-    return _locate_alone("kustomize-controller", cache, progress, environ)
-
-
-def kustomize_controller_at_hand(environ: Mapping[str, str] | None = None) -> bool:
-    """Whether `locate_kustomize_controller` has nothing to build."""
-    environ = os.environ if environ is None else environ
-    name = "kustomize-controller"
-    return _at_hand(name, kustomize_controller_folder(environ), environ)
-
-
-def locate_umoci(
-    progress: Progress | None = print, environ: Mapping[str, str] | None = None
-) -> Path:
-    """Find umoci, or build it: `TEST_ASSET_UMOCI`, `KUBEBUILDER_ASSETS`, the cache, a build.
-
-    Only the image is made with it. All else is as with `locate_helm`.
-    """
-    environ = os.environ if environ is None else environ
-    return _locate_alone("umoci", umoci_folder(environ), progress, environ)
-
-
-def umoci_at_hand(environ: Mapping[str, str] | None = None) -> bool:
-    """Whether `locate_umoci` has nothing to build."""
-    environ = os.environ if environ is None else environ
-    return _at_hand("umoci", umoci_folder(environ), environ)
-
-
-def _at_hand(name: str, cache: Path, environ: Mapping[str, str]) -> bool:
-    return (_given(name, environ) or _program(cache / name)) is not None
-
-
-def locate_krew(
-    progress: Progress | None = print, environ: Mapping[str, str] | None = None
-) -> Path:
-    """Find krew, or build it: `TEST_ASSET_KREW`, `KUBEBUILDER_ASSETS`, the cache, a build.
-
-    Only the test of the plugin's installation needs it. All else is as with `locate_helm`.
-    """
-    environ = os.environ if environ is None else environ
-    return _locate_alone("krew", krew_folder(environ), progress, environ)
-
-
-def krew_at_hand(environ: Mapping[str, str] | None = None) -> bool:
-    """Whether `locate_krew` has nothing to build."""
-    environ = os.environ if environ is None else environ
-    return _at_hand("krew", krew_folder(environ), environ)
-
-
-def _locate_alone(
-    name: str, cache: Path, progress: Progress | None, environ: Mapping[str, str]
-) -> Path:
-    """Find or build a program that has a folder of its own in the cache."""
+    cache = program_folder(name, environ)
     found = _given(name, environ) or _program(cache / name)
     if found is None:
         build([name], cache, progress or (lambda _line: None), environ)
         found = cache / name
     return found
+
+
+def program_at_hand(name: str, environ: Mapping[str, str] | None = None) -> bool:
+    """Whether `locate_program` has nothing to build."""
+    environ = os.environ if environ is None else environ
+    return (_given(name, environ) or _program(program_folder(name, environ) / name)) is not None
 
 
 def _given(name: str, environ: Mapping[str, str]) -> Path | None:

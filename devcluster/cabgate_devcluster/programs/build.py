@@ -5,6 +5,7 @@ under `TOOLS`."""
 import fcntl
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,34 +14,11 @@ from pathlib import Path
 from cabgate_devcluster.errors import DevClusterError
 from cabgate_devcluster.processes.guard import Guard
 from cabgate_devcluster.processes.process import Process
-from cabgate_devcluster.programs.cache import TOOLS, module_version
 from cabgate_devcluster.programs.golang import Go, find_go
+from cabgate_devcluster.programs.pinned import TOOLS, program, version_of
 
 Say = Callable[[str], None]
 
-# Name: folder of its go.mod, package, and what it takes of a cold build on two cores.
-_PROGRAMS = {
-    "etcd": ("etcd", "go.etcd.io/etcd/server/v3", "1 min"),
-    "kubectl": ("kubernetes", "k8s.io/kubernetes/cmd/kubectl", "2 min"),
-    "kube-apiserver": ("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", "4 min"),
-    "kube-controller-manager": (
-        "kubernetes",
-        "k8s.io/kubernetes/cmd/kube-controller-manager",
-        "2 min",
-    ),
-    "helm": ("helm", "helm.sh/helm/v4/cmd/helm", "2 min"),
-    "promtool": ("promtool", "github.com/prometheus/prometheus/cmd/promtool", "2 min"),
-    "kustomize-controller": (
-        "kustomize-controller",
-        "github.com/fluxcd/kustomize-controller",
-        "4 min",
-    ),
-    "krew": ("krew", "sigs.k8s.io/krew/cmd/krew", "1 min"),
-    "umoci": ("umoci", "github.com/opencontainers/umoci/cmd/umoci", "1 min"),
-}
-_ALONE = {"helm", "promtool", "kustomize-controller", "krew", "umoci"}
-# Leaves out the clients of two dozen clouds, in which Prometheus would look for its targets.
-_TAGS = {"promtool": ["-tags", "remove_all_sd"]}
 _REPORT_EVERY = 10.0  # seconds
 # Variables that would change what is built, or for which machine.
 _DROPPED = ("GOOS", "GOARCH", "GOEXPERIMENT", "GO111MODULE", "GOWORK", "GOROOT", "GOTOOLDIR")
@@ -59,10 +37,10 @@ def build(names: Sequence[str], folder: Path, say: Say, environ: Mapping[str, st
         if not missing:
             return
         go = find_go(say, environ)
-        minutes = "two to four" if _ALONE.issuperset(missing) else "five to ten"
+        minutes = sum(program(name).minutes for name in missing)
         say(
-            f"building {', '.join(missing)} with {go.version} ({go.path}): "
-            f"{minutes} minutes on two cores, less when Go's own cache is warm; once only"
+            f"building {', '.join(missing)} with {go.version} ({go.path}): up to {minutes} "
+            "minutes on two cores, less when Go's own cache is warm; once only"
         )
         started = time.monotonic()
         for left in folder.glob(".build-*"):  # of a machine that went down; we hold the lock
@@ -79,13 +57,12 @@ def build(names: Sequence[str], folder: Path, say: Say, environ: Mapping[str, st
 
 def build_command(name: str, output: Path, go: Path) -> list[str]:
     """Return the command that builds one program to the file `output`."""
-    module, package, _ = _PROGRAMS[name]
+    built = program(name)
+    version = version_of(name)
     flags = ["-s", "-w"]
     if name == "helm":
-        version = module_version("helm.sh/helm/v4")
         flags += ["-X", f"helm.sh/helm/v4/internal/version.version={version}"]
-    if module == "kubernetes":
-        version = module_version("k8s.io/kubernetes")
+    if built.tools == "kubernetes":
         major, minor = version.removeprefix("v").split(".")[:2]
         prefix = "k8s.io/component-base/version"
         flags += ["-X", f"{prefix}.gitVersion={version}"]
@@ -96,20 +73,19 @@ def build_command(name: str, output: Path, go: Path) -> list[str]:
         "build",
         "-v",
         "-trimpath",
-        *_TAGS.get(name, ()),
+        *(("-tags", ",".join(built.tags)) if built.tags else ()),
         "-ldflags",
         " ".join(flags),
         "-o",
         str(output),
-        package,
+        built.package,
     ]
 
 
 def _build_one(
     name: str, folder: Path, go: Go, guard: Guard, say: Say, environ: Mapping[str, str]
 ) -> None:
-    module, _, expected = _PROGRAMS[name]
-    say(f"{name}: building (up to {expected} on two cores)")
+    say(f"{name}: building (up to {program(name).minutes} min on two cores)")
     output = guard.directory / name
     temporary = guard.directory / f"{name}.tmp"
     temporary.mkdir()
@@ -120,7 +96,7 @@ def _build_one(
         build_command(name, output, go.path),
         log=guard.directory / f"{name}.log",
         env=_environment(environ, temporary),
-        cwd=TOOLS / module,
+        cwd=TOOLS / program(name).tools,
     )
     while not process.wait(0.2):
         if time.monotonic() - reported >= _REPORT_EVERY:
@@ -131,8 +107,35 @@ def _build_one(
             f"building {name} failed after {_duration(started)} (go build ended with exit code "
             f"{process.returncode}):\n{_complaints(process.log)}"
         )
+    _keep_files(name, folder, go, guard, _environment(environ, temporary))
     output.replace(folder / name)
     say(f"{name}: built in {_duration(started)}")
+
+
+def _keep_files(name: str, folder: Path, go: Go, guard: Guard, environment: dict[str, str]) -> None:
+    """Copy what a program's tests need of its module, each file complete or not at all."""
+    built = program(name)
+    if not built.files:
+        return
+    command = [str(go.path), "list", "-m", "-f", "{{.Dir}}", built.module]
+    asked = subprocess.run(
+        command,
+        cwd=TOOLS / built.tools,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode != 0:
+        raise DevClusterError(f"{' '.join(command)} failed: {asked.stderr.strip()}")
+    for file in built.files:
+        source = Path(asked.stdout.strip()) / file
+        draft = guard.directory / source.name
+        try:
+            shutil.copyfile(source, draft)
+        except OSError as exc:
+            raise DevClusterError(f"{built.module} has no {file}: {exc}") from exc
+        draft.replace(folder / source.name)
 
 
 def _environment(environ: Mapping[str, str], temporary: Path) -> dict[str, str]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cabgate_devcluster.errors import DevClusterError
-from cabgate_devcluster.programs.cache import TOOLS, cache_root, required_go
+from cabgate_devcluster.programs.cache import cache_root, required_go
+from cabgate_devcluster.programs.pinned import TOOLS
 
 _REQUIREMENTS = TOOLS / "go-requirements.txt"
 

@@ -5,15 +5,16 @@ import asyncio
 import logging
 import socket
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_kube.client import ApiServer
 from cabgate_kube.clock import utc_now
 from cabgate_kube.election import CALL_SECONDS, RENEW_DEADLINE, Elector
 from cabgate_kube.process.health import Pages
+from cabgate_kube.process.tasks import cancelled, until
 from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.settings import Settings
 from cabgate_operator.work.metrics import Metrics
@@ -84,10 +85,10 @@ class Replica:
         self._election = asyncio.create_task(elector.run(), name="election")
         try:
             while True:
-                await _either(elector.until(True), self._election)
+                await until(elector.until(True), self._election)
                 await self._lead(api.checked(elector.check), elector, self._election)
         finally:
-            await _end(self._election)
+            await cancelled(self._election)
             await api.close()
 
     async def _lead(self, api: ApiServer, elector: Elector, election: asyncio.Task[None]) -> None:
@@ -97,16 +98,16 @@ class Replica:
         work = asyncio.create_task(_work(manager, watching, api), name="work")
         lost = False
         try:
-            await _either(elector.until(False), work, election)
+            await until(elector.until(False), work, election)
             lost = True
         finally:
             work.cancel()
             await asyncio.sleep(0)  # it hears of it before what it uses is stopped
             await manager.stop()  # from here on nothing is written
             if not lost:
-                await _end(election)
+                await cancelled(election)
                 await elector.release()
-            await _end(work)
+            await cancelled(work)
             self._manager = self._watching = None
             # Who leads now shows them.
             self.metrics.uncovered_workloads.clear()
@@ -148,21 +149,3 @@ class Replica:
 async def _work(manager: Manager, watching: Watching, api: ApiServer) -> None:
     await manager.start(api)
     await watching.run_forever()
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-async def _either(condition: Coroutine[Any, Any, None], *tasks: asyncio.Task[None]) -> None:
-    """Return when the condition holds; if one of the tasks ends before, raise what it raised."""
-    waiting = asyncio.create_task(condition)
-    try:
-        await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await _end(waiting)
-    for task in tasks:
-        if task.done():
-            task.result()
-            raise RuntimeError(f"{task.get_name()} has ended")

@@ -9,12 +9,12 @@ import sys
 
 import pytest
 
-from cabgate_devcluster import krew_at_hand, locate_krew
+from cabgate_devcluster import locate_program, program_at_hand
 from cabgate_devcluster.installed.installation import ROOT
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.skipif(not krew_at_hand(), reason="krew is not built: make test-krew"),
+    pytest.mark.skipif(not program_at_hand("krew"), reason="krew is not built: make test-krew"),
 ]
 
 
@@ -36,7 +36,7 @@ def home(gate, tmp_path):
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "kubectl").symlink_to(gate.cluster.binaries.kubectl)
-    (programs / "kubectl-krew").symlink_to(locate_krew())
+    (programs / "kubectl-krew").symlink_to(locate_program("krew"))
     (programs / "python3").symlink_to(os.path.realpath(sys.executable))
 
     def run(*words, kubeconfig="", code=0):

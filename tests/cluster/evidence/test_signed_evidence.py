@@ -12,6 +12,7 @@ import yaml
 from cabgate.api import DeploymentIntent, RiskModel
 from cabgate.api.request import Provenance
 from cabgate.api.signer import Section
+from cabgate.lifecycle.requests.kept_evidence import evidence_for
 from cabgate.lifecycle.requests.opening import request_for
 from cabgate.risk.provenance import provenance_of
 from cabgate_devcluster import wait_until
@@ -148,9 +149,11 @@ def opened_by_hand(gate, namespace, model, provenance):
     request = request_for(live, 2, model=model, provenance=provenance)
     body = {"apiVersion": "cabgate.dev/v1alpha1", "kind": "CABRequest", **request.to_dict()}
     body["metadata"]["labels"] = dict(request.metadata.labels)
+    kept = evidence_for(live).to_dict() | {"apiVersion": body["apiVersion"], "kind": "CABEvidence"}
+    path = f"/apis/cabgate.dev/v1alpha1/namespaces/{namespace}"
     with client_of(gate.user(OPERATOR)) as client:
-        path = f"/apis/cabgate.dev/v1alpha1/namespaces/{namespace}/cabrequests"
-        return client.post(path, json=body), request.metadata.name
+        assert client.post(f"{path}/cabevidences", json=kept).status_code == 201
+        return client.post(f"{path}/cabrequests", json=body), request.metadata.name
 
 
 def test_the_webhook_believes_no_operator_that_something_was_signed(

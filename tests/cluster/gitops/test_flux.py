@@ -4,16 +4,17 @@ test-gitops` alone, and the seconds that it took are a table of that page."""
 
 import pytest
 
-from cabgate_devcluster import DevCluster, kustomize_controller_at_hand, wait_until
+from cabgate_devcluster import DevCluster, program_at_hand, wait_until
 from cabgate_samples.objects import exception
 from support.flux import Flux
+from support.flux_shop import FluxShop
 from support.gate import install
 from support.kubelet import Kubelet
-from support.shop import IMAGE, INTENT, Shop
+from support.team import IMAGE, INTENT
 
 pytestmark = pytest.mark.skipif(
-    not kustomize_controller_at_hand(),
-    reason="Flux's kustomize-controller is not built: make gitops-tools",
+    not program_at_hand("kustomize-controller"),
+    reason="Flux's kustomize-controller is not built: make flux-tools",
 )
 
 
@@ -45,7 +46,7 @@ def flux(gate, tmp_path_factory):
 
 @pytest.fixture
 def shop(flux, gate, namespace, tmp_path, layout, record_property):
-    return Shop(flux, gate, namespace, tmp_path, layout, record_property)
+    return FluxShop(flux, gate, namespace, tmp_path, layout, record_property)
 
 
 @pytest.fixture
@@ -230,16 +231,9 @@ def test_images_of_the_kustomization_reach_the_intent(installed):
 @pytest.fixture
 def broken(installed):
     """A team that has paused Flux, and broken the glass to run 1.9."""
-    gate, name = installed.gate, installed.namespace
-    gate.user("breaker")
-    for role in ("edit", "cabgate-break-glass"):
-        gate.bind("breaker", role, name)
     for each in {installed.first, installed.last}:
         installed.set_kustomization(each, suspend=True)
-    annotated = {"annotations": {"cabgate.dev/break-glass": "INC-1: the shop is down"}}
-    pods = {"spec": {"containers": [{"name": "checkout", "image": f"{IMAGE}:1.9"}]}}
-    body = {"metadata": annotated, "spec": {"template": pods}}
-    gate.patch("breaker", "deployment", INTENT, name, body, kind="strategic")
+    installed.break_glass("1.9")
     assert f"{IMAGE}:1.9" in installed.images()
     return installed
 

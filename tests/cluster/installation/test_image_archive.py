@@ -13,7 +13,7 @@ import tomllib
 
 import pytest
 
-from cabgate_devcluster import locate_umoci, umoci_at_hand, wait_until
+from cabgate_devcluster import locate_program, program_at_hand, wait_until
 from cabgate_devcluster.installed.installation import ROOT
 from support.images import COMMANDS, Processes, asked, has_swept, launch, state
 from support.pod import MOUNTS, TREE, environment_of, on_unpacked
@@ -27,7 +27,8 @@ def why_not():
     """What this machine lacks for it; empty if nothing."""
     if reason := BASE.why_not():
         return reason
-    return "" if umoci_at_hand() and BASE.cached().is_dir() else "make image-tools was not run"
+    made = program_at_hand("umoci") and BASE.cached().is_dir()
+    return "" if made else "make image-tools was not run"
 
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=f"NOT PROVED: the image: {why_not()}")
@@ -80,7 +81,7 @@ def root(layout, tmp_path_factory):
     """The files of the image, as umoci unpacks them, which checks each layer by its digests."""
     bundle = tmp_path_factory.mktemp("unpacked") / "bundle"
     words = ["unpack", "--rootless", "--image", f"{layout}:{PROJECT['version']}", str(bundle)]
-    subprocess.run([str(locate_umoci()), *words], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([str(locate_program("umoci")), *words], check=True, stdout=subprocess.DEVNULL)
     return bundle / "rootfs"
 
 

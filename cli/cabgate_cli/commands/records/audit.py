@@ -14,19 +14,18 @@ from cabgate.api.base import rfc3339
 from cabgate.reports.page import as_html
 from cabgate.reports.report import By
 from cabgate.reports.texts import as_csv, as_data
-from cabgate_cli.commands.options import (
-    MOMENT,
-    check_one_source,
-    cluster_options,
-    export_option,
-)
+from cabgate_cli.commands.options import MOMENT
 from cabgate_cli.commands.records.audit_denials import denials
-from cabgate_cli.commands.records.ledger_options import heads_option, keys_option
+from cabgate_cli.commands.records.ledger_options import (
+    heads_option,
+    keys_option,
+    source_options,
+)
 from cabgate_cli.commands.records.ledger_verified import verification
 from cabgate_cli.commands.records.report import check_time, counted
 from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import ExitCode, of_command
-from cabgate_cli.input.ledger_evidence import Evidence, gathered
+from cabgate_cli.input.ledger_evidence import Evidence, Source, gathered
 from cabgate_cli.output.archive import archive, json_bytes, json_lines
 from cabgate_cli.output.files import put_in_place
 from cabgate_cli.output.objects import write
@@ -50,13 +49,15 @@ Examples:
   cabgate audit export --since 2026-07-01 --until 2026-10-01 --out audit.zip
   cabgate audit export -f ledger-2026.jsonl --keys keys.yaml --since 2026-01-01 \\
     --until 2026-07-01 --out audit.zip
+  cabgate audit export --from postgresql://auditor@db.example.com/cabgate --cluster prod \
+    --keys keys.yaml --since 2026-01-01 --until 2026-07-01 --out audit.zip
   unzip audit.zip -d audit
   cabgate ledger verify -f audit/ledger.jsonl -f audit/checkpoints.json \\
     --keys audit/keys.json --heads audit/heads.json
 """
     + of_command("the archive is written", "it is written, and the ledger has findings"),
 )
-@export_option
+@source_options
 @click.option("--since", type=MOMENT, required=True, help="The report is from then on, UTC.")
 @click.option("--until", type=MOMENT, required=True, help="To before then, UTC.")
 @click.option(
@@ -68,18 +69,15 @@ Examples:
 )
 @heads_option
 @keys_option
-@cluster_options
 @click.pass_context
 def export(
     ctx: click.Context,
-    files: tuple[str, ...],
     since: datetime,
     until: datetime,
     out: Path,
     head_files: tuple[str, ...],
     key_files: tuple[str, ...],
-    kubeconfig: str | None,
-    context: str | None,
+    source: Source,
 ) -> None:
     """Write what an audit needs into one archive.
 
@@ -88,9 +86,8 @@ def export(
     The same input gives the same bytes. Requests and exceptions are in it as they are, with their
     evidence: keep it as you would keep these.
     """
-    check_one_source(files, kubeconfig, context)
     check_time(since, until)
-    evidence, keys = gathered(files, head_files, key_files, kubeconfig, context)
+    evidence, keys = gathered(source, head_files, key_files)
     findings = evidence.findings(keys)
     verified = verification(evidence, keys, findings)
     content = _files(evidence, since, until) | {

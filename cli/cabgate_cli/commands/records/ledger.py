@@ -8,19 +8,18 @@ import click
 from cabgate.api import exception, request
 from cabgate.ledger.findings import Finding
 from cabgate.ledger.signatures import PublicKeys
-from cabgate_cli.commands.options import (
-    check_one_source,
-    cluster_options,
-    export_option,
-    output_option,
-)
+from cabgate_cli.commands.options import output_option
 from cabgate_cli.commands.records.ledger_list import list_records
-from cabgate_cli.commands.records.ledger_options import heads_option, keys_option
+from cabgate_cli.commands.records.ledger_options import (
+    heads_option,
+    keys_option,
+    source_options,
+)
 from cabgate_cli.commands.records.ledger_prune import export, finding_lines, prune
 from cabgate_cli.commands.records.ledger_verified import chains, distinct, pruned, verification
 from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import ExitCode, of_command
-from cabgate_cli.input.ledger_evidence import Evidence, gathered
+from cabgate_cli.input.ledger_evidence import Evidence, Source, gathered
 from cabgate_cli.output.objects import write, write_machine
 
 
@@ -42,31 +41,30 @@ Examples:
   kubectl get cabdecisions,cabrequests,cabexceptions,riskmodels -A -o json > export.json
   cabgate ledger verify -f export.json --keys keys.yaml -o json
   cabgate ledger verify -f 2025.jsonl -f 2026.jsonl --keys keys.yaml
+  cabgate ledger verify --from postgresql://auditor@db.example.com/cabgate --cluster prod \
+    --keys keys.yaml --heads heads-of-june.yaml
 """
     + of_command("nothing is wrong", "something is: one line for each finding")
 )
-@export_option
+@source_options
 @heads_option
 @keys_option
 @output_option
-@cluster_options
 @click.pass_context
 def verify(
     ctx: click.Context,
-    files: tuple[str, ...],
     head_files: tuple[str, ...],
     key_files: tuple[str, ...],
-    kubeconfig: str | None,
-    context: str | None,
+    source: Source,
     output: str,
 ) -> None:
     """Verify every chain, and say what is wrong and where.
 
     Each record is checked for its place, its digest and its signature, and against the request or
-    exception that was decided on, where that still exists. Nothing is written.
+    exception that was decided on, where that still exists; an event store has records alone.
+    Nothing is written.
     """
-    check_one_source(files, kubeconfig, context)
-    evidence, keys = gathered(files, head_files, key_files, kubeconfig, context)
+    evidence, keys = gathered(source, head_files, key_files)
     findings = evidence.findings(keys)
     if output != "text":
         write_machine(verification(evidence, keys, findings), output)
@@ -82,6 +80,11 @@ def verify(
         note(
             f"{_count(len(pruned(evidence)), 'chain')} pruned up to a checkpoint: what was before "
             "is proved by its export alone (-f)"
+        )
+    if evidence.anomalies and output == "text":
+        note(
+            f"{_count(len(evidence.anomalies), 'anomaly', 'anomalies')} in the store: records that "
+            f"were not as they should be when the relay read them. {_anomalies(evidence)}"
         )
     others = evidence.not_computed()
     if others and output == "text":
@@ -106,5 +109,13 @@ def _lines(evidence: Evidence, keys: PublicKeys, findings: Sequence[Finding]) ->
     return "".join(f"{line}\n" for line in [*lines, f"{verdict}: {seen}"])
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _anomalies(evidence: Evidence) -> str:
+    return " ".join(
+        f"{each['found_at']}: record {each['sequence']} of {each['chain'] or 'no chain'}: "
+        f"{each['code']}, {each['message']}."
+        for each in evidence.anomalies
+    )
+
+
+def _count(number: int, what: str, more: str = "") -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {more or f'{what}s'}"

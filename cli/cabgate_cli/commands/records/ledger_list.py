@@ -11,16 +11,11 @@ from cabgate.api import exception, request
 from cabgate.api.decision import CABDecision
 from cabgate.ledger.queries import Answers, Query, answers
 from cabgate.text.foreign import printed
-from cabgate_cli.commands.options import (
-    MOMENT,
-    check_one_source,
-    cluster_options,
-    export_option,
-    output_option,
-)
+from cabgate_cli.commands.options import MOMENT, output_option
+from cabgate_cli.commands.records.ledger_options import source_options
 from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import of_command
-from cabgate_cli.input.ledger_evidence import records_of
+from cabgate_cli.input.ledger_evidence import Source, records_of
 from cabgate_cli.output.objects import write, write_machine
 
 
@@ -35,7 +30,7 @@ Examples:
 """
     + of_command("done, also if no record fits"),
 )
-@export_option
+@source_options
 @click.option("-n", "--namespace", help="Records of this namespace alone.")
 @click.option(
     "--kind",
@@ -52,13 +47,10 @@ Examples:
 @click.option("--since", type=MOMENT, help="Decided then or later, UTC, such as 2026-01-31.")
 @click.option("--until", type=MOMENT, help="Decided before, UTC.")
 @output_option
-@cluster_options
 def list_records(
-    files: tuple[str, ...],
     since: datetime | None,
     until: datetime | None,
-    kubeconfig: str | None,
-    context: str | None,
+    source: Source,
     output: str,
     **wanted: Any,
 ) -> None:
@@ -67,10 +59,9 @@ def list_records(
     In the order of their chains; json and yaml have the whole records. Nothing is checked: `cabgate
     ledger verify` does that. A record that cannot be read is named, and the others are listed.
     """
-    check_one_source(files, kubeconfig, context)
     query = Query(since=since, until=until, **wanted)
     # All of them, not by a selector: one whose namespace cannot be read is to be named as well.
-    answered = answers(records_of(files, kubeconfig, context), query)
+    answered = answers(records_of(source), query)
     if output != "text":
         raw = [raw for _, raw in answered.found]
         write_machine(raw, output)

@@ -51,6 +51,7 @@ def verification(
         "heads": len(set(evidence.heads)),
         "pruned": pruned(evidence),
         "notComputedAnew": evidence.not_computed(),
+        **_anomalies(evidence),
         "findings": [
             {
                 "code": finding.code.value,
@@ -60,4 +61,23 @@ def verification(
             }
             for finding in findings
         ],
+    }
+
+
+def _anomalies(evidence: Evidence) -> dict[str, Any]:
+    """What the relay kept of records that were not as they should be; nothing where no store was
+    read or it has none."""
+    if not evidence.anomalies:
+        return {}
+    return {
+        "anomalies": [
+            {
+                "chain": each["chain"],
+                "sequence": each["sequence"],
+                "code": each["code"],
+                "message": each["message"],
+                "foundAt": each["found_at"],
+            }
+            for each in evidence.anomalies
+        ]
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cabgate report`: what was decided over a time, from a cluster or from exports."""
+"""`cabgate report`: what was decided over a time, from a cluster, exports or an event store."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -12,10 +12,11 @@ from cabgate.reports.page import as_html
 from cabgate.reports.report import By, Report
 from cabgate.reports.report import report as report_of
 from cabgate.reports.texts import as_csv, as_data, as_text, missing_text
-from cabgate_cli.commands.options import MOMENT, check_one_source, cluster_options, export_option
+from cabgate_cli.commands.options import MOMENT
+from cabgate_cli.commands.records.ledger_options import source_options
 from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import of_command
-from cabgate_cli.input.ledger_evidence import records_of
+from cabgate_cli.input.ledger_evidence import Source, records_of
 from cabgate_cli.output.objects import write, write_machine
 
 SPAN = timedelta(days=90)
@@ -28,10 +29,11 @@ Examples:
   cabgate report --since 2026-07-01 --until 2026-10-01
   cabgate report --by namespace -o html > quarter.html
   cabgate report -f ledger-2025.jsonl -f ledger-2026.jsonl --since 2025-10-01 -o csv
+  cabgate report --from sqlite:////var/lib/cabgate/events.db --since 2025-10-01
 """
     + of_command("done, also if nothing was decided")
 )
-@export_option
+@source_options
 @click.option("--since", type=MOMENT, help="From then on, UTC; default: 90 days before the end.")
 @click.option("--until", type=MOMENT, help="To before then, UTC; default: now.")
 @click.option(
@@ -47,26 +49,22 @@ Examples:
     show_default=True,
     help="text is for people, html to print; json and yaml name the records behind each figure.",
 )
-@cluster_options
 def report(
-    files: tuple[str, ...],
     since: datetime | None,
     until: datetime | None,
     by: str | None,
     output: str,
-    kubeconfig: str | None,
-    context: str | None,
+    source: Source,
 ) -> None:
     """Count what was decided over a time.
 
     How much, by whom, how fast, and what went past the gate, as records of the ledger say. Nothing
     is checked: `cabgate ledger verify` does that.
     """
-    check_one_source(files, kubeconfig, context)
     end = until or datetime.now(UTC)
     begin = since or end - SPAN
     check_time(begin, end)
-    raws = records_of(files, kubeconfig, context)
+    raws = records_of(source)
     _print(counted(raws, begin, end, None if by is None else By(by)), output)
 
 

@@ -11,7 +11,7 @@ def test_the_path_that_is_printed_has_all_that_reviewers_need(tmp_path, monkeypa
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    monkeypatch.setattr(playground, "locate_helm", lambda: program)
+    monkeypatch.setattr(playground, "locate_program", lambda _: program)
     cluster = SimpleNamespace(
         binaries=SimpleNamespace(kubectl=program), user=lambda name, kubeconfig: kubeconfig
     )

@@ -1,36 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which of several programs of the same name is taken."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from cabgate_devcluster import (
-    Binaries,
-    DevClusterError,
-    krew_at_hand,
-    kustomize_controller_at_hand,
-    locate_helm,
-    locate_krew,
-    locate_kustomize_controller,
-    locate_promtool,
-    locate_umoci,
-    umoci_at_hand,
-)
+from cabgate_devcluster import Binaries, DevClusterError, locate_program, program_at_hand
 from cabgate_devcluster.__main__ import main
 from cabgate_devcluster.programs import binaries
-from cabgate_devcluster.programs.cache import (
-    cached_folder,
-    helm_folder,
-    krew_folder,
-    kustomize_controller_folder,
-    promtool_folder,
-    umoci_folder,
-)
-
-Locate = Callable[[None, Mapping[str, str]], Path]
-Folder = Callable[[Mapping[str, str]], Path]
+from cabgate_devcluster.programs.cache import cached_folder, program_folder
+from cabgate_devcluster.programs.pinned import ALONE, version_of
 
 ENVTEST = ("etcd", "kube-apiserver", "kubectl")
 
@@ -140,72 +119,59 @@ def test_the_command_prints_the_folder_and_nothing_else(
     assert capsys.readouterr().out == f"{assets}\n"
 
 
-CONTROLLER = "kustomize-controller"
-ALONE = pytest.mark.parametrize(
-    ("name", "locate", "own_folder"),
-    [
-        ("helm", locate_helm, helm_folder),
-        ("promtool", locate_promtool, promtool_folder),
-        (CONTROLLER, locate_kustomize_controller, kustomize_controller_folder),
-        ("krew", locate_krew, krew_folder),
-        ("umoci", locate_umoci, umoci_folder),
-    ],
-)
+EACH = pytest.mark.parametrize("name", ALONE)
 
 
-@ALONE
+@EACH
 def test_one_that_stands_alone_comes_from_its_variable_the_assets_or_its_own_cache(
-    name: str, locate: Locate, own_folder: Folder, tmp_path: Path, environ: dict[str, str]
+    name: str, tmp_path: Path, environ: dict[str, str]
 ) -> None:
-    cache = fake(own_folder(environ), name) / name
-    assert locate(None, environ) == cache
+    cache = fake(program_folder(name, environ), name) / name
+    assert locate_program(name, None, environ) == cache
     envtest = environ | {"KUBEBUILDER_ASSETS": str(fake(tmp_path / "envtest", *ENVTEST))}
-    assert locate(None, envtest) == cache
+    assert locate_program(name, None, envtest) == cache
     assets = fake(tmp_path / "assets", *ENVTEST, name)
     own = fake(tmp_path / "own", "mine") / "mine"
     given = environ | {"KUBEBUILDER_ASSETS": str(assets)}
-    assert locate(None, given) == assets / name
-    assert locate(None, given | {f"TEST_ASSET_{_variable(name)}": str(own)}) == own
-    assert own_folder(environ).parent == cached_folder(environ).parent
-    alone = (helm_folder, promtool_folder, kustomize_controller_folder, krew_folder, umoci_folder)
-    assert len({folder(environ) for folder in (cached_folder, *alone)}) == 6
+    assert locate_program(name, None, given) == assets / name
+    assert locate_program(name, None, given | {f"TEST_ASSET_{_variable(name)}": str(own)}) == own
 
 
 def _variable(name: str) -> str:
     return name.upper().replace("-", "_")
 
 
-@pytest.mark.parametrize(
-    ("name", "at_hand", "own_folder"),
-    [
-        (CONTROLLER, kustomize_controller_at_hand, kustomize_controller_folder),
-        ("krew", krew_at_hand, krew_folder),
-        ("umoci", umoci_at_hand, umoci_folder),
-    ],
-)
-def test_whether_one_is_at_hand_builds_nothing(
-    name: str,
-    at_hand: Callable[[Mapping[str, str]], bool],
-    own_folder: Folder,
-    environ: dict[str, str],
-) -> None:
-    assert not at_hand(environ)
-    fake(own_folder(environ), name)
-    assert at_hand(environ)
+def test_each_has_a_folder_of_its_own(environ: dict[str, str]) -> None:
+    folders = {cached_folder(environ), *(program_folder(name, environ) for name in ALONE)}
+    assert len(folders) == len(ALONE) + 1
+    assert len({folder.parent for folder in folders}) == 1
+
+
+@EACH
+def test_whether_one_is_at_hand_builds_nothing(name: str, environ: dict[str, str]) -> None:
+    assert not program_at_hand(name, environ)
+    fake(program_folder(name, environ), name)
+    assert program_at_hand(name, environ)
+
+
+def test_a_program_that_nothing_pins_is_an_error(environ: dict[str, str]) -> None:
+    with pytest.raises(DevClusterError, match=r"no program 'helmet' is pinned .* helm, "):
+        locate_program("helmet", None, environ)
+
+
+@EACH
+def test_the_version_of_each_is_pinned(name: str) -> None:
+    assert version_of(name).startswith("v")
 
 
 def test_the_control_plane_does_without_them(environ: dict[str, str]) -> None:
     fake(cached_folder(environ), *binaries.NAMES)
-    assert not {"helm", "promtool"} & set(Binaries.locate(None, environ).by_name())
+    assert not set(ALONE) & set(Binaries.locate(None, environ).by_name())
 
 
-@ALONE
+@EACH
 def test_a_missing_one_is_built_into_its_own_cache(
-    name: str,
-    locate: Locate,
-    own_folder: Folder,
-    environ: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
 
@@ -214,11 +180,11 @@ def test_a_missing_one_is_built_into_its_own_cache(
         fake(folder, *names)
 
     monkeypatch.setattr(binaries, "build", build)
-    assert locate(None, environ) == own_folder(environ) / name
+    assert locate_program(name, None, environ) == program_folder(name, environ) / name
     assert asked == [name]
 
 
-@pytest.mark.parametrize("name", ["helm", "promtool", CONTROLLER, "umoci"])
+@EACH
 def test_the_command_prints_where_it_is(
     name: str,
     tmp_path: Path,

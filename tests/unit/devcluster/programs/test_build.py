@@ -12,6 +12,7 @@ import pytest
 
 from cabgate_devcluster import DevClusterError, wait_until
 from cabgate_devcluster.programs.build import build, build_command
+from cabgate_devcluster.programs.pinned import program
 
 pytestmark = pytest.mark.slow
 
@@ -127,6 +128,34 @@ def test_promtool_is_built_without_the_clients_of_clouds() -> None:
     command = " ".join(build_command("promtool", Path("out"), Path("go")))
     assert "-tags remove_all_sd -ldflags" in command
     assert "-tags" not in build_command("kubectl", Path("out"), Path("go"))
+
+
+def with_module(tmp_path: Path, *files: str) -> dict[str, str]:
+    """A `go` that knows the folder of the module, too."""
+    env = environ(tmp_path, GOOD)
+    module = tmp_path / "module"
+    for file in files:
+        (module / file).parent.mkdir(parents=True, exist_ok=True)
+        (module / file).write_text(file)
+    go = tmp_path / "path" / "go"
+    answer = f'#!/bin/sh\nif [ "$1" = list ]; then echo {module}; exit 0; fi'
+    go.write_text(go.read_text().replace("#!/bin/sh", answer, 1))
+    return env
+
+
+def test_what_a_test_needs_of_the_module_is_kept_beside_the_program(tmp_path: Path) -> None:
+    files = program("argocd").files
+    cache = tmp_path / "cache"
+    build(["argocd"], cache, lambda _: None, with_module(tmp_path, *files))
+    assert visible(cache) == sorted(["argocd", *(Path(file).name for file in files)])
+    assert (cache / "application-crd.yaml").read_text() == "manifests/crds/application-crd.yaml"
+
+
+def test_a_module_without_such_a_file_gives_no_program(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    with pytest.raises(DevClusterError, match=r"argo-cd/v3 has no manifests/crds/application-crd"):
+        build(["argocd"], cache, lambda _: None, with_module(tmp_path))
+    assert visible(cache) == []
 
 
 def test_the_users_go_settings_do_not_change_what_is_built(tmp_path: Path) -> None:

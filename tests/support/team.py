@@ -1,43 +1,72 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A team whose releases Flux applies, as docs/gitops/flux.md has it: with the page's manifests and
-the kustomize example, but for names."""
+"""A team whose releases come from Git: what it writes, and what it sees of the gate, whichever tool
+applies them."""
 
-import re
 import subprocess
 import time
 
 import yaml
 
 from cabgate_devcluster import wait_until
-from support.flux import MERGE, NAMESPACE, Repository
-from support.flux_times import KEY
-from support.gitops import DOCS, Overlay, images_of
+from support.gitops import Overlay, images_of
 
+MERGE = "application/merge-patch+json"
 IMAGE = "registry.example.com/shop/checkout"
 MIGRATE = "mirror.example.com/shop/migrate:1.1"
 INTENT = "eu-checkout"
 """Name of the example's intent, and of its Deployment."""
 
 
-class Shop:
-    """One namespace, one Git repository, and the one or two Kustomizations that Flux has of it.
+class Repository:
+    """A Git repository in a folder that has its files already."""
 
-    `layout` is `one` or `two`; `record` is pytest's `record_property`. What is said of `first` is
-    about the Kustomization that has the intent, of `last` about the one that has the workload.
+    def __init__(self, folder):
+        self.folder = folder
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *words):
+        """Run git; what it prints."""
+        who = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
+               for what, value in (("NAME", "Ann"), ("EMAIL", "ann@example.com"))}  # fmt: skip
+        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.folder.parent), **who}
+        return subprocess.run(
+            ["git", *words], cwd=self.folder, env=env, check=True, capture_output=True, text=True
+        ).stdout
+
+    def commit(self, message):
+        """Commit all that the folder has."""
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", message)
+
+    def head(self):
+        """The newest commit."""
+        return self.git("rev-parse", "HEAD").strip()
+
+
+class Team:
+    """One namespace, and one Git repository with the kustomize example for it.
+
+    `publish` is told after each push and returns the revision by which the tool knows it; `applied`
+    returns once the tool calls that revision applied. `layout` is a column of the table of what was
+    slow, `key` the table; `record` is pytest's `record_property`.
     """
 
-    def __init__(self, flux, gate, namespace, folder, layout, record):
-        self.flux, self.gate, self.namespace, self.layout = flux, gate, namespace, layout
+    key = ""
+
+    def __init__(self, gate, namespace, folder, layout, record):
+        self.gate, self.namespace, self.layout = gate, namespace, layout
         self._record = record
         self.overlay = Overlay(gate.cluster, folder)
         self.overlay.set(namespace=namespace)
         self.repository = Repository(self.overlay.folder)
-        self.last = namespace
-        self.first = namespace if layout == "one" else f"{namespace}-intent"
-        page = (DOCS / "flux" / f"{layout}-kustomization{'s' * (layout == 'two')}.yaml").read_text()
-        page = page.replace("name: shop", f"name: {namespace}")
-        for document in yaml.safe_load_all(page):
-            gate.cluster.api.apply(document)
+
+    def publish(self):
+        """What a push sets off; the revision."""
+        raise NotImplementedError
+
+    def wait_applied(self, revision, timeout):
+        """Return once the tool calls a revision applied."""
+        raise NotImplementedError
 
     def write(self, path, obj):
         """A file of the production overlay, which its kustomization lists."""
@@ -64,14 +93,14 @@ class Shop:
         self.overlay.release(tag, f"{IMAGE}:{tag}", MIGRATE)
 
     def push(self, message):
-        """Commit and push; the revision, which Flux's source has by then."""
+        """Commit and push; the revision."""
         self.repository.commit(message)
-        return self.flux.publish(self.namespace, self.repository)
+        return self.publish()
 
     def revert(self, commits=1):
         """`git revert` of the last commits, and push; the revision."""
         self.repository.git("revert", "--no-edit", f"HEAD~{commits}..HEAD")
-        return self.flux.publish(self.namespace, self.repository)
+        return self.publish()
 
     def images(self):
         """The images that the live Deployment asks for; none where there is none."""
@@ -80,21 +109,25 @@ class Shop:
 
     def note(self, step, taken):
         """A line of the table of what was slow."""
-        self._record(KEY, (self.layout, step, taken))
+        self._record(self.key, (self.layout, step, taken))
 
     def wait_rolled_out(self, tag, revision, step="", timeout=120.0):
-        """Return once the workload has an image and Flux calls the revision applied; the seconds
-        are noted for the step."""
+        """Return once the workload has an image and the tool calls the revision applied; the
+        seconds are noted for the step."""
         begun = time.monotonic()
 
         def runs():
-            assert f"{IMAGE}:{tag}" in self.images(), self.flux.ready(self.last)
+            assert f"{IMAGE}:{tag}" in self.images(), self.said()
             return True
 
         wait_until(runs, f"{tag} in {self.namespace}", timeout)
-        self.flux.wait_applied(self.last, revision, timeout)
+        self.wait_applied(revision, timeout)
         if step:
             self.note(step, f"{time.monotonic() - begun:.1f} s")
+
+    def said(self):
+        """What the tool says of the workload, for a test that fails."""
+        raise NotImplementedError
 
     def request(self, state, images=()):
         """Name of the request of the intent, once it is in a state, and is about these images."""
@@ -139,51 +172,23 @@ class Shop:
         """How many Pods the live Deployment asks for."""
         return self.gate.get("deployment", INTENT, self.namespace)["spec"]["replicas"]
 
-    def set_kustomization(self, name, **spec):
-        """Change fields of one of Flux's Kustomizations, as an admin."""
-        path = f"{self.gate.cluster.api.path('kustomizations', NAMESPACE)}/{name}"
-        self.gate.cluster.api.call("PATCH", path, {"spec": spec}, content_type=MERGE)
+    def break_glass(self, tag):
+        """What somebody with the verb does in an incident: another image, and why."""
+        self.gate.user("breaker")
+        for role in ("edit", "cabgate-break-glass"):
+            self.gate.bind("breaker", role, self.namespace)
+        annotated = {"annotations": {"cabgate.dev/break-glass": "INC-1: the shop is down"}}
+        pods = {"spec": {"containers": [{"name": "checkout", "image": f"{IMAGE}:{tag}"}]}}
+        body = {"metadata": annotated, "spec": {"template": pods}}
+        self.gate.patch("breaker", "deployment", INTENT, self.namespace, body, kind="strategic")
 
-    def wait_seen(self, revision):
-        """Return once Flux has tried a revision."""
-
-        def seen():
-            found = self.gate.get("kustomization", self.first, NAMESPACE)
-            return found["status"].get("lastAttemptedRevision") == revision
-
-        wait_until(seen, f"{self.first} has tried {revision}")
-
-    def wait_checking(self):
-        """Return once Flux waits for the health of the intent."""
-
-        def checking():
-            condition, _ = self.flux.ready(self.first)
-            assert condition["status"] == "Unknown", condition
-            return True
-
-        wait_until(checking, f"{self.first} waits for a health check")
-
-    def reconcile(self):
-        """What `flux reconcile kustomization` does, as the page has it for kubectl; returns once
-        the Kustomization of the workload was tried again, or waits for a health check."""
-        [printed] = re.findall(r"kubectl annotate .*", (DOCS / "flux.md").read_text())
+    def by_kubectl(self, command):
+        """Run what a page prints, as an admin."""
         cluster = self.gate.cluster
         path = f"{cluster.binaries.kubectl.parent}:/usr/bin:/bin"
         subprocess.run(
-            ["sh", "-c", printed.replace("kustomization/shop", f"kustomization/{self.last}")],
+            ["sh", "-c", command],
             env={"PATH": path, "KUBECONFIG": str(cluster.admin), "HOME": str(cluster.directory)},
             check=True,
             capture_output=True,
         )
-
-        def handled():
-            found = self.gate.get("kustomization", self.last, NAMESPACE)
-            asked = found["metadata"]["annotations"]["reconcile.fluxcd.io/requestedAt"]
-            return found["status"].get("lastHandledReconcileAt") == asked
-
-        wait_until(handled, f"{self.last} was tried again", 90)
-
-    def follow(self):
-        """What somebody does after an approval: in two Kustomizations, nothing."""
-        if self.layout == "one":
-            self.reconcile()

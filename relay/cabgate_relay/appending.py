@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Appends to the store from an event loop, for as long as it takes: a store that is away loses
+nothing, since the ledger is read on only after what was read is stored."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from cabgate.ledger.chain import Checkpoint
+from cabgate_kube.clock import Clock
+from cabgate_kube.process.logs import explained, fields
+from cabgate_kube.resources import Object
+from cabgate_relay.metrics import Metrics
+from cabgate_store.errors import StoreError
+from cabgate_store.store import Appended, EventStore
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+"""Seconds before the second attempt, and between later ones."""
+
+
+def pause_before(attempt: int, longest: float) -> float:
+    """Seconds to wait before an attempt, the second is 1; spread, so that relays of many clusters
+    do not all come back to one store at once."""
+    most = min(longest, FIRST_PAUSE * 2.0 ** min(attempt - 1, 16))
+    return random.uniform(most / 2, most)  # noqa: S311 - no secret
+
+
+class Appender:
+    """The store of one cluster. `open_store` opens it, and may raise `StoreError` as everything of
+    it may; it is opened anew after each failure."""
+
+    def __init__(
+        self,
+        cluster: str,
+        open_store: Callable[[], EventStore],
+        metrics: Metrics,
+        clock: Clock,
+        longest_pause: float = LONGEST_PAUSE,
+    ) -> None:
+        self._cluster = cluster
+        self._open = open_store
+        self._metrics = metrics
+        self._clock = clock
+        self._longest = longest_pause
+        self._store: EventStore | None = None
+        # One thread: a connection is of one.
+        self._thread = ThreadPoolExecutor(1, "store")
+        self.trouble = ""
+        """What is wrong with the store; empty if nothing is known to be."""
+
+    async def append(
+        self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint]
+    ) -> Appended:
+        """Append records, once the store takes them."""
+        attempt = 0
+        while True:
+            try:
+                found = await self._in_thread(raws, checkpoints)
+            except StoreError as error:
+                self._failed(str(error))
+                attempt += 1
+                await asyncio.sleep(pause_before(attempt, self._longest))
+                continue
+            self._went_well(found)
+            return found
+
+    async def _in_thread(
+        self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint]
+    ) -> Appended:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._append, raws, checkpoints)
+
+    def _append(self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint]) -> Appended:
+        try:
+            if self._store is None:
+                self._store = self._open()
+            return self._store.append(self._cluster, raws, checkpoints, self._clock())
+        except StoreError:
+            self._close()
+            raise
+
+    def _close(self) -> None:
+        store, self._store = self._store, None
+        if store is not None:
+            try:
+                store.close()
+            except Exception as error:  # noqa: BLE001 - it is broken already
+                log.info("the store cannot be closed: %s", explained(error))
+
+    async def close(self) -> None:
+        """Close the store, after what is under way."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._close)
+        self._thread.shutdown(wait=False)
+
+    def _failed(self, why: str) -> None:
+        self._metrics.store_failures.inc()
+        if why != self.trouble:
+            log.warning("store: cannot append, retrying: %s", why, extra=_about("StoreFailed"))
+        self.trouble = why
+
+    def _went_well(self, found: Appended) -> None:
+        if self.trouble:
+            log.info("store: records can be appended again", extra=_about("StoreReached"))
+        self.trouble = ""
+        self._metrics.records.inc(found.records)
+        for each in found.anomalies:
+            self._metrics.anomalies.labels(each.code).inc()
+            log.error(
+                "ledger %s: record %d: %s: %s",
+                *(each.chain or "?", each.sequence, each.code, each.message),
+                extra=fields(kind="ledger", namespace=each.chain, reason=each.code),
+            )
+
+
+def _about(reason: str) -> dict[str, object]:
+    return fields(kind="store", reason=reason)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that read the ledger from an event store say what they say of the cluster's export, and
+find what somebody changed in the database."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cabgate.ledger.chain import record_digest
+from cabgate_samples.models import NOW
+from cabgate_store.opening import open_to_append
+from unit.cli.commands.records.test_ledger import KEYS, exported, heads
+from unit.cli.support import run
+from unit.core.ledger.histories import STORY, fresh
+from unit.store.conftest import Place
+from unit.store.conftest import place as place
+from unit.store.conftest import postgresql as postgresql
+from unit.store.test_store import change
+
+TIME = ("--since", "2026-03-01", "--until", "2026-03-02")
+
+
+@pytest.fixture
+def store(place: Place) -> Place:
+    """A store that has the ledger of cluster `one`."""
+    appending = open_to_append(place.append, NOW)
+    appending.append("one", STORY.records, {}, NOW)
+    appending.close()
+    return place
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> list[str]:
+    """Options with copies of keys and heads that are kept elsewhere."""
+    (tmp_path / "keys.json").write_text(json.dumps(KEYS))
+    (tmp_path / "heads.json").write_text(json.dumps(heads()))
+    return ["--keys", f"{tmp_path}/keys.json", "--heads", f"{tmp_path}/heads.json"]
+
+
+def test_the_ledger_of_a_store_verifies(store: Place, copies: list[str]) -> None:
+    result = run("ledger", "verify", "--from", store.read, *copies)
+    assert result.stdout.startswith("nothing is wrong: 7 records in 1 chain, against 0 requests, ")
+    assert result.stderr == ""
+
+
+def test_a_record_that_was_changed_in_the_database_is_found(
+    store: Place, copies: list[str]
+) -> None:
+    change(
+        store,
+        "UPDATE records SET content = replace(content, 'rita', 'mallory') WHERE sequence = ?",
+        3,
+    )
+    result = run("ledger", "verify", "--from", store.read, *copies, code=1)
+    assert "CABDecision shop.00000003: ChangedRecord" in result.stdout
+
+
+def test_a_record_that_was_changed_with_all_digests_behind_it_is_found(
+    store: Place, copies: list[str]
+) -> None:
+    history = fresh()
+    history.records[2]["spec"]["author"]["username"] = "mallory"
+    history.rebuild()
+    for number, record in enumerate(history.records, 1):
+        assert record["spec"]["digest"] == record_digest(record["spec"])
+        change(
+            store,
+            "UPDATE records SET content = ?, digest = ? WHERE sequence = ?",
+            *(json.dumps(record), record["spec"]["digest"], number),
+        )
+    result = run("ledger", "verify", "--from", store.read, *copies, code=1)
+    assert "CABDecision shop.00000003: WrongSignature" in result.stdout
+    assert "chain of shop: HeadGone" in result.stdout
+
+
+def test_what_was_cut_off_at_the_end_only_a_copy_of_the_heads_shows(
+    store: Place, copies: list[str]
+) -> None:
+    change(store, "DELETE FROM records WHERE sequence = ?", 7)
+    run("ledger", "verify", "--from", store.read, *copies[:2])
+    result = run("ledger", "verify", "--from", store.read, *copies, code=1)
+    assert "HeadGone" in result.stdout
+
+
+def test_anomalies_of_a_store_are_told(store: Place, copies: list[str]) -> None:
+    forged = fresh().records[2]
+    forged["spec"]["author"]["username"] = "mallory"
+    open_to_append(store.append, NOW).append("one", [forged], {}, NOW)
+    result = run("ledger", "verify", "--from", store.read, *copies)
+    assert "1 anomaly in the store" in result.stderr
+    assert "record 3 of shop: Fork" in result.stderr
+    report = json.loads(run("ledger", "verify", "--from", store.read, *copies, "-o", "json").stdout)
+    assert [each["code"] for each in report["anomalies"]] == ["Fork"]
+
+
+def test_report_list_and_audit_say_what_they_say_of_the_export(
+    store: Place, copies: list[str], tmp_path: Path
+) -> None:
+    export = tmp_path / "export.json"
+    export.write_text(json.dumps(exported()))
+    report: Any = ("report", *TIME, "-o", "json")
+    assert run(*report, "--from", store.read).stdout == run(*report, "-f", export).stdout
+    listed: Any = ("ledger", "list", "--verdict", "Approved")
+    assert run(*listed, "--from", store.read).stdout == run(*listed, "-f", export).stdout
+    out = tmp_path / "audit.zip"
+    run("audit", "export", "--from", store.read, *TIME, *copies, "--out", out)
+    with zipfile.ZipFile(out) as archive:
+        lines = archive.read("ledger.jsonl").splitlines()
+    assert [json.loads(line)["spec"] for line in lines] == [r["spec"] for r in STORY.records]
+
+
+def test_of_several_clusters_one_is_chosen(store: Place, copies: list[str]) -> None:
+    open_to_append(store.append, NOW).append("two", STORY.records[:2], {}, NOW)
+    result = run("ledger", "verify", "--from", store.read, *copies, code=2)
+    assert "choose with --cluster: one, two" in result.stderr
+    two: Any = ("ledger", "list", "--from", store.read, "--cluster", "two")
+    assert len(run(*two).stdout.splitlines()) == 3
+    result = run("ledger", "list", "--from", store.read, "--cluster", "three", code=2)
+    assert "nothing of cluster three: it has one, two" in result.stderr
+
+
+def test_without_keys_nothing_is_verified(store: Place) -> None:
+    assert "--keys FILE" in run("ledger", "verify", "--from", store.read, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says", "code"),
+    [
+        (["--from", "sqlite:////nowhere/x.db"], "cannot be read", 4),
+        (["--from", "mysql://u:secret@h/d"], "not the URL of a store", 2),
+        (["--from", "sqlite:////x.db", "-f", "-"], "one of them", 2),
+        (["--from", "sqlite:////x.db", "--context", "prod"], "one of them", 2),
+        (["--cluster", "one"], "give --from too", 2),
+    ],
+)
+def test_what_cannot_be_read_is_said(words: list[str], says: str, code: int) -> None:
+    result = run("report", *words, code=code)
+    assert says in result.stderr
+    assert "secret" not in result.stderr

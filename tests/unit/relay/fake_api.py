@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The calls of the API server that a relay makes, in memory and strict: versions, pages and watches
+as the real one has them, and any other call is refused and remembered. tests/cluster has the real
+one; this is for faults that that cannot be made to have."""
+
+import asyncio
+import json
+from typing import Any
+
+from aiohttp import web
+
+LEDGER = "/apis/cabgate.dev/v1alpha1/cabdecisions"
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/cabgate-system/leases/cabgate-relay"
+CHECKPOINTS = "/api/v1/namespaces/cabgate-system/configmaps/cabgate-ledger-checkpoints"
+PAGE = 3
+"""Most records of a page, whatever is asked for."""
+
+
+class FakeApi:
+    """One API server. `faults` are answered first: each a status, or None for a connection that is
+    closed without a word."""
+
+    def __init__(self) -> None:
+        self.version = 100
+        self.oldest = 0
+        """A watch from before this version gets 410."""
+        self.records: dict[str, dict[str, Any]] = {}
+        self.events: list[tuple[int, dict[str, Any]]] = []
+        self.checkpoints: dict[str, str] = {}
+        meta = {"name": "cabgate-relay", "namespace": "cabgate-system", "resourceVersion": "1"}
+        self.lease: dict[str, Any] = {"metadata": meta, "spec": {}}
+        self.unexpected: list[str] = []
+        self.faults: list[int | None] = []
+        self._changed = asyncio.Event()
+
+    def put(self, record: dict[str, Any], kind: str = "ADDED") -> None:
+        """Store a record, or replace it, as only etcd itself can."""
+        self.version += 1
+        stored = json.loads(json.dumps(record))
+        stored["metadata"]["resourceVersion"] = str(self.version)
+        stored["metadata"]["uid"] = f"uid-{stored['metadata']['name']}"
+        self.records[stored["metadata"]["name"]] = stored
+        self._event(kind, stored)
+
+    def delete(self, name: str) -> None:
+        """Delete a record, as a prune does."""
+        self.version += 1
+        self._event("DELETED", self.records.pop(name))
+
+    def _event(self, kind: str, stored: dict[str, Any]) -> None:
+        self.events.append((self.version, {"type": kind, "object": stored}))
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer a call."""
+        about = f"{request.method} {request.path}"
+        if about == f"GET {LEASE}":
+            return web.json_response(self.lease)
+        if about == f"PUT {LEASE}":
+            return await self._renew(request)
+        if request.method != "GET" or request.path not in (LEDGER, CHECKPOINTS):
+            self.unexpected.append(about)
+            return _refused(403, "Forbidden")
+        if self.faults:
+            fault = self.faults.pop(0)
+            if fault is None:
+                assert request.transport is not None
+                request.transport.close()
+                return web.Response()
+            return _refused(fault, "Fault")
+        if request.path == CHECKPOINTS:
+            return web.json_response({"metadata": {}, "data": self.checkpoints})
+        return await (self._watch if "watch" in request.query else self._list)(request)
+
+    async def _renew(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        held = self.lease["metadata"]["resourceVersion"]
+        if body["metadata"].get("resourceVersion") != held:
+            return _refused(409, "Conflict")
+        body["metadata"]["resourceVersion"] = str(int(held) + 1)
+        self.lease = body
+        return web.json_response(body)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        assert set(request.query) <= {"limit", "continue"}, request.query
+        version, after = self.version, ""
+        if "continue" in request.query:
+            version, after = json.loads(request.query["continue"])
+        names = [name for name in sorted(self.records) if name > after]
+        most = min(PAGE, int(request.query["limit"]))
+        meta: dict[str, Any] = {"resourceVersion": str(version)}
+        if len(names) > most:
+            meta["continue"] = json.dumps([version, names[most - 1]])
+        items = [self.records[name] for name in names[:most]]
+        return web.json_response({"metadata": meta, "items": items})
+
+    async def _watch(self, request: web.Request) -> web.Response:
+        query = dict(request.query)
+        since, seconds = int(query.pop("resourceVersion")), int(query.pop("timeoutSeconds"))
+        assert query == {"watch": "true", "allowWatchBookmarks": "true"}
+        if since < self.oldest:
+            status = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
+            return web.Response(text=json.dumps({"type": "ERROR", "object": status}) + "\n")
+        try:
+            async with asyncio.timeout(seconds):
+                while not any(version > since for version, _ in self.events):
+                    await self._changed.wait()
+        except TimeoutError:
+            pass
+        found = [event for version, event in self.events if version > since]
+        mark = {"metadata": {"resourceVersion": str(self.version)}}
+        found.append({"type": "BOOKMARK", "object": mark})
+        return web.Response(text="".join(json.dumps(event) + "\n" for event in found))
+
+
+def _refused(code: int, reason: str) -> web.Response:
+    return web.json_response({"kind": "Status", "code": code, "reason": reason}, status=code)

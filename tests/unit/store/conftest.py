@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A new store in each kind of database."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cabgate_samples.models import NOW
+from cabgate_store import schema
+from cabgate_store.opening import database_of
+from support.postgres import Postgres, postgres
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a store is, for whom."""
+
+    kind: str
+    append: str
+    """The URL of who appends."""
+    read: str
+    """That of who reads."""
+    anything: str
+    """That of who may do anything."""
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
+
+
+def prepared(server: Postgres) -> Place:
+    """A new database with the tables of a store."""
+    made = server.database()
+    owner = database_of(made.url(made.owner), write=True)
+    schema.prepare(owner, NOW, [made.writer], [made.reader])
+    owner.close()
+    urls = (made.url(role) for role in (made.writer, made.reader))
+    return Place("postgresql", *urls, made.superuser)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A new store, in a database of each kind."""
+    if request.param == "postgresql":
+        return prepared(request.getfixturevalue("postgresql"))
+    url = f"sqlite:///{tmp_path}/store?.db".replace("?", "%3F")
+    database = database_of(url, write=True)
+    schema.prepare(database, NOW)
+    database.close()
+    return Place("sqlite", url, url, url)
