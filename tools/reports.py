@@ -62,6 +62,7 @@ Exceptions belong to the ring and the intent of their request.
 
 - What changed in production after an approval, and whether it failed: the ledger does not hold
   outcomes, so there is no change failure rate and none of the DORA figures.
+  [Calibration](calibration.md) compares scores with outcomes that you give it.
 - Machines by configuration (`machines.*` of the chart): records name who submitted, and not by
   which setting they were machines. Service accounts are counted as such.
 - Records of before format 2 (an early release) do not say when a request was opened, of which

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One table of exit codes: each command's help is of it, and nothing ends outside of it."""
 
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from cabgate import API_VERSION
+from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate_cli.commands.declarations import score
 from cabgate_cli.exit_codes import ExitCode
 from cabgate_cli.main import main
@@ -54,8 +57,14 @@ def test_a_cluster_that_cannot_be_reached_is_one_code(
     command: tuple[str, ...], tmp_path: Path
 ) -> None:
     workload, verdict = ["deployment/web"], ["web-1", "--because", "x", "--digest", "x"]
-    words = {"intent": workload, "explain": workload, "wait": ["checkout"], "show": ["web-1"],
+    words: dict[str, list[str | Path]] = {}
+    words |= {"intent": workload, "explain": workload, "wait": ["checkout"], "show": ["web-1"],
              "diff": ["web-1"]} | dict.fromkeys(VERDICTS, verdict)  # fmt: skip
+    (tmp_path / "outcomes.csv").write_text("change,failed,at\nweb-1,true,2026-03-01\n")
+    words["calibrate"] = ["--outcomes", tmp_path / "outcomes.csv"]
+    model = {"apiVersion": API_VERSION, "kind": "RiskModel", **DEFAULT_RISK_MODEL.to_dict()}
+    (tmp_path / "model.json").write_text(json.dumps(model))
+    words["replay"] = ["--model", tmp_path / "model.json"]
     out = ["--out", tmp_path / "x"] if command[-1] in ("export", "prune") else []
     time = ["--since", "2026-01-01", "--until", "2026-02-01"] if command[0] == "audit" else []
     arguments = [*time, *words.get(command[-1], []), *out, "--kubeconfig", tmp_path / "absent"]

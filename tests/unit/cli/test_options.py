@@ -60,16 +60,16 @@ def test_every_command_prints_text_unless_told_otherwise(command: tuple[str, ...
     assert found.opts == ["-o", "--output"]
     assert found.default == "text"
     assert isinstance(found.type, click.Choice)
-    more = ["csv", "html"] if command == ("report",) else []
+    more = {("report",): ["csv", "html"], ("calibrate",): ["csv", "html", "svg"]}.get(command, [])
     assert list(found.type.choices) == ["text", "json", "yaml", *more]
 
 
 @pytest.mark.parametrize("name", ["--output", "--kubeconfig", "--context", "--namespace"])
 def test_an_option_is_the_same_in_every_command(name: str) -> None:
     """But for `ledger list` and `audit denials`, whose namespace is a filter and has no default,
-    and `report`, which prints for spreadsheets and as a page as well."""
+    and `report` and `calibrate`, which print for spreadsheets and as a page as well."""
     filters = [("ledger", "list"), ("audit", "denials")]
-    others = {"--namespace": filters, "--output": [("report",)]}
+    others = {"--namespace": filters, "--output": [("report",), ("calibrate",)]}
     found = [
         (option.opts, option.metavar, option.default, option.help)
         for words in ALL
