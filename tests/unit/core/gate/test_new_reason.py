@@ -86,7 +86,7 @@ def with_new_reasons(folder: Path) -> dict[str, Any]:
     gate = folder / GATE
     (gate / "checks/night.py").write_text(CHECK)
     codes = '    AT_NIGHT = "AtNight"\n    TOO_OLD = "TooOld"\n'
-    edit(gate / "decision.py", "class Reason(StrEnum):\n", codes)
+    edit(gate / "verdict.py", "class Reason(StrEnum):\n", codes)
     registry = gate / "checks/__init__.py"
     edit(registry, "from cabgate.gate.checks import (\n", "    night,\n")
     edit(registry, "CHECKS = (\n", "    night.check,\n")
@@ -141,7 +141,7 @@ def test_the_walk_names_the_three_files() -> None:
     walk = page.split("\n## A reason\n", 1)[1].split("\n## ", 1)[0]
     links = re.findall(r"^\d+\. \[[^]]*\]\(\.\./\.\./([^)]*)\)", walk, re.M)
     assert links == [
-        f"{GATE}/decision.py",
+        f"{GATE}/verdict.py",
         f"{GATE}/checks/",
         f"{GATE}/checks/__init__.py",
     ]

@@ -109,4 +109,4 @@ def test_no_rejection_changes_what_was_admitted_before_it(first, later, by_score
     yes, no = twins(entry, by_person("Rejected", at + later * SECOND), evidence=evidence)
     assert said(yes).allowed
     now = said(yes, no)
-    assert (now.reason, now.evidence.request) == (Reason.REQUEST_APPROVED, standing_of(yes))
+    assert (now.reason, now.basis.request) == (Reason.REQUEST_APPROVED, standing_of(yes))

@@ -261,7 +261,7 @@ def test_no_rejection_changes_what_an_approval_admitted_before_it(before, reject
     now = said(tried, *before, *rejected)
     assert now.allowed == was.allowed
     if was.reason is Reason.REQUEST_APPROVED:
-        assert (now.reason, now.evidence.request) == (was.reason, was.evidence.request)
+        assert (now.reason, now.basis.request) == (was.reason, was.basis.request)
 
 
 @given(histories(), SETS)
