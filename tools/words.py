@@ -69,6 +69,7 @@ CODE = (
     "devcluster",
     "demo",
     "samples",
+    "tests",
     "tools",
 )
 FREE = ("docs/decisions/", "docs/benchmarks/", "tools/words.py")

@@ -52,10 +52,10 @@ def test_it_says_what_operator_and_webhook_are_told(render, values):
         args = made.container(component)["args"]
         options = ("--default-ring=", "--gated-kind=", "--excluded-namespace=")
         given = [each for each in args if each.startswith(options)]
-        told = read_settings(Settings, given, "cabgate-operator").installation
-        assert published.default_ring == told.default_ring
-        assert published.all_excluded == told.all_excluded
-        assert published.same_kinds(told)
+        seen = read_settings(Settings, given, "cabgate-operator").installation
+        assert published.default_ring == seen.default_ring
+        assert published.all_excluded == seen.all_excluded
+        assert published.same_kinds(seen)
     assert f"--mode={published.mode}" in made.container("webhook")["args"]
 
 

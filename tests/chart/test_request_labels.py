@@ -11,22 +11,22 @@ from cabgate_kube.process.settings import read_settings
 from cabgate_operator.settings import Settings
 
 
-def told(render, **values):
+def seen(render, **values):
     args = render(**values).container("operator")["args"]
     given = [each for each in args if each.startswith("--request-label=")]
     return read_settings(Settings, given, "cabgate-operator").request_label
 
 
 def test_the_operator_is_told(render):
-    assert told(render) == DEFAULT_REQUEST_LABELS == Settings().request_label
-    assert told(render, requestLabels=["squad", "example.com/team"]) == (
+    assert seen(render) == DEFAULT_REQUEST_LABELS == Settings().request_label
+    assert seen(render, requestLabels=["squad", "example.com/team"]) == (
         "squad",
         "example.com/team",
     )
 
 
 def test_none_is_none(render):
-    assert told(render, requestLabels=[]) == ()
+    assert seen(render, requestLabels=[]) == ()
 
 
 @pytest.mark.parametrize(

@@ -125,8 +125,8 @@ class ArgoCD:
 
     def _established(self, name):
         found = self.cluster.api.get("customresourcedefinition", name)
-        told = found.get("status", {}).get("conditions") or ()
-        return any((each["type"], each["status"]) == ("Established", "True") for each in told)
+        seen = found.get("status", {}).get("conditions") or ()
+        return any((each["type"], each["status"]) == ("Established", "True") for each in seen)
 
     def _as_account(self, account):
         return {

@@ -53,8 +53,8 @@ class ArgoShop(Team):
 
     def refresh(self):
         """Have Argo CD look at Git and at the cluster; returns once it has."""
-        told = {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}
-        self.patch(told)
+        seen = {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}
+        self.patch(seen)
 
         def done():
             annotations = self.application()["metadata"].get("annotations", {})
@@ -103,7 +103,7 @@ class ArgoShop(Team):
     def wait_told(self, *words, timeout=90.0):
         """Return once the results of the running sync say these words."""
 
-        def told():
+        def seen():
             operation = self.application().get("status", {}).get("operationState", {})
             results = operation.get("syncResult", {}).get("resources", ())
             said = " ".join(
@@ -112,7 +112,7 @@ class ArgoShop(Team):
             assert all(word in said for word in words), said
             return True
 
-        wait_until(told, f"the sync of {self.namespace} says {words}", timeout)
+        wait_until(seen, f"the sync of {self.namespace} says {words}", timeout)
 
     def wait_tried(self, revision, phase="Running", timeout=90.0):
         """Return once a sync of a revision is in a phase."""

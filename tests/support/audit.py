@@ -103,7 +103,7 @@ def by_us(event):
     return '"cabgate' in event["annotations"].get("authorization.k8s.io/reason", "")
 
 
-def told(event):
+def seen(event):
     """A request in words."""
     ref = event["objectRef"]
     where = "/".join(

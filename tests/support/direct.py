@@ -15,8 +15,8 @@ def review_of(obj, username, groups=(), *, dry_run=False, proof=None, **review):
     somebody who may know by what the webhook knows the API server."""
     plural = {"CABRequest": "cabrequests", "CABException": "cabexceptions"}[obj["kind"]]
     if proof is not None:
-        told = base64.b64encode(proof.read_bytes()).decode()
-        annotations = {**obj["metadata"].get("annotations", {}), ANNOTATION: told}
+        seen = base64.b64encode(proof.read_bytes()).decode()
+        annotations = {**obj["metadata"].get("annotations", {}), ANNOTATION: seen}
         obj = {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
     status = {**obj.get("status", {}), "review": {"rationale": "asked directly", **review}}
     request = {

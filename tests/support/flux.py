@@ -165,11 +165,11 @@ class Flux:
     def wait_told(self, name, *words, timeout=90.0):
         """The message of a Kustomization, once it is not ready and says these words."""
 
-        def told():
+        def seen():
             condition, _ = self.ready(name)
             message = condition["message"]
             assert condition["status"] != "True", message
             assert all(word in message for word in words), message
             return message
 
-        return wait_until(told, f"Kustomization {name} says {words}", timeout)
+        return wait_until(seen, f"Kustomization {name} says {words}", timeout)

@@ -259,7 +259,7 @@ def paused(process):
         process.resume()
 
 
-def told(result):
+def denial(result):
     """What the webhook said in a refusal, without what the API server and kubectl put before."""
     text = result if isinstance(result, str) else result.stderr
     said = text.partition("denied the request: ")[2].strip()

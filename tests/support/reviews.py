@@ -4,7 +4,7 @@
 import datetime
 
 from cabgate_samples.objects import MIDDLING
-from support.gate import told
+from support.gate import denial
 
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
 BETTER = {**MIDDLING, "scope": {"affectedComponents": 2}}
@@ -37,7 +37,7 @@ def now(**shift):
 def refused(gate, user, name, namespace, verdict="Approved", resource="cabrequest", **review):
     """What the webhook said to a review that it refused."""
     result = gate.review(user, resource, name, namespace, verdict, check=False, **review)
-    return told(result)
+    return denial(result)
 
 
 def entry_of(request, username, verdict="Approved", **changes):

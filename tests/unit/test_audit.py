@@ -44,8 +44,8 @@ class Database(BaseHTTPRequestHandler):
     def do_GET(self):
         moment = "2026-01-01T00:00:00Z"
         affected = [{"package": {"ecosystem": "PyPI", "name": name}} for name in self.bad]
-        told = {"id": "OSV-1", "modified": moment, "summary": "it leaks", "affected": affected}
-        self._answer(told)
+        seen = {"id": "OSV-1", "modified": moment, "summary": "it leaks", "affected": affected}
+        self._answer(seen)
 
     def _answer(self, value):
         body = json.dumps(value).encode()

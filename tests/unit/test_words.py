@@ -43,8 +43,8 @@ def test_this_tree_says_none_of_them() -> None:
 )  # fmt: skip
 def test_what_is_planted_is_found(tmp_path: Path, place: str, text: str, found: str) -> None:
     planted(tmp_path, place, text)
-    [told] = found_in(tmp_path)
-    assert found in told
+    [seen] = found_in(tmp_path)
+    assert found in seen
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from cabgate_cli.main import main
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installed.installation import ROOT
 from cabgate_samples.objects import GOOD
-from support.gate import install, told
+from support.gate import denial, install
 from support.gated import ROLLOUT_CRD
 from support.glass import WHY, Glass, annotated, events_about, image_of, warnings_of
 from support.namespaces import create_namespace, set_ring
@@ -122,7 +122,7 @@ def test_who_broke_it_does_not_decide_and_somebody_else_does(gate, glass, namesp
     (request,) = glass.opened(namespace)
     name = request["metadata"]["name"]
     for verdict in ("Approved", "Rejected", "UnderReview"):
-        said = told(gate.review("both", "cabrequest", name, namespace, verdict, check=False))
+        said = denial(gate.review("both", "cabrequest", name, namespace, verdict, check=False))
         assert said.startswith("SelfApproval: "), said
     # What runs is not covered as long as nobody decides.
     change = {"spec": {"template": {"metadata": {"labels": {"x": "y"}}}}}
@@ -242,7 +242,7 @@ def test_the_operator_can_open_nothing_else(gate, glass, namespace, broken):
         for target in ("whole", "nobody"):
             forged = copy.deepcopy(fresh)
             forged["spec"]["targets"][0]["name"] = target
-            said = told(gate.create(OPERATOR, forged, "--dry-run=server", check=False))
+            said = denial(gate.create(OPERATOR, forged, "--dry-run=server", check=False))
             assert said.startswith(
                 f"WrongContent: spec.breakGlass: the glass of Deployment {target}"
             )

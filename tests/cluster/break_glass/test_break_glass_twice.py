@@ -20,7 +20,7 @@ def glass(gate):
         yield made
 
 
-def told(requests):
+def seen(requests):
     """What was broken through, and with which images."""
     return sorted(
         (r["spec"]["breakGlass"]["reason"], r["spec"]["targets"][0]["images"]) for r in requests
@@ -39,7 +39,7 @@ def test_each_of_three_breaks_in_a_row_has_its_request_and_record(gate, glass, n
             answer = glass.breaks("breaker", namespace, f"INC-{number}: try {image}", image)
             assert answer.status_code == 200, answer.text
     opened = glass.opened(namespace, 3)
-    assert told(opened) == [(f"try web:{n}", [f"web:{n}"]) for n in (2, 3, 4)]
+    assert seen(opened) == [(f"try web:{n}", [f"web:{n}"]) for n in (2, 3, 4)]
     assert {r["spec"]["breakGlass"]["by"] for r in opened} == {"breaker"}
 
     def recorded():
@@ -63,7 +63,7 @@ def test_a_break_whose_annotation_is_taken_away_is_reviewed_all_the_same(gate, g
         assert glass.breaks("breaker", namespace).status_code == 200
         assert glass.patch("breaker", namespace, annotated(None)).status_code == 200
         assert ANNOTATION not in glass.get(namespace)["metadata"]["annotations"]
-    assert told(glass.opened(namespace, 1)) == [("the shop is down", ["web:9"])]
+    assert seen(glass.opened(namespace, 1)) == [("the shop is down", ["web:9"])]
 
 
 def test_a_break_is_not_lost_where_the_ring_goes_down_before_the_next(gate, glass, namespace):
@@ -79,7 +79,7 @@ def test_a_break_is_not_lost_where_the_ring_goes_down_before_the_next(gate, glas
         )
         assert glass.patch("requester", namespace, annotated("a note")).is_success
         assert set(STAMPS).isdisjoint(glass.get(namespace)["metadata"]["annotations"])
-    assert told(glass.opened(namespace, 1)) == [("the shop is down", ["web:9"])]
+    assert seen(glass.opened(namespace, 1)) == [("the shop is down", ["web:9"])]
 
 
 @pytest.mark.parametrize("ring", ["1", "2"])

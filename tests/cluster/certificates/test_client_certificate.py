@@ -12,7 +12,7 @@ import yaml
 from cabgate_devcluster import DevCluster
 from cabgate_devcluster.clients.pki import Authority
 from cabgate_samples.objects import GOOD, workload
-from support.gate import install, told
+from support.gate import denial, install
 from support.namespaces import create_namespace
 
 CALLERS = Authority("who may call webhooks")
@@ -59,7 +59,7 @@ def test_only_the_api_server_is_served(cluster):
     other = gate.create(
         "requester", workload("shop", images=["evil:1"]), "--dry-run=server", check=False
     )
-    assert told(other).startswith("ImagesNotCovered: ")
+    assert denial(other).startswith("ImagesNotCovered: ")
     trust = ssl.create_default_context(cadata=cluster.ca_pem.decode())
     with pytest.raises((OSError, http.client.HTTPException)):
         ask(gate.installation.webhook_port, trust)

@@ -8,7 +8,7 @@ import pytest
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
 from support.cli import cabgate
-from support.gate import told
+from support.gate import denial as denial_of
 from support.reviews import middling
 
 
@@ -25,7 +25,7 @@ def explained(gate, tmp_path):
 
 
 def denial(gate, obj):
-    return told(gate.refused("requester", "create", "-f", "-", stdin=json.dumps(obj)))
+    return denial_of(gate.refused("requester", "create", "-f", "-", stdin=json.dumps(obj)))
 
 
 def pod(namespace, image, name="shell", **metadata):

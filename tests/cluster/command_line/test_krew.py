@@ -62,9 +62,9 @@ def home(gate, tmp_path):
 def test_krew_installs_the_plugin_and_it_decides(gate, home, made, submitted, namespace):
     [archive] = made.glob("*.tar.gz")
     install = ("krew", "install", f"--manifest={made / 'cab.yaml'}", f"--archive={archive}")
-    told = home(*install).stderr
-    assert "Installed plugin: cab" in told
-    assert "kubectl_complete-cab" in told  # the caveat: krew links no second name
+    seen = home(*install).stderr
+    assert "Installed plugin: cab" in seen
+    assert "kubectl_complete-cab" in seen  # the caveat: krew links no second name
     reviewer = gate.user("reviewer")
     [row] = json.loads(
         home("cab", "queue", "-n", namespace, "-o", "json", kubeconfig=reviewer).stdout

@@ -112,9 +112,9 @@ def test_a_stale_digest_is_refused_with_what_changed(gate, cab, submitted, names
 
     name = wait_until(another, "the request of the new evidence")["metadata"]["name"]
     arguments = f"-n {namespace} {name} --because 'Looked at it' --digest {old}"
-    told = cab(gate.user("reviewer"), f"approve {arguments}", code=1)
-    assert f"you looked at {old}" in told.stderr
-    assert "scope.affectedComponents: 1 -> 2" in told.stderr
+    seen = cab(gate.user("reviewer"), f"approve {arguments}", code=1)
+    assert f"you looked at {old}" in seen.stderr
+    assert "scope.affectedComponents: 1 -> 2" in seen.stderr
     assert decisions(gate, name, namespace) == []
 
 
@@ -132,8 +132,8 @@ def test_an_exception_is_decided_the_same_way(gate, cab, namespace):
     gate.kubectl("requester", "delete", "cabexception", "leave", "-n", namespace)
     gate.create("requester", exception(namespace, request, name="leave", durationDays=90))
     approval = f"approve cabex/leave -n {namespace} --because 'A flag' --digest {digest}"
-    told = cab(security, f"{approval} --uid {looked_at}", code=1)
-    assert "deleted and created anew" in told.stderr
+    seen = cab(security, f"{approval} --uid {looked_at}", code=1)
+    assert "deleted and created anew" in seen.stderr
     review = {"verdict": "Approved", "rationale": "A flag", "evidenceDigest": digest}
     body = {"metadata": {"uid": looked_at}, "status": {"review": review}}
     refused = gate.kubectl(

@@ -16,7 +16,7 @@ from cabgate.rollout.templates import form_text, template_of_forms
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import MIDDLING, about, declared, target
 from support.bound import approve, approved, full
-from support.gate import paused, told
+from support.gate import denial, paused
 from support.gated import changed
 from support.http import client_of
 
@@ -215,4 +215,4 @@ def test_a_rollout_goes_on_with_nothing_kept(gate, namespace, tmp_path):
 )
 def test_what_is_written_out_wrongly_is_refused_with_its_path(gate, namespace, forms, why):
     body = bound(namespace, templateForms=forms(template()))
-    assert why in told(gate.apply("requester", body, check=False))
+    assert why in denial(gate.apply("requester", body, check=False))

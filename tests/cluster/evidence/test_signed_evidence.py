@@ -18,7 +18,7 @@ from cabgate.risk.provenance import provenance_of
 from cabgate_devcluster import wait_until
 from cabgate_kube.clock import utc_now
 from cabgate_samples.objects import GOOD, intent
-from support.gate import paused, told
+from support.gate import denial, paused
 from support.http import client_of
 from support.models import risk_model
 
@@ -112,7 +112,7 @@ def test_a_raised_coverage_is_refused_with_its_path(gate, namespace, signer, tmp
     low = {**GOOD["testResults"], "coveragePercent": 61}
     body = sign(gate, declared(namespace, testResults=low), tmp_path)
     body["spec"]["evidence"]["testResults"]["coveragePercent"] = 96
-    refused = told(gate.apply("requester", body, check=False))
+    refused = denial(gate.apply("requester", body, check=False))
     assert refused.startswith(
         "WrongContent: spec.evidence.testResults.coveragePercent: is declared as 96, and signed as "
         f"61 by EvidenceSigner {signer}; "

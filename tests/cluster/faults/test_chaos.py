@@ -21,6 +21,6 @@ def test_nothing_is_lost_and_nothing_wrongly_admitted(record_property):
     ):
         rows = [campaign.round(*order, warm=0.7)]
         rows.append(campaign.ends())
-    told = f"seed {seed}\n{table(rows)}"
-    assert all(row.good for row in rows), told
-    assert rows[0].decided > 0, told
+    seen = f"seed {seed}\n{table(rows)}"
+    assert all(row.good for row in rows), seen
+    assert rows[0].decided > 0, seen

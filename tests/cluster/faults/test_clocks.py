@@ -17,7 +17,7 @@ from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installed.installation import NAMESPACE
 from cabgate_samples.objects import BAD, exception, workload
 from support.direct import mutated, review_of
-from support.gate import install, told
+from support.gate import denial, install
 from support.reviews import decisions, middling
 
 ENTRY = Path(__file__).with_name("webhook_entry.py")
@@ -95,7 +95,7 @@ def rollout(gate, namespace):
     """What the gate says to a dry run of a rollout; empty where it passes."""
     args = ("create", "--dry-run=server", "-f", "-")
     result = gate.kubectl("requester", *args, stdin=json.dumps(workload(namespace)), check=False)
-    return told(result) if result.returncode else ""
+    return denial(result) if result.returncode else ""
 
 
 @pytest.mark.parametrize("shift", [60, -60])
@@ -155,6 +155,6 @@ def test_without_a_signature_five_seconds_are_all(gate, namespace):
     moment = datetime.now(UTC) + timedelta(seconds=30)
     entry["at"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     body = {"status": status}
-    message = told(gate.patch_status("reviewer", "cabrequest", name, namespace, body))
+    message = denial(gate.patch_status("reviewer", "cabrequest", name, namespace, body))
     assert "at the time it is made" in message
     assert decisions(gate, name, namespace) == []

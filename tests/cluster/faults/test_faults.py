@@ -22,7 +22,7 @@ from cabgate_devcluster.clients.pki import Authority
 from cabgate_devcluster.installed.installation import NAMESPACE, WEBHOOK_ARGV
 from cabgate_samples.objects import GOOD, MIDDLING, exception, workload
 from support.faulty import ANSWERS, MUTE, SILENT, FaultyServer
-from support.gate import install, told
+from support.gate import denial, install
 from support.proxy import ApiProxy
 
 MIB = 1024 * 1024
@@ -107,7 +107,7 @@ def faulty(gate):
 def test_an_api_server_that_does_not_answer_gives_a_denial_in_time(gate, namespace, faulty):
     for fault in (MUTE, SILENT):
         faulty.fault = fault
-        message = told(tried(gate, namespace))
+        message = denial(tried(gate, namespace))
         assert message.startswith(
             "LookupTimedOut: the API server did not answer cabgate within 4 s"
         ), fault
@@ -126,7 +126,7 @@ def test_an_api_server_that_answers_nonsense_gives_a_denial_that_says_so(
 ):
     for fault in ANSWERS:
         faulty.fault = fault
-        message = told(tried(gate, namespace))
+        message = denial(tried(gate, namespace))
         assert message.startswith("LookupFailed: "), (fault, message)
         assert f"namespaces/{namespace}" in message, fault
         assert "Nothing was decided: try again." in message, fault
@@ -135,7 +135,7 @@ def test_an_api_server_that_answers_nonsense_gives_a_denial_that_says_so(
         status, text = probe(gate, "/readyz")
         assert status == 503, (fault, text)
     result = gate.review("security", "cabexception", leave, namespace, "Approved", check=False)
-    assert told(result).startswith("LookupFailed: ")
+    assert denial(result).startswith("LookupFailed: ")
     assert probe(gate, "/healthz")[0] == 200
 
 
@@ -161,7 +161,7 @@ def test_an_api_server_that_is_too_busy_for_a_moment_is_asked_again(gate, namesp
             assert result.returncode == 0, result.stderr
             assert turned_away
             proxy.refuse = lambda call: (429, "TooManyRequests")
-            message = told(tried(gate, namespace))
+            message = denial(tried(gate, namespace))
             assert message.startswith("LookupFailed: "), message
             assert "HTTP 429" in message
             assert "try again" in message
@@ -183,7 +183,7 @@ def test_a_token_that_is_refused_denies_a_renewed_one_is_read_and_none_changes_n
         good = token.read_text()
         assert tried(gate, namespace).returncode == 0
         token.write_text(good[:-8])
-        message = told(tried(gate, namespace))
+        message = denial(tried(gate, namespace))
         assert message.startswith("LookupFailed: "), message
         assert "HTTP 401" in message, message
         status, text = probe(gate, "/readyz")
@@ -211,7 +211,7 @@ def test_another_ca_of_the_api_server_is_taken_up_and_none_is_not(gate, namespac
     with webhook_with(gate, change):
         assert tried(gate, namespace).returncode == 0
         ca.write_bytes(Authority("another").cert_pem)
-        message = told(tried(gate, namespace))
+        message = denial(tried(gate, namespace))
         assert message.startswith("LookupFailed: "), message
         assert "certificate verify failed" in message
         ca.write_bytes(good + Authority("a third").cert_pem)
@@ -224,7 +224,7 @@ def test_a_webhook_without_rights_denies_and_names_what_it_lacks(gate, namespace
     gate.open(namespace, GOOD, "AutoApproved")
     cluster.kubectl("delete", "clusterrolebinding", "cabgate-webhook")
     try:
-        message = wait_until(lambda: told(tried(gate, namespace)), "the right is gone")
+        message = wait_until(lambda: denial(tried(gate, namespace)), "the right is gone")
         assert message.startswith("LookupFailed: ")
         assert "HTTP 403" in message
         assert "cabgate-webhook" in message
@@ -347,7 +347,7 @@ def test_a_thousand_garbage_connections_do_not_stop_it(gate, namespace, trust):
         result = tried(gate, namespace)
         assert result.returncode == 0, result.stderr
         other = workload(namespace, images=["web:2"])
-        assert told(tried(gate, namespace, other)).startswith("ImagesNotCovered: ")
+        assert denial(tried(gate, namespace, other)).startswith("ImagesNotCovered: ")
     assert process.running
     assert probe(gate, "/readyz")[0] == 200
 

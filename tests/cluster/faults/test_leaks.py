@@ -8,7 +8,7 @@ import yaml
 
 from cabgate_devcluster.installed.installation import NAMESPACE
 from cabgate_samples.objects import GOOD, MIDDLING, exception, intent, target, workload
-from support.gate import told
+from support.gate import denial
 from support.gated import ROLLOUT_CRD, gated
 
 WEBHOOK = f"system:serviceaccount:{NAMESPACE}:cabgate-webhook"
@@ -34,7 +34,7 @@ def test_a_denial_tells_nothing_of_another_namespace(gate, make_namespace, clust
     gate.create("admin", gated("Deployment", theirs, "payroll", ("payroll:1",)))
 
     def said(obj):
-        return told(gate.create("mallory", obj, "--dry-run=server", check=False))
+        return denial(gate.create("mallory", obj, "--dry-run=server", check=False))
 
     def rollout(name, version="apps/v1"):
         reference = {"apiVersion": version, "kind": "Deployment", "name": name}
@@ -49,7 +49,7 @@ def test_a_denial_tells_nothing_of_another_namespace(gate, make_namespace, clust
         name = f"leave-{request}"
         gate.create("mallory", exception(mine, request, name=name))
         result = gate.review("security", "cabexception", name, mine, "Approved", check=False)
-        return told(result)
+        return denial(result)
 
     rows = {
         "a workload of theirs": lambda n: said(gated("Deployment", mine, n, (f"{n}:1",))),
@@ -90,11 +90,11 @@ def secrets(gate):
 def test_logs_and_metrics_hold_no_evidence_and_no_secret(gate, namespace):
     name = gate.open(namespace, PLANTED, "Submitted", summary=MARK)
     denied = gate.create("requester", workload(namespace), "--dry-run=server", check=False)
-    assert told(denied).startswith("ReviewPending: "), denied.stderr
+    assert denial(denied).startswith("ReviewPending: "), denied.stderr
     gate.review("reviewer", "cabrequest", name, namespace, "Rejected", rationale=MARK)
     gate.create("requester", workload(namespace), "--dry-run=server", check=False)
     leave = exception(namespace, name, controls=(MARK,), reason=MARK)
-    assert told(gate.create("requester", leave, check=False)).startswith("ExceptionNotAllowed: ")
+    assert denial(gate.create("requester", leave, check=False)).startswith("ExceptionNotAllowed: ")
     risky = {"artifacts": PLANTED["artifacts"]}
     targets = [target(["risky:1"], name="risky")]
     asked = gate.open(

@@ -6,7 +6,7 @@ import json
 import re
 
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, target
-from support.gate import told
+from support.gate import denial
 
 KINDS = ["Deployment", "StatefulSet", "DaemonSet"]
 
@@ -23,7 +23,7 @@ def template_of(obj, **pod):
 
 
 def denied(gate, user, obj, *args, verb="create"):
-    return told(gate.refused(user, verb, "-f", "-", *args, stdin=json.dumps(obj)))
+    return denial(gate.refused(user, verb, "-f", "-", *args, stdin=json.dumps(obj)))
 
 
 LONG = "registry.example.com/" + "long-path/" * 20 + "image"

@@ -11,7 +11,8 @@ import yaml
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import GOOD, MIDDLING, about, intent, target, workload
 from support.cli import CABGATE, serve_rollouts
-from support.gate import paused, told
+from support.gate import denial as denial_of
+from support.gate import paused
 from support.gated import KINDS, changed, gated
 from support.reviews import middling
 
@@ -27,7 +28,7 @@ def rollouts(gate):
 def denied(gate, reason, obj):
     """The denial of an object, for a reason."""
     body = json.dumps(obj)
-    said = told(gate.refused("requester", "create", "-f", "-", stdin=body))
+    said = denial_of(gate.refused("requester", "create", "-f", "-", stdin=body))
     assert said.startswith(f"{reason}: "), said
     return said
 
@@ -175,7 +176,7 @@ def test_an_image_patched_onto_a_pod_is_approved_by_the_way_that_the_denial_name
     def patch():
         return gate.patch("requester", "pod", "web", namespace, body, kind="strategic", check=False)
 
-    denial = told(patch())
+    denial = denial_of(patch())
     assert denial.startswith(f"ImagesNotCovered: Pod web in namespace {namespace} (ring 2)")
     # The image that runs now, and reports of its own.
     edited(gate, denial, "s/- web:1/- web:2/; s#Results$#Results/2#", tmp_path)

@@ -11,7 +11,7 @@ import yaml
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
 from cluster.gate.situations import COMMAND, KINDS, LONG, container, denied, situations, template_of
-from support.gate import told
+from support.gate import denial
 from support.namespaces import set_ring
 
 CABGATE = Path(sys.executable).with_name("cabgate")
@@ -102,12 +102,12 @@ def test_another_image_is_denied_however_it_is_written(gate, running, kind):
                 f"kubectl edit {kind.lower()} web -n {running}",
                 env={"EDITOR": "sed -i s/web:1/web:2/"},
             )
-            message = told(result)
+            message = denial(result)
         elif way == "replace":
             where_ = (kind.lower(), "web", running)
-            message = told(gate.replace("requester", *where_, with_other_image, check=False))
+            message = denial(gate.replace("requester", *where_, with_other_image, check=False))
         else:
-            message = told(
+            message = denial(
                 gate.refused("requester", *args, stdin=json.dumps(body) if body else None)
             )
         assert message.startswith(f"ImagesNotCovered: {kind} web in namespace"), way
@@ -211,7 +211,7 @@ def test_the_larger_ring_of_namespace_and_workload_counts(gate, make_namespace):
         if ring is None:
             assert result.returncode == 0, (row, result.stderr)
         else:
-            assert f"(ring {ring}) has no CABRequest" in told(result), row
+            assert f"(ring {ring}) has no CABRequest" in denial(result), row
 
 
 def test_an_update_that_takes_its_own_ring_away_is_still_judged_by_it(gate, make_namespace):
@@ -223,12 +223,12 @@ def test_an_update_that_takes_its_own_ring_away_is_still_judged_by_it(gate, make
     for labels in ({"cabgate.dev/ring": None}, {"cabgate.dev/ring": "0"}):
         body = {"metadata": {"labels": labels}, **OTHER_IMAGE}
         result = gate.patch("admin", "deployment", "web", namespace, body, check=False)
-        assert told(result).startswith("ImagesNotCovered: "), labels
+        assert denial(result).startswith("ImagesNotCovered: "), labels
     # And the one that puts the ring on.
     gate.create("requester", workload(namespace, name="free"))
     body = {"metadata": {"labels": {"cabgate.dev/ring": "2"}}, **OTHER_IMAGE}
     result = gate.patch("requester", "deployment", "free", namespace, body, check=False)
-    assert told(result).startswith("NoRequest: ")
+    assert denial(result).startswith("NoRequest: ")
 
 
 def test_the_namespaces_of_the_system_are_never_gated(gate, cluster):
@@ -259,7 +259,7 @@ def test_everybody_is_gated_alike(gate, namespace):
     anybody = gate.cluster.kubectl(
         *("create", "-f", "-"), stdin=json.dumps(workload(namespace)), check=False
     )
-    messages.add(told(anybody))
+    messages.add(denial(anybody))
     assert len(messages) == 1, messages
     gate.open(namespace, GOOD, "AutoApproved")
     for user in ("requester", "admin", machine):
@@ -303,7 +303,7 @@ def test_a_rollback_to_what_was_revoked_is_denied(gate, namespace):
     undo = gate.kubectl(
         "requester", *("rollout", "undo", "deployment/web", "-n", namespace), check=False
     )
-    message = told(undo)
+    message = denial(undo)
     assert message.startswith("Revoked: ")
     assert "by security: it leaks" in message
 
@@ -366,7 +366,7 @@ def test_the_command_of_a_missing_intent_writes_one_for_what_runs(gate, make_nam
     namespace = make_namespace("1")
     gate.create("requester", workload(namespace))
     set_ring(gate.cluster, namespace, "2")
-    message = told(
+    message = denial(
         gate.patch("requester", "deployment", "web", namespace, OTHER_IMAGE, check=False)
     )
     result = gate.shell("requester", COMMAND.search(message)[0], cabgate=CABGATE)

@@ -5,7 +5,7 @@ that stay and names that change."""
 import pytest
 
 from cabgate_samples.objects import GOOD, intent, target
-from support.gate import told
+from support.gate import denial
 from support.gated import gated
 
 
@@ -36,10 +36,10 @@ def made(gate, namespace):
 def test_under_a_name_that_stays_it_is_a_target_like_any_other(gate, namespace, maker, made):
     """The operator tries again, as operators do, and passes after the approval."""
     denied = gate.create(maker, made("web:1"), check=False)
-    assert told(denied).startswith("NoRequest: Deployment web ")
+    assert denial(denied).startswith("NoRequest: Deployment web ")
     gate.open(namespace, GOOD, "AutoApproved", targets=[target(["web:1"])])
     gate.create(maker, made("web:1"))
-    assert told(gate.apply(maker, made("web:2"), check=False)).startswith("ImagesNotCovered: ")
+    assert denial(gate.apply(maker, made("web:2"), check=False)).startswith("ImagesNotCovered: ")
     gate.open(namespace, GOOD, "AutoApproved", targets=[target(["web:2"])])
     gate.apply(maker, made("web:2"))
 
@@ -49,9 +49,9 @@ def test_under_a_new_name_it_needs_a_namespace_that_is_not_gated(
 ):
     gate.open(namespace, GOOD, "AutoApproved", targets=[target(["web:1"])])
     denied = gate.create(maker, made("web:1", "web-5d8f7"), check=False)
-    assert told(denied).startswith("NoRequest: Deployment web-5d8f7 ")
+    assert denial(denied).startswith("NoRequest: Deployment web-5d8f7 ")
     prefix = intent(namespace, name="prefix", targets=[target(["web:1"], "web-*")])
-    refused = told(gate.apply("requester", prefix, check=False))
+    refused = denial(gate.apply("requester", prefix, check=False))
     assert refused.startswith("TargetNotGated: spec.targets[0].name: ")
     beside = make_namespace("1")
     gate.bind(maker, "edit", beside)

@@ -12,7 +12,8 @@ import pytest
 from cabgate_devcluster import DevCluster, Installation, people, wait_until
 from cabgate_samples.objects import GOOD, MIDDLING, target, workload
 from support.cli import CABGATE
-from support.gate import Gate, told
+from support.gate import Gate
+from support.gate import denial as denial_of
 from support.gated import gated
 from support.namespaces import create_namespace
 
@@ -120,14 +121,15 @@ def counted(gate):
 
 
 def test_a_namespace_labelled_enforce_is_enforced_whatever_happens(gate):
-    assert told(rolled_out(gate, "enforces")).startswith("NoRequest: Deployment web")
+    assert denial_of(rolled_out(gate, "enforces")).startswith("NoRequest: Deployment web")
     cluster, installation = gate.cluster, gate.installation
     # The webhook cannot look anything up: a doubt, and not even the mode can be read.
     cluster.kubectl("delete", "clusterrolebinding", "cabgate-webhook")
     try:
         said = wait_until(
             lambda: (
-                (text := told(rolled_out(gate, "enforces"))).startswith("LookupFailed: ") and text
+                (text := denial_of(rolled_out(gate, "enforces"))).startswith("LookupFailed: ")
+                and text
             ),
             "the webhook may read nothing",
         )
@@ -137,7 +139,7 @@ def test_a_namespace_labelled_enforce_is_enforced_whatever_happens(gate):
     finally:
         installation.apply_objects("cabgate-webhook")
     wait_until(
-        lambda: told(rolled_out(gate, "enforces")).startswith("NoRequest: "), "it reads again"
+        lambda: denial_of(rolled_out(gate, "enforces")).startswith("NoRequest: "), "it reads again"
     )
 
 
@@ -145,7 +147,7 @@ def test_nobody_loosens_the_mode_of_a_namespace(gate):
     """The label counts where it is stricter than the cluster's, and taking it away is loosening."""
     for user in ("requester", "reviewer"):
         gate.refused(user, "label", "namespace", "enforces", "cabgate.dev/mode-")
-    assert told(rolled_out(gate, "enforces", user="admin")).startswith("NoRequest: ")
+    assert denial_of(rolled_out(gate, "enforces", user="admin")).startswith("NoRequest: ")
     loosest = admitted(rolled_out(gate, "audits"))
     assert ("NoRequest: " in loosest) == (gate.installation.mode == "Warn")
 
@@ -160,7 +162,9 @@ def test_what_is_cabgates_own_has_no_mode(gate):
     assert result.returncode == 0, "and whoever may decide decides"
     forged = {**gate.get("cabrequest", name, "plain")}
     forged["metadata"] = {"name": "forged", "namespace": "plain"}
-    assert told(gate.create("admin", forged, check=False)).startswith("WrittenByOperatorOnly: ")
+    assert denial_of(gate.create("admin", forged, check=False)).startswith(
+        "WrittenByOperatorOnly: "
+    )
 
 
 def test_a_controller_revision_is_refused_where_it_is_enforced(gate):
@@ -184,7 +188,7 @@ def test_a_controller_revision_is_refused_where_it_is_enforced(gate):
 
 
 def test_warn_admits_with_the_words_of_the_denial(warning):
-    denial = told(rolled_out(warning, "enforces"))
+    denial = denial_of(rolled_out(warning, "enforces"))
     shown = warnings(rolled_out(warning, "plain"))
     assert shown[0] == "cabgate denies this where it enforces:"
     assert " ".join(shown[1:]) == denial.replace("enforces", "plain")
@@ -207,7 +211,7 @@ def test_kubectl_shows_a_long_denial_whole(warning):
     warning.open("warns", MIDDLING, "Submitted", name="long", targets=targets)
     warning.open("enforces", MIDDLING, "Submitted", name="long", targets=targets)
     for images in ([f"{LONG}:{n}" for n in range(5)], [f"{LONG}:9"]):
-        denial = told(rolled_out(warning, "enforces", name="long", images=images))
+        denial = denial_of(rolled_out(warning, "enforces", name="long", images=images))
         shown = warnings(rolled_out(warning, "warns", name="long", images=images))
         there = warning.request_of("enforces", "long")["metadata"]["name"]
         here = warning.request_of("warns", "long")["metadata"]["name"]
@@ -289,7 +293,7 @@ def test_the_audit_log_says_whom_enforce_will_hit_and_whom_it_hit(auditing, audi
 def test_a_namespace_may_be_stricter_than_its_cluster(auditing):
     before = counted(auditing)
     assert "NoRequest: " in admitted(rolled_out(auditing, "warns"))
-    assert told(rolled_out(auditing, "enforces")).startswith("NoRequest: ")
+    assert denial_of(rolled_out(auditing, "enforces")).startswith("NoRequest: ")
     after = counted(auditing)
     for verdict in ("warned", "denied"):
         key = (verdict, "NoRequest")
@@ -318,4 +322,4 @@ def test_a_webhook_that_does_not_answer_stops_nothing_but_where_it_is_enforced(g
             gate.installation.start_webhook()
         else:
             webhook.resume()
-    assert told(rolled_out(gate, "enforces")).startswith("NoRequest: ")
+    assert denial_of(rolled_out(gate, "enforces")).startswith("NoRequest: ")

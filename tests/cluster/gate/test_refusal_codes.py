@@ -10,7 +10,7 @@ import pytest
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import GOOD, MIDDLING, intent, target, workload
-from support.gate import told
+from support.gate import denial
 from support.gitops import FLUX
 from support.http import client_of
 
@@ -194,7 +194,7 @@ def test_no_words_of_people_reach_a_tool_as_an_error_that_it_acts_on(gate, clien
         assert stored["rationale"] == words
         obj = workload(team, name=name, images=[f"app:{number}"])
         result = gate.kubectl("mallory", *flux, stdin=json.dumps(obj), check=False)
-        assert told(result).startswith("Rejected: ")
+        assert denial(result).startswith("Rejected: ")
         assert "immutable" in result.stderr.lower()
         assert not re.search(r"is\simmutable|immutable\sfield", result.stderr, re.IGNORECASE)
         answer = clients("mallory").post(f"/apis/apps/v1/namespaces/{team}/deployments", json=obj)

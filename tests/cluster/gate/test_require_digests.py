@@ -9,7 +9,7 @@ import pytest
 from cabgate_devcluster import DevCluster
 from cabgate_devcluster.installed.installation import WEBHOOK_ARGV
 from cabgate_samples.objects import GOOD, intent, target, workload
-from support.gate import install, told
+from support.gate import denial, install
 from support.namespaces import create_namespace
 
 SHA = "sha256:" + "0123456789abcdef" * 4
@@ -35,7 +35,7 @@ def gate(cluster):
 
 
 def refusal(gate, obj, verb="create", user="requester"):
-    said = told(gate.refused(user, verb, "-f", "-", stdin=json.dumps(obj)))
+    said = denial(gate.refused(user, verb, "-f", "-", stdin=json.dumps(obj)))
     assert said.startswith("DigestRequired: "), said
     assert len(said.encode()) <= 1000
     return said
@@ -61,7 +61,7 @@ def test_a_tag_without_a_digest_is_refused_by_its_path(gate, make_namespace):
                 image = re.search(r": docker buildx imagetools inspect (\S+)$", said)[1]
                 assert image in json.dumps(targets)
     result = gate.create("requester", intent(namespace), "--dry-run=server", check=False)
-    assert told(result).startswith("DigestRequired: ")
+    assert denial(result).startswith("DigestRequired: ")
     assert gate.items("deploymentintents", namespace) == []
 
 
@@ -88,10 +88,10 @@ def test_what_stood_before_is_only_asked_when_its_targets_change(gate):
         ("json", [{"op": "replace", "path": "/spec/targets/0/images/0", "value": "web:2"}]),
     ):
         args = ("requester", "deploymentintent", "web", "before", body)
-        assert told(gate.patch(*args, kind=kind, check=False)).startswith("DigestRequired: ")
+        assert denial(gate.patch(*args, kind=kind, check=False)).startswith("DigestRequired: ")
     args = ("apply", "--server-side", "--force-conflicts", "-f", "-")
     said = gate.refused("requester", *args, stdin=json.dumps(changed))
-    assert told(said).startswith("DigestRequired: ")
+    assert denial(said).startswith("DigestRequired: ")
     # What was approved by tag still rolls out, and rolls back.
     gate.create("requester", workload("before"), "--dry-run=server")
 

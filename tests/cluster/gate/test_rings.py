@@ -33,7 +33,7 @@ from cluster.gate.doors import (
     subject,
     write,
 )
-from support.gate import install, told
+from support.gate import denial, install
 from support.gated import ROLLOUT_CRD, url
 from support.http import client_of
 from support.namespaces import set_ring
@@ -395,6 +395,6 @@ def test_a_malformed_ring_that_stands_is_gated_as_ring_4(gate):
                 kind="strategic",
                 check=False,
             )
-            assert "(ring 4) has no CABRequest" in told(result), namespace
+            assert "(ring 4) has no CABRequest" in denial(result), namespace
     finally:
         gate.installation.webhook.kill()

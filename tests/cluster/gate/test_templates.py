@@ -26,7 +26,7 @@ from support.bound import (
     stopped,
 )
 from support.cli import cabgate, serve_rollouts
-from support.gate import told
+from support.gate import denial
 from support.gated import KINDS, changed, gated, pod_spec
 from support.namespaces import create_namespace, label_namespace
 
@@ -109,7 +109,7 @@ def test_nothing_else_than_what_is_approved_is_rolled_out(gate, team, tmp_path):
     for path, fields in rows.items():
         body = changed("Deployment", **fields)
         result = gate.patch("mallory", "deployment", "web", team, body, SERVER, check=False)
-        said = told(result)
+        said = denial(result)
         assert said.startswith("TemplateNotCovered: Deployment web in namespace"), (path, said)
         assert f"request {request} does not cover what the containers do" in said
         assert path in said, (path, said)
@@ -131,7 +131,7 @@ def test_nothing_else_than_what_is_approved_is_rolled_out(gate, team, tmp_path):
     note = {"container.apparmor.security.beta.kubernetes.io/c0": "unconfined"}
     body = {"spec": {"template": {"metadata": {"annotations": note}}}}
     result = gate.patch("mallory", "deployment", "web", team, body, check=False)
-    assert "containers[c0].securityContext" in told(result)
+    assert "containers[c0].securityContext" in denial(result)
 
 
 def test_what_does_not_count_passes(gate, team, tmp_path):

@@ -7,7 +7,7 @@ import json
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import MIDDLING, workload
 from support.cli import cabgate
-from support.gate import told
+from support.gate import denial
 
 IN_GIT = "edit DeploymentIntent web in Git, from where Flux applies it"
 BY_HAND = "kubectl edit deploymentintent web -n {}"
@@ -24,7 +24,7 @@ def test_explain_and_the_condition_name_git(gate, namespace, tmp_path):
     other = json.dumps(workload(namespace, images=["web:other"]))
     manifest.write_text(other)
     # The gate reads requests alone.
-    denied = told(gate.refused("requester", "create", "-f", "-", stdin=other))
+    denied = denial(gate.refused("requester", "create", "-f", "-", stdin=other))
     assert denied.endswith(BY_HAND.format(namespace))
     explained = cabgate(gate, "requester", f"explain -f {manifest}", 1).stdout
     assert explained.rstrip().endswith(IN_GIT)

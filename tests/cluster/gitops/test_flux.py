@@ -119,8 +119,8 @@ def test_without_the_feature_gate_a_newer_commit_waits_for_the_timeout(installed
         installed.tag("1.2")
         installed.push("1.2, by a robot")
         installed.wait_for_person("1.2")
-        told = ("timeout waiting for: [DeploymentIntent/", "status: 'InProgress'")
-        installed.flux.wait_told(installed.first, *told)
+        seen = ("timeout waiting for: [DeploymentIntent/", "status: 'InProgress'")
+        installed.flux.wait_told(installed.first, *seen)
         installed.set_kustomization(installed.first, timeout="30s")
         installed.wait_checking()
         step = "the same without the three flags, with `timeout: 30s`"

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from cabgate_samples.objects import GOOD, MIDDLING, exception, intent, target, workload
-from support.gate import told
+from support.gate import denial
 from support.gitops import ARGOCD, DOCS, FLUX, Overlay, helm, images_of, rendered
 
 REGISTRY = "registry.example.com/shop"
@@ -87,7 +87,7 @@ def test_the_overlay_of_the_docs_passes_the_gate(gate, namespace, overlay):
     """The whole overlay as one, as Flux with its flag and Argo CD with its waves apply it."""
     made = overlay.render()
     first = apply_as(gate, FLUX, made["Deployment"], check=False)
-    assert told(first).startswith("NoRequest: ")
+    assert denial(first).startswith("NoRequest: ")
     apply_as(gate, FLUX, made["DeploymentIntent"])
     request = gate.request_of(namespace, "eu-checkout", "AutoApproved")
     assert request["spec"]["requester"] == "ann@example.com"
@@ -96,12 +96,12 @@ def test_the_overlay_of_the_docs_passes_the_gate(gate, namespace, overlay):
     overlay.set(images=[{"name": f"{REGISTRY}/checkout", "newTag": "1.2"}])
     made = overlay.render()
     early = apply_as(gate, FLUX, made["Deployment"], check=False)
-    assert told(early).startswith("ImagesNotCovered: ")
+    assert denial(early).startswith("ImagesNotCovered: ")
     # The image alone, as a robot writes it: nothing was found of it, so a person decides.
     apply_as(gate, FLUX, made["DeploymentIntent"])
     gate.request_of(namespace, "eu-checkout", "Submitted")
     early = apply_as(gate, FLUX, made["Deployment"], check=False)
-    assert told(early).startswith("ReviewPending: ")
+    assert denial(early).startswith("ReviewPending: ")
     overlay.release("1.2", *images_of(made["Deployment"]))
     apply_as(gate, FLUX, overlay.render()["DeploymentIntent"])
     gate.request_of(namespace, "eu-checkout", "AutoApproved")
@@ -144,7 +144,7 @@ def test_flux_dry_runs_everything_first_and_so_never_applies_an_intent_beside_it
     alone = apply_as(gate, FLUX, made["DeploymentIntent"], "--dry-run=server")
     assert "serverside-applied (server dry run)" in alone.stdout
     denied = apply_as(gate, FLUX, made["Deployment"], "--dry-run=server", check=False)
-    assert told(denied).startswith("NoRequest: ")
+    assert denial(denied).startswith("NoRequest: ")
     assert gate.items("deploymentintent", namespace) == []
     assert gate.items("cabrequest", namespace) == []
     # The dry-run of an intent that stands opens nothing either.
@@ -154,7 +154,7 @@ def test_flux_dry_runs_everything_first_and_so_never_applies_an_intent_beside_it
     made = overlay.render()
     apply_as(gate, FLUX, made["DeploymentIntent"], "--dry-run=server")
     denied = apply_as(gate, FLUX, made["Deployment"], "--dry-run=server", check=False)
-    assert told(denied).startswith("ImagesNotCovered: ")
+    assert denial(denied).startswith("ImagesNotCovered: ")
     assert len(gate.items("cabrequest", namespace)) == 1
 
 
@@ -315,7 +315,7 @@ def test_what_a_tool_applies_is_edited_in_git(gate, namespace):
     request = gate.request_of(namespace, "web", "Submitted")
     assert request["spec"]["intentRef"]["appliedBy"] == "Flux"
     other = workload(namespace, images=["web:other"])
-    message = told(gate.apply("requester", other, check=False))
+    message = denial(gate.apply("requester", other, check=False))
     assert message.startswith("ImagesNotCovered: ")
     assert message.endswith("edit DeploymentIntent web in Git, from where Flux applies it")
 

@@ -18,7 +18,7 @@ from cabgate_devcluster.errors import DevClusterError
 from cabgate_devcluster.installed.installation import ROOT
 from cabgate_samples.objects import BAD, GOOD, exception, target, workload
 from support.cli import CABGATE
-from support.gate import Gate, install, told
+from support.gate import Gate, denial, install
 from support.glass import Glass
 from support.invariants import problems
 from support.namespaces import create_namespace
@@ -121,7 +121,7 @@ def rollout(gate, name, *args):
     """What the gate says to a rollout; empty where it passes."""
     obj = json.dumps(workload(Shop.name, name=name, images=[f"{name}:1"]))
     result = gate.kubectl("requester", "create", "-f", "-", *args, stdin=obj, check=False)
-    return told(result).partition(":")[0] if result.returncode else ""
+    return denial(result).partition(":")[0] if result.returncode else ""
 
 
 def verdicts(gate):
@@ -347,12 +347,12 @@ def _workloads_are_gated(gate, workloads):
         return gate.cluster.kubectl("create", "-f", "-", *args, stdin=json.dumps(obj), check=False)
 
     assert restored("scored").returncode == 0
-    assert told(restored("person")).startswith("ReviewPending: ")
+    assert denial(restored("person")).startswith("ReviewPending: ")
     broken = restored("web", "--dry-run=server", "-o", "json")
     assert "this breaks the glass" in broken.stderr
     assert json.loads(broken.stdout)["metadata"]["annotations"][BY_ANNOTATION] == ADMIN
     del workloads["web"]["metadata"]["annotations"][ANNOTATION]
-    assert told(restored("web")).startswith("NoRequest: ")
+    assert denial(restored("web")).startswith("NoRequest: ")
 
 
 def _others_decide(gate, name):
@@ -362,6 +362,6 @@ def _others_decide(gate, name):
         *("--type=merge", "-p", review),
         check=False,
     )
-    assert told(own).startswith("SelfApproval: ")
+    assert denial(own).startswith("SelfApproval: ")
     gate.review("reviewer", "cabrequest", name, Shop.name, "Approved")
     assert rollout(gate, "person", "--dry-run=server") == ""

@@ -167,7 +167,7 @@ class Team:
             for name, item in self.items(resource).items()
         }
 
-    def told(self) -> list[str]:
+    def notes(self) -> list[str]:
         events = self.items("events").values()
         return sorted(e["reason"] for e in events if e["source"]["component"] == "cabgate-operator")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cabgate.risk.image_evidence import STALE_EVIDENCE, UNNAMED_IMAGES
 from cabgate_samples.objects import MIDDLING, workload
-from support.gate import told
+from support.gate import denial
 
 CASES = Path(__file__).resolve().parents[2] / "unit/core/cases"
 FORCES = re.compile(r"is\simmutable|immutable\sfield", re.ASCII)
@@ -37,7 +37,7 @@ def test_the_next_release_waits_and_its_revocation_says_what_it_hits(gate, names
     gate.review("reviewer", "cabrequest", second, namespace, "Approved")
 
     refused = gate.review("security", "cabrequest", second, namespace, "Revoked", check=False)
-    message = told(refused)
+    message = denial(refused)
     assert message.startswith("ImagesNeeded: status.review.images: ")
     assert "covers StatefulSet orders-db: registry.example.com/shop/postgres:16" in message
     assert f"(request {first})" in message
@@ -87,7 +87,7 @@ def test_a_rationale_makes_no_tool_delete_anything(gate, namespace):
     kept = gate.get("cabrequest", name, namespace)["status"]["decisions"][-1]["rationale"]
     assert FORCES.search(kept), "kept as it was written"
     denied = gate.create("requester", workload(namespace), check=False)
-    message = told(denied)
+    message = denial(denied)
     assert "The selector field is" in message
     assert not FORCES.search(denied.stderr)
     # Nor what the intent and its Events say, which tools print as well.

@@ -11,7 +11,7 @@ import yaml
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, intent, target
-from support.gate import told
+from support.gate import denial
 
 SMALL = "2026-02-27t15:30:00z"
 WEBHOOKS = ("mutatingwebhookconfigurations/cabgate", "validatingwebhookconfigurations/cabgate")
@@ -26,16 +26,16 @@ def test_an_image_that_nothing_can_run_is_refused(gate, namespace):
     for args in ((), ("--server-side",)):
         made = intent(namespace, name="blank", images=["web:1 "])
         refused = gate.apply("requester", made, *args, check=False)
-        assert told(refused).startswith(first), refused.stderr
-        assert told(refused).endswith("; write web:1")
+        assert denial(refused).startswith(first), refused.stderr
+        assert denial(refused).endswith("; write web:1")
         assert "(Forbidden)" in refused.stderr
     evidence = {**GOOD, "artifacts": [{"name": "web", "images": ["web:1", "web:\t1"]}]}
     refused = gate.create("requester", intent(namespace, evidence=evidence), check=False)
-    assert told(refused).startswith("Invalid: spec.evidence.artifacts[0].images[1]: 'web: 1' is ")
+    assert denial(refused).startswith("Invalid: spec.evidence.artifacts[0].images[1]: 'web: 1' is ")
     gate.apply("requester", intent(namespace, name="blank"))
     body = {"spec": {"targets": [target(["web:2\n"])]}}
     refused = gate.patch("requester", "deploymentintent", "blank", namespace, body, check=False)
-    assert "U+000A at character 6" in told(refused)
+    assert "U+000A at character 6" in denial(refused)
 
 
 def test_a_requester_in_other_letters_approves_nothing(gate, namespace):
@@ -43,7 +43,7 @@ def test_a_requester_in_other_letters_approves_nothing(gate, namespace):
     gate.apply("requester", intent(namespace, **asked))
     name = gate.request_of(namespace, "cased", "Submitted")["metadata"]["name"]
     refused = gate.review("reviewer", "cabrequest", name, namespace, "Approved", check=False)
-    assert told(refused).startswith(
+    assert denial(refused).startswith(
         "SelfApproval: reviewer is named, as Reviewer, as the requester"
     )
 
@@ -147,7 +147,7 @@ def test_what_an_older_release_took_in_can_be_rejected_superseded_and_revoked(
     gate.patch("requester", "deploymentintent", "moves-on", namespace, summary)
     worse = {"spec": {"evidence": {**manual(SMALL, MIDDLING), "artifacts": [{"name": "web"}]}}}
     refused = gate.patch("requester", "deploymentintent", "moves-on", namespace, worse, check=False)
-    assert told(refused).startswith("Invalid: spec.")
+    assert denial(refused).startswith("Invalid: spec.")
     assert "(Forbidden)" in refused.stderr
     before = made["moves-on"]["metadata"]["name"]
     moved = {"spec": {"targets": [target(["moves-on:2"])]}}

@@ -11,7 +11,7 @@ import pytest
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import GOOD, intent, target, workload
-from support.gate import paused, told
+from support.gate import denial, paused
 from support.load import Load
 
 _numbers = itertools.count(1)
@@ -48,7 +48,7 @@ def tried_once(gate, attempt, what):
         result = attempt()
         if result.returncode == 0:
             return result
-        assert told(result).startswith("NoRequest"), result.stderr
+        assert denial(result).startswith("NoRequest"), result.stderr
         return None
 
     return wait_until(admitted, what)
@@ -88,7 +88,7 @@ def test_a_new_release_of_what_runs_is_too(gate, namespace):
     def admitted():
         result = attempt()
         if result.returncode:
-            assert told(result).startswith("ImagesNotCovered"), result.stderr
+            assert denial(result).startswith("ImagesNotCovered"), result.stderr
         return result.returncode == 0
 
     wait_until(admitted, "a new release is admitted at its first try")
@@ -112,7 +112,7 @@ def test_with_the_operator_stopped_the_denial_explains_itself(gate, namespace, o
     with paused(gate.installation.operator):
         gate.declare("requester", declared)
         result = applied(gate, json.dumps(deployment), *options)
-        said = told(result)
+        said = denial(result)
         assert said.startswith("NoRequest"), said
         assert "cabgate intent" in said
     assert not gate.items("deployments", namespace)

@@ -9,7 +9,7 @@ import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent
-from support.gate import install, paused, told
+from support.gate import denial, install, paused
 from support.reviews import now
 
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
@@ -66,10 +66,10 @@ def test_nobody_but_the_operator_creates_a_request(gate, namespace, unopened):
     for user in ("admin", machine):
         for args in ((), ("--dry-run=server",)):
             result = created_by(gate, user, unopened, *args)
-            assert told(result).startswith("WrittenByOperatorOnly: requests are created by"), user
+            assert denial(result).startswith("WrittenByOperatorOnly: requests are created by"), user
     result = gate.kubectl("admin", "apply", "--server-side", "-f", "-",
                           stdin=json.dumps(unopened), check=False)  # fmt: skip
-    assert told(result).startswith("WrittenByOperatorOnly: ")
+    assert denial(result).startswith("WrittenByOperatorOnly: ")
     assert gate.items("cabrequests", namespace) == []
 
 
@@ -115,7 +115,7 @@ def test_no_owner_and_no_finalizer_ties_a_request_down(gate, namespace):
             )
             assert result.returncode != 0, (user, what)
             if user == "admin":
-                assert told(result).startswith("WrittenByOperatorOnly: metadata."), what
+                assert denial(result).startswith("WrittenByOperatorOnly: metadata."), what
             result = gate.patch_status(user, "cabrequest", name, namespace, {"metadata": metadata})
     after = gate.get("cabrequest", name, namespace)["metadata"]
     for key in ("labels", "ownerReferences", "finalizers"):
@@ -189,17 +189,17 @@ def test_the_operator_opens_exactly_what_the_intent_asks_for(gate, namespace, un
     unopened["spec"]["intentRef"]["generation"] = live["metadata"]["generation"]
     for path, value, field in FORGED_REQUESTS:
         result = created_by(gate, OPERATOR, changed(unopened, path, value), "--dry-run=server")
-        said = told(result)
+        said = denial(result)
         assert said.startswith("WrongContent: "), (path, said)
         if field:
             assert said.startswith(f"WrongContent: {field}: "), (path, said)
     more = copy.deepcopy(unopened)
     more["metadata"]["labels"]["target.cabgate.dev/" + "0" * 40] = ""
-    assert told(created_by(gate, OPERATOR, more)).startswith("WrongContent: metadata.labels: ")
+    assert denial(created_by(gate, OPERATOR, more)).startswith("WrongContent: metadata.labels: ")
     other = copy.deepcopy(unopened)
     other["metadata"]["name"] = "nobody-12345678"
     other["spec"]["intentRef"]["name"] = "nobody"
-    said = told(created_by(gate, OPERATOR, other))
+    said = denial(created_by(gate, OPERATOR, other))
     assert said.startswith("WrongContent: spec.intentRef.name: no such DeploymentIntent")
     decided = {**unopened, "status": {"state": "Approved"}}
     gate.create(OPERATOR, decided, "--dry-run=server")
@@ -265,12 +265,12 @@ def test_the_operator_gives_no_verdict_that_is_not_its_own(gate, namespace):
     }
     with paused(gate.installation.operator):
         for what, (state, made) in rows.items():
-            said = told(written(gate, request, state, made))
+            said = denial(written(gate, request, state, made))
             assert said.startswith("WrongContent: status."), (what, said)
         for state in ("Approved", "AutoApproved", "Superseded", "Rejected", "UnderReview"):
-            said = told(written(gate, request, state))
+            said = denial(written(gate, request, state))
             assert said.startswith("WrongContent: status.state: must be Submitted"), state
-        said = told(
+        said = denial(
             written(gate, request, "Submitted", review={"verdict": "Approved", "rationale": "x"})
         )
         assert said.startswith("WrongContent: status.review: belongs to the reviewer")
@@ -281,9 +281,9 @@ def test_the_operator_approves_by_score_once_and_only_what_is_current(gate, name
     name = gate.open(namespace, GOOD, "AutoApproved")
     request = gate.get("cabrequest", name, namespace)
     with paused(gate.installation.operator):
-        said = told(written(gate, request, "AutoApproved", entry(request, "AutoApproved")))
+        said = denial(written(gate, request, "AutoApproved", entry(request, "AutoApproved")))
         assert "AutoApproved is not legal in state AutoApproved" in said
-        said = told(written(gate, request, "Superseded", entry(request, "Superseded")))
+        said = denial(written(gate, request, "Superseded", entry(request, "Superseded")))
         assert "the intent still asks for this request" in said
         changes = (
             lambda status: [status.pop("decisions"), status.update(state="Submitted")],
@@ -299,12 +299,12 @@ def test_the_operator_reopens_only_what_the_intent_asks_for_again(gate, namespac
     gate.open(namespace, BETTER, "Submitted")
     request = gate.wait_state("cabrequest", first, namespace, "Superseded")
     with paused(gate.installation.operator):
-        said = told(written(gate, request, "Submitted", entry(request, "Reopened")))
+        said = denial(written(gate, request, "Submitted", entry(request, "Reopened")))
         assert "the intent does not ask for this request now" in said
         gate.apply("requester", intent(namespace, evidence=MIDDLING))
         assert written(gate, request, "Submitted", entry(request, "Reopened")).returncode == 0
         twice = [entry(request, "Reopened"), entry(request, "Superseded", sequence=3)]
-        said = told(written(gate, request, "Superseded", *twice))
+        said = denial(written(gate, request, "Superseded", *twice))
         assert "the intent still asks for this request" in said
 
 
@@ -329,7 +329,7 @@ def test_the_operator_ends_no_exception_early_and_moves_no_end(gate, namespace):
             "a review": ("Pending", [], {"review": {"verdict": "Approved", "rationale": "x"}}),
         }
         for what, (state, entries, status) in rows.items():
-            said = told(written(gate, leave, state, *entries, **status))
+            said = denial(written(gate, leave, state, *entries, **status))
             assert said.startswith("WrongContent: status."), (what, said)
         assert written(gate, leave, "Pending").returncode == 0
 
@@ -344,7 +344,9 @@ def test_the_operator_cannot_wash_submitters_off_by_the_intents_status(gate, nam
     web = gate.get("deploymentintent", "web", namespace)
     with paused(gate.installation.operator):
         for state in ("Approved", "AutoApproved", "ConditionallyApproved", "Rejected", "Revoked"):
-            said = told(status_replaced(gate, web, lambda status, s=state: status.update(state=s)))
+            said = denial(
+                status_replaced(gate, web, lambda status, s=state: status.update(state=s))
+            )
             assert said.startswith("WrongContent: status.state: "), (state, said)
     # Nor of another request's decision.
     gate.apply("requester", intent(namespace, name="other", evidence=GOOD))
@@ -355,7 +357,7 @@ def test_the_operator_cannot_wash_submitters_off_by_the_intents_status(gate, nam
         "evidenceDigest": decided["spec"]["evidenceDigest"],
     }
     with paused(gate.installation.operator):
-        said = told(status_replaced(gate, web, lambda status: status.update(others)))
+        said = denial(status_replaced(gate, web, lambda status: status.update(others)))
         assert said.startswith("WrongContent: status."), said
         result = status_replaced(gate, web, lambda status: status.update(state="Submitted"))
         assert result.returncode == 0, result.stderr
@@ -366,7 +368,7 @@ def test_no_status_of_an_intent_speaks_of_what_is_not_there_yet(gate, namespace)
     with paused(gate.installation.operator):
         web = gate.get("deploymentintent", "web", namespace)
         later = {"observedGeneration": web["status"]["observedGeneration"] + 1}
-        said = told(status_replaced(gate, web, lambda status: status.update(later)))
+        said = denial(status_replaced(gate, web, lambda status: status.update(later)))
         assert said.startswith("WrongContent: status.observedGeneration: ")
 
 

@@ -8,7 +8,7 @@ import yaml
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import GOOD, MIDDLING, intent, target, workload
-from support.gate import told
+from support.gate import denial
 from support.gitops import FLUX, helm
 
 
@@ -172,14 +172,14 @@ def test_a_target_that_can_never_match_is_refused_with_the_right_spelling(gate, 
     for number, (fields, said) in enumerate(NEVER):
         obj = intent(namespace, name=f"t{number}", targets=[target(["web:1"], **fields)])
         for args in ((), ("--server-side",)):
-            message = told(gate.apply("requester", obj, *args, check=False))
+            message = denial(gate.apply("requester", obj, *args, check=False))
             assert message.startswith("TargetNotGated: spec.targets[0]."), (fields, message)
             assert said in message, (fields, message)
     assert gate.items("deploymentintents", namespace) == []
     gate.apply("requester", intent(namespace))
     bad = {"spec": {"targets": [target(["web:1"], kind="deploy")]}}
     patched = gate.patch("requester", "deploymentintent", "web", namespace, bad, check=False)
-    assert told(patched).startswith("TargetNotGated: spec.targets[0].kind: ")
+    assert denial(patched).startswith("TargetNotGated: spec.targets[0].kind: ")
 
 
 def test_a_custom_kind_that_is_not_gated_keeps_the_intent_from_being_ready(gate, namespace):
@@ -205,7 +205,7 @@ def test_a_time_that_no_later_write_could_read_is_refused(gate, namespace):
     """RFC 3339 takes small letters; rules of the schema do not."""
     testing = {"status": "NotStarted", "at": "2026-02-27t15:30:00z"}
     made = intent(namespace, evidence={**MIDDLING, "manualTesting": testing})
-    message = told(gate.create("requester", made, check=False))
+    message = denial(gate.create("requester", made, check=False))
     assert message.startswith("Invalid: spec.evidence.manualTesting.at: is not a time; allowed: ")
     assert "RFC 3339, such as 2026-01-31T12:00:00Z" in message
     testing["at"] = "2026-02-27T15:30:00.5+01:00"

@@ -126,15 +126,15 @@ class Kstatus:
                 *("upgrade", "--install", "intents", self._folder, "-n", namespace),
                 *("--take-ownership", "--wait", "--timeout", f"{seconds}s"),
             )
-            told = {name: (kind, text) for name, kind, text in NOT_READY.findall(result.stderr)}
+            note = {name: (kind, text) for name, kind, text in NOT_READY.findall(result.stderr)}
             # It may also end before it has anything to tell of.
-            answered = result.returncode == 0 or bool(told)
-            if answered and all(kind != "Unknown" for kind, _ in told.values()):
+            answered = result.returncode == 0 or bool(note)
+            if answered and all(kind != "Unknown" for kind, _ in note.values()):
                 break
-        assert result.returncode == (1 if told else 0), result.stderr
+        assert result.returncode == (1 if note else 0), result.stderr
         names = [obj["metadata"]["name"] for obj in objects]
-        assert set(told) <= set(names)
-        return {name: told.get(name, ("Current", "")) for name in names}
+        assert set(note) <= set(names)
+        return {name: note.get(name, ("Current", "")) for name in names}
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_low_risk_is_approved_by_the_system_in_four_writes(operators: Runner, te
             assert "finalizers" not in item["metadata"]
             assert "ownerReferences" not in item["metadata"]
             assert not any("kopf" in key for key in item["metadata"].get("annotations", {}))
-        assert team.told() == ["AutoApproved"]
+        assert team.notes() == ["AutoApproved"]
 
 
 def test_requests_of_the_release_before_go_on(operators: Runner, team: Team) -> None:
@@ -186,8 +186,8 @@ def test_killed_after_each_single_write_it_finishes(operators: Runner, team: Tea
     requests = team.items("cabrequests")
     assert len(requests) == 2
     assert all(len(request["status"]["decisions"]) == 1 for request in requests.values())
-    assert team.told().count("AutoApproved") == 1
-    assert team.told().count("Superseded") == 1
+    assert team.notes().count("AutoApproved") == 1
+    assert team.notes().count("Superseded") == 1
 
 
 def test_killed_at_any_moment_it_finishes(operators: Runner, team: Team) -> None:
@@ -203,8 +203,8 @@ def test_killed_at_any_moment_it_finishes(operators: Runner, team: Team) -> None
         for name, given in evidence.items():
             expected = ("True", "RequestApproved") if given is GOOD else ("False", "ReviewPending")
             team.becomes(*expected, name)
-        told = ["AutoApproved"] * 8 + ["ReviewNeeded"] * 8
-        wait_until(lambda: team.told() == told, timeout=60.0, what="each is told of once")
+        seen = ["AutoApproved"] * 8 + ["ReviewNeeded"] * 8
+        wait_until(lambda: team.notes() == seen, timeout=60.0, what="each is told of once")
     requests = team.items("cabrequests").values()
     assert all(len(r["status"].get("decisions", [])) <= 1 for r in requests)
 
@@ -235,7 +235,7 @@ def test_an_exception_ends_at_its_moment(operators: Runner, team: Team) -> None:
         team.becomes("False", "ExceptionEnded")
         # The entry is another reconciler's, and may come a moment later; so may the Event.
         wait_until(
-            lambda: team.said() == ["Approved", "Expired"] and "ExceptionExpired" in team.told(),
+            lambda: team.said() == ["Approved", "Expired"] and "ExceptionExpired" in team.notes(),
             timeout=60.0,
             what="the end is recorded and told",
         )

@@ -15,7 +15,7 @@ from cabgate.lifecycle.requests.opening import request_for
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL, SECOND_RISK_MODEL
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import GOOD, MIDDLING, intent
-from support.gate import paused, told
+from support.gate import denial, paused
 from support.http import client_of
 from support.models import MALFORMED, SENSELESS, changed, risk_model
 from support.reviews import entry_of
@@ -163,7 +163,7 @@ def test_what_makes_no_sense_is_refused_by_its_field(gate, cases):
         assert field in result.stderr, (path, value, result.stderr)
         assert said in result.stderr, (path, value, result.stderr)
         if cases is SENSELESS:
-            assert told(result).startswith(f"Invalid: {field}: "), path
+            assert denial(result).startswith(f"Invalid: {field}: "), path
 
 
 def test_the_spec_never_changes_and_the_mark_is_checked(gate, make_model):
@@ -171,7 +171,7 @@ def test_the_spec_never_changes_and_the_mark_is_checked(gate, make_model):
     body = {"spec": {"version": "8"}}
     refused = ("patch", "riskmodel", "fixed", "--type=merge", "-p", json.dumps(body))
     assert "spec never changes" in gate.refused("admin", *refused)
-    said = told(gate.refused("admin", "label", "riskmodel", "fixed", f"{MARK}=yes"))
+    said = denial(gate.refused("admin", "label", "riskmodel", "fixed", f"{MARK}=yes"))
     assert said.startswith(f"Invalid: metadata.labels[{MARK}]: ")
     gate.kubectl("admin", "annotate", "riskmodel", "fixed", "note=fine")
     long = gate.create("admin", risk_model("x" * 64), check=False)
@@ -293,7 +293,7 @@ def test_no_approval_by_the_score_of_a_model_that_was_replaced(gate, namespace, 
 
     where = ("cabrequest", name, namespace)
     result = gate.replace(OPERATOR, *where, approve, "--subresource=status", check=False)
-    assert told(result).startswith("WrongContent: status.decisions: ")
+    assert denial(result).startswith("WrongContent: status.decisions: ")
     gate.cluster.kubectl("delete", "riskmodel", "passing")
     make_model("passing")  # the same content, so the same digest
     gate.wait_state("cabrequest", name, namespace, "AutoApproved")

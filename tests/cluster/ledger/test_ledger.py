@@ -389,6 +389,6 @@ def test_the_end_of_an_exception_is_recorded(bare, auditor):
         env={"KUBECONFIG": str(bare.cluster.service_account("cabgate-system", "cabgate-operator"))},
     )
     records = auditor.recorded("ending", 4)
-    told = [record["spec"]["verdict"] for record in records]
-    assert told == ["Opened", "Asked", "Approved", "Expired"]
+    seen = [record["spec"]["verdict"] for record in records]
+    assert seen == ["Opened", "Asked", "Approved", "Expired"]
     assert auditor.codes("ending") == set()

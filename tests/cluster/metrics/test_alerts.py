@@ -13,7 +13,7 @@ import pytest
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installed.chart import manifests
 from cabgate_samples.objects import GOOD, MIDDLING, intent, workload
-from support.gate import told
+from support.gate import denial
 from support.monitored import OPTIONS, Monitored
 from support.operators import ENTRY_ARGV, Replica, leader_of
 from support.prometheus import Course, Rules
@@ -97,7 +97,7 @@ def test_each_alert_is_proved_below(rules):
 
 
 def test_none_fires_while_all_is_well(gate, monitored, namespace, rules, healthy):
-    assert "NoRequest" in told(tried(gate, namespace))
+    assert "NoRequest" in denial(tried(gate, namespace))
     gate.open(namespace, GOOD, "AutoApproved")
     assert tried(gate, namespace).returncode == 0
     first = monitored.scrape()
@@ -158,7 +158,7 @@ def test_reviews_are_in_doubt(gate, monitored, namespace, rules, healthy):
     )
     seen = []
     for count in (1, 2):
-        assert told(tried(gate, namespace)).startswith("LookupFailed: ")
+        assert denial(tried(gate, namespace)).startswith("LookupFailed: ")
         seen.append(monitored.scrape())
         assert seen[-1].of(DOUBTS, reason="LookupFailed") == [count]
     one, two = seen

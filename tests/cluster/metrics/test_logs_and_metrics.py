@@ -16,7 +16,7 @@ import yaml
 from cabgate_devcluster import wait_until
 from cabgate_devcluster.installed.installation import ROOT
 from cabgate_samples.objects import BAD, MIDDLING, exception, intent, workload
-from support.gate import told
+from support.gate import denial
 
 MARKER = "marker-7f3a9c"
 CORRELATION = "CAB-joins-both-logs"
@@ -114,7 +114,7 @@ def decided_and_rolled_out(gate, namespace):
     spec = {"summary": MARKER, "correlationID": CORRELATION}
     name = gate.open(namespace, MARKED, "Submitted", **spec)
     rollout = workload(namespace)
-    assert told(gate.create("requester", rollout, check=False)).startswith("ReviewPending: ")
+    assert denial(gate.create("requester", rollout, check=False)).startswith("ReviewPending: ")
     gate.review("reviewer", "cabrequest", name, namespace, "Approved", rationale=MARKER)
     gate.request_of(namespace, "web", "Approved")
     gate.create("requester", rollout)
@@ -261,7 +261,7 @@ def test_a_review_leaves_samples_of_how_long_it_and_its_reads_took(gate, namespa
         'cabgate_live_read_seconds_bucket{le="+Inf",resource="cabrequests"}',
     ]
     before = served(gate)["Webhook"]
-    told(gate.create("requester", workload(namespace), check=False))
+    denial(gate.create("requester", workload(namespace), check=False))
     after = served(gate)["Webhook"]
     for name in wanted:
         assert samples(after, name) > samples(before, name), name

@@ -4,7 +4,7 @@ person, and what ran by it can be revoked."""
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import GOOD, MIDDLING, intent, target, workload
-from support.gate import paused, told
+from support.gate import denial, paused
 
 
 def test_an_approval_that_ended_and_came_back_can_be_revoked(gate, namespace):
@@ -13,7 +13,7 @@ def test_an_approval_that_ended_and_came_back_can_be_revoked(gate, namespace):
     gate.apply("requester", workload(namespace, images=["web:1"]))
     worse = gate.open(namespace, MIDDLING, "Submitted", targets=beside)
     refused = gate.review("security", "cabrequest", worse, namespace, "Revoked", check=False)
-    assert "nothing was ever approved by it: reject it" in told(refused)
+    assert "nothing was ever approved by it: reject it" in denial(refused)
     gate.review("reviewer", "cabrequest", worse, namespace, "Rejected")
     # Back to the evidence that was approved: held by what was rejected since.
     assert gate.open(namespace, GOOD, "Submitted", targets=beside) == first
@@ -23,7 +23,7 @@ def test_an_approval_that_ended_and_came_back_can_be_revoked(gate, namespace):
     gate.wait_state("cabrequest", first, namespace, "Revoked")
     gate.kubectl("requester", "delete", "deployment", "web", "-n", namespace)
     again = workload(namespace, images=["web:1"])
-    assert told(gate.create("requester", again, check=False)).startswith("Revoked: ")
+    assert denial(gate.create("requester", again, check=False)).startswith("Revoked: ")
 
 
 def test_with_the_operator_down_an_approval_of_nobody_s_own_is_not_lost(gate, namespace):
@@ -34,10 +34,10 @@ def test_with_the_operator_down_an_approval_of_nobody_s_own_is_not_lost(gate, na
         gate.review("reviewer", "cabrequest", name, namespace, "Approved")
         gate.apply("requester", intent(namespace, images=["web:2"], evidence=MIDDLING))
         theirs = intent(namespace, images=["web:3"], evidence=MIDDLING)
-        message = told(gate.apply("reviewer", theirs, check=False))
+        message = denial(gate.apply("reviewer", theirs, check=False))
         assert message.startswith(f"SelfApproval: reviewer approved {name}, which the operator has")
         claimed = intent(namespace, images=["web:2"], evidence=MIDDLING, requester="reviewer")
-        assert told(gate.apply("requester", claimed, check=False)).startswith("SelfApproval: ")
+        assert denial(gate.apply("requester", claimed, check=False)).startswith("SelfApproval: ")
     second = gate.request_of(namespace, state="Submitted")["metadata"]["name"]
     assert second != name
     decided = gate.wait_state("cabrequest", name, namespace, "Approved")["status"]["decisions"]
@@ -59,10 +59,10 @@ def test_nobody_else_takes_an_approval_back(gate, namespace):
     with paused(gate.installation.operator):
         gate.review("reviewer", "cabrequest", name, namespace, "Approved")
         gate.kubectl("requester", "delete", "deploymentintent", "web", "-n", namespace)
-        message = told(gate.create("requester", named, check=False))
+        message = denial(gate.create("requester", named, check=False))
         assert message.startswith(f"SelfApproval: spec.requester: reviewer approved {name}")
         gate.create("requester", elsewhere)
-        assert told(gate.apply("requester", named, check=False)).startswith("SelfApproval: ")
+        assert denial(gate.apply("requester", named, check=False)).startswith("SelfApproval: ")
     gate.request_of(namespace, state="Submitted")
     decided = gate.wait_state("cabrequest", name, namespace, "Approved")["status"]["decisions"]
     assert [each["verdict"] for each in decided] == ["Approved"]

@@ -10,7 +10,7 @@ import pytest
 from cabgate_devcluster import DevCluster
 from cabgate_samples.objects import BAD, MIDDLING, exception, intent, workload
 from support.cli import CABGATE
-from support.gate import install, paused, told
+from support.gate import denial, install, paused
 from support.namespaces import create_namespace
 
 WORSE = {"scope": {"affectedComponents": 50}}
@@ -32,7 +32,7 @@ def leave(gate, namespace, bad):
 def verdict_on(gate, user, namespace, verdict="Approved", name="leave", **review):
     """What the webhook said to a verdict that it refused."""
     result = gate.review(user, "cabexception", name, namespace, verdict, check=False, **review)
-    return told(result)
+    return denial(result)
 
 
 def status_of(gate, namespace, name="leave"):
@@ -44,7 +44,7 @@ def rollout(gate, namespace, *images):
     obj = workload(namespace, images=images or ("web:1",))
     args = ("create", "--dry-run=server", "-f", "-")
     result = gate.kubectl("requester", *args, stdin=json.dumps(obj), check=False)
-    return told(result) if result.returncode else ""
+    return denial(result) if result.returncode else ""
 
 
 REFUSED = [

@@ -9,7 +9,7 @@ import pytest
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, about, exception, intent, target, workload
 from support import races
-from support.gate import paused, told
+from support.gate import denial, paused
 from support.http import client_of
 from support.reviews import OPERATOR, refused
 
@@ -73,7 +73,7 @@ def test_a_pipeline_with_an_identity_of_its_own_is_a_machine(gate, namespace):
     assert refused(gate, "reviewer", name, namespace).startswith("RequesterNeeded: ")
     itself = intent(namespace, evidence=MIDDLING, requester="deploy-bot")
     result = gate.apply("deploy-bot", itself, check=False)
-    assert told(result).startswith("Invalid: spec.requester: deploy-bot is a machine")
+    assert denial(result).startswith("Invalid: spec.requester: deploy-bot is a machine")
     gate.apply("deploy-bot", intent(namespace, evidence=MIDDLING, requester="alice"))
     gate.request_of(namespace, state="Submitted")
     # Who may act as it counts as it.
@@ -145,9 +145,9 @@ def test_who_approved_does_not_change_what_is_said_beside_it(gate, namespace, su
     gate.review(races.BOTH, "cabrequest", submitted, namespace, "Approved")
     where = ("deploymentintent", "web", namespace)
     result = gate.patch(races.BOTH, *where, {"spec": {"summary": "more"}}, check=False)
-    assert told(result).startswith(f"SelfApproval: {races.BOTH} approved {submitted}")
+    assert denial(result).startswith(f"SelfApproval: {races.BOTH} approved {submitted}")
     result = gate.patch("requester", *where, {"spec": {"requester": races.BOTH}}, check=False)
-    assert told(result).startswith(f"SelfApproval: spec.requester: {races.BOTH} approved")
+    assert denial(result).startswith(f"SelfApproval: spec.requester: {races.BOTH} approved")
     gate.patch("requester", *where, {"spec": {"summary": "more"}})
     wait_until(
         lambda: any(
@@ -196,8 +196,8 @@ def test_who_approved_moves_on_once_the_operator_has_looked(gate, namespace, sub
     with paused(gate.installation.operator):
         gate.review(races.BOTH, "cabrequest", submitted, namespace, "Approved")
         result = gate.patch(races.BOTH, *where, body, check=False)
-        assert told(result).startswith(f"SelfApproval: {races.BOTH} approved {submitted}")
-        assert "has not looked at yet" in told(result)
+        assert denial(result).startswith(f"SelfApproval: {races.BOTH} approved {submitted}")
+        assert "has not looked at yet" in denial(result)
     wait_until(
         lambda: gate.patch(races.BOTH, *where, body, check=False).returncode == 0,
         "the operator has looked at the approval",
@@ -238,7 +238,7 @@ def test_a_request_of_a_newer_release_admits_nothing(gate, namespace):
     result = gate.cluster.kubectl(
         *create, kubeconfig=operator, stdin=json.dumps(newer), check=False
     )
-    assert told(result).startswith("UnknownRequirement: spec.requires: request")
+    assert denial(result).startswith("UnknownRequirement: spec.requires: request")
     installation.remove_admission()
     try:
         probe = (*create, "--dry-run=server")
@@ -259,9 +259,9 @@ def test_a_request_of_a_newer_release_admits_nothing(gate, namespace):
         installation.configure_admission()
         installation.wait_until_gating()
     denied = gate.create("requester", workload(namespace, images=["web:2"]), check=False)
-    assert told(denied).startswith("UnknownRequirement: Deployment web in namespace")
-    assert "quorum" in told(denied)
-    assert "upgrade cabgate's webhook" in told(denied)
+    assert denial(denied).startswith("UnknownRequirement: Deployment web in namespace")
+    assert "quorum" in denial(denied)
+    assert "upgrade cabgate's webhook" in denial(denied)
     message = refused(gate, "security", newer["metadata"]["name"], namespace, "Revoked")
     assert message.startswith("UnknownRequirement: spec.requires: ")
 
@@ -269,7 +269,7 @@ def test_a_request_of_a_newer_release_admits_nothing(gate, namespace):
         stored["status"]["state"] = "Submitted"
 
     result = gate.replace(OPERATOR, *where, reopen, "--subresource=status", check=False)
-    assert told(result).startswith("UnknownRequirement: spec.requires: ")
+    assert denial(result).startswith("UnknownRequirement: spec.requires: ")
     # What does not rest on such a rule is as before.
     gate.create("requester", workload(namespace, images=["web:1"]))
     assert gate.get("cabrequest", bad, namespace)["status"]["state"] == "ExceptionRequired"

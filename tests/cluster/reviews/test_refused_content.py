@@ -4,14 +4,14 @@ whoever lifts it is told."""
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, workload
-from support.gate import told
+from support.gate import denial
 
 
 def dry_run(gate, namespace, *images):
     """What the gate says to a dry run of a rollout; empty where it passes."""
     made = workload(namespace, images=images)
     result = gate.create("requester", made, "--dry-run=server", check=False)
-    return told(result) if result.returncode else ""
+    return denial(result) if result.returncode else ""
 
 
 def test_no_exception_admits_what_was_revoked_under_another_name(gate, namespace):
@@ -23,10 +23,10 @@ def test_no_exception_admits_what_was_revoked_under_another_name(gate, namespace
     assert dry_run(gate, namespace, "web:1") == ""
     gate.review("security", "cabrequest", first, namespace, "Revoked", rationale="CVE-2026-1")
     late = gate.create("requester", exception(namespace, second, name="late"), check=False)
-    assert f"request {first} is revoked by security: CVE-2026-1" in told(late)
+    assert f"request {first} is revoked by security: CVE-2026-1" in denial(late)
     decided = gate.review("security", "cabexception", "waits", namespace, "Approved", check=False)
-    assert told(decided).startswith("ExceptionNotAllowed: ")
-    assert "It takes new evidence" in told(decided)
+    assert denial(decided).startswith("ExceptionNotAllowed: ")
+    assert "It takes new evidence" in denial(decided)
     assert dry_run(gate, namespace, "web:1").startswith("Revoked: ")
 
 

@@ -6,7 +6,7 @@ import json
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import MIDDLING
-from support.gate import told
+from support.gate import denial
 from support.reviews import OPERATOR, decisions, entry_of, now
 
 # Crafted writes
@@ -64,7 +64,7 @@ def test_a_crafted_entry_gives_no_right(gate, namespace):
     name = gate.open(namespace, MIDDLING, "Submitted", user="both")
     request = gate.get("cabrequest", name, namespace)
     body = {"status": {"state": "Approved", "decisions": [entry_of(request, "both")]}}
-    assert told(gate.patch_status("both", "cabrequest", name, namespace, body))
+    assert denial(gate.patch_status("both", "cabrequest", name, namespace, body))
     assert decisions(gate, name, namespace) == []
 
 

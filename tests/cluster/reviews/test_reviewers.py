@@ -6,7 +6,7 @@ import json
 import pytest
 
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent
-from support.gate import paused, told
+from support.gate import denial, paused
 from support.reviews import CONDITIONS, VERDICTS, entry_of, refused
 
 # Who may not decide: whoever submitted
@@ -185,7 +185,7 @@ def test_a_service_account_never_decides(gate, namespace, submitted):
         {"status": {"conditions": []}},
     ):
         result = gate.patch_status(machine, "cabrequest", submitted, namespace, body)
-        assert told(result).startswith(f"MachineCannotDecide: {machine} is"), body
+        assert denial(result).startswith(f"MachineCannotDecide: {machine} is"), body
     gate.review("reviewer", "cabrequest", submitted, namespace, "Approved")
     message = refused(gate, machine, submitted, namespace, "Revoked")
     assert message.startswith("MachineCannotDecide: ")

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, intent
-from support.gate import paused, told
+from support.gate import denial, paused
 from support.reviews import BETTER, CONDITIONS, OPERATOR, VERDICTS, decisions, middling, refused
 
 # What a reviewer may do
@@ -156,7 +156,7 @@ def test_the_state_itself_is_taken_for_the_review(gate, namespace, submitted):
 def test_a_state_that_no_person_gives_is_refused(gate, namespace, submitted, state):
     body = {"status": {"state": state}}
     result = gate.patch_status("reviewer", "cabrequest", submitted, namespace, body)
-    assert told(result).startswith("WrittenByOperatorOnly: status.state: ")
+    assert denial(result).startswith("WrittenByOperatorOnly: status.state: ")
 
 
 def test_a_review_goes_by_every_kind_of_write(gate, namespace):
@@ -304,7 +304,7 @@ def test_of_many_reviewers_at_once_one_decides(gate, namespace, submitted):
     assert decisions(gate, submitted, namespace) == won
     for result in results:
         if result.returncode != 0:
-            assert f"last decision: {won[0][0]} by {won[0][1]}" in told(result)
+            assert f"last decision: {won[0][0]} by {won[0][1]}" in denial(result)
     assert gate.get("cabrequest", submitted, namespace)["status"]["state"] == won[0][0]
 
 

@@ -9,7 +9,7 @@ from cabgate.lifecycle.requests.opening import request_name
 from cabgate.risk.evidence import evidence_digest
 from cabgate_devcluster.waiting import wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
-from support.gate import paused, told
+from support.gate import denial, paused
 
 DB = target(["postgres:16"], name="db", kind="StatefulSet")
 
@@ -27,7 +27,7 @@ def tried(gate, namespace, *images, kind="Deployment", name="web"):
     obj = json.dumps(workload(namespace, name=name, kind=kind, images=images))
     args = ("apply", "--dry-run=server", "-f", "-")
     result = gate.kubectl("requester", *args, stdin=obj, check=False)
-    return told(result) if result.returncode else ""
+    return denial(result) if result.returncode else ""
 
 
 def revoke(gate, name, namespace, *args, check=True, **review):
@@ -37,7 +37,7 @@ def revoke(gate, name, namespace, *args, check=True, **review):
 
 
 def refused(gate, name, namespace, **review):
-    return told(revoke(gate, name, namespace, check=False, **review))
+    return denial(revoke(gate, name, namespace, check=False, **review))
 
 
 def test_a_revocation_hits_what_its_reviewer_meant(gate, namespace):
@@ -142,7 +142,7 @@ def test_no_exception_decides_in_the_place_of_a_reviewer(gate, namespace):
     assert release(gate, namespace, "web:1", evidence=MIDDLING, state="Submitted") == name
 
     late = exception(namespace, name, name="late")
-    message = told(gate.create("requester", late, check=False))
+    message = denial(gate.create("requester", late, check=False))
     assert message.startswith("ExceptionNotAllowed: spec.requestRef.name: ")
     assert f"request {name} waits for a CAB member (score 52.50, ManualReview)" in message
     assert message.endswith("\"}}}'")
@@ -153,11 +153,11 @@ def test_no_exception_decides_in_the_place_of_a_reviewer(gate, namespace):
 
     assert f"request {name} waits for a CAB member" in wait_until(said, "why")["message"]
     decided = gate.review("security", "cabexception", "early", namespace, "Approved", check=False)
-    assert told(decided).startswith("ExceptionNotAllowed: ")
+    assert denial(decided).startswith("ExceptionNotAllowed: ")
     gate.review("reviewer", "cabrequest", name, namespace, "Rejected", rationale="no rollback")
     decided = gate.review("security", "cabexception", "early", namespace, "Approved", check=False)
     assert "was rejected by reviewer: no rollback. No exception admits it: ask reviewer" in (
-        told(decided)
+        denial(decided)
     )
     assert tried(gate, namespace, "web:1").startswith("Rejected: ")
     gate.review("security", "cabexception", "early", namespace, "Rejected")
@@ -169,7 +169,7 @@ def test_no_exception_decides_in_the_place_of_a_reviewer(gate, namespace):
     revoke(gate, risky, namespace)
     assert tried(gate, namespace, "web:2").startswith("Revoked: ")
     again = gate.create("requester", exception(namespace, risky, name="again"), check=False)
-    assert "is revoked by security: CVE-2026-1" in told(again)
+    assert "is revoked by security: CVE-2026-1" in denial(again)
 
 
 def test_the_worst_refusals_are_not_in_the_way(gate, namespace):

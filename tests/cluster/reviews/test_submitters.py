@@ -7,7 +7,7 @@ import json
 import pytest
 
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent
-from support.gate import paused, told
+from support.gate import denial, paused
 
 FORGED = [{"username": "somebody-else"}]
 
@@ -236,14 +236,14 @@ def test_nobody_but_the_operator_writes_the_status_of_an_intent(gate, team, user
         {"status": {"conditions": []}},
     ):
         result = gate.patch_status(user, "deploymentintent", "web", team, body)
-        assert told(result).startswith("WrittenByOperatorOnly: status: "), body
+        assert denial(result).startswith("WrittenByOperatorOnly: status: "), body
 
     def forge(stored):
         stored["status"]["state"] = "Approved"
 
     where = ("deploymentintent", "web", team)
     result = gate.replace(user, *where, forge, "--subresource=status", check=False)
-    assert told(result).startswith("WrittenByOperatorOnly: ")
+    assert denial(result).startswith("WrittenByOperatorOnly: ")
     # Through the main resource it is dropped, on creation too.
     gate.patch(user, "deploymentintent", "web", team, {"status": STATUS})
     assert gate.get("deploymentintent", "web", team)["status"] == before

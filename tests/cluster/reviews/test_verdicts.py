@@ -71,12 +71,12 @@ def test_a_revoked_request_says_so_in_every_intent_for_its_images(gate, namespac
     revoked = {"rationale": "CVE", "images": ["web:1"]}
     gate.review("security", "cabrequest", name, namespace, "Revoked", **revoked)
 
-    def told():
+    def seen():
         conditions = gate.get("deploymentintent", "twin", namespace)["status"]["conditions"]
         ready = next(c for c in conditions if c["type"] == "Ready")
         return ready["status"] == "False" and ready["reason"] == "Revoked"
 
-    wait_until(told, "the other intent is not ready any more")
+    wait_until(seen, "the other intent is not ready any more")
 
 
 def test_a_rejection_stands_when_the_intent_is_made_anew_or_under_another_name(gate, namespace):

@@ -33,10 +33,10 @@ def test_wait_has_no_manifests_and_no_images(
             raise failure
 
     monkeypatch.setattr(cluster, "connected", lambda *_: Client())
-    told = run("wait", "-n", "shop", "checkout", "--timeout", "0s", code=4).stderr
-    assert told.endswith(f"{said}\n")
+    seen = run("wait", "-n", "shop", "checkout", "--timeout", "0s", code=4).stderr
+    assert seen.endswith(f"{said}\n")
 
 
 def test_nor_where_there_is_no_cluster(tmp_path: Any) -> None:
-    told = run("wait", "checkout", "--kubeconfig", str(tmp_path / "none"), code=4).stderr
-    assert told.endswith("and a context (--context).\n")
+    seen = run("wait", "checkout", "--kubeconfig", str(tmp_path / "none"), code=4).stderr
+    assert seen.endswith("and a context (--context).\n")

@@ -140,10 +140,10 @@ def test_settings_of_the_installation_that_make_no_sense(
 ) -> None:
     empty = {"items": [], "metadata": {}}
     server.answers = {"/cabgate-installation": {"data": data}, "": empty}
-    told = run("uncovered", "-n", "shop", "--kubeconfig", str(kubeconfig), code=code).stderr
-    assert said in told
-    assert len(told) < 2000
-    assert "\x1b" not in told
+    seen = run("uncovered", "-n", "shop", "--kubeconfig", str(kubeconfig), code=code).stderr
+    assert said in seen
+    assert len(seen) < 2000
+    assert "\x1b" not in seen
 
 
 def test_a_kind_of_the_installation_that_the_cluster_does_not_know(
@@ -170,8 +170,8 @@ def test_an_output_that_cannot_be_written(arguments: list[Any]) -> None:
         ended = subprocess.run(
             [CABGATE, *arguments], stdout=output, stderr=subprocess.PIPE, text=True, check=False
         )
-    told = "Error: cannot write the output: No space left on device\n"
-    assert (ended.returncode, ended.stderr) == (4, told)
+    seen = "Error: cannot write the output: No space left on device\n"
+    assert (ended.returncode, ended.stderr) == (4, seen)
 
 
 @full

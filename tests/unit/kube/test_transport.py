@@ -143,13 +143,13 @@ async def test_a_call_that_may_not_be_sent_leaves_nothing_behind_that_is_logged(
         raise NotAllowedError
 
     async def test(server):
-        told = []
-        asyncio.get_running_loop().set_exception_handler(lambda _loop, about: told.append(about))
+        seen = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, about: seen.append(about))
         with pytest.raises(NotAllowedError):
             await server.pool.call("POST", "/w", headers={}, check=refuse)
         await until(lambda: server.ended, "the connection is closed")
         gc.collect()
-        assert (server.requests, told) == ([], [])
+        assert (server.requests, seen) == ([], [])
 
     await served(well, test)
 

@@ -273,7 +273,7 @@ class World:
             for body in self.api.all(REQUESTS)
         }
 
-    def told(self) -> list[str]:
+    def notes(self) -> list[str]:
         """Reasons of the Events."""
         return sorted(body["reason"] for body in self.api.all(EVENTS))
 

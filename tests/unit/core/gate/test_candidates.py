@@ -179,8 +179,8 @@ def test_the_decision_is_what_one_of_the_requests_says(
     if not found:
         assert decision.reason is Reason.NO_REQUEST
         return
-    told = [look for look in found if look.request == decision.basis.request]
-    assert [look.reason for look in told] == [decision.reason]
+    seen = [look for look in found if look.request == decision.basis.request]
+    assert [look.reason for look in seen] == [decision.reason]
     assert decision.allowed == any(look.reason in ADMITTING for look in found)
     for look in found:
         assert "\n" not in describe(look, rollout(), leaves, NOW)

@@ -71,8 +71,8 @@ def _situation(
         obj = broken_workload(by=user, images=images, name=workload, namespace=namespace)
         opened = opened_for(obj, by_person("Approved", rationale=said))
         # A text that can be no image is told in another form.
-        told = tuple(opened.spec.targets[0].images)
-        return replace(what, images=told), [opened], []
+        seen = tuple(opened.spec.targets[0].images)
+        return replace(what, images=seen), [opened], []
     gate = {
         Reason.EXCEPTION_REQUIRED: {},
         Reason.EXCEPTION_PENDING: {},

@@ -50,9 +50,9 @@ def test_the_intent_tells_what_its_request_does_not(opened_as, beside, step):
 
 def test_nothing_else_of_the_request_changes():
     found = rejected({})
-    told = with_applier(found, declared(FLUX)).to_dict()
-    assert told["spec"]["intentRef"].pop("appliedBy") == "Flux"
-    assert told == found.to_dict()
+    seen = with_applier(found, declared(FLUX)).to_dict()
+    assert seen["spec"]["intentRef"].pop("appliedBy") == "Flux"
+    assert seen == found.to_dict()
 
 
 def test_the_condition_of_the_intent_names_git():

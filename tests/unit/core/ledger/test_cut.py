@@ -32,8 +32,8 @@ def test_empty_parts_are_left_out_and_not_told_as_cut() -> None:
 
 def test_what_is_cut_beside_an_empty_part_is_told() -> None:
     content = {"intent": {"name": "web", "uid": "", "why": "x" * 600}}
-    [told] = shortened(content, content, MAX_RECORD).cut
-    assert told["field"] == "intent"
+    [seen] = shortened(content, content, MAX_RECORD).cut
+    assert seen["field"] == "intent"
 
 
 @given(st.dictionaries(st.sampled_from(["one", "two"]), VALUES))

@@ -35,8 +35,8 @@ def codes(found: dict[str, list[Any]], *, subjects: bool = True) -> set[str]:
     heads = [(ns, Head.parse(t)) for ns, t in data(found, "cabgate-ledger-heads").items()]
     checkpoints: list[tuple[str, Checkpoint]] = []
     requests, exceptions = (found["CABRequest"], found["CABException"]) if subjects else ([], [])
-    told = verify(found["CABDecision"], requests, exceptions, keys, heads, None, checkpoints)
-    return {f"{finding.code}" for finding in told}
+    seen = verify(found["CABDecision"], requests, exceptions, keys, heads, None, checkpoints)
+    return {f"{finding.code}" for finding in seen}
 
 
 @pytest.mark.parametrize("subjects", [True, False])
@@ -44,8 +44,8 @@ def test_records_of_before_verify_unchanged(*, subjects: bool) -> None:
     found = objects("format-1.json")
     assert codes(found, subjects=subjects) == set()
     verdicts = {record["spec"]["verdict"] for record in found["CABDecision"]}
-    told = "Approved Attested AutoApproved ConditionallyApproved GlassBroken Rejected Reopened"
-    assert verdicts == {*told.split(), "Revoked", "Superseded", "UnderReview"}
+    seen = "Approved Attested AutoApproved ConditionallyApproved GlassBroken Rejected Reopened"
+    assert verdicts == {*seen.split(), "Revoked", "Superseded", "UnderReview"}
     for record in found["CABDecision"]:
         assert record_digest(record["spec"]) == record["spec"]["digest"]
 
@@ -57,5 +57,5 @@ def test_what_is_changed_in_records_of_before_is_found() -> None:
         for field in sorted(record["spec"]):
             changed = copy.deepcopy(record)
             del changed["spec"][field]
-            told = {finding.code.value for finding in verify([changed], [], [], keys)}
-            assert told & {"ChangedRecord", "Unreadable"}, field
+            seen = {finding.code.value for finding in verify([changed], [], [], keys)}
+            assert seen & {"ChangedRecord", "Unreadable"}, field

@@ -197,9 +197,9 @@ def test_the_beginning_of_a_decision_is_not_taken_for_all_of_it() -> None:
     [entry] = CABRequest.model_validate(made).status.decisions
     assert PUBLIC.check("CABRequest", "r-1", entry) is Verification.GOOD
     short = shortened_entry(entry.to_dict())
-    told = RequestDecision.model_validate(short)
-    assert PUBLIC.check("CABRequest", "r-1", told) is Verification.WRONG
-    assert PUBLIC.check("CABRequest", "r-1", told, short["cut"]) is Verification.GOOD
+    seen = RequestDecision.model_validate(short)
+    assert PUBLIC.check("CABRequest", "r-1", seen) is Verification.WRONG
+    assert PUBLIC.check("CABRequest", "r-1", seen, short["cut"]) is Verification.GOOD
 
 
 def test_a_long_decision_that_an_older_release_signed_is_recorded_whole() -> None:
@@ -324,8 +324,8 @@ def test_what_fits_is_left_alone_and_what_is_cut_is_told(content: Raw, room: int
     found = shortened(content, content, room)
     again = shortened(copy.deepcopy(content), content, room)
     assert found == again
-    told = {each["field"] for each in found.cut}
-    assert told == {k for k in content if content[k] != found.fields.get(k) and content[k] != []}
+    seen = {each["field"] for each in found.cut}
+    assert seen == {k for k in content if content[k] != found.fields.get(k) and content[k] != []}
 
 
 def test_a_record_of_a_newer_format_is_named() -> None:

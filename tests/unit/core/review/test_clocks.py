@@ -193,8 +193,8 @@ def test_a_revocation_by_a_slow_clock_ends_an_exception_approved_by_a_fast_one()
     approved = NOW + MINUTE
     leave = exception(of, by_person("Approved", approved))
     assert decide(rollout(), 2, [of], [leave], NOW).allowed
-    told = moment_after(NOW + 5 * SECOND, [approved])
-    revoked = revoked_elsewhere(told)
+    seen = moment_after(NOW + 5 * SECOND, [approved])
+    revoked = revoked_elsewhere(seen)
     assert not decide(rollout(), 2, [of, revoked], [leave], NOW + 6 * SECOND).allowed
 
 

@@ -144,7 +144,7 @@ def resigned(
 HONEST = unsigned()
 
 
-def told(
+def seen(
     of: DeploymentIntent, *signers: dict[str, Any], labels: Any = LABELS, now: Any = NOW
 ) -> list[Provenance]:
     """Who speaks for each part of an intent."""
@@ -158,7 +158,7 @@ def states(found: list[Provenance]) -> set[str]:
 
 def doubt(of: DeploymentIntent, *signers: dict[str, Any], **kwargs: Any) -> str:
     """Why nothing of an intent is verified: all of it is declared, and each part says why."""
-    found = told(of, *signers, **kwargs)
+    found = seen(of, *signers, **kwargs)
     assert states(found) == {"Declared"}, found
     assert {each.section.value for each in found} == set(GOOD)
     assert all(each.signer is None and each.why for each in found)

@@ -33,10 +33,10 @@ from unit.core.risk.signing import (
     envelope,
     payload,
     resigned,
+    seen,
     signed,
     signer,
     states,
-    told,
     unsigned,
     with_envelopes,
 )
@@ -167,13 +167,13 @@ def test_a_reason_is_short_and_can_be_stored_whatever_is_signed() -> None:
             HONEST_TEXT[:-1] + b',"%b":1}' % odd.encode(),
             HONEST_TEXT.replace(b'"intent":"', b'"intent":"%b' % odd.encode()),
         ):
-            found = told(with_envelopes(HONEST, *[resigned(text)] * 8))
+            found = seen(with_envelopes(HONEST, *[resigned(text)] * 8))
             stored = json.dumps([each.to_dict() for each in found], ensure_ascii=False).encode()
             assert len(stored) < 8 * 1024
     many = {f"artifact {n}": n for n in range(100)}
     odd_names = [{"name": f"{name}{'y' * 200}", "images": [IMAGE]} for name in many]
     worse = changed(signed(), artifacts=odd_names, **{k: None for k in GOOD if k != "artifacts"})
-    assessed = assessment_of(worse.spec, provenance=told(worse, signer(name="c" * 253)))
+    assessed = assessment_of(worse.spec, provenance=seen(worse, signer(name="c" * 253)))
     assert len(assessed.floors[0].explanation) <= 4096
 
 
@@ -183,12 +183,12 @@ def test_nobody_writes_into_a_request_what_cannot_be_shown() -> None:
     for odd in ("\x00", "\x1b[31m", "\x7f", "\x85", "\u202e", "\n  state: Verified", "\u200b"):
         text = json.dumps({**payload(envelope(HONEST)), odd: 1}).encode()
         for of in (HONEST, changed(HONEST, scope={"affectedComponents": 1})):
-            found = told(with_envelopes(of, resigned(text, OTHER)))
+            found = seen(with_envelopes(of, resigned(text, OTHER)))
             assert all(str(each.why).isprintable() for each in found), odd
     uri = f"https://example.com/{chr(0)}"
     of = unsigned({**GOOD, "rollbackPlan": {"uri": uri, "validated": True}})
     [found] = [
-        each for each in told(with_envelopes(HONEST, envelope(of))) if each.state == "Contradicted"
+        each for each in seen(with_envelopes(HONEST, envelope(of))) if each.state == "Contradicted"
     ]
     assert str(found.why).isprintable()
 
@@ -202,7 +202,7 @@ def test_what_can_be_read_in_two_ways_is_not_read_though_a_trusted_key_signed_it
 def test_any_way_to_write_the_statement_is_as_good_as_ours() -> None:
     """Another tool signs the same statement with its own blanks and order of keys."""
     text = json.dumps(dict(reversed(payload(envelope(HONEST)).items())), indent=1).encode()
-    assert states(told(with_envelopes(HONEST, resigned(text)))) == {"Verified"}
+    assert states(seen(with_envelopes(HONEST, resigned(text)))) == {"Verified"}
 
 
 @pytest.mark.parametrize("field", ["payload", "sig"])
@@ -235,7 +235,7 @@ def test_a_signature_is_checked_as_its_key_says_and_never_as_the_envelope_does()
     rsa = rsa_key(65537, 2048)
     for odd in (rsa, generate_private_key(SECP256K1())):
         assert "no key" in doubt(signed(), signer(odd))
-    assert states(told(signed(), signer(rsa, KEY))) == {"Verified"}
+    assert states(seen(signed(), signer(rsa, KEY))) == {"Verified"}
 
 
 def test_an_empty_signature_and_one_of_zeros_are_none() -> None:
@@ -264,4 +264,4 @@ def test_no_byte_of_an_envelope_can_be_changed(place: int, bit: int) -> None:
     text = bytearray(base64.b64decode(honest.payload or ""))
     text[place % len(text)] ^= bit
     forged = honest.model_copy(update={"payload": base64.b64encode(bytes(text)).decode()})
-    assert states(told(with_envelopes(HONEST, forged))) == {"Declared"}
+    assert states(seen(with_envelopes(HONEST, forged))) == {"Declared"}

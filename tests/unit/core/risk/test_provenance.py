@@ -28,10 +28,10 @@ from unit.core.risk.signing import (
     doubt,
     envelope,
     pem,
+    seen,
     signed,
     signer,
     states,
-    told,
     unsigned,
     with_envelopes,
 )
@@ -39,7 +39,7 @@ from unit.core.risk.signing import (
 
 @pytest.mark.parametrize("key", [KEY, P256], ids=["Ed25519", "P-256"])
 def test_what_a_trusted_key_signed_of_these_images_is_verified(key: Any) -> None:
-    found = told(signed(key=key, commit="c" * 40), signer(key))
+    found = seen(signed(key=key, commit="c" * 40), signer(key))
     assert states(found) == {"Verified"}
     assert {each.section.value for each in found} == set(GOOD)
     assert {(each.signer, each.created_at, each.commit) for each in found} == {
@@ -48,14 +48,14 @@ def test_what_a_trusted_key_signed_of_these_images_is_verified(key: Any) -> None
 
 
 def test_where_nothing_is_signed_nothing_is_said() -> None:
-    assert told(HONEST) == []
+    assert seen(HONEST) == []
 
 
 def test_of_several_keys_any_signs_while_it_holds() -> None:
-    assert states(told(signed(), signer(OTHER, KEY))) == {"Verified"}
+    assert states(seen(signed(), signer(OTHER, KEY))) == {"Verified"}
     before, after = (rfc3339(NOW + timedelta(seconds=n)) for n in (-1, 1))
     for held in ({"notBefore": before}, {"notAfter": after}, {"notAfter": rfc3339(NOW)}):
-        assert states(told(signed(), signer(**held))) == {"Verified"}
+        assert states(seen(signed(), signer(**held))) == {"Verified"}
     for gone in ({"notBefore": after}, {"notAfter": before}):
         assert "no key of an EvidenceSigner that holds now" in doubt(signed(), signer(**gone))
 
@@ -76,11 +76,11 @@ def test_each_signer_speaks_for_its_parts_alone() -> None:
         envelope(HONEST),
         envelope(HONEST, OTHER, sections=["scanResults"]),
     )
-    found = {each.section.value: (each.state.value, each.signer) for each in told(of, tests, scans)}
+    found = {each.section.value: (each.state.value, each.signer) for each in seen(of, tests, scans)}
     assert found["testResults"] == ("Verified", "tests")
     assert found["scanResults"] == ("Verified", "scans")
     assert found["rollbackPlan"] == ("Declared", None)
-    [why] = {e.why for e in told(of, tests, scans) if e.state == "Declared"}
+    [why] = {e.why for e in seen(of, tests, scans) if e.state == "Declared"}
     assert why == "no signer who may speak for it signed it"
 
 
@@ -99,7 +99,7 @@ def test_a_revoked_signer_and_one_of_another_namespace_speak_for_nothing() -> No
 def test_one_key_of_two_signers_has_the_rights_of_each_and_of_neither_more() -> None:
     here = signer(name="here", speaks_for=["scope"])
     there = signer(name="there", namespaces=["other"])
-    found = {each.section.value: each.state.value for each in told(signed(), here, there)}
+    found = {each.section.value: each.state.value for each in seen(signed(), here, there)}
     assert [name for name, state in found.items() if state == "Verified"] == ["scope"]
 
 
@@ -123,7 +123,7 @@ def test_signers_of_other_namespaces_take_no_time_and_no_room(
     real = provenance.verifies
     monkeypatch.setattr(provenance, "verifies", lambda *a: tried.append(a) or real(*a))
     others = [signer(OTHER, name=f"a{n}", namespaces=["other"]) for n in range(300)]
-    assert states(told(signed(), *others, signer())) == {"Verified"}
+    assert states(seen(signed(), *others, signer())) == {"Verified"}
     assert len(tried) == 1
     why = doubt(with_envelopes(HONEST, envelope(HONEST, OTHER)), *others, signer())
     assert "EvidenceSigner a0 does not speak in this namespace" in why
@@ -157,13 +157,13 @@ def test_what_was_changed_after_it_was_signed_is_found_out(
     parts: dict[str, Any], path: str, said: str
 ) -> None:
     of = changed(signed(), **parts)
-    found = [each for each in told(of) if each.state == "Contradicted"]
+    found = [each for each in seen(of) if each.state == "Contradicted"]
     assert [(each.path, each.signer) for each in found] == [(path, "ci")]
     assert said in str(found[0].why)
     with pytest.raises(Refusal) as refused:
-        check_not_contradicted(told(of))
+        check_not_contradicted(seen(of))
     assert refused.value.field == f"spec.evidence.{path}"
-    check_not_contradicted(told(signed()))
+    check_not_contradicted(seen(signed()))
 
 
 def test_the_path_of_what_differs_is_that_of_the_intent_as_it_is_written() -> None:
@@ -172,21 +172,21 @@ def test_the_path_of_what_differs_is_that_of_the_intent_as_it_is_written() -> No
     artifacts[0]["origin"] = "ThirdParty"
     of = changed(with_envelopes(made, envelope(made)), artifacts=artifacts)
     with pytest.raises(Refusal) as refused:
-        check_not_contradicted(told(of))
+        check_not_contradicted(seen(of))
     assert refused.value.field == "spec.evidence.artifacts[0].origin"
 
 
 def test_a_second_envelope_that_agrees_does_not_help_against_one_that_does_not() -> None:
     better = changed(unsigned(), testResults={"coveragePercent": 99})
     of = with_envelopes(better, envelope(HONEST), envelope(better))
-    assert "Contradicted" in states(told(of))
+    assert "Contradicted" in states(seen(of))
 
 
 def test_nobody_contradicts_by_a_signature_that_is_not_trusted() -> None:
     """Else whoever may write the intent's envelopes, and has no key, could stop a release."""
     worse = changed(unsigned(), testResults={"coveragePercent": 1})
     of = with_envelopes(HONEST, envelope(worse, OTHER), envelope(HONEST))
-    assert states(told(of)) == {"Verified"}
+    assert states(seen(of)) == {"Verified"}
 
 
 def test_the_signer_of_the_page_is_one_and_its_key_can_be_used() -> None:

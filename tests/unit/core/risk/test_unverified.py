@@ -105,13 +105,13 @@ def test_who_built_an_image_is_said_by_the_artifacts() -> None:
 
 
 def test_a_denial_says_that_it_is_for_want_of_a_signature() -> None:
-    for model, provenance, told in (
+    for model, provenance, seen in (
         (FLOOR, [], "nobody who may signed what testCoverage, "),
         (WORST, [], "Counted as missing, since nobody signed it: testCoverage, "),
         (DEFAULT_RISK_MODEL, said("Contradicted", Section.SCOPE), "x by EvidenceSigner ci."),
     ):
         found = request_for(unsigned(), 2, model=model, provenance=provenance)
-        assert told in " ".join(assessment_details(found))
+        assert seen in " ".join(assessment_details(found))
     verified = request_for(unsigned(), 2, model=WORST, provenance=said("Verified"))
     assert assessment_details(verified) == []
 
@@ -209,13 +209,13 @@ def test_nothing_that_nobody_signed_lowers_a_gate(
     if foreign:
         artifact["origin"] = "ThirdParty"
     plan = {"uri": "https://example.com/plan"}
-    told = {"deploymentPlan": plan, "rollbackPlan": plan, **figures, "artifacts": [artifact]}
+    seen = {"deploymentPlan": plan, "rollbackPlan": plan, **figures, "artifacts": [artifact]}
     for base in (DEFAULT_RISK_MODEL, SECOND_RISK_MODEL):
         model = demanding_of(*demanded, base=base)
         dropped = {FACTOR_SECTIONS[name].value for name in demanded} - {*verified}
-        kept = {key: value for key, value in told.items() if key not in dropped}
+        kept = {key: value for key, value in seen.items() if key not in dropped}
         provenance = said("Verified", *verified) if verified else []
-        with_all = assessment_of(unsigned(told).spec, model, provenance=provenance)
+        with_all = assessment_of(unsigned(seen).spec, model, provenance=provenance)
         alone = assessment_of(unsigned(kept).spec, model, provenance=provenance)
         assert stricter(with_all.gate, alone.gate) is with_all.gate
 

@@ -82,8 +82,8 @@ def test_a_denial_says_where_its_intent_is_edited(metadata, step):
 def test_whoever_applies_refused_content_again_is_told_likewise():
     declared = applied(FLUX, MIDDLING)
     refused = request("", by_person("Rejected"), of=declared)
-    told = told_of_intent(declared, 2, [refused], DEFAULT_RISK_MODEL)
-    assert told.endswith("Declare new evidence: edit DeploymentIntent checkout in Git, from where "
+    seen = told_of_intent(declared, 2, [refused], DEFAULT_RISK_MODEL)
+    assert seen.endswith("Declare new evidence: edit DeploymentIntent checkout in Git, from where "
                          "Flux applies it")  # fmt: skip
 
 

@@ -29,8 +29,8 @@ OTHERS = [REVOKED, REJECTED, WAITS]
 
 
 def test_an_approval_names_every_refusal_that_it_lifts():
-    told = warnings_of_approval(WAITS, RequestVerdict.APPROVED, OTHERS)
-    assert told == [
+    seen = warnings_of_approval(WAITS, RequestVerdict.APPROVED, OTHERS)
+    assert seen == [
         "lifts what rita revoked at 2026-03-01T11:00:00Z under request "
         f"{REVOKED.metadata.name}: Deployment web: side:bad (CVE-2026-1)",
         "lifts what rita rejected at 2026-03-01T10:00:00Z under request "
@@ -42,9 +42,9 @@ def test_an_approval_names_every_refusal_that_it_lifts():
     "verdict", [RequestVerdict.CONDITIONALLY_APPROVED, ExceptionVerdict.APPROVED]
 )
 def test_what_lifts_for_one_request_says_so_and_lifts_no_rejection(verdict):
-    [told] = warnings_of_approval(WAITS, verdict, OTHERS)
-    assert "revoked" in told
-    assert ", for this request alone: Deployment web: side:bad" in told
+    [seen] = warnings_of_approval(WAITS, verdict, OTHERS)
+    assert "revoked" in seen
+    assert ", for this request alone: Deployment web: side:bad" in seen
 
 
 def test_nothing_is_told_where_nothing_is_lifted():
@@ -61,9 +61,9 @@ def test_many_are_counted():
         request("ManualReview", by_person("Rejected", NOW - HOUR), name=f"no-{n}", targets=BOTH)
         for n in range(15)
     ]
-    told = warnings_of_approval(WAITS, RequestVerdict.APPROVED, many)
-    assert len(told) == 11
-    assert told[-1] == "lifts 5 more refusals, 15 in all"
+    seen = warnings_of_approval(WAITS, RequestVerdict.APPROVED, many)
+    assert len(seen) == 11
+    assert seen[-1] == "lifts 5 more refusals, 15 in all"
 
 
 @pytest.mark.parametrize("entries", [(), (by_person("UnderReview"),)])

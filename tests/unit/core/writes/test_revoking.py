@@ -32,13 +32,13 @@ def around(*requests: CABRequest, exceptions: tuple[CABException, ...] = ()) -> 
     return Surroundings(requests, exceptions, NOW)
 
 
-def told(pairs: list[tuple[Workload, str]]) -> list[str]:
+def seen(pairs: list[tuple[Workload, str]]) -> list[str]:
     return [f"{workload}: {image}" for workload, image in pairs]
 
 
 def test_nothing_has_to_be_named_where_nothing_else_covers_an_image():
     assert images_to_revoke(NEW, [], around(NEW)) == ("*",)
-    assert told(denied_by(NEW, ["*"], around(NEW))) == [
+    assert seen(denied_by(NEW, ["*"], around(NEW))) == [
         "Deployment web: web:2",
         "StatefulSet db: postgres:16",
     ]
@@ -110,11 +110,11 @@ def test_an_exception_is_an_approval_too_while_it_lasts():
 
 
 def test_what_only_this_request_approved_is_denied_with_it_and_told():
-    assert told(denied_by(NEW, ["web:2"], around(NEW))) == [
+    assert seen(denied_by(NEW, ["web:2"], around(NEW))) == [
         "Deployment web: web:2",
         "StatefulSet db: postgres:16",
     ]
-    assert told(denied_by(NEW, ["web:2"], around(NEW, OLD))) == ["Deployment web: web:2"]
+    assert seen(denied_by(NEW, ["web:2"], around(NEW, OLD))) == ["Deployment web: web:2"]
 
 
 def test_images_that_no_other_approval_covers_together_are_told():

@@ -80,7 +80,7 @@ async def test_a_broken_glass_leads_to_one_request_that_is_told_of_once(kind: st
     (request,) = world.api.all(REQUESTS)
     (said,) = request["status"]["decisions"]
     assert (said["verdict"], said["author"]["username"]) == ("GlassBroken", ME)
-    assert world.told() == ["GlassBroken", "GlassBroken"]
+    assert world.notes() == ["GlassBroken", "GlassBroken"]
     assert world.context.metrics.registry.get_sample_value(
         "cabgate_break_glass_total", {"namespace": "team"}
     ) == 1  # fmt: skip
@@ -96,7 +96,7 @@ async def test_what_counts_is_the_ring_at_the_write(labels: dict[str, str]) -> N
     for ring in ("", "0", "1"):
         await reconcile(world, workload(ring=ring))
     assert world.requests() == {}
-    assert world.told() == []
+    assert world.notes() == []
     await reconcile(world, workload(ring="3"))
     (request,) = world.api.all(REQUESTS)
     assert request["spec"]["ring"] == 3

@@ -119,7 +119,7 @@ async def test_what_is_covered_is_not_counted() -> None:
 async def test_an_operator_that_starts_tells_of_what_rose_not_long_ago_and_of_nothing_else() -> (
     None
 ):
-    for written, told in (
+    for written, seen in (
         ("2030-01-01T11:30:00Z", 1),
         ("2030-01-01T10:30:00Z", 0),
         (None, 0),
@@ -128,7 +128,7 @@ async def test_an_operator_that_starts_tells_of_what_rose_not_long_ago_and_of_no
         case.world.api.put(DEPLOYMENTS, deployment())
         assert case.saw("2", written=written) == KEY
         await case.reconcile()
-        assert (case.counted, len(case.events)) == (1, told)
+        assert (case.counted, len(case.events)) == (1, seen)
 
 
 async def test_an_operator_that_is_started_again_does_not_repeat_itself() -> None:

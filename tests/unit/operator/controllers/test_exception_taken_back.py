@@ -68,7 +68,7 @@ async def test_it_is_taken_back_and_waits_for_another(how):
     assert approval_of(taken) is None
     assert not exception_admits(taken, request, NOW)
     assert not is_noticed(taken)
-    assert "ApprovalTakenBack" in world.told()
+    assert "ApprovalTakenBack" in world.notes()
     assert world.api.refusals == []
     written = list(world.api.written)
     await look(world)

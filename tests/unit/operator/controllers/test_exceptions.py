@@ -153,7 +153,7 @@ async def test_it_ends_at_its_moment_and_is_told_once() -> None:
     assert status(world)["state"] == "Expired"
     assert [entry["verdict"] for entry in status(world)["decisions"]] == ["Approved", "Expired"]
     assert status(world)["decisions"][1]["author"] == {"type": "System", "username": ME}
-    assert world.told() == ["ExceptionExpired"]
+    assert world.notes() == ["ExceptionExpired"]
     assert world.api.written == [
         "status cabexceptions",
         "create events",

@@ -26,7 +26,7 @@ async def test_a_name_that_is_taken_is_not_touched() -> None:
     assert world.api.all(REQUESTS) == before
     assert world.ready() == ("False", "RequestNameTaken")
     assert world.stalled()
-    assert world.told() == ["RequestNameTaken"]
+    assert world.notes() == ["RequestNameTaken"]
     assert "state" not in world.intent_status()
     world.api.written.clear()
     await look(world)
@@ -140,8 +140,8 @@ async def test_killed_before_any_write_the_next_look_finishes() -> None:
     assert hasty.requests() == calm.requests()
     assert hasty.intent_status() == calm.intent_status()
     assert len(hasty.api.all(REQUESTS)) == 2
-    assert set(calm.told()) - set(hasty.told()) <= {"Superseded"}
-    assert len(hasty.told()) <= len(calm.told())
+    assert set(calm.notes()) - set(hasty.notes()) <= {"Superseded"}
+    assert len(hasty.notes()) <= len(calm.notes())
 
 
 async def test_a_namespace_on_its_way_out_is_left_alone() -> None:
@@ -169,4 +169,4 @@ async def test_a_refusal_because_the_intent_changed_is_no_news() -> None:
     with pytest.raises(ConflictError):
         await look(world)
     assert world.api.written == []
-    assert world.told() == []
+    assert world.notes() == []

@@ -28,7 +28,7 @@ async def test_a_then_b_then_a() -> None:
     await look(world)
     assert world.requests() == {name_of(MIDDLING): "Submitted", name_of(other): "Superseded"}
     assert world.intent_status()["observedGeneration"] == 3
-    assert world.told() == [
+    assert world.notes() == [
         "ReviewNeeded",
         "ReviewNeeded",
         "ReviewNeeded",
@@ -45,8 +45,8 @@ async def test_an_intent_that_goes_back_and_forth_waits() -> None:
         await look(world)
         declare(world, other)
         await look(world)
-    told = [len(body["status"]["decisions"]) for body in world.api.all(REQUESTS)]
-    assert told == [2 * MAX_REOPENED + 1] * 2
+    seen = [len(body["status"]["decisions"]) for body in world.api.all(REQUESTS)]
+    assert seen == [2 * MAX_REOPENED + 1] * 2
     assert world.ready() == ("False", "ChangedTooOften")
     assert not world.stalled()
     world.api.written.clear()

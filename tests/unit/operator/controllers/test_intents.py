@@ -26,7 +26,7 @@ async def test_low_risk_is_approved_with_four_writes() -> None:
     await look(world)
     assert world.requests() == {name_of(GOOD): "AutoApproved"}
     assert world.ready() == ("True", "RequestApproved")
-    assert world.told() == ["AutoApproved"]
+    assert world.notes() == ["AutoApproved"]
     assert world.api.written == [
         "create cabrequests",
         "status cabrequests",
@@ -72,7 +72,7 @@ async def test_nothing_is_written_where_all_is_right() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "ready", "stalled", "told"),
+    ("content", "ready", "stalled", "seen"),
     [
         (GOOD, ("True", "RequestApproved"), False, "AutoApproved"),
         (MIDDLING, ("False", "ReviewPending"), False, "ReviewNeeded"),
@@ -80,13 +80,13 @@ async def test_nothing_is_written_where_all_is_right() -> None:
     ],
 )
 async def test_ready_and_stalled(
-    content: Object, ready: tuple[str, str], stalled: bool, told: str
+    content: Object, ready: tuple[str, str], stalled: bool, seen: str
 ) -> None:
     world = World()
     declare(world, content)
     await look(world)
     assert (world.ready(), world.stalled()) == (ready, stalled)
-    assert world.told() == [told]
+    assert world.notes() == [seen]
 
 
 async def test_rings_below_two_need_nothing() -> None:
@@ -125,7 +125,7 @@ async def test_a_person_decides() -> None:
         await look(world)
         assert world.ready()[1] == ready
         assert world.stalled() == (verdict == "Rejected")
-        assert verdict in world.told()
+        assert verdict in world.notes()
         decided = world.api.all(REQUESTS)[0]["status"]["conditions"][0]
         assert (decided["status"], decided["reason"]) == ("True", verdict)
 
@@ -183,7 +183,7 @@ async def test_an_exception_makes_ready_and_its_end_unmakes_it() -> None:
     await look(world)
     assert world.ready() == ("False", "ExceptionEnded")
     assert world.stalled()
-    assert {"ExceptionPending", "ExceptionActive", "ExceptionRequired"} <= set(world.told())
+    assert {"ExceptionPending", "ExceptionActive", "ExceptionRequired"} <= set(world.notes())
 
 
 def counted(world: World) -> list[str]:

@@ -93,4 +93,4 @@ async def test_an_approval_that_is_taken_back_is_told_in_one_of_its_lives() -> N
     decide(world, name, ("Approved", "dev"))  # who submitted it
     await lives_until_done(world)
     assert world.requests() == {name: "Submitted"}
-    assert world.told().count("ApprovalTakenBack") == 1
+    assert world.notes().count("ApprovalTakenBack") == 1

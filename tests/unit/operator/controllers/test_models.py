@@ -70,7 +70,7 @@ async def test_an_intent_without_a_model_says_so_and_is_looked_at_again() -> Non
     world.api.put(INTENTS, intent_object(GOOD))
     await reconcile_intent(world.context, INTENT)
     assert (world.ready(), world.stalled()) == (("False", "RiskModelMissing"), True)
-    assert world.told() == ["RiskModelMissing"]
+    assert world.notes() == ["RiskModelMissing"]
     assert world.api.all(REQUESTS) == []
     assert world.context.without_model == {INTENT}
     await models(world, START)

@@ -59,7 +59,7 @@ class Cluster(RuleBasedStateMachine):
         self.api.refusals = []
         self.model = copy.deepcopy(self.api.objects[MODEL])
         self.generation = 0
-        self.looks = False
+        self.acts = False
         self.raced: list[tuple[str, str, str]] = []
         """Who approved what at the moment of becoming its submitter."""
 
@@ -114,11 +114,11 @@ class Cluster(RuleBasedStateMachine):
     # What people do.
 
     @rule(what=st.sampled_from(WRITTEN), images=st.sampled_from(IMAGES),
-          also=st.sampled_from(("", "", "", *PEOPLE)), looks=LOOKS)  # fmt: skip
-    def declare(self, what: str, images: tuple[str, ...], also: str, looks: bool) -> None:
+          also=st.sampled_from(("", "", "", *PEOPLE)), acts=LOOKS)  # fmt: skip
+    def declare(self, what: str, images: tuple[str, ...], also: str, acts: bool) -> None:
         """Somebody writes the intent; `also` does so in the moment of a decision, admitted by what
         stood there before."""
-        self.looks = looks
+        self.acts = acts
         self.write(CONTENTS[what], images, also)
 
     def write(self, content: Object, images: tuple[str, ...], also: str) -> None:
@@ -137,18 +137,18 @@ class Cluster(RuleBasedStateMachine):
             body["spec"]["submittedBy"].append({"username": also})
         self.api.put(INTENTS, body)
 
-    @rule(looks=LOOKS)
-    def delete(self, looks: bool) -> None:
-        self.looks = looks
+    @rule(acts=LOOKS)
+    def delete(self, acts: bool) -> None:
+        self.acts = acts
         self.api.objects.pop(INTENT, None)
         self.raced.clear()  # who submitted is gone with it: docs/limits.md
 
     @precondition(lambda self: self.api.all(REQUESTS))
     @rule(data=st.data(), verdict=st.sampled_from(
         ["Approved", "UnderReview", "Rejected", "Revoked", "Approved"]),
-        who=st.sampled_from(PEOPLE), looks=LOOKS)  # fmt: skip
-    def review(self, data: st.DataObject, verdict: str, who: str, looks: bool) -> None:
-        self.looks = looks
+        who=st.sampled_from(PEOPLE), acts=LOOKS)  # fmt: skip
+    def review(self, data: st.DataObject, verdict: str, who: str, acts: bool) -> None:
+        self.acts = acts
         raw = data.draw(st.sampled_from(self.api.all(REQUESTS)))
         request = CABRequest.model_validate(raw)
         said = RequestVerdict(verdict)
@@ -160,9 +160,9 @@ class Cluster(RuleBasedStateMachine):
         self.put_decision(raw, verdict, who, digest=request.spec.evidence_digest, **more)
 
     @precondition(lambda self: self.api.all(REQUESTS))
-    @rule(data=st.data(), days=st.integers(1, 3), looks=LOOKS)
-    def ask_for_an_exception(self, data: st.DataObject, days: int, looks: bool) -> None:
-        self.looks = looks
+    @rule(data=st.data(), days=st.integers(1, 3), acts=LOOKS)
+    def ask_for_an_exception(self, data: st.DataObject, days: int, acts: bool) -> None:
+        self.acts = acts
         raw = data.draw(st.sampled_from(self.api.all(REQUESTS)))
         request = CABRequest.model_validate(raw)
         if request.spec.assessment.gate.value != "ExceptionRequired":
@@ -173,9 +173,9 @@ class Cluster(RuleBasedStateMachine):
 
     @precondition(lambda self: self.api.all(EXCEPTIONS))
     @rule(data=st.data(), verdict=st.sampled_from(["Approved", "Rejected", "Revoked"]),
-          who=st.sampled_from(PEOPLE), looks=LOOKS)  # fmt: skip
-    def decide_an_exception(self, data: st.DataObject, verdict: str, who: str, looks: bool) -> None:
-        self.looks = looks
+          who=st.sampled_from(PEOPLE), acts=LOOKS)  # fmt: skip
+    def decide_an_exception(self, data: st.DataObject, verdict: str, who: str, acts: bool) -> None:
+        self.acts = acts
         raw = data.draw(st.sampled_from(self.api.all(EXCEPTIONS)))
         exception, now = CABException.model_validate(raw), self.world.clock()
         said, state = ExceptionVerdict(verdict), state_of(exception, now)
@@ -186,8 +186,8 @@ class Cluster(RuleBasedStateMachine):
         digest = CABRequest.model_validate(self.api.objects[place]).spec.evidence_digest
         self.put_decision(raw, verdict, who, digest=digest)
 
-    @rule(who=st.sampled_from(("tom", "tina")), moves=st.booleans(), looks=LOOKS)
-    def race(self, who: str, moves: bool, looks: bool) -> None:
+    @rule(who=st.sampled_from(("tom", "tina")), moves=st.booleans(), acts=LOOKS)
+    def race(self, who: str, moves: bool, acts: bool) -> None:
         """Somebody approves, and at the same moment changes the intent; neither admission saw the
         other. Then somebody moves on to other content, or not."""
         intent, now = self.intent(), self.world.clock()
@@ -195,7 +195,7 @@ class Cluster(RuleBasedStateMachine):
         current = [r for r in self.requests() if is_current(r, intent)]
         if not current or who in people or state_of(current[0]) not in UNDECIDED:
             return
-        self.looks = looks
+        self.acts = acts
         request = current[0]
         raw = self.api.objects[(REQUESTS.plural, "team", request.metadata.name)]
         if state_of(request) is RequestState.EXCEPTION_REQUIRED:
@@ -212,9 +212,9 @@ class Cluster(RuleBasedStateMachine):
         if moves:
             self.write(CONTENTS["other"], images, "")
 
-    @rule(how=st.sampled_from(["gone", "replaced", "back"]), looks=LOOKS)
-    def change_the_model(self, how: str, looks: bool) -> None:
-        self.looks = looks
+    @rule(how=st.sampled_from(["gone", "replaced", "back"]), acts=LOOKS)
+    def change_the_model(self, how: str, acts: bool) -> None:
+        self.acts = acts
         self.api.objects.pop(MODEL, None)
         model = copy.deepcopy(self.model)
         if how == "replaced":
@@ -222,16 +222,16 @@ class Cluster(RuleBasedStateMachine):
         if how != "gone":
             self.api.put(RISK_MODELS, model)
 
-    @rule(seconds=st.sampled_from([1, 3600, 2 * 86400]), looks=LOOKS)
-    def wait(self, seconds: int, looks: bool) -> None:
-        self.looks = looks
+    @rule(seconds=st.sampled_from([1, 3600, 2 * 86400]), acts=LOOKS)
+    def wait(self, seconds: int, acts: bool) -> None:
+        self.acts = acts
         self.world.clock.forward(seconds)
 
     @precondition(lambda self: self.superseded())
-    @rule(data=st.data(), places=st.integers(104, 127), looks=LOOKS)
-    def fill(self, data: st.DataObject, places: int, looks: bool) -> None:
+    @rule(data=st.data(), places=st.integers(104, 127), acts=LOOKS)
+    def fill(self, data: st.DataObject, places: int, acts: bool) -> None:
         """A request has gone back and forth for months, and is declared again."""
-        self.looks = looks
+        self.acts = acts
         raw = data.draw(st.sampled_from(self.superseded()))
         request = CABRequest.model_validate(raw)
         status = copy.deepcopy(raw["status"])
@@ -264,9 +264,9 @@ class Cluster(RuleBasedStateMachine):
 
     @invariant()
     def the_operator_tries_nothing_in_vain(self) -> None:
-        if not self.looks:
+        if not self.acts:
             return
-        self.looks = False
+        self.acts = False
         self._look()
         self._nothing_is_left()
         self.world.clock.forward(ABSENCE.total_seconds())  # an intent that is gone stays away

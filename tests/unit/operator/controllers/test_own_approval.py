@@ -103,7 +103,7 @@ async def test_the_approval_of_who_stands_in_the_intent_is_taken_back(field: str
     verdicts = [entry["verdict"] for entry in stored(world)["status"]["decisions"]]
     assert verdicts == ["Approved", "Reopened"]
     assert person in stored(world)["status"]["decisions"][1]["rationale"]
-    assert "ApprovalTakenBack" in world.told()
+    assert "ApprovalTakenBack" in world.notes()
     assert world.ready() == ("False", "ReviewPending")
     world.api.written.clear()
     await look(world)
@@ -141,8 +141,8 @@ async def test_machines_by_configuration_are_told_of() -> None:
     await look(world)
     conditions = {c["type"]: c["message"] for c in world.intent_status()["conditions"]}
     assert "Only machines submitted it" in conditions["Ready"]
-    told = {c["type"]: c["message"] for c in stored(world)["status"]["conditions"]}
-    assert "Only machines submitted it" in told["Decided"]
+    seen = {c["type"]: c["message"] for c in stored(world)["status"]["conditions"]}
+    assert "Only machines submitted it" in seen["Decided"]
 
 
 async def test_what_was_taken_back_is_not_said_to_lack_a_model() -> None:
@@ -161,7 +161,7 @@ async def test_what_was_taken_back_is_not_said_to_lack_a_model() -> None:
     world.api.put(REQUESTS, found)
     world.api.put(INTENTS, asked)
     await look(world)
-    told = world.api.objects[(REQUESTS.plural, "team", name)]["status"]["conditions"][0]["message"]
-    assert "cannot be recomputed" not in told
+    seen = world.api.objects[(REQUESTS.plural, "team", name)]["status"]["conditions"][0]["message"]
+    assert "cannot be recomputed" not in seen
     entries = world.api.objects[(REQUESTS.plural, "team", name)]["status"]["decisions"]
     assert [each["verdict"] for each in entries] == ["Approved", "Reopened", "AutoApproved"]

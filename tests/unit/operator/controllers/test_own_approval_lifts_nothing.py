@@ -24,7 +24,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def look(cluster: Cluster) -> None:
-    cluster.looks = True
+    cluster.acts = True
     cluster.the_operator_tries_nothing_in_vain()
 
 
@@ -61,7 +61,7 @@ def revoked(cluster: Cluster) -> None:
 
 def test_an_approval_that_is_taken_back_lifts_nothing_in_the_same_look(cluster: Cluster) -> None:
     revoked(cluster)
-    cluster.race("tina", moves=True, looks=False)
+    cluster.race("tina", moves=True, acts=False)
     look(cluster)
     assert state_of_newest(cluster) == RequestState.SUBMITTED
     states = {str(each.status.state) for each in cluster.requests()}
@@ -70,7 +70,7 @@ def test_an_approval_that_is_taken_back_lifts_nothing_in_the_same_look(cluster: 
 
 def test_it_lifts_nothing_for_another_intent_that_is_looked_at_first(cluster: Cluster) -> None:
     revoked(cluster)
-    cluster.race("tina", moves=False, looks=False)
+    cluster.race("tina", moves=False, acts=False)
     assert other_intent(cluster) == RequestState.SUBMITTED
     look(cluster)
     assert state_of_newest(cluster) == RequestState.SUBMITTED

@@ -57,10 +57,10 @@ async def test_worse_evidence_counts_and_back_again() -> None:
 
 def test_a_reviewer_is_told_once_and_only_of_their_own_images() -> None:
     approved = with_decisions(request(MIDDLING), ("Approved", "ann"))
-    told = news_of_approval(approved, intent(WORSE))
-    assert told is not None
-    assert "was approved by ann, and still admits its images" in told.message
-    assert name_of(WORSE) in told.message
+    seen = news_of_approval(approved, intent(WORSE))
+    assert seen is not None
+    assert "was approved by ann, and still admits its images" in seen.message
+    assert name_of(WORSE) in seen.message
     assert news_of_approval(approved, intent(MIDDLING)) is None
     assert news_of_approval(approved, intent(WORSE, images=("r/web:2",))) is None
     assert news_of_approval(with_decisions(request(GOOD), BY_SCORE), intent(WORSE)) is None

@@ -31,11 +31,11 @@ class FakeRun:
         self.alive = True
         self.count = count
         self.silent = 0.0
-        self.looks = 0
+        self.reads = 0
         self.stopped = False
 
     def watching(self) -> int:
-        self.looks += 1
+        self.reads += 1
         return self.count
 
     def silence(self) -> float:
@@ -84,7 +84,7 @@ async def running(watching: int = len(THINGS)) -> AsyncIterator[Runs]:
 @pytest.mark.parametrize("harm", ["one died", "kopf ended", "kopf stands still", "stale"])
 async def test_watches_begin_anew(harm: str) -> None:
     async with running() as runs:
-        await until(lambda: runs.begun and runs.begun[0].looks > 5, "all is well for a while")
+        await until(lambda: runs.begun and runs.begun[0].reads > 5, "all is well for a while")
         assert len(runs.begun) == 1
         (first,) = runs.begun
         if harm == "one died":

@@ -12,7 +12,7 @@ ASKED = request("ExceptionRequired", of=DECLARED)
 OTHER = request("ExceptionRequired", of=intent({}, name="other"))
 
 
-def told(*before) -> list[str]:
+def seen(*before) -> list[str]:
     """What a reviewer is told who approves an exception, beside that it is recorded."""
     world = World([ASKED], [exception(ASKED), *before], [DECLARED])
     writer = Writer(world, "otto", "leave", "Approved", plural="cabexceptions")
@@ -27,13 +27,13 @@ def told(*before) -> list[str]:
 
 def test_who_approves_is_told_who_said_no():
     no = exception(ASKED, by_person("Rejected", rationale="No control at all"), name="first")
-    [line] = told(no)
+    [line] = seen(no)
     assert line.startswith("exception first for the same request was rejected by rita at ")
     assert line.endswith(": No control at all")
 
 
 def test_what_is_about_something_else_is_not_told():
-    assert told(
+    assert seen(
         exception(OTHER, by_person("Rejected"), name="of-another"),
         exception(ASKED, name="waits"),
         exception(ASKED, by_person("Approved"), name="yes"),
@@ -46,6 +46,6 @@ def test_of_many_the_latest_are_told():
         exception(ASKED, by_person("Rejected", NOW - timedelta(minutes=n + 1)), name=f"no-{n}")
         for n in range(7)
     ]
-    lines = told(*before)
+    lines = seen(*before)
     assert [line.split()[1] for line in lines[:-1]] == [f"no-{n}" for n in range(5)]
     assert lines[-1] == "2 more were rejected or revoked, 7 in all"

@@ -97,7 +97,7 @@ class Api(CountingApi):
         return [query for path, query in self.reads if path == LIST]
 
     @property
-    def looks(self):
+    def gets(self):
         return [path for path, _ in self.reads if path.startswith(f"{LIST}/")]
 
 
@@ -132,7 +132,7 @@ async def test_what_is_applied_with_its_intent_is_admitted_at_once(before, dry_r
     assert webhook.waited("judged") == 1
     # Requests, namespace, the one list, a look each time, and the requests once more.
     assert webhook.api.listed == [{"limit": str(MAX_LISTED)}]
-    assert len(webhook.api.looks) == 3
+    assert len(webhook.api.gets) == 3
     assert len(webhook.api.reads) == 2 + 1 + 3 + 1
 
 
@@ -148,7 +148,7 @@ async def test_what_was_judged_since_the_requests_were_read_is_admitted_without_
     api.__class__ = Judging
     webhook = Webhook(api)
     assert (await webhook.asked()).allowed
-    assert not api.looks
+    assert not api.gets
 
 
 async def test_what_becomes_of_the_intent_is_what_is_told():
@@ -181,14 +181,14 @@ async def test_who_goes_on_writing_the_intent_does_not_prolong_the_wait():
 
     api.judge = judge
     assert (await Webhook(api).asked()).reason == Reason.NO_REQUEST
-    assert len(api.looks) == 1
+    assert len(api.gets) == 1
 
 
 async def test_an_intent_that_goes_is_waited_for_no_longer():
     api = Api(declared(), after=0)
     api.judge = api._kinds["deploymentintents"].clear
     assert (await Webhook(api).asked()).reason == Reason.NO_REQUEST
-    assert len(api.looks) == 1
+    assert len(api.gets) == 1
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ async def test_what_is_not_worth_waiting_for_costs_one_list(intent):
     webhook = Webhook(Api(intent))
     assert (await webhook.asked()).reason == Reason.NO_REQUEST
     assert len(webhook.api.listed) == 1
-    assert not webhook.api.looks
+    assert not webhook.api.gets
 
 
 async def test_one_that_cannot_be_read_hides_no_other():
@@ -257,7 +257,7 @@ async def test_a_review_that_took_long_is_not_held():
     begun = loop.time() - 61  # of the 60 s that this one has
     labels = webhook.api.labels
     assert await webhook.fresh.judged(rollout(IMAGE), Reason.NO_REQUEST, labels, begun) is None
-    assert not webhook.api.looks
+    assert not webhook.api.gets
 
 
 def test_no_more_wait_than_may_and_all_give_their_places_back():

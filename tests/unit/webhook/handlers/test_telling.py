@@ -36,7 +36,7 @@ def telling(clock):
     return Telling(clock)
 
 
-async def told(telling, api, workloads=1, namespace="team"):
+async def seen(telling, api, workloads=1, namespace="team"):
     intent = declared(0.1, targets=targets(workloads))
     metadata = intent.metadata.model_copy(update={"namespace": namespace})
     intent = intent.model_copy(update={"metadata": metadata})
@@ -45,27 +45,27 @@ async def told(telling, api, workloads=1, namespace="team"):
 
 
 async def test_a_release_of_sixty_workloads_is_told_of_whatever_intents_it_takes(telling):
-    assert all([await told(telling, Namespaces()) for _ in range(60)])
+    assert all([await seen(telling, Namespaces()) for _ in range(60)])
     other = Telling(Clock())
-    assert all([await told(other, Namespaces(), MAX_DECLARED_TARGETS) for _ in range(3)])
+    assert all([await seen(other, Namespaces(), MAX_DECLARED_TARGETS) for _ in range(3)])
 
 
 async def test_a_thousand_dry_runs_read_no_more_than_that_and_another_team_is_told(telling, clock):
     api = Namespaces()
     for _ in range(1000):
-        await told(telling, api, MAX_DECLARED_TARGETS)
+        await seen(telling, api, MAX_DECLARED_TARGETS)
         clock.now += 0.01
     lists = [path for path, _ in api.reads if path.endswith("/cabrequests")]
     assert AT_ONCE <= len(lists) <= AT_ONCE + 10 * A_SECOND
-    assert await told(telling, api, MAX_DECLARED_TARGETS, "another")
+    assert await seen(telling, api, MAX_DECLARED_TARGETS, "another")
 
 
 async def test_it_is_told_again_after_a_while(telling, clock):
-    while await told(telling, Namespaces(), MAX_DECLARED_TARGETS):
+    while await seen(telling, Namespaces(), MAX_DECLARED_TARGETS):
         pass
     clock.now += MAX_DECLARED_TARGETS / A_SECOND
-    assert await told(telling, Namespaces(), MAX_DECLARED_TARGETS)
-    assert not await told(telling, Namespaces(), MAX_DECLARED_TARGETS)
+    assert await seen(telling, Namespaces(), MAX_DECLARED_TARGETS)
+    assert not await seen(telling, Namespaces(), MAX_DECLARED_TARGETS)
     clock.now += 10 * AT_ONCE
-    assert await told(telling, Namespaces(), 1, "another")
+    assert await seen(telling, Namespaces(), 1, "another")
     assert set(telling._full_at) == {"another"}  # nothing is kept of who has all of it again

@@ -51,8 +51,8 @@ def verified(place: Path, *args: Any) -> tuple[int, dict[str, str]]:
     files = ("-f", place / "intent.yaml", "--signer", place / "signer.yaml")
     found = run("verify", *files, "-o", "json", *args)
     assert found.exit_code in (0, 1), found.output
-    told = json.loads(found.stdout)["provenance"]
-    return found.exit_code, {each["section"]: each["state"] for each in told}
+    seen = json.loads(found.stdout)["provenance"]
+    return found.exit_code, {each["section"]: each["state"] for each in seen}
 
 
 def test_what_the_pipeline_read_is_signed_and_verified(place: Path) -> None:

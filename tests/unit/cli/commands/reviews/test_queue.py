@@ -133,11 +133,11 @@ def test_watch_prints_it_again_once_it_has_changed(
     kubectl: FakeKubectl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kubectl.objects = [made("first")]
-    looks = iter([[made("first")], [made("first"), made("second")]])
+    answers = iter([[made("first")], [made("first"), made("second")]])
 
     def sleep(seconds: float) -> None:
         try:
-            kubectl.objects = list(next(looks))
+            kubectl.objects = list(next(answers))
         except StopIteration:
             raise KeyboardInterrupt from None
 

@@ -60,7 +60,7 @@ def test_whose_is_whose_cannot_be_told_without_a_name(kubectl: FakeKubectl) -> N
 
 
 @pytest.fixture
-def looks(kubectl: FakeKubectl, monkeypatch: pytest.MonkeyPatch) -> FakeKubectl:
+def watching(kubectl: FakeKubectl, monkeypatch: pytest.MonkeyPatch) -> FakeKubectl:
     """The first look finds one request, the second fails, the third finds two."""
     kubectl.objects = [made("first")]
     steps = iter(["away", "back"])
@@ -84,14 +84,14 @@ def looks(kubectl: FakeKubectl, monkeypatch: pytest.MonkeyPatch) -> FakeKubectl:
     return kubectl
 
 
-@pytest.mark.usefixtures("looks")
+@pytest.mark.usefixtures("watching")
 def test_an_api_server_that_is_away_for_a_moment_ends_no_watch() -> None:
     result = run("queue", "--watch", code=130)
     assert "It is tried again." in result.stderr
     assert result.stdout.count("second") == 1
 
 
-@pytest.mark.usefixtures("looks")
+@pytest.mark.usefixtures("watching")
 @pytest.mark.parametrize("output", ["json", "yaml"])
 def test_each_print_of_a_watch_is_a_document(output: str) -> None:
     text = run("queue", "--watch", "-o", output, code=130).stdout

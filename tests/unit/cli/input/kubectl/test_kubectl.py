@@ -38,7 +38,7 @@ def test_a_list_is_read_page_by_page(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("said", "kind", "told"),
+    ("said", "kind", "seen"),
     [
         ('Error from server (NotFound): "web" not found', NotThere, "not found"),
         ("Error from server (Forbidden): no", NotPermitted, "you may not read"),
@@ -51,13 +51,13 @@ def test_an_error_says_what_was_read_and_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
     said: str,
     kind: type[Unavailable],
-    told: str,
+    seen: str,
 ) -> None:
     (tmp_path / "said").write_text(said + "\n")
     kubectl_of(tmp_path, monkeypatch, f"cat {tmp_path}/said >&2; exit 1")
     with pytest.raises(kind) as raised:
         Kubectl().one("shop", "cabrequests", "web-1")
-    assert told in raised.value.message
+    assert seen in raised.value.message
     assert "cabrequest shop/web-1" in raised.value.message
 
 

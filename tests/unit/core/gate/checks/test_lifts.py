@@ -165,8 +165,8 @@ def test_more_than_one_approval_may_name_stay_and_the_reviewer_is_told():
     checked = with_lifts(NOTHING, waits, RequestVerdict.APPROVED, many)
     assert (checked.refusals, len(checked.lifts)) == (MAX_LIFTS + 6, MAX_LIFTS)
     assert checked.lifts[0] == many[-1].metadata.name
-    told = warnings_of_approval(waits, RequestVerdict.APPROVED, many)
-    assert told[-1].startswith("does not lift 6 earlier refusals")
+    seen = warnings_of_approval(waits, RequestVerdict.APPROVED, many)
+    assert seen[-1].startswith("does not lift 6 earlier refusals")
     entry = by_person("Approved", NOW - SECOND, checked=checked.to_dict())
     first = made("first", entry, number=901)
     assert not said(*many, first).allowed

@@ -56,10 +56,10 @@ def test_what_waits_for_nothing_says_so():
     found = decide(rollout(), 2, [rejected, waits], [], NOW)
     assert found.reason is Reason.REJECTED
     assert "request other was rejected by rita" in found.message
-    [told] = [look for look in candidates(rollout(), [rejected, waits], [], NOW) if look.refused]
-    assert told.request == standing_of(waits)
+    [seen] = [look for look in candidates(rollout(), [rejected, waits], [], NOW) if look.refused]
+    assert seen.request == standing_of(waits)
     assert "the very same content was rejected by rita: because (request other)" in (
-        describe(told, rollout(), [], NOW)
+        describe(seen, rollout(), [], NOW)
     )
 
 

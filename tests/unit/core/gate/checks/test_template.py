@@ -30,13 +30,13 @@ from cabgate_samples.objects import GOOD, MIDDLING
 from unit.core.standings import candidates, decide, describe, request_for
 
 
-def told(*command: str, **spec: Any) -> Template:
+def seen(*command: str, **spec: Any) -> Template:
     container = {"name": "app", "image": IMAGE, "command": list(command)}
     return template_of_forms([normal_form({"spec": {"containers": [container], **spec}})])
 
 
-SERVE = told("serve")
-EVIL = told("sh", "-c", "evil", hostPID=True)
+SERVE = seen("serve")
+EVIL = seen("sh", "-c", "evil", hostPID=True)
 
 
 def saying(template: Template | None, name: str = "checkout", *images: str) -> dict[str, Any]:

@@ -38,8 +38,8 @@ def images(*names: str, **fields: str) -> list[dict[str, Any]]:
 
 def revoked(*names: str, of: tuple[str, ...] = (), at: datetime = T, **more: Any) -> CABRequest:
     """A revoked request for some images; `of` are those that the revocation names."""
-    told = {"images": list(of)} if of else {}
-    entries = by_person("Approved", at - MINUTE), by_person("Revoked", at, **told)
+    seen = {"images": list(of)} if of else {}
+    entries = by_person("Approved", at - MINUTE), by_person("Revoked", at, **seen)
     return request("ManualReview", *entries, targets=images(*names), name="revoked", **more)
 
 

@@ -65,8 +65,8 @@ def test_whatever_has_the_form_leads_to_a_request(
     obj = broken_workload(f"{ticket}: {reason}", by, identity)
     glass = glass_of(DEPLOYMENT, obj)
     assert glass is not None
-    told = seen(reason) if shows(reason) else "(no reason that can be read)"
-    assert (glass.ticket, glass.reason) == (ticket, told)
+    note = seen(reason) if shows(reason) else "(no reason that can be read)"
+    assert (glass.ticket, glass.reason) == (ticket, note)
     [request] = requests_for_glass(DEPLOYMENT, obj)
     # As it is stored and read again, it is the same: the webhook compares them.
     stored = CABRequest.model_validate(

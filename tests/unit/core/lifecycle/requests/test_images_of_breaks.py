@@ -26,7 +26,7 @@ def running(*images):
     return made
 
 
-def told(obj):
+def seen(obj):
     """What each request names, once it has passed as the operator would create it."""
     found = requests_for_glass(DEPLOYMENT, obj)
     for each in found:
@@ -35,16 +35,16 @@ def told(obj):
 
 
 def test_a_blank_image_takes_no_break_its_request():
-    (latest,) = told(running("web:1", " "))
+    (latest,) = seen(running("web:1", " "))
     assert "web:1" in latest
     assert len(latest) == 2
-    latest, first = told(listed(line(images=("web:1", " "))))
+    latest, first = seen(listed(line(images=("web:1", " "))))
     assert latest == ["web:9"]
     assert "web:1" in first
 
 
 def test_an_image_that_reads_as_another_one_is_told_is_not_taken_for_it():
-    (found,) = told(running("evil:1", LONG, TAKEN_FOR_IT))
+    (found,) = seen(running("evil:1", LONG, TAKEN_FOR_IT))
     assert "evil:1" in found
     assert len(found) == 3
 
@@ -53,7 +53,7 @@ def test_an_image_that_reads_as_another_one_is_told_is_not_taken_for_it():
 def test_a_template_that_cannot_be_read_takes_no_break_its_request(volume):
     obj = listed(line(images=("evil:1",)))
     obj["spec"]["template"]["spec"]["volumes"] = [volume]
-    assert told(obj) == [["no image that is known"], ["evil:1"]]
+    assert seen(obj) == [["no image that is known"], ["evil:1"]]
 
 
 IMAGES = st.text(min_size=1, max_size=600) | st.sampled_from([" ", "\u200b", LONG, TAKEN_FOR_IT])
@@ -65,4 +65,4 @@ def test_whatever_ran_is_told(now, before):
     before = [image.replace("\n", " ").replace("\t", " ") for image in before]
     earlier = listed(line(images=tuple(before)))["metadata"]["annotations"]
     obj["metadata"]["annotations"] = earlier
-    assert len(told(obj)) == 2
+    assert len(seen(obj)) == 2
