@@ -92,3 +92,27 @@ def test_who_is_no_auditor_is_told_whom_to_ask(gate, namespace):
     result = gate.shell("requester", "cabgate report", CABGATE)
     assert result.returncode == 4
     assert "Ask for the ClusterRole cabgate-auditor" in result.stderr
+
+
+def test_another_model_is_tried_on_what_was_decided_and_nothing_changes(gate, namespace, tmp_path):
+    decide(gate, namespace)
+    get = ("auditor", "get", "riskmodel", "default", "-o", "json")
+    current = gate.kubectl(*get).stdout
+    model = json.loads(current)
+    path = tmp_path / "stricter.json"
+    spec = {**model["spec"], "autoApproveUpTo": "0.00", "manualReviewUpTo": "0.00"}
+    path.write_text(json.dumps({**model, "metadata": {"name": "stricter"}, "spec": spec}))
+    result = gate.shell("auditor", f"cabgate replay --model {path} -o json", CABGATE)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    moved = [each for each in found["moved"] if each["namespace"] == namespace]
+    assert [(each["from"], each["to"]) for each in moved] == [("ManualReview", "ExceptionRequired")]
+    outcomes = tmp_path / "outcomes.csv"
+    ended = datetime.now(UTC) + timedelta(hours=1)
+    outcomes.write_text(
+        f"change,failed,at\n{namespace}/{moved[0]['name']},true,{ended:%Y-%m-%dT%H:%M:%SZ}\n"
+    )
+    refused = gate.shell("auditor", f"cabgate calibrate --outcomes {outcomes}", CABGATE)
+    assert (refused.returncode, refused.stdout) == (1, ""), refused.stderr
+    assert "300 changes" in refused.stderr
+    assert gate.kubectl(*get).stdout == current
