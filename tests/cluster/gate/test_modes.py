@@ -277,7 +277,7 @@ def test_the_audit_log_says_whom_enforce_will_hit_and_whom_it_hit(auditing, audi
             auditing.cluster.kubectl("delete", "deployment/listed", "-n", namespace, check=False)
 
     def rows():
-        argv = [*CABGATE, "audit", "denials", "-f", str(audit_log), "-o", "json"]
+        argv = [CABGATE, "audit", "denials", "-f", audit_log, "-o", "json"]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         listed = json.loads(done.stdout)
         return {
