@@ -49,13 +49,13 @@ def intent(version: str, summary: str, evidence: dict[str, Any], **spec: Any) ->
     """The intent of a release, as YAML."""
     targets = [target([f"{IMAGE}:{version}"], "checkout")]
     made = declared(NAMESPACE, "checkout", targets, about(version, evidence), **spec)
-    return _yaml({**made, "spec": {"summary": summary, **made["spec"]}})
+    return as_yaml({**made, "spec": {"summary": summary, **made["spec"]}})
 
 
 def deployment(version: str) -> str:
     """The workload, as YAML."""
     labels = {"app": "checkout"}
-    return _yaml(
+    return as_yaml(
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
@@ -81,7 +81,7 @@ def forged_pod(owner: str, uid: str) -> str:
         "uid": uid,
         "controller": True,
     }
-    return _yaml(
+    return as_yaml(
         {
             "apiVersion": "v1",
             "kind": "Pod",
@@ -91,5 +91,6 @@ def forged_pod(owner: str, uid: str) -> str:
     )
 
 
-def _yaml(value: object) -> str:
+def as_yaml(value: object) -> str:
+    """An object as YAML."""
     return yaml.safe_dump(value, sort_keys=False, width=100)

@@ -7,7 +7,7 @@ import re
 import sys
 from datetime import UTC, datetime
 
-from cabgate_demo import files
+from cabgate_demo import files, reports
 from cabgate_demo.later import DAYS_VARIABLE
 from cabgate_demo.stage import OutcomeError, Stage
 from cabgate_devcluster import Installation, wait_until
@@ -25,6 +25,7 @@ def tell(stage: Stage, installation: Installation) -> None:
     _middling_evidence(stage)
     _another_image(stage)
     _side_doors(stage)
+    _signed_evidence(stage)
     _bad_evidence(stage)
     _incident(stage)
     _revocation(stage)
@@ -102,6 +103,41 @@ def _side_doors(stage: Stage) -> None:
     pod = pods["items"][0]["metadata"]["name"]
     image = f"kubectl set image pod/{pod} checkout={files.IMAGE}:1.1-debug -n {NS}"
     stage.refused("requester", image, "ImagesNotCovered: Pod")
+
+
+def _signed_evidence(stage: Stage) -> None:
+    stage.file("reports/tests.xml", reports.junit(240))
+    stage.file("reports/coverage.xml", reports.cobertura(lines=500, covered=466))
+    stage.file("reports/trivy.json", reports.trivy())
+    stage.file("payment.yaml", reports.intent_without_figures())
+    stage.scene(
+        "Evidence is read from reports and signed; who raises a figure is found out",
+        story="An admin makes the key, once, and has the cluster trust it for namespace shop. The "
+        "pipeline collects, signs and applies; nobody types a figure.",
+    )
+    keygen = f"cabgate evidence keygen payment-ci --key payment-ci.key --speaks-in {NS}"
+    stage.file("signer.yaml", stage.quietly("admin", keygen))
+    stage.passes("admin", "kubectl apply -f signer.yaml", "created")
+    collect = (
+        "cabgate evidence collect --junit reports/tests.xml --cobertura reports/coverage.xml "
+        "--trivy reports/trivy.json -f payment.yaml -i"
+    )
+    stage.passes("requester", collect)
+    stage.passes("requester", "cabgate evidence sign --key payment-ci.key -f payment.yaml -i")
+    verify = "cabgate evidence verify -f payment.yaml --signer signer.yaml"
+    stage.passes("requester", verify, "Verified")
+    stage.passes("requester", "kubectl apply -f payment.yaml", "created")
+    stage.until("requester", f"kubectl get deploymentintent payment -n {NS}", "AutoApproved")
+    name = stage.quietly(
+        "requester",
+        f"kubectl get deploymentintent payment -n {NS} -o jsonpath={{.status.requestName}}",
+    )
+    stage.passes("reviewer", f"kubectl cab show {name} -n {NS}", "payment-ci")
+    raised = f"kubectl patch deploymentintent payment -n {NS} --type=merge -p '{_json(_RAISED)}'"
+    stage.refused("requester", raised, "spec.evidence.testResults.coveragePercent", "payment-ci")
+
+
+_RAISED = {"spec": {"evidence": {"testResults": {"coveragePercent": 99}}}}
 
 
 def _bad_evidence(stage: Stage) -> None:
