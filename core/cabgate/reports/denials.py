@@ -23,6 +23,8 @@ webhooks that rollouts are sent to differ in what stands before."""
 class Denial:
     """One rollout that was denied, or would have been."""
 
+    event: str
+    """`auditID` of the event: the same in each file of a log that has it."""
     at: datetime
     namespace: str
     workload: str
@@ -57,29 +59,49 @@ class UnreadableEventError(ValueError):
 
 
 def denial_of(event: Mapping[str, Any]) -> Denial | None:
-    """The denial that an event of the audit log is of; None where it is of none, or of a dry run,
-    which rolls nothing out. Raises `UnreadableEventError`."""
-    annotations = event.get("annotations") or {}
-    mark = next((key for key in annotations if key.endswith(MARK)), None)
-    if mark is None or event.get("stage") != "ResponseComplete" or _is_dry_run(event):
-        return None
-    said = {name: annotations.get(f"{mark.removesuffix('denial')}{name}", "") for name in _NAMES}
+    """The denial that an event of the audit log is of. None where it is of none, of a dry run,
+    which rolls nothing out, or of what cabgate let through and something else refused. Raises
+    `UnreadableEventError`."""
     try:
-        about = event["objectRef"]
-        return Denial(
-            at=datetime.fromisoformat(event["requestReceivedTimestamp"]),
-            namespace=about["namespace"],
-            workload=said["workload"] or f"{about['resource']}/{about.get('name', '')}",
-            reason=said["reason"],
-            mode=Mode(said["mode"] or Mode.ENFORCE),
-            user=(event.get("impersonatedUser") or event["user"])["username"],
-            message=annotations[mark],
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        annotations = event.get("annotations") or {}
+        mark = next((key for key in annotations if key.endswith(MARK)), None)
+        if mark is None or event.get("stage") != "ResponseComplete" or _is_dry_run(event):
+            return None
+        found = _denial(event, annotations, mark.removesuffix("denial"))
+        code = event["responseStatus"]["code"]
+        return None if found.mode is not Mode.ENFORCE and code >= _FAILED else found
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UnreadableEventError(f"{type(error).__name__}: {error}") from None
 
 
-_NAMES = ("reason", "mode", "workload")
+_FAILED = 400
+"""The least code of an answer that says that nothing was done."""
+
+
+def _denial(event: Mapping[str, Any], annotations: Mapping[str, Any], webhook: str) -> Denial:
+    def noted(name: str) -> str:
+        return _text(annotations.get(f"{webhook}{name}", ""))
+
+    about = event["objectRef"]
+    at = datetime.fromisoformat(event["requestReceivedTimestamp"])
+    if at.tzinfo is None:
+        raise ValueError("requestReceivedTimestamp: without a time zone")
+    return Denial(
+        event=_text(event["auditID"]),
+        at=at,
+        namespace=_text(about["namespace"]),
+        workload=noted("workload") or f"{_text(about['resource'])}/{_text(about.get('name', ''))}",
+        reason=noted("reason"),
+        mode=Mode(noted("mode") or Mode.ENFORCE),
+        user=_text((event.get("impersonatedUser") or event["user"])["username"]),
+        message=noted("denial"),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} is no text")
+    return value
 
 
 def _is_dry_run(event: Mapping[str, Any]) -> bool:
@@ -87,9 +109,14 @@ def _is_dry_run(event: Mapping[str, Any]) -> bool:
 
 
 def summed(denials: Iterable[Denial]) -> list[Denials]:
-    """Those of one workload, reason and mode together; the most frequent first."""
+    """Those of one workload, reason and mode together, the most frequent first; an event that is
+    there several times, as in files that overlap, counts once."""
     rows: dict[tuple[str, str, str, Mode], Denials] = {}
+    counted: set[str] = set()
     for each in denials:
+        if each.event in counted:
+            continue
+        counted.add(each.event)
         key = (each.namespace, each.workload, each.reason, each.mode)
         rows[key] = _with(rows.get(key), each)
     return sorted(

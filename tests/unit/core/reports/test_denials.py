@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whom Enforce would hit, from events of the API server's audit log."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from cabgate.reports.denials import Denial, UnreadableEventError, denial_of, summed
 from cabgate.rollout.modes import Mode
 
+_numbers = itertools.count(1)
 AT = datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
 
 
@@ -19,6 +21,8 @@ def event(webhook: str = "rollouts.cabgate.dev", **changes: Any) -> dict[str, An
     noted["workload"] = "deployment/web"
     return {
         "kind": "Event",
+        "auditID": f"id-{next(_numbers)}",
+        "responseStatus": {"code": 201},
         "stage": "ResponseComplete",
         "requestURI": "/apis/apps/v1/namespaces/shop/deployments?fieldManager=kubectl",
         "verb": "create",
@@ -45,23 +49,34 @@ def noted(**changes: str) -> dict[str, str]:
     ],
 )
 def test_whichever_webhook_was_asked(webhook: str) -> None:
-    found = denial_of(event(webhook))
+    found = denial_of(event(webhook, auditID="a1"))
     at = AT + timedelta(microseconds=123456)
     message = "NoRequest: none"
-    assert found == Denial(at, "shop", "deployment/web", "NoRequest", Mode.AUDIT, "tess", message)
+    assert found == Denial(
+        "a1", at, "shop", "deployment/web", "NoRequest", Mode.AUDIT, "tess", message
+    )
 
 
 @pytest.mark.parametrize(
     "other",
     [
         event(stage="ResponseStarted"),
+        event(responseStatus={"code": 409}),
         event(requestURI="/apis/apps/v1/namespaces/shop/deployments?dryRun=All"),
         event(annotations={"rollouts.cabgate.dev/reason": "RequestApproved"}),
         event(annotations={"reviews.cabgate.dev/denial": "DigestMismatch: no"}),
         event(annotations=None),
         {},
     ],
-    ids=["not ended", "a dry run", "admitted", "a review", "no annotations", "empty"],
+    ids=[
+        "not ended",
+        "refused by others",
+        "a dry run",
+        "admitted",
+        "a review",
+        "no annotations",
+        "empty",
+    ],
 )
 def test_what_is_no_denial_of_a_rollout(other: dict[str, Any]) -> None:
     assert denial_of(other) is None
@@ -92,7 +107,13 @@ def test_who_is_impersonated_is_who_rolls_out() -> None:
         {"objectRef": {"resource": "deployments"}},
         {"user": {}},
         {"requestReceivedTimestamp": "yesterday"},
+        {"requestReceivedTimestamp": "2026-11-28T09:30:00"},
+        {"requestURI": "//[x"},
+        {"user": {"username": ["a"]}},
+        {"objectRef": {"resource": "deployments", "namespace": {}}},
         {"annotations": noted(mode="Loose")},
+        {"annotations": [*noted()]},
+        {"annotations": {**noted(), "rollouts.cabgate.dev/reason": 5}},
     ],
 )
 def test_what_lacks_something_is_an_error(changes: dict[str, Any]) -> None:
@@ -102,6 +123,7 @@ def test_what_lacks_something_is_an_error(changes: dict[str, Any]) -> None:
 
 denials = st.builds(
     Denial,
+    event=st.integers().map(str),
     at=st.integers(0, 5).map(lambda hours: AT + timedelta(hours=hours)),
     namespace=st.sampled_from(["shop", "pay"]),
     workload=st.sampled_from(["deployment/a", "deployment/b"]),
@@ -112,11 +134,12 @@ denials = st.builds(
 )
 
 
-@given(st.lists(denials))
+@given(st.lists(denials, unique_by=lambda each: each.event))
 def test_each_is_counted_once_and_the_order_of_the_log_is_nothing(some: list[Denial]) -> None:
     rows = summed(some)
     assert sum(row.times for row in rows) == len(some)
     assert summed(reversed(some)) == rows
+    assert summed([*some, *some]) == rows, "files that overlap"
     for row in rows:
         about = (row.namespace, row.workload, row.reason, row.mode)
         of = [d for d in some if (d.namespace, d.workload, d.reason, d.mode) == about]

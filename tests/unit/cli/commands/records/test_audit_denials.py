@@ -15,7 +15,7 @@ from unit.core.reports.test_denials import event, noted
 def log(tmp_path: Path) -> Path:
     events = [event(), event(requestReceivedTimestamp="2026-11-29T00:00:00Z")]
     denied = noted(workload="job/x\u202e")
-    events.append(event(annotations=denied, user={"username": "tom"}))
+    events.append(event(annotations=denied, user={"username": "tom"}, responseStatus={"code": 403}))
     other = {"stage": "ResponseComplete", "verb": "get"}
     path = tmp_path / "audit.log"
     path.write_text("".join(json.dumps(each) + "\n" for each in [*events, other]))
