@@ -205,7 +205,8 @@ class ApiServer:
                 yield
         except TooManyWaitError:
             raise LookupFailed(
-                f"{MAX_WAITING} reviews of namespace {namespace} wait to read its exceptions"
+                f"{MAX_WAITING} admission requests of namespace {namespace} wait to read its "
+                "exceptions"
             ) from None
 
     async def _exceptions_for(

@@ -198,11 +198,11 @@ async def _received(
             body = await bodies.read(request)
         return read_admission(body, rollout=rollout)
     except TooLargeError:
-        return _error(413, f"a review has at most {MAX_BODY_BYTES} bytes")
+        return _error(413, f"an admission request has at most {MAX_BODY_BYTES} bytes")
     except TimeoutError:
         return _error(408, f"the body did not come within {seconds:g} s", close=True)
     except BusyError:
-        return _error(503, "too many reviews are being read: try again", close=True)
+        return _error(503, "too many admission requests are being read: try again", close=True)
     except OversizedAdmissionError as error:
         denial = answer_body(error.uid, _denied("TooLarge", str(error)))
         return Response(denial, media_type="application/json")
@@ -245,7 +245,7 @@ async def answered(
     except Exception as error:  # noqa: BLE001 - whatever it is, it is a denial
         # Not its text, nor a traceback, which ends with it: they may quote what was sent.
         log.error(
-            "unexpected error in a review: %s",
+            "unexpected error in an admission request: %s",
             explained(error),
             extra=_about(admission, "InternalError"),
         )

@@ -152,7 +152,7 @@ async def test_of_denied_rollouts_no_more_wait_for_exceptions_than_may_and_a_rev
     ask = partial(api.exceptions_for, "loud")
     one, *others = [asyncio.create_task(ask([f"r-{n}"])) for n in range(MOST_FOR_EXCEPTIONS + 1)]
     await until(lambda: len(held.under_way) == 1, "one reads them")
-    with pytest.raises(LookupFailed, match="reviews of namespace loud wait"):
+    with pytest.raises(LookupFailed, match="admission requests of namespace loud wait"):
         await ask(["r-0"])
     revocation = asyncio.create_task(ask(["r-0"], however_many=True))
     assert await api.exceptions_for("quiet", ["r-0"]) == []
