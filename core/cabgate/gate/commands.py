@@ -42,7 +42,7 @@ def approve_request(request: Declared) -> str:
 
 
 def attest(request: Declared, condition: str) -> str:
-    """How a CAB member attests that a condition of an approval is met."""
+    """How a CAB member attests that an approval condition is met."""
     meta = request.metadata
     review = {"verdict": "Attested", "condition": condition, "rationale": RATIONALE}
     return _either(
