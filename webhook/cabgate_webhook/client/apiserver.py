@@ -82,7 +82,7 @@ MAX_SELECTED = 2
 """Requests whose exceptions are asked for one by one: a review reads four times at most."""
 
 
-class ApiServer:
+class LiveReads:
     """What the webhook asks the API server. An asynchronous context manager.
 
     `monotonic` and `sleep` are the time that it waits by where the API server is too busy.
