@@ -7,7 +7,7 @@ from typing import Any
 
 from cabgate.api import CABException, CABRequest, DeploymentIntent, Evidence
 from cabgate.api.base import rfc3339
-from cabgate.api.conditions import Condition
+from cabgate.api.conditions import StatusCondition
 from cabgate.lifecycle.requests.break_glass import ANNOTATION, STAMPS, breakable, requests_for_glass
 from cabgate.lifecycle.requests.opening import request_for
 from cabgate.lifecycle.state.standing import WholeRequest
@@ -88,7 +88,7 @@ def request(
 
 def noticed(found: CABRequest, holds: bool = True) -> CABRequest:
     """A request of which the operator says whether it noticed that it is decided."""
-    condition = Condition(
+    condition = StatusCondition(
         type="Decided",
         status="True" if holds else "False",
         last_transition_time=NOW,

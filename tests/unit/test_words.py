@@ -33,11 +33,17 @@ def test_this_tree_says_none_of_them() -> None:
         ("cli/a.py", 'f"{name} stands {count} times"\n', "say 'duplicate value'"),
         ("crds/a.yaml", "message: 'an image stands twice'\n", "say 'duplicate value'"),
         ("charts/cabgate/values.yaml", "# They run on all the same.\n", "say 'tolerations'"),
+        ("docs/a.md", "Ask for\nan exception.\n", "say 'request an exception'"),
+        ("docs/benchmarks/a.md", "It would better it.\n", "say 'improve'"),
+        ("docs/gitops/a.lua", "-- It leads no more.\n", "say 'lost leadership'"),
+        ("store/a.sql", "-- Again at once.\n", "say 'retrying'"),
+        ("SECURITY.md", "It leads no more.\n", "say 'lost leadership'"),
         ("core/a.py", "def said_of(x):\n    pass\n", "core/a.py:1: 'said_of': say 'describe'"),
         ("webhook/a.py", "class _Matter:\n    pass\n", "say 'subject'"),
         ("operator/a.py", "def f(*, told=''):\n    pass\n", "operator/a.py:1: 'told'"),
         ("bench/a.py", "class A:\n    did: int = 0\n", "bench/a.py:2: 'did'"),
         ("demo/a.py", "self.helpless = 1\n", "say 'stalled'"),
+        ("tests/a.py", "told = 1\n", "tests/a.py:1: 'told'"),
         ("tools/a.py", "from b import c as looks\n", "say 'candidates'"),
     ],
 )  # fmt: skip
@@ -53,7 +59,7 @@ def test_what_is_planted_is_found(tmp_path: Path, place: str, text: str, found: 
         ("docs/decisions/0001-a.md", "It leads no more.\n"),
         ("CHANGELOG.md", "`LeadsNoMore`: it leads no more.\n"),
         ("core/a.py", "# It looks at what somebody did and told.\nx = 'told'\n"),
-        ("tests/a.py", "told = 1\n"),
+        ("tests/a.py", "# It leads no more.\n"),
     ],
 )
 def test_what_was_is_free_to_be_told_and_so_is_prose(tmp_path: Path, place: str, text: str) -> None:

@@ -25,7 +25,7 @@ from cabgate_kube.process.settings import SettingsError, option_of, read_setting
 from cabgate_kube.process.signals import Stopping
 from cabgate_kube.tls.serve import CertificateError, Files, ServingCertificate
 from cabgate_webhook.admission.caller import Caller
-from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.http.app import Settings, create_app
 from cabgate_webhook.http.probes import Readiness, pages_of
 from cabgate_webhook.http.serving import (
@@ -49,7 +49,7 @@ class Process:
     """What one process consists of."""
 
     settings: WebhookSettings
-    api: ApiServer
+    api: LiveReads
     certificate: ServingCertificate
     readiness: Readiness
     app: Draining
@@ -68,7 +68,7 @@ def make_process(settings: WebhookSettings, clock: Clock = utc_now) -> Process:
     # By the machine's clock: that is what whoever connects goes by.
     certificate = ServingCertificate(files, utc_now, metrics.reload_failures.inc)
     metrics.certificate_left.set_function(certificate.seconds_left)
-    api = ApiServer(access_of(), metrics)
+    api = LiveReads(access_of(), metrics)
     readiness = Readiness(certificate.doubt)
     app = Draining(create_app(api, _app_settings(settings), metrics, clock))
     return Process(

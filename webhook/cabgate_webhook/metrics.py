@@ -38,13 +38,13 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.reviews = Counter(
             "cabgate_admission_reviews_total",
-            "Admission reviews, by endpoint, resource, verdict and reason.",
+            "Admission requests, by endpoint, resource, verdict and reason.",
             ["endpoint", "resource", "verdict", "reason"],
             registry=self.registry,
         )
         self.seconds = Histogram(
             "cabgate_admission_review_seconds",
-            "Time to answer an admission review, in seconds.",
+            "Time to answer an admission request, in seconds.",
             ["endpoint"],
             buckets=_BUCKETS,
             registry=self.registry,
@@ -55,7 +55,7 @@ class Metrics:
             self.seconds.labels(endpoint)
         self.in_doubt = Counter(
             "cabgate_reviews_in_doubt_total",
-            "Admission reviews in which nothing could be decided, by reason.",
+            "Admission requests in which nothing could be decided, by reason.",
             ["reason"],
             registry=self.registry,
         )
@@ -75,7 +75,7 @@ class Metrics:
         )
         self.reads = Histogram(
             "cabgate_live_read_seconds",
-            "Time of a read of the API server that a review waits for, in seconds.",
+            "Time of a read of the API server that an admission request waits for, in seconds.",
             ["resource"],
             buckets=_BUCKETS,
             registry=self.registry,

@@ -162,6 +162,22 @@ resourceRules:
 {{- include "cabgate.celList" $names -}}
 {{- end -}}
 
+{{/* The kinds of them, for people: Deployment, StatefulSet, ... */}}
+{{- define "cabgate.breakableKinds" -}}
+{{- $known := include "cabgate.kinds" . | fromYaml -}}
+{{- $breakable := list -}}
+{{- range $known.groups -}}
+{{- $breakable = concat $breakable .breakable -}}
+{{- end -}}
+{{- $names := list -}}
+{{- range $known.kinds -}}
+{{- if has .resource $breakable -}}
+{{- $names = append $names .kind -}}
+{{- end -}}
+{{- end -}}
+{{- join ", " $names -}}
+{{- end -}}
+
 {{/* Match condition: controllers copy the annotations of a workload onto what they make of it. */}}
 {{- define "cabgate.glassPeople" -}}
 - name: is-not-the-platform

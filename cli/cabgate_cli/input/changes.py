@@ -11,7 +11,7 @@ from cabgate.calibration.outcomes import Outcome, OutcomesError, other_columns, 
 from cabgate.text.foreign import quoted
 from cabgate_cli.errors import BadInput, note
 from cabgate_cli.input.files.documents import each_document, read_text, shown_path
-from cabgate_cli.input.ledger_evidence import LIMITS, collect_garbage_seldom
+from cabgate_cli.input.ledger_contents import LIMITS, collect_garbage_seldom
 from cabgate_cli.input.stored import readable
 
 

@@ -91,10 +91,17 @@ class FieldProblem(NamedTuple):
     """Pydantic's name of it, which holds nothing of the object."""
 
 
+def problems(error: ValidationError) -> list[FieldProblem]:
+    """The problems for which an object cannot be read: one at least."""
+    return [
+        FieldProblem(".".join(map(str, each["loc"])), each["msg"], each["type"])
+        for each in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+
+
 def first_problem(error: ValidationError) -> FieldProblem:
-    """The first of the problems for which an object cannot be read."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    return FieldProblem(".".join(map(str, first["loc"])), first["msg"], first["type"])
+    """The first of them."""
+    return problems(error)[0]
 
 
 def build_models() -> None:

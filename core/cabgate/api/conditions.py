@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from cabgate.api.base import Model, Timestamp
 
 
-class Condition(Model):
+class StatusCondition(Model):
     """metav1.Condition."""
 
     type: Annotated[str, StringConstraints(min_length=1, max_length=316)]
@@ -28,7 +28,7 @@ class Condition(Model):
 
 
 Conditions = Annotated[
-    list[Condition],
+    list[StatusCondition],
     Field(
         max_length=16,
         json_schema_extra={

@@ -198,9 +198,9 @@ class CABDecisionSpec(Model):
     rationale: Rationale = ""
     """Why."""
     conditions: ApprovalConditions = Field(default_factory=list)
-    """The conditions of ConditionallyApproved."""
+    """The approval conditions of ConditionallyApproved."""
     condition: ShortText | None = None
-    """Name of the condition that Attested is about."""
+    """Name of the approval condition that Attested is about."""
     checked: Checked | None = None
     """Who could not give this decision, as it was checked, and which refusals it lifts; of
     people's decisions only."""

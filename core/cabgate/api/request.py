@@ -266,9 +266,9 @@ class RequestReview(Model):
     rationale: Rationale = ""
     """Why."""
     conditions: ApprovalConditions = Field(default_factory=list)
-    """The conditions of ConditionallyApproved."""
+    """The approval conditions of ConditionallyApproved."""
     condition: ConditionName | None = None
-    """Name of the condition that Attested is about."""
+    """Name of the approval condition that Attested is about."""
     images: RevokedImages = Field(default_factory=list)
     """The images of the request that Revoked is about, or `*` for all of them. Needed where
     another approval in force covers one of them; absent is all of them."""
@@ -292,9 +292,9 @@ class RequestDecision(DecisionEntry):
     verdict: RequestVerdict
     """What was decided."""
     conditions: ApprovalConditions = Field(default_factory=list)
-    """The conditions of ConditionallyApproved."""
+    """The approval conditions of ConditionallyApproved."""
     condition: ConditionName | None = None
-    """Name of the condition that Attested is about."""
+    """Name of the approval condition that Attested is about."""
     images: RevokedImages = Field(default_factory=list)
     """The images that Revoked is about, `*` for all of the request; absent is all of them, as in
     what an earlier release wrote."""

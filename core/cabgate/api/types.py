@@ -230,7 +230,7 @@ ConditionName = Annotated[
         pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", min_length=1, max_length=63
     ),
 ]
-"""Name of a condition, which stands in commands: letters, digits, and - _ . within."""
+"""Name of an approval condition, which stands in commands: letters, digits, and - _ . within."""
 
 
 class ApprovalCondition(Model):
@@ -246,7 +246,7 @@ class ApprovalCondition(Model):
     )
 
     name: ConditionName
-    """Short name of the condition, unique within the approval."""
+    """Short name of the approval condition, unique within the approval."""
     description: LongText
     """What has to be done or kept."""
     not_before: Timestamp | None = None
@@ -254,7 +254,8 @@ class ApprovalCondition(Model):
     not_after: Timestamp | None = None
     """From when on rollouts are admitted no more; enforced by the gate."""
     attestation: Attestation | None = None
-    """Required: the gate waits until somebody attests the condition. Absent is NotRequired."""
+    """Required: the gate waits until somebody attests the approval condition. Absent is
+    NotRequired."""
 
     @property
     def needs_attestation(self) -> bool:

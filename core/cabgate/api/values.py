@@ -115,13 +115,13 @@ def bare_digest(digest: str) -> str:
 
 
 def has_to_be_attested(attestation: Attestation | None) -> bool:
-    """Whether the gate waits for somebody to attest a condition of an approval."""
+    """Whether the gate waits for somebody to attest an approval condition."""
     return attestation is Attestation.REQUIRED
 
 
 def left_to_people(
     attestation: Attestation | None, not_before: datetime | None, not_after: datetime | None
 ) -> bool:
-    """Whether the gate cannot see to a condition of an approval, so that each rollout is told of
+    """Whether the gate cannot see to an approval condition, so that each rollout is told of
     it."""
     return not (has_to_be_attested(attestation) or not_before or not_after)

@@ -42,7 +42,7 @@ def approve_request(request: Declared) -> str:
 
 
 def attest(request: Declared, condition: str) -> str:
-    """How a CAB member attests that a condition of an approval is met."""
+    """How a CAB member attests that an approval condition is met."""
     meta = request.metadata
     review = {"verdict": "Attested", "condition": condition, "rationale": RATIONALE}
     return _either(
@@ -154,7 +154,7 @@ def can_be_pasted(image: str) -> bool:
 
 
 def write_exception(request: Declared, after: ExceptionStanding | None = None) -> str:
-    """How a team asks for an exception, or for another after one that has ended."""
+    """How a team requests an exception, or another after one that has ended."""
     meta = request.metadata
     command = f"cabgate exception -n {meta.namespace} {meta.name}"
     return command if after is None else f"{command} --name {_next_name(after, meta.name)}"

@@ -23,7 +23,7 @@ from cabgate_kube.errors import ApiError
 from cabgate_kube.k8s_events import News, Reference
 from cabgate_kube.resources import EXCEPTIONS, NAMESPACES, REQUESTS, Resource
 from cabgate_operator.work.context import Context, listed
-from cabgate_operator.work.controller import Controller, Event, Watch
+from cabgate_operator.work.controller import Controller, Watch, WatchEvent
 from cabgate_operator.work.keys import Key, Subject
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Coverage(Controller):
         self._rings: dict[str, int] = {}
         self._risen: set[str] = set()
 
-    def saw(self, event: Event) -> Sequence[Key]:
+    def saw(self, event: WatchEvent) -> Sequence[Key]:
         """Take note of a namespace; its key if it is or was gated and its ring changed.
 
         One that is seen for the first time counts as risen if somebody wrote its ring label not

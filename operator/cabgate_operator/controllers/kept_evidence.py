@@ -15,7 +15,7 @@ from cabgate.lifecycle.requests.kept_evidence import ABANDONED, evidence_for
 from cabgate_kube.errors import AlreadyExistsError, ApiError, ConflictError
 from cabgate_kube.resources import EVIDENCES, REQUESTS, Object
 from cabgate_operator.work.context import Context, parsed
-from cabgate_operator.work.controller import Controller, Event, Watch
+from cabgate_operator.work.controller import Controller, Watch, WatchEvent
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.reports import note_act
 
@@ -79,7 +79,7 @@ class KeptEvidence(Controller):
         """Count anew."""
         self._requests = set()
 
-    def saw(self, event: Event) -> Sequence[Key]:
+    def saw(self, event: WatchEvent) -> Sequence[Key]:
         """Note the requests that a sweep brings; of a deleted one, what was kept goes."""
         meta = event.body["metadata"]
         if event.swept:

@@ -41,7 +41,7 @@ from cabgate_operator.controllers.ledger_heads import (
 )
 from cabgate_operator.work import keys
 from cabgate_operator.work.context import Context, parsed
-from cabgate_operator.work.controller import Controller, Event, Watch
+from cabgate_operator.work.controller import Controller, Watch, WatchEvent
 from cabgate_operator.work.keys import Key
 from cabgate_operator.work.reports import note_act
 
@@ -118,7 +118,7 @@ class Ledger(Controller):
         self._unpublished: set[str] = set()
         self._published_at: datetime | None = None
 
-    def saw(self, event: Event) -> Sequence[Key]:
+    def saw(self, event: WatchEvent) -> Sequence[Key]:
         """Take note of a request or an exception; the chain of its namespace if some of its
         decisions may be missing there."""
         resource, body = event.resource, event.body

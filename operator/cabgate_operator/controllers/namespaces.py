@@ -9,7 +9,7 @@ from cabgate.rollout.rings import RING_LABEL
 from cabgate.rollout.templates import REQUIRE_LABEL
 from cabgate_kube.resources import INTENTS, NAMESPACES
 from cabgate_operator.work.context import Context
-from cabgate_operator.work.controller import Controller, Event, Watch
+from cabgate_operator.work.controller import Controller, Watch, WatchEvent
 from cabgate_operator.work.keys import Key, Subject
 
 
@@ -22,7 +22,7 @@ class Namespaces(Controller):
     def __init__(self) -> None:
         self._choices: dict[str, tuple[str | None, ...]] = {}
 
-    def saw(self, event: Event) -> Sequence[Key]:
+    def saw(self, event: WatchEvent) -> Sequence[Key]:
         """Take note of what a namespace chooses; its key if that is something else than before."""
         meta = event.body.get("metadata") or {}
         name = str(meta.get("name", ""))

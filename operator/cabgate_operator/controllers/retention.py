@@ -18,7 +18,7 @@ from cabgate_kube.process.logs import fields
 from cabgate_kube.resources import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.ledger import Ledger
 from cabgate_operator.work.context import Context, listed, parsed
-from cabgate_operator.work.controller import Controller, Event, Watch
+from cabgate_operator.work.controller import Controller, Watch, WatchEvent
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.reports import note_act
 
@@ -110,7 +110,7 @@ class Retention(Controller):
         """Count anew."""
         self._census = Census(context.clock())
 
-    def saw(self, event: Event) -> Sequence[Key]:
+    def saw(self, event: WatchEvent) -> Sequence[Key]:
         """Count a request that a sweep brought."""
         if event.swept and self._census is not None:
             self._census.saw(event.body)

@@ -125,7 +125,7 @@ def own_request(
 
 
 def next_window(requests: Sequence[WholeRequest], now: datetime) -> datetime | None:
-    """The next moment at which a condition of an approval opens or closes, if there is one."""
+    """The next moment at which an approval condition opens or closes, if there is one."""
     moments = [
         moment
         for request in requests

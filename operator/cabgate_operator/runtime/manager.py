@@ -19,7 +19,7 @@ from cabgate_operator.runtime.stale_watches import StaleWatches
 from cabgate_operator.runtime.sweeper import LONGEST_RETRY, Sweeper
 from cabgate_operator.settings import Settings
 from cabgate_operator.work.context import Context
-from cabgate_operator.work.controller import Controller, Event, Watch
+from cabgate_operator.work.controller import Controller, Watch, WatchEvent
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.metrics import Metrics
 from cabgate_operator.work.overview import Overview
@@ -152,7 +152,7 @@ class Manager:
         for key in own:
             self._queue_unless_own(key, body)
         self._queue(depend.difference(own))
-        self._tell_controllers(Event(resource, body, self._clock(), deleted))
+        self._tell_controllers(WatchEvent(resource, body, self._clock(), deleted))
 
     def _watches_are_stale(self, why: str) -> None:
         self.on_stale_watch(why)
@@ -172,7 +172,7 @@ class Manager:
         elif not self.context.own_writes.brought(version):
             self.queue.add(key)
 
-    def _tell_controllers(self, event: Event) -> None:
+    def _tell_controllers(self, event: WatchEvent) -> None:
         for controller in self._watching.get(event.resource, ()):
             self._queue(controller.saw(event))
 
@@ -251,7 +251,7 @@ class Manager:
                 # One that looks at everything comes by all that depends.
                 self._queue(depend if news and not everything else ())
                 self._queue(self.keys_of(resource, item) if news or everything else ())
-                self._tell_controllers(Event(resource, item, now, swept=True))
+                self._tell_controllers(WatchEvent(resource, item, now, swept=True))
             await asyncio.sleep(0)
         listed = set(uids)
         self._queue((*self._seen.gone(resource, listed), *self._dependents.gone(resource, listed)))

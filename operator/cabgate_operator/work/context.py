@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from cabgate.api.base import Model
+from cabgate.api.base import Model, problems
 from cabgate.lifecycle.limits.flapping import HOUR
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.installation import InstallationSettings
@@ -44,8 +44,7 @@ def parsed(model: type[M], raw: Object) -> M:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False, include_context=False)
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in found[:5])
+        wrong = "; ".join(f"{each.path}: {each.code}" for each in problems(error)[:5])
         raise UnreadableError(f"cannot read the {model.__name__}: {wrong}") from None
 
 

@@ -24,7 +24,7 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class WatchEvent:
     """An object as a watch or a sweep brought it."""
 
     resource: Resource
@@ -58,7 +58,7 @@ class Controller(Protocol):
         Called in any thread."""
         return ()
 
-    def saw(self, event: Event) -> Sequence[Key]:
+    def saw(self, event: WatchEvent) -> Sequence[Key]:
         """Take note of an object of a resource that it watches; what to reconcile besides, going by
         what it has noted so far."""
         return ()

@@ -82,8 +82,9 @@ def test_it_gives_the_denial_of_the_gate_and_a_line_for_each_request(gate, names
         waiting: "(Submitted): waits for a CAB member (score 52.50, ManualReview)",
         rejected: "(Rejected): was rejected by reviewer: no plan",
         risky: "exception leave is Pending",
-        later: "(ConditionallyApproved): approved on condition night, which admits from 2099-",
-        attested: "approved on conditions that nobody has attested: watch",
+        later: "(ConditionallyApproved): approved with approval condition night, which admits from "
+        "2099-",
+        attested: "approved with approval conditions that nobody has attested: watch",
     }.items():
         assert line in " ".join(text.split()), (name, text)
         assert f"  - {name} " in text

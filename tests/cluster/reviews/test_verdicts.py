@@ -136,7 +136,7 @@ def test_conditions_hold_at_each_rollout(gate, namespace):
     assert attested.returncode == 0, attested.stderr
     assert "IllegalTransition" in gate.shell("reviewer", command).stderr
     admitted = rollout(gate, namespace, "web:1")
-    assert "on condition watch: Watch the error rate" in admitted.stderr
+    assert "approval condition watch: Watch the error rate" in admitted.stderr
     assert "dba" not in admitted.stderr
     request = gate.get("cabrequest", name, namespace)
     assert [d["verdict"] for d in request["status"]["decisions"]] == [

@@ -17,7 +17,7 @@ from cabgate_webhook.admission.requests import (
     read_admission,
 )
 from cabgate_webhook.client.answers import parsed
-from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
 from unit.core.standings import covering, decide
@@ -47,7 +47,7 @@ KINDS = [
 ]
 
 
-class StoredApi(ApiServer):
+class StoredApi(LiveReads):
     """An API server that holds what the test says, and answers in bytes."""
 
     def __init__(self, requests, exceptions, labels):

@@ -147,9 +147,10 @@ def read_admission(body: bytes, *, rollout: bool = False) -> AdmissionRequest:
 def _check_size(body: bytes) -> None:
     """Raise `OversizedAdmissionError` for a body that would take more memory than a review may."""
     if _may_have_more_values(body) and (found := _values(body)) > MAX_VALUES:
-        why = f"the review has {found} values, of {MAX_VALUES} that cabgate reads"
+        why = f"the admission request has {found} values, of {MAX_VALUES} that cabgate reads"
     elif len(body) > MAX_OWN_BODY_BYTES and head_of(body)[1] == GROUP:
-        why = f"the review has {len(body)} bytes, of {MAX_OWN_BODY_BYTES} that cabgate reads"
+        why = f"the admission request has {len(body)} bytes, of {MAX_OWN_BODY_BYTES} that cabgate "
+        why += "reads"
     else:
         return
     raise OversizedAdmissionError(head_of(body)[0], f"{why}. Make the object smaller")

@@ -82,7 +82,7 @@ MAX_SELECTED = 2
 """Requests whose exceptions are asked for one by one: a review reads four times at most."""
 
 
-class ApiServer:
+class LiveReads:
     """What the webhook asks the API server. An asynchronous context manager.
 
     `monotonic` and `sleep` are the time that it waits by where the API server is too busy.
@@ -205,7 +205,8 @@ class ApiServer:
                 yield
         except TooManyWaitError:
             raise LookupFailed(
-                f"{MAX_WAITING} reviews of namespace {namespace} wait to read its exceptions"
+                f"{MAX_WAITING} admission requests of namespace {namespace} wait to read its "
+                "exceptions"
             ) from None
 
     async def _exceptions_for(

@@ -28,8 +28,8 @@ class BudgetUsedUp(LookupFailed):
     def __init__(self, path: str) -> None:
         super().__init__(
             f"GET {path}: comes to more than {LARGE_BYTES // READ_BYTES} MiB, which is all that "
-            "cabgate reads for one review. It is about this namespace alone: delete exceptions "
-            "that ended and intents that nobody needs there (what was for them goes after some "
-            "days), or have whoever runs cabgate remove requests",
+            "cabgate reads for one admission request. It is about this namespace alone: delete "
+            "exceptions that ended and intents that nobody needs there (what was for them goes "
+            "after some days), or have whoever runs cabgate remove requests",
             f"GET {path}: answer too large",
         )

@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 
 from cabgate.api import CABRequest
 from cabgate.api.base import BARE_DIGEST, NOT_BLANK, Model, ObjectMeta, bare_digest
-from cabgate.api.conditions import Condition
+from cabgate.api.conditions import StatusCondition
 from cabgate.api.evidence import Evidence
 from cabgate.api.request import CABRequestSpec, CABRequestStatus
 from cabgate.api.types import Checked, DecisionEntry
@@ -39,7 +39,7 @@ NOT_READ: Mapping[type, Collection[str]] = {
     CABRequestSpec: {"summary"},
     Evidence: {"artifacts", "deployment_plan", "manual_testing", "rollback_plan", "scope"},
     CABRequestStatus: {"decided_at", "review", "state", "taken_at"},
-    Condition: {"last_transition_time", "message", "observed_generation", "reason"},
+    StatusCondition: {"last_transition_time", "message", "observed_generation", "reason"},
     DecisionEntry: {"signature"},
     Checked: {"intent_generation", "requested_by", "submitted_by"},
 }

@@ -15,7 +15,7 @@ from cabgate.gate.unjudged import DENIED_FOR_WANT_OF_A_REQUEST, WrittenIntent, i
 from cabgate.gate.verdict import Reason
 from cabgate.rollout.modes import Mode, effective_mode
 from cabgate.rollout.rollout import Rollout
-from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.client.stored import decode_intent, decode_intents
 from cabgate_webhook.metrics import Metrics, Wait
@@ -80,7 +80,7 @@ class FreshIntents:
 
     def __init__(
         self,
-        api: ApiServer,
+        api: LiveReads,
         clock: Callable[[], datetime],
         metrics: Metrics,
         mode: Mode = Mode.ENFORCE,

@@ -10,21 +10,21 @@ from cabgate.risk.model_choice import NoModel, choose_model, recorded_model
 from cabgate.risk.model_rules import model_problems
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
-from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.apiserver import LiveReads
 
 
-async def model_of(namespace: str, api: ApiServer) -> tuple[RiskModel | NoModel, Mapping[str, str]]:
+async def model_of(namespace: str, api: LiveReads) -> tuple[RiskModel | NoModel, Mapping[str, str]]:
     """The model that holds for a namespace now, and the labels of that, by which it is chosen."""
     labels, models = await asyncio.gather(api.namespace_labels(namespace), api.cluster_wide(PLURAL))
     return choose_model(labels, models), labels
 
 
-async def model_behind(request: CABRequest, api: ApiServer) -> RiskModel | None:
+async def model_behind(request: CABRequest, api: LiveReads) -> RiskModel | None:
     """The model that a request was scored with, if it is still there as it was."""
     return recorded_model(request.spec.assessment.risk_model, await api.cluster_wide(PLURAL))
 
 
-async def judge_model(admission: AdmissionRequest, api: ApiServer) -> AdmissionAnswer:
+async def judge_model(admission: AdmissionRequest, api: LiveReads) -> AdmissionAnswer:
     """The answer to a write of a risk model. Raises `Refusal` for one that makes no sense."""
     model = RiskModel.model_validate(admission.object)
     problems = model_problems(model)
@@ -37,7 +37,7 @@ async def judge_model(admission: AdmissionRequest, api: ApiServer) -> AdmissionA
     )
 
 
-async def _warnings(model: RiskModel, api: ApiServer) -> list[str]:
+async def _warnings(model: RiskModel, api: LiveReads) -> list[str]:
     if not model.is_default:
         return []
     marked = [

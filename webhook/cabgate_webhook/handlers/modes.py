@@ -11,7 +11,7 @@ from cabgate.gate.composing import DRY_RUN, NOT_ENFORCED, warning_lines
 from cabgate.rollout.modes import Mode, dry_run_mode, effective_mode
 from cabgate_kube.process.logs import fields
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest
-from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.client.lookups import LookupFailed
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ that the API server waits."""
 async def by_mode(
     answer: AdmissionAnswer,
     admission: AdmissionRequest,
-    api: ApiServer,
+    api: LiveReads,
     cluster: Mode,
     at_least: Mode,
     *,
@@ -52,7 +52,7 @@ async def by_mode(
 
 
 async def _labels(
-    admission: AdmissionRequest, api: ApiServer, seconds: float
+    admission: AdmissionRequest, api: LiveReads, seconds: float
 ) -> Mapping[str, str] | None:
     """Labels of the namespace of a review; None if they cannot be read in time."""
     namespace = admission.namespace

@@ -48,7 +48,7 @@ from cabgate.writes.image_digests import changes_targets, check_digests
 from cabgate.writes.system import check_created, check_intent_status
 from cabgate.writes.template_forms import check_forms
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
-from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.handlers.asked import AskedLately
 from cabgate_webhook.handlers.models import model_of
 from cabgate_webhook.handlers.signed import provenance_now
@@ -103,7 +103,7 @@ def judge_submitters(admission: AdmissionRequest, machines: Machines) -> Admissi
 
 async def judge_intent(
     admission: AdmissionRequest,
-    api: ApiServer,
+    api: LiveReads,
     installation: InstallationSettings,
     digests_from: int | None,
     machines: Machines,
@@ -174,7 +174,7 @@ def _check_content(
 
 
 async def _check_not_approver(
-    admission: AdmissionRequest, old: DeploymentIntent | None, new: DeploymentIntent, api: ApiServer
+    admission: AdmissionRequest, old: DeploymentIntent | None, new: DeploymentIntent, api: LiveReads
 ) -> None:
     """Raise `Refusal` if whoever approved what an intent declares, or did, writes it."""
     names = requests_behind(old, new)
@@ -190,7 +190,7 @@ async def _check_not_approver(
 
 async def judge_exception(
     admission: AdmissionRequest,
-    api: ApiServer,
+    api: LiveReads,
     machines: Machines,
     now: datetime,
     lately: AskedLately | None = None,
@@ -234,7 +234,7 @@ async def judge_exception(
 
 
 async def _check_growth(
-    admission: AdmissionRequest, api: ApiServer, growth: int, lately: AskedLately
+    admission: AdmissionRequest, api: LiveReads, growth: int, lately: AskedLately
 ) -> None:
     """Raise `Refusal` if an exception may not grow by so many bytes."""
     begun = lately.begin()
@@ -275,7 +275,7 @@ def _submitters(
 
 
 async def judge_intent_status(
-    admission: AdmissionRequest, api: ApiServer, operator: str
+    admission: AdmissionRequest, api: LiveReads, operator: str
 ) -> AdmissionAnswer:
     """Refuse a write of an intent's status by anybody but the operator, and by the operator what
     is not so: the list of submitters depends on it."""
@@ -299,7 +299,7 @@ async def judge_intent_status(
 
 async def judge_request(
     admission: AdmissionRequest,
-    api: ApiServer,
+    api: LiveReads,
     operator: str,
     now: datetime,
     excluded: Collection[str] = (),
@@ -315,7 +315,7 @@ async def judge_request(
 
 async def _judge_new_request(
     admission: AdmissionRequest,
-    api: ApiServer,
+    api: LiveReads,
     operator: str,
     now: datetime,
     excluded: Collection[str],
@@ -355,7 +355,7 @@ async def _judge_new_request(
 
 
 async def _kept_evidence(
-    admission: AdmissionRequest, request: CABRequest, api: ApiServer
+    admission: AdmissionRequest, request: CABRequest, api: LiveReads
 ) -> CABEvidence | None:
     """What is kept beside a new request, where there may be something."""
     if not may_have_evidence(request):
@@ -363,7 +363,7 @@ async def _kept_evidence(
     return await api.evidence(admission.namespace, request.metadata.name)
 
 
-async def _check_glass(admission: AdmissionRequest, request: CABRequest, api: ApiServer) -> None:
+async def _check_glass(admission: AdmissionRequest, request: CABRequest, api: LiveReads) -> None:
     """Raise `Refusal` unless the workload of a request says that its glass was broken so."""
     target = request.spec.targets[0]
     kind = breakable(target.api_version, target.kind)

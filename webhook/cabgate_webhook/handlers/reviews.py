@@ -61,7 +61,7 @@ from cabgate.writes.system import (
 )
 from cabgate_webhook.admission.caller import STRIP
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
-from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.handlers.models import model_behind
 from cabgate_webhook.handlers.signed import provenance_now
 
@@ -71,7 +71,7 @@ KINDS: dict[str, ReviewKind] = {kind.plural: kind for kind in (REQUEST_REVIEW, E
 
 async def stamp_review(
     admission: AdmissionRequest,
-    api: ApiServer,
+    api: LiveReads,
     keys: SigningKeys,
     now: datetime,
     machines: Machines,
@@ -132,7 +132,7 @@ def _revoked_images(
 
 async def judge_status(
     admission: AdmissionRequest,
-    api: ApiServer,
+    api: LiveReads,
     operator: str,
     keys: SigningKeys,
     now: datetime,
@@ -169,7 +169,7 @@ async def _checked_decision(
     admission: AdmissionRequest,
     subject: ReviewSubject,
     keys: PublicKeys | None,
-    api: ApiServer,
+    api: LiveReads,
     now: datetime,
     machines: Machines,
     around: Surroundings | None = None,
@@ -233,7 +233,7 @@ async def _checked_decision(
 
 
 async def _asked_before(
-    exception: CABException, api: ApiServer, around: Surroundings | None, now: datetime
+    exception: CABException, api: LiveReads, around: Surroundings | None, now: datetime
 ) -> list[str]:
     """What whoever approves an exception is told of others for the same request."""
     if around is not None:
@@ -243,7 +243,7 @@ async def _asked_before(
 
 
 async def _others(
-    request: CABRequest, api: ApiServer, around: Surroundings | None
+    request: CABRequest, api: LiveReads, around: Surroundings | None
 ) -> Sequence[RequestStanding]:
     """The requests that name a workload of a request."""
     if around is not None:
@@ -252,7 +252,7 @@ async def _others(
     return await api.requests_naming(request.metadata.namespace, named)
 
 
-async def _surroundings(request: CABRequest, api: ApiServer, now: datetime) -> Surroundings:
+async def _surroundings(request: CABRequest, api: LiveReads, now: datetime) -> Surroundings:
     """What the gate compares a decision on a request with: the requests for the same workloads,
     and the exceptions for those."""
     namespace = request.metadata.namespace
@@ -280,7 +280,7 @@ def _uid(admission: AdmissionRequest) -> str:
     return str(metadata_of(admission.old_object).get("uid") or "")
 
 
-async def _judge_operator(admission: AdmissionRequest, api: ApiServer, now: datetime) -> None:
+async def _judge_operator(admission: AdmissionRequest, api: LiveReads, now: datetime) -> None:
     if admission.resource == EXCEPTION_REVIEW.plural:
         old = CABException.model_validate(admission.old_object)
         new = CABException.model_validate(admission.object)
@@ -319,7 +319,7 @@ async def _judge_operator(admission: AdmissionRequest, api: ApiServer, now: date
     )
 
 
-async def _request_of(admission: AdmissionRequest, api: ApiServer) -> CABRequest:
+async def _request_of(admission: AdmissionRequest, api: LiveReads) -> CABRequest:
     """The request that a review is about: itself, or the one that an exception names."""
     if admission.resource == REQUEST_REVIEW.plural:
         return CABRequest.model_validate(admission.old_object)
@@ -335,7 +335,7 @@ async def _request_of(admission: AdmissionRequest, api: ApiServer) -> CABRequest
     return request
 
 
-async def _intent_of(request: CABRequest, api: ApiServer) -> DeploymentIntent | None:
+async def _intent_of(request: CABRequest, api: LiveReads) -> DeploymentIntent | None:
     """The live intent that a request was made from, if there is one."""
     reference = request.spec.intent_ref
     if reference is None:
@@ -343,7 +343,7 @@ async def _intent_of(request: CABRequest, api: ApiServer) -> DeploymentIntent | 
     return await api.intent(request.metadata.namespace, reference.name)
 
 
-async def _may_have_broken(user: User, request: CABRequest, api: ApiServer) -> bool:
+async def _may_have_broken(user: User, request: CABRequest, api: LiveReads) -> bool:
     """Whether nobody knows who broke the glass, and a user may."""
     broken = request.spec.break_glass
     if broken is None or broken.by:
@@ -352,7 +352,7 @@ async def _may_have_broken(user: User, request: CABRequest, api: ApiServer) -> b
     return await api.may(user, verb=VERB, resource=RESOURCE, namespace=namespace)
 
 
-async def _subject(admission: AdmissionRequest, api: ApiServer) -> ReviewSubject:
+async def _subject(admission: AdmissionRequest, api: LiveReads) -> ReviewSubject:
     request = await _request_of(admission, api)
     intent = await _intent_of(request, api)
     exception = None
@@ -372,7 +372,7 @@ def _decided_elsewhere(
 
 
 async def _impersonates(
-    user: User, submitters: Sequence[StoredSubmitter], api: ApiServer, machines: Machines
+    user: User, submitters: Sequence[StoredSubmitter], api: LiveReads, machines: Machines
 ) -> str | None:
     """User name of a submitting machine that a user could act as, if there is one."""
     names = [each.username for each in submitters if machines.submitted(each)]
@@ -380,7 +380,7 @@ async def _impersonates(
     return next((name for name, could in zip(names, answers, strict=True) if could), None)
 
 
-async def _could_act_as(user: User, username: str, api: ApiServer) -> bool:
+async def _could_act_as(user: User, username: str, api: LiveReads) -> bool:
     account = service_account_of(username)
     namespace, name = account or ("", username)
     resource = "users" if account is None else "serviceaccounts"

@@ -29,7 +29,7 @@ from cabgate.rollout.workloads import (
     template_of,
 )
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
-from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.handlers.fresh import FreshIntents
 
 GATED_SUBRESOURCES = frozenset({"", "ephemeralcontainers"})
@@ -39,7 +39,7 @@ GATED_SUBRESOURCES = frozenset({"", "ephemeralcontainers"})
 async def judge_rollout(
     admission: AdmissionRequest,
     kind: GatedKind,
-    api: ApiServer,
+    api: LiveReads,
     default_ring: int,
     now: datetime,
     machines: Machines = SERVICE_ACCOUNTS,
@@ -77,7 +77,7 @@ async def _look(
     rollout: Rollout,
     template: Callable[[], Template | None],
     admission: AdmissionRequest,
-    api: ApiServer,
+    api: LiveReads,
     default_ring: int,
     machines: Machines,
     now: datetime,
@@ -118,7 +118,7 @@ async def _of_a_controller(
     rollout: Rollout,
     ring: int,
     decision: GateVerdict,
-    api: ApiServer,
+    api: LiveReads,
     now: datetime,
     configured: Sequence[GatedKind],
 ) -> GateVerdict:
@@ -138,7 +138,7 @@ async def _of_a_controller(
 
 
 async def _rollout(
-    admission: AdmissionRequest, kind: GatedKind, api: ApiServer, configured: Sequence[GatedKind]
+    admission: AdmissionRequest, kind: GatedKind, api: LiveReads, configured: Sequence[GatedKind]
 ) -> tuple[Rollout, Mapping[str, Any] | None]:
     """The rollout, without what its containers do, and the object that its `workloadRef` names."""
     obj, old = _named(admission), admission.old_object or None

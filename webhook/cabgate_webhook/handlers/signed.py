@@ -9,13 +9,13 @@ from cabgate.api import DeploymentIntent
 from cabgate.api.request import Provenance
 from cabgate.api.signer import PLURAL
 from cabgate_kube.signers import LabelsAndSigners, speaking_for
-from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.apiserver import LiveReads
 
 
 async def provenance_now(
-    intent: DeploymentIntent | None, api: ApiServer, now: datetime
+    intent: DeploymentIntent | None, api: LiveReads, now: datetime
 ) -> Sequence[Provenance]:
-    """Who speaks for each part of the evidence of an intent. Raises what `ApiServer` does."""
+    """Who speaks for each part of the evidence of an intent. Raises what `LiveReads` does."""
 
     async def read(namespace: str) -> LabelsAndSigners:
         labels, signers = await asyncio.gather(

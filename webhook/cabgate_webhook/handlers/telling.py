@@ -17,7 +17,7 @@ from cabgate.risk.model_choice import choose_model
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.targets import Workload
 from cabgate.writes.declared import told_of_intent
-from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.client.lookups import LookupFailed
 
 TOLD_SECONDS = 1.0
@@ -41,7 +41,7 @@ class Telling:
     async def warning_of(
         self,
         intent: DeploymentIntent,
-        api: ApiServer,
+        api: LiveReads,
         installation: InstallationSettings,
         machines: Machines,
         provenance: Sequence[Provenance] = (),

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from cabgate import GROUP
+from cabgate.api.base import problems
 from cabgate.api.kinds import GatedKind
 from cabgate.gate.composing import compose
 from cabgate.ledger.signatures import SigningKeys
@@ -34,7 +35,7 @@ from cabgate_webhook.admission.requests import (
     answer_body,
     read_admission,
 )
-from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.client.lookups import BudgetUsedUp, LookupFailed
 from cabgate_webhook.handlers.asked import AskedLately
 from cabgate_webhook.handlers.fresh import FreshIntents
@@ -121,7 +122,7 @@ class BusyError(Exception):
 
 
 def create_app(
-    api: ApiServer,
+    api: LiveReads,
     settings: Settings,
     metrics: Metrics,
     clock: Clock = utc_now,
@@ -198,11 +199,11 @@ async def _received(
             body = await bodies.read(request)
         return read_admission(body, rollout=rollout)
     except TooLargeError:
-        return _error(413, f"a review has at most {MAX_BODY_BYTES} bytes")
+        return _error(413, f"an admission request has at most {MAX_BODY_BYTES} bytes")
     except TimeoutError:
         return _error(408, f"the body did not come within {seconds:g} s", close=True)
     except BusyError:
-        return _error(503, "too many reviews are being read: try again", close=True)
+        return _error(503, "too many admission requests are being read: try again", close=True)
     except OversizedAdmissionError as error:
         denial = answer_body(error.uid, _denied("TooLarge", str(error)))
         return Response(denial, media_type="application/json")
@@ -222,10 +223,7 @@ async def answered(
     except Refusal as refusal:
         return _denied(refusal.reason, refusal.detail, refusal.causes)
     except ValidationError as error:
-        causes = [
-            Cause(RefusalReason.INVALID, each["msg"], ".".join(map(str, each["loc"])))
-            for each in error.errors(include_url=False, include_input=False)
-        ]
+        causes = [Cause(RefusalReason.INVALID, each.message, each.path) for each in problems(error)]
         said = "; ".join(f"{each.field}: {each.message}" for each in causes)
         return _denied(RefusalReason.INVALID, said, causes)
     except BudgetUsedUp as error:
@@ -245,7 +243,7 @@ async def answered(
     except Exception as error:  # noqa: BLE001 - whatever it is, it is a denial
         # Not its text, nor a traceback, which ends with it: they may quote what was sent.
         log.error(
-            "unexpected error in a review: %s",
+            "unexpected error in an admission request: %s",
             explained(error),
             extra=_about(admission, "InternalError"),
         )
@@ -258,7 +256,7 @@ async def answered(
 
 async def _validate(
     admission: AdmissionRequest,
-    api: ApiServer,
+    api: LiveReads,
     settings: Settings,
     now: datetime,
     fresh: FreshIntents,
@@ -291,7 +289,7 @@ async def _validate(
 
 
 async def _mutate(
-    admission: AdmissionRequest, api: ApiServer, settings: Settings, now: datetime
+    admission: AdmissionRequest, api: LiveReads, settings: Settings, now: datetime
 ) -> AdmissionAnswer:
     if admission.group == GROUP:
         if admission.subresource == "status" and admission.resource in KINDS:

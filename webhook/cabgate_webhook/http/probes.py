@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from prometheus_client import generate_latest
 
 from cabgate_kube.process.health import Pages
-from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.metrics import Metrics
 
@@ -31,7 +31,7 @@ class Readiness:
 
 
 def pages_of(
-    api: ApiServer, metrics: Metrics, readiness: Readiness, *, read_seconds: float = READ_SECONDS
+    api: LiveReads, metrics: Metrics, readiness: Readiness, *, read_seconds: float = READ_SECONDS
 ) -> Pages:
     """The pages. Liveness asks nobody; readiness reads as the gate does, and waits for that no
     longer than `read_seconds`."""

@@ -3,7 +3,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import click
 
@@ -20,6 +20,7 @@ from cabgate_cli.commands.options import (
 from cabgate_cli.errors import BadInput, note
 from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.files.reports import changed_components, collected
+from cabgate_cli.input.viewer import now
 from cabgate_cli.input.workloads import configured
 from cabgate_collect.facts import Format
 
@@ -160,7 +161,7 @@ def collect(
         targets=targets,
         commit=commit,
         max_age=None if max_age is None else timedelta(seconds=max_age),
-        now=datetime.now(UTC),
+        now=now(),
         components=None if touched is None else touched.number,
     )
     for text in found.notes:

@@ -4,7 +4,6 @@
 import copy
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ from cabgate_cli.errors import BadInput, note
 from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.files.documents import Document, read_text
 from cabgate_cli.input.files.validation import intent_from
+from cabgate_cli.input.viewer import now
 from cabgate_cli.input.workloads import configured
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _signed(
         intent=meta.name,
         evidence=intent.spec.evidence,
         sections=sections,
-        now=datetime.now(UTC),
+        now=now(),
         people=people,
     )
 

@@ -2,7 +2,6 @@
 """`cabgate evidence verify`: who speaks for the evidence of an intent."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import click
 
@@ -15,6 +14,7 @@ from cabgate_cli.errors import BadInput
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.files.documents import read_documents
 from cabgate_cli.input.files.validation import checked
+from cabgate_cli.input.viewer import now
 from cabgate_cli.input.workloads import configured
 from cabgate_cli.output.objects import write, write_machine
 from cabgate_cli.output.views import table
@@ -73,7 +73,7 @@ def verify(
     signers = [signer for path in signer_files for signer in _signers(path)]
     labels = {"kubernetes.io/metadata.name": intent.metadata.namespace, **_labels(namespace_labels)}
     raw = [{"metadata": {"name": s.metadata.name}, "spec": s.spec.to_dict()} for s in signers]
-    found = provenance_of(intent, labels, raw, datetime.now(UTC))
+    found = provenance_of(intent, labels, raw, now())
     if not found and intent.spec.evidence.attestations is None:
         raise BadInput(f"{intent_file}: nothing is signed; sign it: cabgate evidence sign")
     found = [_of_commit(each, commit) for each in found]

@@ -80,7 +80,7 @@ def exception(
 ) -> None:
     """Print an exception for a request, for kubectl apply.
 
-    A CABException for the CABRequest named REQUEST. It is for a request whose score asks for an
+    A CABException for the CABRequest named REQUEST. It is for a request whose score needs an
     exception, and that nobody has refused. If the cluster can be asked and says otherwise, nothing
     is printed but why, and whom to ask instead. Without --reason or --control their text is a TODO
     that has to be replaced first.

@@ -25,7 +25,7 @@ from cabgate_cli.commands.records.ledger_verified import verification
 from cabgate_cli.commands.records.report import check_time, counted
 from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import ExitCode, of_command
-from cabgate_cli.input.ledger_evidence import Evidence, Source, gathered
+from cabgate_cli.input.ledger_contents import LedgerContents, Source, gathered
 from cabgate_cli.output.archive import archive, json_bytes, json_lines
 from cabgate_cli.output.files import put_in_place
 from cabgate_cli.output.objects import write
@@ -102,7 +102,7 @@ def export(
     ctx.exit(ExitCode.NO if findings else ExitCode.OK)
 
 
-def _files(evidence: Evidence, begin: datetime, end: datetime) -> dict[str, bytes]:
+def _files(evidence: LedgerContents, begin: datetime, end: datetime) -> dict[str, bytes]:
     made = counted(evidence.objects[decision.PLURAL], begin, end, By.NAMESPACE)
     return {
         "ledger.jsonl": b"".join(

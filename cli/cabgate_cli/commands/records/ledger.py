@@ -19,7 +19,7 @@ from cabgate_cli.commands.records.ledger_prune import export, finding_lines, pru
 from cabgate_cli.commands.records.ledger_verified import chains, distinct, pruned, verification
 from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import ExitCode, of_command
-from cabgate_cli.input.ledger_evidence import Evidence, Source, gathered
+from cabgate_cli.input.ledger_contents import LedgerContents, Source, gathered
 from cabgate_cli.output.objects import write, write_machine
 
 
@@ -95,7 +95,7 @@ def verify(
     ctx.exit(ExitCode.NO if findings else ExitCode.OK)
 
 
-def _lines(evidence: Evidence, keys: PublicKeys, findings: Sequence[Finding]) -> str:
+def _lines(evidence: LedgerContents, keys: PublicKeys, findings: Sequence[Finding]) -> str:
     lines = finding_lines(findings)
     numbers = chains(evidence)
     seen = (
@@ -109,7 +109,7 @@ def _lines(evidence: Evidence, keys: PublicKeys, findings: Sequence[Finding]) ->
     return "".join(f"{line}\n" for line in [*lines, f"{verdict}: {seen}"])
 
 
-def _anomalies(evidence: Evidence) -> str:
+def _anomalies(evidence: LedgerContents) -> str:
     return " ".join(
         f"{each['found_at']}: record {each['sequence']} of {each['chain'] or 'no chain'}: "
         f"{each['code']}, {each['message']}."

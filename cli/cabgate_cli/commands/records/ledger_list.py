@@ -15,7 +15,7 @@ from cabgate_cli.commands.options import MOMENT, output_option
 from cabgate_cli.commands.records.ledger_options import source_options
 from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import of_command
-from cabgate_cli.input.ledger_evidence import Source, records_of
+from cabgate_cli.input.ledger_contents import Source, records_of
 from cabgate_cli.output.objects import write, write_machine
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cabgate_cli.commands.options import check_one_source, cluster_options, export_option
-from cabgate_cli.input.ledger_evidence import Source
+from cabgate_cli.input.ledger_contents import Source
 from cabgate_kube.installation import LEDGER_HEADS, SIGNING_KEYS
 
 heads_option = click.option(

@@ -4,7 +4,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,13 @@ from cabgate_cli.commands.options import cluster_options
 from cabgate_cli.commands.records.ledger_options import keys_option
 from cabgate_cli.errors import BadInput, Unavailable, note
 from cabgate_cli.exit_codes import ExitCode, of_command
-from cabgate_cli.input.ledger_evidence import (
+from cabgate_cli.input.ledger_contents import (
     from_cluster,
     public_keys,
     records_in,
     text_of_keys,
 )
+from cabgate_cli.input.viewer import now
 from cabgate_cli.output.objects import write
 from cabgate_kube.installation import LEDGER_CHECKPOINTS
 
@@ -176,7 +177,7 @@ def _planned(
     given = [pem for path in key_files for pem in text_of_keys(path)]
     evidence = from_cluster(kubeconfig, context, keys=not given)
     keys = public_keys(given or evidence.pems, of_cluster=not given)
-    cutoff = None if days is None else datetime.now(UTC) - timedelta(days=days)
+    cutoff = None if days is None else now() - timedelta(days=days)
     if deletes and days == 0:
         evidence.now = None  # what is not recorded yet might be older than what is pruned
     in_cluster = evidence.findings(keys)

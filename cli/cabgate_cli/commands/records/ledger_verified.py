@@ -8,10 +8,10 @@ from typing import Any
 from cabgate.api import decision
 from cabgate.ledger.findings import Finding
 from cabgate.ledger.signatures import PublicKeys
-from cabgate_cli.input.ledger_evidence import Evidence
+from cabgate_cli.input.ledger_contents import LedgerContents
 
 
-def chains(evidence: Evidence) -> dict[str, int]:
+def chains(evidence: LedgerContents) -> dict[str, int]:
     """Records of each chain, as far as they say which is theirs."""
     numbers: dict[str, int] = defaultdict(int)
     for record in distinct(evidence.objects[decision.PLURAL]):
@@ -32,7 +32,7 @@ def distinct(objects: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return list(found.values())
 
 
-def pruned(evidence: Evidence) -> dict[str, int]:
+def pruned(evidence: LedgerContents) -> dict[str, int]:
     """Up to which position the chains were pruned."""
     found: dict[str, int] = {}
     for namespace, checkpoint in evidence.checkpoints:
@@ -41,7 +41,7 @@ def pruned(evidence: Evidence) -> dict[str, int]:
 
 
 def verification(
-    evidence: Evidence, keys: PublicKeys, findings: Sequence[Finding]
+    evidence: LedgerContents, keys: PublicKeys, findings: Sequence[Finding]
 ) -> dict[str, Any]:
     """What was looked at, and what is wrong with it."""
     return {
@@ -64,7 +64,7 @@ def verification(
     }
 
 
-def _anomalies(evidence: Evidence) -> dict[str, Any]:
+def _anomalies(evidence: LedgerContents) -> dict[str, Any]:
     """What the relay kept of records that were not as they should be; nothing where no store was
     read or it has none."""
     if not evidence.anomalies:

@@ -2,7 +2,7 @@
 """`cabgate report`: what was decided over a time, from a cluster, exports or an event store."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
@@ -16,7 +16,8 @@ from cabgate_cli.commands.options import MOMENT
 from cabgate_cli.commands.records.ledger_options import source_options
 from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import of_command
-from cabgate_cli.input.ledger_evidence import Source, records_of
+from cabgate_cli.input.ledger_contents import Source, records_of
+from cabgate_cli.input.viewer import now
 from cabgate_cli.output.objects import write, write_machine
 
 SPAN = timedelta(days=90)
@@ -61,7 +62,7 @@ def report(
     How much, by whom, how fast, and what went past the gate, as records of the ledger say. Nothing
     is checked: `cabgate ledger verify` does that.
     """
-    end = until or datetime.now(UTC)
+    end = until or now()
     begin = since or end - SPAN
     check_time(begin, end)
     raws = records_of(source)

@@ -38,14 +38,14 @@ Examples:
     "attested",
     metavar="NAME",
     multiple=True,
-    help="Admit nothing until somebody attests this condition. May be repeated.",
+    help="Admit nothing until somebody attests this approval condition. May be repeated.",
 )
 @click.option(
     "--not-before",
     "opening",
     metavar="NAME=TIME",
     multiple=True,
-    help="From when on a condition lets rollouts in, such as watch=2026-03-01T20:00:00Z.",
+    help="From when on an approval condition lets rollouts in, such as watch=2026-03-01T20:00:00Z.",
 )
 @click.option(
     "--not-after",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kubectl cab attest`: say that a condition of an approval is met."""
+"""`kubectl cab attest`: say that an approval condition is met."""
 
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ Examples:
 @click.option(
     "--condition",
     metavar="NAME",
-    help="The condition that is met; needed where several wait to be attested.",
+    help="The approval condition that is met; needed where several wait to be attested.",
 )
 @click.pass_context
 def attest(
@@ -35,9 +35,9 @@ def attest(
     condition: str | None,
     given: "Given",
 ) -> None:
-    """Attest that a condition of an approval is met.
+    """Attest that an approval condition is met.
 
-    Each NAME is a CABRequest that is approved on conditions.
+    Each NAME is a CABRequest that is approved with approval conditions.
     """
     from cabgate.lifecycle.state.standing import standing_of
     from cabgate_cli.commands.reviews.deciding import Verdict, decide

@@ -25,8 +25,8 @@ def _message(found: Situation) -> Parts:
 def _warnings(found: Situation) -> tuple[str, ...]:
     return tuple(
         printed(
-            f"request {found.request.metadata.name} is approved on condition {condition.name}: "
-            f"{shortened(condition.description, 200)}"
+            f"request {found.request.metadata.name} is approved with approval condition "
+            f"{condition.name}: {shortened(condition.description, 200)}"
         )
         for condition in found.request.conditions
         if condition.is_obligation

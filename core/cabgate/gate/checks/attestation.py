@@ -12,7 +12,7 @@ from cabgate.rollout.rollout import Rollout
 
 
 def check(found: Covering) -> Look | None:
-    """That a condition of an approval was not attested."""
+    """That an approval condition was not attested."""
     if found.state not in APPROVED_STATES or not found.request.unattested:
         return None
     return Look(found.request, found.state, Reason.ATTESTATION_MISSING)
@@ -21,7 +21,8 @@ def check(found: Covering) -> Look | None:
 def _message(found: Situation) -> Parts:
     waiting = found.request.unattested[0]
     return (
-        f"{found.head} is approved on condition {waiting.name}, which nobody has attested.",
+        f"{found.head} is approved with approval condition {waiting.name}, which nobody has "
+        "attested.",
         [f"{shortened(waiting.description, 200)}."],
         "A CAB member who did not submit it attests with: " + attest(found.request, waiting.name),
     )
@@ -29,7 +30,7 @@ def _message(found: Situation) -> Parts:
 
 def _line(look: Look, rollout: Rollout, now: datetime) -> str:
     waiting = ", ".join(condition.name for condition in look.request.unattested)
-    return f"approved on conditions that nobody has attested: {waiting}"
+    return f"approved with approval conditions that nobody has attested: {waiting}"
 
 
 RECORDS = (

@@ -55,7 +55,7 @@ def check(found: Covering) -> Look | None:
 
 
 def _message(found: Situation) -> Parts:
-    # What would better the score does not help against what somebody found wrong.
+    # What would improve the score does not help against what somebody found wrong.
     if found.basis.revocation is not None:
         return _about_image(found)
     return f"{found.head} {ended(found.request)}.", [], _next_step(found.request)

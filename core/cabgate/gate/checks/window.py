@@ -29,7 +29,7 @@ def _message(found: Situation) -> Parts:
     moment = window.not_before if early else window.not_after
     opens = "admits from" if early else "admitted until"
     return (
-        f"{found.head} is approved on condition {window.name}, which {opens} "
+        f"{found.head} is approved with approval condition {window.name}, which {opens} "
         f"{rfc3339(moment) if moment else ''}.",
         [f"{shortened(window.description, 200)}."],
         "Roll out again then; see " + show_request(request)
@@ -44,11 +44,12 @@ def _line(look: Look, rollout: Rollout, now: datetime) -> str:
         raise ValueError(f"{look.request.metadata.name}: every window is open")
     if window.not_before is not None and now < window.not_before:
         return (
-            f"approved on condition {window.name}, which admits from {rfc3339(window.not_before)}"
+            f"approved with approval condition {window.name}, which admits from "
+            f"{rfc3339(window.not_before)}"
         )
     moment = window.not_after
     return (
-        f"approved on condition {window.name}, which admitted until "
+        f"approved with approval condition {window.name}, which admitted until "
         f"{rfc3339(moment) if moment else ''}"
     )
 

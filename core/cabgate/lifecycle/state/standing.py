@@ -250,7 +250,7 @@ def closed_window(request: RequestStanding, now: datetime) -> StoredCondition | 
 
 
 def closed_for_good(request: RequestStanding, now: datetime) -> bool:
-    """Whether a condition of an approval has ended it: its window has closed."""
+    """Whether an approval condition has ended it: its window has closed."""
     ends = [condition.not_after for condition in request.conditions]
     return any(end is not None and now >= end for end in ends)
 

@@ -73,15 +73,15 @@ BY_SCORE = "score 0.00, AutoApprove"
         ),
         (
             request("ManualReview", condition(notBefore=rfc3339(NOW + DAY))),
-            "approved on condition calm, which admits from 2026-03-02T12:00:00Z",
+            "approved with approval condition calm, which admits from 2026-03-02T12:00:00Z",
         ),
         (
             request("ManualReview", condition(notAfter=rfc3339(NOW - DAY))),
-            "approved on condition calm, which admitted until 2026-02-28T12:00:00Z",
+            "approved with approval condition calm, which admitted until 2026-02-28T12:00:00Z",
         ),
         (
             request("ManualReview", condition(attestation="Required")),
-            "approved on conditions that nobody has attested: calm",
+            "approved with approval conditions that nobody has attested: calm",
         ),
     ],
 )

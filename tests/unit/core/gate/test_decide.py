@@ -290,7 +290,7 @@ def test_a_conditional_approval_tells_its_conditions() -> None:
     assert decision.allowed
     first, second = decision.warnings
     # The API server drops a warning that holds control characters.
-    assert first.endswith("on condition watch: watch the error rate and latency")
+    assert first.endswith("approval condition watch: watch the error rate and latency")
     assert second.endswith("x...")
     assert len(second.encode()) < 450
     assert all(warning.isprintable() for warning in decision.warnings)

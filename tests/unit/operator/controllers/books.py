@@ -10,7 +10,7 @@ from cabgate_kube.errors import ApiError, ConflictError
 from cabgate_kube.installation import LEDGER_HEADS
 from cabgate_kube.resources import CONFIG_MAPS, DECISIONS, EXCEPTIONS, REQUESTS, Object, Resource
 from cabgate_operator.controllers.ledger import Ledger
-from cabgate_operator.work.controller import Event
+from cabgate_operator.work.controller import WatchEvent
 from cabgate_operator.work.keys import Key, Subject
 from unit.operator.support import (
     BAD,
@@ -79,7 +79,7 @@ class Books(World):
         self.saw(resource, self.api.put(resource, body))
 
     def saw(self, resource: Resource, body: Object, **options: Any) -> Key | None:
-        keys = self.ledger.saw(Event(resource, body, self.clock(), **options))
+        keys = self.ledger.saw(WatchEvent(resource, body, self.clock(), **options))
         return next(iter(keys), None)
 
     def look_again(self) -> None:

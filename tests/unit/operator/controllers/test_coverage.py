@@ -14,7 +14,7 @@ from cabgate.rollout.targets import Workload
 from cabgate_kube.errors import ApiError
 from cabgate_kube.resources import EVENTS, NAMESPACES, REQUESTS, Resource
 from cabgate_operator.controllers.coverage import Coverage, news_of
-from cabgate_operator.work.controller import Event
+from cabgate_operator.work.controller import WatchEvent
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.metrics import Metrics
 from unit.operator.support import GOOD, ME, NOW, Object, World, request, with_decisions
@@ -55,7 +55,7 @@ class Case:
         return self.note(body, deleted=deleted)
 
     def note(self, body: Object, *, deleted: bool = False) -> Key | None:
-        keys = self.coverage.saw(Event(NAMESPACES, body, NOW, deleted))
+        keys = self.coverage.saw(WatchEvent(NAMESPACES, body, NOW, deleted))
         return next(iter(keys), None)
 
     async def reconcile(self) -> None:

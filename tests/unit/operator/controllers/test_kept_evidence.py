@@ -10,7 +10,7 @@ from cabgate.rollout.templates import Template, form_text, template_of_forms
 from cabgate_kube.errors import ApiError
 from cabgate_kube.resources import EVIDENCES, INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.kept_evidence import KeptEvidence
-from cabgate_operator.work.controller import Event
+from cabgate_operator.work.controller import WatchEvent
 from cabgate_operator.work.keys import Key, Subject
 from unit.operator.controllers.declaring import look
 from unit.operator.support import MIDDLING, NOW, World, intent_object
@@ -95,7 +95,7 @@ async def test_what_a_killed_operator_left_is_taken_or_replaced(
 async def swept(world: World, controller: KeptEvidence) -> None:
     await controller.begin_sweep(world.context)
     for raw in world.api.all(REQUESTS):
-        controller.saw(Event(REQUESTS, raw, world.context.clock(), swept=True))
+        controller.saw(WatchEvent(REQUESTS, raw, world.context.clock(), swept=True))
     for key in controller.end_sweep():
         await controller.reconcile(world.context, key)
 
@@ -128,7 +128,7 @@ async def test_it_goes_with_its_request() -> None:
     await look(world)
     stored(world)
     [request] = world.api.all(REQUESTS)
-    gone = Event(REQUESTS, request, NOW, deleted=True)
+    gone = WatchEvent(REQUESTS, request, NOW, deleted=True)
     [key] = controller.saw(gone)
     await controller.reconcile(world.context, key)
     assert world.api.all(EVIDENCES), "there is another of its name"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cabgate_kube.errors import ApiError, ConflictError
 from cabgate_kube.resources import DECISIONS, EXCEPTIONS, REQUESTS
 from cabgate_operator.controllers.ledger import MAX_SUBMISSIONS, Ledger
-from cabgate_operator.work.controller import Event
+from cabgate_operator.work.controller import WatchEvent
 from unit.operator.controllers.books import KEY, Books
 from unit.operator.support import (
     BAD,
@@ -84,7 +84,7 @@ async def test_two_writers_cannot_fork_a_chain() -> None:
     books.look_again()
     for resource in (REQUESTS, EXCEPTIONS):
         for body in books.api.all(resource):
-            second.saw(Event(resource, body, books.clock()))
+            second.saw(WatchEvent(resource, body, books.clock()))
     await second.reconcile(books.context, KEY)
     assert len(books.records()) == 4
     more = with_decisions(request(GOOD, name="more"), ("AutoApproved", ME))
@@ -93,7 +93,7 @@ async def test_two_writers_cannot_fork_a_chain() -> None:
     late = with_decisions(request(GOOD, name="late"), ("AutoApproved", ME))
     books.subject(late, "uid-late")
     for body in books.api.all(REQUESTS):
-        second.saw(Event(REQUESTS, body, books.clock()))
+        second.saw(WatchEvent(REQUESTS, body, books.clock()))
     with pytest.raises(ConflictError):
         await second.reconcile(books.context, KEY)
     await second.reconcile(books.context, KEY)

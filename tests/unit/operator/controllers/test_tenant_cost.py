@@ -15,7 +15,7 @@ from cabgate_kube.resources import INTENTS, REQUESTS
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.controllers.ledger import Ledger
 from cabgate_operator.controllers.retention import Census, reconcile_retention
-from cabgate_operator.work.controller import Event
+from cabgate_operator.work.controller import WatchEvent
 from cabgate_operator.work.keys import Key, Subject
 from unit.operator.support import GOOD, MIDDLING, NOW, World, evidence, intent_object
 
@@ -126,7 +126,7 @@ async def retain(world):
     ledger = Ledger()
     for (plural, *_), body in list(world.api.objects.items()):
         if plural == REQUESTS.plural:
-            ledger.saw(Event(REQUESTS, body, NOW))
+            ledger.saw(WatchEvent(REQUESTS, body, NOW))
     await ledger.reconcile(world.context, Key(Subject.LEDGER, "team", ""))
     await reconcile_retention(world.context, ledger, "team", 10)
 

@@ -9,7 +9,7 @@ from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.runtime.registry import make_controllers
 from cabgate_operator.settings import Settings
 from cabgate_operator.work.context import Context, parsed
-from cabgate_operator.work.controller import Controller, Event
+from cabgate_operator.work.controller import Controller, WatchEvent
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.metrics import Metrics
 from support.waiting import until
@@ -204,6 +204,6 @@ def test_a_controller_that_comes_to_nothing_of_its_own_is_a_few_lines() -> None:
             """Nothing."""
 
     least = Least()
-    event = Event(NAMESPACES, {}, NOW)
+    event = WatchEvent(NAMESPACES, {}, NOW)
     assert (least.watches, least.keys(NAMESPACES, {}), least.saw(event)) == ((), (), ())
     assert least.end_sweep() == ()

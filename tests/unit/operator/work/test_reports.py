@@ -12,7 +12,7 @@ from cabgate_kube.process.logs import JsonFormatter
 from cabgate_kube.resources import INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.intents import reconcile_intent
 from cabgate_operator.controllers.ledger import Ledger
-from cabgate_operator.work.controller import Event
+from cabgate_operator.work.controller import WatchEvent
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.queue import Timing, WorkQueue
 from cabgate_operator.work.reports import note_act, note_correlation
@@ -185,7 +185,7 @@ async def test_each_record_of_the_ledger_is_a_line_with_its_correlation_id(lines
     world.api.put(REQUESTS, {**request, "status": {"decisions": [entry]}})
     (request,) = world.api.all(REQUESTS)
     ledger = Ledger()
-    (chain,) = ledger.saw(Event(REQUESTS, request, NOW))
+    (chain,) = ledger.saw(WatchEvent(REQUESTS, request, NOW))
     lines()
     await handle(lambda: ledger.reconcile(world.context, chain))
     record, summary = lines()

@@ -10,7 +10,7 @@ import pytest
 
 from cabgate.review.identity import User
 from cabgate_kube.credentials import Access
-from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.http.app import DEADLINE_SECONDS
 
@@ -68,7 +68,7 @@ async def asking(server, call):
     time = Time()
     credentials = Access(f"http://127.0.0.1:{port}")
     try:
-        async with ApiServer(credentials, monotonic=time.monotonic, sleep=time.sleep) as api:
+        async with LiveReads(credentials, monotonic=time.monotonic, sleep=time.sleep) as api:
             try:
                 found = await call(api)
             except LookupFailed as error:

@@ -7,7 +7,7 @@ import pytest
 
 from cabgate_kube.credentials import Access
 from cabgate_kube.transport import MAX_CONNECTIONS, HttpAnswer
-from cabgate_webhook.client.apiserver import MAX_OF_NAMESPACE, ApiServer
+from cabgate_webhook.client.apiserver import MAX_OF_NAMESPACE, LiveReads
 
 ACCESS = Access("http://127.0.0.1:1")
 
@@ -33,7 +33,7 @@ class Hanging:
 
 @pytest.fixture
 def api():
-    made = ApiServer(ACCESS)
+    made = LiveReads(ACCESS)
     made._connections = Hanging()
     return made
 

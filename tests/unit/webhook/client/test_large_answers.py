@@ -11,7 +11,7 @@ import pytest
 from cabgate.rollout.targets import Workload
 from cabgate_kube.credentials import Access
 from cabgate_samples.models import NAMESPACE, by_system, request
-from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.client.lookups import LARGE_BYTES, READ_BYTES, BudgetUsedUp
 
 WEB = Workload("apps", "Deployment", "checkout")
@@ -52,7 +52,7 @@ async def reading(call, **sizes):
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     try:
-        async with ApiServer(Access(f"http://127.0.0.1:{port}")) as api:
+        async with LiveReads(Access(f"http://127.0.0.1:{port}")) as api:
             return await call(api), server
     finally:
         listening.close()

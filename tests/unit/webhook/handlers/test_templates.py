@@ -13,7 +13,7 @@ from cabgate.rollout.templates import MAX_SOURCE_BYTES
 from cabgate.rollout.workloads import configured_kind, template_of
 from cabgate_samples.models import NOW, by_person, request, target
 from cabgate_webhook.admission.requests import read_admission
-from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
 from support.gated import gated, pod_spec, template
 
@@ -21,7 +21,7 @@ APPROVED = by_person("Approved")
 KINDS = {kind.kind: kind for kind in BUILT_IN}
 
 
-class CountingApi(ApiServer):
+class CountingApi(LiveReads):
     """An API server that holds requests and a namespace, and notes what is read."""
 
     def __init__(self, requests, **labels):

@@ -23,7 +23,7 @@ from cabgate_bench.load.worst import worst_spec
 from cabgate_samples.models import NAMESPACE, NOW, by_person, exception, intent, request
 from cabgate_samples.objects import MIDDLING
 from cabgate_webhook.admission.requests import AdmissionRequest
-from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.client.lookups import READ_BYTES
 from cabgate_webhook.handlers.records import judge_exception
 from cabgate_webhook.handlers.reviews import judge_status, stamp_review
@@ -41,7 +41,7 @@ THIRD_OF_THE_LIMIT = 128 * MIB
 MOST_READS = 4
 
 
-class CountingApi(ApiServer):
+class CountingApi(LiveReads):
     """An API server that holds some objects and counts what is read of them."""
 
     def __init__(self, requests=(), exceptions=(), intents=()):

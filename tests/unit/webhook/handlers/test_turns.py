@@ -15,7 +15,7 @@ from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_kube.transport import HttpAnswer
 from cabgate_samples.models import NOW, exception, request
 from cabgate_webhook.admission.requests import read_admission
-from cabgate_webhook.client.apiserver import LISTS_AT_ONCE, ApiServer
+from cabgate_webhook.client.apiserver import LISTS_AT_ONCE, LiveReads
 from cabgate_webhook.client.apiserver import MAX_WAITING as MOST_FOR_EXCEPTIONS
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
@@ -103,7 +103,7 @@ class Held:
 
 async def test_lists_of_twenty_workloads_go_out_few_at_a_time_and_a_rollouts_waits_for_none():
     named = [Workload.of(Target.model_validate(each)) for each in targets(20)]
-    api = ApiServer(CREDENTIALS)
+    api = LiveReads(CREDENTIALS)
     api._connections = held = Held()
     wide = [asyncio.create_task(api.requests_naming("loud", named)) for _ in range(3)]
     await until(lambda: len(held.under_way) == LISTS_AT_ONCE, "some lists are under way")
@@ -134,7 +134,7 @@ async def test_a_rollout_that_several_workloads_may_allow_waits_for_no_list_of_o
         object=made,
     )
     asked = read_admission(json.dumps(sent).encode(), rollout=True)
-    api = ApiServer(CREDENTIALS)
+    api = LiveReads(CREDENTIALS)
     api._connections = held = Held()
     named = [Workload.of(Target.model_validate(each)) for each in targets(20)]
     wide = asyncio.create_task(api.requests_naming("loud", named))
@@ -147,12 +147,12 @@ async def test_a_rollout_that_several_workloads_may_allow_waits_for_no_list_of_o
 
 async def test_of_denied_rollouts_no_more_wait_for_exceptions_than_may_and_a_revocation_does():
     """What waits holds what it read of requests."""
-    api = ApiServer(CREDENTIALS)
+    api = LiveReads(CREDENTIALS)
     api._connections = held = Held()
     ask = partial(api.exceptions_for, "loud")
     one, *others = [asyncio.create_task(ask([f"r-{n}"])) for n in range(MOST_FOR_EXCEPTIONS + 1)]
     await until(lambda: len(held.under_way) == 1, "one reads them")
-    with pytest.raises(LookupFailed, match="reviews of namespace loud wait"):
+    with pytest.raises(LookupFailed, match="admission requests of namespace loud wait"):
         await ask(["r-0"])
     revocation = asyncio.create_task(ask(["r-0"], however_many=True))
     assert await api.exceptions_for("quiet", ["r-0"]) == []

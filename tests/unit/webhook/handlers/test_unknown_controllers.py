@@ -9,7 +9,7 @@ import pytest
 
 from cabgate_samples.models import NOW, by_person, request, target
 from cabgate_webhook.admission.requests import read_admission
-from cabgate_webhook.client.apiserver import ApiServer
+from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
 
 ARGO = "system:serviceaccount:argo-rollouts:argo-rollouts"
@@ -23,7 +23,7 @@ WAITING = request("ManualReview", targets=[target("web", "web:1", kind="Rollout"
                   apiVersion="argoproj.io/v1alpha1")])  # fmt: skip
 
 
-class StoredApi(ApiServer):
+class StoredApi(LiveReads):
     """An API server that holds some requests, in a namespace of ring 2."""
 
     def __init__(self, *requests):

@@ -101,7 +101,11 @@ async def quoting():
     [
         (quoted, "LookupFailed", "lookup failed: GET /x: HTTP 500"),
         (hangs, "LookupTimedOut", "timeout: no answer within 0.05 s"),
-        (quoting, "InternalError", "unexpected error in a review: ValueError < test_probes.py:"),
+        (
+            quoting,
+            "InternalError",
+            "unexpected error in an admission request: ValueError < test_probes.py:",
+        ),
     ],
 )
 async def test_what_went_wrong_is_told_with_the_uid_of_the_review(caplog, fault, reason, said):

@@ -126,5 +126,5 @@ async def test_an_oversized_review_is_denied_by_its_uid_and_says_why():
         answer = await client.post("/validate", content=body_of(of_lists(600_000), "x.dev"))
     response = answer.json()["response"]
     assert (response["uid"], response["allowed"]) == ("u-1", False)
-    assert response["status"]["message"].startswith("TooLarge: the review has 2400")
+    assert response["status"]["message"].startswith("TooLarge: the admission request has 2400")
     assert "Make the object smaller" in response["status"]["message"]

@@ -6,7 +6,7 @@ import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from cabgate.api import decision, exception, request, riskmodel
@@ -17,6 +17,7 @@ from cabgate.ledger.signatures import KeyFileError, PublicKeys
 from cabgate.ledger.verification import verify
 from cabgate_cli.errors import BadInput, Unavailable
 from cabgate_cli.input.files.documents import Document, Limits, documents_in, read_text, shown_path
+from cabgate_cli.input.viewer import now
 from cabgate_kube.installation import LEDGER_CHECKPOINTS, LEDGER_HEADS, SIGNING_KEYS
 
 T = TypeVar("T")
@@ -49,7 +50,7 @@ class Source:
 
 
 @dataclass
-class Evidence:
+class LedgerContents:
     """What is looked at."""
 
     objects: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
@@ -85,12 +86,12 @@ class Evidence:
         return without_model(self.objects[request.PLURAL], models)
 
 
-def from_cluster(kubeconfig: str | None, context: str | None, *, keys: bool) -> Evidence:
+def from_cluster(kubeconfig: str | None, context: str | None, *, keys: bool) -> LedgerContents:
     """What a cluster holds, its public keys if they are asked for. Raises `Unavailable`."""
     from cabgate_cli.input.cluster.ledger_source import LedgerSource
 
     collect_garbage_seldom()
-    evidence = Evidence(now=datetime.now(UTC))
+    evidence = LedgerContents(now=now())
     source = LedgerSource(kubeconfig, context)
     # What is published and what was decided first: the ledger may only have grown since.
     evidence.heads = _texts(
@@ -106,10 +107,10 @@ def from_cluster(kubeconfig: str | None, context: str | None, *, keys: bool) -> 
     return evidence
 
 
-def from_files(files: Iterable[str]) -> Evidence:
+def from_files(files: Iterable[str]) -> LedgerContents:
     """What files hold. Raises `BadInput`."""
     collect_garbage_seldom()
-    evidence = Evidence()
+    evidence = LedgerContents()
     for path in files:
         for document in documents_in(read_text(path, LIMITS), shown_path(path), LIMITS):
             _take(evidence, document)
@@ -119,13 +120,13 @@ def from_files(files: Iterable[str]) -> Evidence:
     return evidence
 
 
-def from_store(url: str, cluster: str | None) -> Evidence:
+def from_store(url: str, cluster: str | None) -> LedgerContents:
     """What an event store holds. Raises `BadInput` and `Unavailable`."""
     from cabgate_cli.input.ledger_store import stored_ledger
 
     collect_garbage_seldom()
     found = stored_ledger(url, cluster)
-    evidence = Evidence(checkpoints=found.checkpoints)
+    evidence = LedgerContents(checkpoints=found.checkpoints)
     evidence.objects[decision.PLURAL] = found.records
     evidence.anomalies = [asdict(each) for each in found.anomalies]
     return evidence
@@ -151,7 +152,7 @@ def collect_garbage_seldom() -> None:
 
 def gathered(
     source: Source, head_files: Iterable[str], key_files: Iterable[str]
-) -> tuple[Evidence, PublicKeys]:
+) -> tuple[LedgerContents, PublicKeys]:
     """What is to be verified, and the keys to do it with: those that are given, or else those of
     the source. Raises `BadInput` and `Unavailable`."""
     given = [pem for path in key_files for pem in text_of_keys(path)]
@@ -174,7 +175,7 @@ def records_in(content: bytes, name: str) -> list[dict[str, Any]]:
     return [document.content for document in documents]
 
 
-def _take(evidence: Evidence, document: Document) -> None:
+def _take(evidence: LedgerContents, document: Document) -> None:
     plural = _PLURALS.get(document.kind)
     if plural is not None:
         evidence.objects[plural].append(document.content)
