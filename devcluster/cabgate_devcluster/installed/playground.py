@@ -49,7 +49,7 @@ def _write(cluster: DevCluster, folder: Path) -> list[Path]:
     programs.mkdir(parents=True, exist_ok=True)
     written = []
     programs_of = {"kubectl": cluster.binaries.kubectl, "helm": locate_program("helm")}
-    for own in ("cabgate", "kubectl-cab", "kubectl_complete-cab"):
+    for own in ("cabgate", "cabgate-relay", "kubectl-cab", "kubectl_complete-cab"):
         programs_of[own] = Path(sys.executable).with_name(own)
     for name, target in programs_of.items():
         link = programs / name

@@ -2,7 +2,6 @@
 """A new store in each kind of database."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,35 +10,13 @@ from cabgate_samples.models import NOW
 from cabgate_store import schema
 from cabgate_store.opening import database_of
 from support.postgres import Postgres, postgres
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a store is, for whom."""
-
-    kind: str
-    append: str
-    """The URL of who appends."""
-    read: str
-    """That of who reads."""
-    anything: str
-    """That of who may do anything."""
+from support.stores import Place, prepared
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Postgres]:
     with postgres() as server:
         yield server
-
-
-def prepared(server: Postgres) -> Place:
-    """A new database with the tables of a store."""
-    made = server.database()
-    owner = database_of(made.url(made.owner), write=True)
-    schema.prepare(owner, NOW, [made.writer], [made.reader])
-    owner.close()
-    urls = (made.url(role) for role in (made.writer, made.reader))
-    return Place("postgresql", *urls, made.superuser)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])

@@ -2,7 +2,6 @@
 """The event store, in real databases: whole, in order, never changed."""
 
 import copy
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,8 +17,8 @@ from cabgate_store.errors import StoreAwayError, StoreError
 from cabgate_store.opening import database_of, open_to_append, open_to_read
 from cabgate_store.store import EventStore
 from support.postgres import Postgres
+from support.stores import Place, change, prepared
 from unit.core.ledger.histories import PUBLIC, STORY, fresh
-from unit.store.conftest import Place, prepared
 
 RECORDS = STORY.records
 TABLES = ("records", "anomalies", "beginnings")
@@ -203,24 +202,6 @@ def test_who_reads_writes_nothing(place: Place) -> None:
         store.append("one", RECORDS, {}, NOW)
     with pytest.raises(StoreError):
         database_of(place.read, write=False).script("CREATE TABLE x (y TEXT);")
-
-
-def change(place: Place, sql: str, *values: Any) -> None:
-    """As who may do anything, with what refuses it out of the way."""
-    if place.kind == "sqlite":
-        (path,) = [
-            row[2] for row in database_of(place.read, write=False).rows("PRAGMA database_list")
-        ]
-        with sqlite3.connect(path) as file:
-            for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
-                file.execute(f"DROP TRIGGER {name}")
-            assert file.execute(sql, values).rowcount == 1
-        file.close()
-        return
-    with psycopg.connect(place.anything) as connection:
-        connection.execute("SET search_path = cabgate")
-        connection.execute("ALTER TABLE records DISABLE TRIGGER ALL")
-        assert connection.execute(sql.replace("?", "%s"), values).rowcount == 1
 
 
 @pytest.mark.parametrize(

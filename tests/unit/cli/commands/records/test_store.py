@@ -12,13 +12,12 @@ import pytest
 from cabgate.ledger.chain import record_digest
 from cabgate_samples.models import NOW
 from cabgate_store.opening import open_to_append
+from support.stores import Place, change
 from unit.cli.commands.records.test_ledger import KEYS, exported, heads
 from unit.cli.support import run
 from unit.core.ledger.histories import STORY, fresh
-from unit.store.conftest import Place
 from unit.store.conftest import place as place
 from unit.store.conftest import postgresql as postgresql
-from unit.store.test_store import change
 
 TIME = ("--since", "2026-03-01", "--until", "2026-03-02")
 
