@@ -205,8 +205,7 @@ class LiveReads:
                 yield
         except TooManyWaitError:
             raise LookupFailed(
-                f"{MAX_WAITING} admission requests of namespace {namespace} wait to read its "
-                "exceptions"
+                f"{MAX_WAITING} admission requests of namespace {namespace} wait for its exceptions"
             ) from None
 
     async def _exceptions_for(
