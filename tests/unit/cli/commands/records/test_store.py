@@ -3,6 +3,7 @@
 find what somebody changed in the database."""
 
 import json
+import sqlite3
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,30 @@ def test_report_list_and_audit_say_what_they_say_of_the_export(
     with zipfile.ZipFile(out) as archive:
         lines = archive.read("ledger.jsonl").splitlines()
     assert [json.loads(line)["spec"] for line in lines] == [r["spec"] for r in STORY.records]
+
+
+def test_what_a_forged_record_holds_steers_no_terminal(store: Place) -> None:
+    record = fresh().records[2]
+    record["metadata"]["name"] = "shop\x1b[2J.00000003"
+    record["spec"]["subject"]["name"] = "pay\x1b]0;x\x07\u202e"
+    change(store, "UPDATE records SET content = ? WHERE sequence = ?", json.dumps(record), 3)
+    result = run("ledger", "list", "--from", store.read)
+    assert "[2J" in result.stdout
+    printed = (result.stdout + result.stderr).replace("\n", "")
+    assert printed.isprintable()
+
+
+@pytest.mark.parametrize("command", [("list",), ("verify", "--keys")])
+def test_a_forged_file_ends_no_command_by_an_unexpected_error(
+    tmp_path: Path, copies: list[str], command: tuple[str, ...]
+) -> None:
+    url = f"sqlite:///{tmp_path}/forged.db"
+    open_to_append(url, NOW).close()
+    with sqlite3.connect(tmp_path / "forged.db") as file:
+        file.execute("INSERT INTO records VALUES ('one', 'shop', 'abc', 'd', '{}', 't')")
+    file.close()
+    result = run("ledger", *command, *copies[1 : len(command)], "--from", url, code=2)
+    assert "table records has a row with a value of another type" in result.stderr
 
 
 def test_of_several_clusters_one_is_chosen(store: Place, copies: list[str]) -> None:
