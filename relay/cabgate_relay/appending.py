@@ -54,7 +54,7 @@ class Appender:
         """What is wrong with the store; empty if nothing is known to be."""
 
     async def append(
-        self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint]
+        self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint] | None
     ) -> Appended:
         """Append records, once the store takes them."""
         attempt = 0
@@ -70,12 +70,14 @@ class Appender:
             return found
 
     async def _in_thread(
-        self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint]
+        self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint] | None
     ) -> Appended:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._append, raws, checkpoints)
 
-    def _append(self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint]) -> Appended:
+    def _append(
+        self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint] | None
+    ) -> Appended:
         try:
             if self._store is None:
                 self._store = self._open()

@@ -72,7 +72,7 @@ class Follower:
             asked = self._seconds()
             events = await self._api.changes(DECISIONS, version, WATCH_SECONDS)
             raws = [each["object"] for each in events if each["type"] in ("ADDED", "MODIFIED")]
-            if raws and await self._append(raws, {}):
+            if raws and await self._append(raws, None):
                 return  # a record that was missed, which a sweep finds
             for event in events:
                 version = str(event["object"]["metadata"]["resourceVersion"])
@@ -96,13 +96,15 @@ class Follower:
         self.stuck = stuck
         return version
 
-    async def _append(self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint]) -> bool:
+    async def _append(
+        self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint] | None
+    ) -> bool:
         """Whether a chain stops that did not before."""
         missing = await self._appended(raws, checkpoints)
         return bool(missing.keys() - self.stuck.keys())
 
     async def _appended(
-        self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint]
+        self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint] | None
     ) -> Mapping[str, int]:
         return (await self._appender.append(raws, checkpoints)).missing if raws else {}
 

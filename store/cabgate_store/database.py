@@ -5,7 +5,21 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from cabgate_store.errors import StoreError
+
 Row = tuple[Any, ...]
+
+
+def typed(table: str, rows: Sequence[Row], *columns: type) -> Sequence[Row]:
+    """The rows, if each column is of its type; else raises `StoreError`. SQLite lets whoever writes
+    a file put anything anywhere."""
+    for row in rows:
+        if tuple(map(type, row)) != columns:
+            raise StoreError(
+                f"table {table} has a row with a value of another type than its column: it was "
+                "not written by cabgate. Compare the store with a backup"
+            )
+    return rows
 
 
 class Database(Protocol):

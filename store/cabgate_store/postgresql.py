@@ -2,6 +2,7 @@
 """PostgreSQL 14 or newer."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -45,6 +46,18 @@ AND (has_table_privilege(c.oid, 'UPDATE') OR has_table_privilege(c.oid, 'DELETE'
 ORDER BY c.relname
 """
 
+_MAY_DROP = """
+SELECT 'schema ' || n.nspname FROM pg_catalog.pg_namespace n
+WHERE n.oid = to_regnamespace(?) AND pg_has_role(n.nspowner, 'MEMBER')
+UNION ALL
+SELECT 'function ' || p.proname || '()' FROM pg_catalog.pg_proc p
+WHERE p.pronamespace = to_regnamespace(?) AND pg_has_role(p.proowner, 'MEMBER')
+UNION ALL
+SELECT 'database ' || d.datname FROM pg_catalog.pg_database d
+WHERE d.datname = current_database() AND pg_has_role(d.datdba, 'MEMBER')
+"""
+"""Who owns what the tables are in may drop them; who owns the triggers' function may replace it."""
+
 _PASSING = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -58,13 +71,8 @@ class Postgresql:
     kind = "postgresql"
 
     def __init__(self, url: str, *, write: bool) -> None:
-        try:
-            given = conninfo_to_dict(url)
-        except psycopg.Error:  # which quotes it
-            raise StoreError(
-                "the store's URL cannot be read; see libpq's connection URIs"
-            ) from None
-        with _errors():
+        given = _parameters(url)
+        with _errors(given.get("password")):
             self._connection = psycopg.connect(
                 make_conninfo("", **{**_DEFAULTS, **given}), autocommit=True
             )
@@ -131,6 +139,7 @@ class Postgresql:
         """Raise `StoreError` if this role may change or delete what is stored, or switch off what
         refuses it."""
         found = [str(name) for (name,) in self.rows(_MAY_CHANGE, (SCHEMA,))]
+        found += [str(name) for (name,) in self.rows(_MAY_DROP, (SCHEMA, SCHEMA))]
         if found:
             role = self._connection.info.user
             raise StoreError(
@@ -147,13 +156,41 @@ def _named(sql: str) -> bytes:
     return sql.replace("?", "%s").encode()
 
 
+def _parameters(url: str) -> dict[str, str]:
+    """What a URL says. Raises `StoreError`, which quotes nothing of it.
+
+    In one with an `@`, `/` or `?` in its password that is not escaped, libpq takes the rest of the
+    password for a host, a port or a database, and its errors quote those.
+    """
+    rest = url.partition("://")[2]
+    authority = re.split("[/?]", rest, maxsplit=1)[0]
+    if rest.count("@") > 1 or rest.count("@") != authority.count("@"):
+        raise StoreError(
+            "the store's URL has an @ that is not the one before the host: in a user name, a "
+            "password or a parameter write @ as %40, / as %2F and ? as %3F"
+        )
+    try:
+        given = conninfo_to_dict(url)
+    except (psycopg.Error, UnicodeError):  # which quote it
+        raise StoreError("the store's URL cannot be read; see libpq's connection URIs") from None
+    found = {key: str(value) for key, value in given.items() if value is not None}
+    if not re.fullmatch("[0-9,]*", found.get("port", "")):
+        raise StoreError(
+            "the port in the store's URL is no number: postgresql://user:password@host:5432/database"
+        )
+    return found
+
+
 @contextmanager
-def _errors() -> Iterator[None]:
+def _errors(password: str | None = None) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
         kind = StoreAwayError if isinstance(error, _PASSING) else StoreError
-        raise kind(f"PostgreSQL: {_text(error)}") from error
+        text = _text(error)
+        raise kind(f"PostgreSQL: {text.replace(password, '***') if password else text}") from error
+    except UnicodeError:  # which quotes what it cannot encode
+        raise StoreError("PostgreSQL: a text holds what is not UTF-8") from None
 
 
 def _text(error: psycopg.Error) -> str:

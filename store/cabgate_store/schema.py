@@ -11,7 +11,7 @@ from datetime import datetime
 from importlib import resources
 
 from cabgate.api.base import rfc3339
-from cabgate_store.database import Database
+from cabgate_store.database import Database, typed
 from cabgate_store.errors import StoreError
 
 _FILE = re.compile(r"([0-9]{4})_[a-z_]+(?:\.([a-z]+))?\.sql")
@@ -57,7 +57,8 @@ def check(database: Database) -> None:
 
 def _lacking(database: Database) -> dict[int, str]:
     known = migrations(database.kind)
-    applied = {number for (number,) in database.rows("SELECT number FROM migrations")}
+    found = database.rows("SELECT number FROM migrations")
+    applied = {number for (number,) in typed("migrations", found, int)}
     newer = sorted(applied - set(known))
     if newer:
         raise StoreError(

@@ -23,11 +23,12 @@ class Sqlite:
     kind = "sqlite"
 
     def __init__(self, path: Path, *, write: bool) -> None:
-        self._path = path
+        # As bytes: a name of a file need not be UTF-8.
+        self._name = bytes(path).decode(errors="backslashreplace")
         mode = "rwc" if write else "ro"
         with self._errors():
             self._connection = sqlite3.connect(
-                f"file:{quote(str(path))}?mode={mode}",
+                f"file:{quote(bytes(path))}?mode={mode}",
                 uri=True,
                 timeout=BUSY_SECONDS,
                 isolation_level=None,
@@ -95,6 +96,6 @@ class Sqlite:
             yield
         except sqlite3.OperationalError as error:
             # Locked, a full disk, a folder that is not mounted yet.
-            raise StoreAwayError(f"{self._path}: {error}") from error
+            raise StoreAwayError(f"{self._name}: {error}") from error
         except sqlite3.Error as error:
-            raise StoreError(f"{self._path}: {error}") from error
+            raise StoreError(f"{self._name}: {error}") from error

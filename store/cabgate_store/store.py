@@ -12,7 +12,7 @@ from typing import Any
 from cabgate.api.base import rfc3339
 from cabgate.ledger.archive import Additions, additions, positions
 from cabgate.ledger.chain import Checkpoint, Head, chain_of, record_name
-from cabgate_store.database import Database
+from cabgate_store.database import Database, typed
 from cabgate_store.errors import StoreError
 
 RawObject = Mapping[str, Any]
@@ -62,13 +62,14 @@ class EventStore:
         self,
         cluster: str,
         raws: Iterable[RawObject],
-        checkpoints: Mapping[str, Checkpoint],
+        checkpoints: Mapping[str, Checkpoint] | None,
         now: datetime,
     ) -> Appended:
         """Append those records of a cluster that follow what is there, all in one transaction.
 
         What is there already is compared. What is out of place or another record than before is
-        kept as an anomaly; nothing is overwritten. `checkpoints` are those of the cluster.
+        kept as an anomaly; nothing is overwritten. `checkpoints` are those of the cluster;
+        None: they were not read, so that nobody knows whether a record that is missing was pruned.
         """
         chains: dict[str, list[RawObject]] = defaultdict(list)
         for raw in raws:
@@ -76,7 +77,7 @@ class EventStore:
         count, anomalies, missing = 0, [], {}
         with self._database.writing(cluster):
             for chain, own in sorted(chains.items()):
-                made = self._additions(cluster, chain, own, checkpoints.get(chain))
+                made = self._additions(cluster, chain, own, checkpoints)
                 anomalies += self._write(cluster, chain, made, now)
                 count += len(made.records)
                 if made.missing is not None:
@@ -84,7 +85,11 @@ class EventStore:
         return Appended(count, anomalies, missing)
 
     def _additions(
-        self, cluster: str, chain: str, raws: Sequence[RawObject], checkpoint: Checkpoint | None
+        self,
+        cluster: str,
+        chain: str,
+        raws: Sequence[RawObject],
+        checkpoints: Mapping[str, Checkpoint] | None,
     ) -> Additions:
         held: dict[int, bytes] = {}
         found = positions(raws, chain)
@@ -93,10 +98,18 @@ class EventStore:
                 "SELECT sequence, content FROM records WHERE cluster = ? AND chain = ? "
                 "AND sequence BETWEEN ? AND ?"
             )
-            there = self._database.rows(sql, (cluster, chain, found[0], found[-1]))
+            rows = self._database.rows(sql, (cluster, chain, found[0], found[-1]))
+            there = typed("records", rows, int, str)
             held = {sequence: content.encode() for sequence, content in there}
         head = self.head(cluster, chain)
-        return additions(chain, raws, head=head, held=held, checkpoint=checkpoint)
+        return additions(
+            chain,
+            raws,
+            head=head,
+            held=held,
+            checkpoint=(checkpoints or {}).get(chain),
+            checkpoint_known=checkpoints is not None,
+        )
 
     def _write(
         self, cluster: str, chain: str, made: Additions, now: datetime
@@ -131,7 +144,8 @@ class EventStore:
             "SELECT sequence, digest FROM records WHERE cluster = ? AND chain = ? "
             "ORDER BY sequence DESC LIMIT 1"
         )
-        for sequence, digest in self._database.rows(sql, (cluster, chain)):
+        found = self._database.rows(sql, (cluster, chain))
+        for sequence, digest in typed("records", found, int, str):
             return Head(sequence, digest)
         beginning = self.beginnings(cluster).get(chain)
         return None if beginning is None else beginning.head
@@ -140,7 +154,7 @@ class EventStore:
         """Where chains were taken up whose beginning had been pruned."""
         sql = "SELECT chain, checkpoint FROM beginnings WHERE cluster = ?"
         try:
-            found = self._database.rows(sql, (cluster,))
+            found = typed("beginnings", self._database.rows(sql, (cluster,)), str, str)
             return {chain: Checkpoint.parse(text) for chain, text in found}
         except ValueError as error:
             raise StoreError(f"table beginnings: {error}") from None
@@ -148,7 +162,7 @@ class EventStore:
     def clusters(self) -> list[str]:
         """The clusters that it has something of."""
         sql = "SELECT cluster FROM records UNION SELECT cluster FROM beginnings ORDER BY 1"
-        return [str(name) for (name,) in self._database.rows(sql)]
+        return [name for (name,) in typed("records or beginnings", self._database.rows(sql), str)]
 
     def records(self, cluster: str) -> Iterator[dict[str, Any]]:
         """The records of a cluster as objects, chain by chain; of one that is no JSON the name
@@ -160,7 +174,7 @@ class EventStore:
         last: tuple[str, int] = ("", 0)
         while True:
             found = self._database.rows(sql, (cluster, *last, PAGE))
-            for chain, sequence, content in found:
+            for chain, sequence, content in typed("records", found, str, int, str):
                 last = (chain, sequence)
                 yield _object(chain, sequence, content)
             if len(found) < PAGE:
@@ -172,7 +186,8 @@ class EventStore:
             "SELECT chain, sequence, code, message, found_at FROM anomalies WHERE cluster = ? "
             "ORDER BY found_at, chain, sequence"
         )
-        return [KnownAnomaly(*row) for row in self._database.rows(sql, (cluster,))]
+        found = self._database.rows(sql, (cluster,))
+        return [KnownAnomaly(*row) for row in typed("anomalies", found, str, int, str, str, str)]
 
 
 def _object(chain: str, sequence: int, content: str) -> dict[str, Any]:

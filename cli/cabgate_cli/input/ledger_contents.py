@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 from cabgate.api import decision, exception, request, riskmodel
 from cabgate.ledger.assessments import by_digest, without_model
-from cabgate.ledger.chain import Checkpoint, Head
+from cabgate.ledger.chain import Checkpoint, Head, chain_of, placed
 from cabgate.ledger.findings import Finding
+from cabgate.ledger.links import heads_behind
 from cabgate.ledger.signatures import KeyFileError, PublicKeys
 from cabgate.ledger.verification import verify
 from cabgate_cli.errors import BadInput, Unavailable
@@ -60,7 +61,12 @@ class LedgerContents:
     heads: list[tuple[str, Head]] = field(default_factory=list)
     """Heads that were published, by namespace."""
     checkpoints: list[tuple[str, Checkpoint]] = field(default_factory=list)
-    """Up to where chains were pruned, by namespace."""
+    """Up to where chains were pruned, by namespace, as the source itself says."""
+    copied_checkpoints: list[tuple[str, Checkpoint]] = field(default_factory=list)
+    """The same, from copies that were kept elsewhere."""
+    of_store: bool = False
+    """Whether it is of an event store: who can delete records there can write a checkpoint that
+    explains it, so that its own excuse no published head."""
     anomalies: list[dict[str, Any]] = field(default_factory=list)
     """What the relay found of records that were not as they should be, and kept in the store."""
     now: datetime | None = None
@@ -77,7 +83,21 @@ class LedgerContents:
             self.now,
             self.checkpoints,
             self.objects[riskmodel.PLURAL],
+            self._believed(),
         )
+
+    def heads_not_looked_for(self) -> list[tuple[str, Head]]:
+        """Published heads that nobody could look for, since their records were pruned."""
+        places = {
+            (chain, place.head.sequence)
+            for raw in self.objects[decision.PLURAL]
+            if (place := placed(raw, chain := chain_of(raw))) is not None
+        }
+        return heads_behind(self.heads, places, self._believed())
+
+    def _believed(self) -> list[tuple[str, Checkpoint]]:
+        own = [] if self.of_store else self.checkpoints
+        return [*own, *self.copied_checkpoints]
 
     def not_computed(self) -> dict[str, int]:
         """How many requests name a risk model that is not in it, so that nobody computed their
@@ -126,7 +146,7 @@ def from_store(url: str, cluster: str | None) -> LedgerContents:
 
     collect_garbage_seldom()
     found = stored_ledger(url, cluster)
-    evidence = LedgerContents(checkpoints=found.checkpoints)
+    evidence = LedgerContents(checkpoints=found.checkpoints, of_store=True)
     evidence.objects[decision.PLURAL] = found.records
     evidence.anomalies = [asdict(each) for each in found.anomalies]
     return evidence
@@ -165,7 +185,7 @@ def gathered(
         evidence = from_cluster(source.kubeconfig, source.context, keys=not given)
         of_cluster = not given
     for path in head_files:
-        evidence.heads += heads_in(path)
+        _take_copies(evidence, path)
     return evidence, public_keys(given or evidence.pems, of_cluster=of_cluster)
 
 
@@ -196,13 +216,14 @@ def _data(document: Document) -> dict[str, str]:
     return data
 
 
-def heads_in(path: str) -> list[tuple[str, Head]]:
-    """The heads in a copy of their ConfigMap. Raises `BadInput`."""
-    return [
-        head
-        for document in _config_maps(path)
-        for head in _texts(Head.parse, _data(document), path)
-    ]
+def _take_copies(evidence: LedgerContents, path: str) -> None:
+    """Take the heads, and the checkpoints, of copies of their ConfigMaps. Raises `BadInput`."""
+    for document in _config_maps(path):
+        data = _data(document)
+        if document.metadata.get("name") == LEDGER_CHECKPOINTS:
+            evidence.copied_checkpoints += _texts(Checkpoint.parse, data, path)
+        else:
+            evidence.heads += _texts(Head.parse, data, path)
 
 
 def _config_maps(path: str, text: str | None = None) -> list[Document]:

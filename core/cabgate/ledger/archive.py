@@ -68,17 +68,19 @@ def additions(
     head: Head | None,
     held: Mapping[int, bytes],
     checkpoint: Checkpoint | None,
+    checkpoint_known: bool = True,
 ) -> Additions:
     """What an archive adds of some records of a chain, in any order.
 
     `head` is where the archive ends, None if it has nothing of the chain; `held` are the lines that
     it has at the positions of these records; `checkpoint` is up to where the ledger was pruned,
-    from where an empty archive takes the chain up whose beginning is gone.
+    from where an empty archive takes the chain up whose beginning is gone. A record behind it that
+    the archive passed over is an anomaly, unless the checkpoint is not `checkpoint_known`.
 
     A record that follows and is not what its digest says is taken, and told of: an archive shows
     what the ledger said. At one that does not follow the archive stops.
     """
-    taking = _Taking(chain, head, dict(held), checkpoint)
+    taking = _Taking(chain, head, dict(held), checkpoint, checkpoint_known)
     found = [(_place(raw, chain), raw) for raw in raws]
     for place, raw in found:
         if place is None:
@@ -96,6 +98,7 @@ class _Taking:
     head: Head | None
     held: dict[int, bytes]
     checkpoint: Checkpoint | None
+    checkpoint_known: bool
 
     def __post_init__(self) -> None:
         self.beginning: Checkpoint | None = None
@@ -138,7 +141,15 @@ class _Taking:
 
     def _compare(self, place: Placed, line: bytes) -> None:
         held = self.held.get(place.head.sequence)
-        if held is not None and held != line:  # None: it lies before the beginning
+        pruned = 0 if self.checkpoint is None else self.checkpoint.head.sequence
+        if held is None:
+            # Before the beginning, if that is not forged: then the cluster's checkpoint covers it.
+            if self.checkpoint_known and place.head.sequence > pruned:
+                message = (
+                    f"is not in the archive, which goes on behind it, nor pruned: {place.head}"
+                )
+                self._note(place, FindingCode.MISSING_RECORD, message, line)
+        elif held != line:
             message = f"is another record than the archive holds: {place.head}"
             self._note(place, FindingCode.FORK, message, line)
 

@@ -2,7 +2,7 @@
 """What is wrong with a chain of records: gaps, forks and links, against checkpoints and heads."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,29 +147,64 @@ def _check_checkpoint(chain: Chain, checkpoint: Checkpoint) -> Iterator[Finding]
 
 
 def check_heads(
-    heads: Iterable[tuple[str, Head]], chains: Mapping[str, Chain]
+    heads: Iterable[tuple[str, Head]],
+    chains: Mapping[str, Chain],
+    believed: Iterable[tuple[str, Checkpoint]] | None = None,
 ) -> Iterator[Finding]:
-    """That published heads are in their chains, as far as those were not pruned."""
+    """That published heads are in their chains, as far as those were not pruned.
+
+    `believed` are the checkpoints that excuse a head which is not there, with their namespaces;
+    None: those of the chains.
+    """
+    excuses = None if believed is None else _by_namespace(believed)
     for namespace, head in sorted(set(heads), key=lambda item: (item[0], item[1].sequence)):
         chain = chains.get(namespace, Chain(namespace))
         there = chain.at(head.sequence)
         if any(record.parsed.spec.digest == head.digest for record in there):
             continue
-        if not there and _was_pruned(head, chain):
+        checkpoints = chain.checkpoints if excuses is None else excuses.get(namespace, ())
+        if not there and _was_pruned(head, checkpoints):
             continue
         last = max((record.place[1] for record in chain.records), default=0)
         if there:
             message = f"record {head.sequence} is another one than was published: {head.digest}"
         elif last < head.sequence:
             message = f"ends with record {last}, but record {head.sequence} was published"
+        elif _was_pruned(head, chain.checkpoints):
+            message = (
+                f"record {head.sequence}, which was published, is not there, and that the chain "
+                f"was pruned up to {chain.checkpoint} stands there alone"
+            )
         else:
             message = f"record {head.sequence}, which was published, is missing"
         yield Finding(FindingCode.HEAD_GONE, f"chain of {namespace}", message)
 
 
-def _was_pruned(head: Head, chain: Chain) -> bool:
-    """Whether a head lies behind the checkpoint, where its export alone can show it."""
-    if chain.checkpoint is None:
+def heads_behind(
+    heads: Iterable[tuple[str, Head]],
+    places: Container[tuple[str, int]],
+    checkpoints: Iterable[tuple[str, Checkpoint]],
+) -> list[tuple[str, Head]]:
+    """The published heads that nobody looked for, in order: no record is at their place, and a
+    checkpoint says that it was pruned."""
+    known = _by_namespace(checkpoints)
+    return [
+        (namespace, head)
+        for namespace, head in sorted(set(heads), key=lambda item: (item[0], item[1].sequence))
+        if (namespace, head.sequence) not in places and _was_pruned(head, known.get(namespace, ()))
+    ]
+
+
+def _by_namespace(checkpoints: Iterable[tuple[str, Checkpoint]]) -> dict[str, list[Checkpoint]]:
+    found: dict[str, list[Checkpoint]] = defaultdict(list)
+    for namespace, checkpoint in checkpoints:
+        found[namespace].append(checkpoint)
+    return found
+
+
+def _was_pruned(head: Head, checkpoints: Iterable[Checkpoint]) -> bool:
+    """Whether a head lies behind the last checkpoint, where its export alone can show it."""
+    last = max((each.head for each in checkpoints), key=lambda each: each.sequence, default=None)
+    if last is None:
         return False
-    last = chain.checkpoint.head
     return head == last if head.sequence == last.sequence else head.sequence < last.sequence

@@ -53,13 +53,15 @@ def verify(
     now: datetime | None = None,
     checkpoints: Iterable[tuple[str, Checkpoint]] = (),
     models: Iterable[RawObject] = (),
+    believed: Iterable[tuple[str, Checkpoint]] | None = None,
 ) -> list[Finding]:
     """Everything that is wrong with a ledger and what it is about; an empty list if nothing is.
 
     `heads` are published heads with their namespaces, from copies. With `now`, a decision of the
     last moments may still be missing in the ledger: the operator writes it after it was made.
     `checkpoints`, with their namespaces too, say up to where a chain may be missing. `models` are
-    risk models: scores of others than these and the built-in one are not computed anew.
+    risk models: scores of others than these and the built-in one are not computed anew. `believed`
+    are the checkpoints that excuse a published head which is not there; None: all of them.
     """
     findings: list[Finding] = []
     records = _records(decisions, findings)
@@ -77,7 +79,7 @@ def verify(
             title = _title(subject)
             findings += _or_unreadable(title, check_assessment(subject, title, scoring))
     findings += _check_subjects(subjects, records, keys, may_lack)
-    findings += check_heads(heads, chains)
+    findings += check_heads(heads, chains, believed)
     return sorted(findings, key=lambda finding: (finding.where, finding.code, finding.message))
 
 

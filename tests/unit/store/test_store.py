@@ -2,7 +2,9 @@
 """The event store, in real databases: whole, in order, never changed."""
 
 import copy
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -85,6 +87,21 @@ def test_a_pruned_chain_begins_at_its_checkpoint_and_verifies(place: Place) -> N
     found = list(store.records("one"))
     assert verify(found, [], [], PUBLIC)
     assert not verify(found, [], [], PUBLIC, checkpoints=store.beginnings("one").items())
+
+
+def test_a_beginning_that_no_prune_explains_is_told_of(place: Place) -> None:
+    """Who may append, and nothing else, can claim a chain before its first record comes."""
+    database = database_of(place.append, write=True)
+    false = Checkpoint(Head(9, "sha256:" + "1" * 64), NOW)
+    database.insert("INSERT INTO beginnings VALUES (?, ?, ?)", [("one", "shop", str(false))])
+    database.close()
+    store = open_to_append(place.append, NOW)
+    assert store.append("one", RECORDS[:1], None, NOW).anomalies == []
+    found = store.append("one", RECORDS, {}, NOW).anomalies
+    assert [(each.sequence, each.code) for each in found] == [
+        (number, "MissingRecord") for number in range(1, 8)
+    ]
+    assert store.append("one", RECORDS, {}, NOW).anomalies == [], "each once"
 
 
 def test_a_gap_waits_for_what_is_missing(place: Place) -> None:
@@ -273,6 +290,33 @@ def test_who_could_change_what_is_stored_is_no_user_to_append_with(postgresql: P
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("ALTER SCHEMA cabgate OWNER TO {}", "schema cabgate"),
+        ("ALTER FUNCTION cabgate.refuse_change() OWNER TO {}", r"function refuse_change\(\)"),
+        ("ALTER DATABASE {database} OWNER TO {}", "database t"),
+    ],
+)
+@pytest.mark.parametrize("member", [False, True])
+def test_who_could_drop_what_is_stored_is_no_user_to_append_with(
+    postgresql: Postgres, statement: str, found: str, member: bool
+) -> None:
+    """Its tables are another's, and go with their schema all the same."""
+    made = postgresql.database()
+    owner = database_of(made.url(made.owner), write=True)
+    schema.prepare(owner, NOW, [made.writer], [made.reader])
+    open_to_append(made.url(made.writer), NOW).close()
+    with psycopg.connect(made.superuser, autocommit=True) as connection:
+        to = made.reader if member else made.writer
+        connection.execute(statement.format(to, database=made.name))
+        if member:
+            connection.execute(f"GRANT {made.reader} TO {made.writer}")
+    with pytest.raises(StoreError, match=f"owns, or may change, {found}"):
+        open_to_append(made.url(made.writer), NOW)
+
+
+@pytest.mark.slow
 def test_a_table_of_ones_own_stands_for_none_of_the_stores(postgresql: Postgres) -> None:
     place = prepared(postgresql)
     open_to_append(place.append, NOW).append("one", RECORDS, {}, NOW)
@@ -286,12 +330,59 @@ def test_a_table_of_ones_own_stands_for_none_of_the_stores(postgresql: Postgres)
     [
         *("", "x", "mysql://u:secret@h/d", "sqlite://", "sqlite:///", "sqlite://host/x"),
         *("sqlite:////tmp/x?mode=rw", "postgresql://", "postgresql://u:secret@h:x/d?nonsense=1"),
+        # A password that is not escaped: libpq takes its rest for a host, a port or a database.
+        *("postgresql://relay:s3cr@secret!pw@127.0.0.1/d", "postgresql://u:x@secret@/d?host=/x"),
+        *("postgresql://relay:secret/x@127.0.0.1/d", "postgresql://relay:12/secret@127.0.0.1/d"),
+        *("postgresql://u:12?dbname=secret@127.0.0.1/d", "postgresql://relay:secret/d"),
+        *("postgresql://u:secret\udcff@127.0.0.1/d", "postgresql://u:secret%ff@127.0.0.1:1/d"),
     ],
 )
 def test_what_is_no_url_of_a_store_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(StoreError) as error:
         open_to_read(url)
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("records", ("one", "shop", "abc", "d", "{}", "t")),
+        ("records", ("one", b"shop", 1, "d", "{}", "t")),
+        ("records", (b"one", "shop", 1, "d", "{}", "t")),
+        ("records", ("one", "shop", 1, "d", b"\xff", "t")),
+        ("records", ("one", "shop", 1, b"d", "{}", "t")),
+        ("beginnings", ("one", b"shop", "x")),
+        ("beginnings", ("one", "shop", b"x")),
+        ("anomalies", ("one", b"shop", 1, "Fork", "s", "m", "c", "t")),
+        ("anomalies", ("one", "shop", "x", "Fork", "s", "m", "c", "t")),
+        ("anomalies", ("one", "shop", 1, "Fork", "s", b"\xff", "c", "t")),
+    ],
+)
+def test_a_forged_file_with_values_of_other_types_is_refused(
+    tmp_path: Path, table: str, row: tuple[Any, ...]
+) -> None:
+    url = f"sqlite:///{tmp_path}/forged.db"
+    open_to_append(url, NOW).close()
+    with sqlite3.connect(tmp_path / "forged.db") as file:
+        file.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    file.close()
+
+    def read() -> None:
+        store = open_to_read(url)
+        store.clusters()
+        list(store.records("one"))
+        store.head("one", "shop")
+        store.beginnings("one")
+        store.anomalies("one")
+
+    with pytest.raises(StoreError, match=f"table .*{table} .*not written by cabgate"):
+        read()
+
+
+def test_a_file_whose_name_is_not_utf_8_is_one_like_others(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store\udcff.db"
+    open_to_append(url, NOW).close()
+    assert open_to_read(url).clusters() == []
 
 
 def test_a_store_that_is_not_there_is_away(tmp_path: Any) -> None:

@@ -21,6 +21,7 @@ from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.ledger_contents import LedgerContents, Source, gathered
 from cabgate_cli.output.objects import write, write_machine
+from cabgate_kube.installation import LEDGER_CHECKPOINTS
 
 
 @click.group()
@@ -80,6 +81,20 @@ def verify(
         note(
             f"{_count(len(pruned(evidence)), 'chain')} pruned up to a checkpoint: what was before "
             "is proved by its export alone (-f)"
+        )
+        if evidence.of_store:
+            chains_pruned = (f"{name} up to record {n}" for name, n in pruned(evidence).items())
+            note(
+                f"that the beginning was pruned stands in the store alone "
+                f"({', '.join(chains_pruned)}): who can delete records there can write that too. "
+                f"Compare it with a copy of ConfigMap {LEDGER_CHECKPOINTS} (--heads)"
+            )
+    not_looked_for = evidence.heads_not_looked_for()
+    if not_looked_for and output == "text":
+        names = ", ".join(f"{name} {head.sequence}" for name, head in not_looked_for)
+        note(
+            f"{_count(len(not_looked_for), 'published head')} not looked for, because a checkpoint "
+            f"says that the records were pruned: {names}"
         )
     if evidence.anomalies and output == "text":
         note(

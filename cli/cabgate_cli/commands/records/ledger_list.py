@@ -74,13 +74,14 @@ _HEADINGS = ("RECORD", "AT", "VERDICT", "AUTHOR", "SUBJECT", "SCORE")
 
 
 def _table(records: Iterable[CABDecision]) -> str:
-    rows = [_HEADINGS]
+    rows: list[tuple[str, ...]] = [_HEADINGS]
     for record in records:
         spec = record.spec
         at = f"{spec.at:%Y-%m-%dT%H:%M:%SZ}"
         about = f"{spec.subject.kind}/{spec.subject.name}"
-        row = (record.metadata.name, at, spec.verdict, printed(spec.author.username), about)
-        rows.append((*row, spec.score or "-"))
+        row = (record.metadata.name, at, spec.verdict, spec.author.username, about)
+        # What is listed was not verified: none of it may steer a terminal.
+        rows.append(tuple(printed(cell) for cell in (*row, spec.score or "-")))
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     lines = ("  ".join(f"{c:{w}}" for c, w in zip(r, widths, strict=True)).rstrip() for r in rows)
     return "".join(f"{line}\n" for line in lines)

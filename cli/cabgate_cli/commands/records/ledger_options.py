@@ -9,14 +9,15 @@ import click
 
 from cabgate_cli.commands.options import check_one_source, cluster_options, export_option
 from cabgate_cli.input.ledger_contents import Source
-from cabgate_kube.installation import LEDGER_HEADS, SIGNING_KEYS
+from cabgate_kube.installation import LEDGER_CHECKPOINTS, LEDGER_HEADS, SIGNING_KEYS
 
 heads_option = click.option(
     "--heads",
     "head_files",
     metavar="FILE",
     multiple=True,
-    help=f"A copy of the ConfigMap {LEDGER_HEADS} that was kept elsewhere. May be repeated.",
+    help=f"A copy of the ConfigMap {LEDGER_HEADS}, or {LEDGER_CHECKPOINTS}, that was kept "
+    "elsewhere. May be repeated.",
 )
 """The option of the commands that verify a ledger by where its chains ended before."""
 

@@ -49,6 +49,10 @@ def verification(
         "chains": chains(evidence),
         "keys": keys.ids,
         "heads": len(set(evidence.heads)),
+        "headsNotLookedFor": [
+            {"namespace": namespace, "sequence": head.sequence}
+            for namespace, head in evidence.heads_not_looked_for()
+        ],
         "pruned": pruned(evidence),
         "notComputedAnew": evidence.not_computed(),
         **_anomalies(evidence),

@@ -87,6 +87,7 @@ def test_a_clean_ledger(export: Any, output: str, load: Load) -> None:
         "clean": True,
         "chains": {"shop": 7},
         "heads": 1,
+        "headsNotLookedFor": [],
         "pruned": {},
         "notComputedAnew": {},
         "findings": [],

@@ -77,6 +77,19 @@ def test_a_pruned_chain_is_taken_up_at_its_checkpoint(pruned: int, left: int) ->
     assert archive.add(rest, checkpoint_at(pruned)) == Additions(None, [], [], None)
 
 
+@given(st.integers(1, len(RECORDS)), st.integers(0, len(RECORDS)))
+def test_what_a_forged_beginning_hides_is_told_of(forged: int, pruned: int) -> None:
+    """Somebody who may insert rows, and no more, said that the chain had been pruned."""
+    archive = Archive()
+    archive.head = head_of(forged)
+    checkpoint = checkpoint_at(pruned) if pruned else None
+    found = archive.add(RECORDS, checkpoint).anomalies
+    assert [each.sequence for each in found] == list(range(pruned + 1, forged + 1))
+    assert {each.code for each in found} <= {"MissingRecord"}
+    assert [each.line for each in found] == LINES[pruned:forged]
+    assert list(archive.lines.values()) == LINES[forged:]
+
+
 def test_a_whole_chain_begins_at_its_first_record_though_there_is_a_checkpoint() -> None:
     archive = Archive()
     assert archive.add(RECORDS, checkpoint_at(3)).beginning is None

@@ -3,17 +3,18 @@
 find what somebody changed in the database."""
 
 import json
+import sqlite3
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cabgate.ledger.chain import record_digest
+from cabgate.ledger.chain import Checkpoint, Head, record_digest
 from cabgate_samples.models import NOW
 from cabgate_store.opening import open_to_append
 from support.stores import Place, change
-from unit.cli.commands.records.test_ledger import KEYS, exported, heads
+from unit.cli.commands.records.test_ledger import KEYS, config_map, exported, heads
 from unit.cli.support import run
 from unit.core.ledger.histories import STORY, fresh
 from unit.store.conftest import place as place
@@ -84,6 +85,58 @@ def test_what_was_cut_off_at_the_end_only_a_copy_of_the_heads_shows(
     assert "HeadGone" in result.stdout
 
 
+def point(number: int) -> Head:
+    return Head(number, STORY.records[number - 1]["spec"]["digest"])
+
+
+def published(file: Path, name: str, what: object) -> Path:
+    file.write_text(json.dumps(config_map(name, {"shop": str(what)})))
+    return file
+
+
+def test_what_was_cut_off_at_the_beginning_is_not_excused_by_the_store_itself(
+    store: Place, copies: list[str], tmp_path: Path
+) -> None:
+    """Who can delete records can write that they were pruned."""
+    for number in range(1, 6):
+        change(store, "DELETE FROM records WHERE sequence = ?", number)
+    change(
+        store, "INSERT INTO beginnings VALUES ('one', 'shop', ?)", str(Checkpoint(point(5), NOW))
+    )
+    for number in (3, 5):
+        old = published(tmp_path / "old.json", "cabgate-ledger-heads", point(number))
+        arguments = ("ledger", "verify", "--from", store.read, *copies, "--heads", old)
+        result = run(*arguments, code=1)
+        assert "chain of shop: HeadGone" in result.stdout
+        assert f"record {number}, which was published, is not there" in result.stdout
+        assert "shop up to record 5" in result.stderr
+        report = json.loads(run(*arguments, "-o", "json", code=1).stdout)
+        assert report["headsNotLookedFor"] == []
+
+
+@pytest.mark.parametrize(("pruned", "code"), [(2, 1), (3, 0), (5, 0)])
+def test_a_copy_of_the_checkpoints_says_what_was_pruned_before_the_store_had_it(
+    place: Place, copies: list[str], tmp_path: Path, pruned: int, code: int
+) -> None:
+    appending = open_to_append(place.append, NOW)
+    appending.append("one", STORY.records[5:], {"shop": Checkpoint(point(5), NOW)}, NOW)
+    appending.close()
+    old = published(tmp_path / "old.json", "cabgate-ledger-heads", point(3))
+    kept = published(
+        tmp_path / "kept.json", "cabgate-ledger-checkpoints", Checkpoint(point(pruned), NOW)
+    )
+    arguments = (
+        *("ledger", "verify", "--from", place.read),
+        *(*copies, "--heads", old, "--heads", kept),
+    )
+    result = run(*arguments, code=code)
+    assert ("HeadGone" in result.stdout) == bool(code)
+    assert ("1 published head not looked for" in result.stderr) == (not code)
+    report = json.loads(run(*arguments, "-o", "json", code=code).stdout)
+    named = [] if code else [{"namespace": "shop", "sequence": 3}]
+    assert report["headsNotLookedFor"] == named
+
+
 def test_anomalies_of_a_store_are_told(store: Place, copies: list[str]) -> None:
     forged = fresh().records[2]
     forged["spec"]["author"]["username"] = "mallory"
@@ -109,6 +162,30 @@ def test_report_list_and_audit_say_what_they_say_of_the_export(
     with zipfile.ZipFile(out) as archive:
         lines = archive.read("ledger.jsonl").splitlines()
     assert [json.loads(line)["spec"] for line in lines] == [r["spec"] for r in STORY.records]
+
+
+def test_what_a_forged_record_holds_steers_no_terminal(store: Place) -> None:
+    record = fresh().records[2]
+    record["metadata"]["name"] = "shop\x1b[2J.00000003"
+    record["spec"]["subject"]["name"] = "pay\x1b]0;x\x07\u202e"
+    change(store, "UPDATE records SET content = ? WHERE sequence = ?", json.dumps(record), 3)
+    result = run("ledger", "list", "--from", store.read)
+    assert "[2J" in result.stdout
+    printed = (result.stdout + result.stderr).replace("\n", "")
+    assert printed.isprintable()
+
+
+@pytest.mark.parametrize("command", [("list",), ("verify", "--keys")])
+def test_a_forged_file_ends_no_command_by_an_unexpected_error(
+    tmp_path: Path, copies: list[str], command: tuple[str, ...]
+) -> None:
+    url = f"sqlite:///{tmp_path}/forged.db"
+    open_to_append(url, NOW).close()
+    with sqlite3.connect(tmp_path / "forged.db") as file:
+        file.execute("INSERT INTO records VALUES ('one', 'shop', 'abc', 'd', '{}', 't')")
+    file.close()
+    result = run("ledger", *command, *copies[1 : len(command)], "--from", url, code=2)
+    assert "table records has a row with a value of another type" in result.stderr
 
 
 def test_of_several_clusters_one_is_chosen(store: Place, copies: list[str]) -> None:
