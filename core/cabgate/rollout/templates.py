@@ -35,6 +35,10 @@ _NAMED = ("containers", "initContainers", "ephemeralContainers", "volumes", "vol
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """What containers and volumes of Kubernetes are called."""
 
+_DEEPEST = 64
+"""How deep a written form may be: no type of Kubernetes comes near, and deeper ones exhaust whoever
+shows them."""
+
 _SHORT = 8
 """Hexadecimal digits by which parts are told apart: they only name what differs. What is admitted
 goes by the digest of all."""
@@ -121,28 +125,51 @@ def is_of_digest(digest: str, text: str) -> bool:
 
 def template_of_text(digest: str, text: str) -> Template:
     """A template with its forms, from its digest and its `form_text`. Raises `PodTemplateError` for
-    a text of another digest, and for what is no normal form.
+    a text of another digest, and for what is no normal form or not written as `form_text` does.
 
-    A digest can be of any text. What is not written as `form_text` writes it is the form of no
-    rollout, so that an approval of it admits nothing.
+    A digest can be of any text: the form of no rollout admits nothing, but people are shown it.
     """
     if not is_of_digest(digest, text):
         raise PodTemplateError("is other than its digest says")
     try:
         found = json.loads(text)
+        canonical = not _is_deeper(found, _DEEPEST) and canonical_json(found) == text.encode()
     except (ValueError, RecursionError):
-        raise PodTemplateError("is no JSON") from None
+        raise PodTemplateError("is no JSON that reads the same everywhere") from None
+    if not canonical:
+        raise PodTemplateError("is not written as canonical JSON (RFC 8785), or is too deep")
     forms = found if isinstance(found, list) else [found]
     if not forms or not all(map(_is_form, forms)):
         raise PodTemplateError(f"is no normal form {VERSION}")
     return Template(digest, tuple(forms))
 
 
+def _is_deeper(value: Any, than: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return than < 0 or any(_is_deeper(each, than - 1) for each in inner)
+
+
 def _is_form(value: Any) -> bool:
     return isinstance(value, dict) and all(
         _holds_named(value[name], in_order=name == "initContainers")
+        and all(map(_has_variables, _named(value[name])))
         for name in _NAMED
         if name in value
+    )
+
+
+def _named(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else list(value.values())
+
+
+def _has_variables(container: Mapping[str, Any]) -> bool:
+    """Whether the variables of a container are as a form has them: names, and hashed values."""
+    variables = container.get("env", [])
+    return isinstance(variables, list) and all(
+        isinstance(each, dict)
+        and isinstance(each.get("name"), str)
+        and isinstance(each.get("value", ""), str)
+        for each in variables
     )
 
 
@@ -150,9 +177,10 @@ def _holds_named(value: Any, *, in_order: bool) -> bool:
     """Whether a value holds things with names, as a form has them."""
     if not in_order:
         return isinstance(value, dict) and all(isinstance(each, dict) for each in value.values())
-    return isinstance(value, list) and all(
-        isinstance(each, dict) and isinstance(each.get("name"), str) for each in value
-    )
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        return False
+    names = [each.get("name") for each in value]
+    return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
 
 
 def changed_values(before: Template, now: Template) -> list[tuple[str, Any, Any]]:

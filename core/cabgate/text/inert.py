@@ -11,10 +11,15 @@ CUT = "..."
 def inert(text: str) -> str:
     """A text on one line. What nobody would see is written out by its number: of two images that
     look alike, a reviewer is to see that they are two."""
-    line = " ".join(text.split())
-    if line.isascii() and line.isprintable():
-        return line
-    return "".join(_escaped(c) if is_hidden(c) or not c.isprintable() else c for c in line)
+    return inert_json(" ".join(text.split()))
+
+
+def inert_json(text: str) -> str:
+    """Canonical JSON on one line, with every blank that its values have: of two commands that are
+    not the same, the blanks may be all that differs. Blanks but U+0020 are written by number."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escaped(c) if is_hidden(c) or not c.isprintable() else c for c in text)
 
 
 def first_words(text: str, room: int) -> str:

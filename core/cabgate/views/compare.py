@@ -13,7 +13,7 @@ from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.templates import Template, changed_fields, changed_values
 from cabgate.text.canonical import canonical_json
-from cabgate.text.inert import inert
+from cabgate.text.inert import inert, inert_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +193,14 @@ def _container_changes(
         template, earlier = kept.now.get(workload), kept.before.get(workload)
         if (was is None and template is None) or (was and was.template == target.template):
             continue
-        fields = changed_fields(was.template_fields, target.template_fields) if was else []
+        # What is written out is proved by its digest; the fields anybody can declare.
+        fields = changed_fields(
+            was.template_fields if earlier is None else earlier.fields,
+            target.template_fields if template is None else template.fields,
+        ) if was else []  # fmt: skip
         values: list[tuple[str, Any, Any]] = []
         # What is gone is told by its fields: the approval of now does not cover it.
-        if template is not None and (earlier is not None or was is None or was.template is None):
+        if template is not None:
             values = changed_values(earlier or Template(""), template)
         yield ContainerChange(
             inert(str(workload)),
@@ -214,27 +218,36 @@ def _covered(target: Target | None) -> str:
 
 
 def _value_change(path: str, before: Any, now: Any) -> ValueChange:
-    if (
-        isinstance(before, list)
-        and isinstance(now, list)
-        and not any(isinstance(each, str) for each in (*before, *now))
-    ):  # of things that are listed, those that are not the same; of a command all of it
-        before, now = (
-            [each for each in before if each not in now] or before,
-            [each for each in now if each not in before] or now,
-        )
+    if _have_names(before) and _have_names(now):
+        old, new = ([canonical_json(each) for each in listed] for listed in (before, now))
+        # Where the order of what stays is another, that is a change as well: all of it is shown.
+        if [each for each in old if each in new] == [each for each in new if each in old]:
+            before = [each for each in before if canonical_json(each) not in new] or None
+            now = [each for each in now if canonical_json(each) not in old] or None
     return ValueChange(inert(path), _as_json(path, before), _as_json(path, now))
+
+
+def _have_names(value: Any) -> bool:
+    """Whether a value lists things with names, each once. Of variables with one name, and of
+    sources of variables, the last counts: those are shown whole, as a command is."""
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        return False
+    names = [each.get("name") for each in value]
+    return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
 
 
 def _as_json(path: str, value: Any) -> str:
     if value is None:
         return ""
-    if path.endswith(".env"):
-        value = [
-            {**each, "value": f"sha256:{each['value'][:_SHORT]}..."} if "value" in each else each
-            for each in value
-        ]
-    return inert(canonical_json(value).decode())
+    if path.endswith(".env") and isinstance(value, list):
+        value = [_with_short_value(each) for each in value]
+    return inert_json(canonical_json(value).decode())
+
+
+def _with_short_value(variable: Any) -> Any:
+    if not isinstance(variable, dict) or not isinstance(variable.get("value"), str):
+        return variable
+    return {**variable, "value": f"sha256:{variable['value'][:_SHORT]}..."}
 
 
 _SHORT = 8

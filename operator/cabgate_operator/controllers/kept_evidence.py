@@ -49,10 +49,11 @@ async def keep_evidence(context: Context, intent: DeploymentIntent) -> Object | 
 
 
 async def discard(context: Context, kept: Object | None) -> None:
-    """Remove a `CABEvidence` whose request was refused; a sweep does, where that fails."""
+    """Remove a `CABEvidence` whose request was refused; a sweep does, where that fails. Another
+    operator may have opened the request meanwhile: then it stays."""
     if kept is not None:
         with contextlib.suppress(ApiError):
-            await context.api.delete(EVIDENCES, kept)
+            await _remove_without_request(context, kept)
 
 
 def _is_abandoned(context: Context, raw: Object, part: int = 1) -> bool:
@@ -93,20 +94,27 @@ class KeptEvidence(Controller):
         return [Key(Subject.EVIDENCE, "", "")]
 
     async def reconcile(self, context: Context, key: Key) -> None:
-        """Remove what is kept for a request that is gone, or all of that."""
+        """Remove what is kept for a request that is gone, or all of that. Raises the first
+        `ApiError`, after all others were looked at: who has one kept holds up no other."""
         if key.name:
             found = await context.api.get(EVIDENCES, key.namespace, key.name)
             if found is not None:
                 await _remove_without_request(context, found)
             return
         known = self._requests
+        errors: list[ApiError] = []
         async for page in context.api.pages(EVIDENCES, metadata=True):
             for raw in page.items:
                 meta = raw["metadata"]
                 if (meta["namespace"], meta["name"]) in known:
                     continue
                 if _is_abandoned(context, raw):
-                    await _remove_without_request(context, raw)
+                    try:
+                        await _remove_without_request(context, raw)
+                    except ApiError as error:
+                        errors.append(error)
+        if errors:
+            raise errors[0]
 
 
 async def _remove_without_request(context: Context, raw: Object) -> None:

@@ -54,6 +54,19 @@ def test_anything_else_is_refused_with_its_path(new, field, why):
     check_forms(new, new.model_copy(update={"summary": "other"}))
 
 
+def test_the_fields_that_a_target_declares_are_those_of_the_form():
+    """The messages of denials read them."""
+    named = [
+        target("a", template=SERVE.digest, templateFields=SERVE.fields[::-1]),
+        target("b", template=SERVE.digest, templateFields=OTHER.fields),
+    ]
+    with pytest.raises(Refusal, match="are not the fields of spec") as refusal:
+        check_forms(None, intent(targets=named, templateForms=[written(SERVE)]).spec)
+    assert refusal.value.field == "spec.targets[1].templateFields"
+    check_forms(None, intent(targets=named[:1], templateForms=[written(SERVE)]).spec)
+    check_forms(None, intent(targets=named).spec)
+
+
 def test_a_template_is_written_out_once():
     with pytest.raises(Refusal, match="written out twice") as refusal:
         check_forms(None, spec(written(SERVE), written(SERVE)))

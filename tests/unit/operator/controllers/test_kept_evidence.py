@@ -9,7 +9,7 @@ from cabgate.lifecycle.requests.kept_evidence import ABANDONED
 from cabgate.rollout.templates import Template, form_text, template_of_forms
 from cabgate_kube.errors import ApiError
 from cabgate_kube.resources import EVIDENCES, INTENTS, REQUESTS, Object
-from cabgate_operator.controllers.kept_evidence import KeptEvidence
+from cabgate_operator.controllers.kept_evidence import KeptEvidence, discard
 from cabgate_operator.work.controller import WatchEvent
 from cabgate_operator.work.keys import Key, Subject
 from unit.operator.controllers.declaring import look
@@ -120,6 +120,37 @@ async def test_a_sweep_removes_what_has_no_request_and_never_will() -> None:
     world.clock.forward(ABANDONED.total_seconds() + 1)
     await swept(world, controller)
     assert world.api.all(EVIDENCES) == []
+
+
+async def test_one_that_may_not_be_removed_holds_up_no_other() -> None:
+    world, controller = World(), KeptEvidence()
+    declare(world)
+    await look(world)
+    found = stored(world)
+    for name in ("a-kept", "z-kept"):
+        world.api.put(EVIDENCES, {**found, "metadata": {**found["metadata"], "name": name}})
+    world.clock.forward(2 * ABANDONED.total_seconds())
+    refused: list[str] = []
+
+    def refuse_once(what: str) -> None:
+        if what == "delete cabevidences" and not refused:
+            refused.append(what)
+            raise ApiError(403, "Forbidden", "by a policy of the namespace")
+
+    world.api.before_write = refuse_once
+    with pytest.raises(ApiError, match="403 Forbidden"):
+        await swept(world, controller)
+    assert len(world.api.all(EVIDENCES)) == 2, "the refused one, and that of the request"
+
+
+async def test_what_a_live_request_has_is_not_discarded() -> None:
+    """Another operator opened it between two looks."""
+    world = World()
+    declare(world)
+    await look(world)
+    [found] = world.api.all(EVIDENCES)
+    await discard(world.context, found)
+    assert world.api.all(EVIDENCES)
 
 
 async def test_it_goes_with_its_request() -> None:
