@@ -262,21 +262,9 @@ class ApiServer:
         except AnswerTooLarge as error:
             raise _too_large(path) from error
 
-    async def _sized(
-        self,
-        verb: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] | None = None,
-        body: Object | None = None,
-        accept: str = _JSON,
-        check: Callable[[], None] = lambda: None,
-        most: int = MAX_BODY_BYTES,
-    ) -> tuple[Object, int]:
-        """The answer of a call, and its bytes. Raises `AnswerTooLarge` for more than `most`."""
-        data = await self._bytes(
-            verb, path, query=query, body=body, accept=accept, check=check, most=most
-        )
+    async def _sized(self, verb: str, path: str, **how: Any) -> tuple[Object, int]:
+        """The answer of a call, and its bytes."""
+        data = await self._bytes(verb, path, **how)
         found: Object = json.loads(data)
         return found, len(data)
 
@@ -291,6 +279,7 @@ class ApiServer:
         check: Callable[[], None] = lambda: None,
         most: int = MAX_BODY_BYTES,
     ) -> bytes:
+        """What a call answers. Raises `AnswerTooLarge` for more than `most`."""
         method, code = _METHODS[verb], 0
         target = path if not query else f"{path}?{urlencode(query)}"
         headers = {"Accept": accept, "User-Agent": self._agent}
