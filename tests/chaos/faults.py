@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cabgate_devcluster import wait_until
-from support.http import client_of
+from support.clients import client_of
 from support.operators import leader_of
 
 SERVER = "kube-apiserver"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from cabgate_samples.objects import BAD, GOOD, exception, intent, target, workload
-from support.http import client_of
+from support.clients import client_of
 from support.reviews import middling
 
 CABGATE = "/apis/cabgate.dev/v1alpha1/namespaces"

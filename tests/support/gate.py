@@ -11,7 +11,7 @@ import httpx
 
 from cabgate_devcluster import DevCluster, Installation, people, wait_until
 from cabgate_samples.objects import intent
-from support.http import client_of
+from support.clients import client_of
 
 CONFLICT = "the object has been modified; please apply your changes to the latest version"
 """How the API server answers a write with another resourceVersion than the stored one."""

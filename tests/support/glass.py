@@ -6,8 +6,8 @@ import json
 
 from cabgate.lifecycle.requests.break_glass import ANNOTATION, STAMPS
 from cabgate_devcluster import wait_until
+from support.clients import client_of
 from support.gated import changed, gated, spec_path, url
-from support.http import client_of
 from support.namespaces import RING, label_namespace
 
 MERGE = "application/merge-patch+json"

@@ -4,7 +4,7 @@
 import threading
 import time
 
-from support.http import client_of
+from support.clients import client_of
 
 
 class Load:

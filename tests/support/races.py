@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, MIDDLING, exception, intent, target
-from support.http import client_of
+from support.clients import client_of
 
 BOTH = "both"
 """Who may write intents and decide on requests."""

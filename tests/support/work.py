@@ -8,7 +8,7 @@ import time
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import GOOD, intent, target, workload
-from support.http import client_of
+from support.clients import client_of
 from support.invariants import problems
 from support.reviews import middling
 
@@ -23,12 +23,14 @@ class Work:
     end each one finishes what it began.
 
     Each round is a new application: an intent, for every other one the review that it needs, and
-    the rollout. So each needs operator and webhook.
+    the rollout. So each needs operator and webhook. `pause` is the seconds between two rounds of a
+    thread: a few rounds a second find what fails as well as many do, and leave the CPU to others.
     """
 
-    def __init__(self, gate, namespace, *, threads=3):
+    def __init__(self, gate, namespace, *, threads=2, pause=0.5):
         self._gate = gate
         self._namespace = namespace
+        self._pause = pause
         self._numbers = itertools.count(1)
         self._ended = threading.Event()
         self._lock = threading.Lock()
@@ -80,7 +82,7 @@ class Work:
     def _run(self):
         team, reviewer = map(client_of, self._users)
         with team, reviewer:
-            while not self._ended.wait(0.05):
+            while not self._ended.wait(self._pause):
                 number = next(self._numbers)
                 try:
                     self._round(team, reviewer, number)

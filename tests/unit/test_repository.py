@@ -35,6 +35,12 @@ def test_the_standard_library_is_not_shadowed_from_the_root():
     assert found.stdout.strip() == operator.__file__
 
 
+def test_nothing_beside_a_script_of_the_tests_hides_the_standard_library():
+    """Its folder comes first on its path: `import http` would find `tests/support/http.py`."""
+    beside = [path.stem for path in (ROOT / "tests").rglob("*.py")]
+    assert not set(beside) & sys.stdlib_module_names
+
+
 def test_kopf_decorators_stand_in_one_module():
     modules = (ROOT / "operator").rglob("*.py")
     decorated = [path.name for path in modules if "@kopf." in path.read_text()]

@@ -13,7 +13,7 @@ RESOURCES = "deploymentintents|cabrequests|cabexceptions|cabdecisions|riskmodels
 
 def calls(world: World, verbs: str = f"GET|LIST|{WRITES}", resources: str = RESOURCES) -> int:
     """Calls so far for what the operator reads and writes; watches and Leases apart."""
-    text = world.cluster.kubectl("get", "--raw", "/metrics").stdout
+    text = world.cluster.api.text("/metrics")
     pattern = (
         rf'^apiserver_request_total\{{[^}}]*resource="(?:{resources})"'
         rf'[^}}]*verb="(?:{verbs})"[^}}]*\}} (\d+)'
@@ -21,7 +21,7 @@ def calls(world: World, verbs: str = f"GET|LIST|{WRITES}", resources: str = RESO
     return sum(int(count) for count in re.findall(pattern, text, re.MULTILINE))
 
 
-def settled(world: World, seconds: float = 4.0, interval: float = 0.05) -> int:
+def settled(world: World, seconds: float = 4.0, interval: float = 0.1) -> int:
     """The number of calls, once it has stood still for so many seconds; looked at each
     `interval`."""
     seen, since = calls(world), time.monotonic()

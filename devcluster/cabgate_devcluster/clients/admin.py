@@ -61,14 +61,12 @@ class AdminClient:
         """One call to a path of the API, `/api/v1/namespaces` say; what is answered."""
         headers = {"Content-Type": content_type}
         content = None if body is None else json.dumps(body)
-        try:
-            answer = self._send(method, path, content, headers)
-        except httpx.TransportError as exc:
-            raise DevClusterError(f"{method} {path}: {type(exc).__name__}: {exc}") from exc
-        if answer.status_code >= httpx.codes.BAD_REQUEST:
-            raise DevClusterError(f"{method} {path}: {answer.status_code} {answer.text}")
-        found: Document = answer.json()
+        found: Document = self._answered(method, path, content, headers).json()
         return found
+
+    def text(self, path: str) -> str:
+        """What a path answers that is no object, such as `/metrics`."""
+        return self._answered("GET", path, None, {}).text
 
     def get(self, resource: str, name: str, namespace: str | None = None) -> Document:
         """An object, without managedFields, as kubectl shows it. `resource` is what kubectl takes:
@@ -97,6 +95,18 @@ class AdminClient:
         base, namespaced = self._known(resource.lower())
         root, _, plural = base.rpartition("/")
         return f"{root}/namespaces/{namespace}/{plural}" if namespaced and namespace else base
+
+    def _answered(
+        self, method: str, path: str, content: str | None, headers: Mapping[str, str]
+    ) -> httpx.Response:
+        """The answer. Raises `DevClusterError` where there is none, or it says that it failed."""
+        try:
+            answer = self._send(method, path, content, headers)
+        except httpx.TransportError as exc:
+            raise DevClusterError(f"{method} {path}: {type(exc).__name__}: {exc}") from exc
+        if answer.status_code >= httpx.codes.BAD_REQUEST:
+            raise DevClusterError(f"{method} {path}: {answer.status_code} {answer.text}")
+        return answer
 
     def _send(
         self, method: str, path: str, content: str | None, headers: Mapping[str, str]

@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
-_OF_THE_SERVERS = ("CABGATE_", "CHAOS_", "DEMO_", "KUBE", "PYTEST_")
+_OF_THE_SERVERS = ("CABGATE_", "CHAOS_", "COLUMNS", "DEMO_", "KUBE", "LINES", "PYTEST_")
 """How the names of variables begin that no interpreter and no library reads at its start."""
 
 _TICK = 0.25  # seconds; how often it looks whether its parent is still there

@@ -7,10 +7,10 @@ import pytest
 
 from cabgate.lifecycle.requests.break_glass import ANNOTATION, CUT, EARLIER_ANNOTATION, STAMPS
 from cabgate_devcluster import wait_until
+from support.clients import client_of
 from support.gate import paused
 from support.gated import ROLLOUT_CRD, gated, url
 from support.glass import MERGE, WHY, annotated, breaking, rolled
-from support.http import client_of
 from support.namespaces import set_ring
 
 

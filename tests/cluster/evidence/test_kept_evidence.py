@@ -16,9 +16,9 @@ from cabgate.rollout.templates import form_text, template_of_forms
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import MIDDLING, about, declared, target
 from support.bound import approve, approved, full
+from support.clients import client_of
 from support.gate import denial, paused
 from support.gated import changed
-from support.http import client_of
 
 CABGATE = Path(sys.executable).with_name("cabgate")
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"

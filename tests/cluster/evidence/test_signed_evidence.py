@@ -18,8 +18,8 @@ from cabgate.risk.provenance import provenance_of
 from cabgate_devcluster import wait_until
 from cabgate_kube.clock import utc_now
 from cabgate_samples.objects import GOOD, intent
+from support.clients import client_of
 from support.gate import denial, paused
-from support.http import client_of
 from support.models import risk_model
 
 CABGATE = Path(sys.executable).with_name("cabgate")

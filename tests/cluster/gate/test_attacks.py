@@ -7,8 +7,8 @@ import pytest
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import intent, target
+from support.clients import client_of
 from support.gated import ROLLOUT_CRD, changed, gated, template, url
-from support.http import client_of
 from support.namespaces import set_ring
 
 GOOD_IMAGE, EVIL = "good:1", "evil:1"

@@ -7,8 +7,8 @@ import pytest
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import intent
+from support.clients import client_of
 from support.gated import ROLLOUT_CRD, pod_spec, url
-from support.http import client_of
 from support.matrix import ADMIN, BEFORE, MACHINE, NAMESAKE, ROWS, USER, base, send, targets
 
 NAMESPACE = "matrix"

@@ -8,9 +8,9 @@ import pytest
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_samples.objects import intent, target
 from support.always import WRITES, prepare, rolled_out, send
+from support.clients import client_of
 from support.gate import install
 from support.gated import KINDS, ROLLOUT_CRD, changed, gated, url
-from support.http import client_of
 
 STATES = ("healthy", "hung", "dead")
 

@@ -10,9 +10,9 @@ import pytest
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import GOOD, MIDDLING, intent, target, workload
+from support.clients import client_of
 from support.gate import denial
 from support.gitops import FLUX
-from support.http import client_of
 
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
 GLASS = "cabgate.dev/break-glass"

@@ -10,8 +10,8 @@ import pytest
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
+from support.clients import client_of
 from support.gitops import FLUX
-from support.http import client_of
 from support.reviews import CONDITIONS
 
 FAR = "2999-01-01T00:00:00Z"

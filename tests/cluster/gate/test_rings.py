@@ -33,9 +33,9 @@ from cluster.gate.doors import (
     subject,
     write,
 )
+from support.clients import client_of
 from support.gate import denial, install
 from support.gated import ROLLOUT_CRD, url
-from support.http import client_of
 from support.namespaces import set_ring
 
 LOOSER = {MODE: "Audit", MODEL: "lenient", REQUIRE: "4"}

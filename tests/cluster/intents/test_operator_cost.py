@@ -30,8 +30,8 @@ def declare(world, numbers):
 
 def states(world):
     path = f"/apis/cabgate.dev/v1alpha1/namespaces/{SPACE}/cabrequests"
-    found = world.cluster.kubectl("get", "--raw", path).stdout
-    return [item.get("status", {}).get("state") for item in json.loads(found)["items"]]
+    found = world.cluster.api.call("GET", path)
+    return [item.get("status", {}).get("state") for item in found["items"]]
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,13 @@ def cost_of_a_change(world, name, count):
     """What the operator asked until a release had its request approved and recorded: all calls,
     writes, and of those the ones to the ledger."""
     approved = states(world).count("AutoApproved")
+    lists = 0
+
+    def one_more_is_approved():
+        nonlocal lists
+        lists += 1  # each is a list, which the API server counts as well
+        return states(world).count("AutoApproved") == approved + 1
+
     before = settled(world)
     writes, recorded = calls(world, WRITES), calls(world, WRITES, LEDGER)
     image, report = f"registry.example.com/shop/web:{count}", f"https://ci.example.com/{count}"
@@ -74,15 +81,11 @@ def cost_of_a_change(world, name, count):
     world.cluster.kubectl(*arguments, "-p", json.dumps(change))
     # kubectl reads and patches.
     wait_until(lambda: calls(world) > before + 2, "the operator has begun")
-    wait_until(
-        lambda: states(world).count("AutoApproved") == approved + 1,
-        timeout=120.0,
-        what="the new request is approved",
-    )
+    wait_until(one_more_is_approved, timeout=120.0, what="the new request is approved")
     wait_until(
         lambda: calls(world, WRITES, LEDGER) > recorded, timeout=120.0, what="it is recorded"
     )
-    total = settled(world) - before - 2
+    total = settled(world) - before - 2 - lists
     ledger = calls(world, WRITES, LEDGER) - recorded
     return {"calls": total, "writes": calls(world, WRITES) - writes - 1, "ledger": ledger}
 
@@ -90,8 +93,7 @@ def cost_of_a_change(world, name, count):
 def renewed(world):
     """When the operator renewed its Lease last: what it does all the while."""
     path = "/apis/coordination.k8s.io/v1/namespaces/cabgate-system/leases/cabgate-operator"
-    found = json.loads(world.cluster.kubectl("get", "--raw", path).stdout)
-    return found["spec"].get("renewTime")
+    return world.cluster.api.call("GET", path)["spec"].get("renewTime")
 
 
 def test_at_rest_there_are_no_calls(world, few):

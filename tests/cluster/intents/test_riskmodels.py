@@ -15,8 +15,8 @@ from cabgate.lifecycle.requests.opening import request_for
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL, SECOND_RISK_MODEL
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import GOOD, MIDDLING, intent
+from support.clients import client_of
 from support.gate import denial, paused
-from support.http import client_of
 from support.models import MALFORMED, SENSELESS, changed, risk_model
 from support.reviews import entry_of
 

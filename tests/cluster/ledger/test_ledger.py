@@ -17,8 +17,8 @@ from cabgate.ledger.chain import record_digest, record_name
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent
 from support.cli import CABGATE
+from support.clients import client_of
 from support.gate import install
-from support.http import client_of
 from support.ledger import HEADS, Etcd, auditing, decide
 from support.namespaces import create_namespace
 from support.operators import ENTRY_ARGV

@@ -9,8 +9,8 @@ import pytest
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, about, exception, intent, target, workload
 from support import races
+from support.clients import client_of
 from support.gate import denial, paused
-from support.http import client_of
 from support.reviews import OPERATOR, refused
 
 GROUP = "ci-robots"

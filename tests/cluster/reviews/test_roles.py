@@ -21,8 +21,8 @@ from cluster.reviews.role_actions import (
     Call,
     Stage,
 )
+from support.clients import client_of
 from support.gate import paused
-from support.http import client_of
 
 TABLE = Path(__file__).resolve().parents[3] / "docs" / "roles.md"
 NAMESPACE = "roles"

@@ -6,7 +6,7 @@ import pytest
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import MIDDLING, intent, workload
-from support.http import client_of
+from support.clients import client_of
 from support.load import Load
 
 APPS = "/apis/apps/v1/namespaces"

@@ -6,8 +6,8 @@ import itertools
 import string
 
 from cabgate_samples.objects import workload
+from support.clients import client_of
 from support.gate import paused
-from support.http import client_of
 from support.namespaces import set_ring
 
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
