@@ -303,6 +303,16 @@ class DevCluster:
         """POST to the JSON gateway of etcd, at `/v3/maintenance/alarm` for one; the answer."""
         return self._live.call_etcd(path, body)
 
+    @property
+    def etcd_port(self) -> int:
+        """Port of etcd, which asks for a certificate of its authority (`pki/etcd-client`)."""
+        return self._live.layout.etcd_port
+
+    def reach_etcd_at(self, port: int) -> None:
+        """Have the API server reach etcd at another port of 127.0.0.1, a proxy's; it restarts."""
+        self._live.reach_etcd_at(port)
+        self._reconnect()
+
     def free_port(self) -> int:
         """Return a port of 127.0.0.1 that is kept for the caller until the cluster ends, another
         one at each call."""

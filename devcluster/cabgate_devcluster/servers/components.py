@@ -24,6 +24,8 @@ class Layout:
     etcd_peer_port: int
     apiserver_port: int
     controllers_port: int
+    etcd_seen_at: int = 0
+    """Port at which the API server reaches etcd, where that is another one."""
 
     @property
     def pki(self) -> Path:
@@ -101,7 +103,7 @@ def _apiserver(layout: Layout) -> list[str]:
         f"--tls-cert-file={pki / 'apiserver.crt'}",
         f"--tls-private-key-file={pki / 'apiserver.key'}",
         f"--client-ca-file={pki / 'ca.crt'}",
-        f"--etcd-servers=https://127.0.0.1:{layout.etcd_port}",
+        f"--etcd-servers=https://127.0.0.1:{layout.etcd_seen_at or layout.etcd_port}",
         f"--etcd-cafile={pki / 'etcd-ca.crt'}",
         f"--etcd-certfile={pki / 'etcd-client.crt'}",
         f"--etcd-keyfile={pki / 'etcd-client.key'}",

@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,11 @@ class ControlPlane:
             return self._etcd_probe.call(path, body)
         except (OSError, ValueError) as exc:
             raise DevClusterError(f"etcd: {exc}") from exc
+
+    def reach_etcd_at(self, port: int) -> None:
+        """Another way to etcd for the API server; see `DevCluster.reach_etcd_at`."""
+        self.layout: Layout = replace(self.layout, etcd_seen_at=port)
+        self._while_stopped((APISERVER,), lambda: None)
 
     def _while_stopped(self, which: Sequence[str], action: Callable[[], None]) -> None:
         for component in which:

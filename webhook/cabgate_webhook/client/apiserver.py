@@ -2,33 +2,16 @@
 """Live reads of the API server, over pooled connections; nothing is cached."""
 
 import asyncio
-import contextlib
 import json
 import time
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Collection,
-    Iterable,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 from cabgate import GROUP, VERSION
-from cabgate.api import (
-    CABEvidence,
-    CABException,
-    CABRequest,
-    DeploymentIntent,
-    exception,
-    intent,
-    request,
-)
+from cabgate.api import CABEvidence, CABRequest, DeploymentIntent, intent, request
 from cabgate.api.base import Model, is_object_name
 from cabgate.api.cabevidence import PLURAL as EVIDENCES
 from cabgate.lifecycle.limits.budget import Weighed
@@ -53,11 +36,11 @@ from cabgate_webhook.client.answers import (
     requests_of,
     wait_before_retry,
 )
+from cabgate_webhook.client.exceptions import ExceptionReads
 from cabgate_webhook.client.lookups import LARGE_BYTES, READ_BYTES, BudgetUsedUp, LookupFailed
-from cabgate_webhook.client.named import naming, sizes
 from cabgate_webhook.client.paths import namespace_of, resource_of
 from cabgate_webhook.client.sharing import SharedReads
-from cabgate_webhook.client.turns import BoundedTurns, TooManyWaitError, Turns
+from cabgate_webhook.client.turns import Turns
 from cabgate_webhook.metrics import Metrics
 
 M = TypeVar("M", bound=Model)
@@ -66,23 +49,27 @@ RETRY_WITHIN_SECONDS = 3.0
 """How long after its beginning a read may be tried again that the API server was too busy for: its
 answer is to be there within the deadline of a review, 4 s."""
 
+ASK_AGAIN = frozenset({429, 504})
+"""How the API server answers a read that it is too busy for, or whose cache is behind or not filled
+yet, as after a change of the definition."""
+
+NO_WORKLOAD = "cabgate.dev/readiness"
+"""A label that no request has."""
+
 MAX_OF_NAMESPACE = MAX_CONNECTIONS // 4
 """Reads of one namespace at a time: however much is asked there, and however slow the answers are,
 there are connections for others, and memory for what they hold."""
-
-MAX_WAITING = 32
-"""Reviews of one namespace that wait to read its exceptions, in memory meanwhile; not revocations:
-those wait however many there are."""
 
 LISTS_AT_ONCE = 4
 """Lists of requests of one namespace that are under way at a time for reviews that need several:
 those of twenty workloads at once would take both the API server and this process."""
 
-MAX_SELECTED = 2
-"""Requests whose exceptions are asked for one by one: a review reads four times at most."""
+LIST_SECONDS = 0.2
+"""How long such a list keeps others from going out: one that waits for the API server's cache takes
+neither of them."""
 
 
-class LiveReads:
+class LiveReads(ExceptionReads):
     """What the webhook asks the API server. An asynchronous context manager.
 
     `monotonic` and `sleep` are the time that it waits by where the API server is too busy.
@@ -95,17 +82,17 @@ class LiveReads:
         *,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        list_seconds: float = LIST_SECONDS,
     ) -> None:
+        super().__init__()
         self._monotonic = monotonic
         self._sleep = sleep
         self._access = access
         self._metrics = metrics or Metrics()
         self._connections: Connections | None = None
         self._large = asyncio.Lock()
-        self._decoding = asyncio.Lock()
-        self._turns = BoundedTurns(1, MAX_WAITING)
         self._places = Turns(MAX_OF_NAMESPACE)
-        self._lists = Turns(LISTS_AT_ONCE)
+        self._lists = Turns(LISTS_AT_ONCE, list_seconds)
         self._shared = SharedReads(lambda target: self._send("GET", target))
         self._shared_small = SharedReads(lambda target: self._send("GET", target, large=False))
 
@@ -183,72 +170,6 @@ class LiveReads:
             found = await self._lists.all_within(namespace, reads)
         return [(path, data) for data in found]
 
-    async def exceptions_for(
-        self, namespace: str, request_names: Sequence[str], *, however_many: bool = False
-    ) -> list[CABException]:
-        """The exceptions of a namespace that name one of some requests. `however_many`: where those
-        for others are too many to read, they are left out, by a read for each request.
-
-        One that cannot be read opens no gate, and is passed over.
-        """
-        names = sorted(set(request_names))
-        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{exception.PLURAL}"
-        async with self._exceptions_of(namespace, anyhow=however_many):
-            return await self._exceptions_for(path, names, however_many=however_many)
-
-    @contextlib.asynccontextmanager
-    async def _exceptions_of(self, namespace: str, *, anyhow: bool = False) -> AsyncIterator[None]:
-        """Held while the exceptions of a namespace are in memory, which may be large: one review of
-        that namespace has them at a time, and the reviews of others do not wait."""
-        try:
-            async with self._turns.taken(namespace, anyhow=anyhow):
-                yield
-        except TooManyWaitError:
-            raise LookupFailed(
-                f"{MAX_WAITING} admission requests of namespace {namespace} wait for its exceptions"
-            ) from None
-
-    async def _exceptions_for(
-        self, path: str, names: Sequence[str], *, however_many: bool
-    ) -> list[CABException]:
-        if len(names) > MAX_SELECTED:
-            try:
-                return await self._exceptions(path, names)
-            except BudgetUsedUp:
-                if not however_many:
-                    raise
-            # One after the other: what is in memory is what one of them comes to.
-            return [item for name in names for item in await self._exceptions(path, [name])]
-        lists = await asyncio.gather(*(self._exceptions(path, [name]) for name in names))
-        return [item for items in lists for item in items]
-
-    async def _exceptions(self, path: str, names: Sequence[str]) -> list[CABException]:
-        """The exceptions for some requests: of one by its name, of several out of all."""
-        query = {"fieldSelector": f"spec.requestRef.name={names[0]}"} if len(names) == 1 else {}
-        return await self._decoded_exceptions(
-            naming(raw_items(path, await self._read(path, query)), names)
-        )
-
-    async def _decoded_exceptions(self, raws: Iterable[bytes]) -> list[CABException]:
-        """Exceptions as they came, decoded, without those that cannot be read."""
-        found = []
-        for raw in raws:
-            async with self._decoding:  # one at a time, and others' reviews go on in between
-                with contextlib.suppress(LookupFailed, ValueError):
-                    found.append(parsed(CABException, json.loads(raw)))
-                await asyncio.sleep(0)
-        return found
-
-    async def weighed_exceptions(
-        self, namespace: str, request_names: Collection[str]
-    ) -> tuple[list[CABException], Mapping[str, int]]:
-        """The exceptions for some requests, and the bytes that each of the namespace takes in a
-        list, by name."""
-        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{exception.PLURAL}"
-        async with self._exceptions_of(namespace, anyhow=True):
-            found = raw_items(path, await self._read(path))
-            return await self._decoded_exceptions(naming(found, request_names)), sizes(found)
-
     async def workload(self, namespace: str, workload: Workload) -> dict[str, Any] | None:
         """An object of a kind that is gated everywhere, or None if there is none of that name."""
         if not is_object_name(workload.name):
@@ -319,8 +240,9 @@ class LiveReads:
 
     async def can_read(self) -> None:
         """Read as the gate does. Raises `LookupFailed` if the gate could not."""
-        path = f"/apis/{GROUP}/{VERSION}/{request.PLURAL}"
-        if await self._get(path, {"limit": "1"}) is None:
+        # With a selector: without one a short list passes by the cache that the gate's wait for.
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/default/{request.PLURAL}"
+        if await self._get(path, {"labelSelector": NO_WORKLOAD}) is None:
             raise LookupFailed(f"{path}: not found; are the CRDs installed?")
 
     async def read_small(self, path: str, query: Mapping[str, str] | None = None) -> bytes | None:
@@ -350,14 +272,15 @@ class LiveReads:
         self, method: str, target: str, body: Any = None, *, large: bool = True
     ) -> bytes | None:
         """The answer of a call as it came; None if there is no such object. A GET that the API
-        server is too busy for (429) is tried again when it says, if there is time for that."""
+        server is too busy for (429), or whose cache is behind (504), is tried again when it says,
+        if there is time for that."""
         path = target.partition("?")[0]
         last = self._monotonic() + RETRY_WITHIN_SECONDS
         call = partial(self._call, method, target, path, body, large=large)
         if namespace := namespace_of(path):
             call = partial(self._places.within, namespace, call)
         answer = await call()
-        while method == "GET" and answer.status == 429:
+        while method == "GET" and answer.status in ASK_AGAIN:
             wait = wait_before_retry(answer)
             if self._monotonic() + wait > last:
                 break

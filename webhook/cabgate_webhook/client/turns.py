@@ -13,10 +13,12 @@ T = TypeVar("T")
 
 
 class Turns:
-    """Places of each namespace, as many of one as of another; who comes first goes first."""
+    """Places of each namespace, as many of one as of another; who comes first goes first. Whoever
+    has one for longer than `seconds` lets the next one in beside it."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, seconds: float | None = None) -> None:
         self._most = most
+        self._seconds = seconds
         self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def __len__(self) -> int:
@@ -29,14 +31,32 @@ class Turns:
 
     async def within(self, namespace: str, call: Callable[[], Awaitable[T]]) -> T:
         """What a call gives, made when the namespace has a place."""
-        async with self.of(namespace):
+        places = self.of(namespace)
+        await places.acquire()
+        left = asyncio.Event()
+        letting_in = None
+        if self._seconds is not None:
+            loop = asyncio.get_running_loop()
+            letting_in = loop.call_later(self._seconds, _leave, places, left)
+        try:
             return await call()
+        finally:
+            if letting_in is not None:
+                letting_in.cancel()
+            _leave(places, left)
 
     async def all_within(
         self, namespace: str, calls: Iterable[Callable[[], Awaitable[T]]]
     ) -> list[T]:
         """What some calls give, in their order, each made when the namespace has a place."""
         return await asyncio.gather(*(self.within(namespace, call) for call in calls))
+
+
+def _leave(places: asyncio.Semaphore, left: asyncio.Event) -> None:
+    """Give a place back, once."""
+    if not left.is_set():
+        left.set()
+        places.release()
 
 
 class TooManyWaitError(Exception):

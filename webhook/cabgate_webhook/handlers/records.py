@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from cabgate.api import CABEvidence, CABException, CABRequest, DeploymentIntent
 from cabgate.api.intent import PLURAL as INTENTS
 from cabgate.api.kinds import GatedKind
+from cabgate.api.request import Provenance
 from cabgate.api.types import Submitter, Tier
-from cabgate.lifecycle.limits.budget import check_asking, check_growth, check_opening
-from cabgate.lifecycle.limits.capacity import check_size, stored_bytes
+from cabgate.lifecycle.limits.budget import check_opening
+from cabgate.lifecycle.limits.capacity import check_size
 from cabgate.lifecycle.requests.break_glass import (
     breakable,
     check_opened_for_glass,
@@ -24,7 +25,7 @@ from cabgate.lifecycle.requests.break_glass import (
     template_taken_from,
 )
 from cabgate.lifecycle.requests.kept_evidence import check_evidence, may_have_evidence
-from cabgate.lifecycle.state.standing import WholeRequest, standing_of
+from cabgate.lifecycle.state.standing import WholeRequest
 from cabgate.review.identity import Machines
 from cabgate.review.races import check_not_approver, requests_behind
 from cabgate.review.submitters import (
@@ -43,13 +44,11 @@ from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.templates import may_be_required
 from cabgate.text.refusal import Refusal, RefusalReason, check_all
-from cabgate.writes.exceptions import check_takes_exception
 from cabgate.writes.image_digests import changes_targets, check_digests
 from cabgate.writes.system import check_created, check_intent_status
 from cabgate.writes.template_forms import check_forms
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.apiserver import LiveReads
-from cabgate_webhook.handlers.asked import AskedLately
 from cabgate_webhook.handlers.models import model_of
 from cabgate_webhook.handlers.signed import provenance_now
 from cabgate_webhook.handlers.telling import Telling
@@ -125,10 +124,14 @@ async def judge_intent(
     warnings = _check_content(
         old, intent, installation.kinds, machines, intent.spec.submitted_by, *digests
     )
+    anew = old is None or evidence_digest(old.spec) != evidence_digest(intent.spec)
+    signed: Sequence[Provenance] = ()
     if old is None or changes_spec(old, intent):
-        await _check_not_approver(admission, old, intent, api)
-    if old is None or evidence_digest(old.spec) != evidence_digest(intent.spec):
-        signed = await provenance_now(intent, api, now)
+        _, signed = await asyncio.gather(
+            _check_not_approver(admission, old, intent, api),
+            provenance_now(intent if anew else None, api, now),
+        )
+    if anew:
         check_not_contradicted(signed)
         said = await telling.warning_of(intent, api, installation, machines, signed)
         warnings = [*warnings, said]
@@ -178,71 +181,20 @@ async def _check_not_approver(
 ) -> None:
     """Raise `Refusal` if whoever approved what an intent declares, or did, writes it."""
     names = requests_behind(old, new)
-    found = await asyncio.gather(*(api.request(admission.namespace, name) for name in names))
-    for request in found:
-        if request is None:
-            continue
-        exceptions: list[CABException] = []
-        if request.spec.assessment.gate is Tier.EXCEPTION_REQUIRED:
-            exceptions = await api.exceptions_for(admission.namespace, [request.metadata.name])
-        check_not_approver(old, new, admission.user, WholeRequest.of(request), exceptions)
+    reads = (_request_and_exceptions(admission.namespace, name, api) for name in names)
+    for request, exceptions in await asyncio.gather(*reads):
+        if request is not None:
+            check_not_approver(old, new, admission.user, WholeRequest.of(request), exceptions)
 
 
-async def judge_exception(
-    admission: AdmissionRequest,
-    api: LiveReads,
-    machines: Machines,
-    now: datetime,
-    lately: AskedLately | None = None,
-) -> AdmissionAnswer:
-    """The answer to a write of an exception: a new one for a request that is not there is let
-    through with a warning, since it may be applied together with its intent. Raises `Refusal` for
-    a new one whose request takes none, or has too many, and for one that grows where all of its
-    namespace take too much. `lately` knows what was let in and is not stored yet."""
-    answer = judge_submitters(admission, machines)
-    lately = lately or AskedLately()
-    if admission.operation != "CREATE":
-        growth = stored_bytes(admission.object) - stored_bytes(admission.old_object)
-        if growth > 0:  # of its metadata: the spec never changes
-            await _check_growth(admission, api, growth, lately)
-        return answer
-    exception = CABException.model_validate(admission.object)
-    check_size(None, exception)
-    name, begun = exception.spec.request_ref.name, lately.begin()
-    request, (others, stored) = await asyncio.gather(
-        api.request(admission.namespace, name), api.weighed_exceptions(admission.namespace, [name])
-    )
-    if request is not None:
-        # The same content has the same targets: the requests of the first of them are enough.
-        first = Workload.of(request.spec.targets[0])
-        check_takes_exception(
-            standing_of(request), await api.requests_naming(admission.namespace, [first])
-        )
-    # From here to the end nothing is waited for: who comes next knows of this one.
-    unseen, more = lately.beside(admission.namespace, stored, begun)
-    unseen = [each for each in unseen if each.spec.request_ref.name == name]
-    check_asking(exception, [*others, *unseen], sum(stored.values()) + more, now)
-    if not admission.dry_run:
-        lately.note(exception, stored_bytes(admission.object))
-    if request is not None:
-        return answer
-    warning = (
-        f"there is no CABRequest {name} in namespace {admission.namespace}: until there is, nobody "
-        "can approve this exception"
-    )
-    return replace(answer, warnings=[warning])
-
-
-async def _check_growth(
-    admission: AdmissionRequest, api: LiveReads, growth: int, lately: AskedLately
-) -> None:
-    """Raise `Refusal` if an exception may not grow by so many bytes."""
-    begun = lately.begin()
-    _, stored = await api.weighed_exceptions(admission.namespace, [])
-    _, more = lately.beside(admission.namespace, stored, begun)
-    check_growth(sum(stored.values()) + more, growth)
-    if not admission.dry_run:
-        lately.note_growth(admission.namespace, growth)
+async def _request_and_exceptions(
+    namespace: str, name: str, api: LiveReads
+) -> tuple[CABRequest | None, list[CABException]]:
+    """The request of a name, and the exceptions that may have approved it."""
+    request = await api.request(namespace, name)
+    if request is None or request.spec.assessment.gate is not Tier.EXCEPTION_REQUIRED:
+        return request, []
+    return request, await api.exceptions_for(namespace, [name])
 
 
 def _people(admission: AdmissionRequest, machines: Machines) -> dict[str, list[Any]]:
@@ -338,13 +290,12 @@ async def _judge_new_request(
         await _check_glass(admission, request, api)
         return AdmissionAnswer(allowed=True, reason="GlassBroken")
     named, name = map(Workload.of, request.spec.targets), request.spec.intent_ref.name
-    intent, weighed, (model, labels), kept = await asyncio.gather(
-        api.intent(admission.namespace, name),
+    (intent, signed), weighed, (model, labels), kept = await asyncio.gather(
+        _signed_intent(admission.namespace, name, api, now),
         api.weighed_requests(admission.namespace, named, name),
         model_of(admission.namespace, api),
         _kept_evidence(admission, request, api),
     )
-    signed = await provenance_now(intent, api, now)
     others = [other for other, _ in weighed]
     asked = may_be_required(labels)
     check_created(request, intent, others, model, signed, template_asked=asked)
@@ -352,6 +303,14 @@ async def _judge_new_request(
         check_evidence(intent, kept)
     check_opening(request, weighed)
     return AdmissionAnswer(allowed=True, reason="RequestOpened")
+
+
+async def _signed_intent(
+    namespace: str, name: str, api: LiveReads, now: datetime
+) -> tuple[DeploymentIntent | None, Sequence[Provenance]]:
+    """The intent of a name, and who speaks for its evidence."""
+    intent = await api.intent(namespace, name)
+    return intent, await provenance_now(intent, api, now)
 
 
 async def _kept_evidence(

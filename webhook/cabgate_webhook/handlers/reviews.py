@@ -61,6 +61,7 @@ from cabgate.writes.system import (
 )
 from cabgate_webhook.admission.caller import STRIP
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
+from cabgate_webhook.client.ahead import Ahead
 from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.handlers.models import model_behind
 from cabgate_webhook.handlers.signed import provenance_now
@@ -193,7 +194,7 @@ async def _checked_decision(
     revokes = isinstance(entry, RequestDecision) and entry.verdict is RequestVerdict.REVOKED
     if around is None and revokes:
         around = await _surroundings(subject.request, api, now)
-    holds_verb, impersonates, may_have_broken, others = await asyncio.gather(
+    holds_verb, impersonates, may_have_broken, others, asked_before = await asyncio.gather(
         api.may(
             admission.user,
             verb=verb,
@@ -204,6 +205,7 @@ async def _checked_decision(
         _impersonates(admission.user, subject.submitters, api, machines),
         _may_have_broken(admission.user, subject.request, api),
         _others(subject.request, api, around),
+        _asked_before(subject.exception, entry.verdict, api, around, now),
     )
     expected = with_lifts(subject.checked, subject.request, entry.verdict, others)
     facts = ReviewFacts(
@@ -220,10 +222,8 @@ async def _checked_decision(
         lifts_otherwise=entry.checked != expected,
     )
     check_reviewer(admission.user, entry.verdict, kind.plural, facts)
-    asked_before: list[str] = []
     if subject.exception is not None and entry.verdict is ExceptionVerdict.APPROVED:
         check_takes_exception(standing_of(subject.request), others)
-        asked_before = await _asked_before(subject.exception, api, around, now)
     warnings = [recorded(kind, kind.parse(admission.old_object), entry)]
     warnings += [*warnings_of_approval(subject.request, entry.verdict, others), *asked_before]
     if isinstance(entry, RequestDecision) and revokes and around is not None:
@@ -233,23 +233,28 @@ async def _checked_decision(
 
 
 async def _asked_before(
-    exception: CABException, api: LiveReads, around: Surroundings | None, now: datetime
+    exception: CABException | None,
+    verdict: RequestVerdict | ExceptionVerdict,
+    api: LiveReads,
+    around: Surroundings | None,
+    now: datetime,
 ) -> list[str]:
     """What whoever approves an exception is told of others for the same request."""
-    if around is not None:
-        return warnings_of_asking_again(exception, around.exceptions, now)
+    if exception is None or verdict is not ExceptionVerdict.APPROVED:
+        return []
     namespace, name = exception.metadata.namespace, exception.spec.request_ref.name
-    return warnings_of_asking_again(exception, await api.exceptions_for(namespace, [name]), now)
+    found = await api.exceptions_for(namespace, [name]) if around is None else around.exceptions
+    return warnings_of_asking_again(exception, found, now)
 
 
 async def _others(
     request: CABRequest, api: LiveReads, around: Surroundings | None
 ) -> Sequence[RequestStanding]:
     """The requests that name a workload of a request."""
-    if around is not None:
-        return around.requests
     named = [Workload.of(target) for target in request.spec.targets]
-    return await api.requests_naming(request.metadata.namespace, named)
+    if around is None:
+        return await api.requests_naming(request.metadata.namespace, named)
+    return around.requests
 
 
 async def _surroundings(request: CABRequest, api: LiveReads, now: datetime) -> Surroundings:
@@ -257,13 +262,15 @@ async def _surroundings(request: CABRequest, api: LiveReads, now: datetime) -> S
     and the exceptions for those."""
     namespace = request.metadata.namespace
     named = [Workload.of(target) for target in request.spec.targets]
-    requests = await api.requests_naming(namespace, named)
-    # Its own too, whatever it takes: its decisions come one after the other.
-    names = [each.metadata.name for each in requests if takes_exception(each)]
-    # However many there are for others: they are to stop no revocation.
-    exceptions = await api.exceptions_for(
-        namespace, [request.metadata.name, *names], however_many=True
-    )
+    async with Ahead(partial(api.listed_exceptions, namespace)) as listed:
+        requests = await api.requests_naming(namespace, named)
+        names = [each.metadata.name for each in requests if takes_exception(each)]
+        # Its own too, whatever it takes: its decisions come one after the other.
+        names.append(request.metadata.name)
+        # However many there are for others: they are to stop no revocation.
+        exceptions = await api.exceptions_for(
+            namespace, names, however_many=True, listed=await listed.found()
+        )
     return Surroundings(requests, exceptions, now)
 
 

@@ -15,11 +15,16 @@ from cabgate.gate.decide import covering, decide
 from cabgate.gate.messages import controller_message
 from cabgate.gate.verdict import GateVerdict, Reason
 from cabgate.lifecycle.state.requirements import says_of_containers
-from cabgate.lifecycle.state.standing import standings_of_exceptions, takes_exception
+from cabgate.lifecycle.state.standing import (
+    RequestStanding,
+    standings_of_exceptions,
+    takes_exception,
+)
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import HIGHEST, effective_ring, ring_of
 from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.targets import Workload
 from cabgate.rollout.templates import MAX_SOURCE_BYTES, Template, is_required
 from cabgate.rollout.workloads import (
     claimed_maker,
@@ -29,6 +34,7 @@ from cabgate.rollout.workloads import (
     template_of,
 )
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
+from cabgate_webhook.client.ahead import Ahead
 from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.handlers.fresh import FreshIntents
 
@@ -54,23 +60,37 @@ async def judge_rollout(
         rollout, referred = await _rollout(admission, kind, api, configured)
         template = cache(partial(_template, admission, kind, referred))
         look = partial(_look, rollout, template, admission, api, default_ring, machines)
-        decision, labels, ring = await look(now)
-        if fresh is not None and not decision.allowed:
-            differs = decision.reason is Reason.TEMPLATE_NOT_COVERED
-            meant = replace(rollout, template=template()) if differs else rollout
-            later = await fresh.judged(meant, decision.reason, labels, begun)
-            if later is not None:
-                now = later
-                decision, labels, ring = await look(now)
+        maker = _maker(admission, machines, configured)
+        async with Ahead(partial(_requests_of, api, admission.namespace, maker)) as of_maker:
+            decision, labels, ring = await look(now)
+            if fresh is not None and not decision.allowed:
+                differs = decision.reason is Reason.TEMPLATE_NOT_COVERED
+                meant = replace(rollout, template=template()) if differs else rollout
+                later = await fresh.judged(meant, decision.reason, labels, begun)
+                if later is not None:
+                    now = later
+                    decision, labels, ring = await look(now)
+            if decision.reason is Reason.NO_REQUEST and maker is not None:
+                requests = await of_maker.found()
+                if requests is None:
+                    requests = await _requests_of(api, admission.namespace, maker)
+                decision = _of_a_controller(
+                    admission, rollout, ring, decision, maker, requests, now
+                )
     except PodTemplateError as error:
         return AdmissionAnswer(
             allowed=False, reason="MalformedObject", message=f"MalformedObject: {error}"
         )
-    if decision.reason is Reason.NO_REQUEST and machines.include(
-        admission.user.username, admission.user.groups
-    ):
-        decision = await _of_a_controller(admission, rollout, ring, decision, api, now, configured)
     return _answer(decision, rollout)
+
+
+def _maker(
+    admission: AdmissionRequest, machines: Machines, configured: Sequence[GatedKind]
+) -> Workload | None:
+    """The workload that a machine's rollout says it was made from, if it says one."""
+    if not machines.include(admission.user.username, admission.user.groups):
+        return None
+    return claimed_maker(admission.object, configured)
 
 
 async def _look(
@@ -86,24 +106,26 @@ async def _look(
     empty and the ring is the highest where it is admitted whatever they are.
 
     What the containers do is looked at where a request says it or has to: `template` tells it."""
-    requests = await api.requests_naming(admission.namespace, rollout.workloads, at_once=True)
-    if any(says_of_containers(request) for request in requests):
-        rollout = replace(rollout, template=template())
-    # What the highest ring admits, each ring admits, and what is admitted where a template is
-    # required is admitted where none is: the namespace need not be read.
-    decision = decide(rollout, HIGHEST, requests, (), now, template_required=True)
-    if decision.allowed and not decision.warnings:
-        return decision, {}, HIGHEST
-    covered = covering(rollout, requests)
-    names = [request.metadata.name for request in covered if takes_exception(request)]
-    exceptions: list[CABException] = []
-    if names and not decision.allowed:
-        labels, exceptions = await asyncio.gather(
-            api.namespace_labels(admission.namespace),
-            api.exceptions_for(admission.namespace, names),
-        )
-    else:
-        labels = await api.namespace_labels(admission.namespace)
+    namespace = admission.namespace
+    async with Ahead(partial(api.listed_exceptions, namespace)) as listed:
+        requests = await api.requests_naming(namespace, rollout.workloads, at_once=True)
+        if any(says_of_containers(request) for request in requests):
+            rollout = replace(rollout, template=template())
+        # What the highest ring admits, each ring admits, and what is admitted where a template is
+        # required is admitted where none is: the namespace need not be read.
+        decision = decide(rollout, HIGHEST, requests, (), now, template_required=True)
+        if decision.allowed and not decision.warnings:
+            return decision, {}, HIGHEST
+        covered = covering(rollout, requests)
+        names = [request.metadata.name for request in covered if takes_exception(request)]
+        exceptions: list[CABException] = []
+        reading = api.namespace_labels(namespace)
+        if names and not decision.allowed:
+            labels, exceptions = await asyncio.gather(
+                reading, _exceptions(api, namespace, names, listed)
+            )
+        else:
+            labels = await reading
     ring = _ring(labels, admission, default_ring)
     standings = standings_of_exceptions(exceptions)
     required = is_required(labels, ring)
@@ -113,21 +135,31 @@ async def _look(
     return decision, labels, ring
 
 
-async def _of_a_controller(
+async def _exceptions(
+    api: LiveReads, namespace: str, names: Sequence[str], listed: Ahead[bytes | None]
+) -> list[CABException]:
+    """The exceptions for some requests, out of a list that went out before, if one did."""
+    return await api.exceptions_for(namespace, names, listed=await listed.found())
+
+
+async def _requests_of(
+    api: LiveReads, namespace: str, maker: Workload | None
+) -> list[RequestStanding]:
+    """The requests that name the workload that a rollout says it was made from."""
+    return [] if maker is None else await api.requests_naming(namespace, [maker])
+
+
+def _of_a_controller(
     admission: AdmissionRequest,
     rollout: Rollout,
     ring: int,
     decision: GateVerdict,
-    api: LiveReads,
+    maker: Workload,
+    requests: Sequence[RequestStanding],
     now: datetime,
-    configured: Sequence[GatedKind],
 ) -> GateVerdict:
     """The denial of what a machine makes, which tells of a controller that is not configured if
     the workload that it says it made this from is approved: it is denied all the same."""
-    maker = claimed_maker(admission.object, configured)
-    if maker is None:
-        return decision
-    requests = await api.requests_naming(admission.namespace, [maker])
     made_from = Rollout(rollout.namespace, maker, rollout.images)
     of_maker = decide(made_from, HIGHEST, requests, (), now)
     request = of_maker.basis.request

@@ -38,11 +38,11 @@ from cabgate_webhook.admission.requests import (
 from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.client.lookups import BudgetUsedUp, LookupFailed
 from cabgate_webhook.handlers.asked import AskedLately
+from cabgate_webhook.handlers.exceptions import judge_exception
 from cabgate_webhook.handlers.fresh import FreshIntents
 from cabgate_webhook.handlers.models import judge_model
 from cabgate_webhook.handlers.modes import LOOKUP_SECONDS, by_mode
 from cabgate_webhook.handlers.records import (
-    judge_exception,
     judge_intent,
     judge_intent_status,
     judge_request,

@@ -31,6 +31,7 @@ class Asked:
 
     def __init__(self, *answers):
         self._answers = list(answers)
+        self.targets = []
         self.asked = 0
         """How often it was asked."""
 
@@ -41,6 +42,7 @@ class Asked:
                 length = [n for n in head.split(b"\r\n") if n.startswith(b"Content-Length: ")]
                 await reader.readexactly(int(length[0][16:]) if length else 0)
                 self.asked += 1
+                self.targets.append(head.split(b" ")[1])
                 more = len(self._answers) > 1
                 writer.write(self._answers.pop(0) if more else self._answers[0])
         writer.close()
@@ -87,6 +89,24 @@ async def test_a_read_is_tried_again_when_the_api_server_says(headers):
     found, waits = await asking(Asked(busy(headers), answer("200 OK", LABELS)), labels)
     assert found == {"cabgate.dev/ring": "2"}
     assert waits == [1]
+
+
+async def test_a_cache_that_is_behind_is_asked_again():
+    """The API server's: it says so with 504 where nothing else has what was asked for."""
+    behind = answer("504 Gateway Timeout", BUSY, "Retry-After: 1\r\n")
+    found, waits = await asking(Asked(behind, answer("200 OK", LABELS)), labels)
+    assert found == {"cabgate.dev/ring": "2"}
+    assert waits == [1]
+
+
+async def test_readiness_reads_with_a_selector_as_the_gate_does():
+    """Without one a list passes by the cache that the gate's lists wait for."""
+    server = Asked(busy(), answer("200 OK", b'{"items": []}'))
+    found, waits = await asking(server, lambda api: api.can_read())
+    assert (found, waits) == (None, [1])
+    assert all(
+        b"/namespaces/" in target and b"labelSelector=" in target for target in server.targets
+    )
 
 
 async def test_it_is_tried_as_often_as_there_is_time():

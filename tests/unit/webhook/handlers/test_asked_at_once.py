@@ -10,7 +10,7 @@ from cabgate.review.identity import SERVICE_ACCOUNTS
 from cabgate.text.refusal import Refusal
 from cabgate_samples.models import NOW, exception
 from cabgate_webhook.handlers.asked import KEPT_SECONDS, AskedLately
-from cabgate_webhook.handlers.records import judge_exception
+from cabgate_webhook.handlers.exceptions import judge_exception
 from unit.webhook.handlers.test_many_exceptions import as_many_as_may_be, leaves, risky, written
 from unit.webhook.handlers.test_tenant_reads import CountingApi, sent, stored
 

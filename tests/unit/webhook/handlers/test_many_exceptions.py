@@ -11,7 +11,7 @@ from cabgate.review.identity import SERVICE_ACCOUNTS
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_samples.models import NOW, by_person, exception, intent, request
 from cabgate_webhook.client.lookups import BudgetUsedUp
-from cabgate_webhook.handlers.records import judge_exception
+from cabgate_webhook.handlers.exceptions import judge_exception
 from cabgate_webhook.handlers.reviews import stamp_review
 from unit.webhook.handlers.test_tenant_reads import (
     KEYS,
@@ -60,7 +60,7 @@ def decoded(monkeypatch):
         found.append(value["metadata"]["name"])
         return original(value, *args, **more)
 
-    monkeypatch.setattr("cabgate_webhook.client.apiserver.CABException.model_validate", counted)
+    monkeypatch.setattr("cabgate_webhook.client.exceptions.CABException.model_validate", counted)
     return found
 
 

@@ -25,7 +25,7 @@ from cabgate_samples.objects import MIDDLING
 from cabgate_webhook.admission.requests import AdmissionRequest
 from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.client.lookups import READ_BYTES
-from cabgate_webhook.handlers.records import judge_exception
+from cabgate_webhook.handlers.exceptions import judge_exception
 from cabgate_webhook.handlers.reviews import judge_status, stamp_review
 from cabgate_webhook.handlers.rollouts import judge_rollout
 from unit.core.standings import check_opening

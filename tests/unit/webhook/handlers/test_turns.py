@@ -16,7 +16,8 @@ from cabgate_kube.transport import HttpAnswer
 from cabgate_samples.models import NOW, exception, request
 from cabgate_webhook.admission.requests import read_admission
 from cabgate_webhook.client.apiserver import LISTS_AT_ONCE, LiveReads
-from cabgate_webhook.client.apiserver import MAX_WAITING as MOST_FOR_EXCEPTIONS
+from cabgate_webhook.client.exceptions import MAX_WAITING as MOST_FOR_EXCEPTIONS
+from cabgate_webhook.client.exceptions import READS_AT_ONCE
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
 from cabgate_webhook.handlers.write_turns import MAX_WAITING, WRITES_AT_ONCE, WriteTurns
@@ -26,6 +27,11 @@ from unit.webhook.http.applications import review, webhook
 
 CREDENTIALS = SimpleNamespace(token=lambda: "t", trust=lambda: None)
 PATIENT = 60.0
+
+
+def patient():
+    """Reads of which none takes so long that the next may go out beside it."""
+    return LiveReads(CREDENTIALS, list_seconds=PATIENT)
 
 
 class Writes:
@@ -103,7 +109,7 @@ class Held:
 
 async def test_lists_of_twenty_workloads_go_out_few_at_a_time_and_a_rollouts_waits_for_none():
     named = [Workload.of(Target.model_validate(each)) for each in targets(20)]
-    api = LiveReads(CREDENTIALS)
+    api = patient()
     api._connections = held = Held()
     wide = [asyncio.create_task(api.requests_naming("loud", named)) for _ in range(3)]
     await until(lambda: len(held.under_way) == LISTS_AT_ONCE, "some lists are under way")
@@ -113,6 +119,17 @@ async def test_lists_of_twenty_workloads_go_out_few_at_a_time_and_a_rollouts_wai
     held.answer.set()
     assert await asyncio.gather(*wide, rollout) == [[]] * 4
     assert not len(api._lists)
+
+
+async def test_lists_that_wait_let_others_go_out_beside_them():
+    """Where the API server's cache is behind, each takes as long as another."""
+    named = [Workload.of(Target.model_validate(each)) for each in targets(12)]
+    api = LiveReads(CREDENTIALS, list_seconds=0.01)
+    api._connections = held = Held()
+    wide = asyncio.create_task(api.requests_naming("loud", named))
+    await until(lambda: len(held.under_way) == len(named), "all are under way")
+    held.answer.set()
+    assert await wide == []
 
 
 async def test_a_rollout_that_several_workloads_may_allow_waits_for_no_list_of_others():
@@ -134,7 +151,7 @@ async def test_a_rollout_that_several_workloads_may_allow_waits_for_no_list_of_o
         object=made,
     )
     asked = read_admission(json.dumps(sent).encode(), rollout=True)
-    api = LiveReads(CREDENTIALS)
+    api = patient()
     api._connections = held = Held()
     named = [Workload.of(Target.model_validate(each)) for each in targets(20)]
     wide = asyncio.create_task(api.requests_naming("loud", named))
@@ -147,18 +164,19 @@ async def test_a_rollout_that_several_workloads_may_allow_waits_for_no_list_of_o
 
 async def test_of_denied_rollouts_no_more_wait_for_exceptions_than_may_and_a_revocation_does():
     """What waits holds what it read of requests."""
-    api = LiveReads(CREDENTIALS)
+    api = patient()
     api._connections = held = Held()
     ask = partial(api.exceptions_for, "loud")
-    one, *others = [asyncio.create_task(ask([f"r-{n}"])) for n in range(MOST_FOR_EXCEPTIONS + 1)]
-    await until(lambda: len(held.under_way) == 1, "one reads them")
+    asked = range(READS_AT_ONCE + MOST_FOR_EXCEPTIONS)
+    tasks = [asyncio.create_task(ask([f"r-{n}"])) for n in asked]
+    await until(lambda: len(held.under_way) == READS_AT_ONCE, "some read them")
     with pytest.raises(LookupFailed, match="admission requests of namespace loud wait"):
         await ask(["r-0"])
     revocation = asyncio.create_task(ask(["r-0"], however_many=True))
     assert await api.exceptions_for("quiet", ["r-0"]) == []
-    assert held.most == 1 + 1  # of loud one at a time
+    assert held.most == READS_AT_ONCE + 1  # of loud no more at a time
     held.answer.set()
-    assert await asyncio.gather(one, *others, revocation) == [[]] * (MOST_FOR_EXCEPTIONS + 2)
+    assert await asyncio.gather(*tasks, revocation) == [[]] * (len(tasks) + 1)
     assert not len(api._turns)
 
 
