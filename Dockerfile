@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# One image for operator and webhook: the command says which. docs/operations/image.md says how to build
+# One image for operator, webhook and relay: the command says which. docs/operations/image.md says how to build
 # it, with its SBOM.
 #
 # The base is a Python >= 3.11 on glibc. The default is a tag, which moves, so that `docker build .` works

@@ -77,8 +77,8 @@ What is fixed: the times of the [election and of the health pages](operations/re
 
 ## cabgate-relay
 
-[`Settings`](../relay/cabgate_relay/settings.py). The chart does not run it yet; see [the event
-store](operations/event-store.md).
+[`Settings`](../relay/cabgate_relay/settings.py). The chart sets them by its values `relay`; see
+[the event store](operations/event-store.md).
 
 {relay}
 """

@@ -18,6 +18,7 @@ KIND = {
 }
 PEER = {"ipBlock": {"cidr": "10.0.0.0/24"}}
 MONITORING = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+RELAY = {"enabled": True, "cluster": "prod", "store": {"secret": "event-store"}}
 SCRIPTS = tomllib.loads((CHART.parents[1] / "pyproject.toml").read_text())["project"]["scripts"]
 
 
@@ -34,8 +35,9 @@ def found_by(made, selector):
     """The components whose Pods a selector finds."""
     return {
         component
-        for component in ("operator", "webhook")
-        if selector.items() <= labels(made, component).items()
+        for component in ("operator", "webhook", "relay")
+        if made.has("Deployment", f"cabgate-{component}")
+        and selector.items() <= labels(made, component).items()
     }
 
 
@@ -135,9 +137,9 @@ def test_the_operator_is_run_as_the_values_say(render):
     assert pod(made, "operator")["terminationGracePeriodSeconds"] == 30
 
 
-@pytest.mark.parametrize("name", ["operator", "webhook"])
+@pytest.mark.parametrize("name", ["operator", "webhook", "relay"])
 def test_a_pod_may_do_nothing_but_run(render, name):
-    made = render()
+    made = render(relay=RELAY)
     spec = pod(made, name)
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["runAsUser"] > 0
@@ -151,7 +153,7 @@ def test_a_pod_may_do_nothing_but_run(render, name):
     assert set(made.container(name)["resources"]) == {"requests", "limits"}
 
 
-@pytest.mark.parametrize("name", ["operator", "webhook"])
+@pytest.mark.parametrize("name", ["operator", "webhook", "relay"])
 def test_pods_run_where_the_values_say_and_apart(render, name):
     placed = {
         "nodeSelector": {"pool": "platform"},
@@ -160,7 +162,8 @@ def test_pods_run_where_the_values_say_and_apart(render, name):
         "priorityClassName": "important",
         "resources": {"requests": {"cpu": 1}},
     }
-    made = render(**{name: {**placed, "podLabels": {"team": "p"}, "podAnnotations": {"n": "o"}}})
+    placed |= {"podLabels": {"team": "p"}, "podAnnotations": {"n": "o"}}
+    made = render(**{"relay": RELAY, name: {**(RELAY if name == "relay" else {}), **placed}})
     spec = pod(made, name)
     for key in ("nodeSelector", "tolerations", "affinity", "priorityClassName"):
         assert spec[key] == placed[key]
@@ -175,13 +178,14 @@ def test_pods_run_where_the_values_say_and_apart(render, name):
         assert found_by(made, each["labelSelector"]["matchLabels"]) == {name}
 
 
-@pytest.mark.parametrize("name", ["operator", "webhook"])
+@pytest.mark.parametrize("name", ["operator", "webhook", "relay"])
 def test_a_rollout_of_ours_takes_nothing_away_before_there_is_more(render, name):
-    deployment = render().one("Deployment", f"cabgate-{name}")["spec"]
+    made = render(relay=RELAY)
+    deployment = made.one("Deployment", f"cabgate-{name}")["spec"]
     assert deployment["replicas"] == 2
     assert deployment["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
-    assert found_by(render(), deployment["selector"]["matchLabels"]) == {name}
-    container = render().container(name)
+    assert found_by(made, deployment["selector"]["matchLabels"]) == {name}
+    container = made.container(name)
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "health"}
     assert container["startupProbe"]["httpGet"] == {"path": "/healthz", "port": "health"}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "health"}
@@ -191,17 +195,17 @@ def test_a_rollout_of_ours_takes_nothing_away_before_there_is_more(render, name)
         assert f"--port={ports['admission']}" in container["args"]
 
 
-def _account(render, component):
-    account = render().one("ServiceAccount", f"cabgate-{component}")
+def _account(made, component):
+    account = made.one("ServiceAccount", f"cabgate-{component}")
     assert account["automountServiceAccountToken"] is False
-    spec = pod(render(), component)
+    spec = pod(made, component)
     assert spec["serviceAccountName"] == account["metadata"]["name"]
     assert spec["automountServiceAccountToken"] is True
 
 
 @of("operator/serviceaccount.yaml")
 def test_the_operators_token_is_for_its_own_pods_and_its_name_is_what_the_webhook_trusts(render):
-    _account(render, "operator")
+    _account(render(), "operator")
     account = render().one("ServiceAccount", "cabgate-operator")["metadata"]
     user = f"system:serviceaccount:{account['namespace']}:{account['name']}"
     assert f"--operator={user}" in render().container("webhook")["args"]
@@ -209,11 +213,10 @@ def test_the_operators_token_is_for_its_own_pods_and_its_name_is_what_the_webhoo
 
 @of("webhook/serviceaccount.yaml")
 def test_the_webhooks_token_is_for_its_own_pods(render):
-    _account(render, "webhook")
+    _account(render(), "webhook")
 
 
-def _budget(render, component):
-    made = render()
+def _budget(made, component):
     budget = made.one("PodDisruptionBudget", f"cabgate-{component}")["spec"]
     assert budget["maxUnavailable"] == 1
     # A Pod that is broken holds no drain of a node up.
@@ -223,12 +226,12 @@ def _budget(render, component):
 
 @of("operator/poddisruptionbudget.yaml")
 def test_one_operator_at_a_time_may_be_evicted(render):
-    _budget(render, "operator")
+    _budget(render(), "operator")
 
 
 @of("webhook/poddisruptionbudget.yaml")
 def test_one_webhook_at_a_time_may_be_evicted(render):
-    _budget(render, "webhook")
+    _budget(render(), "webhook")
 
 
 @of("webhook/service.yaml")

@@ -80,6 +80,9 @@ TERM = {"matchExpressions": [{"key": "zone", "operator": "Is", "values": ["a"]}]
             {"networkPolicy": {"metricsFrom": [{"ipBlock": {"cidr": "::/0"}, "podSelector": {}}]}},
             "at '/networkPolicy/metricsFrom/0': maxProperties: got 2, want 1",
         ),
+        ({"relay": {"cluster": "a b"}}, "at '/relay/cluster'"),
+        ({"relay": {"store": {"url": "postgresql://u:secret@h/d"}}}, "at '/relay/store'"),
+        ({"networkPolicy": {"storePorts": []}}, "at '/networkPolicy/storePorts'"),
         (
             {"certificates": {"certManager": {"issuerRef": {"kind": "Issuer"}}}},
             "at '/certificates/certManager/issuerRef': missing property 'name'",
@@ -115,6 +118,15 @@ def managed(**values):
         (
             {"webhook": {"podAnnotations": {"kubectl.kubernetes.io/default-container": "x"}}},
             "webhook.podAnnotations: the annotation kubectl.kubernetes.io/default-container is set",
+        ),
+        (
+            {"relay": {"podAnnotations": {"kubectl.kubernetes.io/default-container": "x"}}},
+            "relay.podAnnotations: the annotation kubectl.kubernetes.io/default-container is set",
+        ),
+        ({"relay": {"enabled": True, "store": {"secret": "s"}}}, "relay.cluster: empty"),
+        (
+            {"relay": {"enabled": True, "cluster": "prod", "store": {"key": "dsn"}}},
+            "relay.store.secret: empty; name the Secret in namespace cabgate-system whose key dsn",
         ),
         (managed(renewBefore="2160h"), "renewBefore has to be less than duration"),
         (managed(duration="1h30m", renewBefore="89m60s"), "renewBefore has to be less than"),

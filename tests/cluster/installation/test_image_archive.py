@@ -145,6 +145,13 @@ def test_the_operator_leads_with_the_service_account_of_its_pod(gate, started):
         gate.installation.start_operator()
 
 
+def test_the_relay_finds_what_postgresql_needs(run):
+    nowhere = "postgresql://relay@127.0.0.1:1/events"
+    ended = run("cabgate-relay", "prepare", "--store", nowhere)
+    assert ended.returncode == 1
+    assert "Connection refused" in ended.stderr
+
+
 @pytest.mark.parametrize("command", PROJECT["scripts"])
 def test_each_command_is_there(run, command):
     words = ["queue", ""] if "complete" in command else ["--help"]

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The relay: off, until it is told which store it appends to."""
+
+import pytest
+import yaml
+
+from cabgate_devcluster.installed.chart import CHART
+from cabgate_relay.settings import Settings
+from support.templates import of
+
+ROLES = CHART.parents[1] / "examples" / "relay" / "roles.yaml"
+ON = {"enabled": True, "cluster": "prod", "store": {"secret": "event-store"}}
+STORE = {"ipBlock": {"cidr": "10.0.1.0/24"}}
+MONITORING = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+NAME = "cabgate-relay"
+FOUND = {"app.kubernetes.io/name": "cabgate", "app.kubernetes.io/component": "relay"}
+
+
+def relay(render, **values):
+    return render(relay={**ON, **values})
+
+
+def pod(made):
+    return made.one("Deployment", NAME)["spec"]["template"]["spec"]
+
+
+@pytest.mark.parametrize("values", [{}, {"relay": {**ON, "enabled": False}}])
+def test_nothing_of_it_is_there_by_default(render, values):
+    named = [each for each in render(**values).objects if each["metadata"]["name"] == NAME]
+    assert not named
+
+
+@of("relay/deployment.yaml")
+def test_it_is_run_as_the_values_say(render):
+    container = relay(render).container("relay")
+    assert container["command"] == ["cabgate-relay"]
+    given = dict(each[2:].split("=") for each in container["args"])
+    assert given == {
+        "cluster": "prod",
+        "health-port": "8080",
+        "sweep-seconds": "600",
+        "log-format": "json",
+    }
+    assert {each.replace("-", "_") for each in given} <= set(Settings.model_fields)
+    made = relay(render, sweepSeconds=60, logFormat="text", replicas=1)
+    given = made.container("relay")["args"]
+    assert {"--sweep-seconds=60", "--log-format=text"} < set(given)
+    assert made.one("Deployment", NAME)["spec"]["replicas"] == 1
+
+
+def test_the_url_of_the_store_comes_from_the_secret_alone(render):
+    container = relay(render, store={"secret": "s", "key": "dsn"}).container("relay")
+    assert container["env"] == [
+        {"name": "CABGATE_STORE", "valueFrom": {"secretKeyRef": {"name": "s", "key": "dsn"}}}
+    ]
+    assert "volumes" not in pod(relay(render)), "nothing can be written, and nothing is mounted"
+
+
+def test_the_database_shows_a_certificate_of_the_authority_that_was_given(render):
+    made = relay(render, store={"secret": "s", "caConfigMap": "database-ca"})
+    container = made.container("relay")
+    environment = {each["name"]: each.get("value") for each in container["env"]}
+    assert environment["PGSSLMODE"] == "verify-full"
+    (volume,) = pod(made)["volumes"]
+    assert volume["configMap"] == {"name": "database-ca"}
+    (mount,) = container["volumeMounts"]
+    assert mount["readOnly"] is True
+    assert mount["name"] == volume["name"]
+    assert environment["PGSSLROOTCERT"] == f"{mount['mountPath']}/ca.crt"
+
+
+@of("relay/serviceaccount.yaml")
+def test_its_token_is_for_its_own_pods(render):
+    made = relay(render)
+    account = made.one("ServiceAccount", NAME)
+    assert account["automountServiceAccountToken"] is False
+    assert pod(made)["serviceAccountName"] == NAME
+    assert pod(made)["automountServiceAccountToken"] is True
+
+
+def granted(objects):
+    """Who may do what, by kind and name, without labels and comments."""
+    return {
+        (each["kind"], each["metadata"]["name"], each["metadata"].get("namespace")): {
+            key: each[key] for key in ("rules", "roleRef", "subjects") if key in each
+        }
+        for each in objects
+        if each["kind"].endswith(("Role", "RoleBinding")) and each["metadata"]["name"] == NAME
+    }
+
+
+@of("relay/roles.yaml")
+def test_it_may_do_what_the_example_beside_the_chart_lets_it_do_and_no_more(render):
+    found = granted(relay(render).objects)
+    assert found == granted(yaml.safe_load_all(ROLES.read_text()))
+    assert len(found) == 4
+
+
+@of("relay/lease.yaml")
+def test_its_lease_comes_empty(render):
+    assert "spec" not in relay(render).one("Lease", NAME)
+
+
+@of("relay/poddisruptionbudget.yaml")
+def test_one_at_a_time_may_be_evicted(render):
+    budget = relay(render).one("PodDisruptionBudget", NAME)["spec"]
+    assert budget["maxUnavailable"] == 1
+    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+    assert budget["selector"]["matchLabels"] == FOUND
+
+
+@of("relay/networkpolicy.yaml")
+def test_it_reaches_the_api_server_and_its_store_and_is_reached_for_metrics(render):
+    def policy(**network):
+        made = render(relay=ON, networkPolicy={"apiServerPorts": [6443], **network})
+        return made.one("NetworkPolicy", NAME)["spec"]
+
+    found = policy(storePorts=[6432], storeTo=[STORE], metricsFrom=[MONITORING])
+    assert found["podSelector"]["matchLabels"] == FOUND
+    assert found["policyTypes"] == ["Ingress", "Egress"]
+    assert found["ingress"] == [{"ports": [{"port": "health"}], "from": [MONITORING]}]
+    api, store = found["egress"]
+    assert [each["port"] for each in api["ports"]] == [6443, 53, 53]
+    assert store == {"ports": [{"port": 6432, "protocol": "TCP"}], "to": [STORE]}
+    _, anywhere = policy()["egress"]
+    assert anywhere == {"ports": [{"port": 5432, "protocol": "TCP"}]}
+    assert not render(relay=ON, networkPolicy={"enabled": False}).has("NetworkPolicy", NAME)
