@@ -19,6 +19,7 @@ COPY webhook webhook
 COPY collect collect
 COPY store store
 COPY relay relay
+COPY portal portal
 COPY cli cli
 RUN image/install.sh /opt/cabgate
 

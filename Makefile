@@ -188,6 +188,7 @@ manifests: helm ## Write what is generated: crds/, the chart's README and golden
 	$(BIN)/python tools/calibration.py
 	$(BIN)/python tools/reasons.py
 	$(BIN)/python tools/configuration.py
+	$(BIN)/python tools/openapi.py
 	$(BIN)/python tools/commands.py
 	$(BIN)/python tools/coverage.py
 	$(BIN)/python tools/chart.py

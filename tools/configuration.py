@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings
 
 from cabgate_kube.process.settings import option_of
 from cabgate_operator.settings import Settings
+from cabgate_portal.settings import PortalSettings
 from cabgate_relay.settings import Settings as RelaySettings
 from cabgate_webhook.settings import WebhookSettings
 
@@ -81,6 +82,16 @@ What is fixed: the times of the [election and of the health pages](operations/re
 [the event store](operations/event-store.md).
 
 {relay}
+
+## cabgate-portal
+
+[`PortalSettings`](../portal/cabgate_portal/settings.py). See [the REST API](api.md).
+
+{portal}
+
+What is fixed: a body has at most 256 KiB and 10 s, all bodies that are being read 32 MiB together;
+a token may have 32 KiB, and 20 calls at a time; a call waits for 60 s at most. One call to the API
+server may take 20 s.
 """
 
 
@@ -90,6 +101,7 @@ def rendered() -> str:
         webhook=_table(WebhookSettings),
         operator=_table(Settings),
         relay=_table(RelaySettings),
+        portal=_table(PortalSettings),
     )
 
 

@@ -34,6 +34,9 @@ MAX_HEAD_BYTES = 64 * 1024
 _RETRY_AFTER = b"retry-after"
 _RETRY_AFTER_LENGTH = len(_RETRY_AFTER)
 
+_AUDIT_ID = b"audit-id"
+_AUDIT_ID_LENGTH = len(_AUDIT_ID)
+
 _ENCODING = b"content-encoding"
 _ENCODING_LENGTH = len(_ENCODING)
 _NO_ENCODING = (b"", b"identity")
@@ -59,6 +62,8 @@ class HttpAnswer:
     body: bytes
     retry_after: bytes = b""
     """The header Retry-After, if there was one."""
+    audit_id: bytes = b""
+    """The header Audit-Id, if there was one: the API server's audit log has the call under it."""
 
 
 class Connections:
@@ -182,6 +187,7 @@ class _Connection(asyncio.Protocol):
         self._answer: asyncio.Future[HttpAnswer] | None = None
         self._parts: list[bytes] = []
         self._retry_after = b""
+        self._audit_id = b""
         self._encoding = b""
         self._room = 0
         self._head_bytes = 0
@@ -202,7 +208,7 @@ class _Connection(asyncio.Protocol):
         self._answer = asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
         self._parts = []
-        self._retry_after = self._encoding = b""
+        self._retry_after = self._audit_id = self._encoding = b""
         self._room = limit
         self._head_bytes = 0
         self._in_head = True
@@ -241,6 +247,8 @@ class _Connection(asyncio.Protocol):
             self._retry_after = value
         elif len(name) == _ENCODING_LENGTH and name.lower() == _ENCODING:
             self._encoding = value.strip().lower()
+        elif len(name) == _AUDIT_ID_LENGTH and name.lower() == _AUDIT_ID:
+            self._audit_id = value
 
     def on_headers_complete(self) -> None:
         """Go on to the body; called by the parser."""
@@ -266,7 +274,7 @@ class _Connection(asyncio.Protocol):
         self.reusable = self.reusable and self._parser.should_keep_alive()
         self.used = time.monotonic()
         status, body = self._parser.get_status_code(), b"".join(self._parts)
-        self._answer.set_result(HttpAnswer(status, body, self._retry_after))
+        self._answer.set_result(HttpAnswer(status, body, self._retry_after, self._audit_id))
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell who waits; called by the event loop."""

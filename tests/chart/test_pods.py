@@ -6,7 +6,7 @@ import tomllib
 import pytest
 
 from cabgate_devcluster.installed.chart import CHART
-from cabgate_webhook.http.serving import STOP_SECONDS
+from cabgate_kube.process.serving import STOP_SECONDS
 from support.templates import of
 
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"

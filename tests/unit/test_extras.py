@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 PACKAGES = {"cabgate_portal", "cabgate_relay"}
-"""Of ours; the portal is to come."""
+"""Of ours."""
 
 COLLECT = "cabgate_collect"
 """Reads reports; the command line imports it, and only for that."""

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 FOLDERS = (
-    *("core", "kube", "operator", "webhook", "collect", "store", "relay", "cli"),
+    *("core", "kube", "operator", "webhook", "collect", "store", "relay", "portal", "cli"),
     *("devcluster", "demo", "bench", "samples"),
 )
 """Each holds one package."""

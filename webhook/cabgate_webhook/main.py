@@ -21,6 +21,7 @@ from cabgate_kube.process.ending import end
 from cabgate_kube.process.health import health_config
 from cabgate_kube.process.http import Server
 from cabgate_kube.process.logs import set_up_logging
+from cabgate_kube.process.serving import Draining, Loop
 from cabgate_kube.process.settings import SettingsError, option_of, read_settings, variable_of
 from cabgate_kube.process.signals import Stopping
 from cabgate_kube.tls.serve import CertificateError, Files, ServingCertificate
@@ -28,12 +29,7 @@ from cabgate_webhook.admission.caller import Caller
 from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.http.app import Settings, create_app
 from cabgate_webhook.http.probes import Readiness, pages_of
-from cabgate_webhook.http.serving import (
-    Draining,
-    Loop,
-    Sockets,
-    admission_config,
-)
+from cabgate_webhook.http.serving import Sockets, admission_config
 from cabgate_webhook.metrics import Metrics
 from cabgate_webhook.settings import WebhookSettings
 

@@ -9,7 +9,8 @@ import sys
 from fastapi import FastAPI, Request, Response
 
 from cabgate_kube.process.http import Server
-from cabgate_webhook.http.serving import Draining, Loop, admission_config
+from cabgate_kube.process.serving import Draining, Loop
+from cabgate_webhook.http.serving import admission_config
 from cabgate_webhook.metrics import Metrics
 
 ANSWER = (

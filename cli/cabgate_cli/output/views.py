@@ -2,11 +2,8 @@
 """Views as people read them in a terminal. Every text of a view is inert already."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, is_dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
-
-from cabgate.text.moments import rfc3339
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the queue is printed without the other views
     from cabgate.views.compare import Comparison, ContainerChange
@@ -67,19 +64,6 @@ def looked(namespace: str | None) -> str:
     return "" if namespace is None else f" in namespace {namespace}; -A looks everywhere"
 
 
-def plain(value: Any) -> Any:
-    """A view as JSON values, for programs: the names of fields as Kubernetes writes them."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {_camel(each.name): plain(getattr(value, each.name)) for each in fields(value)}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, timedelta):
-        return int(value.total_seconds())
-    if isinstance(value, datetime):
-        return rfc3339(value)
-    return str(value) if isinstance(value, str) else value
-
-
 def duration(time: timedelta) -> str:
     """A time in its largest unit, as kubectl has it: 40s, 3m, 5h, 12d."""
     seconds = int(time.total_seconds())
@@ -87,11 +71,6 @@ def duration(time: timedelta) -> str:
         if seconds >= length:
             return f"{seconds // length}{unit}"
     return f"{seconds}s"
-
-
-def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(map(str.capitalize, others))
 
 
 def _line(head: str, text: str) -> Iterator[str]:

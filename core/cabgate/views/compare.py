@@ -97,6 +97,13 @@ class Comparison:
         return not (self.images or self.containers or self.evidence)
 
 
+def shared_label(request: WholeRequest) -> str:
+    """The label selector of requests that name the workload of a request; empty for one that names
+    several, each of which would be a list of its own."""
+    found = {Workload.of(target).label for target in request.stored.spec.targets}
+    return found.pop() if len(found) == 1 else ""
+
+
 def last_approved(request: WholeRequest, others: Iterable[WholeRequest]) -> WholeRequest | None:
     """The request that was approved last, before this one was decided, of those that are approved
     and name one of its workloads; None if there is none."""

@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import Self, TypeVar
 
 from cabgate.api.stored import ListedRequest, ListedSpec, StoredException, StoredTarget
 from cabgate.api.values import ExceptionState, SubjectKind, Tier
@@ -33,6 +33,8 @@ SUMMARY_ROOM = 48
 
 TARGETS_NAMED = 2
 """Targets that a row names; the others are counted."""
+
+E = TypeVar("E", bound=StoredException)
 
 _NO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -103,9 +105,7 @@ def of_submitter(rows: Iterable[QueueRow]) -> list[QueueRow]:
     return [row for row in rows if row.own]
 
 
-def for_requests(
-    exceptions: Iterable[StoredException], requests: Iterable[ListedRequest]
-) -> list[StoredException]:
+def for_requests(exceptions: Iterable[E], requests: Iterable[ListedRequest]) -> list[E]:
     """The exceptions for some requests, as where a selection is shown."""
     names = {(each.metadata.namespace, each.metadata.name) for each in requests}
     return [e for e in exceptions if (e.metadata.namespace, e.spec.request_ref.name) in names]

@@ -193,7 +193,7 @@ def show(
         ),
         improvements=inert(str(better)) if better else "",
         conditions=tuple(_condition(each, request) for each in _conditions(request)),
-        decisions=tuple(_decision(each) for each in stored.status.decisions),
+        decisions=tuple(decision_view(each) for each in stored.status.decisions),
         exceptions=tuple(_exception(each, now) for each in asked.shown),
         changes=changes,
         needed=needed,
@@ -327,7 +327,8 @@ def _condition(condition: ApprovalCondition, request: WholeRequest) -> str:
     return "; ".join(parts)
 
 
-def _decision(entry: RequestDecision | ExceptionDecision) -> DecisionView:
+def decision_view(entry: RequestDecision | ExceptionDecision) -> DecisionView:
+    """An entry of the decisions as it is shown."""
     about: list[str] = []
     if isinstance(entry, RequestDecision):
         about += [f"{inert(c.name)}: {inert(c.description)}" for c in entry.conditions]
@@ -352,7 +353,7 @@ def _exception(exception: CABException, now: datetime) -> ExceptionView:
         controls=tuple(inert(each) for each in spec.compensating_controls),
         ends=rfc3339(expires_at(exception)),
         submitters=tuple(inert(each.username) for each in spec.submitted_by),
-        decisions=tuple(_decision(each) for each in exception.status.decisions),
+        decisions=tuple(decision_view(each) for each in exception.status.decisions),
     )
 
 

@@ -166,6 +166,7 @@ def test_it_holds_no_tools_of_development_and_no_source(tree):
         "cabgate_webhook",
         "cabgate_collect",
         "cabgate_store",
+        "cabgate_portal",
         "cabgate_relay",
         "cabgate_cli",
         "psycopg",

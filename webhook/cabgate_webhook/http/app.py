@@ -24,6 +24,7 @@ from cabgate.rollout.modes import Mode
 from cabgate.text.refusal import Cause, Refusal, RefusalReason
 from cabgate_kube.clock import Clock, utc_now
 from cabgate_kube.installation import OPERATOR
+from cabgate_kube.process.bodies import Bodies, BusyError, TooLargeError
 from cabgate_kube.process.logs import explained, fields
 from cabgate_webhook.admission.caller import Caller
 from cabgate_webhook.admission.requests import (
@@ -113,14 +114,6 @@ class Settings:
         return InstallationSettings(self.default_ring, self.mode, self.excluded, self.kinds)
 
 
-class TooLargeError(Exception):
-    """A body over the limit."""
-
-
-class BusyError(Exception):
-    """More is being read than the process may hold at a time."""
-
-
 def create_app(
     api: LiveReads,
     settings: Settings,
@@ -143,7 +136,7 @@ def create_app(
     async def mutate(admission: AdmissionRequest) -> AdmissionAnswer:
         return await _mutate(admission, api, settings, clock())
 
-    bodies = Bodies(limits.held_bytes)
+    bodies = Bodies(MAX_BODY_BYTES, limits.held_bytes)
 
     async def receive(
         request: Request, endpoint: str, handler: Handler, at_least: Mode = Mode.AUDIT
@@ -190,7 +183,7 @@ def create_app(
 
 
 async def _received(
-    request: Request, bodies: "Bodies", seconds: float, *, rollout: bool
+    request: Request, bodies: Bodies, seconds: float, *, rollout: bool
 ) -> AdmissionRequest | Response:
     """The admission request that was sent, read as `read_admission` says, or what to answer to one
     that is none or does not come."""
@@ -370,28 +363,3 @@ def _correlation_id(admission: AdmissionRequest) -> str | None:
 def _error(status: int, message: str, *, close: bool = False) -> Response:
     headers = {"Connection": "close"} if close else None
     return Response(f"{message}\n", status, headers, media_type="text/plain")
-
-
-class Bodies:
-    """Reads bodies, each as far as its limit goes and all as far as theirs does."""
-
-    def __init__(self, limit: int = MAX_HELD_BYTES) -> None:
-        self._limit = limit
-        self._held = 0
-
-    async def read(self, request: Request) -> bytes:
-        """The body. Raises `TooLargeError`, `BusyError` and `ClientDisconnect`."""
-        chunks = []
-        size = 0
-        try:
-            async for chunk in request.stream():
-                size += len(chunk)
-                self._held += len(chunk)
-                if size > MAX_BODY_BYTES:
-                    raise TooLargeError
-                if self._held > self._limit:
-                    raise BusyError
-                chunks.append(chunk)
-            return b"".join(chunks)
-        finally:
-            self._held -= size

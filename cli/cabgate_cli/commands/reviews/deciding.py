@@ -10,11 +10,10 @@ import click
 from pydantic import ValidationError
 
 from cabgate.api.base import first_problem
-from cabgate.api.exception import ExceptionReview
 from cabgate.api.rationale import RATIONALE, says_nothing
-from cabgate.api.request import RequestReview
 from cabgate.gate.commands import review_of
 from cabgate.text.inert import inert
+from cabgate.views.verdicts import review_for
 from cabgate_cli.errors import BadInput, Refused, Unavailable
 from cabgate_cli.exit_codes import ExitCode
 from cabgate_cli.input.kubectl.process import Kubectl
@@ -218,20 +217,18 @@ def patch_words(
 
 def _review(subject: Subject, verdict: Verdict, given: Given) -> dict[str, Any]:
     """What is written into `status.review`; raises `BadInput` for what the schema would refuse."""
-    review: dict[str, Any] = {"verdict": verdict.verdict, **verdict.details(subject)}
+    details = verdict.details(subject)
     rationale = given.because
     if rationale is None and verdict.needs_rationale:
         rationale = RATIONALE if given.show_command else _asked()
-    if rationale is not None:
-        review["rationale"] = rationale
-    review["evidenceDigest"] = subject.digest
-    model = ExceptionReview if subject.named.exception else RequestReview
     try:
-        model.model_validate(review)
+        return review_for(
+            *(verdict.verdict, subject.digest, rationale, details),
+            of_exception=subject.named.exception,
+        )
     except ValidationError as error:
         first = first_problem(error)
         raise BadInput(f"{inert(first.path)}: {first.message}") from None
-    return review
 
 
 def _asked() -> str:

@@ -30,9 +30,10 @@ def diff(
     beside those of the request of the same workloads that was approved last; of one that is
     decided, the last before it.
     """
+    from cabgate.views.plain import plain
     from cabgate_cli.input.kubectl.reviewing import named, read_changes
     from cabgate_cli.output.objects import write, write_machine
-    from cabgate_cli.output.views import comparison_text, plain
+    from cabgate_cli.output.views import comparison_text
 
     what = named(name)
     changes = read_changes(kubectl, kubectl.namespace(namespace), what)

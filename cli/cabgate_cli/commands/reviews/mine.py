@@ -41,10 +41,11 @@ def mine(
     """
     from cabgate.text.inert import inert
     from cabgate.views.own import own_decisions
+    from cabgate.views.plain import plain
     from cabgate_cli.input.stored import exceptions_of, requests_of
     from cabgate_cli.input.viewer import now, user_of
     from cabgate_cli.output.objects import write, write_machine
-    from cabgate_cli.output.views import looked, plain, table
+    from cabgate_cli.output.views import looked, table
 
     place = None if all_namespaces else kubectl.namespace(namespace)
     requests = requests_of(kubectl.list(place, "cabrequests", quiet=False))

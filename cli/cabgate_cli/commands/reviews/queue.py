@@ -135,7 +135,8 @@ def _identities(rows: "list[QueueRow]") -> list[tuple[str, ...]]:
 
 
 def _print(rows: "list[QueueRow]", output: str, reading: Reading, *, mine: bool) -> None:
-    from cabgate_cli.output.views import looked, plain, queue_table
+    from cabgate.views.plain import plain
+    from cabgate_cli.output.views import looked, queue_table
 
     namespace = reading.result().namespace
     if output != "text":

@@ -27,9 +27,10 @@ def show(kubectl: Kubectl, name: str, namespace: str | None, output: str) -> Non
     The CABRequest named NAME, or with cabex/NAME a CABException and the request that it is for:
     targets, score, evidence, decisions, what it changes, who is needed and the next command.
     """
+    from cabgate.views.plain import plain
     from cabgate_cli.input.kubectl.reviewing import named, read_subject
     from cabgate_cli.output.objects import write, write_machine
-    from cabgate_cli.output.views import plain, request_text
+    from cabgate_cli.output.views import request_text
 
     what = named(name)
     view = read_subject(kubectl, kubectl.namespace(namespace), what).view

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from cabgate.api import CABEvidence, CABException, CABRequest, DeploymentIntent
 from cabgate.lifecycle.requests.kept_evidence import kept_templates
-from cabgate.lifecycle.state.standing import WholeRequest, standings_of_exceptions, takes_exception
-from cabgate.lifecycle.state.states import state_of
-from cabgate.lifecycle.state.waiting import Outcome, outcome_of_exception, outcome_of_request
+from cabgate.lifecycle.state.standing import WholeRequest, takes_exception
 from cabgate.review.reviewers import ReviewSubject
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.templates import Template
 from cabgate.text.inert import inert
-from cabgate.views.compare import Comparison, Kept, compare, last_approved
+from cabgate.views.compare import Comparison, Kept, compare, last_approved, shared_label
+from cabgate.views.decided import Decided, exception_decided, request_decided
 from cabgate.views.selectors import APPROVED_REQUESTS, LIVE_EXCEPTIONS
 from cabgate.views.show import RequestView, show
 from cabgate_cli.errors import BadInput, Unavailable, note
@@ -98,47 +97,16 @@ def read_subject(kubectl: Kubectl, namespace: str, what: Named) -> Subject:
     return Subject(namespace, what, ReviewSubject(request.stored, intent, exception), view)
 
 
-@dataclass(frozen=True)
-class Decided:
-    """How a request or an exception was decided, and what is to be said of it."""
-
-    outcome: Outcome
-    message: str
-
-
 def read_decided(kubectl: Kubectl, namespace: str, what: Named) -> Decided:
     """How a request or an exception was decided. Raises `Unavailable`."""
     if what.exception:
-        return _exception_decided(_exception(kubectl, namespace, what.name))
-    return _request_decided(kubectl, namespace, what.name)
-
-
-def _exception_decided(exception: CABException) -> Decided:
-    moment = now()
-    state = state_of(exception, moment)
-    entries = [each for each in exception.status.decisions if each.verdict.value == state.value]
-    message = f"{state}"
-    if entries:
-        message += f" by {inert(entries[-1].author.username)}: {inert(entries[-1].rationale)}"
-    return Decided(outcome_of_exception(exception, moment), message)
-
-
-def _request_decided(kubectl: Kubectl, namespace: str, name: str) -> Decided:
-    request = _request(kubectl, namespace, name)
-    standing = request.standing
+        return exception_decided(_exception(kubectl, namespace, what.name), now())
+    request = _request(kubectl, namespace, what.name)
     exceptions: list[CABException] = []
-    if takes_exception(standing):
-        selector = f"{LIVE_EXCEPTIONS},spec.requestRef.name={name}"
+    if takes_exception(request.standing):
+        selector = f"{LIVE_EXCEPTIONS},spec.requestRef.name={what.name}"
         exceptions = exceptions_of(kubectl.list(namespace, "cabexceptions", selector=selector))
-    outcome = outcome_of_request(standing, standings_of_exceptions(exceptions), now())
-    message = f"{standing.state}"
-    if outcome is Outcome.APPROVED and not standing.is_approved:
-        message += ", with an active exception"
-    elif standing.verdict is not None:
-        message += f" by {inert(standing.verdict.author.username)}"
-        rationale = inert(standing.verdict.rationale)
-        message += f": {rationale}" if rationale else ""
-    return Decided(outcome, message)
+    return request_decided(request, exceptions, now())
 
 
 def read_changes(kubectl: Kubectl, namespace: str, what: Named) -> Comparison:
@@ -226,7 +194,7 @@ def _kept(kubectl: Kubectl, namespace: str, request: WholeRequest) -> Mapping[Wo
 
 
 def _approved(kubectl: Kubectl, namespace: str, request: WholeRequest) -> list[WholeRequest]:
-    found = {Workload.of(target).label for target in request.stored.spec.targets}
-    labels = found.pop() if len(found) == 1 else ""  # or each would be a list of its own
-    items = kubectl.list(namespace, "cabrequests", selector=APPROVED_REQUESTS, labels=labels)
+    items = kubectl.list(
+        namespace, "cabrequests", selector=APPROVED_REQUESTS, labels=shared_label(request)
+    )
     return list(requests_of(items))

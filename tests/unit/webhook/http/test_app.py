@@ -7,8 +7,8 @@ import json
 import httpx
 import pytest
 
+from cabgate_kube.process.bodies import Bodies
 from cabgate_webhook.admission.requests import MAX_BODY_BYTES
-from cabgate_webhook.http.app import Bodies
 from unit.webhook.http.applications import hangs, review, send, webhook
 
 
@@ -155,7 +155,7 @@ async def test_bodies_together_have_a_limit_too_and_what_is_done_counts_no_more(
     body = json.dumps(review()).encode()
     assert (await send(body, held_bytes=1000)).status_code == 200
     assert (await send(body + b" " * 1000, held_bytes=1000)).status_code == 503
-    bodies = Bodies(1000)
+    bodies = Bodies(MAX_BODY_BYTES, 1000)
 
     class Request:
         async def stream(self):

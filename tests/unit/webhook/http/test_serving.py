@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cabgate.api.base import Model
 from cabgate_devcluster.clients.pki import Authority
 from cabgate_kube.process.logs import set_up_logging
+from cabgate_kube.process.serving import STOP_SECONDS
 from cabgate_kube.process.settings import read_settings
 from cabgate_webhook.http.app import DEADLINE_SECONDS
-from cabgate_webhook.http.serving import STOP_SECONDS
 from cabgate_webhook.main import main, make_process
 from cabgate_webhook.settings import WebhookSettings
 

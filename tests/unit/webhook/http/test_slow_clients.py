@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cabgate_devcluster import wait_until
 from cabgate_devcluster.clients.pki import Authority
 from cabgate_kube.process.health import CONNECTION_SECONDS, MAX_CONNECTIONS
-from cabgate_webhook.http.serving import HEAD_SECONDS
+from cabgate_kube.process.serving import HEAD_SECONDS
 from support.sitters import asked, is_closed, sit
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The application: what surrounds every operation, so that each error is a problem that says so."""
+
+import asyncio
+import logging
+import time
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cabgate_kube.process.bodies import Bodies, BusyError, TooLargeError
+from cabgate_kube.process.logs import explained, fields
+from cabgate_portal.calls import Portal
+from cabgate_portal.problems import MEDIA_TYPE, PROBLEM_SCHEMA, Problem, answer_of
+from cabgate_portal.routes import deciding, listing, showing, submitting
+
+log = logging.getLogger(__name__)
+
+PREFIX = "/api/cab/v1"
+UNVERSIONED = "/api/cab"
+"""The same operations, for clients that were written before there were versions."""
+
+MAX_BODY_BYTES = 256 * 1024
+"""Longest body of a request."""
+
+MAX_HELD_BYTES = 32 * 1024 * 1024
+"""What the bodies that are being read may take together."""
+
+BODY_SECONDS = 10.0
+"""Time that a client has to send a body."""
+
+_JSON = b"application/json"
+
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem: nothing was recorded, unless `code` is OutcomeUnknown.",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+}
+
+
+def create_app(portal: Portal) -> ASGIApp:
+    """The application, with bounds around it."""
+    api = create_api()
+    api.state.portal = portal
+    return Bounded(api, portal)
+
+
+def create_api() -> FastAPI:
+    """The operations, and the description of them."""
+    app = FastAPI(
+        title="cabgate",
+        version=version("cabgate"),
+        summary="Submit rollouts, wait for their approval, decide on them: as whoever calls.",
+        description="docs/api.md shows how pipelines use it.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    for prefix, shown in ((PREFIX, True), (UNVERSIONED, False)):
+        for router in (
+            submitting.router, listing.router, showing.router, deciding.router, showing.by_id
+        ):  # fmt: skip
+            app.include_router(router, prefix=prefix, include_in_schema=shown, responses=_RESPONSES)
+    app.openapi_schema = _described(app)
+    app.state.parameters = parameters_of(app)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    return app
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """The description, with the errors that there are: none is FastAPI's own."""
+    found = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        description=app.description,
+        routes=app.routes,
+    )
+    for path in found["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+    schemas = found["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = PROBLEM_SCHEMA
+    return found
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, Problem):
+        raise error
+    return answer_of(error)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    """What was sent is not what an operation takes. Its values are not repeated."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    causes = []
+    for each in list(found)[:20]:
+        place, *path = map(str, each["loc"])
+        # Where JSON ends before its end, the path is a position.
+        name = "" if each["type"] == "json_invalid" else ".".join(path)
+        message = str(each["msg"]).removeprefix("Value error, ")
+        causes.append({"reason": "Invalid", "field": name[:200], "message": f"{place}: {message}"})
+    first = causes[0] if causes else {"field": "", "message": "it cannot be read"}
+    return answer_of(Problem(400, "Invalid", first["message"], field=first["field"], causes=causes))
+
+
+async def _http(_request: Request, error: Exception) -> Response:
+    """What the router answers: no such path, or no such method there."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    codes = {404: "NoSuchPath", 405: "NoSuchMethod", 400: "Invalid"}
+    details = {404: "there is no such path", 405: "this path has no such method"}
+    return answer_of(
+        Problem(
+            status,
+            codes.get(status, "Error"),
+            details.get(status, "the call cannot be read"),
+            headers=headers,
+        )
+    )
+
+
+class Bounded:
+    """An application that is given whole bodies, of bounded size and in bounded time, and whose
+    faults become problems."""
+
+    def __init__(self, app: ASGIApp, portal: Portal) -> None:
+        self._app = app
+        self._portal = portal
+        self._bodies = Bodies(MAX_BODY_BYTES, MAX_HELD_BYTES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        started, status = time.perf_counter(), 0
+
+        async def send_noting(event: Message) -> None:
+            nonlocal status
+            if event["type"] == "http.response.start":
+                status = event["status"]
+            await send(event)
+
+        try:
+            body = await self._body(Request(scope, receive))
+            await self._app(scope, _replayed(body, receive), send_noting)
+        except Problem as problem:
+            await answer_of(problem)(scope, receive, send_noting)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told and nothing more
+            # Not its text, nor a traceback: they may quote what was sent.
+            why = explained(error)
+            log.error("unexpected error: %s", why, extra=fields(reason="InternalError"))
+            if not status:
+                await answer_of(_FAULT)(scope, receive, send_noting)
+        finally:
+            self._count(scope, status, time.perf_counter() - started)
+
+    async def _body(self, request: Request) -> bytes:
+        """The body. Raises `Problem`."""
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await self._bodies.read(request)
+        except TooLargeError:
+            detail = f"a body has at most {MAX_BODY_BYTES >> 10} KiB"
+            raise Problem(413, "TooLarge", detail, headers=_CLOSE) from None
+        except TimeoutError:
+            detail = f"the body did not come within {BODY_SECONDS:g} s"
+            raise Problem(408, "TooSlow", detail, headers=_CLOSE) from None
+        except BusyError:
+            detail = "too much is being read: try again"
+            raise Problem(503, "Busy", detail, headers={**_CLOSE, "Retry-After": "1"}) from None
+        except ClientDisconnect:
+            raise Problem(400, "Incomplete", "the body is not complete") from None
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if body and kind.encode("latin-1") != _JSON:
+            raise Problem(415, "JsonNeeded", "a body has to be application/json")
+        return body
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count a call by its operation: one of few, whatever path is asked for."""
+        operation = getattr(scope.get("route"), "operation_id", None) or "none"
+        metrics = self._portal.metrics
+        metrics.calls.labels(operation, str(status)).inc()
+        metrics.seconds.labels(operation).observe(seconds)
+
+
+_CLOSE = {"Connection": "close"}
+_FAULT = Problem(500, "InternalError", "the portal failed; its log has the place")
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """A body that was read already, and then what comes after it."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+def parameters_of(app: FastAPI) -> dict[str, set[str]]:
+    """The query parameters of each operation, as it is described."""
+    return {
+        operation["operationId"]: {
+            each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"
+        }
+        for path in app.openapi()["paths"].values()
+        for operation in path.values()
+    }

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a client sends, as far as the portal reads it; the rest is for the API server to judge."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from cabgate import API_VERSION
+from cabgate.api.types import ApprovalCondition
+from cabgate_portal.names import Name, Namespace
+
+DIGEST = r"^v[0-9]{1,3}:sha256:[0-9a-f]{64}$"
+
+EvidenceDigest = Annotated[str, Field(pattern=DIGEST, max_length=80)]
+
+
+class Body(BaseModel):
+    """A body; a field that is not known is refused, since nobody would obey it."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
+    )
+
+
+class ManifestMeta(Body):
+    """Metadata of what is applied."""
+
+    name: Name
+    namespace: Namespace
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class Manifest(Body):
+    """An object that is applied, as a manifest has it."""
+
+    api_version: Literal["cabgate.dev/v1alpha1"] = Field(description=f"{API_VERSION}.")
+    kind: str
+    metadata: ManifestMeta
+    spec: dict[str, Any] = Field(description="As docs/reference/api.md has it.")
+
+    def to_apply(self) -> dict[str, Any]:
+        """What is sent to the API server: the fields that the caller means to own, and no others.
+        A status is never among them."""
+        found: dict[str, Any] = self.model_dump(by_alias=True)
+        metadata = {key: value for key, value in found["metadata"].items() if value}
+        return {**found, "metadata": metadata}
+
+
+class IntentManifest(Manifest):
+    """A DeploymentIntent."""
+
+    kind: Literal["DeploymentIntent"]
+
+
+class ExceptionManifest(Manifest):
+    """A CABException."""
+
+    kind: Literal["CABException"]
+
+
+class Decision(Body):
+    """A reviewer's answer, on the evidence that they looked at."""
+
+    evidence_digest: EvidenceDigest = Field(
+        description="The evidence that was looked at: `view.evidenceDigest` of GET. Another is "
+        "refused."
+    )
+    rationale: str | None = Field(
+        default=None, description="Why; recorded for good. Needed for all but take."
+    )
+    uid: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="uid of the object that was looked at; refused on any other of its name.",
+    )
+
+
+class Approval(Decision):
+    """An approval."""
+
+    conditions: list[ApprovalCondition] = Field(
+        default_factory=list, description="Approve as long as these hold.", max_length=32
+    )
+
+
+class Attestation(Decision):
+    """That an approval condition is met."""
+
+    condition: str = Field(description="Name of the approval condition.")
+
+
+class Revocation(Decision):
+    """That an approval is taken back."""
+
+    images: list[str] = Field(
+        default_factory=list,
+        max_length=256,
+        description="Images that are denied from then on; `*` is all of the request.",
+    )
+
+
+class ExceptionDecision(Decision):
+    """A security reviewer's answer to an exception."""
+
+    uid: str = Field(
+        min_length=1,
+        max_length=64,
+        description="uid of the exception that was looked at: its team may have created another "
+        "one of its name for the same evidence.",
+    )

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every operation of the API shares: who calls, and how long it may wait."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Query, Request
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+
+from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
+from cabgate_kube.clock import Clock, utc_now
+from cabgate_kube.transport import Connections
+from cabgate_portal.client import Caller
+from cabgate_portal.limits import CallLimits
+from cabgate_portal.metrics import Metrics
+from cabgate_portal.names import Id, id_of
+from cabgate_portal.problems import Problem
+from cabgate_portal.reading import Reader
+from cabgate_portal.tokens import token_of
+
+POLL_SECONDS = 2.0
+"""Between two looks while a call waits."""
+
+MAX_WAIT_SECONDS = 60
+"""Longest that a call waits."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Portal:
+    """What the operations work with: of no caller, and without any credentials."""
+
+    connections: Connections
+    metrics: Metrics
+    limits: CallLimits
+    clock: Clock = utc_now
+    machines: Machines = SERVICE_ACCOUNTS
+    poll_seconds: float = POLL_SECONDS
+
+
+class BearerToken(SecurityBase):
+    """The caller, by their bearer token: the API server says whose it is and what they may."""
+
+    def __init__(self) -> None:
+        self.model = HTTPBearer(
+            description="A token that the API server takes: an OIDC token, or one of "
+            "`kubectl create token`."
+        )
+        self.scheme_name = "bearer"
+
+    async def __call__(self, request: Request) -> AsyncIterator[Reader]:
+        """Read for the caller for as long as the call lasts. Raises `Problem`."""
+        portal: Portal = request.app.state.portal
+        token = token_of(request.scope["headers"])
+        with portal.limits.taken(token):
+            _check_parameters(request)
+
+            def called(method: str, code: int) -> None:
+                portal.metrics.api_calls.labels(method, str(code)).inc()
+
+            caller = Caller(portal.connections, token, called)
+            yield Reader(caller, portal.clock, portal.machines)
+
+
+def _check_parameters(request: Request) -> None:
+    """Refuse what no operation reads: a misspelt `dryRun` would be a write."""
+    operation = request.scope["route"].operation_id
+    known: set[str] = request.app.state.parameters[operation]
+    given = [name for name, _ in request.query_params.multi_items()]
+    for name in given:
+        if name not in known:
+            allowed = ", ".join(sorted(known)) or "none"
+            raise Problem(
+                400, "UnknownParameter", f"a parameter that is not known; allowed: {allowed}"
+            )
+        if given.count(name) > 1:
+            raise Problem(400, "ParameterTwice", f"{name} is given more than once", field=name)
+
+
+def _wait_of(
+    wait: Annotated[
+        str,
+        Query(
+            pattern=r"^[0-9]{0,2}s?$",
+            description=f"Seconds to wait until it is decided, at most {MAX_WAIT_SECONDS}: `30` or "
+            "`30s`.",
+        ),
+    ] = "",
+) -> float:
+    seconds = float(wait.removesuffix("s") or 0)
+    if seconds > MAX_WAIT_SECONDS:
+        raise Problem(400, "Invalid", f"at most {MAX_WAIT_SECONDS} seconds", field="wait")
+    return seconds
+
+
+def _is_dry_run(
+    dry_run: Annotated[
+        str | None,
+        Query(
+            alias="dryRun",
+            pattern="^(true|false|All|)$",
+            description="Judge it and store nothing: `true`.",
+        ),
+    ] = None,
+) -> bool:
+    return dry_run is not None and dry_run != "false"
+
+
+def _id(id: str) -> Id:
+    return id_of(id)
+
+
+BEARER = BearerToken()
+AsCaller = Annotated[Reader, Depends(BEARER)]
+"""Reads and writes as the caller."""
+WaitSeconds = Annotated[float, Depends(_wait_of)]
+"""How long to wait."""
+DryRun = Annotated[bool, Depends(_is_dry_run)]
+"""Whether nothing is to be stored."""
+ObjectId = Annotated[Id, Depends(_id)]
+"""What a path names."""
+
+
+async def waited(
+    read: Callable[[], Awaitable[T]],
+    done: Callable[[T], bool],
+    seconds: float,
+    poll_seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> T:
+    """What is read once it is done, or as it is when the time is up."""
+    end = clock() + seconds
+    found = await read()
+    while not done(found) and (left := end - clock()) > 0:
+        await asyncio.sleep(min(poll_seconds, left))
+        found = await read()
+    return found

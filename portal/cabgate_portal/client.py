@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls to the API server as whoever calls the portal: with their token, and headers that are built
+from nothing else."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from cabgate.review.identity import User
+from cabgate_kube.client import CHUNK, FIRST_CHUNK, MAX_PAGE_BYTES, next_limit
+from cabgate_kube.resources import SELF_REVIEWS, Object, Resource
+from cabgate_kube.transport import (
+    MAX_BODY_BYTES,
+    AnswerTooLarge,
+    ConnectionFailed,
+    Connections,
+    HttpAnswer,
+)
+from cabgate_portal.problems import Problem, audit_id_of, refused
+from cabgate_portal.tokens import Token
+
+AGENT = "cabgate-portal"
+"""What the API server's logs call the portal, beside the user."""
+
+MANAGER = "cabgate-api"
+"""Field manager of what is written through the portal."""
+
+TIMEOUT_SECONDS = 20.0
+"""Longest that one call may take."""
+
+MAX_OBJECTS = 5000
+"""Objects that are read for one answer."""
+
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+_JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the API server stored."""
+
+    status: int
+    """201 where the object is new."""
+    object: Object
+    audit_id: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a list."""
+
+    items: list[Object]
+    further: str
+    """What is to be given as `continue` for the next part; empty in the last."""
+
+
+class Caller:
+    """The API server, as one caller; for one call of the portal."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        token: Token,
+        called: Callable[[str, int], None] = lambda method, code: None,
+    ) -> None:
+        self._connections = connections
+        self._token = token
+        self._called = called
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Object:
+        """An object. Raises `Problem`, of status 404 where there is none."""
+        return _object(await self._call("GET", resource.path(namespace, name)))
+
+    async def page(
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        fields: str = "",
+        labels: str = "",
+        limit: int,
+        further: str = "",
+    ) -> Page:
+        """A part of a list. Raises `Problem`, of status 410 where `further` is too old."""
+        query = _query(fieldSelector=fields, labelSelector=labels, limit=limit)
+        query |= {"continue": further} if further else {}
+        path = resource.path(namespace)
+        try:
+            answer = await self._call("GET", path, query=query)
+        except AnswerTooLarge:
+            raise _too_large("Ask for fewer with `limit`.") from None
+        return _page(_object(answer))
+
+    async def all(
+        self, resource: Resource, namespace: str = "", *, fields: str = "", labels: str = ""
+    ) -> list[Object]:
+        """A list, whole. Raises `Problem`, also for more than `MAX_OBJECTS`."""
+        found: list[Object] = []
+        async for items in self._pages(resource, namespace, fields=fields, labels=labels):
+            found += items
+            if len(found) > MAX_OBJECTS:
+                raise _too_large("Name a namespace.")
+        return found
+
+    async def _pages(
+        self, resource: Resource, namespace: str, *, fields: str, labels: str
+    ) -> AsyncIterator[list[Object]]:
+        limit, further = FIRST_CHUNK, ""
+        while True:
+            query = _query(fieldSelector=fields, labelSelector=labels, limit=limit)
+            query |= {"continue": further} if further else {}
+            try:
+                answer = await self._call(
+                    "GET", resource.path(namespace), query=query, most=MAX_PAGE_BYTES
+                )
+            except AnswerTooLarge:
+                if limit == 1:
+                    raise _too_large("An object alone is larger.") from None
+                limit = max(1, limit // 8)
+                continue
+            limit = min(CHUNK, next_limit(limit, len(answer.body)))
+            page = _page(_object(answer))
+            yield page.items
+            further = page.further
+            if not further:
+                return
+
+    async def apply(
+        self, resource: Resource, namespace: str, name: str, body: Object, *, dry_run: bool
+    ) -> Written:
+        """Server-side apply, never by force. Raises `Problem`."""
+        path = resource.path(namespace, name)
+        content = json.dumps(body).encode()
+        return await self._write(path, APPLY, content, dry_run=dry_run)
+
+    async def patch_status(
+        self, resource: Resource, namespace: str, name: str, patch: str, *, dry_run: bool
+    ) -> Written:
+        """A merge patch of a status. Raises `Problem`."""
+        path = resource.path(namespace, name, "status")
+        return await self._write(path, MERGE, patch.encode(), dry_run=dry_run)
+
+    async def _write(self, path: str, kind: str, content: bytes, *, dry_run: bool) -> Written:
+        query = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
+        query |= {"dryRun": "All"} if dry_run else {}
+        try:
+            answer = await self._call("PATCH", path, query=query, content=content, kind=kind)
+        except AnswerTooLarge:
+            raise _unknown_outcome() from None
+        return Written(answer.status, _object(answer), audit_id_of(answer))
+
+    async def who_am_i(self) -> User:
+        """Who calls, as the API server authenticates them. Raises `Problem`."""
+        body = {"apiVersion": SELF_REVIEWS.api_version, "kind": SELF_REVIEWS.kind}
+        content = json.dumps(body).encode()
+        answer = await self._call("POST", SELF_REVIEWS.path(), content=content, kind=_JSON)
+        info = _object(answer)["status"]["userInfo"]
+        return User(str(info["username"]), str(info.get("uid") or ""), info.get("groups") or ())
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        content: bytes = b"",
+        kind: str = "",
+        most: int = MAX_BODY_BYTES,
+    ) -> HttpAnswer:
+        """One call, tried once. Raises `Problem`, and `AnswerTooLarge` for more than `most`."""
+        target = f"{path}?{urlencode(query)}" if query else path
+        headers = {
+            "Accept": _JSON,
+            "User-Agent": AGENT,
+            "Authorization": self._token.authorization(),
+            **({"Content-Type": kind} if kind else {}),
+        }
+        code = 0
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                answer = await self._connections.call(
+                    method, target, headers=headers, body=content, limit=most
+                )
+            code = answer.status
+        except AnswerTooLarge:
+            raise
+        except (ConnectionFailed, TimeoutError, OSError):
+            if method == "PATCH":
+                raise _unknown_outcome() from None
+            raise Problem(
+                503, "ApiServerUnavailable", "the API server did not answer", headers=_LATER
+            ) from None
+        finally:
+            self._called(method, code)
+        if 200 <= code <= 299:
+            return answer
+        raise refused(answer)
+
+
+_LATER = {"Retry-After": "2"}
+
+
+def _unknown_outcome() -> Problem:
+    return Problem(
+        502,
+        "OutcomeUnknown",
+        "the API server did not answer a write: it may have been recorded, and was not sent again",
+        next_step="Read it, and send it again only if it was not recorded.",
+    )
+
+
+def _too_large(next_step: str) -> Problem:
+    return Problem(422, "TooMuch", "there is more than one answer can hold", next_step=next_step)
+
+
+def _query(**values: str | int) -> dict[str, str]:
+    return {key: str(value) for key, value in values.items() if value}
+
+
+def _object(answer: HttpAnswer) -> Object:
+    try:
+        found: Any = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise Problem(502, "AnswerUnreadable", "the API server's answer is no JSON object")
+    return found
+
+
+def _page(found: Object) -> Page:
+    meta = found.get("metadata") or {}
+    return Page(found.get("items") or [], str(meta.get("continue") or ""))

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is shown, read as the caller may read it, and computed by the functions of `kubectl cab`."""
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from cabgate.api import CABEvidence, CABException, CABRequest, DeploymentIntent
+from cabgate.api.base import Model, first_problem
+from cabgate.lifecycle.requests.kept_evidence import kept_templates
+from cabgate.lifecycle.state.standing import WholeRequest, takes_exception
+from cabgate.review.identity import Machines, User
+from cabgate.rollout.targets import Workload
+from cabgate.rollout.templates import Template
+from cabgate.text.inert import inert
+from cabgate.views.compare import Comparison, Kept, compare, last_approved, shared_label
+from cabgate.views.decided import Decided, exception_decided, request_decided
+from cabgate.views.queue import QueueRow, for_requests, of_submitter, queue
+from cabgate.views.selectors import APPROVED_REQUESTS, LIVE_EXCEPTIONS, WAITING_REQUESTS
+from cabgate.views.show import RequestView, show
+from cabgate_kube.clock import Clock
+from cabgate_kube.resources import EVIDENCES, EXCEPTIONS, INTENTS, REQUESTS, Object
+from cabgate_portal.client import Caller
+from cabgate_portal.names import Id
+from cabgate_portal.problems import Problem
+
+M = TypeVar("M", bound=Model)
+T = TypeVar("T")
+
+_NOT_READABLE = frozenset({403, 404})
+"""Statuses after which the rest is shown all the same: what is beside a request may be another's to
+read, or be gone."""
+
+
+@dataclass
+class Notes:
+    """What could not be shown, and why."""
+
+    texts: list[str] = field(default_factory=list)
+
+    async def beside(self, reading: Awaitable[T], otherwise: T, unknown: str) -> T:
+        """What stands beside a request, as far as it is there and may be read."""
+        try:
+            return await reading
+        except Problem as problem:
+            if problem.status not in _NOT_READABLE:
+                raise
+            if problem.status == 403:
+                self.texts.append(f"{unknown}: {inert(problem.detail)}")
+            return otherwise
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request, or an exception with its request, as it is shown to somebody."""
+
+    view: RequestView
+    decided: Decided
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads for one caller. Every method raises `Problem`."""
+
+    api: Caller
+    clock: Clock
+    machines: Machines
+
+    async def request(self, which: Id) -> Seen:
+        """A request with all that it is decided by."""
+        return await self._seen(await self._whole(which), None)
+
+    async def exception(self, which: Id) -> Seen:
+        """An exception, with the request that it is for."""
+        found = parsed(CABException, await self.api.get(EXCEPTIONS, which.namespace, which.name))
+        name = found.spec.request_ref.name
+        return await self._seen(await self._whole(Id(which.namespace, name)), found)
+
+    async def _whole(self, which: Id) -> WholeRequest:
+        found = await self.api.get(REQUESTS, which.namespace, which.name)
+        return WholeRequest.of(parsed(CABRequest, found))
+
+    async def _seen(self, request: WholeRequest, exception: CABException | None) -> Seen:
+        notes = Notes()
+        namespace = request.stored.metadata.namespace
+        intent, others, changes, viewer = await asyncio.gather(
+            self._intent(request, notes),
+            notes.beside(
+                self._exceptions_for(namespace, request.name), [], "its exceptions are not known"
+            ),
+            notes.beside(
+                self._changes(request, notes), None, "what was approved before is not known"
+            ),
+            self.api.who_am_i(),
+        )
+        now = self.clock()
+        view = show(
+            request,
+            others,
+            now,
+            intent=intent.found,
+            intent_known=intent.known,
+            viewer=viewer,
+            changes=changes,
+            exception=exception,
+            machines=self.machines,
+        )
+        if exception is not None:
+            decided = exception_decided(exception, now)
+        else:
+            asked = others if takes_exception(request.standing) else []
+            decided = request_decided(request, asked, now)
+        return Seen(view, decided, tuple(notes.texts))
+
+    async def _exceptions_for(self, namespace: str, name: str) -> list[CABException]:
+        fields = f"{LIVE_EXCEPTIONS},spec.requestRef.name={name}"
+        items = await self.api.all(EXCEPTIONS, namespace, fields=fields)
+        return [parsed(CABException, item) for item in items]
+
+    async def _intent(self, request: WholeRequest, notes: Notes) -> "_Intent":
+        reference = request.stored.spec.intent_ref
+        if reference is None:
+            return _Intent(None, known=True)
+        namespace = request.stored.metadata.namespace
+        try:
+            found = await self.api.get(INTENTS, namespace, reference.name)
+        except Problem as problem:
+            if problem.status not in _NOT_READABLE:
+                raise
+            if problem.status == 404:
+                return _Intent(None, known=True)
+            notes.texts.append(
+                f"whether its intent still asks for it is not known: {inert(problem.detail)}"
+            )
+            return _Intent(None, known=False)
+        return _Intent(parsed(DeploymentIntent, found), known=True)
+
+    async def _changes(self, request: WholeRequest, notes: Notes) -> Comparison | None:
+        items = await self.api.all(
+            REQUESTS,
+            request.stored.metadata.namespace,
+            fields=APPROVED_REQUESTS,
+            labels=shared_label(request),
+        )
+        approved = [WholeRequest.of(each) for each in readable(CABRequest, items, notes)]
+        before = last_approved(request, approved)
+        now = await self._kept(request, notes)
+        was = {} if before is None else await self._kept(before, notes)
+        return compare(request, before, kept=Kept(now, was))
+
+    async def _kept(self, request: WholeRequest, notes: Notes) -> Mapping[Workload, Template]:
+        if not any(target.template for target in request.stored.spec.targets):
+            return {}
+        found = await notes.beside(
+            self.api.get(EVIDENCES, request.stored.metadata.namespace, request.name),
+            None,
+            f"what the containers of {inert(request.name)} do is not known",
+        )
+        return {} if found is None else kept_templates(request.stored, parsed(CABEvidence, found))
+
+    async def waiting(
+        self,
+        namespace: str,
+        *,
+        correlation_id: str = "",
+        labels: str = "",
+        own: bool = False,
+    ) -> tuple[list[QueueRow], list[str]]:
+        """What waits, the oldest first, in a namespace or in all if that is empty; and what could
+        not be read."""
+        fields = WAITING_REQUESTS
+        if correlation_id:
+            fields += f",spec.correlationID={correlation_id}"
+        notes = Notes()
+        found, asked, viewer = await asyncio.gather(
+            self.api.all(REQUESTS, namespace, fields=fields, labels=labels),
+            self.api.all(EXCEPTIONS, namespace, fields=LIVE_EXCEPTIONS),
+            self.api.who_am_i(),
+        )
+        requests = readable(CABRequest, found, notes)
+        exceptions = readable(CABException, asked, notes)
+        if correlation_id or labels:
+            exceptions = for_requests(exceptions, requests)
+        rows = queue(requests, exceptions, self.clock(), viewer, self.machines)
+        return (of_submitter(rows) if own else rows), notes.texts
+
+    async def intent(self, which: Id) -> DeploymentIntent:
+        """An intent as it is now."""
+        found = await self.api.get(INTENTS, which.namespace, which.name)
+        return parsed(DeploymentIntent, found)
+
+    async def viewer(self) -> User:
+        """Who calls."""
+        return await self.api.who_am_i()
+
+
+@dataclass(frozen=True)
+class _Intent:
+    """The live intent of a request, and whether it is known that this is it, or that there is
+    none."""
+
+    found: DeploymentIntent | None
+    known: bool
+
+
+def parsed(model: type[M], item: Object) -> M:
+    """An object. Raises `Problem` for one that this version cannot read."""
+    try:
+        return model.model_validate(item)
+    except ValidationError as error:
+        raise Problem(422, "Unreadable", _unreadable(model, item, error)) from None
+
+
+def readable(model: type[M], items: Iterable[Object], notes: Notes) -> list[M]:
+    """Objects of a kind, without those that cannot be read, which are noted."""
+    found = []
+    for item in items:
+        try:
+            found.append(model.model_validate(item))
+        except ValidationError as error:
+            notes.texts.append(_unreadable(model, item, error))
+    return found
+
+
+def _unreadable(model: type[Model], item: Object, error: ValidationError) -> str:
+    first = first_problem(error)
+    name = inert(str((item.get("metadata") or {}).get("name")))
+    return (
+        f"{model.__name__} {name} cannot be read by this version of cabgate: "
+        f"{inert(first.path)}: {first.message}"
+    )

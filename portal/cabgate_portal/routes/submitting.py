@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Submitting: an intent, an exception, and how an intent stands."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+
+from cabgate.api import CABException, DeploymentIntent
+from cabgate.lifecycle.state.waiting import Outcome, outcome_of, why
+from cabgate.text.inert import inert
+from cabgate.views.decided import exception_decided
+from cabgate_kube.resources import EXCEPTIONS, INTENTS, Object, Resource
+from cabgate_portal.bodies import ExceptionManifest, IntentManifest, Manifest
+from cabgate_portal.calls import AsCaller, DryRun, Portal, WaitSeconds, waited
+from cabgate_portal.client import Written
+from cabgate_portal.names import Id, Name, Namespace
+from cabgate_portal.problems import Answer, Problem
+from cabgate_portal.reading import Reader, parsed
+
+router = APIRouter(tags=["submitting"])
+
+
+@router.post("/submit", operation_id="submit", status_code=200)
+async def submit(
+    request: Request, body: IntentManifest, reader: AsCaller, wait: WaitSeconds, dry_run: DryRun
+) -> Answer:
+    """Apply an intent by server-side apply, never by force.
+
+    201: new, or of new content. 200: the same as before. 409: another field manager owns a field,
+    which is named. `outcome` is approved, refused or open.
+    """
+    written, is_new = await _applied(reader, INTENTS, body, dry_run=dry_run)
+    intent = parsed(DeploymentIntent, written.object)
+    if wait and not dry_run:
+        generation = intent.metadata.generation
+        portal: Portal = request.app.state.portal
+        which = Id(body.metadata.namespace, body.metadata.name)
+        intent = await waited(
+            lambda: reader.intent(which),
+            # One that somebody changed meanwhile is no longer what this caller waits for.
+            lambda found: (
+                outcome_of(found) is not Outcome.OPEN or found.metadata.generation != generation
+            ),
+            wait,
+            portal.poll_seconds,
+        )
+    content = {**_intent_content(intent), "new": is_new, "dryRun": dry_run}
+    return Answer(content | {"auditId": written.audit_id}, 201 if is_new else 200)
+
+
+@router.get("/status", operation_id="status")
+async def status(
+    request: Request,
+    reader: AsCaller,
+    namespace: Annotated[Namespace, Query()],
+    intent: Annotated[Name, Query(description="Name of the intent.")],
+    wait: WaitSeconds,
+) -> Answer:
+    """How an intent stands: approved means that its rollout would be admitted now."""
+    portal: Portal = request.app.state.portal
+    which = Id(namespace, intent)
+    found = await waited(
+        lambda: reader.intent(which),
+        lambda each: outcome_of(each) is not Outcome.OPEN,
+        wait,
+        portal.poll_seconds,
+    )
+    return Answer(_intent_content(found))
+
+
+@router.post("/exceptions", operation_id="submitException", status_code=200)
+async def submit_exception(body: ExceptionManifest, reader: AsCaller, dry_run: DryRun) -> Answer:
+    """Request an exception. What is sent again is the same one; its spec never changes."""
+    written, is_new = await _applied(reader, EXCEPTIONS, body, dry_run=dry_run)
+    found = parsed(CABException, written.object)
+    decided = exception_decided(found, reader.clock())
+    content = {
+        "id": str(Id(body.metadata.namespace, body.metadata.name)),
+        "uid": inert(found.metadata.uid),
+        "request": str(Id(body.metadata.namespace, found.spec.request_ref.name)),
+        "outcome": decided.outcome.value,
+        "message": decided.message,
+        "new": is_new,
+        "dryRun": dry_run,
+        "auditId": written.audit_id,
+    }
+    return Answer(content, 201 if is_new else 200)
+
+
+async def _applied(
+    reader: Reader, resource: Resource, body: Manifest, *, dry_run: bool
+) -> tuple[Written, bool]:
+    """What was stored, and whether its content is new."""
+    namespace, name = body.metadata.namespace, body.metadata.name
+    before = await _generation(reader, resource, namespace, name)
+    written = await reader.api.apply(resource, namespace, name, body.to_apply(), dry_run=dry_run)
+    return written, written.status == 201 or _generation_of(written.object) != before
+
+
+async def _generation(reader: Reader, resource: Resource, namespace: str, name: str) -> int:
+    try:
+        return _generation_of(await reader.api.get(resource, namespace, name))
+    except Problem as problem:
+        if problem.status != 404:
+            raise
+        return 0
+
+
+def _generation_of(found: Object) -> int:
+    generation: int = found["metadata"].get("generation") or 0
+    return generation
+
+
+def _intent_content(intent: DeploymentIntent) -> dict[str, Any]:
+    meta, found = intent.metadata, intent.status
+    current = found.observed_generation == meta.generation
+    request = found.request_name if current else None
+    return {
+        "intent": str(Id(meta.namespace, meta.name)),
+        "uid": inert(meta.uid),
+        "generation": meta.generation,
+        "id": str(Id(meta.namespace, request)) if request else None,
+        "state": inert(found.state) if current and found.state else None,
+        "evidenceDigest": found.evidence_digest if current else None,
+        "score": found.score if current else None,
+        "tier": found.gate if current else None,
+        "correlationID": inert(found.correlation_id or "") if current else None,
+        "outcome": outcome_of(intent).value,
+        "message": inert(why(intent)),
+    }

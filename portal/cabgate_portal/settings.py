@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The settings of the portal's process: every one is an option and an environment variable, and
+docs/configuration.md has it."""
+
+from ipaddress import ip_address
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, FilePath, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from cabgate.review.identity import Machines, configured_machines
+from cabgate_kube.process.settings import (
+    MACHINE_GROUP,
+    MACHINE_USER_PREFIX,
+    PREFIX,
+    MachineGroups,
+    MachineUserPrefixes,
+)
+
+PORT = Field(ge=1, le=65535)
+
+
+class PortalSettings(BaseSettings):
+    """Serve cabgate's REST API.
+
+    Every call goes to the API server with the bearer token of whoever makes it: the process has no
+    credentials of its own. Each option is also read from the environment: --log-format as
+    CABGATE_LOG_FORMAT. An option wins over a variable.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    api_server: str = Field(
+        default="https://kubernetes.default.svc",
+        description="URL of the API server, https://HOST[:PORT].",
+    )
+    api_server_ca: FilePath = Field(
+        description="CA certificates of the API server, PEM; read again when the file changes."
+    )
+    certificate: FilePath | None = Field(
+        default=None,
+        description="TLS certificate chain, PEM; read again when it changes, like the key. Without "
+        "it the portal serves plain HTTP, on a loopback address alone.",
+    )
+    key: FilePath | None = Field(default=None, description="TLS private key, PEM.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: Annotated[int, PORT] = Field(default=8444, description="Port of the REST API.")
+    health_host: str = Field(
+        default="", description="Address of the health port; empty: all addresses."
+    )
+    health_port: Annotated[int, PORT] = Field(
+        default=8080, description="Port of /healthz, /readyz and /metrics, plain HTTP."
+    )
+    calls_per_second: float = Field(
+        default=10.0, gt=0, le=10_000, description="Calls that one token may make, in the mean."
+    )
+    max_connections: int = Field(
+        default=500, ge=10, le=100_000, description="Connections that are kept open."
+    )
+    machine_group: Annotated[MachineGroups, NoDecode] = Field(default=(), description=MACHINE_GROUP)
+    machine_user_prefix: Annotated[MachineUserPrefixes, NoDecode] = Field(
+        default=(), description=MACHINE_USER_PREFIX
+    )
+    drain_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        le=300,
+        description="Graceful shutdown: how long after SIGTERM calls are served, until the "
+        "cluster sends them elsewhere.",
+    )
+    log_format: Literal["json", "text"] = Field(
+        default="json", description="How a log line is written."
+    )
+
+    @property
+    def machines(self) -> Machines:
+        """Which users are machines, for what is shown of who may decide."""
+        return configured_machines(self.machine_group, self.machine_user_prefix)
+
+    @field_validator("api_server")
+    @classmethod
+    def _check_server(cls, value: str) -> str:
+        try:
+            url = urlsplit(value)
+            port = url.port
+        except ValueError:
+            raise ValueError("is no URL; allowed: https://HOST[:PORT]") from None
+        del port
+        bare = not (url.username or url.password or url.query or url.fragment)
+        # A token that is sent in the clear is everybody's.
+        if url.scheme != "https" or not url.hostname or not bare or url.path not in ("", "/"):
+            raise ValueError("allowed: https://HOST[:PORT], with no user, path or query")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _check_tls(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("--certificate and --key: give both, or neither on a loopback address")
+        if self.certificate is None and not _is_loopback(self.host):
+            raise ValueError(
+                "--host: without --certificate and --key only a loopback address is allowed, such "
+                "as 127.0.0.1: tokens would be sent in the clear"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone. A name could lead anywhere."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
