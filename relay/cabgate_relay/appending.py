@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 from cabgate.ledger.chain import Checkpoint
 from cabgate_kube.clock import Clock
@@ -81,10 +82,20 @@ class Appender:
         try:
             if self._store is None:
                 self._store = self._open()
-            return self._store.append(self._cluster, raws, checkpoints, self._clock())
+                self._anomaly_at(self._store.last_anomaly(self._cluster))
+            now = self._clock()
+            found = self._store.append(self._cluster, raws, checkpoints, now)
+            if found.anomalies:
+                self._anomaly_at(now)
+            return found
         except StoreError:
             self._close()
             raise
+
+    def _anomaly_at(self, moment: datetime | None) -> None:
+        # From the store: who restarts the relay does not make anybody forget it.
+        if moment is not None:
+            self._metrics.last_anomaly.set(moment.timestamp())
 
     def _close(self) -> None:
         store, self._store = self._store, None

@@ -27,6 +27,11 @@ class Metrics:
             ["code"],
             registry=self.registry,
         )
+        self.last_anomaly = Gauge(
+            "cabgate_relay_last_anomaly_timestamp_seconds",
+            "When the newest of them in the store was found, in Unix time; 0 if none is known.",
+            registry=self.registry,
+        )
         self.stuck = Gauge(
             "cabgate_relay_stuck_chains",
             "Chains that cannot go on, because the record that comes next is not there or does "

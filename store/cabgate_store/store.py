@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from cabgate.api.base import rfc3339
@@ -188,6 +188,16 @@ class EventStore:
         )
         found = self._database.rows(sql, (cluster,))
         return [KnownAnomaly(*row) for row in typed("anomalies", found, str, int, str, str, str)]
+
+    def last_anomaly(self, cluster: str) -> datetime | None:
+        """When the newest of them was found; None if there is none."""
+        sql = "SELECT found_at FROM anomalies WHERE cluster = ? ORDER BY found_at DESC LIMIT 1"
+        for (text,) in typed("anomalies", self._database.rows(sql, (cluster,)), str):
+            try:
+                return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+            except ValueError:
+                raise StoreError(f"table anomalies: found_at: {text[:30]!r} is no time") from None
+        return None
 
 
 def _object(chain: str, sequence: int, content: str) -> dict[str, Any]:

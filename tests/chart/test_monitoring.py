@@ -34,3 +34,15 @@ def test_alerts_follow_the_times_that_were_chosen(render, values, renewal, sweep
     assert f"less than {renewal // 3600} hours" in ends["annotations"]["summary"]
     assert late["expr"].endswith(f"> {sweep}")
     assert f"for {sweep // 60} minutes" in late["annotations"]["summary"]
+
+
+def test_nobody_is_alerted_of_a_relay_that_is_not_to_run(render):
+    def alerts(**values):
+        made = render(monitoring={"prometheusRule": {"enabled": True}}, **values)
+        (group,) = made.one("PrometheusRule", "cabgate")["spec"]["groups"]
+        return {rule["alert"] for rule in group["rules"]}
+
+    relay = {"enabled": True, "cluster": "prod", "store": {"secret": "event-store"}}
+    more = alerts(relay=relay) - alerts()
+    assert {"CabgateRelayStuck", "CabgateRelayAnomaly"} < more
+    assert all(each.startswith("CabgateRelay") for each in more)

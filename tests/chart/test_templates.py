@@ -321,17 +321,18 @@ def test_prometheus_is_told_where_somebody_asks_for_it(render):
     page = "https://git.example.com/alerts.md"
     labels = {"release": "prometheus"}
     made = render(
+        relay={"enabled": True, "cluster": "prod", "store": {"secret": "event-store"}},
         monitoring={
             "podMonitor": {"enabled": True, "labels": labels, "interval": "15s"},
             "prometheusRule": {"enabled": True, "labels": labels, "runbooks": page},
-        }
+        },
     )
     monitor, rule = made.one("PodMonitor", "cabgate"), made.one("PrometheusRule", "cabgate")
     assert labels.items() <= monitor["metadata"]["labels"].items()
     assert labels.items() <= rule["metadata"]["labels"].items()
     endpoint = monitor["spec"]["podMetricsEndpoints"][0]
     assert endpoint == {"port": "health", "path": "/metrics", "interval": "15s"}
-    for name in ("operator", "webhook"):
+    for name in ("operator", "webhook", "relay"):
         ports = {each["name"] for each in made.container(name)["ports"]}
         assert endpoint["port"] in ports
     runbooks = (CHART.parents[1] / "docs" / "operations" / "alerts.md").read_text()

@@ -23,6 +23,9 @@ _GOES_ON = ("_total", "_bucket", "_count", "_sum")
 _PASSES = {"_timestamp_seconds": 1, "_seconds_left": -1}
 """Gauges that tell a time, and what a second makes of those that count it."""
 
+_LAG = "_lag_seconds"
+"""A gauge that grows with the clock for as long as what it waits for does not happen."""
+
 
 @dataclass(frozen=True)
 class Scrape:
@@ -71,7 +74,7 @@ class Course:
     it came from `first` to `last`.
 
     Counters go on at the rate seen. Gauges stay, but for those that tell a time: they follow the
-    clock, if they moved at all. What is not in `last` has ended.
+    clock, if they moved at all, and a lag does if it grew as fast. What is not in `last` has ended.
     """
 
     before: Scrape
@@ -107,6 +110,8 @@ class Course:
         step = 0.0
         if _passing(key[0]):
             step = _passing(key[0]) * STEP if moved else 0.0
+        elif key[0].endswith(_LAG):
+            step = STEP if 0 < 0.9 * (self.last.at - self.first.at) < moved else 0.0
         elif key[0].endswith(_GOES_ON) and moved:
             step = moved / (self.last.at - self.first.at) * STEP
         return _steps(value, step, seconds // STEP + 1)

@@ -183,6 +183,12 @@ async def test_a_record_that_was_changed_in_the_cluster_is_told_of_and_the_store
     await relay.has(7)
     (anomaly,) = open_to_read(relay.store).anomalies("one")
     assert (anomaly.sequence, anomaly.code) == (3, "Fork")
+    last = "cabgate_relay_last_anomaly_timestamp_seconds"
+    assert sample(replica, last) == NOW.timestamp()
+    await relay.stop()
+    again = relay.start()
+    await until(lambda: sample(again, last) == NOW.timestamp(), "the next one knows of it")
+    assert counted() == 1, "and counts it no second time"
 
 
 async def test_a_sweep_finds_what_no_watch_told_of(relay: Relay) -> None:
