@@ -50,9 +50,12 @@ from cabgate.writes.template_forms import check_forms
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.handlers.asked import AskedLately
-from cabgate_webhook.handlers.models import model_of
+from cabgate_webhook.handlers.models import model_of, policy_of
 from cabgate_webhook.handlers.signed import provenance_now
 from cabgate_webhook.handlers.telling import Telling
+
+AS_IT_COMES = InstallationSettings()
+"""An installation that nothing was set of."""
 
 _GUARDED_METADATA = ("labels", "ownerReferences", "finalizers")
 
@@ -303,11 +306,12 @@ async def judge_request(
     operator: str,
     now: datetime,
     excluded: Collection[str] = (),
+    installation: InstallationSettings = AS_IT_COMES,
 ) -> AdmissionAnswer:
     """The answer to a write of a request, its status aside; `excluded` are the namespaces that no
-    policy of ours looks at. Raises `Refusal`."""
+    policy of ours looks at, `installation` says which ring is whose. Raises `Refusal`."""
     if admission.operation == "CREATE":
-        return await _judge_new_request(admission, api, operator, now, excluded)
+        return await _judge_new_request(admission, api, operator, now, excluded, installation)
     for name in _GUARDED_METADATA:
         _check_guarded(name, metadata_of(admission.old_object), metadata_of(admission.object))
     return AdmissionAnswer(allowed=True, reason="MetadataWrite")
@@ -319,6 +323,7 @@ async def _judge_new_request(
     operator: str,
     now: datetime,
     excluded: Collection[str],
+    installation: InstallationSettings,
 ) -> AdmissionAnswer:
     if admission.user.username != operator:
         raise Refusal(
@@ -344,10 +349,14 @@ async def _judge_new_request(
         model_of(admission.namespace, api),
         _kept_evidence(admission, request, api),
     )
-    signed = await provenance_now(intent, api, now)
+    signed, policy = await asyncio.gather(provenance_now(intent, api, now), policy_of(labels, api))
     others = [other for other, _ in weighed]
-    asked = may_be_required(labels)
-    check_created(request, intent, others, model, signed, template_asked=asked)
+    check_created(
+        *(request, intent, others, model, signed),
+        template_asked=may_be_required(labels),
+        policy=policy,
+        ring=installation.namespace_ring(admission.namespace, labels),
+    )
     if intent is not None:
         check_evidence(intent, kept)
     check_opening(request, weighed)

@@ -59,11 +59,13 @@ from cabgate.writes.system import (
     rests_on_others,
     takes_back,
 )
+from cabgate.writes.votes import warnings_of_votes
 from cabgate_webhook.admission.caller import STRIP
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.handlers.models import model_behind
 from cabgate_webhook.handlers.signed import provenance_now
+from cabgate_webhook.handlers.votes import check_verbs, verbs_held
 
 KINDS: dict[str, ReviewKind] = {kind.plural: kind for kind in (REQUEST_REVIEW, EXCEPTION_REVIEW)}
 """The kinds whose status carries reviews, by resource."""
@@ -88,6 +90,7 @@ async def stamp_review(
     request = subject.request
     check_known(request)
     around = await _surroundings(request, api, now)
+    verbs = await verbs_held(admission, asked.verdict.value, request, api)
     status = stamped_status(
         kind,
         admission.old_object,
@@ -97,6 +100,7 @@ async def stamp_review(
         _moment(around),
         _checked(asked, subject, around),
         _revoked_images(asked, request, around),
+        verbs,
     )
     if status is not None:
         stamped = dataclasses.replace(admission, object={**admission.object, "status": status})
@@ -193,7 +197,7 @@ async def _checked_decision(
     revokes = isinstance(entry, RequestDecision) and entry.verdict is RequestVerdict.REVOKED
     if around is None and revokes:
         around = await _surroundings(subject.request, api, now)
-    holds_verb, impersonates, may_have_broken, others = await asyncio.gather(
+    holds_verb, impersonates, may_have_broken, others, verbs = await asyncio.gather(
         api.may(
             admission.user,
             verb=verb,
@@ -204,7 +208,9 @@ async def _checked_decision(
         _impersonates(admission.user, subject.submitters, api, machines),
         _may_have_broken(admission.user, subject.request, api),
         _others(subject.request, api, around),
+        verbs_held(admission, entry.verdict.value, subject.request, api),
     )
+    check_verbs(entry, verbs)
     expected = with_lifts(subject.checked, subject.request, entry.verdict, others)
     facts = ReviewFacts(
         submitters=subject.submitters,
@@ -226,6 +232,7 @@ async def _checked_decision(
         asked_before = await _asked_before(subject.exception, api, around, now)
     warnings = [recorded(kind, kind.parse(admission.old_object), entry)]
     warnings += [*warnings_of_approval(subject.request, entry.verdict, others), *asked_before]
+    warnings += warnings_of_votes(subject.request, entry)
     if isinstance(entry, RequestDecision) and revokes and around is not None:
         images = images_to_revoke(subject.request, entry.images, around)
         warnings += warnings_of(subject.request, images, around)
