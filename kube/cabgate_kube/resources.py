@@ -6,7 +6,16 @@ from typing import Any
 from urllib.parse import quote
 
 from cabgate import API_VERSION
-from cabgate.api import cabevidence, decision, exception, intent, request, riskmodel, signer
+from cabgate.api import (
+    cabevidence,
+    changepolicy,
+    decision,
+    exception,
+    intent,
+    request,
+    riskmodel,
+    signer,
+)
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON."""
@@ -40,6 +49,7 @@ EVIDENCES = Resource(API_VERSION, cabevidence.KIND, cabevidence.PLURAL)
 EXCEPTIONS = Resource(API_VERSION, exception.KIND, exception.PLURAL)
 DECISIONS = Resource(API_VERSION, decision.KIND, decision.PLURAL)
 RISK_MODELS = Resource(API_VERSION, riskmodel.KIND, riskmodel.PLURAL)
+CHANGE_POLICIES = Resource(API_VERSION, changepolicy.KIND, changepolicy.PLURAL)
 SIGNERS = Resource(API_VERSION, signer.KIND, signer.PLURAL)
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
 NAMESPACES = Resource("v1", "Namespace", "namespaces")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cabgate.api import CABException, CABRequest, DeploymentIntent, Evidence
+from cabgate.api import CABException, CABRequest, ChangePolicy, DeploymentIntent, Evidence
 from cabgate.api.base import rfc3339
 from cabgate.api.conditions import StatusCondition
 from cabgate.lifecycle.requests.break_glass import ANNOTATION, STAMPS, breakable, requests_for_glass
@@ -68,12 +68,15 @@ def request(
     age: timedelta = timedelta(hours=1),
     of: DeploymentIntent | None = None,
     others: Sequence[CABRequest] = (),
+    policy: ChangePolicy | None = None,
 ) -> CABRequest:
-    """A request of a gate with the decisions given, numbered in the order given."""
+    """A request of a gate with the decisions given, numbered in the order given; under a change
+    policy, if one is given."""
     made = request_for(
         of or intent(OF_TIER[gate], targets, namespace=namespace),
         ring=2,
         others=[WholeRequest.of(each).standing for each in others],
+        policy=policy,
     ).model_dump(mode="json", by_alias=True)
     made["metadata"]["creationTimestamp"] = rfc3339(NOW - age)
     if name is not None:

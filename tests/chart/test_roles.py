@@ -48,7 +48,7 @@ def test_the_operator_reads_what_it_reconciles_and_writes_records_alone(render):
     own = ("deploymentintents", "cabrequests", "cabexceptions")
     assert granted(render, "cabgate-operator") == {
         *each_of(READ, *(f"{each}.cabgate.dev" for each in own)),
-        *each_of("list watch", "riskmodels.cabgate.dev"),
+        *each_of("list watch", "riskmodels.cabgate.dev", "changepolicies.cabgate.dev"),
         *each_of("list", "evidencesigners.cabgate.dev"),
         *each_of(READ, "namespaces", "replicationcontrollers", "rollouts.argoproj.io"),
         *each_of(READ, *(f"{each}.apps" for each in ("deployments", "statefulsets"))),
@@ -90,6 +90,7 @@ def test_the_webhook_reads_what_a_verdict_rests_on_and_writes_nothing(render):
         *each_of("get list", "deploymentintents.cabgate.dev", "cabrequests.cabgate.dev"),
         "get: cabevidences.cabgate.dev",
         *each_of("list", "cabexceptions.cabgate.dev", "riskmodels.cabgate.dev"),
+        *each_of("list", "changepolicies.cabgate.dev"),
         *each_of("list", "evidencesigners.cabgate.dev"),
         # A question, which is asked by creating it.
         "create: subjectaccessreviews.authorization.k8s.io",
@@ -138,7 +139,7 @@ PEOPLE = {
     },
     "cabgate-ring-keeper": {"lower-ring: rings.cabgate.dev"},
     "cabgate-riskmodel-reader": each_of(
-        READ, "riskmodels.cabgate.dev", "evidencesigners.cabgate.dev"
+        READ, "riskmodels.cabgate.dev", "changepolicies.cabgate.dev", "evidencesigners.cabgate.dev"
     ),
     "cabgate-aggregate-to-view": each_of(READ, *OWN),
     "cabgate-aggregate-to-edit": each_of(CHANGE, *WRITTEN),

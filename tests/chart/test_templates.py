@@ -69,7 +69,7 @@ def test_names_of_one_place_and_labels_on_everything(render):
 @of("crds.yaml")
 def test_definitions_are_kept_when_cabgate_goes(render):
     definitions = render().all("CustomResourceDefinition")
-    assert len(definitions) == 7
+    assert len(definitions) == 8
     for each in definitions:
         name = each["metadata"]["name"]
         assert each["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}

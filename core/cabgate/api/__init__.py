@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cabgate.api.cabevidence import CABEvidence
+    from cabgate.api.changepolicy import ChangePolicy
     from cabgate.api.decision import CABDecision
     from cabgate.api.evidence import Evidence
     from cabgate.api.exception import CABException
@@ -24,6 +25,7 @@ __all__ = [
     "CABEvidence",
     "CABException",
     "CABRequest",
+    "ChangePolicy",
     "DeploymentIntent",
     "Evidence",
     "EvidenceSigner",
@@ -36,6 +38,7 @@ _MODULES = {
     "CABEvidence": "cabevidence",
     "CABException": "exception",
     "CABRequest": "request",
+    "ChangePolicy": "changepolicy",
     "DeploymentIntent": "intent",
     "Evidence": "evidence",
     "EvidenceSigner": "signer",

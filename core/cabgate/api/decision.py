@@ -16,9 +16,10 @@ from cabgate.api.base import (
     Timestamp,
     cel,
 )
+from cabgate.api.changepolicy import MAX_RULES, Verb
 from cabgate.api.intent import CorrelationID
 from cabgate.api.rationale import Rationale
-from cabgate.api.request import IntentRef, RiskModelRef
+from cabgate.api.request import IntentRef, RiskModelRef, Terms
 from cabgate.api.types import (
     MAX_DECISIONS,
     MAX_REQUESTERS,
@@ -159,6 +160,8 @@ class CABDecisionSpec(Model):
     """What the score asked for."""
     risk_model: RiskModelRef | None = None
     """The risk model that the request was scored with."""
+    terms: Terms | None = None
+    """Who had to approve, by the change policy of the namespace; absent where it had none."""
     correlation_id: Annotated[CorrelationID | None, Field(alias="correlationID")] = None
     """Identifier that ties the rollout to records elsewhere."""
     opened: Timestamp | None = None
@@ -201,6 +204,8 @@ class CABDecisionSpec(Model):
     """The approval conditions of ConditionallyApproved."""
     condition: ShortText | None = None
     """Name of the approval condition that Attested is about."""
+    verbs: Annotated[list[Verb], Field(max_length=MAX_RULES)] = Field(default_factory=list)
+    """Of an approval that terms ask for: those of their verbs that its author held."""
     checked: Checked | None = None
     """Who could not give this decision, as it was checked, and which refusals it lifts; of
     people's decisions only."""

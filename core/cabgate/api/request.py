@@ -19,6 +19,7 @@ from cabgate.api.base import (
     cel,
     validations,
 )
+from cabgate.api.changepolicy import MAX_RULES, MAX_VOTES, Verb
 from cabgate.api.conditions import Conditions
 from cabgate.api.evidence import Evidence
 from cabgate.api.intent import CorrelationID
@@ -176,6 +177,39 @@ class Assessment(Model):
     """The model that was used."""
 
 
+class PolicyRef(Model):
+    """The change policy that a request was opened under."""
+
+    name: ObjectName
+    """Name of the ChangePolicy."""
+    version: ShortText
+    """Its version."""
+    digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
+    """Digest of its content, so that another policy of the same name is told apart."""
+
+
+class ApprovalNeed(Model):
+    """So many different people, each with a verb, have to approve."""
+
+    count: Annotated[int, Field(ge=1, le=MAX_VOTES)]
+    """How many."""
+    verb: Verb
+    """RBAC verb on cabrequests.cabgate.dev that each of them holds when they approve."""
+
+
+class Terms(Model):
+    """What the change policy of the namespace asked of this request when it was opened. A later
+    policy changes nothing of it."""
+
+    policy: PolicyRef
+    """The policy."""
+    approvals: Annotated[
+        list[ApprovalNeed],
+        Field(max_length=MAX_RULES, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = Field(default_factory=list)
+    """The approvals that are needed, all of them; none is one approval, as without a policy."""
+
+
 Requirement = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z][-A-Za-z0-9]*$", min_length=1, max_length=63)
 ]
@@ -220,6 +254,9 @@ class CABRequestSpec(Model):
     """Digest of targets, images and evidence."""
     assessment: Assessment
     """Score and gate, with the reasons."""
+    terms: Terms | None = None
+    """Who has to approve, by the change policy of the namespace; absent where it has none: one
+    approval."""
     requires: Annotated[
         list[Requirement],
         Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
@@ -295,6 +332,12 @@ class RequestDecision(DecisionEntry):
     """The approval conditions of ConditionallyApproved."""
     condition: ConditionName | None = None
     """Name of the approval condition that Attested is about."""
+    verbs: Annotated[
+        list[Verb],
+        Field(max_length=MAX_RULES, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = Field(default_factory=list)
+    """Of an approval where terms ask for several: those of the verbs in the terms that its author
+    held at that moment, as the API server's authorizers said, sorted."""
     images: RevokedImages = Field(default_factory=list)
     """The images that Revoked is about, `*` for all of the request; absent is all of them, as in
     what an earlier release wrote."""
@@ -313,6 +356,8 @@ class CABRequestStatus(Model):
     """Kinds and names of the targets, counted; shown in lists."""
     submitters: Listed | None = None
     """Who submitted, and for whom; shown in lists."""
+    approvals: Listed | None = None
+    """How many of the approvals that its terms ask for are in, such as `1/2`; shown in lists."""
     taken_at: Timestamp | None = None
     """When a reviewer took the request, if one did."""
     decided_at: Timestamp | None = None

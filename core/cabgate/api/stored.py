@@ -130,6 +130,22 @@ class StoredAssessment(Protocol):
     def risk_model(self) -> StoredRiskModel: ...
 
 
+class StoredNeed(Protocol):
+    """So many different people, each with a verb, have to approve."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def verb(self) -> str: ...
+
+
+class StoredTerms(Protocol):
+    """What a change policy asks of a request."""
+
+    @property
+    def approvals(self) -> Sequence[StoredNeed]: ...
+
+
 class StoredSpec(Protocol):
     """What is to be decided."""
 
@@ -155,6 +171,8 @@ class StoredSpec(Protocol):
     def assessment(self) -> StoredAssessment: ...
     @property
     def requires(self) -> Sequence[str]: ...
+    @property
+    def terms(self) -> StoredTerms | None: ...
 
 
 class StoredAuthor(Protocol):
@@ -218,6 +236,8 @@ class StoredEntry(StoredApproval, Protocol):
     def rationale(self) -> str: ...
     @property
     def conditions(self) -> Sequence[StoredCondition]: ...
+    @property
+    def verbs(self) -> Sequence[str]: ...
     @property
     def condition(self) -> str | None: ...
     @property

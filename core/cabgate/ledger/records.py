@@ -62,6 +62,7 @@ OF_REQUEST = frozenset(
         "submittedBy",
         "summary",
         "targets",
+        "terms",
         "workloads",
     }
 )
@@ -75,6 +76,7 @@ _CUT_OF_REQUEST = (
     "riskModel",
     "submittedBy",
     "summary",
+    "terms",
 )
 
 
@@ -207,6 +209,7 @@ def _of_request(request: CABRequest, room: int) -> Short:
         "gate": assessment.gate.value,
         "ring": spec.ring,
         "riskModel": assessment.risk_model.to_dict(),
+        "terms": spec.terms.to_dict() if spec.terms else None,
         "factors": [
             {"name": f.name, "risk": f.risk, "contribution": f.contribution}
             for f in assessment.factors

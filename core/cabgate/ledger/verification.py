@@ -28,6 +28,7 @@ from cabgate.ledger.findings import Finding, FindingCode, unreadable
 from cabgate.ledger.links import RawObject, Record, chains_of, check_chain, check_heads
 from cabgate.ledger.records import OF_REQUEST, SUBMISSION, Subject, kind_of, submitted
 from cabgate.ledger.signatures import PublicKeys, Verification
+from cabgate.lifecycle.state.quorum import needs_of
 from cabgate.lifecycle.state.requirements import unknown_words
 from cabgate.lifecycle.state.states import (
     EXCEPTION_TRANSITIONS,
@@ -356,10 +357,13 @@ def _own_cut(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _check_legal(request: CABRequest) -> Iterator[Finding]:
-    """That each decision of the system was legal when it was made: those bear no signature."""
+    """That each decision of the system was legal when it was made: those bear no signature. Where
+    several people have to approve, that each of theirs counts, as the webhook saw to it: so the
+    count is repeated, of what they signed."""
     if unknown_words(request):
         return  # of a newer release, whose rules are not known here
-    by_system = (e for e in illegal_entries(request) if e.author.type is AuthorType.SYSTEM)
-    for entry in by_system:
+    several = bool(needs_of(request))
+    found = (e for e in illegal_entries(request) if several or e.author.type is AuthorType.SYSTEM)
+    for entry in found:
         message = f"decision {entry.sequence}, {entry.verdict} by {entry.author.type}, is not legal"
         yield Finding(FindingCode.ILLEGAL_DECISION, _title(request), message)

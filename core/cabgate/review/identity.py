@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from cabgate.api.stored import StoredSubmitter
 from cabgate.api.values import MAX_GROUP_NAME, MAX_GROUPS, AuthorType, SubmitterType
 from cabgate.text.characters import is_hidden
+from cabgate.text.names import folded
+from cabgate.text.names import may_be_same as may_be_same
+from cabgate.text.names import same_name as same_name
 
 if TYPE_CHECKING:
     from cabgate.api.types import Author
@@ -80,10 +83,10 @@ class Machines:
         Names are compared without regard to case and to the width of letters: a name that only
         looks like that of a machine is none of a person.
         """
-        name = _folded(username)
+        name = folded(username)
         if name.startswith(SYSTEM_PREFIX) and name not in PEOPLE_OF_KUBERNETES:
             return True
-        if any(name.startswith(_folded(prefix)) for prefix in self.user_prefixes):
+        if any(name.startswith(folded(prefix)) for prefix in self.user_prefixes):
             return True
         return not self.groups.isdisjoint(groups)
 
@@ -106,26 +109,6 @@ def configured_machines(groups: Collection[str], prefixes: Collection[str]) -> M
     if any(is_blank(prefix) for prefix in prefixes):
         raise ValueError("a prefix needs a letter or a digit: everybody would be a machine")
     return Machines(frozenset(groups), tuple(prefixes))
-
-
-def same_name(first: str, second: str) -> bool:
-    """Whether two names may be those of one user: written with other case or width of letters, with
-    blanks around them or with characters that nobody sees. A doubt is a denial."""
-    return first == second or _folded(first).strip() == _folded(second).strip()
-
-
-def may_be_same(username: str, uid: str, other: str, other_uid: str) -> bool:
-    """Whether two records may be of one user: by name, or by uid where both have one, since a name
-    can be given anew."""
-    return same_name(username, other) or (uid != "" and uid == other_uid)
-
-
-def _folded(name: str) -> str:
-    """A name as it is compared. Once more after the case, which takes letters apart."""
-    if name.isascii() and name.isprintable():
-        return name.casefold()
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return "".join(c for c in folded if not is_hidden(c))
 
 
 def is_blank(name: str) -> bool:

@@ -49,6 +49,15 @@ def approver_of(subject: Subject) -> StoredAuthor | None:
     return verdict.author if verdict.author.type is AuthorType.PERSON else None
 
 
+def approvers_of(subject: Subject) -> list[StoredAuthor]:
+    """Everybody whose approval of a request counts, be it in force or one of several that are
+    still to come; of an exception whoever approved it."""
+    if not isinstance(subject, CABException) and subject.standing.votes:
+        return [entry.author for entry in subject.standing.votes]
+    author = approver_of(subject)
+    return [] if author is None else [author]
+
+
 def is_noticed(subject: Subject) -> bool:
     """Whether the operator has noticed that a request is decided, or an exception approved."""
     if isinstance(subject, CABException):
@@ -70,13 +79,15 @@ def own_approver(
     approved, and anybody could name there whom they like.
     """
     request = request if isinstance(subject, CABException) else subject.stored
-    author = approver_of(subject)
-    if author is None or intent is None or request is None or is_noticed(subject):
+    if approver_of(subject) is None or intent is None or request is None or is_noticed(subject):
         return ""
     reference = request.spec.intent_ref
     same = reference is not None and reference.uid == intent.metadata.uid
     about = is_of(request, intent) and (same or is_current(request, intent))
-    return author.username if about and _stands_in(author, intent) else ""
+    if not about:
+        return ""
+    found = (each.username for each in approvers_of(subject) if _stands_in(each, intent))
+    return next(found, "")
 
 
 def waits_for_notice(
@@ -139,14 +150,15 @@ def check_not_approver(
     unchanged = old is not None and old.spec.requester == new.spec.requester
     named = None if unchanged else new.spec.requester
     subjects: list[Subject] = [request, *exceptions]
-    for subject in subjects:
-        author, name = approver_of(subject), _name_of(subject)
-        if author is None:
-            continue
+    for subject, author in [(each, a) for each in subjects for a in approvers_of(each)]:
+        name = _name_of(subject)
         if stays:
             what, advice = "which is for this very content, and", "or declare other content"
         elif not is_noticed(subject):
             what, advice = "which the operator has not looked at yet, and", "or try again then"
+            if approver_of(subject) is None:
+                what = "which lacks other approvals, and"
+                advice = "or try again when it is decided"
         else:
             continue
         who = author.username

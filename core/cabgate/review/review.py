@@ -8,7 +8,7 @@ says what the write should become, the second that the write, whoever shaped it,
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -36,11 +36,12 @@ from cabgate.lifecycle.state.standing import standing_of
 from cabgate.lifecycle.state.states import (
     expires_at,
     next_exception_state,
-    next_request_state,
+    state_after,
     state_of,
     with_entry,
 )
 from cabgate.review.identity import User
+from cabgate.review.votes import check_counted
 from cabgate.text.characters import refused_characters
 from cabgate.text.foreign import printed
 from cabgate.text.refusal import Refusal, RefusalReason
@@ -153,14 +154,15 @@ def stamped_status(
     now: datetime,
     checked: Checked | None = None,
     images: Sequence[str] = (),
+    verbs: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """The status that a write becomes: the review moved into `decisions`, with its author and
     time, and the state that follows. None if the write asks for no review.
 
     `digest` is that of the evidence that is decided on: of the request, or of the request that
     the exception is for; `checked` is who cannot give it; `images` are those that a revocation is
-    about, as `images_to_revoke` of `cabgate.writes.revoking` has them. Raises `Refusal` if the
-    verdict is not legal now.
+    about, as `images_to_revoke` of `cabgate.writes.revoking` has them; `verbs` are those of the
+    terms that the author of an approval holds. Raises `Refusal` if the verdict is not legal now.
     """
     review = requested_review(kind, old, new)
     if review is None:
@@ -188,6 +190,8 @@ def stamped_status(
         entry["conditions"] = [condition.to_dict() for condition in review.conditions]
     if isinstance(review, RequestReview) and review.condition:
         entry["condition"] = review.condition
+    if isinstance(review, RequestReview) and verbs:
+        entry["verbs"] = list(verbs)
     if isinstance(review, RequestReview) and (images or review.images):
         entry["images"] = list(images or review.images)
     status = {key: value for key, value in _status(new).items() if key != "review"}
@@ -327,10 +331,11 @@ def _state_after(subject: Subject, entry: Entry) -> str:
     following: str | None
     if isinstance(subject, CABRequest):
         state: str = state_of(subject)
-        following = next_request_state(
-            subject, state_of(subject), RequestVerdict(entry.verdict), entry.author.type
-        )
+        decision = cast("RequestDecision", entry)
+        following = state_after(subject, decision)
         _check_attestation(subject, entry)
+        if following is None:
+            check_counted(subject, decision)
         advice = _request_advice(subject, entry)
     else:
         state = state_of(subject, entry.at)

@@ -3,6 +3,7 @@
 decides by, as far as it is known what they go by."""
 
 from cabgate.api.values import ExceptionVerdict, RequestState, RequestVerdict, Tier
+from cabgate.lifecycle.state.quorum import counted, still_needed
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
@@ -33,6 +34,9 @@ def needed_for(
             return TEAM_REQUESTER
         if standing.spec.assessment.gate is Tier.AUTO_APPROVE:
             return f"system, else {CAB_MEMBER}"
+        lacking = still_needed(standing, standing.votes)
+        if lacking:
+            return f"{CAB_MEMBER}: {lacking} ({counted(standing, standing.votes)})"
         taken = standing.taken_by if standing.state is RequestState.UNDER_REVIEW else None
         return CAB_MEMBER + (f", taken by {inert(taken.author.username)}" if taken else "")
     if standing.unattested:

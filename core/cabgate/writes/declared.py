@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from cabgate.api.changepolicy import ChangePolicy
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import Provenance, RequestState
 from cabgate.api.riskmodel import RiskModel
@@ -13,6 +14,8 @@ from cabgate.gate.composing import compose
 from cabgate.gate.phrases import assessment_details, ended, scored
 from cabgate.lifecycle.history.precedent import standing_verdict
 from cabgate.lifecycle.requests.opening import request_for, request_name
+from cabgate.lifecycle.requests.terms import NoPolicy
+from cabgate.lifecycle.state.quorum import people_needed
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.lifecycle.state.states import DECIDED_STATES
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
@@ -36,16 +39,19 @@ def told_of_intent(
     provenance: Sequence[Provenance] = (),
     *,
     labels: Mapping[str, str] | None = None,
+    policy: ChangePolicy | NoPolicy | None = None,
 ) -> str:
     """What becomes of an intent, as far as it can be said before its request is opened.
 
     `ring` is that of its namespace, `others` are the requests of the namespace that name one of its
     workloads, `model` is the risk model that holds there, `provenance` says who speaks for the
-    evidence, `labels` are those of the namespace.
+    evidence, `labels` are those of the namespace, `policy` is its change policy, if it has one.
     """
     name = intent.metadata.name
     if isinstance(model, NoModel):
         return compose(f"{name}: nothing can be scored, so nobody can approve it: {model.message}")
+    if isinstance(policy, NoPolicy):
+        return compose(f"{name}: nobody knows who has to approve it: {policy.message}")
     digest = evidence_digest(intent.spec)
     wanted = request_name(name, digest)
     there = next((r for r in others if r.metadata.name == wanted), None)
@@ -56,6 +62,7 @@ def told_of_intent(
         *(intent, ring, others, model),
         provenance=provenance,
         template_asked=may_be_required(labels),
+        policy=policy,
     )
     head = f"{name}: {scored(request)}"
     details = [*_without_template(intent, ring, labels), *assessment_details(request, machines)]
@@ -67,7 +74,7 @@ def told_of_intent(
             head += ": cabgate approves it by its score, without a person."
             step = f"Roll out once it is approved; {see}"
         case Tier.MANUAL_REVIEW:
-            head += ": a CAB member who did not submit it has to approve it."
+            head += f": {_who(request)} to approve it."
             step = f"Wait for the approval, or improve the evidence; {see}"
         case Tier.EXCEPTION_REQUIRED:
             head += ": too risky to approve."
@@ -76,6 +83,13 @@ def told_of_intent(
                 + write_exception(request)
             )
     return compose(head, details, step, MAX_BYTES)
+
+
+def _who(request: Declared) -> str:
+    needed = people_needed(request)
+    if needed:
+        return f"{needed}, none of whom submitted it, have"
+    return "a CAB member who did not submit it has"
 
 
 def _without_template(

@@ -3,10 +3,18 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import cast
 
+from cabgate.api.changepolicy import ChangePolicy
 from cabgate.api.exception import CABException, ExceptionVerdict
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import CABRequest, Provenance, RequestState, RequestVerdict
+from cabgate.api.request import (
+    CABRequest,
+    Provenance,
+    RequestDecision,
+    RequestState,
+    RequestVerdict,
+)
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import Author, AuthorType
 from cabgate.lifecycle.history.precedent import standing_verdict
@@ -15,7 +23,9 @@ from cabgate.lifecycle.requests.assessment import floors_now
 from cabgate.lifecycle.requests.copied_labels import MAX_REQUEST_LABELS, copied_labels
 from cabgate.lifecycle.requests.endings import ended_by
 from cabgate.lifecycle.requests.opening import is_current, request_for
+from cabgate.lifecycle.requests.terms import NoPolicy
 from cabgate.lifecycle.state.columns import listed_submitters, listed_targets
+from cabgate.lifecycle.state.quorum import counted
 from cabgate.lifecycle.state.requirements import check_known
 from cabgate.lifecycle.state.standing import RequestStanding, WholeRequest, standing_of
 from cabgate.lifecycle.state.states import (
@@ -24,7 +34,7 @@ from cabgate.lifecycle.state.states import (
     REFUSED_STATES,
     expires_at,
     next_exception_state,
-    next_request_state,
+    state_after,
     state_of,
     with_entry,
 )
@@ -49,12 +59,15 @@ def check_created(
     provenance: Sequence[Provenance] = (),
     *,
     template_asked: bool = False,
+    policy: ChangePolicy | NoPolicy | None = None,
+    ring: int | None = None,
 ) -> None:
     """Raise `Refusal` unless a new request is exactly what its live intent asks for.
 
     `others` are the requests of the namespace that name one of its workloads; `model` is the risk
     model that holds for it; `provenance` says who speaks for the evidence of the intent,
-    `template_asked` whether its namespace asks for approvals that say what the containers do.
+    `template_asked` whether its namespace asks for approvals that say what the containers do;
+    `policy` is the change policy that holds for it, and goes by `ring`, that of the namespace now.
     """
     check_known(request)
     if intent is None:
@@ -65,10 +78,15 @@ def check_created(
         raise _wrong("spec.evidenceDigest", f"request {standing.metadata.name} for it is {state}")
     if isinstance(model, NoModel):
         raise _wrong("spec.assessment.riskModel", f"nothing can be scored: {model.message}")
+    if isinstance(policy, NoPolicy):
+        raise _wrong("spec.terms", f"nobody knows who has to approve: {policy.message}")
+    if policy is not None and request.spec.ring != ring:
+        raise _wrong("spec.ring", f"must be {ring}, by which its change policy goes")
     asked_for = request_for(
         *(intent, request.spec.ring, others, model),
         provenance=provenance,
         template_asked=template_asked,
+        policy=policy,
     )
     expected = _as_applied(asked_for, request)
     if request.metadata.name != expected.metadata.name:
@@ -123,11 +141,11 @@ def check_request_status(
     state, before = state_of(old), old
     for entry in _added_by_system(old.status.decisions, new.status.decisions, user, now):
         verdict = RequestVerdict(entry.verdict)
-        following = next_request_state(old, state, verdict, entry.author.type)
-        if following is None:
-            raise _wrong("status.decisions", f"{verdict} is not legal in state {state}")
         if entry.evidence_digest != old.spec.evidence_digest:
             raise _wrong("status.decisions", "is on other evidence than the request's")
+        following = state_after(before, cast("RequestDecision", entry))
+        if following is None:
+            raise _wrong("status.decisions", f"{verdict} is not legal in state {state}")
         if verdict is RequestVerdict.SUPERSEDED:
             _check_superseded(before, intent, others, current=current)
         else:
@@ -152,10 +170,16 @@ def check_request_status(
     if shown not in ((None, None), (listed_targets(old.spec.targets), listed_submitters(old.spec))):
         raise _wrong("status.targets", "must name, with submitters, whom and what the spec names")
     standing = standing_of(new)
-    if (new.status.taken_at, new.status.decided_at) != (standing.taken_at, standing.decided_at):
-        raise _wrong("status.decidedAt", "must be, with takenAt, what the decisions say")
+    _check_shown(new, standing)
     _check_noticed(old, standing, intent)
     _check_asked(old.status.asked_at, new.status.asked_at, now)
+
+
+def _check_shown(new: CABRequest, standing: RequestStanding) -> None:
+    if new.status.approvals not in (None, counted(new, standing.votes)):
+        raise _wrong("status.approvals", "must be what the decisions say")
+    if (new.status.taken_at, new.status.decided_at) != (standing.taken_at, standing.decided_at):
+        raise _wrong("status.decidedAt", "must be, with takenAt, what the decisions say")
 
 
 def _check_noticed(

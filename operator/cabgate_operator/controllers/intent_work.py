@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from cabgate.api.changepolicy import ChangePolicy
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, Floor, Provenance
 from cabgate.api.riskmodel import RiskModel
 from cabgate.lifecycle.history.precedent import standing_verdict
+from cabgate.lifecycle.requests.terms import NoPolicy
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding, WholeRequest
 from cabgate.risk.model_choice import NoModel
 from cabgate_kube.errors import ApiError
@@ -39,6 +41,9 @@ class Work:
     wanted: str = ""
     model: RiskModel | NoModel | None = None
     """By what the wanted request is scored; None if it is there already."""
+    policy: ChangePolicy | NoPolicy | None = None
+    """Who has to approve the wanted request; None where there is no change policy, or the request
+    is there already."""
     provenance: Sequence[Provenance] = ()
     """Who speaks for the evidence of the intent."""
     held: tuple[Floor, ...] = ()

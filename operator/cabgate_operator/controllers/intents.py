@@ -11,12 +11,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from cabgate.api.changepolicy import ChangePolicy
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, Provenance, RequestVerdict
 from cabgate.api.riskmodel import RiskModel
 from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.limits.flapping import ABSENCE, reopens_at
+from cabgate.lifecycle.requests.terms import NoPolicy
 from cabgate.lifecycle.state.requirements import unknown_words
 from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
@@ -41,7 +43,7 @@ from cabgate_kube.resources import (
 )
 from cabgate_kube.signers import LabelsAndSigners, speaking_for
 from cabgate_operator.controllers.intent_work import Work, refused_among
-from cabgate_operator.controllers.models import chosen_model, model_behind
+from cabgate_operator.controllers.models import chosen_model, chosen_policy, model_behind
 from cabgate_operator.controllers.opening import (
     REFUSED,
     ensure_request,
@@ -93,6 +95,7 @@ async def reconcile_intent(context: Context, key: Key) -> None:
             _model(context, work),
             _provenance(context, work),
         )
+        work.policy = await _policy(context, work)
         note_correlation(work.intent.spec.correlation_id)
         work.refused = refused_among(evidence_digest(work.intent.spec), work.others)
         await _look_at_approvals(context, work)
@@ -168,6 +171,16 @@ async def _model(context: Context, work: Work) -> RiskModel | NoModel | None:
     if not isinstance(model, NoModel):
         context.without_model.discard(work.key)
     return model
+
+
+async def _policy(context: Context, work: Work) -> ChangePolicy | NoPolicy | None:
+    if work.wanted in work.requests:
+        return None
+    policy = await chosen_policy(context, work.labels)
+    if isinstance(policy, NoPolicy):
+        context.without_model.add(work.key)
+        policy = await chosen_policy(context, work.labels)  # one may have come since
+    return policy
 
 
 async def _model_behind(context: Context, work: Work, request: WholeRequest) -> RiskModel | None:

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Risk models: which one holds for a namespace, and the built-in ones where they are absent."""
+"""Risk models and change policies: which ones hold for a namespace, and the built-in models where
+they are absent."""
 
 import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 
+from cabgate.api.changepolicy import ChangePolicy
 from cabgate.api.request import CABRequest
 from cabgate.api.riskmodel import DEFAULT_LABEL, RiskModel
+from cabgate.lifecycle.requests.terms import NoPolicy, choose_policy
 from cabgate.risk.builtin_model import BUILT_IN, DEFAULT_NAME
 from cabgate.risk.model_choice import NoModel, choose_model, recorded_model
 from cabgate_kube.errors import AlreadyExistsError, ApiError
 from cabgate_kube.process.logs import fields
-from cabgate_kube.resources import RISK_MODELS, Object, Resource
+from cabgate_kube.resources import CHANGE_POLICIES, RISK_MODELS, Object, Resource
 from cabgate_operator.work.context import Context
 from cabgate_operator.work.controller import Controller, Watch
 from cabgate_operator.work.keys import Key, Subject
@@ -22,6 +25,13 @@ log = logging.getLogger(__name__)
 async def chosen_model(context: Context, labels: Mapping[str, str]) -> RiskModel | NoModel:
     """The model that holds now for a namespace with these labels."""
     return choose_model(labels, await context.api.list(RISK_MODELS, ""))
+
+
+async def chosen_policy(
+    context: Context, labels: Mapping[str, str]
+) -> ChangePolicy | NoPolicy | None:
+    """The change policy that holds now for a namespace with these labels, if there is one."""
+    return choose_policy(labels, await context.api.list(CHANGE_POLICIES, ""))
 
 
 async def model_behind(context: Context, request: CABRequest) -> RiskModel | None:
@@ -45,10 +55,10 @@ async def reconcile_models(context: Context, key: Key) -> None:
 
 
 class Models(Controller):
-    """Risk models."""
+    """Risk models and change policies, without which no request is opened."""
 
     subjects = (Subject.MODELS,)
-    watches = (Watch(RISK_MODELS, swept=False),)
+    watches = (Watch(RISK_MODELS, swept=False), Watch(CHANGE_POLICIES, swept=False))
     reconcile = staticmethod(reconcile_models)
 
     def keys(self, resource: Resource, body: Object) -> Sequence[Key]:

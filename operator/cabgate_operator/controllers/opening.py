@@ -5,6 +5,7 @@ from datetime import datetime
 
 from cabgate.api.intent import DeploymentIntent
 from cabgate.lifecycle.limits.flapping import opens_at
+from cabgate.lifecycle.requests.terms import NoPolicy
 from cabgate.risk.model_choice import NoModel
 from cabgate.rollout.gated_targets import impossible_names
 from cabgate.rollout.targets import Workload
@@ -35,8 +36,8 @@ async def ensure_request(context: Context, work: Work, intent: DeploymentIntent)
         why = texts.not_gated(intent, impossible)
         work.problem = Problem(RefusalReason.TARGET_NOT_GATED.value, why)
         return
-    if isinstance(work.model, NoModel):
-        work.problem = Problem(work.model.reason.value, texts.no_model(work.model.message))
+    if isinstance(work.model, NoModel) or isinstance(work.policy, NoPolicy):
+        work.problem = _nothing_holds(work)
         return
     if work.model is None:
         found = work.requests[work.wanted][0]
@@ -52,6 +53,7 @@ async def ensure_request(context: Context, work: Work, intent: DeploymentIntent)
         body = wanted_request(
             *(intent, work.ring, work.standings, work.model, context.labels, work.provenance),
             template_asked=may_be_required(work.labels),
+            policy=work.policy,
         )
         try:
             async with context.room.turn_to_open(work.key.namespace, _workloads(intent)):
@@ -76,6 +78,15 @@ async def ensure_request(context: Context, work: Work, intent: DeploymentIntent)
     own, work.problem = own_request(intent, None if found is None else wanted_as_read(work, found))
     if found is not None and own is not None:
         work.requests[work.wanted] = (found, own)
+
+
+def _nothing_holds(work: Work) -> Problem | None:
+    """That no risk model, or no change policy that is known, holds for the namespace."""
+    if isinstance(work.model, NoModel):
+        return Problem(work.model.reason.value, texts.no_model(work.model.message))
+    if isinstance(work.policy, NoPolicy):
+        return Problem(work.policy.reason.value, texts.no_policy(work.policy.message))
+    return None
 
 
 def _workloads(intent: DeploymentIntent) -> list[Workload]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cabgate.api.changepolicy import ChangePolicy
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.kinds import GatedKind
 from cabgate.api.request import CABRequest, Floor, Provenance, RequestState
@@ -97,16 +98,19 @@ def wanted_request(
     provenance: Sequence[Provenance] = (),
     *,
     template_asked: bool = False,
+    policy: ChangePolicy | None = None,
 ) -> Object:
     """JSON of the request that an intent asks for.
 
     `others` are the requests of the namespace that name one of its workloads, `model` is the risk
     model that holds for it, `labels` are the keys of those that it repeats of the intent's,
     `provenance` says who speaks for its evidence, `template_asked` whether its namespace asks for
-    approvals that say what the containers do.
+    approvals that say what the containers do, `policy` is its change policy, if it has one.
     """
     made = request_for(
-        intent, ring, others, model, labels, provenance, template_asked=template_asked
+        *(intent, ring, others, model, labels, provenance),
+        template_asked=template_asked,
+        policy=policy,
     )
     return body_of(made)
 

@@ -28,6 +28,7 @@ from cabgate.lifecycle.requests.assessment import floors_now
 from cabgate.lifecycle.requests.endings import ended_by
 from cabgate.lifecycle.requests.opening import is_current
 from cabgate.lifecycle.state.columns import listed_submitters, listed_targets
+from cabgate.lifecycle.state.quorum import counted
 from cabgate.lifecycle.state.requirements import unknown_words
 from cabgate.lifecycle.state.standing import (
     DECIDED,
@@ -250,6 +251,9 @@ def status_of_request(
     request, standing = plan.request.stored, plan.request.standing
     status["targets"] = listed_targets(request.spec.targets)
     status["submitters"] = listed_submitters(request.spec)
+    approvals = counted(request, standing.votes)
+    if approvals:
+        status["approvals"] = approvals
     for field, moment in (
         ("takenAt", standing.taken_at),
         ("decidedAt", standing.decided_at),

@@ -21,6 +21,7 @@ from cabgate.gate.composing import MAX_BYTES, compose, sentence
 from cabgate.gate.phrases import assessment_details, scored
 from cabgate.lifecycle.limits.flapping import MAX_OPENED, MAX_REOPENED
 from cabgate.lifecycle.limits.retention import KEPT_FOR
+from cabgate.lifecycle.state.quorum import counted, still_needed
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding, exception_admits
 from cabgate.lifecycle.state.states import (
     APPROVED_STATES,
@@ -187,6 +188,14 @@ def no_model(why: str) -> str:
     )
 
 
+def no_policy(why: str) -> str:
+    """What to say where nobody knows which change policy holds for the namespace."""
+    return (
+        f"Nobody knows who has to approve, so no CABRequest is opened: {why}. A cluster admin puts "
+        "that right; the request is opened then."
+    )
+
+
 def not_gated(intent: DeploymentIntent, problems: Sequence[TargetProblem]) -> str:
     """What to do where targets of an intent cover nothing."""
     first, *others = problems
@@ -252,7 +261,10 @@ def about_request(
     by_score = request.spec.assessment.gate is Tier.AUTO_APPROVE
     if by_score and not held and state is RequestState.SUBMITTED:
         return head + "the system is about to approve it."
-    if state is RequestState.UNDER_REVIEW:
+    lacking = still_needed(request, request.votes)
+    if lacking:
+        waits = f"approvals {counted(request, request.votes)}, lacking {lacking}."
+    elif state is RequestState.UNDER_REVIEW:
         entry = request.taken_by
         who = f" by {entry.author.username[:_SHORT]}" if entry else ""
         waits = f"under review{who}."

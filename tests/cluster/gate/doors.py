@@ -143,7 +143,7 @@ def installed_with(gate, variable, expression):
 
 
 RING, MODE, MODEL = "cabgate.dev/ring", "cabgate.dev/mode", "cabgate.dev/risk-model"
-REQUIRE = "cabgate.dev/require-template"
+REQUIRE, POLICY = "cabgate.dev/require-template", "cabgate.dev/change-policy"
 
 
 LABELLER, KEEPER = "labeller", "keeper"

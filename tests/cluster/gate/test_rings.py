@@ -19,6 +19,7 @@ from cluster.gate.doors import (
     MODEL,
     PATCHES,
     PATHS,
+    POLICY,
     REQUIRE,
     RING,
     ROBOT,
@@ -38,7 +39,7 @@ from support.gate import denial, install
 from support.gated import ROLLOUT_CRD, url
 from support.namespaces import set_ring
 
-LOOSER = {MODE: "Audit", MODEL: "lenient", REQUIRE: "4"}
+LOOSER = {MODE: "Audit", MODEL: "lenient", POLICY: "lax", REQUIRE: "4"}
 """Labels of a namespace, and what asks less than it has."""
 
 
@@ -67,7 +68,8 @@ def gate(cluster):
     body = {"apiVersion": "v1", "kind": "List", "items": items}
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(body))
     cluster.kubectl("label", "namespace", ELSEWHERE, f"{RING}=2")
-    raised = [f"{RING}=3", f"{MODE}=Warn", f"{MODEL}=strict", f"{REQUIRE}=3"]
+    raised = [f"{RING}=3", f"{MODE}=Warn", f"{MODEL}=strict", f"{POLICY}=strict"]
+    raised.append(f"{REQUIRE}=3")
     cluster.kubectl("label", "namespace", GUARDED, *raised)
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",

@@ -268,9 +268,9 @@ READING = {
         *("deploymentintents", "cabrequests", "cabevidences", "cabexceptions"),
     ),
     "read the ledger": ("cabdecisions",),
-    "read risk models": ("riskmodels", "evidencesigners"),
+    "read risk models": ("riskmodels", "changepolicies", "evidencesigners"),
 }
 """Rows of reading: each of these kinds is listed, and all have to agree."""
 
-CLUSTER_WIDE = ("cabdecisions", "riskmodels", "evidencesigners")
+CLUSTER_WIDE = ("cabdecisions", "riskmodels", "changepolicies", "evidencesigners")
 """Kinds without a namespace."""

@@ -10,7 +10,7 @@ from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.intent import FieldManager
-from cabgate.api.request import RequestVerdict
+from cabgate.api.request import RequestDecision, RequestVerdict
 from cabgate.api.types import Submitter
 from cabgate.gate.messages import controller_message
 from cabgate.gate.verdict import Reason
@@ -21,6 +21,7 @@ from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.review import REQUEST_REVIEW, check_person_write, stamped_status
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
 from cabgate.review.submitters import check_requester
+from cabgate.review.votes import check_counted
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.rollout.gated_targets import check_targets
 from cabgate.rollout.image_names import check_images
@@ -48,6 +49,7 @@ from cabgate_samples.models import (
     target,
 )
 from cabgate_samples.objects import MIDDLING
+from support.policies import BOARD, vote
 from unit.core.standings import (
     Surroundings,
     check_created,
@@ -126,6 +128,22 @@ DOES_MORE = replace(
     CHECKOUT, template=_template("sh", hostPID=True, volumes=[{"name": "data", "hostPath": {}}])
 )
 RISKY = request("ExceptionRequired")
+CALM = {"name": "calm", "description": "outside of the sale", "attestation": "Required"}
+
+
+def _uncounted(of: CABRequest, said: dict[str, Any]) -> str:
+    digest, number = of.spec.evidence_digest, len(of.status.decisions) + 1
+    entry = RequestDecision.model_validate({**said, "evidenceDigest": digest, "sequence": number})
+    return _refused(lambda: check_counted(of, entry))
+
+
+ONE_VOTE = request("ManualReview", vote("rita"), policy=BOARD)
+BOUND_BY_TWO = request(
+    "ManualReview",
+    vote("rita", "ConditionallyApproved", conditions=[CALM]),
+    vote("max"),
+    policy=BOARD,
+)
 WAITING = request("ManualReview")
 MACHINE = request(of=intent(MIDDLING, submittedBy=[{"username": ROBOT}]))
 NEWER = newer(request("ManualReview", by_person("Approved")), "quorum", "promotion")
@@ -184,6 +202,8 @@ def _denials() -> dict[Reason, list[str]]:
             _denial([request("AutoApprove")]),
             _denial([UNNAMED]),
             _denial([BUMPED], what=rollout(NEW_IMAGE)),
+            _denial([request("ManualReview", policy=BOARD)]),
+            _denial([ONE_VOTE]),
         ],
         r.EXCEPTION_REQUIRED: [_denial([RISKY])],
         r.EXCEPTION_PENDING: [_denial([RISKY], [exception(RISKY)])],
@@ -192,7 +212,10 @@ def _denials() -> dict[Reason, list[str]]:
             _denial([_conditional(notBefore=rfc3339(NOW + DAY))]),
             _denial([_conditional(notAfter=before)]),
         ],
-        r.ATTESTATION_MISSING: [_denial([_conditional(attestation="Required")])],
+        r.ATTESTATION_MISSING: [
+            _denial([_conditional(attestation="Required")]),
+            _denial([BOUND_BY_TWO]),
+        ],
         r.REJECTED: [_denial([REFUSED_BEFORE])],
         r.REVOKED: [
             _denial([request("ManualReview", by_person("Approved"), by_person("Revoked"))]),
@@ -279,12 +302,14 @@ def _refusals() -> dict[RefusalReason, list[str]]:
         r.NOT_AUTHORIZED: [
             _reviewer(holds_verb=False),
             _reviewer(revoked, "cabexceptions", holds_verb=False),
+            _uncounted(ONE_VOTE, vote("max", verbs=[])),
         ],
         r.SELF_APPROVAL: [
             _reviewer(user=User("ann")),
             _reviewer(requesters=frozenset({"rita"})),
             _reviewer(impersonates=ROBOT),
             _refused(lambda: _by_its_approver("rita")),
+            _uncounted(BOUND_BY_TWO, vote("max", "Attested", condition="calm", verbs=[])),
             _refused(lambda: _by_its_approver("bob", requester="rita")),
         ],
         r.MACHINE: [
@@ -297,6 +322,7 @@ def _refusals() -> dict[RefusalReason, list[str]]:
         r.REFUSALS_CHANGED: [_reviewer(lifts_otherwise=True)],
         r.UNKNOWN_REQUIREMENT: [_refused(lambda: check_known(NEWER))],
         r.ILLEGAL_TRANSITION: [
+            _uncounted(ONE_VOTE, vote("rita")),
             _reviewer(decided_elsewhere="checkout-0a1b2c3d, Approved"),
             _review(REFUSED_BEFORE, **approved),
             _review(

@@ -38,7 +38,7 @@ NOT_READ: Mapping[type, Collection[str]] = {
     },
     CABRequestSpec: {"summary"},
     Evidence: {"artifacts", "deployment_plan", "manual_testing", "rollback_plan", "scope"},
-    CABRequestStatus: {"decided_at", "review", "state", "taken_at"},
+    CABRequestStatus: {"approvals", "decided_at", "review", "state", "taken_at"},
     StatusCondition: {"last_transition_time", "message", "observed_generation", "reason"},
     DecisionEntry: {"signature"},
     Checked: {"intent_generation", "requested_by", "submitted_by"},

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cabgate.api import CABEvidence, CABException, CABRequest, DeploymentIntent
+from cabgate.api.changepolicy import PLURAL as POLICIES
 from cabgate.api.intent import PLURAL as INTENTS
 from cabgate.api.kinds import GatedKind
 from cabgate.api.request import Provenance
@@ -25,6 +26,7 @@ from cabgate.lifecycle.requests.break_glass import (
     template_taken_from,
 )
 from cabgate.lifecycle.requests.kept_evidence import check_evidence, may_have_evidence
+from cabgate.lifecycle.requests.terms import choose_policy
 from cabgate.lifecycle.state.standing import WholeRequest
 from cabgate.review.identity import Machines
 from cabgate.review.races import check_not_approver, requests_behind
@@ -52,6 +54,9 @@ from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.handlers.models import model_of
 from cabgate_webhook.handlers.signed import provenance_now
 from cabgate_webhook.handlers.telling import Telling
+
+AS_IT_COMES = InstallationSettings()
+"""An installation that nothing was set of."""
 
 _GUARDED_METADATA = ("labels", "ownerReferences", "finalizers")
 
@@ -255,11 +260,12 @@ async def judge_request(
     operator: str,
     now: datetime,
     excluded: Collection[str] = (),
+    installation: InstallationSettings = AS_IT_COMES,
 ) -> AdmissionAnswer:
     """The answer to a write of a request, its status aside; `excluded` are the namespaces that no
-    policy of ours looks at. Raises `Refusal`."""
+    policy of ours looks at, `installation` says which ring is whose. Raises `Refusal`."""
     if admission.operation == "CREATE":
-        return await _judge_new_request(admission, api, operator, now, excluded)
+        return await _judge_new_request(admission, api, operator, now, excluded, installation)
     for name in _GUARDED_METADATA:
         _check_guarded(name, metadata_of(admission.old_object), metadata_of(admission.object))
     return AdmissionAnswer(allowed=True, reason="MetadataWrite")
@@ -271,6 +277,7 @@ async def _judge_new_request(
     operator: str,
     now: datetime,
     excluded: Collection[str],
+    installation: InstallationSettings,
 ) -> AdmissionAnswer:
     if admission.user.username != operator:
         raise Refusal(
@@ -290,15 +297,20 @@ async def _judge_new_request(
         await _check_glass(admission, request, api)
         return AdmissionAnswer(allowed=True, reason="GlassBroken")
     named, name = map(Workload.of, request.spec.targets), request.spec.intent_ref.name
-    (intent, signed), weighed, (model, labels), kept = await asyncio.gather(
+    (intent, signed), weighed, (model, labels), policies, kept = await asyncio.gather(
         _signed_intent(admission.namespace, name, api, now),
         api.weighed_requests(admission.namespace, named, name),
         model_of(admission.namespace, api),
+        api.cluster_wide(POLICIES),
         _kept_evidence(admission, request, api),
     )
     others = [other for other, _ in weighed]
-    asked = may_be_required(labels)
-    check_created(request, intent, others, model, signed, template_asked=asked)
+    check_created(
+        *(request, intent, others, model, signed),
+        template_asked=may_be_required(labels),
+        policy=choose_policy(labels, policies),
+        ring=installation.namespace_ring(admission.namespace, labels),
+    )
     if intent is not None:
         check_evidence(intent, kept)
     check_opening(request, weighed)

@@ -25,7 +25,7 @@ from cabgate.lifecycle.history.precedent import decided_elsewhere
 from cabgate.lifecycle.requests.break_glass import RESOURCE, VERB
 from cabgate.lifecycle.requests.opening import is_wanted
 from cabgate.lifecycle.state.requirements import check_known
-from cabgate.lifecycle.state.standing import RequestStanding, standing_of, takes_exception
+from cabgate.lifecycle.state.standing import RequestStanding, standing_of
 from cabgate.lifecycle.state.states import is_retrospective, next_request_state, state_of
 from cabgate.review.identity import Machines, User, service_account_of
 from cabgate.review.review import (
@@ -59,12 +59,14 @@ from cabgate.writes.system import (
     rests_on_others,
     takes_back,
 )
+from cabgate.writes.votes import warnings_of_votes
 from cabgate_webhook.admission.caller import STRIP
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
-from cabgate_webhook.client.ahead import Ahead
 from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.handlers.models import model_behind
 from cabgate_webhook.handlers.signed import provenance_now
+from cabgate_webhook.handlers.surroundings import others_naming, surroundings_of
+from cabgate_webhook.handlers.votes import check_verbs, verbs_held
 
 KINDS: dict[str, ReviewKind] = {kind.plural: kind for kind in (REQUEST_REVIEW, EXCEPTION_REVIEW)}
 """The kinds whose status carries reviews, by resource."""
@@ -88,7 +90,8 @@ async def stamp_review(
     subject = await _subject(admission, api)
     request = subject.request
     check_known(request)
-    around = await _surroundings(request, api, now)
+    around = await surroundings_of(request, api, now)
+    verbs = await verbs_held(admission, asked.verdict.value, request, api)
     status = stamped_status(
         kind,
         admission.old_object,
@@ -98,6 +101,7 @@ async def stamp_review(
         _moment(around),
         _checked(asked, subject, around),
         _revoked_images(asked, request, around),
+        verbs,
     )
     if status is not None:
         stamped = dataclasses.replace(admission, object={**admission.object, "status": status})
@@ -193,8 +197,8 @@ async def _checked_decision(
     verb = verb_for(entry.verdict)
     revokes = isinstance(entry, RequestDecision) and entry.verdict is RequestVerdict.REVOKED
     if around is None and revokes:
-        around = await _surroundings(subject.request, api, now)
-    holds_verb, impersonates, may_have_broken, others, asked_before = await asyncio.gather(
+        around = await surroundings_of(subject.request, api, now)
+    holds_verb, impersonates, may_have_broken, others, asked_before, verbs = await asyncio.gather(
         api.may(
             admission.user,
             verb=verb,
@@ -204,9 +208,11 @@ async def _checked_decision(
         ),
         _impersonates(admission.user, subject.submitters, api, machines),
         _may_have_broken(admission.user, subject.request, api),
-        _others(subject.request, api, around),
+        others_naming(subject.request, api, around),
         _asked_before(subject.exception, entry.verdict, api, around, now),
+        verbs_held(admission, entry.verdict.value, subject.request, api),
     )
+    check_verbs(entry, verbs)
     expected = with_lifts(subject.checked, subject.request, entry.verdict, others)
     facts = ReviewFacts(
         submitters=subject.submitters,
@@ -226,6 +232,7 @@ async def _checked_decision(
         check_takes_exception(standing_of(subject.request), others)
     warnings = [recorded(kind, kind.parse(admission.old_object), entry)]
     warnings += [*warnings_of_approval(subject.request, entry.verdict, others), *asked_before]
+    warnings += warnings_of_votes(subject.request, entry)
     if isinstance(entry, RequestDecision) and revokes and around is not None:
         images = images_to_revoke(subject.request, entry.images, around)
         warnings += warnings_of(subject.request, images, around)
@@ -245,33 +252,6 @@ async def _asked_before(
     namespace, name = exception.metadata.namespace, exception.spec.request_ref.name
     found = await api.exceptions_for(namespace, [name]) if around is None else around.exceptions
     return warnings_of_asking_again(exception, found, now)
-
-
-async def _others(
-    request: CABRequest, api: LiveReads, around: Surroundings | None
-) -> Sequence[RequestStanding]:
-    """The requests that name a workload of a request."""
-    named = [Workload.of(target) for target in request.spec.targets]
-    if around is None:
-        return await api.requests_naming(request.metadata.namespace, named)
-    return around.requests
-
-
-async def _surroundings(request: CABRequest, api: LiveReads, now: datetime) -> Surroundings:
-    """What the gate compares a decision on a request with: the requests for the same workloads,
-    and the exceptions for those."""
-    namespace = request.metadata.namespace
-    named = [Workload.of(target) for target in request.spec.targets]
-    async with Ahead(partial(api.listed_exceptions, namespace)) as listed:
-        requests = await api.requests_naming(namespace, named)
-        names = [each.metadata.name for each in requests if takes_exception(each)]
-        # Its own too, whatever it takes: its decisions come one after the other.
-        names.append(request.metadata.name)
-        # However many there are for others: they are to stop no revocation.
-        exceptions = await api.exceptions_for(
-            namespace, names, however_many=True, listed=await listed.found()
-        )
-    return Surroundings(requests, exceptions, now)
 
 
 def _moment(around: Surroundings) -> datetime:

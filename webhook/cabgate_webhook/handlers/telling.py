@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from cabgate.api import DeploymentIntent
+from cabgate.api.changepolicy import PLURAL as POLICIES
 from cabgate.api.request import Provenance
 from cabgate.api.riskmodel import PLURAL
+from cabgate.lifecycle.requests.terms import choose_policy
 from cabgate.review.identity import Machines
 from cabgate.risk.model_choice import choose_model
 from cabgate.rollout.installation import InstallationSettings
@@ -56,16 +58,20 @@ class Telling:
             )
         try:
             async with asyncio.timeout(TOLD_SECONDS):
-                labels, models, others = await asyncio.gather(
+                labels, models, policies, others = await asyncio.gather(
                     api.namespace_labels(namespace),
                     api.cluster_wide(PLURAL),
+                    api.cluster_wide(POLICIES),
                     api.requests_naming(namespace, workloads),
                 )
         except (LookupFailed, TimeoutError):
             return "its score could not be told now: the API server did not answer cabgate in time"
         ring = installation.namespace_ring(namespace, labels)
         model = choose_model(labels, models)
-        return told_of_intent(intent, ring, others, model, machines, provenance, labels=labels)
+        policy = choose_policy(labels, policies)
+        return told_of_intent(
+            *(intent, ring, others, model, machines, provenance), labels=labels, policy=policy
+        )
 
     def _may_read(self, namespace: str, lists: int) -> bool:
         """Whether a namespace has so many lists left, which are counted as made then."""

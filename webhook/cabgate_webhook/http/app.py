@@ -41,7 +41,7 @@ from cabgate_webhook.client.lookups import BudgetUsedUp, LookupFailed
 from cabgate_webhook.handlers.asked import AskedLately
 from cabgate_webhook.handlers.exceptions import judge_exception
 from cabgate_webhook.handlers.fresh import FreshIntents
-from cabgate_webhook.handlers.models import judge_model
+from cabgate_webhook.handlers.models import judge_model, judge_policy
 from cabgate_webhook.handlers.modes import LOOKUP_SECONDS, by_mode
 from cabgate_webhook.handlers.records import (
     judge_intent,
@@ -268,11 +268,14 @@ async def _validate(
         if admission.where == "deploymentintents/status":
             return await judge_intent_status(admission, api, settings.operator)
         if admission.where == "cabrequests":
-            return await judge_request(admission, api, settings.operator, now, settings.excluded)
+            of = admission, api, settings.operator, now
+            return await judge_request(*of, settings.excluded, settings.installation)
         if admission.where == "cabexceptions":
             return await judge_exception(admission, api, settings.machines, now, lately)
         if admission.where == "riskmodels":
             return await judge_model(admission, api)
+        if admission.where == "changepolicies":
+            return await judge_policy(admission, api)
         if admission.where == "deploymentintents":
             return await judge_intent(
                 *(admission, api, settings.installation, settings.require_digests_from),
@@ -297,7 +300,7 @@ async def _mutate(
 
 _OURS = {
     *(f"{plural}/status" for plural in ("cabrequests", "cabexceptions", "deploymentintents")),
-    *("cabrequests", "cabexceptions", "deploymentintents", "riskmodels"),
+    *("cabrequests", "cabexceptions", "deploymentintents", "riskmodels", "changepolicies"),
 }
 """What is reviewed of cabgate's own kinds."""
 

@@ -130,6 +130,19 @@ class ListedAssessment(Struct, rename="camel", kw_only=True):
     risk_model: ListedRiskModel
 
 
+class ListedNeed(Struct):
+    """So many different people, each with a verb, have to approve."""
+
+    count: int
+    verb: str
+
+
+class ListedTerms(Struct):
+    """What a change policy asks of a request."""
+
+    approvals: list[ListedNeed] = field(default_factory=list)
+
+
 class ListedRequestSpec(Struct, rename="camel", kw_only=True):
     """What is to be decided."""
 
@@ -145,6 +158,7 @@ class ListedRequestSpec(Struct, rename="camel", kw_only=True):
     evidence: ListedEvidence = field(default_factory=ListedEvidence)
     evidence_digest: str
     assessment: ListedAssessment
+    terms: ListedTerms | None = None
     requires: list[str] = field(default_factory=list)
 
 
@@ -195,6 +209,7 @@ class ListedEntry(Struct, rename="camel", kw_only=True):
     verdict: RequestVerdict
     conditions: list[ListedCondition] = field(default_factory=list)
     condition: str | None = None
+    verbs: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
 
 

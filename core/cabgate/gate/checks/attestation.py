@@ -7,6 +7,7 @@ from cabgate.gate.commands import attest
 from cabgate.gate.composing import shortened
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
 from cabgate.gate.verdict import Look, Reason
+from cabgate.lifecycle.state.quorum import needs_of
 from cabgate.lifecycle.state.states import APPROVED_STATES
 from cabgate.rollout.rollout import Rollout
 
@@ -20,11 +21,13 @@ def check(found: Covering) -> Look | None:
 
 def _message(found: Situation) -> Parts:
     waiting = found.request.unattested[0]
+    others = " and gave none of its approvals" if needs_of(found.request) else ""
     return (
         f"{found.head} is approved with approval condition {waiting.name}, which nobody has "
         "attested.",
         [f"{shortened(waiting.description, 200)}."],
-        "A CAB member who did not submit it attests with: " + attest(found.request, waiting.name),
+        f"A CAB member who did not submit it{others} attests with: "
+        + attest(found.request, waiting.name),
     )
 
 

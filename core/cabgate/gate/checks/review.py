@@ -9,6 +9,7 @@ from cabgate.gate.commands import approve_request, show_request
 from cabgate.gate.phrases import assessment_details, scored
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
 from cabgate.gate.verdict import Look, Reason
+from cabgate.lifecycle.state.quorum import counted, still_needed
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.rollout.rollout import Rollout
 
@@ -38,6 +39,15 @@ def _message(found: Situation) -> Parts:
             "Try again in a moment; if it stays so, its condition Decided says who decides, or the "
             f"operator is not running: {show_request(request)} -o yaml",
         )
+    lacking = still_needed(request, request.votes)
+    if lacking:
+        return (
+            f"{found.head} has approvals {counted(request, request.votes)} ({scored(request)}): "
+            f"it lacks {lacking}.",
+            assessment_details(request, found.machines),
+            "Someone who neither submitted nor approved it approves with: "
+            + approve_request(request),
+        )
     return (
         f"{found.head} waits for a CAB member ({scored(request)}).",
         assessment_details(request, found.machines),
@@ -49,7 +59,7 @@ def _line(look: Look, rollout: Rollout, now: datetime) -> str:
     if _by_score(look.request):
         who = "the operator, or a CAB member where a floor holds it"
     else:
-        who = "a CAB member"
+        who = still_needed(look.request, look.request.votes) or "a CAB member"
     return f"waits for {who} ({scored(look.request)})"
 
 

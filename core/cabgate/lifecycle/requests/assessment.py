@@ -2,7 +2,9 @@
 """How a request is assessed: by the risk model, and by what holds under every model."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 
+from cabgate.api.changepolicy import ChangePolicy
 from cabgate.api.intent import DeploymentIntentSpec
 from cabgate.api.request import (
     Assessment,
@@ -15,6 +17,7 @@ from cabgate.api.request import (
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import Tier
 from cabgate.lifecycle.history.precedent import earlier_verdict
+from cabgate.lifecycle.requests.terms import floor_of
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.lifecycle.state.states import age_of
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
@@ -31,15 +34,22 @@ def assessment_of(
     model: RiskModel = DEFAULT_RISK_MODEL,
     others: Sequence[RequestStanding] = (),
     provenance: Sequence[Provenance] = (),
+    policy: ChangePolicy | None = None,
+    ring: int = 0,
 ) -> Assessment:
     """Score and gate of what is to be rolled out.
 
     `others` are the requests of the namespace that name one of its workloads, and that came before;
-    `provenance` says who speaks for the evidence, see `cabgate.risk.provenance`.
+    `provenance` says who speaks for the evidence, see `cabgate.risk.provenance`; `policy` is the
+    change policy of the namespace, which is in `ring`.
     """
     floors = standing_floors(spec, others, others)
     missing = missing_images(spec.targets, spec.evidence)
-    return assess(spec.evidence, model, floors, missing, spec.targets, provenance)
+    found = assess(spec.evidence, model, floors, missing, spec.targets, provenance)
+    asked = None if policy is None else floor_of(policy, Decimal(found.score), ring, model)
+    if asked is None:
+        return found
+    return assess(spec.evidence, model, [*floors, asked], missing, spec.targets, provenance)
 
 
 def standing_floors(

@@ -2,17 +2,20 @@
 """From an intent to its request: what the operator creates, and what the webhook expects of it."""
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from cabgate.api.base import ObjectMeta
+from cabgate.api.changepolicy import ChangePolicy
 from cabgate.api.evidence import Evidence
 from cabgate.api.intent import DeploymentIntent, DeploymentIntentSpec
-from cabgate.api.request import CABRequest, CABRequestSpec, IntentRef, Provenance
+from cabgate.api.request import CABRequest, CABRequestSpec, IntentRef, Provenance, Terms
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.stored import Declared
 from cabgate.api.types import Target
 from cabgate.lifecycle.requests.assessment import assessment_of
 from cabgate.lifecycle.requests.copied_labels import copied_labels
-from cabgate.lifecycle.state.requirements import POD_TEMPLATE
+from cabgate.lifecycle.requests.terms import terms_for
+from cabgate.lifecycle.state.requirements import POD_TEMPLATE, QUORUM
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
@@ -51,6 +54,7 @@ def request_for(
     provenance: Sequence[Provenance] = (),
     *,
     template_asked: bool = False,
+    policy: ChangePolicy | None = None,
 ) -> CABRequest:
     """The request that the present content of an intent asks for.
 
@@ -59,10 +63,13 @@ def request_for(
     never approved by score.
     `model` is the one that holds for the namespace, `labels` are the keys of those that the request
     repeats of the intent's, `provenance` says who speaks for its evidence, `template_asked` whether
-    its namespace asks in some ring for approvals that say what the containers do.
+    its namespace asks in some ring for approvals that say what the containers do, `policy` is its
+    change policy, if it has one.
     """
     spec = intent.spec
     digest = evidence_digest(spec)
+    assessment = assessment_of(spec, model, others, provenance, policy, ring)
+    terms = None if policy is None else terms_for(policy, Decimal(assessment.score), ring)
     request_spec = CABRequestSpec(
         intent_ref=IntentRef(
             name=intent.metadata.name,
@@ -81,8 +88,9 @@ def request_for(
         # with what it expects.
         evidence=frozen(spec.evidence),
         evidence_digest=digest,
-        assessment=assessment_of(spec, model, others, provenance),
-        requires=_requires(spec, template_asked=template_asked),
+        assessment=assessment,
+        terms=terms,
+        requires=_requires(spec, terms, template_asked=template_asked),
     )
     return CABRequest(
         metadata=ObjectMeta(
@@ -94,10 +102,13 @@ def request_for(
     )
 
 
-def _requires(spec: DeploymentIntentSpec, *, template_asked: bool) -> list[str]:
+def _requires(
+    spec: DeploymentIntentSpec, terms: Terms | None, *, template_asked: bool
+) -> list[str]:
     """The rules that a request rests on and older releases do not know."""
     says = any(target.template is not None for target in spec.targets)
-    return [POD_TEMPLATE] if says or template_asked else []
+    words = [POD_TEMPLATE] if says or template_asked else []
+    return [*words, QUORUM] if terms is not None and terms.approvals else words
 
 
 def is_wanted(request: Declared, intent: DeploymentIntent | None) -> bool:

@@ -13,7 +13,11 @@ POD_TEMPLATE = "PodTemplate"
 """That targets say what the containers do, or have to where the gate asks for it: the request was
 opened with a template, or in a namespace that asks for one in some ring."""
 
-KNOWN: frozenset[str] = frozenset({POD_TEMPLATE})
+QUORUM = "Quorum"
+"""That the approvals of its terms are needed, more than one, or with other verbs than approve. A
+release that does not know of them would take the first one for all."""
+
+KNOWN: frozenset[str] = frozenset({POD_TEMPLATE, QUORUM})
 """The words that this release knows: a rule that is added adds its own."""
 
 ADVICE = (

@@ -22,6 +22,7 @@ from cabgate.api.stored import (
     StoredSpec,
 )
 from cabgate.api.values import AuthorType, ExceptionState, RequestState, RequestVerdict, Tier
+from cabgate.lifecycle.state.quorum import BEGINS_ANEW, VOTES, needs_of
 from cabgate.lifecycle.state.states import (
     APPROVED_STATES,
     DECIDED_STATES,
@@ -62,7 +63,12 @@ class RequestStanding:
     """The entry that revoked it."""
     person_approval: StoredEntry | None
     """The entry by which a person approved it, on conditions or without; also of one that was
-    revoked afterwards, but none that was taken back. What the system approved by score has none."""
+    revoked afterwards, but none that was taken back. What the system approved by score has none. Of
+    several votes the first that has conditions, else the first: what was refused after that, not
+    all of them knew of."""
+    votes: Sequence[StoredEntry]
+    """The approvals that count by its terms, whether they are enough or not; none after it was
+    revoked, reopened or superseded, and none where it has no terms."""
     conditions: Sequence[StoredCondition]
     """The conditions under which it is approved; none in any other state."""
     unattested: Sequence[StoredCondition]
@@ -91,12 +97,12 @@ class RequestStanding:
     @property
     def taken_at(self) -> datetime | None:
         """When a reviewer took it, if one did."""
-        return next((e.at for e, state in self.history if state is _S.UNDER_REVIEW), None)
+        return next((e.at for e, state in self.history if _takes(e, state)), None)
 
     @property
     def taken_by(self) -> StoredEntry | None:
         """The entry of the reviewer who took it last, if one did."""
-        found = [e for e, state in self.history if state is _S.UNDER_REVIEW]
+        found = [e for e, state in self.history if _takes(e, state)]
         return found[-1] if found else None
 
     @property
@@ -175,8 +181,11 @@ def standing_of(request: StoredRequest) -> RequestStanding:
     """Where a request stands. Its decisions are gone through here, and nowhere after."""
     history = history_of(request)
     verdict = _verdict(history)
+    votes = _votes(history) if needs_of(request) else ()
     conditions: Sequence[StoredCondition] = ()
-    if verdict is not None and verdict.verdict is RequestVerdict.CONDITIONALLY_APPROVED:
+    if votes and verdict is not None:
+        conditions = _conditions_of(votes)
+    elif verdict is not None and verdict.verdict is RequestVerdict.CONDITIONALLY_APPROVED:
         conditions = verdict.conditions
     return RequestStanding(
         metadata=request.metadata,
@@ -187,6 +196,7 @@ def standing_of(request: StoredRequest) -> RequestStanding:
         # Nothing leaves Revoked, so the entry that led there is the only one that counts.
         revocation=next((e for e, state in history if state is _S.REVOKED), None),
         person_approval=_person_approval(history),
+        votes=votes,
         conditions=conditions,
         unattested=_unattested(history, verdict, conditions) if conditions else (),
         noticed=any(c.type == DECIDED and c.status == "True" for c in request.status.conditions),
@@ -209,20 +219,42 @@ def _verdict(history: History) -> StoredEntry | None:
     for entry, state in history:
         if state not in DECIDED_STATES:
             found = None  # reopened
-        elif state.value == entry.verdict.value:
+        elif state.value == entry.verdict.value or entry.verdict in VOTES:
             found = entry
     return found
 
 
+def _takes(entry: StoredEntry, state: RequestState) -> bool:
+    return state is _S.UNDER_REVIEW and entry.verdict is RequestVerdict.UNDER_REVIEW
+
+
+def _votes(history: History) -> Sequence[StoredEntry]:
+    found: list[StoredEntry] = []
+    for entry, _ in history:
+        if entry.verdict in BEGINS_ANEW:
+            found = []
+        elif entry.verdict in VOTES:
+            found.append(entry)
+    return found
+
+
+def _conditions_of(votes: Sequence[StoredEntry]) -> Sequence[StoredCondition]:
+    """The conditions of all votes, each name once: two of one name say the same."""
+    return list({each.name: each for vote in votes for each in vote.conditions}.values())
+
+
 def _person_approval(history: History) -> StoredEntry | None:
     found: StoredEntry | None = None
+    votes: list[StoredEntry] = []
     for entry, state in history:
         if entry.verdict is RequestVerdict.REOPENED:
             found = None
-        elif (
-            state in (_S.APPROVED, _S.CONDITIONALLY_APPROVED) and state.value == entry.verdict.value
-        ):
-            found = entry
+        if entry.verdict in BEGINS_ANEW:
+            votes = []
+        elif entry.verdict in VOTES:
+            votes.append(entry)
+            if state in APPROVED_STATES:
+                found = next((each for each in votes if each.conditions), votes[0])
     return found if found is not None and found.author.type is AuthorType.PERSON else None
 
 

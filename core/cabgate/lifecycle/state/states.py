@@ -25,6 +25,7 @@ from cabgate.api.values import (
     RequestVerdict,
     Tier,
 )
+from cabgate.lifecycle.state.quorum import Votes
 
 if TYPE_CHECKING:  # a list of what waits is judged without the models
     from cabgate.api.exception import CABException, ExceptionDecision
@@ -124,7 +125,8 @@ def opening_state(gate: Tier) -> RequestState:
 def next_request_state(
     request: StoredRequest, state: RequestState, verdict: RequestVerdict, author: AuthorType
 ) -> RequestState | None:
-    """The state that follows, or None if the verdict is not legal there."""
+    """The state that follows, or None if the verdict is not legal there. Whether an approval counts
+    by the terms of the request, and is enough, its author says as well: `state_after` knows."""
     following = _following(request, state, verdict, author)
     if following is _S.REVOKED and not _may_run(request, state, approved=_was_approved(request)):
         return None
@@ -143,6 +145,12 @@ def _following(
     if (state, verdict, author) not in REQUEST_TRANSITIONS:
         return None
     return REQUEST_TRANSITIONS[(state, verdict, author)] or opening_state(gate)
+
+
+def state_after(request: StoredRequest, entry: StoredEntry) -> RequestState | None:
+    """The state after one more entry, or None if it counts for nothing."""
+    history = _history([*request.status.decisions, entry], request)
+    return history[-1][1] if history and history[-1][0] is entry else None
 
 
 def next_exception_state(
@@ -215,16 +223,27 @@ def state_of(
 def history_of(request: StoredRequest) -> list[tuple[StoredEntry, RequestState]]:
     """The entries of a request that counted when they were made, in order, each with the state it
     led to. Whoever asks more than one thing of it asks its `RequestStanding`."""
+    return _history(request.status.decisions, request)
+
+
+def _history(
+    decisions: Iterable[StoredEntry], request: Declared
+) -> list[tuple[StoredEntry, RequestState]]:
+    """Which of some decisions on a request count, each with the state it leads to."""
     state = opening_state(request.spec.assessment.gate)
     history = []
     approved = False
-    for entry in sorted(request.status.decisions, key=lambda entry: entry.sequence):
+    votes = Votes(request)
+    for entry in sorted(decisions, key=lambda entry: entry.sequence):
         if entry.evidence_digest != request.spec.evidence_digest:
             continue
         following = _following(request, state, entry.verdict, entry.author.type)
         if following is None:
             continue
         if following is _S.REVOKED and not _may_run(request, state, approved=approved):
+            continue
+        following = votes.state_after(entry, following)
+        if following is None:
             continue
         state = following
         approved = approved or state in APPROVED_STATES

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ChangePolicy`: how many people have to approve what, and who; written by cluster admins."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from cabgate.api.base import Model, ObjectMeta, ShortText, cel
+from cabgate.api.riskmodel import MAX_NAME, Threshold
+from cabgate.text.canonical import sha256_hex
+
+KIND = "ChangePolicy"
+PLURAL = "changepolicies"
+
+DEFAULT_LABEL = "cabgate.dev/default-change-policy"
+"""Label, with the value "true", of the policy for namespaces that choose none. A label and not part
+of the spec, which never changes: the default can move on to another policy."""
+
+MAX_RULES = 8
+"""Rules of one policy."""
+
+MAX_VOTES = 10
+"""Votes that one rule may ask for."""
+
+APPROVE = "approve"
+"""The verb that everybody who approves holds."""
+
+
+Verb = Annotated[
+    str,
+    StringConstraints(pattern=r"^approve(-[a-z0-9]+)*$", min_length=1, max_length=32),
+]
+"""RBAC verb on cabrequests."""
+
+
+class When(Model):
+    """What a rule is about; without a part, whatever that is."""
+
+    score_from: Threshold | None = None
+    """Lowest score that it is about, such as 65.00."""
+    ring_from: Annotated[int, Field(ge=0, le=4)] | None = None
+    """Lowest ring of the namespace that it is about."""
+
+
+class ApprovalRule(Model):
+    """So many different people, each with a verb, have to approve what it is about."""
+
+    when: When | None = None
+    """What it is about; absent: every request."""
+    count: Annotated[int, Field(ge=1, le=MAX_VOTES)]
+    """How many different people have to approve, 1 to 10."""
+    verb: Verb
+    """RBAC verb on cabrequests.cabgate.dev that each of them holds: approve, or one that begins
+    with `approve-`, such as approve-senior, which RoleBindings give beside it."""
+
+
+class ChangePolicySpec(Model):
+    """Who has to approve; never changes."""
+
+    version: ShortText
+    """Version of the policy, for people; requests record it."""
+    approvals: Annotated[
+        list[ApprovalRule],
+        Field(
+            min_length=1,
+            max_length=MAX_RULES,
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
+    ]
+    """The rules; every one that is about a request has to be met."""
+
+
+SHORT_NAME = cel(
+    f"size(self.metadata.name) <= {MAX_NAME}",
+    f"metadata.name may have at most {MAX_NAME} characters: namespaces name the policy in a label",
+)
+
+
+class ChangePolicy(Model):
+    """Who has to approve what. Its spec never changes: another policy is another object, and what
+    was opened under the old one stays under it."""
+
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    spec: ChangePolicySpec
+
+    @property
+    def name(self) -> str:
+        """Name of the policy."""
+        return self.metadata.name
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it is marked as the policy of namespaces that choose none."""
+        return self.metadata.labels.get(DEFAULT_LABEL) == "true"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the policy's content: its name and all of its spec."""
+        return f"sha256:{sha256_hex({'name': self.name, **self.spec.to_dict()})}"

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What whoever approves is told of the approvals that a request needs."""
+
+from cabgate.api.request import CABRequest, RequestDecision
+from cabgate.lifecycle.state.quorum import VOTES, counted, still_needed
+from cabgate.lifecycle.state.standing import standing_of
+from cabgate.lifecycle.state.states import with_entry
+from cabgate.review.review import Entry
+
+
+def warnings_of_votes(request: CABRequest, entry: Entry) -> list[str]:
+    """How many votes are in with one more, and what is lacking; nothing where one is enough."""
+    if not isinstance(entry, RequestDecision) or entry.verdict not in VOTES:
+        return []
+    votes = standing_of(with_entry(request, entry)).votes
+    if not votes:
+        return []
+    lacking = still_needed(request, votes)
+    rest = f"it is not approved before {lacking}" if lacking else "it is approved"
+    return [f"approvals of {request.metadata.name}: {counted(request, votes)}; {rest}"]

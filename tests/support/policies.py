@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Change policies as a cluster admin would write them."""
+
+from cabgate.api import ChangePolicy
+from cabgate_samples.models import by_person
+from cabgate_samples.objects import API_VERSION
+
+
+def change_policy(name, *rules, default=False, version="1"):
+    """A policy with some rules; by default, two people who approve."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "ChangePolicy",
+        "metadata": {
+            "name": name,
+            "labels": {"cabgate.dev/default-change-policy": "true"} if default else {},
+        },
+        "spec": {
+            "version": version,
+            "approvals": list(rules) or [{"count": 2, "verb": "approve"}],
+        },
+    }
+
+
+BOARD = ChangePolicy.model_validate(
+    change_policy("board", {"count": 2, "verb": "approve"}, {"count": 1, "verb": "approve-senior"})
+)
+
+
+def vote(who, verdict="Approved", verbs=("approve", "approve-senior"), **more):
+    """What somebody decided who holds some verbs; it has no number yet."""
+    said = by_person(verdict, **more)
+    return {**said, "author": {**said["author"], "username": who}, "verbs": list(verbs)}
