@@ -64,31 +64,25 @@ def gate(cluster):
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(ROLLOUT_CRD))
     cluster.kubectl("wait", "--for=condition=Established", "crd", "rollouts.argoproj.io")
     wait_until(lambda: cluster.kubectl("get", "rollouts", check=False).returncode == 0, "a kind")
-    items = [made(GUARDED, kind, labels={RING: "1"}) for kind in WORKLOADS]
-    body = {"apiVersion": "v1", "kind": "List", "items": items}
+    body = {"apiVersion": "v1", "kind": "List"}
+    body["items"] = [made(GUARDED, kind, labels={RING: "1"}) for kind in WORKLOADS]
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(body))
     cluster.kubectl("label", "namespace", ELSEWHERE, f"{RING}=2")
-    raised = [f"{RING}=3", f"{MODE}=Warn", f"{MODEL}=strict", f"{POLICY}=strict"]
-    raised.append(f"{REQUIRE}=3")
-    cluster.kubectl("label", "namespace", GUARDED, *raised)
+    raised = {RING: "3", MODE: "Warn", MODEL: "strict", POLICY: "strict", REQUIRE: "3"}
+    cluster.kubectl("label", "namespace", GUARDED, *map("=".join, raised.items()))
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
         "metadata": {"name": "writer"},
-        "rules": [
-            {
-                "apiGroups": ["", "apps", "batch", "argoproj.io"],
-                "resources": ["*"],
-                "verbs": ["get", "list", "create", "update", "patch"],
-            }
-        ],
     }
+    rule = {"apiGroups": ["", "apps", "batch", "argoproj.io"], "resources": ["*"]}
+    role["rules"] = [{**rule, "verbs": ["get", "list", "create", "update", "patch"]}]
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(role))
-    subjects = [f"--user={LABELLER}", f"--user={KEEPER}"]
-    cluster.kubectl("create", "clusterrolebinding", "writers", "--clusterrole=writer", *subjects)
+    writers = ("writers", "--clusterrole=writer", f"--user={LABELLER}", f"--user={KEEPER}")
+    cluster.kubectl("create", "clusterrolebinding", *writers)
     gate.user(ROBOT)
-    robot = f"--serviceaccount={GUARDED}:robot"
-    cluster.kubectl("create", "clusterrolebinding", "robot", "--clusterrole=cluster-admin", robot)
+    robot = ("robot", "--clusterrole=cluster-admin", f"--serviceaccount={GUARDED}:robot")
+    cluster.kubectl("create", "clusterrolebinding", *robot)
     gate.user(KEEPER)
     gate.bind(KEEPER, "cabgate-ring-keeper", GUARDED)
     gate.installation.webhook.kill()
