@@ -102,6 +102,11 @@ bench: binaries ## Measure what the gate adds to a rollout, into docs/benchmarks
 	$(UV) sync --locked --extra relay --group bench --python $(PYTHON)
 	$(BIN)/python -m cabgate_bench gate
 
+.PHONY: bench-bursts
+bench-bursts: binaries ## Measure rollouts that come alone, in a stream and in a burst, beside writes; 15 minutes
+	$(UV) sync --locked --extra relay --group bench --python $(PYTHON)
+	$(BIN)/python -m cabgate_bench bursts
+
 .PHONY: bench-scale
 bench-scale: binaries ## Measure the gate with 100,000 requests and the operator with 10,000 intents
 	$(UV) sync --locked --extra relay --group bench --python $(PYTHON)

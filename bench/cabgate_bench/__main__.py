@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m cabgate_bench gate`, `scale` and `tenant`: measure, and write the results."""
+"""`python -m cabgate_bench gate`, `bursts`, `scale` and `tenant`: measure, write the results."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from cabgate_bench.load import loadgen
 from cabgate_bench.load.world import World
-from cabgate_bench.measure import direct, heaviest, operating, scale, tenants, through
+from cabgate_bench.measure import bursts, direct, heaviest, operating, scale, tenants, through
 from cabgate_bench.results.machine import described, yardstick
 from cabgate_bench.results.report import markdown
 from cabgate_bench.results.targets import rows
@@ -25,7 +25,12 @@ def main() -> int:
     begun = time.monotonic()
     result: dict[str, Any] = {"machine": described()}
     program = loadgen.build()
-    runner = {"gate": run_gate, "scale": run_scale, "tenant": run_tenant}[arguments.benchmark]
+    runner = {
+        "gate": run_gate,
+        "bursts": run_bursts,
+        "scale": run_scale,
+        "tenant": run_tenant,
+    }[arguments.benchmark]
     speed = yardstick()
     result |= runner(program, arguments)
     result["machine"]["yardstick"] = [speed, yardstick()]
@@ -74,6 +79,18 @@ def run_gate(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         "reviewBytes": direct.review_size(),
         "profile": table,
     }
+
+
+def run_bursts(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What a rollout waits that comes alone, in a stream or in a burst."""
+    with DevCluster() as cluster:
+        world = World(cluster, program)
+        _say("installing")
+        through.prepare(world)
+        _say("rollouts at random moments and in bursts, beside writes")
+        # Of what is seen seldom there is to be something: a side takes more than a cell elsewhere.
+        found = bursts.measure(world, seconds=arguments.seconds * 2)
+    return {"title": "Rollouts that come alone, and bursts", "bursts": found}
 
 
 def run_tenant(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -145,7 +162,7 @@ def _finite(value: Any) -> Any:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m cabgate_bench", description=__doc__)
-    parser.add_argument("benchmark", choices=["gate", "scale", "tenant"])
+    parser.add_argument("benchmark", choices=["gate", "bursts", "scale", "tenant"])
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"), help="folder")
     parser.add_argument("--seconds", type=float, default=30.0, help="length of a cell")
     parser.add_argument("--rates", type=_numbers, default=[50.0, 200.0], help="dry-runs a second")

@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand"
 	"net/http"
 	"os"
 	"strconv"
@@ -32,8 +33,12 @@ type request struct {
 }
 
 type work struct {
-	// Requests a second; 0 for the closed model.
-	Rate    float64 `json:"rate"`
+	// Arrivals a second; 0 for the closed model.
+	Rate float64 `json:"rate"`
+	// Whether the time between two arrivals is random (Poisson), the same at each run.
+	Poisson bool `json:"poisson"`
+	// Requests of one arrival; 0 means 1.
+	Burst   int     `json:"burst"`
 	Workers int     `json:"workers"`
 	Seconds float64 `json:"seconds"`
 	// Time at the beginning that is sent like the rest and not counted.
@@ -128,18 +133,27 @@ func main() {
 
 func open(client *http.Client, w work, recorded *recorder, start, end time.Time) {
 	var under sync.WaitGroup
-	step := time.Duration(float64(time.Second) / w.Rate)
-	for n := 0; ; n++ {
-		moment := start.Add(time.Duration(n) * step)
+	random := rand.New(rand.NewSource(1))
+	n := 0
+	for arrived, after := 0, 0.0; ; arrived++ {
+		moment := start.Add(seconds(after / w.Rate))
 		if !moment.Before(end) {
 			break
 		}
 		time.Sleep(time.Until(moment))
-		under.Add(1)
-		go func() {
-			defer under.Done()
-			send(client, w, n, moment, recorded)
-		}()
+		for range max(w.Burst, 1) {
+			under.Add(1)
+			go func(n int) {
+				defer under.Done()
+				send(client, w, n, moment, recorded)
+			}(n)
+			n++
+		}
+		if w.Poisson {
+			after += random.ExpFloat64()
+		} else {
+			after = float64(arrived + 1)
+		}
 	}
 	under.Wait()
 }

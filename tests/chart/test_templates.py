@@ -341,3 +341,28 @@ def test_prometheus_is_told_where_somebody_asks_for_it(render):
         assert f"## {alert['alert']}\n" in runbooks
         for name in re.findall(r"cabgate_\w+", alert["expr"]):
             assert f'"{name.removesuffix("_bucket")}"' in METRICS, f"nobody counts {name}"
+
+
+@of("policies/rings.yaml")
+def test_rings_are_guarded_in_namespaces_and_wherever_the_label_stands(render):
+    """Together the bindings leave out what neither had the label nor has it."""
+    made = render(mode="Audit")
+    bindings = {
+        each["metadata"]["name"]: each["spec"]
+        for each in made.all("ValidatingAdmissionPolicyBinding")
+        if each["spec"]["policyName"] == "rings.cabgate.dev"
+    }
+    assert {name: each["validationActions"] for name, each in bindings.items()} == {
+        "rings.cabgate.dev": ["Deny"],
+        "labelled.rings.cabgate.dev": ["Deny"],
+    }
+    (namespaces,) = bindings["rings.cabgate.dev"]["matchResources"].pop("resourceRules")
+    assert bindings["rings.cabgate.dev"]["matchResources"] == {}
+    others = bindings["labelled.rings.cabgate.dev"]["matchResources"]
+    (excluded_rule,) = others.pop("excludeResourceRules")
+    assert others == {
+        "objectSelector": {"matchExpressions": [{"key": "cabgate.dev/ring", "operator": "Exists"}]}
+    }
+    assert namespaces["resources"] == excluded_rule["resources"]
+    assert (namespaces["apiGroups"], namespaces["apiVersions"]) == ([""], ["*"])
+    assert (excluded_rule["apiGroups"], excluded_rule["apiVersions"]) == ([""], ["*"])

@@ -96,10 +96,15 @@ def run(
     warmup: float = WARMUP_SECONDS,
     once: bool = False,
     cores: Sequence[int] = (),
+    poisson: bool = False,
+    burst: int = 1,
 ) -> Outcome:
-    """Put a load on, at a rate or (without one) by so many workers that ask without pause."""
+    """Put a load on, at a rate of arrivals or (without one) by so many workers that ask without
+    pause. `poisson`: at random moments, the same in each run; `burst`: requests of one arrival."""
     work: dict[str, Any] = {
         "rate": rate,
+        "poisson": poisson,
+        "burst": burst,
         "workers": workers,
         "seconds": seconds,
         "warmup": 0.0 if once else warmup,

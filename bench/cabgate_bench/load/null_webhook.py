@@ -5,6 +5,7 @@ everything unread, on the server, the framework and the settings of cabgate's.""
 import asyncio
 import ssl
 import sys
+from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI, Request, Response
 
@@ -25,23 +26,25 @@ async def validate(request: Request) -> Response:
     return Response(ANSWER, media_type="application/json")
 
 
-def main() -> None:
-    """Serve until killed."""
-    port, certificate, key = sys.argv[1:]
+def server_of(
+    handler: Callable[[Request], Awaitable[Response]], port: int, certificate: str, key: str
+) -> Server:
+    """A server for a handler of admission requests, as cabgate's webhook has one."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_route("/validate", validate, methods=["POST"])
+    app.add_route("/validate", handler, methods=["POST"])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     config = admission_config(
-        Draining(app),
-        context,
-        Metrics(),
-        host="127.0.0.1",
-        port=int(port),
-        max_connections=500,
+        Draining(app), context, Metrics(), host="127.0.0.1", port=port, max_connections=500
     )
+    return Server(config)
+
+
+def main() -> None:
+    """Serve until killed."""
+    port, certificate, key = sys.argv[1:]
     with asyncio.Runner(loop_factory=Loop) as runner:
-        runner.run(Server(config).serve())
+        runner.run(server_of(validate, int(port), certificate, key).serve())
 
 
 if __name__ == "__main__":

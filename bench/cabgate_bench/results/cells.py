@@ -20,6 +20,18 @@ def direct(verdict: str, result: Result) -> dict[str, Any]:
     return found
 
 
+SIDES = ("bare", "null", "reading", "cabgate")
+"""What a rollout goes through: no admission of cabgate's; a webhook that admits unread; one that
+makes one consistent read; cabgate whole, with its policies."""
+
+
+def alone(side: str, arrivals: str, writes: str, result: Result) -> dict[str, Any]:
+    """The cell of a side, of how rollouts come, and of what else is written."""
+    wanted = {"side": side, "arrivals": arrivals, "writes": writes}
+    found: dict[str, Any] = next(c for c in result["bursts"] if wanted.items() <= c.items())
+    return found
+
+
 def cpu_seconds(cell: Mapping[str, Any], side: str, process: str) -> list[float]:
     """CPU time of a process in each block of a side."""
     return [block[process]["cpuSeconds"] for block in cell["used"][side] if process in block]

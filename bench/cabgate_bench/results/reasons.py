@@ -101,3 +101,17 @@ def _milliseconds(cell: Mapping[str, Any], side: str, process: str) -> float:
 def _shares(by_process: Mapping[str, float]) -> str:
     largest = sorted(by_process.items(), key=lambda item: -item[1])
     return ", ".join(f"{name} {value:.1f} ms" for name, value in largest if value >= 0.1)
+
+
+def alone(arrivals: str, writes: str, result: Result) -> str:
+    """Where the time of a rollout goes that comes so: waiting for the API server's cache, and the
+    API server's own work."""
+    said = []
+    for side in ("bare", "reading", "cabgate"):
+        cell = cells.alone(side, arrivals, writes, result)
+        wait = cell["cacheWaitMilliseconds"]
+        said.append(
+            f"{side}: p50 {cell['p50']} ms, {cell['apiServerCpuMilliseconds']} ms of the API "
+            f"server's CPU a call{'' if wait is None else f', a list waits {wait} ms'}"
+        )
+    return "; ".join(said)

@@ -12,7 +12,7 @@ from cabgate_bench.results.targets import rows
 def markdown(result: Result) -> str:
     """All tables of a result."""
     parts = [f"# {result['title']}", _machine(result["machine"]), _targets(result)]
-    parts += [_through(result), _highest(result), _tenants(result)]
+    parts += [_bursts(result), _through(result), _highest(result), _tenants(result)]
     parts += [_heaviest(result), _direct(result), _scale(result)]
     parts += [_operator(result), _profile(result)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -51,6 +51,37 @@ def _targets(result: Result) -> str:
     head = ("target", "wanted", "measured", "verdict", "reason")
     measured = [row for row in rows(result) if row["measured"] is not None]
     return "## Targets\n\n" + table(head, [[row[key] for key in head] for row in measured])
+
+
+def _bursts(result: Result) -> str:
+    if "bursts" not in result:
+        return ""
+    sides = cells.SIDES
+    added, whole = [], []
+    for arrivals, writes in dict.fromkeys((c["arrivals"], c["writes"]) for c in result["bursts"]):
+        bare, *others = of = [cells.alone(side, arrivals, writes, result) for side in sides]
+        more = [round(cell["p50"] - bare["p50"], 1) for cell in others]
+        waits = [cell["cacheWaitMilliseconds"] for cell in of[2:]]
+        added.append([arrivals, writes, *more, *waits])
+        shown = [
+            f"{c['p50']} / {c['p99']} / {c['worst']} ({c['failed']} of {c['calls']})" for c in of
+        ]
+        used = [cell["apiServerCpuMilliseconds"] for cell in of]
+        whole.append([arrivals, writes, *shown, *used])
+    head = ["arrivals", "writes", *(f"{side} adds, ms" for side in sides[1:])]
+    head += [f"a list waits, {side}, ms" for side in sides[2:]]
+    whole_head = ["arrivals", "writes", *(f"{s}: p50 / p99 / worst, ms (failed)" for s in sides)]
+    whole_head += [f"CPU of the API server a call, {side}, ms" for side in sides]
+    return (
+        "## Alone, in a stream, in a burst\n\n"
+        "Dry-run creates of an approved Deployment, open loop, at random moments (Poisson): with "
+        "no admission, through a webhook that admits unread, through one that makes one consistent "
+        "read, and through cabgate with its policies. Nothing else is written, or a ConfigMap or a "
+        "CABRequest 20 times a second. What is added is at the median, against the bare call. A "
+        "list waits as `apiserver_watch_cache_read_wait_seconds` of requests says, on average. The "
+        "CPU time of the API server is that of all it did meanwhile, the other writes too.\n\n"
+        + "\n\n".join([table(head, added), table(whole_head, whole)])
+    )
 
 
 def _through(result: Result) -> str:

@@ -79,7 +79,40 @@ def _of_policies(result: Result) -> float:
     return float(result["heaviest"]["added"])
 
 
+def _against_reading(figure: str) -> Callable[[Result], float]:
+    """What cabgate takes at 50/s, quiet, in times of the webhook that only reads: of a median what
+    either adds to the bare call."""
+
+    def find(result: Result) -> float:
+        of = {side: cells.alone(side, "50/s", "quiet", result) for side in cells.SIDES}
+        bare = of["bare"][figure] if figure == "p50" else 0.0
+        return float((of["cabgate"][figure] - bare) / (of["reading"][figure] - bare))
+
+    return find
+
+
+def _beside_writes(result: Result) -> float:
+    quiet, beside = (
+        cells.alone("cabgate", "1/s", writes, result)["p50"]
+        - cells.alone("bare", "1/s", writes, result)["p50"]
+        for writes in ("quiet", "elsewhere")
+    )
+    return float(beside / quiet)
+
+
 TARGETS = (
+    Target(
+        *("added p50 at 50/s, against one read", 1.3, "times", _against_reading("p50")),
+        partial(reasons.alone, "50/s", "quiet"),
+    ),
+    Target(
+        *("p99 at 50/s, against one read", 1.5, "times", _against_reading("p99")),
+        partial(reasons.alone, "50/s", "quiet"),
+    ),
+    Target(
+        *("added p50 at 1/s beside writes, against quiet", 1.2, "times", _beside_writes),
+        partial(reasons.alone, "1/s", "elsewhere"),
+    ),
     Target(
         *("added p50 at 50/s", 5, "ms", _through(50, "added", "p50", "pooled")),
         partial(reasons.added, 50),

@@ -139,14 +139,15 @@ system:serviceaccount:{{ include "cabgate.namespace" . }}:cabgate-operator
 {{- define "cabgate.glassWorkloads" -}}
 namespaceSelector:
   matchExpressions:
-    {{- include "cabgate.notExcluded" . | nindent 4 }}
+    {{- include "cabgate.notExcluded" .root | nindent 4 }}
 resourceRules:
-  {{- range (include "cabgate.kinds" . | fromYaml).groups }}
+  {{- $operations := .operations }}
+  {{- range (include "cabgate.kinds" .root | fromYaml).groups }}
   {{- $resources := list }}
   {{- range .breakable }}
   {{- $resources = concat $resources (list . (printf "%s/status" .)) }}
   {{- end }}
-  {{- include "cabgate.rule" (dict "group" .group "resources" $resources "operations" "CREATE, UPDATE") | nindent 2 }}
+  {{- include "cabgate.rule" (dict "group" .group "resources" $resources "operations" $operations) | nindent 2 }}
   {{- end }}
 {{- end -}}
 
