@@ -2,6 +2,7 @@
 """Errors as problem+json (RFC 9457): what is wrong, with which field, and what to do."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -59,6 +60,10 @@ _NEXT = {
     503: "Try again later.",
     504: "Try again later.",
 }
+_UNDECLARED = re.compile(
+    r"failed to create typed patch object \(.{0,600}?\): (\.\S{1,400}): (\S.{0,300})", re.DOTALL
+)
+
 _CONFLICT = (
     "Leave that field to the manager that is named, or have it give the field up; nothing is taken "
     "over by force."
@@ -136,8 +141,13 @@ def refused(answer: HttpAnswer) -> Problem:
         for each in (listed if isinstance(listed, list) else [])
         if isinstance(each, dict)
     ][:MAX_CAUSES]
-    first = causes[0] if causes else {}
+    message = str(status.get("message") or f"the API server answered {answer.status}")
     code = answer.status if answer.status in _PASSED_THROUGH else 502
+    if answer.status == 500 and (unknown := _UNDECLARED.search(message)):
+        # How the API server answers an apply whose fields are no part of the schema.
+        code = 422
+        causes = [{"reason": "Invalid", "field": unknown[1], "message": unknown[2]}]
+    first = causes[0] if causes else {}
     headers = {}
     if answer.retry_after.isdigit():
         headers["Retry-After"] = answer.retry_after.decode("ascii")
@@ -147,7 +157,7 @@ def refused(answer: HttpAnswer) -> Problem:
     return Problem(
         code,
         reason[:100],
-        str(status.get("message") or f"the API server answered {answer.status}"),
+        message,
         field=first.get("field", ""),
         next_step=_next_step(code, reason, denied=bool(causes)),
         audit_id=audit_id_of(answer),

@@ -116,10 +116,11 @@ spec:
 {{- end -}}
 
 {{/* The spec of the Pods of a component, but for its container and volumes:
-     (dict "root" $ "component" "webhook" "values" .Values.webhook) */}}
+     (dict "root" $ "component" "webhook" "values" .Values.webhook), with "withoutToken" true where it
+     is to have no token of its ServiceAccount. */}}
 {{- define "cabgate.pod" -}}
 serviceAccountName: cabgate-{{ .component }}
-automountServiceAccountToken: true
+automountServiceAccountToken: {{ not .withoutToken }}
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true

@@ -94,13 +94,18 @@ async def _applied(
     namespace, name = body.metadata.namespace, body.metadata.name
     before = await _generation(reader, resource, namespace, name)
     written = await reader.api.apply(resource, namespace, name, body.to_apply(), dry_run=dry_run)
-    return written, written.status == 201 or _generation_of(written.object) != before
+    changed = before is not None and _generation_of(written.object) != before
+    return written, written.status == 201 or changed
 
 
-async def _generation(reader: Reader, resource: Resource, namespace: str, name: str) -> int:
+async def _generation(reader: Reader, resource: Resource, namespace: str, name: str) -> int | None:
+    """The generation of what is stored: 0 where nothing is, None where the caller may not read it;
+    whether they may write it the write says."""
     try:
         return _generation_of(await reader.api.get(resource, namespace, name))
     except Problem as problem:
+        if problem.status == 403:
+            return None
         if problem.status != 404:
             raise
         return 0

@@ -1,0 +1,375 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real portal beside a real API server, with tokens of people and of service accounts: what
+each may do is what kubectl lets them, and the ledger names whose token it was."""
+
+import base64
+import itertools
+import json
+import secrets
+import socket
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from cabgate_devcluster import DevCluster, wait_until
+from cabgate_samples.objects import BAD, MIDDLING, exception, intent
+from support.gate import install
+from support.clients import client_of
+from support.namespaces import create_namespace
+
+PORTAL = Path(sys.executable).with_name("cabgate-portal")
+PEOPLE = {
+    "tess": ("cabgate-requester",),
+    "rita": ("cabgate-cab-member",),
+    "sam": ("cabgate-security-reviewer",),
+    "vera": ("view",),
+    "nobody": (),
+}
+"""Who has a token, and the roles in each namespace of a test."""
+
+ROBOT = "robot"
+"""A service account that is bound as CAB member and security reviewer: a machine all the same."""
+
+_numbers = itertools.count(1)
+
+
+class People:
+    """The portal, and a client of it and of the API server for each person's token."""
+
+    def __init__(self, gate, url, tokens, log):
+        self.gate, self.tokens, self.log = gate, tokens, log
+        self._portal = {
+            who: httpx.Client(
+                base_url=f"{url}/api/cab/v1",
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=120,
+            )
+            for who, token in tokens.items()
+        }
+        kubeconfig = yaml.safe_load(gate.user("admin").read_text())
+        self.server = kubeconfig["clusters"][0]["cluster"]["server"]
+        self._direct = {who: self._client(token) for who, token in tokens.items()}
+
+    def _client(self, token):
+        client = client_of(self.gate.user("admin-by-token"))
+        client.close()
+        kubeconfig = yaml.safe_load(self.gate.user("admin-by-token").read_text())
+        user = kubeconfig["users"][0]["user"]
+        user.clear()
+        user["token"] = token
+        path = self.gate.cluster.directory / f"token-{secrets.token_hex(4)}.yaml"
+        path.write_text(yaml.safe_dump(kubeconfig))
+        return client_of(path)
+
+    def __call__(self, who, method, path, body=None, **options):
+        """The portal's answer; made anew while the API server's cache of a kind fills."""
+
+        def answer():
+            found = self._portal[who].request(method, path, json=body, **options)
+            return None if found.status_code == 429 and not options else found
+
+        return wait_until(answer, f"{method} {path} is answered")
+
+    def direct(self, who, method, path, body=None, kind="application/merge-patch+json", **params):
+        """The API server's answer to the same person."""
+
+        def answer():
+            content = None if body is None else json.dumps(body)
+            headers = {"Content-Type": kind}
+            found = self._direct[who].request(
+                method, path, content=content, headers=headers, params=params
+            )
+            return None if found.status_code == 429 else found
+
+        return wait_until(answer, f"{method} {path} is answered")
+
+    def close(self):
+        for client in (*self._portal.values(), *self._direct.values()):
+            client.close()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    tokens = {who: secrets.token_urlsafe(24) for who in PEOPLE}
+    path = tmp_path_factory.mktemp("tokens") / "tokens.csv"
+    lines = [f'{token},{who},{who},"people"' for who, token in tokens.items()]
+    path.write_text("\n".join(lines) + "\n")
+    with DevCluster(apiserver_args=[f"--token-auth-file={path}"]) as running:
+        running.tokens_of_people = tokens
+        yield running
+
+
+@pytest.fixture(scope="module")
+def people(cluster):
+    gate = install(cluster)
+    create_namespace(cluster, "robots")
+    tokens = {
+        **cluster.tokens_of_people,
+        ROBOT: cluster.service_account_token("robots", ROBOT),
+        "forged": "aaaa.bbbb.cccc",
+        "long": "x" * 9000,
+    }
+    server = yaml.safe_load(gate.user("admin").read_text())["clusters"][0]["cluster"]
+    ca = cluster.directory / "portal-ca.crt"
+    inline = server.get("certificate-authority-data")
+    ca.write_bytes(
+        base64.b64decode(inline) if inline else Path(server["certificate-authority"]).read_bytes()
+    )
+    port, health = cluster.free_port(), cluster.free_port()
+    argv = [
+        *(PORTAL, "--api-server", server["server"], "--api-server-ca", str(ca)),
+        *("--port", str(port), "--health-port", str(health), "--health-host", "127.0.0.1"),
+        *("--calls-per-second", "200", "--drain-seconds", "0"),
+    ]
+    process = cluster.spawn("portal", argv)
+    url = f"http://127.0.0.1:{port}"
+
+    def ready():
+        try:
+            return httpx.get(f"http://127.0.0.1:{health}/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    wait_until(ready, "the portal is ready")
+    made = People(gate, url, tokens, process.log)
+    made.health, made.url, made.port = f"http://127.0.0.1:{health}", url, port
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def shop(people):
+    """A namespace in which everybody has their roles."""
+    name = f"portal-{next(_numbers)}"
+    create_namespace(people.gate.cluster, name)
+    for who, roles in PEOPLE.items():
+        for role in roles:
+            people.gate.bind(who, role, name)
+    for role in ("cabgate-cab-member", "cabgate-security-reviewer"):
+        people.gate.bind(f"system:serviceaccount:robots:{ROBOT}", role, name)
+    return name
+
+
+def submitted(people, shop, evidence=MIDDLING, name="web", state="Submitted"):
+    """Id and digest of the request of an intent that tess has submitted by the portal."""
+    body = intent(shop, name=name, evidence=evidence, images=(f"{name}:1",))
+    answer = people("tess", "POST", "/submit", body)
+    assert answer.status_code == 201, answer.text
+    people.gate.request_of(shop, name, state)
+    found = people("tess", "GET", f"/status?namespace={shop}&intent={name}").json()
+    assert found["state"] == state
+    return found["id"], found["evidenceDigest"]
+
+
+def test_a_pipeline_submits_a_reviewer_decides_and_the_ledger_names_them(people, shop):
+    which, digest = submitted(people, shop)
+    body = intent(shop, evidence=MIDDLING, images=("web:1",))
+    assert people("tess", "POST", "/submit", body).status_code == 200
+    shown = people("rita", "GET", f"/{which}")
+    assert shown.json()["view"]["evidenceDigest"] == digest
+    tag = shown.headers["etag"]
+    again = people("rita", "GET", f"/{which}", headers={"If-None-Match": tag})
+    assert again.status_code == 304
+    rows = people("rita", "GET", f"/pending?namespace={shop}").json()["items"]
+    assert [row["id"] for row in rows] == [which]
+    mine = people("tess", "GET", f"/my-requests?namespace={shop}").json()["items"]
+    assert [row["id"] for row in mine] == [which]
+
+    stale = {"evidenceDigest": f"v1:sha256:{'0' * 64}", "rationale": "As agreed"}
+    refused = people("rita", "POST", f"/{which}/approve", stale)
+    assert (refused.status_code, refused.json()["code"]) == (403, "DigestMismatch")
+    assert refused.json()["auditId"]
+    elsewhere = {"evidenceDigest": digest, "rationale": "As agreed", "uid": "another"}
+    assert people("rita", "POST", f"/{which}/approve", elsewhere).status_code == 403
+    decision = {"evidenceDigest": digest, "rationale": "As agreed"}
+    own = people("tess", "POST", f"/{which}/approve", decision)
+    assert own.status_code == 403
+    dry = people("rita", "POST", f"/{which}/approve?dryRun=true", decision)
+    assert (dry.status_code, dry.json()["state"]) == (200, "Approved")
+    assert people("rita", "GET", f"/{which}").json()["outcome"] == "open"
+    taken = people("rita", "POST", f"/{which}/take", {"evidenceDigest": digest})
+    assert (taken.status_code, taken.json()["state"]) == (200, "UnderReview"), taken.text
+    approved = people("rita", "POST", f"/{which}/approve", decision)
+    assert (approved.status_code, approved.json()["state"]) == (200, "Approved")
+
+    waited = people("tess", "POST", "/submit?wait=60", body)
+    assert (waited.status_code, waited.json()["outcome"]) == (200, "approved")
+    decisions = people("tess", "GET", f"/{which}/decisions").json()["items"]
+    assert [(each["verdict"], each["by"]) for each in decisions] == [
+        ("UnderReview", "rita"),
+        ("Approved", "rita"),
+    ]
+
+    def recorded():
+        selector = {"fieldSelector": f"spec.subject.namespace={shop}"}
+        path = "/apis/cabgate.dev/v1alpha1/cabdecisions"
+        items = client.get(path, params=selector).json()["items"]
+        return [each for each in items if each["spec"]["verdict"] == "Approved"]
+
+    with client_of(people.gate.user("admin")) as client:
+        (record,) = wait_until(recorded, "the ledger has the approval")
+    assert record["spec"]["author"]["username"] == "rita"
+    assert people("rita", "GET", f"/ledger?namespace={shop}").status_code == 403
+
+
+def test_an_exception_is_requested_and_decided(people, shop):
+    which, digest = submitted(people, shop, BAD, "bad", "ExceptionRequired")
+    body = exception(shop, which.partition(".")[2], name="leave")
+    made = people("tess", "POST", "/exceptions", body)
+    assert made.status_code == 201, made.text
+    assert people("tess", "POST", "/exceptions", body).status_code == 200
+    changed = {**body, "spec": {**body["spec"], "reason": "Another"}}
+    assert people("tess", "POST", "/exceptions", changed).status_code == 422
+    people.gate.wait_state("cabexception", "leave", shop, "Pending")
+    decision = {"evidenceDigest": digest, "rationale": "For a day", "uid": made.json()["uid"]}
+    path = f"/exceptions/{shop}.leave"
+    assert people("rita", "POST", f"{path}/approve", decision).status_code == 403
+    other = {**decision, "uid": "another"}
+    assert people("sam", "POST", f"{path}/approve", other).status_code == 403
+    approved = people("sam", "POST", f"{path}/approve", decision)
+    assert (approved.status_code, approved.json()["outcome"]) == (200, "approved"), approved.text
+    assert people("tess", "GET", f"{path}?wait=30").json()["outcome"] == "approved"
+    for query in ("", "&state=Approved", "&intent=bad"):
+        found = people("tess", "GET", f"/exceptions?namespace={shop}{query}").json()["items"]
+        assert [each["id"] for each in found] == [f"{shop}.leave"]
+    assert (
+        people("tess", "GET", f"/exceptions?namespace={shop}&state=Pending").json()["items"] == []
+    )
+    revoked = people("sam", "POST", f"{path}/revoke", decision)
+    assert (revoked.status_code, revoked.json()["outcome"]) == (200, "refused")
+
+
+API = "/apis/cabgate.dev/v1alpha1/namespaces"
+
+
+def test_each_may_by_the_portal_what_they_may_by_the_api_server(people, shop):
+    which, digest = submitted(people, shop)
+    bad, bad_digest = submitted(people, shop, BAD, "bad", "ExceptionRequired")
+    body = exception(shop, bad.partition(".")[2], name="leave")
+    uid = people("tess", "POST", "/exceptions", body).json()["uid"]
+    people.gate.wait_state("cabexception", "leave", shop, "Pending")
+    request = f"{API}/{shop}/cabrequests/{which.partition('.')[2]}"
+    leave = f"{API}/{shop}/cabexceptions/leave"
+    new = intent(shop, name="new", evidence=MIDDLING, images=("new:1",))
+    asked = exception(shop, bad.partition(".")[2], name="asked")
+    apply = "application/apply-patch+yaml"
+
+    def review(verdict, of, **more):
+        return {
+            "metadata": more.pop("metadata", {}),
+            "status": {
+                "review": {
+                    "verdict": verdict, "rationale": "tried", "evidenceDigest": of, **more
+                }
+            },
+        }  # fmt: skip
+
+    said = {"evidenceDigest": digest, "rationale": "tried"}
+    of_leave = {"evidenceDigest": bad_digest, "rationale": "tried", "uid": uid}
+    cells = {
+        "submit": (
+            ("POST", "/submit", new),
+            ("PATCH", f"{API}/{shop}/deploymentintents/new", new, apply),
+        ),
+        "request an exception": (
+            ("POST", "/exceptions", asked),
+            ("PATCH", f"{API}/{shop}/cabexceptions/asked", asked, apply),
+        ),
+        "read a request": (("GET", f"/{which}", None), ("GET", request, None)),
+        "read exceptions": (
+            ("GET", f"/exceptions?namespace={shop}", None),
+            ("GET", f"{API}/{shop}/cabexceptions", None),
+        ),
+        "read the ledger": (
+            ("GET", "/ledger", None),
+            ("GET", "/apis/cabgate.dev/v1alpha1/cabdecisions", None),
+        ),
+        **{
+            verb: (
+                ("POST", f"/{which}/{verb}", said),
+                ("PATCH", f"{request}/status", review(verdict, digest)),
+            )
+            for verb, verdict in (
+                ("take", "UnderReview"), ("approve", "Approved"), ("reject", "Rejected"),
+                ("revoke", "Revoked"),
+            )
+        },
+        **{
+            f"{verb} an exception": (
+                ("POST", f"/exceptions/{shop}.leave/{verb}", of_leave),
+                ("PATCH", f"{leave}/status", review(verdict, bad_digest)),
+            )
+            for verb, verdict in (("approve", "Approved"), ("reject", "Rejected"))
+        },
+    }  # fmt: skip
+    wrong, passed = [], set()
+    for (name, (ours, theirs)), who in itertools.product(cells.items(), people.tokens):
+        method, path, content = ours
+        writes = "?dryRun=true" if method == "POST" else ""
+        found = people(who, method, path + writes, content)
+        params = {"dryRun": "All"} if method == "POST" else {}
+        if len(theirs) == 4:
+            params["fieldManager"] = "tried"
+        direct = people.direct(who, *theirs, **params)
+        codes = {201: 200}
+        pair = [codes.get(each.status_code, each.status_code) for each in (found, direct)]
+        if pair[0] != pair[1]:
+            wrong.append(f"{who}: {name}: {pair}: {found.text} / {direct.text}")
+        if pair[0] == 200:
+            passed.add((name, who))
+        elif pair[0] == 403:
+            assert found.json()["detail"] == direct.json()["message"], (name, who)
+    assert not wrong, "\n".join(wrong)
+    assert {("submit", "tess"), ("approve", "rita"), ("approve an exception", "sam")} <= passed
+    assert ("read a request", "vera") in passed
+    decides = {who for name, who in passed if "approve" in name}
+    assert decides == {"rita", "sam"}
+    assert not {name for name, who in passed if who in ("nobody", "forged", "long")}
+
+
+def test_a_field_of_another_manager_is_not_taken_over(people, shop):
+    body = intent(shop, evidence=MIDDLING, images=("web:1",), summary="theirs")
+    people.gate.apply("requester", body)
+    ours = {**body, "spec": {**body["spec"], "summary": "ours"}}
+    refused = people("tess", "POST", "/submit", ours)
+    assert refused.status_code == 409, refused.text
+    assert refused.json()["code"] == "FieldManagerConflict"
+    assert refused.json()["field"] == ".spec.summary"
+    assert "kubectl" in refused.json()["detail"]
+    unknown = {**body, "spec": {**body["spec"], "sumary": "misspelt"}}
+    refused = people("tess", "POST", "/submit", unknown)
+    assert (refused.status_code, refused.json()["field"]) == (422, ".spec.sumary"), refused.text
+    wrong = {**body, "spec": {**body["spec"], "summary": ["no text"]}}
+    assert people("tess", "POST", "/submit", wrong).status_code == 422
+
+
+def test_what_is_no_token_or_too_much_is_refused_and_told_nowhere(people, shop):
+    anonymous = httpx.get(f"{people.url}/api/cab/v1/pending")
+    assert (anonymous.status_code, anonymous.headers["www-authenticate"]) == (401, "Bearer")
+    for who in ("forged", "long"):
+        answer = people(who, "GET", "/pending")
+        assert answer.status_code == 401
+        assert answer.headers["content-type"] == "application/problem+json"
+    large = intent(shop, evidence=MIDDLING, summary="x" * 300_000)
+    assert people("tess", "POST", "/submit", large).status_code == 413
+    assert people("tess", "GET", f"/{shop}.missing").status_code == 404
+    hostile = intent(shop, name="hostile", evidence=MIDDLING, images=("hostile:1",),
+                     summary="<script>alert(1)</script> \u202e javascript:x")  # fmt: skip
+    assert people("tess", "POST", "/submit", hostile).status_code in (201, 403, 422)
+    smuggled = (
+        f"GET /api/cab/v1/pending HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {people.tokens['tess']}\r\n"
+        f"Authorization: Bearer {people.tokens['rita']}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", people.port)) as connection:
+        connection.sendall(smuggled.encode())
+        assert connection.recv(64).startswith(b"HTTP/1.1 400 ")
+    calls = [people("vera", "GET", "/nothing", headers={"X": "1"}) for _ in range(3)]
+    assert {each.status_code for each in calls} == {404}
+    metrics = httpx.get(f"{people.health}/metrics").text
+    assert 'cabgate_portal_calls_total{code="200",operation="pending"}' in metrics
+    output = people.log.read_text() + metrics
+    assert not [who for who, token in people.tokens.items() if token in output]
