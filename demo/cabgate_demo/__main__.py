@@ -9,10 +9,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from cabgate_demo import files
 from cabgate_demo.picture import save_output
 from cabgate_demo.stage import WIDTH, OutcomeError, Stage
 from cabgate_demo.story import tell
 from cabgate_devcluster import DevCluster, DevClusterError, Installation, people
+from cabgate_devcluster.installed.installation import ROOT
+from cabgate_devcluster.processes.process import Process
 
 
 def main() -> int:
@@ -45,7 +48,7 @@ def main() -> int:
 
 
 def _play(console: Console) -> None:
-    print("Starting etcd, kube-apiserver, kube-controller-manager, cabgate's operator and webhook.")
+    print("Starting etcd, kube-apiserver, kube-controller-manager, and cabgate with its relay.")
     with DevCluster() as cluster, tempfile.TemporaryDirectory(dir=cluster.directory) as folder:
         installation = Installation(cluster)
         installation.install()
@@ -65,7 +68,18 @@ def _play(console: Console) -> None:
             stage.enter(user, cluster.user(user))
         stage.enter("lead", cluster.user("lead"))
         stage.enter("gitops", cluster.service_account("shop", "gitops"))
+        relay = _follow(cluster, Path(folder))
         tell(stage, installation)
+        relay.stop()
+
+
+def _follow(cluster: DevCluster, folder: Path) -> Process:
+    """Keep the ledger in a file of a folder, with the rights that the relay has elsewhere."""
+    cluster.kubectl("apply", "-f", str(ROOT / "examples" / "relay" / "roles.yaml"))
+    account = cluster.service_account("cabgate-system", "cabgate-relay")
+    argv = [str(Path(sys.executable).with_name("cabgate-relay")), "--cluster=demo"]
+    env = {"KUBECONFIG": str(account), "CABGATE_STORE": f"sqlite:///{folder / files.STORE}"}
+    return cluster.spawn("relay", [*argv, "--health-port=0"], env=env)
 
 
 if __name__ == "__main__":

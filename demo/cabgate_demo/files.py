@@ -10,6 +10,9 @@ from cabgate_samples.objects import declared, naming, target
 NAMESPACE = "shop"
 IMAGE = "registry.example.com/shop/checkout"
 
+STORE = "events.db"
+"""The event store, in SQLite."""
+
 GOOD: dict[str, Any] = {
     "artifacts": [{"name": "checkout", "uri": "https://builds.example.com/checkout/1041"}],
     "testResults": {"coveragePercent": 93.5, "passed": 812, "failed": 0, "skipped": 3},

@@ -15,6 +15,8 @@ from cabgate_devcluster import Installation, wait_until
 NS = files.NAMESPACE
 SET_IMAGE = f"kubectl set image deployment/checkout checkout={files.IMAGE}"
 DAYS_AHEAD = 31
+STORE = f"sqlite:///{files.STORE}"
+"""The event store as the commands name it, in the folder where they run."""
 
 
 def tell(stage: Stage, installation: Installation) -> None:
@@ -31,9 +33,9 @@ def tell(stage: Stage, installation: Installation) -> None:
     _revocation(stage)
     _conditional_approval(stage)
     _dead_gate(stage, installation)
-    _report(stage)
     _ledger(stage, installation)
     _exception_ends(stage, installation)
+    _report(stage)
 
 
 def _low_ring(stage: Stage) -> None:
@@ -257,15 +259,6 @@ def _json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _report(stage: Stage) -> None:
-    stage.scene(
-        "What was decided, by whom and how fast",
-        story="A report counts what the ledger holds; -o json names the records behind each "
-        "figure, and -o html is a page to print.",
-    )
-    stage.passes("admin", "cabgate report", "Approved by score")
-
-
 def _ledger(stage: Stage, installation: Installation) -> None:
     stage.scene(
         "The ledger shows what was decided, and what was tampered with",
@@ -312,6 +305,24 @@ def _exception_ends(stage: Stage, installation: Installation) -> None:
     installation.start_webhook([sys.executable, "-m", "cabgate_demo.later"])
     stage.refused("requester", f"{SET_IMAGE}:1.2 -n {NS}", "ExceptionEnded")
     stage.passes("requester", f"kubectl scale deployment/checkout --replicas=2 -n {NS}", "scaled")
+
+
+def _report(stage: Stage) -> None:
+    stage.scene(
+        "What happened, from the event store",
+        story="A relay has followed the ledger all the time and kept each record in a database, "
+        "here a file. It shows as the cluster does what was tampered with, and a report counts "
+        "what was decided, by whom and how fast, the forged approval among it. -o json names the "
+        "records behind each figure, -o html is a page to print.",
+    )
+    count = len(stage.quietly("admin", "kubectl get cabdecisions -o name").split())
+    keys = "kubectl get configmap cabgate-signing-keys -n cabgate-system -o yaml"
+    stage.file("keys.yaml", stage.quietly("admin", keys))
+    verify = f"cabgate ledger verify --from {STORE} --keys keys.yaml"
+    whole = f"{count} records in 1 chain"
+    wait_until(lambda: whole in stage.quietly("admin", verify), "the event store has the ledger")
+    stage.refused("admin", verify, whole, "Unsigned")
+    stage.passes("admin", f"cabgate report --from {STORE}", "Approved by score")
 
 
 def _by_plugin(denial: str) -> str:

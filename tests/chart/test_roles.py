@@ -136,6 +136,7 @@ PEOPLE = {
         "prune: ledgers.cabgate.dev",
         f"get: configmaps {LEDGER}",
         "update: configmaps cabgate-ledger-checkpoints",
+        "get: leases.coordination.k8s.io cabgate-relay",
     },
     "cabgate-ring-keeper": {"lower-ring: rings.cabgate.dev"},
     "cabgate-riskmodel-reader": each_of(

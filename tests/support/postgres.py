@@ -126,21 +126,25 @@ class Server(Postgres):
             self._process = None
 
 
+def programs() -> Path:
+    """Where PostgreSQL's programs are; skips where the system has none."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("initdb")
+    if on_path is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    return Path(on_path).resolve().parent
+
+
 @contextmanager
 def running() -> Iterator[Server]:
     """A server of its own, for who kills it; skips where the system has none."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if found:
-        programs = found[-1].parent
-    else:
-        on_path = shutil.which("initdb")
-        if on_path is None:
-            pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-        programs = Path(on_path).resolve().parent
+    folder_of_programs = programs()
     # Not in pytest's folder, which nobody else may look into.
     prefix = "cabgate-pg-"
     with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
-        server = Server(Path(folder), programs)
+        server = Server(Path(folder), folder_of_programs)
         try:
             yield server
         finally:

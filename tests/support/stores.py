@@ -10,7 +10,7 @@ import psycopg
 from cabgate_samples.models import NOW
 from cabgate_store import schema
 from cabgate_store.opening import database_of
-from support.postgres import Postgres
+from support.postgres import Database, Postgres
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,16 @@ class Place:
 def prepared(server: Postgres) -> Place:
     """A new database with the tables of a store."""
     made = server.database()
+    prepared_in(made)
+    urls = (made.url(role) for role in (made.writer, made.reader))
+    return Place("postgresql", *urls, made.superuser)
+
+
+def prepared_in(made: Database) -> None:
+    """Make the tables of a store in a new database."""
     owner = database_of(made.url(made.owner), write=True)
     schema.prepare(owner, NOW, [made.writer], [made.reader])
     owner.close()
-    urls = (made.url(role) for role in (made.writer, made.reader))
-    return Place("postgresql", *urls, made.superuser)
 
 
 def change(place: Place, sql: str, *values: Any) -> None:

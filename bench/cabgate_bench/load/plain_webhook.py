@@ -14,8 +14,8 @@ from cabgate import GROUP, VERSION
 from cabgate.rollout.targets import Workload
 from cabgate_bench.load.null_webhook import server_of
 from cabgate_kube.credentials import access_of
+from cabgate_kube.process.serving import Loop
 from cabgate_webhook.client.apiserver import LiveReads
-from cabgate_webhook.http.serving import Loop
 
 LABEL = Workload("apps", "Deployment", "created").label
 """What the read selects: the requests for one workload."""

@@ -155,3 +155,47 @@ def missing_in(lines: Mapping[str, bytes], records: Iterable[RawObject]) -> list
         elif lines[name] != line:
             raise ExportError(f"{name} is another record there than in the cluster")
     return lacking
+
+
+def not_stored(
+    prefixes: Iterable[Prefix],
+    stored: Iterable[RawObject],
+    beginnings: Mapping[str, Checkpoint],
+    before: Mapping[str, Checkpoint],
+) -> list[str]:
+    """What an event store does not have of the records that are to go, a line each: only what it
+    has byte for byte, and once, may go.
+
+    `beginnings` are the checkpoints at which the store took chains up, `before` those of the
+    cluster. What is behind both an earlier prune left, and the store never asked for.
+    """
+    lines: dict[str, bytes | None] = {}
+    for raw in stored:
+        name = _text_at(raw, "metadata", "name")
+        lines[name] = None if name in lines else _line_or_none(raw)
+    found = []
+    for prefix in prefixes:
+        ends = (each.get(prefix.namespace) for each in (beginnings, before))
+        passed = min(0 if end is None else end.head.sequence for end in ends)
+        for record in prefix.records:
+            name = record["metadata"]["name"]
+            if name not in lines and record["spec"]["sequence"] > passed:
+                found.append(f"{name}: the event store does not have it")
+            elif name in lines and lines[name] != export_line(record):
+                found.append(f"{name}: the event store has another record there")
+    return found
+
+
+def _text_at(raw: RawObject, *path: str) -> str:
+    found: Any = raw
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, str) else ""
+
+
+def _line_or_none(raw: RawObject) -> bytes | None:
+    """None for what is no record, as whoever changed a store may have left it."""
+    try:
+        return export_line(raw)
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return None

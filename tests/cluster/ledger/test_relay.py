@@ -38,6 +38,8 @@ def own():
     with DevCluster() as cluster:
         gate = install(cluster)
         cluster.kubectl("apply", "-f", "-", stdin=ROLES.read_text())
+        keeper = ("keeper", "--clusterrole=cabgate-ledger-keeper", "--user=keeper")
+        cluster.kubectl("create", "clusterrolebinding", *keeper)
         yield gate
 
 
@@ -177,6 +179,10 @@ def test_the_store_has_every_record_whatever_is_killed(own, auditor, relays, led
     assert verified["clean"]
     assert verified["findings"] == []
 
+    stored_in = f"--stored-in '{relays.place.read}' --cluster {CLUSTER}"
+    assert "--stored-in" in tried_to_prune(own, tmp_path, code=2).stderr
+    assert f"chain of {kind}-away: 3 records" in tried_to_prune(own, tmp_path, stored_in).stdout
+
     third.stop()
     change(
         relays.place,
@@ -187,6 +193,8 @@ def test_the_store_has_every_record_whatever_is_killed(own, auditor, relays, led
     [*found] = verify(own, relays, tmp_path, code=1)["findings"]
     assert "ChangedRecord" in {each["code"] for each in found}
     assert all(f"{kind}-away" in each["where"] + each["message"] for each in found)
+    lacking = tried_to_prune(own, tmp_path, stored_in, code=1).stdout
+    assert lacking == f"{kind}-away.00000003: the event store has another record there\n"
 
 
 def verify(own, relays, folder, code):
@@ -197,6 +205,12 @@ def verify(own, relays, folder, code):
     options = f"--keys {folder}/keys.yaml --heads {folder}/heads.json -o json"
     command = f"ledger verify --from '{relays.place.read}' --cluster {CLUSTER} {options}"
     return json.loads(cabgate(own, "auditor", command, code).stdout)
+
+
+def tried_to_prune(own, folder, options="", code=0):
+    """What `cabgate ledger prune` would do, as the keeper of the ledger."""
+    command = f"ledger prune --older-than 0 --dry-run --out {folder}/pruned.jsonl {options}"
+    return cabgate(own, "keeper", command, code)
 
 
 def test_its_service_account_may_do_nothing_else(own):

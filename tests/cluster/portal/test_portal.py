@@ -16,8 +16,8 @@ import yaml
 
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_samples.objects import BAD, MIDDLING, exception, intent
-from support.gate import install
 from support.clients import client_of
+from support.gate import install
 from support.namespaces import create_namespace
 
 PORTAL = Path(sys.executable).with_name("cabgate-portal")

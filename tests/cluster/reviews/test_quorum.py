@@ -12,8 +12,8 @@ from cabgate.lifecycle.requests.opening import request_for
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import GOOD, MIDDLING, intent, workload
 from support import races
-from support.gate import denial
 from support.clients import client_of
+from support.gate import denial
 from support.policies import change_policy
 from support.reviews import OPERATOR, decisions, now, refused
 

@@ -19,6 +19,7 @@ from cabgate.ledger.pruning import (
     RawObject,
     exported,
     missing_in,
+    not_stored,
     prefixes,
     selected,
     torn,
@@ -36,7 +37,7 @@ from cabgate_cli.input.ledger_contents import (
 )
 from cabgate_cli.input.viewer import now
 from cabgate_cli.output.objects import write
-from cabgate_kube.installation import LEDGER_CHECKPOINTS
+from cabgate_kube.installation import LEDGER_CHECKPOINTS, RELAY_LEASE
 
 DAYS = 400
 """How old a record has to be, unless said otherwise."""
@@ -121,9 +122,14 @@ def _tell_left_out(plan: _Plan, days: int | None) -> None:
 Examples:
   cabgate ledger prune --out ledger-2026.jsonl --dry-run
   cabgate ledger prune --out ledger-2026.jsonl
+  cabgate ledger prune --out ledger-2026.jsonl --cluster prod \
+    --stored-in postgresql://auditor@db.example.com/cabgate
   cabgate ledger verify -f ledger-2026.jsonl -f rest-of-the-cluster.json --keys keys.yaml
 """
-    + of_command(no="the ledger has findings, one a line; nothing was deleted")
+    + of_command(
+        no="the ledger has findings, or the event store lacks records: one a line; nothing was "
+        "deleted"
+    )
 )
 @_options
 @click.option(
@@ -136,15 +142,45 @@ Examples:
     help="How old a record has to be.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
+@click.option(
+    "--stored-in",
+    "store",
+    metavar="URL",
+    help="The event store that the relay fills: nothing is deleted that it has not. Needed where a "
+    "relay runs.",
+)
+@click.option(
+    "--cluster",
+    "store_cluster",
+    metavar="NAME",
+    help="Which cluster of the event store this is; default: the only one.",
+)
 @click.pass_context
-def prune(ctx: click.Context, /, out: Path, days: int, *, dry_run: bool, **cluster: Any) -> None:
+def prune(
+    ctx: click.Context,
+    /,
+    out: Path,
+    days: int,
+    *,
+    dry_run: bool,
+    store: str | None,
+    store_cluster: str | None,
+    **cluster: Any,
+) -> None:
     """Move old records to a file.
 
     They are exported, the checkpoint is set, and they are deleted, the oldest first. Every chain is
     verified first; the export is read back and compared with the cluster before anything is
     deleted. The newest record of a chain stays. Keep the file: it alone proves what was pruned.
+
+    Where a relay keeps the ledger in an event store, --stored-in has to name that, and what it does
+    not have byte for byte stays in the cluster.
     """
+    if store_cluster is not None and store is None:
+        raise click.UsageError("--cluster chooses a cluster of an event store: give --stored-in")
     plan = _planned(ctx, out, days, deletes=True, **cluster)
+    if plan.prefixes:
+        _check_stored(ctx, plan, store, store_cluster, cluster["kubeconfig"], cluster["context"])
     for prefix in plan.prefixes:
         count, place = len(prefix.records), prefix.checkpoint.head.sequence
         write(f"chain of {prefix.namespace}: {count} records to prune, up to record {place}\n")
@@ -199,6 +235,39 @@ def _planned(
     if with_file:
         _stop(ctx, with_file)
     return plan
+
+
+def _check_stored(
+    ctx: click.Context,
+    plan: _Plan,
+    store: str | None,
+    store_cluster: str | None,
+    kubeconfig: str | None,
+    context: str | None,
+) -> None:
+    """Stop unless the event store has what is to be deleted, or there is none. Raises `BadInput`,
+    and `Unavailable` where nobody can know."""
+    if store is None:
+        from cabgate_cli.input.cluster.ledger_source import LedgerSource
+
+        if LedgerSource(kubeconfig, context).has_relay():
+            raise BadInput(
+                f"a relay keeps this ledger in an event store (Lease {RELAY_LEASE}): name that "
+                "with --stored-in, so that nothing is deleted that it has not. Nothing was written "
+                "or deleted. If the store was given up, delete the Lease"
+            )
+        return
+    from cabgate_cli.input.ledger_store import stored_ledger
+
+    found = stored_ledger(store, store_cluster)
+    lacking = not_stored(plan.prefixes, found.records, dict(found.checkpoints), plan.before)
+    if lacking:
+        write("".join(f"{printed(line)}\n" for line in lacking))
+        note(
+            f"the event store lacks {len(lacking)} of the records that are to go, and nothing was "
+            "written or deleted. Wait until the relay has them; see docs/operations/alerts.md"
+        )
+        ctx.exit(ExitCode.NO)
 
 
 def _stop(ctx: click.Context, findings: Sequence[Finding]) -> None:

@@ -13,6 +13,7 @@ from cabgate import GROUP, VERSION
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_cli.errors import Unavailable
 from cabgate_cli.input.cluster.client import TIMEOUT_SECONDS, connected, not_kubernetes
+from cabgate_kube.installation import RELAY_LEASE
 
 CHUNK = 500
 """Objects in one page of a list."""
@@ -76,6 +77,18 @@ class LedgerSource:
         except _NotFoundError:
             return None
         return dict(found.data or {})
+
+    def has_relay(self) -> bool:
+        """Whether a relay keeps this ledger in an event store, or did: it leaves its Lease."""
+        api = client.CoordinationV1Api(self._client)
+        what = f"lease {RELAY_LEASE}"
+        try:
+            self._call(
+                what, api.read_namespaced_lease, RELAY_LEASE, SYSTEM_NAMESPACE, doing="look for"
+            )
+        except _NotFoundError:
+            return False
+        return True
 
     def change_config_map(
         self, name: str, before: Mapping[str, str], after: Mapping[str, str]

@@ -175,7 +175,7 @@ class Cluster:
 def serve(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> None:
     found = SimpleNamespace(configuration=SimpleNamespace(host="https://api"))
     monkeypatch.setattr(ledger_source, "connected", lambda *_: found)
-    for api in ("CustomObjectsApi", "CoreV1Api"):
+    for api in ("CustomObjectsApi", "CoreV1Api", "CoordinationV1Api"):
         monkeypatch.setattr(ledger_source.client, api, lambda _: cluster)
 
 

@@ -30,10 +30,17 @@ class Writable(Cluster):
         self.log: list[str] = []
         self.faults: list[Exception | None] = []
         self.before_read: Callable[[str], None] = lambda name: None
+        self.lease: Exception | None = ApiException(status=404)
 
     def read_namespaced_config_map(self, name: str, namespace: str, **options: Any) -> Any:
         self.before_read(name)
         return super().read_namespaced_config_map(name, namespace, **options)
+
+    def read_namespaced_lease(self, name: str, namespace: str, **_: Any) -> object:
+        assert (name, namespace) == ("cabgate-relay", "cabgate-system")
+        if self.lease is not None:
+            raise self.lease
+        return object()
 
     def replace_namespaced_config_map(self, name: str, _: str, body: Any, **__: Any) -> None:
         self.maps[name] = config_map(name, body.data)
