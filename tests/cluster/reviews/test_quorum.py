@@ -116,11 +116,16 @@ def test_a_verb_that_nobody_gave_is_not_had_by_writing_it(gate, namespace):
     *before, own = tried["status"]["decisions"]
     assert own["verbs"] == ["approve"]
     for verbs in (["approve", "approve-senior"], ["approve-senior"], []):
-        forged = {**own, "at": now(), "verbs": verbs}
-        body = {"status": {"state": "Approved", "decisions": [*before, forged]}}
-        answer = client.patch(path, json=body, headers=merge)
+
+        def answered(verbs=verbs):
+            """What is said to it; a machine that is busy takes longer than a clock may be off."""
+            forged = {**own, "at": now(), "verbs": verbs}
+            body = {"status": {"state": "Approved", "decisions": [*before, forged]}}
+            message = client.patch(path, json=body, headers=merge).json()["message"]
+            return None if "status.decisions.at: " in message else message
+
         words = "NotAuthorized: " if not verbs else "WrongContent: status.decisions.verbs: "
-        assert words in answer.json()["message"], verbs
+        assert words in wait_until(answered, "an answer in time"), verbs
     gate.review("bob", "cabrequest", name, namespace, "Approved")
     assert "lacks 1 more person with the verb approve-senior" in denial(rollout(gate, namespace))
     gate.review("sue", "cabrequest", name, namespace, "Approved")
@@ -140,7 +145,8 @@ def test_of_twenty_who_approve_at_once_three_are_counted_and_none_is_lost(gate, 
     def approve(client):
         while True:
             answer = client.patch(path, json=REVIEW, headers=merge)
-            if answer.status_code != httpx.codes.CONFLICT:
+            # Nor is it an answer that the webhook had none within its time.
+            if answer.status_code != httpx.codes.CONFLICT and not answer.is_server_error:
                 return answer
 
     clients = [client_of(gate.user(person)) for person in PEOPLE]
