@@ -50,9 +50,10 @@ flux-tools: setup ## Find or build Flux's kustomize-controller, which the tests 
 	$(BIN)/python -m cabgate_devcluster kustomize-controller
 
 .PHONY: gitops-tools
-gitops-tools: flux-tools ## Find or build all that the tests of GitOps use: Argo CD and kustomize, too
+gitops-tools: flux-tools ## Find or build all that the tests of GitOps use: Argo CD, kustomize and Argo Rollouts, too
 	$(BIN)/python -m cabgate_devcluster argocd
 	$(BIN)/python -m cabgate_devcluster kustomize
+	$(BIN)/python -m cabgate_devcluster rollouts-controller
 	@command -v redis-server valkey-server > /dev/null \
 		|| { echo "Argo CD needs redis-server or valkey-server on PATH: apt-get install redis-server"; exit 1; }
 
@@ -138,6 +139,13 @@ test: binaries helm promtool ## Run all tests; the coverage is that of the tests
 test-shuffled: binaries helm promtool ## Run the cluster tests with their files in random order (SEED=7)
 	$(BIN)/python -m pytest $(CLUSTER) --shuffle-files $(or $(SEED),$(shell date +%s)) tests/cluster
 
+.PHONY: test-versions
+test-versions: setup helm promtool ## Run the cluster tests on another minor version of Kubernetes (VERSION=1.37)
+	@ls -d devcluster/tools/kubernetes-$(VERSION) > /dev/null 2>&1 \
+		|| { echo "VERSION=$(VERSION): devcluster/tools has"; cd devcluster/tools; ls -d kubernetes-*; exit 1; }
+	CABGATE_KUBERNETES=$(VERSION) $(BIN)/python -m cabgate_devcluster binaries
+	CABGATE_KUBERNETES=$(VERSION) $(BIN)/python -m pytest $(CLUSTER) tests/cluster
+
 .PHONY: durations
 durations: binaries helm promtool ## Measure the cluster tests on a quiet machine, into tests/cluster/durations.json
 	$(BIN)/python -m pytest $(CLUSTER) --record-durations tests/cluster
@@ -145,7 +153,8 @@ durations: binaries helm promtool ## Measure the cluster tests on a quiet machin
 .PHONY: test-gitops
 test-gitops: binaries helm gitops-tools ## Walk the pages of Flux and Argo CD with the real ones, each path; in 12 minutes
 	$(BIN)/python -m pytest -p no:randomly -n 2 --dist loadgroup --durations 20 --record-gitops \
-		tests/cluster/gitops/test_flux.py tests/cluster/gitops/test_argocd.py
+		tests/cluster/gitops/test_flux.py tests/cluster/gitops/test_argocd.py \
+		tests/cluster/gitops/test_argo_rollouts.py
 
 .PHONY: test-krew
 test-krew: binaries helm ## Have the real krew install the zipapp of kubectl cab, and use it

@@ -48,7 +48,7 @@ def test_it_has_no_right_and_no_token(render):
 
 
 @of("portal/deployment.yaml")
-def test_it_is_run_as_the_values_say(render):
+def test_the_portal_is_run_as_the_values_say(render):
     made = render(
         portal={**ON, "callsPerSecond": 5, "drainSeconds": 30, "replicas": 3, "logFormat": "text"},
         machineUserPrefixes=["github:"],

@@ -31,7 +31,7 @@ def test_nothing_of_it_is_there_by_default(render, values):
 
 
 @of("relay/deployment.yaml")
-def test_it_is_run_as_the_values_say(render):
+def test_the_relay_is_run_as_the_values_say(render):
     container = relay(render).container("relay")
     assert container["command"] == ["cabgate-relay"]
     given = dict(each[2:].split("=") for each in container["args"])

@@ -15,7 +15,7 @@ from cabgate_devcluster.errors import DevClusterError
 from cabgate_devcluster.processes.guard import Guard
 from cabgate_devcluster.processes.process import Process
 from cabgate_devcluster.programs.golang import Go, find_go
-from cabgate_devcluster.programs.pinned import TOOLS, program, version_of
+from cabgate_devcluster.programs.pinned import KUBERNETES_FOLDER, TOOLS, program, version_of
 
 Say = Callable[[str], None]
 
@@ -62,7 +62,7 @@ def build_command(name: str, output: Path, go: Path) -> list[str]:
     flags = ["-s", "-w"]
     if name == "helm":
         flags += ["-X", f"helm.sh/helm/v4/internal/version.version={version}"]
-    if built.tools == "kubernetes":
+    if built.tools == KUBERNETES_FOLDER:
         major, minor = version.removeprefix("v").split(".")[:2]
         prefix = "k8s.io/component-base/version"
         flags += ["-X", f"{prefix}.gitVersion={version}"]

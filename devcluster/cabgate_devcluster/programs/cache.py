@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cabgate_devcluster.errors import DevClusterError
-from cabgate_devcluster.programs.pinned import TOOLS, go_mod, program, version_of
+from cabgate_devcluster.programs.pinned import KUBERNETES_FOLDER, TOOLS, go_mod, program, version_of
 
 # Counts up when the flags of the build change, which the module files do not show.
 _RECIPE = "1"
@@ -17,9 +17,9 @@ _RECIPE = "1"
 
 def required_go() -> tuple[int, int]:
     """Return the oldest Go (major, minor) that the go.mod files accept."""
-    found = re.search(r"^go (\d+)\.(\d+)", go_mod("kubernetes"), re.MULTILINE)
+    found = re.search(r"^go (\d+)\.(\d+)", go_mod(KUBERNETES_FOLDER), re.MULTILINE)
     if not found:
-        raise DevClusterError(f"{TOOLS}/kubernetes/go.mod has no go line")
+        raise DevClusterError(f"{TOOLS / KUBERNETES_FOLDER}/go.mod has no go line")
     return int(found[1]), int(found[2])
 
 
@@ -34,7 +34,7 @@ def cache_root(environ: Mapping[str, str]) -> Path:
 def cached_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder of the control plane that the present module files build here."""
     kubernetes, etcd = version_of("kube-apiserver"), version_of("etcd")
-    key = _key(f"kubernetes-{kubernetes}-etcd-{etcd}", "etcd", "kubernetes")
+    key = _key(f"kubernetes-{kubernetes}-etcd-{etcd}", "etcd", KUBERNETES_FOLDER)
     return cache_root(environ) / key
 
 

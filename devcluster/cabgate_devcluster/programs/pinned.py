@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs that are built from Go modules, each pinned by a go.mod under `TOOLS`."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,13 +50,36 @@ _ARGOCD_DEFINITIONS = tuple(
     f"manifests/crds/{kind}-crd.yaml" for kind in ("application", "applicationset", "appproject")
 )
 
+_ARGO_ROLLOUTS = (
+    "manifests/role/argo-rollouts-clusterrole.yaml",
+    *(
+        f"manifests/crds/{kind}-crd.yaml"
+        for kind in (
+            *("rollout", "experiment", "analysis-run"),
+            *("analysis-template", "cluster-analysis-template"),
+        )
+    ),
+)
+
+
+def kubernetes_folder(minor: str) -> str:
+    """Return the folder below `TOOLS` that pins a minor version of Kubernetes, such as "1.37"; ""
+    for the one that everything is tested with."""
+    return f"kubernetes-{minor}" if minor else "kubernetes"
+
+
+#: the folder that this process takes; `make test-versions` names another minor version
+KUBERNETES_FOLDER = kubernetes_folder(os.environ.get("CABGATE_KUBERNETES", ""))
+
 #: the local cluster's own, in the order in which they are built: the small ones first
 CONTROL_PLANE = {
     "etcd": Program("etcd", "go.etcd.io/etcd/server/v3", "", 1, "etcd"),
-    "kubectl": Program("kubectl", _KUBERNETES, "cmd/kubectl", 2, "kubernetes"),
-    "kube-apiserver": Program("kube-apiserver", _KUBERNETES, "cmd/kube-apiserver", 4, "kubernetes"),
+    "kubectl": Program("kubectl", _KUBERNETES, "cmd/kubectl", 2, KUBERNETES_FOLDER),
+    "kube-apiserver": Program(
+        "kube-apiserver", _KUBERNETES, "cmd/kube-apiserver", 4, KUBERNETES_FOLDER
+    ),
     "kube-controller-manager": Program(
-        "kube-controller-manager", _KUBERNETES, "cmd/kube-controller-manager", 2, "kubernetes"
+        "kube-controller-manager", _KUBERNETES, "cmd/kube-controller-manager", 2, KUBERNETES_FOLDER
     ),
 }
 
@@ -69,6 +93,8 @@ ALONE = dict(
                ("remove_all_sd",)),
         _alone("kustomize-controller", "github.com/fluxcd/kustomize-controller", "", 4),
         _alone("argocd", "github.com/argoproj/argo-cd/v3", "cmd", 8, files=_ARGOCD_DEFINITIONS),
+        _alone("rollouts-controller", "github.com/argoproj/argo-rollouts",
+               "cmd/rollouts-controller", 4, files=_ARGO_ROLLOUTS),
         _alone("kustomize", "sigs.k8s.io/kustomize/kustomize/v5", "", 1),
         _alone("krew", "sigs.k8s.io/krew", "cmd/krew", 1),
         _alone("umoci", "github.com/opencontainers/umoci", "cmd/umoci", 1),
