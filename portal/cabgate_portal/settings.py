@@ -53,7 +53,10 @@ class PortalSettings(BaseSettings):
         default=8080, description="Port of /healthz, /readyz and /metrics, plain HTTP."
     )
     calls_per_second: float = Field(
-        default=10.0, gt=0, le=10_000, description="Calls that one token may make, in the mean."
+        default=10.0,
+        gt=0,
+        le=10_000,
+        description="Calls a second that one token may make, on average.",
     )
     max_connections: int = Field(
         default=500, ge=10, le=100_000, description="Connections that are kept open."
