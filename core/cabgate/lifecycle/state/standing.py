@@ -188,14 +188,15 @@ def standing_of(request: StoredRequest) -> RequestStanding:
     verdict = _verdict(history)
     votes = _votes(history) if needs_of(request) else ()
     conditions: Sequence[StoredCondition] = ()
-    if votes and verdict is not None:
+    state = history[-1][1] if history else opening_state(request.spec.assessment.gate)
+    if votes and state in APPROVED_STATES:
         conditions = _conditions_of(votes)
     elif verdict is not None and verdict.verdict is RequestVerdict.CONDITIONALLY_APPROVED:
         conditions = verdict.conditions
     return RequestStanding(
         metadata=request.metadata,
         spec=request.spec,
-        state=history[-1][1] if history else opening_state(request.spec.assessment.gate),
+        state=state,
         history=history,
         verdict=verdict,
         # Nothing leaves Revoked, so the entry that led there is the only one that counts.
