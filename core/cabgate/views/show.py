@@ -307,11 +307,10 @@ def _signed(found: Provenance) -> SignedView:
 
 
 def _conditions(request: WholeRequest) -> Sequence[ApprovalCondition]:
-    verdict = request.standing.verdict
-    if verdict is None or not request.standing.conditions:
-        return ()
-    entries = (e for e in request.stored.status.decisions if e.sequence == verdict.sequence)
-    return next((e.conditions for e in entries), ())
+    """Those that hold, of every approval that counts."""
+    holding = request.standing.conditions
+    stored = [each for e in request.stored.status.decisions for each in e.conditions]
+    return list({each.name: each for each in stored if each in holding}.values())
 
 
 def _condition(condition: ApprovalCondition, request: WholeRequest) -> str:

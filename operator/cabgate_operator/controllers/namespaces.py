@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Namespaces: where the ring, the risk model or what an approval has to say changed, all intents
-may be other than they were."""
+"""Namespaces: where the ring, the risk model, the change policy or what an approval has to say
+changed, all intents may be other than they were."""
 
 from collections.abc import Sequence
 
+from cabgate.lifecycle.requests.terms import POLICY_LABEL
 from cabgate.risk.model_choice import MODEL_LABEL
 from cabgate.rollout.rings import RING_LABEL
 from cabgate.rollout.templates import REQUIRE_LABEL
@@ -30,7 +31,7 @@ class Namespaces(Controller):
             self._choices.pop(name, None)
             return ()
         labels = meta.get("labels") or {}
-        chosen = tuple(map(labels.get, (RING_LABEL, MODEL_LABEL, REQUIRE_LABEL)))
+        chosen = tuple(map(labels.get, (RING_LABEL, MODEL_LABEL, REQUIRE_LABEL, POLICY_LABEL)))
         before, self._choices[name] = self._choices.get(name, chosen), chosen
         return () if before == chosen else (Key(Subject.NAMESPACE, name, ""),)
 

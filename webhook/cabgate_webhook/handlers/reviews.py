@@ -119,7 +119,8 @@ def _checked(
     """What a review is checked against, as it is known before it is a decision."""
     request = isinstance(asked, RequestReview)
     verdict = (RequestVerdict if request else ExceptionVerdict)(asked.verdict.value)
-    return with_lifts(subject.checked, subject.request, verdict, around.requests)
+    votes = standing_of(subject.request).votes
+    return with_lifts(subject.checked, subject.request, verdict, around.requests, votes)
 
 
 def _revoked_images(
@@ -213,7 +214,8 @@ async def _checked_decision(
         verbs_held(admission, entry.verdict.value, subject.request, api),
     )
     check_verbs(entry, verbs)
-    expected = with_lifts(subject.checked, subject.request, entry.verdict, others)
+    votes = standing_of(subject.request).votes
+    expected = with_lifts(subject.checked, subject.request, entry.verdict, others, votes)
     facts = ReviewFacts(
         submitters=subject.submitters,
         requesters=subject.requesters,
@@ -231,7 +233,8 @@ async def _checked_decision(
     if subject.exception is not None and entry.verdict is ExceptionVerdict.APPROVED:
         check_takes_exception(standing_of(subject.request), others)
     warnings = [recorded(kind, kind.parse(admission.old_object), entry)]
-    warnings += [*warnings_of_approval(subject.request, entry.verdict, others), *asked_before]
+    warnings += warnings_of_approval(subject.request, entry.verdict, others, votes)
+    warnings += asked_before
     warnings += warnings_of_votes(subject.request, entry)
     if isinstance(entry, RequestDecision) and revokes and around is not None:
         images = images_to_revoke(subject.request, entry.images, around)

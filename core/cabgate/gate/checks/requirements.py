@@ -6,7 +6,7 @@ from datetime import datetime
 from cabgate.gate.commands import show_request
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
 from cabgate.gate.verdict import Look, Reason
-from cabgate.lifecycle.state.requirements import ADVICE, unknown_words
+from cabgate.lifecycle.state.requirements import advice_on, unknown_words
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.lifecycle.state.states import APPROVED_STATES
 from cabgate.rollout.rollout import Rollout
@@ -30,7 +30,7 @@ def _message(found: Situation) -> Parts:
     return (
         f"{found.head} rests on rules that this webhook does not know: {_words(found.request)}.",
         [],
-        f"{ADVICE} See: {show_request(found.request)}",
+        f"{advice_on(found.request)} See: {show_request(found.request)}",
     )
 
 

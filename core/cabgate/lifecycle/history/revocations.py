@@ -95,7 +95,7 @@ def approvals_of(
     same = by_content(requests)
     for request in requests:
         approval = request.person_approval
-        if approval is None or approval.verdict.value != RequestState.APPROVED:
+        if approval is None or approval.verdict.value != RequestState.APPROVED or request.bound:
             continue
         if unknown_words(request) or is_retrospective(request) or not request.noticed:
             continue

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cabgate.api.stored import Declared, StoredEntry, StoredNeed
-from cabgate.api.values import RequestState, RequestVerdict
+from cabgate.api.values import MAX_LISTED, RequestState, RequestVerdict
 from cabgate.text.names import may_be_same, same_name
 from cabgate.text.refusal import RefusalReason
 
@@ -144,12 +144,19 @@ def lacking(request: Declared, votes: Sequence[StoredEntry]) -> list[Lack]:
 
 def counted(request: Declared, votes: Sequence[StoredEntry]) -> str:
     """How many votes are in, as a column shows it: `1/2`, or where the terms name several verbs
-    `1/2 approve, 0/1 approve-senior`; empty where no terms ask for any."""
+    `1/2 approve, 0/1 approve-senior`, with the last ones counted where they have no room; empty
+    where no terms ask for any."""
     needs = needs_of(request)
     parts = [f"{min(_with(votes, need.verb), need.count)}/{need.count}" for need in needs]
     if len(needs) == 1:
         return parts[0]
-    return ", ".join(f"{part} {need.verb}" for part, need in zip(parts, needs, strict=True))
+    named = [f"{part} {need.verb}" for part, need in zip(parts, needs, strict=True)]
+    whole = ", ".join(named)
+    shown = len(named)
+    while len(whole) > MAX_LISTED:
+        shown -= 1
+        whole = f"{', '.join(named[:shown])} and {len(named) - shown} more"
+    return whole
 
 
 def people_needed(request: Declared) -> str:

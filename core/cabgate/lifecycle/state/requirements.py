@@ -26,6 +26,12 @@ ADVICE = (
 )
 """What to do where a word is not known."""
 
+ADVICE_ON_TERMS = (
+    "An older release that was installed for a while dropped its terms: declare other content, "
+    "which opens a new request."
+)
+"""What to do where a request needs approvals, and does not say which any more."""
+
 
 def says_of_containers(request: Declared) -> bool:
     """Whether a request says what the containers do, or has to where the gate asks for it."""
@@ -34,8 +40,17 @@ def says_of_containers(request: Declared) -> bool:
 
 
 def unknown_words(request: Declared) -> list[str]:
-    """The rules that a request rests on and that are not known here."""
-    return sorted(set(request.spec.requires) - KNOWN)
+    """The rules that a request rests on and that are not known here. Of approvals whose terms an
+    older release dropped, or whose word, nobody knows how many are enough."""
+    words = set(request.spec.requires)
+    terms = request.spec.terms
+    asks = terms is not None and bool(terms.approvals)
+    return sorted((words - KNOWN) | ({QUORUM} if asks != (QUORUM in words) else set()))
+
+
+def advice_on(request: Declared) -> str:
+    """What to do where a request rests on a rule that is not known here."""
+    return ADVICE if set(request.spec.requires) - KNOWN else ADVICE_ON_TERMS
 
 
 def check_known(request: Declared) -> None:
@@ -45,6 +60,7 @@ def check_known(request: Declared) -> None:
         raise Refusal(
             RefusalReason.UNKNOWN_REQUIREMENT,
             f"request {request.metadata.name} rests on rules that this webhook does not know: "
-            f"{', '.join(words[:5])}. {ADVICE}",
+            f"{', '.join(words[:5])}. "
+            f"{advice_on(request)}",
             "spec.requires",
         )

@@ -64,8 +64,7 @@ class RequestStanding:
     person_approval: StoredEntry | None
     """The entry by which a person approved it, on conditions or without; also of one that was
     revoked afterwards, but none that was taken back. What the system approved by score has none. Of
-    several votes the first that has conditions, else the first: what was refused after that, not
-    all of them knew of."""
+    several votes the first: what was refused after that, not all of them knew of."""
     votes: Sequence[StoredEntry]
     """The approvals that count by its terms, whether they are enough or not; none after it was
     revoked, reopened or superseded, and none where it has no terms."""
@@ -93,6 +92,12 @@ class RequestStanding:
     def was_approved(self) -> bool:
         """Whether it is approved or was once: something may run by it."""
         return any(state in APPROVED_STATES for _, state in self.history)
+
+    @property
+    def bound(self) -> bool:
+        """Whether the approval that it has, or had last, is on conditions."""
+        approved = [state for _, state in self.history if state in APPROVED_STATES]
+        return bool(approved) and approved[-1] is _S.CONDITIONALLY_APPROVED
 
     @property
     def taken_at(self) -> datetime | None:
@@ -183,14 +188,15 @@ def standing_of(request: StoredRequest) -> RequestStanding:
     verdict = _verdict(history)
     votes = _votes(history) if needs_of(request) else ()
     conditions: Sequence[StoredCondition] = ()
-    if votes and verdict is not None:
+    state = history[-1][1] if history else opening_state(request.spec.assessment.gate)
+    if votes and state in APPROVED_STATES:
         conditions = _conditions_of(votes)
     elif verdict is not None and verdict.verdict is RequestVerdict.CONDITIONALLY_APPROVED:
         conditions = verdict.conditions
     return RequestStanding(
         metadata=request.metadata,
         spec=request.spec,
-        state=history[-1][1] if history else opening_state(request.spec.assessment.gate),
+        state=state,
         history=history,
         verdict=verdict,
         # Nothing leaves Revoked, so the entry that led there is the only one that counts.
@@ -254,7 +260,7 @@ def _person_approval(history: History) -> StoredEntry | None:
         elif entry.verdict in VOTES:
             votes.append(entry)
             if state in APPROVED_STATES:
-                found = next((each for each in votes if each.conditions), votes[0])
+                found = votes[0]
     return found if found is not None and found.author.type is AuthorType.PERSON else None
 
 

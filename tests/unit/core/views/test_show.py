@@ -21,6 +21,7 @@ from cabgate_samples.models import (
     retrospective,
 )
 from cabgate_samples.objects import MIDDLING
+from support.policies import BOARD, vote
 from unit.core.views.builders import but, whole
 
 DBA = [{"name": "dba", "description": "the DBA is there", "attestation": "Required"}]
@@ -43,6 +44,16 @@ def test_a_request_is_shown_with_what_it_is_decided_by() -> None:
     tests = next(each for each in view.evidence if each.part == "testResults")
     assert "coveragePercent 85" in " ".join(tests.says)
     assert view.evidence_digest.startswith("v1:sha256:")
+
+
+def test_the_conditions_of_every_approval_are_shown() -> None:
+    night = [{"name": "night", "description": "at night"}]
+    bound = vote("max", "ConditionallyApproved", conditions=night)
+    one = vote("rita", "ConditionallyApproved", conditions=DBA)
+    for last in (vote("rita"), one):
+        shown = seen(request("ManualReview", bound, last, policy=BOARD)).conditions
+        assert "night: at night" in shown
+    assert len(shown) == 2
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cabgate.api.changepolicy import ChangePolicy
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
 from cabgate.api.types import MAX_LIFTS, Checked
@@ -17,6 +18,7 @@ from cabgate.gate.verdict import Reason
 from cabgate.ledger.chain import entries_of
 from cabgate.ledger.signatures import SigningKeys, Verification
 from cabgate.lifecycle.limits.retention import removable
+from cabgate.lifecycle.state.standing import standing_of
 from cabgate.rollout.targets import Workload
 from cabgate_samples.models import (
     NOW,
@@ -30,8 +32,10 @@ from cabgate_samples.models import (
     target,
 )
 from cabgate_samples.objects import MIDDLING
+from support.policies import change_policy, vote
 from unit.core.standings import (
     Surroundings,
+    approvals_of,
     decide,
     earlier_verdict,
     lifted_by,
@@ -252,3 +256,43 @@ def test_names_only_ever_deny_more_than_time_alone(requests):
         old.append(each.model_copy(update={"status": status}))
     if said(*requests).allowed:
         assert said(*old).allowed
+
+
+TWO = ChangePolicy.model_validate(change_policy("two"))
+
+
+def of_two(*votes):
+    content = intent({**MIDDLING, "scope": {"affectedComponents": 7, "linesChanged": 3}}, BAD)
+    return noticed(request("ManualReview", *votes, of=content, name="again", policy=TWO))
+
+
+def by(who, at, verdict="Approved", **more):
+    more |= {"conditions": [{"name": "n", "description": "d"}]} if "Cond" in verdict else {}
+    return vote(who, verdict, at=at, **more)
+
+
+@pytest.mark.parametrize("second", ["Approved", "ConditionallyApproved"])
+def test_of_two_approvals_the_first_has_to_know_what_they_lift(second):
+    no = revoked()
+    later = by("carol", T + 2 * SECOND, second, **naming("revoked"))
+    assert said(no, of_two(by("ann", T - SECOND, **naming()), later)).reason is Reason.REVOKED
+    both = of_two(by("ann", T + SECOND, **naming("revoked")), later)
+    assert said(no, both).allowed
+    # What holds on conditions, by whichever of them, lifts nothing for others.
+    checkout = Workload("apps", "Deployment", "checkout")
+    assert bool(approvals_of([both], {(checkout, "bad")})) is (second == "Approved")
+
+
+@pytest.mark.parametrize("second", [RequestVerdict.APPROVED, RequestVerdict.CONDITIONALLY_APPROVED])
+def test_a_second_approval_says_what_it_really_lifts(second):
+    no, waits = revoked(), of_two(by("ann", T - SECOND, **naming()))
+    votes = standing_of(waits).votes
+    assert with_lifts(NOTHING, waits, second, [no, waits], votes).lifts == []
+    [warned] = warnings_of_approval(waits, second, [no, waits], votes)
+    assert warned.startswith("does not lift what rita revoked at")
+    assert "reject this one, and declare other content" in warned
+    knew = of_two(by("ann", T + SECOND, **naming("revoked")))
+    votes = standing_of(knew).votes
+    assert with_lifts(NOTHING, knew, second, [no, knew], votes).lifts == ["revoked"]
+    [warned] = warnings_of_approval(knew, second, [no, knew], votes)
+    assert warned.startswith("lifts what rita revoked at")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from cabgate.api.changepolicy import ChangePolicy
 from cabgate.api.request import CABRequest, RequestState
+from cabgate.api.values import MAX_LISTED
 from cabgate.lifecycle.requests.opening import request_for
 from cabgate.lifecycle.state.quorum import counted, still_needed
 from cabgate.lifecycle.state.requirements import QUORUM
@@ -123,6 +124,12 @@ def test_conditions_of_every_vote_hold_and_none_attests_their_own():
     assert not standing_of(request(*votes, vote("eve", "Attested", **attested))).unattested
 
 
+def test_what_was_rejected_has_no_conditions():
+    bound = vote("ann", "ConditionallyApproved", rationale="if", conditions=[WINDOW])
+    found = standing_of(request(bound, vote("bob", "Rejected", rationale="no")))
+    assert (found.state, list(found.conditions)) == (S.REJECTED, [])
+
+
 def test_two_conditions_of_one_name_are_not_taken_for_one():
     other = {**WINDOW, "description": "by day"}
     first = vote("ann", "ConditionallyApproved", rationale="if", conditions=[WINDOW])
@@ -144,6 +151,23 @@ def test_without_a_policy_a_request_is_what_it_was():
     assert state_of(made) is S.APPROVED
     assert {"terms", "requires"}.isdisjoint(made.to_dict()["spec"])
     assert counted(made, standing_of(made).votes) == ""
+
+
+LONG = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=20, max_size=24)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(LONG, st.integers(1, 10)), min_size=1, max_size=8))
+def test_how_many_are_in_fits_its_column_whatever_a_policy_asks(rules):
+    made = [{"count": count, "verb": f"approve-{word}"} for word, count in rules]
+    found = counted(request(under=policy(*made)), [])
+    assert len(found) <= MAX_LISTED
+    assert found.startswith("0/")
+
+
+def test_what_has_no_room_in_the_column_is_counted():
+    made = [{"count": 10, "verb": f"approve-{number}{'x' * 23}"} for number in range(8)]
+    assert counted(request(under=policy(*made)), []).endswith("x and 2 more")
 
 
 PEOPLE = [f"approver-{number}" for number in range(20)]

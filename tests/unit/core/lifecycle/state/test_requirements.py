@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api import CABRequest
+from cabgate.api.changepolicy import ChangePolicy
 from cabgate.gate.candidates import describe
 from cabgate.gate.checks import ADMITTING
 from cabgate.gate.verdict import Reason
@@ -30,6 +31,7 @@ from cabgate_samples.models import (
     rollout,
 )
 from cabgate_webhook.client.stored import decode_requests
+from support.policies import BOARD, change_policy, vote
 from unit.core.standings import candidates, check_created, check_request_status, decide
 
 DECIDED: dict[str, Callable[[], CABRequest]] = {
@@ -96,6 +98,37 @@ def test_the_narrow_path_sees_every_word(words: list[str], state: str) -> None:
     assert (by_narrow.reason, by_narrow.message) == (by_model.reason, by_model.message)
     if words:
         assert by_narrow.reason not in ADMITTING
+
+
+BOARD_VOTES = (vote("ann"), vote("bob"))
+
+
+@pytest.mark.parametrize("votes", [BOARD_VOTES[:1], BOARD_VOTES], ids=["one vote", "both"])
+@pytest.mark.parametrize("lost", ["terms", "approvals", "requires"])
+def test_approvals_whose_terms_an_older_release_dropped_are_never_enough(
+    lost: str, votes: tuple[dict[str, Any], ...]
+) -> None:
+    """A CRD of before that knows no such field prunes it, and nobody can write it again."""
+    stored = request("ManualReview", *votes, policy=BOARD).to_dict()
+    spec = stored["spec"]
+    assert unknown_words(CABRequest.model_validate(stored)) == []
+    del (spec["terms"] if lost == "approvals" else spec)[lost]
+    found = CABRequest.model_validate(stored)
+    decision = decide(rollout(), 2, [found], [], NOW)
+    assert decision.reason is Reason.UNKNOWN_REQUIREMENT
+    assert "Quorum" in decision.message
+    assert "declare other content" in decision.message
+    assert "upgrade" not in decision.message
+    assert unknown(lambda: check_known(found))
+
+
+def test_terms_that_ask_for_nobody_are_as_none() -> None:
+    senior = ChangePolicy.model_validate(
+        change_policy("senior", {"when": {"ringFrom": 4}, "count": 1, "verb": "approve-senior"})
+    )
+    found = request("ManualReview", by_person("Approved"), policy=senior)
+    assert found.spec.terms is not None
+    assert decide(rollout(), 2, [found], [], NOW).allowed
 
 
 def unknown(call: Callable[[], Any]) -> bool:
