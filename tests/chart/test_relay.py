@@ -101,6 +101,13 @@ def test_its_lease_comes_empty(render):
     assert "spec" not in relay(render).one("Lease", NAME)
 
 
+@of("relay/lease.yaml")
+def test_the_lease_stays_when_the_relay_goes(render):
+    """`cabgate ledger prune` takes it for the sign that there is a store."""
+    annotations = relay(render).one("Lease", NAME)["metadata"]["annotations"]
+    assert annotations == {"helm.sh/resource-policy": "keep"}
+
+
 @of("relay/poddisruptionbudget.yaml")
 def test_one_at_a_time_may_be_evicted(render):
     budget = relay(render).one("PodDisruptionBudget", NAME)["spec"]

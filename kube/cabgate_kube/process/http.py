@@ -17,8 +17,14 @@ class TooLongHeadError(Exception):
     """Raised into the parser, which takes it for a request that cannot be read."""
 
 
+class PipelinedError(Exception):
+    """Raised into the parser where a request begins before the one before it is answered."""
+
+
 class BoundedProtocol(HttpToolsProtocol):
-    """A connection that answers 400 and closes where the head of a request has no end."""
+    """A connection that answers 400 and closes where the head of a request has no end, and closes
+    where a client sends a request without waiting for the answer to the one before: uvicorn would
+    queue any number of them."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -37,6 +43,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin to count."""
+        if self._in_request():
+            raise PipelinedError
         super().on_message_begin()
         self._in_head, self._head = True, 0
 
@@ -51,6 +59,17 @@ class BoundedProtocol(HttpToolsProtocol):
         """Go on to the body."""
         self._in_head = False
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be read, and close; without an answer where it would be taken for that
+        of the request under way."""
+        if self._in_request():
+            self.transport.abort()
+        else:
+            super().send_400_response(msg)
+
+    def _in_request(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
 
 class Server(uvicorn.Server):

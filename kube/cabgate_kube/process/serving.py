@@ -36,7 +36,8 @@ class Loop(uvloop.Loop):
 
 class ServingProtocol(BoundedProtocol):
     """A connection. It is closed if the head of a request does not come in time; and
-    if there are too many, the one goes that has waited longest without ever sending a request."""
+    if there are too many, the one goes that has waited longest without ever sending a request, or,
+    where each has sent one, the one that has waited longest since its last answer."""
 
     limit: int
     """Connections that are open at a time."""
@@ -45,19 +46,20 @@ class ServingProtocol(BoundedProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._begun = 0.0
+        self._idle_since = 0.0
         self._proven = False
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection whose handshake is done."""
         super().connection_made(transport)
-        self._begun = self.loop.time()
+        self._idle_since = self.loop.time()
         self._await_head()
         if len(self.connections) > self.limit:
             found = [each for each in self.connections if isinstance(each, ServingProtocol)]
-            idle = [each for each in found if not each._proven]  # this one at the least
-            min(idle, key=lambda each: each._begun).drop("limit")
+            idle = [each for each in found if each is not self and not each._in_request()]
+            # Nobody else waits: the newcomer goes, and no request under way is lost.
+            min(idle or [self], key=lambda each: (each._proven, each._idle_since)).drop("limit")
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
@@ -71,6 +73,7 @@ class ServingProtocol(BoundedProtocol):
     def on_response_complete(self) -> None:
         """Go on to the next request."""
         self._end_wait()
+        self._idle_since = self.loop.time()
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -83,9 +86,6 @@ class ServingProtocol(BoundedProtocol):
         self.dropped(why)
         self.connections.discard(self)
         self.transport.abort()
-
-    def _in_request(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self.drop, "slow")
