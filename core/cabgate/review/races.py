@@ -22,9 +22,11 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.stored import Declared, StoredAuthor
 from cabgate.api.types import AuthorType
 from cabgate.lifecycle.requests.opening import is_current, is_of, request_name
+from cabgate.lifecycle.state.quorum import VOTES
 from cabgate.lifecycle.state.standing import WholeRequest
 from cabgate.lifecycle.state.states import approval_of
 from cabgate.review.identity import User, may_be_same, same_name
+from cabgate.review.reviewers import Verdict
 from cabgate.risk.evidence import evidence_digest
 from cabgate.text.refusal import Refusal, RefusalReason
 
@@ -88,6 +90,23 @@ def own_approver(
         return ""
     found = (each.username for each in approvers_of(subject) if _stands_in(each, intent))
     return next(found, "")
+
+
+def check_voters_stand_apart(
+    request: WholeRequest, intent: DeploymentIntent | None, verdict: Verdict
+) -> None:
+    """Raise `Refusal` for another approval beside that of somebody who stands in the live intent by
+    now: they came in at the very moment in which they approved."""
+    if intent is None or verdict.value not in VOTES:
+        return
+    for author in (entry.author for entry in request.standing.votes):
+        if _stands_in(author, intent):
+            raise Refusal(
+                RefusalReason.SELF_APPROVAL,
+                f"{author.username} gave one of the approvals of {request.name}, and stands in its "
+                "intent as one who submitted or asked; reject it, and declare other content "
+                "without them",
+            )
 
 
 def waits_for_notice(

@@ -25,9 +25,10 @@ from cabgate.lifecycle.history.precedent import decided_elsewhere
 from cabgate.lifecycle.requests.break_glass import RESOURCE, VERB
 from cabgate.lifecycle.requests.opening import is_wanted
 from cabgate.lifecycle.state.requirements import check_known
-from cabgate.lifecycle.state.standing import RequestStanding, standing_of
+from cabgate.lifecycle.state.standing import RequestStanding, WholeRequest, standing_of
 from cabgate.lifecycle.state.states import is_retrospective, next_request_state, state_of
 from cabgate.review.identity import Machines, User, service_account_of
+from cabgate.review.races import check_voters_stand_apart
 from cabgate.review.review import (
     EXCEPTION_REVIEW,
     REQUEST_REVIEW,
@@ -230,6 +231,8 @@ async def _checked_decision(
         lifts_otherwise=entry.checked != expected,
     )
     check_reviewer(admission.user, entry.verdict, kind.plural, facts)
+    if subject.exception is None:
+        check_voters_stand_apart(WholeRequest.of(subject.request), subject.intent, entry.verdict)
     if subject.exception is not None and entry.verdict is ExceptionVerdict.APPROVED:
         check_takes_exception(standing_of(subject.request), others)
     warnings = [recorded(kind, kind.parse(admission.old_object), entry)]

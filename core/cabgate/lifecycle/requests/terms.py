@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
@@ -101,7 +101,15 @@ def unknown_fields(raw: object, known: object, path: str) -> list[str]:
             for number, pair in enumerate(zip(raw, known, strict=True))
             for each in unknown_fields(*pair, f"{path}[{number}]")
         ]
-    return [] if raw == known else [path]
+    return [] if raw == known or _same_number(raw, known) else [path]
+
+
+def _same_number(raw: object, known: object) -> bool:
+    """Whether two values are one number, such as 05.00 and 5.00."""
+    try:
+        return Decimal(str(raw)) == Decimal(str(known))
+    except InvalidOperation:
+        return False
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 
 import pytest
 
+from cabgate.api.request import RequestVerdict
 from cabgate.lifecycle.state.standing import WholeRequest
 from cabgate.review.identity import User
-from cabgate.review.races import check_not_approver, own_approver
+from cabgate.review.races import check_not_approver, check_voters_stand_apart, own_approver
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_samples.models import intent, request
 from cabgate_samples.objects import MIDDLING
@@ -35,6 +36,18 @@ def test_nor_declares_anything_else_before_it_is_decided():
         check_not_approver(OPENED, better, User("ann"), ONE)
     assert "which lacks other approvals" in refused.value.detail
     assert "or try again when it is decided" in refused.value.detail
+
+
+def test_no_other_approval_is_taken_beside_that_of_who_stands_in_the_intent():
+    now = intent(MIDDLING, submittedBy=[{"username": "ann"}])
+    with pytest.raises(Refusal) as refused:
+        check_voters_stand_apart(ONE, now, RequestVerdict.APPROVED)
+    assert refused.value.reason is RefusalReason.SELF_APPROVAL
+    assert "ann gave one of the approvals" in refused.value.detail
+    assert "declare other content" in refused.value.detail
+    for verdict in (RequestVerdict.REJECTED, RequestVerdict.REVOKED):
+        check_voters_stand_apart(ONE, now, verdict)
+    check_voters_stand_apart(ONE, OPENED, RequestVerdict.APPROVED)
 
 
 @pytest.mark.parametrize("who", ["ann", "bob"])

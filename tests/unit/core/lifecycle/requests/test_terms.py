@@ -45,6 +45,11 @@ def test_the_label_chooses_else_the_default_else_there_is_none():
     assert choose_policy({LABEL: "strict"}, [STRICT, marked]).name == "strict"
 
 
+def test_a_score_may_begin_with_a_zero():
+    rule = {"when": {"scoreFrom": "05.00"}, "count": 2, "verb": "approve"}
+    assert choose_policy({LABEL: "strict"}, [with_spec(approvals=[rule])]).name == "strict"
+
+
 UNSURE = {
     "names none that is there": ({LABEL: "gone"}, [STRICT], NoPolicyReason.MISSING),
     "names nothing": ({LABEL: ""}, [STRICT], NoPolicyReason.MISSING),
