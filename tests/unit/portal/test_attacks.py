@@ -7,10 +7,11 @@ from urllib.parse import quote
 
 import pytest
 
-from cabgate_kube.transport import ConnectionFailed
+from cabgate_kube.transport import ConnectionFailed, HttpAnswer
 from cabgate_portal.names import id_of
 from cabgate_portal.problems import Problem
 from cabgate_portal.tokens import MAX_TOKEN, Token, token_of
+from unit.portal.fake_api import status
 from unit.portal.portals import BASE, TOKEN, Made, manifest, stored
 
 
@@ -207,6 +208,47 @@ async def test_a_write_is_never_sent_twice(made):
         assert answer.status_code == 502
         assert answer.json()["code"] == "OutcomeUnknown"
         assert len(made.api.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "answered"),
+    [
+        (500, status(500, "InternalError", "etcdserver: request timed out"), "OutcomeUnknown"),
+        (502, b"<html>", "OutcomeUnknown"),
+        (504, status(504, "Timeout", "request did not complete"), "OutcomeUnknown"),
+        (200, b"{", "OutcomeUnknown"),
+        (200, b"{}", "OutcomeUnknown"),
+        (500, status(500, "InternalError", "failed calling webhook"), "InternalError"),
+        (503, status(503, "ServiceUnavailable", "stopping"), "ServiceUnavailable"),
+    ],
+)
+async def test_a_write_that_may_be_stored_is_not_reported_as_refused(made, code, body, answered):
+    _, digest = stored()
+    path = "/shop.web/take"
+    made.api.answers = [HttpAnswer(code, body)]
+    answer = await made.call("POST", path, json={"evidenceDigest": digest})
+    assert answer.json()["code"] == answered
+    made.api.answers = [HttpAnswer(404, status(404, "NotFound")), HttpAnswer(code, body)]
+    answer = await made.call("POST", "/submit", json=manifest())
+    assert answer.json()["code"] == answered
+
+
+async def test_what_is_stored_is_no_error_where_the_waiting_fails(made):
+    await made.call("POST", "/submit", json=manifest())
+    calls = made.api.calls
+    real = made.api.call
+
+    async def failing(method, target, **options):
+        if method == "GET" and any(each[0] == "PATCH" for each in calls):
+            raise ConnectionFailed("closed")
+        return await real(method, target, **options)
+
+    calls.clear()
+    made.api.call = failing
+    answer = await made.call("POST", "/submit?wait=1", json=manifest())
+    assert answer.status_code == 200
+    assert answer.json()["outcome"] == "open"
+    assert "it is recorded" in answer.json()["notes"][0]
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "a/b"])
