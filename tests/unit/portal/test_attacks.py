@@ -3,11 +3,14 @@
 
 import logging
 import pickle
+from contextlib import ExitStack
 from urllib.parse import quote
 
 import pytest
 
 from cabgate_kube.transport import ConnectionFailed, HttpAnswer
+from cabgate_portal import limits
+from cabgate_portal.limits import MAX_UNDER_WAY, CallLimits
 from cabgate_portal.names import id_of
 from cabgate_portal.problems import Problem
 from cabgate_portal.tokens import MAX_TOKEN, Token, token_of
@@ -318,3 +321,16 @@ async def test_no_path_but_those_of_the_api_is_served(made):
         answer = await made.client.get(f"https://portal{path}")
         assert answer.status_code == 404
     assert made.api.calls == []
+
+
+def test_made_up_tokens_do_not_make_calls_under_way_forgotten(monkeypatch):
+    monkeypatch.setattr(limits, "MAX_TOKENS", 2)
+    calls = CallLimits(10_000.0)
+    with ExitStack() as stack:
+        for _ in range(MAX_UNDER_WAY):
+            stack.enter_context(calls.taken(Token(TOKEN)))
+        for count in range(5):
+            with calls.taken(Token(f"made-up-{count}")):
+                pass
+        with pytest.raises(Problem, match="TooManyCalls"), calls.taken(Token(TOKEN)):
+            pass
