@@ -150,8 +150,14 @@ class Caller:
         try:
             answer = await self._call("PATCH", path, query=query, content=content, kind=kind)
         except AnswerTooLarge:
-            raise _unknown_outcome() from None
-        return Written(answer.status, _object(answer), audit_id_of(answer))
+            raise unknown_outcome() from None
+        try:
+            found = _object(answer)
+        except Problem:
+            if dry_run:
+                raise
+            raise unknown_outcome() from None
+        return Written(answer.status, found, audit_id_of(answer))
 
     async def who_am_i(self) -> User:
         """Who calls, as the API server authenticates them. Raises `Problem`."""
@@ -190,7 +196,7 @@ class Caller:
             raise
         except (ConnectionFailed, TimeoutError, OSError):
             if method == "PATCH":
-                raise _unknown_outcome() from None
+                raise unknown_outcome() from None
             raise Problem(
                 503, "ApiServerUnavailable", "the API server did not answer", headers=_LATER
             ) from None
@@ -198,17 +204,30 @@ class Caller:
             self._called(method, code)
         if 200 <= code <= 299:
             return answer
-        raise refused(answer)
+        problem = refused(answer)
+        if method == "PATCH" and "dryRun" not in (query or {}) and _may_be_stored(code, problem):
+            raise unknown_outcome() from None
+        raise problem
 
 
 _LATER = {"Retry-After": "2"}
 
 
-def _unknown_outcome() -> Problem:
+def _may_be_stored(code: int, problem: Problem) -> bool:
+    """Whether a write that was answered with this error may have been stored: the API server, or
+    what stands before it, failed. Where a webhook or the schema failed it, it was not."""
+    if code < 500 or code == 503 or problem.status == 422:
+        return False
+    return "failed calling webhook" not in problem.detail
+
+
+def unknown_outcome() -> Problem:
+    """The problem of a write of which nobody knows whether it was stored."""
     return Problem(
         502,
         "OutcomeUnknown",
-        "the API server did not answer a write: it may have been recorded, and was not sent again",
+        "the answer to a write did not come or says nothing: it may have been recorded, and was "
+        "not sent again",
         next_step="Read it, and send it again only if it was not recorded.",
     )
 

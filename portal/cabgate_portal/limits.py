@@ -64,7 +64,8 @@ class CallLimits:
         if bucket is None:
             bucket = self._buckets[key] = _Bucket(self._most, now)
             if len(self._buckets) > MAX_TOKENS:
-                self._buckets.popitem(last=False)
+                idle = (each for each, known in self._buckets.items() if not known.under_way)
+                del self._buckets[next(idle)]  # its own at the least
         self._buckets.move_to_end(key)
         bucket.left = min(self._most, bucket.left + (now - bucket.at) * self._per_second)
         bucket.at = now

@@ -23,7 +23,7 @@ from cabgate.views.selectors import APPROVED_REQUESTS, LIVE_EXCEPTIONS, WAITING_
 from cabgate.views.show import RequestView, show
 from cabgate_kube.clock import Clock
 from cabgate_kube.resources import EVIDENCES, EXCEPTIONS, INTENTS, REQUESTS, Object
-from cabgate_portal.client import Caller
+from cabgate_portal.client import Caller, Written, unknown_outcome
 from cabgate_portal.names import Id
 from cabgate_portal.problems import Problem
 
@@ -213,6 +213,16 @@ def parsed(model: type[M], item: Object) -> M:
         return model.model_validate(item)
     except ValidationError as error:
         raise Problem(422, "Unreadable", _unreadable(model, item, error)) from None
+
+
+def parsed_written(model: type[M], written: Written, *, dry_run: bool) -> M:
+    """What was stored. Raises `Problem`, which is no invitation to send it again."""
+    try:
+        return parsed(model, written.object)
+    except Problem:
+        if dry_run:
+            raise
+        raise unknown_outcome() from None
 
 
 def readable(model: type[M], items: Iterable[Object], notes: Notes) -> list[M]:

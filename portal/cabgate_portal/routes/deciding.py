@@ -21,7 +21,7 @@ from cabgate_portal.bodies import Approval, Attestation, Decision, ExceptionDeci
 from cabgate_portal.calls import AsCaller, DryRun, ObjectId
 from cabgate_portal.names import Id
 from cabgate_portal.problems import Answer, Problem
-from cabgate_portal.reading import Reader, parsed
+from cabgate_portal.reading import Reader, parsed_written
 
 router = APIRouter(tags=["deciding"])
 
@@ -99,7 +99,7 @@ async def _request(
     written = await reader.api.patch_status(
         REQUESTS, which.namespace, which.name, patch, dry_run=dry_run
     )
-    request = WholeRequest.of(parsed(CABRequest, written.object))
+    request = WholeRequest.of(parsed_written(CABRequest, written, dry_run=dry_run))
     content = {
         "id": str(which),
         "state": request.standing.state.value,
@@ -117,7 +117,7 @@ async def _exception(
     written = await reader.api.patch_status(
         EXCEPTIONS, which.namespace, which.name, patch, dry_run=dry_run
     )
-    found = parsed(CABException, written.object)
+    found = parsed_written(CABException, written, dry_run=dry_run)
     decided = exception_decided(found, reader.clock())
     content = {
         "id": str(which),

@@ -15,7 +15,7 @@ from cabgate_portal.calls import AsCaller, DryRun, Portal, WaitSeconds, waited
 from cabgate_portal.client import Written
 from cabgate_portal.names import Id, Name, Namespace
 from cabgate_portal.problems import Answer, Problem
-from cabgate_portal.reading import Reader, parsed
+from cabgate_portal.reading import Reader, parsed_written
 
 router = APIRouter(tags=["submitting"])
 
@@ -30,21 +30,27 @@ async def submit(
     which is named. `outcome` is approved, refused or open.
     """
     written, is_new = await _applied(reader, INTENTS, body, dry_run=dry_run)
-    intent = parsed(DeploymentIntent, written.object)
+    intent = parsed_written(DeploymentIntent, written, dry_run=dry_run)
+    notes: list[str] = []
     if wait and not dry_run:
         generation = intent.metadata.generation
         portal: Portal = request.app.state.portal
         which = Id(body.metadata.namespace, body.metadata.name)
-        intent = await waited(
-            lambda: reader.intent(which),
-            # One that somebody changed meanwhile is no longer what this caller waits for.
-            lambda found: (
-                outcome_of(found) is not Outcome.OPEN or found.metadata.generation != generation
-            ),
-            wait,
-            portal.poll_seconds,
-        )
+        try:
+            intent = await waited(
+                lambda: reader.intent(which),
+                # One that somebody changed meanwhile is no longer what this caller waits for.
+                lambda found: (
+                    outcome_of(found) is not Outcome.OPEN or found.metadata.generation != generation
+                ),
+                wait,
+                portal.poll_seconds,
+            )
+        except Problem as problem:
+            # It is stored: an error would be read as if it were not.
+            notes = [f"it is recorded, and how it stands is not known: {inert(problem.detail)}"]
     content = {**_intent_content(intent), "new": is_new, "dryRun": dry_run}
+    content |= {"notes": notes} if notes else {}
     return Answer(content | {"auditId": written.audit_id}, 201 if is_new else 200)
 
 
@@ -72,7 +78,7 @@ async def status(
 async def submit_exception(body: ExceptionManifest, reader: AsCaller, dry_run: DryRun) -> Answer:
     """Request an exception. What is sent again is the same one; its spec never changes."""
     written, is_new = await _applied(reader, EXCEPTIONS, body, dry_run=dry_run)
-    found = parsed(CABException, written.object)
+    found = parsed_written(CABException, written, dry_run=dry_run)
     decided = exception_decided(found, reader.clock())
     content = {
         "id": str(Id(body.metadata.namespace, body.metadata.name)),
@@ -112,8 +118,9 @@ async def _generation(reader: Reader, resource: Resource, namespace: str, name: 
 
 
 def _generation_of(found: Object) -> int:
-    generation: int = found["metadata"].get("generation") or 0
-    return generation
+    metadata = found.get("metadata")
+    generation = metadata.get("generation") if isinstance(metadata, dict) else None
+    return generation if isinstance(generation, int) else 0
 
 
 def _intent_content(intent: DeploymentIntent) -> dict[str, Any]:

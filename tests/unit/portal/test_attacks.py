@@ -3,14 +3,18 @@
 
 import logging
 import pickle
+from contextlib import ExitStack
 from urllib.parse import quote
 
 import pytest
 
-from cabgate_kube.transport import ConnectionFailed
+from cabgate_kube.transport import ConnectionFailed, HttpAnswer
+from cabgate_portal import limits
+from cabgate_portal.limits import MAX_UNDER_WAY, CallLimits
 from cabgate_portal.names import id_of
 from cabgate_portal.problems import Problem
 from cabgate_portal.tokens import MAX_TOKEN, Token, token_of
+from unit.portal.fake_api import status
 from unit.portal.portals import BASE, TOKEN, Made, manifest, stored
 
 
@@ -209,6 +213,47 @@ async def test_a_write_is_never_sent_twice(made):
         assert len(made.api.calls) == 1
 
 
+@pytest.mark.parametrize(
+    ("code", "body", "answered"),
+    [
+        (500, status(500, "InternalError", "etcdserver: request timed out"), "OutcomeUnknown"),
+        (502, b"<html>", "OutcomeUnknown"),
+        (504, status(504, "Timeout", "request did not complete"), "OutcomeUnknown"),
+        (200, b"{", "OutcomeUnknown"),
+        (200, b"{}", "OutcomeUnknown"),
+        (500, status(500, "InternalError", "failed calling webhook"), "InternalError"),
+        (503, status(503, "ServiceUnavailable", "stopping"), "ServiceUnavailable"),
+    ],
+)
+async def test_a_write_that_may_be_stored_is_not_reported_as_refused(made, code, body, answered):
+    _, digest = stored()
+    path = "/shop.web/take"
+    made.api.answers = [HttpAnswer(code, body)]
+    answer = await made.call("POST", path, json={"evidenceDigest": digest})
+    assert answer.json()["code"] == answered
+    made.api.answers = [HttpAnswer(404, status(404, "NotFound")), HttpAnswer(code, body)]
+    answer = await made.call("POST", "/submit", json=manifest())
+    assert answer.json()["code"] == answered
+
+
+async def test_what_is_stored_is_no_error_where_the_waiting_fails(made):
+    await made.call("POST", "/submit", json=manifest())
+    calls = made.api.calls
+    real = made.api.call
+
+    async def failing(method, target, **options):
+        if method == "GET" and any(each[0] == "PATCH" for each in calls):
+            raise ConnectionFailed("closed")
+        return await real(method, target, **options)
+
+    calls.clear()
+    made.api.call = failing
+    answer = await made.call("POST", "/submit?wait=1", json=manifest())
+    assert answer.status_code == 200
+    assert answer.json()["outcome"] == "open"
+    assert "it is recorded" in answer.json()["notes"][0]
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "a/b"])
 async def test_no_form_of_another_site_is_taken(made, kind):
     headers = {"Content-Type": kind} if kind else {}
@@ -276,3 +321,16 @@ async def test_no_path_but_those_of_the_api_is_served(made):
         answer = await made.client.get(f"https://portal{path}")
         assert answer.status_code == 404
     assert made.api.calls == []
+
+
+def test_made_up_tokens_do_not_make_calls_under_way_forgotten(monkeypatch):
+    monkeypatch.setattr(limits, "MAX_TOKENS", 2)
+    calls = CallLimits(10_000.0)
+    with ExitStack() as stack:
+        for _ in range(MAX_UNDER_WAY):
+            stack.enter_context(calls.taken(Token(TOKEN)))
+        for count in range(5):
+            with calls.taken(Token(f"made-up-{count}")):
+                pass
+        with pytest.raises(Problem, match="TooManyCalls"), calls.taken(Token(TOKEN)):
+            pass

@@ -143,7 +143,6 @@ async def test_an_exception_is_decided_by_its_uid(made, waiting, verb):
         (410, "Expired", 410),
         (422, "Invalid", 422),
         (429, "TooManyRequests", 429),
-        (500, "InternalError", 502),
         (503, "ServiceUnavailable", 503),
     ],
 )
