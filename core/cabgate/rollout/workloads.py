@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cabgate.api.kinds import BUILT_IN, GatedKind, group_of
@@ -119,6 +120,21 @@ def rollout_of(
             images |= set(_own_images(template_of, referred))
     workload = Workload(kind.group, kind.kind, _name_of(kind, obj, created=not old))
     return Rollout(namespace, workload, tuple(sorted(images)), tuple(also))
+
+
+def running_rollout(
+    kind: GatedKind,
+    namespace: str,
+    name: str,
+    obj: Mapping[str, Any],
+    referred: Mapping[str, Any] | None = None,
+) -> Rollout:
+    """What an object that is stored under a name would roll out if it were made now, with what its
+    containers do. Raises `PodTemplateError` for what cannot be read."""
+    rollout = rollout_of(kind, namespace, obj, None, referred)
+    exact = Workload(kind.group, kind.kind, name)
+    also = rollout.also if exact in rollout.workloads else (*rollout.also, exact)
+    return replace(rollout, also=also, template=template_of(kind, obj, referred))
 
 
 def template_of(
