@@ -108,22 +108,25 @@ async def check(reader: Reader, namespace: str, argument: str, images: Sequence[
         what = getattr(rollout, side)
         return explained(what, around, requests, exceptions, now, reader.machines)
 
-    worst = judged(found, "worst")
-    if (told := await _applied(reader, namespace, worst, found)) is not None:
-        worst = judged(told, "worst")
-    return _checked(worst, judged(found, "best"), notes)
+    worst, best = judged(found, "worst"), judged(found, "best")
+    # Where nothing hangs on it, the message is that of what is there: its ring is no assumption.
+    side = "best" if worst.decision.allowed == best.decision.allowed else "worst"
+    shown = {"worst": worst, "best": best}[side]
+    if (named := await _applied(reader, namespace, shown, found)) is not None:
+        shown = judged(named, side)
+    return _checked(shown, worst, best, notes)
 
 
-def _checked(worst: Explanation, best: Explanation, notes: Notes) -> Checked:
-    view, other = explained_view(worst), explained_view(best)
+def _checked(shown: Explanation, worst: Explanation, best: Explanation, notes: Notes) -> Checked:
+    view, bad, good = (explained_view(each) for each in (shown, worst, best))
     return Checked(
         namespace=view.namespace,
         workload=view.workload,
         images=tuple(inert(image) for image in view.images),
-        ring=_same(view.ring, other.ring),
-        allowed=_same(view.allowed, other.allowed),
-        mode=_same(view.mode, other.mode),
-        admitted=_same(view.admitted, other.admitted),
+        ring=_same(bad.ring, good.ring),
+        allowed=_same(bad.allowed, good.allowed),
+        mode=_same(bad.mode, good.mode),
+        admitted=_same(bad.admitted, good.admitted),
         reason=view.reason,
         message=view.message,
         warnings=view.warnings,
