@@ -146,7 +146,7 @@ async def judge_intent(
 
 
 def _intents(admission: AdmissionRequest) -> tuple[DeploymentIntent | None, DeploymentIntent]:
-    """The intent of a review as it was (None: it is new), and as it would be. Raises
+    """The intent of an admission request as it was (None: it is new), and as it would be. Raises
     `ValidationError`."""
     intent, old = DeploymentIntent.model_validate(admission.object), None
     if admission.operation != "CREATE":
