@@ -271,7 +271,9 @@ class _Explainer:
                 describe(look, rollout, exceptions, moment),
             )
             for look in candidates(
-                rollout, requests, exceptions, moment, template_required=required
+                *(rollout, requests, exceptions, moment),
+                ring=rings.effective,
+                template_required=required,
             )
         ]
         decision = decide(
