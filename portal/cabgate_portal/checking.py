@@ -21,7 +21,7 @@ from cabgate.rollout.installation import (
 from cabgate.rollout.modes import MODE_LABEL, Mode
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import HIGHEST, RING_LABEL
-from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.rollout import Rollout, Scale
 from cabgate.rollout.targets import Workload, selectors
 from cabgate.rollout.templates import REQUIRE_LABEL, Template
 from cabgate.rollout.workloads import (
@@ -212,10 +212,12 @@ async def _rollout(
         rollout = await _running(reader, namespace, kind, name, found)
         return _Known(rollout, rollout), _Known(_labels(found), _labels(found))
     workload = Workload(kind.group, kind.kind, name)
-    told = Rollout(namespace, workload, tuple(sorted(set(images))))
-    notes.texts.append("what the containers do is not known: images alone were named")
+    named = Rollout(namespace, workload, tuple(sorted(set(images))))
+    notes.texts.append(
+        "what the containers do, and in how many replicas, is not known: images alone were named"
+    )
     # As the webhook has what no approval can name; one that says nothing of containers fits all.
-    rollouts = _Known(replace(told, template=Template("")), told)
+    rollouts = _Known(replace(named, template=Template(""), scale=Scale(None)), named)
     try:
         labels = _labels(await reader.api.get(_resource(kind), namespace, name)) if readable else {}
     except Problem as problem:

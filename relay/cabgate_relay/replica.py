@@ -3,17 +3,16 @@
 is."""
 
 import asyncio
-import socket
-import uuid
 from collections.abc import Callable
 
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_kube.client import ApiServer
 from cabgate_kube.clock import Clock, utc_now
-from cabgate_kube.election import CALL_SECONDS, RENEW_DEADLINE, Elector
+from cabgate_kube.election import Elector
 from cabgate_kube.installation import RELAY_LEASE
+from cabgate_kube.leadership import Leadership, Term, identity
 from cabgate_kube.process.health import Pages
-from cabgate_kube.process.tasks import cancelled, until
+from cabgate_kube.process.tasks import cancelled
 from cabgate_relay.appending import LONGEST_PAUSE, Appender
 from cabgate_relay.following import Follower
 from cabgate_relay.metrics import Metrics
@@ -22,12 +21,6 @@ from cabgate_store.opening import open_to_append
 from cabgate_store.store import EventStore
 
 AGENT = "cabgate-relay"
-
-UNREACHED_SECONDS = RENEW_DEADLINE + CALL_SECONDS
-"""After how long without a word about the Lease a replica is not ready."""
-
-ELECTION_STUCK_SECONDS = 60.0
-"""How long the election may stand still."""
 
 
 class Replica:
@@ -47,8 +40,7 @@ class Replica:
         self._clock = clock
         self._connect = connect or (lambda called: ApiServer.connect(called, AGENT))
         self._longest_pause = longest_pause
-        self._elector: Elector | None = None
-        self._election: asyncio.Task[None] | None = None
+        self._leadership = Leadership()
         self._appender: Appender | None = None
         self._follower: Follower | None = None
         self.metrics.leader.set_function(lambda: float(self.leads))
@@ -60,24 +52,18 @@ class Replica:
     @property
     def leads(self) -> bool:
         """Whether it follows the ledger now."""
-        return self._elector is not None and self._elector.leads
+        return self._leadership.leads
 
     async def run(self) -> None:
         """Wait to lead, and follow the ledger while it does, again and again, until cancelled."""
         api = self._connect(self.metrics.called)
-        me = f"{socket.gethostname()}_{uuid.uuid4()}"
-        elector = Elector(api, SYSTEM_NAMESPACE, me, clock=self._clock, lease=RELAY_LEASE)
-        self._elector = elector
-        self._election = asyncio.create_task(elector.run(), name="election")
+        elector = Elector(api, SYSTEM_NAMESPACE, identity(), clock=self._clock, lease=RELAY_LEASE)
         try:
-            while True:
-                await until(elector.until(True), self._election)
-                await self._lead(api, elector, self._election)
+            await self._leadership.run(elector, lambda term: self._lead(api, term))
         finally:
-            await cancelled(self._election)
             await api.close()
 
-    async def _lead(self, api: ApiServer, elector: Elector, election: asyncio.Task[None]) -> None:
+    async def _lead(self, api: ApiServer, term: Term) -> None:
         settings = self.settings
         appender = Appender(
             settings.cluster, self._open, self.metrics, self._clock, self._longest_pause
@@ -85,16 +71,14 @@ class Replica:
         follower = Follower(api, appender, settings.sweep_seconds)
         self._appender, self._follower = appender, follower
         work = asyncio.create_task(follower.run(), name="follower")
-        lost = False
-        try:
-            await until(elector.until(False), work, election)
-            lost = True
-        finally:
+
+        async def stop() -> None:
             await cancelled(work)
             await appender.close()  # what is under way ends before another leads
-            if not lost:
-                await cancelled(election)
-                await elector.release()
+
+        try:
+            await term.serve(work, stop)
+        finally:
             self._appender = self._follower = None
 
     def _open(self) -> EventStore:
@@ -103,24 +87,16 @@ class Replica:
     def problems(self) -> list[str]:
         """What is wrong so that only a new process may help. That the API server or the store is
         away is not."""
-        found = []
-        if self._election is not None and self._election.done():
-            found.append("election: has ended")
-        if self._elector is not None and self._elector.idle > ELECTION_STUCK_SECONDS:
-            found.append(f"election: stands still, for {self._elector.idle:.0f} s")
-        return found
+        return self._leadership.problems()
 
     def unready(self) -> list[str]:
         """Why it could not do its work now, leading or taking over; empty if it could."""
-        elector = self._elector
-        if elector is None:
-            return ["it has not begun"]
-        if elector.silence > UNREACHED_SECONDS:
-            return [f"election: {elector.trouble or 'no word about the Lease'}"]
-        found = []
-        if elector.leads and self._appender is not None and self._appender.trouble:
+        found = self._leadership.unready()
+        if found:
+            return found
+        if self.leads and self._appender is not None and self._appender.trouble:
             found.append(f"store: {self._appender.trouble}")
-        if elector.leads and self._follower is not None and self._follower.trouble:
+        if self.leads and self._follower is not None and self._follower.trouble:
             found.append(f"ledger: {self._follower.trouble}")
         return found
 
