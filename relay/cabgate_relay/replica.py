@@ -17,6 +17,9 @@ from cabgate_kube.process.tasks import cancelled, until
 from cabgate_relay.appending import LONGEST_PAUSE, Appender
 from cabgate_relay.following import Follower
 from cabgate_relay.metrics import Metrics
+from cabgate_relay.notifications.channels import read_channels
+from cabgate_relay.notifications.metrics import NotificationMetrics
+from cabgate_relay.notifications.notifier import Notifier, Pace
 from cabgate_relay.settings import Settings
 from cabgate_store.opening import open_to_append
 from cabgate_store.store import EventStore
@@ -32,7 +35,8 @@ ELECTION_STUCK_SECONDS = 60.0
 
 class Replica:
     """A replica of the relay. `longest_pause` is the longest time between two attempts to append,
-    in seconds."""
+    in seconds; `pace` how fast people are notified. Raises `SettingsError` where the file of
+    channels cannot be used."""
 
     def __init__(
         self,
@@ -41,12 +45,17 @@ class Replica:
         clock: Clock = utc_now,
         connect: Callable[[Callable[[str, int], None]], ApiServer] | None = None,
         longest_pause: float = LONGEST_PAUSE,
+        pace: Pace | None = None,
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self._clock = clock
         self._connect = connect or (lambda called: ApiServer.connect(called, AGENT))
         self._longest_pause = longest_pause
+        self._pace = pace or Pace()
+        file = settings.notifications
+        self._channels = None if file is None else read_channels(file)
+        self._notified = NotificationMetrics(self.metrics.registry)
         self._elector: Elector | None = None
         self._election: asyncio.Task[None] | None = None
         self._appender: Appender | None = None
@@ -85,17 +94,27 @@ class Replica:
         follower = Follower(api, appender, settings.sweep_seconds)
         self._appender, self._follower = appender, follower
         work = asyncio.create_task(follower.run(), name="follower")
+        notifying = self._notifying(api)
         lost = False
         try:
-            await until(elector.until(False), work, election)
+            await until(elector.until(False), work, *notifying, election)
             lost = True
         finally:
-            await cancelled(work)
+            for task in (work, *notifying):
+                await cancelled(task)
             await appender.close()  # what is under way ends before another leads
             if not lost:
                 await cancelled(election)
                 await elector.release()
             self._appender = self._follower = None
+
+    def _notifying(self, api: ApiServer) -> list[asyncio.Task[None]]:
+        file, channels = self.settings.notifications, self._channels
+        if file is None or channels is None:
+            return []
+        where = file.parent, self.settings.cluster
+        notifier = Notifier(api, channels, *where, self._notified, self._clock, self._pace)
+        return [asyncio.create_task(notifier.run(), name="notifier")]
 
     def _open(self) -> EventStore:
         return open_to_append(self.settings.store, self._clock())
