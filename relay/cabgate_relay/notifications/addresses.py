@@ -19,8 +19,9 @@ from typing import Any
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
-_METADATA = (ip_network("168.63.129.16/32"),)
-"""Of Azure: an address that is public otherwise. The others' are link-local or private."""
+_METADATA = (ip_network("168.63.129.16/32"), ip_network("192.0.0.0/24"))
+"""Of Azure and of Oracle's cloud, which not every Python knows for what they are. The others' are
+link-local or private."""
 
 _TRANSLATED = ip_network("64:ff9b::/96")
 """NAT64: the last four bytes are an IPv4 address."""

@@ -151,7 +151,7 @@ class Line:
         if self._state.trouble:
             self._failed(self._state.trouble, "NotReached")
             return
-        while time.monotonic() >= self._quiet_until:
+        while self._state.known and time.monotonic() >= self._quiet_until:
             current = visible(self._state.notices(self._clock()), self._route)
             pending = waiting_to_be_sent(current, self._route, self._memory)
             self._metrics.pending.labels(self.channel.name).set(pending)

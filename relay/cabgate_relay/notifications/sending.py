@@ -148,14 +148,11 @@ class _ToMail:
                     password=password,
                     timeout=SECONDS,
                 )
-                try:
-                    async with client:
-                        made = mail_of(parcel, smtp.sender, smtp.to)
-                        refused, _ = await client.send_message(
-                            made, sender=smtp.sender, recipients=list(smtp.to)
-                        )
-                finally:
-                    connection.close()
+                async with client:  # which closes the connection
+                    made = mail_of(parcel, smtp.sender, smtp.to)
+                    refused, _ = await client.send_message(
+                        made, sender=smtp.sender, recipients=list(smtp.to)
+                    )
         except AddressRefusedError as error:
             raise SendError(str(error)) from None
         except aiosmtplib.SMTPResponseException as error:

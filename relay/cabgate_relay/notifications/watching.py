@@ -51,8 +51,10 @@ class Subjects(Generic[S]):
         self._parse: Callable[[Object], S] = parse
         self._keep: Callable[[S], bool] = keep
         self.found: dict[tuple[str, str], S] = {}
-        self.trouble = f"{resource.plural} have not been read yet"
-        """Why they are not known; empty if they are."""
+        self.known = False
+        """Whether all of them have been read once."""
+        self.trouble = ""
+        """Why they cannot be read; empty if they can."""
         self.revision = 0
         """Another number after each change."""
 
@@ -84,7 +86,7 @@ class Subjects(Generic[S]):
                 parsed = self._parsed(raw)
                 if parsed is not None:
                     found[_place(raw)] = parsed
-        self.found, self.trouble = found, ""
+        self.found, self.known, self.trouble = found, True, ""
         self.revision += 1
         while time.monotonic() - began < SWEEP_SECONDS:
             for event in await self._api.changes(self._resource, version, WATCH_SECONDS):
@@ -140,8 +142,13 @@ class State:
 
     @property
     def trouble(self) -> str:
-        """Why nothing can be said; empty if it can."""
+        """Why the cluster cannot be read; empty if it can."""
         return self._requests.trouble or self._exceptions.trouble
+
+    @property
+    def known(self) -> bool:
+        """Whether all of it has been read once."""
+        return self._requests.known and self._exceptions.known
 
     async def run(self) -> None:
         """Follow the cluster, until cancelled."""
