@@ -151,10 +151,12 @@ class Line:
         if self._state.trouble:
             self._failed(self._state.trouble, "NotReached")
             return
-        while self._state.known and time.monotonic() >= self._quiet_until:
+        while self._state.known:
             current = visible(self._state.notices(self._clock()), self._route)
             pending = waiting_to_be_sent(current, self._route, self._memory)
             self._metrics.pending.labels(self.channel.name).set(pending)
+            if time.monotonic() < self._quiet_until:
+                return
             room = room_for(self._sender.characters, self._clock())
             found = due(
                 *(current, self._route, self._memory, self._clock(), room), self._pace.window
