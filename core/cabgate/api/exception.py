@@ -73,7 +73,11 @@ MAX_WINDOWS = 5
 
 
 class Constraints(Model):
-    """What an exception admits no rollout beyond; each part that is set has to hold."""
+    """What an exception admits no rollout beyond; each part that is set has to hold, and one at
+    least is."""
+
+    # What is mistyped is dropped before it is counted: an approval without limits is not meant.
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     max_replicas: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Most replicas that the object may have when it is rolled out, `spec.replicas`; a kind that
@@ -82,7 +86,9 @@ class Constraints(Model):
     """Highest ring that it admits in, 2 to 4."""
     until: DeclaredTime | None = None
     """When it ends, if that is before durationDays are over; to the second."""
-    windows: Annotated[list[Interval], Field(max_length=MAX_WINDOWS)] = Field(default_factory=list)
+    windows: Annotated[list[Interval], Field(min_length=1, max_length=MAX_WINDOWS)] = Field(
+        default_factory=list
+    )
     """It admits within one of these alone; none: at any time until its end."""
 
 

@@ -13,11 +13,12 @@ from typing import Any
 
 from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import decide
-from cabgate.gate.verdict import Reason
+from cabgate.gate.verdict import GateVerdict, Reason
+from cabgate.lifecycle.limits.constraints import WINDOWS
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import GATED_FROM, RING_LABEL, ring_of
-from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.rollout import Rollout, Scale
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import reference_of, rollout_of
 
@@ -184,7 +185,17 @@ class _Objects:
 
     def rollout_of(self, item: Running) -> Rollout:
         """The images of an object, under the name of the workload at its top."""
-        return replace(self.top_of(item).rollout, images=self.images_of(item))
+        top = self.top_of(item).rollout
+        return replace(top, images=self.images_of(item), scale=_larger(top.scale, item))
+
+
+def _larger(scale: Scale | None, item: Running) -> Scale | None:
+    """The replicas of the workload at the top, or those of what belongs to it if they are more: a
+    Rollout has steps that make a ReplicaSet larger than it says itself."""
+    own = item.rollout.scale
+    if scale is None or scale.replicas is None or own is None or own.replicas is None:
+        return scale
+    return max(scale, own, key=lambda each: each.replicas or 0)
 
 
 class _Judge:
@@ -223,10 +234,16 @@ class _Judge:
             exception for name in named for exception in self._exceptions.get(name, ())
         ]
         decision = decide(rollout, ring, list(named.values()), exceptions, self._now)
-        if decision.allowed:
+        if decision.allowed or _only_late(decision):
             return "", ()
         only = decision.reason is Reason.IMAGES_NOT_COVERED
         return decision.reason, decision.basis.uncovered if only else rollout.images
+
+
+def _only_late(decision: GateVerdict) -> bool:
+    """Whether a window of an exception has closed: what was rolled out within it goes on."""
+    violated = decision.basis.violation
+    return violated is not None and violated.field == WINDOWS
 
 
 def _runs(kind: GatedKind, obj: Mapping[str, Any], *, owned: bool) -> bool:

@@ -31,7 +31,7 @@ from cabgate.api.request import (
 from cabgate.api.types import Checked
 from cabgate.ledger.signatures import PublicKeys, Verification
 from cabgate.lifecycle.limits.capacity import check_room
-from cabgate.lifecycle.limits.constraints import tightened
+from cabgate.lifecycle.limits.constraints import limits_of, tightened
 from cabgate.lifecycle.state.standing import standing_of
 from cabgate.lifecycle.state.states import (
     next_exception_state,
@@ -270,9 +270,11 @@ def check_person_write(
 
 def recorded(kind: ReviewKind, subject: Subject, entry: Entry) -> str:
     """The admission warning of a decision: it is not stored yet when it is said."""
+    limits = limits_of(entry.constraints) if isinstance(entry, ExceptionDecision) else []
     return printed(
         f"recorded if this command succeeds: {entry.verdict} by {entry.author.username} on "
         f"{kind.kind} {subject.metadata.name}, evidence {entry.evidence_digest}"
+        + (f"; {', '.join(limits)}" if limits else "")
     )
 
 
@@ -380,7 +382,7 @@ def _check_attestation(request: CABRequest, entry: Entry) -> None:
 def _only_reviews(field: str) -> Refusal:
     return Refusal(
         RefusalReason.WRITTEN_BY_OPERATOR_ONLY,
-        "a reviewer writes status.review (verdict, rationale, conditions, images, "
+        "a reviewer writes status.review (verdict, rationale, conditions, constraints, images, "
         "evidenceDigest) and nothing else of the status",
         field,
     )

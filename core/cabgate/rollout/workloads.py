@@ -120,14 +120,45 @@ def rollout_of(
             images |= set(_own_images(template_of, referred))
     workload = Workload(kind.group, kind.kind, _name_of(kind, obj, created=not old))
     return Rollout(
-        namespace, workload, tuple(sorted(images)), tuple(also), scale=Scale(_replicas(obj))
+        namespace, workload, tuple(sorted(images)), tuple(also), scale=Scale(_replicas(kind, obj))
     )
 
 
-def _replicas(obj: Mapping[str, Any]) -> int | None:
+def _replicas(kind: GatedKind, obj: Mapping[str, Any]) -> int | None:
+    """The replicas that an object says. What the API server defaults to 1 is 1 in a manifest too;
+    an Argo Rollout may make more of them by its steps, and then those count."""
     spec = obj.get("spec")
-    found = spec.get("replicas") if isinstance(spec, Mapping) else None
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
+    if not isinstance(spec, Mapping):
+        return None
+    found = spec.get("replicas")
+    if found is None and (kind.group, kind.kind) in _DEFAULTED:
+        return 1
+    if not isinstance(found, int) or isinstance(found, bool):
+        return None
+    if (kind.group, kind.kind) != ("argoproj.io", "Rollout"):
+        return found
+    return max(found, *_replicas_of_steps(spec.get("strategy")))
+
+
+_DEFAULTED = frozenset(
+    {("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "ReplicaSet"),
+     ("", "ReplicationController")}
+)  # fmt: skip
+"""Kinds whose `spec.replicas` the API server sets to 1 where it is absent."""
+
+
+def _replicas_of_steps(strategy: Any) -> list[int]:
+    """Every number of replicas in the strategy of a Rollout: previews, canaries, experiments."""
+    if isinstance(strategy, list):
+        return [found for each in strategy for found in _replicas_of_steps(each)]
+    if not isinstance(strategy, Mapping):
+        return [0]
+    own = [
+        value
+        for name, value in strategy.items()
+        if name in ("replicas", "previewReplicaCount") and isinstance(value, int)
+    ]
+    return [0, *own, *(found for value in strategy.values() for found in _replicas_of_steps(value))]
 
 
 def running_rollout(

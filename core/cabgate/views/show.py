@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cabgate.api.base import rfc3339
-from cabgate.api.exception import CABException, Constraints, ExceptionDecision, ExceptionState
+from cabgate.api.exception import CABException, ExceptionDecision, ExceptionState
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import Provenance, RequestDecision, RequestState
 from cabgate.api.types import ApprovalCondition
+from cabgate.lifecycle.limits.constraints import limits_of
 from cabgate.lifecycle.state.columns import listed_submitters
 from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
@@ -345,21 +346,6 @@ def decision_view(entry: RequestDecision | ExceptionDecision) -> DecisionView:
         rationale=inert(entry.rationale),
         about=tuple(about),
     )
-
-
-def limits_of(constraints: Constraints | None) -> list[str]:
-    """What an exception admits no rollout beyond, a line each."""
-    if constraints is None:
-        return []
-    found: list[str] = []
-    if constraints.max_replicas is not None:
-        found.append(f"at most {constraints.max_replicas} replicas")
-    if constraints.max_ring is not None:
-        found.append(f"up to ring {constraints.max_ring}")
-    if constraints.until is not None:
-        found.append(f"until {rfc3339(constraints.until)}")
-    found += [f"from {rfc3339(w.from_)} until {rfc3339(w.until)}" for w in constraints.windows]
-    return found
 
 
 def _exception(exception: CABException, now: datetime) -> ExceptionView:

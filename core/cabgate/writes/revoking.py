@@ -15,6 +15,7 @@ from cabgate.gate.checks import IN_FORCE
 from cabgate.gate.commands import IMAGES, can_be_revoked, revoke_request, show_request
 from cabgate.gate.composing import MAX_BYTES, WARNING_WIDTH, compose, shortened
 from cabgate.gate.decide import candidates
+from cabgate.gate.verdict import Look
 from cabgate.lifecycle.history.revocations import (
     Pair,
     Revocation,
@@ -78,8 +79,14 @@ class Surroundings:
         return [
             look.request
             for look in found
-            if look.reason in IN_FORCE and not closed_for_good(look.request, self.now)
+            if _in_force(look) and not closed_for_good(look.request, self.now)
         ]
+
+
+def _in_force(look: Look) -> bool:
+    """Whether it admits now, or will: by an exception whose window is to open, for one."""
+    opens = look.violation is not None and look.violation.opens is not None
+    return opens or look.reason in IN_FORCE
 
 
 @dataclass(frozen=True)

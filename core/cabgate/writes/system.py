@@ -311,7 +311,7 @@ def check_exception_status(
         raise _wrong("status.review", "belongs to the reviewer")
     if new.status.state != state:
         raise _wrong("status.state", f"must be {state}, as decisions and time say")
-    if new.status.expires_at != expires_at(old):
+    if new.status.expires_at != expires_at(history):
         raise _wrong(
             "status.expiresAt", "must be creation plus durationDays, or the earliest until"
         )

@@ -311,6 +311,7 @@ async def _update_intent(
     if not ready.ready and work.problem is None and work.ring >= GATED_FROM:
         around = replace(around, exceptions=await _exceptions(context, work))
         ready = readiness(intent, None, around)
+        _wake(context, work, around)
     if request is not None and work.held and ready.reason == Reason.REVIEW_PENDING.value:
         message = texts.about_request(
             request.standing, request.standing.state, context.machines, work.held
@@ -344,13 +345,19 @@ async def _tell_reviewers(context: Context, work: Work, intent: DeploymentIntent
 
 
 def _surroundings(context: Context, work: Work) -> Surroundings:
-    requests, now = work.known, context.clock()
-    known = [m for m in (next_window(requests, now), work.too_often_until) if m is not None]
-    context.queue.add_at(work.key, min(known, default=None))  # one deadline for each key
-    return Surroundings(
-        *(work.ring, requests, (), now, context.machines, context.installation.kinds),
+    now, kinds = context.clock(), context.installation.kinds
+    around = Surroundings(
+        *(work.ring, work.known, (), now, context.machines, kinds),
         template_required=is_required(work.labels, work.ring),
     )
+    _wake(context, work, around)
+    return around
+
+
+def _wake(context: Context, work: Work, around: Surroundings) -> None:
+    """Look at the intent again when something opens or closes."""
+    known = [m for m in (next_window(around), work.too_often_until) if m is not None]
+    context.queue.add_at(work.key, min(known, default=None))  # one deadline for each key
 
 
 class Intents(Controller):

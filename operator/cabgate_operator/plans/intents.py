@@ -17,6 +17,7 @@ from cabgate.gate.checks import STALLED
 from cabgate.gate.composing import sentence
 from cabgate.gate.decide import decide
 from cabgate.gate.verdict import GateVerdict, Reason
+from cabgate.lifecycle.limits.constraints import window_edges
 from cabgate.lifecycle.requests.opening import (
     correlation_id,
     has_other_evidence,
@@ -128,16 +129,18 @@ def own_request(
     return None, Problem("RequestNameTaken", texts.name_taken(found.name))
 
 
-def next_window(requests: Sequence[WholeRequest], now: datetime) -> datetime | None:
-    """The next moment at which an approval condition opens or closes, if there is one."""
+def next_window(around: Surroundings) -> datetime | None:
+    """The next moment at which a window of an approval condition or of an exception opens or
+    closes, if there is one."""
     moments = [
         moment
-        for request in requests
+        for request in around.requests
         for condition in request.standing.conditions
         for moment in (condition.not_before, condition.not_after)
-        if moment is not None and moment > now
     ]
-    return min(moments, default=None)
+    for exception in around.exceptions:
+        moments += window_edges(exception.constraints)
+    return min((each for each in moments if each is not None and each > around.now), default=None)
 
 
 def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroundings) -> Readiness:
@@ -204,7 +207,9 @@ def _not_gated(intent: DeploymentIntent, kinds: Sequence[GatedKind]) -> Problem 
 
 def _is_stalled(decision: GateVerdict, now: datetime) -> bool:
     """Whether waiting does not help against a denial."""
-    request = decision.basis.request
+    request, violated = decision.basis.request, decision.basis.violation
+    if violated is not None:
+        return violated.opens is None
     if decision.reason is not Reason.OUTSIDE_WINDOW or request is None:
         return decision.reason in STALLED
     # A window that is to open is worth waiting for; one that has closed stays so.

@@ -51,6 +51,7 @@ class _Spec(_PodSpec, total=False):
     jobTemplate: _JobTemplate
     workloadRef: Any
     replicas: Any
+    strategy: Any
 
 
 class _Object(TypedDict, total=False):

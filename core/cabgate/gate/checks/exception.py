@@ -11,7 +11,7 @@ from cabgate.gate.phrases import assessment_details, scored
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
 from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.history.revocations import against
-from cabgate.lifecycle.limits.constraints import Violation, violation
+from cabgate.lifecycle.limits.constraints import WINDOWS, Violation, violation
 from cabgate.lifecycle.state.standing import ExceptionStanding, exception_admits
 from cabgate.rollout.rollout import Rollout
 
@@ -34,7 +34,9 @@ def check(found: Covering) -> Look | None:
 
 
 def _violated(exception: ExceptionStanding, found: Covering) -> Violation | None:
-    return violation(exception.constraints, found.rollout, found.ring, found.now)
+    return violation(
+        *(exception.constraints, found.rollout, found.ring, found.now), exception.expires_at
+    )
 
 
 _REASONS = (
@@ -73,7 +75,7 @@ def _beyond(found: Situation) -> Parts:
     another = f"request another exception: {write_exception(request, exception)}"
     if violated.opens is not None:
         to_do = f"Roll out again then, or {another}"
-    elif violated.field == "windows":
+    elif violated.field == WINDOWS:
         to_do = f"R{another[1:]}"
     else:
         to_do = f"Roll out within that, or {another}"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a rollout keeps to what its exception is limited to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,9 @@ from cabgate.api.exception import ExceptionReview, ExceptionReviewVerdict
 from cabgate.api.stored import StoredConstraints
 from cabgate.rollout.rollout import Rollout
 from cabgate.text.refusal import Refusal, RefusalReason
+
+WINDOWS = "windows"
+"""The constraint that time alone meets, or does not."""
 
 
 @dataclass(frozen=True)
@@ -22,22 +25,26 @@ class Violation:
     admits: str
     """What the exception admits, and what this is, for people."""
     opens: datetime | None = None
-    """Of windows: when the next one opens; None where all are over."""
+    """Of windows: when they next admit; None where they never will."""
 
 
 def violation(
-    constraints: Iterable[StoredConstraints], rollout: Rollout, ring: int | None, now: datetime
+    constraints: Sequence[StoredConstraints],
+    rollout: Rollout,
+    ring: int | None,
+    now: datetime,
+    end: datetime,
 ) -> Violation | None:
     """The first constraint that a rollout does not keep; None if it keeps all.
 
-    Each of `constraints`, those of the spec and those of the review, has to hold. Of a rollout
-    whose replicas or ring were not asked, those are not looked at.
+    Each of `constraints`, those of the spec and those of the review, has to hold; `end` is that of
+    the exception. Of a rollout whose replicas or ring were not asked, those are not looked at.
     """
     for each in constraints:
-        found = _replicas(each, rollout) or _ring(each, ring) or _window(each, now)
+        found = _replicas(each, rollout) or _ring(each, ring)
         if found is not None:
             return found
-    return None
+    return _window(constraints, now, end)
 
 
 def tightened(review: ExceptionReview, now: datetime) -> dict[str, Any]:
@@ -65,9 +72,11 @@ def check_future(constraints: StoredConstraints, path: str, now: datetime) -> No
 
 def _replicas(constraints: StoredConstraints, rollout: Rollout) -> Violation | None:
     most, scale = constraints.max_replicas, rollout.scale
-    if most is None or scale is None or (scale.replicas is not None and scale.replicas <= most):
+    if most is None or scale is None:
         return None
-    allowed = "1 replica" if most == 1 else f"{most} replicas"
+    if scale.replicas is not None and 0 <= scale.replicas <= most:
+        return None
+    allowed = _counted(most)
     if scale.replicas is None:
         kind = rollout.workload.kind
         says = f"at most {allowed}, and this {kind} says no spec.replicas"
@@ -83,13 +92,48 @@ def _ring(constraints: StoredConstraints, ring: int | None) -> Violation | None:
     return Violation("maxRing", f"up to ring {highest}, and this is ring {ring}")
 
 
-def _window(constraints: StoredConstraints, now: datetime) -> Violation | None:
-    windows = constraints.windows
-    if not windows or any(each.from_ <= now < each.until for each in windows):
+def _window(
+    constraints: Sequence[StoredConstraints], now: datetime, end: datetime
+) -> Violation | None:
+    if _open(constraints, now):
         return None
-    opens = min((each.from_ for each in windows if each.from_ > now), default=None)
+    edges = sorted(edge for edge in window_edges(constraints) if now < edge < end)
+    opens = next((edge for edge in edges if _open(constraints, edge)), None)
     if opens is None:
-        ended = rfc3339(max(each.until for each in windows))
-        return Violation("windows", f"within its windows alone, the last of which ended at {ended}")
+        says = "within its windows alone, none of which opens before it ends"
+        return Violation(WINDOWS, f"{says}, at {rfc3339(end)}")
     says = f"within its windows alone, the next of which opens at {rfc3339(opens)}"
-    return Violation("windows", says, opens)
+    return Violation(WINDOWS, says, opens)
+
+
+def _open(constraints: Iterable[StoredConstraints], moment: datetime) -> bool:
+    return all(
+        not each.windows or any(w.from_ <= moment < w.until for w in each.windows)
+        for each in constraints
+    )
+
+
+def window_edges(constraints: Iterable[StoredConstraints]) -> Iterator[datetime]:
+    """The moments at which a window opens or closes."""
+    for each in constraints:
+        for window in each.windows:
+            yield from (window.from_, window.until)
+
+
+def limits_of(constraints: StoredConstraints | None) -> list[str]:
+    """What an exception admits no rollout beyond, a line each."""
+    if constraints is None:
+        return []
+    found: list[str] = []
+    if constraints.max_replicas is not None:
+        found.append(f"at most {_counted(constraints.max_replicas)}")
+    if constraints.max_ring is not None:
+        found.append(f"up to ring {constraints.max_ring}")
+    if constraints.until is not None:
+        found.append(f"until {rfc3339(constraints.until)}")
+    found += [f"from {rfc3339(w.from_)} until {rfc3339(w.until)}" for w in constraints.windows]
+    return found
+
+
+def _counted(replicas: int) -> str:
+    return "1 replica" if replicas == 1 else f"{replicas} replicas"

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a record says of what was cut: nothing of what was left out because it is empty."""
 
+import hashlib
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cabgate.ledger.records import submitted
 from cabgate.ledger.shortening import MAX_RECORD, shortened
+from cabgate.text.canonical import canonical_json
+from cabgate_samples.models import exception, request
 
 VALUES = st.recursive(
     st.sampled_from(["", "x", 0, 7, False, None]),
@@ -39,3 +43,22 @@ def test_what_is_cut_beside_an_empty_part_is_told() -> None:
 @given(st.dictionaries(st.sampled_from(["one", "two"]), VALUES))
 def test_what_fits_is_never_told_as_cut(content: dict[str, Any]) -> None:
     assert shortened(content, content, MAX_RECORD).cut == []
+
+
+def test_an_exception_without_constraints_is_cut_as_it_was_before_there_were_any() -> None:
+    """Or what an older release recorded would not verify any more."""
+    of = request("ExceptionRequired")
+    of = of.model_copy(update={"metadata": of.metadata.model_copy(update={"uid": "r"})})
+    asked = exception(of)
+    long = asked.spec.model_copy(update={"reason": "x" * 4096})
+    meta = asked.metadata.model_copy(update={"uid": "e"})
+    asked = asked.model_copy(update={"spec": long, "metadata": meta})
+    [seen] = [each for each in submitted(asked, of, "o")["cut"] if each["field"] == "exception"]
+    content = {
+        "requestName": of.metadata.name,
+        "reason": "x" * 4096,
+        "compensatingControls": ["watched"],
+        "durationDays": 30,
+        "submittedBy": [],
+    }
+    assert seen["sha256"] == hashlib.sha256(canonical_json(content)).hexdigest()

@@ -53,6 +53,18 @@ def found(world):
     return CABException.model_validate(world.api.objects[LEAVE])
 
 
+async def test_the_end_that_its_reviewer_set_does_not_keep_it_from_being_taken_back():
+    """Its end is then that of its team again, and the webhook has to say the same."""
+    world, request = await approved("sam")
+    limited = copy.deepcopy(world.api.objects[LEAVE])
+    limited["status"]["decisions"][0]["constraints"] = {"until": "2030-01-02T11:00:00Z"}
+    world.api.put(EXCEPTIONS, limited)
+    await look(world)
+    assert state_of(found(world), NOW) is ExceptionState.PENDING
+    assert not exception_admits(found(world), request, NOW)
+    assert world.api.refusals == []
+
+
 @pytest.mark.parametrize("how", ["submitted", "requested", "named"])
 async def test_it_is_taken_back_and_waits_for_another(how):
     people = ["sam"] if how == "submitted" else []

@@ -62,7 +62,7 @@ def test_what_is_said_of_a_request_replays_its_history_once(content, before, rep
     status_of_request(raw, plan, NOW)
     seconds_to_decision(raw, plan)
     around = Surroundings(2, [plan.request], (), NOW)
-    next_window(around.requests, NOW)
+    next_window(around)
     ready = readiness(live, None, around)
     status = status_of_intent({}, live, plan.request.standing, ready, NOW)
     news_of_intent({}, status, plan.request, ready)

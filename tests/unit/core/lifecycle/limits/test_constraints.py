@@ -15,12 +15,13 @@ from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.limits.constraints import check_future, violation
 from cabgate.lifecycle.state.states import expires_at, state_of
 from cabgate.rollout.rollout import Scale
+from cabgate.rollout.workloads import kind_of, rollout_of
 from cabgate.text.refusal import Refusal
 from cabgate_samples.models import NOW, by_person, by_system, exception, request, rollout
 from unit.core.standings import decide
 
 RISKY = request("ExceptionRequired")
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def window(opens: datetime, closes: datetime) -> dict[str, str]:
@@ -50,7 +51,14 @@ ADMITTED, BEYOND, ENDED = (
 
 @pytest.mark.parametrize(
     ("limit", "replicas", "reason"),
-    [(3, 0, ADMITTED), (3, 3, ADMITTED), (3, 4, BEYOND), (3, None, BEYOND), (1, 1, ADMITTED)],
+    [
+        (3, -1, BEYOND),
+        (3, 0, ADMITTED),
+        (3, 3, ADMITTED),
+        (3, 4, BEYOND),
+        (3, None, BEYOND),
+        (1, 1, ADMITTED),
+    ],
 )
 @pytest.mark.parametrize("by", ["team", "reviewer"])
 def test_replicas(limit: int, replicas: int | None, reason: Reason, by: str) -> None:
@@ -144,6 +152,7 @@ LIMITS = st.fixed_dictionaries(
             st.tuples(st.integers(-5, 4), st.integers(1, 4)).map(
                 lambda each: window(NOW + each[0] * HOUR, NOW + (each[0] + each[1]) * HOUR)
             ),
+            min_size=1,
             max_size=3,
         ),
     },
@@ -163,7 +172,58 @@ def test_the_narrower_of_both_holds(
 def test_what_was_not_asked_is_not_held_against_a_rollout() -> None:
     """Of what an intent declares nobody knows the replicas."""
     said = [Constraints.model_validate({"maxReplicas": 1, "maxRing": 2})]
-    assert violation(said, rollout(), None, NOW) is None
+    assert violation(said, rollout(), None, NOW, NOW + DAY) is None
+
+
+def test_it_never_opens_where_its_end_or_the_other_windows_come_first() -> None:
+    later = {"windows": [window(NOW + 2 * DAY, NOW + 3 * DAY)]}
+    apart = {"windows": [window(NOW + DAY, NOW + 2 * DAY)]}
+    both = [Constraints.model_validate(each) for each in (later, apart)]
+    alone, found = violation(both[:1], rollout(), 2, NOW, NOW + 9 * DAY), None
+    assert alone is not None
+    assert alone.opens == NOW + 2 * DAY
+    for said, end in [(both, NOW + 9 * DAY), (both[:1], NOW + 2 * DAY)]:
+        found = violation(said, rollout(), 2, NOW, end)
+        assert found is not None
+        assert found.opens is None
+
+
+@pytest.mark.parametrize(
+    ("strategy", "replicas"),
+    [
+        ({}, 2),
+        ({"canary": {"steps": [{"setCanaryScale": {"replicas": 7}}]}}, 7),
+        ({"blueGreen": {"previewReplicaCount": 9}}, 9),
+        ({"canary": {"steps": [{"experiment": {"templates": [{"replicas": 5}]}}]}}, 5),
+        ({"canary": {"steps": [{"setCanaryScale": {"replicas": 1}}]}}, 2),
+    ],
+)
+def test_the_steps_of_an_argo_rollout_count(strategy: dict[str, Any], replicas: int) -> None:
+    kind = kind_of("argoproj.io/v1alpha1", "Rollout")
+    assert kind is not None
+    spec = {"replicas": 2, "strategy": strategy, "template": {"spec": {"containers": [{"image": "a"}]}}}
+    found = rollout_of(kind, "shop", {"metadata": {"name": "web"}, "spec": spec})
+    assert found.scale == Scale(replicas)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "replicas"),
+    [
+        ("Deployment", {}, 1),
+        ("Deployment", {"replicas": 4}, 4),
+        ("Deployment", {"replicas": "4"}, None),
+        ("Deployment", {"replicas": True}, None),
+        ("Deployment", {"replicas": 4.0}, None),
+        ("DaemonSet", {}, None),
+    ],
+)
+def test_a_manifest_says_what_the_api_server_makes_of_it(
+    kind: str, said: dict[str, Any], replicas: int | None
+) -> None:
+    known = kind_of("apps/v1", kind)
+    assert known is not None
+    obj = {"metadata": {"name": "web"}, "spec": {**said, "template": {"spec": {"containers": [{"image": "a"}]}}}}
+    assert rollout_of(known, "shop", obj).scale == Scale(replicas)
 
 
 @pytest.mark.parametrize(
