@@ -246,7 +246,7 @@ def _of_exception(
         return
     for days in EXPIRING_DAYS:
         begins = end - timedelta(days=days)
-        if begins <= now and days < exception.spec.duration_days:
+        if (meta.creation_timestamp or _NO_TIME) < begins <= now:
             yield notice(Event.EXPIRING, str(days), begins, f"ends {rfc3339(end)}")
             return
 

@@ -2,7 +2,7 @@
 """Tasks of a process that ends in order."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 
@@ -23,3 +23,14 @@ async def until(condition: Coroutine[Any, Any, None], *tasks: asyncio.Task[None]
         if task.done():
             task.result()
             raise RuntimeError(f"{task.get_name()} has ended")
+
+
+async def together(parts: Mapping[str, Coroutine[Any, Any, None]]) -> None:
+    """Run parts of one work side by side, each under its name, until one of them raises or this is
+    cancelled: then the others end, and what the first of them raised is raised."""
+    tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            await cancelled(task)

@@ -28,7 +28,7 @@ from cabgate_kube.client import ApiServer
 from cabgate_kube.clock import Clock
 from cabgate_kube.errors import ApiError
 from cabgate_kube.process.logs import explained, fields
-from cabgate_kube.process.tasks import cancelled
+from cabgate_kube.process.tasks import together
 from cabgate_relay.notifications.channels import Channel, Channels, Secrets
 from cabgate_relay.notifications.metrics import NotificationMetrics
 from cabgate_relay.notifications.remembering import Memories
@@ -97,13 +97,10 @@ class Notifier:
 
     async def run(self) -> None:
         """Send, until cancelled."""
-        work = [asyncio.create_task(self._state.run(), name="state")]
-        work += [asyncio.create_task(each.run(), name=each.channel.name) for each in self._lines]
+        parts = {line.channel.name: line.run() for line in self._lines}
         try:
-            await asyncio.gather(*work)
+            await together({**parts, "the state": self._state.run()})
         finally:
-            for task in work:
-                await cancelled(task)
             for line in self._lines:
                 self._metrics.pending.labels(line.channel.name).set(0)
                 self._metrics.failing.labels(line.channel.name).set(0)

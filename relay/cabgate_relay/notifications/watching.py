@@ -18,7 +18,7 @@ from cabgate_kube.client import ApiServer
 from cabgate_kube.clock import Clock
 from cabgate_kube.errors import ApiError
 from cabgate_kube.process.logs import explained, fields
-from cabgate_kube.process.tasks import cancelled
+from cabgate_kube.process.tasks import together
 from cabgate_kube.resources import EXCEPTIONS, REQUESTS, Object, Resource
 from cabgate_relay.appending import pause_before
 
@@ -152,15 +152,7 @@ class State:
 
     async def run(self) -> None:
         """Follow the cluster, until cancelled."""
-        work = [
-            asyncio.create_task(each.run(), name=name)
-            for name, each in (("requests", self._requests), ("exceptions", self._exceptions))
-        ]
-        try:
-            await asyncio.gather(*work)
-        finally:
-            for task in work:
-                await cancelled(task)
+        await together({"requests": self._requests.run(), "exceptions": self._exceptions.run()})
 
     def notices(self, now: datetime) -> list[Notice]:
         """What there is to notify of."""

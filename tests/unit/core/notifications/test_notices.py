@@ -149,6 +149,13 @@ def test_an_exception_that_ends_soon_is_told_of_once_a_week_and_once_a_day_befor
     assert [each.step for each in found] == ([] if expected is None else [expected])
 
 
+def test_an_exception_ends_when_its_constraints_say() -> None:
+    until = {"until": (NOW + timedelta(hours=20)).isoformat()}
+    granted = leave(REQUEST, by_person("Approved", constraints=until), age=10 * DAY)
+    [found] = [each for each in notices([REQUEST], [granted], NOW) if each.event is Event.EXPIRING]
+    assert (found.step, found.detail) == ("1", "ends 2026-03-02T08:00:00Z")
+
+
 def test_an_exception_that_no_longer_admits_does_not_end_soon() -> None:
     age = 29 * DAY
     revoked = asked(
