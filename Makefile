@@ -113,9 +113,13 @@ bench-scale: binaries ## Measure the gate with 100,000 requests and the operator
 	$(UV) sync --locked --extra relay --group bench --python $(PYTHON)
 	$(BIN)/python -m cabgate_bench scale
 
+.PHONY: bench-portal
+bench-portal: binaries ## Measure what the REST API takes beside direct calls, and its memory; 10 minutes
+	$(BIN)/python -m cabgate_bench.measure.portal
+
 .PHONY: cluster
-cluster: binaries helm ## Start a cluster with cabgate to play with (MODE=Audit), until Ctrl-C
-	@exec $(BIN)/python -m cabgate_devcluster up --mode $(or $(MODE),Enforce)
+cluster: binaries helm ## Start a cluster with cabgate to play with (MODE=Audit, PORTAL=1), until Ctrl-C
+	@exec $(BIN)/python -m cabgate_devcluster up --mode $(or $(MODE),Enforce) $(if $(PORTAL),--portal)
 
 .PHONY: unit
 unit: setup ## Run the quick tests that need no cluster, in random order, with few examples of each property
@@ -163,6 +167,11 @@ test-gitops: binaries helm gitops-tools ## Walk the pages of Flux and Argo CD wi
 test-krew: binaries helm ## Have the real krew install the zipapp of kubectl cab, and use it
 	$(BIN)/python -m cabgate_devcluster krew
 	UV=$(UV) $(BIN)/python -m pytest -p no:randomly -n 0 tests/cluster/command_line/test_krew.py
+
+.PHONY: test-portal
+test-portal: binaries helm ## Make up 10,000 (CASES) calls of the REST API, and kill it in 200 (KILLS) approvals
+	CABGATE_PORTAL_CASES=$(or $(CASES),10000) CABGATE_PORTAL_KILLS=$(or $(KILLS),200) \
+		$(BIN)/python -m pytest -p no:randomly -n 0 tests/cluster/portal
 
 .PHONY: chaos
 chaos: binaries ## Every fault once under load, and on until MINUTES (5) are over; print what was lost

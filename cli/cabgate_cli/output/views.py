@@ -124,6 +124,7 @@ def _exception_lines(view: "ExceptionView") -> Iterator[str]:
     yield from _line("uid", view.uid)
     yield from _line("reason", view.reason)
     yield from _several("controls", view.controls)
+    yield from _several("limits", view.limits)
     yield from _line("submitted by", ", ".join(view.submitters))
     for decision in view.decisions:
         yield from _line("decision", _decision(decision))

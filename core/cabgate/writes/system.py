@@ -312,7 +312,9 @@ def check_exception_status(
     if new.status.state != state:
         raise _wrong("status.state", f"must be {state}, as decisions and time say")
     if new.status.expires_at != expires_at(old):
-        raise _wrong("status.expiresAt", "must be creation plus durationDays")
+        raise _wrong(
+            "status.expiresAt", "must be creation plus durationDays, or the earliest until"
+        )
 
 
 def check_intent_status(intent: DeploymentIntent, request: CABRequest | None) -> None:

@@ -16,10 +16,10 @@ from cabgate.rollout.modes import MODE_LABEL
 from cabgate.rollout.rings import RING_LABEL
 from cabgate_samples.objects import MIDDLING, exception, intent, workload
 from support.models import risk_model
+from support.roles import OPERATOR
 
 API = "/apis/cabgate.dev/v1alpha1"
 NOBODYS = ("another",)
-OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
 MERGE = "application/merge-patch+json"
 
 

@@ -50,6 +50,7 @@ class _Spec(_PodSpec, total=False):
     template: _Template
     jobTemplate: _JobTemplate
     workloadRef: Any
+    replicas: Any
 
 
 class _Object(TypedDict, total=False):
