@@ -217,6 +217,7 @@ manifests: helm ## Write what is generated: crds/, the chart's README and golden
 	$(BIN)/python tools/openapi.py
 	$(BIN)/python tools/commands.py
 	$(BIN)/python tools/coverage.py
+	$(BIN)/python tools/notifications.py
 	$(BIN)/python tools/chart.py
 
 .PHONY: golden

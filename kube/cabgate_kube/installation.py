@@ -41,3 +41,6 @@ WEBHOOK_CONFIGURATION = "cabgate"
 
 WEBHOOK_NAME = f"cabgate-webhook.{SYSTEM_NAMESPACE}.svc"
 """The name that the API server calls the webhook's Service by."""
+
+NOTIFICATIONS_SENT = "cabgate-notifications"
+"""The ConfigMap of what each channel was sent."""

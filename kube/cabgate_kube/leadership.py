@@ -5,7 +5,7 @@ election is."""
 import asyncio
 import socket
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from cabgate_kube.election import CALL_SECONDS, RENEW_DEADLINE, Elector
 from cabgate_kube.process.tasks import cancelled, until
@@ -74,13 +74,15 @@ class Term:
         self._elector = elector
         self._election = election
 
-    async def serve(self, work: asyncio.Task[None], stop: Callable[[], Awaitable[None]]) -> None:
-        """Return once leadership is lost; raise what ended the work, if it ended. Either way `stop`
-        is awaited, after which nothing may be written: then the Lease is given back, if it is still
+    async def serve(
+        self, work: Iterable[asyncio.Task[None]], stop: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Return once leadership is lost; raise what ended a part of the work, if one ended. Either
+        way `stop` is awaited, after which nothing may be written: then the Lease is given back, if it is still
         held, so that another need not wait."""
         lost = False
         try:
-            await until(self._elector.until(False), work, self._election)
+            await until(self._elector.until(False), *work, self._election)
             lost = True
         finally:
             await stop()

@@ -3,7 +3,8 @@
 is."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_kube.client import ApiServer
@@ -16,6 +17,9 @@ from cabgate_kube.process.tasks import cancelled
 from cabgate_relay.appending import LONGEST_PAUSE, Appender
 from cabgate_relay.following import Follower
 from cabgate_relay.metrics import Metrics
+from cabgate_relay.notifications.channels import read_channels
+from cabgate_relay.notifications.metrics import NotificationMetrics
+from cabgate_relay.notifications.notifier import Notifier, Pace
 from cabgate_relay.settings import Settings
 from cabgate_store.opening import open_to_append
 from cabgate_store.store import EventStore
@@ -25,7 +29,8 @@ AGENT = "cabgate-relay"
 
 class Replica:
     """A replica of the relay. `longest_pause` is the longest time between two attempts to append,
-    in seconds."""
+    in seconds; `pace` how fast people are notified. Raises `SettingsError` where the file of
+    channels cannot be used."""
 
     def __init__(
         self,
@@ -34,6 +39,7 @@ class Replica:
         clock: Clock = utc_now,
         connect: Callable[[Callable[[str, int], None]], ApiServer] | None = None,
         longest_pause: float = LONGEST_PAUSE,
+        pace: Pace | None = None,
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
@@ -41,6 +47,10 @@ class Replica:
         self._connect = connect or (lambda called: ApiServer.connect(called, AGENT))
         self._longest_pause = longest_pause
         self._leadership = Leadership()
+        self._pace = pace or Pace()
+        file = settings.notifications
+        self._channels = None if file is None else read_channels(file)
+        self._notified = NotificationMetrics(self.metrics.registry)
         self._appender: Appender | None = None
         self._follower: Follower | None = None
         self.metrics.leader.set_function(lambda: float(self.leads))
@@ -64,22 +74,33 @@ class Replica:
             await api.close()
 
     async def _lead(self, api: ApiServer, term: Term) -> None:
-        settings = self.settings
-        appender = Appender(
-            settings.cluster, self._open, self.metrics, self._clock, self._longest_pause
-        )
-        follower = Follower(api, appender, settings.sweep_seconds)
-        self._appender, self._follower = appender, follower
-        work = asyncio.create_task(follower.run(), name="follower")
+        work = [asyncio.create_task(each, name=name) for name, each in self._work(api)]
 
         async def stop() -> None:
-            await cancelled(work)
-            await appender.close()  # what is under way ends before another leads
+            for task in work:
+                await cancelled(task)
+            if self._appender is not None:
+                await self._appender.close()  # what is under way ends before another leads
 
         try:
             await term.serve(work, stop)
         finally:
             self._appender = self._follower = None
+
+    def _work(self, api: ApiServer) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """All that a leader does, side by side."""
+        settings = self.settings
+        self._appender = Appender(
+            settings.cluster, self._open, self.metrics, self._clock, self._longest_pause
+        )
+        self._follower = Follower(api, self._appender, settings.sweep_seconds)
+        yield "follower", self._follower.run()
+        if settings.notifications is not None and self._channels is not None:
+            where = settings.notifications.parent, settings.cluster
+            notifier = Notifier(
+                api, self._channels, *where, self._notified, self._clock, self._pace
+            )
+            yield "notifier", notifier.run()
 
     def _open(self) -> EventStore:
         return open_to_append(self.settings.store, self._clock())

@@ -2,8 +2,9 @@
 """Views as people read them in a terminal. Every text of a view is inert already."""
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from cabgate.text.moments import duration
 
 if TYPE_CHECKING:  # the queue is printed without the other views
     from cabgate.views.compare import Comparison, ContainerChange
@@ -62,15 +63,6 @@ def comparison_text(changes: "Comparison") -> str:
 def looked(namespace: str | None) -> str:
     """Where nothing was found, for those who meant to look further; nothing after everywhere."""
     return "" if namespace is None else f" in namespace {namespace}; -A looks everywhere"
-
-
-def duration(time: timedelta) -> str:
-    """A time in its largest unit, as kubectl has it: 40s, 3m, 5h, 12d."""
-    seconds = int(time.total_seconds())
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
 
 
 def _line(head: str, text: str) -> Iterator[str]:

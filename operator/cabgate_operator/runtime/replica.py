@@ -82,7 +82,7 @@ class Replica:
             await manager.stop()  # from here on nothing is written
 
         try:
-            await term.serve(work, stop)
+            await term.serve([work], stop)
         finally:
             await cancelled(work)
             self._manager = self._watching = None
