@@ -78,8 +78,8 @@ class Term:
         self, work: Iterable[asyncio.Task[None]], stop: Callable[[], Awaitable[None]]
     ) -> None:
         """Return once leadership is lost; raise what ended a part of the work, if one ended. Either
-        way `stop` is awaited, after which nothing may be written: then the Lease is given back, if it is still
-        held, so that another need not wait."""
+        way `stop` is awaited, after which nothing may be written: then the Lease is given back, if
+        it is still held, so that another need not wait."""
         lost = False
         try:
             await until(self._elector.until(False), *work, self._election)
