@@ -63,7 +63,7 @@ def run_gate(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:
             highest.append(
                 through.highest_rate(world, seconds=seconds / 3, rates=arguments.steps, on=on)
             )
-        others = _tenants(world, arguments)
+        others = _tenants(world, arguments) if arguments.calls else {}
         world.gate(on=True)
         _say("direct load")
         direct.prepare(world, arguments.targets)
@@ -171,7 +171,12 @@ def _arguments() -> argparse.Namespace:
         "--steps", type=_numbers, default=[200.0, 300.0, 400.0, 500.0, 700.0, 900.0, 1200.0]
     )
     parser.add_argument("--targets", type=int, default=200, help="targets of the direct load")
-    parser.add_argument("--calls", type=int, default=6, help="of the heaviest object, a block")
+    parser.add_argument(
+        "--calls",
+        type=int,
+        default=6,
+        help="of the heaviest object, a block; 0: neither those, nor a tenant at its worst",
+    )
     parser.add_argument("--sizes", type=_whole, default=[10, 1_000, 10_000, 100_000])
     parser.add_argument("--namespaces", type=int, default=1_000)
     parser.add_argument("--crowd", type=int, default=1_000, help="requests in one namespace")

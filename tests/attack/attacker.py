@@ -125,9 +125,9 @@ class Attacker:
         self.objects = {}
         self.outcomes = {attack: [] for attack in ATTACKS}
 
-    def prepare(self):
-        """Have the namespace hold all that is let in."""
-        self.objects = tenants.fill(self._world)
+    def prepare(self, objects=None):
+        """Have the namespace hold all that is let in, unless somebody has: `objects` says what."""
+        self.objects = objects or tenants.fill(self._world)
         self._gate.bind(USER, ROLE, NAMESPACE)
 
     def answers(self):

@@ -5,14 +5,15 @@ that are open stay where they are, whatever becomes of the replica."""
 import asyncio
 import contextlib
 import itertools
-import threading
 import urllib.error
 import urllib.request
+
+from support.loops import LoopInThread
 
 POLL_SECONDS = 0.2
 
 
-class Balancer:
+class Balancer(LoopInThread):
     """Listens on a port and passes each new connection on, in turn, to a backend (port of the
     service, port of /readyz) that was ready at the last look. A context manager."""
 
@@ -21,37 +22,19 @@ class Balancer:
         self._backends = list(backends)
         self._ready = set()
         self._turns = itertools.count()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._listening = threading.Event()
-        self._ended = None
         self.opened = {port: 0 for port, _ in self._backends}
         """Connections that each backend was passed so far."""
-
-    def __enter__(self):
-        self._thread.start()
-        assert self._listening.wait(30)
-        return self
-
-    def __exit__(self, *_):
-        self._loop.call_soon_threadsafe(self._ended.set)
-        self._thread.join(30)
 
     @property
     def ready(self):
         """Ports of the backends that new connections go to."""
         return frozenset(self._ready)
 
-    def _run(self):
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
-
-    async def _serve(self):
-        self._ended = asyncio.Event()
+    @contextlib.asynccontextmanager
+    async def serving(self):
         polls = [asyncio.create_task(self._poll(*backend)) for backend in self._backends]
         server = await asyncio.start_server(self._pass_on, "127.0.0.1", self.port, backlog=256)
-        self._listening.set()
-        await self._ended.wait()
+        yield
         server.close()
         for poll in polls:
             poll.cancel()

@@ -5,7 +5,8 @@ that they did not ask for: a store that is late with progress, as some are."""
 import asyncio
 import contextlib
 import ssl
-import threading
+
+from support.loops import LoopInThread
 
 PREFACE = 24
 HEAD = 9
@@ -14,7 +15,7 @@ PROGRESS_REQUEST = b"\x00\x00\x00\x00\x02\x1a\x00"
 """A message of gRPC on a stream of watches: the WatchRequest that holds a WatchProgressRequest."""
 
 
-class SilentEtcd:
+class SilentEtcd(LoopInThread):
     """One way to the etcd of a cluster; a context manager. While `held`, requests for progress are
     dropped, and `dropped` counts them."""
 
@@ -27,32 +28,15 @@ class SilentEtcd:
         self._trust.load_cert_chain(pki / "etcd-client.crt", pki / "etcd-client.key")
         self._trust.set_alpn_protocols(["h2"])
         self._etcd = cluster.etcd_port
-        self._loop = asyncio.new_event_loop()
-        self._stopped = asyncio.Event()
         self.held = False
         self.dropped = 0
         self.port = 0
 
-    def __enter__(self):
-        started = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
-        self._thread.start()
-        assert started.wait(30)
-        return self
-
-    def __exit__(self, *_):
-        self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join(10)
-
-    def _run(self, started):
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve(started))
-
-    async def _serve(self, started):
+    @contextlib.asynccontextmanager
+    async def serving(self):
         server = await asyncio.start_server(self._passed, "127.0.0.1", 0, ssl=self._context)
         self.port = server.sockets[0].getsockname()[1]
-        started.set()
-        await self._stopped.wait()
+        yield
         server.close()
 
     async def _passed(self, reader, writer):

@@ -129,6 +129,18 @@ def _selector(name, labels):
     return f"{name}{{{','.join(f'{key}={json.dumps(value)}' for key, value in labels)}}}"
 
 
+class Proofs:
+    """Notes which alerts a file of tests proves: it decorates each test with an alert that fires
+    there."""
+
+    def __init__(self):
+        self.alerts = set()
+
+    def __call__(self, alert):
+        self.alerts.add(alert)
+        return lambda test: test
+
+
 class Rules:
     """Alert rules, as a PrometheusRule has them, in front of promtool."""
 

@@ -5,13 +5,14 @@ import asyncio
 import contextlib
 import json
 import ssl
-import threading
 import time
 from dataclasses import dataclass
 
 import aiohttp
 import yaml
 from aiohttp import web
+
+from support.loops import LoopInThread
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 _NOT_PASSED_ON = {"host", "transfer-encoding", "content-length", "connection"}
@@ -34,7 +35,7 @@ def status_object(code, reason, message="from the proxy"):
     return {**head, "code": code, "reason": reason, "message": message}
 
 
-class ApiProxy:
+class ApiProxy(LoopInThread):
     """One way to the API server of a cluster; a context manager.
 
     `refuse` may be set to a function of a Call that returns (status, reason) or None; `delay` to
@@ -49,7 +50,6 @@ class ApiProxy:
         self._context.load_cert_chain(pair.cert, pair.key)
         self._trust = ssl.create_default_context(cadata=cluster.ca_pem.decode())
         self._cluster = cluster
-        self._loop = asyncio.new_event_loop()
         self._watches = set()
         self.port = cluster.free_port()
         self.calls = []
@@ -101,27 +101,11 @@ class ApiProxy:
         """Break every watch off in the middle; how many."""
         watches = list(self._watches)
         for transport in watches:
-            self._loop.call_soon_threadsafe(transport.abort)
+            self.in_loop(transport.abort)
         return len(watches)
 
-    def __enter__(self):
-        started = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
-        self._thread.start()
-        assert started.wait(30)
-        return self
-
-    def __exit__(self, *_):
-        self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join(10)
-
-    def _run(self, started):
-        # The runner cancels what still waits at the end: a call that was never answered.
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve(started))
-
-    async def _serve(self, started):
-        self._stopped = asyncio.Event()
+    @contextlib.asynccontextmanager
+    async def serving(self):
         connector = aiohttp.TCPConnector(ssl=self._trust, limit=0)
         # An outage of the API server is to be seen as one, so there is no time limit of our own.
         async with aiohttp.ClientSession(
@@ -133,8 +117,7 @@ class ApiProxy:
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", self.port, ssl_context=self._context)
             await site.start()
-            started.set()
-            await self._stopped.wait()
+            yield
             await runner.cleanup()
 
     async def _answer(self, request):

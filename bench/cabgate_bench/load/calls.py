@@ -21,9 +21,9 @@ def calls(world: World, verbs: str = f"GET|LIST|{WRITES}", resources: str = RESO
     return sum(int(count) for count in re.findall(pattern, text, re.MULTILINE))
 
 
-def settled(world: World, seconds: float = 4.0, interval: float = 0.1) -> int:
+def settled(world: World, seconds: float = 4.0, interval: float = 0.25) -> int:
     """The number of calls, once it has stood still for so many seconds; looked at each
-    `interval`."""
+    `interval`: to list all its metrics takes the API server a tenth of a second."""
     seen, since = calls(world), time.monotonic()
 
     def still() -> bool:

@@ -16,6 +16,10 @@ _WITH_PATTERN = "a"
 """Fits every pattern of the specs of intents and exceptions, at any length."""
 
 
+_MOMENT = "^[0-9]{4}-"
+"""How the pattern of a moment begins that somebody writes for a time to come."""
+
+
 def worst_spec(kind: str, part: float = 1.0, **fields: Any) -> dict[str, Any]:
     """The worst spec of a kind, its lists and texts cut to a part of what the schema allows.
     `fields` replace what is not to be as bad as it can."""
@@ -47,7 +51,8 @@ def worst(schema: Mapping[str, Any], part: float = 1.0, place: int = 0) -> Any:
         return max(schema["enum"], key=len)
     if kind == "object":
         found = schema.get("properties", {})
-        return {name: worst(each, part, place) for name, each in found.items()}
+        made = {name: worst(each, part, place) for name, each in found.items()}
+        return made | ({"from": "2999-02-01T12:00:00Z"} if {"from", "until"} <= made.keys() else {})
     if kind == "array":
         count = max(schema.get("minItems", 0), int(schema["maxItems"] * part), 1)
         return [worst(schema["items"], part, number) for number in range(count)]
@@ -61,6 +66,8 @@ def worst(schema: Mapping[str, Any], part: float = 1.0, place: int = 0) -> Any:
 def _text(schema: Mapping[str, Any], part: float, place: int) -> str:
     if schema.get("format") == "date-time":
         return "2026-03-01T12:00:00Z"
+    if schema.get("pattern", "").startswith(_MOMENT):
+        return "2999-03-01T12:00:00Z"
     least = schema.get("minLength", 1)
     if "{64}" in schema.get("pattern", ""):
         form = "t1:" if schema["pattern"].startswith("^t1:") else ""

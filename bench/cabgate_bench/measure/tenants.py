@@ -41,6 +41,9 @@ CHANGES_A_SECOND = 1.0
 """What its tenant does: rollouts that are denied, by way of the exceptions, and intents that are
 declared anew."""
 
+LOOK_SECONDS = 0.25
+"""Between two looks at what was declared, each of some megabytes."""
+
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
@@ -132,7 +135,12 @@ def _declare_until_refused(world: World, most: int) -> int:
     for declared in range(1, most + 1):
         body = largest_intent(f"i-{declared - 1}", declared - 1)
         world.write("POST", [(f"{SPACE}/deploymentintents", body)])
-        wait_until(answered, f"intent {declared} has a request, or is refused one", timeout=180.0)
+        wait_until(
+            answered,
+            f"intent {declared} has a request, or is refused one",
+            timeout=180.0,
+            interval=LOOK_SECONDS,
+        )
         if _refused(world):
             return declared
     raise RuntimeError(f"{most} intents do not use up the budget of requests")
@@ -149,8 +157,7 @@ def _refused(world: World) -> int:
 
 
 def _items(world: World, plural: str) -> list[dict[str, Any]]:
-    found = world.cluster.kubectl("get", "--raw", f"{SPACE}/{plural}").stdout
-    items: list[dict[str, Any]] = json.loads(found)["items"]
+    items: list[dict[str, Any]] = world.cluster.api.call("GET", f"{SPACE}/{plural}")["items"]
     return items
 
 

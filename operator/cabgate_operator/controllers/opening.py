@@ -4,6 +4,7 @@
 from datetime import datetime
 
 from cabgate.api.intent import DeploymentIntent
+from cabgate.api.riskmodel import RiskModel
 from cabgate.api.selectable import NoneHolds
 from cabgate.lifecycle.limits.flapping import opens_at
 from cabgate.rollout.gated_targets import impossible_names
@@ -27,65 +28,81 @@ REFUSED = "RequestRefused"
 async def ensure_request(context: Context, work: Work, intent: DeploymentIntent) -> None:
     """Have the request that an intent asks for, in `work.requests`; or say in `work.problem` why
     there is none."""
-    found: Object | None = None
-    if work.refused is not None and work.wanted not in work.requests:
-        return
-    impossible = impossible_names(intent.spec.targets) if work.wanted not in work.requests else []
-    if impossible:
-        why = texts.not_gated(intent, impossible)
-        work.problem = Problem(RefusalReason.TARGET_NOT_GATED.value, why)
-        return
-    if isinstance(work.model, NoneHolds) or isinstance(work.policy, NoneHolds):
-        work.problem = _nothing_holds(work)
-        return
-    if work.model is None:
-        found = work.requests[work.wanted][0]
-    elif (moment := opens_at(context.opened.get(work.key, ()), context.clock())) is not None:
-        work.problem = too_often(work, texts.opened_too_often(moment), moment)
-        return
-    elif (moment := _room_at(context, work, intent)) is not None:
-        message = texts.refused(work.wanted, texts.used_up(moment))
-        work.problem, work.too_often_until = Problem(REFUSED, message, stalled=False), moment
+    if work.wanted in work.requests:
+        found: Object | None = work.requests[work.wanted][0]
+    elif work.refused is not None:
         return
     else:
-        kept: Object | None = None
-        body = wanted_request(
-            *(intent, work.ring, work.standings, work.model, context.labels, work.provenance),
-            template_asked=may_be_required(work.labels),
-            policy=work.policy,
-        )
-        try:
-            async with context.room.turn_to_open(work.key.namespace, _workloads(intent)):
-                kept = await keep_evidence(context, intent)  # first: the webhook asks for it
-                found = await context.api.create(REQUESTS, work.key.namespace, body)
-            context.own_writes.note(found)
-            note_act(f"request {work.wanted}", "Opened")
-            context.note_opened(work.key)
-        except AlreadyExistsError:
-            found = await context.api.get(REQUESTS, work.key.namespace, work.wanted)
-        except ApiError as error:
-            if not error.refused:
-                raise
-            await discard(context, kept)
-            await unchanged_or_conflict(context, work)
-            work.errors.append(error)
-            if error.used_up:
-                _note_used_up(context, work, intent)
-            why = texts.refused(work.wanted, f"{error.code} {error.reason}: {error.message}")
-            work.problem = Problem(REFUSED, why, stalled=False)
+        work.problem = await _opposed(context, work, intent)
+        if work.problem is not None:
+            return
+        found = await _opened(context, work, intent)
+        if work.problem is not None:
             return
     own, work.problem = own_request(intent, None if found is None else wanted_as_read(work, found))
     if found is not None and own is not None:
         work.requests[work.wanted] = (found, own)
 
 
-def _nothing_holds(work: Work) -> Problem | None:
-    """That no risk model, or no change policy that is known, holds for the namespace."""
+async def _opposed(context: Context, work: Work, intent: DeploymentIntent) -> Problem | None:
+    """What stands against opening a request now; None if nothing does."""
+    impossible = impossible_names(intent.spec.targets)
+    if impossible:
+        why = texts.not_gated(intent, impossible)
+        return Problem(RefusalReason.TARGET_NOT_GATED.value, why)
+    # No risk model, or no change policy that is known, holds for the namespace.
     if isinstance(work.model, NoneHolds):
         return Problem(work.model.reason, texts.no_model(work.model.message))
     if isinstance(work.policy, NoneHolds):
         return Problem(work.policy.reason, texts.no_policy(work.policy.message))
+    moment = opens_at(context.opened.get(work.key, ()), context.clock())
+    if moment is not None:
+        return too_often(work, texts.opened_too_often(moment), moment)
+    moment = _room_at(context, work, intent)
+    if moment is not None:
+        work.too_often_until = moment
+        message = texts.refused(work.wanted, texts.used_up(moment))
+        return Problem(REFUSED, message, stalled=False)
     return None
+
+
+async def _opened(context: Context, work: Work, intent: DeploymentIntent) -> Object | None:
+    """The request, created or as somebody else has created it. Where the webhook refuses it, there
+    is none, and `work.problem` says why."""
+    kept: Object | None = None
+    body = _body(context, work, intent)
+    try:
+        async with context.room.turn_to_open(work.key.namespace, _workloads(intent)):
+            kept = await keep_evidence(context, intent)  # first: the webhook asks for it
+            found = await context.api.create(REQUESTS, work.key.namespace, body)
+    except AlreadyExistsError:
+        return await context.api.get(REQUESTS, work.key.namespace, work.wanted)
+    except ApiError as error:
+        if not error.refused:
+            raise
+        await discard(context, kept)
+        await unchanged_or_conflict(context, work)
+        work.errors.append(error)
+        if error.used_up:
+            _note_used_up(context, work, intent)
+        why = texts.refused(work.wanted, f"{error.code} {error.reason}: {error.message}")
+        work.problem = Problem(REFUSED, why, stalled=False)
+        return None
+    context.own_writes.note(found)
+    note_act(f"request {work.wanted}", "Opened")
+    context.note_opened(work.key)
+    return found
+
+
+def _body(context: Context, work: Work, intent: DeploymentIntent) -> Object:
+    """The request that is wanted, as it is created."""
+    if not isinstance(work.model, RiskModel) or isinstance(work.policy, NoneHolds):
+        raise TypeError("a request is opened only where a model and a policy are known")
+    return wanted_request(
+        *(intent, work.ring, work.standings, work.model, context.labels, work.provenance),
+        template_asked=may_be_required(work.labels),
+        policy=work.policy,
+    )
 
 
 def _workloads(intent: DeploymentIntent) -> list[Workload]:

@@ -37,10 +37,12 @@ def gate(cluster):
 
 
 @pytest.fixture
-def load(gate, namespace):
-    """Admissions without end, of a rollout that is approved."""
+def load(request, gate, namespace):
+    """Admissions without end, of a rollout that is approved: fifteen a second, or as the test
+    says."""
     gate.open(namespace, GOOD, "AutoApproved")
-    with Load(gate.user("requester"), workload(namespace)) as running_load:
+    pause = getattr(request, "param", 0.1)
+    with Load(gate.user("requester"), workload(namespace), pause=pause) as running_load:
         wait_until(lambda: running_load.count > 20, "the load runs")
         assert running_load.failures == []
         yield running_load
@@ -188,6 +190,8 @@ def short_lived(gate, cluster):
     installation.start_managing()
 
 
+# For two minutes, and what ends with a certificate stays so: a few a second find it.
+@pytest.mark.parametrize("load", [0.5], indirect=True)
 def test_they_are_renewed_before_they_end_and_no_admission_fails(gate, cluster, load, short_lived):
     installation = gate.installation
     over = end_of(short_lived["ca.crt"])
@@ -203,7 +207,7 @@ def test_they_are_renewed_before_they_end_and_no_admission_fails(gate, cluster, 
             killed = wait_until(installation.leading, timeout=60.0, what="one of them leads")
             installation.operators[killed].kill()
         assert load.failures == []
-        goes_on(load, 100)  # the other tests have the processor meanwhile
+        goes_on(load, 15)  # the other tests have the processor meanwhile
     first, second, third = generations[:3]
     assert end_of(first["tls.crt"]) < over
     assert first["ca.crt"] == second["ca.crt"] != third["ca.crt"], "first the one, then both"

@@ -15,10 +15,12 @@ from cabgate_bench.load.world import World
 from cabgate_devcluster import DevCluster, wait_until
 
 SPACE = "many"
-FEW, MANY = 5, 300
 PAGE = 250
 """Objects in a page of the operator's own lists."""
+FEW, MANY = 5, PAGE + 5
 LEDGER = "cabdecisions|configmaps"
+INTERVAL = 0.3
+"""Seconds between two looks at the metrics, each a tenth of a second of the API server's."""
 RENEWALS = 7
 """Renewals of the Lease, one each 2 s, that a time of rest lasts."""
 
@@ -80,10 +82,13 @@ def cost_of_a_change(world, name, count):
     arguments = ("patch", "deploymentintent", name, "-n", SPACE, "--type=merge")
     world.cluster.kubectl(*arguments, "-p", json.dumps(change))
     # kubectl reads and patches.
-    wait_until(lambda: calls(world) > before + 2, "the operator has begun")
+    wait_until(lambda: calls(world) > before + 2, "the operator has begun", interval=INTERVAL)
     wait_until(one_more_is_approved, timeout=120.0, what="the new request is approved")
     wait_until(
-        lambda: calls(world, WRITES, LEDGER) > recorded, timeout=120.0, what="it is recorded"
+        lambda: calls(world, WRITES, LEDGER) > recorded,
+        timeout=120.0,
+        interval=INTERVAL,
+        what="it is recorded",
     )
     total = settled(world) - before - 2 - lists
     ledger = calls(world, WRITES, LEDGER) - recorded
@@ -111,7 +116,12 @@ def test_a_change_takes_at_most_four_writes_and_two_of_the_ledger(few):
 
 def test_one_change_among_many_costs_what_it_does_among_few(world, few):
     declare(world, range(FEW, MANY))
-    wait_until(lambda: states(world).count("AutoApproved") > MANY, "all are approved", timeout=300)
+    wait_until(
+        lambda: states(world).count("AutoApproved") > MANY,
+        timeout=300,
+        interval=INTERVAL,
+        what="all are approved",
+    )
     many = cost_of_a_change(world, "web-1", 2)
     assert many["writes"] == few["writes"]
     # A read more or less, as events happen to come together or apart.
@@ -123,7 +133,7 @@ def test_a_sweep_of_many_is_a_few_lists(world, few):
         declare(world, range(FEW, MANY))
     settled(world)
     world.installation.operator.stop()
-    world.installation.start_operator(options=["--sweep-seconds=6", "--keep-approved=100000"])
+    world.installation.start_operator(options=["--sweep-seconds=12", "--keep-approved=100000"])
     try:
         url = world.installation.operator_url("/metrics")
         wait_until(lambda: sweeps(url) > 0, "a sweep is done")
@@ -165,6 +175,7 @@ def test_what_there_is_much_of_is_listed_in_pages(world, few):
     wait_until(
         lambda: calls(world, "LIST", "deploymentintents") - before >= 2 * pages,
         timeout=120.0,
+        interval=INTERVAL,
         what="both lists come in pages",
     )
     settled(world)

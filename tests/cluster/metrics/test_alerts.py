@@ -16,18 +16,12 @@ from cabgate_samples.objects import GOOD, MIDDLING, intent, workload
 from support.gate import denial
 from support.monitored import OPTIONS, Monitored
 from support.operators import ENTRY_ARGV, Replica, leader_of
-from support.prometheus import Course, Rules
+from support.prometheus import Course, Proofs, Rules
 
 RUNBOOKS = "https://git.example.com/alerts.md"
 DOUBTS = "cabgate_reviews_in_doubt_total"
 SWEPT = "cabgate_last_sweep_timestamp_seconds"
-PROVED = set()
-
-
-def proves(alert):
-    """Marks the test that an alert fires in."""
-    PROVED.add(alert)
-    return lambda test: test
+proves = Proofs()
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +87,7 @@ def test_promtool_finds_nothing_to_complain_of(rules):
 
 
 def test_each_alert_is_proved_below(rules):
-    assert set(rules.alerts) == PROVED
+    assert set(rules.alerts) == proves.alerts
 
 
 def test_none_fires_while_all_is_well(gate, monitored, namespace, rules, healthy):

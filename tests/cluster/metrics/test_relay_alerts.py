@@ -15,7 +15,7 @@ from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installed.chart import NAMESPACE, manifests
 from cabgate_devcluster.installed.installation import ROOT
 from support.postgres import running
-from support.prometheus import Course, Rules, scrape
+from support.prometheus import Course, Proofs, Rules, scrape
 from support.stores import prepared
 from unit.core.ledger.histories import STORY
 
@@ -29,13 +29,7 @@ VALUES = {
 RECORDS = [json.loads(export_line(each)) for each in STORY.records]
 LAG = "cabgate_relay_lag_seconds"
 STORED = "cabgate_relay_records_total"
-PROVED = set()
-
-
-def proves(alert):
-    """Marks the test that an alert fires in."""
-    PROVED.add(alert)
-    return lambda test: test
+proves = Proofs()
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +143,7 @@ def test_promtool_finds_nothing_to_complain_of(rules):
 
 
 def test_each_alert_is_proved_below(rules):
-    assert set(rules.alerts) == PROVED
+    assert set(rules.alerts) == proves.alerts
 
 
 def test_none_fires_while_all_is_well_or_another_one_takes_over(relays, rules):

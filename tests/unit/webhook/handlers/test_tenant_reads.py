@@ -194,11 +194,12 @@ def rolls_out(api, image):
     return judge_rollout(rollout_of(image), kind_of("apps/v1", "Deployment"), api, 0, NOW)
 
 
-async def test_a_used_up_budget_stops_no_rollback_and_costs_one_read(worst_of_one):
+async def test_a_used_up_budget_stops_no_rollback_and_costs_one_list_of_requests(worst_of_one):
     api = CountingApi(worst_of_one)
     answer = await rolls_out(api, targets(1)[0]["images"][0])
     assert answer.allowed, answer.message
-    assert len(api.reads) == 1
+    # On a busy machine the exceptions are asked for meanwhile, and not waited for.
+    assert [path.rpartition("/")[2] for path, _ in api.reads].count("cabrequests") == 1
     assert MAX_OF_WORKLOAD_BYTES / 2 < api.bytes < READ_BYTES
 
 
