@@ -170,7 +170,7 @@ test-krew: binaries helm ## Have the real krew install the zipapp of kubectl cab
 
 .PHONY: test-portal
 test-portal: binaries helm ## Make up 10,000 (CASES) calls of the REST API, and kill it in 200 (KILLS) approvals
-	CABGATE_PORTAL_CASES=$(or $(CASES),10000) CABGATE_PORTAL_KILLS=$(or $(KILLS),200) \
+	PORTAL_CASES=$(or $(CASES),10000) PORTAL_KILLS=$(or $(KILLS),200) \
 		$(BIN)/python -m pytest -p no:randomly -n 0 tests/cluster/portal
 
 .PHONY: chaos

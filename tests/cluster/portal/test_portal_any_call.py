@@ -28,7 +28,7 @@ CHECKS = (
     response_schema_conformance,
 )
 SHORT = 300
-CASES = int(os.environ.get("CABGATE_PORTAL_CASES", SHORT))
+CASES = int(os.environ.get("PORTAL_CASES", SHORT))
 OPERATIONS = [each.ok() for each in schemathesis.openapi.from_path(DOCUMENT).get_all_operations()]
 
 

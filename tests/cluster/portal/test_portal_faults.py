@@ -16,7 +16,7 @@ from cabgate_samples.objects import MIDDLING, intent
 from support.portal import PEOPLE, UNLIMITED, People, Portal
 from support.proxy import ApiProxy
 
-KILLS = int(os.environ.get("CABGATE_PORTAL_KILLS", "5"))
+KILLS = int(os.environ.get("PORTAL_KILLS", "5"))
 MANY = 100
 """Kills of which some have to hit each moment there is."""
 
