@@ -21,7 +21,7 @@ from cabgate.rollout.installation import (
 from cabgate.rollout.modes import MODE_LABEL, Mode
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import HIGHEST, RING_LABEL
-from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.rollout import Rollout, Scale
 from cabgate.rollout.targets import Workload, selectors
 from cabgate.rollout.templates import REQUIRE_LABEL, Template
 from cabgate.rollout.workloads import (
@@ -108,22 +108,25 @@ async def check(reader: Reader, namespace: str, argument: str, images: Sequence[
         what = getattr(rollout, side)
         return explained(what, around, requests, exceptions, now, reader.machines)
 
-    worst = judged(found, "worst")
-    if (told := await _applied(reader, namespace, worst, found)) is not None:
-        worst = judged(told, "worst")
-    return _checked(worst, judged(found, "best"), notes)
+    worst, best = judged(found, "worst"), judged(found, "best")
+    # Where nothing hangs on it, the message is that of what is there: its ring is no assumption.
+    side = "best" if worst.decision.allowed == best.decision.allowed else "worst"
+    shown = {"worst": worst, "best": best}[side]
+    if (named := await _applied(reader, namespace, shown, found)) is not None:
+        shown = judged(named, side)
+    return _checked(shown, worst, best, notes)
 
 
-def _checked(worst: Explanation, best: Explanation, notes: Notes) -> Checked:
-    view, other = explained_view(worst), explained_view(best)
+def _checked(shown: Explanation, worst: Explanation, best: Explanation, notes: Notes) -> Checked:
+    view, bad, good = (explained_view(each) for each in (shown, worst, best))
     return Checked(
         namespace=view.namespace,
         workload=view.workload,
         images=tuple(inert(image) for image in view.images),
-        ring=_same(view.ring, other.ring),
-        allowed=_same(view.allowed, other.allowed),
-        mode=_same(view.mode, other.mode),
-        admitted=_same(view.admitted, other.admitted),
+        ring=_same(bad.ring, good.ring),
+        allowed=_same(bad.allowed, good.allowed),
+        mode=_same(bad.mode, good.mode),
+        admitted=_same(bad.admitted, good.admitted),
         reason=view.reason,
         message=view.message,
         warnings=view.warnings,
@@ -209,10 +212,12 @@ async def _rollout(
         rollout = await _running(reader, namespace, kind, name, found)
         return _Known(rollout, rollout), _Known(_labels(found), _labels(found))
     workload = Workload(kind.group, kind.kind, name)
-    told = Rollout(namespace, workload, tuple(sorted(set(images))))
-    notes.texts.append("what the containers do is not known: images alone were named")
+    named = Rollout(namespace, workload, tuple(sorted(set(images))))
+    notes.texts.append(
+        "what the containers do, and in how many replicas, is not known: images alone were named"
+    )
     # As the webhook has what no approval can name; one that says nothing of containers fits all.
-    rollouts = _Known(replace(told, template=Template("")), told)
+    rollouts = _Known(replace(named, template=Template(""), scale=Scale(None)), named)
     try:
         labels = _labels(await reader.api.get(_resource(kind), namespace, name)) if readable else {}
     except Problem as problem:

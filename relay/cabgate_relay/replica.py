@@ -3,36 +3,34 @@
 is."""
 
 import asyncio
-import socket
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_kube.client import ApiServer
 from cabgate_kube.clock import Clock, utc_now
-from cabgate_kube.election import CALL_SECONDS, RENEW_DEADLINE, Elector
+from cabgate_kube.election import Elector
 from cabgate_kube.installation import RELAY_LEASE
+from cabgate_kube.leadership import Leadership, Term, identity
 from cabgate_kube.process.health import Pages
-from cabgate_kube.process.tasks import cancelled, until
+from cabgate_kube.process.tasks import cancelled
 from cabgate_relay.appending import LONGEST_PAUSE, Appender
 from cabgate_relay.following import Follower
 from cabgate_relay.metrics import Metrics
+from cabgate_relay.notifications.channels import read_channels
+from cabgate_relay.notifications.metrics import NotificationMetrics
+from cabgate_relay.notifications.notifier import Notifier, Pace
 from cabgate_relay.settings import Settings
 from cabgate_store.opening import open_to_append
 from cabgate_store.store import EventStore
 
 AGENT = "cabgate-relay"
 
-UNREACHED_SECONDS = RENEW_DEADLINE + CALL_SECONDS
-"""After how long without a word about the Lease a replica is not ready."""
-
-ELECTION_STUCK_SECONDS = 60.0
-"""How long the election may stand still."""
-
 
 class Replica:
     """A replica of the relay. `longest_pause` is the longest time between two attempts to append,
-    in seconds."""
+    in seconds; `pace` how fast people are notified. Raises `SettingsError` where the file of
+    channels cannot be used."""
 
     def __init__(
         self,
@@ -41,14 +39,18 @@ class Replica:
         clock: Clock = utc_now,
         connect: Callable[[Callable[[str, int], None]], ApiServer] | None = None,
         longest_pause: float = LONGEST_PAUSE,
+        pace: Pace | None = None,
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self._clock = clock
         self._connect = connect or (lambda called: ApiServer.connect(called, AGENT))
         self._longest_pause = longest_pause
-        self._elector: Elector | None = None
-        self._election: asyncio.Task[None] | None = None
+        self._leadership = Leadership()
+        self._pace = pace or Pace()
+        file = settings.notifications
+        self._channels = None if file is None else read_channels(file)
+        self._notified = NotificationMetrics(self.metrics.registry)
         self._appender: Appender | None = None
         self._follower: Follower | None = None
         self.metrics.leader.set_function(lambda: float(self.leads))
@@ -60,42 +62,45 @@ class Replica:
     @property
     def leads(self) -> bool:
         """Whether it follows the ledger now."""
-        return self._elector is not None and self._elector.leads
+        return self._leadership.leads
 
     async def run(self) -> None:
         """Wait to lead, and follow the ledger while it does, again and again, until cancelled."""
         api = self._connect(self.metrics.called)
-        me = f"{socket.gethostname()}_{uuid.uuid4()}"
-        elector = Elector(api, SYSTEM_NAMESPACE, me, clock=self._clock, lease=RELAY_LEASE)
-        self._elector = elector
-        self._election = asyncio.create_task(elector.run(), name="election")
+        elector = Elector(api, SYSTEM_NAMESPACE, identity(), clock=self._clock, lease=RELAY_LEASE)
         try:
-            while True:
-                await until(elector.until(True), self._election)
-                await self._lead(api, elector, self._election)
+            await self._leadership.run(elector, lambda term: self._lead(api, term))
         finally:
-            await cancelled(self._election)
             await api.close()
 
-    async def _lead(self, api: ApiServer, elector: Elector, election: asyncio.Task[None]) -> None:
+    async def _lead(self, api: ApiServer, term: Term) -> None:
+        work = [asyncio.create_task(each, name=name) for name, each in self._work(api)]
+
+        async def stop() -> None:
+            for task in work:
+                await cancelled(task)
+            if self._appender is not None:
+                await self._appender.close()  # what is under way ends before another leads
+
+        try:
+            await term.serve(work, stop)
+        finally:
+            self._appender = self._follower = None
+
+    def _work(self, api: ApiServer) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """All that a leader does, side by side."""
         settings = self.settings
-        appender = Appender(
+        self._appender = Appender(
             settings.cluster, self._open, self.metrics, self._clock, self._longest_pause
         )
-        follower = Follower(api, appender, settings.sweep_seconds)
-        self._appender, self._follower = appender, follower
-        work = asyncio.create_task(follower.run(), name="follower")
-        lost = False
-        try:
-            await until(elector.until(False), work, election)
-            lost = True
-        finally:
-            await cancelled(work)
-            await appender.close()  # what is under way ends before another leads
-            if not lost:
-                await cancelled(election)
-                await elector.release()
-            self._appender = self._follower = None
+        self._follower = Follower(api, self._appender, settings.sweep_seconds)
+        yield "follower", self._follower.run()
+        if settings.notifications is not None and self._channels is not None:
+            where = settings.notifications.parent, settings.cluster
+            notifier = Notifier(
+                api, self._channels, *where, self._notified, self._clock, self._pace
+            )
+            yield "notifier", notifier.run()
 
     def _open(self) -> EventStore:
         return open_to_append(self.settings.store, self._clock())
@@ -103,24 +108,16 @@ class Replica:
     def problems(self) -> list[str]:
         """What is wrong so that only a new process may help. That the API server or the store is
         away is not."""
-        found = []
-        if self._election is not None and self._election.done():
-            found.append("election: has ended")
-        if self._elector is not None and self._elector.idle > ELECTION_STUCK_SECONDS:
-            found.append(f"election: stands still, for {self._elector.idle:.0f} s")
-        return found
+        return self._leadership.problems()
 
     def unready(self) -> list[str]:
         """Why it could not do its work now, leading or taking over; empty if it could."""
-        elector = self._elector
-        if elector is None:
-            return ["it has not begun"]
-        if elector.silence > UNREACHED_SECONDS:
-            return [f"election: {elector.trouble or 'no word about the Lease'}"]
-        found = []
-        if elector.leads and self._appender is not None and self._appender.trouble:
+        found = self._leadership.unready()
+        if found:
+            return found
+        if self.leads and self._appender is not None and self._appender.trouble:
             found.append(f"store: {self._appender.trouble}")
-        if elector.leads and self._follower is not None and self._follower.trouble:
+        if self.leads and self._follower is not None and self._follower.trouble:
             found.append(f"ledger: {self._follower.trouble}")
         return found
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is set from outside: once, at the start, by the command line or the environment."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -45,6 +46,10 @@ class Settings(BaseSettings):
         ge=1,
         le=86400,
         description="Seconds between two comparisons of the whole ledger with the store.",
+    )
+    notifications: Path | None = Field(
+        default=None,
+        description="File of the channels that people are notified by; none: nobody is.",
     )
     log_format: Literal["json", "text"] = Field(
         default="json", description="How a log line is written."

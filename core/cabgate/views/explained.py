@@ -99,7 +99,9 @@ def explained(
             look.reason,
             describe(look, rollout, asked, now),
         )
-        for look in candidates(rollout, standings, asked, now, template_required=required)
+        for look in candidates(
+            *(rollout, standings, asked, now), ring=rings.effective, template_required=required
+        )
     ]
     decision = decide(
         *(rollout, rings.effective, standings, asked, now, machines), template_required=required

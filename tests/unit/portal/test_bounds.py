@@ -15,6 +15,7 @@ from cabgate_portal.limits import Waits
 from cabgate_portal.main import STOP_SECONDS
 from cabgate_portal.problems import Problem
 from cabgate_portal.tokens import Token
+from support.waiting import until
 from unit.portal.fake_api import status
 from unit.portal.portals import Made, manifest, stored
 
@@ -38,6 +39,12 @@ async def waiting(made):
         made.api.objects[path]["status"] = {"observedGeneration": 1, "conditions": [READY]}
 
     return made, decide
+
+
+async def looked(made):
+    """Until a call waits: it has looked several times."""
+    before = len(made.api.calls)
+    await until(lambda: len(made.api.calls) > before + 2, "the call looks again")
 
 
 JSON = {"Content-Type": "application/json"}
@@ -100,9 +107,9 @@ async def test_without_a_token_no_body_is_waited_for(made):
 async def test_who_waits_is_not_told_of_a_fault_that_passes(waiting, fault):
     made, decide = waiting
     call = asyncio.ensure_future(made.call("GET", f"{STATUS}&wait=30"))
-    await asyncio.sleep(0.03)
+    await looked(made)
     made.api.answers = [fault]
-    await asyncio.sleep(0.05)
+    await until(lambda: not made.api.answers, "the fault came")
     decide()
     answer = await call
     assert (answer.status_code, answer.json()["outcome"]) == (200, "approved")
@@ -112,7 +119,7 @@ async def test_who_waits_is_not_told_of_a_fault_that_passes(waiting, fault):
 async def test_one_that_stays_is_told(waiting):
     made, _ = waiting
     call = asyncio.ensure_future(made.call("GET", f"{STATUS}&wait=30"))
-    await asyncio.sleep(0.03)
+    await looked(made)
     made.api.answers = [ConnectionFailed("closed")] * 1000
     assert (await call).status_code == 503
 
@@ -121,7 +128,7 @@ async def test_one_that_stays_is_told(waiting):
 async def test_one_that_does_not_pass_is_told_at_once(waiting, code):
     made, _ = waiting
     call = asyncio.ensure_future(made.call("GET", f"{STATUS}&wait=30"))
-    await asyncio.sleep(0.03)
+    await looked(made)
     made.api.answers = [HttpAnswer(code, status(code, "R", "no"))]
     assert (await call).status_code == code
 
@@ -130,7 +137,7 @@ async def test_no_more_wait_than_there_is_room_for(waiting):
     made, decide = waiting
     object.__setattr__(made.portal, "waits", Waits(1))
     first = asyncio.ensure_future(made.call("GET", f"{STATUS}&wait=30"))
-    await asyncio.sleep(0.05)
+    await looked(made)
     second = await made.call("GET", f"{STATUS}&wait=30")
     assert (second.status_code, second.json()["code"]) == (503, "Busy")
     assert second.headers["retry-after"]
@@ -148,7 +155,7 @@ async def test_nobody_waits_for_a_portal_that_stops(waiting):
     stopping = []
     object.__setattr__(made.portal, "stopping", lambda: bool(stopping))
     call = asyncio.ensure_future(made.call("GET", f"{STATUS}&wait=30"))
-    await asyncio.sleep(0.05)
+    await looked(made)
     stopping.append(True)
     assert (await call).json()["outcome"] == "open"
 
@@ -174,7 +181,7 @@ async def test_who_is_gone_is_no_longer_waited_for(waiting):
         "server": ("portal", 443), "client": ("c", 1), "root_path": "", "raw_path": path.encode(),
     }  # fmt: skip
     call = asyncio.ensure_future(made.app(scope, receive, send))
-    await asyncio.sleep(0.05)
+    await looked(made)
     assert not call.done()
     gone.set()
     await asyncio.wait_for(call, 10)
