@@ -66,7 +66,10 @@ def kubectl(tmp_path):
 
 def started(folder, *words):
     env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "TMPDIR": str(folder)}
-    argv = [sys.executable, "-m", "cabgate_cli", "ui", *words]
+    # A shell that starts something in the background has it ignore SIGINT, and all that it starts.
+    heeded = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{heeded}; import runpy; runpy.run_module('cabgate_cli', run_name='__main__')"
+    argv = [sys.executable, "-c", program, "ui", *words]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env,
                                text=True)  # fmt: skip
     return process, process.stdout.readline().strip()
