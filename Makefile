@@ -27,7 +27,7 @@ help: ## Show what can be made
 	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 
 $(BIN)/.synced: uv.lock pyproject.toml | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --locked --extra relay --python $(PYTHON)
+	$(UV) sync --locked --extra portal --extra relay --python $(PYTHON)
 	@touch $@
 
 .PHONY: setup
@@ -100,17 +100,17 @@ demo-picture: binaries ## Run the demo, and write docs/demo.svg (a part) and doc
 
 .PHONY: bench
 bench: binaries ## Measure what the gate adds to a rollout, into docs/benchmarks; under 15 minutes
-	$(UV) sync --locked --extra relay --group bench --python $(PYTHON)
+	$(UV) sync --locked --extra portal --extra relay --group bench --python $(PYTHON)
 	$(BIN)/python -m cabgate_bench gate
 
 .PHONY: bench-bursts
 bench-bursts: binaries ## Measure rollouts that come alone, in a stream and in a burst, beside writes; 15 minutes
-	$(UV) sync --locked --extra relay --group bench --python $(PYTHON)
+	$(UV) sync --locked --extra portal --extra relay --group bench --python $(PYTHON)
 	$(BIN)/python -m cabgate_bench bursts
 
 .PHONY: bench-scale
 bench-scale: binaries ## Measure the gate with 100,000 requests and the operator with 10,000 intents
-	$(UV) sync --locked --extra relay --group bench --python $(PYTHON)
+	$(UV) sync --locked --extra portal --extra relay --group bench --python $(PYTHON)
 	$(BIN)/python -m cabgate_bench scale
 
 .PHONY: bench-portal
@@ -167,6 +167,12 @@ test-gitops: binaries helm gitops-tools ## Walk the pages of Flux and Argo CD wi
 test-krew: binaries helm ## Have the real krew install the zipapp of kubectl cab, and use it
 	$(BIN)/python -m cabgate_devcluster krew
 	UV=$(UV) $(BIN)/python -m pytest -p no:randomly -n 0 tests/cluster/command_line/test_krew.py
+
+.PHONY: test-browser
+test-browser: binaries ## Walk the page in the system's Chromium, with 200 hostile texts in each field; write docs/page.png
+	@command -v chromium > /dev/null || { echo "it needs chromium: apt-get install chromium"; exit 1; }
+	BROWSER_PAYLOADS=200 PAGE_PICTURE=docs/page.png $(BIN)/python -m pytest -p no:randomly -n 0 --durations 10 \
+		tests/unit/portal/page tests/cluster/portal/test_page.py
 
 .PHONY: test-portal
 test-portal: binaries helm ## Make up 10,000 (CASES) calls of the REST API, and kill it in 200 (KILLS) approvals

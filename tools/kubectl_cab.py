@@ -43,7 +43,7 @@ SERVER_ONLY = (
 """Dependencies of operator and webhook alone, or of parts of the client of Kubernetes that the
 command line does not use."""
 
-NOT_OURS = ("cabgate_operator", "cabgate_webhook", "cabgate_relay")
+NOT_OURS = ("cabgate_operator", "cabgate_webhook", "cabgate_relay", "cabgate_portal")
 """Packages of the wheel that are not of the command line."""
 
 _LEFT_OUT = {

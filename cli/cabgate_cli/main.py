@@ -24,6 +24,7 @@ _COMMANDS = (
     "reviews.attest",
     "reviews.revoke",
     "reviews.mine",
+    "reviews.ui",
     "records.ledger",
     "records.report",
     "records.audit",
@@ -56,6 +57,7 @@ Examples:
   cabgate exception -n shop checkout-1f2e3d4c > exception.yaml
   kubectl cab queue -A
   kubectl cab approve -n shop checkout-1f2e3d4c
+  kubectl cab ui
   cabgate ledger verify
   cabgate report --by namespace
   cabgate calibrate --outcomes outcomes.csv

@@ -28,9 +28,10 @@ class Access:
     """The API server at a URL, trust in it, and the credentials that are sent to it.
 
     `ca` is a file of CA certificates, `ca_pem` are such certificates, and without either those of
-    the machine are trusted; `identity` is a client certificate and its key, each a file or PEM. The
-    CA is read again when its file changes, the token whenever it is asked for. Raises `OSError` for
-    files that cannot be used, `ValueError` for a CA without a certificate.
+    the machine are trusted; `identity` is a client certificate and its key, each a file or PEM.
+    With `socket` the server is reached by that Unix socket, as `kubectl proxy --unix-socket`
+    listens. The CA is read again when its file changes, the token whenever it is asked for. Raises
+    `OSError` for files that cannot be used, `ValueError` for a CA without a certificate.
     """
 
     def __init__(
@@ -41,8 +42,10 @@ class Access:
         ca_pem: str | None = None,
         authorization: Callable[[], str] = lambda: "",
         identity: tuple[Path | bytes, Path | bytes] | None = None,
+        socket: Path | None = None,
     ) -> None:
         self.server = server
+        self.socket = socket
         self.ca = ca
         self.identity = identity
         self._ca_pem = ca_pem

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
@@ -125,7 +126,7 @@ class Connections:
     ) -> HttpAnswer:
         connection = None if fresh else self._kept(trust)
         if connection is None:
-            connection = await _connect(self._url, trust)
+            connection = await _connect(self._url, trust, self._access.socket)
         try:
             answer = await connection.exchange(request, limit, check)
         except BaseException:  # cancelled, too: what comes later is not the next one's answer
@@ -163,7 +164,12 @@ def _request(
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
-async def _connect(url: SplitResult, trust: ssl.SSLContext) -> "_Connection":
+async def _connect(url: SplitResult, trust: ssl.SSLContext, socket: Path | None) -> "_Connection":
+    if socket is not None:
+        _, local = await asyncio.get_running_loop().create_unix_connection(
+            lambda: _Connection(trust), str(socket)
+        )
+        return local
     secure = url.scheme == "https"
     _, protocol = await asyncio.get_running_loop().create_connection(
         lambda: _Connection(trust),

@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cabgate_kube.process.bodies import Bodies, BusyError, TooLargeError
@@ -92,6 +92,7 @@ def create_api() -> FastAPI:
         ):  # fmt: skip
             app.include_router(router, prefix=prefix, include_in_schema=shown, responses=_RESPONSES)
     app.openapi = cache(lambda: _described(app))  # type: ignore[method-assign]
+    app.add_route("/", _start)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -113,6 +114,15 @@ def _described(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas["Problem"] = PROBLEM_SCHEMA
     return found
+
+
+async def _start(_request: Request) -> Response:
+    """What a browser gets: the page needs a login, which there is not yet."""
+    return PlainTextResponse(
+        f"This is cabgate's REST API, below {PREFIX}. It has no page: a browser brings no token of "
+        "yours, and there is no login by OpenID Connect yet. For the page run on your own machine: "
+        "kubectl cab ui\n"
+    )
 
 
 async def _problem(_request: Request, error: Exception) -> Response:

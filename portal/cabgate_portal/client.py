@@ -84,12 +84,13 @@ class Room:
 
 
 class Caller:
-    """The API server, as one caller; for one call of the portal."""
+    """The API server, as one caller; for one call of the portal. Without a token the connections
+    have their own credentials: those of `kubectl proxy`."""
 
     def __init__(
         self,
         connections: Connections,
-        token: Token,
+        token: Token | None,
         called: Callable[[str, int], None] = lambda method, code: None,
         room: Room | None = None,
     ) -> None:
@@ -229,7 +230,7 @@ class Caller:
         headers = {
             "Accept": _JSON,
             "User-Agent": AGENT,
-            "Authorization": self._token.authorization(),
+            **({"Authorization": self._token.authorization()} if self._token else {}),
             **({"Content-Type": kind} if kind else {}),
         }
         code = 0

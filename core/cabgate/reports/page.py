@@ -25,7 +25,7 @@ svg text { font: 11px system-ui, sans-serif; fill: #444; }
 """
 """How pages look, on a screen and in print."""
 
-_VERDICTS = (
+VERDICTS = (
     (RequestVerdict.AUTO_APPROVED.value, "approved by score", LIGHT),
     (RequestVerdict.APPROVED.value, "approved by a person", BLUE),
     (RequestVerdict.CONDITIONALLY_APPROVED.value, "approved on conditions", DARK),
@@ -71,7 +71,7 @@ def _plots(body: Element, total: Group) -> None:
     scope = total.scope
     decided = [
         Series(name, colour, [numbers[verdict] for numbers in scope.decisions_by_day])
-        for verdict, name, colour in _VERDICTS
+        for verdict, name, colour in VERDICTS
     ]
     in_force = Series("in force", VIOLET, scope.exceptions_by_day)
     _figure(body, bars("Decisions", scope.days, decided, sum))

@@ -14,8 +14,8 @@ from unit.cli.support import EXAMPLES, run
 GROUPS = [(), ("ledger",), ("evidence",), ("audit",)]
 INTENT = EXAMPLES / "auto-approve" / "intent.yaml"
 
-SILENT = {("ledger", "export"), ("ledger", "prune"), ("audit", "export"), ("completion",)}
-"""Commands that write a file, or what a shell reads, and not what a program would."""
+SILENT = {("ledger", "export"), ("ledger", "prune"), ("audit", "export"), ("completion",), ("ui",)}
+"""Commands that write a file, or what a shell reads, or serve, and not what a program would."""
 
 
 def commands(group: click.Group = main, *path: str) -> Iterator[tuple[str, ...]]:

@@ -81,7 +81,7 @@ class FakeApi:
         """Answer a call."""
         url = urlsplit(target)
         self.calls.append((method, target))
-        self.tokens.append(headers["Authorization"])
+        self.tokens.append(headers.get("Authorization", ""))
         self.bodies.append(body)
         self._check(method, url, headers)
         if self.answers:

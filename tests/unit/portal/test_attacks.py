@@ -317,7 +317,8 @@ async def test_the_token_of_one_is_never_that_of_another(made):
 
 
 async def test_no_path_but_those_of_the_api_is_served(made):
-    for path in ("/", "/docs", "/openapi.json", "/metrics", "/api/v1/secrets", f"{BASE}/"):
+    assert "kubectl cab ui" in (await made.client.get("https://portal/")).text
+    for path in ("/docs", "/openapi.json", "/metrics", "/api/v1/secrets", f"{BASE}/"):
         answer = await made.client.get(f"https://portal{path}")
         assert answer.status_code == 404
     assert made.api.calls == []

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What somebody typed into the form of a request or an exception, and the review that it asks
+for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from cabgate.api.base import first_problem
+from cabgate.api.rationale import says_nothing
+from cabgate.text.inert import inert
+from cabgate.views.show import RequestView
+from cabgate.views.verdicts import review_for
+from cabgate_portal.problems import Problem
+
+MAX_CONDITIONS = 3
+"""Conditions that the form has room for; `kubectl cab approve --condition` takes more."""
+
+_VERDICTS = {
+    "approve": "Approved",
+    "reject": "Rejected",
+    "take": "UnderReview",
+    "attest": "Attested",
+    "revoke": "Revoked",
+}
+
+
+@dataclass(frozen=True)
+class Typed:
+    """The fields of a form, as they were sent."""
+
+    fields: Mapping[str, Sequence[str]]
+
+    def one(self, name: str) -> str:
+        """The value of a field; empty where it was not sent."""
+        values = self.fields.get(name, [""])
+        if len(values) > 1:
+            raise Problem(400, "FieldTwice", "a field was sent twice", field=name)
+        return values[0]
+
+    @property
+    def rationale(self) -> str:
+        """Why; line ends as browsers send them are those of everybody else."""
+        return self.one("rationale").replace("\r\n", "\n")
+
+    @property
+    def images(self) -> list[str]:
+        """Those that are to be revoked."""
+        return list(self.fields.get("images", []))
+
+    def condition(self, number: int) -> dict[str, str]:
+        """A condition as it was typed."""
+        names = ("name", "description", "notBefore", "notAfter", "attestation")
+        return {name: self.one(f"condition{number}.{name}").strip() for name in names}
+
+    def hidden(self) -> list[tuple[str, str]]:
+        """All that was typed but the rationale and what the button says, to be sent again."""
+        return [
+            (name, value)
+            for name, values in self.fields.items()
+            if name not in ("rationale", "verb")
+            for value in values
+        ]
+
+
+NOTHING_TYPED = Typed({})
+"""An empty form."""
+
+
+def verbs_of(view: RequestView, *, of_exception: bool) -> list[str]:
+    """What the form of a request, or of an exception, offers: what the view names as next commands
+    for it. To take a request is offered with the rejection of one."""
+    words = [command.split() for command in view.next]
+    named = [each[2] for each in words if each[3].startswith("cabex/") == of_exception]
+    offered = [verb for verb in dict.fromkeys(named) if verb in _VERDICTS]
+    if "reject" in offered and not of_exception:
+        offered.append("take")
+    return offered
+
+
+def conditions_to_attest(view: RequestView) -> list[str]:
+    """The names of the conditions that wait for somebody to attest them."""
+    commands = [each.partition(" --condition ") for each in view.next]
+    return [name for _, option, name in commands if option]
+
+
+def review_of_form(typed: Typed, *, of_exception: bool) -> dict[str, Any]:
+    """What is to be written into `status.review`. Raises `Problem` for what the form lacks, or
+    the schema would refuse."""
+    verb = typed.one("verb")
+    if verb not in _VERDICTS or (of_exception and verb in ("take", "attest")):
+        raise Problem(400, "Invalid", "there is no such decision", field="verb")
+    verdict, details = _VERDICTS[verb], _details(verb, typed)
+    if verb == "approve" and details:
+        if of_exception:
+            raise Problem(400, "Invalid", "an exception takes no conditions", field="conditions")
+        verdict = "ConditionallyApproved"
+    rationale = typed.rationale.strip()
+    if verb != "take" and (not rationale or says_nothing(rationale)):
+        raise Problem(
+            422, "RationaleNeeded", "Write why you decide so: it is recorded for good.",
+            field="rationale",
+        )  # fmt: skip
+    try:
+        return review_for(
+            *(verdict, typed.one("digest"), rationale or None, details), of_exception=of_exception
+        )
+    except ValidationError as error:
+        first = first_problem(error)
+        raise Problem(422, "Invalid", first.message, field=inert(first.path)) from None
+
+
+def _details(verb: str, typed: Typed) -> dict[str, Any]:
+    if verb == "approve":
+        found = [typed.condition(number) for number in range(1, MAX_CONDITIONS + 1)]
+        conditions = [{k: v for k, v in each.items() if v} for each in found if any(each.values())]
+        return {"conditions": conditions} if conditions else {}
+    if verb == "attest":
+        return {"condition": typed.one("condition")}
+    if verb == "revoke" and typed.images:
+        return {"images": ["*"] if "*" in typed.images else typed.images}
+    return {}

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What surrounds every request for the page: whose it is, from where, and what browsers are told
+about the answer."""
+
+import asyncio
+import logging
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cabgate_kube.process.bodies import Bodies, BusyError, TooLargeError
+from cabgate_kube.process.logs import explained
+from cabgate_portal.page.rendering import Renderer
+from cabgate_portal.page.session import Session
+from cabgate_portal.problems import Problem
+
+log = logging.getLogger(__name__)
+
+MAX_FORM_BYTES = 64 * 1024
+"""Longest form."""
+
+MAX_HELD_BYTES = 1024 * 1024
+"""What the forms that are being read may take together."""
+
+MAX_FIELDS = 64
+"""Fields of a form."""
+
+FORM_SECONDS = 10.0
+"""Time that a browser has to send a form."""
+
+FAULT = Problem(500, "InternalError", "the page failed: this is a bug of cabgate")
+"""What is shown where the page has a bug."""
+
+_FORM = "application/x-www-form-urlencoded"
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not no-referrer: with that, browsers send `Origin: null` with the forms of this page.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+"""What browsers are told about every answer."""
+
+
+class Guard:
+    """Lets through what the session's own browser sent to this address, and forms of this page."""
+
+    def __init__(self, app: ASGIApp, session: Session, host: str, renderer: Renderer) -> None:
+        """`host` is all that the header Host may be: by another name, a page of somebody else
+        whose name leads here would read this one."""
+        self._app = app
+        self._session = session
+        self._host = host
+        self._renderer = renderer
+        self._bodies = Bodies(MAX_FORM_BYTES, MAX_HELD_BYTES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+
+        begun = False
+
+        async def guarded(event: Message) -> None:
+            nonlocal begun
+            if event["type"] == "http.response.start":
+                begun = True
+                MutableHeaders(scope=event).update(HEADERS)
+            await send(event)
+
+        request = Request(scope, receive)
+        try:
+            answer = await self._admitted(request)
+        except Problem as problem:
+            answer = self._renderer.problem(problem)
+        try:
+            await (self._app if answer is None else answer)(scope, receive, guarded)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told and nothing more
+            log.error("unexpected error: %s", explained(error))
+            if not begun:
+                await self._renderer.problem(FAULT)(scope, receive, guarded)
+
+    async def _admitted(self, request: Request) -> Response | None:
+        """None for what goes on to the page, else the answer. Raises `Problem`."""
+        if request.headers.getlist("host") != [self._host]:
+            raise Problem(
+                421, "WrongHost", "this page has another address", next_step="Open the URL that "
+                "`kubectl cab ui` printed, as it is."
+            )  # fmt: skip
+        base, path = self._session.base, request.url.path
+        if not path.startswith(f"{base}/"):
+            raise _closed()
+        if path == f"{base}/" and "key" in request.query_params:
+            cookie = self._session.exchange(request.query_params["key"])
+            if cookie is None and not self._holds(request):
+                raise _closed()
+            answer = RedirectResponse(f"{base}/queue", 303)
+            if cookie is not None:
+                answer.headers["Set-Cookie"] = cookie
+            return answer
+        if not self._holds(request):
+            raise _closed()
+        if request.method == "POST":
+            request.state.form = await self._form(request)
+        elif request.method not in ("GET", "HEAD"):
+            raise Problem(405, "NoSuchMethod", "this page takes GET and POST")
+        return None
+
+    def _holds(self, request: Request) -> bool:
+        return any(map(self._session.holds, request.headers.getlist("cookie")))
+
+    async def _form(self, request: Request) -> dict[str, list[str]]:
+        """The fields of a form of this page. Raises `Problem`."""
+        site = request.headers.get("sec-fetch-site", "same-origin")
+        origin = request.headers.get("origin", f"http://{self._host}")
+        if site != "same-origin" or urlsplit(origin)[:2] != ("http", self._host):
+            raise _foreign()
+        try:
+            async with asyncio.timeout(FORM_SECONDS):
+                body = await self._bodies.read(request)
+        except TooLargeError:
+            detail = f"a form has at most {MAX_FORM_BYTES >> 10} KiB"
+            raise Problem(413, "TooLarge", detail, headers=_CLOSE) from None
+        except (TimeoutError, BusyError, ClientDisconnect):
+            detail = "the form did not come whole and in time"
+            raise Problem(408, "TooSlow", detail, headers=_CLOSE) from None
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != _FORM:
+            raise Problem(415, "FormNeeded", f"a form has to be {_FORM}")
+        try:
+            text = body.decode("ascii")
+            if text:
+                parse_qsl(text, strict_parsing=True, keep_blank_values=True, errors="strict")
+            found = parse_qs(
+                text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"
+            )
+        except ValueError:
+            raise Problem(400, "Invalid", "the form cannot be read") from None
+        token = found.pop("form_token", [""])
+        if len(token) != 1 or not self._session.sent_by_form(token[0]):
+            raise _foreign()
+        return found
+
+
+_CLOSE = {"Connection": "close"}
+
+
+def _closed() -> Problem:
+    return Problem(
+        401,
+        "NotOpened",
+        "this browser has not opened the page: its key was used before, or is another's",
+        next_step="End `kubectl cab ui` with Ctrl-C, run it again, and open the URL that it "
+        "prints in this browser.",
+    )
+
+
+def _foreign() -> Problem:
+    return Problem(
+        403,
+        "ForeignForm",
+        "this was not sent by a form of this page, and nothing was done",
+        next_step="Open the page again, and decide there.",
+    )

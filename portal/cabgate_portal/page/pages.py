@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages: each is one view, read as whoever has opened the page."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import Request
+from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from cabgate.api.values import SubjectKind
+from cabgate.ledger.queries import Query, answers
+from cabgate.text.inert import inert
+from cabgate.text.moments import rfc3339
+from cabgate_kube.resources import DECISIONS, Object
+from cabgate_portal.checking import check
+from cabgate_portal.names import CorrelationId, Id, Namespace, id_of
+from cabgate_portal.page.dashboard import dashboard
+from cabgate_portal.page.forms import (
+    MAX_CONDITIONS,
+    NOTHING_TYPED,
+    Typed,
+    conditions_to_attest,
+    verbs_of,
+)
+from cabgate_portal.page.rendering import FOLDER, Renderer, tag_of
+from cabgate_portal.page.sending import RECORDED, Changed, Sender
+from cabgate_portal.problems import Problem
+from cabgate_portal.reading import Notes, Reader, Seen
+
+LEDGER_PAGE = 50
+"""Records on a page of the ledger."""
+
+_NAMESPACE: TypeAdapter[str] = TypeAdapter(Namespace)
+_CORRELATION: TypeAdapter[str] = TypeAdapter(CorrelationId)
+
+MAX_ARGUMENT = 400
+"""Longest name of a workload that is asked for, in characters."""
+
+SPANS = (30, 90, 365)
+"""Days that the dashboard can look back."""
+
+STATIC = {
+    "page.css": "text/css",
+    "htmx.min.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+"""Files that are served, each with its type."""
+
+
+Page = Callable[[Request, Reader], Awaitable[Response]]
+"""Answers a request, with what a reader reads."""
+
+
+class Pages:
+    """The routes, below the path that a session has for itself."""
+
+    def __init__(self, make_reader: Callable[[], Reader], renderer: Renderer) -> None:
+        """`make_reader` makes one for each request."""
+        self._make_reader = make_reader
+        self._renderer = renderer
+
+    def routes(self, base: str) -> list[Route]:
+        """All of them."""
+        found: list[tuple[str, Page, str]] = [
+            ("/", self._start, "GET"),
+            ("/queue", self._queue, "GET"),
+            ("/queue/rows", self._rows, "GET"),
+            ("/requests/{id}", self._request, "GET"),
+            ("/requests/{id}", self._decide_request, "POST"),
+            ("/requests/{id}/state", self._state, "GET"),
+            ("/exceptions/{id}", self._exception, "GET"),
+            ("/exceptions/{id}", self._decide_exception, "POST"),
+            ("/exceptions/{id}/state", self._exception_state, "GET"),
+            ("/ledger", self._ledger, "GET"),
+            ("/dashboard", self._dashboard, "GET"),
+            ("/workload", self._workload, "GET"),
+            ("/static/{name}", _static, "GET"),
+        ]
+        return [
+            Route(base + path, self._read(page), methods=[method]) for path, page, method in found
+        ]
+
+    def _read(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
+        """A page with a reader of its own, which holds what it reads for no longer."""
+
+        async def answered(request: Request) -> Response:
+            reader = self._make_reader()
+            try:
+                return await page(request, reader)
+            finally:
+                reader.api.let_go()
+
+        return answered
+
+    async def _start(self, request: Request, reader: Reader) -> Response:
+        return RedirectResponse(request.url.path + "queue", 303)
+
+    async def _queue(self, request: Request, reader: Reader) -> Response:
+        values, viewer = await asyncio.gather(self._waiting(request, reader), _viewer(reader))
+        return self._renderer.page("queue.html", {**values, "viewer": viewer, "here": "queue"})
+
+    async def _rows(self, request: Request, reader: Reader) -> Response:
+        """The rows again, for a page that is open."""
+        values = await self._waiting(request, reader)
+        return self._unless_seen(request, values["tag"], "rows.html", values)
+
+    async def _waiting(self, request: Request, reader: Reader) -> dict[str, Any]:
+        namespace, own = _namespace(request), request.query_params.get("mine") == "1"
+        rows, notes = await reader.waiting(namespace, own=own)
+        values = {"rows": rows, "notes": notes, "namespace": namespace, "own": own}
+        values["is_exception"] = SubjectKind.EXCEPTION.value
+        return {**values, "tag": tag_of(self._renderer.text("list.html", values))}
+
+    async def _request(self, request: Request, reader: Reader) -> Response:
+        which = id_of(request.path_params["id"])
+        seen, viewer = await asyncio.gather(reader.request(which), _viewer(reader))
+        return self._shown(request, which, seen, viewer, of_exception=False)
+
+    async def _exception(self, request: Request, reader: Reader) -> Response:
+        which = id_of(request.path_params["id"])
+        seen, viewer = await asyncio.gather(reader.exception(which), _viewer(reader))
+        return self._shown(request, which, seen, viewer, of_exception=True)
+
+    def _shown(
+        self,
+        request: Request,
+        which: Id,
+        seen: Seen,
+        viewer: str,
+        *,
+        of_exception: bool,
+        typed: Typed = NOTHING_TYPED,
+        problem: Problem | None = None,
+        changed: Changed | None = None,
+    ) -> Response:
+        """The page of a request or an exception; with what was typed, where that was not sent."""
+        recorded = request.query_params.get("recorded", "")
+        values = {
+            "view": seen.view,
+            "notes": seen.notes,
+            "which": str(which),
+            "of_exception": of_exception,
+            "verbs": verbs_of(seen.view, of_exception=of_exception),
+            "attestable": conditions_to_attest(seen.view),
+            "conditions": [typed.condition(n) for n in range(1, MAX_CONDITIONS + 1)],
+            "typed": typed,
+            "problem": problem,
+            "problem_text": inert(problem.detail) if problem else "",
+            "changed": changed,
+            "recorded": recorded if recorded in RECORDED else "",
+            "viewer": viewer,
+            "namespace": "",
+            "here": "queue",
+            "tag": _tag_of_state(seen),
+            "most": max((abs(float(each.contribution)) for each in seen.view.factors), default=0.0),
+        }
+        status = 200 if problem is None else problem.status
+        return self._renderer.page("request.html", values, status)
+
+    async def _decide_request(self, request: Request, reader: Reader) -> Response:
+        return await self._decided(request, reader, of_exception=False)
+
+    async def _decide_exception(self, request: Request, reader: Reader) -> Response:
+        return await self._decided(request, reader, of_exception=True)
+
+    async def _decided(self, request: Request, reader: Reader, *, of_exception: bool) -> Response:
+        """Send what was decided once; where it was not taken, say why, with all that was typed."""
+        which, typed = id_of(request.path_params["id"]), Typed(request.state.form)
+        read = reader.exception if of_exception else reader.request
+        problem, changed = None, None
+        try:
+            seen = await read(which)
+            changed = await Sender(reader).changed(which, seen, typed, of_exception=of_exception)
+            if changed is None:
+                verdict = await Sender(reader).send(which, seen, typed, of_exception=of_exception)
+                return RedirectResponse(f"{request.url.path}?recorded={verdict}", 303)
+            problem = changed.problem
+        except Problem as found:
+            problem = found
+        try:
+            seen, viewer = await asyncio.gather(read(which), _viewer(reader))
+        except Problem:
+            # What is shown beside it cannot be read either.
+            kept = {"action": request.url.path, "typed": typed, "verb": typed.one("verb")}
+            return self._renderer.problem(problem, kept=kept)
+        return self._shown(
+            *(request, which, seen, viewer),
+            of_exception=of_exception, typed=typed, problem=problem, changed=changed,
+        )  # fmt: skip
+
+    async def _state(self, request: Request, reader: Reader) -> Response:
+        which = id_of(request.path_params["id"])
+        return self._news(request, await reader.request(which))
+
+    async def _exception_state(self, request: Request, reader: Reader) -> Response:
+        which = id_of(request.path_params["id"])
+        return self._news(request, await reader.exception(which))
+
+    def _news(self, request: Request, seen: Seen) -> Response:
+        """That a request is no longer as it is shown on a page that is open."""
+        return self._unless_seen(request, _tag_of_state(seen), "news.html", {"view": seen.view})
+
+    def _unless_seen(
+        self, request: Request, tag: str, template: str, values: dict[str, Any]
+    ) -> Response:
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers={"ETag": tag})
+        return self._renderer.page(template, values, headers={"ETag": tag})
+
+    async def _ledger(self, request: Request, reader: Reader) -> Response:
+        wanted = {
+            name: request.query_params.get(name, "").strip()
+            for name in ("namespace", "subject", "verdict", "author", "correlation")
+        }
+        namespace = _namespace(request)
+        correlation = _checked(_CORRELATION, wanted["correlation"], "correlation")
+        parts = (("spec.subject.namespace", namespace), ("spec.correlationID", correlation))
+        page, viewer = await asyncio.gather(
+            reader.api.page(
+                DECISIONS,
+                fields=",".join(f"{path}={value}" for path, value in parts if value),
+                limit=LEDGER_PAGE,
+                further=request.query_params.get("continue", ""),
+            ),
+            _viewer(reader),
+        )
+        query = Query(
+            namespace=namespace or None,
+            subject=wanted["subject"] or None,
+            verdict=wanted["verdict"] or None,
+            author=wanted["author"] or None,
+            correlation=correlation or None,
+        )
+        found = answers(page.items, query)
+        notes = [inert(f"{each.where} cannot be read: {each.why}") for each in found.unread]
+        records = sorted((r.spec for r, _ in found.found), key=lambda s: s.at, reverse=True)
+        values = {
+            "records": [_record(each) for each in records],
+            "wanted": wanted,
+            "further": page.further,
+            "notes": notes,
+            "viewer": viewer,
+            "namespace": namespace,
+            "here": "ledger",
+        }
+        return self._renderer.page("ledger.html", values)
+
+    async def _dashboard(self, request: Request, reader: Reader) -> Response:
+        namespace, given = _namespace(request), request.query_params.get("days", "90")
+        days = int(given) if given in map(str, SPANS) else 90
+        notes = Notes()
+        (rows, unread), raws, viewer = await asyncio.gather(
+            reader.waiting(namespace), _records(reader, namespace, notes), _viewer(reader)
+        )
+        now = reader.clock()
+        values = dashboard(rows, raws, now - timedelta(days=days), now)
+        values |= {"notes": [*unread, *notes.texts, *values["notes"]]}
+        values |= {"days": days, "spans": SPANS, "namespace": namespace, "viewer": viewer}
+        return self._renderer.page("dashboard.html", {**values, "here": "dashboard"})
+
+    async def _workload(self, request: Request, reader: Reader) -> Response:
+        """Which rule holds for a workload: the answer of the gate, asked without a rollout."""
+        namespace = _namespace(request)
+        argument = request.query_params.get("workload", "").strip()
+        checked, problem = None, None
+        if namespace and argument:
+            try:
+                checked = await check(reader, namespace, argument[:MAX_ARGUMENT], ())
+            except Problem as found:
+                problem = found
+        elif argument:
+            problem = Problem(400, "NamespaceNeeded", "Name the namespace of the workload.")
+        values = {
+            "checked": checked,
+            "problem": problem,
+            "problem_text": inert(problem.detail) if problem else "",
+            "workload": argument,
+            "namespace": namespace,
+            "viewer": await _viewer(reader),
+            "here": "workload",
+        }
+        status = 200 if problem is None else problem.status
+        return self._renderer.page("workload.html", values, status)
+
+
+async def _records(reader: Reader, namespace: str, notes: Notes) -> list[Object] | None:
+    """The records of the ledger; None where they may not be read, or are too many."""
+    fields = f"spec.subject.namespace={namespace}" if namespace else ""
+    try:
+        return await reader.api.all(DECISIONS, fields=fields)
+    except Problem as problem:
+        if problem.status not in (403, 422):
+            raise
+        notes.texts.append(f"the figures of the ledger: {inert(problem.detail)}")
+        return None
+
+
+async def _viewer(reader: Reader) -> str:
+    return inert((await reader.viewer()).username)
+
+
+def _namespace(request: Request) -> str:
+    """The namespace that is asked for; empty for all. Raises `Problem`."""
+    return _checked(_NAMESPACE, request.query_params.get("namespace", "").strip(), "namespace")
+
+
+def _checked(of: TypeAdapter[str], value: str, field: str) -> str:
+    try:
+        return of.validate_python(value) if value else ""
+    except ValidationError as error:
+        message = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        raise Problem(400, "Invalid", f"{field}: {message}", field=field) from None
+
+
+def _record(spec: Any) -> dict[str, Any]:
+    kind = "exceptions" if spec.subject.kind is SubjectKind.EXCEPTION else "requests"
+    return {
+        "at": rfc3339(spec.at),
+        "verdict": spec.verdict,
+        "by": inert(spec.author.username),
+        "kind": kind,
+        "namespace": inert(spec.subject.namespace),
+        "name": inert(spec.subject.name),
+        "score": inert(str(spec.score)) if spec.score is not None else "",
+        "rationale": inert(spec.rationale),
+        "correlation": inert(spec.correlation_id or ""),
+    }
+
+
+def _tag_of_state(seen: Seen) -> str:
+    """What is another once what is decided on is."""
+    view = seen.view
+    parts = [view.uid, view.state, view.evidence_digest, view.needed, view.outdated, *view.next]
+    parts += [f"{each.verdict} {each.at}" for each in view.decisions]
+    parts += [f"{each.uid} {each.state} {len(each.decisions)}" for each in view.exceptions]
+    return tag_of("\n".join(parts))
+
+
+async def _static(request: Request, _reader: Reader) -> Response:
+    name = request.path_params["name"]
+    if name not in STATIC:
+        raise Problem(404, "NoSuchPath", "there is no such page")
+    return FileResponse(FOLDER / "static" / name, media_type=STATIC[name])

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Templates, and what they are given beside a view."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+from starlette.responses import HTMLResponse
+
+from cabgate.reports.texts import span
+from cabgate.text.inert import inert
+from cabgate_portal.page.session import Session
+from cabgate_portal.problems import Problem
+
+FOLDER = Path(__file__).parent
+
+_ADDRESS = re.compile(r"https?://\S+")
+
+TITLES = {
+    400: "That cannot be read",
+    401: "Not signed in",
+    403: "Not permitted",
+    404: "Not found",
+    408: "Too slow",
+    409: "Something changed meanwhile",
+    413: "Too large",
+    421: "Wrong address",
+    422: "That cannot be shown",
+    429: "Too many calls",
+    502: "It may have been recorded",
+    503: "The API server does not answer",
+    504: "The API server took too long",
+}
+"""Headings of the pages that tell of a problem, by status."""
+
+NEXT = {
+    401: "The API server did not take your credentials: they may have expired. Sign in as you do "
+    "for kubectl (`kubectl auth whoami` tries it), and send it again here: nothing that you typed "
+    "is lost.",
+}
+"""What to do, where the REST API's advice is for programs."""
+
+
+class Renderer:
+    """Makes pages of templates."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._environment = Environment(
+            loader=FileSystemLoader(FOLDER / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters.update(linked=linked, age=age, segment=segment, tone=tone)
+        self._environment.globals.update(base=session.base, form_token=session.form_token)
+
+    def page(
+        self,
+        template: str,
+        values: Mapping[str, Any],
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> HTMLResponse:
+        """A page."""
+        return HTMLResponse(self.text(template, values), status, dict(headers or {}))
+
+    def text(self, template: str, values: Mapping[str, Any]) -> str:
+        """What a template says."""
+        return self._environment.get_template(template).render(
+            {"viewer": "", "namespace": "", "here": "", **values}
+        )
+
+    def problem(self, problem: Problem, **values: Any) -> HTMLResponse:
+        """The page that tells of a problem."""
+        given = {
+            "title": TITLES.get(problem.status, "That did not work"),
+            "problem": problem,
+            "detail": inert(problem.detail),
+            "next_step": NEXT.get(problem.status, problem.next_step)
+            if problem.code != "NotOpened"
+            else problem.next_step,
+            "kept": None,
+            **values,
+        }
+        kept = {k: v for k, v in problem.headers.items() if k in ("Retry-After", "Connection")}
+        return self.page("problem.html", given, problem.status, kept)
+
+
+def linked(text: str) -> Markup:
+    """A text whose addresses are links, where they are http or https and nothing else; whatever
+    else it says is text."""
+    parts, at = [], 0
+    for found in _ADDRESS.finditer(text):
+        parts.append(escape(text[at : found.start()]))
+        parts.append(_link(found[0]))
+        at = found.end()
+    return Markup("").join([*parts, escape(text[at:])])
+
+
+def _link(address: str) -> Markup:
+    try:
+        plain = urlsplit(address).hostname is not None and "\\" not in address
+    except ValueError:
+        plain = False
+    if not plain:
+        return escape(address)
+    return Markup('<a href="{0}" rel="noopener noreferrer" target="_blank">{0}</a>').format(address)
+
+
+def age(span_of_time: timedelta) -> str:
+    """A time in its two largest units."""
+    return span(int(span_of_time.total_seconds()))
+
+
+def segment(text: str) -> str:
+    """A text as one segment of a path, or one value of a query."""
+    return quote(text, safe="")
+
+
+_TONES = {
+    "AutoApprove": "ok", "AutoApproved": "ok", "Approved": "ok", "ConditionallyApproved": "ok",
+    "Active": "ok", "Verified": "ok", "Attested": "ok",
+    "ManualReview": "warn", "Submitted": "warn", "UnderReview": "warn", "Pending": "warn",
+    "ExceptionRequired": "bad", "Rejected": "bad", "Revoked": "bad", "Contradicted": "bad",
+    "GlassBroken": "bad", "Expired": "bad",
+}  # fmt: skip
+
+
+def tone(word: str) -> str:
+    """How a state, a tier or a verdict is coloured, beside its word."""
+    return _TONES.get(word, "plain")
+
+
+def tag_of(text: str) -> str:
+    """The ETag of a text."""
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may use the page of `kubectl cab ui`: whoever has the key that it printed, once."""
+
+import hashlib
+import hmac
+import secrets
+from http.cookies import CookieError, SimpleCookie
+
+COOKIE = "cabgate-ui"
+"""Name of the cookie. `__Host-` would need TLS and the path `/`: loopback has no certificate, and
+a path of its own keeps the cookie from other ports of this machine, which a browser does not."""
+
+
+class Session:
+    """The one session of a process: a place in the URL, a key that is good once, and the cookie
+    that it is exchanged for. All three are random, and live in memory alone."""
+
+    def __init__(self) -> None:
+        self.place = secrets.token_urlsafe(16)
+        """The first part of every path. A cookie is sent to each port of a host, but to no other
+        path: what else listens on this machine does not get it."""
+        self._key = secrets.token_urlsafe(32)
+        self._cookie = secrets.token_urlsafe(32)
+
+    @property
+    def base(self) -> str:
+        """What every path of the page begins with."""
+        return f"/{self.place}"
+
+    def entry(self) -> str:
+        """The path that opens the page, once."""
+        return f"{self.base}/?key={self._key}"
+
+    def exchange(self, key: str) -> str | None:
+        """The header Set-Cookie for a key; None for one that is wrong or was used before."""
+        if not self._key or not _equal(key, self._key):
+            return None
+        self._key = ""
+        return f"{COOKIE}={self._cookie}; Path={self.base}/; HttpOnly; SameSite=Strict"
+
+    def holds(self, header: str) -> bool:
+        """Whether a header Cookie has the cookie."""
+        try:
+            found = SimpleCookie(header).get(COOKIE)
+        except CookieError:
+            return False
+        return found is not None and _equal(found.value, self._cookie)
+
+    def form_token(self) -> str:
+        """What a form has to hold to be this page's: nobody learns the cookie from it."""
+        key = self._cookie.encode("ascii")
+        return hmac.new(key, b"form", hashlib.sha256).hexdigest()
+
+    def sent_by_form(self, token: str) -> bool:
+        """Whether a form is one of this page."""
+        return _equal(token, self.form_token())
+
+
+def _equal(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode("ascii"))

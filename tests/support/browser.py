@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The system's Chromium, driven by Playwright: no browser is downloaded."""
+
+import os
+import shutil
+from contextlib import contextmanager
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+"""What axe-core checks."""
+
+
+@contextmanager
+def chromium():
+    """A browser. Skips the test where there is none; CI installs one."""
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI has no Chromium: apt-get install chromium")
+        pytest.skip("no Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            # The tests may be root's, of a container whose /dev/shm is small.
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
+        )
+        yield browser
+        browser.close()
+
+
+def violations(page):
+    """What axe-core finds on a page, as texts."""
+    found = Axe().run(page, options=RULES).response["violations"]
+    return [
+        f"{each['id']}: {node['html'][:200]}: {node['failureSummary']}"
+        for each in found
+        for node in each["nodes"]
+    ]
+
+
+def too_wide(page):
+    """Whether a page has to be moved sideways to be read."""
+    return page.evaluate("document.documentElement.scrollWidth > window.innerWidth")

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who gets the page, and what others on the machine, or pages elsewhere, get of it."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from cabgate_portal.page import pages, rendering
+from unit.portal.page.opened import HOST, Opened
+
+HTMX = "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717"
+"""SHA-256 of dist/htmx.min.js of the npm package htmx.org 2.0.11."""
+
+
+@pytest.fixture
+async def opened():
+    return await Opened().open()
+
+
+async def test_a_key_is_good_once():
+    made = Opened()
+    entry = made.session.entry()
+    wrong = await made.browser().get(f"{made.session.base}/?key=wrong")
+    assert wrong.status_code == 401
+    assert "set-cookie" not in wrong.headers
+    first = await made.browser().get(entry)
+    assert first.status_code == 303
+    cookie = first.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert f"Path={made.session.base}/;" in cookie
+    again = await made.browser().get(entry)
+    assert again.status_code == 401
+    assert "set-cookie" not in again.headers
+    assert "Ctrl-C" in again.text
+
+
+@pytest.mark.parametrize("cookie", ["", "cabgate-ui=", "cabgate-ui=x", "x=y", "cabgate-ui=\xff;;"])
+async def test_nothing_is_read_without_the_cookie(opened, cookie):
+    other = opened.browser()
+    for path in ("/queue", "/", "/static/page.css", opened.path, "/ledger", "/nothing"):
+        answer = await other.get(
+            opened.session.base + path, headers={"Cookie": cookie.encode("latin-1")}
+        )
+        assert answer.status_code == 401
+        assert opened.object["metadata"]["name"] not in answer.text
+    for path in ("/", "/queue", "/static/page.css", f"/{'x' * 22}/queue"):
+        assert (await opened.client.get(path)).status_code == 401
+    assert opened.api.calls == []
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:4711", "127.0.0.1", "evil.example:4711", "127.0.0.1:4711.evil.example", ""]
+)
+async def test_another_name_of_this_address_is_refused(opened, host):
+    answer = await opened.get("/queue", headers={"Host": host})
+    assert answer.status_code == 421
+    assert opened.api.calls == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:4712"},
+        {"Origin": f"https://{HOST}"},
+    ],
+)
+async def test_a_form_of_another_page_is_refused(opened, headers):
+    fields = await opened.form()
+    count = len(opened.api.calls)
+    typed = {**fields, "rationale": "x1", "verb": "approve"}
+    answer = await opened.post(typed, headers=headers)
+    assert (answer.status_code, len(opened.api.calls)) == (403, count)
+    own = {"Sec-Fetch-Site": "same-origin", "Origin": f"http://{HOST}"}
+    assert (await opened.post(typed, headers=own)).status_code == 303
+
+
+async def test_a_form_without_its_token_is_refused(opened):
+    fields = await opened.form()
+    typed = {**fields, "rationale": "x1", "verb": "approve"}
+    for token in ("", "x", fields["form_token"][:-1]):
+        assert (await opened.post({**typed, "form_token": token})).status_code == 403
+    typed.pop("form_token")
+    assert (await opened.post(typed)).status_code == 403
+    for kind in ("application/json", "text/plain", "multipart/form-data; boundary=x", ""):
+        answer = await opened.client.post(
+            opened.session.base + opened.path, content=b"a=b", headers={"Content-Type": kind}
+        )
+        assert answer.status_code == 415
+    twice = {**typed, "form_token": fields["form_token"], "digest": [fields["digest"], "x"]}
+    assert (await opened.post(twice)).status_code == 400
+    large = {**fields, "rationale": "x" * 70_000, "verb": "approve"}
+    assert (await opened.post(large)).status_code == 413
+    assert not [each for each in opened.api.calls if each[0] == "PATCH"]
+
+
+async def test_only_get_and_post_are_served(opened):
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"):
+        answer = await opened.client.request(method, opened.session.base + opened.path)
+        assert answer.status_code == 405
+    assert opened.api.calls == []
+
+
+async def test_browsers_are_told_to_run_nothing_else(opened):
+    for path in ("/queue", opened.path, "/nothing", "/static/page.css"):
+        answer = await opened.get(path)
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; ")
+        assert "unsafe" not in policy
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["referrer-policy"] == "same-origin"
+        assert " style=" not in answer.text
+        assert "<script>" not in answer.text
+        assert "https://" not in answer.text.replace("https://example.com", "")
+
+
+async def test_a_page_and_all_that_it_needs_are_under_120_kb(opened):
+    static = sum((rendering.FOLDER / "static" / name).stat().st_size for name in pages.STATIC)
+    page = await opened.get(opened.path)
+    assert len(page.content) + static < 120_000
+
+
+def test_htmx_is_the_published_one():
+    content = Path(rendering.FOLDER / "static" / "htmx.min.js").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == HTMX
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'><svg onload=alert(1)>",
+    "{{ 7*7 }}{% raw %}",
+    "</textarea><script>alert(1)</script>",
+    "javascript:alert(1)",
+    "\u202egpj.exe",
+    "https://evil.example/\"onclick='x'",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_what_teams_write_is_text(text):
+    opened = await Opened(summary=text).open()
+    for path in ("/queue", opened.path):
+        found = (await opened.get(path)).text
+        for part in ("<script>alert", "<img", "onerror=alert(1)>", "<svg onload", "\u202e", "49"):
+            assert part not in found or part == "49", (path, part)
+        assert 'href="javascript' not in found
+    fields = await opened.form()
+    answer = await opened.post({**fields, "digest": "x", "rationale": text, "verb": text})
+    assert answer.status_code == 409
+    assert "<script>alert" not in answer.text
+    assert 'value="' + text not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("text", "href"),
+    [
+        ("uri https://example.com/a?b=1&c=2", "https://example.com/a?b=1&amp;c=2"),
+        ("http://example.com", "http://example.com"),
+        ("javascript:alert(1)", None),
+        ("data:text/html,x", None),
+        ("https:///nothing", None),
+        ("https://[", None),
+        ("https://good.example\\@evil.example", None),
+        ("xhttps", None),
+    ],
+)
+def test_addresses_are_links_only_where_they_are_of_the_web(text, href):
+    found = str(rendering.linked(text))
+    if href is None:
+        assert "<a" not in found
+    else:
+        assert f'<a href="{href}" rel="noopener noreferrer"' in found
