@@ -5,7 +5,8 @@ is."""
 import asyncio
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any
 
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_kube.client import ApiServer
@@ -18,6 +19,8 @@ from cabgate_relay.appending import LONGEST_PAUSE, Appender
 from cabgate_relay.following import Follower
 from cabgate_relay.metrics import Metrics
 from cabgate_relay.settings import Settings
+from cabgate_relay.sinks.metrics import SinkMetrics
+from cabgate_relay.sinks.running import Configured, Sinks
 from cabgate_store.opening import open_to_append
 from cabgate_store.store import EventStore
 
@@ -31,12 +34,13 @@ ELECTION_STUCK_SECONDS = 60.0
 
 
 class Replica:
-    """A replica of the relay. `longest_pause` is the longest time between two attempts to append,
-    in seconds."""
+    """A replica of the relay. `longest_pause` is the longest time between two attempts to append
+    or to deliver, in seconds."""
 
     def __init__(
         self,
         settings: Settings,
+        sinks: Sequence[Configured] = (),
         *,
         clock: Clock = utc_now,
         connect: Callable[[Callable[[str, int], None]], ApiServer] | None = None,
@@ -51,6 +55,14 @@ class Replica:
         self._election: asyncio.Task[None] | None = None
         self._appender: Appender | None = None
         self._follower: Follower | None = None
+        self._sinks = Sinks(
+            sinks,
+            cluster=settings.cluster,
+            sweep_seconds=settings.sweep_seconds,
+            metrics=SinkMetrics(self.metrics.registry),
+            clock=clock,
+            longest_pause=longest_pause,
+        )
         self.metrics.leader.set_function(lambda: float(self.leads))
         self.metrics.lag.set_function(lambda: 0.0 if self._follower is None else self._follower.lag)
         self.metrics.stuck.set_function(
@@ -78,24 +90,32 @@ class Replica:
             await api.close()
 
     async def _lead(self, api: ApiServer, elector: Elector, election: asyncio.Task[None]) -> None:
-        settings = self.settings
-        appender = Appender(
-            settings.cluster, self._open, self.metrics, self._clock, self._longest_pause
-        )
-        follower = Follower(api, appender, settings.sweep_seconds)
-        self._appender, self._follower = appender, follower
-        work = asyncio.create_task(follower.run(), name="follower")
+        work = [asyncio.create_task(each, name=name) for name, each in self._work(api)]
         lost = False
         try:
-            await until(elector.until(False), work, election)
+            await until(elector.until(False), *work, election)
             lost = True
         finally:
-            await cancelled(work)
-            await appender.close()  # what is under way ends before another leads
+            for task in work:
+                await cancelled(task)
+            if self._appender is not None:
+                await self._appender.close()  # what is under way ends before another leads
             if not lost:
                 await cancelled(election)
                 await elector.release()
             self._appender = self._follower = None
+
+    def _work(self, api: ApiServer) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """All that a leader does, side by side."""
+        settings = self.settings
+        if settings.store:
+            self._appender = Appender(
+                settings.cluster, self._open, self.metrics, self._clock, self._longest_pause
+            )
+            self._follower = Follower(api, self._appender.append, settings.sweep_seconds, "store")
+            yield "follower", self._follower.run()
+        if self._sinks.configured:
+            yield "sinks", self._sinks.run(api)
 
     def _open(self) -> EventStore:
         return open_to_append(self.settings.store, self._clock())
