@@ -280,7 +280,7 @@ def test_the_siem_is_away(sending, rules, siem):
     last = sending.when(lambda each: each.at - first.at > 2, "it goes on failing")
     course = Course(before, first, last)
     alert = ("CabgateRelaySinkBehind",)
-    rules.check_course(course, {4: (), 12: alert, 90: alert})
+    rules.check_course(course, {4: (), 12: alert, 90: alert}, sink="siem")
     siem.start()
     sending.when(lambda each: sum(each.of(SENT)) == 2, "what waited is sent")
     assert siem.siem.ids == ["prod/shop/1", "prod/shop/2"]
@@ -296,5 +296,5 @@ def test_the_siem_refuses_a_record(sending, rules, siem):
     last = sending.when(lambda each: each.at - first.at > 2, "and stays so")
     course = Course(before, first, last)
     alert = ("CabgateRelaySinkStuck",)
-    rules.check_course(course, {4: (), 6: alert, 90: alert})
+    rules.check_course(course, {4: (), 6: alert, 90: alert}, sink="siem")
     assert sum(last.of("cabgate_relay_stuck_chains")) == 0, "the store goes on"
