@@ -113,9 +113,13 @@ bench-scale: binaries ## Measure the gate with 100,000 requests and the operator
 	$(UV) sync --locked --extra relay --group bench --python $(PYTHON)
 	$(BIN)/python -m cabgate_bench scale
 
+.PHONY: bench-portal
+bench-portal: binaries ## Measure what the REST API takes beside direct calls, and its memory; 10 minutes
+	$(BIN)/python -m cabgate_bench.measure.portal
+
 .PHONY: cluster
-cluster: binaries helm ## Start a cluster with cabgate to play with (MODE=Audit), until Ctrl-C
-	@exec $(BIN)/python -m cabgate_devcluster up --mode $(or $(MODE),Enforce)
+cluster: binaries helm ## Start a cluster with cabgate to play with (MODE=Audit, PORTAL=1), until Ctrl-C
+	@exec $(BIN)/python -m cabgate_devcluster up --mode $(or $(MODE),Enforce) $(if $(PORTAL),--portal)
 
 .PHONY: unit
 unit: setup ## Run the quick tests that need no cluster, in random order, with few examples of each property
@@ -125,6 +129,9 @@ unit: setup ## Run the quick tests that need no cluster, in random order, with f
 CLUSTER := -p no:randomly -n 3 --dist loadfile --no-loadscope-reorder -m 'not long'
 
 # A trace doubles what an example costs: the properties get all of theirs in a run that is not traced.
+# It reads the files that have some: to collect all unit tests takes each worker 16 s.
+PROPERTIES = $$(grep -rl --include='test_*.py' hypothesis tests/unit)
+
 .PHONY: test
 test: binaries helm promtool ## Run all tests; the coverage is that of the tests without a cluster
 	rm -f .coverage .coverage.*
@@ -132,7 +139,7 @@ test: binaries helm promtool ## Run all tests; the coverage is that of the tests
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='core/*' --fail-under=95
-	$(BIN)/python -m pytest -n 2 -m hypothesis tests/unit
+	$(BIN)/python -m pytest -n 2 -m hypothesis $(PROPERTIES)
 	$(BIN)/python -m pytest $(CLUSTER) --durations 20 tests/cluster
 
 .PHONY: test-shuffled
@@ -164,6 +171,11 @@ test-relay: binaries ## Kill relays, database and SIEM under 10,000 records, and
 test-krew: binaries helm ## Have the real krew install the zipapp of kubectl cab, and use it
 	$(BIN)/python -m cabgate_devcluster krew
 	UV=$(UV) $(BIN)/python -m pytest -p no:randomly -n 0 tests/cluster/command_line/test_krew.py
+
+.PHONY: test-portal
+test-portal: binaries helm ## Make up 10,000 (CASES) calls of the REST API, and kill it in 200 (KILLS) approvals
+	CABGATE_PORTAL_CASES=$(or $(CASES),10000) CABGATE_PORTAL_KILLS=$(or $(KILLS),200) \
+		$(BIN)/python -m pytest -p no:randomly -n 0 tests/cluster/portal
 
 .PHONY: chaos
 chaos: binaries ## Every fault once under load, and on until MINUTES (5) are over; print what was lost
@@ -209,6 +221,7 @@ manifests: helm ## Write what is generated: crds/, the chart's README and golden
 	$(BIN)/python tools/openapi.py
 	$(BIN)/python tools/commands.py
 	$(BIN)/python tools/coverage.py
+	$(BIN)/python tools/notifications.py
 	$(BIN)/python tools/chart.py
 
 .PHONY: golden

@@ -60,13 +60,13 @@ by the official Python client, so plugins work; `insecure-skip-tls-verify` is re
 
 {webhook}
 
-What is fixed, and why: a review has 4 s to be judged, since the webhook configuration gives it 5; a
-body may take 7 MiB and 5 s, all bodies that are being read 64 MiB together; the head of a request
-and a TLS handshake may take 5 s. An idle connection is kept for 120 s, longer than the API server
-keeps it. A connection to the health port has one answer and 10 s, and a hundred are open at a time,
-of the operator too. A read that the API server answers with 429 is tried again when it says, up to
-3 s after the first time. [Certificates](operations/certificates.md) says how often their files are
-looked at.
+What is fixed, and why: an admission request has 4 s to be judged, since the webhook configuration
+gives it 5; a body may take 7 MiB and 5 s, all bodies that are being read 64 MiB together; the head
+of a request and a TLS handshake may take 5 s. An idle connection is kept for 120 s, longer than the
+API server keeps it. A connection to the health port has one answer and 10 s, and a hundred are open
+at a time, of the operator too. A read that the API server answers with 429 is tried again when it
+says, up to 3 s after the first time. [Certificates](operations/certificates.md) says how often
+their files are looked at.
 
 ## cabgate-operator
 

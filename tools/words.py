@@ -41,6 +41,16 @@ NAMES = {
 }
 """Identifiers that are not defined, and which to take."""
 
+PLACED = {
+    r"(?<![\w.`\"'])reviews?(?![\w`\"']|\.\w)": (
+        "webhook",
+        ("reviews.py", "surroundings.py", "votes.py", "write_turns.py"),
+        "admission request",
+    ),
+}
+"""What is said in one room by the files alone that are about it, by their names: a review is what a
+person gives, and what the API server asks the webhook is none."""
+
 TEXTS = (
     *(
         "core",
@@ -113,6 +123,14 @@ def phrases_in(text: str, place: str) -> Iterator[Found]:
             yield Found(place, line, " ".join(match[0].split()), instead)
 
 
+def placed_in(text: str, place: str) -> Iterator[Found]:
+    """The words of a text that are said elsewhere in its room alone."""
+    for pattern, (room, files, instead) in PLACED.items():
+        if place.startswith(f"{room}/") and not place.endswith(files):
+            for match in re.finditer(pattern, text, re.IGNORECASE):
+                yield Found(place, text.count("\n", 0, match.start()) + 1, match[0], instead)
+
+
 def names_in(text: str, place: str) -> Iterator[Found]:
     """The names that a module defines and that are not taken."""
     for node in ast.walk(ast.parse(text)):
@@ -138,7 +156,8 @@ def found_in(root: Path) -> list[Found]:
     """What is not said, in the files of a tree."""
     found: list[Found] = []
     for path in _files(root, TEXTS):
-        found += phrases_in(path.read_text(), str(path.relative_to(root)))
+        text, place = path.read_text(), str(path.relative_to(root))
+        found += [*phrases_in(text, place), *placed_in(text, place)]
     for path in _files(root, CODE):
         if path.suffix == ".py":
             found += names_in(path.read_text(), str(path.relative_to(root)))

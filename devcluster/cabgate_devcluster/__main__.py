@@ -22,11 +22,12 @@ def main(argv: list[str] | None = None) -> int:
         commands.add_parser(name, help="find or build it; its path goes to standard output")
     up = commands.add_parser("up", help="a cluster with cabgate to play with, until Ctrl-C")
     up.add_argument("--mode", choices=["Enforce", "Warn", "Audit"], default="Enforce")
+    up.add_argument("--portal", action="store_true", help="with the REST API beside it")
     options = parser.parse_args(argv)
     command = options.command
     try:
         if command == "up":
-            run_playground(mode=options.mode)
+            run_playground(mode=options.mode, portal=options.portal)
             return 0
         if command in ALONE:
             found = locate_program(command, progress=_to_stderr)

@@ -27,7 +27,8 @@ SIGNING_SECRET = "cabgate-signing-key"  # noqa: S105 - a name
 """The Secret of the key that the webhook signs decisions with (`key.pem`)."""
 
 PROOF_SECRET = "cabgate-admission-proof"  # noqa: S105 - a name
-"""The Secret of what shows the webhook that the API server sent a review (`token`)."""
+"""The Secret of what shows the webhook that the API server sent an admission request
+(`token`)."""
 
 SIGNING_KEYS = "cabgate-signing-keys"
 """The ConfigMap of the public keys that decisions are verified with."""
@@ -43,3 +44,6 @@ WEBHOOK_CONFIGURATION = "cabgate"
 
 WEBHOOK_NAME = f"cabgate-webhook.{SYSTEM_NAMESPACE}.svc"
 """The name that the API server calls the webhook's Service by."""
+
+NOTIFICATIONS_SENT = "cabgate-notifications"
+"""The ConfigMap of what each channel was sent."""

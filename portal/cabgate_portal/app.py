@@ -4,6 +4,8 @@
 import asyncio
 import logging
 import time
+from functools import cache
+from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
@@ -17,9 +19,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cabgate_kube.process.bodies import Bodies, BusyError, TooLargeError
 from cabgate_kube.process.logs import explained, fields
+from cabgate_portal.bodies import check_json
 from cabgate_portal.calls import Portal
 from cabgate_portal.problems import MEDIA_TYPE, PROBLEM_SCHEMA, Problem, answer_of
-from cabgate_portal.routes import deciding, listing, showing, submitting
+from cabgate_portal.routes import checking, deciding, listing, showing, submitting
+from cabgate_portal.tokens import token_of
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +42,27 @@ BODY_SECONDS = 10.0
 
 _JSON = b"application/json"
 
+_PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "A problem: nothing was recorded, unless `code` is OutcomeUnknown.",
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
+    code: {"description": f"{HTTPStatus(code).phrase}: {what}", "content": _PROBLEM}
+    for code, what in {
+        400: "what was sent cannot be what an operation takes.",
+        401: "the token is missing, or the API server does not take it.",
+        403: "the caller has no right to it, or the gate denies it: `code` says why.",
+        404: "there is no such object, or no such path.",
+        405: "there is no such method here.",
+        408: "the body came too slowly.",
+        409: "another field manager owns a field, or it was changed meanwhile.",
+        410: "`continue` is too old.",
+        413: "the body is too large.",
+        415: "the body is not application/json.",
+        422: "the API server does not take it, or it cannot be read or is too much for an answer.",
+        429: "too many calls: Retry-After says when to come back.",
+        500: "the portal failed.",
+        502: "the API server failed; OutcomeUnknown: a write may have been recorded.",
+        503: "the API server does not answer, or the portal is busy: Retry-After.",
+        504: "the API server was too slow.",
+    }.items()
 }
 
 
@@ -67,14 +87,15 @@ def create_api() -> FastAPI:
     )
     for prefix, shown in ((PREFIX, True), (UNVERSIONED, False)):
         for router in (
-            submitting.router, listing.router, showing.router, deciding.router, showing.by_id
+            submitting.router, checking.router, listing.router, showing.router, deciding.router,
+            showing.by_id,
         ):  # fmt: skip
             app.include_router(router, prefix=prefix, include_in_schema=shown, responses=_RESPONSES)
-    app.openapi_schema = _described(app)
-    app.state.parameters = parameters_of(app)
+    app.openapi = cache(lambda: _described(app))  # type: ignore[method-assign]
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _fault)
     return app
 
 
@@ -87,9 +108,6 @@ def _described(app: FastAPI) -> dict[str, Any]:
         description=app.description,
         routes=app.routes,
     )
-    for path in found["paths"].values():
-        for operation in path.values():
-            operation["responses"].pop("422", None)
     schemas = found["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -133,6 +151,11 @@ async def _http(_request: Request, error: Exception) -> Response:
     )
 
 
+async def _fault(_request: Request, _error: Exception) -> Response:
+    """Whatever it is: it is logged by `Bounded`, and told to nobody."""
+    return answer_of(_FAULT)
+
+
 class Bounded:
     """An application that is given whole bodies, of bounded size and in bounded time, and whose
     faults become problems."""
@@ -155,6 +178,8 @@ class Bounded:
             await send(event)
 
         try:
+            if scope["method"] == "POST" and scope["path"].startswith(UNVERSIONED):
+                token_of(scope["headers"])  # before a byte of the body is waited for
             body = await self._body(Request(scope, receive))
             await self._app(scope, _replayed(body, receive), send_noting)
         except Problem as problem:
@@ -187,6 +212,8 @@ class Bounded:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if body and kind.encode("latin-1") != _JSON:
             raise Problem(415, "JsonNeeded", "a body has to be application/json")
+        if body:
+            check_json(body)
         return body
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
@@ -213,14 +240,3 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return again
-
-
-def parameters_of(app: FastAPI) -> dict[str, set[str]]:
-    """The query parameters of each operation, as it is described."""
-    return {
-        operation["operationId"]: {
-            each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"
-        }
-        for path in app.openapi()["paths"].values()
-        for operation in path.values()
-    }

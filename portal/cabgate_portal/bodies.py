@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a client sends, as far as the portal reads it; the rest is for the API server to judge."""
 
-from typing import Annotated, Any, Literal
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -9,10 +11,55 @@ from pydantic.alias_generators import to_camel
 from cabgate import API_VERSION
 from cabgate.api.types import ApprovalCondition
 from cabgate_portal.names import Name, Namespace
+from cabgate_portal.problems import Problem
 
 DIGEST = r"^v[0-9]{1,3}:sha256:[0-9a-f]{64}$"
 
 EvidenceDigest = Annotated[str, Field(pattern=DIGEST, max_length=80)]
+
+
+MAX_DEPTH = 64
+"""How deep JSON may be nested."""
+
+
+def check_json(body: bytes) -> None:
+    """Refuse a body that two readers may read as two things. Raises `Problem`."""
+    try:
+        # What is UTF-16 is no JSON as UTF-8, and what begins with a mark of order is none either.
+        found = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant
+        )
+    except _DoubtfulJsonError as error:
+        raise Problem(400, "Invalid", f"body: {error}") from None
+    except (ValueError, RecursionError):
+        raise Problem(400, "Invalid", "body: is no JSON in UTF-8") from None
+    level = [found]
+    for _ in range(MAX_DEPTH):
+        level = [inner for each in level for inner in _within(each)]
+        if not level:
+            return
+    raise Problem(400, "Invalid", f"body: is nested more than {MAX_DEPTH} deep")
+
+
+class _DoubtfulJsonError(ValueError):
+    """JSON that readers take differently."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _DoubtfulJsonError("has a key twice in one object")
+    return found
+
+
+def _constant(name: str) -> NoReturn:
+    raise _DoubtfulJsonError(f"{name} is no value of JSON")
+
+
+def _within(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 class Body(BaseModel):
@@ -86,7 +133,7 @@ class Approval(Decision):
     )
 
 
-class Attestation(Decision):
+class ConditionAttestation(Decision):
     """That an approval condition is met."""
 
     condition: str = Field(description="Name of the approval condition.")

@@ -4,18 +4,20 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Query, Request
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.openapi.models import HTTPBearer
+from fastapi.params import Query as QueryParameter
 from fastapi.security.base import SecurityBase
 
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate_kube.clock import Clock, utc_now
 from cabgate_kube.transport import Connections
-from cabgate_portal.client import Caller
-from cabgate_portal.limits import CallLimits
+from cabgate_portal.client import Caller, Room
+from cabgate_portal.limits import CallLimits, Waits
 from cabgate_portal.metrics import Metrics
 from cabgate_portal.names import Id, id_of
 from cabgate_portal.problems import Problem
@@ -27,6 +29,15 @@ POLL_SECONDS = 2.0
 
 MAX_WAIT_SECONDS = 60
 """Longest that a call waits."""
+
+MAX_FAILURES = 2
+"""Looks in a row that may fail while a call waits."""
+
+SEVERAL = frozenset({"image"})
+"""Query parameters that may be given more than once."""
+
+_PASSING = frozenset({429, 503, 504})
+"""Statuses of the API server that pass, so that who waits goes on waiting."""
 
 T = TypeVar("T")
 
@@ -41,6 +52,10 @@ class Portal:
     clock: Clock = utc_now
     machines: Machines = SERVICE_ACCOUNTS
     poll_seconds: float = POLL_SECONDS
+    room: Room = field(default_factory=Room)
+    waits: Waits = field(default_factory=Waits)
+    stopping: Callable[[], bool] = lambda: False
+    """Whether the process is about to end: then nothing waits any more."""
 
 
 class BearerToken(SecurityBase):
@@ -63,14 +78,17 @@ class BearerToken(SecurityBase):
             def called(method: str, code: int) -> None:
                 portal.metrics.api_calls.labels(method, str(code)).inc()
 
-            caller = Caller(portal.connections, token, called)
-            yield Reader(caller, portal.clock, portal.machines)
+            caller = Caller(portal.connections, token, called, portal.room)
+            try:
+                yield Reader(caller, portal.clock, portal.machines)
+            finally:
+                caller.let_go()
 
 
 def _check_parameters(request: Request) -> None:
     """Refuse what no operation reads: a misspelt `dryRun` would be a write."""
-    operation = request.scope["route"].operation_id
-    known: set[str] = request.app.state.parameters[operation]
+    params = get_flat_params(request.scope["route"].dependant)
+    known = {each.alias for each in params if isinstance(each.field_info, QueryParameter)}
     given = [name for name, _ in request.query_params.multi_items()]
     for name in given:
         if name not in known:
@@ -78,11 +96,50 @@ def _check_parameters(request: Request) -> None:
             raise Problem(
                 400, "UnknownParameter", f"a parameter that is not known; allowed: {allowed}"
             )
-        if given.count(name) > 1:
+        if given.count(name) > 1 and name not in SEVERAL:
             raise Problem(400, "ParameterTwice", f"{name} is given more than once", field=name)
 
 
+@dataclass(frozen=True)
+class Wait:
+    """How long a call waits, and who for."""
+
+    request: Request
+    seconds: float
+
+    async def until(
+        self, reader: Reader, read: Callable[[], Awaitable[T]], done: Callable[[T], bool]
+    ) -> T:
+        """What is read once it is done, or as it was read last when the time is up, the caller is
+        gone, or the process is about to end. Raises `Problem`."""
+        found = await read()
+        if done(found) or not self.seconds:
+            return found
+        portal: Portal = self.request.app.state.portal
+        end, failures, pause = time.monotonic() + self.seconds, 0, portal.poll_seconds
+        with portal.waits.taken():
+            while not done(found) and (left := end - time.monotonic()) > 0:
+                reader.api.let_go()
+                await asyncio.sleep(min(pause, left))
+                if portal.stopping() or await self.request.is_disconnected():
+                    break
+                try:
+                    found, failures, pause = await read(), 0, portal.poll_seconds
+                except Problem as problem:
+                    failures += 1
+                    if problem.status not in _PASSING or failures > MAX_FAILURES:
+                        raise
+                    pause = max(portal.poll_seconds, _retry_after(problem))
+        return found
+
+
+def _retry_after(problem: Problem) -> float:
+    given = problem.headers.get("Retry-After", "")
+    return float(given) if given.isdigit() else 0.0
+
+
 def _wait_of(
+    request: Request,
     wait: Annotated[
         str,
         Query(
@@ -91,11 +148,11 @@ def _wait_of(
             "`30s`.",
         ),
     ] = "",
-) -> float:
+) -> Wait:
     seconds = float(wait.removesuffix("s") or 0)
     if seconds > MAX_WAIT_SECONDS:
         raise Problem(400, "Invalid", f"at most {MAX_WAIT_SECONDS} seconds", field="wait")
-    return seconds
+    return Wait(request, seconds)
 
 
 def _is_dry_run(
@@ -118,25 +175,9 @@ def _id(id: str) -> Id:
 BEARER = BearerToken()
 AsCaller = Annotated[Reader, Depends(BEARER)]
 """Reads and writes as the caller."""
-WaitSeconds = Annotated[float, Depends(_wait_of)]
+Waiting = Annotated[Wait, Depends(_wait_of)]
 """How long to wait."""
 DryRun = Annotated[bool, Depends(_is_dry_run)]
 """Whether nothing is to be stored."""
 ObjectId = Annotated[Id, Depends(_id)]
 """What a path names."""
-
-
-async def waited(
-    read: Callable[[], Awaitable[T]],
-    done: Callable[[T], bool],
-    seconds: float,
-    poll_seconds: float,
-    clock: Callable[[], float] = time.monotonic,
-) -> T:
-    """What is read once it is done, or as it is when the time is up."""
-    end = clock() + seconds
-    found = await read()
-    while not done(found) and (left := end - clock()) > 0:
-        await asyncio.sleep(min(poll_seconds, left))
-        found = await read()
-    return found

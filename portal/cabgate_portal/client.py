@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from cabgate.review.identity import User
-from cabgate_kube.client import CHUNK, FIRST_CHUNK, MAX_PAGE_BYTES, next_limit
+from cabgate_kube.client import CHUNK, FIRST_CHUNK, next_limit
 from cabgate_kube.resources import SELF_REVIEWS, Object, Resource
 from cabgate_kube.transport import (
     MAX_BODY_BYTES,
@@ -28,11 +28,28 @@ AGENT = "cabgate-portal"
 MANAGER = "cabgate-api"
 """Field manager of what is written through the portal."""
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 15.0
 """Longest that one call may take."""
 
+WRITE_SECONDS = 2 * TIMEOUT_SECONDS
+"""Longest from the beginning of a call to the end of what it writes: it may read once before."""
+
 MAX_OBJECTS = 5000
-"""Objects that are read for one answer."""
+"""Objects that are read for one list."""
+
+MAX_LIST_BYTES = 16 * 1024 * 1024
+"""What all pages of a list may take together, as JSON: some eight times as much in memory."""
+
+MAX_PAGE_BYTES = 8 * 1024 * 1024
+"""What is read of one page: one that would be longer is asked for again in smaller ones."""
+
+MAX_HELD_BYTES = 24 * 1024 * 1024
+"""What the lists of all calls may take together, from when they are read until the call is
+answered."""
+
+LISTS_AT_A_TIME = 4
+"""Pages that are on their way at a time, of all calls: those that have not come yet are not known
+to be small."""
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -58,6 +75,14 @@ class Page:
     """What is to be given as `continue` for the next part; empty in the last."""
 
 
+class Room:
+    """What the lists of all calls may take together."""
+
+    def __init__(self, most: int = MAX_HELD_BYTES) -> None:
+        self.left = most
+        self.coming = asyncio.Semaphore(LISTS_AT_A_TIME)
+
+
 class Caller:
     """The API server, as one caller; for one call of the portal."""
 
@@ -66,10 +91,18 @@ class Caller:
         connections: Connections,
         token: Token,
         called: Callable[[str, int], None] = lambda method, code: None,
+        room: Room | None = None,
     ) -> None:
         self._connections = connections
         self._token = token
         self._called = called
+        self._room = room or Room()
+        self._held = 0
+
+    def let_go(self) -> None:
+        """The lists that were read are needed no more."""
+        self._room.left += self._held
+        self._held = 0
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """An object. Raises `Problem`, of status 404 where there is none."""
@@ -90,15 +123,28 @@ class Caller:
         query |= {"continue": further} if further else {}
         path = resource.path(namespace)
         try:
-            answer = await self._call("GET", path, query=query)
+            answer = await self._listed(path, query)
         except AnswerTooLarge:
             raise _too_large("Ask for fewer with `limit`.") from None
         return _page(_object(answer))
 
+    async def _listed(self, path: str, query: Mapping[str, str]) -> HttpAnswer:
+        """A page. Raises `Problem` where there is no room for it, and `AnswerTooLarge`."""
+        async with self._room.coming:
+            answer = await self._call("GET", path, query=query, most=MAX_PAGE_BYTES)
+            size = len(answer.body)
+            if size > self._room.left:
+                raise Problem(
+                    503, "Busy", "too much is being read: try again", headers={"Retry-After": "2"}
+                )
+            self._room.left -= size
+            self._held += size
+            return answer
+
     async def all(
         self, resource: Resource, namespace: str = "", *, fields: str = "", labels: str = ""
     ) -> list[Object]:
-        """A list, whole. Raises `Problem`, also for more than `MAX_OBJECTS`."""
+        """A list, whole. Raises `Problem`, also for more than `MAX_OBJECTS` or `MAX_LIST_BYTES`."""
         found: list[Object] = []
         async for items in self._pages(resource, namespace, fields=fields, labels=labels):
             found += items
@@ -109,19 +155,20 @@ class Caller:
     async def _pages(
         self, resource: Resource, namespace: str, *, fields: str, labels: str
     ) -> AsyncIterator[list[Object]]:
-        limit, further = FIRST_CHUNK, ""
+        limit, further, size = FIRST_CHUNK, "", 0
         while True:
             query = _query(fieldSelector=fields, labelSelector=labels, limit=limit)
             query |= {"continue": further} if further else {}
             try:
-                answer = await self._call(
-                    "GET", resource.path(namespace), query=query, most=MAX_PAGE_BYTES
-                )
+                answer = await self._listed(resource.path(namespace), query)
             except AnswerTooLarge:
                 if limit == 1:
                     raise _too_large("An object alone is larger.") from None
                 limit = max(1, limit // 8)
                 continue
+            size += len(answer.body)
+            if size > MAX_LIST_BYTES:
+                raise _too_large("Name a namespace.")
             limit = min(CHUNK, next_limit(limit, len(answer.body)))
             page = _page(_object(answer))
             yield page.items

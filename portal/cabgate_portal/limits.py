@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How often one token may call, and how many calls of it may be under way."""
+"""How often one token may call, how many calls of it may be under way, and how many may wait."""
 
 import secrets
 import time
@@ -19,6 +19,29 @@ MAX_UNDER_WAY = 20
 
 BURST_SECONDS = 4.0
 """For how long one may call without having called before: seconds of the calls allowed."""
+
+
+MAX_WAITING = 200
+"""Calls that wait at a time, of all tokens: each looks again every few seconds."""
+
+
+class Waits:
+    """Counts the calls that wait."""
+
+    def __init__(self, most: int = MAX_WAITING) -> None:
+        self._left = most
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """One call that waits. Raises `Problem` if too many do."""
+        if self._left <= 0:
+            detail = "too many calls wait: ask again, or without `wait`"
+            raise Problem(503, "Busy", detail, headers={"Retry-After": "5"})
+        self._left -= 1
+        try:
+            yield
+        finally:
+            self._left += 1
 
 
 @dataclass

@@ -17,13 +17,14 @@ from cabgate_kube.process.ending import end
 from cabgate_kube.process.health import Pages, health_config
 from cabgate_kube.process.http import COMMON, Server
 from cabgate_kube.process.logs import set_up_logging
-from cabgate_kube.process.serving import STOP_SECONDS, Draining, Loop, protocol_of
+from cabgate_kube.process.serving import Draining, Loop, protocol_of
 from cabgate_kube.process.settings import SettingsError, option_of, read_settings, variable_of
 from cabgate_kube.process.signals import Stopping
 from cabgate_kube.tls.serve import CertificateError, Files, ServingCertificate
 from cabgate_kube.transport import Connections
 from cabgate_portal.app import create_app
 from cabgate_portal.calls import Portal
+from cabgate_portal.client import WRITE_SECONDS
 from cabgate_portal.limits import CallLimits
 from cabgate_portal.metrics import Metrics
 from cabgate_portal.settings import PortalSettings
@@ -34,6 +35,10 @@ PROGRAM = "cabgate-portal"
 
 API_CONNECTIONS = 100
 """Connections to the API server at a time, of all callers."""
+
+STOP_SECONDS = int(WRITE_SECONDS) + 2
+"""Time that a stopping process gives the calls under way: none ends between a write and its
+answer."""
 
 KEEP_ALIVE_SECONDS = 75
 """How long a client's connection is kept that nobody uses."""
@@ -59,7 +64,14 @@ class Process:
         self.metrics = Metrics()
         self.connections = Connections(_access(settings), API_CONNECTIONS)
         limits = CallLimits(settings.calls_per_second)
-        portal = Portal(self.connections, self.metrics, limits, utc_now, settings.machines)
+        portal = Portal(
+            self.connections,
+            self.metrics,
+            limits,
+            utc_now,
+            settings.machines,
+            stopping=lambda: self.draining,
+        )
         self.app = Draining(create_app(portal))
         self.certificate = self._certificate()
         self.draining = False

@@ -32,7 +32,7 @@ class Id:
 def id_of(text: str) -> Id:
     """What an id names. A namespace has no dot, so it ends at the first one. Raises `Problem`."""
     namespace, dot, name = text.partition(".")
-    if not dot or not _is_namespace(namespace) or not _is_name(name):
+    if not dot or not _is_namespace(namespace) or not is_name(name):
         raise Problem(
             404,
             "NoSuchId",
@@ -46,7 +46,8 @@ def _is_namespace(text: str) -> bool:
     return len(text) <= MAX_NAMESPACE and _LABEL.fullmatch(text) is not None
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of an object."""
     return len(text) <= MAX_NAME and _SUBDOMAIN.fullmatch(text) is not None
 
 
@@ -57,7 +58,7 @@ def _namespace(value: str) -> str:
 
 
 def _name(value: str) -> str:
-    if not _is_name(value):
+    if not is_name(value):
         raise ValueError("is no name: 1 to 253 lower-case letters, digits, - and .")
     return value
 

@@ -30,7 +30,7 @@ from cabgate_portal.problems import Problem
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
 
-_NOT_READABLE = frozenset({403, 404})
+NOT_READABLE = frozenset({403, 404})
 """Statuses after which the rest is shown all the same: what is beside a request may be another's to
 read, or be gone."""
 
@@ -46,7 +46,7 @@ class Notes:
         try:
             return await reading
         except Problem as problem:
-            if problem.status not in _NOT_READABLE:
+            if problem.status not in NOT_READABLE:
                 raise
             if problem.status == 403:
                 self.texts.append(f"{unknown}: {inert(problem.detail)}")
@@ -129,7 +129,7 @@ class Reader:
         try:
             found = await self.api.get(INTENTS, namespace, reference.name)
         except Problem as problem:
-            if problem.status not in _NOT_READABLE:
+            if problem.status not in NOT_READABLE:
                 raise
             if problem.status == 404:
                 return _Intent(None, known=True)

@@ -3,21 +3,23 @@
 is."""
 
 import asyncio
-import socket
-import uuid
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_kube.client import ApiServer
 from cabgate_kube.clock import Clock, utc_now
-from cabgate_kube.election import CALL_SECONDS, RENEW_DEADLINE, Elector
+from cabgate_kube.election import Elector
 from cabgate_kube.installation import RELAY_LEASE
+from cabgate_kube.leadership import Leadership, Term, identity
 from cabgate_kube.process.health import Pages
-from cabgate_kube.process.tasks import cancelled, until
+from cabgate_kube.process.tasks import cancelled
 from cabgate_relay.appending import LONGEST_PAUSE, Appender
 from cabgate_relay.following import Follower
 from cabgate_relay.metrics import Metrics
+from cabgate_relay.notifications.channels import read_channels
+from cabgate_relay.notifications.metrics import NotificationMetrics
+from cabgate_relay.notifications.notifier import Notifier, Pace
 from cabgate_relay.settings import Settings
 from cabgate_relay.sinks.metrics import SinkMetrics
 from cabgate_relay.sinks.running import Configured, Sinks
@@ -26,16 +28,11 @@ from cabgate_store.store import EventStore
 
 AGENT = "cabgate-relay"
 
-UNREACHED_SECONDS = RENEW_DEADLINE + CALL_SECONDS
-"""After how long without a word about the Lease a replica is not ready."""
-
-ELECTION_STUCK_SECONDS = 60.0
-"""How long the election may stand still."""
-
 
 class Replica:
     """A replica of the relay. `longest_pause` is the longest time between two attempts to append
-    or to deliver, in seconds."""
+    or to deliver, in seconds; `pace` how fast people are notified. Raises `SettingsError` where the
+    file of channels cannot be used."""
 
     def __init__(
         self,
@@ -45,14 +42,18 @@ class Replica:
         clock: Clock = utc_now,
         connect: Callable[[Callable[[str, int], None]], ApiServer] | None = None,
         longest_pause: float = LONGEST_PAUSE,
+        pace: Pace | None = None,
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self._clock = clock
         self._connect = connect or (lambda called: ApiServer.connect(called, AGENT))
         self._longest_pause = longest_pause
-        self._elector: Elector | None = None
-        self._election: asyncio.Task[None] | None = None
+        self._leadership = Leadership()
+        self._pace = pace or Pace()
+        file = settings.notifications
+        self._channels = None if file is None else read_channels(file)
+        self._notified = NotificationMetrics(self.metrics.registry)
         self._appender: Appender | None = None
         self._follower: Follower | None = None
         self._sinks = Sinks(
@@ -72,37 +73,29 @@ class Replica:
     @property
     def leads(self) -> bool:
         """Whether it follows the ledger now."""
-        return self._elector is not None and self._elector.leads
+        return self._leadership.leads
 
     async def run(self) -> None:
         """Wait to lead, and follow the ledger while it does, again and again, until cancelled."""
         api = self._connect(self.metrics.called)
-        me = f"{socket.gethostname()}_{uuid.uuid4()}"
-        elector = Elector(api, SYSTEM_NAMESPACE, me, clock=self._clock, lease=RELAY_LEASE)
-        self._elector = elector
-        self._election = asyncio.create_task(elector.run(), name="election")
+        elector = Elector(api, SYSTEM_NAMESPACE, identity(), clock=self._clock, lease=RELAY_LEASE)
         try:
-            while True:
-                await until(elector.until(True), self._election)
-                await self._lead(api, elector, self._election)
+            await self._leadership.run(elector, lambda term: self._lead(api, term))
         finally:
-            await cancelled(self._election)
             await api.close()
 
-    async def _lead(self, api: ApiServer, elector: Elector, election: asyncio.Task[None]) -> None:
+    async def _lead(self, api: ApiServer, term: Term) -> None:
         work = [asyncio.create_task(each, name=name) for name, each in self._work(api)]
-        lost = False
-        try:
-            await until(elector.until(False), *work, election)
-            lost = True
-        finally:
+
+        async def stop() -> None:
             for task in work:
                 await cancelled(task)
             if self._appender is not None:
                 await self._appender.close()  # what is under way ends before another leads
-            if not lost:
-                await cancelled(election)
-                await elector.release()
+
+        try:
+            await term.serve(work, stop)
+        finally:
             self._appender = self._follower = None
 
     def _work(self, api: ApiServer) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
@@ -116,6 +109,12 @@ class Replica:
             yield "follower", self._follower.run()
         if self._sinks.configured:
             yield "sinks", self._sinks.run(api)
+        if settings.notifications is not None and self._channels is not None:
+            where = settings.notifications.parent, settings.cluster
+            notifier = Notifier(
+                api, self._channels, *where, self._notified, self._clock, self._pace
+            )
+            yield "notifier", notifier.run()
 
     def _open(self) -> EventStore:
         return open_to_append(self.settings.store, self._clock())
@@ -123,24 +122,16 @@ class Replica:
     def problems(self) -> list[str]:
         """What is wrong so that only a new process may help. That the API server or the store is
         away is not."""
-        found = []
-        if self._election is not None and self._election.done():
-            found.append("election: has ended")
-        if self._elector is not None and self._elector.idle > ELECTION_STUCK_SECONDS:
-            found.append(f"election: stands still, for {self._elector.idle:.0f} s")
-        return found
+        return self._leadership.problems()
 
     def unready(self) -> list[str]:
         """Why it could not do its work now, leading or taking over; empty if it could."""
-        elector = self._elector
-        if elector is None:
-            return ["it has not begun"]
-        if elector.silence > UNREACHED_SECONDS:
-            return [f"election: {elector.trouble or 'no word about the Lease'}"]
-        found = []
-        if elector.leads and self._appender is not None and self._appender.trouble:
+        found = self._leadership.unready()
+        if found:
+            return found
+        if self.leads and self._appender is not None and self._appender.trouble:
             found.append(f"store: {self._appender.trouble}")
-        if elector.leads and self._follower is not None and self._follower.trouble:
+        if self.leads and self._follower is not None and self._follower.trouble:
             found.append(f"ledger: {self._follower.trouble}")
         return found
 

@@ -51,15 +51,19 @@ class Settings(BaseSettings):
         le=86400,
         description="Seconds between two comparisons of the whole ledger with what arrived.",
     )
+    notifications: Path | None = Field(
+        default=None,
+        description="File of the channels that people are notified by; none: nobody is.",
+    )
     log_format: Literal["json", "text"] = Field(
         default="json", description="How a log line is written."
     )
 
     @model_validator(mode="after")
     def _goes_somewhere(self) -> Self:
-        if not self.store and self.sinks is None:
+        if not self.store and self.sinks is None and self.notifications is None:
             raise ValueError(
-                "neither --store (CABGATE_STORE) nor --sinks (CABGATE_SINKS) is set: there is "
-                "nowhere to carry records to"
+                "neither --store (CABGATE_STORE) nor --sinks (CABGATE_SINKS) nor --notifications "
+                "(CABGATE_NOTIFICATIONS) is set: there is nothing to do"
             )
         return self

@@ -161,6 +161,7 @@ def exception(
     name: str = "leave",
     days: int = 30,
     age: timedelta = timedelta(hours=1),
+    constraints: dict[str, Any] | None = None,
 ) -> CABException:
     """An exception for a request, with the decisions given, numbered in the order given."""
     return CABException.model_validate(
@@ -175,6 +176,7 @@ def exception(
                 "reason": "outage",
                 "compensatingControls": ["watched"],
                 "durationDays": days,
+                **({"constraints": constraints} if constraints else {}),
             },
             "status": {"decisions": numbered(decisions, of.spec.evidence_digest)},
         }

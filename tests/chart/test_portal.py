@@ -64,7 +64,7 @@ def test_the_portal_is_run_as_the_values_say(render):
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     deployment = made.one("Deployment", "cabgate-portal")["spec"]
     assert deployment["replicas"] == 3
-    assert deployment["template"]["spec"]["terminationGracePeriodSeconds"] == 50
+    assert deployment["template"]["spec"]["terminationGracePeriodSeconds"] == 70
 
 
 def selected(made):

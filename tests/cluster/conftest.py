@@ -12,6 +12,8 @@ from support.durations import RECORDED, Stopwatch, in_order, recorded
 from support.gate import install
 from support.gitops_times import all_times
 from support.namespaces import create_namespace
+from support.portal import PEOPLE, UNLIMITED, Portal
+from support.roles import ROLE_USERS
 
 _numbers = itertools.count(1)
 
@@ -54,9 +56,18 @@ def token_of_tess():
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory, token_of_tess):
+def people_tokens(token_of_tess):
+    """The tokens of people by their names: an API server reads them when it starts."""
+    names = [*PEOPLE, *(name for name in ROLE_USERS if not name.startswith("system:"))]
+    return {name: secrets.token_hex(16) for name in names} | {"tess": token_of_tess}
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory, people_tokens):
     tokens = tmp_path_factory.mktemp("tokens") / "tokens.csv"
-    tokens.write_text(f"{token_of_tess},tess,tess\n")
+    groups = dict.fromkeys(people_tokens, "people") | ROLE_USERS
+    lines = [f'{token},{name},{name},"{groups[name]}"' for name, token in people_tokens.items()]
+    tokens.write_text("\n".join(lines) + "\n")
     with DevCluster(apiserver_args=[f"--token-auth-file={tokens}"]) as running:
         yield running
 
@@ -64,6 +75,12 @@ def cluster(tmp_path_factory, token_of_tess):
 @pytest.fixture(scope="session")
 def gate(cluster):
     return install(cluster)
+
+
+@pytest.fixture(scope="session")
+def portal(gate):
+    """A portal beside the cluster of the run."""
+    return Portal(gate.cluster, *UNLIMITED)
 
 
 @pytest.fixture

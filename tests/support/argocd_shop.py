@@ -125,6 +125,17 @@ class ArgoShop(Team):
 
         wait_until(tried, f"a sync of {self.namespace} to {revision} is {phase}", timeout)
 
+    def wait_timed_out(self, revision):
+        """Return once a sync of a revision is over its time. Argo CD notices when it next has a
+        cause to process the Application, such as a refresh, and else after minutes."""
+
+        def ended():
+            self.refresh()
+            self.wait_tried(revision, "Failed", timeout=2.0)
+            return True
+
+        wait_until(ended, f"a sync of {self.namespace} to {revision} is over its time", 120)
+
     def health(self):
         """The health of the Application."""
         return self.application().get("status", {}).get("health", {}).get("status")

@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -64,7 +65,7 @@ class Gate:
         binding = {
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "RoleBinding",
-            "metadata": {"name": f"{user.replace(':', '-')}-{role}", "namespace": namespace},
+            "metadata": {"name": re.sub("[:/]", "-", f"{user}-{role}"), "namespace": namespace},
             "roleRef": {
                 "apiGroup": "rbac.authorization.k8s.io",
                 "kind": "ClusterRole",

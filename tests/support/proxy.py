@@ -39,7 +39,8 @@ class ApiProxy:
 
     `refuse` may be set to a function of a Call that returns (status, reason) or None; `delay` to
     seconds before each answer; `hang` to a function of a Call: whether it is never answered, or, if
-    it is a watch that runs, brings nothing any more.
+    it is a watch that runs, brings nothing any more; `cut` to a function of a Call: whether the
+    connection is closed in place of the answer, once the API server gave it.
     """
 
     def __init__(self, cluster):
@@ -59,6 +60,7 @@ class ApiProxy:
         """Pass everything on again."""
         self.refuse = lambda call: None
         self.hang = lambda call: False
+        self.cut = lambda call: False
         self.delay = 0.0
         self.gone = False
         """Whether each watch is told 410 Gone."""
@@ -171,6 +173,8 @@ class ApiProxy:
                 body = await answer.read()
                 if answer.ok and call.method in WRITES:
                     self._stored.append(call)
+                if self.cut(call):
+                    request.transport.abort()
                 return web.Response(status=answer.status, headers=kept, body=body)
             response = web.StreamResponse(status=answer.status, headers=kept)
             await response.prepare(request)

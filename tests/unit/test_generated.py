@@ -46,6 +46,12 @@ def test_the_page_of_the_settings_is_what_the_models_say():
     assert (ROOT / "docs" / "configuration.md").read_text() == tool["rendered"]()
 
 
+def test_the_messages_of_the_page_are_those_that_are_sent():
+    tool = runpy.run_path(str(ROOT / "tools" / "notifications.py"))
+    assert (ROOT / "docs" / "notifications.md").read_text() == tool["rendered"]()
+    assert {group.event for group in tool["GROUPS"]} == set(tool["Event"])
+
+
 def test_the_reference_of_the_api_is_what_the_models_say():
     tool = runpy.run_path(str(ROOT / "tools" / "reference.py"))
     assert (ROOT / "docs" / "reference" / "api.md").read_text() == tool["rendered"]()

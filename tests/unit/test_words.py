@@ -38,6 +38,7 @@ def test_this_tree_says_none_of_them() -> None:
         ("docs/gitops/a.lua", "-- It leads no more.\n", "say 'lost leadership'"),
         ("store/a.sql", "-- Again at once.\n", "say 'retrying'"),
         ("SECURITY.md", "It leads no more.\n", "say 'lost leadership'"),
+        ("webhook/a.py", "# Of the 4 s of a\n# review.\n", "webhook/a.py:2: 'review': say 'adm"),
         ("core/a.py", "def said_of(x):\n    pass\n", "core/a.py:1: 'said_of': say 'describe'"),
         ("webhook/a.py", "class _Matter:\n    pass\n", "say 'subject'"),
         ("operator/a.py", "def f(*, told=''):\n    pass\n", "operator/a.py:1: 'told'"),
@@ -60,6 +61,9 @@ def test_what_is_planted_is_found(tmp_path: Path, place: str, text: str, found: 
         ("CHANGELOG.md", "`LeadsNoMore`: it leads no more.\n"),
         ("core/a.py", "# It looks at what somebody did and told.\nx = 'told'\n"),
         ("tests/a.py", "# It leads no more.\n"),
+        ("webhook/reviews.py", "# What a review is checked against.\n"),
+        ("webhook/a.py", "# An AdmissionReview, `status.review` and cabgate.review.races.\n"),
+        ("portal/a.py", "# What a review may say.\n"),
     ],
 )
 def test_what_was_is_free_to_be_told_and_so_is_prose(tmp_path: Path, place: str, text: str) -> None:

@@ -58,7 +58,7 @@ def make_process(settings: WebhookSettings, clock: Clock = utc_now) -> Process:
 
     Raises `SettingsError`, `AccessError` and `CertificateError`.
     """
-    build_models()  # or the first review would wait for it
+    build_models()  # or the first admission request would wait for it
     metrics = Metrics()
     files = Files(settings.certificate, settings.key, settings.client_ca)
     # By the machine's clock: that is what whoever connects goes by.
@@ -120,8 +120,8 @@ def _read(name: str, path: Path, read: Callable[[Path], T]) -> T:
 async def serve(process: Process, sockets: Sockets | None = None) -> None:
     """Serve until SIGTERM, on `sockets` or on the addresses of the settings.
 
-    Then drain: readiness fails first, reviews are taken for a while with the request to close the
-    connection behind them, what is under way is answered.
+    Then drain: readiness fails first, admission requests are taken for a while and answered with
+    the word to close the connection behind them, what is under way is answered.
     """
     stopping = Stopping()
     admission, probes = Server(process.admission), Server(process.probes)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the load consists of: Deployments of about 6 KB, reviews of them, intents, requests."""
+"""What the load consists of: Deployments of about 6 KB, admission requests about them, intents,
+requests."""
 
 import json
 from typing import Any
@@ -66,8 +67,8 @@ def deployment(namespace: str, name: str, marker: str = "") -> dict[str, Any]:
     }
 
 
-def review(namespace: str, name: str) -> str:
-    """A review of the creation of a Deployment, as the API server sends it."""
+def admission_review(namespace: str, name: str) -> str:
+    """The AdmissionReview about the creation of a Deployment, as the API server sends it."""
     group = {"group": "apps", "version": "v1"}
     request = {
         "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m cabgate_bench.load.plain_webhook PORT CERTIFICATE KEY [NAMESPACE]`: a webhook that
 admits everything, on the server, the framework and the settings of cabgate's; with a namespace it
-makes one consistent read for each review, by the same client: what no gate whose yes is never stale
-can do without."""
+makes one consistent read for each admission request, by the same client: what no gate whose yes is
+never stale can do without."""
 
 import asyncio
 import json

@@ -14,7 +14,7 @@ def through(rate: float, result: Result) -> dict[str, Any]:
 
 
 def direct(verdict: str, result: Result) -> dict[str, Any]:
-    """The cell of many targets in turn, of which no two reviews at a time are about the same."""
+    """The cell of many targets in turn, of which no two at a time are the same."""
     cells = (cell for cell in result["direct"] if cell["cell"].endswith("in turn"))
     found: dict[str, Any] = next(c for c in cells if c["cell"].startswith(verdict))
     return found

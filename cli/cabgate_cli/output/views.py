@@ -2,8 +2,9 @@
 """Views as people read them in a terminal. Every text of a view is inert already."""
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from cabgate.text.moments import duration
 
 if TYPE_CHECKING:  # the queue is printed without the other views
     from cabgate.views.compare import Comparison, ContainerChange
@@ -64,15 +65,6 @@ def looked(namespace: str | None) -> str:
     return "" if namespace is None else f" in namespace {namespace}; -A looks everywhere"
 
 
-def duration(time: timedelta) -> str:
-    """A time in its largest unit, as kubectl has it: 40s, 3m, 5h, 12d."""
-    seconds = int(time.total_seconds())
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
-
-
 def _line(head: str, text: str) -> Iterator[str]:
     if text:
         yield f"{head:<{WIDE}}{text}"
@@ -124,6 +116,7 @@ def _exception_lines(view: "ExceptionView") -> Iterator[str]:
     yield from _line("uid", view.uid)
     yield from _line("reason", view.reason)
     yield from _several("controls", view.controls)
+    yield from _several("limits", view.limits)
     yield from _line("submitted by", ", ".join(view.submitters))
     for decision in view.decisions:
         yield from _line("decision", _decision(decision))

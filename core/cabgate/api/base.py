@@ -16,6 +16,7 @@ from pydantic import (
     PlainSerializer,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
 )
 from pydantic.alias_generators import to_camel
 
@@ -172,6 +173,19 @@ Timestamp = Annotated[
     PlainSerializer(rfc3339, return_type=str, when_used="json"),
 ]
 """A moment, whole seconds, UTC (metav1.Time)."""
+
+DeclaredTime = Annotated[
+    Timestamp,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]Z$",
+            "maxLength": 20,
+        }
+    ),
+]
+"""A moment that a team writes into a spec which never changes, such as 2026-01-31T12:00:00Z. A text
+to the API server: one that its rules cannot read as a date would fail each later write."""
 
 ShortText = Annotated[str, *text(256, NAME_PATTERN)]
 """A name or another line of text that is not blank."""

@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ChangePolicy`: how many people have to approve what, and who; written by cluster admins."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
-from cabgate.api.base import Model, ObjectMeta, ShortText, cel
-from cabgate.api.riskmodel import MAX_NAME, Threshold
-from cabgate.text.canonical import sha256_hex
+from cabgate.api.base import Model, ShortText
+from cabgate.api.riskmodel import Threshold
+from cabgate.api.selectable import Selectable, short_name
 
 KIND = "ChangePolicy"
 PLURAL = "changepolicies"
-
-DEFAULT_LABEL = "cabgate.dev/default-change-policy"
-"""Label, with the value "true", of the policy for namespaces that choose none. A label and not part
-of the spec, which never changes: the default can move on to another policy."""
 
 MAX_RULES = 8
 """Rules of one policy."""
@@ -70,30 +66,17 @@ class ChangePolicySpec(Model):
     """The rules; every one that is about a request has to be met."""
 
 
-SHORT_NAME = cel(
-    f"size(self.metadata.name) <= {MAX_NAME}",
-    f"metadata.name may have at most {MAX_NAME} characters: namespaces name the policy in a label",
-)
-
-
-class ChangePolicy(Model):
+class ChangePolicy(Selectable):
     """Who has to approve what. Its spec never changes: another policy is another object, and what
     was opened under the old one stays under it."""
 
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    kind: ClassVar[str] = KIND
+    kinds: ClassVar[str] = "ChangePolicies"
+    noun: ClassVar[str] = "policy"
+    namespace_label: ClassVar[str] = "cabgate.dev/change-policy"
+    default_label: ClassVar[str] = "cabgate.dev/default-change-policy"
+
     spec: ChangePolicySpec
 
-    @property
-    def name(self) -> str:
-        """Name of the policy."""
-        return self.metadata.name
 
-    @property
-    def is_default(self) -> bool:
-        """Whether it is marked as the policy of namespaces that choose none."""
-        return self.metadata.labels.get(DEFAULT_LABEL) == "true"
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the policy's content: its name and all of its spec."""
-        return f"sha256:{sha256_hex({'name': self.name, **self.spec.to_dict()})}"
+SHORT_NAME = short_name(ChangePolicy.noun)

@@ -342,7 +342,7 @@ def definitions() -> list[dict[str, Any]]:
             "cabrm",
             [
                 _column("Version", ".spec.version"),
-                _column("Default", _label_path(riskmodel.DEFAULT_LABEL)),
+                _column("Default", _label_path(RiskModel.default_label)),
                 _column("AutoApprove", ".spec.autoApproveUpTo"),
                 _column("ManualReview", ".spec.manualReviewUpTo"),
                 _column("Factors", ".spec.factors[*].name", priority=1),
@@ -359,7 +359,7 @@ def definitions() -> list[dict[str, Any]]:
             "cabcp",
             [
                 _column("Version", ".spec.version"),
-                _column("Default", _label_path(changepolicy.DEFAULT_LABEL)),
+                _column("Default", _label_path(ChangePolicy.default_label)),
                 _AGE,
             ],
             [],

@@ -17,6 +17,7 @@ from cabgate.api.base import (
     cel,
 )
 from cabgate.api.changepolicy import MAX_RULES, Verb
+from cabgate.api.exception import Constraints
 from cabgate.api.intent import CorrelationID
 from cabgate.api.rationale import Rationale
 from cabgate.api.request import IntentRef, RiskModelRef, Terms
@@ -121,6 +122,8 @@ class RecordedException(Model):
     """What kept the risk in hand."""
     duration_days: Annotated[int, Field(ge=1, le=90)]
     """How long it was to last, in days from its creation."""
+    constraints: Constraints | None = None
+    """What it was to admit no rollout beyond."""
     submitted_by: Annotated[list[Username], Field(max_length=MAX_SUBMITTERS)] = Field(
         default_factory=list
     )
@@ -204,6 +207,8 @@ class CABDecisionSpec(Model):
     """The approval conditions of ConditionallyApproved."""
     condition: ShortText | None = None
     """Name of the approval condition that Attested is about."""
+    constraints: Constraints | None = None
+    """What the reviewer of an exception tightened it to."""
     verbs: Annotated[list[Verb], Field(max_length=MAX_RULES)] = Field(default_factory=list)
     """Of an approval that terms ask for: those of their verbs that its author held."""
     checked: Checked | None = None

@@ -15,11 +15,12 @@ from itertools import pairwise
 
 @functools.cache  # Python parses a whole module to find the source of a class
 def field_descriptions(model: type) -> Mapping[str, str]:
-    """The description of each field of a model that has one, those of its bases with them."""
+    """The description of each field of a model or a dataclass that has one, those of its bases with
+    them."""
     found: dict[str, str] = {}
     for part in reversed(model.__mro__):
         # In a class of Python alone there are no fields, and it may have no source.
-        if "__pydantic_fields__" in vars(part):
+        if {"__pydantic_fields__", "__dataclass_fields__"} & vars(part).keys():
             found |= dict(_described(part))
     return found
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from cabgate.api.base import (
+    DeclaredTime,
     EvidenceDigest,
     LongText,
     Model,
@@ -52,6 +53,39 @@ class RequestRef(Model):
     images need a new exception."""
 
 
+class Interval(Model):
+    """From a moment until another."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            cel("self.from < self.until", "from must be earlier than until", ".from")
+        )
+    )
+
+    from_: Annotated[DeclaredTime, Field(alias="from")]
+    """The first moment."""
+    until: DeclaredTime
+    """The first moment after it."""
+
+
+MAX_WINDOWS = 5
+"""Each is repeated in the record of a decision, which has a bound."""
+
+
+class Constraints(Model):
+    """What an exception admits no rollout beyond; each part that is set has to hold."""
+
+    max_replicas: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Most replicas that the object may have when it is rolled out, `spec.replicas`; a kind that
+    has none is denied. Scaling later is not stopped, and reported as not covered."""
+    max_ring: Annotated[int, Field(ge=2, le=4)] | None = None
+    """Highest ring that it admits in, 2 to 4."""
+    until: DeclaredTime | None = None
+    """When it ends, if that is before durationDays are over; to the second."""
+    windows: Annotated[list[Interval], Field(max_length=MAX_WINDOWS)] = Field(default_factory=list)
+    """It admits within one of these alone; none: at any time until its end."""
+
+
 class CABExceptionSpec(Model):
     """Why, for how long and under which controls; never changes."""
 
@@ -73,6 +107,8 @@ class CABExceptionSpec(Model):
     """What keeps the risk in hand meanwhile; at least one, none blank."""
     duration_days: Annotated[int, Field(ge=1, le=MAX_DURATION_DAYS)] = DEFAULT_DURATION_DAYS
     """How long the exception lasts, in days from its creation, 1 to 90."""
+    constraints: Constraints | None = None
+    """What it admits no rollout beyond; a reviewer may tighten it in the review."""
     submitted_by: SubmittedBy = Field(default_factory=list)
     """Who wrote it; stamped by the webhook: what a client sends here is replaced."""
 
@@ -95,6 +131,9 @@ class ExceptionReview(Model):
     """Why."""
     evidence_digest: EvidenceDigest | None = None
     """Digest that the reviewer looked at; refused if it is not the request's."""
+    constraints: Constraints | None = None
+    """Of an approval: what it admits no rollout beyond, beside the constraints of the spec; both
+    have to hold."""
 
 
 class ExceptionDecision(DecisionEntry):
@@ -108,6 +147,8 @@ class ExceptionDecision(DecisionEntry):
 
     verdict: ExceptionVerdict
     """What was decided."""
+    constraints: Constraints | None = None
+    """What the reviewer tightened it to, beside the constraints of the spec."""
 
 
 class CABExceptionStatus(Model):
@@ -116,7 +157,8 @@ class CABExceptionStatus(Model):
     state: ExceptionState | None = None
     """Where the exception stands; derived from spec, decisions and time, shown here for people."""
     expires_at: Timestamp | None = None
-    """When it ends: creation plus durationDays. Shown only; the gate computes it."""
+    """When it ends: creation plus durationDays, or the earliest `until` of its constraints. Shown
+    only; the gate computes it."""
     review: ExceptionReview | None = None
     """What a reviewer writes; the webhook makes an entry of `decisions` of it in the same write."""
     decisions: Annotated[list[ExceptionDecision], decisions_field()]

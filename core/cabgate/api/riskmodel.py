@@ -4,27 +4,20 @@
 import re
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
-from cabgate.api.base import Model, ObjectMeta, ShortText, cel
+from cabgate.api.base import Model, ShortText
+from cabgate.api.selectable import Selectable, short_name
 from cabgate.api.types import Tier
-from cabgate.text.canonical import sha256_hex
 
 KIND = "RiskModel"
 PLURAL = "riskmodels"
 
-MAX_NAME = 63
-"""Longest name of a model, in characters: it stands in the label of a namespace."""
-
 MAX_BANDS = 10
 """Bands of one rubric."""
-
-DEFAULT_LABEL = "cabgate.dev/default-risk-model"
-"""Label, with the value "true", of the model for namespaces that choose none. A label and not part
-of the spec, which never changes: the default can move on to another model."""
 
 
 class FactorName(StrEnum):
@@ -196,30 +189,17 @@ class RiskModelSpec(Model):
     """The floors."""
 
 
-SHORT_NAME = cel(
-    f"size(self.metadata.name) <= {MAX_NAME}",
-    f"metadata.name may have at most {MAX_NAME} characters: namespaces name the model in a label",
-)
-
-
-class RiskModel(Model):
+class RiskModel(Selectable):
     """How evidence becomes a score, and a score a gate. Its spec never changes: another model is
     another object, and what was scored with the old one stays as it is."""
 
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    kind: ClassVar[str] = KIND
+    kinds: ClassVar[str] = "RiskModels"
+    noun: ClassVar[str] = "model"
+    namespace_label: ClassVar[str] = "cabgate.dev/risk-model"
+    default_label: ClassVar[str] = "cabgate.dev/default-risk-model"
+
     spec: RiskModelSpec
 
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        return self.metadata.name
 
-    @property
-    def is_default(self) -> bool:
-        """Whether it is marked as the model of namespaces that choose none."""
-        return self.metadata.labels.get(DEFAULT_LABEL) == "true"
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the model's content: its name and all of its spec."""
-        return f"sha256:{sha256_hex({'name': self.name, **self.spec.to_dict()})}"
+SHORT_NAME = short_name(RiskModel.noun)

@@ -316,8 +316,30 @@ class StoredRequestRef(Protocol):
     def name(self) -> str: ...
 
 
+class StoredInterval(Protocol):
+    """From a moment until another."""
+
+    @property
+    def from_(self) -> datetime: ...
+    @property
+    def until(self) -> datetime: ...
+
+
+class StoredConstraints(Protocol):
+    """What an exception admits no rollout beyond."""
+
+    @property
+    def max_replicas(self) -> int | None: ...
+    @property
+    def max_ring(self) -> int | None: ...
+    @property
+    def until(self) -> datetime | None: ...
+    @property
+    def windows(self) -> Sequence[StoredInterval]: ...
+
+
 class StoredExceptionSpec(Protocol):
-    """Why, and for how long."""
+    """Why, for how long, and how far."""
 
     @property
     def request_ref(self) -> StoredRequestRef: ...
@@ -325,6 +347,8 @@ class StoredExceptionSpec(Protocol):
     def reason(self) -> str: ...
     @property
     def duration_days(self) -> int: ...
+    @property
+    def constraints(self) -> StoredConstraints | None: ...
     @property
     def submitted_by(self) -> Sequence[StoredSubmitter]: ...
 
@@ -340,6 +364,8 @@ class StoredExceptionEntry(StoredApproval, Protocol):
     def author(self) -> StoredAuthor: ...
     @property
     def verdict(self) -> ExceptionVerdict: ...
+    @property
+    def constraints(self) -> StoredConstraints | None: ...
 
 
 class StoredExceptionStatus(Protocol):

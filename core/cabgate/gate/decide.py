@@ -64,10 +64,11 @@ def candidates(
     exceptions: Sequence[ExceptionStanding],
     now: datetime,
     *,
+    ring: int | None = None,
     template_required: bool = False,
 ) -> list[Look]:
     """What each request that names the workload says to a rollout, the newest first: what
-    `decide` chooses from."""
+    `decide` chooses from. `ring` is that of the rollout; None keeps to no ring's constraint."""
     named = _of_workload(rollout, requests)
     revocations = standing_revocations(rollout, named)
     same = by_content(named)
@@ -82,6 +83,7 @@ def candidates(
                 exceptions=exceptions,
                 revocations=revocations,
                 now=now,
+                ring=ring,
                 template_required=template_required,
                 template_decided=decided,
             )
@@ -107,13 +109,20 @@ def _judge(
     free = gated.check(rollout, ring)
     if free is not None:
         return free, Basis()
-    found = candidates(rollout, requests, exceptions, now, template_required=template_required)
+    found = candidates(
+        rollout, requests, exceptions, now, ring=ring, template_required=template_required
+    )
     if not found:
         return Reason.NO_REQUEST, Basis()
     nearest = min(found, key=_rank)
     request = nearest.refused or nearest.request
     return nearest.reason, Basis(
-        request, nearest.exception, nearest.uncovered, nearest.differing, nearest.revocation
+        request,
+        nearest.exception,
+        nearest.uncovered,
+        nearest.differing,
+        nearest.revocation,
+        nearest.violation,
     )
 
 

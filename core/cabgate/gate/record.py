@@ -27,6 +27,8 @@ class Covering:
     revocations: Sequence[Revocation]
     """Those that deny an image of the rollout."""
     now: datetime
+    ring: int | None = None
+    """That of the rollout; None where that was not asked."""
     template_required: bool = False
     """Whether an approval has to say what the containers do."""
     template_decided: bool = False

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from cabgate.api.request import RequestState
 from cabgate.lifecycle.history.revocations import Revocation
+from cabgate.lifecycle.limits.constraints import Violation
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
 
 
@@ -23,6 +24,7 @@ class Reason(StrEnum):
     EXCEPTION_REQUIRED = "ExceptionRequired"
     EXCEPTION_PENDING = "ExceptionPending"
     EXCEPTION_ENDED = "ExceptionEnded"
+    CONSTRAINT_VIOLATED = "ConstraintViolated"
     OUTSIDE_WINDOW = "OutsideWindow"
     ATTESTATION_MISSING = "AttestationMissing"
     REJECTED = "Rejected"
@@ -48,6 +50,8 @@ class Look:
     """Paths of what the containers do otherwise than it says, as far as that can be told."""
     revocation: Revocation | None = None
     """What denies an image of the rollout although this request approves it."""
+    violation: Violation | None = None
+    """The constraint of the exception that the rollout does not keep."""
     refused: RequestStanding | None = None
     """Another request for the very same content that was rejected or revoked, and speaks for it."""
 
@@ -64,6 +68,8 @@ class Basis:
     """Paths of what the containers do otherwise than it says, as far as that can be told."""
     revocation: Revocation | None = None
     """What denies an image of the rollout although the request approves it."""
+    violation: Violation | None = None
+    """The constraint of the exception that the rollout does not keep."""
 
 
 @dataclass(frozen=True)

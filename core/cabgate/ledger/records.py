@@ -194,6 +194,7 @@ def _of_exception(exception: CABException, room: int) -> Short:
         "reason": spec.reason,
         "compensatingControls": list(spec.compensating_controls),
         "durationDays": spec.duration_days,
+        "constraints": spec.constraints.to_dict() if spec.constraints else {},
         "submittedBy": [submitter.username for submitter in spec.submitted_by],
     }
     return shortened({"exception": content}, ["exception"], room)

@@ -27,7 +27,9 @@ MAX_ENTRY = 2048
 ENTRY_FIELDS = ("author", "checked", "conditions", "images", "rationale")
 """Fields of a decision that may be cut. Its signature covers them as they are cut."""
 
-_KEPT = frozenset({"name", "gate", "digest", "type", "risk", "contribution", "requestName"})
+_KEPT = frozenset(
+    {"name", "gate", "digest", "type", "risk", "contribution", "requestName", "constraints"}
+)
 """Names and figures, which are never cut: half of one is another."""
 
 

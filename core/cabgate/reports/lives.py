@@ -126,6 +126,8 @@ class Life:
         ends = [e.spec.at for e in self.after(granted) if e.spec.verdict in over]
         if self.opened is not None and self.exception is not None:
             ends.append(end_after(self.opened, self.exception.duration_days))
+            said = (self.exception.constraints, granted.spec.constraints)
+            ends += [each.until for each in said if each is not None and each.until is not None]
         start = granted.spec.at
         return start, max(start, min(ends, default=start))
 

@@ -26,20 +26,20 @@ from cabgate.api.request import (
     RequestDecision,
     RequestReview,
     RequestReviewVerdict,
-    RequestState,
     RequestVerdict,
 )
 from cabgate.api.types import Checked
 from cabgate.ledger.signatures import PublicKeys, Verification
 from cabgate.lifecycle.limits.capacity import check_room
+from cabgate.lifecycle.limits.constraints import tightened
 from cabgate.lifecycle.state.standing import standing_of
 from cabgate.lifecycle.state.states import (
-    expires_at,
     next_exception_state,
     state_after,
     state_of,
     with_entry,
 )
+from cabgate.review.advice import exception_advice, request_advice
 from cabgate.review.identity import User
 from cabgate.review.votes import check_counted
 from cabgate.text.characters import refused_characters
@@ -52,8 +52,6 @@ CLOCK_TOLERANCE = timedelta(seconds=5)
 SIGNED_TOLERANCE = timedelta(seconds=90)
 """The same where the webhook signed the decision, and so gave it its time: two replicas may have
 handled the two halves of one admission, and their clocks may be a minute apart."""
-
-_WAITING = frozenset({RequestState.SUBMITTED, RequestState.UNDER_REVIEW})
 
 Subject = CABRequest | CABException
 Entry = RequestDecision | ExceptionDecision
@@ -186,18 +184,26 @@ def stamped_status(
         entry["checked"] = checked.to_dict()
     if review.rationale:
         entry["rationale"] = review.rationale
-    if isinstance(review, RequestReview) and review.conditions:
-        entry["conditions"] = [condition.to_dict() for condition in review.conditions]
-    if isinstance(review, RequestReview) and review.condition:
-        entry["condition"] = review.condition
-    if isinstance(review, RequestReview) and verbs:
-        entry["verbs"] = list(verbs)
-    if isinstance(review, RequestReview) and (images or review.images):
-        entry["images"] = list(images or review.images)
+    if isinstance(review, RequestReview):
+        entry |= _said_of_request(review, images, verbs)
+    else:
+        entry |= tightened(review, now)
     status = {key: value for key, value in _status(new).items() if key != "review"}
     status["decisions"] = [*decisions, entry]
     status["state"] = _state_after(subject, kind.parse_entry(entry))
     return status
+
+
+def _said_of_request(
+    review: RequestReview, images: Sequence[str], verbs: Sequence[str]
+) -> dict[str, Any]:
+    said = {
+        "conditions": [condition.to_dict() for condition in review.conditions],
+        "condition": review.condition,
+        "verbs": list(verbs),
+        "images": list(images or review.images),
+    }
+    return {name: value for name, value in said.items() if value}
 
 
 def moment_after(now: datetime, earlier: Iterable[datetime]) -> datetime:
@@ -336,7 +342,7 @@ def _state_after(subject: Subject, entry: Entry) -> str:
         _check_attestation(subject, entry)
         if following is None:
             check_counted(subject, decision)
-        advice = _request_advice(subject, entry)
+        advice = request_advice(subject, entry)
     else:
         state = state_of(subject, entry.at)
         following = next_exception_state(
@@ -346,7 +352,7 @@ def _state_after(subject: Subject, entry: Entry) -> str:
             entry.author.type,
             entry.at,
         )
-        advice = _exception_advice(subject)
+        advice = exception_advice(subject)
     if following is None:
         raise Refusal(
             RefusalReason.ILLEGAL_TRANSITION,
@@ -369,25 +375,6 @@ def _check_attestation(request: CABRequest, entry: Entry) -> None:
             f"no condition {entry.condition!r} waits to be attested; these do: {names}",
             "status.review.condition",
         )
-
-
-def _request_advice(request: CABRequest, entry: Entry) -> str:
-    if entry.verdict is RequestVerdict.REVOKED and state_of(request) in _WAITING:
-        # Or it could be revoked.
-        return 'nothing was ever approved by it: reject it, with "verdict":"Rejected"'
-    last = request.status.decisions[-1] if request.status.decisions else None
-    decided = f"last decision: {_said(last)}; " if last else ""
-    return f"{decided}its score asks for {request.spec.assessment.gate}"
-
-
-def _exception_advice(exception: CABException) -> str:
-    last = exception.status.decisions[-1] if exception.status.decisions else None
-    decided = f"last decision: {_said(last)}; " if last else ""
-    return f"{decided}it ends at {rfc3339(expires_at(exception))}"
-
-
-def _said(entry: Entry) -> str:
-    return f"{entry.verdict} by {entry.author.username} at {rfc3339(entry.at)}"
 
 
 def _only_reviews(field: str) -> Refusal:

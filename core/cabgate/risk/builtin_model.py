@@ -5,7 +5,6 @@ from decimal import Decimal
 
 from cabgate.api.base import ObjectMeta
 from cabgate.api.riskmodel import (
-    DEFAULT_LABEL,
     NOT_APPLICABLE,
     Band,
     FactorModel,
@@ -32,7 +31,7 @@ def _word(value: str, risk: str, label: str | None = None) -> Band:
 
 
 DEFAULT_RISK_MODEL = RiskModel(
-    metadata=ObjectMeta(name=DEFAULT_NAME, labels={DEFAULT_LABEL: "true"}),
+    metadata=ObjectMeta(name=DEFAULT_NAME, labels={RiskModel.default_label: "true"}),
     spec=RiskModelSpec(
         version="1",
         factors=[

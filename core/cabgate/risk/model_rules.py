@@ -3,33 +3,20 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
-from cabgate.api.riskmodel import DEFAULT_LABEL, NOT_APPLICABLE, Band, FactorModel, RiskModel
+from cabgate.api.riskmodel import NOT_APPLICABLE, Band, FactorModel, RiskModel
+from cabgate.api.selectable import SpecProblem, default_label_problems
 from cabgate.risk.facts import FACTOR_WORDS, MAY_NOT_APPLY
 
 HUNDRED = Decimal(100)
 
 
-@dataclass(frozen=True)
-class ModelProblem:
-    """Something wrong with a model."""
-
-    field: str
-    """Path of the field."""
-    message: str
-    """What is wrong, and what is allowed."""
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.message}"
-
-
-def model_problems(model: RiskModel) -> list[ModelProblem]:
+def model_problems(model: RiskModel) -> list[SpecProblem]:
     """What is wrong with a model; empty if it may be used."""
     spec = model.spec
     return [
-        *_label_problems(model),
+        *default_label_problems(model),
         *_repeated("spec.factors", [factor.name for factor in spec.factors]),
         *_weight_problems(spec.factors),
         *(
@@ -42,33 +29,25 @@ def model_problems(model: RiskModel) -> list[ModelProblem]:
     ]
 
 
-def _label_problems(model: RiskModel) -> Iterator[ModelProblem]:
-    value = model.metadata.labels.get(DEFAULT_LABEL)
-    if value not in (None, "true"):
-        yield ModelProblem(
-            f"metadata.labels[{DEFAULT_LABEL}]", f'is "{value}"; allowed: "true", or no such label'
-        )
-
-
-def _repeated(path: str, names: Sequence[str]) -> Iterator[ModelProblem]:
+def _repeated(path: str, names: Sequence[str]) -> Iterator[SpecProblem]:
     for name, count in Counter(names).items():
         if count > 1:
-            yield ModelProblem(path, f"duplicate value {name} ({count} times); allowed: once")
+            yield SpecProblem(path, f"duplicate value {name} ({count} times); allowed: once")
 
 
-def _weight_problems(factors: Iterable[FactorModel]) -> Iterator[ModelProblem]:
+def _weight_problems(factors: Iterable[FactorModel]) -> Iterator[SpecProblem]:
     total = sum((factor.weight for factor in factors), Decimal(0))
     if total != 1:
-        yield ModelProblem("spec.factors", f"the weights sum to {total}; allowed: exactly 1")
+        yield SpecProblem("spec.factors", f"the weights sum to {total}; allowed: exactly 1")
 
 
-def _rubric_problems(path: str, factor: FactorModel) -> Iterator[ModelProblem]:
+def _rubric_problems(path: str, factor: FactorModel) -> Iterator[SpecProblem]:
     yield from _not_applicable_problems(path, factor)
     for index, band in enumerate(factor.bands):
         if not 0 <= band.risk <= 1:
-            yield ModelProblem(f"{path}[{index}].risk", f"is {band.risk}; allowed: 0 to 1")
+            yield SpecProblem(f"{path}[{index}].risk", f"is {band.risk}; allowed: 0 to 1")
         if band.up_to is None and not band.inclusive:
-            yield ModelProblem(f"{path}[{index}].inclusive", "is about upTo, which is absent")
+            yield SpecProblem(f"{path}[{index}].inclusive", "is about upTo, which is absent")
     words = FACTOR_WORDS.get(factor.name)
     if words is None:
         yield from _number_problems(path, factor)
@@ -76,24 +55,24 @@ def _rubric_problems(path: str, factor: FactorModel) -> Iterator[ModelProblem]:
         yield from _word_problems(path, factor, words)
 
 
-def _not_applicable_problems(path: str, factor: FactorModel) -> Iterator[ModelProblem]:
+def _not_applicable_problems(path: str, factor: FactorModel) -> Iterator[SpecProblem]:
     """The band of what cannot be said: of two factors alone, once, and no number."""
     found = [index for index, band in enumerate(factor.bands) if band.is_not_applicable]
     if found and factor.name not in MAY_NOT_APPLY:
         names = " and ".join(sorted(MAY_NOT_APPLY))
-        yield ModelProblem(
+        yield SpecProblem(
             f"{path}[{found[0]}].value", f"{NOT_APPLICABLE} can be said of {names} alone"
         )
     if len(found) > 1:
-        yield ModelProblem(f"{path}[{found[1]}].value", f"{NOT_APPLICABLE} stands in a band before")
+        yield SpecProblem(f"{path}[{found[1]}].value", f"{NOT_APPLICABLE} stands in a band before")
     if found and not factor.applicable:
-        yield ModelProblem(path, f"has no band beside {NOT_APPLICABLE}")
+        yield SpecProblem(path, f"has no band beside {NOT_APPLICABLE}")
     for index in found:
         if factor.bands[index].up_to is not None:
-            yield ModelProblem(f"{path}[{index}].upTo", f"{NOT_APPLICABLE} is no number")
+            yield SpecProblem(f"{path}[{index}].upTo", f"{NOT_APPLICABLE} is no number")
 
 
-def _number_problems(path: str, factor: FactorModel) -> Iterator[ModelProblem]:
+def _number_problems(path: str, factor: FactorModel) -> Iterator[SpecProblem]:
     """Bands of numbers: ascending, the last alone without a limit."""
     last = max((n for n, b in enumerate(factor.bands) if not b.is_not_applicable), default=-1)
     before: Band | None = None
@@ -102,20 +81,20 @@ def _number_problems(path: str, factor: FactorModel) -> Iterator[ModelProblem]:
             continue
         field = f"{path}[{index}].upTo"
         if band.value is not None:
-            yield ModelProblem(
+            yield SpecProblem(
                 f"{path}[{index}].value", f"{factor.name} is a number: give upTo instead"
             )
         if index == last:
             if band.up_to is not None:
-                yield ModelProblem(
+                yield SpecProblem(
                     field, f"nothing holds what is above {band.up_to}: the last band has no limit"
                 )
         elif band.up_to is None:
-            yield ModelProblem(field, "absent: only the last band has no limit")
+            yield SpecProblem(field, "absent: only the last band has no limit")
         else:
             if _is_empty(band.up_to, band.inclusive, before):
                 least = f"above that of the band before, {before.up_to}" if before else "above 0"
-                yield ModelProblem(field, f"is {band.up_to}, so that the band holds no number; "
+                yield SpecProblem(field, f"is {band.up_to}, so that the band holds no number; "
                                           f"allowed: a limit {least}")  # fmt: skip
             before = band
 
@@ -129,35 +108,35 @@ def _is_empty(limit: Decimal, inclusive: bool, before: Band | None) -> bool:
     return limit < floor
 
 
-def _word_problems(path: str, factor: FactorModel, words: Sequence[str]) -> Iterator[ModelProblem]:
+def _word_problems(path: str, factor: FactorModel, words: Sequence[str]) -> Iterator[SpecProblem]:
     """Bands of words: each value of the fact once."""
     allowed = ", ".join(words)
     seen: set[str] = set()
     for index, band in enumerate(factor.bands):
         if band.up_to is not None:
-            yield ModelProblem(
+            yield SpecProblem(
                 f"{path}[{index}].upTo", f"{factor.name} is a word: give value instead"
             )
         if band.is_not_applicable:
             continue
         if band.value is None or band.value not in words:
             said = "absent" if band.value is None else f"unknown value {band.value}"
-            yield ModelProblem(f"{path}[{index}].value", f"{said}; allowed: {allowed}")
+            yield SpecProblem(f"{path}[{index}].value", f"{said}; allowed: {allowed}")
         elif band.value in seen:
-            yield ModelProblem(f"{path}[{index}].value", f"{band.value} stands in a band before")
+            yield SpecProblem(f"{path}[{index}].value", f"{band.value} stands in a band before")
         else:
             seen.add(band.value)
     missing = [word for word in words if word not in seen]
     if missing:
-        yield ModelProblem(path, f"no band holds {', '.join(missing)}; needed: {allowed}")
+        yield SpecProblem(path, f"no band holds {', '.join(missing)}; needed: {allowed}")
 
 
-def _threshold_problems(model: RiskModel) -> Iterator[ModelProblem]:
+def _threshold_problems(model: RiskModel) -> Iterator[SpecProblem]:
     auto, manual = model.spec.auto_approve_up_to, model.spec.manual_review_up_to
     for field, value in (("autoApproveUpTo", auto), ("manualReviewUpTo", manual)):
         if not 0 <= value <= HUNDRED:
-            yield ModelProblem(f"spec.{field}", f"is {value}; allowed: 0.00 to 100.00")
+            yield SpecProblem(f"spec.{field}", f"is {value}; allowed: 0.00 to 100.00")
     if auto > manual:
-        yield ModelProblem(
+        yield SpecProblem(
             "spec.autoApproveUpTo", f"is {auto}; allowed: up to manualReviewUpTo, {manual}"
         )

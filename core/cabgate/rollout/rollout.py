@@ -10,6 +10,14 @@ from cabgate.rollout.templates import Template
 
 
 @dataclass(frozen=True)
+class Scale:
+    """How many replicas an object says."""
+
+    replicas: int | None
+    """None where it says none: its kind has none, or it is left to whoever reads it."""
+
+
+@dataclass(frozen=True)
 class Rollout:
     """What somebody tries to roll out."""
 
@@ -23,6 +31,8 @@ class Rollout:
     template: Template | None = None
     """What its containers do; None where that was not asked or cannot change, as of a Pod that
     exists: then whatever an approval says of it fits."""
+    scale: Scale | None = None
+    """Its replicas; None where that was not asked, as of what an intent declares."""
 
     @property
     def workloads(self) -> tuple[Workload, ...]:

@@ -3,12 +3,13 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cabgate.api.kinds import BUILT_IN, GatedKind, group_of
 from cabgate.rollout.normal_form import normal_form
 from cabgate.rollout.pods import PodTemplateError, mapping, template_images
-from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.rollout import Rollout, Scale
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.templates import Template, template_of_forms
 from cabgate.text.foreign import quoted
@@ -118,7 +119,30 @@ def rollout_of(
         if referred is not None and template_of is not None:
             images |= set(_own_images(template_of, referred))
     workload = Workload(kind.group, kind.kind, _name_of(kind, obj, created=not old))
-    return Rollout(namespace, workload, tuple(sorted(images)), tuple(also))
+    return Rollout(
+        namespace, workload, tuple(sorted(images)), tuple(also), scale=Scale(_replicas(obj))
+    )
+
+
+def _replicas(obj: Mapping[str, Any]) -> int | None:
+    spec = obj.get("spec")
+    found = spec.get("replicas") if isinstance(spec, Mapping) else None
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def running_rollout(
+    kind: GatedKind,
+    namespace: str,
+    name: str,
+    obj: Mapping[str, Any],
+    referred: Mapping[str, Any] | None = None,
+) -> Rollout:
+    """What an object that is stored under a name would roll out if it were made now, with what its
+    containers do. Raises `PodTemplateError` for what cannot be read."""
+    rollout = rollout_of(kind, namespace, obj, None, referred)
+    exact = Workload(kind.group, kind.kind, name)
+    also = rollout.also if exact in rollout.workloads else (*rollout.also, exact)
+    return replace(rollout, also=also, template=template_of(kind, obj, referred))
 
 
 def template_of(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cabgate.api.base import rfc3339
-from cabgate.api.exception import CABException, ExceptionDecision, ExceptionState
+from cabgate.api.exception import CABException, Constraints, ExceptionDecision, ExceptionState
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import Provenance, RequestDecision, RequestState
 from cabgate.api.types import ApprovalCondition
@@ -88,6 +88,9 @@ class ExceptionView:
     state: str
     reason: str
     controls: tuple[str, ...]
+    limits: tuple[str, ...]
+    """What it admits no rollout beyond, as its team limits it; its reviewer's stand with the
+    decision."""
     ends: str
     submitters: tuple[str, ...]
     decisions: tuple[DecisionView, ...]
@@ -333,6 +336,8 @@ def decision_view(entry: RequestDecision | ExceptionDecision) -> DecisionView:
         about += [f"{inert(c.name)}: {inert(c.description)}" for c in entry.conditions]
         about += [inert(entry.condition)] if entry.condition else []
         about += [inert(image) for image in entry.images]
+    else:
+        about += limits_of(entry.constraints)
     return DecisionView(
         verdict=entry.verdict,
         by=inert(entry.author.username),
@@ -340,6 +345,21 @@ def decision_view(entry: RequestDecision | ExceptionDecision) -> DecisionView:
         rationale=inert(entry.rationale),
         about=tuple(about),
     )
+
+
+def limits_of(constraints: Constraints | None) -> list[str]:
+    """What an exception admits no rollout beyond, a line each."""
+    if constraints is None:
+        return []
+    found: list[str] = []
+    if constraints.max_replicas is not None:
+        found.append(f"at most {constraints.max_replicas} replicas")
+    if constraints.max_ring is not None:
+        found.append(f"up to ring {constraints.max_ring}")
+    if constraints.until is not None:
+        found.append(f"until {rfc3339(constraints.until)}")
+    found += [f"from {rfc3339(w.from_)} until {rfc3339(w.until)}" for w in constraints.windows]
+    return found
 
 
 def _exception(exception: CABException, now: datetime) -> ExceptionView:
@@ -350,6 +370,7 @@ def _exception(exception: CABException, now: datetime) -> ExceptionView:
         state=state_of(exception, now),
         reason=inert(spec.reason),
         controls=tuple(inert(each) for each in spec.compensating_controls),
+        limits=tuple(limits_of(spec.constraints)),
         ends=rfc3339(expires_at(exception)),
         submitters=tuple(inert(each.username) for each in spec.submitted_by),
         decisions=tuple(decision_view(each) for each in exception.status.decisions),

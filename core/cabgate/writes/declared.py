@@ -7,6 +7,7 @@ from cabgate.api.changepolicy import ChangePolicy
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import Provenance, RequestState
 from cabgate.api.riskmodel import RiskModel
+from cabgate.api.selectable import NoneHolds
 from cabgate.api.stored import Declared
 from cabgate.api.types import Tier
 from cabgate.gate.commands import change_intent, show_request, write_exception
@@ -14,13 +15,11 @@ from cabgate.gate.composing import compose
 from cabgate.gate.phrases import assessment_details, ended, scored
 from cabgate.lifecycle.history.precedent import standing_verdict
 from cabgate.lifecycle.requests.opening import request_for, request_name
-from cabgate.lifecycle.requests.terms import NoPolicy
 from cabgate.lifecycle.state.quorum import people_needed
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.lifecycle.state.states import DECIDED_STATES
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.risk.evidence import evidence_digest
-from cabgate.risk.model_choice import NoModel
 from cabgate.rollout.appliers import tool_of
 from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.targets import Workload
@@ -34,12 +33,12 @@ def told_of_intent(
     intent: DeploymentIntent,
     ring: int,
     others: Sequence[RequestStanding],
-    model: RiskModel | NoModel,
+    model: RiskModel | NoneHolds,
     machines: Machines = SERVICE_ACCOUNTS,
     provenance: Sequence[Provenance] = (),
     *,
     labels: Mapping[str, str] | None = None,
-    policy: ChangePolicy | NoPolicy | None = None,
+    policy: ChangePolicy | NoneHolds | None = None,
 ) -> str:
     """What becomes of an intent, as far as it can be said before its request is opened.
 
@@ -48,9 +47,9 @@ def told_of_intent(
     evidence, `labels` are those of the namespace, `policy` is its change policy, if it has one.
     """
     name = intent.metadata.name
-    if isinstance(model, NoModel):
+    if isinstance(model, NoneHolds):
         return compose(f"{name}: nothing can be scored, so nobody can approve it: {model.message}")
-    if isinstance(policy, NoPolicy):
+    if isinstance(policy, NoneHolds):
         return compose(f"{name}: nobody knows who has to approve it: {policy.message}")
     digest = evidence_digest(intent.spec)
     wanted = request_name(name, digest)

@@ -16,6 +16,7 @@ from cabgate.api.request import (
     RequestVerdict,
 )
 from cabgate.api.riskmodel import RiskModel
+from cabgate.api.selectable import NoneHolds
 from cabgate.api.types import Author, AuthorType
 from cabgate.lifecycle.history.precedent import standing_verdict
 from cabgate.lifecycle.limits.capacity import lacking
@@ -23,7 +24,6 @@ from cabgate.lifecycle.requests.assessment import floors_now
 from cabgate.lifecycle.requests.copied_labels import MAX_REQUEST_LABELS, copied_labels
 from cabgate.lifecycle.requests.endings import ended_by
 from cabgate.lifecycle.requests.opening import is_current, request_for
-from cabgate.lifecycle.requests.terms import NoPolicy
 from cabgate.lifecycle.state.columns import listed_submitters, listed_targets
 from cabgate.lifecycle.state.quorum import counted
 from cabgate.lifecycle.state.requirements import check_known
@@ -43,7 +43,6 @@ from cabgate.review.races import own_approver
 from cabgate.review.review import Entry
 from cabgate.review.submitters import is_decided
 from cabgate.risk.evidence import evidence_digest
-from cabgate.risk.model_choice import NoModel
 from cabgate.text.refusal import Refusal, RefusalReason
 
 SYSTEM_CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -55,11 +54,11 @@ def check_created(
     request: CABRequest,
     intent: DeploymentIntent | None,
     others: Sequence[RequestStanding],
-    model: RiskModel | NoModel,
+    model: RiskModel | NoneHolds,
     provenance: Sequence[Provenance] = (),
     *,
     template_asked: bool = False,
-    policy: ChangePolicy | NoPolicy | None = None,
+    policy: ChangePolicy | NoneHolds | None = None,
     ring: int | None = None,
 ) -> None:
     """Raise `Refusal` unless a new request is exactly what its live intent asks for.
@@ -76,9 +75,9 @@ def check_created(
     if standing is not None:
         state = standing.state
         raise _wrong("spec.evidenceDigest", f"request {standing.metadata.name} for it is {state}")
-    if isinstance(model, NoModel):
+    if isinstance(model, NoneHolds):
         raise _wrong("spec.assessment.riskModel", f"nothing can be scored: {model.message}")
-    if isinstance(policy, NoPolicy):
+    if isinstance(policy, NoneHolds):
         raise _wrong("spec.terms", f"nobody knows who has to approve: {policy.message}")
     if policy is not None and request.spec.ring != ring:
         raise _wrong("spec.ring", f"must be {ring}, by which its change policy goes")
@@ -313,7 +312,9 @@ def check_exception_status(
     if new.status.state != state:
         raise _wrong("status.state", f"must be {state}, as decisions and time say")
     if new.status.expires_at != expires_at(old):
-        raise _wrong("status.expiresAt", "must be creation plus durationDays")
+        raise _wrong(
+            "status.expiresAt", "must be creation plus durationDays, or the earliest until"
+        )
 
 
 def check_intent_status(intent: DeploymentIntent, request: CABRequest | None) -> None:

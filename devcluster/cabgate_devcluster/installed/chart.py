@@ -46,11 +46,16 @@ def manifests(values: Mapping[str, Any] | None = None) -> list[Document]:
 
 def arguments(values: Mapping[str, Any] | None, component: str) -> list[str]:
     """The command line, without the program, that the chart gives operator or webhook."""
+    return list(_arguments(json.dumps(values or {}, sort_keys=True), component))
+
+
+@functools.cache  # each process that is started asks, and to read the YAML takes 0.1 s of CPU time
+def _arguments(values: str, component: str) -> tuple[str, ...]:
     name = f"cabgate-{component}"
-    for document in manifests(values):
+    for document in manifests(json.loads(values)):
         if document["kind"] == "Deployment" and document["metadata"]["name"] == name:
             container = document["spec"]["template"]["spec"]["containers"][0]
-            return [str(argument) for argument in container["args"]]
+            return tuple(str(argument) for argument in container["args"])
     raise DevClusterError(f"the chart has no Deployment {name}")
 
 

@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make cluster`: a control plane with cabgate on it, to play with until Ctrl-C."""
 
+import contextlib
 import signal
 import sys
+import tempfile
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
 from cabgate_devcluster import people
 from cabgate_devcluster.cluster import DevCluster
 from cabgate_devcluster.installed.installation import ENFORCE, PROBE, ROOT, Installation
+from cabgate_devcluster.installed.portal import make_tokens, start_portal, write_tokens
 from cabgate_devcluster.programs.binaries import locate_program
 
 
-def run_playground(folder: Path = ROOT / ".devcluster", mode: str = ENFORCE) -> None:
+def run_playground(
+    folder: Path = ROOT / ".devcluster", mode: str = ENFORCE, *, portal: bool = False
+) -> None:
     """Boot, install in a mode, write the kubeconfigs into `folder`, and stay until SIGINT or
-    SIGTERM.
+    SIGTERM. With `portal` the REST API runs beside it, and `folder` has a token of each user.
 
     What was written goes when it ends.
     """
@@ -28,8 +34,12 @@ def run_playground(folder: Path = ROOT / ".devcluster", mode: str = ENFORCE) -> 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     written: list[Path] = []
+    tokens = make_tokens(people.ROLES) if portal else {}
     try:
-        with DevCluster() as cluster:
+        with contextlib.ExitStack() as stack:
+            secret = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "tokens.csv"
+            arguments = [write_tokens(secret, tokens)] if portal else []
+            cluster = stack.enter_context(DevCluster(apiserver_args=arguments))
             installation = Installation(cluster)
             installation.values["mode"] = mode
             installation.install()
@@ -37,6 +47,10 @@ def run_playground(folder: Path = ROOT / ".devcluster", mode: str = ENFORCE) -> 
             people.bind(cluster)
             written = _write(cluster, folder)
             _tell(folder, installation)
+            if portal:
+                written += _write_tokens(folder, tokens)
+                _tell_of_portal(folder, start_portal(cluster))
+            print("\nCtrl-C ends it.\nready", flush=True)
             ended.wait()
             print("stopping")
     finally:
@@ -49,7 +63,13 @@ def _write(cluster: DevCluster, folder: Path) -> list[Path]:
     programs.mkdir(parents=True, exist_ok=True)
     written = []
     programs_of = {"kubectl": cluster.binaries.kubectl, "helm": locate_program("helm")}
-    for own in ("cabgate", "cabgate-relay", "kubectl-cab", "kubectl_complete-cab"):
+    for own in (
+        "cabgate",
+        "cabgate-portal",
+        "cabgate-relay",
+        "kubectl-cab",
+        "kubectl_complete-cab",
+    ):
         programs_of[own] = Path(sys.executable).with_name(own)
     for name, target in programs_of.items():
         link = programs / name
@@ -77,4 +97,23 @@ def _tell(folder: Path, installation: Installation) -> None:
         line = f"export KUBECONFIG={folder / f'{user}.kubeconfig'}"
         # Shells that take no comments where somebody types, as zsh, stumble over what has one.
         print(f"# {line}  # {', '.join(roles)}" if number else line)
-    print("\nCtrl-C ends it.\nready", flush=True)
+
+
+def _write_tokens(folder: Path, tokens: Mapping[str, str]) -> list[Path]:
+    written = []
+    for user, token in tokens.items():
+        path = folder / f"{user}.token"
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(token)
+        written.append(path)
+    return written
+
+
+def _tell_of_portal(folder: Path, url: str) -> None:
+    print(f"\nexport CAB={url}")
+    print(f'export token="$(cat {folder / "reviewer.token"})"')
+    for user in people.ROLES:
+        if user != people.REVIEWER:
+            print(f'# export token="$(cat {folder / f"{user}.token"})"')
+    print('curl -sS "$CAB/pending" -H "Authorization: Bearer $token"')

@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 
-MODULES = ("cabgate_operator.main", "cabgate_webhook.main")
-"""What is loaded before a server is forked: importing takes either of them more than a second of
+MODULES = ("cabgate_operator.main", "cabgate_webhook.main", "cabgate_portal.main")
+"""What is loaded before a server is forked: importing takes each of them more than a second of
 CPU time, and the tests start some three hundred."""
 
 

@@ -18,7 +18,7 @@ HANDSHAKE_SECONDS = 5.0
 
 HEAD_SECONDS = 5.0
 """Time that a client has for the head of a request, from the opening of the connection or from the
-first byte of a later request on. The API server gives a whole review 5 s."""
+first byte of a later request on. The API server gives a whole admission request 5 s."""
 
 _CLOSE = (b"connection", b"close")
 

@@ -28,7 +28,7 @@ class Validity:
 
 
 def serving_doubt(validity: Validity, now: datetime) -> str | None:
-    """Why a replica that serves such a certificate should get no reviews; None if it should.
+    """Why a replica that serves such a certificate should be asked nothing; None if it should be.
 
     Only near its end, five minutes or a twentieth of its time, whichever is shorter: until then it
     serves as well as any, and a replica with a newer one may take over before clients refuse it.

@@ -9,10 +9,9 @@ from cabgate.api.changepolicy import ChangePolicy
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, Floor, Provenance
 from cabgate.api.riskmodel import RiskModel
+from cabgate.api.selectable import NoneHolds
 from cabgate.lifecycle.history.precedent import standing_verdict
-from cabgate.lifecycle.requests.terms import NoPolicy
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding, WholeRequest
-from cabgate.risk.model_choice import NoModel
 from cabgate_kube.errors import ApiError
 from cabgate_kube.resources import Object
 from cabgate_operator.plans.intents import Problem
@@ -39,9 +38,9 @@ class Work:
     """A request of another intent for the very same content that was refused."""
     problem: Problem | None = None
     wanted: str = ""
-    model: RiskModel | NoModel | None = None
+    model: RiskModel | NoneHolds | None = None
     """By what the wanted request is scored; None if it is there already."""
-    policy: ChangePolicy | NoPolicy | None = None
+    policy: ChangePolicy | NoneHolds | None = None
     """Who has to approve the wanted request; None where there is no change policy, or the request
     is there already."""
     provenance: Sequence[Provenance] = ()

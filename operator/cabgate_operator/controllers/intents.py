@@ -16,9 +16,9 @@ from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, Provenance, RequestVerdict
 from cabgate.api.riskmodel import RiskModel
+from cabgate.api.selectable import NoneHolds
 from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.limits.flapping import ABSENCE, reopens_at
-from cabgate.lifecycle.requests.terms import NoPolicy
 from cabgate.lifecycle.state.requirements import unknown_words
 from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
@@ -27,7 +27,6 @@ from cabgate.lifecycle.state.standing import (
 )
 from cabgate.review.races import approver_of, own_approver, waits_for_notice
 from cabgate.risk.evidence import evidence_digest
-from cabgate.risk.model_choice import NoModel
 from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.templates import is_required
 from cabgate_kube.errors import ApiError
@@ -163,21 +162,21 @@ def _may_come_back(context: Context, work: Work) -> bool:
     return now < until
 
 
-async def _model(context: Context, work: Work) -> RiskModel | NoModel | None:
+async def _model(context: Context, work: Work) -> RiskModel | NoneHolds | None:
     if work.wanted in work.requests:
         return None
     context.without_model.add(work.key)  # first: a model may come while we look
     model = await chosen_model(context, work.labels)
-    if not isinstance(model, NoModel):
+    if not isinstance(model, NoneHolds):
         context.without_model.discard(work.key)
     return model
 
 
-async def _policy(context: Context, work: Work) -> ChangePolicy | NoPolicy | None:
+async def _policy(context: Context, work: Work) -> ChangePolicy | NoneHolds | None:
     if work.wanted in work.requests:
         return None
     policy = await chosen_policy(context, work.labels)
-    if isinstance(policy, NoPolicy):
+    if isinstance(policy, NoneHolds):
         context.without_model.add(work.key)
         policy = await chosen_policy(context, work.labels)  # one may have come since
     return policy

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 
 from cabgate.api.changepolicy import ChangePolicy
 from cabgate.api.request import CABRequest
-from cabgate.api.riskmodel import DEFAULT_LABEL, RiskModel
-from cabgate.lifecycle.requests.terms import NoPolicy, choose_policy
+from cabgate.api.riskmodel import RiskModel
+from cabgate.api.selectable import NoneHolds
+from cabgate.lifecycle.requests.terms import choose_policy
 from cabgate.risk.builtin_model import BUILT_IN, DEFAULT_NAME
-from cabgate.risk.model_choice import NoModel, choose_model, recorded_model
+from cabgate.risk.model_choice import choose_model, recorded_model
 from cabgate_kube.errors import AlreadyExistsError, ApiError
 from cabgate_kube.process.logs import fields
 from cabgate_kube.resources import CHANGE_POLICIES, RISK_MODELS, Object, Resource
@@ -22,14 +23,14 @@ from cabgate_operator.work.keys import Key, Subject
 log = logging.getLogger(__name__)
 
 
-async def chosen_model(context: Context, labels: Mapping[str, str]) -> RiskModel | NoModel:
+async def chosen_model(context: Context, labels: Mapping[str, str]) -> RiskModel | NoneHolds:
     """The model that holds now for a namespace with these labels."""
     return choose_model(labels, await context.api.list(RISK_MODELS, ""))
 
 
 async def chosen_policy(
     context: Context, labels: Mapping[str, str]
-) -> ChangePolicy | NoPolicy | None:
+) -> ChangePolicy | NoneHolds | None:
     """The change policy that holds now for a namespace with these labels, if there is one."""
     return choose_policy(labels, await context.api.list(CHANGE_POLICIES, ""))
 
@@ -89,7 +90,8 @@ async def _ensure_built_in(context: Context) -> None:
 
 def _body(model: RiskModel, existing: list[Object]) -> Object:
     """A built-in model as JSON: the first is the default, unless another one is marked so."""
-    taken = any(DEFAULT_LABEL in (item["metadata"].get("labels") or {}) for item in existing)
+    label = RiskModel.default_label
+    taken = any(label in (item["metadata"].get("labels") or {}) for item in existing)
     labels = {} if taken else dict(model.metadata.labels)
     return {
         "apiVersion": RISK_MODELS.api_version,

@@ -4,14 +4,16 @@ changed, all intents may be other than they were."""
 
 from collections.abc import Sequence
 
-from cabgate.lifecycle.requests.terms import POLICY_LABEL
-from cabgate.risk.model_choice import MODEL_LABEL
+from cabgate.api.changepolicy import ChangePolicy
+from cabgate.api.riskmodel import RiskModel
 from cabgate.rollout.rings import RING_LABEL
 from cabgate.rollout.templates import REQUIRE_LABEL
 from cabgate_kube.resources import INTENTS, NAMESPACES
 from cabgate_operator.work.context import Context
 from cabgate_operator.work.controller import Controller, Watch, WatchEvent
 from cabgate_operator.work.keys import Key, Subject
+
+_CHOOSING = (*(RING_LABEL, RiskModel.namespace_label, REQUIRE_LABEL, ChangePolicy.namespace_label),)
 
 
 class Namespaces(Controller):
@@ -31,7 +33,7 @@ class Namespaces(Controller):
             self._choices.pop(name, None)
             return ()
         labels = meta.get("labels") or {}
-        chosen = tuple(map(labels.get, (RING_LABEL, MODEL_LABEL, REQUIRE_LABEL, POLICY_LABEL)))
+        chosen = tuple(map(labels.get, _CHOOSING))
         before, self._choices[name] = self._choices.get(name, chosen), chosen
         return () if before == chosen else (Key(Subject.NAMESPACE, name, ""),)
 

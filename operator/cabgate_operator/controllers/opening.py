@@ -4,9 +4,8 @@
 from datetime import datetime
 
 from cabgate.api.intent import DeploymentIntent
+from cabgate.api.selectable import NoneHolds
 from cabgate.lifecycle.limits.flapping import opens_at
-from cabgate.lifecycle.requests.terms import NoPolicy
-from cabgate.risk.model_choice import NoModel
 from cabgate.rollout.gated_targets import impossible_names
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.templates import may_be_required
@@ -36,7 +35,7 @@ async def ensure_request(context: Context, work: Work, intent: DeploymentIntent)
         why = texts.not_gated(intent, impossible)
         work.problem = Problem(RefusalReason.TARGET_NOT_GATED.value, why)
         return
-    if isinstance(work.model, NoModel) or isinstance(work.policy, NoPolicy):
+    if isinstance(work.model, NoneHolds) or isinstance(work.policy, NoneHolds):
         work.problem = _nothing_holds(work)
         return
     if work.model is None:
@@ -82,10 +81,10 @@ async def ensure_request(context: Context, work: Work, intent: DeploymentIntent)
 
 def _nothing_holds(work: Work) -> Problem | None:
     """That no risk model, or no change policy that is known, holds for the namespace."""
-    if isinstance(work.model, NoModel):
-        return Problem(work.model.reason.value, texts.no_model(work.model.message))
-    if isinstance(work.policy, NoPolicy):
-        return Problem(work.policy.reason.value, texts.no_policy(work.policy.message))
+    if isinstance(work.model, NoneHolds):
+        return Problem(work.model.reason, texts.no_model(work.model.message))
+    if isinstance(work.policy, NoneHolds):
+        return Problem(work.policy.reason, texts.no_policy(work.policy.message))
     return None
 
 

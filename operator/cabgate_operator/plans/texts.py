@@ -333,4 +333,8 @@ def about_exception(
             f"Request {wanted} is not the one that was reviewed when exception {name} was "
             f"approved: it admits nothing. Ask for another: {write_exception(request)}",
         )
-    return "Approved", f"Exception {name} admits the rollout of request {wanted} until {end}."
+    limited = ", as far as its constraints go" if standing.constraints else ""
+    return (
+        "Approved",
+        f"Exception {name} admits the rollout of request {wanted} until {end}{limited}.",
+    )

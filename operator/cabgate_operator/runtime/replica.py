@@ -2,9 +2,6 @@
 """One process of the operator: it waits to lead, works while it does, and says how it is."""
 
 import asyncio
-import logging
-import socket
-import uuid
 from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
@@ -12,21 +9,14 @@ from typing import Protocol
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_kube.client import ApiServer
 from cabgate_kube.clock import utc_now
-from cabgate_kube.election import CALL_SECONDS, RENEW_DEADLINE, Elector
+from cabgate_kube.election import Elector
+from cabgate_kube.leadership import Leadership, Term, identity
 from cabgate_kube.process.health import Pages
-from cabgate_kube.process.tasks import cancelled, until
+from cabgate_kube.process.tasks import cancelled
 from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.settings import Settings
 from cabgate_operator.work.metrics import Metrics
 from cabgate_operator.work.overview import Overview
-
-log = logging.getLogger(__name__)
-
-UNREACHED_SECONDS = RENEW_DEADLINE + CALL_SECONDS
-"""After how long without a word about the Lease a replica is not ready."""
-
-ELECTION_STUCK_SECONDS = 60.0
-"""How long the election may stand still."""
 
 
 class Watching(Protocol):
@@ -37,11 +27,6 @@ class Watching(Protocol):
 
     def problems(self) -> list[str]:
         """What is wrong so that only a new process may help."""
-
-
-def identity() -> str:
-    """A name that no other process has: a Pod's host name is its own, but not its restarts'."""
-    return f"{socket.gethostname()}_{uuid.uuid4()}"
 
 
 class Replica:
@@ -58,8 +43,7 @@ class Replica:
         self.metrics = Metrics()
         self._make_watches = watches
         self._clock = clock
-        self._elector: Elector | None = None
-        self._election: asyncio.Task[None] | None = None
+        self._leadership = Leadership()
         self._manager: Manager | None = None
         self._watching: Watching | None = None
         self.metrics.leader.set_function(lambda: float(self.leads))
@@ -69,7 +53,7 @@ class Replica:
     @property
     def leads(self) -> bool:
         """Whether it may write now."""
-        return self._elector is not None and self._elector.leads
+        return self._leadership.leads
 
     def _depth(self) -> int:
         return 0 if self._manager is None else len(self._manager.queue)
@@ -81,32 +65,25 @@ class Replica:
         """Wait to lead, and work while it does, again and again, until cancelled."""
         api = ApiServer.connect(self.metrics.called)
         elector = Elector(api, SYSTEM_NAMESPACE, identity(), clock=self._clock)
-        self._elector = elector
-        self._election = asyncio.create_task(elector.run(), name="election")
         try:
-            while True:
-                await until(elector.until(True), self._election)
-                await self._lead(api.checked(elector.check), elector, self._election)
+            await self._leadership.run(elector, lambda term: self._lead(api, term))
         finally:
-            await cancelled(self._election)
             await api.close()
 
-    async def _lead(self, api: ApiServer, elector: Elector, election: asyncio.Task[None]) -> None:
+    async def _lead(self, api: ApiServer, term: Term) -> None:
         manager = Manager(self.settings, clock=self._clock, metrics=self.metrics)
         watching = self._make_watches(manager)
         self._manager, self._watching = manager, watching
-        work = asyncio.create_task(_work(manager, watching, api), name="work")
-        lost = False
-        try:
-            await until(elector.until(False), work, election)
-            lost = True
-        finally:
+        work = asyncio.create_task(_work(manager, watching, api.checked(term.check)), name="work")
+
+        async def stop() -> None:
             work.cancel()
             await asyncio.sleep(0)  # it hears of it before what it uses is stopped
             await manager.stop()  # from here on nothing is written
-            if not lost:
-                await cancelled(election)
-                await elector.release()
+
+        try:
+            await term.serve([work], stop)
+        finally:
             await cancelled(work)
             self._manager = self._watching = None
             # Who leads now shows them.
@@ -115,11 +92,7 @@ class Replica:
 
     def problems(self) -> list[str]:
         """What is wrong so that only a new process may help. That the API server is away is not."""
-        found = []
-        if self._election is not None and self._election.done():
-            found.append("election: has ended")
-        if self._elector is not None and self._elector.idle > ELECTION_STUCK_SECONDS:
-            found.append(f"election: stands still, for {self._elector.idle:.0f} s")
+        found = self._leadership.problems()
         if self._manager is not None and self.leads:
             found += self._manager.problems()
         if self._watching is not None and self.leads:
@@ -136,12 +109,10 @@ class Replica:
 
     def unready(self) -> list[str]:
         """Why it could not do its work now, leading or taking over; empty if it could."""
-        elector = self._elector
-        if elector is None:
-            return ["it has not begun"]
-        if elector.silence > UNREACHED_SECONDS:
-            return [f"election: {elector.trouble or 'no word about the Lease'}"]
-        if elector.leads and (self._manager is None or not self._manager.ready):
+        found = self._leadership.unready()
+        if found:
+            return found
+        if self.leads and (self._manager is None or not self._manager.ready):
             return ["sweep: the first one is not done"]
         return []
 

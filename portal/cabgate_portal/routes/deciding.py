@@ -17,7 +17,14 @@ from cabgate.views.plain import plain
 from cabgate.views.show import decision_view
 from cabgate.views.verdicts import review_for
 from cabgate_kube.resources import EXCEPTIONS, REQUESTS
-from cabgate_portal.bodies import Approval, Attestation, Decision, ExceptionDecision, Revocation
+from cabgate_portal.answers import DecidedExceptionAnswer, DecidedRequestAnswer
+from cabgate_portal.bodies import (
+    Approval,
+    ConditionAttestation,
+    Decision,
+    ExceptionDecision,
+    Revocation,
+)
 from cabgate_portal.calls import AsCaller, DryRun, ObjectId
 from cabgate_portal.names import Id
 from cabgate_portal.problems import Answer, Problem
@@ -26,7 +33,7 @@ from cabgate_portal.reading import Reader, parsed_written
 router = APIRouter(tags=["deciding"])
 
 
-@router.post("/{id}/approve", operation_id="approve")
+@router.post("/{id}/approve", operation_id="approve", response_model=DecidedRequestAnswer)
 async def approve(which: ObjectId, body: Approval, reader: AsCaller, dry_run: DryRun) -> Answer:
     """Approve a request for exactly the evidence that was looked at."""
     details: dict[str, Any] = {}
@@ -36,33 +43,39 @@ async def approve(which: ObjectId, body: Approval, reader: AsCaller, dry_run: Dr
     return await _request(reader, which, verdict, body, details, dry_run=dry_run)
 
 
-@router.post("/{id}/reject", operation_id="reject")
+@router.post("/{id}/reject", operation_id="reject", response_model=DecidedRequestAnswer)
 async def reject(which: ObjectId, body: Decision, reader: AsCaller, dry_run: DryRun) -> Answer:
     """Reject a request."""
     return await _request(reader, which, "Rejected", body, {}, dry_run=dry_run)
 
 
-@router.post("/{id}/take", operation_id="take")
+@router.post("/{id}/take", operation_id="take", response_model=DecidedRequestAnswer)
 async def take(which: ObjectId, body: Decision, reader: AsCaller, dry_run: DryRun) -> Answer:
     """Show others that one looks at a request; another reviewer may still decide it."""
     return await _request(reader, which, "UnderReview", body, {}, dry_run=dry_run)
 
 
-@router.post("/{id}/attest", operation_id="attest")
-async def attest(which: ObjectId, body: Attestation, reader: AsCaller, dry_run: DryRun) -> Answer:
+@router.post("/{id}/attest", operation_id="attest", response_model=DecidedRequestAnswer)
+async def attest(
+    which: ObjectId, body: ConditionAttestation, reader: AsCaller, dry_run: DryRun
+) -> Answer:
     """Attest that an approval condition is met."""
     details = {"condition": body.condition}
     return await _request(reader, which, "Attested", body, details, dry_run=dry_run)
 
 
-@router.post("/{id}/revoke", operation_id="revoke")
+@router.post("/{id}/revoke", operation_id="revoke", response_model=DecidedRequestAnswer)
 async def revoke(which: ObjectId, body: Revocation, reader: AsCaller, dry_run: DryRun) -> Answer:
     """Take the approval of a request back."""
     details = {"images": body.images} if body.images else {}
     return await _request(reader, which, "Revoked", body, details, dry_run=dry_run)
 
 
-@router.post("/exceptions/{id}/approve", operation_id="approveException")
+@router.post(
+    "/exceptions/{id}/approve",
+    operation_id="approveException",
+    response_model=DecidedExceptionAnswer,
+)
 async def approve_exception(
     which: ObjectId, body: ExceptionDecision, reader: AsCaller, dry_run: DryRun
 ) -> Answer:
@@ -70,7 +83,9 @@ async def approve_exception(
     return await _exception(reader, which, "Approved", body, dry_run=dry_run)
 
 
-@router.post("/exceptions/{id}/reject", operation_id="rejectException")
+@router.post(
+    "/exceptions/{id}/reject", operation_id="rejectException", response_model=DecidedExceptionAnswer
+)
 async def reject_exception(
     which: ObjectId, body: ExceptionDecision, reader: AsCaller, dry_run: DryRun
 ) -> Answer:
@@ -78,7 +93,9 @@ async def reject_exception(
     return await _exception(reader, which, "Rejected", body, dry_run=dry_run)
 
 
-@router.post("/exceptions/{id}/revoke", operation_id="revokeException")
+@router.post(
+    "/exceptions/{id}/revoke", operation_id="revokeException", response_model=DecidedExceptionAnswer
+)
 async def revoke_exception(
     which: ObjectId, body: ExceptionDecision, reader: AsCaller, dry_run: DryRun
 ) -> Answer:

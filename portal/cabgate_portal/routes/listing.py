@@ -15,6 +15,7 @@ from cabgate.text.moments import rfc3339
 from cabgate.views.decided import exception_decided
 from cabgate.views.queue import listed_names
 from cabgate_kube.resources import DECISIONS, EXCEPTIONS, REQUESTS, Object
+from cabgate_portal.answers import ExceptionsAnswer, LedgerAnswer, RequestsAnswer
 from cabgate_portal.calls import AsCaller
 from cabgate_portal.client import Page
 from cabgate_portal.names import CorrelationId, Id, Name, Namespace
@@ -35,7 +36,7 @@ Everywhere = Annotated[
 Correlation = Annotated[CorrelationId | None, Query(alias="correlationID")]
 
 
-@router.get("/requests", operation_id="requests")
+@router.get("/requests", operation_id="requests", response_model=RequestsAnswer)
 async def requests(
     reader: AsCaller,
     namespace: Everywhere = None,
@@ -59,7 +60,7 @@ async def requests(
     return _answer(items, page, notes.texts)
 
 
-@router.get("/exceptions", operation_id="exceptions")
+@router.get("/exceptions", operation_id="exceptions", response_model=ExceptionsAnswer)
 async def exceptions(
     reader: AsCaller,
     namespace: Everywhere = None,
@@ -84,7 +85,7 @@ async def exceptions(
     return _answer([_exception(each, reader) for each in chosen], page, notes.texts)
 
 
-@router.get("/ledger", operation_id="ledger")
+@router.get("/ledger", operation_id="ledger", response_model=LedgerAnswer)
 async def ledger(
     reader: AsCaller,
     namespace: Everywhere = None,

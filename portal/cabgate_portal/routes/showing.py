@@ -3,14 +3,16 @@
 
 import hashlib
 import json
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from cabgate.lifecycle.state.waiting import Outcome
 from cabgate.views.plain import plain
-from cabgate_portal.calls import AsCaller, ObjectId, Portal, WaitSeconds, waited
-from cabgate_portal.names import CorrelationId, Namespace
+from cabgate_portal.answers import DecisionsAnswer, ShownAnswer, WaitingAnswer
+from cabgate_portal.calls import AsCaller, ObjectId, Wait, Waiting
+from cabgate_portal.names import CorrelationId, Id, Namespace
 from cabgate_portal.problems import Answer
 from cabgate_portal.reading import Reader, Seen
 
@@ -27,7 +29,12 @@ Correlation = Annotated[
 ]
 
 
-@router.get("/pending", operation_id="pending")
+_UNCHANGED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "Nothing changed since the answer of that ETag."}
+}
+
+
+@router.get("/pending", operation_id="pending", response_model=WaitingAnswer)
 async def pending(
     reader: AsCaller, namespace: Everywhere = None, correlation_id: Correlation = None
 ) -> Answer:
@@ -35,7 +42,7 @@ async def pending(
     return await _waiting(reader, namespace, correlation_id, own=False)
 
 
-@router.get("/my-requests", operation_id="myRequests")
+@router.get("/my-requests", operation_id="myRequests", response_model=WaitingAnswer)
 async def my_requests(
     reader: AsCaller, namespace: Everywhere = None, correlation_id: Correlation = None
 ) -> Answer:
@@ -43,40 +50,39 @@ async def my_requests(
     return await _waiting(reader, namespace, correlation_id, own=True)
 
 
-@router.get("/exceptions/{id}", operation_id="getException")
+@router.get(
+    "/exceptions/{id}",
+    operation_id="getException",
+    response_model=ShownAnswer,
+    responses=_UNCHANGED,
+)
 async def get_exception(
-    request: Request, which: ObjectId, reader: AsCaller, wait: WaitSeconds
+    request: Request, which: ObjectId, reader: AsCaller, wait: Waiting
 ) -> Response:
-    """An exception with its request. `wait` waits until it is decided."""
-    portal: Portal = request.app.state.portal
-    seen = await waited(
-        lambda: reader.exception(which),
-        lambda found: found.decided.outcome is not Outcome.OPEN,
-        wait,
-        portal.poll_seconds,
-    )
-    return _tagged(request, _content(str(which), seen))
+    """An exception with its request. `wait` waits until it is decided. With If-None-Match: 304
+    where nothing changed."""
+    return await _shown(request, which, wait, reader, lambda: reader.exception(which))
 
 
-@by_id.get("/{id}", operation_id="getRequest")
+@by_id.get("/{id}", operation_id="getRequest", response_model=ShownAnswer, responses=_UNCHANGED)
 async def get_request(
-    request: Request, which: ObjectId, reader: AsCaller, wait: WaitSeconds
+    request: Request, which: ObjectId, reader: AsCaller, wait: Waiting
 ) -> Response:
     """A request with assessment, improvements, decisions, what it changes, and the next command.
 
     `wait` waits until it is decided. With If-None-Match: 304 where nothing changed.
     """
-    portal: Portal = request.app.state.portal
-    seen = await waited(
-        lambda: reader.request(which),
-        lambda found: found.decided.outcome is not Outcome.OPEN,
-        wait,
-        portal.poll_seconds,
-    )
+    return await _shown(request, which, wait, reader, lambda: reader.request(which))
+
+
+async def _shown(
+    request: Request, which: Id, wait: Wait, reader: Reader, read: Callable[[], Awaitable[Seen]]
+) -> Response:
+    seen = await wait.until(reader, read, lambda found: found.decided.outcome is not Outcome.OPEN)
     return _tagged(request, _content(str(which), seen))
 
 
-@by_id.get("/{id}/decisions", operation_id="decisions")
+@by_id.get("/{id}/decisions", operation_id="decisions", response_model=DecisionsAnswer)
 async def decisions(which: ObjectId, reader: AsCaller) -> Answer:
     """The decisions of a request, in their order."""
     seen = await reader.request(which)

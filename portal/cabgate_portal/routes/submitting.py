@@ -3,15 +3,16 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 
 from cabgate.api import CABException, DeploymentIntent
 from cabgate.lifecycle.state.waiting import Outcome, outcome_of, why
 from cabgate.text.inert import inert
 from cabgate.views.decided import exception_decided
 from cabgate_kube.resources import EXCEPTIONS, INTENTS, Object, Resource
+from cabgate_portal.answers import IntentAnswer, SubmitAnswer, SubmittedExceptionAnswer
 from cabgate_portal.bodies import ExceptionManifest, IntentManifest, Manifest
-from cabgate_portal.calls import AsCaller, DryRun, Portal, WaitSeconds, waited
+from cabgate_portal.calls import AsCaller, DryRun, Waiting
 from cabgate_portal.client import Written
 from cabgate_portal.names import Id, Name, Namespace
 from cabgate_portal.problems import Answer, Problem
@@ -20,10 +21,13 @@ from cabgate_portal.reading import Reader, parsed_written
 router = APIRouter(tags=["submitting"])
 
 
-@router.post("/submit", operation_id="submit", status_code=200)
-async def submit(
-    request: Request, body: IntentManifest, reader: AsCaller, wait: WaitSeconds, dry_run: DryRun
-) -> Answer:
+@router.post(
+    "/submit",
+    operation_id="submit",
+    response_model=SubmitAnswer,
+    responses={201: {"model": SubmitAnswer, "description": "It is new, or of new content."}},
+)
+async def submit(body: IntentManifest, reader: AsCaller, wait: Waiting, dry_run: DryRun) -> Answer:
     """Apply an intent by server-side apply, never by force.
 
     201: new, or of new content. 200: the same as before. 409: another field manager owns a field,
@@ -32,49 +36,48 @@ async def submit(
     written, is_new = await _applied(reader, INTENTS, body, dry_run=dry_run)
     intent = parsed_written(DeploymentIntent, written, dry_run=dry_run)
     notes: list[str] = []
-    if wait and not dry_run:
+    if wait.seconds and not dry_run:
         generation = intent.metadata.generation
-        portal: Portal = request.app.state.portal
         which = Id(body.metadata.namespace, body.metadata.name)
         try:
-            intent = await waited(
+            intent = await wait.until(
+                reader,
                 lambda: reader.intent(which),
                 # One that somebody changed meanwhile is no longer what this caller waits for.
                 lambda found: (
                     outcome_of(found) is not Outcome.OPEN or found.metadata.generation != generation
                 ),
-                wait,
-                portal.poll_seconds,
             )
         except Problem as problem:
             # It is stored: an error would be read as if it were not.
             notes = [f"it is recorded, and how it stands is not known: {inert(problem.detail)}"]
-    content = {**_intent_content(intent), "new": is_new, "dryRun": dry_run}
-    content |= {"notes": notes} if notes else {}
+    content = {**_intent_content(intent), "new": is_new, "dryRun": dry_run, "notes": notes}
     return Answer(content | {"auditId": written.audit_id}, 201 if is_new else 200)
 
 
-@router.get("/status", operation_id="status")
+@router.get("/status", operation_id="status", response_model=IntentAnswer)
 async def status(
-    request: Request,
     reader: AsCaller,
     namespace: Annotated[Namespace, Query()],
     intent: Annotated[Name, Query(description="Name of the intent.")],
-    wait: WaitSeconds,
+    wait: Waiting,
 ) -> Answer:
     """How an intent stands: approved means that its rollout would be admitted now."""
-    portal: Portal = request.app.state.portal
     which = Id(namespace, intent)
-    found = await waited(
+    found = await wait.until(
+        reader,
         lambda: reader.intent(which),
         lambda each: outcome_of(each) is not Outcome.OPEN,
-        wait,
-        portal.poll_seconds,
     )
     return Answer(_intent_content(found))
 
 
-@router.post("/exceptions", operation_id="submitException", status_code=200)
+@router.post(
+    "/exceptions",
+    operation_id="submitException",
+    response_model=SubmittedExceptionAnswer,
+    status_code=200,
+)
 async def submit_exception(body: ExceptionManifest, reader: AsCaller, dry_run: DryRun) -> Answer:
     """Request an exception. What is sent again is the same one; its spec never changes."""
     written, is_new = await _applied(reader, EXCEPTIONS, body, dry_run=dry_run)

@@ -85,7 +85,7 @@ def test_the_cluster_to_play_with_serves_its_users_until_it_is_stopped(temp, tmp
     script = (
         "import sys; from pathlib import Path\n"
         "from cabgate_devcluster.installed.playground import run_playground\n"
-        "run_playground(Path(sys.argv[1]), mode='Audit')"
+        "run_playground(Path(sys.argv[1]), mode='Audit', portal=True)"
     )
     output = tmp_path / "output"
     with output.open("w") as out:
@@ -121,6 +121,12 @@ def test_the_cluster_to_play_with_serves_its_users_until_it_is_stopped(temp, tmp
             check=False,
         )
         assert queue.stdout == "nothing waits\n", queue.stderr
+        lines = [line for line in said.splitlines()
+                 if line.startswith(("export CAB=", "export token=", "curl "))]  # fmt: skip
+        pending = subprocess.run(
+            ["bash", "-ec", "\n".join(lines)], capture_output=True, text=True, check=False
+        )
+        assert pending.stdout == '{"items": [], "notes": []}', pending.stderr
         for user in ("admin", "requester", "reviewer", "security"):
             kubeconfig = folder / f"{user}.kubeconfig"
             assert f"export KUBECONFIG={kubeconfig}" in output.read_text()
@@ -136,5 +142,5 @@ def test_the_cluster_to_play_with_serves_its_users_until_it_is_stopped(temp, tmp
         process.send_signal(number)
         process.wait(120)
     assert process.returncode == 0, output.read_text()
-    assert not list(folder.glob("*.kubeconfig"))
+    assert not [*folder.glob("*.kubeconfig"), *folder.glob("*.token")]
     nothing_runs_below(temp)

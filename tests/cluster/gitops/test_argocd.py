@@ -248,7 +248,7 @@ def test_after_the_sync_timeout_an_approval_is_not_followed(installed, argocd):
         installed.tag("1.2")
         revision = installed.push("1.2, by a robot")
         request = installed.wait_for_person("1.2")
-        installed.wait_tried(revision, "Failed")
+        installed.wait_timed_out(revision)
         installed.decide(request)
         installed.refresh()
         installed.wait_tried(revision, "Failed")

@@ -2,140 +2,29 @@
 """The real portal beside a real API server, with tokens of people and of service accounts: what
 each may do is what kubectl lets them, and the ledger names whose token it was."""
 
-import base64
 import itertools
-import json
-import secrets
 import socket
-import sys
-from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 
-from cabgate_devcluster import DevCluster, wait_until
-from cabgate_samples.objects import BAD, MIDDLING, exception, intent
+from cabgate_devcluster import wait_until
+from cabgate_samples.objects import BAD, MIDDLING, exception, intent, workload
 from support.clients import client_of
-from support.gate import install
 from support.namespaces import create_namespace
-
-PORTAL = Path(sys.executable).with_name("cabgate-portal")
-PEOPLE = {
-    "tess": ("cabgate-requester",),
-    "rita": ("cabgate-cab-member",),
-    "sam": ("cabgate-security-reviewer",),
-    "vera": ("view",),
-    "nobody": (),
-}
-"""Who has a token, and the roles in each namespace of a test."""
-
-ROBOT = "robot"
-"""A service account that is bound as CAB member and security reviewer: a machine all the same."""
-
-_numbers = itertools.count(1)
-
-
-class People:
-    """The portal, and a client of it and of the API server for each person's token."""
-
-    def __init__(self, gate, url, tokens, log):
-        self.gate, self.tokens, self.log = gate, tokens, log
-        self._portal = {
-            who: httpx.Client(
-                base_url=f"{url}/api/cab/v1",
-                headers={"Authorization": f"Bearer {token}"},
-                timeout=120,
-            )
-            for who, token in tokens.items()
-        }
-        kubeconfig = yaml.safe_load(gate.user("admin").read_text())
-        self.server = kubeconfig["clusters"][0]["cluster"]["server"]
-        self._direct = {who: self._client(token) for who, token in tokens.items()}
-
-    def _client(self, token):
-        client = client_of(self.gate.user("admin-by-token"))
-        client.close()
-        kubeconfig = yaml.safe_load(self.gate.user("admin-by-token").read_text())
-        user = kubeconfig["users"][0]["user"]
-        user.clear()
-        user["token"] = token
-        path = self.gate.cluster.directory / f"token-{secrets.token_hex(4)}.yaml"
-        path.write_text(yaml.safe_dump(kubeconfig))
-        return client_of(path)
-
-    def __call__(self, who, method, path, body=None, **options):
-        """The portal's answer; made anew while the API server's cache of a kind fills."""
-
-        def answer():
-            found = self._portal[who].request(method, path, json=body, **options)
-            return None if found.status_code == 429 and not options else found
-
-        return wait_until(answer, f"{method} {path} is answered")
-
-    def direct(self, who, method, path, body=None, kind="application/merge-patch+json", **params):
-        """The API server's answer to the same person."""
-
-        def answer():
-            content = None if body is None else json.dumps(body)
-            headers = {"Content-Type": kind}
-            found = self._direct[who].request(
-                method, path, content=content, headers=headers, params=params
-            )
-            return None if found.status_code == 429 else found
-
-        return wait_until(answer, f"{method} {path} is answered")
-
-    def close(self):
-        for client in (*self._portal.values(), *self._direct.values()):
-            client.close()
+from support.portal import PEOPLE, ROBOT, ROBOTS, People
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    tokens = {who: secrets.token_urlsafe(24) for who in PEOPLE}
-    path = tmp_path_factory.mktemp("tokens") / "tokens.csv"
-    lines = [f'{token},{who},{who},"people"' for who, token in tokens.items()]
-    path.write_text("\n".join(lines) + "\n")
-    with DevCluster(apiserver_args=[f"--token-auth-file={path}"]) as running:
-        running.tokens_of_people = tokens
-        yield running
-
-
-@pytest.fixture(scope="module")
-def people(cluster):
-    gate = install(cluster)
-    create_namespace(cluster, "robots")
+def people(gate, portal, people_tokens):
+    create_namespace(gate.cluster, ROBOTS)
     tokens = {
-        **cluster.tokens_of_people,
-        ROBOT: cluster.service_account_token("robots", ROBOT),
+        **{who: people_tokens[who] for who in PEOPLE},
+        ROBOT: gate.cluster.service_account_token(ROBOTS, ROBOT),
         "forged": "aaaa.bbbb.cccc",
         "long": "x" * 9000,
     }
-    server = yaml.safe_load(gate.user("admin").read_text())["clusters"][0]["cluster"]
-    ca = cluster.directory / "portal-ca.crt"
-    inline = server.get("certificate-authority-data")
-    ca.write_bytes(
-        base64.b64decode(inline) if inline else Path(server["certificate-authority"]).read_bytes()
-    )
-    port, health = cluster.free_port(), cluster.free_port()
-    argv = [
-        *(PORTAL, "--api-server", server["server"], "--api-server-ca", str(ca)),
-        *("--port", str(port), "--health-port", str(health), "--health-host", "127.0.0.1"),
-        *("--calls-per-second", "200", "--drain-seconds", "0"),
-    ]
-    process = cluster.spawn("portal", argv)
-    url = f"http://127.0.0.1:{port}"
-
-    def ready():
-        try:
-            return httpx.get(f"http://127.0.0.1:{health}/readyz").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    wait_until(ready, "the portal is ready")
-    made = People(gate, url, tokens, process.log)
-    made.health, made.url, made.port = f"http://127.0.0.1:{health}", url, port
+    made = People(gate, portal, tokens)
     yield made
     made.close()
 
@@ -143,29 +32,11 @@ def people(cluster):
 @pytest.fixture
 def shop(people):
     """A namespace in which everybody has their roles."""
-    name = f"portal-{next(_numbers)}"
-    create_namespace(people.gate.cluster, name)
-    for who, roles in PEOPLE.items():
-        for role in roles:
-            people.gate.bind(who, role, name)
-    for role in ("cabgate-cab-member", "cabgate-security-reviewer"):
-        people.gate.bind(f"system:serviceaccount:robots:{ROBOT}", role, name)
-    return name
-
-
-def submitted(people, shop, evidence=MIDDLING, name="web", state="Submitted"):
-    """Id and digest of the request of an intent that tess has submitted by the portal."""
-    body = intent(shop, name=name, evidence=evidence, images=(f"{name}:1",))
-    answer = people("tess", "POST", "/submit", body)
-    assert answer.status_code == 201, answer.text
-    people.gate.request_of(shop, name, state)
-    found = people("tess", "GET", f"/status?namespace={shop}&intent={name}").json()
-    assert found["state"] == state
-    return found["id"], found["evidenceDigest"]
+    return people.shop()
 
 
 def test_a_pipeline_submits_a_reviewer_decides_and_the_ledger_names_them(people, shop):
-    which, digest = submitted(people, shop)
+    which, digest = people.submitted(shop)
     body = intent(shop, evidence=MIDDLING, images=("web:1",))
     assert people("tess", "POST", "/submit", body).status_code == 200
     shown = people("rita", "GET", f"/{which}")
@@ -216,7 +87,7 @@ def test_a_pipeline_submits_a_reviewer_decides_and_the_ledger_names_them(people,
 
 
 def test_an_exception_is_requested_and_decided(people, shop):
-    which, digest = submitted(people, shop, BAD, "bad", "ExceptionRequired")
+    which, digest = people.submitted(shop, BAD, "bad", "ExceptionRequired")
     body = exception(shop, which.partition(".")[2], name="leave")
     made = people("tess", "POST", "/exceptions", body)
     assert made.status_code == 201, made.text
@@ -246,8 +117,8 @@ API = "/apis/cabgate.dev/v1alpha1/namespaces"
 
 
 def test_each_may_by_the_portal_what_they_may_by_the_api_server(people, shop):
-    which, digest = submitted(people, shop)
-    bad, bad_digest = submitted(people, shop, BAD, "bad", "ExceptionRequired")
+    which, digest = people.submitted(shop)
+    bad, bad_digest = people.submitted(shop, BAD, "bad", "ExceptionRequired")
     body = exception(shop, bad.partition(".")[2], name="leave")
     uid = people("tess", "POST", "/exceptions", body).json()["uid"]
     people.gate.wait_state("cabexception", "leave", shop, "Pending")
@@ -347,7 +218,7 @@ def test_a_field_of_another_manager_is_not_taken_over(people, shop):
 
 
 def test_what_is_no_token_or_too_much_is_refused_and_told_nowhere(people, shop):
-    anonymous = httpx.get(f"{people.url}/api/cab/v1/pending")
+    anonymous = httpx.get(f"{people.portal.url}/api/cab/v1/pending")
     assert (anonymous.status_code, anonymous.headers["www-authenticate"]) == (401, "Bearer")
     for who in ("forged", "long"):
         answer = people(who, "GET", "/pending")
@@ -364,12 +235,47 @@ def test_what_is_no_token_or_too_much_is_refused_and_told_nowhere(people, shop):
         f"Authorization: Bearer {people.tokens['tess']}\r\n"
         f"Authorization: Bearer {people.tokens['rita']}\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", people.port)) as connection:
+    with socket.create_connection(("127.0.0.1", people.portal.port)) as connection:
         connection.sendall(smuggled.encode())
         assert connection.recv(64).startswith(b"HTTP/1.1 400 ")
     calls = [people("vera", "GET", "/nothing", headers={"X": "1"}) for _ in range(3)]
     assert {each.status_code for each in calls} == {404}
-    metrics = httpx.get(f"{people.health}/metrics").text
-    assert 'cabgate_portal_calls_total{code="200",operation="pending"}' in metrics
-    output = people.log.read_text() + metrics
+    output = people.portal.output
+    assert 'cabgate_portal_calls_total{code="200",operation="pending"}' in output
     assert not [who for who, token in people.tokens.items() if token in output]
+
+
+def test_a_check_says_what_the_gate_would(people, shop):
+    which, digest = people.submitted(shop)
+    obj = workload(shop, name="web", images=("web:1",))
+    path = f"/apis/apps/v1/namespaces/{shop}/deployments"
+    where = f"/check?namespace={shop}&workload=deployment/web"
+
+    def gate(images):
+        made = workload(shop, name="web", images=images)
+        answer = people.gate.client("requester").post(path, json=made, params={"dryRun": "All"})
+        assert answer.status_code in (201, 403), answer.text
+        return answer.status_code == 201, answer.json().get("message", "")
+
+    def agrees(images):
+        chosen = "".join(f"&image={image}" for image in images)
+        found = people("vera", "GET", where + chosen).json()
+        allowed, message = gate(images)
+        assert found["allowed"] is allowed or found["allowed"] is None, found
+        assert allowed or found["message"] in message, (found["message"], message)
+        return found["allowed"]
+
+    assert agrees(("web:1",)) is not True
+    assert people("vera", "GET", where).status_code == 404
+    # Whoever may not read the namespace is told no yes, nor a no.
+    unknown = people("tess", "GET", f"{where}&image=web:1").json()
+    assert unknown["allowed"] is unknown["admitted"] is None
+    assert "namespace" in unknown["notes"][0]
+    assert people("nobody", "GET", f"{where}&image=web:1").status_code == 403
+    decision = {"evidenceDigest": digest, "rationale": "As agreed"}
+    assert people("rita", "POST", f"/{which}/approve", decision).status_code == 200
+    assert people("vera", "GET", f"{where}&image=web:1").json()["allowed"] is True
+    assert people.gate.client("requester").post(path, json=obj).status_code == 201
+    found = people("vera", "GET", where).json()
+    assert (found["allowed"], found["notes"], found["images"]) == (True, [], ["web:1"])
+    assert agrees(("web:2",)) is False

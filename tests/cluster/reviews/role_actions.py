@@ -10,17 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cabgate.api.riskmodel import DEFAULT_LABEL
+from cabgate.api.riskmodel import RiskModel
 from cabgate.lifecycle.requests.break_glass import ANNOTATION
-from cabgate.risk.model_choice import MODEL_LABEL
 from cabgate.rollout.modes import MODE_LABEL
 from cabgate.rollout.rings import RING_LABEL
 from cabgate_samples.objects import MIDDLING, exception, intent, workload
 from support.models import risk_model
+from support.roles import OPERATOR
 
 API = "/apis/cabgate.dev/v1alpha1"
 NOBODYS = ("another",)
-OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
 MERGE = "application/merge-patch+json"
 
 
@@ -244,13 +243,15 @@ ACTIONS = {
         lambda _, __: [Call("POST", f"{API}/riskmodels", risk_model("new"))], whose=NOBODYS
     ),
     "make a risk model the default": Action(
-        changed("model", {"metadata": {"labels": {DEFAULT_LABEL: "true"}}}), whose=NOBODYS
+        changed("model", {"metadata": {"labels": {RiskModel.default_label: "true"}}}), whose=NOBODYS
     ),
     "change a risk model": Action(
         changed("model", {"spec": {"version": "2"}}), "spec never changes", whose=NOBODYS
     ),
     "delete a risk model": Action(deleted("model"), whose=NOBODYS),
-    "choose the risk model of the namespace": relabelled("namespace", MODEL_LABEL, "new"),
+    "choose the risk model of the namespace": relabelled(
+        "namespace", RiskModel.namespace_label, "new"
+    ),
     "raise the ring of the namespace": relabelled("namespace", RING_LABEL, "3"),
     "lower the ring of the namespace": relabelled("namespace", RING_LABEL, "0"),
     "tighten the mode of the namespace": relabelled("namespace", MODE_LABEL, "Enforce"),

@@ -39,13 +39,16 @@ def status_of(gate, namespace, name="leave"):
     return gate.get("cabexception", name, namespace).get("status", {})
 
 
-def rollout(gate, namespace, *images):
+def rollout(gate, namespace, *images, **fields):
     """What the gate says to a dry run of a rollout; empty where it passes."""
     obj = workload(namespace, images=images or ("web:1",))
+    obj["spec"] |= fields
     args = ("create", "--dry-run=server", "-f", "-")
     result = gate.kubectl("requester", *args, stdin=json.dumps(obj), check=False)
     return denial(result) if result.returncode else ""
 
+
+SOONER, LATER = "2099-01-01T20:00:00Z", "2099-01-01T22:00:00Z"
 
 REFUSED = [
     ({"durationDays": 0}, "spec.durationDays", "greater than or equal to 1"),
@@ -62,6 +65,22 @@ REFUSED = [
     ({"requestRef": None}, "spec.requestRef", ""),
     ({"requestRef": {}}, "spec.requestRef.name", ""),
     ({"requestRef": {"name": ""}}, "spec.requestRef.name", ""),
+    ({"constraints": {"maxReplicas": 0}}, "spec.constraints.maxReplicas", "greater than"),
+    ({"constraints": {"maxRing": 1}}, "spec.constraints.maxRing", "greater than"),
+    ({"constraints": {"maxRing": 5}}, "spec.constraints.maxRing", "less than"),
+    ({"constraints": {"until": "2020-01-01T00:00:00Z"}}, "spec.constraints.until", "is over"),
+    ({"constraints": {"until": "2099-01-01t00:00:00z"}}, "spec.constraints.until", "should match"),
+    ({"constraints": {"until": "2099-02-31T00:00:00Z"}}, "spec.constraints.until", ""),
+    (
+        {"constraints": {"windows": [{"from": LATER, "until": SOONER}]}},
+        "spec.constraints.windows[0].from",
+        "from must be earlier than until",
+    ),
+    (
+        {"constraints": {"windows": [{"from": SOONER, "until": LATER}] * 6}},
+        "spec.constraints.windows",
+        "at most 5 items",
+    ),
 ]
 
 

@@ -11,44 +11,23 @@ from cabgate.api import DeploymentIntent
 from cabgate.lifecycle.requests.opening import request_for
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, workload
+from cluster.portal import role_calls
 from cluster.reviews.role_actions import (
     ACTIONS,
     API,
     CLUSTER_WIDE,
     CONDITIONS,
-    OPERATOR,
     READING,
     Call,
     Stage,
 )
 from support.clients import client_of
 from support.gate import paused
+from support.roles import AUTHORS, NAMESPACE, ROLES, USERS
 
 TABLE = Path(__file__).resolve().parents[3] / "docs" / "roles.md"
-NAMESPACE = "roles"
-AUTHORS = "roles-authors"
 OWN_VERBS = {"approve", "revoke", "lower-ring", "break-glass", "uninstall", "prune"}
 READING_VERBS = {"get", "list", "watch"}
-
-ROLES = {
-    "requester": "cabgate-requester",
-    "CAB member": "cabgate-cab-member",
-    "security reviewer": "cabgate-security-reviewer",
-    "auditor": "cabgate-auditor",
-    "view": "view",
-    "edit": "edit",
-    "admin": "admin",
-    "cluster admin": None,
-    "service account": None,
-    "operator": None,
-}
-"""The ClusterRole that a column is bound to in the namespace."""
-
-USERS = {
-    **{column: f"role-{column.replace(' ', '-')}" for column in ROLES},
-    "service account": f"system:serviceaccount:{NAMESPACE}:robot",
-    "operator": OPERATOR,
-}
 
 
 def table():
@@ -268,7 +247,19 @@ def read_outcome(client, plurals):
     return "yes" if set(answers) == {200} else "no" if set(answers) == {403} else "some"
 
 
-def test_the_table_of_the_docs_says_what_is(clients, stage):
+@pytest.fixture(scope="module")
+def tokens(gate, people_tokens):
+    """A token for each column."""
+    made = {}
+    for column, user in USERS.items():
+        made[column] = people_tokens.get(user)
+        if user.startswith("system:serviceaccount:"):
+            made[column] = gate.cluster.service_account_token(*user.split(":")[2:])
+    return made
+
+
+def test_the_table_of_the_docs_says_what_is(clients, stage, portal, tokens):
+    """By the API server, and by the REST API as far as that has an operation for a row."""
     rows = table()
     assert set(rows) == {*READING, *ACTIONS}
     assert all(list(row) == list(ROLES) for row in rows.values())
@@ -282,6 +273,14 @@ def test_the_table_of_the_docs_says_what_is(clients, stage):
             wrong.append(f"{column}: {name}: docs say {row[column]}, but: {found} {said}")
         elif column == "cluster admin" and found != "yes" and ACTIONS[name].because not in said:
             wrong.append(f"{column}: {name}: refused for another reason: {said}")
+    for column, token in tokens.items():
+        with portal.client(token) as client:
+            for name in (*role_calls.READING, *role_calls.CALLS):
+                whose = ACTIONS[name].whose if name in ACTIONS else ()
+                found, said = role_calls.outcome(client, stage, name, whose)
+                if found != rows[name][column]:
+                    wrong.append(f"{column} by REST: {name}: docs say {rows[name][column]}, "
+                                 f"but: {found} {said}")  # fmt: skip
     assert not wrong, "\n".join(wrong)
 
 

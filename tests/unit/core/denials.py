@@ -3,7 +3,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from cabgate.api import CABException, CABRequest
@@ -50,6 +49,7 @@ from cabgate_samples.models import (
 )
 from cabgate_samples.objects import MIDDLING
 from support.policies import BOARD, vote
+from unit.core.limited import DAY, limited
 from unit.core.standings import (
     Surroundings,
     check_created,
@@ -59,7 +59,6 @@ from unit.core.standings import (
     decide,
 )
 
-DAY = timedelta(days=1)
 CHECKOUT = rollout()
 ROBOT = "system:serviceaccount:ci:deployer"
 NEW_IMAGE = "registry.example.com/shop/checkout:1.5.0"
@@ -208,6 +207,7 @@ def _denials() -> dict[Reason, list[str]]:
         r.EXCEPTION_REQUIRED: [_denial([RISKY])],
         r.EXCEPTION_PENDING: [_denial([RISKY], [exception(RISKY)])],
         r.EXCEPTION_ENDED: [_denial([RISKY], [exception(RISKY, days=1, age=2 * DAY)])],
+        r.CONSTRAINT_VIOLATED: [_denial([RISKY], *each) for each in limited(RISKY)],
         r.OUTSIDE_WINDOW: [
             _denial([_conditional(notBefore=rfc3339(NOW + DAY))]),
             _denial([_conditional(notAfter=before)]),

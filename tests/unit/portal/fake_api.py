@@ -13,6 +13,8 @@ from cabgate_kube.transport import HttpAnswer
 LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 NAME = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
 OURS = "/apis/cabgate.dev/v1alpha1"
+CORE_WORKLOADS = "pods|podtemplates|replicationcontrollers"
+WORKLOADS = "deployments|statefulsets|daemonsets|replicasets|jobs|cronjobs|rollouts"
 CALLS = (
     ("POST", re.compile(r"/apis/authentication\.k8s\.io/v1/selfsubjectreviews")),
     (
@@ -27,6 +29,15 @@ CALLS = (
         re.compile(
             rf"{OURS}/namespaces/{LABEL}/"
             rf"(deploymentintents|cabrequests|cabexceptions|cabevidences)/{NAME}"
+        ),
+    ),
+    ("GET", re.compile(r"/api/v1/namespaces/cabgate-system/configmaps/cabgate-installation")),
+    ("GET", re.compile(rf"/api/v1/namespaces/{LABEL}")),
+    ("GET", re.compile(rf"/api/v1/namespaces/{LABEL}/({CORE_WORKLOADS})/{NAME}")),
+    (
+        "GET",
+        re.compile(
+            rf"/apis/(apps/v1|batch/v1|argoproj\.io/v1alpha1)/namespaces/{LABEL}/({WORKLOADS})/{NAME}"
         ),
     ),
     ("PATCH", re.compile(rf"{OURS}/namespaces/{LABEL}/(deploymentintents|cabexceptions)/{NAME}")),
@@ -56,6 +67,7 @@ class FakeApi:
         self.bodies: list[bytes] = []
         self.wrong: list[str] = []
         self.username = "rita"
+        self.forbidden: set[str] = set()
 
     def put(self, plural: str, obj: dict[str, Any]) -> None:
         """Store an object."""
@@ -97,6 +109,8 @@ class FakeApi:
             return _ok({"status": {"userInfo": info}}, 201)
         if method == "PATCH":
             return self._patched(path, body)
+        if path in self.forbidden:
+            return HttpAnswer(403, status(403, "Forbidden", "may not read it"))
         if path in self.objects:
             return _ok(self.objects[path])
         plural = path.rsplit("/", 1)[-1]

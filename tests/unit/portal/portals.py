@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A portal in memory, over an API server that is made up."""
 
-import httpx
+import re
+from functools import cache
 
-from cabgate_portal.app import create_app
+import httpx
+import jsonschema
+
+from cabgate_portal.app import create_api, create_app
 from cabgate_portal.calls import Portal
 from cabgate_portal.limits import CallLimits
 from cabgate_portal.metrics import Metrics
@@ -32,7 +36,56 @@ class Made:
         given = [("Authorization", f"Bearer {token}")] if token else []
         given += list((headers or {}).items())
         where = path if path.startswith("/api") else BASE + path
-        return await self.client.request(method, where, headers=given, **options)
+        answer = await self.client.request(method, where, headers=given, **options)
+        check_documented(method, answer)
+        return answer
+
+
+@cache
+def _described():
+    """The description, with paths as patterns and nothing allowed that it does not name."""
+    found = create_api().openapi()
+
+    def strict(value):
+        if isinstance(value, list):
+            return [strict(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        made = {key: strict(each) for key, each in value.items()}
+        if value.get("type") == "object" and "properties" in value:
+            made["additionalProperties"] = False
+        return made
+
+    schemas = {"components": {"schemas": strict(found["components"]["schemas"])}}
+    paths = [
+        (re.compile(re.escape(path).replace(r"\{id\}", "[^/]+")), operations)
+        for path, operations in sorted(found["paths"].items(), key=lambda each: "{" in each[0])
+    ]
+    return schemas, paths
+
+
+def check_documented(method, answer):
+    """That an answer is one that the description has for its operation, in each field."""
+    schemas, paths = _described()
+    path = answer.request.url.path.replace("/api/cab/v1/", "/api/cab/").replace(
+        "/api/cab/", "/api/cab/v1/"
+    )
+    operation = next(
+        (each[method.lower()] for pattern, each in paths
+         if pattern.fullmatch(path) and method.lower() in each),
+        None,
+    )  # fmt: skip
+    if operation is None:
+        assert answer.status_code in (404, 405, 401, 413, 415, 400), answer.status_code
+        return
+    documented = operation["responses"].get(str(answer.status_code))
+    assert documented is not None, (method, path, answer.status_code)
+    content = documented.get("content", {})
+    if not content:
+        assert answer.content == b""
+        return
+    schema = content[answer.headers["content-type"]]["schema"]
+    jsonschema.Draft202012Validator({**schemas, **schema}).validate(answer.json())
 
 
 def stored(**spec):

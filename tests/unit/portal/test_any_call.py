@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cabgate_portal.app import create_api
 from unit.portal.portals import BASE, Made, manifest, stored
 
 REQUEST, DIGEST = stored()
 ID = f"{REQUEST['metadata']['namespace']}.{REQUEST['metadata']['name']}"
 OPERATIONS = [
     (method, path)
-    for path, methods in Made().app._app.openapi()["paths"].items()
+    for path, methods in create_api().openapi()["paths"].items()
     for method in methods
 ]
 JSON = st.recursive(
@@ -33,11 +34,14 @@ PARAMETERS = st.dictionaries(
             "limit",
             "continue",
             "state",
+            "workload",
+            "image",
             "correlationID",
             "x",
         ]
     ),
-    st.text(max_size=12) | st.sampled_from(["true", "0", "shop", "checkout", "10"]),
+    st.text(max_size=12)
+    | st.sampled_from(["true", "0", "shop", "checkout", "10", "deployment/checkout", "web:1"]),
     max_size=3,
 )
 
@@ -82,5 +86,5 @@ def test_there_is_no_fault_and_no_other_call(operation, name, parameters, body):
 
 
 def test_every_operation_is_tried():
-    assert len(OPERATIONS) == 19
+    assert len(OPERATIONS) == 20
     assert all(path.startswith(BASE) for _, path in OPERATIONS)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The file of what shows that the API server sent a review (`cabgate.writes.caller_proof`)."""
+"""The file of what shows that the API server sent an admission request
+(`cabgate.writes.caller_proof`)."""
 
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,8 @@ class Caller:
             raise ValueError(f"has {found} bytes and needs {MIN_BYTES}: openssl rand -hex 32")
 
     def check(self, admission: AdmissionRequest) -> None:
-        """Raise `Refusal` unless a review carries the proof. The file is read each time: reviews
-        are few, and the kubelet replaces it."""
+        """Raise `Refusal` unless an admission request carries the proof. The file is read each
+        time: what is signed comes seldom, and the kubelet replaces the file."""
         try:
             wanted = self._path.read_bytes()
         except OSError:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reviews of rollouts, decoded no further than they are read: a tenth of the work of all of it.
+"""Admission requests about rollouts, decoded no further than they are read: a tenth of the work of
+all of it.
 
 What is decoded here has the shape and the values that `json` gives, only with fewer fields, so that
 everything behind it is the same code for both. Whatever is not quite as expected is left to `json`,
@@ -49,6 +50,7 @@ class _Spec(_PodSpec, total=False):
     template: _Template
     jobTemplate: _JobTemplate
     workloadRef: Any
+    replicas: Any
 
 
 class _Object(TypedDict, total=False):
@@ -98,8 +100,8 @@ _HEAD = msgspec.json.Decoder(_Head)
 
 
 def head_of(body: bytes) -> tuple[str, str]:
-    """The uid of a review, and the group that it is about, without reading its objects; empty where
-    it has none."""
+    """The uid of an admission request, and the group that it is about, without reading its objects;
+    empty where it has none."""
     try:
         request = _HEAD.decode(body).get("request", {})
     except (ValueError, RecursionError):
@@ -124,9 +126,9 @@ _WHOLE = msgspec.json.Decoder(_WholeReview)
 
 
 def pod_templates_of(body: bytes) -> bytes | None:
-    """The parts of the object of a review that hold its pod templates, as JSON of their own: what
-    is compared with an approval that says what the containers do. None where they are too large for
-    that, or are none."""
+    """The parts of the object of an admission request that hold its pod templates, as JSON of their
+    own: what is compared with an approval that says what the containers do. None where they are too
+    large for that, or are none."""
     try:
         obj = _WHOLE.decode(body)["request"]["object"]
     except (ValueError, LookupError, TypeError, RecursionError):
@@ -137,8 +139,8 @@ def pod_templates_of(body: bytes) -> bytes | None:
 
 
 def decode_rollout(body: bytes) -> Any:
-    """The review in a body, if it is about an object of a kind that is gated everywhere, with the
-    fields that the gate reads; None for anything else, well-formed or not."""
+    """The AdmissionReview of a body, if it is about an object of a kind that is gated everywhere,
+    with the fields that the gate reads; None for anything else, well-formed or not."""
     try:
         # As text, because what is skipped is not looked at for encoding.
         admission: Any = _DECODER.decode(body.decode())

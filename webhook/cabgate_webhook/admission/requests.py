@@ -19,15 +19,16 @@ from cabgate_webhook.admission.narrow import decode_rollout, head_of, pod_templa
 API_VERSION = "admission.k8s.io/v1"
 
 MAX_BODY_BYTES = 7 * 1024 * 1024
-"""Largest review: old and new object travel together, and the API server itself takes 3 MiB."""
+"""Largest AdmissionReview: old and new object travel together, and the API server itself takes
+3 MiB."""
 
 
 MAX_OWN_BODY_BYTES = 3584 * 1024
-"""Largest review of an object of cabgate's own: old and new, of which etcd stores 1.5 MiB each."""
+"""Largest one about an object of cabgate's own: old and new, of which etcd stores 1.5 MiB each."""
 
 MAX_VALUES = 500_000
-"""What a review may have of commas and opening brackets outside of texts: as many values as that
-take some 60 bytes each in memory, whatever they take in the body. A workload with as many
+"""What an AdmissionReview may have of commas and opening brackets outside of texts: as many values
+as that take some 60 bytes each in memory, whatever they take in the body. A workload with as many
 annotations as there may be has 462,000, old, new and who manages them."""
 
 
@@ -39,7 +40,7 @@ MAX_CAUSE = 1024
 
 
 class OversizedAdmissionError(Exception):
-    """A review that is not looked at for its size; it is denied."""
+    """An admission request that is not looked at for its size; it is denied."""
 
     def __init__(self, uid: str, message: str) -> None:
         self.uid = uid
@@ -145,7 +146,7 @@ def read_admission(body: bytes, *, rollout: bool = False) -> AdmissionRequest:
 
 
 def _check_size(body: bytes) -> None:
-    """Raise `OversizedAdmissionError` for a body that would take more memory than a review may."""
+    """Raise `OversizedAdmissionError` for a body that would take more memory than it may."""
     if _may_have_more_values(body) and (found := _values(body)) > MAX_VALUES:
         why = f"the admission request has {found} values, of {MAX_VALUES} that cabgate reads"
     elif len(body) > MAX_OWN_BODY_BYTES and head_of(body)[1] == GROUP:
@@ -181,7 +182,7 @@ def _decode(body: bytes) -> Any:
 
 
 def metadata_of(obj: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The metadata of an object in a review; empty where it has none."""
+    """The metadata of an object in an admission request; empty where it has none."""
     return obj.get("metadata") or {}
 
 

@@ -3,8 +3,8 @@
 
 A list waits until the API server's cache has caught up with its store: up to 100 ms where others
 write, and 3 s where the store tells of its progress late. Two such waits, one after the other, are
-more than a review has. Where the first list is there at once, as on a quiet cluster, nothing goes
-out beside it.
+more than an admission request has. Where the first list is there at once, as on a quiet cluster,
+nothing goes out beside it.
 """
 
 import asyncio
@@ -24,7 +24,8 @@ where it need not wait."""
 class Ahead(Generic[T]):
     """A read that begins by itself after a while. A context manager: at its end nobody needs it.
 
-    It begins after the review that may need it, as every read for it does, and so is as fresh.
+    It begins after the admission request that may need it, as every read for it does, and so is as
+    fresh.
     """
 
     def __init__(self, read: Callable[[], Awaitable[T]], *, seconds: float = AHEAD_SECONDS) -> None:

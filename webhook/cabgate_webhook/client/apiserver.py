@@ -47,7 +47,7 @@ M = TypeVar("M", bound=Model)
 
 RETRY_WITHIN_SECONDS = 3.0
 """How long after its beginning a read may be tried again that the API server was too busy for: its
-answer is to be there within the deadline of a review, 4 s."""
+answer is to be there within the deadline of an admission request, 4 s."""
 
 ASK_AGAIN = frozenset({429, 504})
 """How the API server answers a read that it is too busy for, or whose cache is behind or not filled
@@ -61,8 +61,8 @@ MAX_OF_NAMESPACE = MAX_CONNECTIONS // 4
 there are connections for others, and memory for what they hold."""
 
 LISTS_AT_ONCE = 4
-"""Lists of requests of one namespace that are under way at a time for reviews that need several:
-those of twenty workloads at once would take both the API server and this process."""
+"""Lists of requests of one namespace that are under way at a time for those who need several:
+the lists of twenty workloads at once would take both the API server and this process."""
 
 LIST_SECONDS = 0.2
 """How long such a list keeps others from going out: one that waits for the API server's cache takes
@@ -222,7 +222,7 @@ class LiveReads(ExceptionReads):
             "namespace": namespace,
             "name": name,
         }
-        review = {
+        asked = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
             "spec": {
@@ -234,7 +234,7 @@ class LiveReads(ExceptionReads):
             },
         }
         path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-        data = await self._send("POST", path, review)
+        data = await self._send("POST", path, asked)
         status = {} if data is None else decoded("POST", path, data).get("status") or {}
         return status.get("allowed") is True
 

@@ -15,15 +15,16 @@ from cabgate_webhook.client.named import naming, sizes
 from cabgate_webhook.client.turns import BoundedTurns, TooManyWaitError
 
 READS_AT_ONCE = 8
-"""Reviews of one namespace that read its exceptions at a time, at most 1 MiB each: each may wait
-for the API server's cache, and what comes in a burst is not to wait so often."""
+"""Admission requests of one namespace that read its exceptions at a time, at most 1 MiB each: each
+may wait for the API server's cache, and what comes in a burst is not to wait so often."""
 
 MAX_WAITING = 32
-"""Reviews of one namespace that wait to read its exceptions, in memory meanwhile; not revocations:
-those wait however many there are."""
+"""Admission requests of one namespace that wait to read its exceptions, in memory meanwhile; not
+revocations: those wait however many there are."""
 
 MAX_SELECTED = 2
-"""Requests whose exceptions are asked for one by one: a review reads four times at most."""
+"""Requests whose exceptions are asked for one by one: an admission request reads four
+times at most."""
 
 
 class ExceptionReads(ABC):
@@ -60,7 +61,7 @@ class ExceptionReads(ABC):
     ) -> list[CABException]:
         """The exceptions of a namespace that name one of some requests. `however_many`: where those
         for others are too many to read, they are left out, by a read for each request. `listed` is
-        what `listed_exceptions` gave for the same review: then nothing is read.
+        what `listed_exceptions` gave for the same admission request: then nothing is read.
 
         One that cannot be read opens no gate, and is passed over.
         """
@@ -100,7 +101,7 @@ class ExceptionReads(ABC):
         """Exceptions as they came, decoded, without those that cannot be read."""
         found = []
         for raw in raws:
-            async with self._decoding:  # one at a time, and others' reviews go on in between
+            async with self._decoding:  # one at a time, and those of others go on in between
                 with contextlib.suppress(LookupFailed, ValueError):
                     found.append(parsed(CABException, json.loads(raw)))
                 await asyncio.sleep(0)
@@ -129,8 +130,8 @@ class ExceptionReads(ABC):
 async def _taken(
     turns: BoundedTurns, namespace: str, *, anyhow: bool = False
 ) -> AsyncIterator[None]:
-    """Held while the exceptions of a namespace are in memory: few reviews of that namespace have
-    them at a time, and the reviews of others do not wait."""
+    """Held while the exceptions of a namespace are in memory: few admission requests of that
+    namespace have them at a time, and those of others do not wait."""
     try:
         async with turns.taken(namespace, anyhow=anyhow):
             yield

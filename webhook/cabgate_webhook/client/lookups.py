@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much one review may read, and what is said of a read that gave no answer."""
+"""How much one admission request may read, and what is said of a read that gave no answer."""
 
 READ_BYTES = 1024 * 1024
 """What one answer may hold at any time. The write of a request keeps those of one workload far
@@ -23,7 +23,7 @@ class LookupFailed(Exception):  # noqa: N818 - said to users as it is
 
 
 class BudgetUsedUp(LookupFailed):
-    """What a review has to read is more than it may."""
+    """What an admission request has to read is more than it may."""
 
     def __init__(self, path: str) -> None:
         super().__init__(

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is done for one namespace at a time: however much is asked there, others' reviews find the
-event loop, the API server and memory."""
+"""What is done for one namespace at a time: however much is asked there, the admission requests
+of others find the event loop, the API server and memory."""
 
 import asyncio
 from collections import Counter

@@ -24,7 +24,7 @@ class _LetIn:
     exception: CABException | None = None
     """None where one that is there grew."""
     shown: int | None = None
-    """The latest review that had begun when a list first showed it."""
+    """The number of the latest admission request that had begun when a list first showed it."""
 
 
 class AskedLately:
@@ -37,15 +37,15 @@ class AskedLately:
         self._begun = 0
 
     def begin(self) -> int:
-        """The number of a review whose reads have yet to begin."""
+        """The number of an admission request whose reads have yet to begin."""
         self._begun += 1
         return self._begun
 
     def beside(
         self, namespace: str, listed: Collection[str], begun: int
     ) -> tuple[list[CABException], int]:
-        """What was let in that the list of a review, with these names, does not show and is not
-        known to be gone; and the bytes that it takes, with what grew."""
+        """What was let in that the list of an admission request, with these names, does not show
+        and is not known to be gone; and the bytes that it takes, with what grew."""
         self._forget()
         exceptions, size = [], 0
         for each in self._let_in.get(namespace, ()):

@@ -8,6 +8,7 @@ from datetime import datetime
 from cabgate.api import CABException, CABRequest
 from cabgate.lifecycle.limits.budget import check_asking, check_growth
 from cabgate.lifecycle.limits.capacity import check_size, stored_bytes
+from cabgate.lifecycle.limits.constraints import check_future
 from cabgate.lifecycle.state.standing import RequestStanding, standing_of
 from cabgate.review.identity import Machines
 from cabgate.rollout.targets import Workload
@@ -38,6 +39,8 @@ async def judge_exception(
         return answer
     exception = CABException.model_validate(admission.object)
     check_size(None, exception)
+    if exception.spec.constraints is not None:
+        check_future(exception.spec.constraints, "spec.constraints", now)
     name, begun = exception.spec.request_ref.name, lately.begin()
     (request, requests), (others, stored) = await asyncio.gather(
         _request_and_others(admission.namespace, name, api),

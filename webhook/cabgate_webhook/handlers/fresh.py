@@ -21,11 +21,11 @@ from cabgate_webhook.client.stored import decode_intent, decode_intents
 from cabgate_webhook.metrics import Metrics, Wait
 
 WAIT_SECONDS = 1.0
-"""Longest wait for one review, the list by which the intent is found included."""
+"""Longest wait for one admission request, the list by which the intent is found included."""
 
 ENDS_SECONDS = 2.5
-"""When the wait ends at the latest, from the beginning of a review: what is left of its 4 s is for
-reading again."""
+"""When the wait ends at the latest, from the beginning of an admission request: what is left of
+its 4 s is for reading again."""
 
 POLL_SECONDS = 0.1
 """Between two looks at the intent."""
@@ -34,10 +34,10 @@ MAX_LISTED = 250
 """Intents of a namespace, by name, among which the one of a rollout is looked for."""
 
 MAX_OF_NAMESPACE = 4
-"""Reviews of one namespace that may wait at a time."""
+"""Admission requests of one namespace that may wait at a time."""
 
 MAX_WAITING = 32
-"""Reviews that may wait at a time, in one process."""
+"""Admission requests that may wait at a time, in one process."""
 
 
 class Places:
@@ -65,12 +65,12 @@ class Places:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a review waits, and by which clock."""
+    """How long an admission request waits, and by which clock."""
 
     seconds: float = WAIT_SECONDS
     """Longest wait."""
     ends: float = ENDS_SECONDS
-    """When it ends, from the beginning of the review."""
+    """When it ends, from the beginning of the admission request."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     """What waits from one look to the next."""
 
@@ -101,7 +101,8 @@ class FreshIntents:
         what is read anew. None where there is no such intent, or it is not judged in time: then the
         denial stands.
 
-        `labels` are those of the namespace, `begun` is when the review began, by the loop's clock.
+        `labels` are those of the namespace, `begun` is when the admission request came, by
+        the loop's clock.
         """
         if reason not in DENIED_FOR_WANT_OF_A_REQUEST:
             return None

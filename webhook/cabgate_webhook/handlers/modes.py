@@ -17,8 +17,8 @@ from cabgate_webhook.client.lookups import LookupFailed
 log = logging.getLogger(__name__)
 
 LOOKUP_SECONDS = 0.5
-"""Time to read the mode of a namespace: what a review that took its whole time leaves of the 5 s
-that the API server waits."""
+"""Time to read the mode of a namespace: what an admission request that took its whole time
+leaves of the 5 s that the API server waits."""
 
 
 async def by_mode(
@@ -30,7 +30,7 @@ async def by_mode(
     *,
     seconds: float = LOOKUP_SECONDS,
 ) -> AdmissionAnswer:
-    """The answer as the mode of the review's namespace has it.
+    """The answer as the mode of the namespace has it.
 
     `cluster` is the cluster's mode. `at_least` is what the API server knows of the namespace's,
     by the entry of the webhook configuration that it called through: it counts if the namespace
@@ -54,7 +54,7 @@ async def by_mode(
 async def _labels(
     admission: AdmissionRequest, api: LiveReads, seconds: float
 ) -> Mapping[str, str] | None:
-    """Labels of the namespace of a review; None if they cannot be read in time."""
+    """Labels of the namespace of an admission request; None if they cannot be read in time."""
     namespace = admission.namespace
     try:
         async with asyncio.timeout(seconds):

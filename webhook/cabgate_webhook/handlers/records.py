@@ -16,6 +16,7 @@ from cabgate.api.changepolicy import PLURAL as POLICIES
 from cabgate.api.intent import PLURAL as INTENTS
 from cabgate.api.kinds import GatedKind
 from cabgate.api.request import Provenance
+from cabgate.api.signer import PLURAL as SIGNERS
 from cabgate.api.types import Submitter, Tier
 from cabgate.lifecycle.limits.budget import check_opening
 from cabgate.lifecycle.limits.capacity import check_size
@@ -49,6 +50,7 @@ from cabgate.text.refusal import Refusal, RefusalReason, check_all
 from cabgate.writes.image_digests import changes_targets, check_digests
 from cabgate.writes.system import check_created, check_intent_status
 from cabgate.writes.template_forms import check_forms
+from cabgate_kube.resources import Object
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.handlers.models import model_of
@@ -144,7 +146,7 @@ async def judge_intent(
 
 
 def _intents(admission: AdmissionRequest) -> tuple[DeploymentIntent | None, DeploymentIntent]:
-    """The intent of a review as it was (None: it is new), and as it would be. Raises
+    """The intent of an admission request as it was (None: it is new), and as it would be. Raises
     `ValidationError`."""
     intent, old = DeploymentIntent.model_validate(admission.object), None
     if admission.operation != "CREATE":
@@ -297,13 +299,16 @@ async def _judge_new_request(
         await _check_glass(admission, request, api)
         return AdmissionAnswer(allowed=True, reason="GlassBroken")
     named, name = map(Workload.of, request.spec.targets), request.spec.intent_ref.name
-    (intent, signed), weighed, (model, labels), policies, kept = await asyncio.gather(
-        _signed_intent(admission.namespace, name, api, now),
+    intent, weighed, (model, labels), policies, kept, signers = await asyncio.gather(
+        api.intent(admission.namespace, name),
         api.weighed_requests(admission.namespace, named, name),
         model_of(admission.namespace, api),
         api.cluster_wide(POLICIES),
         _kept_evidence(admission, request, api),
+        _signers(request, api),
     )
+    known = None if signers is None else (labels, signers)
+    signed = await provenance_now(intent, api, now, known)
     others = [other for other, _ in weighed]
     check_created(
         *(request, intent, others, model, signed),
@@ -317,12 +322,10 @@ async def _judge_new_request(
     return AdmissionAnswer(allowed=True, reason="RequestOpened")
 
 
-async def _signed_intent(
-    namespace: str, name: str, api: LiveReads, now: datetime
-) -> tuple[DeploymentIntent | None, Sequence[Provenance]]:
-    """The intent of a name, and who speaks for its evidence."""
-    intent = await api.intent(namespace, name)
-    return intent, await provenance_now(intent, api, now)
+async def _signers(request: CABRequest, api: LiveReads) -> list[Object] | None:
+    """Every EvidenceSigner, where the operator says that something is signed: whether that is so
+    is known once the intent is there, and would be a second wait."""
+    return await api.cluster_wide(SIGNERS) if request.spec.assessment.provenance else None
 
 
 async def _kept_evidence(

@@ -240,7 +240,7 @@ def _answer(decision: GateVerdict, rollout: Rollout) -> AdmissionAnswer:
 def gated_kind(
     admission: AdmissionRequest, configured: Sequence[GatedKind] = ()
 ) -> GatedKind | None:
-    """The kind whose rollout a review asks about; None if it asks about something else."""
+    """The kind whose rollout an admission request is about; None if it is about something else."""
     if admission.subresource not in GATED_SUBRESOURCES:
         return None
     api_version, kind = admission.object.get("apiVersion"), admission.object.get("kind")

@@ -23,7 +23,8 @@ from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.client.lookups import LookupFailed
 
 TOLD_SECONDS = 1.0
-"""Time to find out what an intent comes to: a warning is not worth more of a review's."""
+"""Time to find out what an intent comes to: a warning is not worth more of an admission
+request's 4 s."""
 
 AT_ONCE = 60.0
 """Lists of one namespace that are made for this at once: those of three intents with twenty

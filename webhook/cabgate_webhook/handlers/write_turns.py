@@ -13,7 +13,8 @@ WRITES_AT_ONCE = 4
 requests for its workloads, or all exceptions."""
 
 WAIT_SECONDS = 3.0
-"""How long such a write waits for its turn: of the 4 s of a review the rest is for its reads."""
+"""How long such a write waits for its turn: of the 4 s of an admission request the rest is for its
+reads."""
 
 MAX_WAITING = 64
 """How many of one namespace wait at a time: more are refused at once. Helm sends all intents of a

@@ -58,11 +58,11 @@ from cabgate_webhook.metrics import DOUBTS, Metrics
 log = logging.getLogger(__name__)
 
 DEADLINE_SECONDS = 4.0
-"""Time for one review, shorter than the webhook's `timeoutSeconds` of 5, so that a slow API
-server gives a denial that says so."""
+"""Time for one admission request, shorter than the webhook's `timeoutSeconds` of 5, so that a slow
+API server gives a denial that says so."""
 
 BODY_SECONDS = 5.0
-"""Time that a client has to send a review: what the API server gives the whole call."""
+"""Time that a client has to send an admission request: what the API server gives the whole call."""
 
 MAX_HELD_BYTES = 64 * 1024 * 1024
 """What the bodies that are being read may take together."""
@@ -70,10 +70,10 @@ MAX_HELD_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Limits:
-    """What one review may take, and all of them together."""
+    """What one admission request may take, and all of them together."""
 
     deadline_seconds: float = DEADLINE_SECONDS
-    """Time for one review."""
+    """Time for one admission request."""
     mode_seconds: float = LOOKUP_SECONDS
     """Time to read the mode of its namespace, after that."""
     body_seconds: float = BODY_SECONDS
@@ -302,12 +302,12 @@ _OURS = {
     *(f"{plural}/status" for plural in ("cabrequests", "cabexceptions", "deploymentintents")),
     *("cabrequests", "cabexceptions", "deploymentintents", "riskmodels", "changepolicies"),
 }
-"""What is reviewed of cabgate's own kinds."""
+"""What the API server asks about of cabgate's own kinds."""
 
 
 def resource_label(admission: AdmissionRequest, kinds: Sequence[GatedKind]) -> str:
-    """The resource of a review as the metric has it. One of few, whatever is sent: each would be a
-    series for as long as the process lives."""
+    """The resource of an admission request as the metric has it. One of few, whatever is sent: each
+    would be a series for as long as the process lives."""
     kind = gated_kind(admission, kinds)
     if kind is not None:
         name = kind.resource or kind.kind.lower()
@@ -346,7 +346,7 @@ def _note(
 
 
 def _about(admission: AdmissionRequest, reason: str, **more: object) -> dict[str, Any]:
-    """The fields of a line about a review."""
+    """The fields of a line about an admission request."""
     return fields(
         uid=admission.uid,
         resource=f"{admission.where}.{admission.group}" if admission.group else admission.where,

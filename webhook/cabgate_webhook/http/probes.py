@@ -18,7 +18,7 @@ READ_SECONDS = 4.0
 
 @dataclass
 class Readiness:
-    """What stands against sending reviews here."""
+    """What stands against sending admission requests here."""
 
     doubt: Callable[[], str | None] = lambda: None
     """Says what is wrong with the serving certificate, if anything."""
@@ -26,7 +26,7 @@ class Readiness:
     """Whether the process is about to end."""
 
     def against(self) -> str | None:
-        """Why no review should come here; None if nothing of ours stands against it."""
+        """Why no admission request should come here; None if nothing of ours stands against it."""
         return "this replica is stopping" if self.draining else self.doubt()
 
 

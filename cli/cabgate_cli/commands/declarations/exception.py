@@ -11,6 +11,7 @@ from cabgate.api.exception import DEFAULT_DURATION_DAYS, KIND, MAX_DURATION_DAYS
 from cabgate.lifecycle.state.standing import standing_of
 from cabgate.text.refusal import Refusal
 from cabgate.writes.exceptions import check_takes_exception
+from cabgate_cli.commands.constraint_options import OPTIONS, constraint_options
 from cabgate_cli.commands.kubectl_options import kubectl_options
 from cabgate_cli.commands.options import namespace_option, output_option
 from cabgate_cli.errors import BadInput, Refused, Unavailable, note
@@ -35,6 +36,7 @@ _OPTIONS = {
     "spec.reason": "--reason",
     "spec.compensatingControls": "--control",
     "spec.durationDays": "--days",
+    **{f"spec.{path}": option for path, option in OPTIONS.items()},
 }
 
 
@@ -45,7 +47,7 @@ Examples:
   cabgate exception -n shop checkout-1f2e3d4c \\
     --reason "Fixes the outage of today; the scan report follows on Monday" \\
     --control "Rolled out to one region first, watched by the on-call engineer" \\
-    --days 7 | kubectl apply -f -
+    --days 7 --max-replicas 3 --max-ring 2 | kubectl apply -f -
 """
     + of_command(no="the request takes no exception", cluster=False)
 )
@@ -66,6 +68,7 @@ Examples:
     show_default=True,
     help=f"How long it lasts from its creation, 1 to {MAX_DURATION_DAYS}.",
 )
+@constraint_options
 @output_option
 @kubectl_options
 def exception(
@@ -76,6 +79,7 @@ def exception(
     reason: str | None,
     controls: tuple[str, ...],
     days: int,
+    constraints: dict[str, Any],
     output: str,
 ) -> None:
     """Print an exception for a request, for kubectl apply.
@@ -102,6 +106,7 @@ def exception(
             "reason": TODO_REASON if reason is None else reason,
             "compensatingControls": list(controls) or [TODO_CONTROL],
             "durationDays": days,
+            **({"constraints": constraints} if constraints else {}),
         },
     }
     _check(printed)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kubectl cab approve`: approve requests and exceptions."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from cabgate_cli.commands.constraint_options import OPTIONS, constraint_options
 from cabgate_cli.commands.reviews.verdict_options import verdict_options
 from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.kubectl.process import Kubectl
@@ -19,7 +21,7 @@ Examples:
   kubectl cab approve -n shop checkout-1f2e3d4c
   kubectl cab approve -n shop checkout-1f2e3d4c --because "Low coverage in billing" \\
     --condition "watch=Watch the error rate for two hours"
-  kubectl cab approve -n shop cabex/checkout-1f2e3d4c
+  kubectl cab approve -n shop cabex/checkout-1f2e3d4c --max-replicas 2
   kubectl cab approve -n shop checkout-1f2e3d4c --because "As agreed" \\
     --digest v1:sha256:0123...
 """
@@ -54,6 +56,7 @@ Examples:
     multiple=True,
     help="From when on it lets none in any more.",
 )
+@constraint_options
 @click.pass_context
 def approve(
     ctx: click.Context,
@@ -64,6 +67,7 @@ def approve(
     attested: tuple[str, ...],
     opening: tuple[str, ...],
     closing: tuple[str, ...],
+    constraints: dict[str, Any],
     given: "Given",
 ) -> None:
     """Approve requests or exceptions, each by itself.
@@ -80,10 +84,19 @@ def approve(
     def details(subject: Subject) -> dict[str, object]:
         if made and subject.named.exception:
             raise BadInput("--condition: an exception has none; its controls are its own")
-        return {"conditions": made} if made else {}
+        if constraints and not subject.named.exception:
+            raise BadInput(f"{_first(constraints)}: of an exception alone; name it as cabex/NAME")
+        return ({"conditions": made} if made else {}) | (
+            {"constraints": constraints} if constraints else {}
+        )
 
     verdict = Verdict("approve", "ConditionallyApproved" if made else "Approved", details)
     ctx.exit(decide(kubectl, namespace, names, verdict, given))
+
+
+def _first(constraints: Mapping[str, Any]) -> str:
+    """The option of the first of some constraints."""
+    return OPTIONS[f"constraints.{next(iter(constraints))}"]
 
 
 def _conditions(

@@ -3,24 +3,20 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cabgate.api.kinds import GatedKind
-from cabgate.gate.candidates import describe
-from cabgate.gate.decide import candidates, decide
-from cabgate.gate.verdict import GateVerdict
-from cabgate.lifecycle.state.standing import standings_of, standings_of_exceptions
 from cabgate.rollout.installation import InstallationSettings
-from cabgate.rollout.modes import Mode, effective_mode, too_loose
+from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.rollout import Rollout
-from cabgate.rollout.targets import Workload
-from cabgate.rollout.templates import is_required
-from cabgate.rollout.workloads import ANY_NAME
+from cabgate.rollout.workloads import ANY_NAME, running_rollout
 from cabgate.text.foreign import printed
+from cabgate.views.explained import Explanation, Surroundings, explained, explained_view
+from cabgate.views.plain import plain
 from cabgate_cli.commands.options import (
     cluster_options,
     default_ring_option,
@@ -53,50 +49,6 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 """Columns of the text."""
-
-
-@dataclass(frozen=True)
-class Rings:
-    """How much namespace and workload ask for."""
-
-    namespace: int
-    workload: int
-    excluded: bool = False
-    """Whether the installation excludes the namespace: then all are 0."""
-
-    @property
-    def effective(self) -> int:
-        """The larger of the two."""
-        return max(self.namespace, self.workload)
-
-
-@dataclass(frozen=True)
-class Looked:
-    """A request that was looked at."""
-
-    name: str
-    state: str
-    reason: str
-    said: str
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """What is decided on a rollout, and what it follows from."""
-
-    rollout: Rollout
-    rings: Rings
-    decision: GateVerdict
-    requests: Sequence[Looked]
-    mode: Mode = Mode.ENFORCE
-    """What becomes of a denial in its namespace."""
-    too_loose: str = ""
-    """That the namespace asks for a mode that does not count."""
-
-    @property
-    def admitted(self) -> bool:
-        """Whether the rollout gets through, allowed or not."""
-        return self.decision.allowed or self.mode is not Mode.ENFORCE
 
 
 @click.command(
@@ -204,11 +156,10 @@ class _Explainer:
         """What the gate would say to what runs, if it were rolled out now."""
         content = self._cluster.workload(item, namespace)
         referred = self._cluster.referred(item.kind, content, namespace)
-        rollout = rollout_in(item.kind, content, namespace, referred)
-        exact = Workload(item.kind.group, item.kind.kind, item.name)
-        if exact not in rollout.workloads:
-            rollout = replace(rollout, also=(*rollout.also, exact))
-        rollout = replace(rollout, template=template_in(item.kind, content, referred))
+        try:
+            rollout = running_rollout(item.kind, namespace, item.name, content, referred)
+        except PodTemplateError as error:
+            raise BadInput(f"{error}; allowed: a pod template that names its images") from None
         for owner in _metadata(content).get("ownerReferences") or []:
             if owner.get("controller"):
                 note(
@@ -251,35 +202,13 @@ class _Explainer:
         from cabgate_cli.input.viewer import now
 
         namespace, source = rollout.namespace, self._source
-        around = source.namespace_labels(namespace)
-        settings = self._installation
-        rings = Rings(
-            settings.namespace_ring(namespace, around),
-            settings.workload_ring(namespace, labels, before),
-            excluded=settings.excludes(namespace),
+        around = Surroundings(
+            self._installation, source.namespace_labels(namespace), labels, before
         )
         stored = source.requests_naming(namespace, rollout.workloads)
-        requests = standings_of(source.with_appliers(namespace, stored))
-        exceptions = standings_of_exceptions(source.exceptions(namespace) if requests else ())
-        moment = now()
-        required = is_required(around, rings.effective)
-        looked = [
-            Looked(
-                look.request.metadata.name,
-                look.state,
-                look.reason,
-                describe(look, rollout, exceptions, moment),
-            )
-            for look in candidates(
-                rollout, requests, exceptions, moment, template_required=required
-            )
-        ]
-        decision = decide(
-            *(rollout, rings.effective, requests, exceptions, moment), template_required=required
-        )
-        mode = effective_mode(settings.mode, around)
-        loose = too_loose(settings.mode, around)
-        return Explanation(rollout, rings, decision, looked, mode, loose)
+        requests = source.with_appliers(namespace, stored)
+        exceptions = source.exceptions(namespace) if requests else []
+        return explained(rollout, around, requests, exceptions, now())
 
 
 def _metadata(content: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -292,41 +221,11 @@ def _labels(content: Mapping[str, Any]) -> Mapping[str, str]:
 
 def _print(found: Sequence[Explanation], output: str) -> None:
     if output == "json":
-        write("".join(as_json(_machine(item)) for item in found))
+        write("".join(as_json(plain(explained_view(item))) for item in found))
     elif output == "yaml":
-        write("---\n".join(as_yaml(_machine(item)) for item in found))
+        write("---\n".join(as_yaml(plain(explained_view(item))) for item in found))
     else:
         write("\n".join(as_text(item) for item in found))
-
-
-def _machine(item: Explanation) -> dict[str, Any]:
-    workload = item.rollout.workload
-    return {
-        "namespace": item.rollout.namespace,
-        "workload": {"group": workload.group, "kind": workload.kind, "name": workload.name},
-        "images": list(item.rollout.images),
-        "ring": {
-            "effective": item.rings.effective,
-            "namespace": item.rings.namespace,
-            "workload": item.rings.workload,
-            "excluded": item.rings.excluded,
-        },
-        "allowed": item.decision.allowed,
-        "mode": str(item.mode),
-        "admitted": item.admitted,
-        "reason": str(item.decision.reason),
-        "message": item.decision.message,
-        "warnings": list(item.decision.warnings),
-        "requests": [
-            {
-                "name": look.name,
-                "state": look.state,
-                "reason": look.reason,
-                "explanation": look.said,
-            }
-            for look in item.requests
-        ],
-    }
 
 
 def as_text(item: Explanation) -> str:
@@ -341,9 +240,8 @@ def as_text(item: Explanation) -> str:
     if item.requests:
         lines.append("Requests   the newest first")
         for look in item.requests:
-            said = f"{look.name} ({look.state}): {look.said}"
             lines += textwrap.wrap(
-                said,
+                f"{look.name} ({look.state}): {look.explanation}",
                 WIDTH,
                 initial_indent="  - ",
                 subsequent_indent="    ",

@@ -3,7 +3,8 @@
 
 from cabgate import API_VERSION
 from cabgate.api import RiskModel
-from cabgate.api.riskmodel import KIND, MAX_NAME
+from cabgate.api.riskmodel import KIND
+from cabgate.api.selectable import MAX_NAME
 from cabgate.risk.model_rules import model_problems
 from cabgate.text.foreign import quoted
 from cabgate_cli.errors import BadInput

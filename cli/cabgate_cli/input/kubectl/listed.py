@@ -241,12 +241,29 @@ class ListedRequestRef(Struct):
     name: str
 
 
+class ListedInterval(Struct):
+    """From a moment until another."""
+
+    from_: Moment = field(name="from")
+    until: Moment
+
+
+class ListedConstraints(Struct, rename="camel"):
+    """What an exception admits no rollout beyond."""
+
+    max_replicas: int | None = None
+    max_ring: int | None = None
+    until: Moment | None = None
+    windows: list[ListedInterval] = field(default_factory=list)
+
+
 class ListedExceptionSpec(Struct, rename="camel"):
-    """Why, and for how long."""
+    """Why, for how long, and how far."""
 
     request_ref: ListedRequestRef
     reason: str
     duration_days: Annotated[int, Meta(ge=1, le=MAX_DURATION_DAYS)] = DEFAULT_DURATION_DAYS
+    constraints: ListedConstraints | None = None
     submitted_by: list[ListedSubmitter] = field(default_factory=list)
 
 
@@ -259,6 +276,7 @@ class ListedExceptionEntry(Struct, rename="camel", kw_only=True):
     evidence_digest: str
     checked: ListedChecked | None = None
     verdict: ExceptionVerdict
+    constraints: ListedConstraints | None = None
 
 
 class ListedExceptionStatus(Struct):

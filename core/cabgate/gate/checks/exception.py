@@ -11,18 +11,30 @@ from cabgate.gate.phrases import assessment_details, scored
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
 from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.history.revocations import against
-from cabgate.lifecycle.state.standing import exception_admits
+from cabgate.lifecycle.limits.constraints import Violation, violation
+from cabgate.lifecycle.state.standing import ExceptionStanding, exception_admits
 from cabgate.rollout.rollout import Rollout
 
 
 def check(found: Covering) -> Look | None:
-    """That an exception is active which no revocation since speaks against."""
+    """That an exception is active which no revocation since speaks against; one that the rollout
+    keeps to, if there is one."""
+    beyond: Look | None = None
     for exception in found.exceptions:
-        if exception_admits(exception, found.request, found.now) and not against(
+        if not exception_admits(exception, found.request, found.now) or against(
             found.request, found.revocations, exception.approval
         ):
-            return Look(found.request, found.state, Reason.EXCEPTION_ACTIVE, exception)
-    return None
+            continue
+        reason, violated = Reason.EXCEPTION_ACTIVE, _violated(exception, found)
+        if violated is None:
+            return Look(found.request, found.state, reason, exception)
+        reason = Reason.CONSTRAINT_VIOLATED
+        beyond = beyond or Look(found.request, found.state, reason, exception, violation=violated)
+    return beyond
+
+
+def _violated(exception: ExceptionStanding, found: Covering) -> Violation | None:
+    return violation(exception.constraints, found.rollout, found.ring, found.now)
 
 
 _REASONS = (
@@ -52,6 +64,31 @@ def _active(found: Situation) -> Parts:
 def _warnings(found: Situation) -> tuple[str, ...]:
     name, end = found.exception.metadata.name, rfc3339(found.exception.expires_at)
     return (f"admitted under exception {name}, which ends at {end}",)
+
+
+def _beyond(found: Situation) -> Parts:
+    request, exception, violated = found.request, found.exception, found.basis.violation
+    if violated is None:
+        raise ValueError(f"{found.tried}: keeps to every constraint")
+    another = f"request another exception: {write_exception(request, exception)}"
+    if violated.opens is not None:
+        to_do = f"Roll out again then, or {another}"
+    elif violated.field == "windows":
+        to_do = f"R{another[1:]}"
+    else:
+        to_do = f"Roll out within that, or {another}"
+    return (
+        f"{found.head} is under exception {exception.metadata.name}, which admits {violated.admits}"
+        f" ({violated.field}).",
+        [],
+        to_do,
+    )
+
+
+def _line_of_beyond(look: Look, rollout: Rollout, now: datetime) -> str:
+    if look.exception is None or look.violation is None:
+        raise ValueError(f"{look.request.metadata.name}: keeps to every constraint")
+    return f"under exception {look.exception.metadata.name}, which admits {look.violation.admits}"
 
 
 def _pending(found: Situation) -> Parts:
@@ -106,6 +143,15 @@ RECORDS = (
         in_force=True,
         order=1,
         health=ArgoHealth.HEALTHY,
+    ),
+    Record(
+        Reason.CONSTRAINT_VIOLATED,
+        _beyond,
+        _line_of_beyond,
+        order=2,
+        health=ArgoHealth.PROGRESSING,
+        says="your exception is limited in replicas, rings or time, and this is beyond that",
+        to_do="roll out within it, or request another exception",
     ),
     Record(
         Reason.EXCEPTION_REQUIRED,

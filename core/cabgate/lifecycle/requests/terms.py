@@ -2,87 +2,44 @@
 """Which change policy holds for a namespace, and what it asks of a request."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
-from typing import Any
 
-from pydantic import ValidationError
-
-from cabgate.api.base import first_problem
-from cabgate.api.changepolicy import DEFAULT_LABEL, ApprovalRule, ChangePolicy
+from cabgate.api.changepolicy import ApprovalRule, ChangePolicy
 from cabgate.api.request import ApprovalNeed, Floor, PolicyRef, Terms
 from cabgate.api.riskmodel import RiskModel
+from cabgate.api.selectable import (
+    NoneHolds,
+    RawObject,
+    SpecProblem,
+    default_label_problems,
+    select,
+)
 from cabgate.api.types import Tier
-
-POLICY_LABEL = "cabgate.dev/change-policy"
-"""Label on a namespace: the name of its change policy."""
 
 CHANGE_POLICY = "ChangePolicy"
 """Name of the floor under what a change policy wants people to approve, whatever its score."""
 
-RawObject = Mapping[str, Any]
-
-
-class NoPolicyReason(StrEnum):
-    """Why nobody knows which change policy holds for a namespace; part of the API."""
-
-    MISSING = "ChangePolicyMissing"
-    INVALID = "ChangePolicyInvalid"
-    AMBIGUOUS = "ChangePolicyAmbiguous"
-
-
-@dataclass(frozen=True)
-class NoPolicy:
-    """That nobody knows which change policy holds for a namespace, so that nothing is opened."""
-
-    reason: NoPolicyReason
-    message: str
-
 
 def choose_policy(
     namespace_labels: Mapping[str, str] | None, policies: Sequence[RawObject]
-) -> ChangePolicy | NoPolicy | None:
+) -> ChangePolicy | NoneHolds | None:
     """The policy that a namespace names in its label, else the one that is marked default; None
     where there is neither: one approval is enough there.
 
     `policies` are all the ChangePolicies that there are, as the API server has them. One that says
     more than this release knows is a doubt.
     """
-    wanted = (namespace_labels or {}).get(POLICY_LABEL)
-    if wanted is not None:
-        named = [policy for policy in policies if _name(policy) == wanted]
-        if not named:
-            return NoPolicy(
-                NoPolicyReason.MISSING,
-                f"the namespace's label {POLICY_LABEL} names ChangePolicy {wanted or '(empty)'}, "
-                f"which does not exist; there are: {_names(policies)}",
-            )
-        return _known(named[0])
-    defaults = [policy for policy in policies if _labels(policy).get(DEFAULT_LABEL) == "true"]
-    if len(defaults) > 1:
-        return NoPolicy(
-            NoPolicyReason.AMBIGUOUS,
-            f"the ChangePolicies {_names(defaults)} are all marked {DEFAULT_LABEL}=true; a cluster "
-            "admin has to take the label from all but one",
-        )
-    return _known(defaults[0]) if defaults else None
+    return select(ChangePolicy, namespace_labels, policies, _unknown_of)
 
 
-def _known(raw: RawObject) -> ChangePolicy | NoPolicy:
-    try:
-        policy = ChangePolicy.model_validate(raw)
-    except ValidationError as error:
-        first = first_problem(error)
-        return _invalid(raw, f"{first.path}: {first.message}")
+def _unknown_of(raw: RawObject, policy: ChangePolicy) -> str | None:
     unknown = sorted(unknown_fields(raw["spec"], policy.spec.to_dict(), "spec"))
-    if unknown:
-        return _invalid(
-            raw,
-            f"this release of cabgate does not know {', '.join(unknown[:5])}, and would ask for "
-            "less than it says; upgrade cabgate",
-        )
-    return policy
+    if not unknown:
+        return None
+    return (
+        f"this release of cabgate does not know {', '.join(unknown[:5])}, and would ask for less "
+        "than it says; upgrade cabgate"
+    )
 
 
 def unknown_fields(raw: object, known: object, path: str) -> list[str]:
@@ -112,34 +69,17 @@ def _same_number(raw: object, known: object) -> bool:
         return False
 
 
-@dataclass(frozen=True)
-class PolicyProblem:
-    """Something wrong with a policy."""
-
-    field: str
-    """Path of the field."""
-    message: str
-    """What is wrong, and what is allowed."""
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.message}"
-
-
-def policy_problems(policy: ChangePolicy) -> list[PolicyProblem]:
+def policy_problems(policy: ChangePolicy) -> list[SpecProblem]:
     """What is wrong with a policy that its schema cannot say; empty if it may be used."""
-    found = []
-    marked = policy.metadata.labels.get(DEFAULT_LABEL)
-    if marked not in (None, "true"):
-        found.append(
-            PolicyProblem(
-                f"metadata.labels[{DEFAULT_LABEL}]",
-                f'is "{marked}"; allowed: "true", or no such label',
-            )
-        )
-    for number, rule in enumerate(policy.spec.approvals):
-        if rule in policy.spec.approvals[:number]:
-            found.append(PolicyProblem(f"spec.approvals[{number}]", "stands there already"))
-    return found
+    rules = policy.spec.approvals
+    return [
+        *default_label_problems(policy),
+        *(
+            SpecProblem(f"spec.approvals[{number}]", "stands there already")
+            for number, rule in enumerate(rules)
+            if rule in rules[:number]
+        ),
+    ]
 
 
 def rules_for(policy: ChangePolicy, score: Decimal, ring: int) -> list[ApprovalRule]:
@@ -182,19 +122,3 @@ def floor_of(policy: ChangePolicy, score: Decimal, ring: int, model: RiskModel) 
         explanation=f"change policy {policy.name} {policy.spec.version} asks for people to approve "
         f"it: {people}",
     )
-
-
-def _invalid(raw: RawObject, why: str) -> NoPolicy:
-    return NoPolicy(NoPolicyReason.INVALID, f"ChangePolicy {_name(raw)} cannot be used: {why}")
-
-
-def _name(raw: RawObject) -> str:
-    return str((raw.get("metadata") or {}).get("name", ""))
-
-
-def _labels(raw: RawObject) -> Mapping[str, str]:
-    return (raw.get("metadata") or {}).get("labels") or {}
-
-
-def _names(policies: Sequence[RawObject]) -> str:
-    return ", ".join(sorted(map(_name, policies))) or "none"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from cabgate.api.stored import (
     StoredCondition,
+    StoredConstraints,
     StoredEntry,
     StoredException,
     StoredExceptionEntry,
@@ -28,7 +29,7 @@ from cabgate.lifecycle.state.states import (
     DECIDED_STATES,
     REFUSED_STATES,
     approval_in,
-    end_of,
+    end_under,
     ended_or,
     exception_history,
     history_of,
@@ -152,7 +153,13 @@ class ExceptionStanding:
     def expires_at(self) -> datetime:
         """The moment from which it no longer admits. Raises `ValueError` for one that no API server
         has stored."""
-        return end_of(self.metadata, self.spec)
+        return end_under(self.metadata, self.spec, self.approval)
+
+    @property
+    def constraints(self) -> Sequence[StoredConstraints]:
+        """What it admits no rollout beyond: its own, and what its reviewer tightened it to."""
+        said = (self.spec.constraints, self.approval.constraints if self.approval else None)
+        return [each for each in said if each is not None]
 
     def state_at(self, now: datetime) -> ExceptionState:
         """Its state at a moment."""

@@ -164,7 +164,12 @@ def next_exception_state(
 
     People decide before the end, the system says that the end has come only after it.
     """
-    over = at >= expires_at(exception)
+    return _exception_following(state, verdict, author, over=at >= expires_at(exception))
+
+
+def _exception_following(
+    state: ExceptionState, verdict: ExceptionVerdict, author: AuthorType, *, over: bool
+) -> ExceptionState | None:
     if over != (verdict is _W.EXPIRED):
         return None
     return EXCEPTION_TRANSITIONS.get((state, verdict, author))
@@ -178,18 +183,23 @@ def with_entry(subject: Decided, entry: "RequestDecision | ExceptionDecision") -
 
 
 def expires_at(exception: StoredException) -> datetime:
-    """The moment from which an exception no longer admits: creation plus its duration.
+    """The moment from which an exception no longer admits: creation plus its duration, or the
+    earliest `until` of its own constraints and of those that it was approved under.
 
     Raises `ValueError` for an object that no API server has stored.
     """
-    return end_of(exception.metadata, exception.spec)
+    return end_under(exception.metadata, exception.spec, approval_of(exception))
 
 
-def end_of(metadata: StoredMeta, spec: StoredExceptionSpec) -> datetime:
-    """The same, of the parts that tell it."""
+def end_under(
+    metadata: StoredMeta, spec: StoredExceptionSpec, approval: StoredExceptionEntry | None
+) -> datetime:
+    """The same, of the parts that tell it; `approval` is the one in force."""
     if metadata.creation_timestamp is None:
         raise ValueError("metadata.creationTimestamp: absent")
-    return end_after(metadata.creation_timestamp, spec.duration_days)
+    end = end_after(metadata.creation_timestamp, spec.duration_days)
+    said = (spec.constraints, None if approval is None else approval.constraints)
+    return min([end, *(each.until for each in said if each is not None and each.until is not None)])
 
 
 def end_after(created: datetime, days: int) -> datetime:
@@ -276,10 +286,11 @@ def exception_history(
     """The entries that counted when they were made, in order, each with the state it led to.
     Whoever asks more than one thing of it asks its `ExceptionStanding`."""
     state = _X.PENDING
-    history = []
+    history: list[tuple[StoredExceptionEntry, ExceptionState]] = []
     for entry in sorted(exception.status.decisions, key=lambda entry: entry.sequence):
-        following = next_exception_state(
-            exception, state, entry.verdict, entry.author.type, entry.at
+        end = end_under(exception.metadata, exception.spec, approval_in(history))
+        following = _exception_following(
+            state, entry.verdict, entry.author.type, over=entry.at >= end
         )
         if following is not None:
             state = following

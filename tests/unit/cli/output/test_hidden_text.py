@@ -9,7 +9,8 @@ from cabgate.gate.coverage import Uncovered
 from cabgate.gate.verdict import Basis, GateVerdict, Reason
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
-from cabgate_cli.commands.rollouts.explain import Explanation, Rings, as_text
+from cabgate.views.explained import Explanation, Rings
+from cabgate_cli.commands.rollouts.explain import as_text
 from cabgate_cli.commands.rollouts.uncovered import as_table
 from cabgate_cli.output.objects import as_json, as_yaml
 from unit.cli.support import changed, run

@@ -40,6 +40,13 @@ from cabgate_samples.objects import MIDDLING
 from support.examples import examples
 from unit.core.standings import decide, request_for
 
+OVER = {
+    "windows": [
+        {"from": rfc3339(NOW - timedelta(days=2)), "until": rfc3339(NOW - timedelta(days=1))}
+    ]
+}
+"""Constraints that nothing keeps any more."""
+
 
 def _template(command: str) -> Template:
     names = [f"{n}{'c' * 61}" for n in range(9)]
@@ -77,6 +84,7 @@ def _situation(
         Reason.EXCEPTION_REQUIRED: {},
         Reason.EXCEPTION_PENDING: {},
         Reason.EXCEPTION_ENDED: {},
+        Reason.CONSTRAINT_VIOLATED: {},
     }.get(reason, {"testResults": {"coveragePercent": 85, "passed": 1}, "scanResults": {
         "critical": 0, "high": 0}, "scope": {"affectedComponents": 2}})  # fmt: skip
     covered = ["none"] if reason is Reason.IMAGES_NOT_COVERED else images
@@ -108,6 +116,9 @@ def _situation(
     exceptions = {
         Reason.EXCEPTION_PENDING: [exception(stored, name=leave)],
         Reason.EXCEPTION_ENDED: [exception(stored, name=leave, days=1, age=old)],
+        Reason.CONSTRAINT_VIOLATED: [
+            exception(stored, by_person("Approved"), name=leave, constraints=OVER)
+        ],
     }.get(reason, [])
     return what, [stored], exceptions
 
@@ -119,7 +130,7 @@ def _command(reason: Reason, decision: GateVerdict, what: Rollout) -> str:
         return write_intent(ns, what.workload, what.images)
     if reason is Reason.GLASS_BROKEN:
         return write_intent(ns, what.workload, what.images)
-    if reason is Reason.EXCEPTION_ENDED:
+    if reason in (Reason.EXCEPTION_ENDED, Reason.CONSTRAINT_VIOLATED):
         return write_exception(found, decision.basis.exception)
     if reason is Reason.EXCEPTION_REQUIRED:
         return f"cabgate exception -n {ns} {found.metadata.name}"

@@ -12,16 +12,20 @@ from pydantic import ValidationError
 
 from cabgate.api import Evidence, RiskModel
 from cabgate.api.request import RiskModelRef
-from cabgate.api.riskmodel import DEFAULT_LABEL, FactorName, FloorName
+from cabgate.api.riskmodel import FactorName, FloorName
+from cabgate.api.selectable import NoneHolds
 from cabgate.api.types import Tier
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.risk.facts import FACTOR_FACTS, FACTOR_WORDS, FLOOR_FACTS
 from cabgate.risk.improvements import improvements
-from cabgate.risk.model_choice import MODEL_LABEL, NoModel, choose_model, recorded_model
+from cabgate.risk.model_choice import choose_model, recorded_model
 from cabgate.risk.model_rules import model_problems
 from cabgate.risk.scoring import assess, gate_for_score, stricter
 from cabgate_samples.models import evidence
 from support.models import MALFORMED, SENSELESS, changed, risk_model
+
+DEFAULT_LABEL = RiskModel.default_label
+MODEL_LABEL = RiskModel.namespace_label
 
 
 def test_the_facts_have_one_name_everywhere() -> None:
@@ -100,8 +104,8 @@ SENSELESS_MODEL = changed("autoApproveUpTo", "99.00")
 
 def reason(labels: dict[str, str] | None, models: list[Any]) -> tuple[str, str]:
     found = choose_model(labels, models)
-    assert isinstance(found, NoModel)
-    return found.reason.value, found.message
+    assert isinstance(found, NoneHolds)
+    return found.reason, found.message
 
 
 def test_the_label_of_the_namespace_chooses_else_the_default_holds() -> None:

@@ -152,7 +152,7 @@ def _situation(
         entry = by_person("Approved", rationale=said)
         why = "INC-1: x" + said.translate({10: " ", 13: " "})[:500]  # on one line
         return [retrospective(entry, why=why, by=user, images=images)], []
-    risky = reason.startswith("Exception")
+    risky = reason.startswith("Exception") or reason is Reason.CONSTRAINT_VIOLATED
     named = ["none"] if reason is Reason.IMAGES_NOT_COVERED else images
     says: dict[str, Any] = {}
     if reason is Reason.TEMPLATE_NOT_COVERED:
@@ -163,6 +163,9 @@ def _situation(
     leave = {
         Reason.EXCEPTION_PENDING: [exception(found)],
         Reason.EXCEPTION_ENDED: [exception(found, days=1, age=timedelta(days=2))],
+        Reason.CONSTRAINT_VIOLATED: [
+            exception(found, by_person("Approved"), constraints={"maxRing": 2})
+        ],
     }.get(reason, [])
     for each in leave:
         each.spec.__dict__.update(reason=said, compensating_controls=[said])
@@ -183,7 +186,7 @@ def test_no_denial_has_a_phrase(reason: Reason, said: str, user: str, images: li
     assert decision.reason is reason
     assert not acted_on(decision.message), decision.message
     assert not any(acted_on(line) for line in warning_lines(decision.message))
-    for look in candidates(what, requests, exceptions, NOW):
+    for look in candidates(what, requests, exceptions, NOW, ring=4):
         assert not acted_on(describe(look, what, exceptions, NOW))
 
 

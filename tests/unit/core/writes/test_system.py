@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from cabgate.api import CABException, CABRequest, RiskModel
+from cabgate.api.selectable import NoneHolds
 from cabgate.review.identity import User
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
-from cabgate.risk.model_choice import NoModel, NoModelReason
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate.writes.system import check_exception_status
 from cabgate_samples.decisions import numbered
@@ -208,7 +208,7 @@ def test_the_operator_approves_by_the_model_that_the_request_was_scored_with_alo
 
 
 def test_without_a_model_no_request_is_created() -> None:
-    none = NoModel(NoModelReason.MISSING, "there is none")
+    none = NoneHolds("RiskModelMissing", "there is none")
     made = request_for(intent(), 2)
     assert refusal(check_created, made, intent(), [], none) == "spec.assessment.riskModel"
 

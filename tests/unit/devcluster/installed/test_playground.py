@@ -18,6 +18,9 @@ def test_the_path_that_is_printed_has_all_that_reviewers_need(tmp_path, monkeypa
     playground._write(cluster, tmp_path / "folder")
     programs = {each.name: each for each in (tmp_path / "folder" / "bin").iterdir()}
     # kubectl finds its plugin, and what completes it, by these names.
-    own = {"kubectl-cab", "kubectl_complete-cab", "cabgate", "cabgate-relay"}
+    own = {
+        *("kubectl-cab", "kubectl_complete-cab"),
+        *("cabgate", "cabgate-portal", "cabgate-relay"),
+    }
     assert set(programs) == {"kubectl", "helm", *own}
     assert all(os.access(each, os.X_OK) for each in programs.values())

@@ -7,7 +7,8 @@ from cabgate.gate.verdict import Basis, GateVerdict, Reason
 from cabgate.rollout.modes import Mode, too_loose
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
-from cabgate_cli.commands.rollouts.explain import Explanation, Rings, as_text
+from cabgate.views.explained import Explanation, Rings
+from cabgate_cli.commands.rollouts.explain import as_text
 from unit.cli.support import run
 
 WEB = Rollout("shop", Workload("apps", "Deployment", "web"), ("web:1",))

@@ -9,10 +9,9 @@ import pytest
 import yaml
 
 from cabgate.api.changepolicy import ChangePolicy
+from cabgate.api.selectable import NoneHolds
 from cabgate.lifecycle.requests.opening import request_for
 from cabgate.lifecycle.requests.terms import (
-    NoPolicy,
-    NoPolicyReason,
     choose_policy,
     policy_problems,
     terms_for,
@@ -51,32 +50,32 @@ def test_a_score_may_begin_with_a_zero():
 
 
 UNSURE = {
-    "names none that is there": ({LABEL: "gone"}, [STRICT], NoPolicyReason.MISSING),
-    "names nothing": ({LABEL: ""}, [STRICT], NoPolicyReason.MISSING),
+    "names none that is there": ({LABEL: "gone"}, [STRICT], "ChangePolicyMissing"),
+    "names nothing": ({LABEL: ""}, [STRICT], "ChangePolicyMissing"),
     "two are the default": (
         {},
         [change_policy("a", default=True), change_policy("b", default=True)],
-        NoPolicyReason.AMBIGUOUS,
+        "ChangePolicyAmbiguous",
     ),
     "it has a rule of a newer release": (
         {LABEL: "strict"},
         [with_spec(promotion=[{"ring": 3}])],
-        NoPolicyReason.INVALID,
+        "ChangePolicyInvalid",
     ),
     "a rule says more than this release knows": (
         {LABEL: "strict"},
         [with_spec(approvals=[{"count": 1, "verb": "approve", "validFor": "720h"}])],
-        NoPolicyReason.INVALID,
+        "ChangePolicyInvalid",
     ),
     "a rule is about what this release does not know": (
         {LABEL: "strict"},
         [with_spec(approvals=[{"when": {"kind": "Job"}, "count": 2, "verb": "approve"}])],
-        NoPolicyReason.INVALID,
+        "ChangePolicyInvalid",
     ),
     "it cannot be read": (
         {LABEL: "strict"},
         [with_spec(approvals=[{"count": 0, "verb": "approve"}])],
-        NoPolicyReason.INVALID,
+        "ChangePolicyInvalid",
     ),
 }
 
@@ -84,8 +83,8 @@ UNSURE = {
 @pytest.mark.parametrize(("labels", "policies", "reason"), UNSURE.values(), ids=UNSURE)
 def test_a_doubt_about_the_policy_opens_nothing(labels, policies, reason):
     found = choose_policy(labels, policies)
-    assert isinstance(found, NoPolicy)
-    assert found.reason is reason
+    assert isinstance(found, NoneHolds)
+    assert found.reason == reason
     wanted = intent(MIDDLING)
     with pytest.raises(Refusal) as refused:
         check_created(request_for(wanted, 2), wanted, [], DEFAULT_RISK_MODEL, policy=found, ring=2)

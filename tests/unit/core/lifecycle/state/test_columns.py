@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from cabgate.api.selectable import NoneHolds
 from cabgate.api.types import MAX_LISTED, Target
 from cabgate.lifecycle.state.columns import listed_submitters, listed_targets
 from cabgate.review.identity import User
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
-from cabgate.risk.model_choice import NoModel, NoModelReason
 from cabgate.text.refusal import Refusal
 from cabgate.writes.declared import MAX_BYTES
 from cabgate_samples.models import NOW, by_person, intent, request, target
@@ -104,7 +104,7 @@ def test_whoever_applies_an_intent_is_told_score_tier_and_next_step(
 
 
 def test_they_are_told_of_what_stands_against_it() -> None:
-    no_model = NoModel(NoModelReason.MISSING, "RiskModel x is gone")
+    no_model = NoneHolds("RiskModelMissing", "RiskModel x is gone")
     assert "nobody can approve it" in told_of_intent(intent(), 2, [], no_model)
     other = request(of=intent(targets=[target("checkout", "other:1")]), age=timedelta(hours=2))
     stale = intent(targets=[target("checkout", "new:1")])

@@ -16,6 +16,7 @@ from cabgate.lifecycle.state.states import illegal_entries, state_of
 from cabgate_samples.decisions import entry, numbered
 from cabgate_samples.models import NOW, intent
 from cabgate_samples.objects import GOOD, MIDDLING
+from support.examples import examples
 from support.policies import change_policy
 
 S = RequestState
@@ -156,7 +157,7 @@ def test_without_a_policy_a_request_is_what_it_was():
 LONG = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=20, max_size=24)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.tuples(LONG, st.integers(1, 10)), min_size=1, max_size=8))
 def test_how_many_are_in_fits_its_column_whatever_a_policy_asks(rules):
     made = [{"count": count, "verb": f"approve-{word}"} for word, count in rules]
@@ -173,7 +174,7 @@ def test_what_has_no_room_in_the_column_is_counted():
 PEOPLE = [f"approver-{number}" for number in range(20)]
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.permutations(PEOPLE), st.integers(1, 5), st.randoms(use_true_random=False))
 def test_of_twenty_who_approve_at_once_the_vote_that_is_enough_approves(people, need, chance):
     """Each of twenty writes what they last saw; the API server takes one write after the other, and

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The forms that channels have for a message: Slack's Block Kit, JSON for programs, text of a mail.
+
+What others named stands in fields that hold text and nothing else: in Slack's rich text there is no
+character that mentions, links or formats, so there is none to escape.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from cabgate.notifications.messages import Message, command_of, link_of
+from cabgate.notifications.notices import Notice
+from cabgate.notifications.planning import Group
+from cabgate.text.moments import rfc3339
+from cabgate.views.plain import plain
+
+Json = dict[str, Any]
+
+SLACK_CHARACTERS = 8000
+"""Room for the rows of a message to Slack, which refuses much longer ones."""
+
+LONG_CHARACTERS = 400_000
+"""Room for those of a mail, and of a message to a program."""
+
+_MAX_HEADER = 150
+
+
+def slack(message: Message) -> Json:
+    """The body for an incoming webhook of Slack."""
+    blocks: list[Json] = [
+        {
+            "type": "header",
+            "text": {"type": "plain_text", "text": message.title[:_MAX_HEADER], "emoji": False},
+        }
+    ]
+    elements: list[Json] = []
+    if message.rows:
+        items = [
+            _section(_text(row.name, code=True), _text(f"  {row.text}")) for row in message.rows
+        ]
+        elements.append({"type": "rich_text_list", "style": "bullet", "elements": items})
+    elements += [_section(_text(line)) for line in message.lines]
+    elements.append(
+        {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": message.command}]}
+    )
+    if message.link:
+        link = {"type": "link", "url": message.link, "text": "Open in the portal"}
+        elements.append(_section(link))
+    blocks.append({"type": "rich_text", "elements": elements})
+    return {
+        "text": escaped(message.title),
+        "mrkdwn": False,
+        "unfurl_links": False,
+        "unfurl_media": False,
+        "blocks": blocks,
+    }
+
+
+def escaped(text: str) -> str:
+    """A text where Slack takes `<`, `>` and `&` for its own: in what notifications of phones
+    show."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def for_programs(group: Group, message: Message, cluster: str, portal: str, now: datetime) -> Json:
+    """The body for a webhook, in the form that Standard Webhooks recommends. Each notice has a key
+    that stays the same however often it is sent."""
+    data: Json = {
+        "cluster": cluster,
+        "title": message.title,
+        "command": message.command,
+        "notices": [_notice(each, portal, now) for each in group.notices],
+        "later": group.later,
+    }
+    if message.link:
+        data["link"] = message.link
+    if group.digest is not None:
+        digest = plain(group.digest)
+        digest["oldest"] = [_notice(each, portal, now) for each in group.digest.oldest]
+        data["digest"] = digest
+    return {"type": f"cabgate.{group.event}", "timestamp": rfc3339(now), "data": data}
+
+
+def mail(message: Message) -> str:
+    """The text of a mail."""
+    return "".join(f"{line}\n" for line in _mail_lines(message))
+
+
+def _mail_lines(message: Message) -> Iterator[str]:
+    yield message.title
+    yield ""
+    for row in message.rows:
+        yield row.name
+        yield f"  {row.text}"
+    yield from message.lines
+    yield ""
+    yield f"  {message.command}"
+    if message.link:
+        yield f"  {message.link}"
+
+
+def _notice(notice: Notice, portal: str, now: datetime) -> Json:
+    found: Json = {
+        "key": notice.key,
+        "event": notice.event.value,
+        "kind": notice.kind.value,
+        "namespace": notice.namespace,
+        "name": notice.name,
+        "uid": notice.uid,
+        "since": rfc3339(notice.since),
+        "openedAt": rfc3339(notice.opened_at),
+        "age": max(0, int((now - notice.opened_at).total_seconds())),
+        "score": notice.score,
+        "ring": notice.ring,
+        "detail": notice.detail,
+        "command": command_of(notice),
+    }
+    link = link_of(portal, notice)
+    return {**found, "link": link} if link else found
+
+
+def _section(*elements: Json) -> Json:
+    return {"type": "rich_text_section", "elements": list(elements)}
+
+
+def _text(text: str, *, code: bool = False) -> Json:
+    styled: Json = {"style": {"code": True}} if code else {}
+    return {"type": "text", "text": text, **styled}

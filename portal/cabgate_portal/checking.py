@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a workload would be admitted now, by the function of `cabgate explain`, as far as the
+caller may read what that rests on. What is not known is taken both ways: an answer that hangs on it
+is none."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from cabgate.api import CABException, CABRequest
+from cabgate.api.kinds import GatedKind
+from cabgate.rollout.appliers import with_applier
+from cabgate.rollout.installation import (
+    CONFIG_MAP,
+    SYSTEM_NAMESPACE,
+    InstallationError,
+    InstallationSettings,
+    parse_installation,
+)
+from cabgate.rollout.modes import MODE_LABEL, Mode
+from cabgate.rollout.pods import PodTemplateError
+from cabgate.rollout.rings import HIGHEST, RING_LABEL
+from cabgate.rollout.rollout import Rollout, Scale
+from cabgate.rollout.targets import Workload, selectors
+from cabgate.rollout.templates import REQUIRE_LABEL, Template
+from cabgate.rollout.workloads import (
+    ANY_NAME,
+    GENERATED,
+    kind_of,
+    named_kind,
+    reference_of,
+    running_rollout,
+)
+from cabgate.text.inert import inert
+from cabgate.views.explained import (
+    Explanation,
+    Looked,
+    RingsView,
+    Surroundings,
+    WorkloadName,
+    explained,
+    explained_view,
+)
+from cabgate.views.selectors import LIVE_EXCEPTIONS
+from cabgate_kube.resources import CONFIG_MAPS, EXCEPTIONS, NAMESPACES, REQUESTS, Object, Resource
+from cabgate_portal.names import Id, is_name
+from cabgate_portal.problems import Problem
+from cabgate_portal.reading import NOT_READABLE, Notes, Reader, parsed
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Whether a workload would be admitted. What hangs on something that is not known is null."""
+
+    namespace: str
+    workload: WorkloadName
+    images: tuple[str, ...]
+    ring: RingsView | None
+    allowed: bool | None
+    """What the gate would decide."""
+    mode: str | None
+    """Enforce, Warn or Audit: what becomes of a denial."""
+    admitted: bool | None
+    """Whether the rollout would get through, allowed or not."""
+    reason: str
+    """The gate's code, such as Approved or NoRequest; where `allowed` is null that of a denial that
+    may come."""
+    message: str
+    warnings: tuple[str, ...]
+    requests: tuple[Looked, ...]
+    """Those that name the workload, the newest first, and what each says to it."""
+    notes: tuple[str, ...]
+    """What is not known, and why."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Something as it would be worst, and as it would be best; both the same where it is known."""
+
+    worst: Any
+    best: Any
+
+
+async def check(reader: Reader, namespace: str, argument: str, images: Sequence[str]) -> Checked:
+    """Whether a workload such as `deployment/checkout` would be admitted now: as it runs, or with
+    some images. Raises `Problem`."""
+    notes = Notes()
+    settings, labels = await asyncio.gather(
+        _settings(reader, namespace, notes), _namespace_labels(reader, namespace, notes)
+    )
+    kind, name = _workload(argument, settings.worst.kinds)
+    rollout, own = await _rollout(reader, namespace, kind, name, images, notes)
+    workloads = rollout.worst.workloads
+    found, asked = await asyncio.gather(
+        _requests(reader, namespace, workloads),
+        reader.api.all(EXCEPTIONS, namespace, fields=LIVE_EXCEPTIONS),
+    )
+    exceptions = [parsed(CABException, each) for each in asked]
+    now = reader.clock()
+
+    def judged(requests: Sequence[CABRequest], side: str) -> Explanation:
+        around = Surroundings(
+            getattr(settings, side), getattr(labels, side), getattr(own, side), {}
+        )
+        what = getattr(rollout, side)
+        return explained(what, around, requests, exceptions, now, reader.machines)
+
+    worst, best = judged(found, "worst"), judged(found, "best")
+    # Where nothing hangs on it, the message is that of what is there: its ring is no assumption.
+    side = "best" if worst.decision.allowed == best.decision.allowed else "worst"
+    shown = {"worst": worst, "best": best}[side]
+    if (named := await _applied(reader, namespace, shown, found)) is not None:
+        shown = judged(named, side)
+    return _checked(shown, worst, best, notes)
+
+
+def _checked(shown: Explanation, worst: Explanation, best: Explanation, notes: Notes) -> Checked:
+    view, bad, good = (explained_view(each) for each in (shown, worst, best))
+    return Checked(
+        namespace=view.namespace,
+        workload=view.workload,
+        images=tuple(inert(image) for image in view.images),
+        ring=_same(bad.ring, good.ring),
+        allowed=_same(bad.allowed, good.allowed),
+        mode=_same(bad.mode, good.mode),
+        admitted=_same(bad.admitted, good.admitted),
+        reason=view.reason,
+        message=view.message,
+        warnings=view.warnings,
+        requests=view.requests,
+        notes=tuple(notes.texts),
+    )
+
+
+def _same(worst: T, best: T) -> T | None:
+    return worst if worst == best else None
+
+
+async def _settings(reader: Reader, namespace: str, notes: Notes) -> _Known:
+    where = f"ConfigMap {CONFIG_MAP} in namespace {SYSTEM_NAMESPACE}"
+    try:
+        found = await reader.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, CONFIG_MAP)
+        data = found.get("data")
+        settings = parse_installation(data if isinstance(data, dict) else {})
+    except InstallationError as error:
+        notes.texts.append(f"how cabgate is set is not known: {where}: {error}")
+    except Problem as problem:
+        if problem.status not in NOT_READABLE:
+            raise
+        notes.texts.append(f"how cabgate is set is not known: {where}: {inert(problem.detail)}")
+    else:
+        return _Known(settings, settings)
+    strict = InstallationSettings(default_ring=HIGHEST, excluded=frozenset())
+    return _Known(strict, InstallationSettings(mode=Mode.AUDIT, excluded=frozenset({namespace})))
+
+
+async def _namespace_labels(reader: Reader, namespace: str, notes: Notes) -> _Known:
+    try:
+        found = await reader.api.get(NAMESPACES, "", namespace)
+    except Problem as problem:
+        if problem.status != 403:
+            raise
+        notes.texts.append(f"ring and mode of the namespace are not known: {inert(problem.detail)}")
+        strict = {RING_LABEL: str(HIGHEST), MODE_LABEL: str(Mode.ENFORCE), REQUIRE_LABEL: "0"}
+        return _Known(strict, {RING_LABEL: "0"})
+    return _Known(_labels(found), _labels(found))
+
+
+def _labels(found: Mapping[str, Any]) -> Mapping[str, str]:
+    return (found.get("metadata") or {}).get("labels") or {}
+
+
+def _workload(argument: str, kinds: Sequence[GatedKind]) -> tuple[GatedKind, str]:
+    resource, _, name = argument.partition("/")
+    kind = named_kind(resource, kinds)
+    plain_name = name.removesuffix(ANY_NAME) + "0" if name.endswith(ANY_NAME) else name
+    if kind is None or not is_name(plain_name):
+        raise Problem(
+            400,
+            "Invalid",
+            "workload: not KIND/NAME of a kind that is gated; allowed: such as deployment/checkout",
+            field="workload",
+        )
+    if name.endswith(ANY_NAME) and kind.kind not in GENERATED:
+        kinds_with = " or ".join(GENERATED)
+        raise Problem(400, "Invalid", f"a name with * is for a {kinds_with}", field="workload")
+    return kind, name
+
+
+async def _rollout(
+    reader: Reader,
+    namespace: str,
+    kind: GatedKind,
+    name: str,
+    images: Sequence[str],
+    notes: Notes,
+) -> tuple[_Known, _Known]:
+    """What would be rolled out, and the labels of the workload."""
+    readable = bool(kind.resource) and not name.endswith(ANY_NAME)
+    if not images and not readable:
+        raise Problem(
+            400,
+            "Invalid",
+            f"{kind.kind} {name} cannot be read from the cluster: name its images",
+            field="image",
+        )
+    if not images:
+        found = await reader.api.get(_resource(kind), namespace, name)
+        rollout = await _running(reader, namespace, kind, name, found)
+        return _Known(rollout, rollout), _Known(_labels(found), _labels(found))
+    workload = Workload(kind.group, kind.kind, name)
+    named = Rollout(namespace, workload, tuple(sorted(set(images))))
+    notes.texts.append(
+        "what the containers do, and in how many replicas, is not known: images alone were named"
+    )
+    # As the webhook has what no approval can name; one that says nothing of containers fits all.
+    rollouts = _Known(replace(named, template=Template(""), scale=Scale(None)), named)
+    try:
+        labels = _labels(await reader.api.get(_resource(kind), namespace, name)) if readable else {}
+    except Problem as problem:
+        if problem.status not in NOT_READABLE:
+            raise
+        why = inert(problem.detail)
+    else:
+        if readable:
+            return rollouts, _Known(labels, labels)
+        why = f"{kind.kind} {name} cannot be read"
+    notes.texts.append(f"the ring that the workload's own label asks for is not known: {why}")
+    return rollouts, _Known({RING_LABEL: str(HIGHEST)}, {})
+
+
+async def _running(
+    reader: Reader, namespace: str, kind: GatedKind, name: str, found: Object
+) -> Rollout:
+    try:
+        reference = reference_of(kind, found)
+        referred = None
+        if reference is not None:
+            of_kind = kind_of(f"{reference.group}/", reference.kind)
+            if of_kind is not None:
+                referred = await _or_none(reader, of_kind, namespace, reference.name)
+        return running_rollout(kind, namespace, name, found, referred)
+    except PodTemplateError as error:
+        raise Problem(422, "Unreadable", f"{kind.kind} {name}: {inert(str(error))}") from None
+
+
+async def _or_none(reader: Reader, kind: GatedKind, namespace: str, name: str) -> Object | None:
+    try:
+        return await reader.api.get(_resource(kind), namespace, name)
+    except Problem as problem:
+        if problem.status != 404:
+            raise
+        return None
+
+
+def _resource(kind: GatedKind) -> Resource:
+    return Resource(kind.api_version, kind.kind, kind.resource)
+
+
+async def _requests(
+    reader: Reader, namespace: str, workloads: Sequence[Workload]
+) -> list[CABRequest]:
+    lists = await asyncio.gather(
+        *(reader.api.all(REQUESTS, namespace, labels=each) for each in selectors(workloads))
+    )
+    return [parsed(CABRequest, item) for items in lists for item in items]
+
+
+async def _applied(
+    reader: Reader, namespace: str, item: Explanation, requests: Sequence[CABRequest]
+) -> list[CABRequest] | None:
+    """The requests as the message tells of them, where the intent of the one that it tells of has
+    to be asked which tool applies it; None where not."""
+    request = item.decision.basis.request
+    reference = request.spec.intent_ref if request is not None else None
+    if reference is None or reference.applied_by is not None:
+        return None
+    try:
+        intent = await reader.intent(Id(namespace, reference.name))
+    except Problem as problem:
+        if problem.status not in NOT_READABLE:
+            raise
+        return None
+    return [with_applier(each, intent) for each in requests]

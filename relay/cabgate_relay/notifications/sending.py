@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sends one message to one channel. Whether it arrived is all that is asked of who receives it."""
+
+import asyncio
+import json
+import logging
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Any, Protocol, TypeVar
+
+import aiohttp
+import aiosmtplib
+
+from cabgate.notifications.forms import (
+    LONG_CHARACTERS,
+    SLACK_CHARACTERS,
+    for_programs,
+    mail,
+    slack,
+)
+from cabgate.notifications.messages import Message
+from cabgate.notifications.planning import Group
+from cabgate.notifications.signing import signed_headers
+from cabgate_kube.process.logs import PlainError, fields
+from cabgate_relay.notifications.addresses import AddressRefusedError, checked_socket, connected
+from cabgate_relay.notifications.channels import (
+    Channel,
+    ChannelError,
+    Secrets,
+    Slack,
+    Smtp,
+    Webhook,
+)
+
+log = logging.getLogger(__name__)
+
+SECONDS = 15.0
+"""Longest that sending a message may take."""
+
+LONGEST_RETRY_AFTER = 3600.0
+"""Longest that a receiver may put a channel off, in seconds."""
+
+_AGENT = "cabgate-relay"
+
+T = TypeVar("T")
+
+
+class SendError(PlainError):
+    """A message did not arrive, as far as is known. `retry_after` is how long the receiver wants to
+    be left alone, in seconds."""
+
+    def __init__(self, why: str, retry_after: float = 0.0) -> None:
+        super().__init__(why)
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A message to be sent, with all that the forms of it need."""
+
+    id: str
+    """The same however often it is sent."""
+    group: Group
+    message: Message
+    cluster: str
+    portal: str
+    now: datetime
+
+
+class Sender(Protocol):
+    """A kind of channel."""
+
+    characters: int
+    """Room for the rows of a message."""
+
+    async def send(self, parcel: Parcel) -> None:
+        """Send a message. Raises `SendError`."""
+
+
+def sender_of(channel: Channel, secrets: Secrets) -> Sender:
+    """What sends to a channel."""
+    if channel.slack is not None:
+        return _ToSlack(channel, channel.slack, secrets)
+    if channel.webhook is not None:
+        return _ToWebhook(channel, channel.webhook, secrets)
+    if channel.smtp is not None:
+        return _ToMail(channel, channel.smtp, secrets)
+    raise ValueError(f"channel {channel.name}: of no kind")
+
+
+class _ToSlack:
+    characters = SLACK_CHARACTERS
+
+    def __init__(self, channel: Channel, slack: Slack, secrets: Secrets) -> None:
+        self._channel, self._slack, self._secrets = channel, slack, secrets
+
+    async def send(self, parcel: Parcel) -> None:
+        """As `Sender`."""
+        body = json.dumps(slack(parcel.message)).encode()
+        url = _read(lambda: self._secrets.url(self._slack.url_file))
+        await _post(url, body, {}, self._channel, self._secrets)
+
+
+class _ToWebhook:
+    characters = LONG_CHARACTERS
+
+    def __init__(self, channel: Channel, webhook: Webhook, secrets: Secrets) -> None:
+        self._channel, self._webhook, self._secrets = channel, webhook, secrets
+
+    async def send(self, parcel: Parcel) -> None:
+        """As `Sender`."""
+        content = for_programs(
+            parcel.group, parcel.message, parcel.cluster, parcel.portal, parcel.now
+        )
+        body = json.dumps(content).encode()
+        key = _read(lambda: self._secrets.key(self._webhook.secret_file))
+        headers = signed_headers(key, parcel.id, int(parcel.now.timestamp()), body)
+        await _post(self._webhook.url, body, headers, self._channel, self._secrets)
+
+
+class _ToMail:
+    characters = LONG_CHARACTERS
+
+    def __init__(self, channel: Channel, smtp: Smtp, secrets: Secrets) -> None:
+        self._channel, self._smtp, self._secrets = channel, smtp, secrets
+
+    async def send(self, parcel: Parcel) -> None:
+        """As `Sender`."""
+        smtp, named = self._smtp, self._smtp.password_file
+        password = None if named is None else _read(lambda: self._secrets.read(named))
+        context = _trusting(self._channel, self._secrets)
+        try:
+            async with asyncio.timeout(SECONDS):
+                allowed = self._channel.allowed_addresses
+                connection = await connected(smtp.host, smtp.port, allowed)
+                client = aiosmtplib.SMTP(
+                    hostname=smtp.host,
+                    sock=connection,
+                    use_tls=smtp.security == "TLS",
+                    start_tls=smtp.security == "StartTLS",
+                    tls_context=context,
+                    username=smtp.username,
+                    password=password,
+                    timeout=SECONDS,
+                )
+                async with client:  # which closes the connection
+                    made = mail_of(parcel, smtp.sender, smtp.to)
+                    refused, _ = await client.send_message(
+                        made, sender=smtp.sender, recipients=list(smtp.to)
+                    )
+        except AddressRefusedError as error:
+            raise SendError(str(error)) from None
+        except aiosmtplib.SMTPResponseException as error:
+            raise SendError(f"the mail server answered {error.code}") from None
+        except (aiosmtplib.SMTPException, OSError, TimeoutError, ssl.SSLError) as error:
+            raise SendError(f"the mail server cannot be used: {type(error).__name__}") from None
+        if refused:  # it has arrived at the others, who are not to get it again
+            log.warning(
+                "channel %s: the mail server refused %d of %d recipients",
+                *(self._channel.name, len(refused), len(smtp.to)),
+                extra=fields(kind="channel", name=self._channel.name, reason="RecipientsRefused"),
+            )
+
+
+def mail_of(parcel: Parcel, sender: str, to: Sequence[str]) -> EmailMessage:
+    """A message as mail. No header holds what others wrote, but for the name of the cluster."""
+    made = EmailMessage(policy=SMTP)
+    made["Subject"] = parcel.message.title
+    made["From"] = sender
+    made["To"] = ", ".join(to)
+    made["Date"] = format_datetime(parcel.now.astimezone(UTC))
+    made["Message-ID"] = f"<{parcel.id}@{sender.rpartition('@')[2]}>"
+    made["Auto-Submitted"] = "auto-generated"
+    made.set_content(mail(parcel.message), cte="quoted-printable")
+    return made
+
+
+async def _post(
+    url: str, body: bytes, headers: Mapping[str, str], channel: Channel, secrets: Secrets
+) -> None:
+    """Post JSON by a connection of its own, without following where an answer points to."""
+    allowed = channel.allowed_addresses
+
+    def factory(info: Any) -> Any:
+        return checked_socket(info, allowed)
+
+    connector = aiohttp.TCPConnector(
+        ssl=_trusting(channel, secrets), socket_factory=factory, force_close=True
+    )
+    given = {"Content-Type": "application/json", "User-Agent": _AGENT, **headers}
+    timeout = aiohttp.ClientTimeout(total=SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session,
+            session.post(url, data=body, headers=given, allow_redirects=False) as answer,
+        ):
+            status, after = answer.status, answer.headers.get("Retry-After", "")
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        raise SendError(_why(error)) from None
+    if 300 <= status <= 399:
+        raise SendError(f"the receiver answered {status}: redirects are not followed")
+    if not 200 <= status <= 299:
+        raise SendError(f"the receiver answered {status}", retry_after(after, datetime.now(UTC)))
+
+
+def retry_after(text: str, now: datetime) -> float:
+    """How long a receiver wants to be left alone, in seconds, by what its header says: a number or
+    a date. 0 if it says nothing that can be read."""
+    try:
+        if text.strip().isdecimal():
+            seconds = float(text)
+        else:
+            seconds = (parsedate_to_datetime(text) - now).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _why(error: BaseException) -> str:
+    """What a log may say: the text of an error may have the URL in it, which is a secret."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, AddressRefusedError):
+            return str(cause)
+        inner = getattr(cause, "os_error", None)
+        cause = inner if inner is not None and inner is not cause else cause.__cause__
+    return f"the receiver cannot be reached: {type(error).__name__}"
+
+
+def _trusting(channel: Channel, secrets: Secrets) -> ssl.SSLContext:
+    try:
+        file = None if channel.ca_file is None else str(secrets.path(channel.ca_file))
+        return ssl.create_default_context(cafile=file)
+    except (OSError, ssl.SSLError):
+        raise SendError(f"caFile: {channel.ca_file}: cannot be read") from None
+
+
+def _read(read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except ChannelError as error:
+        raise SendError(str(error)) from None

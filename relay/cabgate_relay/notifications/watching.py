@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The requests and exceptions of a cluster as they are now, as far as anything of them may be worth
+a message."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from cabgate.api.exception import CABException
+from cabgate.api.request import CABRequest
+from cabgate.notifications.notices import Notice, is_current, notices
+from cabgate_kube.client import ApiServer
+from cabgate_kube.clock import Clock
+from cabgate_kube.errors import ApiError
+from cabgate_kube.process.logs import explained, fields
+from cabgate_kube.process.tasks import cancelled
+from cabgate_kube.resources import EXCEPTIONS, REQUESTS, Object, Resource
+from cabgate_relay.appending import pause_before
+
+log = logging.getLogger(__name__)
+
+WATCH_SECONDS = 2
+"""How long a watch waits for changes: what comes meanwhile is known at its end."""
+
+SWEEP_SECONDS = 600.0
+"""Time between two readings of everything."""
+
+LONGEST_PAUSE = 10.0
+"""Longest time between two attempts to read, in seconds."""
+
+S = TypeVar("S", CABRequest, CABException)
+
+
+class Subjects(Generic[S]):
+    """What there is of one resource. `parse` makes an object of what is stored, and `keep` says
+    whether it may be worth a message."""
+
+    def __init__(
+        self,
+        api: ApiServer,
+        resource: Resource,
+        parse: Callable[[Object], S],
+        keep: Callable[[S], bool],
+    ) -> None:
+        self._api, self._resource = api, resource
+        self._parse: Callable[[Object], S] = parse
+        self._keep: Callable[[S], bool] = keep
+        self.found: dict[tuple[str, str], S] = {}
+        self.known = False
+        """Whether all of them have been read once."""
+        self.trouble = ""
+        """Why they cannot be read; empty if they can."""
+        self.revision = 0
+        """Another number after each change."""
+
+    async def run(self) -> None:
+        """Follow the resource, until cancelled."""
+        attempt = 0
+        while True:
+            try:
+                await self._sweep_and_watch()
+                attempt = 0
+            except ApiError as error:
+                # Too old a version is nothing to tell of.
+                if error.code != 410:
+                    self._failed(explained(error))
+                attempt = 1 if not self.trouble else attempt + 1
+            except Exception as error:  # noqa: BLE001 - it must not end the event store
+                self._failed(explained(error))
+                attempt += 1
+            else:
+                continue
+            await asyncio.sleep(pause_before(attempt, LONGEST_PAUSE))
+
+    async def _sweep_and_watch(self) -> None:
+        began = time.monotonic()
+        version, found = "", {}
+        async for page in self._api.pages(self._resource):
+            version = version or page.resource_version
+            for raw in page.items:
+                parsed = self._parsed(raw)
+                if parsed is not None:
+                    found[_place(raw)] = parsed
+        self.found, self.known, self.trouble = found, True, ""
+        self.revision += 1
+        while time.monotonic() - began < SWEEP_SECONDS:
+            for event in await self._api.changes(self._resource, version, WATCH_SECONDS):
+                self._apply(event)
+                version = str(event["object"]["metadata"]["resourceVersion"])
+
+    def _apply(self, event: Object) -> None:
+        if event["type"] not in ("ADDED", "MODIFIED", "DELETED"):
+            return
+        raw = event["object"]
+        parsed = None if event["type"] == "DELETED" else self._parsed(raw)
+        if parsed is None:
+            self.found.pop(_place(raw), None)
+        else:
+            self.found[_place(raw)] = parsed
+        self.revision += 1
+
+    def _parsed(self, raw: Object) -> S | None:
+        """An object that may be worth a message."""
+        try:
+            parsed = self._parse(raw)
+            return parsed if self._keep(parsed) else None
+        except (ValidationError, ValueError, KeyError, TypeError):
+            log.error(
+                "%s %s: cannot be read, and nobody is notified of it",
+                *(self._resource.kind, "/".join(_place(raw))),
+                extra=fields(kind=self._resource.kind, reason="Unreadable"),
+            )
+            return None
+
+    def _failed(self, why: str) -> None:
+        if why != self.trouble:
+            log.warning(
+                "%s cannot be read, retrying: %s",
+                *(self._resource.plural, why),
+                extra=fields(kind=self._resource.kind, reason="NotReached"),
+            )
+        self.trouble = why
+
+
+class State:
+    """What is true in a cluster. `refresh_seconds` is how long an answer holds while nothing is
+    written."""
+
+    def __init__(self, api: ApiServer, clock: Clock, refresh_seconds: float) -> None:
+        self._clock = clock
+        self._refresh_seconds = refresh_seconds
+        self._requests = Subjects(
+            *(api, REQUESTS, _request), lambda request: is_current(request, clock())
+        )
+        self._exceptions = Subjects(api, EXCEPTIONS, _exception, lambda exception: True)
+        self._answer: tuple[int, float, list[Notice]] | None = None
+
+    @property
+    def trouble(self) -> str:
+        """Why the cluster cannot be read; empty if it can."""
+        return self._requests.trouble or self._exceptions.trouble
+
+    @property
+    def known(self) -> bool:
+        """Whether all of it has been read once."""
+        return self._requests.known and self._exceptions.known
+
+    async def run(self) -> None:
+        """Follow the cluster, until cancelled."""
+        work = [
+            asyncio.create_task(each.run(), name=name)
+            for name, each in (("requests", self._requests), ("exceptions", self._exceptions))
+        ]
+        try:
+            await asyncio.gather(*work)
+        finally:
+            for task in work:
+                await cancelled(task)
+
+    def notices(self, now: datetime) -> list[Notice]:
+        """What there is to notify of."""
+        revision = self._requests.revision + self._exceptions.revision
+        moment = time.monotonic()
+        if self._answer is not None:
+            known, at, answer = self._answer
+            if known == revision and moment - at < self._refresh_seconds:
+                return answer
+        found = notices(self._requests.found.values(), self._exceptions.found.values(), now)
+        self._answer = revision, moment, found
+        return found
+
+
+def _request(raw: Object) -> CABRequest:
+    """A request without what no message needs, which is most of it."""
+    spec = raw["spec"]
+    assessment = {**spec["assessment"], "factors": spec["assessment"]["factors"][:1]}
+    metadata = {**raw["metadata"], "labels": {}, "annotations": {}}
+    lean = {**spec, "evidence": {}, "assessment": assessment}
+    return CABRequest.model_validate({**raw, "metadata": metadata, "spec": lean})
+
+
+def _exception(raw: Object) -> CABException:
+    return CABException.model_validate(raw)
+
+
+def _place(raw: Object) -> tuple[str, str]:
+    meta = raw["metadata"]
+    return str(meta.get("namespace") or ""), str(meta.get("name") or "")

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exceptions that are limited, by who asks for them and by who approves them."""
+
+import datetime
+
+import pytest
+
+from cabgate_devcluster import wait_until
+from cabgate_samples.objects import BAD, exception, workload
+from cluster.reviews.test_exceptions import LATER, SOONER, rollout, verdict_on
+from support.cli import CABGATE
+
+
+@pytest.fixture
+def bad(gate, namespace):
+    """Name of a request that only an exception helps."""
+    return gate.open(namespace, BAD, "ExceptionRequired")
+
+
+def test_a_limited_one_admits_no_more_than_it_says(gate, namespace, bad):
+    gate.create("requester", exception(namespace, bad, constraints={"maxReplicas": 2}))
+    gate.review("security", "cabexception", "leave", namespace, "Approved")
+    assert rollout(gate, namespace, replicas=2) == ""
+    message = rollout(gate, namespace, replicas=3)
+    assert message.startswith("ConstraintViolated: "), message
+    assert "under exception leave, which admits at most 2 replicas, and this has 3" in message
+    printed = gate.shell("requester", message[message.index("cabgate exception") :], CABGATE)
+    assert printed.returncode == 0, printed.stderr
+    gate.create("requester", workload(namespace))
+    # Scaling is in nobody's way, and what is then beyond the exception is found.
+    gate.kubectl("requester", "scale", "deployment", "web", "--replicas=5", "-n", namespace)
+    found = gate.shell("admin", f"cabgate uncovered -n {namespace}", CABGATE)
+    assert "ConstraintViolated" in found.stdout, found
+
+
+def test_its_reviewer_tightens_it(gate, namespace, bad):
+    limits = {"maxReplicas": 5, "until": LATER}
+    gate.create("requester", exception(namespace, bad, constraints=limits))
+    uid = gate.get("cabexception", "leave", namespace)["metadata"]["uid"]
+    digest = gate.get("cabrequest", bad, namespace)["spec"]["evidenceDigest"]
+    command = (
+        f"cabgate approve -n {namespace} cabex/leave --because 'one Pod, tonight' --max-replicas 1"
+        f" --window {SOONER}/{LATER} --digest {digest} --uid {uid}"
+    )
+    result = gate.shell("security", command, CABGATE)
+    assert result.returncode == 0, result.stderr
+    message = rollout(gate, namespace, replicas=2)
+    assert "at most 1 replica, and this has 2" in message
+    message = rollout(gate, namespace, replicas=1)
+    assert f"within its windows alone, the next of which opens at {SOONER}" in message
+    [entry] = gate.get("cabexception", "leave", namespace)["status"]["decisions"]
+    assert entry["constraints"] == {
+        "maxReplicas": 1,
+        "windows": [{"from": SOONER, "until": LATER}],
+    }
+
+    def recorded():
+        specs = [each["spec"] for each in gate.cluster.api.items("cabdecisions")]
+        of_here = [each for each in specs if each["subject"].get("namespace") == namespace]
+        return [each for each in of_here if each["verdict"] == "Approved"]
+
+    [record] = wait_until(recorded, "the approval is recorded")
+    assert record["constraints"] == entry["constraints"]
+    assert record["exception"]["constraints"] == limits
+    for review in ({"constraints": {"maxReplicas": 9}}, {"constraints": None}):
+        message = verdict_on(gate, "security", namespace, **review)
+        assert message.startswith("IllegalTransition: ")
+
+
+def test_its_end_comes_with_its_until(gate, namespace, bad):
+    soon = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)).strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )
+    gate.create("requester", exception(namespace, bad, constraints={"until": soon}))
+    found = gate.wait_state("cabexception", "leave", namespace, "Pending")
+    assert found["status"]["expiresAt"] == soon
+    for verdict, limits in [
+        ("Rejected", {"maxReplicas": 1}),
+        ("Approved", {"until": "2020-01-01T00:00:00Z"}),
+    ]:
+        message = verdict_on(gate, "security", namespace, verdict, constraints=limits)
+        assert message.startswith("Invalid: status.review.constraints"), message
+    gate.review("security", "cabexception", "leave", namespace, "Approved")

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`GET /check`: what the gate would decide, as far as the caller may know what that rests on."""
+
+import pytest
+
+from cabgate.api import CABRequest
+from cabgate.rollout.installation import parse_installation
+from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.targets import Workload
+from cabgate.views.explained import Surroundings, explained, explained_view
+from cabgate.views.plain import plain
+from cabgate_kube.transport import HttpAnswer
+from cabgate_samples.models import NOW
+from cabgate_samples.objects import workload
+from unit.portal.fake_api import status
+from unit.portal.portals import Made, stored
+
+INSTALLATION = "/api/v1/namespaces/cabgate-system/configmaps/cabgate-installation"
+NAMESPACE = "/api/v1/namespaces/shop"
+DEPLOYMENT = "/apis/apps/v1/namespaces/shop/deployments/checkout"
+SETTINGS = {
+    "defaultRing": "0",
+    "mode": "Enforce",
+    "excludedNamespaces": "kube-system",
+    "gatedKinds": "apps.kruise.io/CloneSet=spec.template",
+    "appVersion": "0.1.0",
+    "chartVersion": "0.1.0",
+    "builtInKinds": "",
+}
+
+
+class Shop(Made):
+    """A portal whose API server knows a namespace, of which some paths may not be read."""
+
+    def __init__(self, ring="2", forbidden=(), running=True, **spec):
+        super().__init__()
+        labels = {} if ring is None else {"cabgate.dev/ring": ring}
+        self.request, self.digest = stored(**spec)
+        self.images = self.request["spec"]["targets"][0]["images"]
+        self.api.objects |= {
+            INSTALLATION: {"data": SETTINGS},
+            NAMESPACE: {"metadata": {"name": "shop", "labels": labels}},
+        }
+        if running:
+            self.api.objects[DEPLOYMENT] = workload("shop", name="checkout", images=self.images)
+        for path in forbidden:
+            self.api.forbidden.add(path)
+        self.api.put("cabrequests", self.request)
+
+    async def check(self, **query):
+        given = {"namespace": "shop", "workload": "deployment/checkout", **query}
+        answer = await self.call("GET", "/check", params=given)
+        assert answer.status_code == 200, answer.text
+        assert self.api.wrong == []
+        return answer.json()
+
+
+async def test_it_is_what_the_gate_would_decide():
+    made = Shop()
+    found = await made.check()
+    assert found["allowed"] is found["admitted"] is False
+    assert found["reason"] == "Waiting" or found["reason"]
+    (look,) = found["requests"]
+    assert look["name"] == made.request["metadata"]["name"]
+    assert found["images"] == sorted(made.images)
+    assert found["notes"] == []
+    settings = parse_installation(SETTINGS)
+    request = CABRequest.model_validate(made.request)
+    rollout = Rollout("shop", Workload("apps", "Deployment", "checkout"), tuple(made.images))
+    around = Surroundings(settings, {"cabgate.dev/ring": "2"}, {}, {})
+    expected = plain(explained_view(explained(rollout, around, [request], [], NOW)))
+    assert {key: found[key] for key in expected} == expected
+
+
+async def test_other_images_are_judged_without_what_the_containers_do():
+    made = Shop()
+    found = await made.check(image=["evil:1", "evil:2"])
+    assert (found["allowed"], found["images"]) == (False, ["evil:1", "evil:2"])
+    assert found["reason"] == "ImagesNotCovered" or "evil" in found["message"]
+    assert "containers" in found["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("ring", "options", "allowed"),
+    [
+        ("0", {}, True),
+        ("1", {}, True),
+        ("2", {}, False),
+        ("9", {}, False),
+        (None, {}, True),
+        # Whoever may not read the ring is not told yes.
+        ("0", {"forbidden": [NAMESPACE]}, None),
+        ("2", {"forbidden": [NAMESPACE]}, None),
+        ("0", {"forbidden": [INSTALLATION]}, True),
+        ("2", {"forbidden": [INSTALLATION]}, None),
+        (None, {"forbidden": [INSTALLATION]}, None),
+    ],
+)
+async def test_what_is_not_known_is_never_a_yes(ring, options, allowed):
+    made = Shop(ring, **options)
+    found = await made.check()
+    assert found["allowed"] is allowed
+    assert bool(found["notes"]) == bool(options)
+    if allowed is None:
+        assert found["reason"]
+        assert found["message"]
+        assert found["admitted"] is None
+
+
+@pytest.mark.parametrize("options", [{"forbidden": [DEPLOYMENT]}, {"running": False}])
+async def test_a_label_of_its_own_may_gate_a_workload_that_cannot_be_read(options):
+    made = Shop("0", **options)
+    found = await made.check(image="new:1")
+    assert found["allowed"] is None
+    assert any("label" in note for note in found["notes"])
+    path = "/check?namespace=shop&workload=deployment/checkout"
+    answer = await made.call("GET", path)
+    assert answer.status_code == (403 if "forbidden" in options else 404)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"workload": "deployment"}, "workload"),
+        ({"workload": "deployment/"}, "workload"),
+        ({"workload": "deployment/../../secrets"}, "workload"),
+        ({"workload": "deployment/a%2Fb"}, "workload"),
+        ({"workload": "secret/checkout"}, "workload"),
+        ({"workload": "deployment/checkout-*"}, "workload"),
+        ({"workload": "job/migrate-*"}, "image"),
+        ({"workload": "CloneSet.apps.kruise.io/checkout"}, "image"),
+        ({"image": ""}, "image.0"),
+        ({"image": "web 1"}, "image.0"),
+        ({"image": "web:\u202e1"}, "image.0"),
+        ({"namespace": "../x"}, "namespace"),
+    ],
+)
+async def test_what_names_no_workload_is_refused(query, field):
+    made = Shop()
+    given = {"namespace": "shop", "workload": "deployment/checkout", **query}
+    answer = await made.call("GET", "/check", params=given)
+    assert (answer.status_code, answer.json()["field"]) == (400, field), answer.text
+    assert made.api.wrong == []
+
+
+async def test_of_generated_names_and_configured_kinds_the_images_are_named():
+    made = Shop()
+    for name in ("job/migrate-*", "CloneSet.apps.kruise.io/checkout"):
+        found = await made.check(workload=name, image="x:1")
+        assert (found["allowed"], found["reason"]) == (False, "NoRequest")
+
+
+async def test_an_api_server_that_fails_is_no_answer():
+    made = Shop()
+    made.api.answers = [HttpAnswer(500, status(500, "InternalError", "etcd"))] * 9
+    answer = await made.call("GET", "/check?namespace=shop&workload=deployment/checkout")
+    assert answer.status_code == 502

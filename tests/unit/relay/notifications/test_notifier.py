@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Channels over time, with receivers and an API server that fail as they are told: nothing is lost,
+nothing comes twice but for a kill, and no channel waits for another."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+
+from cabgate.notifications.planning import Memory
+from cabgate_kube.client import ApiServer
+from cabgate_kube.process.tasks import cancelled
+from cabgate_kube.resources import EXCEPTIONS
+from cabgate_relay.notifications.channels import read_channels
+from cabgate_relay.notifications.metrics import NotificationMetrics
+from cabgate_relay.notifications.notifier import Notifier, Pace
+from cabgate_samples.models import NOW, by_person
+from support.receivers import LOOPBACK, SECRET, Authority, HttpReceiver
+from support.waiting import until
+from unit.core.notifications.subjects import asked, leave
+from unit.relay.notifications.fake_cluster import FakeCluster
+
+START = datetime.now(UTC)
+PACE = Pace(window=timedelta(0), tick=0.02, first_pause=0.1)
+PREFIX = "cabgate_relay_notifications_"
+
+
+class Relay:
+    """Processes that notify the channels of one file, one at a time."""
+
+    def __init__(self, cluster: FakeCluster, folder: Path) -> None:
+        self.cluster, self.folder = cluster, folder
+        self.registry = CollectorRegistry()
+        self._metrics = NotificationMetrics(self.registry)
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self, pace: Pace = PACE) -> None:
+        channels = read_channels(self.folder / "channels.yaml")
+        notifier = Notifier(
+            *(cast("ApiServer", self.cluster), channels, self.folder, "prod", self._metrics),
+            *(lambda: datetime.now(UTC), pace),
+        )
+        self._running = asyncio.create_task(notifier.run())
+
+    async def kill(self) -> None:
+        if self._running is not None:
+            await cancelled(self._running)
+        self._running = None
+
+    def sample(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(f"{PREFIX}{name}", labels) or 0.0
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    (tmp_path / "secret").write_text(SECRET)
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def receiver(authority: Authority) -> Iterator[HttpReceiver]:
+    with HttpReceiver(authority) as made:
+        yield made
+    assert not made.wrong
+
+
+@pytest.fixture
+def other(authority: Authority) -> Iterator[HttpReceiver]:
+    with HttpReceiver(authority) as made:
+        yield made
+    assert not made.wrong
+
+
+def to(receiver: HttpReceiver, **more: Any) -> dict[str, Any]:
+    return {
+        "name": "one",
+        "webhook": {"url": f"{receiver.url}/hook", "secretFile": "secret"},
+        "allowedAddresses": LOOPBACK,
+        "caFile": "ca.crt",
+        **more,
+    }
+
+
+def write(folder: Path, *channels: dict[str, Any]) -> None:
+    (folder / "channels.yaml").write_text(yaml.safe_dump({"channels": list(channels)}))
+
+
+@pytest.fixture
+async def relay(tmp_path: Path, receiver: HttpReceiver) -> AsyncIterator[Relay]:
+    write(tmp_path, to(receiver))
+    made = Relay(FakeCluster(), tmp_path)
+    yield made
+    await made.kill()
+
+
+def waits(name: str, *decisions: dict[str, Any]) -> Any:
+    return asked("ManualReview", *decisions, name=name)
+
+
+def names(receiver: HttpReceiver) -> list[str]:
+    return [each["name"] for body in receiver.programs for each in body["data"]["notices"]]
+
+
+async def arrives(receiver: HttpReceiver, *expected: str) -> None:
+    await until(lambda: set(names(receiver)) >= set(expected), f"{expected} arrive")
+
+
+async def test_what_is_there_and_what_comes_is_sent_once(
+    relay: Relay, receiver: HttpReceiver
+) -> None:
+    relay.cluster.put(waits("first"))
+    relay.start()
+    await arrives(receiver, "first")
+    relay.cluster.put(waits("second"))
+    await arrives(receiver, "second")
+    request = asked("ExceptionRequired", name="third")
+    relay.cluster.put(leave(request, age=NOW - datetime.now(UTC)), EXCEPTIONS)
+    await arrives(receiver, "leave")
+    assert Counter(names(receiver)) == {"first": 1, "second": 1, "leave": 1}
+    assert relay.sample("sent_total", channel="one", event="waiting") == 2
+    assert relay.sample("failing", channel="one") == 0
+
+
+async def test_a_decision_is_sent_and_what_was_decided_before_is_not(
+    relay: Relay, receiver: HttpReceiver
+) -> None:
+    relay.cluster.put(waits("before", by_person("Approved", at=START - timedelta(days=1))))
+    relay.cluster.put(waits("now"))
+    relay.start()
+    await arrives(receiver, "now")
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    relay.cluster.put(waits("now", by_person("Approved", at=later)))
+    await until(lambda: len(receiver.programs) == 2, "the decision is sent", 60)
+    assert names(receiver) == ["now", "now"]
+    assert receiver.programs[1]["type"] == "cabgate.decided"
+
+
+async def test_one_that_is_killed_forgets_nothing_and_repeats_nothing(
+    relay: Relay, receiver: HttpReceiver
+) -> None:
+    for number in range(5):
+        relay.start()
+        relay.cluster.put(waits(f"r{number}"))
+        await arrives(receiver, f"r{number}")
+        saved = relay.cluster.writes
+        await until(lambda saved=saved: relay.cluster.writes >= saved, "it is stored")  # type: ignore[misc]
+        await asyncio.sleep(0.02 * number)
+        await relay.kill()
+    repeated = Counter(names(receiver))
+    assert set(repeated) == {f"r{number}" for number in range(5)}
+    assert sum(repeated.values()) <= 10
+
+
+async def test_nothing_more_is_sent_until_what_was_sent_is_stored(
+    relay: Relay, receiver: HttpReceiver
+) -> None:
+    relay.start()
+    await until(lambda: relay.cluster.writes > 0, "the channel is there")
+    relay.cluster.refuse_writes = True
+    relay.cluster.put(waits("first"))
+    await arrives(receiver, "first")
+    relay.cluster.put(waits("second"))
+    await until(lambda: relay.sample("failing", channel="one") == 1, "it says so")
+    await asyncio.sleep(0.2)
+    assert names(receiver) == ["first"]
+    await relay.kill()
+    relay.cluster.refuse_writes = False
+    relay.start()
+    await arrives(receiver, "second")
+    assert Counter(names(receiver)) <= Counter({"first": 2, "second": 1}), "one duplicate a kill"
+
+
+async def test_a_channel_that_is_down_holds_up_no_other_and_gets_what_is_still_true(
+    relay: Relay, receiver: HttpReceiver, other: HttpReceiver
+) -> None:
+    write(relay.folder, to(receiver), to(other, name="two"))
+    receiver.away = True
+    relay.start()
+    for name in ("gone", "decided", "still"):
+        relay.cluster.put(waits(name))
+        await arrives(other, name)
+    await until(lambda: relay.sample("failed_total", channel="one") > 1, "it fails")
+    assert relay.sample("failing", channel="one") == 1
+    await until(lambda: relay.sample("pending", channel="one") == 3, "all three are pending")
+    assert relay.sample("failing", channel="two") == 0
+    relay.cluster.delete("gone")
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    relay.cluster.put(waits("decided", by_person("Approved", at=later)))
+    await until(lambda: relay.sample("pending", channel="two") == 0, "the other has them all")
+    receiver.away = False
+    await arrives(receiver, "still", "decided")
+    await until(lambda: relay.sample("failing", channel="one") == 0, "it is well again")
+    assert "gone" not in names(receiver)
+    types = {body["type"] for body in receiver.programs for each in body["data"]["notices"]
+            if each["name"] == "decided"}  # fmt: skip
+    assert types == {"cabgate.decided"}
+
+
+async def test_a_receiver_is_left_alone_for_as_long_as_it_asks(
+    relay: Relay, receiver: HttpReceiver
+) -> None:
+    receiver.answers.append((429, {"Retry-After": "3600"}))
+    relay.cluster.put(waits("first"))
+    relay.start()
+    await until(lambda: relay.sample("failed_total", channel="one") == 1, "it is refused")
+    await asyncio.sleep(0.5)
+    assert receiver.attempts == 1
+
+
+async def test_an_api_server_that_is_away_is_waited_for(
+    relay: Relay, receiver: HttpReceiver
+) -> None:
+    relay.cluster.away = True
+    relay.start()
+    await until(lambda: relay.sample("failing", channel="one") == 1, "it says so")
+    relay.cluster.put(waits("first"))
+    relay.cluster.away = False
+    await arrives(receiver, "first")
+    await until(lambda: relay.sample("failing", channel="one") == 0, "it is well again")
+
+
+async def test_without_its_config_map_nothing_is_sent(
+    relay: Relay, receiver: HttpReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    config_map, relay.cluster.config_map = relay.cluster.config_map, None
+    relay.cluster.put(waits("first"))
+    relay.start()
+    await until(lambda: "the chart makes it" in caplog.text, "it says so")
+    assert not receiver.attempts
+    relay.cluster.config_map = config_map
+    await arrives(receiver, "first")
+
+
+async def test_a_memory_that_was_edited_is_taken_as_it_is_or_begun_anew(
+    relay: Relay, receiver: HttpReceiver
+) -> None:
+    relay.cluster.edit({"one": "nothing of the kind", "other": "x"})
+    relay.cluster.put(waits("first"))
+    relay.start()
+    await arrives(receiver, "first")
+    kept = relay.cluster.config_map["data"] if relay.cluster.config_map else {}
+    assert "other" not in kept, "of a channel that is gone"
+    relay.cluster.edit({**kept, "note": "somebody was here"})
+    relay.cluster.put(waits("second"))
+    await arrives(receiver, "second")
+    assert Counter(names(receiver)) == {"first": 1, "second": 1}
+
+
+async def test_what_was_sent_is_stored_as_keys(relay: Relay, receiver: HttpReceiver) -> None:
+    relay.cluster.put(waits("first"))
+    relay.start()
+    await arrives(receiver, "first")
+
+    def stored() -> Memory:
+        data = (relay.cluster.config_map or {}).get("data") or {}
+        return Memory.load(data["one"]) if "one" in data else Memory(START)
+
+    await until(lambda: stored().sent == set(receiver.named()), "it is stored")
+    text = json.dumps(relay.cluster.config_map)
+    assert "first" not in text, "no name, which not everybody may read"
+
+
+async def test_an_object_that_cannot_be_read_is_passed_over(
+    relay: Relay, receiver: HttpReceiver
+) -> None:
+    broken = {"metadata": {"name": "broken", "namespace": "shop"}, "spec": {"assessment": 7}}
+    relay.cluster.put(broken)
+    relay.cluster.put(waits("first"))
+    relay.start()
+    await arrives(receiver, "first")
+    relay.cluster.put(broken)
+    relay.cluster.put(waits("second"))
+    await arrives(receiver, "second")
+
+
+async def test_a_thousand_requests_at_once_are_a_few_messages(
+    relay: Relay, receiver: HttpReceiver
+) -> None:
+    write(relay.folder, to(receiver), {**to(receiver), "name": "slack",
+                                       "slack": {"urlFile": "url"}, "webhook": None})  # fmt: skip
+    (relay.folder / "url").write_text(f"{receiver.url}/slack")
+    one = waits("r")
+    for number in range(1000):
+        name = f"r-{number:08x}"
+        meta = one.metadata.model_copy(update={"name": name, "uid": name})
+        relay.cluster.put(one.model_copy(update={"metadata": meta}))
+    relay.start(replace(PACE, window=timedelta(milliseconds=200)))
+    await until(lambda: len(set(names(receiver))) == 1000, "all arrive")
+    assert len(receiver.programs) == 1
+    await until(lambda: relay.sample("pending", channel="slack") == 0, "all are sent to Slack")
+    assert 5 < len(receiver.slack) < 20
+    assert relay.sample("suppressed_total", channel="slack") > 900
