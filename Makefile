@@ -163,6 +163,10 @@ test-gitops: binaries helm gitops-tools ## Walk the pages of Flux and Argo CD wi
 		tests/cluster/gitops/test_flux.py tests/cluster/gitops/test_argocd.py \
 		tests/cluster/gitops/test_argo_rollouts.py
 
+.PHONY: test-relay
+test-relay: binaries ## Kill relays, database and SIEM under 10,000 records, and measure; 15 minutes
+	$(BIN)/python -m pytest -p no:randomly -n 0 tests/cluster/ledger/test_siem_long.py
+
 .PHONY: test-krew
 test-krew: binaries helm ## Have the real krew install the zipapp of kubectl cab, and use it
 	$(BIN)/python -m cabgate_devcluster krew

@@ -13,6 +13,9 @@ LEASE = "cabgate-operator"
 RELAY_LEASE = "cabgate-relay"
 """The Lease that says which replica of the relay leads."""
 
+RELAY_CURSORS = "cabgate-relay-cursors"
+"""The ConfigMap of up to where each sink of the relay has acknowledged each chain."""
+
 AUTHORITY_SECRET = "cabgate-webhook-ca"  # noqa: S105 - a name
 """The Secret of the CA (`ca.crt`, `ca.key`); no Pod mounts it."""
 

@@ -56,8 +56,9 @@ class Appender:
 
     async def append(
         self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint] | None
-    ) -> Appended:
-        """Append records, once the store takes them."""
+    ) -> Mapping[str, int]:
+        """Append records, once the store takes them; the position that has to come first, of each
+        chain that cannot go on."""
         attempt = 0
         while True:
             try:
@@ -68,7 +69,7 @@ class Appender:
                 await asyncio.sleep(pause_before(attempt, self._longest))
                 continue
             self._went_well(found)
-            return found
+            return found.missing
 
     async def _in_thread(
         self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint] | None

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Follows the ledger of a cluster: all of it page by page, then what comes, by watches that end
-after a moment, and all of it again after a while."""
+"""Follows the ledger of a cluster, for a store or a sink: all of it page by page, then what comes,
+by watches that end after a moment, and all of it again after a while."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from cabgate.ledger.chain import Checkpoint
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
@@ -14,7 +14,7 @@ from cabgate_kube.errors import ApiError
 from cabgate_kube.installation import LEDGER_CHECKPOINTS
 from cabgate_kube.process.logs import explained, fields
 from cabgate_kube.resources import CONFIG_MAPS, DECISIONS, Object
-from cabgate_relay.appending import Appender, pause_before
+from cabgate_relay.appending import pause_before
 
 log = logging.getLogger(__name__)
 
@@ -25,18 +25,28 @@ LONGEST_PAUSE = 10.0
 """Longest time between two attempts to read."""
 
 
+Take = Callable[[Sequence[Object], Mapping[str, Checkpoint] | None], Awaitable[Mapping[str, int]]]
+"""Takes records, and returns when they are where they are to be: the position that has to come
+next, of each chain that cannot go on. With the checkpoints, unless they were not read."""
+
+
 class Follower:
-    """Reads the ledger of one cluster, and appends what it reads before it reads on."""
+    """Reads the ledger of one cluster, and hands on what it reads before it reads on.
+
+    `to` is where that goes, in words.
+    """
 
     def __init__(
         self,
         api: ApiServer,
-        appender: Appender,
+        take: Take,
         sweep_seconds: float,
+        to: str,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
-        self._appender = appender
+        self._take = take
+        self._to = to
         self._sweep_seconds = sweep_seconds
         self._seconds = seconds
         self._complete_at = self._alive_at = seconds()
@@ -47,7 +57,7 @@ class Follower:
 
     @property
     def lag(self) -> float:
-        """Seconds since the store had everything that the cluster had, as far as is known."""
+        """Seconds since everything had arrived that the cluster had, as far as is known."""
         return self._seconds() - self._complete_at
 
     async def run(self) -> None:
@@ -72,41 +82,33 @@ class Follower:
             asked = self._seconds()
             events = await self._api.changes(DECISIONS, version, WATCH_SECONDS)
             raws = [each["object"] for each in events if each["type"] in ("ADDED", "MODIFIED")]
-            if raws and await self._append(raws, None):
+            if raws and await self._stops(raws):
                 return  # a record that was missed, which a sweep finds
             for event in events:
                 version = str(event["object"]["metadata"]["resourceVersion"])
             self._went_well(asked)
 
     async def _sweep(self) -> str:
-        """Compare all records with the store; the version from which to watch."""
+        """Hand on all records, of which most may be there; the version from which to watch."""
         version = ""
         stuck: dict[str, int] = {}
         async for page in self._api.pages(DECISIONS):
             version = version or page.resource_version
             # After the page: what a prune deleted before lies behind a checkpoint by now.
-            missing = await self._appended(page.items, await self._checkpoints())
-            stuck |= missing
+            if page.items:
+                stuck |= await self._take(page.items, await self._checkpoints())
         for chain in stuck.keys() - self.stuck.keys():
             log.error(
-                "ledger %s: cannot go on: record %d is missing or does not follow",
-                *(chain, stuck[chain]),
+                "ledger %s: cannot go on to the %s: record %d is missing, or was not taken",
+                *(chain, self._to, stuck[chain]),
                 extra=fields(kind="ledger", namespace=chain, reason="Stuck"),
             )
         self.stuck = stuck
         return version
 
-    async def _append(
-        self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint] | None
-    ) -> bool:
+    async def _stops(self, raws: Sequence[Object]) -> bool:
         """Whether a chain stops that did not before."""
-        missing = await self._appended(raws, checkpoints)
-        return bool(missing.keys() - self.stuck.keys())
-
-    async def _appended(
-        self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint] | None
-    ) -> Mapping[str, int]:
-        return (await self._appender.append(raws, checkpoints)).missing if raws else {}
+        return bool((await self._take(raws, None)).keys() - self.stuck.keys())
 
     async def _checkpoints(self) -> dict[str, Checkpoint]:
         raw = await self._api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, LEDGER_CHECKPOINTS)
@@ -123,7 +125,7 @@ class Follower:
         return found
 
     def _went_well(self, asked: float) -> None:
-        # A chain that cannot go on has records that the store has not.
+        # A chain that cannot go on has records that have not arrived.
         if not self.stuck:
             self._complete_at = asked
         if self.trouble:

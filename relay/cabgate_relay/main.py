@@ -16,6 +16,7 @@ from cabgate_kube.process.running import run_until_stopped
 from cabgate_kube.process.settings import SettingsError, read_settings
 from cabgate_relay.replica import Replica
 from cabgate_relay.settings import Settings
+from cabgate_relay.sinks.configuration import HttpsSink, StdoutSink, read_sinks
 from cabgate_store import schema
 from cabgate_store.errors import StoreError
 from cabgate_store.opening import database_of
@@ -32,8 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prepare.main(words[1:], prog_name=f"{PROGRAM} {PREPARE}")
     try:
         settings = read_settings(Settings, words, PROGRAM)
+        sinks = () if settings.sinks is None else read_sinks(settings.sinks)
         set_up_logging(settings.log_format)
-        asyncio.run(_main(settings))
+        asyncio.run(_main(settings, sinks))
     except SettingsError as error:
         end(PROGRAM, 2, error)
     except AccessError as error:
@@ -79,9 +81,9 @@ def prepare(store: str, writers: tuple[str, ...], readers: tuple[str, ...]) -> N
     click.echo(f"applied migrations: {', '.join(map(str, applied)) or 'none, all were there'}")
 
 
-async def _main(settings: Settings) -> None:
+async def _main(settings: Settings, sinks: Sequence[HttpsSink | StdoutSink]) -> None:
     build_models()
-    replica = Replica(settings)
+    replica = Replica(settings, sinks)
     where = settings.host, settings.health_port
     await run_until_stopped(replica.run(), replica.pages(), host=where[0], port=where[1])
 

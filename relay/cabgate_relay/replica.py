@@ -3,7 +3,7 @@
 is."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
@@ -21,6 +21,8 @@ from cabgate_relay.notifications.channels import read_channels
 from cabgate_relay.notifications.metrics import NotificationMetrics
 from cabgate_relay.notifications.notifier import Notifier, Pace
 from cabgate_relay.settings import Settings
+from cabgate_relay.sinks.metrics import SinkMetrics
+from cabgate_relay.sinks.running import Configured, Sinks
 from cabgate_store.opening import open_to_append
 from cabgate_store.store import EventStore
 
@@ -28,13 +30,14 @@ AGENT = "cabgate-relay"
 
 
 class Replica:
-    """A replica of the relay. `longest_pause` is the longest time between two attempts to append,
-    in seconds; `pace` how fast people are notified. Raises `SettingsError` where the file of
-    channels cannot be used."""
+    """A replica of the relay. `longest_pause` is the longest time between two attempts to append
+    or to deliver, in seconds; `pace` how fast people are notified. Raises `SettingsError` where the
+    file of channels cannot be used."""
 
     def __init__(
         self,
         settings: Settings,
+        sinks: Sequence[Configured] = (),
         *,
         clock: Clock = utc_now,
         connect: Callable[[Callable[[str, int], None]], ApiServer] | None = None,
@@ -53,6 +56,14 @@ class Replica:
         self._notified = NotificationMetrics(self.metrics.registry)
         self._appender: Appender | None = None
         self._follower: Follower | None = None
+        self._sinks = Sinks(
+            sinks,
+            cluster=settings.cluster,
+            sweep_seconds=settings.sweep_seconds,
+            metrics=SinkMetrics(self.metrics.registry),
+            clock=clock,
+            longest_pause=longest_pause,
+        )
         self.metrics.leader.set_function(lambda: float(self.leads))
         self.metrics.lag.set_function(lambda: 0.0 if self._follower is None else self._follower.lag)
         self.metrics.stuck.set_function(
@@ -90,11 +101,14 @@ class Replica:
     def _work(self, api: ApiServer) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """All that a leader does, side by side."""
         settings = self.settings
-        self._appender = Appender(
-            settings.cluster, self._open, self.metrics, self._clock, self._longest_pause
-        )
-        self._follower = Follower(api, self._appender, settings.sweep_seconds)
-        yield "follower", self._follower.run()
+        if settings.store:
+            self._appender = Appender(
+                settings.cluster, self._open, self.metrics, self._clock, self._longest_pause
+            )
+            self._follower = Follower(api, self._appender.append, settings.sweep_seconds, "store")
+            yield "follower", self._follower.run()
+        if self._sinks.configured:
+            yield "sinks", self._sinks.run(api)
         if settings.notifications is not None and self._channels is not None:
             where = settings.notifications.parent, settings.cluster
             notifier = Notifier(

@@ -6,6 +6,7 @@ import yaml
 
 from cabgate_devcluster.installed.chart import CHART
 from cabgate_relay.settings import Settings
+from cabgate_relay.sinks.configuration import read_sinks
 from support.templates import of
 
 ROLES = CHART.parents[1] / "examples" / "relay" / "roles.yaml"
@@ -13,6 +14,15 @@ ON = {"enabled": True, "cluster": "prod", "store": {"secret": "event-store"}}
 STORE = {"ipBlock": {"cidr": "10.0.1.0/24"}}
 MONITORING = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
 NAME = "cabgate-relay"
+LOG = {"name": "log", "type": "stdout", "format": "ocsf"}
+SIEM = {
+    "name": "siem",
+    "type": "https",
+    "url": "https://siem.example.com/ingest?a=b",
+    "secret": {"name": "siem-token", "key": "token"},
+    "header": "X-Api-Key",
+    "caConfigMap": "siem-ca",
+}
 FOUND = {"app.kubernetes.io/name": "cabgate", "app.kubernetes.io/component": "relay"}
 
 
@@ -91,9 +101,15 @@ def granted(objects):
 
 @of("relay/roles.yaml")
 def test_it_may_do_what_the_example_beside_the_chart_lets_it_do_and_no_more(render):
-    found = granted(relay(render).objects)
+    found = granted(relay(render, siem={"sinks": [LOG]}).objects)
     assert found == granted(yaml.safe_load_all(ROLES.read_text()))
     assert len(found) == 4
+
+
+def test_without_sinks_it_writes_its_lease_alone(render):
+    rules = relay(render).one("Role", NAME)["rules"]
+    written = [each["resources"] for each in rules if {"create", "update"} & set(each["verbs"])]
+    assert written == [["leases"], ["leases"]]
 
 
 @of("relay/lease.yaml")
@@ -132,3 +148,76 @@ def test_it_reaches_the_api_server_and_its_store_and_is_reached_for_metrics(rend
     _, anywhere = policy()["egress"]
     assert anywhere == {"ports": [{"port": 5432, "protocol": "TCP"}]}
     assert not render(relay=ON, networkPolicy={"enabled": False}).has("NetworkPolicy", NAME)
+
+
+@of("relay/sinks.yaml")
+def test_the_relay_reads_the_sinks_of_the_values(render, tmp_path):
+    """By the relay's own reader; what it reads is mounted where the file says."""
+    made = relay(render, store={}, siem={"sinks": [SIEM, LOG]})
+    container = made.container("relay")
+    assert "env" not in container, "without a store nothing names one"
+    (path,) = (each.removeprefix("--sinks=") for each in container["args"] if "--sinks" in each)
+    ((key, text),) = made.one("ConfigMap", "cabgate-relay-sinks")["data"].items()
+    assert path == f"/etc/cabgate/sinks/{key}"
+    (tmp_path / key).write_text(text)
+    siem, log = read_sinks(tmp_path / key)
+    assert (siem.url, siem.header, log.format) == (SIEM["url"], "X-Api-Key", "ocsf")
+    mounts = {each["name"]: each for each in container["volumeMounts"]}
+    assert all(each["readOnly"] for each in mounts.values())
+    assert str(siem.credential_file.parent) == mounts["sink-siem"]["mountPath"]
+    volumes = {each["name"]: each for each in pod(made)["volumes"]}
+    secret, authority = volumes["sink-siem"]["projected"]["sources"]
+    assert secret["secret"] == {
+        "name": "siem-token",
+        "items": [{"key": "token", "path": siem.credential_file.name}],
+    }
+    assert authority["configMap"] == {
+        "name": "siem-ca",
+        "items": [{"key": "ca.crt", "path": siem.ca_file.name}],
+    }
+    assert set(volumes) == {"sinks", "sink-siem"}
+
+
+@of("relay/sinks.yaml")
+def test_another_sink_starts_new_pods(render):
+    def template(*sinks):
+        made = relay(render, siem={"sinks": list(sinks)})
+        return made.one("Deployment", NAME)["spec"]["template"]
+
+    assert template(SIEM) == template(SIEM)
+    assert template(SIEM) != template({**SIEM, "url": "https://other.example.com/"})
+
+
+@of("relay/sinks.yaml")
+def test_the_positions_of_the_sinks_come_empty_and_stay(render):
+    made = relay(render, siem={"sinks": [LOG]}).one("ConfigMap", "cabgate-relay-cursors")
+    assert "data" not in made
+    assert made["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert not relay(render).has("ConfigMap", "cabgate-relay-cursors")
+
+
+def test_it_reaches_siems_only_where_it_has_sinks_of_https(render):
+    def out(**values):
+        made = relay(render, **values)
+        return made.one("NetworkPolicy", NAME)["spec"]["egress"][1:]
+
+    https = {"ports": [{"port": 443, "protocol": "TCP"}]}
+    assert out(store={}, siem={"sinks": [SIEM]}) == [https]
+    assert out(store={}, siem={"sinks": [LOG]}) == []
+    assert len(out(siem={"sinks": [SIEM, LOG]})) == 2
+    given = {"siemPorts": [8088], "siemTo": [STORE]}
+    made = render(relay={**ON, "siem": {"sinks": [SIEM]}}, networkPolicy=given)
+    *_, found = made.one("NetworkPolicy", NAME)["spec"]["egress"]
+    assert found == {"ports": [{"port": 8088, "protocol": "TCP"}], "to": [STORE]}
+
+
+def test_alerts_of_sinks_are_there_where_there_are_sinks(render):
+    def alerts(sinks):
+        made = relay(
+            lambda **values: render(monitoring={"prometheusRule": {"enabled": True}}, **values),
+            siem={"sinks": sinks},
+        )
+        (group,) = made.one("PrometheusRule", "cabgate")["spec"]["groups"]
+        return {rule["alert"] for rule in group["rules"]}
+
+    assert alerts([LOG]) - alerts([]) == {"CabgateRelaySinkBehind", "CabgateRelaySinkStuck"}

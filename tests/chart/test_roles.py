@@ -134,7 +134,7 @@ PEOPLE = {
         "get list: cabdecisions.cabgate.dev",
         "delete: cabdecisions.cabgate.dev",
         "prune: ledgers.cabgate.dev",
-        f"get: configmaps {LEDGER}",
+        f"get: configmaps {LEDGER} cabgate-relay-cursors",
         "update: configmaps cabgate-ledger-checkpoints",
         "get: leases.coordination.k8s.io cabgate-relay",
     },

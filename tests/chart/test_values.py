@@ -81,6 +81,27 @@ TERM = {"matchExpressions": [{"key": "zone", "operator": "Is", "values": ["a"]}]
             "at '/networkPolicy/metricsFrom/0': maxProperties: got 2, want 1",
         ),
         ({"relay": {"cluster": "a b"}}, "at '/relay/cluster'"),
+        ({"relay": {"siem": {"sinks": [{"name": "a"}]}}}, "at '/relay/siem/sinks/0'"),
+        (
+            {"relay": {"siem": {"sinks": [{"name": "a", "type": "https", "url": "http://a/"}]}}},
+            "at '/relay/siem/sinks/0/url'",
+        ),
+        (
+            {
+                "relay": {
+                    "siem": {
+                        "sinks": [
+                            {"name": "a", "type": "https", "url": "https://a/", "header": "X-Key"}
+                        ]
+                    }
+                }
+            },
+            "at '/relay/siem/sinks/0",
+        ),
+        (
+            {"relay": {"siem": {"sinks": [{"name": "a", "type": "stdout", "url": "https://a/"}]}}},
+            "at '/relay/siem/sinks/0",
+        ),
         ({"relay": {"store": {"url": "postgresql://u:secret@h/d"}}}, "at '/relay/store'"),
         ({"networkPolicy": {"storePorts": []}}, "at '/networkPolicy/storePorts'"),
         (
@@ -124,6 +145,16 @@ def managed(**values):
             "relay.podAnnotations: the annotation kubectl.kubernetes.io/default-container is set",
         ),
         ({"relay": {"enabled": True, "store": {"secret": "s"}}}, "relay.cluster: empty"),
+        (
+            {
+                "relay": {
+                    "enabled": True,
+                    "cluster": "prod",
+                    "siem": {"sinks": [{"name": "a", "type": "stdout"}] * 2},
+                }
+            },
+            "relay.siem.sinks[1].name: a is there twice",
+        ),
         (
             {"relay": {"enabled": True, "cluster": "prod", "store": {"key": "dsn"}}},
             "relay.store.secret: empty; name the Secret in namespace cabgate-system whose key dsn",

@@ -153,9 +153,10 @@ class Rules:
         """What promtool says of the rules as such; it has to approve of them."""
         return self._promtool("check", "rules", "--lint=all", "--lint-fatal", "rules.yaml")
 
-    def check_course(self, course, firing):
+    def check_course(self, course, firing, **labels):
         """Have promtool find that at these minutes after the change these alerts fire, with their
-        labels and annotations, and no others do. None fires just before."""
+        labels and annotations, and no others do. None fires just before. `labels` are those that
+        the expression gives them."""
         expected = {-STEP: (), **{round(minute * 60): names for minute, names in firing.items()}}
         unknown = {name for names in expected.values() for name in names} - set(self.alerts)
         assert not unknown
@@ -167,7 +168,7 @@ class Rules:
                 {
                     "eval_time": f"{LEAD + seconds}s",
                     "alertname": name,
-                    "exp_alerts": [self._alert(name)] if name in names else [],
+                    "exp_alerts": [self._alert(name, labels)] if name in names else [],
                 }
                 for seconds, names in expected.items()
                 for name in self.alerts
@@ -181,9 +182,9 @@ class Rules:
         (self._folder / "test.yaml").write_text(yaml.safe_dump(test))
         self._promtool("test", "rules", "test.yaml")
 
-    def _alert(self, name):
+    def _alert(self, name, labels):
         rule = self.alerts[name]
-        return {"exp_labels": rule["labels"], "exp_annotations": rule["annotations"]}
+        return {"exp_labels": rule["labels"] | labels, "exp_annotations": rule["annotations"]}
 
     def _promtool(self, *args):
         result = subprocess.run(

@@ -198,6 +198,22 @@ annotations:
   {{- end }}
 {{- end -}}
 
+{{/* What the relay reads of its sinks. */}}
+{{- define "cabgate.sinks" -}}
+{{- $sinks := list }}
+{{- range .Values.relay.siem.sinks }}
+{{- $sink := pick . "name" "type" "format" "url" "header" }}
+{{- if .secret }}
+{{- $_ := set $sink "credentialFile" (printf "/etc/cabgate/sink/%s/credential" .name) }}
+{{- end }}
+{{- if .caConfigMap }}
+{{- $_ := set $sink "caFile" (printf "/etc/cabgate/sink/%s/ca.crt" .name) }}
+{{- end }}
+{{- $sinks = append $sinks $sink }}
+{{- end }}
+{{- dict "sinks" $sinks | toYaml }}
+{{- end -}}
+
 {{/* Egress of a NetworkPolicy: the API server has no labels to name it by, so its ports do, and the
      name service, by which kubernetes.default.svc is found. */}}
 {{- define "cabgate.toApiServer" -}}

@@ -186,6 +186,29 @@ def not_stored(
     return found
 
 
+def not_acknowledged(
+    prefixes: Iterable[Prefix],
+    cursors: Mapping[str, Mapping[str, int]],
+    before: Mapping[str, Checkpoint],
+) -> list[str]:
+    """What sinks have not acknowledged of the records that are to go, a line for each sink and
+    chain.
+
+    `cursors` are those of each sink, by chain; `before` are the checkpoints of the cluster, behind
+    which a sink begins that has none of a chain.
+    """
+    found = []
+    for sink, acknowledged in sorted(cursors.items()):
+        for prefix in prefixes:
+            chain = prefix.namespace
+            end = before.get(chain)
+            up_to = acknowledged.get(chain, 0 if end is None else end.head.sequence)
+            last = max(int(record["spec"]["sequence"]) for record in prefix.records)
+            if last > up_to:
+                found.append(f"chain of {chain}: sink {sink} has not acknowledged record {last}")
+    return found
+
+
 def _text_at(raw: RawObject, *path: str) -> str:
     found: Any = raw
     for key in path:

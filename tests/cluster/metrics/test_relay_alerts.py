@@ -16,14 +16,21 @@ from cabgate_devcluster.installed.chart import NAMESPACE, manifests
 from cabgate_devcluster.installed.installation import ROOT
 from support.postgres import running
 from support.prometheus import Course, Proofs, Rules, scrape
+from support.siem import TOKEN, Authority, Background, Siem
 from support.stores import prepared
 from unit.core.ledger.histories import STORY
 
 RUNBOOKS = "https://git.example.com/alerts.md"
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:cabgate-relay"
 RELAY = Path(sys.executable).with_name("cabgate-relay")
+SINK = {"name": "siem", "type": "https", "url": "https://siem.example.com/"}
 VALUES = {
-    "relay": {"enabled": True, "cluster": "prod", "store": {"secret": "event-store"}},
+    "relay": {
+        "enabled": True,
+        "cluster": "prod",
+        "store": {"secret": "event-store"},
+        "siem": {"sinks": [SINK]},
+    },
     "monitoring": {"prometheusRule": {"enabled": True, "runbooks": RUNBOOKS}},
 }
 RECORDS = [json.loads(export_line(each)) for each in STORY.records]
@@ -41,7 +48,8 @@ def cluster():
         running_cluster.kubectl("create", "namespace", NAMESPACE)
         wanted = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
         for each in manifests(VALUES):
-            if each["kind"] in (*wanted, "Lease") and each["metadata"]["name"] == "cabgate-relay":
+            named = each["metadata"]["name"] in ("cabgate-relay", "cabgate-relay-cursors")
+            if each["kind"] in (*wanted, "Lease", "ConfigMap") and named:
                 running_cluster.kubectl("apply", "-f", "-", stdin=json.dumps(each))
         yield running_cluster
 
@@ -61,10 +69,11 @@ def rules(tmp_path_factory):
 
 
 class Relays:
-    """Two replicas, which append what is written here to one store."""
+    """Two replicas, which append what is written here to one store, and send it to the sinks of a
+    file, if one is given."""
 
-    def __init__(self, cluster, place):
-        self._cluster, self._place = cluster, place
+    def __init__(self, cluster, place, sinks=None):
+        self._cluster, self._place, self._sinks = cluster, place, sinks
         self._ports = {name: cluster.free_port() for name in ("one", "two")}
         self._processes = {name: self._start(name) for name in self._ports}
         wait_until(lambda: sum(self.scrape().of("cabgate_relay_leader")) == 1, "one leads")
@@ -72,6 +81,7 @@ class Relays:
     def _start(self, name):
         options = ("--cluster", "prod", "--sweep-seconds", "1")
         argv = [RELAY, *options, "--health-port", str(self._ports[name])]
+        argv += ["--sinks", self._sinks] if self._sinks else []
         kubeconfig = str(self._cluster.service_account(NAMESPACE, "cabgate-relay"))
         env = {"KUBECONFIG": kubeconfig, "CABGATE_STORE": self._place.append}
         return self._cluster.spawn(f"relay-{name}-{self._ports[name]}", argv, env=env)
@@ -221,3 +231,64 @@ def test_a_record_is_replaced_and_the_relay_restarted_before_anybody_asks_it(rel
     course = Course(before, first, last)
     alert = ("CabgateRelayAnomaly",)
     rules.check_course(course, {1: alert, 60: alert, 24 * 60 + 1: ()})
+
+
+@pytest.fixture
+def siem(tmp_path):
+    made = Background(Siem(Authority(tmp_path)))
+    made.start()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def sending(cluster, server, siem, tmp_path):
+    """Relays that send to a SIEM too."""
+    (tmp_path / "token").write_text(TOKEN)
+    files = {"credentialFile": f"{tmp_path}/token", "caFile": f"{tmp_path}/ca.crt"}
+    sinks = tmp_path / "sinks.yaml"
+    sinks.write_text(json.dumps({"sinks": [{**SINK, "url": siem.siem.url, **files}]}))
+    made = Relays(cluster, prepared(server), sinks)
+    yield made
+    made.stop()
+    cluster.kubectl("delete", "cabdecisions", "--all")
+    cluster.kubectl(
+        *("patch", "configmap", "cabgate-relay-cursors", "-n", NAMESPACE),
+        *("--type", "merge", "-p", '{"data": null}'),
+    )
+
+
+SENT = "cabgate_relay_sink_events_total"
+BEHIND = "cabgate_relay_sink_lag_seconds"
+STOPPED = "cabgate_relay_sink_stuck_chains"
+
+
+@proves("CabgateRelaySinkBehind")
+def test_the_siem_is_away(sending, rules, siem):
+    sending.write(RECORDS[0])
+    before = sending.when(lambda each: sum(each.of(SENT)) == 1, "one is sent")
+    siem.stop()
+    sending.write(RECORDS[1])
+    failed = "cabgate_relay_sink_failures_total"
+    first = sending.when(lambda each: sum(each.of(failed)) > 0, "it fails")
+    last = sending.when(lambda each: each.at - first.at > 2, "it goes on failing")
+    course = Course(before, first, last)
+    alert = ("CabgateRelaySinkBehind",)
+    rules.check_course(course, {4: (), 12: alert, 90: alert}, sink="siem")
+    siem.start()
+    sending.when(lambda each: sum(each.of(SENT)) == 2, "what waited is sent")
+    assert siem.siem.ids == ["prod/shop/1", "prod/shop/2"]
+
+
+@proves("CabgateRelaySinkStuck")
+def test_the_siem_refuses_a_record(sending, rules, siem):
+    sending.write(RECORDS[0])
+    before = sending.when(lambda each: sum(each.of(SENT)) == 1, "one is sent")
+    siem.siem.refused = {"shop": 403}
+    sending.write(RECORDS[1])
+    first = sending.when(lambda each: sum(each.of(STOPPED)) == 1, "the chain stops")
+    last = sending.when(lambda each: each.at - first.at > 2, "and stays so")
+    course = Course(before, first, last)
+    alert = ("CabgateRelaySinkStuck",)
+    rules.check_course(course, {4: (), 6: alert, 90: alert}, sink="siem")
+    assert sum(last.of("cabgate_relay_stuck_chains")) == 0, "the store goes on"

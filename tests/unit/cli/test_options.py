@@ -14,7 +14,14 @@ from unit.cli.support import EXAMPLES, run
 GROUPS = [(), ("ledger",), ("evidence",), ("audit",)]
 INTENT = EXAMPLES / "auto-approve" / "intent.yaml"
 
-SILENT = {("ledger", "export"), ("ledger", "prune"), ("audit", "export"), ("completion",), ("ui",)}
+SILENT = {
+    ("ledger", "export"),
+    ("ledger", "prune"),
+    ("audit", "export"),
+    ("audit", "map"),
+    ("completion",),
+    ("ui",),
+}
 """Commands that write a file, or what a shell reads, or serve, and not what a program would."""
 
 
@@ -83,7 +90,13 @@ def test_an_option_is_the_same_in_every_command(name: str) -> None:
 def test_every_command_that_asks_a_cluster_takes_a_kubeconfig_and_a_context() -> None:
     without = [words for words in ALL if not {"--kubeconfig", "--context"} <= set(options(*words))]
     of_files = [("evidence", name) for name in ("collect", "keygen", "sign", "verify")]
-    assert without == [*of_files, ("score",), ("audit", "denials"), ("completion",)]
+    assert without == [
+        *of_files,
+        ("score",),
+        ("audit", "denials"),
+        ("audit", "map"),
+        ("completion",),
+    ]
 
 
 @pytest.mark.parametrize("words", [["intent", "-n", "shop", "deployment/web", "--image", "web:1"],

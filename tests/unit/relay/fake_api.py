@@ -12,6 +12,7 @@ from aiohttp import web
 LEDGER = "/apis/cabgate.dev/v1alpha1/cabdecisions"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/cabgate-system/leases/cabgate-relay"
 CHECKPOINTS = "/api/v1/namespaces/cabgate-system/configmaps/cabgate-ledger-checkpoints"
+CURSORS = "/api/v1/namespaces/cabgate-system/configmaps/cabgate-relay-cursors"
 PAGE = 3
 """Most records of a page, whatever is asked for."""
 
@@ -29,6 +30,8 @@ class FakeApi:
         self.checkpoints: dict[str, str] = {}
         meta = {"name": "cabgate-relay", "namespace": "cabgate-system", "resourceVersion": "1"}
         self.lease: dict[str, Any] = {"metadata": meta, "spec": {}}
+        meta = {**meta, "name": "cabgate-relay-cursors"}
+        self.cursors: dict[str, Any] | None = {"metadata": meta}
         self.unexpected: list[str] = []
         self.faults: list[int | None] = []
         self._changed = asyncio.Event()
@@ -56,9 +59,15 @@ class FakeApi:
         """Answer a call."""
         about = f"{request.method} {request.path}"
         if about == f"GET {LEASE}":
-            return web.json_response(self.lease)
+            return _found(self.lease)
         if about == f"PUT {LEASE}":
-            return await self._renew(request)
+            self.lease, answer = await self._replaced(self.lease, request)
+            return answer
+        if about == f"GET {CURSORS}":
+            return _refused(404, "NotFound") if self.cursors is None else _found(self.cursors)
+        if about == f"PUT {CURSORS}" and self.cursors is not None:
+            self.cursors, answer = await self._replaced(self.cursors, request)
+            return answer
         if request.method != "GET" or request.path not in (LEDGER, CHECKPOINTS):
             self.unexpected.append(about)
             return _refused(403, "Forbidden")
@@ -73,14 +82,15 @@ class FakeApi:
             return web.json_response({"metadata": {}, "data": self.checkpoints})
         return await (self._watch if "watch" in request.query else self._list)(request)
 
-    async def _renew(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        held = self.lease["metadata"]["resourceVersion"]
+    async def _replaced(
+        self, there: dict[str, Any], request: web.Request
+    ) -> tuple[dict[str, Any], web.Response]:
+        body: dict[str, Any] = await request.json()
+        held = there["metadata"]["resourceVersion"]
         if body["metadata"].get("resourceVersion") != held:
-            return _refused(409, "Conflict")
+            return there, _refused(409, "Conflict")
         body["metadata"]["resourceVersion"] = str(int(held) + 1)
-        self.lease = body
-        return web.json_response(body)
+        return body, _found(body)
 
     async def _list(self, request: web.Request) -> web.Response:
         assert set(request.query) <= {"limit", "continue"}, request.query
@@ -112,6 +122,10 @@ class FakeApi:
         mark = {"metadata": {"resourceVersion": str(self.version)}}
         found.append({"type": "BOOKMARK", "object": mark})
         return web.Response(text="".join(json.dumps(event) + "\n" for event in found))
+
+
+def _found(body: dict[str, Any]) -> web.Response:
+    return web.json_response(body)
 
 
 def _refused(code: int, reason: str) -> web.Response:

@@ -16,6 +16,7 @@ from cabgate.reports.report import By
 from cabgate.reports.texts import as_csv, as_data
 from cabgate_cli.commands.options import MOMENT
 from cabgate_cli.commands.records.audit_denials import denials
+from cabgate_cli.commands.records.audit_map import audit_map
 from cabgate_cli.commands.records.ledger_options import (
     heads_option,
     keys_option,
@@ -40,6 +41,7 @@ def audit() -> None:
 
 
 audit.add_command(denials)
+audit.add_command(audit_map)
 
 
 @audit.command(

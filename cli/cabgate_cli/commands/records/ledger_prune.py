@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cabgate.api import decision
 from cabgate.ledger.chain import Checkpoint
+from cabgate.ledger.cursors import parsed_cursors
 from cabgate.ledger.findings import Finding
 from cabgate.ledger.pruning import (
     ExportError,
@@ -19,6 +20,7 @@ from cabgate.ledger.pruning import (
     RawObject,
     exported,
     missing_in,
+    not_acknowledged,
     not_stored,
     prefixes,
     selected,
@@ -37,7 +39,10 @@ from cabgate_cli.input.ledger_contents import (
 )
 from cabgate_cli.input.viewer import now
 from cabgate_cli.output.objects import write
-from cabgate_kube.installation import LEDGER_CHECKPOINTS, RELAY_LEASE
+from cabgate_kube.installation import LEDGER_CHECKPOINTS, RELAY_CURSORS, RELAY_LEASE
+
+if TYPE_CHECKING:
+    from cabgate_cli.input.cluster.ledger_source import LedgerSource
 
 DAYS = 400
 """How old a record has to be, unless said otherwise."""
@@ -127,8 +132,8 @@ Examples:
   cabgate ledger verify -f ledger-2026.jsonl -f rest-of-the-cluster.json --keys keys.yaml
 """
     + of_command(
-        no="the ledger has findings, or the event store lacks records: one a line; nothing was "
-        "deleted"
+        no="the ledger has findings, or the event store or a sink lacks records: one a line; "
+        "nothing was deleted"
     )
 )
 @_options
@@ -147,7 +152,10 @@ Examples:
     "store",
     metavar="URL",
     help="The event store that the relay fills: nothing is deleted that it has not. Needed where a "
-    "relay runs.",
+    "relay runs, unless --no-store says that it keeps none.",
+)
+@click.option(
+    "--no-store", is_flag=True, help="The relay keeps no event store: it only sends to sinks."
 )
 @click.option(
     "--cluster",
@@ -164,6 +172,7 @@ def prune(
     *,
     dry_run: bool,
     store: str | None,
+    no_store: bool,
     store_cluster: str | None,
     **cluster: Any,
 ) -> None:
@@ -174,13 +183,21 @@ def prune(
     deleted. The newest record of a chain stays. Keep the file: it alone proves what was pruned.
 
     Where a relay keeps the ledger in an event store, --stored-in has to name that, and what it does
-    not have byte for byte stays in the cluster.
+    not have byte for byte stays in the cluster. So does what a sink of the relay has not
+    acknowledged.
     """
+    if store is not None and no_store:
+        raise click.UsageError("--stored-in names an event store, and --no-store denies it")
     if store_cluster is not None and store is None:
         raise click.UsageError("--cluster chooses a cluster of an event store: give --stored-in")
     plan = _planned(ctx, out, days, deletes=True, **cluster)
     if plan.prefixes:
-        _check_stored(ctx, plan, store, store_cluster, cluster["kubeconfig"], cluster["context"])
+        from cabgate_cli.input.cluster.ledger_source import LedgerSource
+
+        source = LedgerSource(cluster["kubeconfig"], cluster["context"])
+        if not no_store:
+            _check_stored(ctx, plan, store, store_cluster, source)
+        _check_acknowledged(ctx, plan, source)
     for prefix in plan.prefixes:
         count, place = len(prefix.records), prefix.checkpoint.head.sequence
         write(f"chain of {prefix.namespace}: {count} records to prune, up to record {place}\n")
@@ -242,19 +259,17 @@ def _check_stored(
     plan: _Plan,
     store: str | None,
     store_cluster: str | None,
-    kubeconfig: str | None,
-    context: str | None,
+    source: "LedgerSource",
 ) -> None:
     """Stop unless the event store has what is to be deleted, or there is none. Raises `BadInput`,
     and `Unavailable` where nobody can know."""
     if store is None:
-        from cabgate_cli.input.cluster.ledger_source import LedgerSource
-
-        if LedgerSource(kubeconfig, context).has_relay():
+        if source.has_relay():
             raise BadInput(
                 f"a relay keeps this ledger in an event store (Lease {RELAY_LEASE}): name that "
                 "with --stored-in, so that nothing is deleted that it has not. Nothing was written "
-                "or deleted. If the store was given up, delete the Lease"
+                "or deleted. If it keeps none and only sends to sinks, say --no-store; if the "
+                "store was given up, delete the Lease"
             )
         return
     from cabgate_cli.input.ledger_store import stored_ledger
@@ -266,6 +281,22 @@ def _check_stored(
         note(
             f"the event store lacks {len(lacking)} of the records that are to go, and nothing was "
             "written or deleted. Wait until the relay has them; see docs/operations/alerts.md"
+        )
+        ctx.exit(ExitCode.NO)
+
+
+def _check_acknowledged(ctx: click.Context, plan: _Plan, source: "LedgerSource") -> None:
+    """Stop unless each sink of the relay has acknowledged what is to be deleted. Raises
+    `Unavailable` where nobody can know."""
+    found = source.config_map(RELAY_CURSORS) or {}
+    cursors = {sink: parsed_cursors(text) for sink, text in found.items()}
+    lacking = not_acknowledged(plan.prefixes, cursors, plan.before)
+    if lacking:
+        write("".join(f"{printed(line)}\n" for line in lacking))
+        note(
+            "a sink of the relay has not acknowledged all that is to go, and nothing was written "
+            "or deleted. Wait until it has; one that was given up is taken out of ConfigMap "
+            f"{RELAY_CURSORS} of cabgate-system, key by key; see docs/siem.md"
         )
         ctx.exit(ExitCode.NO)
 

@@ -201,7 +201,11 @@ def test_it_never_opens_where_its_end_or_the_other_windows_come_first() -> None:
 def test_the_steps_of_an_argo_rollout_count(strategy: dict[str, Any], replicas: int) -> None:
     kind = kind_of("argoproj.io/v1alpha1", "Rollout")
     assert kind is not None
-    spec = {"replicas": 2, "strategy": strategy, "template": {"spec": {"containers": [{"image": "a"}]}}}
+    spec = {
+        "replicas": 2,
+        "strategy": strategy,
+        "template": {"spec": {"containers": [{"image": "a"}]}},
+    }
     found = rollout_of(kind, "shop", {"metadata": {"name": "web"}, "spec": spec})
     assert found.scale == Scale(replicas)
 
@@ -222,7 +226,10 @@ def test_a_manifest_says_what_the_api_server_makes_of_it(
 ) -> None:
     known = kind_of("apps/v1", kind)
     assert known is not None
-    obj = {"metadata": {"name": "web"}, "spec": {**said, "template": {"spec": {"containers": [{"image": "a"}]}}}}
+    obj = {
+        "metadata": {"name": "web"},
+        "spec": {**said, "template": {"spec": {"containers": [{"image": "a"}]}}},
+    }
     assert rollout_of(known, "shop", obj).scale == Scale(replicas)
 
 
