@@ -150,8 +150,16 @@ test-shuffled: binaries helm promtool ## Run the cluster tests with their files 
 test-versions: setup helm promtool ## Run the cluster tests on another minor version of Kubernetes (VERSION=1.37)
 	@ls -d devcluster/tools/kubernetes-$(VERSION) > /dev/null 2>&1 \
 		|| { echo "VERSION=$(VERSION): devcluster/tools has"; cd devcluster/tools; ls -d kubernetes-*; exit 1; }
-	CABGATE_KUBERNETES=$(VERSION) $(BIN)/python -m cabgate_devcluster binaries
-	CABGATE_KUBERNETES=$(VERSION) $(BIN)/python -m pytest $(CLUSTER) tests/cluster
+	DEVCLUSTER_KUBERNETES=$(VERSION) $(BIN)/python -m cabgate_devcluster binaries
+	DEVCLUSTER_KUBERNETES=$(VERSION) $(BIN)/python -m pytest $(CLUSTER) tests/cluster
+
+# Of each feature's tests; what cannot run without etcd is marked.
+KINE := $(addprefix tests/cluster/,gate break_glass reviews intents ledger faults/test_emergency.py)
+
+.PHONY: test-kine
+test-kine: binaries helm ## Run the gate's main cases with kine and SQLite in the place of etcd, as k3s has it
+	$(BIN)/python -m cabgate_devcluster kine
+	DEVCLUSTER_STORE=kine $(BIN)/python -m pytest $(CLUSTER) -m 'not long and not etcd' $(KINE)
 
 .PHONY: durations
 durations: binaries helm promtool ## Measure the cluster tests on a quiet machine, into tests/cluster/durations.json

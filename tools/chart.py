@@ -45,7 +45,8 @@ helm install cabgate charts/cabgate -n cabgate-system --create-namespace --wait
 installation in a cluster, in the namespace `cabgate-system`: policies know the operator by it.
 
 Kubernetes `{kube}`, tested on {tested} and on no other version. The floor is set by
-MutatingAdmissionPolicy in `admissionregistration.k8s.io/v1`, which break-glass rests on.
+MutatingAdmissionPolicy in `admissionregistration.k8s.io/v1`, which break-glass rests on, and the
+proof without which the webhook signs nothing.
 
 ## Values
 

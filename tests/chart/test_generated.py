@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the chart holds of other files is current, and Helm has nothing to say against it."""
 
+import re
 import runpy
 import shutil
 import subprocess
@@ -139,6 +140,15 @@ def test_an_older_kubernetes_is_refused():
     result = helm("template", "cabgate", CHART, "-n", NAMESPACE, "--kube-version", "1.35.9")
     assert result.returncode != 0
     assert "requires kubeVersion: >=1.36.0-0" in result.stderr
+
+
+def test_each_policy_that_sets_the_floor_is_named():
+    """Each needs MutatingAdmissionPolicy in v1, which 1.36 brought: docs/decisions/0092."""
+    page = (CHART.parents[1] / "docs" / "operations" / "supported-versions.md").read_text()
+    found = [each for each in manifests() if each["kind"] == "MutatingAdmissionPolicy"]
+    assert {each["apiVersion"] for each in found} == {"admissionregistration.k8s.io/v1"}
+    names = {each["metadata"]["name"] for each in found}
+    assert names == set(re.findall(r"`([a-z-]+\.cabgate\.dev)`", page))
 
 
 def test_another_namespace_is_refused_with_the_command_that_is_right():

@@ -77,7 +77,14 @@ class Constraints(Model):
     least is."""
 
     # What is mistyped is dropped before it is counted: an approval without limits is not meant.
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            cel(
+                "has(self.maxReplicas) || has(self.maxRing) || has(self.until) || has(self.windows)",
+                "set maxReplicas, maxRing, until or windows; a field of another name is dropped",
+            )
+        )
+    )
 
     max_replicas: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Most replicas that the object may have when it is rolled out, `spec.replicas`; a kind that

@@ -68,8 +68,12 @@ def kubernetes_folder(minor: str) -> str:
     return f"kubernetes-{minor}" if minor else "kubernetes"
 
 
-#: the folder that this process takes; `make test-versions` names another minor version
-KUBERNETES_FOLDER = kubernetes_folder(os.environ.get("CABGATE_KUBERNETES", ""))
+#: environment variable that names another minor version, as `make test-versions` does. Not
+#: CABGATE_...: webhook and operator inherit it, and refuse settings that they do not know.
+KUBERNETES_VARIABLE = "DEVCLUSTER_KUBERNETES"
+
+#: the folder that this process takes
+KUBERNETES_FOLDER = kubernetes_folder(os.environ.get(KUBERNETES_VARIABLE, ""))
 
 #: the local cluster's own, in the order in which they are built: the small ones first
 CONTROL_PLANE = {
@@ -96,6 +100,7 @@ ALONE = dict(
         _alone("rollouts-controller", "github.com/argoproj/argo-rollouts",
                "cmd/rollouts-controller", 4, files=_ARGO_ROLLOUTS),
         _alone("kustomize", "sigs.k8s.io/kustomize/kustomize/v5", "", 1),
+        _alone("kine", "github.com/k3s-io/kine", "", 4),
         _alone("krew", "sigs.k8s.io/krew", "cmd/krew", 1),
         _alone("umoci", "github.com/opencontainers/umoci", "cmd/umoci", 1),
     ]

@@ -2,10 +2,10 @@
 """The command lines of the three servers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from cabgate_devcluster.programs.binaries import Binaries
+from cabgate_devcluster.servers import stores
+from cabgate_devcluster.servers.layout import Layout
 
 ETCD = "etcd"
 APISERVER = "kube-apiserver"
@@ -13,39 +13,6 @@ CONTROLLERS = "kube-controller-manager"
 
 #: in the order in which they are started
 COMPONENTS = (ETCD, APISERVER, CONTROLLERS)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The files and ports of one cluster."""
-
-    directory: Path
-    etcd_port: int
-    etcd_peer_port: int
-    apiserver_port: int
-    controllers_port: int
-    etcd_seen_at: int = 0
-    """Port at which the API server reaches etcd, where that is another one."""
-
-    @property
-    def pki(self) -> Path:
-        """Folder of keys and certificates."""
-        return self.directory / "pki"
-
-    @property
-    def etcd_data(self) -> Path:
-        """Data folder of etcd."""
-        return self.directory / "etcd"
-
-    @property
-    def server(self) -> str:
-        """URL of the API server."""
-        return f"https://127.0.0.1:{self.apiserver_port}"
-
-    @property
-    def controllers_kubeconfig(self) -> Path:
-        """Kubeconfig of the controller manager."""
-        return self.directory / "kubeconfigs" / "controller-manager.yaml"
 
 
 def command(
@@ -57,40 +24,10 @@ def command(
 ) -> list[str]:
     """Return the command line of one of `COMPONENTS`; further flags come last, so they win."""
     if component == ETCD:
-        return [str(binaries.etcd), *_etcd(layout), *etcd_args]
+        return stores.chosen().command(binaries, layout, etcd_args)
     if component == APISERVER:
         return [str(binaries.kube_apiserver), *_apiserver(layout), *apiserver_args]
     return [str(binaries.kube_controller_manager), *_controllers(layout)]
-
-
-def _etcd(layout: Layout) -> list[str]:
-    client = f"https://127.0.0.1:{layout.etcd_port}"
-    peer = f"https://127.0.0.1:{layout.etcd_peer_port}"
-    pki = layout.pki
-    return [
-        "--name=devcluster",
-        f"--data-dir={layout.etcd_data}",
-        # Its data is worth nothing after the run; fsync is most of the time of a write.
-        "--unsafe-no-fsync",
-        f"--listen-client-urls={client}",
-        f"--advertise-client-urls={client}",
-        f"--listen-peer-urls={peer}",
-        f"--initial-advertise-peer-urls={peer}",
-        f"--initial-cluster=devcluster={peer}",
-        # The only member waits for nobody: the default lets a second pass before it leads.
-        "--heartbeat-interval=20",
-        "--election-timeout=200",
-        "--log-format=console",
-        # Loopback is open to every user of the machine, so etcd asks for certificates too.
-        f"--cert-file={pki / 'etcd.crt'}",
-        f"--key-file={pki / 'etcd.key'}",
-        f"--trusted-ca-file={pki / 'etcd-ca.crt'}",
-        "--client-cert-auth",
-        f"--peer-cert-file={pki / 'etcd.crt'}",
-        f"--peer-key-file={pki / 'etcd.key'}",
-        f"--peer-trusted-ca-file={pki / 'etcd-ca.crt'}",
-        "--peer-client-cert-auth",
-    ]
 
 
 def _apiserver(layout: Layout) -> list[str]:

@@ -15,8 +15,9 @@ from cabgate_devcluster.errors import DevClusterError
 from cabgate_devcluster.processes.guard import Guard
 from cabgate_devcluster.processes.process import Process
 from cabgate_devcluster.programs.binaries import Binaries
-from cabgate_devcluster.servers import components
-from cabgate_devcluster.servers.components import APISERVER, COMPONENTS, CONTROLLERS, ETCD, Layout
+from cabgate_devcluster.servers import components, stores
+from cabgate_devcluster.servers.components import APISERVER, COMPONENTS, CONTROLLERS, ETCD
+from cabgate_devcluster.servers.layout import Layout
 from cabgate_devcluster.servers.ports import Ports
 from cabgate_devcluster.servers.probe import Probe
 
@@ -101,7 +102,7 @@ class ControlPlane:
 
     def restore_etcd(self, path: Path) -> None:
         """Put a snapshot back; see `DevCluster.restore_etcd`."""
-        if not (path / "member").is_dir():
+        if not (path / stores.chosen().kept_in).exists():
             raise DevClusterError(f"{path} is not a snapshot of snapshot_etcd")
 
         def replace() -> None:
@@ -209,7 +210,7 @@ class ControlPlane:
 
     def _ready(self, component: str) -> tuple[bool, str]:
         if component == ETCD:
-            return self._etcd_probe.ask("/readyz")
+            return stores.chosen().ready(self.layout, self._etcd_probe)
         if component == APISERVER:
             return self._apiserver_probe.ask("/readyz")
         ready, answer = self._controllers_probe.ask("/healthz")

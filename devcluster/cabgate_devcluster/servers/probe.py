@@ -3,6 +3,7 @@
 
 import http.client
 import json
+import socket
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +32,20 @@ class Probe:
             return False, f"{type(exc).__name__}: {exc}"
         finally:
             connection.close()
+
+    def greet(self, protocol: str, timeout: float = 2.0) -> tuple[bool, str]:
+        """Return whether the server takes a connection for a protocol, such as `h2`, with our
+        certificate, and what it took or what went wrong; never raises."""
+        self._context.set_alpn_protocols([protocol])
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", self._port), timeout) as connection,
+                self._context.wrap_socket(connection, server_hostname="127.0.0.1") as secure,
+            ):
+                taken = secure.selected_alpn_protocol()
+                return taken == protocol, f"it takes {taken or 'no protocol of these'}"
+        except OSError as exc:
+            return False, f"{type(exc).__name__}: {exc}"
 
     def call(self, path: str, body: Mapping[str, Any], timeout: float = 30.0) -> dict[str, Any]:
         """POST JSON to `path` and return what is answered; raises `OSError` if that is no 200."""

@@ -4,12 +4,15 @@
 import os
 import random
 
+import pytest
+
 from cabgate_devcluster import DevCluster
 from chaos.campaign import Campaign, table
 from chaos.faults import BRIEF
 from chaos.fleet import ETCD_ARGS
 
 
+@pytest.mark.etcd
 def test_nothing_is_lost_and_nothing_wrongly_admitted(record_property):
     # In CI the same each time, so that it judges the change and not the luck of the draw.
     seed = 1 if os.environ.get("CI") else random.SystemRandom().randrange(10**6)

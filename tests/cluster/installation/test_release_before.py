@@ -21,6 +21,8 @@ from cabgate_samples.objects import GOOD, target, workload
 from support.gate import paused
 from support.namespaces import create_namespace
 
+pytestmark = pytest.mark.etcd
+
 GOLDEN = json.loads((ROOT / "tests" / "golden" / "etcd" / "release-before.json").read_text())
 NAMESPACE = "release-before"
 EXCEPTION = "/registry/cabgate.dev/cabexceptions/release-before/leave"

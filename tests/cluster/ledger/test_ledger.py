@@ -331,6 +331,7 @@ def test_a_changed_request_is_found(bare, auditor):
     wait_until(lambda: "WrongSignature" in auditor.codes("changed"), "they are recorded")
 
 
+@pytest.mark.etcd
 def test_records_changed_in_etcd_are_found(bare, auditor):
     etcd = Etcd(bare.cluster)
     key = b"/registry/cabgate.dev/cabdecisions/keys.%08d"

@@ -5,6 +5,7 @@ import base64
 import json
 
 from cabgate.writes.caller_proof import ANNOTATION
+from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, MIDDLING, exception
 from support.direct import mutated, review_of
 from support.reviews import middling
@@ -123,3 +124,26 @@ def test_somebody_elses_value_does_not_reach_the_webhook(gate, namespace, submit
     stored = gate.get("cabrequest", submitted, namespace)
     assert stored["status"]["state"] == "Approved"
     assert ANNOTATION not in json.dumps(stored)
+
+
+def test_where_the_policy_is_not_nobody_decides(gate, namespace, submitted):
+    """As on a Kubernetes without MutatingAdmissionPolicy: docs/decisions/0092."""
+
+    def tried(*more):
+        body = {"status": {"review": {"verdict": "Approved", "rationale": "seen"}}}
+        return gate.patch_status("reviewer", "cabrequest", submitted, namespace, body, *more)
+
+    def dry():
+        return tried("--dry-run=server")
+
+    binding = ("mutatingadmissionpolicybinding", "admission-proof.cabgate.dev")
+    gate.cluster.kubectl("delete", *binding)
+    try:
+        wait_until(lambda: "CallerNotProved: " in dry().stderr, "the policy is gone")
+        assert "CallerNotProved: " in tried().stderr
+        assert gate.get("cabrequest", submitted, namespace)["status"]["state"] == "Submitted"
+    finally:
+        gate.installation.apply_objects("admission-proof")
+        wait_until(lambda: dry().returncode == 0, "the policy is back")
+    tried().check_returncode()
+    assert gate.get("cabrequest", submitted, namespace)["status"]["state"] == "Approved"

@@ -16,7 +16,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cabgate_devcluster import Binaries, DevCluster, DevClusterError, wait_until
 from cabgate_devcluster.clients.kubeconfig import certificate_credentials, write_kubeconfig
 from cabgate_devcluster.clients.pki import Authority
-from cabgate_devcluster.servers.components import COMPONENTS, Layout, command
+from cabgate_devcluster.servers.components import COMPONENTS, command
+from cabgate_devcluster.servers.layout import Layout
 from cabgate_devcluster.servers.ports import Ports
 
 
