@@ -80,7 +80,8 @@ class Constraints(Model):
     model_config = ConfigDict(
         json_schema_extra=validations(
             cel(
-                "has(self.maxReplicas) || has(self.maxRing) || has(self.until) || has(self.windows)",
+                "has(self.maxReplicas) || has(self.maxRing)"
+                " || has(self.until) || has(self.windows)",
                 "set maxReplicas, maxRing, until or windows; a field of another name is dropped",
             )
         )
