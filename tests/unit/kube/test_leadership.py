@@ -51,7 +51,7 @@ class Process:
             work.cancel()
             self.done.append("stopped")
 
-        await term.serve(work, stop)
+        await term.serve([work], stop)
 
 
 async def test_lost_leadership_stops_the_work_and_gives_nothing_back():
