@@ -106,13 +106,17 @@ def _proxied(kubectl: Kubectl, path: Path) -> Iterator["subprocess.Popen[bytes]"
         process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
     except OSError as error:
         raise Unavailable(
-            f"{PROGRAM} cannot be run: {error.strerror}. Install kubectl, or put it on PATH."
+            f"no cluster to read from: {PROGRAM} cannot be run: {error.strerror}. Install kubectl, "
+            "or put it on PATH."
         ) from None
     with _ended(process):
         until = time.monotonic() + START_SECONDS
         while not _listens(path):
             if process.poll() is not None:
-                raise Unavailable(f"{PROGRAM} proxy ended: check --kubeconfig and --context")
+                raise Unavailable(
+                    f"no cluster to read from: {PROGRAM} proxy ended; check --kubeconfig and "
+                    "--context"
+                )
             if time.monotonic() > until:
                 raise Unavailable(f"{PROGRAM} proxy does not listen after {START_SECONDS:.0f} s")
             time.sleep(_POLL_SECONDS)
