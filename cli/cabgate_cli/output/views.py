@@ -133,7 +133,7 @@ def _comparison_lines(changes: "Comparison") -> Iterator[str]:
         approved = f", {changes.approved}" if changes.approved else ""
         yield from _line("changes against", f"{changes.against}{approved}")
     else:
-        yield from _line("changes against", "nothing: none of its workloads was approved before")
+        yield from _line("changes against", "nothing: no request for its workloads is approved now")
     yield from _line("  score", changes.score)
     for each in changes.images:
         kept = f" ({each.kept} more as before)" if each.kept else ""

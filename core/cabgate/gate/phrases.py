@@ -73,7 +73,10 @@ def assessment_details(request: Declared, machines: Machines = SERVICE_ACCOUNTS)
     ]
     unsigned = [each.name for each in assessment.factors if each.observed.endswith(NOT_SIGNED)]
     if unsigned:
-        details.append(f"Counted as missing, since nobody signed it: {', '.join(unsigned)}.")
+        details.append(
+            f"Counted as missing, since no trusted signature says the same: {', '.join(unsigned)}. "
+            "Have the pipeline sign what it read."
+        )
     spec = request.spec
     requesters = [*spec.requested_by, *filter(None, [spec.requester])]
     if spec.submitted_by and only_machines(spec.submitted_by, requesters, machines):

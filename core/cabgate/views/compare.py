@@ -80,7 +80,8 @@ class Comparison:
 
     name: str
     against: str
-    """Name of the one before; empty where none of its workloads was approved before."""
+    """Name of the one before; empty where no request for one of its workloads is approved now:
+    what was superseded since is not compared."""
     approved: str
     """Who approved that one, and when; empty where nobody did."""
     score: str

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from cabgate_cli.commands.declarations.evidence_collect import collect
+from cabgate_cli.commands.declarations.evidence_sign import sign
 from cabgate_cli.commands.declarations.intent import intent
 from cabgate_collect.facts import Format
 from unit.cli.support import ROOT
@@ -21,7 +22,7 @@ def scripts(name: str) -> str:
     """What a pipeline runs, in its shell."""
     text = PIPELINES[name]
     if name == "jenkins":
-        return " ".join(re.findall(r"sh (?:\"\"\"|')(.*?)(?:\"\"\"|'\n)", text, re.DOTALL))
+        return "\n".join(re.findall(r"sh (?:\"\"\"|')(.*?)(?:\"\"\"|'\n)", text, re.DOTALL))
     content: Any = yaml.safe_load(text)
     if name == "github":
         return "\n".join(each.get("run", "") for each in content["jobs"]["intent"]["steps"])
@@ -54,6 +55,18 @@ def test_what_a_pipeline_collects_it_has_made_before(name: str) -> None:
     [update] = re.findall(r"cabgate (intent [^'\n]*)", before)
     with intent.make_context("intent", shlex.split(update)[1:]) as context:
         assert (context.params["update_file"], context.params["in_place"]) == ("intent.yaml", True)
+
+
+@pytest.mark.parametrize("name", ["github", "gitlab", "jenkins", "tekton"])
+def test_a_pipeline_signs_what_it_collected(name: str) -> None:
+    _, collected, after = PIPELINES[name].partition("cabgate evidence collect")
+    assert collected
+    [command] = re.findall(r"cabgate evidence sign ([^'\n#]*)", after)
+    words = [
+        re.sub(r"^\$[^/]*COMMIT.*|^\$GITHUB.*|^\$\(p.*", "0" * 40, w) for w in shlex.split(command)
+    ]
+    with sign.make_context("sign", words) as context:
+        assert (context.params["intent_file"], context.params["in_place"]) == ("intent.yaml", True)
 
 
 def test_the_table_has_each_format() -> None:

@@ -214,7 +214,8 @@ def _tell(before: DeploymentIntent, after: DeploymentIntent, named: Sequence[Tar
     names = {artifact.name for artifact in new.artifacts or ()}
     gone = [f"artifact {each.name}" for each in old.artifacts or () if each.name not in names]
     reports = [_FIELDS[part] for part in _dropped_reports(before, after)]
-    reports += ["attestations"] if old.attestations and not new.attestations else []
+    if old.attestations and not new.attestations:
+        note("dropped, since it signs what was there before: attestations. Sign it anew")
     if gone or reports:
         note(f"dropped, about other images: {', '.join([*gone, *reports])}")
     missing = unnamed_images(after.spec.targets, new)

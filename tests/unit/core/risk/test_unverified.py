@@ -107,7 +107,7 @@ def test_who_built_an_image_is_said_by_the_artifacts() -> None:
 def test_a_denial_says_that_it_is_for_want_of_a_signature() -> None:
     for model, provenance, seen in (
         (FLOOR, [], "nobody who may signed what testCoverage, "),
-        (WORST, [], "Counted as missing, since nobody signed it: testCoverage, "),
+        (WORST, [], "since no trusted signature says the same: testCoverage, "),
         (DEFAULT_RISK_MODEL, said("Contradicted", Section.SCOPE), "x by EvidenceSigner ci."),
     ):
         found = request_for(unsigned(), 2, model=model, provenance=provenance)
