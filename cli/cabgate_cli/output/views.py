@@ -91,12 +91,7 @@ def _request_lines(view: "RequestView") -> Iterator[str]:
     yield from _line("better", view.improvements)
     for part in view.evidence:
         yield from _line(f"  {part.part}", "; ".join(part.says))
-    for each in view.signed:
-        yield from _line(
-            f"  {each.part}", f"{each.state}: {each.says}" if each.says else each.state
-        )
-    if not view.signed:
-        yield from _line("signed", "nothing: the evidence is declared by the team")
+    yield from _signed_lines(view)
     yield from _line("evidence digest", view.evidence_digest)
     for condition in view.conditions:
         yield from _line("condition", condition)
@@ -109,6 +104,16 @@ def _request_lines(view: "RequestView") -> Iterator[str]:
     yield from _line("outdated", view.outdated)
     for command in view.next:
         yield from _line("next", command)
+
+
+def _signed_lines(view: "RequestView") -> Iterator[str]:
+    if not view.signed:
+        yield from _line("signed", "nothing: the evidence is declared by the team")
+        return
+    yield from _line("signed", "who speaks for each part:")
+    for each in view.signed:
+        says = f"{each.state}: {each.says}" if each.says else each.state
+        yield from _line(f"  {each.part}", says)
 
 
 def _exception_lines(view: "ExceptionView") -> Iterator[str]:

@@ -14,7 +14,7 @@ from cabgate.api.types import Tier
 from cabgate.risk.builtin_model import BUILT_IN, digest_of
 from cabgate.risk.facts import FLOOR_FACTS, THIRD_PARTY_IMAGES
 from cabgate.risk.image_evidence import STALE_EVIDENCE, UNNAMED_IMAGES
-from cabgate.risk.scoring import NOT_SIGNED, stricter, weighted_score
+from cabgate.risk.scoring import NOT_SIGNED, SIGNED_OTHERWISE, stricter, weighted_score
 
 _NEXT_LOWER = {
     Tier.EXCEPTION_REQUIRED: Tier.MANUAL_REVIEW,
@@ -36,9 +36,11 @@ class Change:
     to: str
 
     def __str__(self) -> str:
-        declared = self.observed.removesuffix(NOT_SIGNED)
-        if declared != self.observed:
+        if self.observed.endswith(NOT_SIGNED):
+            declared = self.observed.removesuffix(NOT_SIGNED)
             return f"{self.factor} signed by the pipeline ({declared} is declared), {self.to}"
+        if self.observed.endswith(SIGNED_OTHERWISE):
+            return f"{self.factor} declared as it was signed, {self.to}"
         return f"{self.factor} from {self.observed} to {self.to}"
 
 

@@ -47,6 +47,9 @@ UNVERIFIED = "UnverifiedEvidence"
 NOT_SIGNED = ", not signed"
 """How what was observed of a factor ends where it counts as missing, for want of a signature."""
 
+SIGNED_OTHERWISE = ", signed otherwise"
+"""How it ends where it counts as missing since a trusted signature says another thing."""
+
 _SEVERITY = {Tier.AUTO_APPROVE: 0, Tier.MANUAL_REVIEW: 1, Tier.EXCEPTION_REQUIRED: 2}
 
 
@@ -201,10 +204,14 @@ def _is_verified(found: Provenance | None) -> bool:
 
 def _distrusted(factor: FactorModel, signed: Provenance | None) -> str:
     """Why what is declared of a factor counts as missing; empty if it counts."""
-    if signed is not None and signed.state is ProvenanceState.CONTRADICTED:
+    if signed is not None and _is_contradicted(signed):
         return f"EvidenceSigner {signed.signer} signed another thing"
     worst = factor.unverified is Unverified.WORST_SCORE
     return "nobody who may signed it" if worst and not _is_verified(signed) else ""
+
+
+def _is_contradicted(found: Provenance | None) -> bool:
+    return found is not None and found.state is ProvenanceState.CONTRADICTED
 
 
 def _factor(factor: FactorModel, fact: Fact, signed: Provenance | None) -> Factor:
@@ -218,10 +225,11 @@ def _factor(factor: FactorModel, fact: Fact, signed: Provenance | None) -> Facto
         explanation = f"{distrusted}: scores worst, {scores}"
     else:
         explanation = f"in the band {band.label!r}: {scores}"
+    ending = SIGNED_OTHERWISE if _is_contradicted(signed) else NOT_SIGNED
     return Factor(
         name=factor.name.value,
         weight=str(factor.weight),
-        observed=f"{fact.observed}{NOT_SIGNED}" if distrusted else fact.observed,
+        observed=f"{fact.observed}{ending}" if distrusted else fact.observed,
         risk=str(band.risk),
         contribution=str(contribution),
         explanation=explanation,

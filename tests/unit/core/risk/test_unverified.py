@@ -87,7 +87,7 @@ def test_what_a_signer_contradicts_scores_worst_and_waits_for_a_person_under_eve
             unsigned().spec, model, provenance=said("Contradicted", Section.SCAN_RESULTS)
         )
         factor = found.factors[1]
-        assert (factor.risk, factor.observed) == ("1", "0 critical, 0 high, not signed")
+        assert (factor.risk, factor.observed) == ("1", "0 critical, 0 high, signed otherwise")
         assert "EvidenceSigner ci signed another thing" in factor.explanation
         assert "ContradictedEvidence" in [floor.name for floor in found.floors]
         assert found.gate is not Tier.AUTO_APPROVE
