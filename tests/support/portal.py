@@ -11,6 +11,7 @@ import yaml
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import MIDDLING, intent
 from support.clients import client_of
+from support.gate import NOT_YET
 from support.namespaces import create_namespace
 
 ARGV = (sys.executable, "-m", "cabgate_portal.main")
@@ -102,9 +103,9 @@ class People:
 
         def answer():
             found = self.once(who, method, path, body, **options)
-            return None if found.status_code == 429 else found
+            return None if found.status_code == 429 or NOT_YET in found.text else found
 
-        return wait_until(answer, f"{method} {path} is answered")
+        return wait_until(answer, f"{method} {path} is answered", timeout=120)
 
     def once(self, who, method, path, body=None, **options):
         """The portal's answer to one call, whatever it is."""
@@ -119,9 +120,9 @@ class People:
             found = self._direct[who].request(
                 method, path, content=content, headers=headers, params=params
             )
-            return None if found.status_code == 429 else found
+            return None if found.status_code == 429 or NOT_YET in found.text else found
 
-        return wait_until(answer, f"{method} {path} is answered")
+        return wait_until(answer, f"{method} {path} is answered", timeout=120)
 
     def shop(self):
         """A new namespace in which everybody has their roles."""

@@ -214,18 +214,23 @@ def tried_to_prune(own, folder, options="", code=0):
 
 
 def test_its_service_account_may_do_nothing_else(own):
-    """It reads the ledger, and writes nothing but its Lease."""
+    """It reads the ledger, and writes nothing but its Lease and the positions of its sinks."""
     rules = [
         rule for each in yaml.safe_load_all(ROLES.read_text()) for rule in each.get("rules", ())
     ]
     writes = {
-        (verb, resource)
+        (verb, resource, name)
         for rule in rules
         for verb in rule["verbs"]
         for resource in rule["resources"]
+        for name in rule.get("resourceNames", ["*"])
         if verb not in ("get", "list", "watch")
     }
-    assert writes == {("create", "leases"), ("update", "leases")}
+    assert writes == {
+        ("create", "leases", "*"),
+        ("update", "leases", "cabgate-relay"),
+        ("update", "configmaps", "cabgate-relay-cursors"),
+    }
     for question in (
         "get secrets -A",
         "list cabrequests -A",

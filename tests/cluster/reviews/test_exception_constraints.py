@@ -7,8 +7,14 @@ import pytest
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, exception, workload
-from cluster.reviews.test_exceptions import LATER, SOONER, rollout, verdict_on
+from cluster.reviews.test_exceptions import rollout, verdict_on
 from support.cli import CABGATE
+
+
+def days_ahead(days):
+    """A moment, as an exception writes it."""
+    moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @pytest.fixture
@@ -34,24 +40,25 @@ def test_a_limited_one_admits_no_more_than_it_says(gate, namespace, bad):
 
 
 def test_its_reviewer_tightens_it(gate, namespace, bad):
-    limits = {"maxReplicas": 5, "until": LATER}
+    opens, closes = days_ahead(1), days_ahead(2)
+    limits = {"maxReplicas": 5, "until": days_ahead(9)}
     gate.create("requester", exception(namespace, bad, constraints=limits))
     uid = gate.get("cabexception", "leave", namespace)["metadata"]["uid"]
     digest = gate.get("cabrequest", bad, namespace)["spec"]["evidenceDigest"]
     command = (
         f"cabgate approve -n {namespace} cabex/leave --because 'one Pod, tonight' --max-replicas 1"
-        f" --window {SOONER}/{LATER} --digest {digest} --uid {uid}"
+        f" --window {opens}/{closes} --digest {digest} --uid {uid}"
     )
     result = gate.shell("security", command, CABGATE)
     assert result.returncode == 0, result.stderr
     message = rollout(gate, namespace, replicas=2)
     assert "at most 1 replica, and this has 2" in message
     message = rollout(gate, namespace, replicas=1)
-    assert f"within its windows alone, the next of which opens at {SOONER}" in message
+    assert f"within its windows alone, the next of which opens at {opens}" in message
     [entry] = gate.get("cabexception", "leave", namespace)["status"]["decisions"]
     assert entry["constraints"] == {
         "maxReplicas": 1,
-        "windows": [{"from": SOONER, "until": LATER}],
+        "windows": [{"from": opens, "until": closes}],
     }
 
     def recorded():
@@ -68,9 +75,7 @@ def test_its_reviewer_tightens_it(gate, namespace, bad):
 
 
 def test_its_end_comes_with_its_until(gate, namespace, bad):
-    soon = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)).strftime(
-        "%Y-%m-%dT%H:%M:%SZ"
-    )
+    soon = days_ahead(1)
     gate.create("requester", exception(namespace, bad, constraints={"until": soon}))
     found = gate.wait_state("cabexception", "leave", namespace, "Pending")
     assert found["status"]["expiresAt"] == soon
