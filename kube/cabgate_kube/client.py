@@ -147,8 +147,13 @@ class ApiServer:
         fields: str = "",
         labels: str = "",
         metadata: bool = False,
+        page_bytes: int = PAGE_BYTES,
     ) -> AsyncIterator[Page]:
-        """A list as it is now, in chunks; of each object the metadata alone, if asked for."""
+        """A list as it is now, in chunks; of each object the metadata alone, if asked for.
+
+        `page_bytes` is what a page is to take; one of several objects takes four times as much at
+        most.
+        """
         query: dict[str, Any] = {"limit": FIRST_CHUNK}
         if fields:
             query["fieldSelector"] = fields
@@ -157,16 +162,17 @@ class ApiServer:
         while True:
             accept = METADATA_LIST if metadata else _JSON
             path = resource.path(namespace)
+            most = MAX_PAGE_BYTES if query["limit"] == 1 else 4 * page_bytes
             try:
                 answer, size = await self._sized(
-                    "list", path, query=query, accept=accept, most=MAX_PAGE_BYTES
+                    "list", path, query=query, accept=accept, most=most
                 )
             except AnswerTooLarge:
                 if query["limit"] == 1:
                     raise _too_large(path) from None
                 query["limit"] = max(1, query["limit"] // 8)
                 continue
-            query["limit"] = next_limit(query["limit"], size)
+            query["limit"] = next_limit(query["limit"], size, page_bytes)
             meta = answer.get("metadata") or {}
             yield Page(answer.get("items") or [], str(meta.get("resourceVersion") or ""))
             if not meta.get("continue"):
@@ -308,8 +314,8 @@ def _too_large(path: str) -> ApiError:
     return ApiError(0, "AnswerTooLarge", "", f"GET {path}: over {MAX_BODY_BYTES >> 20} MiB")
 
 
-def next_limit(limit: int, size: int) -> int:
+def next_limit(limit: int, size: int, page_bytes: int = PAGE_BYTES) -> int:
     """How many objects the next page may hold, after one of at most `limit` that took `size`
     bytes: at most twice as many, since those may be larger."""
-    fitting = limit * PAGE_BYTES // max(size, 1)
+    fitting = limit * page_bytes // max(size, 1)
     return max(1, min(fitting, 2 * limit, CHUNK))

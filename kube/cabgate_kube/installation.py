@@ -2,6 +2,7 @@
 """Names of what an installation of cabgate consists of, in its namespace and in the cluster. The
 chart has them as they are here: they are no settings."""
 
+from cabgate.ledger import cursors
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
 
 OPERATOR = f"system:serviceaccount:{SYSTEM_NAMESPACE}:cabgate-operator"
@@ -13,7 +14,7 @@ LEASE = "cabgate-operator"
 RELAY_LEASE = "cabgate-relay"
 """The Lease that says which replica of the relay leads."""
 
-RELAY_CURSORS = "cabgate-relay-cursors"
+RELAY_CURSORS = cursors.CONFIG_MAP
 """The ConfigMap of up to where each sink of the relay has acknowledged each chain."""
 
 AUTHORITY_SECRET = "cabgate-webhook-ca"  # noqa: S105 - a name

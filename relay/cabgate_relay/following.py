@@ -6,10 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
 
 from cabgate.ledger.chain import Checkpoint
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
-from cabgate_kube.client import ApiServer
+from cabgate_kube.client import PAGE_BYTES, ApiServer
 from cabgate_kube.errors import ApiError
 from cabgate_kube.installation import LEDGER_CHECKPOINTS
 from cabgate_kube.process.logs import explained, fields
@@ -30,10 +31,22 @@ Take = Callable[[Sequence[Object], Mapping[str, Checkpoint] | None], Awaitable[M
 next, of each chain that cannot go on. With the checkpoints, unless they were not read."""
 
 
+class Sweeper(Protocol):
+    """Sees what only a whole reading of the ledger shows."""
+
+    def begin_sweep(self) -> None:
+        """All records are read from now on."""
+
+    def end_sweep(self, checkpoints: Mapping[str, Checkpoint]) -> Mapping[str, int]:
+        """All of them were taken: the position that has to come next, of each chain that cannot go
+        on."""
+
+
 class Follower:
     """Reads the ledger of one cluster, and hands on what it reads before it reads on.
 
-    `to` is where that goes, in words.
+    `to` is where that goes, in words; `sweeper` is asked about each sweep. `page_bytes`
+    is what a page is to take, which is kept until all of it is handed on.
     """
 
     def __init__(
@@ -43,12 +56,16 @@ class Follower:
         sweep_seconds: float,
         to: str,
         seconds: Callable[[], float] = time.monotonic,
+        sweeper: Sweeper | None = None,
+        page_bytes: int = PAGE_BYTES,
     ) -> None:
         self._api = api
         self._take = take
         self._to = to
         self._sweep_seconds = sweep_seconds
         self._seconds = seconds
+        self._sweeper = sweeper
+        self._page_bytes = page_bytes
         self._complete_at = self._alive_at = seconds()
         self.stuck: dict[str, int] = {}
         """The position that has to come next, of each chain that cannot go on."""
@@ -92,11 +109,15 @@ class Follower:
         """Hand on all records, of which most may be there; the version from which to watch."""
         version = ""
         stuck: dict[str, int] = {}
-        async for page in self._api.pages(DECISIONS):
+        if self._sweeper is not None:
+            self._sweeper.begin_sweep()
+        async for page in self._api.pages(DECISIONS, page_bytes=self._page_bytes):
             version = version or page.resource_version
             # After the page: what a prune deleted before lies behind a checkpoint by now.
             if page.items:
                 stuck |= await self._take(page.items, await self._checkpoints())
+        if self._sweeper is not None:
+            stuck |= self._sweeper.end_sweep(await self._checkpoints())
         for chain in stuck.keys() - self.stuck.keys():
             log.error(
                 "ledger %s: cannot go on to the %s: record %d is missing, or was not taken",

@@ -5,6 +5,9 @@ a line for each chain, `CHAIN SEQUENCE`."""
 import re
 from collections.abc import Mapping
 
+CONFIG_MAP = "cabgate-relay-cursors"
+"""The ConfigMap of up to where each sink of the relay has acknowledged each chain."""
+
 _LINE = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?) ([1-9][0-9]{0,7})")
 
 

@@ -7,7 +7,7 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
 from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
-from cabgate.siem.event import SecurityEvent
+from cabgate.siem.event import SecurityEvent, Status
 
 TYPE_PREFIX = "dev.cabgate."
 """What the type of each begins with."""
@@ -27,6 +27,8 @@ class CloudEvent(TypedDict):
     time: NotRequired[str]
     """When it happened, RFC 3339 in UTC."""
     datacontenttype: str
+    outcome: NotRequired[str]
+    """`unknown` where the API server failed while it was at it, an extension; absent else."""
     data: Mapping[str, Any]
     """A record as an export of the ledger has it, or the event of the audit log."""
 
@@ -46,4 +48,6 @@ def cloud_event(event: SecurityEvent) -> CloudEvent:
         found["subject"] = path
     if event.at is not None:
         found["time"] = event.at.isoformat().replace("+00:00", "Z")
+    if event.status is Status.UNKNOWN:
+        found["outcome"] = "unknown"
     return found

@@ -28,6 +28,14 @@ class Severity(IntEnum):
     HIGH = 4
 
 
+class Status(IntEnum):
+    """What became of it: `status_id` of OCSF."""
+
+    UNKNOWN = 0
+    """The API server failed while it was at it: it may have been done."""
+    SUCCESS = 1
+
+
 class UserType(IntEnum):
     """Who acted: `type_id` of OCSF's User."""
 
@@ -72,7 +80,7 @@ class SecurityEvent:
     """One thing that happened. Made of the same source it is the same each time, id and all."""
 
     id: str
-    """Unique for ever: `CLUSTER/CHAIN/SEQUENCE` of a record, `CLUSTER/audit/AUDIT-ID` of what the
+    """Unique for ever: `CLUSTER/CHAIN/SEQUENCE` of a record, `CLUSTER/_audit/DIGEST` of what the
     audit log tells of."""
     cluster: str
     type: str
@@ -98,6 +106,7 @@ class SecurityEvent:
     sequence: int | None = None
     """Position in its chain; None of an action."""
     labels: Sequence[str] = ()
+    status: Status = Status.SUCCESS
 
 
 def moment(value: object) -> datetime | None:

@@ -70,7 +70,8 @@ class Metadata(TypedDict):
     """`ledger` or `audit`."""
     log_provider: str
     labels: list[str]
-    """`cluster:NAME`, and `break-glass` of what is about a broken glass."""
+    """`cluster:NAME`, `break-glass` of what is about a broken glass, `impersonator:USER` of who
+    acted as somebody else."""
     sequence: NotRequired[int]
     """Position in the chain of its namespace."""
     correlation_uid: NotRequired[str]
@@ -115,8 +116,8 @@ def entity_management(event: SecurityEvent) -> EntityManagement:
         type_name=f"Entity Management: {activity}",
         severity_id=event.severity.value,
         severity=event.severity.name.capitalize(),
-        status_id=1,
-        status="Success",
+        status_id=event.status.value,
+        status=event.status.name.capitalize(),
         time=0 if event.at is None else int(event.at.timestamp() * 1000),
         message=event.message,
         entity=_entity(event),

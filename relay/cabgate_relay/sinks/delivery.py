@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cabgate.ledger.chain import Checkpoint, chain_of, placed
@@ -64,7 +64,12 @@ class Delivery:
         self._metrics = metrics
         self._longest = longest_pause
         self._stopped: dict[str, int] = {}
-        """The record that was refused, of each chain that goes on after a restart alone."""
+        """The record that was refused, or the one behind the newest where the position is beyond
+        that, of each chain that goes on after a restart alone."""
+        self._newest: dict[str, int] = {}
+        """The newest record of each chain that was seen since a sweep began."""
+        self._began_with: Mapping[str, int] = {}
+        """The positions when the sweep began: no later record is in what it reads."""
         self.trouble = ""
         """Why the receiver takes nothing; empty if it does."""
 
@@ -74,8 +79,8 @@ class Delivery:
         """Deliver those records that follow what was acknowledged, once the receiver takes them;
         the next position of each chain that cannot go on.
 
-        `checkpoints` are up to where the ledger was pruned, from where a chain is taken up whose
-        beginning is gone; None: they were not read.
+        `checkpoints` are up to where the ledger was pruned: a chain that is new to the sink is
+        taken up behind that, or at the lowest record that is still there; None: they were not read.
         """
         chains: dict[str, dict[int, Object]] = defaultdict(dict)
         for raw in raws:
@@ -85,15 +90,37 @@ class Delivery:
                 self._misnamed(raw)
             else:
                 chains[chain][place.head.sequence] = raw
+        for chain, own in chains.items():
+            self._newest[chain] = max(*own, self._newest.get(chain, 0))
         missing: dict[str, int] = {}
-        items = [
+        # Encoded batch by batch: a receiver that is down may keep a page for days.
+        items = (
             item
             for chain, own in sorted(chains.items())
             for item in self._following(chain, own, (checkpoints or {}).get(chain), missing)
-        ]
+        )
         for batch in batches(items):
             await self._deliver(batch)
         return missing | {chain: at for chain, at in self._stopped.items() if chain in chains}
+
+    def begin_sweep(self) -> None:
+        """All records are taken from now on."""
+        self._newest = {}
+        self._began_with = dict(self._cursors.of(self._sink))
+
+    def end_sweep(self, checkpoints: Mapping[str, Checkpoint]) -> Mapping[str, int]:
+        """All records were taken: the next position of each chain whose position is beyond its
+        newest record, of which nothing would be sent up to there."""
+        beyond: dict[str, int] = {}
+        for chain, position in self._began_with.items():
+            checkpoint = checkpoints.get(chain)
+            pruned = 0 if checkpoint is None else checkpoint.head.sequence
+            newest = max(self._newest.get(chain, 0), pruned)
+            if position > newest:
+                beyond[chain] = newest + 1
+                if chain not in self._stopped:
+                    self._stop_beyond(chain, position, newest)
+        return beyond
 
     def _following(
         self,
@@ -104,7 +131,9 @@ class Delivery:
     ) -> Iterator[Item]:
         acknowledged = self._cursors.of(self._sink).get(chain)
         if acknowledged is None:
-            acknowledged = 0 if checkpoint is None else checkpoint.head.sequence
+            # Whoever writes a checkpoint keeps no record from a new sink that is still there.
+            pruned = 0 if checkpoint is None else checkpoint.head.sequence
+            acknowledged = min(pruned, min(own) - 1)
         following = acknowledged + 1
         for sequence in sorted(own):
             if sequence < following or chain in self._stopped:
@@ -155,6 +184,15 @@ class Delivery:
             extra=fields(kind="sink", object=self._sink, namespace=item.chain, reason="Refused"),
         )
 
+    def _stop_beyond(self, chain: str, position: int, newest: int) -> None:
+        self._stopped[chain] = newest + 1
+        log.error(
+            "sink %s: ledger %s: position %d is beyond the newest record, %d: the chain stops "
+            "until a restart",
+            *(self._sink, chain, position, newest),
+            extra=fields(kind="sink", object=self._sink, namespace=chain, reason="Beyond"),
+        )
+
     def _misnamed(self, raw: Object) -> None:
         log.error(
             "sink %s: a CABDecision has no name of a chain and is not sent: %.80r",
@@ -188,7 +226,7 @@ def pause_after(answer: Answer, attempt: int, longest: float) -> float:
     return max(asked, pause_before(attempt, longest))
 
 
-def batches(items: Sequence[Item]) -> Iterator[list[Item]]:
+def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
     """Items in order, as many at a time as a batch has."""
     batch: list[Item] = []
     size = 0

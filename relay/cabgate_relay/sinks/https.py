@@ -3,7 +3,10 @@
 
 import asyncio
 import contextlib
+import errno
 import gzip
+import os
+import socket
 import ssl
 from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
@@ -26,7 +29,11 @@ MAX_ANSWER = 64 * 1024
 
 _AGENT = "cabgate-relay"
 
-_WAIT = frozenset({408, 425, 429})
+_WAIT = frozenset({401, 403, 404, 407, 408, 425, 429})
+"""Of the credential, of the address, of a proxy or of the load: whatever record it is."""
+
+_OTHER_NAME = {62: "it is for another name", 64: "it is for another address"}
+"""Of OpenSSL's X509_V_ERR those whose text quotes the address."""
 
 
 class CredentialError(Exception):
@@ -137,8 +144,14 @@ def _why(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         cause = error.certificate_error
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"the certificate is not trusted: {cause.verify_message}"
+            why = _OTHER_NAME.get(cause.verify_code, cause.verify_message)
+            return f"the certificate is not trusted: {why}"
     if isinstance(error, TimeoutError):
         return f"no answer within {TIMEOUT_SECONDS:.0f} s"
-    strerror = getattr(error, "strerror", None)
-    return f"{type(error).__name__}: {strerror}" if strerror else type(error).__name__
+    if isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error
+    if isinstance(error, socket.gaierror):
+        return "the name of the host cannot be resolved"
+    kind = type(error).__name__
+    number = (error.errno if isinstance(error, OSError) else None) or 0
+    return f"{kind}: {os.strerror(number)}" if number in errno.errorcode else kind

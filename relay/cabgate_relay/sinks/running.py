@@ -22,6 +22,9 @@ from cabgate_relay.sinks.stdout import StdoutReceiver
 
 log = logging.getLogger(__name__)
 
+PAGE_BYTES = 512 * 1024
+"""What a page of records is to take: each sink that is down keeps its own."""
+
 Configured = HttpsSink | StdoutSink
 
 
@@ -73,7 +76,12 @@ class Sinks:
                 delivery = self._delivery(sink, receiver, cursors)
                 # Before the positions are read: that they cannot be is a lag too.
                 self._followers[sink.name] = Follower(
-                    api, delivery.take, self._sweep_seconds, f"sink {sink.name}"
+                    api,
+                    delivery.take,
+                    self._sweep_seconds,
+                    f"sink {sink.name}",
+                    sweeper=delivery,
+                    page_bytes=PAGE_BYTES,
                 )
             await cursors.load()
             async with asyncio.TaskGroup() as group:

@@ -226,7 +226,7 @@ def test_privileged_actions_are_in_the_audit_log_as_events(own, log):
     def mapped(form):
         command = f"audit map -f {log} --cluster prod --format {form}"
         found = [json.loads(line) for line in cabgate(own, "boss", command).stdout.splitlines()]
-        assert all(checked(each).startswith("prod/audit/") for each in found)
+        assert all(checked(each).startswith("prod/_audit/") for each in found)
         return found
 
     last = re.compile(rf"boss.*\b{configuration}s\b.*cabgate")

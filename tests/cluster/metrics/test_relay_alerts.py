@@ -284,7 +284,7 @@ def test_the_siem_is_away(sending, rules, siem):
 def test_the_siem_refuses_a_record(sending, rules, siem):
     sending.write(RECORDS[0])
     before = sending.when(lambda each: sum(each.of(SENT)) == 1, "one is sent")
-    siem.siem.refused = {"shop": 403}
+    siem.siem.refused = {"shop": 422}
     sending.write(RECORDS[1])
     first = sending.when(lambda each: sum(each.of(STOPPED)) == 1, "the chain stops")
     last = sending.when(lambda each: each.at - first.at > 2, "and stays so")

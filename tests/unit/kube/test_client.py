@@ -245,6 +245,26 @@ async def test_a_write_is_not_sent_by_who_leads_no_more_by_then(asked: int) -> N
     await serve(answer, scenario)
 
 
+async def test_who_keeps_pages_for_long_asks_for_small_ones_and_has_large_objects_too() -> None:
+    sizes = [10] * 60 + [300_000] * 30 + [MAX_PAGE_BYTES // 4]
+    pages = []
+
+    async def answer(incoming: web.Request) -> web.Response:
+        limit, first = int(incoming.query["limit"]), int(incoming.query.get("continue") or 0)
+        end = first + limit
+        items = [{"note": "x" * size} for size in sizes[first:end]]
+        meta = {"resourceVersion": "1", "continue": str(end) if end < len(sizes) else ""}
+        return web.json_response({"metadata": meta, "items": items})
+
+    async def scenario(api: ApiServer) -> None:
+        found = api.pages(REQUESTS, page_bytes=512 * 1024)
+        pages.extend([[len(item["note"]) for item in page.items] async for page in found])
+
+    await serve(answer, scenario)
+    assert [size for page in pages for size in page] == sizes
+    assert all(sum(page) <= 4 * 512 * 1024 for page in pages if len(page) > 1)
+
+
 async def test_a_page_that_would_be_too_large_is_asked_for_in_smaller_ones() -> None:
     """What comes after small objects may be the largest there are."""
     sizes = [10] * 60 + [MAX_PAGE_BYTES // 4] * 9

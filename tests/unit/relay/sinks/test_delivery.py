@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from cabgate.ledger.chain import Checkpoint, Head
 from cabgate.ledger.cursors import parsed_cursors, written_cursors
-from cabgate.siem.formats import Format
+from cabgate.siem.formats import Format, encoded
 from cabgate_kube.client import ApiServer
 from cabgate_kube.errors import ApiError, ConflictError
 from cabgate_relay.sinks.cursors import Cursors
@@ -208,12 +208,88 @@ async def test_a_gap_is_waited_for_and_no_record_behind_it_is_sent() -> None:
     assert receiver.ids == [f"one/shop/{n}" for n in range(1, 6)]
 
 
+def pruned_to(sequence: int) -> dict[str, Checkpoint]:
+    return {"shop": Checkpoint(Head(sequence, STORY.records[0]["spec"]["digest"]), NOW)}
+
+
 async def test_a_pruned_chain_is_taken_up_at_its_checkpoint() -> None:
-    ends = {"shop": Checkpoint(Head(3, STORY.records[0]["spec"]["digest"]), NOW)}
     receiver = Script([])
-    page = [record("shop", n) for n in (3, 4, 5)]
-    assert await life(Cluster(), receiver, [page], ends) == {}
+    page = [record("shop", n) for n in (4, 5)]
+    assert await life(Cluster(), receiver, [page], pruned_to(3)) == {}
     assert receiver.ids == ["one/shop/4", "one/shop/5"]
+
+
+@pytest.mark.parametrize("checkpoint", [3, 5, 99])
+async def test_no_checkpoint_keeps_a_record_from_a_new_sink_that_is_there(checkpoint: int) -> None:
+    receiver = Script([])
+    pages = [[record("shop", n) for n in (3, 4)], [record("shop", n) for n in (5, 6)]]
+    assert await life(Cluster(), receiver, pages, pruned_to(checkpoint)) == {}
+    assert receiver.ids == [f"one/shop/{n}" for n in range(3, 7)]
+
+
+async def test_what_was_pruned_behind_a_checkpoint_is_missed_by_a_new_sink_in_the_open() -> None:
+    receiver = Script([])
+    assert await life(Cluster(), receiver, [[record("shop", 5)]], pruned_to(3)) == {"shop": 4}
+    assert receiver.ids == []
+
+
+@pytest.mark.parametrize(
+    ("position", "newest", "checkpoint", "beyond"),
+    [
+        (5, 5, 0, {}),
+        (4, 5, 0, {}),
+        (5, 0, 5, {}),
+        (5, 0, 6, {}),
+        (6, 5, 0, {"shop": 6}),
+        (6, 5, 5, {"shop": 6}),
+        (6, 0, 5, {"shop": 6}),
+        (1, 0, 0, {"shop": 1}),
+    ],
+)
+async def test_a_position_beyond_all_that_there_is_stops_its_chain(
+    position: int, newest: int, checkpoint: int, beyond: dict[str, int]
+) -> None:
+    cluster, receiver = Cluster(), Script([])
+    cluster.stored["data"] = {"siem": f"shop {position}\n"}
+    made, cursors = delivery(cluster, receiver)
+    await cursors.load()
+    ends = pruned_to(checkpoint) if checkpoint else {}
+    made.begin_sweep()
+    await made.take([record("shop", n) for n in range(1, newest + 1)], ends)
+    assert made.end_sweep(ends) == beyond
+    if beyond:
+        page = [record("shop", n) for n in range(1, position + 2)]
+        assert await made.take(page, None) == beyond, "what comes later fills no gap"
+        assert receiver.ids == []
+
+
+async def test_what_is_delivered_within_a_sweep_is_not_beyond_it() -> None:
+    cluster, receiver = Cluster(), Script([])
+    made, cursors = delivery(cluster, receiver)
+    await cursors.load()
+    for length in (2, 4):
+        made.begin_sweep()
+        await made.take([record("shop", n) for n in range(1, length + 1)], {})
+        assert made.end_sweep({}) == {}
+    assert len(receiver.ids) == 4
+
+
+async def test_a_sink_that_is_down_keeps_one_batch_encoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each sink that is down keeps a page; not its events as well."""
+    written: list[int] = []
+
+    def spied(event: Any, form: Format) -> bytes:
+        written.append(event.sequence)
+        return encoded(event, form)
+
+    monkeypatch.setattr("cabgate_relay.sinks.delivery.encoded", spied)
+    made, cursors = delivery(Cluster(), Script(["kill"]))
+    await cursors.load()
+    with pytest.raises(Killed):
+        await made.take([record("shop", n) for n in range(1, 3 * BATCH)], {})
+    assert len(written) <= BATCH + 1
 
 
 async def test_what_a_sink_had_not_before_a_prune_stops_its_chain() -> None:

@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches over real TLS to a receiver that checks what it is sent, and fails as it is told."""
 
+import errno
 import logging
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 
 from cabgate.siem.formats import Format, encoded
 from cabgate.siem.records import record_event
 from cabgate_relay.sinks.configuration import HttpsSink
-from cabgate_relay.sinks.https import LONGEST_RETRY_AFTER, HttpsReceiver
+from cabgate_relay.sinks.https import LONGEST_RETRY_AFTER, HttpsReceiver, _why
 from cabgate_relay.sinks.receiver import Outcome
 from cabgate_samples.models import NOW
 from support.siem import CUT, LOST, TOKEN, Authority, Siem
@@ -67,7 +72,9 @@ async def test_a_header_of_its_own_has_the_whole_content_of_the_file(
     await sending.close()
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599, 302, 307, 304])
+@pytest.mark.parametrize(
+    "status", [401, 403, 404, 407, 408, 425, 429, 500, 502, 503, 504, 599, 302, 307, 304]
+)
 async def test_what_may_pass_is_waited_for(siem: Siem, token: Path, status: int) -> None:
     siem.faults = [status]
     sending = receiver(siem, token)
@@ -78,7 +85,7 @@ async def test_what_may_pass_is_waited_for(siem: Siem, token: Path, status: int)
     assert siem.calls == 2, "no redirection is followed"
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 413, 422, 451])
+@pytest.mark.parametrize("status", [400, 405, 410, 413, 422, 451])
 async def test_what_would_be_refused_again_is_refused(siem: Siem, token: Path, status: int) -> None:
     siem.faults = [status]
     sending = receiver(siem, token)
@@ -162,3 +169,31 @@ async def test_nothing_that_is_logged_has_the_secret_or_the_address(
     for text in (*reasons, *ours):
         assert TOKEN not in text
         assert "ingest" not in text
+        assert "127.0.0.1" not in text
+
+
+@pytest.mark.parametrize("host", ["siem.example.com", "192.0.2.7"])
+def test_a_certificate_for_another_name_is_said_without_the_name(host: str) -> None:
+    cause = ssl.SSLCertVerificationError()
+    cause.verify_code = 62 if host[0] == "s" else 64
+    cause.verify_message = f"mismatch, certificate is not valid for '{host}'"
+    key = ConnectionKey(host, 443, True, None, None, None, None)
+    why = _why(aiohttp.ClientConnectorCertificateError(key, cause))
+    assert why.startswith("the certificate is not trusted: it is for another ")
+    assert host not in why
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        socket.gaierror(-2, "siem.example.com: Name or service not known"),
+        OSError(errno.ECONNREFUSED, "Connect call failed ('siem.example.com', 443)"),
+        OSError(None, "siem.example.com"),
+        OSError("Multiple exceptions: siem.example.com"),
+    ],
+)
+def test_no_failure_to_connect_names_the_address(cause: OSError) -> None:
+    key = ConnectionKey("siem.example.com", 443, True, None, None, None, None)
+    why = _why(aiohttp.ClientConnectorError(key, cause))
+    assert why
+    assert "example" not in why

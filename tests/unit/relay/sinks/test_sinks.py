@@ -156,7 +156,7 @@ async def test_faults_and_restarts_lose_nothing(relay: Relay) -> None:
 
 
 async def test_a_refusal_stops_the_chain_until_a_restart(relay: Relay) -> None:
-    relay.first.refused = {"shop": 403}
+    relay.first.refused = {"shop": 422}
     for record in RECORDS:
         relay.api.put(record)
     replica = relay.start()
@@ -164,12 +164,38 @@ async def test_a_refusal_stops_the_chain_until_a_restart(relay: Relay) -> None:
     await until(lambda: sample(replica, stuck, sink="first") == 1, "stuck")
     await until(lambda: relay.second.ids == IDS, "the other sink has all")
     assert sample(replica, stuck, sink="second") == 0
-    assert sample(replica, "cabgate_relay_sink_failures_total", sink="first", code="403") > 0
+    assert sample(replica, "cabgate_relay_sink_failures_total", sink="first", code="422") > 0
     await relay.stop()
     relay.first.refused = {}
     replica = relay.start()
     await until(lambda: relay.first.ids == IDS, "all are there")
     await until(lambda: sample(replica, stuck, sink="first") == 0, "not stuck any more")
+
+
+async def test_a_position_beyond_the_newest_record_is_stuck_and_not_silent(relay: Relay) -> None:
+    assert relay.api.cursors is not None
+    relay.api.cursors["data"] = {"first": "quiet 9\nshop 99999999\n"}
+    for record in RECORDS:
+        relay.api.put(record)
+    replica = relay.start()
+    stuck = "cabgate_relay_sink_stuck_chains"
+    await until(lambda: sample(replica, stuck, sink="first") == 2, "stuck")
+    await until(lambda: relay.second.ids == IDS, "the other sink has all")
+    assert sample(replica, stuck, sink="second") == 0
+    assert relay.first.ids == []
+
+
+async def test_a_wrong_token_is_waited_for_and_stops_no_chain(relay: Relay) -> None:
+    relay.first.refused = {"shop": 401}
+    for record in RECORDS:
+        relay.api.put(record)
+    replica = relay.start()
+    failures = "cabgate_relay_sink_failures_total"
+    await until(lambda: (sample(replica, failures, sink="first", code="401") or 0) > 2, "asked")
+    assert sample(replica, "cabgate_relay_sink_stuck_chains", sink="first") == 0
+    assert (sample(replica, "cabgate_relay_sink_lag_seconds", sink="first") or 0) > 0
+    relay.first.refused = {}
+    await until(lambda: relay.first.ids == IDS, "all are there without a restart")
 
 
 async def test_where_positions_cannot_be_kept_nothing_is_sent(relay: Relay) -> None:
