@@ -4,7 +4,7 @@ about the answer."""
 
 import asyncio
 import logging
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -82,7 +82,8 @@ class Guard:
         try:
             answer = await self._admitted(request)
         except Problem as problem:
-            answer = self._renderer.problem(problem)
+            page_of = self._renderer.problem if self._own(request) else self._renderer.closed
+            answer = page_of(problem)
         try:
             await (self._app if answer is None else answer)(scope, receive, guarded)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and nothing more
@@ -92,7 +93,7 @@ class Guard:
 
     async def _admitted(self, request: Request) -> Response | None:
         """None for what goes on to the page, else the answer. Raises `Problem`."""
-        if request.headers.getlist("host") != [self._host]:
+        if not self._addressed(request):
             raise Problem(
                 421, "WrongHost", "this page has another address", next_step="Open the URL that "
                 "`kubectl cab ui` printed, as it is."
@@ -116,14 +117,31 @@ class Guard:
             raise Problem(405, "NoSuchMethod", "this page takes GET and POST")
         return None
 
+    def _addressed(self, request: Request) -> bool:
+        return request.headers.getlist("host") == [self._host]
+
+    def _own(self, request: Request) -> bool:
+        """Whether the answer may name a path of the page: the secret part of it is what keeps the
+        cookie from whoever else listens on this machine."""
+        return self._addressed(request) and self._holds(request)
+
     def _holds(self, request: Request) -> bool:
         return any(map(self._session.holds, request.headers.getlist("cookie")))
 
+    def _from_here(self, request: Request) -> bool:
+        """Whether a form was sent by a page of this address. Browsers say so with every form: where
+        nothing is said, no browser sent it."""
+        sites = request.headers.getlist("sec-fetch-site")
+        origins = request.headers.getlist("origin")
+        return (
+            bool(sites or origins)
+            and all(each == "same-origin" for each in sites)
+            and all(each == f"http://{self._host}" for each in origins)
+        )
+
     async def _form(self, request: Request) -> dict[str, list[str]]:
         """The fields of a form of this page. Raises `Problem`."""
-        site = request.headers.get("sec-fetch-site", "same-origin")
-        origin = request.headers.get("origin", f"http://{self._host}")
-        if site != "same-origin" or urlsplit(origin)[:2] != ("http", self._host):
+        if not self._from_here(request):
             raise _foreign()
         try:
             async with asyncio.timeout(FORM_SECONDS):

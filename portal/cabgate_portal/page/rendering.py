@@ -78,6 +78,13 @@ class Renderer:
             {"viewer": "", "namespace": "", "here": "", **values}
         )
 
+    def closed(self, problem: Problem) -> HTMLResponse:
+        """What others are told than who has opened the page: it names no path of it."""
+        template = self._environment.get_template("closed.html")
+        text = template.render(title=TITLES.get(problem.status, "That did not work"),
+                               problem=problem)  # fmt: skip
+        return HTMLResponse(text, problem.status)
+
     def problem(self, problem: Problem, **values: Any) -> HTMLResponse:
         """The page that tells of a problem."""
         given = {
