@@ -4,29 +4,30 @@ about the answer."""
 
 import asyncio
 import logging
-from urllib.parse import parse_qs, parse_qsl
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cabgate.api.types import MAX_IMAGES, MAX_TARGETS
 from cabgate_kube.process.bodies import Bodies, BusyError, TooLargeError
 from cabgate_kube.process.logs import explained
-from cabgate_portal.page.rendering import Renderer
+from cabgate_portal.page.rendering import BUSY, Renderer
 from cabgate_portal.page.session import Session
 from cabgate_portal.problems import Problem
 
 log = logging.getLogger(__name__)
 
-MAX_FORM_BYTES = 64 * 1024
-"""Longest form."""
+MAX_FORM_BYTES = 512 * 1024
+"""Longest form: one that names each image of a large request."""
 
-MAX_HELD_BYTES = 1024 * 1024
+MAX_HELD_BYTES = 2 * 1024 * 1024
 """What the forms that are being read may take together."""
 
-MAX_FIELDS = 64
-"""Fields of a form."""
+MAX_FIELDS = MAX_TARGETS * MAX_IMAGES + 64
+"""Fields of a form: each image of the largest request, and the others."""
 
 FORM_SECONDS = 10.0
 """Time that a browser has to send a form."""
@@ -82,8 +83,12 @@ class Guard:
         try:
             answer = await self._admitted(request)
         except Problem as problem:
-            page_of = self._renderer.problem if self._own(request) else self._renderer.closed
-            answer = page_of(problem)
+            if self._own(request):
+                answer = self._renderer.problem(
+                    problem, typed=getattr(request.state, "rationale", "")
+                )
+            else:
+                answer = self._renderer.closed(problem)
         try:
             await (self._app if answer is None else answer)(scope, receive, guarded)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and nothing more
@@ -149,25 +154,39 @@ class Guard:
         except TooLargeError:
             detail = f"a form has at most {MAX_FORM_BYTES >> 10} KiB"
             raise Problem(413, "TooLarge", detail, headers=_CLOSE) from None
-        except (TimeoutError, BusyError, ClientDisconnect):
+        except BusyError:
+            detail = "too many forms are being read at this moment"
+            raise Problem(
+                *(503, BUSY, detail), next_step="Go back in the browser, and send it again.",
+                headers=_CLOSE,
+            ) from None  # fmt: skip
+        except (TimeoutError, ClientDisconnect):
             detail = "the form did not come whole and in time"
             raise Problem(408, "TooSlow", detail, headers=_CLOSE) from None
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != _FORM:
             raise Problem(415, "FormNeeded", f"a form has to be {_FORM}")
-        try:
-            text = body.decode("ascii")
-            if text:
-                parse_qsl(text, strict_parsing=True, keep_blank_values=True, errors="strict")
-            found = parse_qs(
-                text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"
-            )
-        except ValueError:
-            raise Problem(400, "Invalid", "the form cannot be read") from None
+        found = _fields(body)
+        # Shown again, where what follows refuses the form.
+        request.state.rationale = next(iter(found.get("rationale", ())), "")
+        if sum(map(len, found.values())) > MAX_FIELDS:
+            raise Problem(400, "TooManyFields", f"a form has at most {MAX_FIELDS} fields")
         token = found.pop("form_token", [""])
         if len(token) != 1 or not self._session.sent_by_form(token[0]):
             raise _foreign()
         return found
+
+
+def _fields(body: bytes) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    try:
+        text = body.decode("ascii")
+        pairs = parse_qsl(text, strict_parsing=bool(text), keep_blank_values=True, errors="strict")
+    except ValueError:
+        raise Problem(400, "Invalid", "the form cannot be read") from None
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found
 
 
 _CLOSE = {"Connection": "close"}

@@ -150,7 +150,7 @@ async def test_a_form_without_its_token_is_refused(opened):
         assert answer.status_code == 415
     twice = {**typed, "form_token": fields["form_token"], "digest": [fields["digest"], "x"]}
     assert (await opened.post(twice)).status_code == 400
-    large = {**fields, "rationale": "x" * 70_000, "verb": "approve"}
+    large = {**fields, "rationale": "x" * 600_000, "verb": "approve"}
     assert (await opened.post(large)).status_code == 413
     assert not [each for each in opened.api.calls if each[0] == "PATCH"]
 
@@ -233,3 +233,22 @@ def test_addresses_are_links_only_where_they_are_of_the_web(text, href):
         assert "<a" not in found
     else:
         assert f'<a href="{href}" rel="noopener noreferrer"' in found
+
+
+async def test_what_was_typed_is_shown_where_the_form_itself_is_refused(opened):
+    typed = {**await opened.form(), "rationale": "typed for <an> hour", "verb": "approve"}
+    for wrong in ({"form_token": "old"}, {f"field{number}": "x" for number in range(3000)}):
+        answer = await opened.post({**typed, **wrong})
+        assert answer.status_code in (400, 403)
+        assert "typed for &lt;an&gt; hour" in answer.text
+        assert "<form" not in answer.text.partition("What you typed")[2]
+    assert not [each for each in opened.api.calls if each[0] == "PATCH"]
+
+
+async def test_too_many_forms_at_once_are_told_as_that(opened, monkeypatch):
+    fields = await opened.form()
+    monkeypatch.setattr(opened.app._bodies, "_together", 10)
+    answer = await opened.post({**fields, "rationale": "x1", "verb": "approve"})
+    assert answer.status_code == 503
+    assert "Too much at once" in answer.text
+    assert "API server" not in answer.text
