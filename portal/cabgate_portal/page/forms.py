@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from cabgate.api.base import first_problem
 from cabgate.api.rationale import says_nothing
 from cabgate.api.types import ALL_IMAGES
+from cabgate.lifecycle.state.states import APPROVED_STATES
 from cabgate.text.inert import inert
 from cabgate.views.show import RequestView
 from cabgate.views.verdicts import review_for
@@ -83,12 +84,15 @@ NOTHING_TYPED = Typed({})
 
 def verbs_of(view: RequestView, *, of_exception: bool) -> list[str]:
     """What the form of a request, or of an exception, offers: what the view names as next commands
-    for it. To take a request is offered with the rejection of one."""
+    for it. To take a request is offered with the rejection of one, and to revoke one wherever it is
+    approved: the next command may be another, such as to attest a condition."""
     words = [command.split() for command in view.next]
     named = [each[2] for each in words if each[3].startswith("cabex/") == of_exception]
     offered = [verb for verb in dict.fromkeys(named) if verb in _VERDICTS]
     if "reject" in offered and not of_exception:
         offered.append("take")
+    if view.state in APPROVED_STATES and "revoke" not in offered and not of_exception:
+        offered.append("revoke")
     return offered
 
 

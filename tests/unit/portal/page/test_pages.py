@@ -351,3 +351,24 @@ async def test_what_kubectl_does_not_pass_on_is_not_told_as_a_right_that_is_lack
     text = (await opened.get("/queue")).text
     assert "kubectl proxy" in text
     assert "Ask for that right" not in text
+
+
+async def test_an_approval_can_be_revoked_whatever_else_comes_next(opened):
+    """Also while one of its conditions waits to be attested, and once its team has moved on."""
+    path = f'action="{opened.session.base}{opened.path}"'
+    to_attest = [{"name": "dba", "description": "the DBA is there", "attestation": "Required"}]
+    decide(opened, by_person("ConditionallyApproved", conditions=to_attest))
+    text = (await opened.get(opened.path)).text.partition(path)[2]
+    assert 'name="verb" value="attest"' in text
+    assert 'name="verb" value="revoke"' in text
+    fields = await opened.form()
+    sent = {**fields, "condition": "dba", "rationale": "It broke", "verb": "revoke"}
+    assert (await opened.post(sent)).status_code == 303
+    assert json.loads(opened.api.bodies[-1])["status"]["review"]["verdict"] == "Revoked"
+    decide(opened, by_person("Approved"))
+    asked = as_stored("CABException", exception(opened.request, by_person("Approved")))
+    opened.api.put("cabexceptions", asked)
+    text = (await opened.get(opened.path)).text.partition(path)[2]
+    assert 'name="verb" value="revoke"' in text
+    decide(opened, by_person("Rejected"))
+    assert 'name="verb" value="revoke"' not in (await opened.get(opened.path)).text
