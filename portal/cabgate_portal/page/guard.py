@@ -80,21 +80,26 @@ class Guard:
             await send(event)
 
         request = Request(scope, receive)
+        admitted = False
         try:
-            answer = await self._admitted(request)
-        except Problem as problem:
-            if self._own(request):
-                answer = self._renderer.problem(
-                    problem, typed=getattr(request.state, "rationale", "")
-                )
-            else:
-                answer = self._renderer.closed(problem)
-        try:
+            answer = await self._answer(request)
+            admitted = answer is None
             await (self._app if answer is None else answer)(scope, receive, guarded)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and nothing more
             log.error("unexpected error: %s", explained(error))
             if not begun:
-                await self._renderer.problem(FAULT)(scope, receive, guarded)
+                page_of = self._renderer.problem if admitted else self._renderer.closed
+                await page_of(FAULT)(scope, receive, guarded)
+
+    async def _answer(self, request: Request) -> Response | None:
+        """The answer to what does not go on to the page; it names no path of the page to others
+        than its own browser."""
+        try:
+            return await self._admitted(request)
+        except Problem as problem:
+            if not self._own(request):
+                return self._renderer.closed(problem)
+            return self._renderer.problem(problem, typed=getattr(request.state, "rationale", ""))
 
     async def _admitted(self, request: Request) -> Response | None:
         """None for what goes on to the page, else the answer. Raises `Problem`."""

@@ -252,3 +252,15 @@ async def test_too_many_forms_at_once_are_told_as_that(opened, monkeypatch):
     assert answer.status_code == 503
     assert "Too much at once" in answer.text
     assert "API server" not in answer.text
+
+
+async def test_a_fault_tells_nobody_the_path(opened, monkeypatch):
+    def fault(_key):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(opened.session, "exchange", fault)
+    for browser in (opened.browser(), opened.client):
+        answer = await browser.get(f"{opened.session.base}/?key=wrong")
+        assert answer.status_code == 500
+        assert "a bug of cabgate" in answer.text
+        assert opened.session.place not in answer.text + str(answer.headers)
