@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from cabgate.api.base import first_problem
 from cabgate.api.rationale import says_nothing
+from cabgate.api.types import ALL_IMAGES
+from cabgate.lifecycle.state.states import APPROVED_STATES
 from cabgate.text.inert import inert
 from cabgate.views.show import RequestView
 from cabgate.views.verdicts import review_for
@@ -25,6 +27,17 @@ _VERDICTS = {
     "attest": "Attested",
     "revoke": "Revoked",
 }
+
+
+AS_THE_GATE_ASKS, WHOLE_REQUEST, THESE_IMAGES = "asked", "all", "these"
+
+REVOCATIONS = {
+    AS_THE_GATE_ASKS: "all of the request, unless another approval covers one of them: then the "
+    "gate asks which",
+    WHOLE_REQUEST: "all of the request, also what other approvals cover",
+    THESE_IMAGES: "these images",
+}
+"""What a revocation can be about."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +84,15 @@ NOTHING_TYPED = Typed({})
 
 def verbs_of(view: RequestView, *, of_exception: bool) -> list[str]:
     """What the form of a request, or of an exception, offers: what the view names as next commands
-    for it. To take a request is offered with the rejection of one."""
+    for it. To take a request is offered with the rejection of one, and to revoke one wherever it is
+    approved: the next command may be another, such as to attest a condition."""
     words = [command.split() for command in view.next]
     named = [each[2] for each in words if each[3].startswith("cabex/") == of_exception]
     offered = [verb for verb in dict.fromkeys(named) if verb in _VERDICTS]
     if "reject" in offered and not of_exception:
         offered.append("take")
+    if view.state in APPROVED_STATES and "revoke" not in offered and not of_exception:
+        offered.append("revoke")
     return offered
 
 
@@ -119,6 +135,18 @@ def _details(verb: str, typed: Typed) -> dict[str, Any]:
         return {"conditions": conditions} if conditions else {}
     if verb == "attest":
         return {"condition": typed.one("condition")}
-    if verb == "revoke" and typed.images:
-        return {"images": ["*"] if "*" in typed.images else typed.images}
-    return {}
+    return _revoked_images(typed) if verb == "revoke" else {}
+
+
+def _revoked_images(typed: Typed) -> dict[str, Any]:
+    """What a revocation is about, as one of `REVOCATIONS` says; nothing is guessed where the ticks
+    say another thing."""
+    choice, names = typed.one("revoked") or AS_THE_GATE_ASKS, typed.images
+    if choice == THESE_IMAGES and names and ALL_IMAGES not in names:
+        return {"images": names}
+    if choice not in REVOCATIONS or names or choice == THESE_IMAGES:
+        raise Problem(
+            422, "ImagesUnclear", "It is not clear which images are meant: tick images with "
+            "'these images', and none with the other choices.", field="images",
+        )  # fmt: skip
+    return {"images": [ALL_IMAGES]} if choice == WHOLE_REQUEST else {}

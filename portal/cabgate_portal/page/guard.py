@@ -4,29 +4,30 @@ about the answer."""
 
 import asyncio
 import logging
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cabgate.api.types import MAX_IMAGES, MAX_TARGETS
 from cabgate_kube.process.bodies import Bodies, BusyError, TooLargeError
 from cabgate_kube.process.logs import explained
-from cabgate_portal.page.rendering import Renderer
+from cabgate_portal.page.rendering import BUSY, Renderer
 from cabgate_portal.page.session import Session
 from cabgate_portal.problems import Problem
 
 log = logging.getLogger(__name__)
 
-MAX_FORM_BYTES = 64 * 1024
-"""Longest form."""
+MAX_FORM_BYTES = 512 * 1024
+"""Longest form: one that names each image of a large request."""
 
-MAX_HELD_BYTES = 1024 * 1024
+MAX_HELD_BYTES = 2 * 1024 * 1024
 """What the forms that are being read may take together."""
 
-MAX_FIELDS = 64
-"""Fields of a form."""
+MAX_FIELDS = MAX_TARGETS * MAX_IMAGES + 64
+"""Fields of a form: each image of the largest request, and the others."""
 
 FORM_SECONDS = 10.0
 """Time that a browser has to send a form."""
@@ -79,20 +80,30 @@ class Guard:
             await send(event)
 
         request = Request(scope, receive)
+        admitted = False
         try:
-            answer = await self._admitted(request)
-        except Problem as problem:
-            answer = self._renderer.problem(problem)
-        try:
+            answer = await self._answer(request)
+            admitted = answer is None
             await (self._app if answer is None else answer)(scope, receive, guarded)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and nothing more
             log.error("unexpected error: %s", explained(error))
             if not begun:
-                await self._renderer.problem(FAULT)(scope, receive, guarded)
+                page_of = self._renderer.problem if admitted else self._renderer.closed
+                await page_of(FAULT)(scope, receive, guarded)
+
+    async def _answer(self, request: Request) -> Response | None:
+        """The answer to what does not go on to the page; it names no path of the page to others
+        than its own browser."""
+        try:
+            return await self._admitted(request)
+        except Problem as problem:
+            if not self._own(request):
+                return self._renderer.closed(problem)
+            return self._renderer.problem(problem, typed=getattr(request.state, "rationale", ""))
 
     async def _admitted(self, request: Request) -> Response | None:
         """None for what goes on to the page, else the answer. Raises `Problem`."""
-        if request.headers.getlist("host") != [self._host]:
+        if not self._addressed(request):
             raise Problem(
                 421, "WrongHost", "this page has another address", next_step="Open the URL that "
                 "`kubectl cab ui` printed, as it is."
@@ -116,14 +127,31 @@ class Guard:
             raise Problem(405, "NoSuchMethod", "this page takes GET and POST")
         return None
 
+    def _addressed(self, request: Request) -> bool:
+        return request.headers.getlist("host") == [self._host]
+
+    def _own(self, request: Request) -> bool:
+        """Whether the answer may name a path of the page: the secret part of it is what keeps the
+        cookie from whoever else listens on this machine."""
+        return self._addressed(request) and self._holds(request)
+
     def _holds(self, request: Request) -> bool:
         return any(map(self._session.holds, request.headers.getlist("cookie")))
 
+    def _from_here(self, request: Request) -> bool:
+        """Whether a form was sent by a page of this address. Browsers say so with every form: where
+        nothing is said, no browser sent it."""
+        sites = request.headers.getlist("sec-fetch-site")
+        origins = request.headers.getlist("origin")
+        return (
+            bool(sites or origins)
+            and all(each == "same-origin" for each in sites)
+            and all(each == f"http://{self._host}" for each in origins)
+        )
+
     async def _form(self, request: Request) -> dict[str, list[str]]:
         """The fields of a form of this page. Raises `Problem`."""
-        site = request.headers.get("sec-fetch-site", "same-origin")
-        origin = request.headers.get("origin", f"http://{self._host}")
-        if site != "same-origin" or urlsplit(origin)[:2] != ("http", self._host):
+        if not self._from_here(request):
             raise _foreign()
         try:
             async with asyncio.timeout(FORM_SECONDS):
@@ -131,25 +159,39 @@ class Guard:
         except TooLargeError:
             detail = f"a form has at most {MAX_FORM_BYTES >> 10} KiB"
             raise Problem(413, "TooLarge", detail, headers=_CLOSE) from None
-        except (TimeoutError, BusyError, ClientDisconnect):
+        except BusyError:
+            detail = "too many forms are being read at this moment"
+            raise Problem(
+                *(503, BUSY, detail), next_step="Go back in the browser, and send it again.",
+                headers=_CLOSE,
+            ) from None  # fmt: skip
+        except (TimeoutError, ClientDisconnect):
             detail = "the form did not come whole and in time"
             raise Problem(408, "TooSlow", detail, headers=_CLOSE) from None
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != _FORM:
             raise Problem(415, "FormNeeded", f"a form has to be {_FORM}")
-        try:
-            text = body.decode("ascii")
-            if text:
-                parse_qsl(text, strict_parsing=True, keep_blank_values=True, errors="strict")
-            found = parse_qs(
-                text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"
-            )
-        except ValueError:
-            raise Problem(400, "Invalid", "the form cannot be read") from None
+        found = _fields(body)
+        # Shown again, where what follows refuses the form.
+        request.state.rationale = next(iter(found.get("rationale", ())), "")
+        if sum(map(len, found.values())) > MAX_FIELDS:
+            raise Problem(400, "TooManyFields", f"a form has at most {MAX_FIELDS} fields")
         token = found.pop("form_token", [""])
         if len(token) != 1 or not self._session.sent_by_form(token[0]):
             raise _foreign()
         return found
+
+
+def _fields(body: bytes) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    try:
+        text = body.decode("ascii")
+        pairs = parse_qsl(text, strict_parsing=bool(text), keep_blank_values=True, errors="strict")
+    except ValueError:
+        raise Problem(400, "Invalid", "the form cannot be read") from None
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found
 
 
 _CLOSE = {"Connection": "close"}

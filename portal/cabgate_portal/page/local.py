@@ -22,8 +22,9 @@ from cabgate.review.identity import SERVICE_ACCOUNTS
 from cabgate_kube.clock import Clock, utc_now
 from cabgate_kube.credentials import Access
 from cabgate_kube.process.ending import end
-from cabgate_kube.process.http import COMMON, BoundedProtocol, Server
+from cabgate_kube.process.http import COMMON, Server
 from cabgate_kube.process.logs import PlainError, set_up_logging
+from cabgate_kube.process.serving import protocol_of
 from cabgate_kube.process.signals import Stopping
 from cabgate_kube.transport import Connections
 from cabgate_portal.client import Caller, Room
@@ -44,6 +45,9 @@ PROXY = "http://localhost"
 
 SOCKETS = 32
 """Calls to the API server at a time."""
+
+MAX_CONNECTIONS = 100
+"""Connections that are open at a time: whoever else is on this machine can open some, too."""
 
 STOP_SECONDS = 3
 """Time that a stopping process gives the requests under way."""
@@ -95,19 +99,23 @@ def bound(port: int) -> socket.socket:
     return found
 
 
+def config_of(page: ASGIApp) -> uvicorn.Config:
+    """How the page is served."""
+    return uvicorn.Config(
+        page,
+        http=protocol_of(MAX_CONNECTIONS, lambda _why: None),
+        timeout_graceful_shutdown=STOP_SECONDS,
+        **COMMON,
+    )
+
+
 async def serve(listening: socket.socket, path: Path) -> None:
     """Serve until SIGTERM, SIGINT, or the end of standard input, which whoever started this holds
     open: so nothing is left behind where that was killed."""
     stopping, session = Stopping(), Session()
     host = f"{LOOPBACK}:{listening.getsockname()[1]}"
     connections = Connections(Access(PROXY, socket=path), SOCKETS)
-    config = uvicorn.Config(
-        create_page(connections, session, host),
-        http=BoundedProtocol,
-        timeout_graceful_shutdown=STOP_SECONDS,
-        **COMMON,
-    )
-    server = Server(config)
+    server = Server(config_of(create_page(connections, session, host)))
     task = asyncio.create_task(server.serve([listening]))
     loop = asyncio.get_running_loop()
     loop.add_reader(sys.stdin.fileno(), _read_on, stopping)

@@ -2,7 +2,7 @@
 """The pages: each is one view, read as whoever has opened the page."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from cabgate.api.values import SubjectKind
 from cabgate.ledger.queries import Query, answers
 from cabgate.text.inert import inert
 from cabgate.text.moments import rfc3339
+from cabgate.views.show import DecisionView
 from cabgate_kube.resources import DECISIONS, Object
 from cabgate_portal.checking import check
 from cabgate_portal.names import CorrelationId, Id, Namespace, id_of
@@ -138,7 +139,7 @@ class Pages:
         changed: Changed | None = None,
     ) -> Response:
         """The page of a request or an exception; with what was typed, where that was not sent."""
-        recorded = request.query_params.get("recorded", "")
+        entries = seen.view.exceptions[0].decisions if of_exception else seen.view.decisions
         values = {
             "view": seen.view,
             "notes": seen.notes,
@@ -151,7 +152,7 @@ class Pages:
             "problem": problem,
             "problem_text": inert(problem.detail) if problem else "",
             "changed": changed,
-            "recorded": recorded if recorded in RECORDED else "",
+            "recorded": _recorded(request.query_params.get("recorded", ""), viewer, entries),
             "viewer": viewer,
             "namespace": "",
             "here": "queue",
@@ -301,6 +302,14 @@ async def _records(reader: Reader, namespace: str, notes: Notes) -> list[Object]
 
 async def _viewer(reader: Reader) -> str:
     return inert((await reader.viewer()).username)
+
+
+def _recorded(verdict: str, viewer: str, entries: Sequence[DecisionView]) -> str:
+    """A verdict that somebody sent, where it is the newest entry, and theirs; else nothing: whoever
+    writes a link could have its reader believe that something was decided."""
+    newest = entries[-1] if entries else None
+    own = newest is not None and (newest.verdict, newest.by) == (verdict, viewer)
+    return verdict if own and verdict in RECORDED else ""
 
 
 def _namespace(request: Request) -> str:

@@ -15,12 +15,19 @@ from starlette.responses import HTMLResponse
 
 from cabgate.reports.texts import span
 from cabgate.text.inert import inert
+from cabgate_portal.page.forms import REVOCATIONS
 from cabgate_portal.page.session import Session
 from cabgate_portal.problems import Problem
 
 FOLDER = Path(__file__).parent
 
 _ADDRESS = re.compile(r"https?://\S+")
+
+BUSY = "TooBusy"
+"""The code where too many forms are being read."""
+
+PROXY_REFUSED = "FORBIDDEN"
+"""The code of a 403 that is no answer of an API server: those say `Forbidden`, with a reason."""
 
 TITLES = {
     400: "That cannot be read",
@@ -59,8 +66,12 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters.update(linked=linked, age=age, segment=segment, tone=tone)
-        self._environment.globals.update(base=session.base, form_token=session.form_token)
+        self._environment.filters.update(
+            linked=linked, age=age, segment=segment, tone=tone, inert=inert
+        )
+        self._environment.globals.update(
+            base=session.base, form_token=session.form_token, revocations=REVOCATIONS
+        )
 
     def page(
         self,
@@ -78,20 +89,40 @@ class Renderer:
             {"viewer": "", "namespace": "", "here": "", **values}
         )
 
+    def closed(self, problem: Problem) -> HTMLResponse:
+        """What others are told than who has opened the page: it names no path of it."""
+        template = self._environment.get_template("closed.html")
+        return HTMLResponse(template.render(title=_title(problem), problem=problem), problem.status)
+
     def problem(self, problem: Problem, **values: Any) -> HTMLResponse:
         """The page that tells of a problem."""
         given = {
-            "title": TITLES.get(problem.status, "That did not work"),
+            "title": _title(problem),
             "problem": problem,
             "detail": inert(problem.detail),
-            "next_step": NEXT.get(problem.status, problem.next_step)
-            if problem.code != "NotOpened"
-            else problem.next_step,
+            "next_step": _next_step(problem),
             "kept": None,
+            "typed": "",
             **values,
         }
         kept = {k: v for k, v in problem.headers.items() if k in ("Retry-After", "Connection")}
         return self.page("problem.html", given, problem.status, kept)
+
+
+def _title(problem: Problem) -> str:
+    if problem.code == BUSY:
+        return "Too much at once"
+    return TITLES.get(problem.status, "That did not work")
+
+
+def _next_step(problem: Problem) -> str:
+    if problem.code == PROXY_REFUSED:
+        return (
+            "The API server gives a reason when it refuses, and this had none: kubectl proxy, or "
+            "another proxy, did not pass it on. A name may have characters that Kubernetes has not."
+        )
+    own = problem.code in ("NotOpened", BUSY)
+    return problem.next_step if own else NEXT.get(problem.status, problem.next_step)
 
 
 def linked(text: str) -> Markup:

@@ -4,7 +4,6 @@
 import hashlib
 import hmac
 import secrets
-from http.cookies import CookieError, SimpleCookie
 
 COOKIE = "cabgate-ui"
 """Name of the cookie. `__Host-` would need TLS and the path `/`: loopback has no certificate, and
@@ -40,11 +39,12 @@ class Session:
 
     def holds(self, header: str) -> bool:
         """Whether a header Cookie has the cookie."""
-        try:
-            found = SimpleCookie(header).get(COOKIE)
-        except CookieError:
-            return False
-        return found is not None and _equal(found.value, self._cookie)
+        # Other programs on this address set cookies, too, of any name and in any form: theirs are
+        # passed over, also those of this name.
+        pairs = (each.strip().partition("=") for each in header.split(";"))
+        return any(
+            _equal(value, self._cookie) for name, _, value in pairs if name.strip() == COOKIE
+        )
 
     def form_token(self) -> str:
         """What a form has to hold to be this page's: nobody learns the cookie from it."""

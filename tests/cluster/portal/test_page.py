@@ -55,7 +55,7 @@ def sent(browser, url, fields):
     """The answer to a form; sent anew while the API server does not know a kind yet."""
 
     def answered():
-        answer = browser.post(url, data=fields)
+        answer = browser.post(url, data=fields, headers={"Sec-Fetch-Site": "same-origin"})
         return None if answer.status_code == 429 else answer
 
     return wait_until(answered, "the form is answered", timeout=120)

@@ -26,17 +26,22 @@ PAGE = "cabgate_portal.page.local"
 NEEDED = ("cabgate_portal", "jinja2", "uvicorn", "uvloop")
 """What a Python has that can run it."""
 
-PATHS = (
-    "^/apis/cabgate[.]dev/v1alpha1(/.*)?$",
-    "^/apis/authentication[.]k8s[.]io/v1/selfsubjectreviews$",
-    "^/api/v1/namespaces/[^/]+$",
-    "^/api/v1/namespaces/cabgate-system/configmaps/cabgate-installation$",
-    "^/api/v1/namespaces/[^/]+/(pods|podtemplates|replicationcontrollers)/[^/]+$",
-    "^/apis/(apps|batch|argoproj[.]io)/[^/]+/namespaces/[^/]+/[a-z]+/[^/]+$",
-)
-"""What is passed on to the API server: all that the page asks for."""
+_NAME = "[a-z0-9][-a-z0-9.]*"
 
-METHODS = "^(DELETE|PUT|OPTIONS|HEAD)$"
+PATHS = (
+    f"^/apis/cabgate[.]dev/v1alpha1(/{_NAME})+$",
+    "^/apis/authentication[.]k8s[.]io/v1/selfsubjectreviews$",
+    f"^/api/v1/namespaces/{_NAME}$",
+    "^/api/v1/namespaces/cabgate-system/configmaps/cabgate-installation$",
+    f"^/api/v1/namespaces/{_NAME}/(pods|podtemplates|replicationcontrollers)/{_NAME}$",
+    f"^/apis/apps/v1/namespaces/{_NAME}/(deployments|statefulsets|daemonsets|replicasets)/{_NAME}$",
+    f"^/apis/batch/v1/namespaces/{_NAME}/(jobs|cronjobs)/{_NAME}$",
+    f"^/apis/argoproj[.]io/v1alpha1/namespaces/{_NAME}/rollouts/{_NAME}$",
+)
+"""What is passed on to the API server: all that the page asks for, and no name that leads up the
+path, however it is written. kubectl has no way to say which method goes with which path."""
+
+METHODS = "^(?i:DELETE|PUT|OPTIONS|HEAD|TRACE|CONNECT)$"
 """What is not passed on."""
 
 START_SECONDS = 60.0
@@ -135,7 +140,9 @@ def _listens(path: Path) -> bool:
 @contextlib.contextmanager
 def _served(path: Path, port: int | None) -> Iterator["subprocess.Popen[bytes]"]:
     """The page. It ends with its standard input, should this process be killed."""
-    words = [sys.executable, "-m", PAGE, "--socket", str(path)]
+    # -P: nothing is imported from the folder that somebody happens to be in: it may be another's.
+    # Not -I: that finds nothing that was installed by `pip install --user`.
+    words = [sys.executable, "-P", "-m", PAGE, "--socket", str(path)]
     words += ["--port", str(port)] if port is not None else []
     note("open this URL in your browser; it is good once. Ctrl-C ends the page.")
     process = subprocess.Popen(words, stdin=subprocess.PIPE)

@@ -13,6 +13,9 @@ from unit.portal.fake_api import FakeApi
 
 HOST = "127.0.0.1:4711"
 
+OWN = {"Sec-Fetch-Site": "same-origin", "Origin": f"http://{HOST}"}
+"""What a browser sends with a form of the page."""
+
 
 def as_stored(kind, model):
     """A model as the API server has it."""
@@ -60,7 +63,7 @@ class Opened:
         found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', text)
         return dict(found)
 
-    async def post(self, fields, path=None, **options):
+    async def post(self, fields, path=None, headers=OWN, **options):
         return await self.client.post(
-            self.session.base + (path or self.path), data=fields, **options
+            self.session.base + (path or self.path), data=fields, headers=headers, **options
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cabgate_portal.page import pages, rendering
-from unit.portal.page.opened import HOST, Opened
+from unit.portal.page.opened import HOST, OWN, Opened
 
 HTMX = "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717"
 """SHA-256 of dist/htmx.min.js of the npm package htmx.org 2.0.11."""
@@ -77,8 +77,61 @@ async def test_a_form_of_another_page_is_refused(opened, headers):
     typed = {**fields, "rationale": "x1", "verb": "approve"}
     answer = await opened.post(typed, headers=headers)
     assert (answer.status_code, len(opened.api.calls)) == (403, count)
-    own = {"Sec-Fetch-Site": "same-origin", "Origin": f"http://{HOST}"}
-    assert (await opened.post(typed, headers=own)).status_code == 303
+    assert (await opened.post(typed)).status_code == 303
+
+
+async def test_a_form_that_no_browser_sent_is_refused(opened):
+    typed = {**await opened.form(), "rationale": "x1", "verb": "approve"}
+    assert (await opened.post(typed, headers={})).status_code == 403
+    for name, value in OWN.items():
+        twice = [(name, value), (name, "http://evil.example")]
+        assert (await opened.post(typed, headers=twice)).status_code == 403
+    assert not [each for each in opened.api.calls if each[0] == "PATCH"]
+    for name, value in OWN.items():
+        assert (await opened.post(typed, headers={name: value})).status_code == 303
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
+async def test_nobody_learns_the_path_who_does_not_hold_the_cookie(opened, method):
+    """Whoever knows it listens on another port, and is sent the cookie."""
+    base, place = opened.session.base, opened.session.place
+    paths = ("/", "/queue", "/?key=wrong", f"{base}/?key=wrong", f"{base}/queue", f"{base}/nothing")
+    headers = (
+        {}, {"Host": "evil.example"}, {"Host": "localhost:4711"}, {"Cookie": "cabgate-ui=x"},
+        {**OWN, "Host": HOST}, {"Accept": "application/json", "HX-Request": "true"},
+    )  # fmt: skip
+    for path in paths:
+        for each in headers:
+            answer = await opened.browser().request(method, path, headers=each)
+            assert answer.status_code in (401, 421)
+            assert place not in answer.text
+            assert place not in str(answer.headers)
+    # Its own browser, by another name: whoever that leads to.
+    answer = await opened.get("/queue", headers={"Host": "evil.example"})
+    assert place not in answer.text + str(answer.headers)
+    elsewhere = await opened.client.get("/queue")
+    assert elsewhere.status_code == 401
+    assert place not in elsewhere.text + str(elsewhere.headers)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        'x="a b', "{json}=1", "a b=1", "x[]=1", "caf\u00e9=1", "=1", "x", "a=b=c",
+        "cabgate-ui=stale", "$Version=1; x=(1)", "expires=Thu, 01 Jan", "cabgate-ui",
+    ],
+)  # fmt: skip
+async def test_cookies_of_other_programs_lock_nobody_out(opened, others):
+    own = f"cabgate-ui={opened.session._cookie}"
+    for cookie in (f"{others}; {own}", f"{own}; {others}", f"{others};{own};{others}"):
+        answer = await opened.browser().get(
+            f"{opened.session.base}/queue", headers={"Cookie": cookie.encode()}
+        )
+        assert answer.status_code == 200, cookie
+    answer = await opened.browser().get(
+        f"{opened.session.base}/queue", headers={"Cookie": others.encode()}
+    )
+    assert answer.status_code == 401
 
 
 async def test_a_form_without_its_token_is_refused(opened):
@@ -90,12 +143,14 @@ async def test_a_form_without_its_token_is_refused(opened):
     assert (await opened.post(typed)).status_code == 403
     for kind in ("application/json", "text/plain", "multipart/form-data; boundary=x", ""):
         answer = await opened.client.post(
-            opened.session.base + opened.path, content=b"a=b", headers={"Content-Type": kind}
+            opened.session.base + opened.path,
+            content=b"a=b",
+            headers={**OWN, "Content-Type": kind},
         )
         assert answer.status_code == 415
     twice = {**typed, "form_token": fields["form_token"], "digest": [fields["digest"], "x"]}
     assert (await opened.post(twice)).status_code == 400
-    large = {**fields, "rationale": "x" * 70_000, "verb": "approve"}
+    large = {**fields, "rationale": "x" * 600_000, "verb": "approve"}
     assert (await opened.post(large)).status_code == 413
     assert not [each for each in opened.api.calls if each[0] == "PATCH"]
 
@@ -178,3 +233,34 @@ def test_addresses_are_links_only_where_they_are_of_the_web(text, href):
         assert "<a" not in found
     else:
         assert f'<a href="{href}" rel="noopener noreferrer"' in found
+
+
+async def test_what_was_typed_is_shown_where_the_form_itself_is_refused(opened):
+    typed = {**await opened.form(), "rationale": "typed for <an> hour", "verb": "approve"}
+    for wrong in ({"form_token": "old"}, {f"field{number}": "x" for number in range(3000)}):
+        answer = await opened.post({**typed, **wrong})
+        assert answer.status_code in (400, 403)
+        assert "typed for &lt;an&gt; hour" in answer.text
+        assert "<form" not in answer.text.partition("What you typed")[2]
+    assert not [each for each in opened.api.calls if each[0] == "PATCH"]
+
+
+async def test_too_many_forms_at_once_are_told_as_that(opened, monkeypatch):
+    fields = await opened.form()
+    monkeypatch.setattr(opened.app._bodies, "_together", 10)
+    answer = await opened.post({**fields, "rationale": "x1", "verb": "approve"})
+    assert answer.status_code == 503
+    assert "Too much at once" in answer.text
+    assert "API server" not in answer.text
+
+
+async def test_a_fault_tells_nobody_the_path(opened, monkeypatch):
+    def fault(_key):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(opened.session, "exchange", fault)
+    for browser in (opened.browser(), opened.client):
+        answer = await browser.get(f"{opened.session.base}/?key=wrong")
+        assert answer.status_code == 500
+        assert "a bug of cabgate" in answer.text
+        assert opened.session.place not in answer.text + str(answer.headers)

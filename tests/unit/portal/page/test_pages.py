@@ -2,12 +2,14 @@
 """What a reviewer gets of each page, and what becomes of what they send."""
 
 import json
+import re
 
 import pytest
 
 from cabgate.gate.commands import review_of
 from cabgate_kube.transport import ConnectionFailed, HttpAnswer
-from cabgate_samples.models import exception
+from cabgate_samples.decisions import numbered
+from cabgate_samples.models import by_person, exception
 from cabgate_samples.objects import BAD, workload
 from unit.portal.fake_api import status
 from unit.portal.page.opened import Opened, as_stored
@@ -257,3 +259,116 @@ async def test_an_exception_is_decided_on_its_own_page_and_by_its_uid():
     body = json.loads(opened.api.bodies[-1])
     assert body["metadata"]["uid"] == fields["uid"]
     assert body["status"]["review"]["verdict"] == "Approved"
+
+
+def decide(opened, *decisions):
+    """Store decisions with the request."""
+    entries = numbered(decisions, opened.digest)
+    opened.object["status"] = {**opened.object.get("status", {}), "decisions": entries}
+
+
+async def test_that_it_is_recorded_is_said_only_of_what_is(opened):
+    words, asked = "is recorded, in your name", f"{opened.path}?recorded="
+    assert words not in (await opened.get(f"{asked}Approved")).text
+    decide(opened, by_person("Approved"))
+    assert words in (await opened.get(f"{asked}Approved")).text
+    for other in ("Rejected", "", "<b>", "Revoked"):
+        assert words not in (await opened.get(f"{asked}{other}")).text
+    opened.api.username = "ann"
+    assert words not in (await opened.get(f"{asked}Approved")).text
+    opened.api.username = "rita"
+    decide(opened, by_person("Approved"), by_person("Revoked"))
+    assert words not in (await opened.get(f"{asked}Approved")).text
+
+
+@pytest.mark.parametrize(
+    ("ticked", "images"),
+    [
+        ({}, None),
+        ({"revoked": "asked"}, None),
+        ({"revoked": "all"}, ["*"]),
+        ({"revoked": "these", "images": ["a", "b"]}, ["a", "b"]),
+        ({"revoked": "these"}, ...),
+        ({"revoked": "these", "images": ["*"]}, ...),
+        ({"revoked": "these", "images": ["*", "a"]}, ...),
+        ({"revoked": "all", "images": ["a"]}, ...),
+        ({"revoked": "asked", "images": ["a"]}, ...),
+        ({"images": ["*"]}, ...),
+        ({"images": ["a"]}, ...),
+        ({"revoked": "some"}, ...),
+    ],
+)
+async def test_what_is_revoked_is_what_was_chosen(opened, ticked, images):
+    decide(opened, by_person("Approved"))
+    fields = await opened.form()
+    sent = await opened.post({**fields, **ticked, "rationale": "CVE-2026-1", "verb": "revoke"})
+    if images is ...:
+        assert sent.status_code == 422
+        assert "ImagesUnclear" in sent.text
+        assert not [each for each in opened.api.calls if each[0] == "PATCH"]
+        checked = re.findall(r'name="(?:revoked|images)" value="([^"]*)" checked', sent.text)
+        assert "all" not in checked or ticked.get("revoked") == "all"
+    else:
+        assert sent.status_code == 303, sent.text
+        assert json.loads(opened.api.bodies[-1])["status"]["review"].get("images") == images
+
+
+async def test_nothing_is_ticked_that_was_not_chosen(opened):
+    decide(opened, by_person("Approved"))
+    text = (await opened.get(opened.path)).text
+    ticked = re.findall(r'<input type="(?:radio|checkbox)"[^>]* value="([^"]*)" checked', text)
+    assert ticked == ["asked"]
+    typed = {**await opened.form(), "revoked": "these", "rationale": "", "verb": "revoke"}
+    image = opened.object["spec"]["targets"][0]["images"][0]
+    text = (await opened.post({**typed, "images": [image]})).text
+    ticked = re.findall(r'<input type="(?:radio|checkbox)"[^>]* value="([^"]*)" checked', text)
+    assert ticked == ["these", image]
+
+
+async def test_what_nobody_sees_in_the_reason_of_a_refusal_is_written_out(opened, monkeypatch):
+    fields = await opened.form()
+    causes = [{"reason": "Self\u202eApproval", "field": "x\u202e", "message": "m\u202e"}]
+    refusal = HttpAnswer(
+        403, status(403, "For\u202ebidden", "no\u202e", causes=causes), audit_id="a\u202e".encode()
+    )
+    before = opened.api._answer
+    monkeypatch.setattr(
+        *(opened.api, "_answer"),
+        lambda method, path, body: refusal if method == "PATCH" else before(method, path, body),
+    )
+    sent = await opened.post({**fields, "rationale": "ok then", "verb": "approve"})
+    assert sent.status_code == 403
+    assert "Self\\u202eApproval" in sent.text
+    assert "\u202e" not in sent.text
+    opened.api.answers = [refusal] * 9
+    for path in ("/queue", opened.path, "/workload?namespace=shop&workload=deployment/x"):
+        assert "\u202e" not in (await opened.get(path)).text
+        opened.api.answers = [refusal] * 9
+
+
+async def test_what_kubectl_does_not_pass_on_is_not_told_as_a_right_that_is_lacking(opened):
+    opened.api.answers = [HttpAnswer(403, b"Forbidden\n")] * 9
+    text = (await opened.get("/queue")).text
+    assert "kubectl proxy" in text
+    assert "Ask for that right" not in text
+
+
+async def test_an_approval_can_be_revoked_whatever_else_comes_next(opened):
+    """Also while one of its conditions waits to be attested, and once its team has moved on."""
+    path = f'action="{opened.session.base}{opened.path}"'
+    to_attest = [{"name": "dba", "description": "the DBA is there", "attestation": "Required"}]
+    decide(opened, by_person("ConditionallyApproved", conditions=to_attest))
+    text = (await opened.get(opened.path)).text.partition(path)[2]
+    assert 'name="verb" value="attest"' in text
+    assert 'name="verb" value="revoke"' in text
+    fields = await opened.form()
+    sent = {**fields, "condition": "dba", "rationale": "It broke", "verb": "revoke"}
+    assert (await opened.post(sent)).status_code == 303
+    assert json.loads(opened.api.bodies[-1])["status"]["review"]["verdict"] == "Revoked"
+    decide(opened, by_person("Approved"))
+    asked = as_stored("CABException", exception(opened.request, by_person("Approved")))
+    opened.api.put("cabexceptions", asked)
+    text = (await opened.get(opened.path)).text.partition(path)[2]
+    assert 'name="verb" value="revoke"' in text
+    decide(opened, by_person("Rejected"))
+    assert 'name="verb" value="revoke"' not in (await opened.get(opened.path)).text

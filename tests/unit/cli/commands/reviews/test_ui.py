@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,14 +65,14 @@ def kubectl(tmp_path):
     return tmp_path
 
 
-def started(folder, *words):
+def started(folder, *words, cwd=None):
     env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "TMPDIR": str(folder)}
     # A shell that starts something in the background has it ignore SIGINT, and all that it starts.
     heeded = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     program = f"{heeded}; import runpy; runpy.run_module('cabgate_cli', run_name='__main__')"
     argv = [sys.executable, "-c", program, "ui", *words]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env,
-                               text=True)  # fmt: skip
+                               cwd=cwd, text=True)  # fmt: skip
     return process, process.stdout.readline().strip()
 
 
@@ -156,6 +157,67 @@ def test_what_cannot_start_says_what_to_do(monkeypatch, tmp_path):
     assert "check --kubeconfig and --context" in run("ui", code=4).stderr
     monkeypatch.setattr(ui, "find_spec", lambda name: None if name == "jinja2" else object())
     assert "pip install 'cabgate[portal]'" in run("ui", code=4).stderr
+
+
+def test_nothing_is_run_from_the_folder_that_somebody_is_in(kubectl, tmp_path):
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    ran = folder / "ran"
+    for name in ("uvicorn", "starlette", "cabgate_portal", "jinja2"):
+        (folder / f"{name}.py").write_text(f"open({str(ran)!r}, 'w').close()\n")
+    process, url = started(kubectl, cwd=folder)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert not ran.exists()
+    assert url.startswith("http://127.0.0.1:"), errors
+
+
+OURS = "/apis/cabgate.dev/v1alpha1"
+
+
+@pytest.mark.parametrize(
+    ("path", "passed"),
+    [
+        (f"{OURS}/cabrequests", True),
+        (f"{OURS}/namespaces/shop/cabrequests/checkout-1f2e3d4c/status", True),
+        (f"{OURS}/namespaces/shop/cabevidences/x.y", True),
+        ("/apis/authentication.k8s.io/v1/selfsubjectreviews", True),
+        ("/api/v1/namespaces/shop", True),
+        ("/api/v1/namespaces/shop/pods/checkout-0", True),
+        ("/apis/apps/v1/namespaces/shop/deployments/checkout", True),
+        ("/apis/batch/v1/namespaces/shop/cronjobs/nightly", True),
+        ("/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/checkout", True),
+        ("/api/v1/namespaces/cabgate-system/configmaps/cabgate-installation", True),
+        (f"{OURS}/..", False),
+        (f"{OURS}/../../../api/v1/namespaces/shop/secrets/x", False),
+        (f"{OURS}/%2e%2e/%2e%2e/%2e%2e/api/v1/secrets", False),
+        (f"{OURS}/x%2f..%2fy", False),
+        (f"{OURS}/namespaces//cabrequests", False),
+        (f"{OURS}/cabrequests/", False),
+        (f"{OURS}x/cabrequests", False),
+        (f"/x{OURS}/cabrequests", False),
+        ("/api/v1/namespaces/..", False),
+        ("/api/v1/namespaces/%2e%2e", False),
+        ("/api/v1/namespaces", False),
+        ("/api/v1/namespaces/shop/secrets/x", False),
+        ("/api/v1/namespaces/shop/configmaps/cabgate-installation", False),
+        ("/api/v1/namespaces/shop/pods/checkout-0/exec", False),
+        ("/apis/apps/v1/namespaces/shop/deployments/checkout/scale", False),
+        ("/apis/apps/v1/namespaces/shop/deployments", False),
+        ("/apis/apps/v1/namespaces/shop/controllerrevisions/x", False),
+        ("/apis/apps/%2e%2e/namespaces/shop/deployments/x", False),
+    ],
+)
+def test_kubectl_passes_on_what_the_page_asks_for(path, passed):
+    # As kubectl does: each is searched for, and the first that fits lets it through.
+    assert any(re.search(each, path) for each in ui.PATHS) is passed
+    assert not any("," in each for each in (*ui.PATHS, ui.METHODS))  # which kubectl splits them by
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "OPTIONS", "HEAD", "TRACE", "CONNECT", "put"])
+def test_kubectl_passes_on_no_other_method(method):
+    assert re.search(ui.METHODS, method)
+    assert not any(re.search(ui.METHODS, each) for each in ("GET", "POST", "PATCH"))
 
 
 @pytest.mark.parametrize("words", [("--host", "127.0.0.2"), ("--port", "0"), ("--port", "70000")])
