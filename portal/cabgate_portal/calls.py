@@ -82,7 +82,7 @@ class BearerToken(SecurityBase):
             try:
                 yield Reader(caller, portal.clock, portal.machines)
             finally:
-                caller.let_go()
+                caller.close()
 
 
 def _check_parameters(request: Request) -> None:

@@ -99,6 +99,12 @@ class Caller:
         self._called = called
         self._room = room or Room()
         self._held = 0
+        self._closed = False
+
+    def close(self) -> None:
+        """The call is over: the lists that were read are needed no more, and no other is taken."""
+        self._closed = True
+        self.let_go()
 
     def let_go(self) -> None:
         """The lists that were read are needed no more."""
@@ -134,6 +140,8 @@ class Caller:
         async with self._room.coming:
             answer = await self._call("GET", path, query=query, most=MAX_PAGE_BYTES)
             size = len(answer.body)
+            if self._closed:
+                raise RuntimeError("a list came after the call that it was for")
             if size > self._room.left:
                 raise Problem(
                     503, "Busy", "too much is being read: try again", headers={"Retry-After": "2"}

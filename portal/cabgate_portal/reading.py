@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is shown, read as the caller may read it, and computed by the functions of `kubectl cab`."""
 
-import asyncio
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -22,6 +21,7 @@ from cabgate.views.queue import QueueRow, for_requests, of_submitter, queue
 from cabgate.views.selectors import APPROVED_REQUESTS, LIVE_EXCEPTIONS, WAITING_REQUESTS
 from cabgate.views.show import RequestView, show
 from cabgate_kube.clock import Clock
+from cabgate_kube.process.tasks import gathered
 from cabgate_kube.resources import EVIDENCES, EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_portal.client import Caller, Written, unknown_outcome
 from cabgate_portal.names import Id
@@ -87,7 +87,7 @@ class Reader:
     async def _seen(self, request: WholeRequest, exception: CABException | None) -> Seen:
         notes = Notes()
         namespace = request.stored.metadata.namespace
-        intent, others, changes, viewer = await asyncio.gather(
+        intent, others, changes, viewer = await gathered(
             self._intent(request, notes),
             notes.beside(
                 self._exceptions_for(namespace, request.name), [], "its exceptions are not known"
@@ -176,7 +176,7 @@ class Reader:
         if correlation_id:
             fields += f",spec.correlationID={correlation_id}"
         notes = Notes()
-        found, asked, viewer = await asyncio.gather(
+        found, asked, viewer = await gathered(
             self.api.all(REQUESTS, namespace, fields=fields, labels=labels),
             self.api.all(EXCEPTIONS, namespace, fields=LIVE_EXCEPTIONS),
             self.api.who_am_i(),

@@ -16,7 +16,7 @@ from cabgate_portal.main import STOP_SECONDS
 from cabgate_portal.problems import Problem
 from cabgate_portal.tokens import Token
 from support.waiting import until
-from unit.portal.fake_api import status
+from unit.portal.fake_api import OURS, FakeApi, status
 from unit.portal.portals import Made, manifest, stored
 
 READY = {"type": "Ready", "status": "True", "message": "approved", "reason": "Approved",
@@ -222,6 +222,72 @@ async def test_all_lists_share_a_room_and_give_it_back(made):
         made.api.answers = [listed(60_000)]
         assert (await made.call("GET", "/requests")).status_code == 200
     assert made.portal.room.left == 100_000
+
+
+class LateLists(FakeApi):
+    """An API server that refuses what is not a list at once, and some lists; the other lists come
+    when they are let through."""
+
+    def __init__(self, refused):
+        super().__init__()
+        self.refused = refused
+        self.late = asyncio.Event()
+        self.came = 0
+
+    async def call(self, method, target, **options):
+        answer = await super().call(method, target, **options)
+        plural = target.partition("?")[0].rsplit("/", 1)[-1]
+        if plural in self.refused:
+            return HttpAnswer(429, status(429, "TooManyRequests", "later"))
+        if plural in ("cabrequests", "cabexceptions"):
+            await self.late.wait()
+            self.came += 1
+            return listed(60_000)
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("path", "refused"),
+    [
+        ("/pending", "selfsubjectreviews"),
+        ("/pending", "cabrequests"),
+        ("/pending", "cabexceptions"),
+        ("/check?namespace=shop&workload=deployment/checkout&image=x:1", "cabrequests"),
+        ("/check?namespace=shop&workload=deployment/checkout&image=x:1", "cabexceptions"),
+        ("/shop.checkout", "cabexceptions"),
+        ("/shop.checkout", "selfsubjectreviews"),
+    ],
+)
+async def test_a_list_that_comes_after_the_answer_takes_no_room(made, path, refused):
+    obj, _ = stored()
+    api = LateLists({refused})
+    api.objects[f"{OURS}/namespaces/shop/cabrequests/checkout"] = obj
+    api.objects["/api/v1/namespaces/shop"] = {"metadata": {"name": "shop"}}
+    object.__setattr__(made.portal, "connections", api)
+    object.__setattr__(made.portal, "room", Room(100_000))
+    for _ in range(3):
+        answer = await made.call("GET", path)
+        assert (answer.status_code, answer.json()["code"]) == (429, "TooManyRequests")
+    api.late.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert made.portal.room.left == 100_000
+    api.refused = set()
+    api.came = 0
+    assert (await made.call("GET", "/requests")).status_code == 200
+    assert api.came == 1
+
+
+async def test_who_is_closed_takes_no_room(made):
+    api, room = LateLists(set()), Room(100_000)
+    caller = Caller(api, Token("a"), room=room)
+    reading = asyncio.ensure_future(caller.all(REQUESTS))
+    await until(lambda: api.calls, "the list is asked for")
+    caller.close()
+    api.late.set()
+    with pytest.raises(RuntimeError, match="after the call"):
+        await reading
+    assert room.left == 100_000
 
 
 def test_a_portal_that_stops_gives_each_write_its_time():
