@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cabgate_kube.resources import REQUESTS
+from cabgate_kube.resources import INTENTS, REQUESTS
 from cabgate_kube.transport import AnswerTooLarge, ConnectionFailed, HttpAnswer
 from cabgate_portal import client
-from cabgate_portal.client import Caller, Room
+from cabgate_portal.client import LISTS_AT_A_TIME, Caller, Room
 from cabgate_portal.limits import Waits
 from cabgate_portal.main import STOP_SECONDS
 from cabgate_portal.problems import Problem
@@ -77,11 +77,22 @@ async def test_a_body_is_utf_8(made, encoding):
     assert made.api.calls == []
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "[" * 70 + "]" * 70, "1" * 5000])
+@pytest.mark.parametrize(
+    "value",
+    ["NaN", "Infinity", "-Infinity", "[" * 70 + "]" * 70, "1" * 5000, "1e999", "[-1e999]"],
+)
 async def test_a_value_is_one_of_json_and_not_deep(made, value):
     text = TEXT.replace('"spec": {', f'"spec": {{"x": {value}, ', 1)
     answer = await made.call("POST", "/submit", content=text, headers=JSON)
     assert answer.status_code == 400
+    assert made.api.calls == []
+
+
+async def test_nothing_that_is_no_json_is_applied(made):
+    with pytest.raises(ValueError, match="JSON"):
+        await Caller(made.api, Token("a")).apply(
+            INTENTS, "shop", "web", {"spec": {"x": float("inf")}}, dry_run=False
+        )
     assert made.api.calls == []
 
 
@@ -92,6 +103,17 @@ async def test_without_a_token_no_body_is_waited_for(made):
 
     answer = await made.call("POST", "/submit", token="", content=never(), headers=JSON)
     assert answer.status_code == 401
+    for method, path in (
+        *((method, "/pending") for method in ("GET", "PUT", "PATCH", "DELETE", "OPTIONS", "X")),
+        ("GET", "/api"),
+        ("POST", "/api"),
+        ("GET", "/submit"),
+    ):
+        for headers in (JSON, {**JSON, "Content-Length": "200000"}):
+            answer = await made.call(method, path, token="", content=never(), headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (400, "NoBodyHere")
+            assert answer.headers["connection"] == "close"
+    assert (await made.call("GET", "/pending", headers={"Content-Length": "0"})).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -222,6 +244,21 @@ async def test_all_lists_share_a_room_and_give_it_back(made):
         made.api.answers = [listed(60_000)]
         assert (await made.call("GET", "/requests")).status_code == 200
     assert made.portal.room.left == 100_000
+
+
+async def test_who_gets_no_turn_for_a_list_is_told_so(made):
+    api = LateLists(set())
+    object.__setattr__(made.portal, "connections", api)
+    object.__setattr__(made.portal, "room", Room(10_000_000, turn_seconds=0.01))
+    first = [asyncio.ensure_future(made.call("GET", "/requests")) for _ in range(LISTS_AT_A_TIME)]
+    await until(lambda: len(api.calls) == LISTS_AT_A_TIME, "the first are under way")
+    for _ in range(2):
+        answer = await made.call("GET", "/requests")
+        assert (answer.status_code, answer.json()["code"]) == (503, "Busy")
+        assert answer.headers["retry-after"]
+    api.late.set()
+    assert [(await each).status_code for each in first] == [200] * LISTS_AT_A_TIME
+    assert (await made.call("GET", "/requests")).status_code == 200
 
 
 class LateLists(FakeApi):
