@@ -46,7 +46,7 @@ from cabgate_kube.process.tasks import gathered
 from cabgate_kube.resources import CONFIG_MAPS, EXCEPTIONS, NAMESPACES, REQUESTS, Object, Resource
 from cabgate_portal.names import Id, is_name
 from cabgate_portal.problems import Problem
-from cabgate_portal.reading import NOT_READABLE, Notes, Reader, parsed
+from cabgate_portal.reading import NOT_READABLE, Notes, Reader, all_parsed
 
 T = TypeVar("T")
 
@@ -98,7 +98,7 @@ async def check(reader: Reader, namespace: str, argument: str, images: Sequence[
         _requests(reader, namespace, workloads),
         reader.api.all(EXCEPTIONS, namespace, fields=LIVE_EXCEPTIONS),
     )
-    exceptions = [parsed(CABException, each) for each in asked]
+    exceptions = await all_parsed(CABException, asked)
     now = reader.clock()
 
     def judged(requests: Sequence[CABRequest], side: str) -> Explanation:
@@ -266,7 +266,7 @@ async def _requests(
     lists = await gathered(
         *(reader.api.all(REQUESTS, namespace, labels=each) for each in selectors(workloads))
     )
-    return [parsed(CABRequest, item) for items in lists for item in items]
+    return await all_parsed(CABRequest, [item for items in lists for item in items])
 
 
 async def _applied(

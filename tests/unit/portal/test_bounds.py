@@ -327,6 +327,34 @@ async def test_who_is_closed_takes_no_room(made):
     assert room.left == 100_000
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/pending", "/my-requests", "/requests?limit=500", "/shop.r0",
+     "/check?namespace=shop&workload=deployment/checkout&image=x:1"],
+)  # fmt: skip
+async def test_others_have_their_turn_while_a_long_list_is_read(made, path):
+    obj, _ = stored()
+    made.api.objects["/api/v1/namespaces/shop"] = {"metadata": {"name": "shop"}}
+    for number in range(1500):
+        made.api.put("cabrequests", {**obj, "metadata": {**obj["metadata"], "name": f"r{number}"}})
+    turns, since = 0, 0
+    call, api_call = asyncio.ensure_future(made.call("GET", path)), made.api.call
+
+    async def noting(method, target, **options):
+        nonlocal since
+        if target.partition("?")[0].endswith("/cabrequests"):
+            since = turns
+        return await api_call(method, target, **options)
+
+    made.api.call = noting
+    while not call.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert (await call).status_code == 200
+    # One for each hundred.
+    assert turns - since >= 15
+
+
 def test_a_portal_that_stops_gives_each_write_its_time():
     assert STOP_SECONDS > client.WRITE_SECONDS >= 2 * client.TIMEOUT_SECONDS
     chart = Path(__file__).parents[3] / "charts/cabgate/templates/portal/deployment.yaml"
