@@ -190,6 +190,9 @@ class Bounded:
         try:
             if scope["method"] == "POST" and scope["path"].startswith(UNVERSIONED):
                 token_of(scope["headers"])  # before a byte of the body is waited for
+            elif _has_body(scope["headers"]):
+                detail = "a body is for a POST of an operation alone; allowed: no body"
+                raise Problem(400, "NoBodyHere", detail, headers=_CLOSE)
             body = await self._body(Request(scope, receive))
             await self._app(scope, _replayed(body, receive), send_noting)
         except Problem as problem:
@@ -236,6 +239,14 @@ class Bounded:
 
 _CLOSE = {"Connection": "close"}
 _FAULT = Problem(500, "InternalError", "the portal failed; its log has the place")
+
+
+def _has_body(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether a body comes behind some headers."""
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value.strip() != b"0")
+        for name, value in headers
+    )
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -2,6 +2,7 @@
 """What a client sends, as far as the portal reads it; the rest is for the API server to judge."""
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -27,7 +28,10 @@ def check_json(body: bytes) -> None:
     try:
         # What is UTF-16 is no JSON as UTF-8, and what begins with a mark of order is none either.
         found = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant
+            body.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_float=_finite,
         )
     except _DoubtfulJsonError as error:
         raise Problem(400, "Invalid", f"body: {error}") from None
@@ -54,6 +58,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(name: str) -> NoReturn:
     raise _DoubtfulJsonError(f"{name} is no value of JSON")
+
+
+def _finite(text: str) -> float:
+    # Written out again it would be Infinity.
+    found = float(text)
+    if not math.isfinite(found):
+        raise _DoubtfulJsonError("has a number that is too large")
+    return found
 
 
 def _within(value: Any) -> Iterable[Any]:

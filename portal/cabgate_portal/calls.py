@@ -19,7 +19,7 @@ from cabgate_kube.transport import Connections
 from cabgate_portal.client import Caller, Room
 from cabgate_portal.limits import CallLimits, Waits
 from cabgate_portal.metrics import Metrics
-from cabgate_portal.names import Id, id_of
+from cabgate_portal.names import CorrelationId, Id, Namespace, id_of
 from cabgate_portal.problems import Problem
 from cabgate_portal.reading import Reader
 from cabgate_portal.tokens import token_of
@@ -82,7 +82,7 @@ class BearerToken(SecurityBase):
             try:
                 yield Reader(caller, portal.clock, portal.machines)
             finally:
-                caller.let_go()
+                caller.close()
 
 
 def _check_parameters(request: Request) -> None:
@@ -179,5 +179,14 @@ Waiting = Annotated[Wait, Depends(_wait_of)]
 """How long to wait."""
 DryRun = Annotated[bool, Depends(_is_dry_run)]
 """Whether nothing is to be stored."""
+Everywhere = Annotated[
+    Namespace | None, Query(description="Of this namespace; of all if it is not given.")
+]
+"""The namespace that is looked in, or all."""
+Correlation = Annotated[
+    CorrelationId | None,
+    Query(alias="correlationID", description="What belongs to one record elsewhere."),
+]
+"""What belongs to one record elsewhere."""
 ObjectId = Annotated[Id, Depends(_id)]
 """What a path names."""

@@ -3,7 +3,6 @@
 caller may read what that rests on. What is not known is taken both ways: an answer that hangs on it
 is none."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -43,10 +42,11 @@ from cabgate.views.explained import (
     explained_view,
 )
 from cabgate.views.selectors import LIVE_EXCEPTIONS
+from cabgate_kube.process.tasks import gathered
 from cabgate_kube.resources import CONFIG_MAPS, EXCEPTIONS, NAMESPACES, REQUESTS, Object, Resource
 from cabgate_portal.names import Id, is_name
 from cabgate_portal.problems import Problem
-from cabgate_portal.reading import NOT_READABLE, Notes, Reader, parsed
+from cabgate_portal.reading import NOT_READABLE, Notes, Reader, all_parsed
 
 T = TypeVar("T")
 
@@ -88,17 +88,17 @@ async def check(reader: Reader, namespace: str, argument: str, images: Sequence[
     """Whether a workload such as `deployment/checkout` would be admitted now: as it runs, or with
     some images. Raises `Problem`."""
     notes = Notes()
-    settings, labels = await asyncio.gather(
+    settings, labels = await gathered(
         _settings(reader, namespace, notes), _namespace_labels(reader, namespace, notes)
     )
     kind, name = _workload(argument, settings.worst.kinds)
     rollout, own = await _rollout(reader, namespace, kind, name, images, notes)
     workloads = rollout.worst.workloads
-    found, asked = await asyncio.gather(
+    found, asked = await gathered(
         _requests(reader, namespace, workloads),
         reader.api.all(EXCEPTIONS, namespace, fields=LIVE_EXCEPTIONS),
     )
-    exceptions = [parsed(CABException, each) for each in asked]
+    exceptions = await all_parsed(CABException, asked)
     now = reader.clock()
 
     def judged(requests: Sequence[CABRequest], side: str) -> Explanation:
@@ -263,10 +263,10 @@ def _resource(kind: GatedKind) -> Resource:
 async def _requests(
     reader: Reader, namespace: str, workloads: Sequence[Workload]
 ) -> list[CABRequest]:
-    lists = await asyncio.gather(
+    lists = await gathered(
         *(reader.api.all(REQUESTS, namespace, labels=each) for each in selectors(workloads))
     )
-    return [parsed(CABRequest, item) for items in lists for item in items]
+    return await all_parsed(CABRequest, [item for items in lists for item in items])
 
 
 async def _applied(

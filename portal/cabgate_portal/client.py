@@ -5,6 +5,7 @@ from nothing else."""
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -51,6 +52,9 @@ LISTS_AT_A_TIME = 4
 """Pages that are on their way at a time, of all calls: those that have not come yet are not known
 to be small."""
 
+TURN_SECONDS = 10.0
+"""Longest that a page waits for its turn among them."""
+
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 _JSON = "application/json"
@@ -78,9 +82,23 @@ class Page:
 class Room:
     """What the lists of all calls may take together."""
 
-    def __init__(self, most: int = MAX_HELD_BYTES) -> None:
+    def __init__(self, most: int = MAX_HELD_BYTES, turn_seconds: float = TURN_SECONDS) -> None:
         self.left = most
-        self.coming = asyncio.Semaphore(LISTS_AT_A_TIME)
+        self._coming = asyncio.Semaphore(LISTS_AT_A_TIME)
+        self._turn_seconds = turn_seconds
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """While one page is on its way. Raises `Problem` if others take too long."""
+        try:
+            async with asyncio.timeout(self._turn_seconds):
+                await self._coming.acquire()
+        except TimeoutError:
+            raise _busy() from None
+        try:
+            yield
+        finally:
+            self._coming.release()
 
 
 class Caller:
@@ -99,6 +117,12 @@ class Caller:
         self._called = called
         self._room = room or Room()
         self._held = 0
+        self._closed = False
+
+    def close(self) -> None:
+        """The call is over: the lists that were read are needed no more, and no other is taken."""
+        self._closed = True
+        self.let_go()
 
     def let_go(self) -> None:
         """The lists that were read are needed no more."""
@@ -131,13 +155,13 @@ class Caller:
 
     async def _listed(self, path: str, query: Mapping[str, str]) -> HttpAnswer:
         """A page. Raises `Problem` where there is no room for it, and `AnswerTooLarge`."""
-        async with self._room.coming:
+        async with self._room.turn():
             answer = await self._call("GET", path, query=query, most=MAX_PAGE_BYTES)
             size = len(answer.body)
+            if self._closed:
+                raise RuntimeError("a list came after the call that it was for")
             if size > self._room.left:
-                raise Problem(
-                    503, "Busy", "too much is being read: try again", headers={"Retry-After": "2"}
-                )
+                raise _busy()
             self._room.left -= size
             self._held += size
             return answer
@@ -182,7 +206,7 @@ class Caller:
     ) -> Written:
         """Server-side apply, never by force. Raises `Problem`."""
         path = resource.path(namespace, name)
-        content = json.dumps(body).encode()
+        content = json.dumps(body, allow_nan=False).encode()
         return await self._write(path, APPLY, content, dry_run=dry_run)
 
     async def patch_status(
@@ -278,6 +302,10 @@ def unknown_outcome() -> Problem:
         "not sent again",
         next_step="Read it, and send it again only if it was not recorded.",
     )
+
+
+def _busy() -> Problem:
+    return Problem(503, "Busy", "too much is being read: try again", headers=_LATER)
 
 
 def _too_large(next_step: str) -> Problem:

@@ -22,6 +22,7 @@ from cabgate.views.queue import QueueRow, for_requests, of_submitter, queue
 from cabgate.views.selectors import APPROVED_REQUESTS, LIVE_EXCEPTIONS, WAITING_REQUESTS
 from cabgate.views.show import RequestView, show
 from cabgate_kube.clock import Clock
+from cabgate_kube.process.tasks import gathered
 from cabgate_kube.resources import EVIDENCES, EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_portal.client import Caller, Written, unknown_outcome
 from cabgate_portal.names import Id
@@ -29,6 +30,9 @@ from cabgate_portal.problems import Problem
 
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
+
+AT_ONCE = 100
+"""Objects that are read before others have their turn: some 25 ms."""
 
 NOT_READABLE = frozenset({403, 404})
 """Statuses after which the rest is shown all the same: what is beside a request may be another's to
@@ -87,7 +91,7 @@ class Reader:
     async def _seen(self, request: WholeRequest, exception: CABException | None) -> Seen:
         notes = Notes()
         namespace = request.stored.metadata.namespace
-        intent, others, changes, viewer = await asyncio.gather(
+        intent, others, changes, viewer = await gathered(
             self._intent(request, notes),
             notes.beside(
                 self._exceptions_for(namespace, request.name), [], "its exceptions are not known"
@@ -119,7 +123,7 @@ class Reader:
     async def _exceptions_for(self, namespace: str, name: str) -> list[CABException]:
         fields = f"{LIVE_EXCEPTIONS},spec.requestRef.name={name}"
         items = await self.api.all(EXCEPTIONS, namespace, fields=fields)
-        return [parsed(CABException, item) for item in items]
+        return await all_parsed(CABException, items)
 
     async def _intent(self, request: WholeRequest, notes: Notes) -> "_Intent":
         reference = request.stored.spec.intent_ref
@@ -146,7 +150,7 @@ class Reader:
             fields=APPROVED_REQUESTS,
             labels=shared_label(request),
         )
-        approved = [WholeRequest.of(each) for each in readable(CABRequest, items, notes)]
+        approved = [WholeRequest.of(each) for each in await all_readable(CABRequest, items, notes)]
         before = last_approved(request, approved)
         now = await self._kept(request, notes)
         was = {} if before is None else await self._kept(before, notes)
@@ -176,16 +180,19 @@ class Reader:
         if correlation_id:
             fields += f",spec.correlationID={correlation_id}"
         notes = Notes()
-        found, asked, viewer = await asyncio.gather(
+        found, asked, viewer = await gathered(
             self.api.all(REQUESTS, namespace, fields=fields, labels=labels),
             self.api.all(EXCEPTIONS, namespace, fields=LIVE_EXCEPTIONS),
             self.api.who_am_i(),
         )
-        requests = readable(CABRequest, found, notes)
-        exceptions = readable(CABException, asked, notes)
+        requests = await all_readable(CABRequest, found, notes)
+        exceptions = await all_readable(CABException, asked, notes)
         if correlation_id or labels:
             exceptions = for_requests(exceptions, requests)
-        rows = queue(requests, exceptions, self.clock(), viewer, self.machines)
+        # Of thousands it takes a good part of a second.
+        rows = await asyncio.to_thread(
+            queue, requests, exceptions, self.clock(), viewer, self.machines
+        )
         return (of_submitter(rows) if own else rows), notes.texts
 
     async def intent(self, which: Id) -> DeploymentIntent:
@@ -233,6 +240,25 @@ def readable(model: type[M], items: Iterable[Object], notes: Notes) -> list[M]:
             found.append(model.model_validate(item))
         except ValidationError as error:
             notes.texts.append(_unreadable(model, item, error))
+    return found
+
+
+async def all_readable(model: type[M], items: Sequence[Object], notes: Notes) -> list[M]:
+    """As `readable`, of a list of any length, while others have their turn."""
+    found = []
+    for start in range(0, len(items), AT_ONCE):
+        found += readable(model, items[start : start + AT_ONCE], notes)
+        await asyncio.sleep(0)
+    return found
+
+
+async def all_parsed(model: type[M], items: Sequence[Object]) -> list[M]:
+    """A list of any length, while others have their turn. Raises `Problem` for an object that this
+    version cannot read."""
+    found = []
+    for start in range(0, len(items), AT_ONCE):
+        found += [parsed(model, item) for item in items[start : start + AT_ONCE]]
+        await asyncio.sleep(0)
     return found
 
 

@@ -29,6 +29,12 @@ MAX_SOURCE_BYTES = 64 * 1024
 """What holds the pod templates of an object, as JSON, for them to be compared: larger ones no
 approval covers that says what the containers do. Whoever sends them would have others wait."""
 
+_BESIDE = frozenset({"apiVersion", "kind", "metadata", "status"})
+"""Fields of an object that hold no pod templates, of whatever kind it is."""
+
+_ESCAPED = {"<": 5, ">": 5, "&": 5, "\u2028": 3, "\u2029": 3}
+"""Characters that the API server writes as six, with the bytes that they take more."""
+
 _NAMED = ("containers", "initContainers", "ephemeralContainers", "volumes", "volumeClaimTemplates")
 """Fields that hold things with names."""
 
@@ -44,12 +50,25 @@ _SHORT = 8
 goes by the digest of all."""
 
 
+def is_too_large(obj: Mapping[str, Any]) -> bool:
+    """Whether an object has more than `MAX_SOURCE_BYTES` beside its metadata and status, as the API
+    server writes it: the webhook is told of its bytes before they are read."""
+    size = 0
+    for key, value in obj.items():
+        if key not in _BESIDE:
+            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+            size += len(text.encode("utf-8", "surrogatepass"))
+            size += sum(more * text.count(each) for each, more in _ESCAPED.items())
+    return size > MAX_SOURCE_BYTES
+
+
 @dataclass(frozen=True)
 class Template:
     """What the containers of a rollout do."""
 
     digest: str
-    """`t1:sha256:` and 64 hexadecimal digits."""
+    """`t1:sha256:` and 64 hexadecimal digits; empty, which no approval names, where it is too large
+    to be compared."""
     forms: Sequence[Form] = field(default=(), compare=False, repr=False)
     """The normal form of each pod template; none where only the digest is known."""
 

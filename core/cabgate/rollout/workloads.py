@@ -11,7 +11,7 @@ from cabgate.rollout.normal_form import normal_form
 from cabgate.rollout.pods import PodTemplateError, mapping, template_images
 from cabgate.rollout.rollout import Rollout, Scale
 from cabgate.rollout.targets import Workload
-from cabgate.rollout.templates import Template, template_of_forms
+from cabgate.rollout.templates import Template, is_too_large, template_of_forms
 from cabgate.text.foreign import quoted
 
 ANY_NAME = "*"
@@ -183,8 +183,11 @@ def template_of(
     that the `workloadRef` of an Argo Rollout names, if it exists.
 
     An object with one pod template has the digest of that, wherever it stands: a Job that is run
-    from a CronJob has the CronJob's. Raises `PodTemplateError` for what cannot be read.
+    from a CronJob has the CronJob's. What is too large to be compared has an empty digest. Raises
+    `PodTemplateError` for what cannot be read.
     """
+    if is_too_large(obj) or (referred is not None and is_too_large(referred)):
+        return Template("")
     forms = [
         normal_form(template, path, of_pod=kind.is_pod, claims=claims)
         for (path, template), claims in zip(

@@ -2,8 +2,13 @@
 """Tasks of a process that ends in order."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
-from typing import Any
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, TypeVar, overload
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
 
 
 async def cancelled(task: asyncio.Task[None]) -> None:
@@ -28,9 +33,41 @@ async def until(condition: Coroutine[Any, Any, None], *tasks: asyncio.Task[None]
 async def together(parts: Mapping[str, Coroutine[Any, Any, None]]) -> None:
     """Run parts of one work side by side, each under its name, until one of them raises or this is
     cancelled: then the others end, and what the first of them raised is raised."""
-    tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
+    await _results([asyncio.create_task(part, name=name) for name, part in parts.items()])
+
+
+@overload
+async def gathered(
+    first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B], /
+) -> tuple[A, B]: ...
+@overload
+async def gathered(
+    first: Coroutine[Any, Any, A],
+    second: Coroutine[Any, Any, B],
+    third: Coroutine[Any, Any, C],
+    /,
+) -> tuple[A, B, C]: ...
+@overload
+async def gathered(
+    first: Coroutine[Any, Any, A],
+    second: Coroutine[Any, Any, B],
+    third: Coroutine[Any, Any, C],
+    fourth: Coroutine[Any, Any, D],
+    /,
+) -> tuple[A, B, C, D]: ...
+@overload
+async def gathered(*parts: Coroutine[Any, Any, A]) -> tuple[A, ...]: ...
+async def gathered(*parts: Coroutine[Any, Any, Any]) -> tuple[Any, ...]:
+    """What parts of one work come to that run side by side. Where one of them raises, or this is
+    cancelled, the others have ended before that is raised: none goes on behind an answer, as with
+    `asyncio.gather`."""
+    return tuple(await _results([asyncio.create_task(part) for part in parts]))
+
+
+async def _results(tasks: Sequence[asyncio.Task[A]]) -> list[A]:
     try:
-        await asyncio.gather(*tasks)
+        return await asyncio.gather(*tasks)
     finally:
         for task in tasks:
-            await cancelled(task)
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pages: each is one view, read as whoever has opened the page."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -16,6 +15,7 @@ from cabgate.ledger.queries import Query, answers
 from cabgate.text.inert import inert
 from cabgate.text.moments import rfc3339
 from cabgate.views.show import DecisionView
+from cabgate_kube.process.tasks import gathered
 from cabgate_kube.resources import DECISIONS, Object
 from cabgate_portal.checking import check
 from cabgate_portal.names import CorrelationId, Id, Namespace, id_of
@@ -101,7 +101,7 @@ class Pages:
         return RedirectResponse(request.url.path + "queue", 303)
 
     async def _queue(self, request: Request, reader: Reader) -> Response:
-        values, viewer = await asyncio.gather(self._waiting(request, reader), _viewer(reader))
+        values, viewer = await gathered(self._waiting(request, reader), _viewer(reader))
         return self._renderer.page("queue.html", {**values, "viewer": viewer, "here": "queue"})
 
     async def _rows(self, request: Request, reader: Reader) -> Response:
@@ -118,12 +118,12 @@ class Pages:
 
     async def _request(self, request: Request, reader: Reader) -> Response:
         which = id_of(request.path_params["id"])
-        seen, viewer = await asyncio.gather(reader.request(which), _viewer(reader))
+        seen, viewer = await gathered(reader.request(which), _viewer(reader))
         return self._shown(request, which, seen, viewer, of_exception=False)
 
     async def _exception(self, request: Request, reader: Reader) -> Response:
         which = id_of(request.path_params["id"])
-        seen, viewer = await asyncio.gather(reader.exception(which), _viewer(reader))
+        seen, viewer = await gathered(reader.exception(which), _viewer(reader))
         return self._shown(request, which, seen, viewer, of_exception=True)
 
     def _shown(
@@ -183,7 +183,7 @@ class Pages:
         except Problem as found:
             problem = found
         try:
-            seen, viewer = await asyncio.gather(read(which), _viewer(reader))
+            seen, viewer = await gathered(read(which), _viewer(reader))
         except Problem:
             # What is shown beside it cannot be read either.
             kept = {"action": request.url.path, "typed": typed, "verb": typed.one("verb")}
@@ -220,7 +220,7 @@ class Pages:
         namespace = _namespace(request)
         correlation = _checked(_CORRELATION, wanted["correlation"], "correlation")
         parts = (("spec.subject.namespace", namespace), ("spec.correlationID", correlation))
-        page, viewer = await asyncio.gather(
+        page, viewer = await gathered(
             reader.api.page(
                 DECISIONS,
                 fields=",".join(f"{path}={value}" for path, value in parts if value),
@@ -254,7 +254,7 @@ class Pages:
         namespace, given = _namespace(request), request.query_params.get("days", "90")
         days = int(given) if given in map(str, SPANS) else 90
         notes = Notes()
-        (rows, unread), raws, viewer = await asyncio.gather(
+        (rows, unread), raws, viewer = await gathered(
             reader.waiting(namespace), _records(reader, namespace, notes), _viewer(reader)
         )
         now = reader.clock()

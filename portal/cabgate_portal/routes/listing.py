@@ -16,11 +16,11 @@ from cabgate.views.decided import exception_decided
 from cabgate.views.queue import listed_names
 from cabgate_kube.resources import DECISIONS, EXCEPTIONS, REQUESTS, Object
 from cabgate_portal.answers import ExceptionsAnswer, LedgerAnswer, RequestsAnswer
-from cabgate_portal.calls import AsCaller
+from cabgate_portal.calls import AsCaller, Correlation, Everywhere
 from cabgate_portal.client import Page
-from cabgate_portal.names import CorrelationId, Id, Name, Namespace
+from cabgate_portal.names import Id, Name
 from cabgate_portal.problems import Answer
-from cabgate_portal.reading import Notes, Reader, readable
+from cabgate_portal.reading import Notes, Reader, all_readable
 
 router = APIRouter(tags=["listing"])
 
@@ -30,10 +30,6 @@ Continue = Annotated[
     Query(alias="continue", max_length=4096, description="`continue` of the page before."),
 ]
 State = Annotated[str, Query(pattern="^[A-Za-z]{0,32}$", description="Such as Approved.")]
-Everywhere = Annotated[
-    Namespace | None, Query(description="Of this namespace; of all if it is not given.")
-]
-Correlation = Annotated[CorrelationId | None, Query(alias="correlationID")]
 
 
 @router.get("/requests", operation_id="requests", response_model=RequestsAnswer)
@@ -56,7 +52,7 @@ async def requests(
         REQUESTS, namespace or "", fields=fields, limit=limit, further=further
     )
     notes = Notes()
-    items = [_request(each) for each in readable(CABRequest, page.items, notes)]
+    items = [_request(each) for each in await all_readable(CABRequest, page.items, notes)]
     return _answer(items, page, notes.texts)
 
 
@@ -77,7 +73,7 @@ async def exceptions(
         EXCEPTIONS, namespace or "", fields=fields, limit=limit, further=further
     )
     notes, now = Notes(), reader.clock()
-    found = readable(CABException, page.items, notes)
+    found = await all_readable(CABException, page.items, notes)
     if intent is not None:
         of_intent = await _requests_of(reader, namespace or "", intent)
         found = [e for e in found if (e.metadata.namespace, e.spec.request_ref.name) in of_intent]

@@ -1,32 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """What waits, what is asked for, and one request or exception with all that it is decided by."""
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from cabgate.lifecycle.state.waiting import Outcome
 from cabgate.views.plain import plain
+from cabgate.views.queue import QueueRow
 from cabgate_portal.answers import DecisionsAnswer, ShownAnswer, WaitingAnswer
-from cabgate_portal.calls import AsCaller, ObjectId, Wait, Waiting
-from cabgate_portal.names import CorrelationId, Id, Namespace
+from cabgate_portal.calls import AsCaller, Correlation, Everywhere, ObjectId, Wait, Waiting
+from cabgate_portal.names import Id
 from cabgate_portal.problems import Answer
 from cabgate_portal.reading import Reader, Seen
 
 router = APIRouter(tags=["showing"])
 by_id = APIRouter(tags=["showing"])
 """Those whose path begins with an id: to be asked after all others."""
-
-Everywhere = Annotated[
-    Namespace | None, Query(description="Of this namespace; of all if it is not given.")
-]
-Correlation = Annotated[
-    CorrelationId | None,
-    Query(alias="correlationID", description="What belongs to one record elsewhere."),
-]
 
 
 _UNCHANGED: dict[int | str, dict[str, Any]] = {
@@ -95,8 +89,12 @@ async def _waiting(
     rows, notes = await reader.waiting(
         namespace or "", correlation_id=correlation_id or "", own=own
     )
-    items = [{"id": f"{row.namespace}.{row.name}", **plain(row)} for row in rows]
+    items = await asyncio.to_thread(_rows, rows)
     return Answer({"items": items, "notes": notes})
+
+
+def _rows(rows: Sequence[QueueRow]) -> list[dict[str, Any]]:
+    return [{"id": f"{row.namespace}.{row.name}", **plain(row)} for row in rows]
 
 
 def _content(which: str, seen: Seen) -> dict[str, Any]:

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from cabgate_kube.resources import REQUESTS
+from cabgate_kube.resources import INTENTS, REQUESTS
 from cabgate_kube.transport import AnswerTooLarge, ConnectionFailed, HttpAnswer
 from cabgate_portal import client
-from cabgate_portal.client import Caller, Room
+from cabgate_portal.client import LISTS_AT_A_TIME, Caller, Room
 from cabgate_portal.limits import Waits
 from cabgate_portal.main import STOP_SECONDS
 from cabgate_portal.problems import Problem
 from cabgate_portal.tokens import Token
 from support.waiting import until
-from unit.portal.fake_api import status
+from unit.portal.fake_api import OURS, FakeApi, status
 from unit.portal.portals import Made, manifest, stored
 
 READY = {"type": "Ready", "status": "True", "message": "approved", "reason": "Approved",
@@ -77,11 +77,22 @@ async def test_a_body_is_utf_8(made, encoding):
     assert made.api.calls == []
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "[" * 70 + "]" * 70, "1" * 5000])
+@pytest.mark.parametrize(
+    "value",
+    ["NaN", "Infinity", "-Infinity", "[" * 70 + "]" * 70, "1" * 5000, "1e999", "[-1e999]"],
+)
 async def test_a_value_is_one_of_json_and_not_deep(made, value):
     text = TEXT.replace('"spec": {', f'"spec": {{"x": {value}, ', 1)
     answer = await made.call("POST", "/submit", content=text, headers=JSON)
     assert answer.status_code == 400
+    assert made.api.calls == []
+
+
+async def test_nothing_that_is_no_json_is_applied(made):
+    with pytest.raises(ValueError, match="JSON"):
+        await Caller(made.api, Token("a")).apply(
+            INTENTS, "shop", "web", {"spec": {"x": float("inf")}}, dry_run=False
+        )
     assert made.api.calls == []
 
 
@@ -92,6 +103,17 @@ async def test_without_a_token_no_body_is_waited_for(made):
 
     answer = await made.call("POST", "/submit", token="", content=never(), headers=JSON)
     assert answer.status_code == 401
+    for method, path in (
+        *((method, "/pending") for method in ("GET", "PUT", "PATCH", "DELETE", "OPTIONS", "X")),
+        ("GET", "/api"),
+        ("POST", "/api"),
+        ("GET", "/submit"),
+    ):
+        for headers in (JSON, {**JSON, "Content-Length": "200000"}):
+            answer = await made.call(method, path, token="", content=never(), headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (400, "NoBodyHere")
+            assert answer.headers["connection"] == "close"
+    assert (await made.call("GET", "/pending", headers={"Content-Length": "0"})).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -222,6 +244,115 @@ async def test_all_lists_share_a_room_and_give_it_back(made):
         made.api.answers = [listed(60_000)]
         assert (await made.call("GET", "/requests")).status_code == 200
     assert made.portal.room.left == 100_000
+
+
+async def test_who_gets_no_turn_for_a_list_is_told_so(made):
+    api = LateLists(set())
+    object.__setattr__(made.portal, "connections", api)
+    object.__setattr__(made.portal, "room", Room(10_000_000, turn_seconds=0.01))
+    first = [asyncio.ensure_future(made.call("GET", "/requests")) for _ in range(LISTS_AT_A_TIME)]
+    await until(lambda: len(api.calls) == LISTS_AT_A_TIME, "the first are under way")
+    for _ in range(2):
+        answer = await made.call("GET", "/requests")
+        assert (answer.status_code, answer.json()["code"]) == (503, "Busy")
+        assert answer.headers["retry-after"]
+    api.late.set()
+    assert [(await each).status_code for each in first] == [200] * LISTS_AT_A_TIME
+    assert (await made.call("GET", "/requests")).status_code == 200
+
+
+class LateLists(FakeApi):
+    """An API server that refuses what is not a list at once, and some lists; the other lists come
+    when they are let through."""
+
+    def __init__(self, refused):
+        super().__init__()
+        self.refused = refused
+        self.late = asyncio.Event()
+        self.came = 0
+
+    async def call(self, method, target, **options):
+        answer = await super().call(method, target, **options)
+        plural = target.partition("?")[0].rsplit("/", 1)[-1]
+        if plural in self.refused:
+            return HttpAnswer(429, status(429, "TooManyRequests", "later"))
+        if plural in ("cabrequests", "cabexceptions"):
+            await self.late.wait()
+            self.came += 1
+            return listed(60_000)
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("path", "refused"),
+    [
+        ("/pending", "selfsubjectreviews"),
+        ("/pending", "cabrequests"),
+        ("/pending", "cabexceptions"),
+        ("/check?namespace=shop&workload=deployment/checkout&image=x:1", "cabrequests"),
+        ("/check?namespace=shop&workload=deployment/checkout&image=x:1", "cabexceptions"),
+        ("/shop.checkout", "cabexceptions"),
+        ("/shop.checkout", "selfsubjectreviews"),
+    ],
+)
+async def test_a_list_that_comes_after_the_answer_takes_no_room(made, path, refused):
+    obj, _ = stored()
+    api = LateLists({refused})
+    api.objects[f"{OURS}/namespaces/shop/cabrequests/checkout"] = obj
+    api.objects["/api/v1/namespaces/shop"] = {"metadata": {"name": "shop"}}
+    object.__setattr__(made.portal, "connections", api)
+    object.__setattr__(made.portal, "room", Room(100_000))
+    for _ in range(3):
+        answer = await made.call("GET", path)
+        assert (answer.status_code, answer.json()["code"]) == (429, "TooManyRequests")
+    api.late.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert made.portal.room.left == 100_000
+    api.refused = set()
+    api.came = 0
+    assert (await made.call("GET", "/requests")).status_code == 200
+    assert api.came == 1
+
+
+async def test_who_is_closed_takes_no_room(made):
+    api, room = LateLists(set()), Room(100_000)
+    caller = Caller(api, Token("a"), room=room)
+    reading = asyncio.ensure_future(caller.all(REQUESTS))
+    await until(lambda: api.calls, "the list is asked for")
+    caller.close()
+    api.late.set()
+    with pytest.raises(RuntimeError, match="after the call"):
+        await reading
+    assert room.left == 100_000
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/pending", "/my-requests", "/requests?limit=500", "/shop.r0",
+     "/check?namespace=shop&workload=deployment/checkout&image=x:1"],
+)  # fmt: skip
+async def test_others_have_their_turn_while_a_long_list_is_read(made, path):
+    obj, _ = stored()
+    made.api.objects["/api/v1/namespaces/shop"] = {"metadata": {"name": "shop"}}
+    for number in range(1500):
+        made.api.put("cabrequests", {**obj, "metadata": {**obj["metadata"], "name": f"r{number}"}})
+    turns, since = 0, 0
+    call, api_call = asyncio.ensure_future(made.call("GET", path)), made.api.call
+
+    async def noting(method, target, **options):
+        nonlocal since
+        if target.partition("?")[0].endswith("/cabrequests"):
+            since = turns
+        return await api_call(method, target, **options)
+
+    made.api.call = noting
+    while not call.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert (await call).status_code == 200
+    # One for each hundred.
+    assert turns - since >= 15
 
 
 def test_a_portal_that_stops_gives_each_write_its_time():

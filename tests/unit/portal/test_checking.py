@@ -7,10 +7,12 @@ from cabgate.api import CABRequest
 from cabgate.rollout.installation import parse_installation
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
+from cabgate.rollout.templates import MAX_SOURCE_BYTES
+from cabgate.rollout.workloads import kind_of, template_of
 from cabgate.views.explained import Surroundings, explained, explained_view
 from cabgate.views.plain import plain
 from cabgate_kube.transport import HttpAnswer
-from cabgate_samples.models import NOW
+from cabgate_samples.models import NOW, by_person, request, target
 from cabgate_samples.objects import workload
 from unit.portal.fake_api import status
 from unit.portal.portals import Made, stored
@@ -148,6 +150,25 @@ async def test_of_generated_names_and_configured_kinds_the_images_are_named():
     for name in ("job/migrate-*", "CloneSet.apps.kruise.io/checkout"):
         found = await made.check(workload=name, image="x:1")
         assert (found["allowed"], found["reason"]) == (False, "NoRequest")
+
+
+@pytest.mark.parametrize(("size", "allowed"), [(1, True), (MAX_SOURCE_BYTES, False)])
+async def test_what_is_too_large_for_the_gate_is_no_yes(size, allowed):
+    obj = workload("shop", name="checkout", images=["web:1"])
+    deployment = kind_of("apps/v1", "Deployment")
+    said = {**target("checkout", "web:1"),
+            "template": template_of(deployment, obj).digest}  # fmt: skip
+    obj["spec"]["template"]["metadata"]["annotations"] = {"a": "x" * size}
+    made = Shop()
+    approved = request("ManualReview", by_person("Approved"), targets=[said]).to_dict()
+    made.api.objects[DEPLOYMENT] = obj
+    made.api.objects = {k: v for k, v in made.api.objects.items() if "cabrequests" not in k}
+    made.api.put("cabrequests", {**made.request, **approved})
+    found = await made.check()
+    assert (found["allowed"], found["reason"]) == (
+        allowed,
+        "RequestApproved" if allowed else "TemplateNotCovered",
+    )
 
 
 async def test_an_api_server_that_fails_is_no_answer():

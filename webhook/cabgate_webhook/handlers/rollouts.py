@@ -25,7 +25,7 @@ from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import HIGHEST, effective_ring, ring_of
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
-from cabgate.rollout.templates import MAX_SOURCE_BYTES, Template, is_required
+from cabgate.rollout.templates import Template, is_required
 from cabgate.rollout.workloads import (
     claimed_maker,
     kind_of,
@@ -194,14 +194,7 @@ def _template(
             return Template("")
         # Of the same kind, and with no name: that was looked at before.
         obj = json.loads(admission.pod_templates)
-    for each in (obj if not admission.is_narrow else None, referred):
-        if each is not None and len(json.dumps(_without_notes(each))) > MAX_SOURCE_BYTES:
-            return Template("")
     return template_of(kind, obj, referred)
-
-
-def _without_notes(obj: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in obj.items() if key not in ("metadata", "status")}
 
 
 def _named(admission: AdmissionRequest) -> Mapping[str, object]:

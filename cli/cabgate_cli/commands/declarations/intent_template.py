@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cabgate intent --template`: what the containers of workloads do, as an approval can cover it."""
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from cabgate.api.kinds import GatedKind
 from cabgate.api.types import TemplateForm
 from cabgate.lifecycle.limits.capacity import MAX_SPEC_BYTES
-from cabgate.rollout.templates import MAX_SOURCE_BYTES, form_text
+from cabgate.rollout.templates import MAX_SOURCE_BYTES, Template, form_text
 from cabgate.rollout.workloads import kind_of
 from cabgate.writes.template_forms import MAX_FORM_BYTES
 from cabgate_cli.errors import BadInput, note
@@ -82,15 +81,9 @@ def _told(
             f"--template: {name}: what its containers do is not known; allowed: a manifest of it "
             "(-f FILE), or the running workload, without --image"
         )
-    whole = {key: item.content[key] for key in ("spec", "template") if key in item.content}
-    if len(json.dumps(whole)) > MAX_SOURCE_BYTES:
-        raise BadInput(
-            f"--template: {name}: has more than {MAX_SOURCE_BYTES // 1024} KiB, which the gate "
-            "compares with no approval; allowed: --template left out"
-        )
     # A running workload is stored already.
     if way == "client" or "uid" in item.content["metadata"]:
-        return replace(item, template=template_in(kind, item.content, item.referred))
+        return replace(item, template=_compared(name, kind, item.content, item.referred))
     from cabgate_cli.input.cluster.client import Cluster
 
     cluster = Cluster(kubeconfig, context)
@@ -98,4 +91,18 @@ def _told(
     referred = cluster.referred(kind, stored, namespace)
     # With the images that other webhooks add: the gate is asked about them too.
     images = {*item.images, *rollout_in(kind, stored, namespace, referred).images}
-    return replace(item, images=tuple(sorted(images)), template=template_in(kind, stored, referred))
+    template = _compared(name, kind, stored, referred)
+    return replace(item, images=tuple(sorted(images)), template=template)
+
+
+def _compared(
+    name: str, kind: GatedKind, content: Mapping[str, Any], referred: Mapping[str, Any] | None
+) -> Template | None:
+    """What the containers do. Raises `BadInput` where that is too large for the gate."""
+    found = template_in(kind, content, referred)
+    if found is not None and not found.digest:
+        raise BadInput(
+            f"--template: {name}: has more than {MAX_SOURCE_BYTES // 1024} KiB, which the gate "
+            "compares with no approval; allowed: --template left out"
+        )
+    return found

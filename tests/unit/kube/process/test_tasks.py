@@ -5,7 +5,7 @@ import asyncio
 
 import pytest
 
-from cabgate_kube.process.tasks import cancelled, together
+from cabgate_kube.process.tasks import cancelled, gathered, together
 
 
 class Part:
@@ -40,6 +40,38 @@ async def test_if_one_fails_the_others_end_and_it_is_raised() -> None:
 async def test_if_it_is_cancelled_all_of_them_end() -> None:
     first, second = Part(), Part()
     work = asyncio.create_task(together({"one": first.run(), "two": second.run()}))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await cancelled(work)
+    assert not first.running
+    assert not second.running
+
+
+async def value(of: str) -> str:
+    return of
+
+
+async def test_what_is_gathered_comes_in_its_order() -> None:
+    assert await gathered(value("a"), value("b")) == ("a", "b")
+    assert await gathered(*(value(each) for each in "abcde")) == tuple("abcde")
+    assert await gathered() == ()
+
+
+async def test_nothing_that_is_gathered_goes_on_after_one_fails() -> None:
+    first, second = Part(), Part()
+    work = asyncio.create_task(gathered(first.run(), second.run()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert second.running
+    first.fails.set()
+    with pytest.raises(ValueError, match="broken"):
+        await work
+    assert not second.running
+
+
+async def test_nothing_that_is_gathered_goes_on_after_it_is_cancelled() -> None:
+    first, second = Part(), Part()
+    work = asyncio.create_task(gathered(first.run(), second.run()))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     await cancelled(work)

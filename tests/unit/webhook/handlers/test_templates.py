@@ -10,7 +10,7 @@ import pytest
 from cabgate.api.kinds import BUILT_IN
 from cabgate.lifecycle.state.requirements import POD_TEMPLATE
 from cabgate.rollout.templates import MAX_SOURCE_BYTES
-from cabgate.rollout.workloads import configured_kind, template_of
+from cabgate.rollout.workloads import configured_kind, running_rollout, template_of
 from cabgate_samples.models import NOW, by_person, request, target
 from cabgate_webhook.admission.requests import read_admission
 from cabgate_webhook.client.apiserver import LiveReads
@@ -186,6 +186,33 @@ async def test_what_is_too_large_to_be_compared_is_not_covered():
     # Notes of the object itself, and what it was before, do not count.
     noted = {**obj, "metadata": {**obj["metadata"], "annotations": {"a": "x" * MAX_SOURCE_BYTES}}}
     assert (await judged(CountingApi([bound()]), noted, large)).allowed
+
+
+def as_the_api_server_writes_it(body):
+    """JSON without spaces, and with what HTML minds escaped."""
+    text = json.dumps(json.loads(body), ensure_ascii=False, separators=(",", ":"))
+    for each in "<>&\u2028\u2029":
+        text = text.replace(each, f"\\u{ord(each):04x}")
+    return text.encode()
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+@pytest.mark.parametrize(("filled", "each"), [("x", 1), ("&&", 12), ("\u2028", 6), ("\u00fc", 2)])
+async def test_who_asks_before_is_told_what_the_gate_says_of_what_is_large(filled, each, more):
+    obj = made()
+    notes = obj["spec"]["template"]["metadata"].setdefault("annotations", {})
+    notes |= {"a": "", "b": ""}
+    size = len(as_the_api_server_writes_it(json.dumps(obj["spec"])))
+    room = MAX_SOURCE_BYTES - size + more
+    notes |= {"a": filled * (room // each), "b": "y" * (room % each)}
+    assert len(as_the_api_server_writes_it(json.dumps(obj["spec"]))) == MAX_SOURCE_BYTES + more
+    admission = read_admission(as_the_api_server_writes_it(body_of(obj)), rollout=True)
+    assert admission.is_narrow
+    api = CountingApi([bound()], **ASKS)
+    answer = await judge_rollout(admission, KINDS["Deployment"], api, 0, NOW)
+    before = running_rollout(KINDS["Deployment"], "shop", "web", obj)
+    said = template_of(KINDS["Deployment"], made())
+    assert (before.template == said) is answer.allowed is (more <= 0)
 
 
 async def test_a_pod_template_that_cannot_be_read_is_denied_by_its_path():
