@@ -93,7 +93,7 @@ class Pages:
             try:
                 return await page(request, reader)
             finally:
-                reader.api.let_go()
+                reader.api.close()
 
         return answered
 
