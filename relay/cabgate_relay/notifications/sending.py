@@ -21,9 +21,10 @@ from cabgate.notifications.forms import (
     SLACK_CHARACTERS,
     for_programs,
     mail,
+    room_for_programs,
     slack,
 )
-from cabgate.notifications.messages import Message
+from cabgate.notifications.messages import Message, Room, room_for
 from cabgate.notifications.planning import Group
 from cabgate.notifications.signing import signed_headers
 from cabgate_kube.process.logs import PlainError, fields
@@ -40,12 +41,23 @@ from cabgate_relay.notifications.channels import (
 log = logging.getLogger(__name__)
 
 SECONDS = 15.0
-"""Longest that sending a message may take."""
+"""Longest that a receiver may take to answer: a program and Slack in all, a mail server to each
+command."""
+
+DATA_SECONDS = 600.0
+"""Longest that a mail server may take for the mail itself, as RFC 5321 4.5.3.2.6 has it: who does
+not wait for its answer sends again what it has taken."""
+
+QUIT_SECONDS = 2.0
+"""Longest that it may take for the end of the connection, which nothing goes by."""
 
 LONGEST_RETRY_AFTER = 3600.0
 """Longest that a receiver may put a channel off, in seconds."""
 
 _AGENT = "cabgate-relay"
+
+_FOR_NOW = frozenset({408, 425, 429})
+"""Answers of a receiver that may take the same message later."""
 
 T = TypeVar("T")
 
@@ -57,6 +69,10 @@ class SendError(PlainError):
     def __init__(self, why: str, retry_after: float = 0.0) -> None:
         super().__init__(why)
         self.retry_after = retry_after
+
+
+class RefusedError(SendError):
+    """The receiver is there and does not take this message, however often it is sent."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +91,8 @@ class Parcel:
 class Sender(Protocol):
     """A kind of channel."""
 
-    characters: int
-    """Room for the rows of a message."""
+    def room(self, portal: str, now: datetime) -> Room:
+        """How many of some notices one message holds."""
 
     async def send(self, parcel: Parcel) -> None:
         """Send a message. Raises `SendError`."""
@@ -94,10 +110,12 @@ def sender_of(channel: Channel, secrets: Secrets) -> Sender:
 
 
 class _ToSlack:
-    characters = SLACK_CHARACTERS
-
     def __init__(self, channel: Channel, slack: Slack, secrets: Secrets) -> None:
         self._channel, self._slack, self._secrets = channel, slack, secrets
+
+    def room(self, portal: str, now: datetime) -> Room:
+        """As `Sender`."""
+        return room_for(SLACK_CHARACTERS, now)
 
     async def send(self, parcel: Parcel) -> None:
         """As `Sender`."""
@@ -107,10 +125,12 @@ class _ToSlack:
 
 
 class _ToWebhook:
-    characters = LONG_CHARACTERS
-
     def __init__(self, channel: Channel, webhook: Webhook, secrets: Secrets) -> None:
         self._channel, self._webhook, self._secrets = channel, webhook, secrets
+
+    def room(self, portal: str, now: datetime) -> Room:
+        """As `Sender`."""
+        return room_for_programs(portal, now)
 
     async def send(self, parcel: Parcel) -> None:
         """As `Sender`."""
@@ -124,10 +144,12 @@ class _ToWebhook:
 
 
 class _ToMail:
-    characters = LONG_CHARACTERS
-
     def __init__(self, channel: Channel, smtp: Smtp, secrets: Secrets) -> None:
         self._channel, self._smtp, self._secrets = channel, smtp, secrets
+
+    def room(self, portal: str, now: datetime) -> Room:
+        """As `Sender`."""
+        return room_for(LONG_CHARACTERS, now)
 
     async def send(self, parcel: Parcel) -> None:
         """As `Sender`."""
@@ -148,13 +170,17 @@ class _ToMail:
                     password=password,
                     timeout=SECONDS,
                 )
-                async with client:  # which closes the connection
-                    made = mail_of(parcel, smtp.sender, smtp.to)
-                    refused, _ = await client.send_message(
-                        made, sender=smtp.sender, recipients=list(smtp.to)
-                    )
+            try:
+                async with asyncio.timeout(SECONDS):
+                    await client.connect()
+                refused = await _deliver(client, mail_of(parcel, smtp.sender, smtp.to), smtp)
+            finally:
+                await _leave(client)
         except AddressRefusedError as error:
             raise SendError(str(error)) from None
+        except (aiosmtplib.SMTPDataError, aiosmtplib.SMTPSenderRefused) as error:
+            kind = RefusedError if error.code >= 500 else SendError
+            raise kind(f"the mail server answered {error.code}") from None
         except aiosmtplib.SMTPResponseException as error:
             raise SendError(f"the mail server answered {error.code}") from None
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ssl.SSLError) as error:
@@ -165,6 +191,32 @@ class _ToMail:
                 *(self._channel.name, len(refused), len(smtp.to)),
                 extra=fields(kind="channel", name=self._channel.name, reason="RecipientsRefused"),
             )
+
+
+async def _deliver(client: aiosmtplib.SMTP, made: EmailMessage, smtp: Smtp) -> Sequence[str]:
+    """Hand a mail over, and give who was refused as a recipient; of all, the error is raised."""
+    await client.mail(smtp.sender)
+    refused: dict[str, aiosmtplib.SMTPRecipientRefused] = {}
+    for recipient in smtp.to:
+        try:
+            await client.rcpt(recipient)
+        except aiosmtplib.SMTPRecipientRefused as error:
+            refused[recipient] = error
+    if len(refused) == len(smtp.to):
+        raise refused[smtp.to[0]]
+    await client.data(made.as_bytes(), timeout=DATA_SECONDS)
+    return list(refused)
+
+
+async def _leave(client: aiosmtplib.SMTP) -> None:
+    """End a connection. A mail that was taken was taken, whatever becomes of that."""
+    try:
+        async with asyncio.timeout(QUIT_SECONDS):
+            await client.quit()
+    except (aiosmtplib.SMTPException, OSError, TimeoutError):
+        pass
+    finally:
+        client.close()
 
 
 def mail_of(parcel: Parcel, sender: str, to: Sequence[str]) -> EmailMessage:
@@ -205,7 +257,9 @@ async def _post(
     if 300 <= status <= 399:
         raise SendError(f"the receiver answered {status}: redirects are not followed")
     if not 200 <= status <= 299:
-        raise SendError(f"the receiver answered {status}", retry_after(after, datetime.now(UTC)))
+        refused = 400 <= status <= 499 and status not in _FOR_NOW
+        kind = RefusedError if refused else SendError
+        raise kind(f"the receiver answered {status}", retry_after(after, datetime.now(UTC)))
 
 
 def retry_after(text: str, now: datetime) -> float:

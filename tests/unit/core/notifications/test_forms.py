@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from cabgate.api.values import SubjectKind
 from cabgate.notifications.forms import (
     LONG_CHARACTERS,
+    PROGRAM_BYTES,
     SLACK_CHARACTERS,
     escaped,
     for_programs,
     mail,
+    room_for_programs,
     slack,
 )
 from cabgate.notifications.messages import Message, link_of, message_of, room_for, row_of
@@ -131,6 +133,15 @@ def test_the_longest_message_is_one_that_slack_takes() -> None:
     fits = room_for(SLACK_CHARACTERS, NOW)(many)
     check_slack(slack(message(*many[:fits], later=1000)))
     assert room_for(LONG_CHARACTERS, NOW)(many) > 500
+
+
+def test_the_longest_message_to_a_program_is_bounded_in_bytes() -> None:
+    longest = replace(NOTICE, namespace="n" * 63, name="r" * 253, detail="\U0001f600" * 9000)
+    many = [longest] * 4000
+    fits = room_for_programs(PORTAL, NOW)(many)
+    group = Group(Event.WAITING, tuple(many[:fits]), 4000 - fits)
+    body = json.dumps(for_programs(group, message(*group.notices), "prod", PORTAL, NOW))
+    assert PROGRAM_BYTES / 2 < len(body.encode()) <= PROGRAM_BYTES
 
 
 @pytest.mark.parametrize("text", HOSTILE)

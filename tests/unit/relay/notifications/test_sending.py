@@ -16,10 +16,12 @@ from cabgate.api.values import SubjectKind
 from cabgate.notifications.messages import message_of
 from cabgate.notifications.notices import Event, Notice
 from cabgate.notifications.planning import Group
+from cabgate_relay.notifications import sending
 from cabgate_relay.notifications.channels import Channel, Secrets
 from cabgate_relay.notifications.sending import (
     LONGEST_RETRY_AFTER,
     Parcel,
+    RefusedError,
     SendError,
     mail_of,
     retry_after,
@@ -289,6 +291,36 @@ async def test_a_server_without_starttls_gets_nothing(authority: Authority) -> N
 async def test_a_mail_that_is_refused_has_not_arrived(authority: Authority) -> None:
     with Mailbox(authority, code="451 try later") as mailbox:
         assert str(await why_not(mail(mailbox), authority)) == "the mail server answered 451"
+
+
+async def test_a_mail_that_was_taken_has_arrived_however_slowly(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its contents are looked through before the answer, and nothing answers to QUIT."""
+    monkeypatch.setattr(sending, "SECONDS", 2.0)
+    with Mailbox(authority, slow=3.0) as mailbox:
+        await send(mail(mailbox), authority)
+        assert len(mailbox.mails) == 1
+
+
+@pytest.mark.parametrize(("code", "for_good"), [("451 later", False), ("554 spam", True)])
+async def test_whether_a_mail_is_refused_for_good(
+    authority: Authority, code: str, for_good: bool
+) -> None:
+    with Mailbox(authority, code=code) as mailbox:
+        error = await why_not(mail(mailbox), authority)
+    assert isinstance(error, RefusedError) is for_good
+
+
+@pytest.mark.parametrize(
+    ("status", "for_good"),
+    [(400, True), (403, True), (413, True), (408, False), (425, False), (429, False), (503, False)],
+)
+async def test_whether_a_message_is_refused_for_good(
+    receiver: HttpReceiver, authority: Authority, status: int, for_good: bool
+) -> None:
+    receiver.answers = deque([(status, {})])
+    assert isinstance(await why_not(slack(), authority), RefusedError) is for_good
 
 
 async def test_a_recipient_who_is_unknown_keeps_it_from_nobody_else(authority: Authority) -> None:
