@@ -279,6 +279,23 @@ async def test_a_late_write_of_a_leader_of_before_erases_nothing(
     assert Counter(names(receiver)) == {"first": 1, "third": 1, "fourth": 1}
 
 
+async def test_a_channel_of_one_ring_sees_no_exception_of_another(
+    relay: Relay, receiver: HttpReceiver, other: HttpReceiver
+) -> None:
+    """Not even where the request of it is worth no message any more."""
+    write(relay.folder, to(receiver, rings=[0]), to(other, name="two", rings=[2]))
+    request = asked("ExceptionRequired", by_person("Revoked", at=NOW), name="app")
+    relay.cluster.put(request)
+    relay.cluster.put(leave(request, age=NOW - datetime.now(UTC)), EXCEPTIONS)
+    relay.start()
+    await arrives(other, "leave")
+    request = waits("seen")
+    spec = request.spec.model_copy(update={"ring": 0})
+    relay.cluster.put(request.model_copy(update={"spec": spec}))
+    await arrives(receiver, "seen")
+    assert names(receiver) == ["seen"]
+
+
 async def test_what_was_sent_is_stored_as_keys(relay: Relay, receiver: HttpReceiver) -> None:
     relay.cluster.put(waits("first"))
     relay.start()
