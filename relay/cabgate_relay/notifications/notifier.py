@@ -136,6 +136,7 @@ class Line:
         while True:
             try:
                 await self._turn()
+                await self._sender.send_again()
             except ApiError as error:
                 self._failed(explained(error), "NotReached")
             except SendError as error:

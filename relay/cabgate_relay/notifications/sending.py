@@ -5,6 +5,7 @@ import asyncio
 import json
 import logging
 import ssl
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -50,6 +51,15 @@ not wait for its answer sends again what it has taken."""
 
 QUIT_SECONDS = 2.0
 """Longest that it may take for the end of the connection, which nothing goes by."""
+
+FIRST_LETTER_PAUSE = 60.0
+"""Seconds before a recipient who was refused for now is tried again; then as long as it lasts."""
+
+LETTER_SECONDS = 24 * 3600.0
+"""How long they are tried."""
+
+MOST_LETTERS = 200
+"""Most mails that are kept for such recipients."""
 
 LONGEST_RETRY_AFTER = 3600.0
 """Longest that a receiver may put a channel off, in seconds."""
@@ -97,6 +107,9 @@ class Sender(Protocol):
     async def send(self, parcel: Parcel) -> None:
         """Send a message. Raises `SendError`."""
 
+    async def send_again(self) -> None:
+        """Send what some of its recipients were to get later. Raises nothing."""
+
 
 def sender_of(channel: Channel, secrets: Secrets) -> Sender:
     """What sends to a channel."""
@@ -123,6 +136,9 @@ class _ToSlack:
         url = _read(lambda: self._secrets.url(self._slack.url_file))
         await _post(url, body, {}, self._channel, self._secrets)
 
+    async def send_again(self) -> None:
+        """As `Sender`: there is one recipient, and the message has arrived or has not."""
+
 
 class _ToWebhook:
     def __init__(self, channel: Channel, webhook: Webhook, secrets: Secrets) -> None:
@@ -142,10 +158,24 @@ class _ToWebhook:
         headers = signed_headers(key, parcel.id, int(parcel.now.timestamp()), body)
         await _post(self._webhook.url, body, headers, self._channel, self._secrets)
 
+    async def send_again(self) -> None:
+        """As `Sender`: there is one recipient, and the message has arrived or has not."""
+
+
+@dataclass
+class _Letter:
+    """A mail that some recipients were not to get yet."""
+
+    made: EmailMessage
+    to: tuple[str, ...]
+    first: float
+    due: float
+
 
 class _ToMail:
     def __init__(self, channel: Channel, smtp: Smtp, secrets: Secrets) -> None:
         self._channel, self._smtp, self._secrets = channel, smtp, secrets
+        self._letters: list[_Letter] = []
 
     def room(self, portal: str, now: datetime) -> Room:
         """As `Sender`."""
@@ -153,6 +183,44 @@ class _ToMail:
 
     async def send(self, parcel: Parcel) -> None:
         """As `Sender`."""
+        made = mail_of(parcel, self._smtp.sender, self._smtp.to)
+        refused = await self._hand_over(made, self._smtp.to)
+        self._letters_for(made, refused, time.monotonic())
+
+    async def send_again(self) -> None:
+        """As `Sender`."""
+        moment = time.monotonic()
+        letter = next((each for each in self._letters if each.due <= moment), None)
+        if letter is None:
+            return
+        self._letters.remove(letter)
+        try:
+            refused = await self._hand_over(letter.made, letter.to)
+        except SendError as error:
+            code = 500 if isinstance(error, RefusedError) else 400
+            refused = dict.fromkeys(letter.to, code)
+        self._letters_for(letter.made, refused, letter.first)
+
+    def _letters_for(self, made: EmailMessage, refused: Mapping[str, int], first: float) -> None:
+        """Keep a mail for those who are to get it later: it has arrived at the others, who are not
+        to get it again."""
+        moment = time.monotonic()
+        later = tuple(each for each, code in refused.items() if code < 500)
+        if moment - first > LETTER_SECONDS or len(self._letters) >= MOST_LETTERS:
+            later = ()
+        if later:
+            pause = max(FIRST_LETTER_PAUSE, moment - first)
+            self._letters.append(_Letter(made, later, first, moment + pause))
+        if len(refused) > len(later):
+            log.warning(
+                "channel %s: the mail server refused %d of %d recipients",
+                *(self._channel.name, len(refused) - len(later), len(self._smtp.to)),
+                extra=fields(kind="channel", name=self._channel.name, reason="RecipientsRefused"),
+            )
+
+    async def _hand_over(self, made: EmailMessage, to: Sequence[str]) -> Mapping[str, int]:
+        """Send a mail, and give who was refused as a recipient, with the code. Raises `SendError`,
+        also where nobody was taken."""
         smtp, named = self._smtp, self._smtp.password_file
         password = None if named is None else _read(lambda: self._secrets.read(named))
         context = _trusting(self._channel, self._secrets)
@@ -173,7 +241,7 @@ class _ToMail:
             try:
                 async with asyncio.timeout(SECONDS):
                     await client.connect()
-                refused = await _deliver(client, mail_of(parcel, smtp.sender, smtp.to), smtp)
+                return await _deliver(client, made, smtp.sender, to)
             finally:
                 await _leave(client)
         except AddressRefusedError as error:
@@ -185,27 +253,23 @@ class _ToMail:
             raise SendError(f"the mail server answered {error.code}") from None
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ssl.SSLError) as error:
             raise SendError(f"the mail server cannot be used: {type(error).__name__}") from None
-        if refused:  # it has arrived at the others, who are not to get it again
-            log.warning(
-                "channel %s: the mail server refused %d of %d recipients",
-                *(self._channel.name, len(refused), len(smtp.to)),
-                extra=fields(kind="channel", name=self._channel.name, reason="RecipientsRefused"),
-            )
 
 
-async def _deliver(client: aiosmtplib.SMTP, made: EmailMessage, smtp: Smtp) -> Sequence[str]:
+async def _deliver(
+    client: aiosmtplib.SMTP, made: EmailMessage, sender: str, to: Sequence[str]
+) -> Mapping[str, int]:
     """Hand a mail over, and give who was refused as a recipient; of all, the error is raised."""
-    await client.mail(smtp.sender)
+    await client.mail(sender)
     refused: dict[str, aiosmtplib.SMTPRecipientRefused] = {}
-    for recipient in smtp.to:
+    for recipient in to:
         try:
             await client.rcpt(recipient)
         except aiosmtplib.SMTPRecipientRefused as error:
             refused[recipient] = error
-    if len(refused) == len(smtp.to):
-        raise refused[smtp.to[0]]
+    if len(refused) == len(to):
+        raise refused[to[0]]
     await client.data(made.as_bytes(), timeout=DATA_SECONDS)
-    return list(refused)
+    return {recipient: error.code for recipient, error in refused.items()}
 
 
 async def _leave(client: aiosmtplib.SMTP) -> None:

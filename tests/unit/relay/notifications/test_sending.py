@@ -3,7 +3,7 @@
 
 import socket
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -328,3 +328,26 @@ async def test_a_recipient_who_is_unknown_keeps_it_from_nobody_else(authority: A
         await send(mail(mailbox, to=["unknown@example.com", "cab@example.com"]), authority)
         assert mailbox.recipients == [["cab@example.com"]]
         await why_not(mail(mailbox, to=["unknown@example.com"]), authority)
+
+
+async def test_a_recipient_who_is_refused_for_now_gets_it_later_and_nobody_twice(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "FIRST_LETTER_PAUSE", 0.0)
+    with Mailbox(authority) as mailbox:
+        given = mail(mailbox, to=["later@example.com", "cab@example.com", "unknown@example.com"])
+        sender = sender_of(given, Secrets(authority.folder))
+        await sender.send(parcel())
+        assert mailbox.recipients == [["cab@example.com"]]
+        await until_async(sender.send_again, lambda: len(mailbox.recipients) > 1)
+        await sender.send_again()
+        assert mailbox.recipients == [["cab@example.com"], ["later@example.com"]]
+        assert mailbox.mails[0]["Message-ID"] == mailbox.mails[1]["Message-ID"]
+
+
+async def until_async(act: Callable[[], Awaitable[None]], holds: Callable[[], bool]) -> None:
+    for _ in range(100):
+        await act()
+        if holds():
+            return
+    raise AssertionError("it is never sent again")
