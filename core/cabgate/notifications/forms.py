@@ -6,11 +6,12 @@ character that mentions, links or formats, so there is none to escape.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from cabgate.notifications.messages import Message, Room, command_of, link_of, room_by
+from cabgate.notifications.messages import LISTS, Message, Room, command_of, link_of, room_by
 from cabgate.notifications.notices import Notice
 from cabgate.notifications.planning import Group
 from cabgate.text.inert import first_words
@@ -35,6 +36,12 @@ _MAX_PROGRAM_DETAIL = 1024
 """Longest detail of a notice there, in characters."""
 
 _MAX_HEADER = 150
+
+_HOST_DOT = re.compile(r"(?<=\S)[.\u3002\uff0e\uff61](?=\S)")
+"""What divides the labels of a host, as browsers take it too."""
+
+_SCORE = re.compile(r"score \d+\.\d+, ")
+"""What a row begins with, which stays as it is."""
 
 
 def slack(message: Message) -> Json:
@@ -102,7 +109,9 @@ def room_for_programs(portal: str, now: datetime) -> Room:
 
 
 def mail(message: Message) -> str:
-    """The text of a mail."""
+    """The text of a mail. Programs that show mail make links of what looks like a name of a host,
+    so what others wrote is written like `www[.]example[.]com`; a command stays one, and where it
+    would have such a name the command that lists all stands in its place."""
     return "".join(f"{line}\n" for line in _mail_lines(message))
 
 
@@ -110,13 +119,21 @@ def _mail_lines(message: Message) -> Iterator[str]:
     yield message.title
     yield ""
     for row in message.rows:
-        yield row.name
-        yield f"  {row.text}"
+        yield _unlinked(row.name)
+        yield f"  {_unlinked(row.text)}"
     yield from message.lines
     yield ""
-    yield f"  {message.command}"
+    yield f"  {LISTS[message.event] if '.' in message.command else message.command}"
     if message.link:
         yield f"  {message.link}"
+
+
+def _unlinked(text: str) -> str:
+    """A text in which no host, address or URL is to be seen, as security teams write those."""
+    own = _SCORE.match(text)
+    ours = own.group() if own else ""
+    rest = text.removeprefix(ours).replace("://", "[:]//").replace("@", "[at]")
+    return ours + _HOST_DOT.sub("[.]", rest)
 
 
 def _notice(notice: Notice, portal: str, now: datetime) -> Json:

@@ -2,6 +2,7 @@
 """What a message looks like at each channel, and that no name can make it look like another."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -162,6 +163,31 @@ def _values_of(value: object, key: str) -> list[str]:
     if isinstance(value, list):
         return [each for inner in value for each in _values_of(inner, key)]
     return []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "www.evil.example",
+        "https://evil.example/login",
+        "rita@evil.example",
+        "www\uff0eevil\u3002example",
+        "www.evil.example.",
+        "10.20.30.40",
+        "mailto:rita@localhost",
+    ],
+)
+def test_no_mail_has_what_is_made_a_link(text: str) -> None:
+    notice = replace(NOTICE, name="www.evil.example", detail=f"ticket {text}")
+    exception = replace(
+        notice, kind=SubjectKind.EXCEPTION, event=Event.EXPIRING, detail=f"ticket {text}"
+    )
+    for each in (notice, exception):
+        shown = mail(message(each, portal=""))
+        ours = shown.replace("score 42.50", "").replace("[.]", "").replace("[:]", "")
+        assert not re.search(r"\S[.\uff0e\u3002]\S|://|@", ours), shown
+        assert "score 42.50" in shown
+    assert f"{PORTAL}/requests/shop.www.evil.example" in mail(message(notice))
 
 
 @given(st.text(max_size=300))
