@@ -9,7 +9,8 @@ import hmac
 import json
 import ssl
 import threading
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
@@ -61,6 +62,8 @@ class HttpReceiver:
     answers: deque[tuple[int, dict[str, str]] | None] = field(default_factory=deque)
     away: bool = False
     """Whether it answers 503 to all."""
+    filter: Callable[[bytes], bool] = lambda body: False
+    """Which messages it refuses for good."""
     slack: list[dict[str, Any]] = field(default_factory=list)
     programs: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -124,6 +127,8 @@ class HttpReceiver:
             return None if found is None else (*found, b"")
         if self.away:
             return 503, {}, b""
+        if self.filter(body):
+            return 403, {}, b""
         try:
             if headers.get("content-type") != "application/json":
                 raise ValueError(f"content-type {headers.get('content-type')}")
@@ -173,11 +178,13 @@ class Mailbox:
         tls: bool = False,
         plain: bool = False,
         code: str = "250 OK",
+        slow: float = 0.0,
     ) -> None:
         self.mails: list[EmailMessage] = []
         self.recipients: list[list[str]] = []
         self.raw: list[bytes] = []
-        self._code = code
+        self._code, self._slow = code, slow
+        self.deferred: Counter[str] = Counter()
         context = authority.context()
 
         def login(
@@ -202,6 +209,7 @@ class Mailbox:
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         """As aiosmtpd calls it."""
+        await asyncio.sleep(self._slow)
         if self._code.startswith("250"):
             self.raw.append(envelope.content)
             self.recipients.append(list(envelope.rcpt_tos))
@@ -215,8 +223,17 @@ class Mailbox:
         """As aiosmtpd calls it."""
         if address.startswith("unknown@"):
             return "550 no such mailbox"
+        if address.startswith("later@") and not self.deferred[address]:
+            self.deferred[address] += 1
+            return "450 greylisted"
         envelope.rcpt_tos.append(address)
         return "250 OK"
+
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        """As aiosmtpd calls it: a slow server does not answer."""
+        if self._slow:
+            await asyncio.Event().wait()
+        return "221 Bye"
 
     def __enter__(self) -> "Mailbox":
         self._thread.start()

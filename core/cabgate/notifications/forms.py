@@ -5,13 +5,16 @@ What others named stands in fields that hold text and nothing else: in Slack's r
 character that mentions, links or formats, so there is none to escape.
 """
 
+import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from cabgate.notifications.messages import Message, command_of, link_of
+from cabgate.notifications.messages import LISTS, Message, Room, command_of, link_of, room_by
 from cabgate.notifications.notices import Notice
 from cabgate.notifications.planning import Group
+from cabgate.text.inert import first_words
 from cabgate.text.moments import rfc3339
 from cabgate.views.plain import plain
 
@@ -21,9 +24,24 @@ SLACK_CHARACTERS = 8000
 """Room for the rows of a message to Slack, which refuses much longer ones."""
 
 LONG_CHARACTERS = 400_000
-"""Room for those of a mail, and of a message to a program."""
+"""Room for those of a mail."""
+
+PROGRAM_BYTES = 256 * 1024
+"""Most bytes of a message to a program: nginx refuses more than 1 MiB, some much less."""
+
+_ENVELOPE_BYTES = 16 * 1024
+"""Most that is not its notices: names, a command and a link."""
+
+_MAX_PROGRAM_DETAIL = 1024
+"""Longest detail of a notice there, in characters."""
 
 _MAX_HEADER = 150
+
+_HOST_DOT = re.compile(r"(?<=\S)[.\u3002\uff0e\uff61](?=\S)")
+"""What divides the labels of a host, as browsers take it too."""
+
+_SCORE = re.compile(r"score \d+\.\d+, ")
+"""What a row begins with, which stays as it is."""
 
 
 def slack(message: Message) -> Json:
@@ -82,8 +100,18 @@ def for_programs(group: Group, message: Message, cluster: str, portal: str, now:
     return {"type": f"cabgate.{group.event}", "timestamp": rfc3339(now), "data": data}
 
 
+def room_for_programs(portal: str, now: datetime) -> Room:
+    """How many notices a message to a program holds, by its bytes."""
+    return room_by(
+        PROGRAM_BYTES - _ENVELOPE_BYTES,
+        lambda notice: len(json.dumps(_notice(notice, portal, now))) + 2,
+    )
+
+
 def mail(message: Message) -> str:
-    """The text of a mail."""
+    """The text of a mail. Programs that show mail make links of what looks like a name of a host,
+    so what others wrote is written like `www[.]example[.]com`; a command stays one, and where it
+    would have such a name the command that lists all stands in its place."""
     return "".join(f"{line}\n" for line in _mail_lines(message))
 
 
@@ -91,13 +119,21 @@ def _mail_lines(message: Message) -> Iterator[str]:
     yield message.title
     yield ""
     for row in message.rows:
-        yield row.name
-        yield f"  {row.text}"
+        yield _unlinked(row.name)
+        yield f"  {_unlinked(row.text)}"
     yield from message.lines
     yield ""
-    yield f"  {message.command}"
+    yield f"  {LISTS[message.event] if '.' in message.command else message.command}"
     if message.link:
         yield f"  {message.link}"
+
+
+def _unlinked(text: str) -> str:
+    """A text in which no host, address or URL is to be seen, as security teams write those."""
+    own = _SCORE.match(text)
+    ours = own.group() if own else ""
+    rest = text.removeprefix(ours).replace("://", "[:]//").replace("@", "[at]")
+    return ours + _HOST_DOT.sub("[.]", rest)
 
 
 def _notice(notice: Notice, portal: str, now: datetime) -> Json:
@@ -113,7 +149,7 @@ def _notice(notice: Notice, portal: str, now: datetime) -> Json:
         "age": max(0, int((now - notice.opened_at).total_seconds())),
         "score": notice.score,
         "ring": notice.ring,
-        "detail": notice.detail,
+        "detail": first_words(notice.detail, _MAX_PROGRAM_DETAIL),
         "command": command_of(notice),
     }
     link = link_of(portal, notice)

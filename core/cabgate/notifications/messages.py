@@ -15,6 +15,9 @@ from cabgate.notifications.planning import Digest, Every, Group
 from cabgate.text.inert import first_words, inert
 from cabgate.text.moments import duration
 
+Room = Callable[[Sequence[Notice]], int]
+"""How many of some notices, from the first on, have room in one message: one at least."""
+
 QUEUE = "kubectl cab queue -A"
 """How to see what waits."""
 
@@ -31,7 +34,7 @@ _COUNTED: Mapping[Event, tuple[str, str]] = {
     Event.EXPIRED: ("1 exception has ended", "{} exceptions have ended"),
 }
 
-_LISTS: Mapping[Event, str] = {
+LISTS: Mapping[Event, str] = {
     Event.GLASS_BROKEN: QUEUE,
     Event.REVOKED: "kubectl get cabrequests -A",
     Event.EXCEPTION_WAITING: QUEUE,
@@ -82,7 +85,7 @@ def message_of(group: Group, cluster: str, portal: str, now: datetime) -> Messag
         title=_title(cluster, title),
         rows=tuple(row_of(each, now) for each in group.notices),
         lines=(f"{group.later} more in the next message.",) if group.later else (),
-        command=_LISTS[group.event] if alone is None else command_of(alone),
+        command=LISTS[group.event] if alone is None else command_of(alone),
         link=link_of(portal, alone),
     )
 
@@ -116,14 +119,23 @@ def link_of(portal: str, notice: Notice | None) -> str:
     return f"{base}/{kind}/{quote(f'{notice.namespace}.{notice.name}', safe='')}"
 
 
-def room_for(characters: int, now: datetime) -> Callable[[Sequence[Notice]], int]:
-    """How many notices fit into so many characters of rows: one at least."""
+def room_for(characters: int, now: datetime) -> Room:
+    """How many notices fit into so many characters of rows."""
+
+    def size(notice: Notice) -> int:
+        row = row_of(notice, now)
+        return len(row.name) + len(row.text) + 3
+
+    return room_by(characters, size)
+
+
+def room_by(most: int, size: Callable[[Notice], int]) -> Room:
+    """How many notices fit whose sizes come to no more than `most`."""
 
     def room(some: Sequence[Notice]) -> int:
-        left = characters
+        left = most
         for count, notice in enumerate(some):
-            row = row_of(notice, now)
-            left -= len(row.name) + len(row.text) + 3
+            left -= size(notice)
             if left < 0:
                 return max(count, 1)
         return len(some)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 
 from cabgate.api.stored import ListedRequest, StoredException, StoredMeta
 from cabgate.api.values import (
@@ -90,17 +91,37 @@ class Notice:
         return self.event in _NEWS_EVENTS
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an exception's notices need of its request, once that is worth no message itself."""
+
+    score: str
+    ring: str
+    takes_exception: bool
+
+    @classmethod
+    def of(cls, request: ListedRequest, standing: RequestStanding) -> "Asked":
+        """That of a request."""
+        spec = request.spec
+        return cls(inert(spec.assessment.score), str(spec.ring), takes_exception(standing))
+
+
 def notices(
-    requests: Iterable[ListedRequest], exceptions: Iterable[StoredException], now: datetime
+    requests: Iterable[ListedRequest],
+    exceptions: Iterable[StoredException],
+    now: datetime,
+    others: Mapping[tuple[str, str], Asked] = MappingProxyType({}),
 ) -> list[Notice]:
-    """All that is true now, the oldest first."""
+    """All that is true now, the oldest first. `others` are requests that are worth no message, by
+    namespace and name: whoever is sent those of one ring is not to be sent another's exceptions."""
     listed, asked = list(requests), list(exceptions)
     standings = {_place(each.metadata): (each, standing_of(each)) for each in listed}
-    found = _waiting(queue(listed, asked, now), standings, asked)
+    known = {**others, **{place: Asked.of(*each) for place, each in standings.items()}}
+    found = _waiting(queue(listed, asked, now), standings, asked, known)
     for request, standing in standings.values():
         found += _of_request(request, standing, now)
     for exception in asked:
-        found += _of_exception(exception, standings, now)
+        found += _of_exception(exception, known.get(_place_asked(exception)), now)
     return sorted(found, key=lambda each: (each.since, each.namespace, each.name, each.event))
 
 
@@ -134,14 +155,20 @@ _Standings = Mapping[tuple[str, str], tuple[ListedRequest, RequestStanding]]
 
 
 def _waiting(
-    rows: Iterable[QueueRow], standings: _Standings, exceptions: Iterable[StoredException]
+    rows: Iterable[QueueRow],
+    standings: _Standings,
+    exceptions: Iterable[StoredException],
+    known: Mapping[tuple[str, str], Asked],
 ) -> list[Notice]:
     by_place = {_place(each.metadata): each for each in exceptions}
     found = []
     for row in rows:
         place = row.namespace, row.name
+        score, ring = row.score, row.ring
         if row.kind == SubjectKind.EXCEPTION:
             meta = by_place[place].metadata
+            request = known.get(_place_asked(by_place[place]))
+            score, ring = (request.score, request.ring) if request else ("", "")
             step, since = _asked_at(by_place[place])
         else:
             meta = standings[place][0].metadata
@@ -159,8 +186,8 @@ def _waiting(
                 step=step,
                 since=since,
                 opened_at=row.opened_at or _NO_TIME,
-                score=row.score,
-                ring=row.ring,
+                score=score,
+                ring=ring,
                 detail=f"needs {row.needed}",
             )
         )
@@ -214,14 +241,10 @@ def _of_request(
 
 
 def _of_exception(
-    exception: StoredException, standings: _Standings, now: datetime
+    exception: StoredException, request: Asked | None, now: datetime
 ) -> Iterable[Notice]:
     meta = exception.metadata
-    request, request_standing = standings.get(
-        (inert(meta.namespace), inert(exception.spec.request_ref.name)), (None, None)
-    )
-    score = inert(request.spec.assessment.score) if request else ""
-    ring = str(request.spec.ring) if request else ""
+    score, ring = (request.score, request.ring) if request else ("", "")
 
     def notice(event: Event, step: str, since: datetime, detail: str) -> Notice:
         kind = SubjectKind.EXCEPTION
@@ -242,8 +265,8 @@ def _of_exception(
         yield notice(event, str(entry.sequence), entry.at, detail)
     if state is not ExceptionState.APPROVED:
         return
-    if request_standing is not None and not takes_exception(request_standing):
-        return
+    if request is None or not request.takes_exception:
+        return  # it admits nothing, and nothing ends with it
     for days in EXPIRING_DAYS:
         begins = end - timedelta(days=days)
         if (meta.creation_timestamp or _NO_TIME) < begins <= now:
@@ -275,6 +298,10 @@ def _notice(
         ring=ring,
         detail=detail,
     )
+
+
+def _place_asked(exception: StoredException) -> tuple[str, str]:
+    return inert(exception.metadata.namespace), inert(exception.spec.request_ref.name)
 
 
 def _place(meta: StoredMeta) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from cabgate.notifications.notices import MAX_NOTICES, Event, Notice
+from cabgate.notifications.refusals import NONE, Refusals
 from cabgate.text.moments import rfc3339
 
 WINDOW = timedelta(seconds=30)
@@ -95,8 +96,22 @@ class Memory:
                 if key in set(Event)
             }
             return cls(_moment(content["since"]), frozenset(map(str, content["sent"])), latest)
-        except (AttributeError, KeyError, TypeError) as error:
+        except (AttributeError, KeyError, OverflowError, RecursionError, TypeError) as error:
             raise ValueError(f"not what a channel was sent: {error}") from error
+
+    def at_most(self, now: datetime) -> "Memory":
+        """The same, where a leader whose clock was ahead has not written what is yet to come:
+        until then nothing would be sent."""
+        latest = {event: min(at, now) for event, at in self.latest.items()}
+        return replace(self, since=min(self.since, now), latest=latest)
+
+    def with_other(self, other: "Memory") -> "Memory":
+        """What two leaders remember of one channel: all of it."""
+        latest = {
+            event: max(each.latest[event] for each in (self, other) if event in each.latest)
+            for event in {*self.latest, *other.latest}
+        }
+        return Memory(min(self.since, other.since), self.sent | other.sent, latest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +142,8 @@ class Group:
 
 
 def visible(current: Iterable[Notice], route: Route) -> list[Notice]:
-    """What a channel may see, the oldest first; the newest, where there is too much."""
-    return [each for each in current if route.takes(each)][-MAX_NOTICES:]
+    """What a channel may see, the oldest first."""
+    return [each for each in current if route.takes(each)]
 
 
 def due(
@@ -138,31 +153,51 @@ def due(
     now: datetime,
     room: Callable[[Sequence[Notice]], int],
     window: timedelta = WINDOW,
+    refusals: Refusals = NONE,
 ) -> list[Group]:
     """The messages that a channel is due now, the most urgent first.
 
     `current` is what the channel may see. `room` says how many of some notices one message holds,
     at least one.
     """
+    memory = memory.at_most(now)
     found = []
+    waiting = unsent(current, route, memory)
     for event in Event:
-        if event is Event.DIGEST or event not in route.events:
-            continue
-        unsent = [each for each in current if each.event is event and _is_new(each, memory)]
-        if not unsent or now < unsent[0].since + window:
+        some = [each for each in waiting if each.event is event]
+        if not some or now < some[0].since + window:
             continue
         if now < memory.latest.get(event, memory.since) + window:
             continue
-        fits = room(unsent)
-        found.append(Group(event, tuple(unsent[:fits]), len(unsent[fits:])))
+        following = refusals.next(some)
+        fits = tuple(following[: room(following)])
+        found.append(Group(event, fits, len(some) - len(fits)))
     if _digest_due(route.every, memory, now):
-        found.append(_digest(route.every or Every.DAY, current, now))
+        group = _digest(route.every or Every.DAY, current, now)
+        if group.digest is not None and Event.DIGEST in refusals.row:
+            group = replace(group, digest=replace(group.digest, oldest=()))
+        found.append(group)
     return found
 
 
-def waiting_to_be_sent(current: Sequence[Notice], route: Route, memory: Memory) -> int:
-    """How many notices a channel has not been sent yet."""
-    return sum(1 for each in current if each.event in route.events and _is_new(each, memory))
+def unsent(current: Sequence[Notice], route: Route, memory: Memory) -> list[Notice]:
+    """What a channel has not been sent yet, the oldest first."""
+    wanted = [each for each in current if each.event in route.events]
+    return [each for each in _newest(wanted) if _is_new(each, memory)]
+
+
+def _newest(some: Sequence[Notice]) -> list[Notice]:
+    """The newest, where there are more than can be remembered: of each event as many, but for what
+    others leave. So nobody hides a broken glass behind thousands of requests."""
+    of: dict[Event, list[Notice]] = {}
+    for each in some:
+        of.setdefault(each.event, []).append(each)
+    left, kept = MAX_NOTICES, set()
+    for done, notices in enumerate(sorted(of.values(), key=len)):
+        newest = notices[-(left // (len(of) - done)) :]
+        left -= len(newest)
+        kept |= {each.key for each in newest}
+    return [each for each in some if each.key in kept]
 
 
 def tried(memory: Memory, group: Group, now: datetime) -> Memory:
@@ -175,8 +210,8 @@ def tried(memory: Memory, group: Group, now: datetime) -> Memory:
 
 def arrived(memory: Memory, group: Group, current: Sequence[Notice], now: datetime) -> Memory:
     """What is remembered once a message has arrived: nothing that is no longer true."""
-    true = {each.key for each in current}
-    sent = (memory.sent & true) | {each.key for each in group.notices}
+    true = _newest([each for each in current if each.key in memory.sent])
+    sent = frozenset(each.key for each in (*true, *group.notices))
     return replace(memory, sent=sent, latest={**memory.latest, group.event: now})
 
 
@@ -217,4 +252,4 @@ def _moment(text: object) -> datetime:
     found = datetime.fromisoformat(str(text))
     if found.tzinfo is None:
         raise ValueError(f"a time without a zone: {text}")
-    return found
+    return found.astimezone(UTC)

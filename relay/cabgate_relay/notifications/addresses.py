@@ -19,6 +19,9 @@ from typing import Any
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
+_UNICAST = ip_network("2000::/3")
+"""All of IPv6 that is public. The rest is reserved, local, or IPv4 in a form that nobody needs."""
+
 _METADATA = (ip_network("168.63.129.16/32"), ip_network("192.0.0.0/24"))
 """Of Azure and of Oracle's cloud, which not every Python knows for what they are. The others' are
 link-local or private."""
@@ -26,8 +29,15 @@ link-local or private."""
 _TRANSLATED = ip_network("64:ff9b::/96")
 """NAT64: the last four bytes are an IPv4 address."""
 
-_NOT_SENT_TO = (ip_network("64:ff9b:1::/48"), ip_network("2002::/16"), ip_network("2001::/32"))
-"""What stands for other addresses in ways that nobody needs here: local NAT64, 6to4, Teredo."""
+_NOT_SENT_TO = (
+    ip_network("2002::/16"),
+    ip_network("2001::/32"),
+    ip_network("192.88.99.0/24"),
+)
+"""What stands for other addresses in ways that nobody needs here: 6to4, Teredo, relays of 6to4."""
+
+_EXAMPLES = ip_network("3fff::/20")
+"""Of documentation, which not every Python knows for it."""
 
 
 class AddressRefusedError(OSError):
@@ -40,13 +50,19 @@ def refusal(text: str, allowed: Sequence[Network]) -> str:
     if any(address in network for network in allowed if network.version == address.version):
         return ""
     found = (
-        ("private, loopback, link-local or reserved", not address.is_global),
+        ("private, loopback, link-local or reserved", not _is_public(address)),
         ("multicast", address.is_multicast),
         ("a metadata service", any(address in network for network in _METADATA)),
         ("a translation of another address", any(address in net for net in _NOT_SENT_TO)),
     )
     why = next((name for name, holds in found if holds), "")
     return f"address {address} is {why}, and not in allowedAddresses" if why else ""
+
+
+def _is_public(address: Address) -> bool:
+    if isinstance(address, IPv6Address) and (address not in _UNICAST or address in _EXAMPLES):
+        return False
+    return address.is_global
 
 
 def _meant(address: Address) -> Address:

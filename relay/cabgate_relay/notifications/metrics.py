@@ -42,3 +42,10 @@ class NotificationMetrics:
             ["channel"],
             registry=registry,
         )
+        self.refused = Gauge(
+            "cabgate_relay_notifications_refused",
+            "Requests and exceptions that a channel refuses even without what others wrote; they "
+            "are tried again behind all others. 0 where this replica does not lead.",
+            ["channel"],
+            registry=registry,
+        )

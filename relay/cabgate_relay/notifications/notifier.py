@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cabgate.notifications.messages import message_of, room_for
-from cabgate.notifications.notices import Notice
+from cabgate.notifications.messages import message_of
+from cabgate.notifications.notices import Event, Notice
 from cabgate.notifications.planning import (
     WINDOW,
     Group,
@@ -21,9 +21,10 @@ from cabgate.notifications.planning import (
     arrived,
     due,
     tried,
+    unsent,
     visible,
-    waiting_to_be_sent,
 )
+from cabgate.notifications.refusals import NONE
 from cabgate_kube.client import ApiServer
 from cabgate_kube.clock import Clock
 from cabgate_kube.errors import ApiError
@@ -32,13 +33,17 @@ from cabgate_kube.process.tasks import together
 from cabgate_relay.notifications.channels import Channel, Channels, Secrets
 from cabgate_relay.notifications.metrics import NotificationMetrics
 from cabgate_relay.notifications.remembering import Memories
-from cabgate_relay.notifications.sending import Parcel, SendError, sender_of
+from cabgate_relay.notifications.sending import Parcel, RefusedError, SendError, sender_of
 from cabgate_relay.notifications.watching import State
 
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 600.0
 """Longest time before a channel that fails is tried again, unless it asks for more; in seconds."""
+
+SEARCH = 14
+"""How many refusals in a row lead from the longest message to the one notice that is refused, and
+past it: only after these is an event tried less and less often."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ class Notifier:
             for line in self._lines:
                 self._metrics.pending.labels(line.channel.name).set(0)
                 self._metrics.failing.labels(line.channel.name).set(0)
+                self._metrics.refused.labels(line.channel.name).set(0)
 
 
 class Line:
@@ -120,6 +126,8 @@ class Line:
         self._unsaved = False
         self._attempts = 0
         self._quiet_until = 0.0
+        self._refusals = NONE
+        self._refused_until: dict[tuple[Event, bool], float] = {}
         self.trouble = ""
         """Why nothing can be sent; empty if it can."""
 
@@ -128,6 +136,7 @@ class Line:
         while True:
             try:
                 await self._turn()
+                await self._sender.send_again()
             except ApiError as error:
                 self._failed(explained(error), "NotReached")
             except SendError as error:
@@ -141,37 +150,59 @@ class Line:
 
     async def _turn(self) -> None:
         if self._memory is None:
-            self._memory = await self._memories.load(self.channel.name)
+            stored = await self._memories.load(self.channel.name)
+            self._memory = stored.at_most(self._clock())
+            self._unsaved = self._memory != stored
         if self._unsaved:
             # Before anything else is sent: so one message at most is sent again after a kill.
             await self._save(self._memory)
         if self._state.trouble:
             self._failed(self._state.trouble, "NotReached")
             return
+        self._memory = self._memory.at_most(self._clock())
         while self._state.known:
             current = visible(self._state.notices(self._clock()), self._route)
-            pending = waiting_to_be_sent(current, self._route, self._memory)
-            self._metrics.pending.labels(self.channel.name).set(pending)
-            if time.monotonic() < self._quiet_until:
+            self._look_at(unsent(current, self._route, self._memory))
+            moment = time.monotonic()
+            if moment < self._quiet_until:
                 return
-            room = room_for(self._sender.characters, self._clock())
-            found = due(
-                *(current, self._route, self._memory, self._clock(), room), self._pace.window
-            )
+            found = [
+                group
+                for group in self._due(current, self._memory)
+                if moment >= self._refused_until.get(self._turn_of(group), 0.0)
+            ]
             if not found:
                 if not self._attempts:
                     self._went_well()
                 return
             await self._send(found[0], current, self._memory)
 
+    def _look_at(self, pending: list[Notice]) -> None:
+        self._refusals, name = self._refusals.still(pending), self.channel.name
+        self._metrics.pending.labels(name).set(len(pending))
+        self._metrics.refused.labels(name).set(len(self._refusals.stuck))
+
+    def _due(self, current: list[Notice], memory: Memory) -> list[Group]:
+        now = self._clock()
+        room = self._sender.room(self._shared.portal, now)
+        return due(
+            *(current, self._route, memory, now, room),
+            *(self._pace.window, self._refusals),
+        )
+
     async def _send(self, group: Group, current: list[Notice], memory: Memory) -> None:
         now, name = self._clock(), self.channel.name
         self._memory = tried(memory, group, now)
         cluster, portal = self._shared.cluster, self._shared.portal
         message = message_of(group, cluster, portal, now)
-        await self._sender.send(
-            Parcel(_id_of(name, group, now), group, message, cluster, portal, now)
-        )
+        try:
+            await self._sender.send(
+                Parcel(_id_of(name, group, now), group, message, cluster, portal, now)
+            )
+        except RefusedError as error:
+            self._refused(group, error)
+            return
+        self._refusals = self._refusals.taken(group.event, group.notices)
         self._memory = arrived(self._memory, group, current, now)
         self._unsaved = True
         self._metrics.sent.labels(name, group.event.value).inc()
@@ -180,17 +211,35 @@ class Line:
         self._went_well()
         await self._save(self._memory)
 
+    def _refused(self, group: Group, error: RefusedError) -> None:
+        """Leave an event alone for a while, and go on with the others."""
+        event, stuck = group.event, self._refusals.is_stuck(group.notices)
+        self._refusals = self._refusals.refused(event, group.notices)
+        self._metrics.failed.labels(self.channel.name).inc()
+        times = self._refusals.times(event, group.notices)
+        pause = self._pause(times if stuck else max(1, times - SEARCH), error.retry_after)
+        self._refused_until[self._turn_of(group)] = time.monotonic() + pause
+        self._failed(f"{event}: {error}", "Refused")
+
+    def _turn_of(self, group: Group) -> tuple[Event, bool]:
+        """What waits for its turn together once it was refused."""
+        return group.event, self._refusals.is_stuck(group.notices)
+
     async def _save(self, memory: Memory) -> None:
-        await self._memories.save(self.channel.name, memory)
+        self._memory = await self._memories.save(self.channel.name, memory)
         self._unsaved = False
 
     def _put_off(self, least: float) -> None:
         self._attempts += 1
-        most = min(LONGEST_PAUSE, self._pace.first_pause * 2.0 ** min(self._attempts - 1, 16))
-        pause = max(least, random.uniform(most / 2, most))  # noqa: S311 - no secret
-        self._quiet_until = time.monotonic() + pause
+        self._quiet_until = time.monotonic() + self._pause(self._attempts, least)
+
+    def _pause(self, attempts: int, least: float) -> float:
+        most = min(LONGEST_PAUSE, self._pace.first_pause * 2.0 ** min(attempts - 1, 16))
+        return max(least, random.uniform(most / 2, most))  # noqa: S311 - no secret
 
     def _went_well(self) -> None:
+        if self._refusals.row or self._refusals.stuck:
+            return  # of something else, which is still to be sent
         self._metrics.failing.labels(self.channel.name).set(0)
         if self.trouble:
             log.info("channel %s: can be sent to", self.channel.name, extra=self._about("Reached"))

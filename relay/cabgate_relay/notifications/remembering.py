@@ -41,17 +41,19 @@ class Memories:
                 extra=fields(kind="channel", name=channel, reason="Unreadable"),
             )
         memory = Memory(self._clock())
-        await self.save(channel, memory)
-        return memory
+        return await self.save(channel, memory)
 
-    async def save(self, channel: str, memory: Memory) -> None:
-        """Store what a channel was sent. Raises `ApiError`."""
+    async def save(self, channel: str, memory: Memory) -> Memory:
+        """Store what a channel was sent, and give what is stored: where somebody else wrote, such
+        as a leader of before or after, with what they remember. Raises `ApiError`."""
         async with self._writing:
             try:
                 await self._write(self._stored or await self._read(), channel, memory)
             except ConflictError:
-                # Of somebody who edited it. The others' memories are taken from what they wrote.
-                await self._write(await self._read(), channel, memory)
+                onto = await self._read()
+                memory = _together(memory, _data(onto).get(channel))
+                await self._write(onto, channel, memory)
+            return memory
 
     async def _read(self) -> Object:
         found = await self._api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, NOTIFICATIONS_SENT)
@@ -66,6 +68,13 @@ class Memories:
         body = {**onto, "data": {**kept, channel: memory.dump()}}
         self._stored = None  # until it is known what came of it
         self._stored = await self._api.replace(CONFIG_MAPS, body)
+
+
+def _together(memory: Memory, stored: str | None) -> Memory:
+    try:
+        return memory if stored is None else memory.with_other(Memory.load(stored))
+    except ValueError:
+        return memory
 
 
 def _data(config_map: Object) -> Mapping[str, str]:

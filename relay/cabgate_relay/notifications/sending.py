@@ -5,6 +5,7 @@ import asyncio
 import json
 import logging
 import ssl
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,9 +22,10 @@ from cabgate.notifications.forms import (
     SLACK_CHARACTERS,
     for_programs,
     mail,
+    room_for_programs,
     slack,
 )
-from cabgate.notifications.messages import Message
+from cabgate.notifications.messages import Message, Room, room_for
 from cabgate.notifications.planning import Group
 from cabgate.notifications.signing import signed_headers
 from cabgate_kube.process.logs import PlainError, fields
@@ -40,12 +42,32 @@ from cabgate_relay.notifications.channels import (
 log = logging.getLogger(__name__)
 
 SECONDS = 15.0
-"""Longest that sending a message may take."""
+"""Longest that a receiver may take to answer: a program and Slack in all, a mail server to each
+command."""
+
+DATA_SECONDS = 600.0
+"""Longest that a mail server may take for the mail itself, as RFC 5321 4.5.3.2.6 has it: who does
+not wait for its answer sends again what it has taken."""
+
+QUIT_SECONDS = 2.0
+"""Longest that it may take for the end of the connection, which nothing goes by."""
+
+FIRST_LETTER_PAUSE = 60.0
+"""Seconds before a recipient who was refused for now is tried again; then as long as it lasts."""
+
+LETTER_SECONDS = 24 * 3600.0
+"""How long they are tried."""
+
+MOST_LETTERS = 200
+"""Most mails that are kept for such recipients."""
 
 LONGEST_RETRY_AFTER = 3600.0
 """Longest that a receiver may put a channel off, in seconds."""
 
 _AGENT = "cabgate-relay"
+
+_FOR_NOW = frozenset({408, 425, 429})
+"""Answers of a receiver that may take the same message later."""
 
 T = TypeVar("T")
 
@@ -57,6 +79,10 @@ class SendError(PlainError):
     def __init__(self, why: str, retry_after: float = 0.0) -> None:
         super().__init__(why)
         self.retry_after = retry_after
+
+
+class RefusedError(SendError):
+    """The receiver is there and does not take this message, however often it is sent."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +101,14 @@ class Parcel:
 class Sender(Protocol):
     """A kind of channel."""
 
-    characters: int
-    """Room for the rows of a message."""
+    def room(self, portal: str, now: datetime) -> Room:
+        """How many of some notices one message holds."""
 
     async def send(self, parcel: Parcel) -> None:
         """Send a message. Raises `SendError`."""
+
+    async def send_again(self) -> None:
+        """Send what some of its recipients were to get later. Raises nothing."""
 
 
 def sender_of(channel: Channel, secrets: Secrets) -> Sender:
@@ -94,10 +123,12 @@ def sender_of(channel: Channel, secrets: Secrets) -> Sender:
 
 
 class _ToSlack:
-    characters = SLACK_CHARACTERS
-
     def __init__(self, channel: Channel, slack: Slack, secrets: Secrets) -> None:
         self._channel, self._slack, self._secrets = channel, slack, secrets
+
+    def room(self, portal: str, now: datetime) -> Room:
+        """As `Sender`."""
+        return room_for(SLACK_CHARACTERS, now)
 
     async def send(self, parcel: Parcel) -> None:
         """As `Sender`."""
@@ -105,12 +136,17 @@ class _ToSlack:
         url = _read(lambda: self._secrets.url(self._slack.url_file))
         await _post(url, body, {}, self._channel, self._secrets)
 
+    async def send_again(self) -> None:
+        """As `Sender`: there is one recipient, and the message has arrived or has not."""
+
 
 class _ToWebhook:
-    characters = LONG_CHARACTERS
-
     def __init__(self, channel: Channel, webhook: Webhook, secrets: Secrets) -> None:
         self._channel, self._webhook, self._secrets = channel, webhook, secrets
+
+    def room(self, portal: str, now: datetime) -> Room:
+        """As `Sender`."""
+        return room_for_programs(portal, now)
 
     async def send(self, parcel: Parcel) -> None:
         """As `Sender`."""
@@ -122,15 +158,69 @@ class _ToWebhook:
         headers = signed_headers(key, parcel.id, int(parcel.now.timestamp()), body)
         await _post(self._webhook.url, body, headers, self._channel, self._secrets)
 
+    async def send_again(self) -> None:
+        """As `Sender`: there is one recipient, and the message has arrived or has not."""
+
+
+@dataclass
+class _Letter:
+    """A mail that some recipients were not to get yet."""
+
+    made: EmailMessage
+    to: tuple[str, ...]
+    first: float
+    due: float
+
 
 class _ToMail:
-    characters = LONG_CHARACTERS
-
     def __init__(self, channel: Channel, smtp: Smtp, secrets: Secrets) -> None:
         self._channel, self._smtp, self._secrets = channel, smtp, secrets
+        self._letters: list[_Letter] = []
+
+    def room(self, portal: str, now: datetime) -> Room:
+        """As `Sender`."""
+        return room_for(LONG_CHARACTERS, now)
 
     async def send(self, parcel: Parcel) -> None:
         """As `Sender`."""
+        made = mail_of(parcel, self._smtp.sender, self._smtp.to)
+        refused = await self._hand_over(made, self._smtp.to)
+        self._letters_for(made, refused, time.monotonic())
+
+    async def send_again(self) -> None:
+        """As `Sender`."""
+        moment = time.monotonic()
+        letter = next((each for each in self._letters if each.due <= moment), None)
+        if letter is None:
+            return
+        self._letters.remove(letter)
+        try:
+            refused = await self._hand_over(letter.made, letter.to)
+        except SendError as error:
+            code = 500 if isinstance(error, RefusedError) else 400
+            refused = dict.fromkeys(letter.to, code)
+        self._letters_for(letter.made, refused, letter.first)
+
+    def _letters_for(self, made: EmailMessage, refused: Mapping[str, int], first: float) -> None:
+        """Keep a mail for those who are to get it later: it has arrived at the others, who are not
+        to get it again."""
+        moment = time.monotonic()
+        later = tuple(each for each, code in refused.items() if code < 500)
+        if moment - first > LETTER_SECONDS or len(self._letters) >= MOST_LETTERS:
+            later = ()
+        if later:
+            pause = max(FIRST_LETTER_PAUSE, moment - first)
+            self._letters.append(_Letter(made, later, first, moment + pause))
+        if len(refused) > len(later):
+            log.warning(
+                "channel %s: the mail server refused %d of %d recipients",
+                *(self._channel.name, len(refused) - len(later), len(self._smtp.to)),
+                extra=fields(kind="channel", name=self._channel.name, reason="RecipientsRefused"),
+            )
+
+    async def _hand_over(self, made: EmailMessage, to: Sequence[str]) -> Mapping[str, int]:
+        """Send a mail, and give who was refused as a recipient, with the code. Raises `SendError`,
+        also where nobody was taken."""
         smtp, named = self._smtp, self._smtp.password_file
         password = None if named is None else _read(lambda: self._secrets.read(named))
         context = _trusting(self._channel, self._secrets)
@@ -148,23 +238,49 @@ class _ToMail:
                     password=password,
                     timeout=SECONDS,
                 )
-                async with client:  # which closes the connection
-                    made = mail_of(parcel, smtp.sender, smtp.to)
-                    refused, _ = await client.send_message(
-                        made, sender=smtp.sender, recipients=list(smtp.to)
-                    )
+            try:
+                async with asyncio.timeout(SECONDS):
+                    await client.connect()
+                return await _deliver(client, made, smtp.sender, to)
+            finally:
+                await _leave(client)
         except AddressRefusedError as error:
             raise SendError(str(error)) from None
+        except (aiosmtplib.SMTPDataError, aiosmtplib.SMTPSenderRefused) as error:
+            kind = RefusedError if error.code >= 500 else SendError
+            raise kind(f"the mail server answered {error.code}") from None
         except aiosmtplib.SMTPResponseException as error:
             raise SendError(f"the mail server answered {error.code}") from None
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ssl.SSLError) as error:
             raise SendError(f"the mail server cannot be used: {type(error).__name__}") from None
-        if refused:  # it has arrived at the others, who are not to get it again
-            log.warning(
-                "channel %s: the mail server refused %d of %d recipients",
-                *(self._channel.name, len(refused), len(smtp.to)),
-                extra=fields(kind="channel", name=self._channel.name, reason="RecipientsRefused"),
-            )
+
+
+async def _deliver(
+    client: aiosmtplib.SMTP, made: EmailMessage, sender: str, to: Sequence[str]
+) -> Mapping[str, int]:
+    """Hand a mail over, and give who was refused as a recipient; of all, the error is raised."""
+    await client.mail(sender)
+    refused: dict[str, aiosmtplib.SMTPRecipientRefused] = {}
+    for recipient in to:
+        try:
+            await client.rcpt(recipient)
+        except aiosmtplib.SMTPRecipientRefused as error:
+            refused[recipient] = error
+    if len(refused) == len(to):
+        raise refused[to[0]]
+    await client.data(made.as_bytes(), timeout=DATA_SECONDS)
+    return {recipient: error.code for recipient, error in refused.items()}
+
+
+async def _leave(client: aiosmtplib.SMTP) -> None:
+    """End a connection. A mail that was taken was taken, whatever becomes of that."""
+    try:
+        async with asyncio.timeout(QUIT_SECONDS):
+            await client.quit()
+    except (aiosmtplib.SMTPException, OSError, TimeoutError):
+        pass
+    finally:
+        client.close()
 
 
 def mail_of(parcel: Parcel, sender: str, to: Sequence[str]) -> EmailMessage:
@@ -205,7 +321,9 @@ async def _post(
     if 300 <= status <= 399:
         raise SendError(f"the receiver answered {status}: redirects are not followed")
     if not 200 <= status <= 299:
-        raise SendError(f"the receiver answered {status}", retry_after(after, datetime.now(UTC)))
+        refused = 400 <= status <= 499 and status not in _FOR_NOW
+        kind = RefusedError if refused else SendError
+        raise kind(f"the receiver answered {status}", retry_after(after, datetime.now(UTC)))
 
 
 def retry_after(text: str, now: datetime) -> float:

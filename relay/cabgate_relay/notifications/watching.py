@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from cabgate.api.exception import CABException
 from cabgate.api.request import CABRequest
-from cabgate.notifications.notices import Notice, is_current, notices
+from cabgate.lifecycle.state.standing import standing_of
+from cabgate.notifications.notices import Asked, Notice, is_current, notices
 from cabgate_kube.client import ApiServer
 from cabgate_kube.clock import Clock
 from cabgate_kube.errors import ApiError
@@ -37,20 +38,22 @@ S = TypeVar("S", CABRequest, CABException)
 
 
 class Subjects(Generic[S]):
-    """What there is of one resource. `parse` makes an object of what is stored, and `keep` says
-    whether it may be worth a message."""
+    """What there is of one resource. `parse` makes an object of what is stored, and `in_short` says
+    what is kept of one that is worth no message; of one that may be, which is kept whole, None."""
 
     def __init__(
         self,
         api: ApiServer,
         resource: Resource,
         parse: Callable[[Object], S],
-        keep: Callable[[S], bool],
+        in_short: Callable[[S], Asked | None],
     ) -> None:
         self._api, self._resource = api, resource
         self._parse: Callable[[Object], S] = parse
-        self._keep: Callable[[S], bool] = keep
+        self._in_short: Callable[[S], Asked | None] = in_short
         self.found: dict[tuple[str, str], S] = {}
+        self.others: dict[tuple[str, str], Asked] = {}
+        """Those that are worth no message."""
         self.known = False
         """Whether all of them have been read once."""
         self.trouble = ""
@@ -79,14 +82,16 @@ class Subjects(Generic[S]):
 
     async def _sweep_and_watch(self) -> None:
         began = time.monotonic()
-        version, found = "", {}
+        version, found, others = "", {}, {}
         async for page in self._api.pages(self._resource):
             version = version or page.resource_version
             for raw in page.items:
                 parsed = self._parsed(raw)
-                if parsed is not None:
+                if isinstance(parsed, Asked):
+                    others[_place(raw)] = parsed
+                elif parsed is not None:
                     found[_place(raw)] = parsed
-        self.found, self.known, self.trouble = found, True, ""
+        self.found, self.others, self.known, self.trouble = found, others, True, ""
         self.revision += 1
         while time.monotonic() - began < SWEEP_SECONDS:
             for event in await self._api.changes(self._resource, version, WATCH_SECONDS):
@@ -98,17 +103,20 @@ class Subjects(Generic[S]):
             return
         raw = event["object"]
         parsed = None if event["type"] == "DELETED" else self._parsed(raw)
-        if parsed is None:
-            self.found.pop(_place(raw), None)
-        else:
+        self.found.pop(_place(raw), None)
+        self.others.pop(_place(raw), None)
+        if isinstance(parsed, Asked):
+            self.others[_place(raw)] = parsed
+        elif parsed is not None:
             self.found[_place(raw)] = parsed
         self.revision += 1
 
-    def _parsed(self, raw: Object) -> S | None:
-        """An object that may be worth a message."""
+    def _parsed(self, raw: Object) -> S | Asked | None:
+        """An object that may be worth a message, what is kept of another one, or None of what
+        cannot be read."""
         try:
             parsed = self._parse(raw)
-            return parsed if self._keep(parsed) else None
+            return self._in_short(parsed) or parsed
         except (ValidationError, ValueError, KeyError, TypeError):
             log.error(
                 "%s %s: cannot be read, and nobody is notified of it",
@@ -135,9 +143,12 @@ class State:
         self._clock = clock
         self._refresh_seconds = refresh_seconds
         self._requests = Subjects(
-            *(api, REQUESTS, _request), lambda request: is_current(request, clock())
+            *(api, REQUESTS, _request),
+            lambda request: (
+                None if is_current(request, clock()) else Asked.of(request, standing_of(request))
+            ),
         )
-        self._exceptions = Subjects(api, EXCEPTIONS, _exception, lambda exception: True)
+        self._exceptions = Subjects(api, EXCEPTIONS, _exception, lambda exception: None)
         self._answer: tuple[int, float, list[Notice]] | None = None
 
     @property
@@ -162,7 +173,10 @@ class State:
             known, at, answer = self._answer
             if known == revision and moment - at < self._refresh_seconds:
                 return answer
-        found = notices(self._requests.found.values(), self._exceptions.found.values(), now)
+        found = notices(
+            *(self._requests.found.values(), self._exceptions.found.values(), now),
+            self._requests.others,
+        )
         self._answer = revision, moment, found
         return found
 

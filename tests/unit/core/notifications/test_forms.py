@@ -2,6 +2,7 @@
 """What a message looks like at each channel, and that no name can make it look like another."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 from cabgate.api.values import SubjectKind
 from cabgate.notifications.forms import (
     LONG_CHARACTERS,
+    PROGRAM_BYTES,
     SLACK_CHARACTERS,
     escaped,
     for_programs,
     mail,
+    room_for_programs,
     slack,
 )
 from cabgate.notifications.messages import Message, link_of, message_of, room_for, row_of
@@ -133,6 +136,15 @@ def test_the_longest_message_is_one_that_slack_takes() -> None:
     assert room_for(LONG_CHARACTERS, NOW)(many) > 500
 
 
+def test_the_longest_message_to_a_program_is_bounded_in_bytes() -> None:
+    longest = replace(NOTICE, namespace="n" * 63, name="r" * 253, detail="\U0001f600" * 9000)
+    many = [longest] * 4000
+    fits = room_for_programs(PORTAL, NOW)(many)
+    group = Group(Event.WAITING, tuple(many[:fits]), 4000 - fits)
+    body = json.dumps(for_programs(group, message(*group.notices), "prod", PORTAL, NOW))
+    assert PROGRAM_BYTES / 2 < len(body.encode()) <= PROGRAM_BYTES
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_somebody_is_called_says_nothing_to_slack(text: str) -> None:
     made = slack(message(decided_by(text)))
@@ -151,6 +163,31 @@ def _values_of(value: object, key: str) -> list[str]:
     if isinstance(value, list):
         return [each for inner in value for each in _values_of(inner, key)]
     return []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "www.evil.example",
+        "https://evil.example/login",
+        "rita@evil.example",
+        "www\uff0eevil\u3002example",
+        "www.evil.example.",
+        "10.20.30.40",
+        "mailto:rita@localhost",
+    ],
+)
+def test_no_mail_has_what_is_made_a_link(text: str) -> None:
+    notice = replace(NOTICE, name="www.evil.example", detail=f"ticket {text}")
+    exception = replace(
+        notice, kind=SubjectKind.EXCEPTION, event=Event.EXPIRING, detail=f"ticket {text}"
+    )
+    for each in (notice, exception):
+        shown = mail(message(each, portal=""))
+        ours = shown.replace("score 42.50", "").replace("[.]", "").replace("[:]", "")
+        assert not re.search(r"\S[.\uff0e\u3002]\S|://|@", ours), shown
+        assert "score 42.50" in shown
+    assert f"{PORTAL}/requests/shop.www.evil.example" in mail(message(notice))
 
 
 @given(st.text(max_size=300))

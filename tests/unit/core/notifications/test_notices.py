@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from cabgate.api import CABException, CABRequest
-from cabgate.notifications.notices import NEWS, Event, Notice, is_current, notices
+from cabgate.lifecycle.state.standing import standing_of
+from cabgate.notifications.notices import NEWS, Asked, Event, Notice, is_current, notices
 from cabgate_samples.models import NOW, by_person, by_system
 from unit.core.notifications.subjects import asked, broken, leave, with_uid
 
@@ -180,6 +181,27 @@ def test_an_exception_that_has_ended_is_told_of_for_a_week(
 def test_an_exception_whose_request_is_gone_has_no_score_and_no_ring() -> None:
     found = only([], [leave(REQUEST)])
     assert (found.event, found.score, found.ring) == (Event.EXCEPTION_WAITING, "", "")
+
+
+def test_an_exception_keeps_the_ring_of_a_request_that_is_worth_no_message() -> None:
+    age = 29 * DAY
+    revoked = asked(
+        "ExceptionRequired", by_person("Revoked", at=NOW - 10 * DAY), name="app", age=30 * DAY
+    )
+    assert not is_current(revoked, NOW)
+    place = revoked.metadata.namespace, revoked.metadata.name
+    others = {place: Asked.of(revoked, standing_of(revoked))}
+    granted = leave(revoked, by_person("Approved", at=NOW - DAY), age=age)
+    [found] = notices([], [granted], NOW, others)
+    assert found.event is Event.DECIDED, "it does not end soon: it admits nothing"
+    assert (found.ring, found.score) == ("2", revoked.spec.assessment.score)
+    [waits] = notices([], [leave(revoked)], NOW, others)
+    assert (waits.event, waits.ring) == (Event.EXCEPTION_WAITING, "2")
+
+
+def test_an_exception_whose_request_is_gone_does_not_end_soon() -> None:
+    granted = leave(REQUEST, by_person("Approved", at=NOW - 29 * DAY), age=29 * DAY)
+    assert ("expiring", "leave") not in events([], [granted])
 
 
 def test_decisions_on_exceptions() -> None:

@@ -25,8 +25,8 @@ from cabgate.notifications.planning import (
     arrived,
     due,
     tried,
+    unsent,
     visible,
-    waiting_to_be_sent,
 )
 from cabgate_samples.models import NOW
 from support.examples import examples
@@ -150,7 +150,54 @@ def test_only_what_is_still_true_is_remembered() -> None:
 
 def test_the_newest_are_sent_where_there_is_too_much() -> None:
     many = [notice(name=f"r{n}", since=NOW + n * SECOND) for n in range(MAX_NOTICES + 3)]
-    assert visible(many, ALL) == many[3:]
+    assert unsent(many, ALL, FRESH) == many[3:]
+
+
+def test_what_a_channel_does_not_take_hides_nothing_that_it_takes() -> None:
+    glass = notice(Event.GLASS_BROKEN, "glass")
+    many = [glass, *(notice(name=f"r{n}", since=NOW + n * SECOND) for n in range(MAX_NOTICES))]
+    route = replace(ALL, events=frozenset({Event.GLASS_BROKEN}), every=Every.DAY)
+    later = NOW + DAY - SECOND
+    first, digest = planned(visible(many, route), FRESH, later, route)
+    assert first.notices == (glass,)
+    assert digest.digest is not None
+    assert digest.digest.waiting == MAX_NOTICES
+    assert digest.digest.glass_broken == 1
+
+
+def test_no_event_hides_another_and_what_was_sent_is_remembered_of_each() -> None:
+    glass = notice(Event.GLASS_BROKEN, "glass")
+    many = [glass, *(notice(name=f"r{n}", since=NOW + n * SECOND) for n in range(MAX_NOTICES))]
+    later = NOW + 2 * DAY
+    assert glass in unsent(many, ALL, FRESH)
+    memory = FRESH
+    for group in planned(many, FRESH, later):
+        memory = arrived(memory, group, many, later)
+    assert glass.key in memory.sent
+    assert len(memory.sent) == MAX_NOTICES
+    assert not unsent(many, ALL, memory)
+
+
+@pytest.mark.parametrize("ahead", [DAY, 400 * DAY])
+def test_a_leader_whose_clock_was_ahead_silences_nobody(ahead: timedelta) -> None:
+    route = replace(ALL, every=Every.DAY)
+    ahead_of = dict.fromkeys(Event, NOW + ahead)
+    memory = Memory(NOW - DAY, latest=ahead_of).at_most(NOW)
+    later = NOW + DAY
+    current = [notice(event, since=NOW) for event in sorted(ALL.events)]
+    assert len(planned(current, memory, later, route)) == len(Event)
+    assert Memory(NOW + ahead).at_most(NOW) == FRESH
+
+
+def test_what_two_leaders_remember_is_all_of_it() -> None:
+    one = Memory(NOW, frozenset("a"), {Event.WAITING: NOW, Event.DECIDED: NOW + MINUTE})
+    two = Memory(NOW - DAY, frozenset("b"), {Event.DECIDED: NOW, Event.DIGEST: NOW})
+    both = Memory(
+        NOW - DAY,
+        frozenset("ab"),
+        {Event.WAITING: NOW, Event.DECIDED: NOW + MINUTE, Event.DIGEST: NOW},
+    )
+    assert one.with_other(two) == two.with_other(one) == both
 
 
 def test_a_memory_of_every_channel_has_room_in_one_config_map() -> None:
@@ -177,7 +224,9 @@ def test_events_of_another_release_are_passed_over() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "[]", "{}", "null", '{"since":"yesterday","sent":[],"latest":{}}',
+    ["", "x", "[]", "{}", "null", '{"a":' * 100_000,
+     '{"since":"0001-01-01T00:00:00+23:59","sent":[],"latest":{}}',
+     '{"since":"yesterday","sent":[],"latest":{}}',
      '{"since":"2026-03-01T12:00:00","sent":[],"latest":{}}',
      '{"since":"2026-03-01T12:00:00Z","sent":7,"latest":{}}',
      '{"since":"2026-03-01T12:00:00Z","sent":[],"latest":[]}'],
@@ -273,7 +322,7 @@ def test_an_outage_sends_what_is_still_true_and_nothing_else() -> None:
     still = [notice(name="still", since=moment)]
     channel.turn(still, moment + MINUTE, away=False, killed=False)
     assert set(channel.named()) == {still[0].key}
-    assert waiting_to_be_sent(still, ALL, channel.stored) == 0
+    assert unsent(still, ALL, channel.stored) == []
 
 
 COURSES = st.lists(

@@ -3,7 +3,7 @@
 
 import socket
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -16,10 +16,12 @@ from cabgate.api.values import SubjectKind
 from cabgate.notifications.messages import message_of
 from cabgate.notifications.notices import Event, Notice
 from cabgate.notifications.planning import Group
+from cabgate_relay.notifications import sending
 from cabgate_relay.notifications.channels import Channel, Secrets
 from cabgate_relay.notifications.sending import (
     LONGEST_RETRY_AFTER,
     Parcel,
+    RefusedError,
     SendError,
     mail_of,
     retry_after,
@@ -291,8 +293,61 @@ async def test_a_mail_that_is_refused_has_not_arrived(authority: Authority) -> N
         assert str(await why_not(mail(mailbox), authority)) == "the mail server answered 451"
 
 
+async def test_a_mail_that_was_taken_has_arrived_however_slowly(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its contents are looked through before the answer, and nothing answers to QUIT."""
+    monkeypatch.setattr(sending, "SECONDS", 2.0)
+    with Mailbox(authority, slow=3.0) as mailbox:
+        await send(mail(mailbox), authority)
+        assert len(mailbox.mails) == 1
+
+
+@pytest.mark.parametrize(("code", "for_good"), [("451 later", False), ("554 spam", True)])
+async def test_whether_a_mail_is_refused_for_good(
+    authority: Authority, code: str, for_good: bool
+) -> None:
+    with Mailbox(authority, code=code) as mailbox:
+        error = await why_not(mail(mailbox), authority)
+    assert isinstance(error, RefusedError) is for_good
+
+
+@pytest.mark.parametrize(
+    ("status", "for_good"),
+    [(400, True), (403, True), (413, True), (408, False), (425, False), (429, False), (503, False)],
+)
+async def test_whether_a_message_is_refused_for_good(
+    receiver: HttpReceiver, authority: Authority, status: int, for_good: bool
+) -> None:
+    receiver.answers = deque([(status, {})])
+    assert isinstance(await why_not(slack(), authority), RefusedError) is for_good
+
+
 async def test_a_recipient_who_is_unknown_keeps_it_from_nobody_else(authority: Authority) -> None:
     with Mailbox(authority) as mailbox:
         await send(mail(mailbox, to=["unknown@example.com", "cab@example.com"]), authority)
         assert mailbox.recipients == [["cab@example.com"]]
         await why_not(mail(mailbox, to=["unknown@example.com"]), authority)
+
+
+async def test_a_recipient_who_is_refused_for_now_gets_it_later_and_nobody_twice(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "FIRST_LETTER_PAUSE", 0.0)
+    with Mailbox(authority) as mailbox:
+        given = mail(mailbox, to=["later@example.com", "cab@example.com", "unknown@example.com"])
+        sender = sender_of(given, Secrets(authority.folder))
+        await sender.send(parcel())
+        assert mailbox.recipients == [["cab@example.com"]]
+        await until_async(sender.send_again, lambda: len(mailbox.recipients) > 1)
+        await sender.send_again()
+        assert mailbox.recipients == [["cab@example.com"], ["later@example.com"]]
+        assert mailbox.mails[0]["Message-ID"] == mailbox.mails[1]["Message-ID"]
+
+
+async def until_async(act: Callable[[], Awaitable[None]], holds: Callable[[], bool]) -> None:
+    for _ in range(100):
+        await act()
+        if holds():
+            return
+    raise AssertionError("it is never sent again")
