@@ -16,14 +16,14 @@ from cabgate.api.values import SubjectKind
 from cabgate.notifications.messages import message_of
 from cabgate.notifications.notices import Event, Notice
 from cabgate.notifications.planning import Group
-from cabgate_relay.notifications import sending
+from cabgate_relay.notifications import mailing
 from cabgate_relay.notifications.channels import Channel, Secrets
+from cabgate_relay.notifications.mailing import mail_of
 from cabgate_relay.notifications.sending import (
     LONGEST_RETRY_AFTER,
     Parcel,
     RefusedError,
     SendError,
-    mail_of,
     retry_after,
     sender_of,
 )
@@ -297,7 +297,7 @@ async def test_a_mail_that_was_taken_has_arrived_however_slowly(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its contents are looked through before the answer, and nothing answers to QUIT."""
-    monkeypatch.setattr(sending, "SECONDS", 2.0)
+    monkeypatch.setattr(mailing, "SECONDS", 2.0)
     with Mailbox(authority, slow=3.0) as mailbox:
         await send(mail(mailbox), authority)
         assert len(mailbox.mails) == 1
@@ -333,7 +333,7 @@ async def test_a_recipient_who_is_unknown_keeps_it_from_nobody_else(authority: A
 async def test_a_recipient_who_is_refused_for_now_gets_it_later_and_nobody_twice(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "FIRST_LETTER_PAUSE", 0.0)
+    monkeypatch.setattr(mailing, "FIRST_LETTER_PAUSE", 0.0)
     with Mailbox(authority) as mailbox:
         given = mail(mailbox, to=["later@example.com", "cab@example.com", "unknown@example.com"])
         sender = sender_of(given, Secrets(authority.folder))
