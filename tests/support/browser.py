@@ -43,5 +43,10 @@ def violations(page):
 
 
 def too_wide(page):
-    """Whether a page has to be moved sideways to be read."""
-    return page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+    """What of a page has to be moved sideways to be read: the elements that reach out of it."""
+    return page.evaluate(
+        """() => document.documentElement.scrollWidth <= window.innerWidth ? [] :
+        [...document.body.querySelectorAll('*')]
+        .filter(each => each.getBoundingClientRect().right > window.innerWidth)
+        .map(each => each.outerHTML.slice(0, 200))"""
+    )

@@ -57,7 +57,8 @@ def layout(built, tmp_path_factory):
     """The folder of the archive."""
     folder = tmp_path_factory.mktemp("layout")
     with tarfile.open(built[".oci.tar"]) as archive:
-        archive.extractall(folder, filter="data")
+        # Made by this test; Debian's Python 3.11.2 has no filter.
+        archive.extractall(folder)  # noqa: S202
     return folder
 
 

@@ -128,6 +128,7 @@ def test_a_reviewer_and_a_security_reviewer_decide_in_a_browser(gate, namespace)
             page.goto(ui.entry)
             page.goto(ui.queue)
             page.locator(f"a[href$='{name}']").click()
+            page.wait_for_url(f"**/*{name}")
             assert violations(page) == []
             if PICTURE:
                 page.get_by_label("Why").fill("The three findings are in code that is not reached")
@@ -139,6 +140,7 @@ def test_a_reviewer_and_a_security_reviewer_decide_in_a_browser(gate, namespace)
             page.goto(ui.entry)
             page.goto(ui.queue)
             page.locator("a[href*='/exceptions/']").click()
+            page.wait_for_url("**/exceptions/*")  # and its style
             assert not too_wide(page)
             approve(page, "The flag is off")
     gate.wait_state("cabexception", "leave", namespace, "Approved")
