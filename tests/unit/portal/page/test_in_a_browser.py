@@ -230,7 +230,8 @@ def test_nothing_that_teams_write_runs(serving, opened):
         page.get_by_label("Why").fill(text)
         if page.get_by_role("button", name="Reject").count():
             page.locator("input[name=digest]").evaluate("each => each.value = 'stale'")
-            page.get_by_role("button", name="Reject").click()
+            with page.expect_navigation():
+                page.get_by_role("button", name="Reject").click()
             assert page.evaluate("window.ran") is None, text
             assert page.get_by_label("Why").input_value() == text
     assert page.problems == []
