@@ -4,7 +4,6 @@ nothing, since the ledger is read on only after what was read is stored."""
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -14,21 +13,11 @@ from cabgate_kube.clock import Clock
 from cabgate_kube.process.logs import explained, fields
 from cabgate_kube.resources import Object
 from cabgate_relay.metrics import Metrics
+from cabgate_relay.retrying import LONGEST_PAUSE, pause_before
 from cabgate_store.errors import StoreError
 from cabgate_store.store import Appended, EventStore
 
 log = logging.getLogger(__name__)
-
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
-"""Seconds before the second attempt, and between later ones."""
-
-
-def pause_before(attempt: int, longest: float) -> float:
-    """Seconds to wait before an attempt, the second is 1; spread, so that relays of many clusters
-    do not all come back to one store at once."""
-    most = min(longest, FIRST_PAUSE * 2.0 ** min(attempt - 1, 16))
-    return random.uniform(most / 2, most)  # noqa: S311 - no secret
 
 
 class Appender:

@@ -14,12 +14,13 @@ from cabgate_kube.installation import RELAY_LEASE
 from cabgate_kube.leadership import Leadership, Term, identity
 from cabgate_kube.process.health import Pages
 from cabgate_kube.process.tasks import cancelled
-from cabgate_relay.appending import LONGEST_PAUSE, Appender
+from cabgate_relay.appending import Appender
 from cabgate_relay.following import Follower
 from cabgate_relay.metrics import Metrics
 from cabgate_relay.notifications.channels import read_channels
 from cabgate_relay.notifications.metrics import NotificationMetrics
 from cabgate_relay.notifications.notifier import Notifier, Pace
+from cabgate_relay.retrying import LONGEST_PAUSE
 from cabgate_relay.settings import Settings
 from cabgate_relay.sinks.metrics import SinkMetrics
 from cabgate_relay.sinks.running import Configured, Sinks

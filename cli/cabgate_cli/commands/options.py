@@ -70,6 +70,17 @@ export_option = click.option(
 )
 """The option of the commands that read the ledger from files."""
 
+audit_log_option = click.option(
+    "-f",
+    "--filename",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    required=True,
+    help="Audit log of an API server; - reads standard input. May be repeated.",
+)
+"""The option of the commands that read an API server's audit log."""
+
 gated_kind_option = click.option(
     "--gated-kind",
     "gated_kinds",

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, TypeVar
 
 import aiohttp
@@ -30,15 +29,13 @@ from cabgate_relay.notifications.channels import (
     Slack,
     Webhook,
 )
+from cabgate_relay.retrying import retry_after
 
 log = logging.getLogger(__name__)
 
 SECONDS = 15.0
 """Longest that a receiver may take to answer: a program and Slack in all, a mail server to each
 command."""
-
-LONGEST_RETRY_AFTER = 3600.0
-"""Longest that a receiver may put a channel off, in seconds."""
 
 _AGENT = "cabgate-relay"
 
@@ -169,19 +166,6 @@ async def _post(
         refused = 400 <= status <= 499 and status not in _FOR_NOW
         kind = RefusedError if refused else SendError
         raise kind(f"the receiver answered {status}", retry_after(after, datetime.now(UTC)))
-
-
-def retry_after(text: str, now: datetime) -> float:
-    """How long a receiver wants to be left alone, in seconds, by what its header says: a number or
-    a date. 0 if it says nothing that can be read."""
-    try:
-        if text.strip().isdecimal():
-            seconds = float(text)
-        else:
-            seconds = (parsedate_to_datetime(text) - now).total_seconds()
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
 
 
 def _why(error: BaseException) -> str:

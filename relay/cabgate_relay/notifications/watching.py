@@ -21,7 +21,7 @@ from cabgate_kube.errors import ApiError
 from cabgate_kube.process.logs import explained, fields
 from cabgate_kube.process.tasks import together
 from cabgate_kube.resources import EXCEPTIONS, REQUESTS, Object, Resource
-from cabgate_relay.appending import pause_before
+from cabgate_relay.retrying import pause_before
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from cabgate_kube.errors import ApiError, ConflictError
 from cabgate_kube.installation import RELAY_CURSORS
 from cabgate_kube.process.logs import explained, fields
 from cabgate_kube.resources import CONFIG_MAPS, Object
-from cabgate_relay.appending import pause_before
+from cabgate_relay.retrying import pause_before
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from cabgate.siem.formats import Format, encoded
 from cabgate.siem.records import record_event
 from cabgate_kube.process.logs import fields
 from cabgate_kube.resources import Object
-from cabgate_relay.appending import pause_before
+from cabgate_relay.retrying import pause_before
 from cabgate_relay.sinks.cursors import Cursors
 from cabgate_relay.sinks.metrics import SinkMetrics
 from cabgate_relay.sinks.receiver import Answer, Outcome, Receiver

@@ -9,20 +9,17 @@ import os
 import socket
 import ssl
 from collections.abc import Sequence
-from email.utils import parsedate_to_datetime
 
 import aiohttp
 
 from cabgate.siem.formats import CONTENT_TYPES, batch
 from cabgate_kube.clock import Clock
+from cabgate_relay.retrying import retry_after
 from cabgate_relay.sinks.configuration import HttpsSink
 from cabgate_relay.sinks.receiver import ACCEPTED, Answer, Outcome
 
 TIMEOUT_SECONDS = 30.0
 """Longest that one batch may take."""
-
-LONGEST_RETRY_AFTER = 3600.0
-"""What a receiver may ask for at most, in seconds."""
 
 MAX_CREDENTIAL = 16 * 1024
 MAX_ANSWER = 64 * 1024
@@ -116,27 +113,15 @@ class HttpsReceiver:
             await asyncio.sleep(0)  # the transport of TLS closes at the next turn
 
 
-def answer_of(status: int, retry_after: str | None, clock: Clock) -> Answer:
+def answer_of(status: int, asked: str | None, clock: Clock) -> Answer:
     """What a status says about a batch: what is no fault of the batch is waited for. A redirection
     is not followed, since the credential is for this address."""
     if 200 <= status <= 299:
         return ACCEPTED
     waits = status in _WAIT or not 400 <= status <= 499
     outcome = Outcome.WAIT if waits else Outcome.REFUSED
-    return Answer(outcome, status, f"HTTP {status}", _seconds(retry_after, clock) if waits else 0.0)
-
-
-def _seconds(text: str | None, clock: Clock) -> float:
-    """What `Retry-After` asks for, in seconds: it has a number or a date."""
-    if text is None:
-        return 0.0
-    if text.strip().isdecimal() and text.isascii():
-        return min(float(text[:12]), LONGEST_RETRY_AFTER)
-    try:
-        seconds = (parsedate_to_datetime(text) - clock()).total_seconds()
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+    pause = retry_after(asked, clock()) if waits else 0.0
+    return Answer(outcome, status, f"HTTP {status}", pause)
 
 
 def _why(error: BaseException) -> str:

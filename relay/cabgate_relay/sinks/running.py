@@ -10,8 +10,8 @@ from functools import partial
 from cabgate_kube.client import ApiServer
 from cabgate_kube.clock import Clock
 from cabgate_kube.process.logs import explained, fields
-from cabgate_relay.appending import pause_before
 from cabgate_relay.following import Follower
+from cabgate_relay.retrying import pause_before
 from cabgate_relay.sinks.configuration import HttpsSink, StdoutSink
 from cabgate_relay.sinks.cursors import Cursors
 from cabgate_relay.sinks.delivery import Delivery

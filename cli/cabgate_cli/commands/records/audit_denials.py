@@ -11,7 +11,7 @@ from cabgate.api.base import rfc3339
 from cabgate.reports.denials import MARK, Denial, Denials, UnreadableEventError, denial_of, summed
 from cabgate.rollout.modes import Mode
 from cabgate.text.foreign import printed
-from cabgate_cli.commands.options import MOMENT, output_option
+from cabgate_cli.commands.options import MOMENT, audit_log_option, output_option
 from cabgate_cli.errors import BadInput
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.files.audit_log import events_with
@@ -29,15 +29,7 @@ Examples:
 """
     + of_command("there is none", "there are some", cluster=False)
 )
-@click.option(
-    "-f",
-    "--filename",
-    "files",
-    metavar="FILE",
-    multiple=True,
-    required=True,
-    help="Audit log of an API server; - reads standard input. May be repeated.",
-)
+@audit_log_option
 @click.option("-n", "--namespace", help="Rollouts in this namespace alone.")
 @click.option("--since", type=MOMENT, help="Asked for then or later, UTC, such as 2026-01-31.")
 @click.option("--until", type=MOMENT, help="Asked for before, UTC.")

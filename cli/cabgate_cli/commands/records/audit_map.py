@@ -8,6 +8,7 @@ import click
 
 from cabgate.siem.actions import action_event
 from cabgate.siem.formats import Format, encoded
+from cabgate_cli.commands.options import audit_log_option
 from cabgate_cli.errors import BadInput, note
 from cabgate_cli.exit_codes import of_command
 from cabgate_cli.input.files.audit_log import events_by_line
@@ -24,15 +25,7 @@ Examples:
 """
     + of_command(cluster=False),
 )
-@click.option(
-    "-f",
-    "--filename",
-    "files",
-    metavar="FILE",
-    multiple=True,
-    required=True,
-    help="Audit log of an API server; - reads standard input. May be repeated.",
-)
+@audit_log_option
 @click.option(
     "--cluster", metavar="NAME", required=True, help="Name of the cluster, as the relay has it."
 )

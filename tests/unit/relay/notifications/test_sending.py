@@ -20,13 +20,12 @@ from cabgate_relay.notifications import mailing
 from cabgate_relay.notifications.channels import Channel, Secrets
 from cabgate_relay.notifications.mailing import mail_of
 from cabgate_relay.notifications.sending import (
-    LONGEST_RETRY_AFTER,
     Parcel,
     RefusedError,
     SendError,
-    retry_after,
     sender_of,
 )
+from cabgate_relay.retrying import LONGEST_RETRY_AFTER, retry_after
 from support.receivers import LOOPBACK, SECRET, Authority, HttpReceiver, Mailbox
 
 NOW = datetime.now(UTC)

@@ -16,8 +16,9 @@ from aiohttp.client_reqrep import ConnectionKey
 
 from cabgate.siem.formats import Format, encoded
 from cabgate.siem.records import record_event
+from cabgate_relay.retrying import LONGEST_RETRY_AFTER
 from cabgate_relay.sinks.configuration import HttpsSink
-from cabgate_relay.sinks.https import LONGEST_RETRY_AFTER, HttpsReceiver, _why
+from cabgate_relay.sinks.https import HttpsReceiver, _why
 from cabgate_relay.sinks.receiver import Outcome
 from cabgate_samples.models import NOW
 from support.siem import CUT, LOST, TOKEN, Authority, Siem
