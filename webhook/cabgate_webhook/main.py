@@ -125,11 +125,11 @@ async def serve(process: Process, sockets: Sockets | None = None) -> None:
     """
     stopping = Stopping()
     admission, probes = Server(process.admission), Server(process.probes)
-    reviews_at = None if sockets is None else [sockets.admission]
+    admission_at = None if sockets is None else [sockets.admission]
     probes_at = None if sockets is None else [sockets.probes]
     async with process.api:
         tasks = [
-            asyncio.create_task(admission.serve(reviews_at), name="admission"),
+            asyncio.create_task(admission.serve(admission_at), name="admission"),
             asyncio.create_task(probes.serve(probes_at), name="probes"),
             asyncio.create_task(process.certificate.watch(), name="certificate"),
         ]

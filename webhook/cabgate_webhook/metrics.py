@@ -36,14 +36,14 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.reviews = Counter(
-            "cabgate_admission_reviews_total",
+        self.requests = Counter(
+            "cabgate_admission_requests_total",
             "Admission requests, by endpoint, resource, verdict and reason.",
             ["endpoint", "resource", "verdict", "reason"],
             registry=self.registry,
         )
         self.seconds = Histogram(
-            "cabgate_admission_review_seconds",
+            "cabgate_admission_request_seconds",
             "Time to answer an admission request, in seconds.",
             ["endpoint"],
             buckets=_BUCKETS,
@@ -54,7 +54,7 @@ class Metrics:
         for endpoint in _ENDPOINTS:
             self.seconds.labels(endpoint)
         self.in_doubt = Counter(
-            "cabgate_reviews_in_doubt_total",
+            "cabgate_admission_in_doubt_total",
             "Admission requests in which nothing could be decided, by reason.",
             ["reason"],
             registry=self.registry,

@@ -67,7 +67,7 @@ def deployment(namespace: str, name: str, marker: str = "") -> dict[str, Any]:
     }
 
 
-def admission_review(namespace: str, name: str) -> str:
+def admission_request(namespace: str, name: str) -> str:
     """The AdmissionReview about the creation of a Deployment, as the API server sends it."""
     group = {"group": "apps", "version": "v1"}
     request = {

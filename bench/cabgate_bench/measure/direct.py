@@ -9,7 +9,7 @@ from typing import Any
 
 from cabgate_bench.load import loadgen
 from cabgate_bench.load.loadgen import Call, Outcome
-from cabgate_bench.load.objects import GOOD, MIDDLING, admission_review, intent
+from cabgate_bench.load.objects import GOOD, MIDDLING, admission_request, intent
 from cabgate_bench.load.usage import pin, usage_of
 from cabgate_bench.load.world import COMPONENTS, World
 from cabgate_bench.results.figures import quantiles
@@ -157,7 +157,7 @@ def _load(
     warmup: float = loadgen.WARMUP_SECONDS,
 ) -> Outcome:
     url = f"https://127.0.0.1:{port}/validate"
-    calls = [Call("POST", url, admission_review(NAMESPACE, name)) for name in targets]
+    calls = [Call("POST", url, admission_request(NAMESPACE, name)) for name in targets]
     return loadgen.run(
         world.program,
         world.anybody,
@@ -204,4 +204,4 @@ def _states(world: World) -> list[str]:
 
 def review_size() -> int:
     """Bytes of one AdmissionReview."""
-    return len(admission_review(NAMESPACE, "web-0"))
+    return len(admission_request(NAMESPACE, "web-0"))

@@ -12,7 +12,7 @@ from typing import Any
 
 from cabgate_bench.load import loadgen
 from cabgate_bench.load.loadgen import Call
-from cabgate_bench.load.objects import admission_review, approved, request
+from cabgate_bench.load.objects import admission_request, approved, request
 from cabgate_bench.load.usage import usage_of
 from cabgate_bench.load.world import REQUESTS, World, now
 from cabgate_bench.results.figures import quantiles
@@ -80,7 +80,7 @@ def _verdicts(
     filled: float,
 ) -> dict[str, Any]:
     url = f"https://127.0.0.1:{world.installation.webhook_port}/validate"
-    calls = [Call("POST", url, admission_review(space, name)) for space, name in targets]
+    calls = [Call("POST", url, admission_request(space, name)) for space, name in targets]
     found = loadgen.run(world.program, world.anybody, calls, seconds=seconds, workers=1)
     webhook = world.installation.webhook
     if webhook is None or found.failed or found.denied:

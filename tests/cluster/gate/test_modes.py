@@ -110,7 +110,7 @@ def counted(gate):
     """What the metric of reviews says: verdict and reason, and how many."""
     found = {}
     for line in metrics_of(gate).splitlines():
-        if line.startswith("cabgate_admission_reviews_total"):
+        if line.startswith("cabgate_admission_requests_total"):
             labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
             key = (labels["verdict"], labels["reason"])
             found[key] = found.get(key, 0) + float(line.rpartition(" ")[2])

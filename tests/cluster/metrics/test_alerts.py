@@ -19,7 +19,7 @@ from support.operators import ENTRY_ARGV, Replica, leader_of
 from support.prometheus import Course, Proofs, Rules
 
 RUNBOOKS = "https://git.example.com/alerts.md"
-DOUBTS = "cabgate_reviews_in_doubt_total"
+DOUBTS = "cabgate_admission_in_doubt_total"
 SWEPT = "cabgate_last_sweep_timestamp_seconds"
 proves = Proofs()
 
@@ -99,7 +99,7 @@ def test_none_fires_while_all_is_well(gate, monitored, namespace, rules, healthy
     assert tried(gate, namespace).returncode == 0
     last = settled(monitored, max(first.of(SWEPT)))
     # A denial is no trouble.
-    assert last.of("cabgate_admission_reviews_total", reason="NoRequest", verdict="denied")
+    assert last.of("cabgate_admission_requests_total", reason="NoRequest", verdict="denied")
     course = Course(healthy, first, last)
     rules.check_course(course, dict.fromkeys(range(0, 181, 5), ()))
 
@@ -140,7 +140,7 @@ def test_no_webhook_is_ready(monitored, rules, healthy):
     rules.check_course(course, {1: (), 3: ("CabgateWebhookNotReady",)})
 
 
-@proves("CabgateReviewsInDoubt")
+@proves("CabgateAdmissionInDoubt")
 def test_reviews_are_in_doubt(gate, monitored, namespace, rules, healthy):
     """Two denials are enough, the first two of the process, with nothing after them; one is not."""
     monitored.webhook.stop()
@@ -157,7 +157,7 @@ def test_reviews_are_in_doubt(gate, monitored, namespace, rules, healthy):
         assert seen[-1].of(DOUBTS, reason="LookupFailed") == [count]
     one, two = seen
     rules.check_course(Course(before, one, one), {5: (), 10: (), 20: ()})
-    alert = ("CabgateReviewsInDoubt",)
+    alert = ("CabgateAdmissionInDoubt",)
     rules.check_course(Course(before, two, two), {2: alert, 10: alert, 20: ()})
     rules.check_course(Course(before, one, two), {20: alert, 60: alert})
 

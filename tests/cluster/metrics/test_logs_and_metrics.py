@@ -254,8 +254,8 @@ def samples(text, name):
 
 def test_a_review_leaves_samples_of_how_long_it_and_its_reads_took(gate, namespace):
     wanted = [
-        'cabgate_admission_review_seconds_count{endpoint="validate"}',
-        'cabgate_admission_review_seconds_sum{endpoint="validate"}',
+        'cabgate_admission_request_seconds_count{endpoint="validate"}',
+        'cabgate_admission_request_seconds_sum{endpoint="validate"}',
         'cabgate_live_read_seconds_count{resource="cabrequests"}',
         'cabgate_live_read_seconds_sum{resource="cabrequests"}',
         'cabgate_live_read_seconds_bucket{le="+Inf",resource="cabrequests"}',

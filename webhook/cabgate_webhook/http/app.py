@@ -154,7 +154,7 @@ def create_app(
             )
         seconds = time.perf_counter() - started
         resource = resource_label(admission, settings.kinds)
-        metrics.reviews.labels(endpoint, resource, answer.verdict, answer.reason).inc()
+        metrics.requests.labels(endpoint, resource, answer.verdict, answer.reason).inc()
         metrics.seconds.labels(endpoint).observe(seconds)
         if answer.mode is not None and not admission.dry_run:
             # Who compares by dry runs, as GitOps tools do all day, would else drown who rolls out.

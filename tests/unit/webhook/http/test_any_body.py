@@ -114,7 +114,7 @@ async def test_resources_that_somebody_makes_up_make_no_series():
     labels = {
         sample.labels["resource"]
         for family in metrics.registry.collect()
-        if family.name == "cabgate_admission_reviews"
+        if family.name == "cabgate_admission_requests"
         for sample in family.samples
     }
     assert "other" in labels

@@ -65,7 +65,7 @@ async def test_metrics_count_reviews_by_verdict():
         transport=httpx.ASGITransport(app), base_url="http://webhook"
     ) as client:
         text = (await client.get("/metrics")).text
-    line = next(line for line in text.splitlines() if line.startswith("cabgate_admission_reviews"))
+    line = next(line for line in text.splitlines() if line.startswith("cabgate_admission_requests"))
     assert 'reason="LookupFailed"' in line
     assert 'verdict="denied"' in line
     assert line.endswith(" 1.0")
