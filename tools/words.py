@@ -30,7 +30,6 @@ NAMES = {
     "said_of": "describe",
     "told": "a noun for what it is, such as message",
     "looks": "candidates",
-    "_Matter": "subject",
     "Matter": "subject",
     "did": "note_act",
     "concerns": "note_correlation",
@@ -60,6 +59,7 @@ TEXTS = (
         "collect",
         "store",
         "relay",
+        "portal",
         "cli",
         "charts/cabgate",
         "crds",
@@ -85,6 +85,7 @@ CODE = (
     "collect",
     "store",
     "relay",
+    "portal",
     "cli",
     "bench",
     "devcluster",
@@ -94,7 +95,7 @@ CODE = (
     "tools",
 )
 FREE = ("docs/decisions/", "tools/words.py")
-KINDS = (".py", ".md", ".yaml", ".tpl", ".cel", ".txt", ".json", ".toml", ".lua", ".sql")
+KINDS = (".py", ".html", ".md", ".yaml", ".tpl", ".cel", ".txt", ".json", ".toml", ".lua", ".sql")
 
 # A sentence may go on in the next line: of a comment, or of a string.
 _BETWEEN = r"""[\s"'#]+"""
@@ -135,8 +136,8 @@ def names_in(text: str, place: str) -> Iterator[Found]:
     """The names that a module defines and that are not taken."""
     for node in ast.walk(ast.parse(text)):
         for name in _defined(node):
-            if name in NAMES:
-                yield Found(place, getattr(node, "lineno", 1), name, NAMES[name])
+            if instead := NAMES.get(name.strip("_")):
+                yield Found(place, getattr(node, "lineno", 1), name, instead)
 
 
 def _defined(node: ast.AST) -> Iterator[str]:

@@ -76,7 +76,7 @@ def run_gate(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         **({"highest": highest} if highest else {}),
         **others,
         "direct": found,
-        "reviewBytes": direct.review_size(),
+        "requestBytes": direct.request_size(),
         "profile": table,
     }
 

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cabgate.api.base import plain_message
 from cabgate_kube.process.bodies import Bodies, BusyError, TooLargeError
 from cabgate_kube.process.logs import explained, fields
 from cabgate_portal.bodies import check_json
@@ -139,7 +140,7 @@ async def _invalid(_request: Request, error: Exception) -> Response:
         place, *path = map(str, each["loc"])
         # Where JSON ends before its end, the path is a position.
         name = "" if each["type"] == "json_invalid" else ".".join(path)
-        message = str(each["msg"]).removeprefix("Value error, ")
+        message = plain_message(str(each["msg"]))
         causes.append({"reason": "Invalid", "field": name[:200], "message": f"{place}: {message}"})
     first = causes[0] if causes else {"field": "", "message": "it cannot be read"}
     return answer_of(Problem(400, "Invalid", first["message"], field=first["field"], causes=causes))

@@ -49,13 +49,13 @@ _PASSED_THROUGH = frozenset({400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 5
 """Statuses of the API server that mean the same to the portal's caller."""
 
 _NEXT = {
-    400: "Mend what was sent, and send it again.",
+    400: "Correct what was sent, and try again.",
     401: "Send a token that the API server takes: it may have expired or be for another audience.",
     404: "Check namespace and name, and whether you may read that namespace.",
-    409: "Read it again, and send what you mean now.",
-    410: "Begin the list anew, without `continue`.",
+    409: "Conflict: read the object again, and retry.",
+    410: "Restart the list, without `continue`.",
     413: "Send less.",
-    422: "Mend the fields that are named, and send it again.",
+    422: "Correct the fields that are named, and try again.",
     429: "Wait as long as Retry-After says, and try again.",
     503: "Try again later.",
     504: "Try again later.",

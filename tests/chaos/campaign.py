@@ -39,7 +39,7 @@ class Row:
         """Whether all that has to hold does."""
         return not self.wrong
 
-    def _told(self):
+    def _first_and_last(self):
         shown = [*self.wrong[:3], *self.wrong[3:][-4:]]
         return "; ".join(shown).replace("\n", ", ") or "nothing"
 
@@ -48,7 +48,7 @@ class Row:
         settled = "never" if self.settled is None else f"{self.settled:.1f}"
         return [
             *(self.fault, f"{self.lasted:.1f}", self.decided, self.admitted, self.unadmitted),
-            *(self.refused, self.failed, settled, self._told()),
+            *(self.refused, self.failed, settled, self._first_and_last()),
         ]
 
 

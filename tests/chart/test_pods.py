@@ -241,7 +241,7 @@ def test_the_service_leads_to_the_admission_port_of_webhooks(render):
     assert found_by(made, service["selector"]) == {"webhook"}
     assert service["ports"] == [{"name": "admission", "port": 443, "targetPort": "admission"}]
     assert "admission" in {each["name"] for each in made.container("webhook")["ports"]}
-    # Pods that are not ready get no reviews.
+    # Pods that are not ready get no admission requests.
     assert "publishNotReadyAddresses" not in service
     for entry in made.webhooks().values():
         called = entry["clientConfig"]["service"]

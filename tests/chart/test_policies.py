@@ -101,7 +101,7 @@ def test_deleting_our_definitions_needs_a_verb_of_its_own(made):
 
 
 @of("policies/admission-proof.yaml")
-def test_reviews_carry_what_the_webhook_reads_from_the_same_secret(render):
+def test_admission_requests_carry_what_the_webhook_reads_from_the_same_secret(render):
     made = render()
     policy = made.one("MutatingAdmissionPolicy", "admission-proof.cabgate.dev")["spec"]
     binding = made.one("MutatingAdmissionPolicyBinding", "admission-proof.cabgate.dev")["spec"]

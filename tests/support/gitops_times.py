@@ -5,7 +5,7 @@ from cabgate_devcluster.programs.pinned import version_of
 from support.gitops import DOCS
 
 FLUX_HEAD = """\
-# What was slow with Flux, and what stood still
+# Flux: measured delays, and where it stopped
 
 Written by `make test-gitops` from its last run, with Flux's real kustomize-controller {version}
 and the manifests of [the Flux page](flux.md) as they stand there, on two cores. Seconds until the
@@ -21,7 +21,7 @@ it has done so: hence the zeros. In two nobody tells it anything.
 |---|---|---|
 """
 ARGOCD_HEAD = """\
-# What was slow with Argo CD, and what stood still
+# Argo CD: measured delays, and where it stopped
 
 Written by `make test-gitops` from its last run, with Argo CD's real application-controller and
 repo-server {version} and the manifests of [the Argo CD page](argocd.md) as they stand there, on two

@@ -202,6 +202,6 @@ def _states(world: World) -> list[str]:
     return world.cluster.kubectl(*arguments).stdout.split()
 
 
-def review_size() -> int:
+def request_size() -> int:
     """Bytes of one AdmissionReview."""
     return len(admission_request(NAMESPACE, "web-0"))

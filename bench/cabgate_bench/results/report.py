@@ -233,10 +233,10 @@ def _direct(result: Result) -> str:
     head = ["", "a second", "of its core", "a CPU second", "p50, ms", "p99, ms", "failed", "MB"]
     return (
         "## Direct load on /validate\n\n"
-        f"Over TLS, reviews of {result['reviewBytes']} bytes, 16 at a time; the server alone on "
-        "one core; generator, API server and etcd on the other. Where the server does not use "
-        "all of its core, the other core was the limit. Reviews of one target may share a read; "
-        "those of many in turn share that of the namespace, where one is needed.\n\n"
+        f"Over TLS, admission requests of {result['requestBytes']} bytes, 16 at a time; the "
+        "server alone on one core; generator, API server and etcd on the other. Where the server "
+        "does not use all of its core, the other core was the limit. Those of one target may "
+        "share a read; those of many in turn share that of the namespace, where one is needed.\n\n"
         + table(head, [[cell[key] for key in keys] for cell in result["direct"]])
     )
 

@@ -27,7 +27,7 @@ all_namespaces_option = click.option(
 because_option = click.option(
     "--because",
     metavar="TEXT",
-    help="Why: recorded for good. Asked for where it is not given.",
+    help="Reason for the decision, stored permanently; prompted for if omitted.",
 )
 """The option of the commands that give a verdict."""
 

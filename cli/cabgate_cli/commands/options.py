@@ -42,6 +42,10 @@ in_place_option = click.option(
 class _Moment(click.DateTime):
     """A day or a moment, UTC."""
 
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """How help and usage name it: not by the patterns of strptime."""
+        return "DATE|TIME"
+
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
@@ -50,7 +54,8 @@ class _Moment(click.DateTime):
 
 
 MOMENT = _Moment(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
-"""What --since and --until take of the commands that read the ledger."""
+"""What --since and --until take of the commands that read the ledger: `2026-01-31`, or
+`2026-01-31T12:00:00Z`."""
 
 
 def check_one_source(files: Sequence[str], kubeconfig: str | None, context: str | None) -> None:

@@ -93,11 +93,16 @@ class FieldProblem(NamedTuple):
 
 
 def problems(error: ValidationError) -> list[FieldProblem]:
-    """The problems for which an object cannot be read: one at least."""
+    """The problems for which an object cannot be read: one at least. No value is repeated."""
     return [
-        FieldProblem(".".join(map(str, each["loc"])), each["msg"], each["type"])
+        FieldProblem(".".join(map(str, each["loc"])), plain_message(each["msg"]), each["type"])
         for each in error.errors(include_url=False, include_input=False, include_context=False)
     ]
+
+
+def plain_message(message: str) -> str:
+    """What a validator says, without pydantic's word for what raised it."""
+    return message.removeprefix("Value error, ")
 
 
 def first_problem(error: ValidationError) -> FieldProblem:

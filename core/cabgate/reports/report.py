@@ -87,7 +87,7 @@ def report(
     groups = [
         _group(name, Scope(some, since, until))
         for name, some in sorted(by_group.items())
-        if any(_concerns(life, since, until) for life in some)
+        if any(_is_within(life, since, until) for life in some)
     ]
     return Report(
         *(since, until, by, len({record.metadata.name for record in every})),
@@ -101,7 +101,7 @@ def _group(name: str, scope: Scope) -> Group:
     return Group(name, scope, {figure.name: figure.of(scope) for figure in FIGURES})
 
 
-def _concerns(life: Life, since: datetime, until: datetime) -> bool:
+def _is_within(life: Life, since: datetime, until: datetime) -> bool:
     """Whether anything of it is of a time."""
     moments = [e.spec.at for e in life.entries]
     start, end = life.in_force or (since, since)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What would have to change for the next lower gate."""
+"""What would have to change for the next lower tier."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Improvements:
-    """The smallest set of changes that reaches the next lower gate."""
+    """The smallest set of changes that reaches the next lower tier."""
 
     gate: Tier
     """The gate that would be reached."""
@@ -66,7 +66,7 @@ class Improvements:
 def improvements(
     assessment: StoredAssessment, model: RiskModel | None = None
 ) -> Improvements | None:
-    """The smallest set of factor changes, and the floors to clear, that reach the next lower gate.
+    """The smallest set of factor changes, and the floors to clear, that reach the next lower tier.
 
     None where no lower gate can be reached, and where the assessment was made with another model
     than this one (without one: with none of the built-in ones), or has other factors. Among

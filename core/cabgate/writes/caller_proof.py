@@ -17,10 +17,11 @@ MIN_BYTES = 32
 """Fewest bytes of a proof: nobody guesses so many."""
 
 _ABSENT = (
-    "this review does not carry the proof that the API server sent it, so that it is not signed, "
-    "and nothing is recorded. MutatingAdmissionPolicy admission-proof.cabgate.dev adds the proof, "
-    "from Secret cabgate-system/cabgate-admission-proof: ask whoever runs cabgate whether both are "
-    "there. Where the Secret was just changed, try again in two minutes"
+    "it cannot be verified that the API server sent this review, since it carries no proof of "
+    "that: it was not signed, and nothing is recorded. MutatingAdmissionPolicy "
+    "admission-proof.cabgate.dev adds the proof, from Secret "
+    "cabgate-system/cabgate-admission-proof: ask whoever runs cabgate whether both are there. "
+    "Where the Secret was just changed, try again in two minutes"
 )
 
 

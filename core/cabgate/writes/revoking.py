@@ -213,10 +213,10 @@ def _which(
     own = sorted(set(images_of(request)) - {image for _, image in covered})
     (workload, image), other = next(iter(covered.items()))
     more = f" and {len(covered) - 1} more" if len(covered) > 1 else ""
-    all_deny = _told(denied_by(request, [ALL_IMAGES], around))
+    all_deny = _workloads_and_images(denied_by(request, [ALL_IMAGES], around))
     # All may be covered elsewhere: then nobody but the reviewer knows which of them is meant.
     below = (
-        f"The command below denies {_told(denied_by(request, own, around))}."
+        f"The command below denies {_workloads_and_images(denied_by(request, own, around))}."
         if can_be_revoked(own)
         else f'Put the images that you mean in place of "{IMAGES}", as they stand in spec.targets '
         "of the request; --dry-run=server says what that denies."
@@ -235,7 +235,7 @@ def _which(
     )
 
 
-def _told(pairs: Sequence[Pair]) -> str:
+def _workloads_and_images(pairs: Sequence[Pair]) -> str:
     """Some workloads and images, in one line."""
     more = f" and {len(pairs) - MAX_TOLD} more" if len(pairs) > MAX_TOLD else ""
     shown = [f"{workload}: {shortened(image, 100)}" for workload, image in pairs[:MAX_TOLD]]

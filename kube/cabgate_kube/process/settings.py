@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
+from cabgate.api.base import problems
 from cabgate.lifecycle.requests.copied_labels import MAX_REQUEST_LABELS, check_request_labels
 from cabgate.review.identity import configured_machines
 
@@ -210,9 +211,8 @@ def _is_service_link(name: str, value: str) -> bool:
 def explained(error: ValidationError) -> str:
     """What is wrong with which setting, one a line; the values are not repeated."""
     lines = []
-    for found in error.errors(include_input=False, include_url=False, include_context=False):
-        key = str(found["loc"][0]) if found["loc"] else ""
-        what = "is not set" if found["type"] == "missing" else found["msg"]
-        what = what.removeprefix("Value error, ")
+    for found in problems(error):
+        key = found.path.partition(".")[0]
+        what = "is not set" if found.code == "missing" else found.message
         lines.append(f"{option_of(key)} ({variable_of(key)}): {what}" if key else what)
     return "\n".join(lines)

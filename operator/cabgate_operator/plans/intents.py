@@ -307,7 +307,7 @@ def news_of_intent(
     It rests on the stored status alone, so that what a crash kept from being told is told at the
     next start, and nothing else is.
     """
-    if _told(old) == _told(new):
+    if _shown_fields(old) == _shown_fields(new):
         return None
     if request is None:
         return News(ready.reason, ready.message, (str(new.get("requestName")),), warning=True)
@@ -333,6 +333,6 @@ def news_of_intent(
     return News(_REASONS.get(state, state.value), message, identity, state in _WARNINGS)
 
 
-def _told(status: Mapping[str, Any]) -> tuple[Any, ...]:
+def _shown_fields(status: Mapping[str, Any]) -> tuple[Any, ...]:
     ready = [c.get("reason") for c in status.get("conditions", []) if c.get("type") == "Ready"]
     return (status.get("evidenceDigest"), status.get("state"), ready)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from cabgate.api.base import first_problem
 from cabgate.api.values import SubjectKind
 from cabgate.ledger.queries import Query, answers
 from cabgate.text.inert import inert
@@ -321,8 +322,8 @@ def _checked(of: TypeAdapter[str], value: str, field: str) -> str:
     try:
         return of.validate_python(value) if value else ""
     except ValidationError as error:
-        message = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-        raise Problem(400, "Invalid", f"{field}: {message}", field=field) from None
+        message = f"{field}: {first_problem(error).message}"
+        raise Problem(400, "Invalid", message, field=field) from None
 
 
 def _record(spec: Any) -> dict[str, Any]:

@@ -219,7 +219,7 @@ def read_channels(path: Path) -> Channels:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: is no YAML{_place(error)}") from None
     except ValidationError as error:
-        lines = [f"{path}: {each.path}: {_plain(each.message)}" for each in problems(error)]
+        lines = [f"{path}: {each.path}: {each.message}" for each in problems(error)]
         raise SettingsError("\n".join(lines).replace(": : ", ": ")) from None
     wrong = [
         f"{path}: channels.{number}.{problem}"
@@ -246,10 +246,6 @@ def _problems_of_files(channel: Channel, secrets: Secrets) -> Iterator[str]:
         yield f"{field}: {error}"
     if channel.ca_file is not None and not secrets.path(channel.ca_file).is_file():
         yield f"caFile: {channel.ca_file}: there is no such file"
-
-
-def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ")
 
 
 def _place(error: Exception) -> str:

@@ -17,6 +17,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from cabgate.api.base import plain_message
 from cabgate.siem.formats import Format
 from cabgate_kube.process.settings import SettingsError
 
@@ -161,7 +162,7 @@ def _explained(path: Path, error: ValidationError) -> str:
         elif found["type"].startswith("union_tag"):
             where, what = f"{where}.type", "must be https or stdout"
         else:
-            what = found["msg"].removeprefix("Value error, ")
+            what = plain_message(found["msg"])
         lines.append(f"{path}: {where}: {what}" if where else f"{path}: {what}")
     return "\n".join(lines)
 

@@ -162,7 +162,7 @@ def test_reviews_are_in_doubt(gate, monitored, namespace, rules, healthy):
     rules.check_course(Course(before, one, two), {20: alert, 60: alert})
 
 
-@proves("CabgateReviewsSlow")
+@proves("CabgateAdmissionSlow")
 def test_reviews_are_slow(gate, monitored, namespace, rules, healthy):
     gate.open(namespace, GOOD, "AutoApproved")
     before = monitored.scrape()
@@ -172,7 +172,7 @@ def test_reviews_are_slow(gate, monitored, namespace, rules, healthy):
         assert tried(gate, namespace).returncode == 0
         scraped.append(monitored.scrape())
     course = Course(before, *scraped)
-    rules.check_course(course, {5: (), 12: ("CabgateReviewsSlow",)})
+    rules.check_course(course, {5: (), 12: ("CabgateAdmissionSlow",)})
 
 
 @proves("CabgateCertificateEnds")

@@ -26,7 +26,7 @@ def print_evidence(found: Collected, output: str) -> None:
     """Print evidence alone: for people as an intent has it, for programs with the reports and the
     notes beside it."""
     if output == "text":
-        comments = "".join(f"# {_told(report)}\n" for report in found.reports)
+        comments = "".join(f"# {_report_comment(report)}\n" for report in found.reports)
         write(comments + as_yaml({"evidence": found.evidence}))
         return
     machine = {
@@ -74,7 +74,7 @@ def _declared(artifacts: Sequence[dict[str, Any]], without: Sequence[str]) -> It
             yield {**artifact, **({"images": kept} if images else {})}
 
 
-def _told(report: Report) -> str:
+def _report_comment(report: Report) -> str:
     what = "does not count" if report.refused else ", ".join(_figures(report))
     return printed(f"{report.path}: {what} (sha256 {report.sha256})")
 

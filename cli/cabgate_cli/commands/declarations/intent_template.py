@@ -31,7 +31,7 @@ def told_templates(
     `BadInput` and `Unavailable`."""
     if way is None:
         return list(found)
-    return [_told(item, kinds, way, namespace, kubeconfig, context) for item in found]
+    return [_note_on_template(item, kinds, way, namespace, kubeconfig, context) for item in found]
 
 
 def template_fields(item: Found) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def written_out(
     return [{"template": digest, "form": text} for digest, text in texts.items()]
 
 
-def _told(
+def _note_on_template(
     item: Found,
     kinds: Sequence[GatedKind],
     way: str,

@@ -82,9 +82,9 @@ def score(
 ) -> None:
     """Print the risk score of an intent, without a cluster.
 
-    With its gate, factors and floors, and what would take it to the next lower gate. The same file
-    gives the same bytes, on any machine. The evidence is taken as declared; nothing is verified. A
-    CABRequest is scored anew from its frozen evidence.
+    With its tier, factors and floors, and the smallest change that takes it to the next lower tier.
+    The same file gives the same bytes, on any machine. The evidence is taken as declared; nothing
+    is verified. A CABRequest is scored anew from its frozen evidence.
     """
     if model_file == "-" and "-" in files:
         raise BadInput("--model: standard input is taken by -f; allowed: a file for one of the two")

@@ -51,7 +51,7 @@ Examples:
   cabgate audit export --since 2026-07-01 --until 2026-10-01 --out audit.zip
   cabgate audit export -f ledger-2026.jsonl --keys keys.yaml --since 2026-01-01 \\
     --until 2026-07-01 --out audit.zip
-  cabgate audit export --from postgresql://auditor@db.example.com/cabgate --cluster prod \
+  cabgate audit export --from postgresql://auditor@db.example.com/cabgate --cluster prod \\
     --keys keys.yaml --since 2026-01-01 --until 2026-07-01 --out audit.zip
   unzip audit.zip -d audit
   cabgate ledger verify -f audit/ledger.jsonl -f audit/checkpoints.json \\
@@ -61,7 +61,7 @@ Examples:
 )
 @source_options
 @click.option("--since", type=MOMENT, required=True, help="The report is from then on, UTC.")
-@click.option("--until", type=MOMENT, required=True, help="To before then, UTC.")
+@click.option("--until", type=MOMENT, required=True, help="End, UTC, exclusive.")
 @click.option(
     "--out",
     metavar="FILE",

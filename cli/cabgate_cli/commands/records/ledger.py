@@ -42,7 +42,7 @@ Examples:
   kubectl get cabdecisions,cabrequests,cabexceptions,riskmodels -A -o json > export.json
   cabgate ledger verify -f export.json --keys keys.yaml -o json
   cabgate ledger verify -f 2025.jsonl -f 2026.jsonl --keys keys.yaml
-  cabgate ledger verify --from postgresql://auditor@db.example.com/cabgate --cluster prod \
+  cabgate ledger verify --from postgresql://auditor@db.example.com/cabgate --cluster prod \\
     --keys keys.yaml --heads heads-of-june.yaml
 """
     + of_command("nothing is wrong", "something is: one line for each finding")

@@ -26,7 +26,7 @@ Examples:
   cabgate ledger list -n shop
   cabgate ledger list -n shop --verdict Approved --author rita --since 2026-01-01
   cabgate ledger list --image registry.example.com/shop/checkout:1.4.2 -o json
-  cabgate ledger list -f ledger-2026.jsonl --correlation CHG-1042
+  cabgate ledger list -f ledger-2026.jsonl --correlation-id CHG-1042
 """
     + of_command("done, also if no record fits"),
 )
@@ -43,7 +43,7 @@ Examples:
 @click.option("--author", metavar="USER", help="User name of who decided.")
 @click.option("--submitter", metavar="USER", help="User name of who submitted, or asked.")
 @click.option("--image", metavar="IMAGE", help="An image, exactly as the record names it.")
-@click.option("--correlation", metavar="ID", help="The correlation id.")
+@click.option("--correlation-id", "correlation", metavar="ID", help="The correlation id.")
 @click.option("--since", type=MOMENT, help="Decided then or later, UTC, such as 2026-01-31.")
 @click.option("--until", type=MOMENT, help="Decided before, UTC.")
 @output_option

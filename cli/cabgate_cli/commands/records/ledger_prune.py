@@ -127,7 +127,7 @@ def _tell_left_out(plan: _Plan, days: int | None) -> None:
 Examples:
   cabgate ledger prune --out ledger-2026.jsonl --dry-run
   cabgate ledger prune --out ledger-2026.jsonl
-  cabgate ledger prune --out ledger-2026.jsonl --cluster prod \
+  cabgate ledger prune --out ledger-2026.jsonl --cluster prod \\
     --stored-in postgresql://auditor@db.example.com/cabgate
   cabgate ledger verify -f ledger-2026.jsonl -f rest-of-the-cluster.json --keys keys.yaml
 """

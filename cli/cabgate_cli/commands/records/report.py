@@ -36,7 +36,7 @@ Examples:
 )
 @source_options
 @click.option("--since", type=MOMENT, help="From then on, UTC; default: 90 days before the end.")
-@click.option("--until", type=MOMENT, help="To before then, UTC; default: now.")
+@click.option("--until", type=MOMENT, help="End, UTC, exclusive; default: now.")
 @click.option(
     "--by",
     type=click.Choice([by.value for by in By]),

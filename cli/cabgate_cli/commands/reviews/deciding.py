@@ -234,7 +234,7 @@ def _review(subject: Subject, verdict: Verdict, given: Given) -> dict[str, Any]:
 def _asked() -> str:
     """Why, from somebody who is there; never taken for granted."""
     while True:
-        found: str = click.prompt("Why (recorded for good)", err=True)
+        found: str = click.prompt("Reason (stored permanently)", err=True)
         if found.strip() and not says_nothing(found):
             return found.strip()
         click.echo("that says nothing", err=True)

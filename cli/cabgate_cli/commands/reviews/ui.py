@@ -15,6 +15,8 @@ from types import FrameType
 
 import click
 
+from cabgate.api.kinds import BUILT_IN, GatedKind
+from cabgate.rollout.installation import CONFIG_MAP, SYSTEM_NAMESPACE
 from cabgate_cli.commands.kubectl_options import kubectl_options
 from cabgate_cli.errors import Unavailable, note
 from cabgate_cli.exit_codes import ExitCode, of_command
@@ -28,18 +30,23 @@ NEEDED = ("cabgate_portal", "jinja2", "uvicorn", "uvloop")
 
 _NAME = "[a-z0-9][-a-z0-9.]*"
 
+
+def _path_of(kind: GatedKind) -> str:
+    """A workload of a kind by its name."""
+    root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.api_version}"
+    return f"^{root.replace('.', '[.]')}/namespaces/{_NAME}/{kind.resource}/{_NAME}$"
+
+
 PATHS = (
     f"^/apis/cabgate[.]dev/v1alpha1(/{_NAME})+$",
     "^/apis/authentication[.]k8s[.]io/v1/selfsubjectreviews$",
     f"^/api/v1/namespaces/{_NAME}$",
-    "^/api/v1/namespaces/cabgate-system/configmaps/cabgate-installation$",
-    f"^/api/v1/namespaces/{_NAME}/(pods|podtemplates|replicationcontrollers)/{_NAME}$",
-    f"^/apis/apps/v1/namespaces/{_NAME}/(deployments|statefulsets|daemonsets|replicasets)/{_NAME}$",
-    f"^/apis/batch/v1/namespaces/{_NAME}/(jobs|cronjobs)/{_NAME}$",
-    f"^/apis/argoproj[.]io/v1alpha1/namespaces/{_NAME}/rollouts/{_NAME}$",
+    f"^/api/v1/namespaces/{SYSTEM_NAMESPACE}/configmaps/{CONFIG_MAP}$",
+    *map(_path_of, BUILT_IN),
 )
 """What is passed on to the API server: all that the page asks for, and no name that leads up the
-path, however it is written. kubectl has no way to say which method goes with which path."""
+path, however it is written. kubectl has no way to say which method goes with which path. Of a kind
+that is gated by configuration the plural is not known, and the page does not read it."""
 
 METHODS = "^(?i:DELETE|PUT|OPTIONS|HEAD|TRACE|CONNECT)$"
 """What is not passed on."""
@@ -93,7 +100,19 @@ def ui(ctx: click.Context, kubectl: Kubectl, port: int | None) -> None:
             if proxy.poll() is not None:
                 raise Unavailable(f"{PROGRAM} proxy ended, and the page with it: run it again")
             time.sleep(_POLL_SECONDS)
-        ctx.exit(ExitCode.OK if page.returncode in (0, -signal.SIGINT) else page.returncode)
+        ctx.exit(_code_of(page.returncode))
+
+
+def _code_of(returned: int) -> ExitCode:
+    """How the command ends where the page did so: a code of the table, or what the page meets
+    unexpectedly."""
+    if returned in (0, -signal.SIGINT):
+        return ExitCode.OK
+    return (
+        ExitCode(returned)
+        if returned in (ExitCode.USAGE, ExitCode.UNAVAILABLE)
+        else ExitCode.INTERNAL
+    )
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

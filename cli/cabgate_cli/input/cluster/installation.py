@@ -67,11 +67,11 @@ def _read(cluster: Cluster) -> InstallationSettings:
             f"{SYSTEM_NAMESPACE}"
         )
     else:
-        return _told(found.get("data"))
+        return _settings_in(found.get("data"))
     return InstallationSettings()
 
 
-def _told(data: object) -> InstallationSettings:
+def _settings_in(data: object) -> InstallationSettings:
     try:
         settings = parse_installation(data if isinstance(data, dict) else {})
     except InstallationError as error:

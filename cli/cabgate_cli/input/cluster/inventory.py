@@ -31,7 +31,7 @@ class Inventory:
         self._cluster = cluster
         self.installation = installation
         self._named = frozenset(named)
-        self._told: set[GatedKind] = set()
+        self._noted: set[GatedKind] = set()
         self._kinds = [
             kind for kind in (*BUILT_IN, *installation.kinds) if kind.kind != "PodTemplate"
         ]
@@ -55,8 +55,8 @@ class Inventory:
             except NotServed:
                 if kind in self._named:
                     raise
-                if kind not in BUILT_IN and kind not in self._told:  # as Argo Rollouts may be
-                    self._told.add(kind)
+                if kind not in BUILT_IN and kind not in self._noted:  # as Argo Rollouts may be
+                    self._noted.add(kind)
                     note(
                         f"the installation gates {kind_name(kind)}, which this cluster does not "
                         "know: there are none of them"

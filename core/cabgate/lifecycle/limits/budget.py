@@ -129,7 +129,7 @@ def _used_up(what: str, total: int, found: Sequence[Weighed], limit: int) -> Ref
     named = "" if largest is None else f", the largest {largest[0].metadata.name}"
     return Refusal(
         RefusalReason.BUDGET_USED_UP,
-        f"with this request, {what} come to {total} bytes, of {limit} that they may have{named}. "
+        f"with this request, {what} come to {total} bytes; the limit is {limit}{named}. "
         "What is approved still admits. Declare shorter evidence; have what waits decided; delete "
         "intents for the same workload that nobody needs, whose requests go after 7 days",
         "spec",

@@ -215,7 +215,10 @@ def _request_for(
         id=glass.id,
     )
     target = Target(
-        api_version=kind.api_version, kind=kind.kind, name=metadata["name"], images=_told(images)
+        api_version=kind.api_version,
+        kind=kind.kind,
+        name=metadata["name"],
+        images=_shortened_images(images),
     )
     spec = CABRequestSpec(
         break_glass=broken,
@@ -239,7 +242,7 @@ def _request_for(
     )
 
 
-def _told(images: Sequence[str]) -> list[str]:
+def _shortened_images(images: Sequence[str]) -> list[str]:
     """The images that a break ran, as a request can name them, each once: it is opened whatever
     they are. What is longer, or is no name, is told by its beginning and a digest; of more than fit
     it is told how many there are."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way to the next lower gate is the shortest one, and it leads there."""
+"""The way to the next lower tier is the shortest one, and it leads there."""
 
 from decimal import Decimal
 from itertools import product

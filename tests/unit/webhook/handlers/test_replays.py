@@ -62,7 +62,7 @@ def held(number, *entries, image="web:1"):
 
 @pytest.mark.parametrize("verdict", VERDICTS, ids=lambda entry: entry["verdict"])
 @pytest.mark.parametrize("number", [1, 10])
-async def test_one_review_replays_each_history_once(number, verdict, monkeypatch):
+async def test_one_rollout_replays_each_history_once(number, verdict, monkeypatch):
     stored = held(number, by_person("UnderReview"), verdict)
     api = StoredApi(stored, [], {"cabgate.dev/ring": "3"})
     counted = count_replays(monkeypatch)

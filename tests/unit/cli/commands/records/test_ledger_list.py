@@ -39,7 +39,7 @@ def names(*args: str | Path) -> list[str]:
         (["--subject", "leave"], 2),
         (["--image", "registry.example.com/shop/checkout:1.4.2"], 7),
         (["--image", "registry.example.com/shop/checkout"], 0),
-        (["--correlation", "CHG-1"], 0),
+        (["--correlation-id", "CHG-1"], 0),
         (["--submitter", "nobody"], 0),
         (["--since", "2026-03-02"], 0),
         (["--until", "2026-03-02"], 7),
