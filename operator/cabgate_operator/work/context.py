@@ -24,6 +24,7 @@ from cabgate_operator.work.keys import Key
 from cabgate_operator.work.metrics import Metrics
 from cabgate_operator.work.own_writes import OwnWrites
 from cabgate_operator.work.queue import WorkQueue
+from cabgate_operator.work.remembered import ListAll, Remembered, RequestIndex
 from cabgate_operator.work.reports import note_act
 from cabgate_operator.work.room import Room
 
@@ -92,6 +93,12 @@ class Context:
 
     own_writes: OwnWrites = field(default_factory=OwnWrites)
     """What was written by reconciles that went on to take account of it."""
+
+    remembered: Remembered = field(default_factory=Remembered)
+    """What need not be read, since a watch would have brought it."""
+
+    requests: RequestIndex = field(default_factory=ListAll)
+    """Which requests there are."""
 
     def system(self) -> System:
         """The operator as an author, now."""
