@@ -12,7 +12,7 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest
 from cabgate.lifecycle.state.standing import WholeRequest
 from cabgate.rollout.targets import Workload
-from cabgate_kube.resources import INTENTS, NAMESPACES, REQUESTS, Object
+from cabgate_kube.resources import INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.intent_work import Work
 from cabgate_operator.controllers.related import intent_named, listed_naming
 from cabgate_operator.work.context import Context, parsed
@@ -23,7 +23,7 @@ from cabgate_operator.work.remembered import ToList
 async def read_work(context: Context, key: Key) -> Work | None:
     """What a look at an intent begins with; None where its namespace is gone or going. Raises
     `ApiError`, and `ValueError` for what cannot be read."""
-    namespace, raw = await asyncio.gather(_namespace(context, key.namespace), _intent(context, key))
+    namespace, raw = await asyncio.gather(context.namespace(key.namespace), _intent(context, key))
     if namespace is None or namespace["metadata"].get("deletionTimestamp"):
         return None  # its objects are going, and nothing may be created there
     labels = namespace["metadata"].get("labels") or {}
@@ -44,13 +44,6 @@ async def read_work(context: Context, key: Key) -> Work | None:
         },
         others=[_known(item, requests) for item in naming],
     )
-
-
-async def _namespace(context: Context, name: str) -> Object | None:
-    async def read() -> Object | None:
-        return await context.api.get(NAMESPACES, "", name)
-
-    return await context.remembered.still(NAMESPACES, name, read)
 
 
 async def _intent(context: Context, key: Key) -> Object | None:

@@ -292,11 +292,12 @@ class Manager:
 
     async def _sweep_metadata(self, resource: Resource) -> int:
         """How many objects of a resource there are, of which metadata alone is read."""
-        count = 0
+        count, now = 0, self._clock()
         async for page in self.context.api.pages(resource, metadata=True):
             count += len(page.items)
             for item in page.items:
                 self._queue(self.keys_of(resource, item))
+                self._tell_controllers(WatchEvent(resource, item, now, swept=True))
             await asyncio.sleep(0)
         return count
 

@@ -18,7 +18,7 @@ from cabgate_kube.client import ApiServer
 from cabgate_kube.errors import AlreadyExistsError, ApiError
 from cabgate_kube.k8s_events import News, Reference, event_object
 from cabgate_kube.process.logs import PlainError, fields
-from cabgate_kube.resources import EVENTS, Object, Resource
+from cabgate_kube.resources import EVENTS, NAMESPACES, Object, Resource
 from cabgate_operator.plans.requests import System
 from cabgate_operator.work.keys import Key
 from cabgate_operator.work.metrics import Metrics
@@ -111,6 +111,14 @@ class Context:
         self.opened[key] = [*recent, now]
         while now - self.opened[oldest := next(iter(self.opened))][-1] >= HOUR:
             del self.opened[oldest]
+
+    async def namespace(self, name: str) -> Object | None:
+        """A namespace, as it was read since its last change; None if there is none."""
+
+        async def read() -> Object | None:
+            return await self.api.get(NAMESPACES, "", name)
+
+        return await self.remembered.still(NAMESPACES, name, read)
 
     async def tell(self, about: Reference, news: News) -> None:
         """Write an Event, unless it was written before; that it fails stops nothing."""
