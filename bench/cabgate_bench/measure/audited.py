@@ -61,7 +61,8 @@ class AuditLog:
                 seen, since = now, time.monotonic()
             return time.monotonic() - since > QUIET_SECONDS
 
-        wait_until(still, "operator and webhook have nothing more to do", timeout=300)
+        what = "operator and webhook have nothing more to do"
+        wait_until(still, what, timeout=300, interval=1.0)
         return self.calls()
 
 
