@@ -159,8 +159,8 @@ class Manager:
             depend = set()
         own = self.keys_of(resource, body)
         for key in own:
-            if resource is INTENTS and not deleted:
-                self._remembered.keep(key, body)
+            if resource is INTENTS:
+                self._remembered.keep(key, None if deleted else body)
             self._queue_unless_own(key, body)
         self._queue(depend.difference(own))
         self._tell_controllers(WatchEvent(resource, body, self._clock(), deleted))

@@ -107,11 +107,13 @@ class Remembered:
             answers[name] = found
         return found
 
-    def keep(self, key: Key, body: Object) -> None:
-        """Keep an intent as a watch brought it, for the look that follows."""
-        if _version(body) <= self._written.get(key, 0):
+    def keep(self, key: Key, body: Object | None) -> None:
+        """Keep an intent as a watch brought it, for the look that follows; None: it is gone."""
+        if body is not None and _version(body) <= self._written.get(key, 0):
             return  # from before what was written since
         self._bodies.pop(key, None)
+        if body is None:
+            return
         self._bodies[key] = body, self._monotonic()
         if len(self._bodies) > MAX_BODIES:
             self._bodies.popitem(last=False)

@@ -134,6 +134,13 @@ def test_an_intent_from_before_a_write_a_loss_or_a_failure_is_not_taken() -> Non
     assert known.take(WEB) == intent(11)
 
 
+def test_an_intent_that_is_gone_is_not_taken() -> None:
+    known = Reads().remembered
+    known.keep(WEB, intent(7))
+    known.keep(WEB, None)
+    assert known.take(WEB) is None
+
+
 def test_only_so_many_intents_are_kept() -> None:
     known = Reads().remembered
     keys = [Key(Subject.INTENT, "team", f"web-{n}") for n in range(MAX_BODIES + 1)]
