@@ -94,7 +94,7 @@ def make_registry(
 
     def failed(plural: str) -> None:
         watches.failed(plural)
-        manager.watch_failed()
+        manager.watch_failed(plural)
 
     return registry
 

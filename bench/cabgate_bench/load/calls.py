@@ -8,7 +8,10 @@ from cabgate_bench.load.world import World
 from cabgate_devcluster import wait_until
 
 WRITES = "POST|PUT|PATCH|APPLY|DELETE"
-RESOURCES = "deploymentintents|cabrequests|cabexceptions|cabdecisions|riskmodels|events|configmaps"
+RESOURCES = (
+    "deploymentintents|cabrequests|cabexceptions|cabdecisions|cabevidences|riskmodels|changepolicies"
+    "|evidencesigners|events|configmaps"
+)
 
 
 def calls(world: World, verbs: str = f"GET|LIST|{WRITES}", resources: str = RESOURCES) -> int:

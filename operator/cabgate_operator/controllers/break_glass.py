@@ -38,7 +38,7 @@ from cabgate_operator.plans.requests import (
     status_of_request,
 )
 from cabgate_operator.work.context import Context, parsed
-from cabgate_operator.work.controller import Controller, Watch
+from cabgate_operator.work.controller import Controller, Watch, WatchEvent
 from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.reports import note_act, note_correlation
 
@@ -202,6 +202,7 @@ class Glass(Controller):
 
     def __init__(self) -> None:
         self._served: tuple[Resource, ...] = ()
+        self._there: dict[str, set[str]] = {}
 
     @property
     def watches(self) -> Sequence[Watch]:
@@ -223,6 +224,18 @@ class Glass(Controller):
     async def begin_sweep(self, context: Context) -> None:
         """Find it out again: a kind may have come or gone."""
         await self.start(context)
+        self._there = {resource.plural: set() for resource in self._served}
+
+    def saw(self, event: WatchEvent) -> Sequence[Key]:
+        """Note where a sweep finds workloads."""
+        if event.swept:
+            place = self._there.setdefault(event.resource.plural, set())
+            place.add(str((event.body.get("metadata") or {}).get("namespace", "")))
+        return ()
+
+    def absent(self, namespace: str) -> frozenset[str]:
+        """The resources of which the last sweep found nothing in a namespace."""
+        return frozenset(p for p, spaces in self._there.items() if namespace not in spaces)
 
 
 class Retrospects(Controller):

@@ -3,7 +3,7 @@
 
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -44,9 +44,18 @@ class Coverage(Controller):
     subjects = (Subject.COVERAGE,)
     watches = (Watch(NAMESPACES, swept=False),)
 
-    def __init__(self, gauge: Gauge, installation: InstallationSettings) -> None:
+    def __init__(
+        self,
+        gauge: Gauge,
+        installation: InstallationSettings,
+        absent: Callable[[str], frozenset[str]] = lambda namespace: frozenset(),
+    ) -> None:
+        """`absent` says of which resources the last sweep found nothing in a namespace."""
         self._gauge = gauge
         self._installation = installation
+        self._absent = absent
+        self._swept: dict[str, frozenset[str]] = {}
+        """Of which resources a sweep found nothing, until a namespace is looked at for it."""
         self._rings: dict[str, int] = {}
         self._risen: set[str] = set()
 
@@ -78,12 +87,14 @@ class Coverage(Controller):
     def end_sweep(self) -> Sequence[Key]:
         """The gated namespaces."""
         gated = [name for name, ring in self._rings.items() if ring >= GATED_FROM]
+        self._swept = {name: self._absent(name) for name in gated}
         return [Key(Subject.COVERAGE, name, "") for name in gated]
 
     async def reconcile(self, context: Context, key: Key) -> None:
         """Count what runs uncovered in a namespace; tell of it if its ring rose."""
         namespace = key.namespace
-        raw = await context.api.get(NAMESPACES, "", namespace)
+        absent = self._swept.pop(namespace, frozenset())
+        raw = await context.namespace(namespace)
         meta: dict[str, Any] = {} if raw is None else raw["metadata"]
         ring = self._installation.namespace_ring(namespace, meta.get("labels")) if meta else 0
         if ring < GATED_FROM:
@@ -91,14 +102,7 @@ class Coverage(Controller):
             with contextlib.suppress(KeyError):
                 self._gauge.remove(namespace)
             return
-        found = uncovered(
-            namespace,
-            ring,
-            await _running(context, namespace),
-            standings_of(await listed(context.api, CABRequest, REQUESTS, namespace)),
-            standings_of_exceptions(await listed(context.api, CABException, EXCEPTIONS, namespace)),
-            context.clock(),
-        )
+        found = await _uncovered(context, namespace, ring, absent)
         self._gauge.labels(namespace).set(len(found))
         if found and namespace in self._risen:
             about = Reference(NAMESPACES, namespace, namespace, str(meta.get("uid", "")))
@@ -129,10 +133,29 @@ def news_of(
     )
 
 
-async def _running(context: Context, namespace: str) -> list[Running]:
-    """What runs in a namespace; of each object only what is needed of it is kept."""
+async def _uncovered(
+    context: Context, namespace: str, ring: int, absent: Container[str]
+) -> list[Uncovered]:
+    running = await _running(context, namespace, absent)
+    if not running:
+        return []
+    return uncovered(
+        namespace,
+        ring,
+        running,
+        standings_of(await listed(context.api, CABRequest, REQUESTS, namespace)),
+        standings_of_exceptions(await listed(context.api, CABException, EXCEPTIONS, namespace)),
+        context.clock(),
+    )
+
+
+async def _running(context: Context, namespace: str, absent: Container[str]) -> list[Running]:
+    """What runs in a namespace, where nothing is known to be `absent` of some resources; of each
+    object only what is needed of it is kept."""
     found = []
     for kind, resource in WORKLOADS:
+        if resource.plural in absent:
+            continue
         try:
             async for page in context.api.pages(resource, namespace):
                 found += [running_of(kind, namespace, obj) for obj in page.items]

@@ -34,13 +34,13 @@ from cabgate_kube.k8s_events import Reference
 from cabgate_kube.resources import (
     EXCEPTIONS,
     INTENTS,
-    NAMESPACES,
     REQUESTS,
     SIGNERS,
     Object,
     Resource,
 )
 from cabgate_kube.signers import LabelsAndSigners, speaking_for
+from cabgate_operator.controllers.intent_reads import read_work
 from cabgate_operator.controllers.intent_work import Work, refused_among
 from cabgate_operator.controllers.models import chosen_model, chosen_policy, model_behind
 from cabgate_operator.controllers.opening import (
@@ -49,7 +49,7 @@ from cabgate_operator.controllers.opening import (
     too_often,
     unchanged_or_conflict,
 )
-from cabgate_operator.controllers.related import intent_named, requests_naming
+from cabgate_operator.controllers.related import intent_named
 from cabgate_operator.plans import texts
 from cabgate_operator.plans.intents import (
     Problem,
@@ -80,21 +80,27 @@ from cabgate_operator.work.reports import note_act, note_correlation
 
 
 async def reconcile_intent(context: Context, key: Key) -> None:
-    """Bring an intent's requests and their statuses up to date, then its own."""
-    work = await _read(context, key)
+    """Bring an intent's requests and their statuses up to date, then its own. After a look that
+    failed, the next one takes nothing for known."""
+    try:
+        await _reconcile(context, key)
+    except BaseException:
+        context.remembered.doubt(key)
+        raise
+    context.remembered.trust(key)
+
+
+async def _reconcile(context: Context, key: Key) -> None:
+    work = await read_work(context, key)
     if work is None:
         context.absent.pop(key, None)
         return
     work.may_come_back = _may_come_back(context, work)
     if work.intent is not None:
         work.wanted = wanted_name(work.intent)
-        own = {name: request for name, (_, request) in work.requests.items()}
-        work.others, work.model, work.provenance = await asyncio.gather(
-            requests_naming(context, key.namespace, work.intent.spec.targets, own),
-            _model(context, work),
-            _provenance(context, work),
+        work.model, work.policy, work.provenance = await asyncio.gather(
+            _model(context, work), _policy(context, work), _provenance(context, work)
         )
-        work.policy = await _policy(context, work)
         note_correlation(work.intent.spec.correlation_id)
         work.refused = refused_among(evidence_digest(work.intent.spec), work.others)
         await _look_at_approvals(context, work)
@@ -119,32 +125,6 @@ async def _provenance(context: Context, work: Work) -> Sequence[Provenance]:
         return work.labels, await context.api.list(SIGNERS, "")
 
     return await speaking_for(work.intent, context.clock(), read)
-
-
-async def _read(context: Context, key: Key) -> Work | None:
-    # At once: lists wait for the API server's own cache where much is written.
-    namespace, raw, listed = await asyncio.gather(
-        context.api.get(NAMESPACES, "", key.namespace),
-        context.api.get(INTENTS, key.namespace, key.name),
-        context.api.list(REQUESTS, key.namespace, fields=f"spec.intentRef.name={key.name}"),
-    )
-    if namespace is None or namespace["metadata"].get("deletionTimestamp"):
-        return None  # its objects are going, and nothing may be created there
-    labels = namespace["metadata"].get("labels") or {}
-    ring = context.installation.namespace_ring(key.namespace, labels)
-    live = raw is not None and not raw["metadata"].get("deletionTimestamp")
-    return Work(
-        key=key,
-        labels=labels,
-        ring=ring,
-        raw=raw,
-        intent=parsed(DeploymentIntent, raw) if raw is not None and live else None,
-        requests={
-            item["metadata"]["name"]: (item, WholeRequest.of(parsed(CABRequest, item)))
-            for item in listed
-            if not item["metadata"].get("deletionTimestamp")
-        },
-    )
 
 
 def _may_come_back(context: Context, work: Work) -> bool:
@@ -331,7 +311,9 @@ async def _update_intent(
     if news is not None:
         about = Reference(INTENTS, work.key.namespace, work.key.name, intent.metadata.uid)
         await context.tell(about, news)
-    context.own_writes.note(await context.api.replace_status(INTENTS, {**raw, "status": status}))
+    written = await context.api.replace_status(INTENTS, {**raw, "status": status})
+    context.own_writes.note(written)
+    context.remembered.wrote(work.key, written)
     note_act(f"intent {work.key.name}", ready.reason)
 
 

@@ -12,35 +12,31 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from cabgate.api.base import rfc3339
-from cabgate.api.decision import SubjectKind
-from cabgate.api.exception import CABException
-from cabgate.api.request import CABRequest
 from cabgate.ledger.chain import (
     NO_DIGEST,
     Checkpoint,
     Head,
     Placed,
     append,
-    entries_of,
     in_order_of_time,
     namespace_of,
     placed,
     record_object,
 )
-from cabgate.ledger.records import SUBMISSION, Subject, may_be_submitted, submitted
+from cabgate.ledger.records import SUBMISSION, may_be_submitted
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_kube.errors import AlreadyExistsError, ApiError, ConflictError
 from cabgate_kube.installation import LEDGER_HEADS
 from cabgate_kube.process.logs import fields
-from cabgate_kube.resources import DECISIONS, EXCEPTIONS, REQUESTS, Object, Resource
+from cabgate_kube.resources import DECISIONS, REQUESTS, Object
 from cabgate_operator.controllers.ledger_heads import (
     checkpoint_of,
     published_head,
     write_heads,
 )
+from cabgate_operator.controllers.ledger_subjects import RECORDED, Touched, missing_of
 from cabgate_operator.work import keys
-from cabgate_operator.work.context import Context, parsed
+from cabgate_operator.work.context import Context
 from cabgate_operator.work.controller import Controller, Watch, WatchEvent
 from cabgate_operator.work.keys import Key
 from cabgate_operator.work.reports import note_act
@@ -53,14 +49,15 @@ them. What is decided is recorded whatever their number."""
 
 SUBMISSIONS_HOUR = timedelta(hours=1)
 
+MAX_BROUGHT = 16
+"""Namespaces, and requests of each, that are kept as a watch brought them. More of them wait until
+they have to be read anyway."""
+
 PUBLISH_SECONDS = 5.0
 """Shortest time between two writes of the heads."""
 
 HEADS = Key(keys.Subject.HEADS, SYSTEM_NAMESPACE, LEDGER_HEADS)
 """The publication of the heads, as work."""
-
-RECORDED = {REQUESTS: SubjectKind.REQUEST, EXCEPTIONS: SubjectKind.EXCEPTION}
-"""What has decisions."""
 
 
 @dataclass
@@ -96,16 +93,6 @@ class _Chain:
         )
 
 
-@dataclass(frozen=True)
-class _Touched:
-    """A subject that may have decisions which are not recorded yet."""
-
-    resource: Resource
-    name: str
-    last: Object | None
-    """The object as it was when it was deleted: there is nothing else to read any more."""
-
-
 class Ledger(Controller):
     """Keeps the chains."""
 
@@ -114,9 +101,11 @@ class Ledger(Controller):
 
     def __init__(self) -> None:
         self._chains: dict[str, _Chain] = {}
-        self._touched: dict[str, dict[str, _Touched]] = {}
+        self._touched: dict[str, dict[str, Touched]] = {}
         self._unpublished: set[str] = set()
         self._published_at: datetime | None = None
+        self._heads: Object | None = None
+        """The ConfigMap of the heads, as it was written last."""
 
     def saw(self, event: WatchEvent) -> Sequence[Key]:
         """Take note of a request or an exception; the chain of its namespace if some of its
@@ -133,13 +122,24 @@ class Ledger(Controller):
             created = str(meta.get("creationTimestamp") or "")
             if decisions or not created or not chain.lacks(uid, SUBMISSION, created):
                 return ()
-        touched = _Touched(resource, str(meta.get("name", "")), body if event.deleted else None)
-        self._touched.setdefault(namespace, {})[uid] = touched
+        waiting = self._touched.setdefault(namespace, {})
+        few = len(waiting) < MAX_BROUGHT and len(self._touched) <= MAX_BROUGHT
+        of_watch = resource is REQUESTS and not (event.deleted or event.swept)
+        waiting[uid] = Touched(
+            resource,
+            str(meta.get("name", "")),
+            last=body if event.deleted else None,
+            brought=body if of_watch and few else None,
+            at=event.at,
+        )
         return (Key(keys.Subject.LEDGER, namespace, ""),)
 
     def forget(self) -> None:
         """Read every chain anew at the next need: the cluster may have gone back in time."""
         self._chains.clear()
+        self._heads = None
+        for namespace, touched in self._touched.items():
+            self._touched[namespace] = {uid: each.to_read() for uid, each in touched.items()}
 
     async def reconcile(self, context: Context, key: Key) -> None:
         """Append what is missing in the chain of a namespace, in the order of time; or publish
@@ -156,7 +156,8 @@ class Ledger(Controller):
         except BaseException:
             # Whether the last record was stored is not known, nor is what comes next.
             self._chains.pop(namespace, None)
-            self._touched[namespace] = {**touched, **self._touched.get(namespace, {})}
+            again = {uid: each.to_read() for uid, each in touched.items()}
+            self._touched[namespace] = {**again, **self._touched.get(namespace, {})}
             raise
 
     async def holds(self, context: Context, body: Object) -> bool:
@@ -167,7 +168,7 @@ class Ledger(Controller):
         return chain.holds(str(body["metadata"]["uid"]), decisions)
 
     async def _append_missing(
-        self, context: Context, namespace: str, touched: Mapping[str, _Touched]
+        self, context: Context, namespace: str, touched: Mapping[str, Touched]
     ) -> None:
         chain = self._chains.get(namespace)
         if chain is None:
@@ -177,7 +178,7 @@ class Ledger(Controller):
         missing = []
         for uid, subject in touched.items():
             try:
-                missing.append(await _missing(context, namespace, uid, subject, chain))
+                missing.append(await missing_of(context, namespace, uid, subject, chain.lacks))
             except ValueError as error:  # one that cannot be read does not stop the others
                 errors.append(error)
         refused: set[str] = set()
@@ -302,8 +303,9 @@ class Ledger(Controller):
         for namespace, head in moved.items():
             about = fields(namespace=namespace, reason="HeadMoved", head=str(head))
             log.info("ledger head of %s: %s", namespace, head, extra=about)
+        known, self._heads = self._heads, None
         try:
-            await write_heads(context, moved)
+            self._heads = await write_heads(context, moved, known)
         except ApiError:
             self._unpublished |= set(moved)
             raise
@@ -347,31 +349,3 @@ def _is_too_many(
         ),
     )
     return True
-
-
-async def _missing(
-    context: Context, namespace: str, uid: str, touched: _Touched, chain: _Chain
-) -> list[dict[str, Any]]:
-    """What the ledger lacks of a subject, as it is now or as it was at its end."""
-    live = await context.api.get(touched.resource, namespace, touched.name)
-    if live is None or live["metadata"].get("uid") != uid:
-        live = touched.last
-    if live is None:
-        return []  # its deletion will be seen
-    subject: Subject
-    request: CABRequest | None
-    if touched.resource is REQUESTS:
-        subject = request = parsed(CABRequest, live)
-    else:
-        subject = exception = parsed(CABException, live)
-        raw = await context.api.get(REQUESTS, namespace, exception.spec.request_ref.name)
-        request = None if raw is None else parsed(CABRequest, raw)
-    lacking = {
-        entry.sequence
-        for entry in subject.status.decisions
-        if chain.lacks(uid, entry.sequence, rfc3339(entry.at))
-    }
-    opened = submitted(subject, request, context.username)
-    if opened is not None and chain.lacks(uid, SUBMISSION, opened["at"]):
-        return [opened]
-    return entries_of(subject, request, only=lacking)

@@ -8,7 +8,7 @@ from cabgate.ledger.chain import Checkpoint, Head
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_kube.installation import LEDGER_CHECKPOINTS, LEDGER_HEADS
 from cabgate_kube.process.logs import fields
-from cabgate_kube.resources import CONFIG_MAPS
+from cabgate_kube.resources import CONFIG_MAPS, Object
 from cabgate_operator.work.context import Context, UnreadableError
 from cabgate_operator.work.reports import note_act
 
@@ -39,9 +39,14 @@ async def checkpoint_of(context: Context, namespace: str) -> Checkpoint | None:
         raise UnreadableError(why) from None
 
 
-async def write_heads(context: Context, heads: Mapping[str, Head]) -> None:
-    """Publish heads."""
-    raw = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, LEDGER_HEADS)
+async def write_heads(
+    context: Context, heads: Mapping[str, Head], known: Object | None = None
+) -> Object | None:
+    """Publish heads. Returns the ConfigMap as it is then; None if there is none. `known` is what
+    this returned before: if somebody else wrote it since, the write is a `ConflictError`."""
+    raw = known
+    if raw is None or not _lacks(raw, heads):
+        raw = await context.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, LEDGER_HEADS)
     if raw is None:
         log.warning(
             "no ConfigMap %s/%s to publish the ledger's heads in: run helm upgrade",
@@ -49,9 +54,16 @@ async def write_heads(context: Context, heads: Mapping[str, Head]) -> None:
             LEDGER_HEADS,
             extra=fields(namespace=SYSTEM_NAMESPACE, object=LEDGER_HEADS, reason="NotFound"),
         )
-        return
-    old = raw.get("data") or {}
-    new = old | {namespace: str(head) for namespace, head in heads.items()}
-    if new != old:
-        await context.api.replace(CONFIG_MAPS, {**raw, "data": new})
-        note_act(f"heads of {len(heads)} namespaces", "Published")
+        return None
+    if not _lacks(raw, heads):
+        return raw
+    new = {**(raw.get("data") or {}), **{name: str(head) for name, head in heads.items()}}
+    written = await context.api.replace(CONFIG_MAPS, {**raw, "data": new})
+    note_act(f"heads of {len(heads)} namespaces", "Published")
+    return written
+
+
+def _lacks(raw: Object, heads: Mapping[str, Head]) -> bool:
+    """Whether a ConfigMap says something else than some heads, or nothing of them."""
+    data = raw.get("data") or {}
+    return any(data.get(namespace) != str(head) for namespace, head in heads.items())

@@ -25,20 +25,30 @@ log = logging.getLogger(__name__)
 
 async def chosen_model(context: Context, labels: Mapping[str, str]) -> RiskModel | NoneHolds:
     """The model that holds now for a namespace with these labels."""
-    return choose_model(labels, await context.api.list(RISK_MODELS, ""))
+    return choose_model(labels, await _all(context, RISK_MODELS))
 
 
 async def chosen_policy(
     context: Context, labels: Mapping[str, str]
 ) -> ChangePolicy | NoneHolds | None:
     """The change policy that holds now for a namespace with these labels, if there is one."""
-    return choose_policy(labels, await context.api.list(CHANGE_POLICIES, ""))
+    return choose_policy(labels, await _all(context, CHANGE_POLICIES))
 
 
 async def model_behind(context: Context, request: CABRequest) -> RiskModel | None:
     """The model that a request was scored with, if it is still there as it was."""
-    models = await context.api.list(RISK_MODELS, "")
+    models = await _all(context, RISK_MODELS)
     return recorded_model(request.spec.assessment.risk_model, models)
+
+
+async def _all(context: Context, resource: Resource) -> list[Object]:
+    """All of them, as they were listed since the last change of one: the webhook lists them itself
+    before it believes a score."""
+
+    async def read() -> list[Object]:
+        return await context.api.list(resource, "")
+
+    return await context.remembered.still(resource, "", read)
 
 
 async def reconcile_models(context: Context, key: Key) -> None:

@@ -89,6 +89,7 @@ async def _opened(context: Context, work: Work, intent: DeploymentIntent) -> Obj
         work.problem = Problem(REFUSED, why, stalled=False)
         return None
     context.own_writes.note(found)
+    context.requests.created(found)
     note_act(f"request {work.wanted}", "Opened")
     context.note_opened(work.key)
     return found

@@ -2,7 +2,7 @@
 """Which requests are about the same workloads, and which intent asked for one."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from cabgate.api.request import CABRequest
@@ -14,32 +14,27 @@ from cabgate_operator.work.context import Context, parsed
 
 
 async def requests_naming(
-    context: Context,
-    namespace: str,
-    targets: Iterable[StoredTarget],
-    known: Mapping[str, WholeRequest] | None = None,
+    context: Context, namespace: str, targets: Iterable[StoredTarget]
 ) -> list[WholeRequest]:
-    """The requests of a namespace that name a workload of one of some targets, each once. One of
-    `known`, by name, is taken from there if it is the same version."""
+    """The requests of a namespace that name a workload of one of some targets, each once."""
+    found = await listed_naming(context, namespace, targets)
+    return [WholeRequest.of(parsed(CABRequest, item)) for item in found]
 
-    async def listed(selector: str) -> list[WholeRequest]:
+
+async def listed_naming(
+    context: Context, namespace: str, targets: Iterable[StoredTarget]
+) -> list[Object]:
+    """The same, as they are stored."""
+
+    async def listed(selector: str) -> list[Object]:
         async with context.room.turn_to_list(namespace):
-            found = await context.api.list(REQUESTS, namespace, labels=selector)
-        return [_whole(item, known or {}) for item in found]
+            return await context.api.list(REQUESTS, namespace, labels=selector)
 
     lists = await asyncio.gather(*map(listed, selectors(map(Workload.of, targets))))
-    return [request for found in lists for request in found]
+    return [item for found in lists for item in found]
 
 
 def intent_named(request: Object) -> str:
     """Name of the intent that asked for a request as it is stored; empty if none did."""
     spec: dict[str, Any] = request.get("spec") or {}
     return str((spec.get("intentRef") or {}).get("name", ""))
-
-
-def _whole(item: Object, known: Mapping[str, WholeRequest]) -> WholeRequest:
-    metadata = item["metadata"]
-    found, version = known.get(metadata["name"]), metadata.get("resourceVersion")
-    if found is not None and version and found.stored.metadata.resource_version == version:
-        return found
-    return WholeRequest.of(parsed(CABRequest, item))

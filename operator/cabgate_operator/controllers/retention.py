@@ -12,8 +12,15 @@ from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import CABRequest, RequestState
 from cabgate.lifecycle.limits.capacity import stored_bytes
-from cabgate.lifecycle.limits.retention import INTENT_GONE, KEPT_FOR, removable
+from cabgate.lifecycle.limits.retention import (
+    INTENT_GONE,
+    KEPT_BYTES,
+    KEPT_FOR,
+    LEAST_KEPT,
+    removable,
+)
 from cabgate.lifecycle.state.standing import standings_of_exceptions
+from cabgate.rollout.targets import TARGET_LABEL_PREFIX
 from cabgate_kube.process.logs import fields
 from cabgate_kube.resources import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.controllers.ledger import Ledger
@@ -30,24 +37,29 @@ class Census:
 
     def __init__(self, now: datetime) -> None:
         self._latest = rfc3339(now - KEPT_FOR)
-        self._numbers: Counter[str] = Counter()
+        self._numbers: Counter[tuple[str, str]] = Counter()
+        self._bytes: Counter[tuple[str, str]] = Counter()
         self._outlived: set[str] = set()
 
     def saw(self, raw: Object) -> None:
         """Count a request, as a list has it."""
         namespace = raw["metadata"]["namespace"]
-        self._numbers[namespace] += 1
+        size = stored_bytes(raw)
+        for target in _targets(raw):
+            self._numbers[namespace, target] += 1
+            self._bytes[namespace, target] += size
         if self._may_have_outlived(raw):
             self._outlived.add(namespace)
 
     def to_look_at(self, kept: int) -> list[str]:
-        """The namespaces that may hold a request which can be removed: more than `kept` of them, or
-        one that was superseded or lost its intent long ago."""
-        return [
-            namespace
-            for namespace, number in self._numbers.items()
-            if number > kept or namespace in self._outlived
-        ]
+        """The namespaces that may hold a request which can be removed: more than `kept` of one
+        target, or larger ones than stay, or one that was superseded or lost its intent long ago."""
+        found = {
+            place[0]
+            for place, number in self._numbers.items()
+            if number > kept or (number > LEAST_KEPT and self._bytes[place] > KEPT_BYTES)
+        }
+        return sorted(found | self._outlived)
 
     def _may_have_outlived(self, raw: Object) -> bool:
         status = raw.get("status") or {}
@@ -55,6 +67,12 @@ class Census:
         if status.get("state") == RequestState.SUPERSEDED.value:
             moments += [entry["at"] for entry in status.get("decisions", ())[-1:]]
         return any(moment <= self._latest for moment in moments)
+
+
+def _targets(raw: Object) -> list[str]:
+    """The labels by which a request names its targets; one that is empty where it has none."""
+    labels = raw["metadata"].get("labels") or {}
+    return [label for label in labels if label.startswith(TARGET_LABEL_PREFIX)] or [""]
 
 
 def _is_mark(condition: Object) -> bool:

@@ -6,7 +6,7 @@ It says only what to look at again; what is found there is read anew. Each objec
 is queued itself: who was not known yet when a request changed is looked at after that.
 """
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from cabgate.lifecycle.state.standing import DECIDED
 from cabgate.rollout.targets import TARGET_LABEL_PREFIX
 from cabgate_kube.resources import EXCEPTIONS, REQUESTS, Object, Resource
 from cabgate_operator.work.keys import Key
+from cabgate_operator.work.remembered import ToList
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,43 @@ class Dependents:
     _sharing: dict[tuple[str, str], dict[str, Key]] = field(default_factory=dict)
     _requests: dict[tuple[str, str], _Noted] = field(default_factory=dict)
     """By namespace and name."""
+    _of: dict[Key, dict[str, _Noted]] = field(default_factory=dict)
+    """The requests of each intent, by uid."""
+    _created: dict[str, _Noted] = field(default_factory=dict)
+    """Requests that the operator has created, until a watch brings them."""
+    complete: bool = False
+    """Whether all requests that there are were noted, and each further one will be."""
+
+    def to_list(self, key: Key, labels: Collection[str]) -> ToList:
+        """Which lists of requests a look at an intent needs, whose workloads have these labels: one
+        that would bring nothing, or nothing that the other does not bring, is not asked for."""
+        if not self.complete:
+            return ToList(naming=bool(labels))
+        created = [n for n in self._created.values() if n.namespace == key.namespace]
+        own = [*self._of.get(key, {}).values(), *(n for n in created if n.key == key)]
+        return ToList(
+            own=any(set(labels).isdisjoint(noted.shared) for noted in own),
+            naming=any((key.namespace, label) in self._sharing for label in labels)
+            or any(not set(labels).isdisjoint(noted.shared) for noted in created),
+        )
+
+    def created(self, body: Object) -> None:
+        """The operator has created a request, which no watch may have brought yet: who depends on
+        it is looked at once one does."""
+        uid = str(body["metadata"]["uid"])
+        if uid not in self._noted.get(REQUESTS.plural, {}):
+            self._created[uid] = self._note(REQUESTS, body)
+
+    def noted(self, resource: Resource) -> set[str]:
+        """The uids of the objects that are noted."""
+        return set(self._noted.get(resource.plural, {}))
 
     def saw(self, resource: Resource, body: Object, *, deleted: bool = False) -> set[Key]:
         """Take note of an object; what to look at if that is news to others."""
         if resource not in (REQUESTS, EXCEPTIONS):
             return set()
         uid = str((body.get("metadata") or {}).get("uid", ""))
+        self._created.pop(uid, None)
         noted, before = self._note(resource, body), self._noted.get(resource.plural, {}).get(uid)
         if noted == before and not deleted:
             return set()
@@ -99,6 +131,7 @@ class Dependents:
             self._sharing.setdefault((noted.namespace, each), {})[uid] = noted.key
         if resource is REQUESTS:
             self._requests[noted.namespace, noted.request] = noted
+            self._of.setdefault(noted.key, {})[uid] = noted
 
     def _forget(self, resource: Resource, uid: str) -> None:
         noted = self._noted.get(resource.plural, {}).pop(uid, None)
@@ -110,6 +143,11 @@ class Dependents:
             if not keys:
                 del self._sharing[noted.namespace, each]
         named = (noted.namespace, noted.request)
+        if resource is REQUESTS:
+            of = self._of[noted.key]
+            del of[uid]
+            if not of:
+                del self._of[noted.key]
         if resource is REQUESTS and self._requests.get(named) is noted:
             del self._requests[named]
 

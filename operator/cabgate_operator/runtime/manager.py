@@ -11,7 +11,7 @@ from cabgate_kube.client import ApiServer
 from cabgate_kube.clock import utc_now
 from cabgate_kube.errors import ApiError
 from cabgate_kube.process.logs import fields
-from cabgate_kube.resources import Object, Resource
+from cabgate_kube.resources import INTENTS, REQUESTS, Object, Resource
 from cabgate_operator.runtime.dependents import Dependents
 from cabgate_operator.runtime.registry import make_controllers
 from cabgate_operator.runtime.seen import Seen
@@ -24,6 +24,7 @@ from cabgate_operator.work.keys import Key, Subject
 from cabgate_operator.work.metrics import Metrics
 from cabgate_operator.work.overview import Overview
 from cabgate_operator.work.queue import Timing, WorkQueue
+from cabgate_operator.work.remembered import Remembered
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +68,15 @@ class Manager:
         self._look_at_watches()
         self._seen = Seen(self.keys_of)
         self._dependents = Dependents(self.keys_of)
+        self._remembered = Remembered(monotonic)
         self._sweeper = Sweeper(self._sweep, self.settings.sweep_seconds, self._swept, monotonic)
         self._context: Context | None = None
         self._trouble = False
         self._listing_from = monotonic()
+        self._losses = 0
+        """How often the watches may have missed something."""
+        self._listed_at = -1
+        """What that was as the last sweep began that is done."""
 
     @property
     def context(self) -> Context:
@@ -109,6 +115,8 @@ class Manager:
             machines=self.settings.machines,
             labels=self.settings.request_label,
             metrics=self.metrics,
+            remembered=self._remembered,
+            requests=self._dependents,
         )
         for controller in self._controllers:
             await controller.start(self._context)
@@ -140,6 +148,7 @@ class Manager:
         """Take note of an event of a watch."""
         body, deleted = event.get("object") or {}, event.get("type") == "DELETED"
         self._stale.brought(resource, body)
+        self._remembered.brought(resource, str((body.get("metadata") or {}).get("name", "")))
         self.overview.saw(resource, body, deleted=deleted)
         if self._is_remembered(resource):
             self._seen.saw(resource, body, deleted=deleted)
@@ -150,6 +159,8 @@ class Manager:
             depend = set()
         own = self.keys_of(resource, body)
         for key in own:
+            if resource is INTENTS:
+                self._remembered.keep(key, None if deleted else body)
             self._queue_unless_own(key, body)
         self._queue(depend.difference(own))
         self._tell_controllers(WatchEvent(resource, body, self._clock(), deleted))
@@ -182,14 +193,29 @@ class Manager:
 
     def watch_began(self, plural: str, since: int) -> None:
         """A watch goes on from a version; check that the cluster has got so far."""
+        self._remembered.began(plural)
+        self._look_what_is_known()
         self.queue.add(self._stale.began(plural, since))
         if self._trouble:
             self._trouble = False
             self.sweep_soon()
 
-    def watch_failed(self) -> None:
+    def watch_failed(self, plural: str) -> None:
         """A watch could not go on; once it can, sweep, whatever happened meanwhile."""
         self._trouble = True
+        self._know_less(plural)
+
+    def _know_less(self, *plurals: str) -> None:
+        """Watches may have missed something, until they begin again and a sweep is done."""
+        self._losses += 1
+        self._remembered.lost(*plurals)
+        self._look_what_is_known()
+
+    def _look_what_is_known(self) -> None:
+        """Find out whether all requests that there are were noted: a sweep has listed them since
+        something may have been missed, and each other one is told of."""
+        watched = self._remembered.is_watched(REQUESTS)
+        self._dependents.complete = watched and self._listed_at == self._losses
 
     def sweep_soon(self) -> None:
         """Sweep now, out of turn, and look at everything: something may have been missed."""
@@ -198,6 +224,7 @@ class Manager:
     def watches_restarted(self) -> None:
         """The watches begin anew, perhaps on an older state of the cluster."""
         self._seen.forget()
+        self._know_less(*(resource.plural for resource in self.watched))
         self.context.own_writes.forget()
         for controller in self._controllers:
             controller.forget()
@@ -217,7 +244,7 @@ class Manager:
     async def _sweep(self, everything: bool) -> None:
         """Queue every object that there is, or that the watches did not bring as it is, and what
         the controllers make of all of them."""
-        begun, before = self._monotonic(), self.watched
+        begun, before, losses = self._monotonic(), self.watched, self._losses
         for controller in self._controllers:
             await controller.begin_sweep(self.context)
         self._look_at_watches()
@@ -231,6 +258,8 @@ class Manager:
             elif watch.swept:
                 uids += await self._sweep_objects(watch.resource, everything)
         self.overview.swept(uids)
+        self._listed_at = losses
+        self._look_what_is_known()
         for controller in self._controllers:
             self._queue(controller.end_sweep())
         count, seconds = len(uids) + others, self._monotonic() - begun
@@ -240,6 +269,7 @@ class Manager:
     async def _sweep_objects(self, resource: Resource, everything: bool) -> list[str]:
         """The uids of all objects of a resource."""
         newest, at, now = self._stale.newest(resource), 0, self._clock()
+        noted = self._dependents.noted(resource)
         uids: list[str] = []
         async for page in self.context.api.pages(resource):
             at = at or int(page.resource_version or 0)
@@ -254,17 +284,20 @@ class Manager:
                 self._tell_controllers(WatchEvent(resource, item, now, swept=True))
             await asyncio.sleep(0)
         listed = set(uids)
-        self._queue((*self._seen.gone(resource, listed), *self._dependents.gone(resource, listed)))
+        # What a watch brought meanwhile may be younger than the list.
+        there = listed | (self._dependents.noted(resource) - noted)
+        self._queue((*self._seen.gone(resource, listed), *self._dependents.gone(resource, there)))
         self._stale.listed(resource, at, newest)
         return uids
 
     async def _sweep_metadata(self, resource: Resource) -> int:
         """How many objects of a resource there are, of which metadata alone is read."""
-        count = 0
+        count, now = 0, self._clock()
         async for page in self.context.api.pages(resource, metadata=True):
             count += len(page.items)
             for item in page.items:
                 self._queue(self.keys_of(resource, item))
+                self._tell_controllers(WatchEvent(resource, item, now, swept=True))
             await asyncio.sleep(0)
         return count
 

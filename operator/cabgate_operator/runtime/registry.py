@@ -19,11 +19,11 @@ from cabgate_operator.work.metrics import Metrics
 
 def make_controllers(settings: Settings, metrics: Metrics) -> tuple[Controller, ...]:
     """New ones, that know nothing yet."""
-    ledger = Ledger()
+    ledger, glass = Ledger(), Glass()
     certificates = (Certificates(settings.webhook_name),) if settings.manage_certificates else ()
     return (
         *(Intents(), Exceptions(), Retrospects(), Models(), Namespaces()),
         *(ledger, Retention(ledger, settings.keep_approved), KeptEvidence()),
-        Coverage(metrics.uncovered_workloads, settings.installation),
-        *(Glass(), Installation(), *certificates),
+        Coverage(metrics.uncovered_workloads, settings.installation, glass.absent),
+        *(glass, Installation(), *certificates),
     )

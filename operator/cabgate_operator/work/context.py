@@ -18,12 +18,13 @@ from cabgate_kube.client import ApiServer
 from cabgate_kube.errors import AlreadyExistsError, ApiError
 from cabgate_kube.k8s_events import News, Reference, event_object
 from cabgate_kube.process.logs import PlainError, fields
-from cabgate_kube.resources import EVENTS, Object, Resource
+from cabgate_kube.resources import EVENTS, NAMESPACES, Object, Resource
 from cabgate_operator.plans.requests import System
 from cabgate_operator.work.keys import Key
 from cabgate_operator.work.metrics import Metrics
 from cabgate_operator.work.own_writes import OwnWrites
 from cabgate_operator.work.queue import WorkQueue
+from cabgate_operator.work.remembered import ListAll, Remembered, RequestIndex
 from cabgate_operator.work.reports import note_act
 from cabgate_operator.work.room import Room
 
@@ -93,6 +94,12 @@ class Context:
     own_writes: OwnWrites = field(default_factory=OwnWrites)
     """What was written by reconciles that went on to take account of it."""
 
+    remembered: Remembered = field(default_factory=Remembered)
+    """What need not be read, since a watch would have brought it."""
+
+    requests: RequestIndex = field(default_factory=ListAll)
+    """Which requests there are."""
+
     def system(self) -> System:
         """The operator as an author, now."""
         return System(self.username, self.clock())
@@ -104,6 +111,14 @@ class Context:
         self.opened[key] = [*recent, now]
         while now - self.opened[oldest := next(iter(self.opened))][-1] >= HOUR:
             del self.opened[oldest]
+
+    async def namespace(self, name: str) -> Object | None:
+        """A namespace, as it was read since its last change; None if there is none."""
+
+        async def read() -> Object | None:
+            return await self.api.get(NAMESPACES, "", name)
+
+        return await self.remembered.still(NAMESPACES, name, read)
 
     async def tell(self, about: Reference, news: News) -> None:
         """Write an Event, unless it was written before; that it fails stops nothing."""

@@ -12,7 +12,8 @@ from cabgate.gate.coverage import Uncovered
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.targets import Workload
 from cabgate_kube.errors import ApiError
-from cabgate_kube.resources import EVENTS, NAMESPACES, REQUESTS, Resource
+from cabgate_kube.resources import EVENTS, EXCEPTIONS, NAMESPACES, REQUESTS, Resource
+from cabgate_operator.controllers.break_glass import Glass
 from cabgate_operator.controllers.coverage import Coverage, news_of
 from cabgate_operator.work.controller import WatchEvent
 from cabgate_operator.work.keys import Key, Subject
@@ -201,3 +202,41 @@ def test_an_event_of_many_workloads_is_short_and_ends_with_the_command() -> None
     assert news.message.startswith("Ring 3: 40 workloads run images that no approval covers.")
     assert news.message.endswith(list_uncovered("team"))
     assert "Ring 2: 1 workload runs" in news_of("team", 2, found[:1], None).message
+
+
+async def test_kinds_of_which_a_sweep_found_nothing_are_not_listed_for_it() -> None:
+    case = Case()
+    glass = Glass()
+    case.coverage = Coverage(case.metrics.uncovered_workloads, InstallationSettings(), glass.absent)
+    case.world.api.put(DEPLOYMENTS, deployment())
+    case.saw(None)
+    case.saw("2")
+    await case.reconcile()  # without a sweep all are listed
+    assert case.counted == 1
+    listed: list[str] = []
+    pages = case.world.api.pages
+
+    def noted(resource: Resource, *args: Any, **options: Any) -> Any:
+        listed.append(resource.plural)
+        return pages(resource, *args, **options)
+
+    case.world.api.pages = noted  # type: ignore[method-assign]
+    await glass.begin_sweep(case.world.context)
+    glass.saw(WatchEvent(DEPLOYMENTS, deployment(), NOW, swept=True))
+    assert list(case.coverage.end_sweep()) == [KEY]
+    await case.reconcile()
+    assert case.counted == 1
+    assert listed == ["deployments", "pods", "podtemplates", "rollouts", REQUESTS.plural,
+                      EXCEPTIONS.plural]  # fmt: skip
+    listed.clear()
+    case.saw("3")
+    await case.reconcile()
+    assert len(listed) > 6
+
+
+async def test_where_nothing_runs_no_approval_is_read() -> None:
+    case = Case()
+    case.world.api.refused["CABRequest"] = 403
+    case.saw("2")
+    await case.reconcile()
+    assert case.counted == 0

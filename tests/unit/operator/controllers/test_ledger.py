@@ -177,3 +177,57 @@ async def test_what_is_only_submitted_is_recorded_so_often_in_an_hour() -> None:
     await books.work()
     assert len(books.records()) == len(verdicts) + 5
     assert books.wrong() == []
+
+
+def rolled_back(books: Books) -> None:
+    """etcd loses the request that was decided last."""
+    [late] = [r for r in books.api.all(REQUESTS) if r["metadata"]["uid"] == "uid-late"]
+    del books.api.objects[(REQUESTS.plural, "team", late["metadata"]["name"])]
+
+
+async def decided(books: Books) -> None:
+    await books.work()
+    late = with_decisions(request(GOOD, name="late"), ("AutoApproved", ME))
+    books.subject(late, "uid-late")
+
+
+async def test_what_a_watch_has_just_brought_is_recorded_without_another_read() -> None:
+    books = Books()
+    await decided(books)
+    reads = []
+    get = books.api.get
+
+    async def counted(resource, namespace, name):
+        reads.append(name)
+        return await get(resource, namespace, name)
+
+    books.api.get = counted  # type: ignore[method-assign]
+    await books.work()
+    assert (len(books.records()), reads) == (5, [])
+
+
+@pytest.mark.parametrize("how", ["later", "after a failure", "after the watches began anew"])
+async def test_what_etcd_has_lost_is_not_recorded(how: str) -> None:
+    books = Books()
+    await decided(books)
+    if how == "later":
+        books.clock.forward(1.1)
+    elif how == "after the watches began anew":
+        books.ledger.forget()
+    else:
+
+        def fail(_: str) -> None:
+            raise ApiError(0, "Unreachable", "the network")
+
+        books.api.before_write = fail
+        with pytest.raises(ApiError):
+            await books.work()
+        books.api.before_write = lambda _: None
+    rolled_back(books)
+    await books.work()
+    assert len(books.records()) == 4
+    again = with_decisions(request(GOOD, name="late"), ("AutoApproved", ME))
+    books.subject(again, "uid-late")
+    await books.work()
+    assert len(books.records()) == 5
+    assert books.wrong() == []

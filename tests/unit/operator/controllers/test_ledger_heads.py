@@ -10,7 +10,7 @@ import pytest
 from cabgate.ledger.chain import Checkpoint, Head, append, record_object
 from cabgate.ledger.pruning import prefixes
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
-from cabgate_kube.errors import ApiError
+from cabgate_kube.errors import ApiError, ConflictError
 from cabgate_kube.installation import LEDGER_CHECKPOINTS, LEDGER_HEADS
 from cabgate_kube.resources import CONFIG_MAPS, DECISIONS, REQUESTS
 from cabgate_operator.controllers.ledger import HEADS, Ledger
@@ -192,3 +192,37 @@ async def test_a_place_that_is_taken_by_what_names_no_chain_is_passed_over(spec:
     names = [record["metadata"]["name"] for record in books.records()]
     assert names[:2] == ["team.00000001", "team.00000002"]
     assert len(names) == 5
+
+
+async def test_heads_are_written_over_what_was_written_last() -> None:
+    books = Books()
+    await books.work()
+    await books.publish()
+    late = with_decisions(request(GOOD, name="late"), ("AutoApproved", ME))
+    books.subject(late, "uid-late")
+    await books.work()
+    reads = []
+    get = books.api.get
+
+    async def counted(resource, namespace, name):
+        reads.append(name)
+        return await get(resource, namespace, name)
+
+    books.api.get = counted  # type: ignore[method-assign]
+    await books.publish()
+    assert (books.heads(), reads) == ({"team": books.head()}, [])
+
+
+async def test_heads_that_somebody_else_wrote_since_are_read_anew() -> None:
+    books = Books()
+    await books.work()
+    await books.publish()
+    late = with_decisions(request(GOOD, name="late"), ("AutoApproved", ME))
+    books.subject(late, "uid-late")
+    await books.work()
+    [found] = [m for m in books.api.all(CONFIG_MAPS) if m["metadata"]["name"] == LEDGER_HEADS]
+    books.api.put(CONFIG_MAPS, {**found, "data": {**found["data"], "other": "00000001"}})
+    with pytest.raises(ConflictError):
+        await books.publish()
+    await books.publish()
+    assert books.heads() == {"team": books.head(), "other": "00000001"}

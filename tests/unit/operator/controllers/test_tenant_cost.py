@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from cabgate.api.types import MAX_DECLARED_TARGETS
+from cabgate.lifecycle.limits.retention import KEPT_BYTES
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_kube.client import CHUNK, FIRST_CHUNK, PAGE_BYTES, next_limit
 from cabgate_kube.errors import ApiError
@@ -170,3 +171,24 @@ def test_large_objects_make_more_pages_and_no_more_memory():
     assert limit == CHUNK
     assert next_limit(FIRST_CHUNK, FIRST_CHUNK * 700_000) == PAGE_BYTES // 700_000
     assert next_limit(3, 30 * PAGE_BYTES) == 1
+
+
+def labelled(name, *targets, size=0):
+    labels = {f"target.cabgate.dev/{target}": "" for target in targets}
+    return {"metadata": {"namespace": "team", "name": name, "labels": labels}, "spec": "x" * size}
+
+
+def test_a_sweep_looks_where_one_target_has_more_than_is_kept():
+    table = [
+        ([labelled(f"r{n}", f"web-{n}") for n in range(20)], []),
+        ([labelled(f"r{n}", "web", f"web-{n}") for n in range(10)], []),
+        ([labelled(f"r{n}", "web", f"web-{n}") for n in range(11)], ["team"]),
+        ([labelled(f"r{n}") for n in range(11)], ["team"]),
+        ([labelled(f"r{n}", "web", size=KEPT_BYTES // 3) for n in range(3)], []),
+        ([labelled(f"r{n}", "web", size=KEPT_BYTES // 3) for n in range(4)], ["team"]),
+    ]
+    for bodies, found in table:
+        census = Census(NOW)
+        for body in bodies:
+            census.saw(body)
+        assert census.to_look_at(10) == found

@@ -7,6 +7,7 @@ from cabgate_kube.resources import EXCEPTIONS, INTENTS, REQUESTS, Object
 from cabgate_operator.runtime.dependents import Dependents
 from cabgate_operator.runtime.manager import Manager
 from cabgate_operator.work.keys import Key, Subject
+from cabgate_operator.work.remembered import ToList
 from unit.operator.support import BAD, exception_object, intent_object, request
 
 WEB = Key(Subject.INTENT, "team", "web")
@@ -105,3 +106,55 @@ def test_what_a_list_of_all_lacks_is_forgotten_and_its_dependents_are_looked_at(
 
 def test_intents_are_not_noted() -> None:
     assert Dependents(Manager().keys_of).saw(INTENTS, intent_object(BAD)) == set()
+
+
+LABELS = {"target.cabgate.dev/a", "target.cabgate.dev/b"}
+
+
+def labelled(*labels: str, intent: str = "web") -> Object:
+    return stored(intent, labels=dict.fromkeys(labels, ""))  # type: ignore[arg-type]
+
+
+def complete(*bodies: Object) -> Dependents:
+    known = Dependents(Manager().keys_of, complete=True)
+    for body in bodies:
+        known.saw(REQUESTS, body)
+    return known
+
+
+def test_which_lists_a_look_needs() -> None:
+    a, c = "target.cabgate.dev/a", "target.cabgate.dev/c"
+    table = [
+        ((), ToList(own=False, naming=False)),
+        ((labelled(a),), ToList(own=False, naming=True)),
+        ((labelled(c),), ToList(own=True, naming=False)),
+        ((labelled(a, intent="other"),), ToList(own=False, naming=True)),
+        ((labelled(c, intent="other"),), ToList(own=False, naming=False)),
+        ((labelled(c), labelled(a, intent="other")), ToList(own=True, naming=True)),
+    ]
+    for bodies, wanted in table:
+        assert complete(*bodies).to_list(WEB, LABELS) == wanted, bodies
+        known = complete()
+        for body in bodies:  # before any watch has brought them
+            known.created(body)
+        assert known.to_list(WEB, LABELS) == wanted, bodies
+        known.complete = False
+        assert known.to_list(WEB, LABELS) == ToList()
+
+
+def test_of_an_intent_that_is_gone_its_own_requests_are_listed() -> None:
+    known = complete(labelled("target.cabgate.dev/a"))
+    assert known.to_list(WEB, ()) == ToList(own=True, naming=False)
+    known.saw(REQUESTS, labelled("target.cabgate.dev/a"), deleted=True)
+    assert known.to_list(WEB, ()) == ToList(own=False, naming=False)
+
+
+def test_who_depends_on_what_the_operator_created_is_looked_at_once_a_watch_brings_it() -> None:
+    a = "target.cabgate.dev/a"
+    known = complete(labelled(a, intent="other"))
+    known.created(labelled(a))
+    assert known.saw(REQUESTS, labelled(a)) == {WEB, OTHER}
+    assert known.saw(REQUESTS, labelled(a)) == set()
+    known.saw(REQUESTS, labelled(a), deleted=True)
+    known.saw(REQUESTS, labelled(a, intent="other"), deleted=True)
+    assert known.to_list(WEB, LABELS) == ToList(own=False, naming=False)

@@ -172,7 +172,9 @@ async def test_an_event_that_is_faster_than_the_answer_to_the_write_is_known_as_
         manager.saw(INTENTS, {"type": "ADDED", "object": api.put(INTENTS, declared(GOOD))})
         await until(lambda: state_of_web(api) == "AutoApproved", "the intent is approved")
         await idle(manager)
-        assert api.intents_read == 1
+        assert (
+            api.intents_read == 0
+        )  # the first look has what the watch brought, a second would read
         changed = declared(BAD)
         changed["metadata"]["generation"] = 2
 

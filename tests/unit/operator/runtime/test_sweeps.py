@@ -94,7 +94,7 @@ async def test_trouble_is_followed_by_a_sweep_and_a_watch_without_it_is_not() ->
         await until(lambda: api.checks, "the version of the watch is checked")
         await idle(manager)
         assert api.sweeps == 1
-        manager.watch_failed()
+        manager.watch_failed(INTENTS.plural)
         manager.watch_began(INTENTS.plural, 1)
         await until(lambda: state_of_web(api) == "AutoApproved", "the intent is approved")
         assert api.sweeps == 2
