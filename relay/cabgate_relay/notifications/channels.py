@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -25,6 +23,7 @@ from cabgate.notifications.notices import Event
 from cabgate.notifications.planning import Every, Route
 from cabgate.notifications.signing import key_of
 from cabgate_kube.process.settings import SettingsError
+from cabgate_relay.urls import HttpsURL, https_url
 
 MAX_CHANNELS = 16
 """Most channels: what each was sent has to have room in one ConfigMap."""
@@ -45,22 +44,6 @@ class _Part(BaseModel):
     )
 
 
-def https_url(text: str) -> str:
-    """A URL that a message may be sent to. Raises `ValueError`."""
-    try:
-        parts = urlsplit(text)
-        valid = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-        parts = urlsplit("")
-    if not valid or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("is no https URL with a host")
-    if parts.username is not None or parts.fragment:
-        raise ValueError("has a user name or a fragment, which is not allowed")
-    return text
-
-
-HttpsURL = Annotated[str, StringConstraints(max_length=2048), AfterValidator(https_url)]
 Host = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$", max_length=253)
 ]
