@@ -64,6 +64,13 @@ class Slack(_Part):
     """File with its URL, which is a secret."""
 
 
+class Teams(_Part):
+    """A workflow of Microsoft Teams that posts the card that it receives."""
+
+    url_file: Path
+    """File with its URL, which is a secret."""
+
+
 class Webhook(_Part):
     """A program, by messages that are signed as Standard Webhooks has it."""
 
@@ -96,6 +103,7 @@ class Channel(_Part):
     name: Name
     """What it was sent is remembered by this name."""
     slack: Slack | None = None
+    teams: Teams | None = None
     webhook: Webhook | None = None
     smtp: Smtp | None = None
     events: Annotated[tuple[Event, ...], Field(min_length=1)] = tuple(
@@ -117,8 +125,8 @@ class Channel(_Part):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Channel":
-        if [self.slack, self.webhook, self.smtp].count(None) != 2:
-            raise ValueError("needs exactly one of slack, webhook and smtp")
+        if [self.slack, self.teams, self.webhook, self.smtp].count(None) != 3:
+            raise ValueError("needs exactly one of slack, teams, webhook and smtp")
         if Event.DIGEST in self.events:
             raise ValueError("events: a digest is sent where digest is Day or Week")
         return self
@@ -219,6 +227,9 @@ def _problems_of_files(channel: Channel, secrets: Secrets) -> Iterator[str]:
         field = "slack.urlFile"
         if channel.slack is not None:
             secrets.url(channel.slack.url_file)
+        field = "teams.urlFile"
+        if channel.teams is not None:
+            secrets.url(channel.teams.url_file)
         field = "webhook.secretFile"
         if channel.webhook is not None:
             secrets.key(channel.webhook.secret_file)
