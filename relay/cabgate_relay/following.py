@@ -8,11 +8,11 @@ from typing import Protocol
 
 from cabgate.ledger.chain import Checkpoint
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
-from cabgate_kube.client import PAGE_BYTES, ApiServer
+from cabgate_kube.client import ApiServer
 from cabgate_kube.installation import LEDGER_CHECKPOINTS
 from cabgate_kube.process.logs import fields
 from cabgate_kube.resources import CONFIG_MAPS, DECISIONS, Object
-from cabgate_relay.sweeping import follow
+from cabgate_relay.sweeping import PAGE_BYTES, follow
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +38,7 @@ class Sweeper(Protocol):
 class Follower:
     """Reads the ledger of one cluster, and hands on what it reads before it reads on.
 
-    `to` is where that goes, in words; `sweeper` is asked about each sweep. `page_bytes`
-    is what a page is to take, which is kept until all of it is handed on.
+    `to` is where that goes, in words; `sweeper` is asked about each sweep.
     """
 
     def __init__(
@@ -50,7 +49,6 @@ class Follower:
         to: str,
         seconds: Callable[[], float] = time.monotonic,
         sweeper: Sweeper | None = None,
-        page_bytes: int = PAGE_BYTES,
     ) -> None:
         self._api = api
         self._take = take
@@ -58,7 +56,6 @@ class Follower:
         self._sweep_seconds = sweep_seconds
         self._seconds = seconds
         self._sweeper = sweeper
-        self._page_bytes = page_bytes
         self._complete_at = self._alive_at = seconds()
         self.stuck: dict[str, int] = {}
         """The position that has to come next, of each chain that cannot go on."""
@@ -92,7 +89,7 @@ class Follower:
         stuck: dict[str, int] = {}
         if self._sweeper is not None:
             self._sweeper.begin_sweep()
-        async for page in self._api.pages(DECISIONS, page_bytes=self._page_bytes):
+        async for page in self._api.pages(DECISIONS, page_bytes=PAGE_BYTES):
             version = version or page.resource_version
             # After the page: what a prune deleted before lies behind a checkpoint by now.
             if page.items:

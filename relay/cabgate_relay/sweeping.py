@@ -17,6 +17,10 @@ LONGEST_PAUSE = 10.0
 """Longest time between two attempts to read, in seconds."""
 
 
+PAGE_BYTES = 512 * 1024
+"""What a page of a list is to take: whoever waits for a store or a receiver has one meanwhile."""
+
+
 class Reader(Protocol):
     """What takes what is read."""
 

@@ -17,9 +17,6 @@ from cabgate_relay.sinks.metrics import SinkMetrics
 from cabgate_relay.sinks.receiver import Receiver
 from cabgate_relay.sinks.stdout import StdoutReceiver
 
-PAGE_BYTES = 512 * 1024
-"""What a page of records is to take: each sink that is down keeps its own."""
-
 Configured = HttpsSink | StdoutSink
 
 
@@ -76,7 +73,6 @@ class Sinks:
                     self._sweep_seconds,
                     f"sink {sink.name}",
                     sweeper=delivery,
-                    page_bytes=PAGE_BYTES,
                 )
             await cursors.settle()
             async with asyncio.TaskGroup() as group:
