@@ -172,8 +172,10 @@ test-gitops: binaries helm gitops-tools ## Walk the pages of Flux and Argo CD wi
 		tests/cluster/gitops/test_argo_rollouts.py
 
 .PHONY: test-relay
-test-relay: binaries ## Kill relays, database and SIEM under 10,000 records, and measure; 15 minutes
-	$(BIN)/python -m pytest -p no:randomly -n 0 tests/cluster/ledger/test_siem_long.py
+test-relay: binaries helm ## Kill relays, database and SIEM under 10,000 records, and measure; 40 minutes
+	$(BIN)/python -m pytest -p no:randomly -n 0 tests/cluster/ledger/test_siem_long.py tests/cluster/ledger/test_report_long.py
+	RELAY_ROLLOUTS=200 $(BIN)/python -m pytest -p no:randomly -n 0 tests/cluster/ledger/test_relay_store.py -k slows
+	NOTIFICATION_KILLS=100 $(BIN)/python -m pytest -p no:randomly -n 0 tests/cluster/notifications/test_notifications.py -k killed
 
 .PHONY: test-krew
 test-krew: binaries helm ## Have the real krew install the zipapp of kubectl cab, and use it

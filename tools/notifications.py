@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cabgate.api.values import SubjectKind
-from cabgate.notifications.forms import for_programs, mail, slack
+from cabgate.notifications.forms import for_programs, mail, slack, teams
 from cabgate.notifications.messages import message_of
 from cabgate.notifications.notices import Event, Notice
 from cabgate.notifications.planning import Digest, Every, Group
@@ -100,7 +100,7 @@ def rendered() -> str:
 
 
 def _messages() -> Iterator[str]:
-    """Each as a mail, and the first for Slack and for a program."""
+    """Each as a mail, and the first for Slack, for Teams and for a program."""
     for group in GROUPS:
         message = message_of(group, "prod", PORTAL, NOW)
         yield f"### {message.title.partition(': ')[2].capitalize()} (`{group.event}`)\n"
@@ -108,6 +108,7 @@ def _messages() -> Iterator[str]:
         yield f"```text\n{mail(message)}```\n"
         if group is GROUPS[0]:
             yield f"Slack:\n\n```json\n{json.dumps(slack(message), indent=1)}\n```\n"
+            yield f"Microsoft Teams:\n\n```json\n{json.dumps(teams(message), indent=1)}\n```\n"
             body = for_programs(group, message, "prod", PORTAL, NOW)
             headers = signed_headers(
                 *(key_of(SECRET), "msg_1", int(NOW.timestamp()), json.dumps(body).encode())

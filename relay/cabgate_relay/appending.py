@@ -4,11 +4,13 @@ nothing, since the ledger is read on only after what was read is stored."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from typing import TypeVar
 
 from cabgate.ledger.chain import Checkpoint
+from cabgate.ledger.kept import Kept
 from cabgate_kube.clock import Clock
 from cabgate_kube.process.logs import explained, fields
 from cabgate_kube.resources import Object
@@ -18,6 +20,8 @@ from cabgate_store.errors import StoreError
 from cabgate_store.store import Appended, EventStore
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Appender:
@@ -31,12 +35,14 @@ class Appender:
         metrics: Metrics,
         clock: Clock,
         longest_pause: float = LONGEST_PAUSE,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._cluster = cluster
         self._open = open_store
         self._metrics = metrics
         self._clock = clock
         self._longest = longest_pause
+        self._sleep = sleep
         self._store: EventStore | None = None
         # One thread: a connection is of one.
         self._thread = ThreadPoolExecutor(1, "store")
@@ -48,36 +54,51 @@ class Appender:
     ) -> Mapping[str, int]:
         """Append records, once the store takes them; the position that has to come first, of each
         chain that cannot go on."""
+
+        def work(store: EventStore) -> Appended:
+            now = self._clock()
+            found = store.append(self._cluster, raws, checkpoints, now)
+            if found.anomalies:
+                self._anomaly_at(now)
+            return found
+
+        found = await self._done(work)
+        self._metrics.records.inc(found.records)
+        for each in found.anomalies:
+            self._metrics.anomalies.labels(each.code).inc()
+            log.error(
+                "ledger %s: record %d: %s: %s",
+                *(each.chain or "?", each.sequence, each.code, each.message),
+                extra=fields(kind="ledger", namespace=each.chain, reason=each.code),
+            )
+        return found.missing
+
+    async def keep(self, objects: Sequence[Kept]) -> None:
+        """Keep what records rest on, once the store takes it."""
+        found = await self._done(lambda store: store.keep(self._cluster, objects, self._clock()))
+        self._metrics.objects.inc(found)
+
+    async def _done(self, work: Callable[[EventStore], T]) -> T:
+        """What comes of some work with the store, which is done again until that takes it."""
         attempt = 0
+        loop = asyncio.get_running_loop()
         while True:
             try:
-                found = await self._in_thread(raws, checkpoints)
+                found = await loop.run_in_executor(self._thread, self._attempt, work)
             except StoreError as error:
                 self._failed(str(error))
                 attempt += 1
-                await asyncio.sleep(pause_before(attempt, self._longest))
+                await self._sleep(pause_before(attempt, self._longest))
                 continue
-            self._went_well(found)
-            return found.missing
+            self._went_well()
+            return found
 
-    async def _in_thread(
-        self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint] | None
-    ) -> Appended:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._append, raws, checkpoints)
-
-    def _append(
-        self, raws: Sequence[Object], checkpoints: Mapping[str, Checkpoint] | None
-    ) -> Appended:
+    def _attempt(self, work: Callable[[EventStore], T]) -> T:
         try:
             if self._store is None:
                 self._store = self._open()
                 self._anomaly_at(self._store.last_anomaly(self._cluster))
-            now = self._clock()
-            found = self._store.append(self._cluster, raws, checkpoints, now)
-            if found.anomalies:
-                self._anomaly_at(now)
-            return found
+            return work(self._store)
         except StoreError:
             self._close()
             raise
@@ -107,18 +128,10 @@ class Appender:
             log.warning("store: cannot append, retrying: %s", why, extra=_about("StoreFailed"))
         self.trouble = why
 
-    def _went_well(self, found: Appended) -> None:
+    def _went_well(self) -> None:
         if self.trouble:
             log.info("store: records can be appended again", extra=_about("StoreReached"))
         self.trouble = ""
-        self._metrics.records.inc(found.records)
-        for each in found.anomalies:
-            self._metrics.anomalies.labels(each.code).inc()
-            log.error(
-                "ledger %s: record %d: %s: %s",
-                *(each.chain or "?", each.sequence, each.code, each.message),
-                extra=fields(kind="ledger", namespace=each.chain, reason=each.code),
-            )
 
 
 def _about(reason: str) -> dict[str, object]:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Follows the ledger of a cluster, for a store or a sink: all of it page by page, then what comes,
-by watches that end after a moment, and all of it again after a while."""
+"""Follows the ledger of a cluster, for a store or a sink."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -10,21 +8,16 @@ from typing import Protocol
 
 from cabgate.ledger.chain import Checkpoint
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
-from cabgate_kube.client import PAGE_BYTES, ApiServer
-from cabgate_kube.errors import ApiError
+from cabgate_kube.client import ApiServer
 from cabgate_kube.installation import LEDGER_CHECKPOINTS
-from cabgate_kube.process.logs import explained, fields
+from cabgate_kube.process.logs import fields
 from cabgate_kube.resources import CONFIG_MAPS, DECISIONS, Object
-from cabgate_relay.retrying import pause_before
+from cabgate_relay.sweeping import PAGE_BYTES, follow
 
 log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 1
 """How long a watch waits for records: what comes meanwhile is appended at its end."""
-
-LONGEST_PAUSE = 10.0
-"""Longest time between two attempts to read."""
-
 
 Take = Callable[[Sequence[Object], Mapping[str, Checkpoint] | None], Awaitable[Mapping[str, int]]]
 """Takes records, and returns when they are where they are to be: the position that has to come
@@ -45,8 +38,7 @@ class Sweeper(Protocol):
 class Follower:
     """Reads the ledger of one cluster, and hands on what it reads before it reads on.
 
-    `to` is where that goes, in words; `sweeper` is asked about each sweep. `page_bytes`
-    is what a page is to take, which is kept until all of it is handed on.
+    `to` is where that goes, in words; `sweeper` is asked about each sweep.
     """
 
     def __init__(
@@ -57,7 +49,6 @@ class Follower:
         to: str,
         seconds: Callable[[], float] = time.monotonic,
         sweeper: Sweeper | None = None,
-        page_bytes: int = PAGE_BYTES,
     ) -> None:
         self._api = api
         self._take = take
@@ -65,7 +56,6 @@ class Follower:
         self._sweep_seconds = sweep_seconds
         self._seconds = seconds
         self._sweeper = sweeper
-        self._page_bytes = page_bytes
         self._complete_at = self._alive_at = seconds()
         self.stuck: dict[str, int] = {}
         """The position that has to come next, of each chain that cannot go on."""
@@ -79,39 +69,27 @@ class Follower:
 
     async def run(self) -> None:
         """Follow the ledger, until cancelled."""
-        attempt = 0
-        while True:
-            try:
-                await self._sweep_and_watch()
-                attempt = 0
-            except ApiError as error:
-                # Too old a version is nothing to tell of: the store was away, or nothing happened.
-                if error.code != 410:
-                    self._failed(explained(error))
-                attempt = 1 if not self.trouble else attempt + 1
-                await asyncio.sleep(pause_before(attempt, LONGEST_PAUSE))
+        await follow(
+            self._api,
+            DECISIONS,
+            self,
+            sweep_seconds=self._sweep_seconds,
+            watch_seconds=WATCH_SECONDS,
+            seconds=self._seconds,
+        )
 
-    async def _sweep_and_watch(self) -> None:
-        began = self._seconds()
-        version = await self._sweep()
-        self._went_well(began)
-        while self._seconds() - began < self._sweep_seconds:
-            asked = self._seconds()
-            events = await self._api.changes(DECISIONS, version, WATCH_SECONDS)
-            raws = [each["object"] for each in events if each["type"] in ("ADDED", "MODIFIED")]
-            if raws and await self._stops(raws):
-                return  # a record that was missed, which a sweep finds
-            for event in events:
-                version = str(event["object"]["metadata"]["resourceVersion"])
-            self._went_well(asked)
+    async def take(self, events: Sequence[Object]) -> bool:
+        """Hand on what came; whether a record was missed, which a sweep finds."""
+        raws = [each["object"] for each in events if each["type"] in ("ADDED", "MODIFIED")]
+        return bool(raws) and await self._stops(raws)
 
-    async def _sweep(self) -> str:
+    async def sweep(self) -> str:
         """Hand on all records, of which most may be there; the version from which to watch."""
         version = ""
         stuck: dict[str, int] = {}
         if self._sweeper is not None:
             self._sweeper.begin_sweep()
-        async for page in self._api.pages(DECISIONS, page_bytes=self._page_bytes):
+        async for page in self._api.pages(DECISIONS, page_bytes=PAGE_BYTES):
             version = version or page.resource_version
             # After the page: what a prune deleted before lies behind a checkpoint by now.
             if page.items:
@@ -145,17 +123,25 @@ class Follower:
                 )
         return found
 
-    def _went_well(self, asked: float) -> None:
+    def went_well(self, asked: float) -> None:
+        """All was handed on that there was at a moment."""
         # A chain that cannot go on has records that have not arrived.
         if not self.stuck:
             self._complete_at = asked
         if self.trouble:
-            log.info("the ledger can be read", extra=fields(kind="ledger", reason="Reached"))
+            log.info(
+                "the ledger can be read for the %s",
+                self._to,
+                extra=fields(kind="ledger", reason="Reached"),
+            )
         self.trouble = ""
 
-    def _failed(self, why: str) -> None:
+    def failed(self, why: str) -> None:
+        """It cannot be read, or not be handed on."""
         if why != self.trouble:
             log.warning(
-                "the ledger cannot be read, retrying: %s", why, extra=fields(reason="NotReached")
+                "the ledger cannot be read for the %s, retrying: %s",
+                *(self._to, why),
+                extra=fields(reason="NotReached"),
             )
         self.trouble = why

@@ -14,12 +14,17 @@ class Metrics:
         )
         self.lag = Gauge(
             "cabgate_relay_lag_seconds",
-            "Seconds since the store was last known to have every record of the cluster; 0 where "
-            "this replica does not lead.",
+            "Seconds since the store was last known to have every record of the cluster, and what "
+            "those rest on; 0 where this replica does not lead.",
             registry=self.registry,
         )
         self.records = Counter(
             "cabgate_relay_records_total", "Records appended.", registry=self.registry
+        )
+        self.objects = Counter(
+            "cabgate_relay_objects_total",
+            "Contents of requests, risk models, change policies and signers that were kept.",
+            registry=self.registry,
         )
         self.anomalies = Counter(
             "cabgate_relay_anomalies_total",

@@ -16,6 +16,7 @@ from cabgate_kube.process.health import Pages
 from cabgate_kube.process.tasks import cancelled
 from cabgate_relay.appending import Appender
 from cabgate_relay.following import Follower
+from cabgate_relay.keeping import RESOURCES, Keeper
 from cabgate_relay.metrics import Metrics
 from cabgate_relay.notifications.channels import read_channels
 from cabgate_relay.notifications.metrics import NotificationMetrics
@@ -57,6 +58,7 @@ class Replica:
         self._notified = NotificationMetrics(self.metrics.registry)
         self._appender: Appender | None = None
         self._follower: Follower | None = None
+        self._keepers: list[Keeper] = []
         self._sinks = Sinks(
             sinks,
             cluster=settings.cluster,
@@ -66,7 +68,7 @@ class Replica:
             longest_pause=longest_pause,
         )
         self.metrics.leader.set_function(lambda: float(self.leads))
-        self.metrics.lag.set_function(lambda: 0.0 if self._follower is None else self._follower.lag)
+        self.metrics.lag.set_function(self._lag)
         self.metrics.stuck.set_function(
             lambda: 0.0 if self._follower is None else float(len(self._follower.stuck))
         )
@@ -98,6 +100,7 @@ class Replica:
             await term.serve(work, stop)
         finally:
             self._appender = self._follower = None
+            self._keepers = []
 
     def _work(self, api: ApiServer) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """All that a leader does, side by side."""
@@ -108,6 +111,10 @@ class Replica:
             )
             self._follower = Follower(api, self._appender.append, settings.sweep_seconds, "store")
             yield "follower", self._follower.run()
+            keep = self._appender.keep
+            self._keepers = [Keeper(api, each, keep, settings.sweep_seconds) for each in RESOURCES]
+            for keeper, resource in zip(self._keepers, RESOURCES, strict=True):
+                yield resource.plural, keeper.run()
         if self._sinks.configured:
             yield "sinks", self._sinks.run(api)
         if settings.notifications is not None and self._channels is not None:
@@ -116,6 +123,11 @@ class Replica:
                 api, self._channels, *where, self._notified, self._clock, self._pace
             )
             yield "notifier", notifier.run()
+
+    def _lag(self) -> float:
+        """How far the store is behind, in seconds."""
+        lags = [each.lag for each in self._keepers]
+        return max([0.0 if self._follower is None else self._follower.lag, *lags])
 
     def _open(self) -> EventStore:
         return open_to_append(self.settings.store, self._clock())
@@ -134,6 +146,7 @@ class Replica:
             found.append(f"store: {self._appender.trouble}")
         if self.leads and self._follower is not None and self._follower.trouble:
             found.append(f"ledger: {self._follower.trouble}")
+        found += [f"store: {each.trouble}" for each in self._keepers if each.trouble]
         return found
 
     def pages(self) -> Pages:

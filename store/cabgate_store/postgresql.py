@@ -128,7 +128,7 @@ class Postgresql:
                     self._connection.execute(
                         names.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, to)
                     )
-                    for table in ("beginnings", "records", "anomalies"):
+                    for table in ("beginnings", "records", "anomalies", "objects"):
                         statement = f"GRANT {rights} ON {table} TO {{}}"
                         self._connection.execute(names.SQL(statement).format(to))
                     self._connection.execute(

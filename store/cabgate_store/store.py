@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records of the ledgers of clusters: appended without gaps, never changed, read chain by chain."""
+"""Records of the ledgers of clusters: appended without gaps, never changed, read chain by chain;
+and what they rest on."""
 
 import hashlib
 import json
@@ -12,6 +13,7 @@ from typing import Any
 from cabgate.api.base import rfc3339
 from cabgate.ledger.archive import Additions, additions, positions
 from cabgate.ledger.chain import Checkpoint, Head, chain_of, record_name
+from cabgate.ledger.kept import Kept
 from cabgate_store.database import Database, typed
 from cabgate_store.errors import StoreError
 
@@ -19,6 +21,11 @@ RawObject = Mapping[str, Any]
 
 PAGE = 1000
 """Records that are read at a time."""
+
+OBJECTS = 50
+"""Other objects that are: a request may have a megabyte."""
+
+_NAMED = ("namespace", "name", "uid")
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,43 @@ class EventStore:
                 if made.missing is not None:
                     missing[chain] = made.missing
         return Appended(count, anomalies, missing)
+
+    def keep(self, cluster: str, objects: Sequence[Kept], now: datetime) -> int:
+        """Keep what is not kept yet of some objects, all in one transaction; how many that were."""
+        wanted = {(each.kind, each.uid, each.digest): each for each in objects}
+        sql = "SELECT 1 FROM objects WHERE cluster = ? AND kind = ? AND uid = ? AND digest = ?"
+        at, new = rfc3339(now), list[Kept]()
+        with self._database.writing(cluster):
+            for each in wanted.values():
+                rows = self._database.rows(sql, (cluster, each.kind, each.uid, each.digest))
+                new += [] if rows else [each]
+            self._database.insert(
+                "INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        *(cluster, each.kind, each.uid, each.digest, each.namespace, each.name),
+                        *(each.content.decode(), at),
+                    )
+                    for each in new
+                ],
+            )
+        return len(new)
+
+    def objects(self, cluster: str, kind: str) -> Iterator[dict[str, Any]]:
+        """Each content that the objects of a kind had; of one that is no JSON, what it is of."""
+        sql = (
+            "SELECT uid, digest, namespace, name, content FROM objects "
+            "WHERE cluster = ? AND kind = ? AND (uid, digest) > (?, ?) "
+            "ORDER BY uid, digest LIMIT ?"
+        )
+        last = ("", "")
+        while True:
+            found = self._database.rows(sql, (cluster, kind, *last, OBJECTS))
+            for uid, digest, *named, content in typed("objects", found, *(str,) * 5):
+                last = (uid, digest)
+                yield _read(content) or {"metadata": dict(zip(_NAMED, (*named, uid), strict=True))}
+            if len(found) < OBJECTS:
+                return
 
     def _additions(
         self,
@@ -201,10 +245,13 @@ class EventStore:
 
 
 def _object(chain: str, sequence: int, content: str) -> dict[str, Any]:
+    return _read(content) or {"metadata": {"name": record_name(chain, sequence)}}
+
+
+def _read(content: str) -> dict[str, Any] | None:
+    """An object as it is stored; None if it is none."""
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
-        found = None
-    if isinstance(found, dict):
-        return found
-    return {"metadata": {"name": record_name(chain, sequence)}}
+        return None
+    return found if isinstance(found, dict) else None

@@ -106,6 +106,12 @@ def test_it_may_do_what_the_example_beside_the_chart_lets_it_do_and_no_more(rend
     assert len(found) == 4
 
 
+def test_without_a_store_it_reads_the_ledger_alone(render):
+    made = relay(render, store={"secret": ""}, siem={"sinks": [LOG]})
+    (rule,) = made.one("ClusterRole", NAME)["rules"]
+    assert rule["resources"] == ["cabdecisions"]
+
+
 def test_without_sinks_it_writes_its_lease_alone(render):
     rules = relay(render).one("Role", NAME)["rules"]
     written = [each["resources"] for each in rules if {"create", "update"} & set(each["verbs"])]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Strict receivers of notifications, over TLS with a CA of their own: Slack's incoming webhook, a
-program that verifies signatures, and a real SMTP server."""
+workflow of Teams, a program that verifies signatures, and a real SMTP server."""
 
 import asyncio
 import base64
@@ -23,6 +23,7 @@ from aiosmtpd.smtp import SMTP, AuthResult
 
 from cabgate_kube.tls.issue import make_authority, sign_leaf
 from support.slack import check_slack
+from support.teams import check_teams
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LOOPBACK = ["127.0.0.0/8", "::1/128"]
@@ -52,7 +53,8 @@ class Authority:
 
 @dataclass
 class HttpReceiver:
-    """A server that takes messages, at /slack as Slack does and anywhere else as a program does.
+    """A server that takes messages, at /slack as Slack does, at /teams?sig=hush as a workflow of
+    Teams does, and anywhere else as a program does.
 
     `answers` come first: each a status with headers, or None for a connection that is closed. What
     is wrong with a message is in `wrong`, whoever sent it.
@@ -65,6 +67,7 @@ class HttpReceiver:
     filter: Callable[[bytes], bool] = lambda body: False
     """Which messages it refuses for good."""
     slack: list[dict[str, Any]] = field(default_factory=list)
+    teams: list[dict[str, Any]] = field(default_factory=list)
     programs: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     attempts: int = 0
@@ -136,6 +139,10 @@ class HttpReceiver:
             if path == "/slack":
                 check_slack(content)
                 self.slack.append(content)
+            elif path == "/teams?sig=hush":
+                check_teams(content)
+                self.teams.append(content)
+                return 202, {}, b""
             else:
                 check_signed(headers, body)
                 self.programs.append(content)

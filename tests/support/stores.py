@@ -55,5 +55,6 @@ def change(place: Place, sql: str, *values: Any) -> None:
         return
     with psycopg.connect(place.anything) as connection:
         connection.execute("SET search_path = cabgate")
-        connection.execute("ALTER TABLE records DISABLE TRIGGER ALL")
+        for table in ("records", "objects"):
+            connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
         assert connection.execute(sql.replace("?", "%s"), values).rowcount == 1

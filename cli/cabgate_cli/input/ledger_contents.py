@@ -10,9 +10,11 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from cabgate.api import decision, exception, request, riskmodel
+from cabgate.api.rules import RULES
 from cabgate.ledger.assessments import by_digest, without_model
 from cabgate.ledger.chain import Checkpoint, Head, chain_of, placed
 from cabgate.ledger.findings import Finding
+from cabgate.ledger.kept import FROZEN_REQUEST, KINDS
 from cabgate.ledger.links import heads_behind
 from cabgate.ledger.signatures import KeyFileError, PublicKeys
 from cabgate.ledger.verification import verify
@@ -56,6 +58,8 @@ class LedgerContents:
 
     objects: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     """Objects by plural."""
+    frozen: list[dict[str, Any]] = field(default_factory=list)
+    """Requests without their status, as an event store keeps them."""
     pems: list[str] = field(default_factory=list)
     """Public keys that are in it."""
     heads: list[tuple[str, Head]] = field(default_factory=list)
@@ -84,6 +88,7 @@ class LedgerContents:
             self.checkpoints,
             self.objects[riskmodel.PLURAL],
             self._believed(),
+            self.frozen,
         )
 
     def heads_not_looked_for(self) -> list[tuple[str, Head]]:
@@ -103,7 +108,7 @@ class LedgerContents:
         """How many requests name a risk model that is not in it, so that nobody computed their
         score anew, by its name."""
         models = by_digest(self.objects[riskmodel.PLURAL])
-        return without_model(self.objects[request.PLURAL], models)
+        return without_model([*self.objects[request.PLURAL], *self.frozen], models)
 
 
 def from_cluster(kubeconfig: str | None, context: str | None, *, keys: bool) -> LedgerContents:
@@ -145,9 +150,12 @@ def from_store(url: str, cluster: str | None) -> LedgerContents:
     from cabgate_cli.input.ledger_store import stored_ledger
 
     collect_garbage_seldom()
-    found = stored_ledger(url, cluster)
+    found = stored_ledger(url, cluster, list(KINDS))
     evidence = LedgerContents(checkpoints=found.checkpoints, of_store=True)
     evidence.objects[decision.PLURAL] = found.records
+    evidence.frozen = found.objects[request.KIND]
+    for each in RULES:
+        evidence.objects[each.plural] = found.objects[each.kind]
     evidence.anomalies = [asdict(each) for each in found.anomalies]
     return evidence
 
@@ -156,11 +164,13 @@ def records_of(source: Source) -> list[dict[str, Any]]:
     """All records of a source. Raises `BadInput` and `Unavailable`."""
     if source.files:
         return from_files(source.files).objects[decision.PLURAL]
+    collect_garbage_seldom()
     if source.store is not None:
-        return from_store(source.store, source.store_cluster).objects[decision.PLURAL]
+        from cabgate_cli.input.ledger_store import stored_ledger
+
+        return stored_ledger(source.store, source.store_cluster).records
     from cabgate_cli.input.cluster.ledger_source import LedgerSource
 
-    collect_garbage_seldom()
     return LedgerSource(source.kubeconfig, source.context).objects(decision.PLURAL)
 
 
@@ -199,6 +209,8 @@ def _take(evidence: LedgerContents, document: Document) -> None:
     plural = _PLURALS.get(document.kind)
     if plural is not None:
         evidence.objects[plural].append(document.content)
+    elif document.kind == FROZEN_REQUEST:
+        evidence.frozen.append(document.content)
     elif document.kind == "ConfigMap":
         data = _data(document)
         if document.metadata.get("name") == SIGNING_KEYS:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ledger of a cluster, as an event store has it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +21,13 @@ class StoredLedger:
     checkpoints: list[tuple[str, Checkpoint]]
     """Where chains were taken up whose beginning had been pruned, by namespace."""
     anomalies: list[KnownAnomaly]
+    objects: dict[str, list[dict[str, Any]]]
+    """What the records rest on, by kind."""
 
 
-def stored_ledger(url: str, cluster: str | None) -> StoredLedger:
-    """What the store at a URL has of a cluster, or of the only one that it has.
+def stored_ledger(url: str, cluster: str | None, kinds: Sequence[str] = ()) -> StoredLedger:
+    """What the store at a URL has of a cluster, or of the only one that it has; `kinds` of what the
+    records rest on.
 
     Raises `BadInput`, and `Unavailable` for a store that does not answer.
     """
@@ -34,6 +38,7 @@ def stored_ledger(url: str, cluster: str | None) -> StoredLedger:
             list(store.records(name)),
             sorted(store.beginnings(name).items(), key=lambda item: item[0]),
             store.anomalies(name),
+            {kind: list(store.objects(name, kind)) for kind in kinds},
         )
     except StoreAwayError as error:
         raise Unavailable(f"the event store cannot be read: {error}") from None

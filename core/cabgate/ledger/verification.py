@@ -15,7 +15,7 @@ from cabgate.api.decision import ASKED, FORMAT, OPENED, CABDecision, SubjectKind
 from cabgate.api.exception import CABException, ExceptionDecision
 from cabgate.api.request import CABRequest, RequestDecision
 from cabgate.api.types import AuthorType, DecisionEntry
-from cabgate.ledger.assessments import by_digest, check_assessment
+from cabgate.ledger.assessments import Models, by_digest, check_assessment
 from cabgate.ledger.chain import (
     CHAIN_FIELDS,
     Checkpoint,
@@ -25,6 +25,7 @@ from cabgate.ledger.chain import (
     record_name,
 )
 from cabgate.ledger.findings import Finding, FindingCode, unreadable
+from cabgate.ledger.kept import check_frozen
 from cabgate.ledger.links import RawObject, Record, chains_of, check_chain, check_heads
 from cabgate.ledger.records import OF_REQUEST, SUBMISSION, Subject, kind_of, submitted
 from cabgate.ledger.signatures import PublicKeys, Verification
@@ -55,6 +56,7 @@ def verify(
     checkpoints: Iterable[tuple[str, Checkpoint]] = (),
     models: Iterable[RawObject] = (),
     believed: Iterable[tuple[str, Checkpoint]] | None = None,
+    frozen: Iterable[RawObject] = (),
 ) -> list[Finding]:
     """Everything that is wrong with a ledger and what it is about; an empty list if nothing is.
 
@@ -63,6 +65,7 @@ def verify(
     `checkpoints`, with their namespaces too, say up to where a chain may be missing. `models` are
     risk models: scores of others than these and the built-in one are not computed anew. `believed`
     are the checkpoints that excuse a published head which is not there; None: all of them.
+    `frozen` are requests without their status, as an event store keeps them.
     """
     findings: list[Finding] = []
     records = _records(decisions, findings)
@@ -80,8 +83,25 @@ def verify(
             title = _title(subject)
             findings += _or_unreadable(title, check_assessment(subject, title, scoring))
     findings += _check_subjects(subjects, records, keys, may_lack)
+    findings += _check_frozen(frozen, records, scoring)
     findings += check_heads(heads, chains, believed)
     return sorted(findings, key=lambda finding: (finding.where, finding.code, finding.message))
+
+
+def _check_frozen(
+    frozen: Iterable[RawObject], records: Sequence[Record], models: Models
+) -> list[Finding]:
+    findings: list[Finding] = []
+    own: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        if record.parsed.spec.subject.kind is SubjectKind.REQUEST:
+            own[record.about[0]].append(record)
+    for raw in frozen:
+        request = _parsed(CABRequest, raw, findings)
+        if request is not None:
+            of_same = own.get(request.metadata.uid, ())
+            findings += _or_unreadable(_title(request), check_frozen(request, of_same, models))
+    return findings
 
 
 @dataclass(frozen=True)

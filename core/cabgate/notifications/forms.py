@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The forms that channels have for a message: Slack's Block Kit, JSON for programs, text of a mail.
+"""The forms that channels have for a message: Slack's Block Kit, an Adaptive Card for Microsoft
+Teams, JSON for programs, text of a mail.
 
-What others named stands in fields that hold text and nothing else: in Slack's rich text there is no
-character that mentions, links or formats, so there is none to escape.
+What others named stands in fields that hold text and nothing else: in Slack's rich text, and in the
+TextRuns of a card, no character mentions, links or formats, so there is none to escape.
 """
 
 import json
@@ -11,7 +12,16 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from cabgate.notifications.messages import LISTS, Message, Room, command_of, link_of, room_by
+from cabgate.notifications.messages import (
+    LISTS,
+    Message,
+    Room,
+    Row,
+    command_of,
+    link_of,
+    room_by,
+    row_of,
+)
 from cabgate.notifications.notices import Notice
 from cabgate.notifications.planning import Group
 from cabgate.text.inert import first_words
@@ -23,6 +33,9 @@ Json = dict[str, Any]
 SLACK_CHARACTERS = 8000
 """Room for the rows of a message to Slack, which refuses much longer ones."""
 
+TEAMS_BYTES = 24 * 1024
+"""Most bytes of a message to Teams, which refuses more than 28 KB."""
+
 LONG_CHARACTERS = 400_000
 """Room for those of a mail."""
 
@@ -31,6 +44,9 @@ PROGRAM_BYTES = 256 * 1024
 
 _ENVELOPE_BYTES = 16 * 1024
 """Most that is not its notices: names, a command and a link."""
+
+_CARD_BYTES = 4 * 1024
+"""Most of a card that is not its rows: a title, a command and a link."""
 
 _MAX_PROGRAM_DETAIL = 1024
 """Longest detail of a notice there, in characters."""
@@ -73,6 +89,49 @@ def slack(message: Message) -> Json:
         "unfurl_media": False,
         "blocks": blocks,
     }
+
+
+def teams(message: Message) -> Json:
+    """The body for a workflow of Microsoft Teams that posts a card when it receives one."""
+    body = [
+        _block(_run(message.title, weight="Bolder", size="Medium")),
+        *(_card_row(row) for row in message.rows),
+        *(_block(_run(line)) for line in message.lines),
+        _block(_run(message.command, fontType="Monospace")),
+    ]
+    card: Json = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "msteams": {"width": "Full"},
+        "body": body,
+    }
+    if message.link:
+        action = {"type": "Action.OpenUrl", "title": "Open in the portal", "url": message.link}
+        card["actions"] = [action]
+    content_type = "application/vnd.microsoft.card.adaptive"
+    attachment = {"contentType": content_type, "contentUrl": None, "content": card}
+    return {"type": "message", "attachments": [attachment]}
+
+
+def room_for_teams(now: datetime) -> Room:
+    """How many notices a message to Teams holds, by its bytes."""
+    return room_by(
+        TEAMS_BYTES - _CARD_BYTES,
+        lambda notice: len(json.dumps(_card_row(row_of(notice, now)))) + 2,
+    )
+
+
+def _card_row(row: Row) -> Json:
+    return _block(_run(row.name, fontType="Monospace"), _run(f"  {row.text}"))
+
+
+def _block(*runs: Json) -> Json:
+    return {"type": "RichTextBlock", "inlines": list(runs)}
+
+
+def _run(text: str, **style: str) -> Json:
+    return {"type": "TextRun", "text": text, **style}
 
 
 def escaped(text: str) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from cabgate import GROUP
-from cabgate.api import changepolicy, decision, riskmodel, signer
+from cabgate.api import decision
+from cabgate.api.rules import RULES
 from cabgate.ledger import cursors
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate.siem.event import (
@@ -47,11 +48,7 @@ _VERBS: Mapping[str, Activity] = {
     "deletecollection": Activity.DELETE,
 }
 
-_KINDS: Mapping[str, str] = {
-    riskmodel.PLURAL: "risk-model-changed",
-    changepolicy.PLURAL: "change-policy-changed",
-    signer.PLURAL: "signer-changed",
-}
+_CODES: Mapping[str, str] = {each.plural: each.code for each in RULES}
 
 _ADMISSION = frozenset(
     {
@@ -179,8 +176,8 @@ def _action(event: Mapping[str, Any]) -> _Action | None:
         return _Action("api-definition-changed", Severity.HIGH) if ours else None
     if text_at(event, "objectRef", "subresource") == "status":
         return None  # what a controller found out; nothing is judged by it
-    if group == GROUP and resource in _KINDS:
-        return _Action(_KINDS[resource], Severity.MEDIUM)
+    if group == GROUP and resource in _CODES:
+        return _Action(_CODES[resource], Severity.MEDIUM)
     if group == "admissionregistration.k8s.io" and resource in _ADMISSION and _is_ours(name):
         return _Action("admission-configuration-changed", Severity.HIGH)
     namespace = text_at(event, "objectRef", "namespace")

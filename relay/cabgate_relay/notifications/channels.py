@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -25,6 +23,7 @@ from cabgate.notifications.notices import Event
 from cabgate.notifications.planning import Every, Route
 from cabgate.notifications.signing import key_of
 from cabgate_kube.process.settings import SettingsError
+from cabgate_relay.urls import HttpsURL, https_url
 
 MAX_CHANNELS = 16
 """Most channels: what each was sent has to have room in one ConfigMap."""
@@ -45,22 +44,6 @@ class _Part(BaseModel):
     )
 
 
-def https_url(text: str) -> str:
-    """A URL that a message may be sent to. Raises `ValueError`."""
-    try:
-        parts = urlsplit(text)
-        valid = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-        parts = urlsplit("")
-    if not valid or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("is no https URL with a host")
-    if parts.username is not None or parts.fragment:
-        raise ValueError("has a user name or a fragment, which is not allowed")
-    return text
-
-
-HttpsURL = Annotated[str, StringConstraints(max_length=2048), AfterValidator(https_url)]
 Host = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$", max_length=253)
 ]
@@ -76,6 +59,13 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?
 
 class Slack(_Part):
     """An incoming webhook of Slack."""
+
+    url_file: Path
+    """File with its URL, which is a secret."""
+
+
+class Teams(_Part):
+    """A workflow of Microsoft Teams that posts the card that it receives."""
 
     url_file: Path
     """File with its URL, which is a secret."""
@@ -113,6 +103,7 @@ class Channel(_Part):
     name: Name
     """What it was sent is remembered by this name."""
     slack: Slack | None = None
+    teams: Teams | None = None
     webhook: Webhook | None = None
     smtp: Smtp | None = None
     events: Annotated[tuple[Event, ...], Field(min_length=1)] = tuple(
@@ -134,8 +125,8 @@ class Channel(_Part):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Channel":
-        if [self.slack, self.webhook, self.smtp].count(None) != 2:
-            raise ValueError("needs exactly one of slack, webhook and smtp")
+        if [self.slack, self.teams, self.webhook, self.smtp].count(None) != 3:
+            raise ValueError("needs exactly one of slack, teams, webhook and smtp")
         if Event.DIGEST in self.events:
             raise ValueError("events: a digest is sent where digest is Day or Week")
         return self
@@ -236,6 +227,9 @@ def _problems_of_files(channel: Channel, secrets: Secrets) -> Iterator[str]:
         field = "slack.urlFile"
         if channel.slack is not None:
             secrets.url(channel.slack.url_file)
+        field = "teams.urlFile"
+        if channel.teams is not None:
+            secrets.url(channel.teams.url_file)
         field = "webhook.secretFile"
         if channel.webhook is not None:
             secrets.key(channel.webhook.secret_file)

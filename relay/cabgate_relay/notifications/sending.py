@@ -7,15 +7,20 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import aiohttp
 
 from cabgate.notifications.forms import (
     SLACK_CHARACTERS,
+    Json,
     for_programs,
     room_for_programs,
+    room_for_teams,
     slack,
+    teams,
 )
 from cabgate.notifications.messages import Message, Room, room_for
 from cabgate.notifications.planning import Group
@@ -26,7 +31,6 @@ from cabgate_relay.notifications.channels import (
     Channel,
     ChannelError,
     Secrets,
-    Slack,
     Webhook,
 )
 from cabgate_relay.retrying import retry_after
@@ -34,7 +38,7 @@ from cabgate_relay.retrying import retry_after
 log = logging.getLogger(__name__)
 
 SECONDS = 15.0
-"""Longest that a receiver may take to answer: a program and Slack in all, a mail server to each
+"""Longest that a receiver may take to answer: a program and a chat in all, a mail server to each
 command."""
 
 _AGENT = "cabgate-relay"
@@ -87,7 +91,10 @@ class Sender(Protocol):
 def sender_of(channel: Channel, secrets: Secrets) -> Sender:
     """What sends to a channel."""
     if channel.slack is not None:
-        return _ToSlack(channel, channel.slack, secrets)
+        file = channel.slack.url_file
+        return _ToChat(channel, file, secrets, slack, partial(room_for, SLACK_CHARACTERS))
+    if channel.teams is not None:
+        return _ToChat(channel, channel.teams.url_file, secrets, teams, room_for_teams)
     if channel.webhook is not None:
         return _ToWebhook(channel, channel.webhook, secrets)
     if channel.smtp is not None:
@@ -98,18 +105,28 @@ def sender_of(channel: Channel, secrets: Secrets) -> Sender:
     raise ValueError(f"channel {channel.name}: of no kind")
 
 
-class _ToSlack:
-    def __init__(self, channel: Channel, slack: Slack, secrets: Secrets) -> None:
-        self._channel, self._slack, self._secrets = channel, slack, secrets
+class _ToChat:
+    """Posts to a URL that is a secret, in the form of a chat."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        url_file: Path,
+        secrets: Secrets,
+        form: Callable[[Message], Json],
+        room: Callable[[datetime], Room],
+    ) -> None:
+        self._channel, self._file, self._secrets = channel, url_file, secrets
+        self._form, self._room = form, room
 
     def room(self, portal: str, now: datetime) -> Room:
         """As `Sender`."""
-        return room_for(SLACK_CHARACTERS, now)
+        return self._room(now)
 
     async def send(self, parcel: Parcel) -> None:
         """As `Sender`."""
-        body = json.dumps(slack(parcel.message)).encode()
-        url = read(lambda: self._secrets.url(self._slack.url_file))
+        body = json.dumps(self._form(parcel.message)).encode()
+        url = read(lambda: self._secrets.url(self._file))
         await _post(url, body, {}, self._channel, self._secrets)
 
     async def send_again(self) -> None:

@@ -2,10 +2,9 @@
 """The requests and exceptions of a cluster as they are now, as far as anything of them may be worth
 a message."""
 
-import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -17,11 +16,10 @@ from cabgate.lifecycle.state.standing import standing_of
 from cabgate.notifications.notices import Asked, Notice, is_current, notices
 from cabgate_kube.client import ApiServer
 from cabgate_kube.clock import Clock
-from cabgate_kube.errors import ApiError
-from cabgate_kube.process.logs import explained, fields
+from cabgate_kube.process.logs import fields
 from cabgate_kube.process.tasks import together
 from cabgate_kube.resources import EXCEPTIONS, REQUESTS, Object, Resource
-from cabgate_relay.retrying import pause_before
+from cabgate_relay.sweeping import follow
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +28,6 @@ WATCH_SECONDS = 2
 
 SWEEP_SECONDS = 600.0
 """Time between two readings of everything."""
-
-LONGEST_PAUSE = 10.0
-"""Longest time between two attempts to read, in seconds."""
 
 S = TypeVar("S", CABRequest, CABException)
 
@@ -63,25 +58,14 @@ class Subjects(Generic[S]):
 
     async def run(self) -> None:
         """Follow the resource, until cancelled."""
-        attempt = 0
-        while True:
-            try:
-                await self._sweep_and_watch()
-                attempt = 0
-            except ApiError as error:
-                # Too old a version is nothing to tell of.
-                if error.code != 410:
-                    self._failed(explained(error))
-                attempt = 1 if not self.trouble else attempt + 1
-            except Exception as error:  # noqa: BLE001 - it must not end the event store
-                self._failed(explained(error))
-                attempt += 1
-            else:
-                continue
-            await asyncio.sleep(pause_before(attempt, LONGEST_PAUSE))
+        await follow(
+            *(self._api, self._resource, self),
+            sweep_seconds=SWEEP_SECONDS,
+            watch_seconds=WATCH_SECONDS,
+        )
 
-    async def _sweep_and_watch(self) -> None:
-        began = time.monotonic()
+    async def sweep(self) -> str:
+        """As `Reader`."""
         version, found, others = "", {}, {}
         async for page in self._api.pages(self._resource):
             version = version or page.resource_version
@@ -91,12 +75,19 @@ class Subjects(Generic[S]):
                     others[_place(raw)] = parsed
                 elif parsed is not None:
                     found[_place(raw)] = parsed
-        self.found, self.others, self.known, self.trouble = found, others, True, ""
+        self.found, self.others, self.known = found, others, True
         self.revision += 1
-        while time.monotonic() - began < SWEEP_SECONDS:
-            for event in await self._api.changes(self._resource, version, WATCH_SECONDS):
-                self._apply(event)
-                version = str(event["object"]["metadata"]["resourceVersion"])
+        return version
+
+    async def take(self, events: Sequence[Object]) -> bool:
+        """As `Reader`."""
+        for event in events:
+            self._apply(event)
+        return False
+
+    def went_well(self, asked: float) -> None:
+        """As `Reader`."""
+        self.trouble = ""
 
     def _apply(self, event: Object) -> None:
         if event["type"] not in ("ADDED", "MODIFIED", "DELETED"):
@@ -125,7 +116,8 @@ class Subjects(Generic[S]):
             )
             return None
 
-    def _failed(self, why: str) -> None:
+    def failed(self, why: str) -> None:
+        """As `Reader`."""
         if why != self.trouble:
             log.warning(
                 "%s cannot be read, retrying: %s",

@@ -4,7 +4,6 @@
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
@@ -20,6 +19,7 @@ from pydantic.alias_generators import to_camel
 from cabgate.api.base import plain_message
 from cabgate.siem.formats import Format
 from cabgate_kube.process.settings import SettingsError
+from cabgate_relay.urls import HttpsURL
 
 MAX_SINKS = 8
 """Each reads the ledger for itself."""
@@ -37,21 +37,6 @@ def _absolute(path: Path) -> Path:
 
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
-
-
-def _https(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ValueError("is no URL") from None
-    if parts.scheme != "https" or not parts.hostname or port == 0:
-        raise ValueError("is no address of HTTPS: https://HOST/PATH")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("has a user or a password in it: put them into a file, and name that")
-    if parts.fragment or not url.isascii() or not url.isprintable() or " " in url:
-        raise ValueError("has a fragment, a blank or characters that are to be escaped")
-    return url
 
 
 class _Base(BaseModel):
@@ -86,7 +71,7 @@ class HttpsSink(_Base):
     """Batches by POST, compressed."""
 
     type: Literal["https"]
-    url: Annotated[str, Field(max_length=2048), AfterValidator(_https)]
+    url: HttpsURL
     """Where to; over TLS alone."""
     credential_file: AbsolutePath | None = None
     """A file with what is sent to be let in; read anew each time."""

@@ -38,20 +38,17 @@ class Cursors:
         """The position of the last record that a sink acknowledged, by chain."""
         return self._known[sink]
 
-    async def load(self) -> None:
-        """Read them, once that can be done, and enter the sinks: `cabgate ledger prune` asks for
-        each sink that stands there."""
-        await self._write()
-
     async def advance(self, sink: str, positions: Mapping[str, int]) -> None:
         """Note what a sink acknowledged; returns when it is written."""
         own = self._known[sink]
         for chain, sequence in positions.items():
             own[chain] = max(sequence, own.get(chain, 0))
         self._unwritten = True
-        await self._write()
+        await self.settle()
 
-    async def _write(self) -> None:
+    async def settle(self) -> None:
+        """Read the positions, once that can be done, and write what is not written: at the start
+        the sinks themselves, since `cabgate ledger prune` asks for each sink that stands there."""
         async with self._writing:  # what came meanwhile is in one write with what waits here
             attempt = 0
             while self._unwritten:

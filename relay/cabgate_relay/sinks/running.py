@@ -3,15 +3,12 @@
 store for none."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from functools import partial
 
 from cabgate_kube.client import ApiServer
 from cabgate_kube.clock import Clock
-from cabgate_kube.process.logs import explained, fields
 from cabgate_relay.following import Follower
-from cabgate_relay.retrying import pause_before
 from cabgate_relay.sinks.configuration import HttpsSink, StdoutSink
 from cabgate_relay.sinks.cursors import Cursors
 from cabgate_relay.sinks.delivery import Delivery
@@ -19,11 +16,6 @@ from cabgate_relay.sinks.https import HttpsReceiver
 from cabgate_relay.sinks.metrics import SinkMetrics
 from cabgate_relay.sinks.receiver import Receiver
 from cabgate_relay.sinks.stdout import StdoutReceiver
-
-log = logging.getLogger(__name__)
-
-PAGE_BYTES = 512 * 1024
-"""What a page of records is to take: each sink that is down keeps its own."""
 
 Configured = HttpsSink | StdoutSink
 
@@ -81,30 +73,15 @@ class Sinks:
                     self._sweep_seconds,
                     f"sink {sink.name}",
                     sweeper=delivery,
-                    page_bytes=PAGE_BYTES,
                 )
-            await cursors.load()
+            await cursors.settle()
             async with asyncio.TaskGroup() as group:
-                for name, follower in self._followers.items():
-                    group.create_task(self._follow(name, follower))
+                for follower in self._followers.values():
+                    group.create_task(follower.run())
         finally:
             self._followers = {}
             for receiver in receivers:
                 await receiver.close()
-
-    async def _follow(self, sink: str, follower: Follower) -> None:
-        attempt = 0
-        while True:
-            try:
-                await follower.run()
-            except Exception as error:  # noqa: BLE001 - what is wrong with one sink stops no other
-                log.error(
-                    "sink %s: unexpected error, retrying: %s",
-                    *(sink, explained(error)),
-                    extra=fields(kind="sink", object=sink, reason="Unexpected"),
-                )
-            attempt += 1
-            await asyncio.sleep(pause_before(attempt, self._longest))
 
     def _receiver(self, sink: Configured) -> Receiver:
         return HttpsReceiver(sink, self._clock) if isinstance(sink, HttpsSink) else StdoutReceiver()

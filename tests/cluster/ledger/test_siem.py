@@ -3,25 +3,26 @@
 the ledger has arrives, whatever is killed or cut. And what people do whom no record names, from the
 API server's audit log."""
 
-import itertools
 import json
 import re
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cabgate_devcluster import DevCluster, wait_until
+from cabgate_devcluster.installed.installation import ROOT
 from cabgate_samples.objects import BAD, GOOD
 from support.cli import cabgate
 from support.gate import install
 from support.ledger import auditing, decide
 from support.namespaces import create_namespace
 from support.policies import change_policy
+from support.relays import ACCOUNT, ROLES, free_lease, sinks_file, start_relay, to_siem
 from support.siem import (
     CUT,
     LOST,
-    TOKEN,
     Authority,
     Background,
     Siem,
@@ -31,14 +32,9 @@ from support.siem import (
     lines_of,
 )
 
-ROOT = Path(__file__).resolve().parents[3]
-ACCOUNT = "system:serviceaccount:cabgate-system:cabgate-relay"
-ROLES = ROOT / "examples" / "relay" / "roles.yaml"
+CABGATE = Path(sys.executable).with_name("cabgate")
 AUDIT = ROOT / "examples" / "siem" / "audit-policy.yaml"
-RELAY = Path(sys.executable).with_name("cabgate-relay")
 CURSORS = ("configmap", "cabgate-relay-cursors", "cabgate-system")
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -69,29 +65,21 @@ class Relays:
 
     def __init__(self, gate, siem, folder):
         self.gate, self.siem = gate, siem
-        (folder / "token").write_text(TOKEN)
-        self._file = folder / "sinks.yaml"
-        https = {"type": "https", "url": siem.url, "credentialFile": f"{folder}/token"}
-        sinks = [
-            {"name": "siem", "caFile": f"{folder}/ca.crt", **https},
-            {"name": "log", "type": "stdout", "format": "ocsf"},
-        ]
-        self._file.write_text(json.dumps({"sinks": sinks}))
+        log = {"name": "log", "type": "stdout", "format": "ocsf"}
+        self._file = sinks_file(folder, to_siem(siem, folder), log)
         self._processes = []
 
     def start(self):
         """A further replica; it may lead or wait."""
-        argv = [RELAY, "--cluster", "prod", "--health-port", "0", "--sinks", self._file]
-        env = {"KUBECONFIG": str(self.gate.user(ACCOUNT))}
-        process = self.gate.cluster.spawn(f"relay-siem-{next(_numbers)}", argv, env=env)
+        account = self.gate.user(ACCOUNT)
+        process = start_relay(self.gate.cluster, account, "--sinks", self._file)
         self._processes.append(process)
         return process
 
     def kill(self, process):
         """Kill one, and give back its Lease: the next need not wait until it ends."""
         process.kill()
-        where = ("lease", "cabgate-relay", "cabgate-system")
-        self.gate.patch("admin", *where, {"spec": {"holderIdentity": ""}})
+        free_lease(self.gate.cluster)
 
     def printed(self):
         """The events that all of them printed."""
@@ -206,7 +194,7 @@ def test_what_a_sink_has_not_acknowledged_is_not_pruned(own, auditor, relays, tm
     assert "chain of pruned: 3 records to prune, up to record 3" in going
 
 
-def test_privileged_actions_are_in_the_audit_log_as_events(own, log):
+def test_privileged_actions_are_in_the_audit_log_as_events(own, log, tmp_path):
     create_namespace(own.cluster, "guarded", ring="3")
     admin = ("boss", "label", "namespace", "guarded", "--overwrite")
     refused = ("requester", "label", "namespace", "guarded", "--overwrite", "cabgate.dev/ring=1")
@@ -217,6 +205,8 @@ def test_privileged_actions_are_in_the_audit_log_as_events(own, log):
     own.kubectl(*admin, "cabgate.dev/ring=1", "cabgate.dev/mode=Enforce")
     own.kubectl("boss", "annotate", "riskmodel", "default", "example.com/note=x")
     own.create("boss", change_policy("board"))
+    keygen = f"cabgate evidence keygen ci --key {tmp_path}/key --speaks-in guarded"
+    own.create("boss", yaml.safe_load(own.shell("boss", keygen, CABGATE).stdout))
     checkpoints = ("configmap", "cabgate-ledger-checkpoints", "-n", "cabgate-system")
     own.kubectl("boss", "annotate", *checkpoints, "example.com/note=x")
     configuration = "validatingwebhookconfiguration"
@@ -236,6 +226,7 @@ def test_privileged_actions_are_in_the_audit_log_as_events(own, log):
         "requirements-lowered",
         "risk-model-changed",
         "change-policy-changed",
+        "signer-changed",
         "ledger-pruned",
         "admission-configuration-changed",
     ]

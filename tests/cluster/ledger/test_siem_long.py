@@ -5,26 +5,37 @@ ledger is made by hand; of cabgate the cluster has the kind alone."""
 
 import contextlib
 import copy
-import itertools
 import json
 import os
 import random
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from cabgate.ledger.chain import CHAIN_FIELDS, Head, append, record_object
 from cabgate.ledger.pruning import export_line
-from cabgate_devcluster import DevCluster, wait_until
-from cabgate_devcluster.installed.chart import NAMESPACE
-from cabgate_devcluster.installed.installation import ROOT
+from cabgate_devcluster import wait_until
 from cabgate_store.errors import StoreError
-from cabgate_store.opening import open_to_read
+from cabgate_store.opening import database_of, open_to_read
 from support.postgres import running
-from support.siem import CUT, LOST, TOKEN, Authority, Background, Siem, check_order, read_id
+from support.prometheus import scrape
+from support.relays import (
+    CLUSTER,
+    NAMESPACE,
+    ROLES,
+    free_lease,
+    ledger_alone,
+    sinks_file,
+    start_relay,
+    stored,
+    to_siem,
+)
+from support.siem import CUT, LOST, Authority, Background, Siem, check_order, read_id
 from support.stores import prepared
 from unit.core.ledger.histories import STORY
 
@@ -32,20 +43,16 @@ pytestmark = pytest.mark.long
 
 RECORDS = int(os.environ.get("RELAY_RECORDS", "10000"))
 KILLS = int(os.environ.get("RELAY_KILLS", "100"))
+RUNS = int(os.environ.get("RELAY_RUNS", "3"))
+"""How often what is a figure is measured."""
 CHAINS = 50
-RELAY = Path(sys.executable).with_name("cabgate-relay")
-ROLES = ROOT / "examples" / "relay" / "roles.yaml"
-
-_numbers = itertools.count(1)
+LAG_SECONDS = 60
+FORGED = 20
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    with DevCluster() as made:
-        kinds = ROOT / "crds" / "cabdecisions.cabgate.dev.yaml"
-        made.kubectl("apply", "-f", str(kinds))
-        made.kubectl("wait", "--for=condition=Established", "crd", "--all")
-        made.kubectl("create", "namespace", NAMESPACE)
+    with ledger_alone() as made:
         made.kubectl("apply", "-f", str(ROLES))
         yield made
 
@@ -69,15 +76,23 @@ class Ledger:
         content["subject"]["namespace"] = chain
         record = append(self._heads.get(chain), content)
         self._heads[chain] = Head.of(record)
-        body = {
-            "apiVersion": "cabgate.dev/v1alpha1",
-            "kind": "CABDecision",
-            **record_object(record),
-        }
-        self._cluster.api.call("POST", "/apis/cabgate.dev/v1alpha1/cabdecisions", body)
-        name = f"prod/{chain}/{record.spec.sequence}"
+        body = self._write(record_object(record))
+        name = f"{CLUSTER}/{chain}/{record.spec.sequence}"
         self.at[name] = time.monotonic()
         self.written[name] = export_line(body)
+
+    def _write(self, record):
+        body = {"apiVersion": "cabgate.dev/v1alpha1", "kind": "CABDecision", **record}
+        self._cluster.api.call("POST", "/apis/cabgate.dev/v1alpha1/cabdecisions", body)
+        return body
+
+    def forge(self, name):
+        """Write another record in the place of one, as who may do anything could."""
+        line = json.loads(self.written[name])
+        at = f"/apis/cabgate.dev/v1alpha1/cabdecisions/{quote(line['metadata']['name'])}"
+        self._cluster.api.call("DELETE", at)
+        line["spec"]["rationale"] = "as somebody would like it"
+        self._write({"metadata": line["metadata"], "spec": line["spec"]})
 
     def fill(self, count, prefix, per_second=None):
         """Write so many records to several chains, as fast as it goes or so many in a second."""
@@ -102,77 +117,90 @@ def siem(tmp_path):
     made.end()
 
 
-class Relays:
-    """Relays with one sink and, if it is given, a store; one at a time."""
+@pytest.fixture
+def server():
+    with running() as made:
+        yield made
 
-    def __init__(self, cluster, folder, siem, sink, store=""):
-        self._cluster, self._store = cluster, store
-        (folder / "token").write_text(TOKEN)
-        files = {"credentialFile": f"{folder}/token", "caFile": f"{folder}/ca.crt"}
-        sinks = [{"name": sink, "type": "https", "url": siem.siem.url, **files}]
-        self._file = folder / "sinks.yaml"
-        self._file.write_text(json.dumps({"sinks": sinks}))
+
+class Relays:
+    """Relays with one sink and a store; one at a time."""
+
+    def __init__(self, cluster, folder, siem, sink, place):
+        self._cluster, self.place = cluster, place
+        self._sinks = sinks_file(folder, to_siem(siem.siem, folder, sink))
+        self._port = cluster.free_port()
 
     def start(self):
         """Start one."""
-        argv = [RELAY, "--cluster", "prod", "--health-port", "0", "--sinks", self._file]
         account = self._cluster.service_account(NAMESPACE, "cabgate-relay")
-        env = {"KUBECONFIG": str(account)} | ({"CABGATE_STORE": self._store} if self._store else {})
-        return self._cluster.spawn(f"relay-long-{next(_numbers)}", argv, env=env)
+        options = ("--sinks", self._sinks)
+        store = self.place.append
+        return start_relay(self._cluster, account, *options, store=store, port=self._port)
 
     def kill(self, process):
         """Kill one; the next need not wait until its Lease ends."""
         process.kill()
-        patch = json.dumps({"spec": {"holderIdentity": ""}})
-        lease = ("lease", "cabgate-relay", "-n", NAMESPACE)
-        self._cluster.kubectl("patch", *lease, "--type", "merge", "-p", patch, check=False)
+        free_lease(self._cluster)
+
+    def stop(self, process):
+        """End one, which gives back its Lease."""
+        process.stop()
+
+    def metric(self, name):
+        """The sum of a metric."""
+        return sum(scrape({"relay": f"http://127.0.0.1:{self._port}"}).of(name))
+
+    def count(self):
+        """How many records the store has; 0 while it does not answer."""
+        try:
+            with contextlib.closing(database_of(self.place.read, write=False)) as database:
+                return database.rows("SELECT count(*) FROM records")[0][0]
+        except StoreError:
+            return 0
+
+    def lines(self):
+        """The lines of all records that the store has; None while it does not answer."""
+        found = stored(self.place)
+        return None if found is None else {export_line(each) for each in found}
 
 
-def stored(place):
-    """How many records a store has, and their lines; None while it does not answer."""
-    try:
-        store = open_to_read(place.read)
-    except StoreError:
-        return None
-    with contextlib.closing(store), contextlib.suppress(StoreError):
-        assert store.anomalies("prod") == []
-        return {export_line(each) for each in store.records("prod")}
-    return None
-
-
-def test_kills_and_cuts_lose_nothing(cluster, ledger, siem, tmp_path, capsys):
+def test_kills_and_cuts_lose_nothing(cluster, ledger, siem, server, tmp_path, capsys):
     chance = random.Random(7)  # noqa: S311 - no secret
-    with running() as server:
-        place = prepared(server)
-        relays = Relays(cluster, tmp_path, siem, "campaign", place.append)
-        writer = threading.Thread(target=ledger.fill, args=(RECORDS, "campaign"), daemon=True)
-        began = time.monotonic()
-        writer.start()
-        away = {"database": 0, "siem": 0, "cut": 0}
+    relays = Relays(cluster, tmp_path, siem, "campaign", prepared(server))
+    away = {"database killed": 0, "SIEM stopped": 0, "answers lost or refused": 0}
+    began = time.monotonic()
+    with ThreadPoolExecutor(1) as writing:
         for number in range(KILLS):
             process = relays.start()
-            _delivers(ledger, siem)
+            before = len(siem.siem.ids), relays.count()
+            writer = writing.submit(ledger.fill, RECORDS // KILLS, "campaign")
             faults = chance.choices([CUT, LOST, 503, (429, "0")], k=chance.randint(0, 2))
             siem.siem.faults += faults
-            away["cut"] += len(faults)
+            away["answers lost or refused"] += len(faults)
             if number % 2 == 0:
+                wait_until(lambda b=before: relays.count() > b[1], "the store gets some")
                 server.kill()
-                away["database"] += 1
+                away["database killed"] += 1
             else:
+                wait_until(lambda b=before: len(siem.siem.ids) > b[0], "the SIEM gets some")
                 siem.stop()
-                away["siem"] += 1
-            time.sleep(chance.uniform(0, 0.5))
+                away["SIEM stopped"] += 1
+            time.sleep(chance.uniform(0, 1.5))
             relays.kill(process)
             if number % 2 == 0:
                 server.start()
             else:
                 siem.start()
-        writer.join()
-        relays.start()
-        wait_until(lambda: _done(ledger, siem), "the SIEM has every id", timeout=600)
-        wanted = set(ledger.written.values())
-        wait_until(lambda: stored(place) == wanted, "the store equals the ledger", timeout=600)
-        seconds = time.monotonic() - began
+            writer.result()
+    last = relays.start()
+    everything = set(ledger.written)
+    wait_until(lambda: set(siem.siem.ids) == everything, "the SIEM has every id", timeout=600)
+    wanted = set(ledger.written.values())
+    wait_until(lambda: relays.count() == len(wanted), "the store has as many", timeout=600)
+    seconds = time.monotonic() - began
+    relays.stop(last)
+    assert relays.lines() == wanted
     assert not siem.siem.wrong
     check_order(siem.siem.ids)
     ids = siem.siem.ids
@@ -189,49 +217,118 @@ def show(capsys, text):
         sys.stdout.write(f"\n{text}\n")
 
 
-def _delivers(ledger, siem):
-    """Wait until something arrives, if there is anything left."""
-    before = len(siem.siem.ids)
-    wait_until(lambda: len(siem.siem.ids) > before or _done(ledger, siem), "it delivers")
-
-
-def _done(ledger, siem):
-    return len(set(siem.siem.ids)) >= len(ledger.written) >= RECORDS
-
-
-def test_a_backlog_goes_out_at_500_a_second_in_100_mb(cluster, ledger, siem, tmp_path, capsys):
+@pytest.mark.parametrize("run", range(RUNS))
+def test_a_backlog_goes_out_at_500_a_second_in_100_mb(
+    cluster, ledger, siem, server, tmp_path, capsys, run
+):
     if len(ledger.written) < RECORDS:
         ledger.fill(RECORDS - len(ledger.written), "backlog")
     siem.siem.check = read_id
-    process = Relays(cluster, tmp_path, siem, "fast").start()
+    relays = Relays(cluster, tmp_path, siem, f"fast-{run}", prepared(server))
+    process = relays.start()
     count = len(ledger.written)
-    wait_until(lambda: len(siem.siem.ids) >= count, "all are there", timeout=600, interval=0.2)
-    rate = count / (siem.siem.at[-1] - siem.siem.at[0])
-    memory = peak_mib(process)
-    process.stop()
+    with watching(relays.count) as seen:
+        done = "all are there"
+        wait_until(lambda: seen and seen[-1][1] >= count, done, timeout=600, interval=0.2)
+        wait_until(lambda: len(siem.siem.ids) >= count, done, timeout=600, interval=0.2)
+    to_sink = count / (siem.siem.at[-1] - siem.siem.at[0])
+    began, ended = (next(at for at, n in seen if n >= least) for least in (1, count))
+    to_store = count / (ended - began)
+    memory = peak_megabytes(process)
+    relays.stop(process)
     check_order(siem.siem.ids)
-    show(capsys, f"{count} records: {rate:.0f} a second, {memory:.0f} MiB at most")
-    assert rate >= 500
+    rates = f"{to_sink:.0f} a second to the SIEM, {to_store:.0f} to the store"
+    show(capsys, f"{count} records at a time: {rates}, {memory:.0f} MB at most")
+    assert to_sink >= 500
+    assert to_store >= 500
     assert memory < 100
 
 
-def peak_mib(process):
+@contextlib.contextmanager
+def watching(look, interval=0.1):
+    """What something is, and when it was looked at, again and again."""
+    seen, ended = [], threading.Event()
+
+    def follow():
+        while not ended.is_set():
+            found = look()
+            seen.append((time.monotonic(), found))
+            ended.wait(interval)
+
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(follow)
+        try:
+            yield seen
+        finally:
+            ended.set()
+            following.result()
+
+
+def peak_megabytes(process):
+    """The most memory that a process had."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     (line,) = (each for each in status.splitlines() if each.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+    return int(line.split()[1]) * 1024 / 1e6
 
 
-def test_the_lag_at_50_a_second(cluster, ledger, siem, tmp_path, capsys):
+@pytest.mark.parametrize("run", range(RUNS))
+def test_the_lag_at_50_a_second(cluster, ledger, siem, server, tmp_path, capsys, run):
     siem.siem.check = read_id
-    process = Relays(cluster, tmp_path, siem, "lag").start()
+    relays = Relays(cluster, tmp_path, siem, f"lag-{run}", prepared(server))
+    process = relays.start()
     before = len(ledger.written)
-    wait_until(lambda: len(siem.siem.ids) >= before, "what was there is there", timeout=600)
-    ledger.fill(50 * 60, "lag", per_second=50)
-    wait_until(lambda: len(siem.siem.ids) >= len(ledger.written), "all are there")
-    process.stop()
-    came = dict(zip(siem.siem.ids, siem.siem.at, strict=True))
-    lags = sorted(came[name] - at for name, at in ledger.at.items() if "/lag-" in name)
-    p50, p99 = (lags[int(len(lags) * share)] for share in (0.5, 0.99))
-    figures = f"p50 {p50:.2f} s, p99 {p99:.2f} s, max {lags[-1]:.2f} s"
-    show(capsys, f"{len(lags)} records at 50 a second: lag {figures}")
-    assert p99 <= 2
+    wait_until(lambda: len(siem.siem.ids) >= before, "what was there is sent", timeout=600)
+    wait_until(lambda: relays.count() >= before, "what was there is stored", timeout=600)
+    prefix = f"lag{run}"
+    with watching(lambda: ids_in(relays, prefix)) as seen:
+        ledger.fill(50 * LAG_SECONDS, prefix, per_second=50)
+        wait_until(lambda: len(siem.siem.ids) >= len(ledger.written), "all are sent")
+        wait_until(lambda: len(seen[-1][1]) == 50 * LAG_SECONDS, "all are stored")
+    relays.stop(process)
+    in_store = {}
+    for at, names in seen:
+        for name in names:
+            in_store.setdefault(name, at)
+    sent = dict(zip(siem.siem.ids, siem.siem.at, strict=True))
+    wanted = [name for name in ledger.at if f"/{prefix}-" in name]
+    for where, came in (("SIEM", sent), ("store", in_store)):
+        lags = sorted(came[name] - ledger.at[name] for name in wanted)
+        p50, p99 = (lags[int(len(lags) * share)] for share in (0.5, 0.99))
+        figures = f"p50 {p50:.2f} s, p99 {p99:.2f} s, max {lags[-1]:.2f} s"
+        show(capsys, f"{len(lags)} records at 50 a second: lag of the {where} {figures}")
+        assert p99 <= 2
+
+
+def ids_in(relays, prefix):
+    """The ids that the store has of some chains."""
+    sql = "SELECT chain, sequence FROM records WHERE chain LIKE ?"
+    with contextlib.closing(database_of(relays.place.read, write=False)) as database:
+        rows = database.rows(sql, (f"{prefix}-%",))
+    return {f"{CLUSTER}/{chain}/{sequence}" for chain, sequence in rows}
+
+
+def test_a_forged_record_is_flagged_within_5_s(cluster, ledger, siem, server, tmp_path, capsys):
+    if len(ledger.written) < RECORDS:
+        ledger.fill(RECORDS - len(ledger.written), "forged")
+    siem.siem.check = read_id
+    relays = Relays(cluster, tmp_path, siem, "forged", prepared(server))
+    process = relays.start()
+    wait_until(lambda: relays.count() == len(ledger.written), "all are stored", timeout=600)
+    chosen = random.Random(7).sample(sorted(ledger.written), FORGED)  # noqa: S311 - no secret
+    flagged, times = "cabgate_relay_anomalies_total", []
+    for number, name in enumerate(chosen, 1):
+        ledger.forge(name)
+        at = time.monotonic()
+        known = f"{name} is flagged"
+        wait_until(lambda n=number: relays.metric(flagged) == n, known, interval=0.05)
+        times.append(time.monotonic() - at)
+    relays.stop(process)
+    with contextlib.closing(open_to_read(relays.place.read)) as store:
+        found = [each for each in store.anomalies(CLUSTER) if each.code == "Fork"]
+        kept = {export_line(each) for each in store.records(CLUSTER)}
+    assert {f"{CLUSTER}/{each.chain}/{each.sequence}" for each in found} == set(chosen)
+    assert kept == set(ledger.written.values()), "the store keeps the original"
+    times.sort()
+    spread = f"median {times[len(times) // 2]:.2f} s, max {times[-1]:.2f} s"
+    show(capsys, f"{FORGED} of {len(kept)} records forged: flagged after {spread}")
+    assert times[-1] <= 5

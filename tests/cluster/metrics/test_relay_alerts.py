@@ -5,24 +5,20 @@ by hand, and no policy of cabgate's is there that would refuse what is done to i
 
 import copy
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
 from cabgate.ledger.pruning import export_line
-from cabgate_devcluster import DevCluster, wait_until
+from cabgate_devcluster import wait_until
 from cabgate_devcluster.installed.chart import NAMESPACE, manifests
-from cabgate_devcluster.installed.installation import ROOT
 from support.postgres import running
 from support.prometheus import Course, Proofs, Rules, scrape
-from support.siem import TOKEN, Authority, Background, Siem
+from support.relays import ledger_alone, sinks_file, start_relay, to_siem
+from support.siem import Authority, Background, Siem
 from support.stores import prepared
 from unit.core.ledger.histories import STORY
 
 RUNBOOKS = "https://git.example.com/alerts.md"
-ACCOUNT = f"system:serviceaccount:{NAMESPACE}:cabgate-relay"
-RELAY = Path(sys.executable).with_name("cabgate-relay")
 SINK = {"name": "siem", "type": "https", "url": "https://siem.example.com/"}
 VALUES = {
     "relay": {
@@ -41,11 +37,7 @@ proves = Proofs()
 
 @pytest.fixture(scope="module")
 def cluster():
-    with DevCluster() as running_cluster:
-        kinds = ROOT / "crds" / "cabdecisions.cabgate.dev.yaml"
-        running_cluster.kubectl("apply", "-f", str(kinds))
-        running_cluster.kubectl("wait", "--for=condition=Established", "crd", "--all")
-        running_cluster.kubectl("create", "namespace", NAMESPACE)
+    with ledger_alone() as running_cluster:
         wanted = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
         for each in manifests(VALUES):
             named = each["metadata"]["name"] in ("cabgate-relay", "cabgate-relay-cursors")
@@ -79,12 +71,10 @@ class Relays:
         wait_until(lambda: sum(self.scrape().of("cabgate_relay_leader")) == 1, "one leads")
 
     def _start(self, name):
-        options = ("--cluster", "prod", "--sweep-seconds", "1")
-        argv = [RELAY, *options, "--health-port", str(self._ports[name])]
-        argv += ["--sinks", self._sinks] if self._sinks else []
-        kubeconfig = str(self._cluster.service_account(NAMESPACE, "cabgate-relay"))
-        env = {"KUBECONFIG": kubeconfig, "CABGATE_STORE": self._place.append}
-        return self._cluster.spawn(f"relay-{name}-{self._ports[name]}", argv, env=env)
+        options = ["--sweep-seconds", "1", *(["--sinks", self._sinks] if self._sinks else [])]
+        account = self._cluster.service_account(NAMESPACE, "cabgate-relay")
+        store, port = self._place.append, self._ports[name]
+        return start_relay(self._cluster, account, *options, store=store, port=port)
 
     def scrape(self):
         """Ask each that runs."""
@@ -245,10 +235,7 @@ def siem(tmp_path):
 @pytest.fixture
 def sending(cluster, server, siem, tmp_path):
     """Relays that send to a SIEM too."""
-    (tmp_path / "token").write_text(TOKEN)
-    files = {"credentialFile": f"{tmp_path}/token", "caFile": f"{tmp_path}/ca.crt"}
-    sinks = tmp_path / "sinks.yaml"
-    sinks.write_text(json.dumps({"sinks": [{**SINK, "url": siem.siem.url, **files}]}))
+    sinks = sinks_file(tmp_path, to_siem(siem.siem, tmp_path))
     made = Relays(cluster, prepared(server), sinks)
     yield made
     made.stop()

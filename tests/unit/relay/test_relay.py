@@ -68,6 +68,14 @@ class Relay:
                 store.close()
         return []
 
+    def kept(self, kind: str) -> list[Any]:
+        """What the store has beside records."""
+        try:
+            with contextlib.closing(open_to_read(self.store)) as store:
+                return list(store.objects("one", kind))
+        except StoreError:
+            return []
+
     async def has(self, count: int) -> None:
         """Wait until the store has so many records, which are the first."""
         await until(lambda: len(self.lines()) >= count, f"{count} records in the store")
@@ -233,3 +241,31 @@ async def test_a_pruned_ledger_is_taken_up_at_its_checkpoint(relay: Relay) -> No
     await until(lambda: len(relay.lines()) == 4, "four records")
     assert relay.lines() == LINES[3:]
     assert open_to_read(relay.store).beginnings("one")["shop"].head.sequence == 3
+
+
+async def test_what_records_rest_on_is_kept_in_each_content(relay: Relay) -> None:
+    model = {"metadata": {"name": "default", "uid": "m-1"}, "spec": {"version": "1"}}
+    relay.api.put(model, resource="riskmodels")
+    for each in STORY.requests:
+        relay.api.put(each, resource="cabrequests")
+    replica = relay.start()
+    await until(lambda: len(relay.kept("CABRequest")) == 4, "four requests are kept")
+    relay.api.put({**model, "spec": {"version": "2"}}, "MODIFIED", "riskmodels")
+    relay.api.put({**STORY.requests[0], "status": {}}, "MODIFIED", "cabrequests")
+    await until(lambda: len(relay.kept("RiskModel")) == 2, "and both contents of the model")
+    assert len(relay.kept("CABRequest")) == 4
+    await until(lambda: sample(replica, "cabgate_relay_objects_total") == 6, "six are counted")
+
+
+async def test_what_cannot_be_read_of_it_holds_up_no_record(relay: Relay) -> None:
+    relay.api.not_there = {"changepolicies"}
+    relay.api.put(RECORDS[0])
+    replica = relay.start()
+    await relay.has(1)
+    await until(
+        lambda: any("changepolicies" in each for each in replica.unready()), "it is told of"
+    )
+    relay.api.put(RECORDS[1])
+    await relay.has(2)
+    relay.api.not_there = set()
+    await until(lambda: replica.unready() == [], "ready")

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from cabgate.ledger.chain import Checkpoint, Head, record_digest
+from cabgate.ledger.kept import kept
 from cabgate.ledger.pruning import export_line
 from cabgate.ledger.verification import verify
 from cabgate_samples.models import NOW
@@ -23,7 +24,7 @@ from support.stores import Place, change, prepared
 from unit.core.ledger.histories import PUBLIC, STORY, fresh
 
 RECORDS = STORY.records
-TABLES = ("records", "anomalies", "beginnings")
+TABLES = ("records", "anomalies", "beginnings", "objects")
 
 
 REFUSED = "append-only|permission denied|must be owner|duplicate key"
@@ -182,6 +183,7 @@ def test_nothing_can_be_changed_or_deleted(place: Place, table: str) -> None:
     store = open_to_append(place.append, NOW)
     checkpoint = Checkpoint(Head(3, RECORDS[2]["spec"]["digest"]), NOW)
     store.append("one", [*RECORDS[3:], RECORDS[0] | {"metadata": {}}], {"shop": checkpoint}, NOW)
+    store.keep("one", [kept("CABRequest", STORY.requests[0])], NOW)
     before = database_of(place.read, write=False).rows(f"SELECT * FROM {table}")
     assert before
     places = "?, " * (len(before[0]) - 1) + "?"
@@ -277,7 +279,7 @@ def test_who_could_change_what_is_stored_is_no_user_to_append_with(postgresql: P
     owner = database_of(made.url(made.owner), write=True)
     with pytest.raises(StoreError, match="cabgate-relay prepare"):
         open_to_append(made.url(made.writer), NOW)
-    assert schema.prepare(owner, NOW, [made.writer]) == [1, 2]
+    assert schema.prepare(owner, NOW, [made.writer]) == [1, 2, 3, 4]
     assert schema.prepare(owner, NOW, [made.writer], [made.reader]) == []
     for url in (made.url(made.owner), made.superuser):
         with pytest.raises(StoreError, match="append-only"):

@@ -9,8 +9,10 @@ from typing import Any
 import click
 
 from cabgate import API_VERSION
-from cabgate.api import decision, exception, request, riskmodel
+from cabgate.api import decision, exception, request
 from cabgate.api.base import rfc3339
+from cabgate.api.rules import RULES
+from cabgate.ledger.kept import FROZEN_REQUEST
 from cabgate.reports.page import as_html
 from cabgate.reports.report import By
 from cabgate.reports.texts import as_csv, as_data
@@ -32,7 +34,10 @@ from cabgate_cli.output.files import put_in_place
 from cabgate_cli.output.objects import write
 from cabgate_kube.installation import LEDGER_CHECKPOINTS, LEDGER_HEADS, SIGNING_KEYS
 
-_KINDS = tuple((of.KIND, of.PLURAL) for of in (decision, request, exception, riskmodel))
+_KINDS = (
+    *((of.KIND, of.PLURAL) for of in (decision, request, exception)),
+    *((each.kind, each.plural) for each in RULES),
+)
 
 
 @click.group()
@@ -86,7 +91,8 @@ def export(
     Records, what they are about, keys, published heads, the verification and a report. All records
     are in it, since a chain verifies from its beginning; the report is of the time that is given.
     The same input gives the same bytes. Requests and exceptions are in it as they are, with their
-    evidence: keep it as you would keep these.
+    evidence: keep it as you would keep these. Of an event store requests are in it as they were
+    opened, with all contents that risk models, change policies and evidence signers had.
     """
     check_time(since, until)
     evidence, keys = gathered(source, head_files, key_files)
@@ -108,8 +114,11 @@ def _files(evidence: LedgerContents, begin: datetime, end: datetime) -> dict[str
     made = counted(evidence.objects[decision.PLURAL], begin, end, By.NAMESPACE)
     return {
         "ledger.jsonl": b"".join(
-            json_lines({"apiVersion": API_VERSION, "kind": kind, **each} for each in objects)
-            for kind, objects in ((kind, evidence.objects[plural]) for kind, plural in _KINDS)
+            json_lines({"apiVersion": API_VERSION, **each, "kind": kind} for each in objects)
+            for kind, objects in (
+                *((kind, evidence.objects[plural]) for kind, plural in _KINDS),
+                (FROZEN_REQUEST, evidence.frozen),
+            )
         ),
         "heads.json": _published(LEDGER_HEADS, evidence.heads),
         "checkpoints.json": _published(LEDGER_CHECKPOINTS, evidence.checkpoints),

@@ -62,7 +62,8 @@ def verify(
     """Verify every chain, and say what is wrong and where.
 
     Each record is checked for its place, its digest and its signature, and against the request or
-    exception that was decided on, where that still exists; an event store has records alone.
+    exception that was decided on, where that still exists. Of an event store, against the request
+    as it was opened, and its score against the risk model of then.
     Nothing is written.
     """
     evidence, keys = gathered(source, head_files, key_files)
@@ -113,9 +114,10 @@ def verify(
 def _lines(evidence: LedgerContents, keys: PublicKeys, findings: Sequence[Finding]) -> str:
     lines = finding_lines(findings)
     numbers = chains(evidence)
+    requests = [*evidence.objects[request.PLURAL], *evidence.frozen]
     seen = (
         f"{_count(sum(numbers.values()), 'record')} in {_count(len(numbers), 'chain')}, against "
-        f"{_count(len(distinct(evidence.objects[request.PLURAL])), 'request')}, "
+        f"{_count(len(distinct(requests)), 'request')}, "
         f"{_count(len(distinct(evidence.objects[exception.PLURAL])), 'exception')}, "
         f"{_count(len(set(evidence.heads)), 'published head')} and "
         f"{_count(len(keys.ids), 'public key')} ({', '.join(keys.ids)})"

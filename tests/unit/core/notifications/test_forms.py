@@ -16,11 +16,14 @@ from cabgate.notifications.forms import (
     LONG_CHARACTERS,
     PROGRAM_BYTES,
     SLACK_CHARACTERS,
+    TEAMS_BYTES,
     escaped,
     for_programs,
     mail,
     room_for_programs,
+    room_for_teams,
     slack,
+    teams,
 )
 from cabgate.notifications.messages import Message, link_of, message_of, room_for, row_of
 from cabgate.notifications.notices import Event, Notice, notices
@@ -28,6 +31,7 @@ from cabgate.notifications.planning import Every, Group, Memory, Route, due
 from cabgate.text.characters import is_hidden
 from cabgate_samples.models import NOW, by_person
 from support.slack import check_slack, texts_of
+from support.teams import card_of, check_teams, texts_of_card
 from unit.core.notifications.subjects import asked
 
 PORTAL = "https://cab.example.com"
@@ -134,6 +138,35 @@ def test_the_longest_message_is_one_that_slack_takes() -> None:
     fits = room_for(SLACK_CHARACTERS, NOW)(many)
     check_slack(slack(message(*many[:fits], later=1000)))
     assert room_for(LONG_CHARACTERS, NOW)(many) > 500
+
+
+@pytest.mark.parametrize("event", sorted(set(Event) - {Event.DIGEST}))
+def test_teams_takes_every_event(event: Event) -> None:
+    check_teams(teams(message(replace(NOTICE, event=event))))
+    many = [replace(NOTICE, event=event, name=f"n{n}") for n in range(50)]
+    check_teams(teams(message(*many, later=7)))
+    assert "actions" not in card_of(teams(message(NOTICE, portal="")))
+
+
+@pytest.mark.parametrize("detail", ["d" * 200, "\U0001f600" * 200])
+def test_the_longest_message_is_one_that_teams_takes(detail: str) -> None:
+    longest = replace(NOTICE, namespace="n" * 63, name="r" * 253, detail=detail)
+    many = [longest] * 1000
+    fits = room_for_teams(NOW)(many)
+    made = teams(message(*many[:fits], later=1000, portal=f"{PORTAL}/{'p' * 2000}"))
+    check_teams(made)
+    assert len(json.dumps(made)) > TEAMS_BYTES / 2
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_somebody_is_called_says_nothing_to_teams(text: str) -> None:
+    """Markdown is none in a TextRun, and only `msteams.entities` would mention somebody."""
+    made = teams(message(decided_by(text)))
+    check_teams(made)
+    assert _values_of(made, "url") == [link_of(PORTAL, decided_by(text))]
+    plain = teams(message(decided_by("rita")))
+    assert len(texts_of_card(made)) == len(texts_of_card(plain))
+    assert not any(is_hidden(c) for each in texts_of_card(made) for c in each)
 
 
 def test_the_longest_message_to_a_program_is_bounded_in_bytes() -> None:

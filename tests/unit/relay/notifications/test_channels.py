@@ -63,9 +63,11 @@ def test_a_route_is_what_the_file_says(file: Path) -> None:
 @pytest.mark.parametrize(
     ("channel", "message"),
     [
-        ({"name": "x"}, "channels.0: needs exactly one of slack, webhook and smtp"),
+        ({"name": "x"}, "channels.0: needs exactly one of slack, teams, webhook and smtp"),
         ({**SLACK, **MAIL}, "channels.0: needs exactly one of"),
-        ({**SLACK, "teams": {}}, "channels.0.teams: Extra inputs are not permitted"),
+        ({**SLACK, "teams": {"urlFile": "slack-url"}}, "channels.0: needs exactly one of"),
+        ({**SLACK, "pager": {}}, "channels.0.pager: Extra inputs are not permitted"),
+        ({"name": "x", "teams": {"urlFile": "secret"}}, "teams.urlFile: secret: is no https URL"),
         ({**SLACK, "name": "Two Words"}, "channels.0.name: "),
         ({**SLACK, "events": ["escalated"]}, "channels.0.events.0: "),
         ({**SLACK, "events": ["digest"]}, "channels.0: events: a digest is sent where digest is"),

@@ -57,6 +57,7 @@ def authority(tmp_path: Path) -> Authority:
 def receiver(authority: Authority) -> Iterator[HttpReceiver]:
     with HttpReceiver(authority) as made:
         (authority.folder / "slack-url").write_text(f"{made.url}/slack")
+        (authority.folder / "teams-url").write_text(f"{made.url}/teams?sig=hush")
         yield made
 
 
@@ -69,6 +70,10 @@ def parcel(*some: Notice) -> Parcel:
 
 def slack(**more: Any) -> Channel:
     return channel(slack={"urlFile": "slack-url"}, **more)
+
+
+def teams(**more: Any) -> Channel:
+    return channel(teams={"urlFile": "teams-url"}, **more)
 
 
 def webhook(url: str, **more: Any) -> Channel:
@@ -95,6 +100,20 @@ async def test_slack_takes_a_message(receiver: HttpReceiver, authority: Authorit
     await send(slack(), authority, replace(NOTICE, detail=HOSTILE.replace("\r\n", " ")))
     assert len(receiver.slack) == 2
     assert not receiver.wrong
+
+
+async def test_teams_takes_a_message(receiver: HttpReceiver, authority: Authority) -> None:
+    await send(teams(), authority)
+    await send(teams(), authority, replace(NOTICE, detail=HOSTILE.replace("\r\n", " ")))
+    assert len(receiver.teams) == 2
+    assert not receiver.wrong
+
+
+async def test_the_url_of_a_workflow_is_a_secret(
+    receiver: HttpReceiver, authority: Authority
+) -> None:
+    receiver.answers = deque([(400, {})])
+    assert "hush" not in str(await why_not(teams(), authority))
 
 
 async def test_a_program_verifies_what_it_takes(

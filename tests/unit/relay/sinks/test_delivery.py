@@ -125,7 +125,7 @@ async def life(
 ) -> Mapping[str, int]:
     """One process, from its start until it has handed on all pages, or is killed."""
     made, cursors = delivery(cluster, receiver)
-    await cursors.load()
+    await cursors.settle()
     missing: dict[str, int] = {}
     for page in pages:
         missing |= await made.take(page, checkpoints or {})
@@ -179,7 +179,7 @@ async def test_a_chain_that_is_refused_stops_and_the_others_go_on() -> None:
     cluster, receiver = Cluster(), Script([])
     receiver.refused = {"shop": 422}
     made, cursors = delivery(cluster, receiver)
-    await cursors.load()
+    await cursors.settle()
     assert await made.take(LEDGER, {}) == {"shop": 1}
     assert chains(receiver.ids) == {"one/bank": [1, 2, 3, 4, 5], "one/shop-2": [1]}
     receiver.refused = {}
@@ -193,7 +193,7 @@ async def test_a_chain_that_is_refused_stops_and_the_others_go_on() -> None:
 async def test_one_event_that_is_refused_stops_its_chain_behind_what_was_taken() -> None:
     cluster, receiver = Cluster(), Script(["refuse", "take", "take", "refuse"])
     made, cursors = delivery(cluster, receiver)
-    await cursors.load()
+    await cursors.settle()
     assert await made.take([record("shop", n) for n in range(1, 6)], {}) == {"shop": 3}
     assert receiver.ids == ["one/shop/1", "one/shop/2"]
     assert dict(cursors.of("siem")) == {"shop": 2}
@@ -252,7 +252,7 @@ async def test_a_position_beyond_all_that_there_is_stops_its_chain(
     cluster, receiver = Cluster(), Script([])
     cluster.stored["data"] = {"siem": f"shop {position}\n"}
     made, cursors = delivery(cluster, receiver)
-    await cursors.load()
+    await cursors.settle()
     ends = pruned_to(checkpoint) if checkpoint else {}
     made.begin_sweep()
     await made.take([record("shop", n) for n in range(1, newest + 1)], ends)
@@ -266,7 +266,7 @@ async def test_a_position_beyond_all_that_there_is_stops_its_chain(
 async def test_what_is_delivered_within_a_sweep_is_not_beyond_it() -> None:
     cluster, receiver = Cluster(), Script([])
     made, cursors = delivery(cluster, receiver)
-    await cursors.load()
+    await cursors.settle()
     for length in (2, 4):
         made.begin_sweep()
         await made.take([record("shop", n) for n in range(1, length + 1)], {})
@@ -286,7 +286,7 @@ async def test_a_sink_that_is_down_keeps_one_batch_encoded(
 
     monkeypatch.setattr("cabgate_relay.sinks.delivery.encoded", spied)
     made, cursors = delivery(Cluster(), Script(["kill"]))
-    await cursors.load()
+    await cursors.settle()
     with pytest.raises(Killed):
         await made.take([record("shop", n) for n in range(1, 3 * BATCH)], {})
     assert len(written) <= BATCH + 1
@@ -304,8 +304,8 @@ async def test_two_processes_at_a_time_lose_nothing() -> None:
     cluster, receiver = Cluster(), Script([])
     first, of_first = delivery(cluster, receiver)
     second, of_second = delivery(cluster, receiver)
-    await of_first.load()
-    await of_second.load()
+    await of_first.settle()
+    await of_second.settle()
     await first.take([record("shop", 1), record("shop", 2)], {})
     await second.take([record("bank", 1)], {})
     await first.take([record("shop", 3)], {})

@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from cabgate.ledger.chain import Checkpoint, Head, record_digest
+from cabgate.ledger.kept import kept
 from cabgate_samples.models import NOW
+from cabgate_samples.objects import GOOD
 from cabgate_store.opening import open_to_append
 from support.stores import Place, change
 from unit.cli.commands.records.test_ledger import KEYS, config_map, exported, heads
 from unit.cli.support import run
 from unit.core.ledger.histories import STORY, fresh
+from unit.core.ledger.test_other_models import STRICT, forged, scored
 from unit.store.conftest import place as place
 from unit.store.conftest import postgresql as postgresql
 
@@ -162,6 +165,34 @@ def test_report_list_and_audit_say_what_they_say_of_the_export(
     with zipfile.ZipFile(out) as archive:
         lines = archive.read("ledger.jsonl").splitlines()
     assert [json.loads(line)["spec"] for line in lines] == [r["spec"] for r in STORY.records]
+
+
+def test_what_the_store_kept_is_verified_and_goes_into_the_archive(
+    store: Place, copies: list[str], tmp_path: Path
+) -> None:
+    """The request and the model are long gone in the cluster."""
+    appending = open_to_append(store.append, NOW)
+    appending.append("one", STORY.records, {}, NOW)
+    right, model = scored(GOOD), STRICT.to_dict()
+    requests = [*STORY.requests, right]
+    appending.keep("one", [kept("CABRequest", each) for each in requests], NOW)
+    verified: Any = ("ledger", "verify", "--from", store.read, *copies)
+    result = run(*verified)
+    assert "against 5 requests" in result.stdout
+    assert "1 score not computed anew: the risk model (strict)" in result.stderr
+    appending.keep("one", [kept("RiskModel", model)], NOW)
+    assert "not computed anew" not in run(*verified).stderr
+
+    appending.keep("one", [kept("CABRequest", forged(right, score="99.00"))], NOW)
+    result = run(*verified, code=1)
+    assert "WrongAssessment" in result.stdout
+    out = tmp_path / "audit.zip"
+    run("audit", "export", "--from", store.read, *TIME, *copies, "--out", out, code=1)
+    with zipfile.ZipFile(out) as archive:
+        archive.extractall(tmp_path)
+    files: Any = ("-f", tmp_path / "ledger.jsonl", "-f", tmp_path / "checkpoints.json")
+    of_archive = run("ledger", "verify", *files, *copies, code=1)
+    assert of_archive.stdout == result.stdout
 
 
 def test_what_a_forged_record_holds_steers_no_terminal(store: Place) -> None:

@@ -1,0 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON objects
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+ALTER TABLE objects ENABLE ALWAYS TRIGGER append_only;
