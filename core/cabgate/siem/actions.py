@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from cabgate import GROUP
-from cabgate.api import changepolicy, decision, riskmodel, signer
+from cabgate.api import changefreeze, changepolicy, decision, riskmodel, signer
 from cabgate.ledger import cursors
 from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate.siem.event import (
@@ -49,6 +49,7 @@ _VERBS: Mapping[str, Activity] = {
 
 _KINDS: Mapping[str, str] = {
     riskmodel.PLURAL: "risk-model-changed",
+    changefreeze.PLURAL: "freeze-changed",
     changepolicy.PLURAL: "change-policy-changed",
     signer.PLURAL: "signer-changed",
 }
