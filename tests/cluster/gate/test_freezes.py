@@ -3,6 +3,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from cabgate_devcluster import wait_until
 from cabgate_samples.objects import API_VERSION, intent, target, workload
 from support.cli import cabgate
 from support.gate import denial, paused
-from support.ledger import Auditor
+from support.ledger import auditing
 from support.policies import change_policy
 from support.reviews import middling, now, refused
 
@@ -25,6 +26,12 @@ def policy(gate):
     gate.create("admin", change_policy(POLICY, {"count": 1, "verb": "approve"}))
     yield
     gate.cluster.kubectl("delete", "changepolicy", POLICY)
+
+
+@pytest.fixture(scope="module")
+def auditor(gate):
+    with auditing(gate, "freezes-auditor") as made:
+        yield made
 
 
 @pytest.fixture
@@ -121,9 +128,9 @@ def test_a_freeze_keeps_back_what_is_new_and_lets_the_rest_pass(gate, namespace,
     assert "Decision   admitted" in cabgate(gate, "requester", f"explain -f {before}").stdout
     for words in (
         ("scale", TO, "--replicas=5"),
-        ("rollout", "restart", TO),
         ("label", TO, "team=shop"),
         ("rollout", "undo", TO),
+        ("rollout", "restart", TO),
     ):
         gate.kubectl("requester", *words, "-n", namespace)
     stored = gate.get("deployment", "web", namespace)
@@ -147,7 +154,7 @@ def test_a_stateful_set_rolls_back_by_its_revisions(gate, namespace, frozen):
     assert denial(done).startswith("Frozen: "), "the same image, which does another thing"
 
 
-def test_who_may_override_a_freeze_does_so_for_one_request(gate, namespace, frozen):
+def test_who_may_override_a_freeze_does_so_for_one_request(gate, auditor, namespace, frozen):
     running(gate, namespace)
     name, other = frozen(), frozen("sale")
     for person in ("ann", "bob"):
@@ -175,7 +182,6 @@ def test_who_may_override_a_freeze_does_so_for_one_request(gate, namespace, froz
     given = [each for each in status["decisions"] if each.get("overrides")]
     assert [each["overrides"] for each in given] == [[name], [other]]
     assert all(each["signature"] for each in given)
-    auditor = Auditor(gate)
 
     def recorded():
         records = gate.cluster.api.items("cabdecisions", "")
@@ -184,6 +190,7 @@ def test_who_may_override_a_freeze_does_so_for_one_request(gate, namespace, froz
 
     (record,) = wait_until(recorded, "the ledger has the override")
     assert record["author"]["username"] == "ann"
+    auditor.wait_complete(namespace)
     assert auditor.codes(namespace) == set()
     # It is of that request alone.
     release(gate, namespace, 4)
@@ -291,3 +298,9 @@ def test_no_team_leaves_a_freeze_or_ends_it(gate, namespace, frozen):
     turned = {"from": now(days=1), "until": now()}
     tried = gate.create("admin", freeze("turned", [turned], []), check=False)
     assert "from must be earlier than until" in tried.stderr
+
+
+def test_the_examples_are_taken_as_they_stand(gate):
+    root = Path(__file__).resolve().parents[3]
+    tried = gate.kubectl("admin", "create", "--dry-run=server", "-f", root / "examples/freezes")
+    assert tried.stdout.count("created (server dry run)") == 2
