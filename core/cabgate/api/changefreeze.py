@@ -125,8 +125,7 @@ class ChangeFreezeSpec(Model):
             json_schema_extra={"x-kubernetes-list-type": "atomic"},
         ),
     ]
-    """The intervals, 1 to 400. Recurrence and time zones are for who writes it: `cabgate freeze
-    plan` does it."""
+    """The intervals, 1 to 400. Recurrence and time zones are for who writes them to expand."""
 
 
 class ChangeFreeze(Model):
