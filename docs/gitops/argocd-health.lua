@@ -34,6 +34,7 @@ local waits = {
   ReviewPending = status.gate ~= "AutoApprove",
   ExceptionPending = true,
   OutsideWindow = true,
+  Frozen = true,
   AttestationMissing = true,
 }
 -- end of reasons

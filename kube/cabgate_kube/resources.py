@@ -8,6 +8,7 @@ from urllib.parse import quote
 from cabgate import API_VERSION
 from cabgate.api import (
     cabevidence,
+    changefreeze,
     changepolicy,
     decision,
     exception,
@@ -50,6 +51,7 @@ EXCEPTIONS = Resource(API_VERSION, exception.KIND, exception.PLURAL)
 DECISIONS = Resource(API_VERSION, decision.KIND, decision.PLURAL)
 RISK_MODELS = Resource(API_VERSION, riskmodel.KIND, riskmodel.PLURAL)
 CHANGE_POLICIES = Resource(API_VERSION, changepolicy.KIND, changepolicy.PLURAL)
+CHANGE_FREEZES = Resource(API_VERSION, changefreeze.KIND, changefreeze.PLURAL)
 SIGNERS = Resource(API_VERSION, signer.KIND, signer.PLURAL)
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
 NAMESPACES = Resource("v1", "Namespace", "namespaces")

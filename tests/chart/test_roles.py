@@ -90,7 +90,8 @@ def test_the_webhook_reads_what_a_verdict_rests_on_and_writes_nothing(render):
         *each_of("get list", "deploymentintents.cabgate.dev", "cabrequests.cabgate.dev"),
         "get: cabevidences.cabgate.dev",
         *each_of("list", "cabexceptions.cabgate.dev", "riskmodels.cabgate.dev"),
-        *each_of("list", "changepolicies.cabgate.dev"),
+        *each_of("list", "changepolicies.cabgate.dev", "changefreezes.cabgate.dev"),
+        *each_of("list", "replicasets.apps", "controllerrevisions.apps"),
         *each_of("list", "evidencesigners.cabgate.dev"),
         # A question, which is asked by creating it.
         "create: subjectaccessreviews.authorization.k8s.io",
@@ -125,6 +126,8 @@ PEOPLE = {
         *each_of("revoke", "cabrequests.cabgate.dev", "cabexceptions.cabgate.dev"),
     },
     "cabgate-break-glass": {"break-glass: rings.cabgate.dev"},
+    "cabgate-freeze-keeper": {f"{READ} {CHANGE}: changefreezes.cabgate.dev"},
+    "cabgate-freeze-override": {"override: changefreezes.cabgate.dev"},
     "cabgate-auditor": {
         *each_of(READ, *OWN, "cabdecisions.cabgate.dev"),
         f"get: configmaps {LEDGER}",
@@ -140,7 +143,9 @@ PEOPLE = {
     },
     "cabgate-ring-keeper": {"lower-ring: rings.cabgate.dev"},
     "cabgate-riskmodel-reader": each_of(
-        READ, "riskmodels.cabgate.dev", "changepolicies.cabgate.dev", "evidencesigners.cabgate.dev"
+        READ,
+        *("riskmodels.cabgate.dev", "changepolicies.cabgate.dev"),
+        *("changefreezes.cabgate.dev", "evidencesigners.cabgate.dev"),
     ),
     "cabgate-aggregate-to-view": each_of(READ, *OWN),
     "cabgate-aggregate-to-edit": each_of(CHANGE, *WRITTEN),

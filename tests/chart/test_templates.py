@@ -22,6 +22,7 @@ KIND = {
     "paths": ["spec.template"],
 }
 GATE = ("rollouts.cabgate.dev", "labelled-rollouts.cabgate.dev")
+FREEZABLE = tuple(f"policy-{name}" for name in GATE)
 OWN_RULES = {
     "apiGroups": ["apps.kruise.io"],
     "apiVersions": ["*"],
@@ -69,7 +70,7 @@ def test_names_of_one_place_and_labels_on_everything(render):
 @of("crds.yaml")
 def test_definitions_are_kept_when_cabgate_goes(render):
     definitions = render().all("CustomResourceDefinition")
-    assert len(definitions) == 8
+    assert len(definitions) == 9
     for each in definitions:
         name = each["metadata"]["name"]
         assert each["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
@@ -149,16 +150,37 @@ def test_namespaces_without_a_ring_are_gated_from_a_default_ring_of_two_on(rende
 @pytest.mark.parametrize("mode", ["Warn", "Audit"])
 def test_outside_enforce_a_dead_webhook_stops_namespaces_that_enforce_alone(render, mode):
     entries = render(mode=mode).webhooks()
-    for name in GATE:
+    for name in (*GATE, *FREEZABLE):
         assert entries[name]["failurePolicy"] == "Ignore"
         twin = entries[f"enforced-{name}"]
         assert twin["failurePolicy"] == "Fail"
-        assert twin["clientConfig"]["service"]["path"] == "/validate/enforce"
+        path = entries[name]["clientConfig"]["service"]["path"]
+        assert twin["clientConfig"]["service"]["path"] == path.replace(
+            "/validate", "/validate/enforce"
+        )
         assert twin["rules"] == entries[name]["rules"]
         assert twin["matchConditions"] == entries[name]["matchConditions"]
         assert twin["namespaceSelector"] != entries[name]["namespaceSelector"]
     assert entries["records.cabgate.dev"]["failurePolicy"] == "Fail"
-    assert set(render().webhooks()) == {*GATE, "records.cabgate.dev"}
+    assert set(render().webhooks()) == {*GATE, *FREEZABLE, "records.cabgate.dev"}
+
+
+def test_freezes_are_asked_for_where_a_namespace_carries_a_change_policy_alone(render):
+    entries = render().webhooks()
+    label = "cabgate.dev/change-policy"
+    for name, freezable in zip(GATE, FREEZABLE, strict=True):
+        without, carrying = entries[name], entries[freezable]
+        assert without["clientConfig"]["service"]["path"] == "/validate"
+        assert carrying["clientConfig"]["service"]["path"] == "/validate/freezes"
+        terms = [each["namespaceSelector"]["matchExpressions"] for each in (without, carrying)]
+        absent = {"key": label, "operator": "DoesNotExist"}
+        assert {"key": label, "operator": "Exists"} in terms[1]
+        assert absent in terms[0]
+        assert [each for each in terms[0] if each != absent] == [
+            each for each in terms[1] if each["key"] != label
+        ]
+        for part in ("rules", "matchConditions", "failurePolicy"):
+            assert without[part] == carrying[part]
 
 
 @of("webhook/mutating.yaml")
@@ -182,7 +204,8 @@ def test_both_configurations_call_the_service(render):
     for kind, path in (("Validating", "/validate"), ("Mutating", "/mutate")):
         for entry in render().one(f"{kind}WebhookConfiguration", "cabgate")["webhooks"]:
             service = {"namespace": "cabgate-system", "name": "cabgate-webhook", "port": 443}
-            assert entry["clientConfig"] == {"service": {**service, "path": path}}
+            freezes = "/freezes" if entry["name"].startswith("policy-") else ""
+            assert entry["clientConfig"] == {"service": {**service, "path": path + freezes}}
             # Left out, so that an upgrade leaves alone what is written there.
             assert "caBundle" not in entry["clientConfig"]
 

@@ -257,13 +257,16 @@ annotations:
 
 {{/* Entries of the gate of one selection: one, or outside Enforce two. There a dead webhook stops no
      rollout, but in namespaces labelled Enforce. (dict "root" $ "name" "x" "namespaces" "- ..."
-     "objects" "...") */}}
+     "objects" "..." "policy" "DoesNotExist") Where a namespace carries a change policy (policy is
+     Exists), freezes may hold: the path says so, since elsewhere none is read. */}}
 {{- define "cabgate.gateEntries" -}}
+{{- $freezes := eq .policy "Exists" | ternary "/freezes" "" }}
+{{- $name := eq .policy "Exists" | ternary (printf "policy-%s" .name) .name }}
 {{- if eq .root.Values.mode "Enforce" }}
-{{- include "cabgate.gateEntry" (merge (dict "failurePolicy" "Fail" "path" "/validate" "modes" "") .) }}
+{{- include "cabgate.gateEntry" (merge (dict "failurePolicy" "Fail" "path" (printf "/validate%s" $freezes) "modes" "" "name" $name) .) }}
 {{- else }}
-{{- include "cabgate.gateEntry" (merge (dict "failurePolicy" "Ignore" "path" "/validate" "modes" (include "cabgate.modeNotEnforced" .root)) .) }}
-{{ include "cabgate.gateEntry" (merge (dict "failurePolicy" "Fail" "path" "/validate/enforce" "modes" (include "cabgate.modeEnforced" .root) "name" (printf "enforced-%s" .name)) .) }}
+{{- include "cabgate.gateEntry" (merge (dict "failurePolicy" "Ignore" "path" (printf "/validate%s" $freezes) "modes" (include "cabgate.modeNotEnforced" .root) "name" $name) .) }}
+{{ include "cabgate.gateEntry" (merge (dict "failurePolicy" "Fail" "path" (printf "/validate/enforce%s" $freezes) "modes" (include "cabgate.modeEnforced" .root) "name" (printf "enforced-%s" $name)) .) }}
 {{- end }}
 {{- end -}}
 
@@ -278,6 +281,7 @@ annotations:
   namespaceSelector:
     matchExpressions:
       {{- .namespaces | nindent 6 }}
+      - {key: cabgate.dev/change-policy, operator: {{ .policy }}}
       {{- with .modes }}
       {{- . | nindent 6 }}
       {{- end }}

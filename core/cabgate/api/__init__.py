@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cabgate.api.cabevidence import CABEvidence
+    from cabgate.api.changefreeze import ChangeFreeze
     from cabgate.api.changepolicy import ChangePolicy
     from cabgate.api.decision import CABDecision
     from cabgate.api.evidence import Evidence
@@ -25,6 +26,7 @@ __all__ = [
     "CABEvidence",
     "CABException",
     "CABRequest",
+    "ChangeFreeze",
     "ChangePolicy",
     "DeploymentIntent",
     "Evidence",
@@ -38,6 +40,7 @@ _MODULES = {
     "CABEvidence": "cabevidence",
     "CABException": "exception",
     "CABRequest": "request",
+    "ChangeFreeze": "changefreeze",
     "ChangePolicy": "changepolicy",
     "DeploymentIntent": "intent",
     "Evidence": "evidence",

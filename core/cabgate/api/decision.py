@@ -29,6 +29,7 @@ from cabgate.api.types import (
     ApprovalConditions,
     Author,
     Checked,
+    Overrides,
     RevokedImages,
     Signature,
     Target,
@@ -211,6 +212,8 @@ class CABDecisionSpec(Model):
     """What the reviewer of an exception tightened it to."""
     verbs: Annotated[list[Verb], Field(max_length=MAX_RULES)] = Field(default_factory=list)
     """Of an approval that terms ask for: those of their verbs that its author held."""
+    overrides: Overrides = Field(default_factory=list)
+    """The freezes that an approval overrode, whose author held the verb for each."""
     checked: Checked | None = None
     """Who could not give this decision, as it was checked, and which refusals it lifts; of
     people's decisions only."""

@@ -31,6 +31,7 @@ from cabgate.api.types import (
     ConditionName,
     DecisionEntry,
     Listed,
+    Overrides,
     RequestedBy,
     RevokedImages,
     SubmittedBy,
@@ -282,6 +283,10 @@ _NEEDS_RATIONALE = cel(
 )
 
 
+_OVERRIDES = cel(
+    "!has(self.overrides) || self.verdict in ['Approved', 'ConditionallyApproved']",
+    "only an approval names freezes that it overrides: status.review.overrides",
+)
 _NAMES_IMAGES = cel(
     "!has(self.images) || self.verdict == 'Revoked'",
     "only Revoked names images: status.review.images",
@@ -294,7 +299,12 @@ class RequestReview(Model):
 
     model_config = ConfigDict(
         json_schema_extra=validations(
-            _NEEDS_CONDITIONS, _NEEDS_CONDITION, _NEEDS_RATIONALE, _NAMES_IMAGES, SAYS_WHY
+            _NEEDS_CONDITIONS,
+            _NEEDS_CONDITION,
+            _NEEDS_RATIONALE,
+            _NAMES_IMAGES,
+            _OVERRIDES,
+            SAYS_WHY,
         )
     )
 
@@ -309,6 +319,9 @@ class RequestReview(Model):
     images: RevokedImages = Field(default_factory=list)
     """The images of the request that Revoked is about, or `*` for all of them. Needed where
     another approval in force covers one of them; absent is all of them."""
+    overrides: Overrides = Field(default_factory=list)
+    """ChangeFreezes into which an approval lets the rollout all the same; its author holds the verb
+    override on each. A request that is approved already takes such an approval beside that."""
     evidence_digest: EvidenceDigest | None = None
     """Digest that the reviewer looked at; refused if it is not the request's."""
 
@@ -323,6 +336,7 @@ class RequestDecision(DecisionEntry):
             _NEEDS_CONDITION,
             _NEEDS_RATIONALE,
             _NAMES_IMAGES,
+            _OVERRIDES,
         )
     )
 
@@ -341,6 +355,9 @@ class RequestDecision(DecisionEntry):
     images: RevokedImages = Field(default_factory=list)
     """The images that Revoked is about, `*` for all of the request; absent is all of them, as in
     what an earlier release wrote."""
+    overrides: Overrides = Field(default_factory=list)
+    """ChangeFreezes into which an approval lets the rollout; its author held the verb override on
+    each at that moment, as the API server's authorizers said."""
 
 
 class CABRequestStatus(Model):

@@ -6,7 +6,7 @@ A write of one is a privileged action to a SIEM, and an event store keeps each c
 
 from dataclasses import dataclass
 
-from cabgate.api import changepolicy, riskmodel, signer
+from cabgate.api import changefreeze, changepolicy, riskmodel, signer
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class RuleKind:
 
 RULES = (
     RuleKind(riskmodel.KIND, riskmodel.PLURAL, "risk-model-changed"),
+    RuleKind(changefreeze.KIND, changefreeze.PLURAL, "freeze-changed"),
     RuleKind(changepolicy.KIND, changepolicy.PLURAL, "change-policy-changed"),
     RuleKind(signer.KIND, signer.PLURAL, "signer-changed"),
 )

@@ -61,6 +61,9 @@ exception."""
 MAX_LIFTS = 64
 """Requests that one approval may name whose refusals it lifts."""
 
+MAX_OVERRIDES = 8
+"""Freezes that one approval may override."""
+
 MAX_DECISIONS = 256
 """Entries of `status.decisions`."""
 
@@ -288,6 +291,13 @@ RevokedImages = Annotated[
     ),
 ]
 """Images that a revocation is about, or `*` alone for every image of the request."""
+
+
+Overrides = Annotated[
+    list[ObjectName],
+    Field(max_length=MAX_OVERRIDES, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+]
+"""Names of ChangeFreezes that an approval overrides."""
 
 
 class Author(Model):

@@ -41,6 +41,16 @@ def approve_request(request: Declared) -> str:
     )
 
 
+def override_freeze(request: Declared, freeze: str) -> str:
+    """How a CAB member who may override a freeze lets a request into it."""
+    meta = request.metadata
+    review = {**_approval(request), "overrides": [freeze]}
+    return _either(
+        f"kubectl cab approve {meta.name} -n {meta.namespace} --override {freeze}",
+        _review("cabrequest", meta.namespace, meta.name, review),
+    )
+
+
 def attest(request: Declared, condition: str) -> str:
     """How a CAB member attests that an approval condition is met."""
     meta = request.metadata
@@ -86,7 +96,7 @@ def _either(of_plugin: str, plain: str) -> str:
     return f"{of_plugin}{WITHOUT_PLUGIN}{plain}"
 
 
-def _approval(request: Declared) -> dict[str, str]:
+def _approval(request: Declared) -> dict[str, Any]:
     digest = request.spec.evidence_digest
     return {"verdict": "Approved", "rationale": RATIONALE, "evidenceDigest": digest}
 

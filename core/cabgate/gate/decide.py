@@ -5,12 +5,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from cabgate.api.request import RequestState
-from cabgate.gate.checks import CHECKS, RECORDS, covered, gated, template
+from cabgate.gate.checks import CHECKS, RECORDS, covered, frozen, gated, template
 from cabgate.gate.messages import texts_of
 from cabgate.gate.record import Covering
 from cabgate.gate.verdict import Basis, GateVerdict, Look, Reason
 from cabgate.lifecycle.history.revocations import standing_revocations
 from cabgate.lifecycle.history.same_content import by_content
+from cabgate.lifecycle.limits.freezes import FreezeInForce
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
 from cabgate.lifecycle.state.states import REFUSED_STATES, age_of, is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
@@ -27,6 +28,7 @@ def decide(
     machines: Machines = SERVICE_ACCOUNTS,
     *,
     template_required: bool = False,
+    freezes: Sequence[FreezeInForce] = (),
 ) -> GateVerdict:
     """Whether a rollout is admitted.
 
@@ -39,11 +41,14 @@ def decide(
     rollout's namespace that may name its workload, `exceptions` those of the namespace that may
     name one of the requests; what names something else is passed over. `template_required` says
     whether an approval has to say what the containers do; where one says so, the rollout has to do
-    the same in any case.
+    the same in any case. `freezes` are those that hold for it now, and that it is no rollback of
+    before: what is approved waits for their end, unless an approval overrides them.
     `machines` are told of in the message alone.
     """
     reason, basis = _judge(
-        rollout, ring, requests, exceptions, now, template_required=template_required
+        *(rollout, ring, requests, exceptions, now),
+        template_required=template_required,
+        freezes=freezes,
     )
     message, warnings = texts_of(rollout, ring, reason, basis, now, machines)
     return GateVerdict(RECORDS[reason].admits, reason, message, basis, warnings)
@@ -66,6 +71,7 @@ def candidates(
     *,
     ring: int | None = None,
     template_required: bool = False,
+    freezes: Sequence[FreezeInForce] = (),
 ) -> list[Look]:
     """What each request that names the workload says to a rollout, the newest first: what
     `decide` chooses from. `ring` is that of the rollout; None keeps to no ring's constraint."""
@@ -86,6 +92,7 @@ def candidates(
                 ring=ring,
                 template_required=template_required,
                 template_decided=decided,
+                freezes=freezes,
             )
         )
         for request in named
@@ -93,8 +100,11 @@ def candidates(
 
 
 def _look(found: Covering) -> Look:
-    """What a request that covers a rollout says to it: what the first check finds."""
-    return next(look for check in CHECKS if (look := check(found)) is not None)
+    """What a request that covers a rollout says to it: what the first check finds, or that what
+    admits it is kept back by a freeze."""
+    look = next(look for check in CHECKS if (look := check(found)) is not None)
+    kept_back = frozen.keeps_back(found, look) if RECORDS[look.reason].admits else None
+    return kept_back or look
 
 
 def _judge(
@@ -105,12 +115,16 @@ def _judge(
     now: datetime,
     *,
     template_required: bool,
+    freezes: Sequence[FreezeInForce],
 ) -> tuple[Reason, Basis]:
     free = gated.check(rollout, ring)
     if free is not None:
         return free, Basis()
     found = candidates(
-        rollout, requests, exceptions, now, ring=ring, template_required=template_required
+        *(rollout, requests, exceptions, now),
+        ring=ring,
+        template_required=template_required,
+        freezes=freezes,
     )
     if not found:
         return Reason.NO_REQUEST, Basis()
@@ -123,6 +137,7 @@ def _judge(
         nearest.differing,
         nearest.revocation,
         nearest.violation,
+        nearest.freeze,
     )
 
 

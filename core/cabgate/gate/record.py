@@ -10,6 +10,7 @@ from cabgate.api.request import RequestState
 from cabgate.api.types import Tier
 from cabgate.gate.verdict import Basis, Look, Reason
 from cabgate.lifecycle.history.revocations import Revocation
+from cabgate.lifecycle.limits.freezes import FreezeInForce
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
 from cabgate.review.identity import Machines
 from cabgate.rollout.rollout import Rollout
@@ -33,6 +34,8 @@ class Covering:
     """Whether an approval has to say what the containers do."""
     template_decided: bool = False
     """Whether a request that says it of these images was decided."""
+    freezes: Sequence[FreezeInForce] = ()
+    """Those that hold for the rollout now."""
 
     @property
     def state(self) -> RequestState:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from cabgate.api.request import RequestState
 from cabgate.lifecycle.history.revocations import Revocation
 from cabgate.lifecycle.limits.constraints import Violation
+from cabgate.lifecycle.limits.freezes import FreezeInForce
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
 
 
@@ -26,6 +27,7 @@ class Reason(StrEnum):
     EXCEPTION_ENDED = "ExceptionEnded"
     CONSTRAINT_VIOLATED = "ConstraintViolated"
     OUTSIDE_WINDOW = "OutsideWindow"
+    FROZEN = "Frozen"
     ATTESTATION_MISSING = "AttestationMissing"
     REJECTED = "Rejected"
     REVOKED = "Revoked"
@@ -52,6 +54,8 @@ class Look:
     """What denies an image of the rollout although this request approves it."""
     violation: Violation | None = None
     """The constraint of the exception that the rollout does not keep."""
+    freeze: FreezeInForce | None = None
+    """The freeze that keeps back what is approved otherwise."""
     refused: RequestStanding | None = None
     """Another request for the very same content that was rejected or revoked, and speaks for it."""
 
@@ -70,6 +74,8 @@ class Basis:
     """What denies an image of the rollout although the request approves it."""
     violation: Violation | None = None
     """The constraint of the exception that the rollout does not keep."""
+    freeze: FreezeInForce | None = None
+    """The freeze that keeps back what is approved otherwise."""
 
 
 @dataclass(frozen=True)

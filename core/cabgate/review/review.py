@@ -201,6 +201,7 @@ def _said_of_request(
         "conditions": [condition.to_dict() for condition in review.conditions],
         "condition": review.condition,
         "verbs": list(verbs),
+        "overrides": list(review.overrides),
         "images": list(images or review.images),
     }
     return {name: value for name, value in said.items() if value}

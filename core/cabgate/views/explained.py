@@ -4,16 +4,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from cabgate.api.request import CABRequest
 from cabgate.api.stored import StoredException
 from cabgate.gate.candidates import describe
 from cabgate.gate.decide import candidates, decide
 from cabgate.gate.verdict import GateVerdict
+from cabgate.lifecycle.limits.freezes import freezes_in_force, without_rollbacks
 from cabgate.lifecycle.state.standing import standings_of, standings_of_exceptions
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.modes import Mode, effective_mode, too_loose
+from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.templates import is_required
 
@@ -72,6 +75,11 @@ class Surroundings:
     """Those of the workload, as it is to be."""
     labels_before: Mapping[str, str]
     """Those of the workload as it is stored."""
+    freezes: Sequence[Mapping[str, Any]] = ()
+    """Every ChangeFreeze, as the API server has it; none where the namespace carries no change
+    policy."""
+    ran: Sequence[datetime] = ()
+    """From when on the workload ran what it is to run, once or several times."""
 
 
 def explained(
@@ -90,6 +98,9 @@ def explained(
         settings.workload_ring(namespace, around.labels, around.labels_before),
         excluded=settings.excludes(namespace),
     )
+    freezes = freezes_in_force(around.freezes, labels, rings.effective, now)
+    if rings.namespace >= GATED_FROM:
+        freezes = without_rollbacks(freezes, around.ran)
     standings, asked = standings_of(requests), standings_of_exceptions(exceptions)
     required = is_required(labels, rings.effective)
     looked = [
@@ -100,11 +111,16 @@ def explained(
             describe(look, rollout, asked, now),
         )
         for look in candidates(
-            *(rollout, standings, asked, now), ring=rings.effective, template_required=required
+            *(rollout, standings, asked, now),
+            ring=rings.effective,
+            template_required=required,
+            freezes=freezes,
         )
     ]
     decision = decide(
-        *(rollout, rings.effective, standings, asked, now, machines), template_required=required
+        *(rollout, rings.effective, standings, asked, now, machines),
+        template_required=required,
+        freezes=freezes,
     )
     mode, loose = effective_mode(settings.mode, labels), too_loose(settings.mode, labels)
     return Explanation(rollout, rings, decision, looked, mode, loose)

@@ -32,6 +32,11 @@ RARE: dict[str, str] = {
     for right in ("cabgate-operator: create", "cabgate-operator: delete", "cabgate-webhook: get")
 }
 
+RARE |= {
+    f"cabgate-webhook: list {resource}, everywhere": "where freezes hold, as in test_freezes.py"
+    for resource in ("changefreezes.cabgate.dev", "replicasets.apps", "controllerrevisions.apps")
+}
+
 # What every service account may, by the bindings that Kubernetes comes with.
 EVERYBODYS = {"selfsubjectreviews", "selfsubjectaccessreviews"}
 

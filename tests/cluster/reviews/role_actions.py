@@ -269,9 +269,15 @@ READING = {
         *("deploymentintents", "cabrequests", "cabevidences", "cabexceptions"),
     ),
     "read the ledger": ("cabdecisions",),
-    "read risk models": ("riskmodels", "changepolicies", "evidencesigners"),
+    "read risk models": ("riskmodels", "changepolicies", "changefreezes", "evidencesigners"),
 }
 """Rows of reading: each of these kinds is listed, and all have to agree."""
 
-CLUSTER_WIDE = ("cabdecisions", "riskmodels", "changepolicies", "evidencesigners")
+CLUSTER_WIDE = (
+    "cabdecisions",
+    "riskmodels",
+    "changepolicies",
+    "changefreezes",
+    "evidencesigners",
+)
 """Kinds without a namespace."""

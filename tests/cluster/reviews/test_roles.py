@@ -26,7 +26,7 @@ from support.gate import paused
 from support.roles import AUTHORS, NAMESPACE, ROLES, USERS
 
 TABLE = Path(__file__).resolve().parents[3] / "docs" / "roles.md"
-OWN_VERBS = {"approve", "revoke", "lower-ring", "break-glass", "uninstall", "prune"}
+OWN_VERBS = {"approve", "revoke", "lower-ring", "break-glass", "uninstall", "prune", "override"}
 READING_VERBS = {"get", "list", "watch"}
 
 

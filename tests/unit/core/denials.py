@@ -49,6 +49,7 @@ from cabgate_samples.models import (
 )
 from cabgate_samples.objects import MIDDLING
 from support.policies import BOARD, vote
+from unit.core.frozen import FROZEN
 from unit.core.limited import DAY, limited
 from unit.core.standings import (
     Surroundings,
@@ -69,12 +70,9 @@ def _denial(
     exceptions: list[CABException] | None = None,
     what: Rollout = CHECKOUT,
     ring: int = 2,
-    *,
-    template_required: bool = False,
+    **more: Any,
 ) -> str:
-    found = decide(
-        *(what, ring, requests or [], exceptions or [], NOW), template_required=template_required
-    )
+    found = decide(*(what, ring, requests or [], exceptions or [], NOW), **more)
     message: str = found.message
     return message
 
@@ -212,6 +210,7 @@ def _denials() -> dict[Reason, list[str]]:
             _denial([_conditional(notBefore=rfc3339(NOW + DAY))]),
             _denial([_conditional(notAfter=before)]),
         ],
+        r.FROZEN: [_denial(**each) for each in FROZEN],
         r.ATTESTATION_MISSING: [
             _denial([_conditional(attestation="Required")]),
             _denial([BOUND_BY_TWO]),

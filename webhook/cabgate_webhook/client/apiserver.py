@@ -182,6 +182,15 @@ class LiveReads(ExceptionReads):
         found: dict[str, Any] | None = await self._get(path)
         return found
 
+    async def revisions(
+        self, namespace: str, kind: str, labels: Mapping[str, str]
+    ) -> list[dict[str, Any]]:
+        """The ReplicaSets or ControllerRevisions of a namespace that have some labels."""
+        path = f"/apis/apps/v1/namespaces/{namespace}/{kind.lower()}s"
+        selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+        found = await self._get(path, {"labelSelector": selector} if selector else None)
+        return (found or {}).get("items") or []
+
     async def cluster_wide(self, plural: str) -> list[dict[str, Any]]:
         """Every object of a kind of ours without a namespace, as the API server has it."""
         path = f"/apis/{GROUP}/{VERSION}/{plural}"

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Risk models and change policies: which one holds for a namespace, and which may be stored."""
+"""Risk models, change policies and freezes: which model holds for a namespace, and which of those
+may be stored."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from cabgate.api import CABRequest, RiskModel
+from cabgate.api.base import rfc3339
+from cabgate.api.changefreeze import KIND, ChangeFreeze, FreezeKind
 from cabgate.api.changepolicy import PLURAL as POLICIES
 from cabgate.api.changepolicy import ChangePolicy
 from cabgate.api.riskmodel import PLURAL
@@ -34,6 +38,16 @@ async def judge_policy(admission: AdmissionRequest, api: LiveReads) -> Admission
     """The answer to a write of a change policy. Raises `Refusal` for one that makes no sense."""
     policy = ChangePolicy.model_validate(admission.object)
     return await _answer(policy, policy_problems(policy), POLICIES, api)
+
+
+def judge_freeze(admission: AdmissionRequest, now: datetime) -> AdmissionAnswer:
+    """The answer to a write of a freeze. Raises `ValidationError` for a moment that is none."""
+    freeze = ChangeFreeze.model_validate(admission.object)
+    end = max(each.until for each in freeze.spec.intervals)
+    over = [f"its last interval ended at {rfc3339(end)}: it holds for nothing"]
+    if freeze.spec.kind is FreezeKind.WINDOW:
+        over = [f"its last interval ended at {rfc3339(end)}: what it is about is frozen for good"]
+    return AdmissionAnswer(allowed=True, reason=f"{KIND}Valid", warnings=over if end <= now else [])
 
 
 async def judge_model(admission: AdmissionRequest, api: LiveReads) -> AdmissionAnswer:

@@ -14,6 +14,7 @@ from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import covering, decide
 from cabgate.gate.messages import controller_message
 from cabgate.gate.verdict import GateVerdict, Reason
+from cabgate.lifecycle.limits.freezes import freezes_in_force
 from cabgate.lifecycle.state.requirements import says_of_containers
 from cabgate.lifecycle.state.standing import (
     RequestStanding,
@@ -21,8 +22,9 @@ from cabgate.lifecycle.state.standing import (
     takes_exception,
 )
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
+from cabgate.rollout.earlier import without_claims
 from cabgate.rollout.pods import PodTemplateError
-from cabgate.rollout.rings import HIGHEST, effective_ring, ring_of
+from cabgate.rollout.rings import GATED_FROM, HIGHEST, effective_ring, ring_of
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.templates import Template, is_required
@@ -36,6 +38,7 @@ from cabgate.rollout.workloads import (
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.ahead import Ahead
 from cabgate_webhook.client.apiserver import LiveReads
+from cabgate_webhook.handlers.freezes import Declared, Freezes
 from cabgate_webhook.handlers.fresh import FreshIntents
 
 GATED_SUBRESOURCES = frozenset({"", "ephemeralcontainers"})
@@ -51,15 +54,21 @@ async def judge_rollout(
     machines: Machines = SERVICE_ACCOUNTS,
     configured: Sequence[GatedKind] = (),
     fresh: FreshIntents | None = None,
+    *,
+    freezing: bool = False,
 ) -> AdmissionAnswer:
     """The answer to a rollout; `configured` are the kinds that are gated beside those that always
-    are, `fresh` waits where its intent was just written. Raises `LookupFailed` where the API server
+    are, `fresh` waits where its intent was just written, `freezing` says that its namespace carries
+    a change policy, so that freezes may hold there. Raises `LookupFailed` where the API server
     does not answer."""
     begun = asyncio.get_running_loop().time()
     try:
         rollout, referred = await _rollout(admission, kind, api, configured)
         template = cache(partial(_template, admission, kind, referred))
         look = partial(_look, rollout, template, admission, api, default_ring, machines)
+        if freezing:
+            as_kept = partial(_template, admission, kind, referred, claims=False)
+            look = partial(look, freezes=Freezes(api, admission, as_kept))
         maker = _maker(admission, machines, configured)
         async with Ahead(partial(_requests_of, api, admission.namespace, maker)) as of_maker:
             decision, labels, ring = await look(now)
@@ -101,25 +110,33 @@ async def _look(
     default_ring: int,
     machines: Machines,
     now: datetime,
+    freezes: Freezes | None = None,
 ) -> tuple[GateVerdict, Mapping[str, str], int]:
     """The decision by what is there now, with the labels of the namespace and the ring; labels are
     empty and the ring is the highest where it is admitted whatever they are.
 
-    What the containers do is looked at where a request says it or has to: `template` tells it."""
+    What the containers do is looked at where a request says it or has to: `template` tells it.
+    `freezes` are asked for what may hold; None where none can."""
     namespace = admission.namespace
+    declared: Declared | None = None
     async with Ahead(partial(api.listed_exceptions, namespace)) as listed:
-        requests = await api.requests_naming(namespace, rollout.workloads, at_once=True)
+        finding = api.requests_naming(namespace, rollout.workloads, at_once=True)
+        if freezes is None:
+            requests = await finding
+        else:
+            requests, declared = await asyncio.gather(finding, freezes.declared())
         if any(says_of_containers(request) for request in requests):
             rollout = replace(rollout, template=template())
         # What the highest ring admits, each ring admits, and what is admitted where a template is
         # required is admitted where none is: the namespace need not be read.
         decision = decide(rollout, HIGHEST, requests, (), now, template_required=True)
-        if decision.allowed and not decision.warnings:
+        free = declared is None or not declared.freezes
+        if decision.allowed and not decision.warnings and free:
             return decision, {}, HIGHEST
         covered = covering(rollout, requests)
         names = [request.metadata.name for request in covered if takes_exception(request)]
         exceptions: list[CABException] = []
-        reading = api.namespace_labels(namespace)
+        reading = _labels_of(namespace, api, declared)
         if names and not decision.allowed:
             labels, exceptions = await asyncio.gather(
                 reading, _exceptions(api, namespace, names, listed)
@@ -127,12 +144,24 @@ async def _look(
         else:
             labels = await reading
     ring = _ring(labels, admission, default_ring)
-    standings = standings_of_exceptions(exceptions)
-    required = is_required(labels, ring)
-    decision = decide(
-        *(rollout, ring, requests, standings, now, machines), template_required=required
+    judged = partial(
+        decide,
+        *(rollout, ring, requests, standings_of_exceptions(exceptions), now, machines),
+        template_required=is_required(labels, ring),
     )
+    if freezes is None or declared is None:
+        return judged(), labels, ring
+    in_force = freezes_in_force(declared.freezes, labels, ring, now)
+    decision = judged(freezes=in_force)
+    if decision.reason is Reason.FROZEN and ring_of(labels, default_ring) >= GATED_FROM:
+        decision = judged(freezes=await freezes.of_no_rollback(rollout, in_force))
     return decision, labels, ring
+
+
+async def _labels_of(
+    namespace: str, api: LiveReads, declared: Declared | None
+) -> Mapping[str, str]:
+    return await api.namespace_labels(namespace) if declared is None else declared.labels
 
 
 async def _exceptions(
@@ -181,11 +210,16 @@ async def _rollout(
 
 
 def _template(
-    admission: AdmissionRequest, kind: GatedKind, referred: Mapping[str, Any] | None
+    admission: AdmissionRequest,
+    kind: GatedKind,
+    referred: Mapping[str, Any] | None,
+    *,
+    claims: bool = True,
 ) -> Template | None:
-    """What the containers of a rollout do. Of a Pod that exists nothing of that can change but
-    containers that are added to it, which a policy of the chart looks after. Of what is too large
-    to be compared, something that no approval names. Raises `PodTemplateError`."""
+    """What the containers of a rollout do, with the claims for volumes beside or without. Of a Pod
+    that exists nothing of that can change but containers that are added to it, which a policy of
+    the chart looks after. Of what is too large to be compared, something that no approval names.
+    Raises `PodTemplateError`."""
     if kind.is_pod and admission.old_object:
         return None
     obj = admission.object
@@ -194,7 +228,7 @@ def _template(
             return Template("")
         # Of the same kind, and with no name: that was looked at before.
         obj = json.loads(admission.pod_templates)
-    return template_of(kind, obj, referred)
+    return template_of(kind, obj if claims else without_claims(obj), referred)
 
 
 def _named(admission: AdmissionRequest) -> Mapping[str, object]:

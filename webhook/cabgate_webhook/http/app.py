@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -41,7 +42,7 @@ from cabgate_webhook.client.lookups import BudgetUsedUp, LookupFailed
 from cabgate_webhook.handlers.asked import AskedLately
 from cabgate_webhook.handlers.exceptions import judge_exception
 from cabgate_webhook.handlers.fresh import FreshIntents
-from cabgate_webhook.handlers.models import judge_model, judge_policy
+from cabgate_webhook.handlers.models import judge_freeze, judge_model, judge_policy
 from cabgate_webhook.handlers.modes import LOOKUP_SECONDS, by_mode
 from cabgate_webhook.handlers.records import (
     judge_intent,
@@ -81,6 +82,15 @@ class Limits:
     held_bytes: int = MAX_HELD_BYTES
     """What the bodies that are being read may take together."""
 
+
+GATE_PATHS = {
+    "/validate": (Mode.AUDIT, False),
+    "/validate/enforce": (Mode.ENFORCE, False),
+    "/validate/freezes": (Mode.AUDIT, True),
+    "/validate/enforce/freezes": (Mode.ENFORCE, True),
+}
+"""Where the entries of the webhook configuration call, with what the API server knows of the
+namespace by their selectors: the least mode, and whether it carries a change policy."""
 
 Handler = Callable[[AdmissionRequest], Awaitable[AdmissionAnswer]]
 
@@ -127,11 +137,12 @@ def create_app(
     fresh, lately = FreshIntents(api, clock, metrics, settings.mode), AskedLately()
     turns, telling = WriteTurns(), Telling()
 
-    async def validate(admission: AdmissionRequest) -> AdmissionAnswer:
+    async def validate(admission: AdmissionRequest, *, freezing: bool = False) -> AdmissionAnswer:
         if admission.group == GROUP and admission.where in ("deploymentintents", "cabexceptions"):
             async with turns.taken(admission.namespace):
                 return await _validate(admission, api, settings, clock(), fresh, lately, telling)
-        return await _validate(admission, api, settings, clock(), fresh, lately, telling)
+        of = admission, api, settings, clock(), fresh, lately, telling
+        return await _validate(*of, freezing=freezing)
 
     async def mutate(admission: AdmissionRequest) -> AdmissionAnswer:
         return await _mutate(admission, api, settings, clock())
@@ -156,27 +167,23 @@ def create_app(
         resource = resource_label(admission, settings.kinds)
         metrics.requests.labels(endpoint, resource, answer.verdict, answer.reason).inc()
         metrics.seconds.labels(endpoint).observe(seconds)
-        if answer.mode is not None and not admission.dry_run:
-            # Who compares by dry runs, as GitOps tools do all day, would else drown who rolls out.
-            metrics.not_enforced(admission.namespace, answer.workload, answer.reason)
-        if answer.reason in DOUBTS:
-            metrics.in_doubt.labels(answer.reason).inc()
+        _count(metrics, admission, answer)
         _note(admission, endpoint, answer, seconds)
         return Response(answer_body(admission.uid, answer), media_type="application/json")
 
-    async def post_validate(request: Request) -> Response:
-        return await receive(request, "validate", validate)
+    def judging(handler: Handler, at_least: Mode) -> Callable[[Request], Awaitable[Response]]:
+        async def post(request: Request) -> Response:
+            return await receive(request, "validate", handler, at_least)
 
-    async def post_validate_enforce(request: Request) -> Response:
-        """For the entries of the webhook configuration that select namespaces in mode Enforce."""
-        return await receive(request, "validate", validate, Mode.ENFORCE)
+        return post
 
     async def post_mutate(request: Request) -> Response:
         return await receive(request, "mutate", mutate)
 
     # Plain routes: FastAPI's own take twice the time, for what is not used here.
-    app.add_route("/validate", post_validate, methods=["POST"])
-    app.add_route("/validate/enforce", post_validate_enforce, methods=["POST"])
+    for path, (at_least, freezing) in GATE_PATHS.items():
+        handler = partial(validate, freezing=True) if freezing else validate
+        app.add_route(path, judging(handler, at_least), methods=["POST"])
     app.add_route("/mutate", post_mutate, methods=["POST"])
 
     return app
@@ -255,11 +262,14 @@ async def _validate(
     fresh: FreshIntents,
     lately: AskedLately,
     telling: Telling,
+    *,
+    freezing: bool = False,
 ) -> AdmissionAnswer:
     kind = gated_kind(admission, settings.kinds)
     if kind is not None:
         ring, machines = settings.default_ring, settings.machines
-        return await judge_rollout(admission, kind, api, ring, now, machines, settings.kinds, fresh)
+        of = admission, kind, api, ring, now, machines, settings.kinds, fresh
+        return await judge_rollout(*of, freezing=freezing)
     if admission.group == GROUP:
         if admission.subresource == "status" and admission.resource in KINDS:
             return await judge_status(
@@ -268,14 +278,16 @@ async def _validate(
         if admission.where == "deploymentintents/status":
             return await judge_intent_status(admission, api, settings.operator)
         if admission.where == "cabrequests":
-            of = admission, api, settings.operator, now
-            return await judge_request(*of, settings.excluded, settings.installation)
+            written = admission, api, settings.operator, now
+            return await judge_request(*written, settings.excluded, settings.installation)
         if admission.where == "cabexceptions":
             return await judge_exception(admission, api, settings.machines, now, lately)
         if admission.where == "riskmodels":
             return await judge_model(admission, api)
         if admission.where == "changepolicies":
             return await judge_policy(admission, api)
+        if admission.where == "changefreezes":
+            return judge_freeze(admission, now)
         if admission.where == "deploymentintents":
             return await judge_intent(
                 *(admission, api, settings.installation, settings.require_digests_from),
@@ -301,6 +313,7 @@ async def _mutate(
 _OURS = {
     *(f"{plural}/status" for plural in ("cabrequests", "cabexceptions", "deploymentintents")),
     *("cabrequests", "cabexceptions", "deploymentintents", "riskmodels", "changepolicies"),
+    "changefreezes",
 }
 """What the API server asks about of cabgate's own kinds."""
 
@@ -326,6 +339,15 @@ def _unknown(admission: AdmissionRequest) -> AdmissionAnswer:
 def _denied(reason: str, message: str, causes: Sequence[Cause] = ()) -> AdmissionAnswer:
     text = compose(f"{reason}: {message}")
     return AdmissionAnswer(allowed=False, reason=reason, message=text, causes=causes)
+
+
+def _count(metrics: Metrics, admission: AdmissionRequest, answer: AdmissionAnswer) -> None:
+    """What somebody may have to look after: what a mode let through, and doubts."""
+    if answer.mode is not None and not admission.dry_run:
+        # Who compares by dry runs, as GitOps tools do all day, would else drown who rolls out.
+        metrics.not_enforced(admission.namespace, answer.workload, answer.reason)
+    if answer.reason in DOUBTS:
+        metrics.in_doubt.labels(answer.reason).inc()
 
 
 def _note(

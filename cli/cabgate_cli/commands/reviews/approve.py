@@ -21,6 +21,7 @@ Examples:
   kubectl cab approve -n shop checkout-1f2e3d4c
   kubectl cab approve -n shop checkout-1f2e3d4c --because "Low coverage in billing" \\
     --condition "watch=Watch the error rate for two hours"
+  kubectl cab approve -n shop checkout-1f2e3d4c --override christmas
   kubectl cab approve -n shop cabex/checkout-1f2e3d4c --max-replicas 2
   kubectl cab approve -n shop checkout-1f2e3d4c --because "As agreed" \\
     --digest v1:sha256:0123...
@@ -56,6 +57,14 @@ Examples:
     multiple=True,
     help="From when on it lets none in any more.",
 )
+@click.option(
+    "--override",
+    "overrides",
+    metavar="FREEZE",
+    multiple=True,
+    help="Let the rollout into this ChangeFreeze, also if it is approved already; needs the verb "
+    "override on it. May be repeated.",
+)
 @constraint_options
 @click.pass_context
 def approve(
@@ -67,6 +76,7 @@ def approve(
     attested: tuple[str, ...],
     opening: tuple[str, ...],
     closing: tuple[str, ...],
+    overrides: tuple[str, ...],
     constraints: dict[str, Any],
     given: "Given",
 ) -> None:
@@ -86,9 +96,10 @@ def approve(
             raise BadInput("--condition: an exception has none; its controls are its own")
         if constraints and not subject.named.exception:
             raise BadInput(f"{_first(constraints)}: of an exception alone; name it as cabex/NAME")
-        return ({"conditions": made} if made else {}) | (
-            {"constraints": constraints} if constraints else {}
-        )
+        if overrides and subject.named.exception:
+            raise BadInput("--override: of a request alone; an exception overrides no freeze")
+        said = {"conditions": made, "overrides": list(overrides), "constraints": constraints}
+        return {name: value for name, value in said.items() if value}
 
     verdict = Verdict("approve", "ConditionallyApproved" if made else "Approved", details)
     ctx.exit(decide(kubectl, namespace, names, verdict, given))

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cabgate.api.changefreeze import POLICY_LABEL
 from cabgate.api.kinds import GatedKind
+from cabgate.rollout.earlier import without_claims
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.rollout import Rollout
-from cabgate.rollout.workloads import ANY_NAME, running_rollout
+from cabgate.rollout.templates import Template
+from cabgate.rollout.workloads import ANY_NAME, running_rollout, template_of
 from cabgate.text.foreign import printed
 from cabgate.views.explained import Explanation, Surroundings, explained, explained_view
 from cabgate.views.plain import plain
@@ -166,7 +169,8 @@ class _Explainer:
                     f"{item} belongs to {owner.get('kind')} {owner.get('name')}, which is what an "
                     "approval names; controllers make what belongs to it"
                 )
-        return self._explained(rollout, _labels(content), {})
+        kept = template_of(item.kind, without_claims(content), referred)
+        return self._explained(rollout, kept, _labels(content), {})
 
     def declared(
         self, kind: GatedKind, document: Document, namespace: str, beside: Sequence[Document]
@@ -182,11 +186,13 @@ class _Explainer:
             if not named.name.endswith(ANY_NAME):
                 old = self._stored(Wanted(kind, named.name), namespace)
             rollout = rollout_in(kind, content, namespace, referred, old)
+            kept = None
             if not (kind.is_pod and old):
                 rollout = replace(rollout, template=template_in(kind, content, referred))
+                kept = template_in(kind, without_claims(content), referred)
         except BadInput as error:
             raise BadInput(*(f"{document.source}: {line}" for line in error.problems)) from None
-        return self._explained(rollout, _labels(content), _labels(old or {}))
+        return self._explained(rollout, kept, _labels(content), _labels(old or {}))
 
     def _stored(self, item: Wanted, namespace: str) -> dict[str, Any] | None:
         from cabgate_cli.input.cluster.client import NotFound
@@ -197,14 +203,20 @@ class _Explainer:
             return None
 
     def _explained(
-        self, rollout: Rollout, labels: Mapping[str, str], before: Mapping[str, str]
+        self,
+        rollout: Rollout,
+        kept: Template | None,
+        labels: Mapping[str, str],
+        before: Mapping[str, str],
     ) -> Explanation:
+        """The verdict on a rollout; `kept` is what its containers do as revisions have it."""
         from cabgate_cli.input.viewer import now
 
         namespace, source = rollout.namespace, self._source
-        around = Surroundings(
-            self._installation, source.namespace_labels(namespace), labels, before
-        )
+        of_namespace = source.namespace_labels(namespace)
+        around = Surroundings(self._installation, of_namespace, labels, before)
+        if POLICY_LABEL in of_namespace and (freezes := source.freezes()):
+            around = replace(around, freezes=freezes, ran=source.ran(rollout, kept))
         stored = source.requests_naming(namespace, rollout.workloads)
         requests = source.with_appliers(namespace, stored)
         exceptions = source.exceptions(namespace) if requests else []

@@ -2,12 +2,31 @@
 """What a verdict rests on, read from a cluster as the gate reads it; imported only for that."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from cabgate import GROUP, VERSION
-from cabgate.api import CABException, CABRequest, DeploymentIntent, exception, intent, request
+from cabgate.api import (
+    CABException,
+    CABRequest,
+    DeploymentIntent,
+    changefreeze,
+    exception,
+    intent,
+    request,
+)
 from cabgate.rollout.appliers import with_applier
+from cabgate.rollout.earlier import (
+    KEPT_AS,
+    REPLICA_SET,
+    named_sets,
+    revisions_of,
+    same_as,
+    selected_by,
+)
+from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload, selectors
+from cabgate.rollout.templates import Template
 from cabgate_cli.errors import Unavailable
 from cabgate_cli.input.cluster.client import Cluster
 from cabgate_cli.input.stored import parsed
@@ -49,6 +68,31 @@ class GateSource:
     def exceptions(self, namespace: str) -> list[CABException]:
         """The exceptions of a namespace."""
         return [parsed(CABException, item) for item in self._items(namespace, exception.PLURAL)]
+
+    def freezes(self) -> list[dict[str, Any]]:
+        """Every freeze, as the API server has it."""
+        path = f"/apis/{GROUP}/{VERSION}/{changefreeze.PLURAL}"
+        return list(self._cluster.list(path, changefreeze.PLURAL))
+
+    def ran(self, rollout: Rollout, template: Template | None) -> list[datetime]:
+        """From when on a workload that exists ran what a rollout is to run, by what its controller
+        keeps; `template` is what its containers do, without what stands beside its pod template."""
+        workload, namespace = rollout.workload, rollout.namespace
+        kept_as = KEPT_AS.get((workload.group, workload.kind))
+        stored = None if kept_as is None else self._cluster.workload_or_none(workload, namespace)
+        if stored is None or kept_as is None:
+            return []
+        path = f"/apis/apps/v1/namespaces/{namespace}/{kept_as[1].lower()}s"
+        labels = [f"{key}={value}" for key, value in selected_by(stored).items()]
+        query = {"labelSelector": ",".join(labels)} if labels else {}
+        kept = self._cluster.list(path, f"{kept_as[1]}s in namespace {namespace}", **query)
+        revisions = revisions_of(workload, stored["metadata"]["uid"], kept)
+        found = same_as(rollout.images, template, revisions)
+        if kept_as == REPLICA_SET:
+            sets = [Workload(*REPLICA_SET, each.name) for each in found]
+            requests = self.requests_naming(namespace, sets)
+            found = [each for each in found if each.name not in named_sets(requests)]
+        return [each.created for each in found]
 
     def intent(self, namespace: str, name: str) -> DeploymentIntent:
         """An intent."""

@@ -211,6 +211,7 @@ class ListedEntry(Struct, rename="camel", kw_only=True):
     condition: str | None = None
     verbs: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
+    overrides: list[str] = field(default_factory=list)
 
 
 class ListedStatusCondition(Struct):

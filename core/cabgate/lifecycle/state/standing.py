@@ -6,7 +6,7 @@ was stored is not: nobody can read a part that another source of standings does 
 a `status.state` for where a request stands.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
@@ -34,6 +34,7 @@ from cabgate.lifecycle.state.states import (
     exception_history,
     history_of,
     opening_state,
+    overrides_only,
 )
 from cabgate.rollout.appliers import with_applier
 
@@ -76,6 +77,9 @@ class RequestStanding:
     noticed: bool
     """Whether the operator has noticed that it is decided. An approval by a person is taken back if
     that shows its author among those who submitted or asked, and never after that."""
+    overrides: Mapping[str, datetime]
+    """The freezes that its approvals override, each with the moment at which it was last named; of
+    none before it was revoked, reopened or superseded."""
     decided_until: datetime | None
     """The time of the latest of all its decisions, whether they counted or not."""
 
@@ -191,7 +195,8 @@ class WholeRequest:
 
 def standing_of(request: StoredRequest) -> RequestStanding:
     """Where a request stands. Its decisions are gone through here, and nowhere after."""
-    history = history_of(request)
+    whole = history_of(request)
+    history = _without_overrides(whole)
     verdict = _verdict(history)
     votes = _votes(history) if needs_of(request) else ()
     conditions: Sequence[StoredCondition] = ()
@@ -204,7 +209,7 @@ def standing_of(request: StoredRequest) -> RequestStanding:
         metadata=request.metadata,
         spec=request.spec,
         state=state,
-        history=history,
+        history=whole,
         verdict=verdict,
         # Nothing leaves Revoked, so the entry that led there is the only one that counts.
         revocation=next((e for e, state in history if state is _S.REVOKED), None),
@@ -213,6 +218,7 @@ def standing_of(request: StoredRequest) -> RequestStanding:
         conditions=conditions,
         unattested=_unattested(history, verdict, conditions) if conditions else (),
         noticed=any(c.type == DECIDED and c.status == "True" for c in request.status.conditions),
+        overrides=_overrides(whole),
         decided_until=max((entry.at for entry in request.status.decisions), default=None),
     )
 
@@ -225,6 +231,25 @@ def standings_of(requests: Iterable[StoredRequest]) -> list[RequestStanding]:
 def standings_of_exceptions(exceptions: Iterable[StoredException]) -> list[ExceptionStanding]:
     """Where each of some exceptions stands, in their order."""
     return [ExceptionStanding.of(exception) for exception in exceptions]
+
+
+def _without_overrides(history: History) -> History:
+    """The entries that decide: not those that only override freezes for what is approved."""
+    found, before = [], None
+    for entry, state in history:
+        if before is None or not overrides_only(entry, before):
+            found.append((entry, state))
+        before = state
+    return found
+
+
+def _overrides(history: History) -> Mapping[str, datetime]:
+    found: dict[str, datetime] = {}
+    for entry, _ in history:
+        if entry.verdict in BEGINS_ANEW:
+            found.clear()
+        found |= dict.fromkeys(entry.overrides, entry.at)
+    return found
 
 
 def _verdict(history: History) -> StoredEntry | None:

@@ -247,6 +247,9 @@ def _history(
     for entry in sorted(decisions, key=lambda entry: entry.sequence):
         if entry.evidence_digest != request.spec.evidence_digest:
             continue
+        if overrides_only(entry, state):
+            history.append((entry, state))
+            continue
         following = _following(request, state, entry.verdict, entry.author.type)
         if following is None:
             continue
@@ -259,6 +262,13 @@ def _history(
         approved = approved or state in APPROVED_STATES
         history.append((entry, state))
     return history
+
+
+def overrides_only(entry: StoredEntry, before: RequestState) -> bool:
+    """Whether an entry is an approval of what is approved already, which overrides freezes for it
+    and changes nothing else: neither the state, nor who approved, nor on which conditions."""
+    approves = entry.verdict is _V.APPROVED and entry.author.type is PERSON
+    return approves and bool(entry.overrides) and before in APPROVED_STATES
 
 
 def illegal_entries(request: "CABRequest") -> "list[RequestDecision]":

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
+from cabgate.api.changefreeze import MAX_NAME
 from cabgate.gate.checks import ADMITTING
 from cabgate.gate.commands import update_template, write_exception, write_intent
 from cabgate.gate.composing import MAX_BYTES, WARNING_WIDTH, compose, warning_lines
 from cabgate.gate.messages import texts_of
 from cabgate.gate.verdict import Basis, GateVerdict, Reason
+from cabgate.lifecycle.limits.freezes import FreezeInForce
 from cabgate.rollout.normal_form import normal_form
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
@@ -105,6 +107,7 @@ def _situation(
         Reason.REJECTED: [by_person("Rejected", **by)],
         Reason.REVOKED: [by_person("Approved"), by_person("Revoked", **by)],
         Reason.SUPERSEDED: [by_system("Superseded", **by)],
+        Reason.FROZEN: [by_person("Approved", **by)],
     }.get(reason, [])
     for entry in entries:
         entry["author"]["username"] = user
@@ -123,6 +126,14 @@ def _situation(
     return what, [stored], exceptions
 
 
+def _freezes(reason: Reason, name: str, title: str) -> list[FreezeInForce]:
+    """The freezes that a rollout is denied by for a reason; the API server takes no longer names
+    and titles."""
+    if reason is not Reason.FROZEN:
+        return []
+    return [FreezeInForce(name[:MAX_NAME], title[:256], NOW, NOW + timedelta(days=1), NOW)]
+
+
 def _command(reason: Reason, decision: GateVerdict, what: Rollout) -> str:
     """The command that a denial has to end with."""
     ns, found = what.namespace, decision.basis.request
@@ -134,7 +145,9 @@ def _command(reason: Reason, decision: GateVerdict, what: Rollout) -> str:
         return write_exception(found, decision.basis.exception)
     if reason is Reason.EXCEPTION_REQUIRED:
         return f"cabgate exception -n {ns} {found.metadata.name}"
-    if reason in (Reason.REVIEW_PENDING, Reason.EXCEPTION_PENDING, Reason.ATTESTATION_MISSING):
+    if reason in (Reason.REVIEW_PENDING, Reason.EXCEPTION_PENDING, Reason.ATTESTATION_MISSING) or (
+        reason is Reason.FROZEN
+    ):
         return "}}'"
     if reason is Reason.TEMPLATE_NOT_COVERED:
         return update_template(found)
@@ -161,7 +174,7 @@ def test_every_denial_is_short_and_ends_with_a_whole_command(
     user: str,
 ) -> None:
     what, requests, exceptions = _situation(reason, names, said, images, user)
-    decision = decide(what, 4, requests, exceptions, NOW)
+    decision = decide(what, 4, requests, exceptions, NOW, freezes=_freezes(reason, names[3], said))
 
     assert decision.reason is reason
     message = decision.message
@@ -176,7 +189,8 @@ def test_the_longest_names_leave_the_command_whole(reason: Reason) -> None:
     names = (LONG_NAME, "i" * 200, LONG_NAMESPACE, "e" * 253)
     images = [str(n) + "é" * 255 for n in range(9)]
     what, requests, exceptions = _situation(reason, names, "ß" * 4096, images, "ü" * 512)
-    decision = decide(what, 4, requests, exceptions, NOW)
+    freezes = _freezes(reason, names[3], "ß" * 256)
+    decision = decide(what, 4, requests, exceptions, NOW, freezes=freezes)
 
     assert len(decision.message.encode()) <= MAX_BYTES
     assert decision.message.endswith(_command(reason, decision, what))

@@ -45,6 +45,7 @@ DONE = [
     ("risk-model-changed", 3, event("patch", "riskmodels", "strict", group="cabgate.dev")),
     ("risk-model-changed", 4, event("delete", "riskmodels", "strict", group="cabgate.dev")),
     ("change-policy-changed", 1, event("create", "changepolicies", "two", group="cabgate.dev")),
+    ("freeze-changed", 4, event("delete", "changefreezes", "christmas", group="cabgate.dev")),
     ("signer-changed", 1, event("create", "evidencesigners", "ci", group="cabgate.dev")),
     (
         "admission-configuration-changed",

@@ -22,6 +22,7 @@ from cabgate.gate.checks import ADMITTING
 from cabgate.gate.commands import write_intent
 from cabgate.gate.composing import warning_lines
 from cabgate.gate.verdict import Reason
+from cabgate.lifecycle.limits.freezes import FreezeInForce
 from cabgate.review.identity import User
 from cabgate.review.review import REQUEST_REVIEW, recorded, requested_review, stamped_status
 from cabgate.review.reviewers import check_reviewer
@@ -145,6 +146,7 @@ def _situation(
         Reason.REJECTED: [by_person("Rejected", rationale=said)],
         Reason.REVOKED: [by_person("Approved"), by_person("Revoked", rationale=said)],
         Reason.SUPERSEDED: [by_system("Superseded", rationale=said)],
+        Reason.FROZEN: [by_person("Approved", rationale=said)],
     }.get(reason, [])
     if reason is Reason.NO_REQUEST:
         return [], []
@@ -182,11 +184,14 @@ def test_no_denial_has_a_phrase(reason: Reason, said: str, user: str, images: li
     what = rollout(*(requests[0].spec.targets[0].images if broken else images))
     if reason is Reason.TEMPLATE_NOT_COVERED:
         what = replace(what, template=OTHER_TEMPLATE)
-    decision = decide(what, 4, requests, exceptions, NOW)
+    freezes = []
+    if reason is Reason.FROZEN:
+        freezes = [FreezeInForce("christmas", said[:256], NOW, NOW + timedelta(days=1), NOW)]
+    decision = decide(what, 4, requests, exceptions, NOW, freezes=freezes)
     assert decision.reason is reason
     assert not acted_on(decision.message), decision.message
     assert not any(acted_on(line) for line in warning_lines(decision.message))
-    for look in candidates(what, requests, exceptions, NOW, ring=4):
+    for look in candidates(what, requests, exceptions, NOW, ring=4, freezes=freezes):
         assert not acted_on(describe(look, what, exceptions, NOW))
 
 

@@ -163,6 +163,7 @@ def test_what_is_asked_about_is_seen_also_where_the_output_is_for_programs(
          {"conditions": [{"name": "watch", "description": "Two hours", "attestation": "Required",
                           "notBefore": "2026-03-01T20:00:00Z"}]}),
         (["attest", "--condition", "dba"], "Attested", {"condition": "dba"}),
+        (["approve", "--override", "christmas"], "Approved", {"overrides": ["christmas"]}),
     ],
 )  # fmt: skip
 def test_each_verb_sends_its_verdict(

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a workload ran before, by what its controller keeps of it: ReplicaSets of a Deployment or an
+Argo Rollout, ControllerRevisions of a StatefulSet or a DaemonSet.
+
+Who rolls out may want to forge that. Of a revision the API server sets `creationTimestamp`, and its
+name never changes; anybody may write the owners and labels of a ReplicaSet. The pod template of a
+ReplicaSet can be changed by whoever gets that past the gate, and a ControllerRevision is written by
+controllers alone.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from cabgate.api.base import Timestamp
+from cabgate.api.kinds import group_of
+from cabgate.api.stored import Declared
+from cabgate.rollout.normal_form import normal_form
+from cabgate.rollout.pods import PodTemplateError, template_images
+from cabgate.rollout.targets import Workload
+from cabgate.rollout.templates import Template, is_too_large, template_of_forms
+
+RawObject = Mapping[str, Any]
+
+REPLICA_SET = ("apps", "ReplicaSet")
+CONTROLLER_REVISION = ("apps", "ControllerRevision")
+
+KEPT_AS: Mapping[tuple[str, str], tuple[str, str]] = {
+    ("apps", "Deployment"): REPLICA_SET,
+    ("argoproj.io", "Rollout"): REPLICA_SET,
+    ("apps", "StatefulSet"): CONTROLLER_REVISION,
+    ("apps", "DaemonSet"): CONTROLLER_REVISION,
+}
+"""Group and kind of workloads with those of what their controllers keep of each pod template."""
+
+# Ends the name of what a controller makes: `k8s.io/apimachinery/pkg/util/rand.SafeEncodeString`.
+_HASH = "[bcdfghjklmnpqrstvwxz2456789]{1,12}"
+
+
+@dataclass(frozen=True)
+class Revision:
+    """What a workload ran from a moment on."""
+
+    name: str
+    """Name of the ReplicaSet or ControllerRevision."""
+    created: datetime
+    images: tuple[str, ...]
+    """Every image that it ran, sorted."""
+    template: Template
+    """What its containers did, whatever their images."""
+
+
+def revisions_of(workload: Workload, uid: str, kept: Iterable[RawObject]) -> list[Revision]:
+    """The revisions of a workload among the objects of the kind that its controller keeps them as;
+    what cannot be read is none. `uid` is that of the workload as it is stored."""
+    name = re.compile(re.escape(workload.name) + f"-{_HASH}")
+    found = []
+    for each in kept:
+        metadata = each.get("metadata") or {}
+        if name.fullmatch(str(metadata.get("name"))) and _is_owned(metadata, workload, uid):
+            created, ran = _created(metadata), _ran(each)
+            if created is not None and ran is not None:
+                found.append(Revision(str(metadata["name"]), created, *ran))
+    return found
+
+
+def same_as(
+    images: Iterable[str], template: Template | None, revisions: Iterable[Revision]
+) -> list[Revision]:
+    """The revisions that ran these very images, and whose containers did what a template has them
+    do."""
+    if template is None or not template.digest:
+        return []
+    wanted = (tuple(sorted(set(images))), template.digest)
+    return [each for each in revisions if (each.images, each.template.digest) == wanted]
+
+
+def named_sets(requests: Iterable[Declared]) -> set[str]:
+    """The names of the ReplicaSets that some requests name: people made those, not a controller."""
+    named = (Workload.of(target) for request in requests for target in request.spec.targets)
+    return {each.name for each in named if (each.group, each.kind) == REPLICA_SET}
+
+
+def selected_by(stored: RawObject) -> Mapping[str, str]:
+    """The labels that a workload selects its revisions by, as far as a list can ask for them."""
+    spec = stored.get("spec") or {}
+    return (spec.get("selector") or {}).get("matchLabels") or {}
+
+
+def without_claims(obj: RawObject) -> RawObject:
+    """A workload without the `volumeClaimTemplates` that stand beside its pod template: those of a
+    StatefulSet never change, and no revision has them."""
+    spec = obj.get("spec")
+    if not isinstance(spec, Mapping):
+        return obj
+    return {**obj, "spec": {k: v for k, v in spec.items() if k != "volumeClaimTemplates"}}
+
+
+def _is_owned(metadata: Mapping[str, Any], workload: Workload, uid: str) -> bool:
+    owners = metadata.get("ownerReferences")
+    return bool(uid) and any(
+        isinstance(owner, Mapping)
+        and owner.get("controller") is True
+        and (group_of(str(owner.get("apiVersion"))), owner.get("kind"), owner.get("name"))
+        == (workload.group, workload.kind, workload.name)
+        and owner.get("uid") == uid
+        for owner in (owners if isinstance(owners, list) else [])
+    )
+
+
+def _ran(revision: RawObject) -> tuple[tuple[str, ...], Template] | None:
+    """The images of a revision and what its containers did, by `spec.template` of a ReplicaSet or
+    of the `data` of a ControllerRevision."""
+    holder = revision.get("data") or revision
+    if not isinstance(holder, Mapping) or is_too_large(holder):
+        return None
+    spec = holder.get("spec")
+    template = spec.get("template") if isinstance(spec, Mapping) else None
+    try:
+        return template_images(template), template_of_forms([normal_form(template)])
+    except PodTemplateError:
+        return None
+
+
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(Timestamp)
+
+
+def _created(metadata: Mapping[str, Any]) -> datetime | None:
+    try:
+        return _MOMENT.validate_python(metadata.get("creationTimestamp"))
+    except ValidationError:
+        return None
