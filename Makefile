@@ -188,6 +188,11 @@ test-browser: binaries ## Walk the page in the system's Chromium, with 200 hosti
 	BROWSER_PAYLOADS=200 PAGE_PICTURE=docs/page.png $(BIN)/python -m pytest -p no:randomly -n 0 --durations 10 \
 		tests/unit/portal/page tests/cluster/portal/test_page.py
 
+.PHONY: test-login
+test-login: binaries ## Sign in to the page in the system's Chromium with the real Dex, which it builds
+	$(BIN)/python -m cabgate_devcluster dex
+	$(BIN)/python -m pytest -p no:randomly -n 0 tests/cluster/portal/test_dex.py
+
 .PHONY: test-portal
 test-portal: binaries helm ## Make up 10,000 (CASES) calls of the REST API, and kill it in 200 (KILLS) approvals
 	PORTAL_CASES=$(or $(CASES),10000) PORTAL_KILLS=$(or $(KILLS),200) \

@@ -207,7 +207,7 @@ def settings(revision: str) -> list[str]:
 
 def sbom(packages: list[image_base.Package], epoch: int, digest: str) -> dict[str, Any]:
     """What is in the image, as CycloneDX: of Python as uv.lock says, and of Debian."""
-    command = ["uv", "export", "--quiet", "--locked", "--no-dev", "--extra=relay"]
+    command = ["uv", "export", "--quiet", "--locked", "--no-dev", "--extra=portal", "--extra=relay"]
     command += ["--format", "cyclonedx1.5", "--preview-features", "sbom-export"]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     document: dict[str, Any] = json.loads(done.stdout)

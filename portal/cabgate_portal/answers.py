@@ -202,6 +202,9 @@ class ExceptionItem(Described):
     state: str
     outcome: Outcome
     reason: str
+    constraints: list[dict[str, Any]]
+    """What it admits no rollout beyond: of its team, and of the reviewer who approved it; each that
+    is given has to hold."""
     ends: datetime
 
 

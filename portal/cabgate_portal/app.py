@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The application: what surrounds every operation, so that each error is a problem that says so."""
 
-import asyncio
 import logging
 import time
 from functools import cache
@@ -13,16 +12,16 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cabgate.api.base import plain_message
-from cabgate_kube.process.bodies import Bodies, BusyError, TooLargeError
 from cabgate_kube.process.logs import explained, fields
 from cabgate_portal.bodies import check_json
 from cabgate_portal.calls import Portal
 from cabgate_portal.problems import MEDIA_TYPE, PROBLEM_SCHEMA, Problem, answer_of
+from cabgate_portal.receiving import Receiving
 from cabgate_portal.routes import checking, deciding, listing, showing, submitting
 from cabgate_portal.tokens import token_of
 
@@ -37,9 +36,6 @@ MAX_BODY_BYTES = 256 * 1024
 
 MAX_HELD_BYTES = 32 * 1024 * 1024
 """What the bodies that are being read may take together."""
-
-BODY_SECONDS = 10.0
-"""Time that a client has to send a body."""
 
 _JSON = b"application/json"
 
@@ -67,11 +63,19 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(portal: Portal) -> ASGIApp:
-    """The application, with bounds around it."""
+def create_app(portal: Portal, page: ASGIApp | None = None) -> ASGIApp:
+    """The application, with bounds around it; with a page it has that beside the operations."""
     api = create_api()
     api.state.portal = portal
-    return Bounded(api, portal)
+    bounded = Bounded(api, portal)
+    if page is None:
+        return bounded
+
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        of_api = f"{scope.get('path')}/".startswith(f"{UNVERSIONED}/")
+        await (bounded if of_api else page)(scope, receive, send)
+
+    return either
 
 
 def create_api() -> FastAPI:
@@ -118,11 +122,11 @@ def _described(app: FastAPI) -> dict[str, Any]:
 
 
 async def _start(_request: Request) -> Response:
-    """What a browser gets: the page needs a login, which there is not yet."""
+    """What a browser gets where no login is set up."""
     return PlainTextResponse(
         f"This is cabgate's REST API, below {PREFIX}. It has no page: a browser brings no token of "
-        "yours, and there is no login by OpenID Connect yet. For the page run on your own machine: "
-        "kubectl cab ui\n"
+        "yours, and no login by OpenID Connect is set up here (docs/page.md). For the page on your "
+        "own machine run: kubectl cab ui\n"
     )
 
 
@@ -174,7 +178,7 @@ class Bounded:
     def __init__(self, app: ASGIApp, portal: Portal) -> None:
         self._app = app
         self._portal = portal
-        self._bodies = Bodies(MAX_BODY_BYTES, MAX_HELD_BYTES)
+        self._bodies = Receiving("a body", MAX_BODY_BYTES, MAX_HELD_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -209,20 +213,7 @@ class Bounded:
 
     async def _body(self, request: Request) -> bytes:
         """The body. Raises `Problem`."""
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await self._bodies.read(request)
-        except TooLargeError:
-            detail = f"a body has at most {MAX_BODY_BYTES >> 10} KiB"
-            raise Problem(413, "TooLarge", detail, headers=_CLOSE) from None
-        except TimeoutError:
-            detail = f"the body did not come within {BODY_SECONDS:g} s"
-            raise Problem(408, "TooSlow", detail, headers=_CLOSE) from None
-        except BusyError:
-            detail = "too much is being read: try again"
-            raise Problem(503, "Busy", detail, headers={**_CLOSE, "Retry-After": "1"}) from None
-        except ClientDisconnect:
-            raise Problem(400, "Incomplete", "the body is not complete") from None
+        body = await self._bodies.read(request)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if body and kind.encode("latin-1") != _JSON:
             raise Problem(415, "JsonNeeded", "a body has to be application/json")
@@ -233,9 +224,7 @@ class Bounded:
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a call by its operation: one of few, whatever path is asked for."""
         operation = getattr(scope.get("route"), "operation_id", None) or "none"
-        metrics = self._portal.metrics
-        metrics.calls.labels(operation, str(status)).inc()
-        metrics.seconds.labels(operation).observe(seconds)
+        self._portal.metrics.count(operation, status, seconds)
 
 
 _CLOSE = {"Connection": "close"}

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from cabgate import API_VERSION
+from cabgate.api.exception import MAX_WINDOWS, Constraints, Interval
 from cabgate.api.types import ApprovalCondition
 from cabgate_portal.names import Name, Namespace
 from cabgate_portal.problems import Problem
@@ -137,10 +138,21 @@ class Decision(Body):
     )
 
 
+_STRICT = ConfigDict(extra="forbid")
+"""Of what the API server's schema describes: it drops a field of another name, and with it what a
+reviewer meant to hold."""
+
+
+class Condition(ApprovalCondition):
+    """An approval condition."""
+
+    model_config = _STRICT
+
+
 class Approval(Decision):
     """An approval."""
 
-    conditions: list[ApprovalCondition] = Field(
+    conditions: list[Condition] = Field(
         default_factory=list, description="Approve as long as these hold.", max_length=32
     )
 
@@ -169,4 +181,31 @@ class ExceptionDecision(Decision):
         max_length=64,
         description="uid of the exception that was looked at: its team may have created another "
         "one of its name for the same evidence.",
+    )
+
+
+class Window(Interval):
+    """A time within which an exception admits."""
+
+    model_config = _STRICT
+
+
+class Tightening(Constraints):
+    """What an exception admits no rollout beyond, beside what its team limits it to."""
+
+    model_config = _STRICT
+
+    windows: list[Window] = Field(  # type: ignore[assignment]  # they are such, and stricter
+        default_factory=list,
+        max_length=MAX_WINDOWS,
+        description="It admits within one of these alone; none: at any time until its end.",
+    )
+
+
+class ExceptionApproval(ExceptionDecision):
+    """An approval of an exception."""
+
+    constraints: Tightening | None = Field(
+        default=None,
+        description="Approve it within these alone; those of the exception itself hold as well.",
     )

@@ -7,8 +7,10 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from cabgate.api.base import build_models
 from cabgate_kube.clock import utc_now
@@ -72,7 +74,7 @@ class Process:
             settings.machines,
             stopping=lambda: self.draining,
         )
-        self.app = Draining(create_app(portal))
+        self.app = Draining(create_app(portal, _page(portal, settings)))
         self.certificate = self._certificate()
         self.draining = False
 
@@ -119,6 +121,44 @@ class Process:
         reviewer is told so rather than that there is no portal."""
         doubt = None if self.certificate is None else self.certificate.doubt()
         return [*([doubt] if doubt else []), *(["it is stopping"] if self.draining else [])]
+
+
+def _page(portal: Portal, settings: PortalSettings) -> ASGIApp | None:
+    """The page, where a login is set up for it. Raises `SettingsError`."""
+    if not settings.oidc_issuer:
+        return None
+    try:
+        # Here: without the page none of it is needed, nor installed.
+        from cabgate_portal.page.cluster import create_page
+        from cabgate_portal.page.login.door import CALLBACK
+        from cabgate_portal.page.login.issuer import Client
+        from cabgate_portal.page.login.sealing import keys_of
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"--oidc-issuer: the page needs {error.name}: pip install 'cabgate[portal]'"
+        ) from None
+    client = Client(
+        settings.oidc_issuer,
+        settings.oidc_client_id,
+        _content("oidc_client_secret_file", settings.oidc_client_secret_file).strip(),
+        settings.oidc_scopes.split(),
+        f"{settings.page_url}{CALLBACK}",
+        settings.oidc_ca,
+    )
+    name = "cookie_key_file"
+    try:
+        keys = keys_of(_content(name, settings.cookie_key_file))
+    except ValueError as error:
+        raise SettingsError(f"{option_of(name)} ({variable_of(name)}): {error}") from None
+    return create_page(portal, client, settings.page_url, keys)
+
+
+def _content(name: str, path: Path | None) -> str:
+    try:
+        return "" if path is None else path.read_text("ascii")
+    except (OSError, ValueError) as error:
+        why = f"cannot be read: {type(error).__name__}"
+        raise SettingsError(f"{option_of(name)} ({variable_of(name)}): {why}") from None
 
 
 def _access(settings: PortalSettings) -> Access:

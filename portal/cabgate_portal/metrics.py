@@ -11,7 +11,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.calls = Counter(
             "cabgate_portal_calls_total",
-            "Calls of the REST API, by operation and HTTP status.",
+            "Calls of the REST API, by operation and HTTP status; `page` for all of the page.",
             ["operation", "code"],
             registry=self.registry,
         )
@@ -44,6 +44,11 @@ class Metrics:
             "Seconds until the serving certificate ends; absent where plain HTTP is served.",
             registry=self.registry,
         )
+
+    def count(self, operation: str, status: int, seconds: float) -> None:
+        """Count a call that was answered, and how long that took."""
+        self.calls.labels(operation, str(status)).inc()
+        self.seconds.labels(operation).observe(seconds)
 
     def text(self) -> bytes:
         """The text of /metrics."""

@@ -4,7 +4,7 @@ docs/configuration.md has it."""
 
 from ipaddress import ip_address
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, FilePath, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -16,13 +16,14 @@ from cabgate_kube.process.settings import (
     PREFIX,
     MachineGroups,
     MachineUserPrefixes,
+    option_of,
 )
 
 PORT = Field(ge=1, le=65535)
 
 
 class PortalSettings(BaseSettings):
-    """Serve cabgate's REST API.
+    """Serve cabgate's REST API, and with --oidc-issuer the page.
 
     Every call goes to the API server with the bearer token of whoever makes it: the process has no
     credentials of its own. Each option is also read from the environment: --log-format as
@@ -51,6 +52,37 @@ class PortalSettings(BaseSettings):
     )
     health_port: Annotated[int, PORT] = Field(
         default=8080, description="Port of /healthz, /readyz and /metrics, plain HTTP."
+    )
+    page_url: str = Field(
+        default="",
+        description="URL that people open the page by, https://HOST[:PORT]; with --oidc-issuer.",
+    )
+    oidc_issuer: str = Field(
+        default="",
+        description="Serve the page, too, with login by this OpenID Connect issuer: its https:// "
+        "URL, as its tokens have it. The API server has to trust it.",
+    )
+    oidc_client_id: str = Field(
+        default="",
+        description="Client id of the page at the issuer, which is the audience of its tokens. "
+        "Its redirect URI is PAGE_URL/oidc/callback.",
+    )
+    oidc_client_secret_file: FilePath | None = Field(
+        default=None,
+        description="File with the client's secret; without it the client is a public one.",
+    )
+    oidc_scopes: str = Field(
+        default="openid profile email",
+        description="Scopes that are asked for, separated by spaces; openid is among them.",
+    )
+    oidc_ca: FilePath | None = Field(
+        default=None,
+        description="CA certificates of the issuer, PEM; without it those of the machine.",
+    )
+    cookie_key_file: FilePath | None = Field(
+        default=None,
+        description="File with the keys that seal what browsers keep, one a line, each 32 bytes in "
+        "base64: the first seals, each opens. All replicas have the same.",
     )
     calls_per_second: float = Field(
         default=10.0,
@@ -81,20 +113,38 @@ class PortalSettings(BaseSettings):
         """Which users are machines, for what is shown of who may decide."""
         return configured_machines(self.machine_group, self.machine_user_prefix)
 
-    @field_validator("api_server")
+    @field_validator("api_server", "page_url")
     @classmethod
     def _check_server(cls, value: str) -> str:
-        try:
-            url = urlsplit(value)
-            port = url.port
-        except ValueError:
-            raise ValueError("is no URL; allowed: https://HOST[:PORT]") from None
-        del port
-        bare = not (url.username or url.password or url.query or url.fragment)
-        # A token that is sent in the clear is everybody's.
-        if url.scheme != "https" or not url.hostname or not bare or url.path not in ("", "/"):
+        if value and _url(value).path not in ("", "/"):
             raise ValueError("allowed: https://HOST[:PORT], with no user, path or query")
         return value.rstrip("/")
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _check_issuer(cls, value: str) -> str:
+        if value:
+            _url(value)
+        return value
+
+    @model_validator(mode="after")
+    def _check_login(self) -> Self:
+        """A login is whole or there is none."""
+        if not self.oidc_issuer:
+            given = [name for name in _LOGIN if getattr(self, name)]
+            if given:
+                raise ValueError(f"{option_of(given[0])}: is for the page: give --oidc-issuer, too")
+            return self
+        missing = [name for name in _LOGIN if not getattr(self, name)]
+        if missing:
+            raise ValueError(f"{option_of(missing[0])}: is needed with --oidc-issuer")
+        if "openid" not in self.oidc_scopes.split():
+            raise ValueError("--oidc-scopes: has to have openid: there is no ID token without")
+        if self.page_url != self.page_url.lower() or self.page_url.endswith(":443"):
+            raise ValueError(
+                "--page-url: write it as browsers do, in lower case and without the port 443"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_tls(self) -> Self:
@@ -106,6 +156,25 @@ class PortalSettings(BaseSettings):
                 "as 127.0.0.1: tokens would be sent in the clear"
             )
         return self
+
+
+_LOGIN = ("page_url", "oidc_client_id", "cookie_key_file")
+"""What a login needs, beside its issuer."""
+
+
+def _url(value: str) -> SplitResult:
+    """A https:// URL. Raises `ValueError`."""
+    try:
+        url = urlsplit(value)
+        port = url.port
+    except ValueError:
+        raise ValueError("is no URL; allowed: https://HOST[:PORT]") from None
+    del port
+    bare = not (url.username or url.password or url.query or url.fragment)
+    # A token that is sent in the clear is everybody's.
+    if url.scheme != "https" or not url.hostname or not bare:
+        raise ValueError("allowed: https://HOST[:PORT], with no user, path or query")
+    return url
 
 
 def _is_loopback(host: str) -> bool:

@@ -9,6 +9,15 @@ from support.templates import of
 ON = {"enabled": True, "tlsSecret": "portal-tls"}
 
 
+OIDC = {
+    "issuer": "https://dex.example.com/dex",
+    "pageUrl": "https://cabgate.example.com",
+    "clientId": "cabgate",
+    "secret": "cabgate-oidc",
+}
+"""A login for the page."""
+
+
 def objects(made):
     """What there is of the portal, by kind."""
     return {
@@ -98,3 +107,45 @@ def test_who_reaches_it_is_chosen(render):
     )["spec"]
     assert policy["ingress"][0] == {"ports": [{"port": "api"}], "from": [peer]}
     assert [each["port"] for each in policy["egress"][0]["ports"]] == [443, 6443, 53, 53]
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ({"pageUrl": ""}, "pageUrl"),
+        ({"clientId": ""}, "clientId"),
+        ({"secret": ""}, "secret"),
+        ({"issuer": "http://dex.example.com"}, "issuer"),
+        ({"pageUrl": "https://cabgate.example.com/page"}, "pageUrl"),
+        ({"scopes": "profile"}, "scopes"),
+    ],
+)
+def test_a_login_is_whole(render, given, where):
+    with pytest.raises(DevClusterError, match=where):
+        render(portal={**ON, "oidc": {**OIDC, **given}})
+
+
+@of("portal/deployment.yaml")
+@of("portal/networkpolicy.yaml")
+def test_the_page_is_served_where_there_is_an_issuer(render):
+    without = " ".join(render(portal=ON).container("portal")["args"])
+    assert "oidc" not in without
+    peer = {"ipBlock": {"cidr": "10.0.0.0/24"}}
+    made = render(portal={**ON, "oidc": {**OIDC, "caConfigMap": "issuer-ca"}},
+                  networkPolicy={"oidcPorts": [5556], "oidcTo": [peer]})  # fmt: skip
+    container = made.container("portal")
+    for each in ("--oidc-issuer=https://dex.example.com/dex", "--oidc-client-id=cabgate",
+                 "--page-url=https://cabgate.example.com", "--oidc-scopes=openid profile email",
+                 "--cookie-key-file=/etc/cabgate/oidc/cookie-keys",
+                 "--oidc-client-secret-file=/etc/cabgate/oidc/client-secret",
+                 "--oidc-ca=/etc/cabgate/oidc-ca/ca.crt"):  # fmt: skip
+        assert each in container["args"]
+    spec = made.one("Deployment", "cabgate-portal")["spec"]["template"]["spec"]
+    volumes = {each["name"]: each for each in spec["volumes"]}
+    assert volumes["oidc"]["secret"]["secretName"] == "cabgate-oidc"
+    assert volumes["oidc-ca"]["configMap"]["name"] == "issuer-ca"
+    assert spec["automountServiceAccountToken"] is False
+    egress = made.one("NetworkPolicy", "cabgate-portal")["spec"]["egress"]
+    assert egress[1] == {"ports": [{"port": 5556, "protocol": "TCP"}], "to": [peer]}
+    public = render(portal={**ON, "oidc": {**OIDC, "publicClient": True}}).container("portal")
+    assert "client-secret" not in " ".join(public["args"])

@@ -9,6 +9,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
+from cabgate_devcluster import wait_until
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -30,6 +32,18 @@ def chromium():
         )
         yield browser
         browser.close()
+
+
+def approve(page, why):
+    """Fill in the form and press the button, again while the API server does not know a kind."""
+    page.get_by_label("Why").fill(why)
+
+    def recorded():
+        with page.expect_navigation():  # the answer, not what stood there before
+            page.get_by_role("button", name="Approve").click()
+        return "is recorded, in your name" in page.inner_text("main")
+
+    wait_until(recorded, "it is recorded", timeout=120)
 
 
 def violations(page):

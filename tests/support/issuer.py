@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """An OIDC issuer as an API server trusts one: discovery and keys over TLS, tokens that are really
-signed. What verifies them is kube-apiserver alone."""
+signed, and a sign-in by code with PKCE, without a password: whoever comes is `person`."""
 
 import base64
+import hashlib
 import json
+import secrets
 import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
 import yaml
 from cryptography.hazmat.primitives import hashes
@@ -62,19 +65,41 @@ class ES256:
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
+CLIENT, SECRET = "cabgate", "the secret of the client"
+"""The page, as an issuer knows it; it knows any client by that secret."""
+
+
 class Issuer:
-    """An issuer at a URL of its own; a context manager. `keys` are by their ids."""
+    """An issuer at a URL of its own; a context manager. `keys` are by their ids, `person` is who
+    signs in next, with `claims`; `give` makes another token than theirs, of nonce and audience."""
 
     def __init__(self, certificate, key, ca_pem):
         self.ca_pem = ca_pem
         self.keys = {"rsa": RS256(), "ec": ES256()}
+        self.person, self.claims, self.give = "rita", {}, None
+        self.asked, self.codes, self.pages_instead = [], {}, {}
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                found = issuer.pages().get(self.path)
-                body = json.dumps(found or {}).encode()
-                self.send_response(200 if found else 404)
+                url = urlsplit(self.path)
+                if url.path == "/auth":
+                    self.send_response(302)
+                    self.send_header("Location", issuer.signed_in(dict(parse_qsl(url.query))))
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
+                found = {**issuer.pages(), **issuer.pages_instead}.get(self.path)
+                self._answer(200 if found else 404, found or {})
+
+            def do_POST(self):
+                size = int(self.headers["Content-Length"])
+                fields = parse_qs(self.rfile.read(size).decode())
+                self._answer(*issuer.redeemed(self.headers.get("Authorization", ""), fields))
+
+            def _answer(self, status, content):
+                body = json.dumps(content).encode()
+                self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -100,12 +125,42 @@ class Issuer:
                 "issuer": self.url,
                 "jwks_uri": f"{self.url}/keys",
                 "authorization_endpoint": f"{self.url}/auth",
-                "response_types_supported": ["id_token"],
+                "token_endpoint": f"{self.url}/token",
+                "end_session_endpoint": f"{self.url}/bye",
+                "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+                "response_types_supported": ["id_token", "code"],
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": [key.alg for key in self.keys.values()],
             },
             "/keys": {"keys": keys},
         }
+
+    def signed_in(self, asked):
+        """Where a browser goes on that was sent here: back, with a code that is good once."""
+        self.asked.append(asked)
+        code = secrets.token_urlsafe(16)
+        self.codes[code] = (asked, self.person)
+        query = urlencode({"code": code, "state": asked["state"]})
+        return f"{asked['redirect_uri']}?{query}"
+
+    def redeemed(self, authorization, fields):
+        """Status and answer for a code, once, to the client that it is for."""
+        basic = base64.b64decode(authorization.removeprefix("Basic ")).decode()
+        asked, person = self.codes.pop(fields.get("code", [""])[0], (None, None))
+        verifier = fields.get("code_verifier", [""])[0]
+        challenge = text_of(hashlib.sha256(verifier.encode()).digest())
+        good = (
+            asked is not None
+            and unquote(basic) == f"{asked['client_id']}:{SECRET}"
+            and asked["code_challenge_method"] == "S256"
+            and asked["code_challenge"] == challenge
+            and fields["redirect_uri"] == [asked["redirect_uri"]]
+        )
+        if not good:
+            return 400, {"error": "invalid_grant"}
+        nonce = asked["nonce"]
+        token = self.give(nonce) if self.give else self.token(person, nonce=nonce, **self.claims)
+        return 200, {"access_token": "nothing", "token_type": "bearer", "id_token": token}
 
     def token(self, subject, *, kid="rsa", key=None, audience="cabgate", seconds=3600, **claims):
         """A token of somebody; `key` signs it instead of the one that `kid` names."""

@@ -36,9 +36,10 @@ _numbers = itertools.count(1)
 
 
 class Portal:
-    """A portal that runs on a cluster; `server` is what it takes for the API server."""
+    """A portal that runs on a cluster; `server` is what it takes for the API server, `page` makes
+    the options of a page at a URL, of the name localhost."""
 
-    def __init__(self, cluster, *options, server=None, argv=ARGV):
+    def __init__(self, cluster, *options, server=None, argv=ARGV, page=None):
         self._cluster = cluster
         self._argv = argv
         ca = cluster.directory / "portal-ca.crt"
@@ -46,11 +47,13 @@ class Portal:
         self.port, self._health = cluster.free_port(), cluster.free_port()
         scheme = "https" if "--certificate" in options else "http"
         self.url = f"{scheme}://127.0.0.1:{self.port}"
+        self.page = f"https://localhost:{self.port}"
         self._options = [
             *("--api-server", server or cluster.server, "--api-server-ca", str(ca)),
             *("--port", str(self.port), "--health-port", str(self._health)),
             *("--health-host", "127.0.0.1", "--drain-seconds", "0"),
             *options,
+            *(page(self.page) if page else ()),
         ]
         self.start()
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from cabgate.api.base import rfc3339
 from cabgate.api.exception import CABException, ExceptionDecision, ExceptionState
 from cabgate.api.intent import DeploymentIntent
-from cabgate.api.request import Provenance, RequestDecision, RequestState
+from cabgate.api.request import Provenance, RequestDecision
 from cabgate.api.types import ApprovalCondition
 from cabgate.lifecycle.limits.constraints import limits_of
 from cabgate.lifecycle.state.columns import listed_submitters
@@ -16,17 +16,17 @@ from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
     WholeRequest,
     exception_admits,
-    takes_exception,
 )
-from cabgate.lifecycle.state.states import expires_at, is_retrospective, state_of
+from cabgate.lifecycle.state.states import expires_at, state_of
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.reviewers import NOT_CURRENT, ReviewSubject
 from cabgate.risk.improvements import improvements
 from cabgate.rollout.targets import Workload
 from cabgate.text.inert import inert
 from cabgate.views.compare import Comparison, leaves
-from cabgate.views.deciders import TEAM_REQUESTER, needed_for, needed_for_exception, why_not
+from cabgate.views.deciders import needed_for, needed_for_exception, why_not
 from cabgate.views.queue import summary_of
+from cabgate.views.steps import NextStep, command_of, next_steps
 
 UNSEEN = "the intent changed, and the operator has not looked at it since"
 
@@ -135,8 +135,10 @@ class RequestView:
     """Why the one who looks cannot decide it; empty where nothing is known against it."""
     outdated: str
     """Why nobody can approve it any more; empty where nothing is known against it."""
+    steps: tuple[NextStep, ...]
+    """What brings it on, for whoever is needed."""
     next: tuple[str, ...]
-    """Commands."""
+    """The same as commands."""
 
 
 def show(
@@ -165,6 +167,7 @@ def show(
     better = improvements(assessment)
     # To attest is about an approval that stands, also when the intent has moved on.
     outdated = _outdated(subject) if intent_known and needed and not standing.unattested else ""
+    steps = next_steps(request, asked.waiting, asked.active, needed, outdated)
     return RequestView(
         namespace=inert(stored.metadata.namespace),
         name=inert(request.name),
@@ -203,7 +206,8 @@ def show(
         needed=needed,
         yours=why_not(viewer, subject, machines),
         outdated=outdated,
-        next=_next(request, asked, needed, outdated),
+        steps=steps,
+        next=tuple(command_of(each, request) for each in steps),
     )
 
 
@@ -254,36 +258,6 @@ def _outdated(subject: ReviewSubject) -> str:
     if not subject.current:
         return NOT_CURRENT
     return UNSEEN if subject.unseen else ""
-
-
-def _next(request: WholeRequest, asked: _Asked, needed: str, outdated: str) -> tuple[str, ...]:
-    """The commands that bring it on, for whoever is needed."""
-    place = f"-n {inert(request.stored.metadata.namespace)}"
-    name, standing = inert(request.name), request.standing
-    stale = bool(outdated) and not is_retrospective(request.stored)
-    if asked.waiting or asked.active:
-        verbs = ["revoke"]
-        if asked.waiting:
-            approvable = not stale and needed != TEAM_REQUESTER and takes_exception(standing)
-            verbs = ["approve", "reject"] if approvable else ["reject"]
-        return tuple(
-            f"kubectl cab {verb} cabex/{inert(each.metadata.name)} {place}"
-            for each in asked.waiting or asked.active
-            for verb in verbs
-        )
-    if stale:
-        return ()
-    if standing.state in (RequestState.SUBMITTED, RequestState.UNDER_REVIEW):
-        verbs = ["reject"] if needed == TEAM_REQUESTER else ["approve", "reject"]
-        return tuple(f"kubectl cab {verb} {name} {place}" for verb in verbs)
-    if standing.unattested:
-        return tuple(
-            f"kubectl cab attest {name} {place} --condition {inert(each.name)}"
-            for each in standing.unattested
-        )
-    if needed and takes_exception(standing):
-        return (f"kubectl cab exception {name} {place}",)
-    return (f"kubectl cab revoke {name} {place}",) if standing.is_approved else ()
 
 
 def _evidence(request: WholeRequest) -> tuple[EvidenceView, ...]:

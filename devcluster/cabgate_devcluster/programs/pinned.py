@@ -101,6 +101,7 @@ ALONE = dict(
                "cmd/rollouts-controller", 4, files=_ARGO_ROLLOUTS),
         _alone("kustomize", "sigs.k8s.io/kustomize/kustomize/v5", "", 1),
         _alone("kine", "github.com/k3s-io/kine", "", 4),
+        _alone("dex", "github.com/dexidp/dex", "cmd/dex", 5),
         _alone("krew", "sigs.k8s.io/krew", "cmd/krew", 1),
         _alone("umoci", "github.com/opencontainers/umoci", "cmd/umoci", 1),
     ]

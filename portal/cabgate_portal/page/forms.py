@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
+from starlette.requests import Request
 
 from cabgate.api.base import first_problem
 from cabgate.api.rationale import says_nothing
@@ -17,8 +18,14 @@ from cabgate.views.show import RequestView
 from cabgate.views.verdicts import review_for
 from cabgate_portal.problems import Problem
 
+WINDOWS = 2
+"""Windows of an exception that the form has room for; `kubectl cab approve --window` takes more."""
+
 MAX_CONDITIONS = 3
 """Conditions that the form has room for; `kubectl cab approve --condition` takes more."""
+
+MAX_DIGITS = 9
+"""Of a number that is typed."""
 
 _VERDICTS = {
     "approve": "Approved",
@@ -68,6 +75,27 @@ class Typed:
         names = ("name", "description", "notBefore", "notAfter", "attestation")
         return {name: self.one(f"condition{number}.{name}").strip() for name in names}
 
+    @property
+    def limits(self) -> dict[str, Any]:
+        """What an exception is limited to, as it was typed; without what was left empty. Raises
+        `Problem`."""
+        found: dict[str, Any] = {}
+        for name in ("maxReplicas", "maxRing"):
+            if text := self.one(name).strip():
+                if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
+                    raise Problem(422, "Invalid", f"{name} is no number", field=name)
+                found[name] = int(text)
+        if until := self.one("until").strip():
+            found["until"] = until
+        windows = [self.window(number) for number in range(1, WINDOWS + 1)]
+        if given := [each for each in windows if any(each.values())]:
+            found["windows"] = given
+        return found
+
+    def window(self, number: int) -> dict[str, str]:
+        """A window as it was typed."""
+        return {name: self.one(f"window{number}.{name}").strip() for name in ("from", "until")}
+
     def hidden(self) -> list[tuple[str, str]]:
         """All that was typed but the rationale and what the button says, to be sent again."""
         return [
@@ -82,12 +110,20 @@ NOTHING_TYPED = Typed({})
 """An empty form."""
 
 
+def kept_of(request: Request) -> dict[str, Any] | None:
+    """What the page that tells of a problem needs to send a form again that was read; None where
+    there is none, or one that no page of ours sends."""
+    typed = Typed(getattr(request.state, "form", {}))
+    if any(len(typed.fields.get(name, ())) != 1 for name in ("rationale", "verb")):
+        return None
+    return {"action": request.url.path, "typed": typed, "verb": typed.one("verb")}
+
+
 def verbs_of(view: RequestView, *, of_exception: bool) -> list[str]:
-    """What the form of a request, or of an exception, offers: what the view names as next commands
+    """What the form of a request, or of an exception, offers: what the view names as next steps
     for it. To take a request is offered with the rejection of one, and to revoke one wherever it is
-    approved: the next command may be another, such as to attest a condition."""
-    words = [command.split() for command in view.next]
-    named = [each[2] for each in words if each[3].startswith("cabex/") == of_exception]
+    approved: the next step may be another, such as to attest a condition."""
+    named = [step.verb for step in view.steps if bool(step.exception) == of_exception]
     offered = [verb for verb in dict.fromkeys(named) if verb in _VERDICTS]
     if "reject" in offered and not of_exception:
         offered.append("take")
@@ -98,8 +134,7 @@ def verbs_of(view: RequestView, *, of_exception: bool) -> list[str]:
 
 def conditions_to_attest(view: RequestView) -> list[str]:
     """The names of the conditions that wait for somebody to attest them."""
-    commands = [each.partition(" --condition ") for each in view.next]
-    return [name for _, option, name in commands if option]
+    return [step.condition for step in view.steps if step.condition]
 
 
 def review_of_form(typed: Typed, *, of_exception: bool) -> dict[str, Any]:
@@ -109,9 +144,13 @@ def review_of_form(typed: Typed, *, of_exception: bool) -> dict[str, Any]:
     if verb not in _VERDICTS or (of_exception and verb in ("take", "attest")):
         raise Problem(400, "Invalid", "there is no such decision", field="verb")
     verdict, details = _VERDICTS[verb], _details(verb, typed)
-    if verb == "approve" and details:
-        if of_exception:
-            raise Problem(400, "Invalid", "an exception takes no conditions", field="conditions")
+    if of_exception and "conditions" in details:
+        raise Problem(400, "Invalid", "an exception takes no conditions", field="conditions")
+    if verb == "approve" and (limits := typed.limits):
+        if not of_exception:
+            raise Problem(400, "Invalid", "a request takes no limits", field="constraints")
+        details = {"constraints": limits}
+    if "conditions" in details:
         verdict = "ConditionallyApproved"
     rationale = typed.rationale.strip()
     if verb != "take" and (not rationale or says_nothing(rationale)):

@@ -2,21 +2,24 @@
 """What surrounds every request for the page: whose it is, from where, and what browsers are told
 about the answer."""
 
-import asyncio
 import logging
-from urllib.parse import parse_qsl
+from collections.abc import Sequence
+from typing import Protocol
+from urllib.parse import parse_qsl, urlsplit
 
+from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cabgate.api.types import MAX_IMAGES, MAX_TARGETS
-from cabgate_kube.process.bodies import Bodies, BusyError, TooLargeError
 from cabgate_kube.process.logs import explained
-from cabgate_portal.page.rendering import BUSY, Renderer
-from cabgate_portal.page.session import Session
+from cabgate_portal.page.forms import kept_of
+from cabgate_portal.page.rendering import Renderer
 from cabgate_portal.problems import Problem
+from cabgate_portal.receiving import Receiving
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +31,6 @@ MAX_HELD_BYTES = 2 * 1024 * 1024
 
 MAX_FIELDS = MAX_TARGETS * MAX_IMAGES + 64
 """Fields of a form: each image of the largest request, and the others."""
-
-FORM_SECONDS = 10.0
-"""Time that a browser has to send a form."""
 
 FAULT = Problem(500, "InternalError", "the page failed: this is a bug of cabgate")
 """What is shown where the page has a bug."""
@@ -53,17 +53,43 @@ HEADERS = {
 """What browsers are told about every answer."""
 
 
-class Guard:
-    """Lets through what the session's own browser sent to this address, and forms of this page."""
+class Door(Protocol):
+    """Who is let in: whoever started `kubectl cab ui`, or whoever has signed in."""
 
-    def __init__(self, app: ASGIApp, session: Session, host: str, renderer: Renderer) -> None:
-        """`host` is all that the header Host may be: by another name, a page of somebody else
-        whose name leads here would read this one."""
+    origin: str
+    """Scheme, host and port that the page is opened by. By another name, a page of somebody else
+    whose name leads here would read this one."""
+    wrong_host: Problem
+
+    async def enter(self, request: Request) -> Response | None:
+        """None for what goes on to the page, else the answer. Raises `Problem`."""
+
+    def check(self, request: Request) -> None:
+        """Asked once the form of a request is read. Raises `Problem` where whoever is in is so no
+        more; what they typed is shown with it."""
+
+    def holds(self, request: Request) -> bool:
+        """Whether it is the page's own browser, which may be told its paths."""
+
+    def sent_by_form(self, token: str) -> bool:
+        """Whether a form is one of a page of whoever is in."""
+
+    def sign_in_for(self, request: Request) -> str:
+        """The path that signs somebody in for this request; empty where there is none."""
+
+
+class Guard:
+    """Lets through what a door lets in, if it was sent to this address, and forms of this page."""
+
+    def __init__(self, app: ASGIApp, door: Door, renderer: Renderer) -> None:
         self._app = app
-        self._session = session
-        self._host = host
+        self._door = door
+        self._host = urlsplit(door.origin).netloc
         self._renderer = renderer
-        self._bodies = Bodies(MAX_FORM_BYTES, MAX_HELD_BYTES)
+        self._forms = Receiving(
+            *("a form", MAX_FORM_BYTES, MAX_HELD_BYTES),
+            next_step="Go back in the browser, and send it again.",
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -97,46 +123,32 @@ class Guard:
         try:
             return await self._admitted(request)
         except Problem as problem:
-            if not self._own(request):
+            if not self._addressed(request):
                 return self._renderer.closed(problem)
-            return self._renderer.problem(problem, typed=getattr(request.state, "rationale", ""))
+            sign_in = self._door.sign_in_for(request) if problem.status == 401 else ""
+            if not self._door.holds(request):
+                return self._renderer.closed(problem, sign_in)
+            return self._renderer.problem(
+                *(problem, sign_in), kept=kept_of(request),
+                typed=getattr(request.state, "rationale", ""),
+            )  # fmt: skip
 
     async def _admitted(self, request: Request) -> Response | None:
         """None for what goes on to the page, else the answer. Raises `Problem`."""
         if not self._addressed(request):
-            raise Problem(
-                421, "WrongHost", "this page has another address", next_step="Open the URL that "
-                "`kubectl cab ui` printed, as it is."
-            )  # fmt: skip
-        base, path = self._session.base, request.url.path
-        if not path.startswith(f"{base}/"):
-            raise _closed()
-        if path == f"{base}/" and "key" in request.query_params:
-            cookie = self._session.exchange(request.query_params["key"])
-            if cookie is None and not self._holds(request):
-                raise _closed()
-            answer = RedirectResponse(f"{base}/queue", 303)
-            if cookie is not None:
-                answer.headers["Set-Cookie"] = cookie
+            raise self._door.wrong_host
+        answer = await self._door.enter(request)
+        if answer is not None:
             return answer
-        if not self._holds(request):
-            raise _closed()
         if request.method == "POST":
             request.state.form = await self._form(request)
         elif request.method not in ("GET", "HEAD"):
             raise Problem(405, "NoSuchMethod", "this page takes GET and POST")
+        self._door.check(request)
         return None
 
     def _addressed(self, request: Request) -> bool:
         return request.headers.getlist("host") == [self._host]
-
-    def _own(self, request: Request) -> bool:
-        """Whether the answer may name a path of the page: the secret part of it is what keeps the
-        cookie from whoever else listens on this machine."""
-        return self._addressed(request) and self._holds(request)
-
-    def _holds(self, request: Request) -> bool:
-        return any(map(self._session.holds, request.headers.getlist("cookie")))
 
     def _from_here(self, request: Request) -> bool:
         """Whether a form was sent by a page of this address. Browsers say so with every form: where
@@ -146,28 +158,14 @@ class Guard:
         return (
             bool(sites or origins)
             and all(each == "same-origin" for each in sites)
-            and all(each == f"http://{self._host}" for each in origins)
+            and all(each == self._door.origin for each in origins)
         )
 
     async def _form(self, request: Request) -> dict[str, list[str]]:
         """The fields of a form of this page. Raises `Problem`."""
         if not self._from_here(request):
             raise _foreign()
-        try:
-            async with asyncio.timeout(FORM_SECONDS):
-                body = await self._bodies.read(request)
-        except TooLargeError:
-            detail = f"a form has at most {MAX_FORM_BYTES >> 10} KiB"
-            raise Problem(413, "TooLarge", detail, headers=_CLOSE) from None
-        except BusyError:
-            detail = "too many forms are being read at this moment"
-            raise Problem(
-                *(503, BUSY, detail), next_step="Go back in the browser, and send it again.",
-                headers=_CLOSE,
-            ) from None  # fmt: skip
-        except (TimeoutError, ClientDisconnect):
-            detail = "the form did not come whole and in time"
-            raise Problem(408, "TooSlow", detail, headers=_CLOSE) from None
+        body = await self._forms.read(request)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != _FORM:
             raise Problem(415, "FormNeeded", f"a form has to be {_FORM}")
@@ -177,9 +175,28 @@ class Guard:
         if sum(map(len, found.values())) > MAX_FIELDS:
             raise Problem(400, "TooManyFields", f"a form has at most {MAX_FIELDS} fields")
         token = found.pop("form_token", [""])
-        if len(token) != 1 or not self._session.sent_by_form(token[0]):
+        if len(token) != 1 or not self._door.sent_by_form(token[0]):
             raise _foreign()
         return found
+
+
+def guarded(routes: Sequence[Route], door: Door, renderer: Renderer) -> Guard:
+    """Pages behind a door; each problem of theirs is a page, too, with what was typed."""
+
+    async def problem(request: Request, error: Exception) -> Response:
+        if not isinstance(error, Problem):
+            return renderer.problem(FAULT)
+        return renderer.problem(error, door.sign_in_for(request), kept=kept_of(request))
+
+    async def missing(_request: Request, _error: Exception) -> Response:
+        return renderer.problem(Problem(404, "NoSuchPath", "there is no such page"))
+
+    app = Starlette(routes=list(routes))
+    app.add_exception_handler(Problem, problem)
+    app.add_exception_handler(Exception, problem)
+    app.add_exception_handler(404, missing)
+    app.add_exception_handler(405, missing)
+    return Guard(app, door, renderer)
 
 
 def _fields(body: bytes) -> dict[str, list[str]]:
@@ -192,19 +209,6 @@ def _fields(body: bytes) -> dict[str, list[str]]:
     for name, value in pairs:
         found.setdefault(name, []).append(value)
     return found
-
-
-_CLOSE = {"Connection": "close"}
-
-
-def _closed() -> Problem:
-    return Problem(
-        401,
-        "NotOpened",
-        "this browser has not opened the page: its key was used before, or is another's",
-        next_step="End `kubectl cab ui` with Ctrl-C, run it again, and open the URL that it "
-        "prints in this browser.",
-    )
 
 
 def _foreign() -> Problem:

@@ -8,13 +8,10 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from cabgate.api.base import build_models
@@ -28,11 +25,10 @@ from cabgate_kube.process.serving import protocol_of
 from cabgate_kube.process.signals import Stopping
 from cabgate_kube.transport import Connections
 from cabgate_portal.client import Caller, Room
-from cabgate_portal.page.guard import FAULT, Guard
+from cabgate_portal.page.guard import guarded
 from cabgate_portal.page.pages import Pages
 from cabgate_portal.page.rendering import Renderer
-from cabgate_portal.page.session import Session
-from cabgate_portal.problems import Problem
+from cabgate_portal.page.session import LocalDoor, Session
 from cabgate_portal.reading import Reader
 
 PROGRAM = "cabgate ui"
@@ -57,23 +53,15 @@ def create_page(
     connections: Connections, session: Session, host: str, clock: Clock = utc_now
 ) -> ASGIApp:
     """The page at an address, for one session; the connections sign in by themselves."""
-    renderer, room = Renderer(session), Room()
+    room = Room()
 
-    def make_reader() -> Reader:
-        return Reader(Caller(connections, None, room=room), clock, SERVICE_ACCOUNTS)
+    @contextlib.contextmanager
+    def reading() -> Iterator[Reader]:
+        yield Reader(Caller(connections, None, room=room), clock, SERVICE_ACCOUNTS)
 
-    async def problem(_request: Request, error: Exception) -> Response:
-        return renderer.problem(error if isinstance(error, Problem) else FAULT)
-
-    async def missing(_request: Request, _error: Exception) -> Response:
-        return renderer.problem(Problem(404, "NoSuchPath", "there is no such page"))
-
-    app = Starlette(routes=Pages(make_reader, renderer).routes(session.base))
-    app.add_exception_handler(Problem, problem)
-    app.add_exception_handler(Exception, problem)
-    app.add_exception_handler(404, missing)
-    app.add_exception_handler(405, missing)
-    return Guard(app, session, host, renderer)
+    renderer = Renderer(session.base, session.form_token)
+    pages = Pages(reading, renderer)
+    return guarded(pages.routes(session.base), LocalDoor(session, host), renderer)
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:

@@ -2,6 +2,7 @@
 """The pages: each is one view, read as whoever has opened the page."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
@@ -24,8 +25,10 @@ from cabgate_portal.page.dashboard import dashboard
 from cabgate_portal.page.forms import (
     MAX_CONDITIONS,
     NOTHING_TYPED,
+    WINDOWS,
     Typed,
     conditions_to_attest,
+    kept_of,
     verbs_of,
 )
 from cabgate_portal.page.rendering import FOLDER, Renderer, tag_of
@@ -57,12 +60,15 @@ Page = Callable[[Request, Reader], Awaitable[Response]]
 """Answers a request, with what a reader reads."""
 
 
+Reading = Callable[[], AbstractContextManager[Reader]]
+"""Makes a reader for one request. Raises `Problem`."""
+
+
 class Pages:
     """The routes, below the path that a session has for itself."""
 
-    def __init__(self, make_reader: Callable[[], Reader], renderer: Renderer) -> None:
-        """`make_reader` makes one for each request."""
-        self._make_reader = make_reader
+    def __init__(self, reading: Reading, renderer: Renderer) -> None:
+        self._reading = reading
         self._renderer = renderer
 
     def routes(self, base: str) -> list[Route]:
@@ -80,21 +86,21 @@ class Pages:
             ("/ledger", self._ledger, "GET"),
             ("/dashboard", self._dashboard, "GET"),
             ("/workload", self._workload, "GET"),
-            ("/static/{name}", _static, "GET"),
         ]
         return [
-            Route(base + path, self._read(page), methods=[method]) for path, page, method in found
+            *(Route(base + path, self._read(page), methods=[m]) for path, page, m in found),
+            Route(f"{base}/static/{{name}}", _static, methods=["GET"]),
         ]
 
     def _read(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
         """A page with a reader of its own, which holds what it reads for no longer."""
 
         async def answered(request: Request) -> Response:
-            reader = self._make_reader()
-            try:
-                return await page(request, reader)
-            finally:
-                reader.api.close()
+            with self._reading() as reader:
+                try:
+                    return await page(request, reader)
+                finally:
+                    reader.api.close()
 
         return answered
 
@@ -149,6 +155,7 @@ class Pages:
             "verbs": verbs_of(seen.view, of_exception=of_exception),
             "attestable": conditions_to_attest(seen.view),
             "conditions": [typed.condition(n) for n in range(1, MAX_CONDITIONS + 1)],
+            "windows": [typed.window(n) for n in range(1, WINDOWS + 1)],
             "typed": typed,
             "problem": problem,
             "problem_text": inert(problem.detail) if problem else "",
@@ -187,8 +194,7 @@ class Pages:
             seen, viewer = await gathered(read(which), _viewer(reader))
         except Problem:
             # What is shown beside it cannot be read either.
-            kept = {"action": request.url.path, "typed": typed, "verb": typed.one("verb")}
-            return self._renderer.problem(problem, kept=kept)
+            return self._renderer.problem(problem, kept=kept_of(request))
         return self._shown(
             *(request, which, seen, viewer),
             of_exception=of_exception, typed=typed, problem=problem, changed=changed,
@@ -350,7 +356,7 @@ def _tag_of_state(seen: Seen) -> str:
     return tag_of("\n".join(parts))
 
 
-async def _static(request: Request, _reader: Reader) -> Response:
+async def _static(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in STATIC:
         raise Problem(404, "NoSuchPath", "there is no such page")

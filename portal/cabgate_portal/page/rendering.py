@@ -3,7 +3,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,14 @@ from starlette.responses import HTMLResponse
 from cabgate.reports.texts import span
 from cabgate.text.inert import inert
 from cabgate_portal.page.forms import REVOCATIONS
-from cabgate_portal.page.session import Session
 from cabgate_portal.problems import Problem
 
 FOLDER = Path(__file__).parent
 
 _ADDRESS = re.compile(r"https?://\S+")
 
-BUSY = "TooBusy"
-"""The code where too many forms are being read."""
+BUSY = "Busy"
+"""The code where too much is being read."""
 
 PROXY_REFUSED = "FORBIDDEN"
 """The code of a 403 that is no answer of an API server: those say `Forbidden`, with a reason."""
@@ -46,19 +45,26 @@ TITLES = {
 }
 """Headings of the pages that tell of a problem, by status."""
 
-NEXT = {
-    401: "The API server did not take your credentials: they may have expired. Sign in as you do "
-    "for kubectl (`kubectl auth whoami` tries it), and send it again here: nothing that you typed "
-    "is lost.",
-}
-"""What to do, where the REST API's advice is for programs."""
+AS_FOR_KUBECTL = (
+    "The API server did not take your credentials: they may have expired. Sign in as you do for "
+    "kubectl (`kubectl auth whoami` tries it), and send it again here: nothing that you typed is "
+    "lost."
+)
+"""What to do where the API server knows nobody, on the page of `kubectl cab ui`."""
+
+SIGN_IN_AGAIN = "Sign in again, and go on. What you typed stays here: send it again then."
+"""What to do there, and where a sign-in has expired, on the page in the cluster."""
 
 
 class Renderer:
     """Makes pages of templates."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(
+        self, base: str, form_token: Callable[[], str], *, sign_in: str = "", sign_out: str = ""
+    ) -> None:
+        """`base` is what the path of every page begins with, and `form_token` makes what a form of
+        whoever looks has to hold; the others are the paths that sign somebody in and out."""
+        self._sign_in = sign_in
         self._environment = Environment(
             loader=FileSystemLoader(FOLDER / "templates"),
             autoescape=True,
@@ -70,7 +76,7 @@ class Renderer:
             linked=linked, age=age, segment=segment, tone=tone, inert=inert
         )
         self._environment.globals.update(
-            base=session.base, form_token=session.form_token, revocations=REVOCATIONS
+            base=base, form_token=form_token, revocations=REVOCATIONS, sign_out=sign_out
         )
 
     def page(
@@ -89,18 +95,21 @@ class Renderer:
             {"viewer": "", "namespace": "", "here": "", **values}
         )
 
-    def closed(self, problem: Problem) -> HTMLResponse:
-        """What others are told than who has opened the page: it names no path of it."""
-        template = self._environment.get_template("closed.html")
-        return HTMLResponse(template.render(title=_title(problem), problem=problem), problem.status)
+    def closed(self, problem: Problem, sign_in: str = "") -> HTMLResponse:
+        """What others are told than who has opened the page: it names no path of it but the one
+        that signs in."""
+        values = {"title": _title(problem), "problem": problem, "sign_in": sign_in}
+        return self.page("closed.html", values, problem.status)
 
-    def problem(self, problem: Problem, **values: Any) -> HTMLResponse:
-        """The page that tells of a problem."""
+    def problem(self, problem: Problem, sign_in: str = "", **values: Any) -> HTMLResponse:
+        """The page that tells of a problem; `sign_in` is where to sign in again, if not at the
+        path that signs in to the first page."""
         given = {
             "title": _title(problem),
             "problem": problem,
             "detail": inert(problem.detail),
-            "next_step": _next_step(problem),
+            "next_step": self._next_step(problem),
+            "sign_in": (sign_in or self._sign_in) if problem.status == 401 else "",
             "kept": None,
             "typed": "",
             **values,
@@ -108,21 +117,22 @@ class Renderer:
         kept = {k: v for k, v in problem.headers.items() if k in ("Retry-After", "Connection")}
         return self.page("problem.html", given, problem.status, kept)
 
+    def _next_step(self, problem: Problem) -> str:
+        if problem.code == PROXY_REFUSED and not self._sign_in:
+            return (
+                "The API server gives a reason when it refuses, and this had none: kubectl proxy, "
+                "or another proxy, did not pass it on. A name may have characters that Kubernetes "
+                "has not."
+            )
+        if problem.status == 401 and problem.code != "NotOpened":
+            return SIGN_IN_AGAIN if self._sign_in else AS_FOR_KUBECTL
+        return problem.next_step
+
 
 def _title(problem: Problem) -> str:
     if problem.code == BUSY:
         return "Too much at once"
     return TITLES.get(problem.status, "That did not work")
-
-
-def _next_step(problem: Problem) -> str:
-    if problem.code == PROXY_REFUSED:
-        return (
-            "The API server gives a reason when it refuses, and this had none: kubectl proxy, or "
-            "another proxy, did not pass it on. A name may have characters that Kubernetes has not."
-        )
-    own = problem.code in ("NotOpened", BUSY)
-    return problem.next_step if own else NEXT.get(problem.status, problem.next_step)
 
 
 def linked(text: str) -> Markup:

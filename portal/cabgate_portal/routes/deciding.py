@@ -22,6 +22,7 @@ from cabgate_portal.bodies import (
     Approval,
     ConditionAttestation,
     Decision,
+    ExceptionApproval,
     ExceptionDecision,
     Revocation,
 )
@@ -77,10 +78,11 @@ async def revoke(which: ObjectId, body: Revocation, reader: AsCaller, dry_run: D
     response_model=DecidedExceptionAnswer,
 )
 async def approve_exception(
-    which: ObjectId, body: ExceptionDecision, reader: AsCaller, dry_run: DryRun
+    which: ObjectId, body: ExceptionApproval, reader: AsCaller, dry_run: DryRun
 ) -> Answer:
-    """Approve an exception."""
-    return await _exception(reader, which, "Approved", body, dry_run=dry_run)
+    """Approve an exception, perhaps within narrower limits than its team asked for."""
+    details = {"constraints": body.constraints.to_dict()} if body.constraints else {}
+    return await _exception(reader, which, "Approved", body, details, dry_run=dry_run)
 
 
 @router.post(
@@ -90,7 +92,7 @@ async def reject_exception(
     which: ObjectId, body: ExceptionDecision, reader: AsCaller, dry_run: DryRun
 ) -> Answer:
     """Reject an exception."""
-    return await _exception(reader, which, "Rejected", body, dry_run=dry_run)
+    return await _exception(reader, which, "Rejected", body, {}, dry_run=dry_run)
 
 
 @router.post(
@@ -100,7 +102,7 @@ async def revoke_exception(
     which: ObjectId, body: ExceptionDecision, reader: AsCaller, dry_run: DryRun
 ) -> Answer:
     """Take the approval of an exception back."""
-    return await _exception(reader, which, "Revoked", body, dry_run=dry_run)
+    return await _exception(reader, which, "Revoked", body, {}, dry_run=dry_run)
 
 
 async def _request(
@@ -128,9 +130,15 @@ async def _request(
 
 
 async def _exception(
-    reader: Reader, which: Id, verdict: str, body: ExceptionDecision, *, dry_run: bool
+    reader: Reader,
+    which: Id,
+    verdict: str,
+    body: ExceptionDecision,
+    details: Mapping[str, Any],
+    *,
+    dry_run: bool,
 ) -> Answer:
-    patch = _patch(verdict, body, {}, of_exception=True)
+    patch = _patch(verdict, body, details, of_exception=True)
     written = await reader.api.patch_status(
         EXCEPTIONS, which.namespace, which.name, patch, dry_run=dry_run
     )

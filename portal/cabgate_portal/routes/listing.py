@@ -6,9 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from cabgate.api import CABException, CABRequest
+from cabgate.api.exception import Constraints
 from cabgate.ledger.queries import Query as LedgerQuery
 from cabgate.ledger.queries import answers
-from cabgate.lifecycle.state.standing import WholeRequest
+from cabgate.lifecycle.state.standing import ExceptionStanding, WholeRequest
 from cabgate.lifecycle.state.states import expires_at, state_of
 from cabgate.text.inert import inert
 from cabgate.text.moments import rfc3339
@@ -143,6 +144,7 @@ def _request(found: CABRequest) -> Object:
 
 def _exception(found: CABException, reader: Reader) -> Object:
     meta, now = found.metadata, reader.clock()
+    constraints = ExceptionStanding.of(found).constraints
     return {
         "id": str(Id(inert(meta.namespace), inert(meta.name))),
         "uid": inert(meta.uid),
@@ -150,5 +152,6 @@ def _exception(found: CABException, reader: Reader) -> Object:
         "state": state_of(found, now).value,
         "outcome": exception_decided(found, now).outcome.value,
         "reason": inert(found.spec.reason),
+        "constraints": [each.to_dict() for each in constraints if isinstance(each, Constraints)],
         "ends": rfc3339(expires_at(found)),
     }

@@ -169,6 +169,8 @@ def test_it_holds_no_tools_of_development_and_no_source(tree):
         "cabgate_portal",
         "cabgate_relay",
         "cabgate_cli",
+        "authlib",
+        "jinja2",
         "psycopg",
         "psycopg_binary",
     }

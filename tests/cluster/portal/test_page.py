@@ -11,7 +11,7 @@ import pytest
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, MIDDLING, exception
-from support.browser import CHROMIUM, chromium, too_wide, violations
+from support.browser import CHROMIUM, approve, chromium, too_wide, violations
 from support.cab import PLUGINS
 from support.reviews import decisions
 
@@ -101,18 +101,6 @@ def test_the_webhooks_denial_is_shown_with_what_was_typed(gate, submitted, names
         assert ">\nIt is fine</textarea>" in denied.text
         assert "Nothing was recorded" in denied.text
         assert decisions(gate, submitted, namespace) == []
-
-
-def approve(page, why):
-    """Fill in the form and press the button, again while the API server does not know a kind."""
-    page.get_by_label("Why").fill(why)
-
-    def recorded():
-        with page.expect_navigation():  # the answer, not what stood there before
-            page.get_by_role("button", name="Approve").click()
-        return "is recorded, in your name" in page.inner_text("main")
-
-    wait_until(recorded, "it is recorded", timeout=120)
 
 
 @pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="no Chromium")

@@ -1,17 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """People and pipelines who sign in by OIDC: kube-apiserver itself verifies their tokens (structured
-authentication), the portal hands them on."""
+authentication), the portal hands them on. On the page people sign in with the issuer, in a real
+browser where there is one."""
 
+import base64
+import os
+import re
+import secrets
+
+import httpx
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.clients.pki import Authority
 from cabgate_samples.objects import MIDDLING, intent
+from support.browser import CHROMIUM, chromium, violations
 from support.clients import client_of
 from support.gate import NOT_YET, install
-from support.issuer import ES256, RS256, Issuer, text_of
+from support.issuer import CLIENT, ES256, RS256, SECRET, Issuer, text_of
 from support.namespaces import create_namespace
 from support.portal import UNLIMITED, Portal
+from support.reviews import decisions
 
 PREFIX = "oidc:"
 PIPELINES = "oidc:repo:"
@@ -42,6 +51,7 @@ def gate(issuer, tmp_path_factory):
     with DevCluster(apiserver_args=[f"--authentication-config={configuration}"]) as cluster:
         gate = install(cluster, machineUserPrefixes=[PIPELINES])
         create_namespace(cluster, SHOP)
+        gate.bind("requester", "cabgate-requester", SHOP)
         gate.bind(f"{PREFIX}rita", "cabgate-cab-member", SHOP)
         gate.bind(f"{PREFIX}{PIPELINE}", "cabgate-requester", SHOP)
         gate.bind(f"{PREFIX}{PIPELINE}", "cabgate-cab-member", SHOP)
@@ -168,3 +178,162 @@ def test_a_token_of_nine_kilobytes_is_taken(gate, issuer, portal, rita):
     output = portal.output
     assert token not in output
     assert rita not in output
+
+
+def page_of(gate, issuer, folder, client=CLIENT):
+    """A portal that has the page as well, for a client of the issuer; by TLS, as `localhost`: the
+    issuer, at 127.0.0.1, is another site to a browser."""
+    for name, content in (
+        ("cookie-keys", base64.b64encode(secrets.token_bytes(32))),
+        ("client-secret", SECRET.encode()),
+        ("issuer-ca.crt", issuer.ca_pem),
+    ):
+        (folder / name).write_bytes(content)
+    pair = gate.cluster.serving_certificate("portal")
+    return Portal(
+        *(gate.cluster, *UNLIMITED, "--certificate", str(pair.cert), "--key", str(pair.key)),
+        page=lambda url: (
+            *("--page-url", url, "--oidc-issuer", issuer.url, "--oidc-client-id", client),
+            *("--oidc-client-secret-file", f"{folder}/client-secret"),
+            *("--cookie-key-file", f"{folder}/cookie-keys", "--oidc-ca", f"{folder}/issuer-ca.crt"),
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def page(gate, issuer, rita, tmp_path_factory):
+    return page_of(gate, issuer, tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture(autouse=True)
+def everybody(issuer):
+    """Who signs in next, and with what."""
+    issuer.person, issuer.claims, issuer.give = "rita", {}, None
+
+
+class Signed:
+    """A browser without a window, in which `issuer.person` signs in."""
+
+    def __init__(self, page):
+        self.client = httpx.Client(base_url=page.page, verify=False, timeout=60)  # noqa: S501
+
+    def __enter__(self):
+        begun = self.client.get("/oidc/login")
+        assert begun.status_code == 303, begun.text
+        there = httpx.get(begun.headers["location"], verify=False)  # noqa: S501
+        self.answer = self.client.get(there.headers["location"])
+        return self
+
+    def __exit__(self, *_):
+        self.client.close()
+
+
+def opened(gate, name):
+    """A request that waits, and the path of its page."""
+    made = gate.open(SHOP, MIDDLING, "Submitted", name=name, images=(f"{name}:1",))
+    return made, f"/requests/{SHOP}.{made}"
+
+
+def test_a_person_signs_in_and_is_who_the_ledger_names(gate, issuer, page):
+    name, path = opened(gate, "basket")
+    issuer.claims = {"groups": [f"group-of-rita-{number:04}" for number in range(350)]}
+    with Signed(page) as signed:
+        assert signed.answer.status_code == 200, signed.answer.text
+        shown = signed.client.get(path)
+        assert shown.status_code == 200, shown.text
+        assert f'class="name">{PREFIX}rita<' in shown.text
+        hidden = dict(
+            re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', shown.text)
+        )
+        typed = {**hidden, "rationale": "Read the report", "verb": "approve"}
+
+        def answered():
+            own = {"Sec-Fetch-Site": "same-origin", "Origin": page.page}
+            answer = signed.client.post(path, data=typed, headers=own)
+            return None if NOT_YET in answer.text or answer.status_code == 429 else answer
+
+        answer = wait_until(answered, "the form is answered", timeout=120)
+        assert answer.status_code == 303, answer.text
+        cookies = "".join(signed.client.cookies.values())
+    assert decisions(gate, name, SHOP) == [("Approved", f"{PREFIX}rita")]
+    assert len(cookies) > 9_000
+    # Neither the token nor what holds it; a cookie alone is nothing to the API.
+    with httpx.Client(base_url=page.url, verify=False, cookies=dict(signed.client.cookies)) as api:  # noqa: S501
+        assert api.get("/api/cab/v1/pending").status_code == 401
+    output = page.output
+    assert cookies[:200] not in output
+    assert "eyJ" not in output
+
+
+def test_a_token_for_another_audience_signs_nobody_in(gate, issuer, rita, tmp_path):
+    """The issuer gives one to another client of it, and the API server takes none of those."""
+    page = page_of(gate, issuer, tmp_path, client="elsewhere")
+    issuer.give = lambda nonce: issuer.token("rita", nonce=nonce, audience="elsewhere")
+    with Signed(page) as signed:
+        assert signed.answer.status_code == 403
+        assert "the API server does not take the token" in signed.answer.text
+        assert "--authentication-config" in signed.answer.text
+        assert signed.client.get("/queue").status_code == 401
+
+
+def expired(issuer, page):
+    """The cookie of a sign-in of rita that has expired; None if it was over before it was done."""
+    issuer.give = lambda nonce: issuer.token("rita", nonce=nonce, seconds=10)
+    with Signed(page) as signed:
+        cookie = signed.client.cookies.get("__Host-cabgate-0")
+        if cookie is not None:
+            wait_until(lambda: signed.client.get("/queue").status_code == 401, "it is over")
+        return cookie
+
+
+@pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="no Chromium")
+def test_a_person_signs_in_again_in_a_browser_and_nothing_is_lost(gate, issuer, page):
+    name, path = opened(gate, "checkout")
+    with chromium() as browser:
+        context = browser.new_context(ignore_https_errors=True)
+        tab = context.new_page()
+        tab.set_default_timeout(60_000)
+        tab.goto(page.page + path)
+        assert violations(tab) == []
+        tab.get_by_role("link", name="Sign in").click()
+        # By the issuer, another site, and back to where it began: the Strict cookies are sent.
+        tab.wait_for_url(f"{page.page}{path}")
+        tab.get_by_label("Why").fill("typed for an hour")
+        kept = {each["name"]: each for each in context.cookies()}
+        assert set(kept) == {"__Host-cabgate-0"}
+        assert kept["__Host-cabgate-0"]["sameSite"] == "Strict"
+
+        # Their session as it is when its token has expired.
+        over = wait_until(lambda: expired(issuer, page), "a sign-in has expired", timeout=120)
+        context.add_cookies([{**kept["__Host-cabgate-0"], "value": over}])
+        issuer.give = None
+        with tab.expect_navigation():
+            tab.get_by_role("button", name="Approve").click()
+        assert tab.get_by_label("What you typed").input_value() == "typed for an hour"
+        assert violations(tab) == []
+        with context.expect_page() as other:
+            tab.get_by_role("link", name="Sign in in another tab").click()
+        other.value.wait_for_url(f"{page.page}{path}")
+        other.value.close()
+
+        def sent():
+            with tab.expect_navigation():
+                tab.locator("button[name=verb][value=approve]").click()
+            return "is recorded, in your name" in tab.inner_text("main")
+
+        wait_until(sent, "it is recorded", timeout=120)
+        assert decisions(gate, name, SHOP) == [("Approved", f"{PREFIX}rita")]
+
+        # A link of another site, such as a mail: the cookies are kept back, and the page is opened.
+        away = context.new_page()
+        away.goto(f"{issuer.url}/keys")
+        away.evaluate("url => { location.href = url }", f"{page.page}{path}")
+        away.wait_for_url(f"{page.page}{path}")
+        away.get_by_role("heading", name="Decisions").wait_for()
+
+        away.get_by_role("button", name="Sign out").click()
+        away.get_by_role("heading", name="Signed out").wait_for()
+        assert [each["name"] for each in context.cookies()] == []
+        tab.goto(f"{page.page}/queue")
+        tab.get_by_role("link", name="Sign in").wait_for()
+        context.close()

@@ -11,7 +11,8 @@ from cabgate.review.identity import User
 from cabgate.views.plain import plain
 from cabgate.views.queue import queue
 from cabgate_kube.transport import HttpAnswer
-from cabgate_samples.models import NOW
+from cabgate_samples.decisions import numbered
+from cabgate_samples.models import NOW, by_person, exception
 from unit.portal.fake_api import status
 from unit.portal.portals import Made, manifest, stored
 
@@ -130,6 +131,85 @@ async def test_an_exception_is_decided_by_its_uid(made, waiting, verb):
     answer = await made.call("POST", f"/exceptions/shop.leave/{verb}", json=body)
     assert (answer.status_code, answer.json()["field"]) == (400, "uid")
     assert made.api.calls == []
+
+
+LIMITS = {
+    "maxReplicas": 2,
+    "maxRing": 3,
+    "until": "2026-03-02T20:00:00Z",
+    "windows": [{"from": "2026-03-01T20:00:00Z", "until": "2026-03-01T22:00:00Z"}],
+}
+
+
+@pytest.fixture
+def leave(made, waiting):
+    """An exception that waits, limited by its team, and what its decision names."""
+    (stored_request,) = made.api.objects.values()
+    asked = exception(CABRequest.model_validate(stored_request))
+    obj = {"apiVersion": "cabgate.dev/v1alpha1", "kind": "CABException", **asked.to_dict()}
+    obj["metadata"]["uid"] = "u-9"
+    obj["spec"]["constraints"] = {"maxReplicas": 5}
+    made.api.put("cabexceptions", obj)
+    return obj, {"evidenceDigest": waiting[1], "rationale": "tried", "uid": "u-9"}
+
+
+async def test_an_exception_is_tightened_as_by_the_command_line(made, leave):
+    _, body = leave
+    for limits in (LIMITS, {"maxReplicas": 2}):
+        where = "/exceptions/shop.leave/approve"
+        answer = await made.call("POST", where, json={**body, "constraints": limits})
+        assert answer.status_code == 200, answer.text
+        review = {
+            "verdict": "Approved", "constraints": limits, "rationale": "tried",
+            "evidenceDigest": body["evidenceDigest"],
+        }  # fmt: skip
+        assert json.loads(made.api.bodies[-1]) == json.loads(review_of(review, "u-9"))
+
+
+@pytest.mark.parametrize(
+    ("limits", "field"),
+    [
+        ({"maxReplica": 2}, "constraints.maxReplica"),
+        ({"maxReplicas": 2, "maxrings": 3}, "constraints.maxrings"),
+        ({"windows": [{**LIMITS["windows"][0], "until ": "x"}]}, "constraints.windows.0.until "),
+        ({"maxReplicas": 0}, "constraints.maxReplicas"),
+        ({"maxRing": 9}, "constraints.maxRing"),
+        ({"until": "tomorrow"}, "constraints.until"),
+        ({"windows": [LIMITS["windows"][0]] * 6}, "constraints.windows"),
+    ],
+)
+async def test_no_limit_is_dropped_that_somebody_mistyped(made, leave, limits, field):
+    """The API server's schema drops a field of another name: it would be no limit."""
+    where, body = "/exceptions/shop.leave/approve", {**leave[1], "constraints": limits}
+    answer = await made.call("POST", where, json=body)
+    assert (answer.status_code, answer.json()["field"]) == (400, field)
+    assert made.api.calls == []
+
+
+async def test_nor_is_a_part_of_a_condition(made, waiting):
+    name, digest = waiting
+    condition = {"name": "watch", "description": "Watch it", "notafter": "2026-03-02T20:00:00Z"}
+    body = {"evidenceDigest": digest, "rationale": "tried", "conditions": [condition]}
+    answer = await made.call("POST", f"/{name}/approve", json=body)
+    assert (answer.status_code, answer.json()["field"]) == (400, "conditions.0.notafter")
+    assert made.api.calls == []
+
+
+@pytest.mark.parametrize("verb", ["reject", "revoke"])
+async def test_an_approval_alone_is_given_within_limits(made, leave, verb):
+    where, body = f"/exceptions/shop.leave/{verb}", {**leave[1], "constraints": LIMITS}
+    answer = await made.call("POST", where, json=body)
+    assert (answer.status_code, answer.json()["field"]) == (400, "constraints")
+
+
+async def test_the_list_of_exceptions_has_all_that_limits_them(made, leave):
+    obj, body = leave
+    (found,) = (await made.call("GET", "/exceptions")).json()["items"]
+    assert found["constraints"] == [{"maxReplicas": 5}]
+    entry = numbered([by_person("Approved", constraints=LIMITS)], body["evidenceDigest"])
+    obj["status"] = {"decisions": entry}
+    (found,) = (await made.call("GET", "/exceptions")).json()["items"]
+    assert found["constraints"] == [{"maxReplicas": 5}, LIMITS]
 
 
 @pytest.mark.parametrize(

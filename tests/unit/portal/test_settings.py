@@ -3,7 +3,9 @@
 
 import pytest
 
+from cabgate_devcluster.clients.pki import Authority
 from cabgate_kube.process.settings import SettingsError, read_settings
+from cabgate_portal.main import Process
 from cabgate_portal.settings import PortalSettings
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what is tried
@@ -12,7 +14,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - what is tried
 @pytest.fixture
 def files(tmp_path):
     for name in ("ca.crt", "tls.crt", "tls.key"):
-        (tmp_path / name).write_text("x")
+        (tmp_path / name).write_text("dGhlIGtleQ==")
     return tmp_path
 
 
@@ -55,3 +57,52 @@ def test_tokens_go_to_an_api_server_by_https(files, url):
 def test_a_certificate_without_its_key_is_refused(files):
     with pytest.raises(SettingsError, match="give both"):
         settings(files, "--certificate", f"{files}/tls.crt")
+
+
+LOGIN = {
+    "--oidc-issuer": "https://dex.example.com/dex",
+    "--page-url": "https://cabgate.example.com",
+    "--oidc-client-id": "cabgate",
+    "--cookie-key-file": "tls.key",
+}
+
+
+def login(files, **changed):
+    """The options of a login, changed or without some."""
+    given = {**LOGIN, "--cookie-key-file": f"{files}/tls.key", **changed}
+    return [part for pair in given.items() if pair[1] is not None for part in pair]
+
+
+def test_a_login_is_whole_or_there_is_none(files):
+    assert settings(files).oidc_issuer == ""
+    found = settings(files, *login(files))
+    assert (found.page_url, found.oidc_scopes) == (LOGIN["--page-url"], "openid profile email")
+    for option in LOGIN:
+        with pytest.raises(SettingsError, match="oidc-issuer"):
+            settings(files, *login(files, **{option: None}))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--oidc-issuer", "http://dex.example.com"),
+        ("--oidc-issuer", "https://user@dex.example.com"),
+        ("--oidc-issuer", "https://dex.example.com?x"),
+        ("--page-url", "http://cabgate.example.com"),
+        ("--page-url", "https://cabgate.example.com/page"),
+        ("--page-url", "https://Cabgate.example.com"),
+        ("--page-url", "https://cabgate.example.com:443"),
+        ("--oidc-scopes", "profile"),
+        ("--oidc-ca", "/nowhere"),
+    ],
+)
+def test_what_no_login_works_with_is_refused(files, option, value):
+    with pytest.raises(SettingsError, match=option.removeprefix("--")):
+        settings(files, *login(files, **{option: value}))
+
+
+def test_a_key_that_is_none_is_told_and_not_repeated(files):
+    (files / "ca.crt").write_bytes(Authority("CA").cert_pem)
+    with pytest.raises(SettingsError, match=r"cookie-key-file.*line 1 is not 32 bytes") as caught:
+        Process(settings(files, *login(files)))
+    assert "dGhlIGtleQ" not in str(caught.value)

@@ -247,7 +247,7 @@ async def test_what_was_typed_is_shown_where_the_form_itself_is_refused(opened):
 
 async def test_too_many_forms_at_once_are_told_as_that(opened, monkeypatch):
     fields = await opened.form()
-    monkeypatch.setattr(opened.app._bodies, "_together", 10)
+    monkeypatch.setattr(opened.app._forms._bodies, "_together", 10)
     answer = await opened.post({**fields, "rationale": "x1", "verb": "approve"})
     assert answer.status_code == 503
     assert "Too much at once" in answer.text

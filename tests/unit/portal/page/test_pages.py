@@ -253,12 +253,35 @@ async def test_an_exception_is_decided_on_its_own_page_and_by_its_uid():
         assert (await opened.post({**sent, **wrong}, path)).status_code == 409
     conditions = {"condition1.name": "a", "condition1.description": "b"}
     assert (await opened.post({**sent, **conditions}, path)).status_code == 400
+    for name, typed in (("maxReplicas", "two"), ("maxReplicas", "\u00b2"), ("maxRing", "-1"),
+                        ("maxReplicas", "9" * 30), ("until", "tomorrow"), ("window1.from", "x")
+    ):  # fmt: skip
+        answer = await opened.post({**sent, name: typed}, path)
+        assert answer.status_code == 422
+        assert f'value="{typed}"' in answer.text
     assert not [each for each in opened.api.calls if each[0] == "PATCH"]
+    limited = {
+        "maxReplicas": "2", "maxRing": " 3 ", "until": "2026-03-02T20:00:00Z", "window1.from": "",
+        "window2.from": "2026-03-01T20:00:00Z", "window2.until": "2026-03-01T22:00:00Z",
+    }  # fmt: skip
+    assert (await opened.post({**sent, **limited}, path)).status_code == 303
+    assert json.loads(opened.api.bodies[-1])["status"]["review"]["constraints"] == {
+        "maxReplicas": 2,
+        "maxRing": 3,
+        "until": "2026-03-02T20:00:00Z",
+        "windows": [{"from": "2026-03-01T20:00:00Z", "until": "2026-03-01T22:00:00Z"}],
+    }
     answer = await opened.post(sent, path)
     assert answer.status_code == 303, answer.text
     body = json.loads(opened.api.bodies[-1])
+    assert "constraints" not in body["status"]["review"]
     assert body["metadata"]["uid"] == fields["uid"]
     assert body["status"]["review"]["verdict"] == "Approved"
+
+
+async def test_a_request_takes_no_limits(opened):
+    fields = {**await opened.form(), "rationale": "x1", "verb": "approve", "maxReplicas": "2"}
+    assert (await opened.post(fields)).status_code == 400
 
 
 def decide(opened, *decisions):
