@@ -44,6 +44,13 @@ EXCEPTION = replace(
     score="81.00",
     detail="needs security reviewer",
 )
+ESCALATED = replace(
+    WAITING,
+    event=Event.ESCALATED,
+    opened_at=NOW - timedelta(hours=4),
+    detail="needs CAB member: 1 more person with the verb approve (0/1), escalated to level 1",
+    level=1,
+)
 GROUPS = (
     Group(Event.WAITING, (WAITING,)),
     Group(
@@ -52,6 +59,7 @@ GROUPS = (
         later=3,
     ),
     Group(Event.EXCEPTION_WAITING, (EXCEPTION,)),
+    Group(Event.ESCALATED, (ESCALATED,)),
     Group(Event.DECIDED, (replace(WAITING, event=Event.DECIDED, detail="Approved by rita"),)),
     Group(Event.REVOKED, (replace(WAITING, event=Event.REVOKED, detail="Revoked by sam"),)),
     Group(

@@ -25,6 +25,7 @@ _COMMANDS = (
     "reviews.revoke",
     "reviews.mine",
     "reviews.ui",
+    "policies.policy",
     "records.ledger",
     "records.report",
     "records.audit",
@@ -58,6 +59,7 @@ Examples:
   kubectl cab queue -A
   kubectl cab approve -n shop checkout-1f2e3d4c
   kubectl cab ui
+  cabgate policy explain -n shop --score 70
   cabgate ledger verify
   cabgate report --by namespace
   cabgate calibrate --outcomes outcomes.csv

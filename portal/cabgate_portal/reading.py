@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from cabgate.api import CABEvidence, CABException, CABRequest, DeploymentIntent
 from cabgate.api.base import Model, first_problem
+from cabgate.lifecycle.history.renewals import renewed
 from cabgate.lifecycle.requests.kept_evidence import kept_templates
-from cabgate.lifecycle.state.standing import WholeRequest, takes_exception
+from cabgate.lifecycle.state.standing import ExceptionStanding, WholeRequest, takes_exception
 from cabgate.review.identity import Machines, User
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.templates import Template
@@ -91,10 +92,20 @@ class Reader:
     async def _seen(self, request: WholeRequest, exception: CABException | None) -> Seen:
         notes = Notes()
         namespace = request.stored.metadata.namespace
-        intent, others, changes, viewer = await gathered(
+        looked_at = "" if exception is None else exception.metadata.name
+        intent, (others, renewals), changes, viewer = await gathered(
             self._intent(request, notes),
-            notes.beside(
-                self._exceptions_for(namespace, request.name), [], "its exceptions are not known"
+            gathered(
+                notes.beside(
+                    self._exceptions_for(namespace, request.name),
+                    [],
+                    "its exceptions are not known",
+                ),
+                notes.beside(
+                    self._renewals(request, looked_at, notes),
+                    [],
+                    "which exceptions there were before is not known",
+                ),
             ),
             notes.beside(
                 self._changes(request, notes), None, "what was approved before is not known"
@@ -112,6 +123,7 @@ class Reader:
             changes=changes,
             exception=exception,
             machines=self.machines,
+            renewals=renewals,
         )
         if exception is not None:
             decided = exception_decided(exception, now)
@@ -119,6 +131,22 @@ class Reader:
             asked = others if takes_exception(request.standing) else []
             decided = request_decided(request, asked, now)
         return Seen(view, decided, tuple(notes.texts))
+
+    async def _renewals(
+        self, request: WholeRequest, looked_at: str, notes: Notes
+    ) -> list[ExceptionStanding]:
+        """The exceptions of before for its workloads, where it is one that takes an exception."""
+        if not takes_exception(request.standing):
+            return []
+        namespace = request.stored.metadata.namespace
+        asked, items = await gathered(
+            self.api.all(EXCEPTIONS, namespace),
+            self.api.all(REQUESTS, namespace, labels=shared_label(request)),
+        )
+        found = await all_readable(CABRequest, items, notes)
+        others = [WholeRequest.of(each).standing for each in found]
+        exceptions = await all_readable(CABException, asked, notes)
+        return renewed(request.standing, others, exceptions, looked_at)
 
     async def _exceptions_for(self, namespace: str, name: str) -> list[CABException]:
         fields = f"{LIVE_EXCEPTIONS},spec.requestRef.name={name}"

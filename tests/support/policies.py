@@ -6,8 +6,8 @@ from cabgate_samples.models import by_person
 from cabgate_samples.objects import API_VERSION
 
 
-def change_policy(name, *rules, default=False, version="1"):
-    """A policy with some rules; by default, two people who approve."""
+def change_policy(name, *rules, default=False, version="1", **more):
+    """A policy with some rules, by default two people who approve, and more of its spec."""
     return {
         "apiVersion": API_VERSION,
         "kind": "ChangePolicy",
@@ -18,12 +18,23 @@ def change_policy(name, *rules, default=False, version="1"):
         "spec": {
             "version": version,
             "approvals": list(rules) or [{"count": 2, "verb": "approve"}],
+            **more,
         },
     }
 
 
 BOARD = ChangePolicy.model_validate(
     change_policy("board", {"count": 2, "verb": "approve"}, {"count": 1, "verb": "approve-senior"})
+)
+
+ESCALATING = ChangePolicy.model_validate(
+    change_policy(
+        "board",
+        escalation=[
+            {"after": "30m", "level": 1, "alsoDecides": "approve-duty"},
+            {"after": "24h", "level": 2, "alsoDecides": "approve-oncall"},
+        ],
+    )
 )
 
 

@@ -9,6 +9,7 @@ from cabgate.text.moments import duration
 if TYPE_CHECKING:  # the queue is printed without the other views
     from cabgate.views.compare import Comparison, ContainerChange
     from cabgate.views.queue import QueueRow
+    from cabgate.views.renewals import RenewalView
     from cabgate.views.show import DecisionView, ExceptionView, RequestView
 
 WIDE = 20
@@ -73,6 +74,7 @@ def _line(head: str, text: str) -> Iterator[str]:
 def _request_lines(view: "RequestView") -> Iterator[str]:
     for exception in view.exceptions:
         yield from _exception_lines(exception)
+    yield from _several("renews", [_renewal(each) for each in view.renewals])
     yield from _line("CABRequest", f"{view.namespace}/{view.name}  {view.state}")
     yield from _line("summary", view.summary)
     yield from _line("opened", view.opened)
@@ -104,6 +106,13 @@ def _request_lines(view: "RequestView") -> Iterator[str]:
     yield from _line("outdated", view.outdated)
     for command in view.next:
         yield from _line("next", command)
+
+
+def _renewal(view: "RenewalView") -> str:
+    return (
+        f"{view.name} for {view.request}: {view.state}, approved {view.at} by {view.by}, "
+        f"until {view.ends}"
+    )
 
 
 def _signed_lines(view: "RequestView") -> Iterator[str]:

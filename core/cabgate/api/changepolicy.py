@@ -50,6 +50,37 @@ class ApprovalRule(Model):
     with `approve-`, such as approve-senior, which RoleBindings give beside it."""
 
 
+MAX_STEPS = 8
+"""Steps of escalation of one policy."""
+
+HIGHEST_LEVEL = 5
+"""Highest level of escalation."""
+
+FurtherVerb = Annotated[
+    str,
+    StringConstraints(pattern=r"^approve(-[a-z0-9]+)+$", min_length=1, max_length=32),
+]
+"""RBAC verb on cabrequests beside approve."""
+
+Age = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,3})[smh]$", max_length=5)]
+"""How long something has been there: a number with s, m or h, such as 24h."""
+
+
+class EscalationRule(Model):
+    """What changes once a request that it is about has waited for so long."""
+
+    when: When | None = None
+    """What it is about; absent: every request that people have to approve by the rules above."""
+    after: Age
+    """How long the request has waited since it was opened, or opened again: such as 0s, 30m or
+    24h."""
+    level: Annotated[int, Field(ge=1, le=HIGHEST_LEVEL)]
+    """Level that is reached then, 1 to 5; lists and notifications name it."""
+    also_decides: FurtherVerb | None = None
+    """RBAC verb on cabrequests.cabgate.dev whose holders decide as well from then on, with or
+    without approve; their approval counts for every rule. Absent: nobody else decides."""
+
+
 class ChangePolicySpec(Model):
     """Who has to approve; never changes."""
 
@@ -64,6 +95,12 @@ class ChangePolicySpec(Model):
         ),
     ]
     """The rules; every one that is about a request has to be met."""
+    escalation: Annotated[
+        list[EscalationRule],
+        Field(max_length=MAX_STEPS, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = Field(default_factory=list)
+    """What changes while a request waits; a level never approves anything, and takes the right to
+    decide from nobody."""
 
 
 class ChangePolicy(Selectable):

@@ -16,11 +16,12 @@ from cabgate.api.base import (
     Timestamp,
     cel,
 )
-from cabgate.api.changepolicy import MAX_RULES, Verb
+from cabgate.api.changepolicy import Verb
 from cabgate.api.exception import Constraints
 from cabgate.api.intent import CorrelationID
 from cabgate.api.rationale import Rationale
-from cabgate.api.request import IntentRef, RiskModelRef, Terms
+from cabgate.api.request import IntentRef, RiskModelRef
+from cabgate.api.terms import MAX_VERBS, Terms
 from cabgate.api.types import (
     MAX_DECISIONS,
     MAX_REQUESTERS,
@@ -210,7 +211,7 @@ class CABDecisionSpec(Model):
     """Name of the approval condition that Attested is about."""
     constraints: Constraints | None = None
     """What the reviewer of an exception tightened it to."""
-    verbs: Annotated[list[Verb], Field(max_length=MAX_RULES)] = Field(default_factory=list)
+    verbs: Annotated[list[Verb], Field(max_length=MAX_VERBS)] = Field(default_factory=list)
     """Of an approval that terms ask for: those of their verbs that its author held."""
     overrides: Overrides = Field(default_factory=list)
     """The freezes that an approval overrode, whose author held the verb for each."""

@@ -19,12 +19,13 @@ from cabgate.api.base import (
     cel,
     validations,
 )
-from cabgate.api.changepolicy import MAX_RULES, MAX_VOTES, Verb
+from cabgate.api.changepolicy import Verb
 from cabgate.api.conditions import Conditions
 from cabgate.api.evidence import Evidence
 from cabgate.api.intent import CorrelationID
 from cabgate.api.rationale import SAYS_WHY, Rationale
 from cabgate.api.signer import Section
+from cabgate.api.terms import MAX_VERBS, Terms
 from cabgate.api.types import (
     DECISION_VALIDATIONS,
     ApprovalConditions,
@@ -178,39 +179,6 @@ class Assessment(Model):
     """The model that was used."""
 
 
-class PolicyRef(Model):
-    """The change policy that a request was opened under."""
-
-    name: ObjectName
-    """Name of the ChangePolicy."""
-    version: ShortText
-    """Its version."""
-    digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
-    """Digest of its content, so that another policy of the same name is told apart."""
-
-
-class ApprovalNeed(Model):
-    """So many different people, each with a verb, have to approve."""
-
-    count: Annotated[int, Field(ge=1, le=MAX_VOTES)]
-    """How many."""
-    verb: Verb
-    """RBAC verb on cabrequests.cabgate.dev that each of them holds when they approve."""
-
-
-class Terms(Model):
-    """What the change policy of the namespace asked of this request when it was opened. A later
-    policy changes nothing of it."""
-
-    policy: PolicyRef
-    """The policy."""
-    approvals: Annotated[
-        list[ApprovalNeed],
-        Field(max_length=MAX_RULES, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
-    ] = Field(default_factory=list)
-    """The approvals that are needed, all of them; none is one approval, as without a policy."""
-
-
 Requirement = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z][-A-Za-z0-9]*$", min_length=1, max_length=63)
 ]
@@ -348,7 +316,7 @@ class RequestDecision(DecisionEntry):
     """Name of the approval condition that Attested is about."""
     verbs: Annotated[
         list[Verb],
-        Field(max_length=MAX_RULES, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+        Field(max_length=MAX_VERBS, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = Field(default_factory=list)
     """Of an approval where terms ask for several: those of the verbs in the terms that its author
     held at that moment, as the API server's authorizers said, sorted."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from cabgate.api.stored_terms import StoredTerms
 from cabgate.api.values import AuthorType, ExceptionVerdict, RequestVerdict, SubmitterType, Tier
 
 
@@ -128,22 +129,6 @@ class StoredAssessment(Protocol):
     def missing(self) -> Sequence[str]: ...
     @property
     def risk_model(self) -> StoredRiskModel: ...
-
-
-class StoredNeed(Protocol):
-    """So many different people, each with a verb, have to approve."""
-
-    @property
-    def count(self) -> int: ...
-    @property
-    def verb(self) -> str: ...
-
-
-class StoredTerms(Protocol):
-    """What a change policy asks of a request."""
-
-    @property
-    def approvals(self) -> Sequence[StoredNeed]: ...
 
 
 class StoredSpec(Protocol):

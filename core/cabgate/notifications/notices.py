@@ -5,7 +5,7 @@ an outage what is still true is sent, and nothing else."""
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from cabgate.api.values import (
     SubjectKind,
     Tier,
 )
+from cabgate.lifecycle.state.escalation import reached_at
 from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
     RequestStanding,
@@ -27,6 +28,7 @@ from cabgate.lifecycle.state.standing import (
 from cabgate.lifecycle.state.states import exception_history
 from cabgate.text.inert import inert
 from cabgate.text.moments import rfc3339
+from cabgate.views.deciders import level_of
 from cabgate.views.queue import QueueRow, queue
 
 
@@ -36,6 +38,7 @@ class Event(StrEnum):
     GLASS_BROKEN = "glassBroken"
     REVOKED = "revoked"
     EXCEPTION_WAITING = "exceptionWaiting"
+    ESCALATED = "escalated"
     WAITING = "waiting"
     DECIDED = "decided"
     EXPIRING = "expiring"
@@ -78,6 +81,8 @@ class Notice:
     ring: str
     detail: str
     """Such as `Approved by rita`."""
+    level: int = 0
+    """Of what has escalated: the level that is reached."""
 
     @property
     def key(self) -> str:
@@ -117,7 +122,7 @@ def notices(
     listed, asked = list(requests), list(exceptions)
     standings = {_place(each.metadata): (each, standing_of(each)) for each in listed}
     known = {**others, **{place: Asked.of(*each) for place, each in standings.items()}}
-    found = _waiting(queue(listed, asked, now), standings, asked, known)
+    found = _waiting(queue(listed, asked, now), standings, asked, known, now)
     for request, standing in standings.values():
         found += _of_request(request, standing, now)
     for exception in asked:
@@ -159,9 +164,10 @@ def _waiting(
     standings: _Standings,
     exceptions: Iterable[StoredException],
     known: Mapping[tuple[str, str], Asked],
+    now: datetime,
 ) -> list[Notice]:
     by_place = {_place(each.metadata): each for each in exceptions}
-    found = []
+    found: list[Notice] = []
     for row in rows:
         place = row.namespace, row.name
         score, ring = row.score, row.ring
@@ -173,6 +179,7 @@ def _waiting(
         else:
             meta = standings[place][0].metadata
             step, since = _waits_since(standings[place][1])
+            found += _escalated(*standings[place], row.needed, now)
         event = Event.WAITING
         if row.kind == SubjectKind.EXCEPTION:
             event = Event.EXCEPTION_WAITING
@@ -192,6 +199,23 @@ def _waiting(
             )
         )
     return found
+
+
+def _escalated(
+    request: ListedRequest, standing: RequestStanding, needed: str, now: datetime
+) -> Iterable[Notice]:
+    """The level that a request has reached, if there is one: each is told of once, and anew where
+    it was opened again."""
+    terms, opened_at = standing.spec.terms, standing.opened_at
+    level, since = level_of(standing, now), reached_at(terms, opened_at, now)
+    if not level or since is None or opened_at is None:
+        return
+    found = _notice(
+        *(Event.ESCALATED, SubjectKind.REQUEST, request.metadata),
+        *(f"{level} {rfc3339(opened_at)}", since),
+        *(inert(request.spec.assessment.score), str(request.spec.ring), f"needs {needed}"),
+    )
+    yield replace(found, level=level)
 
 
 def _waits_since(standing: RequestStanding) -> tuple[str, datetime]:

@@ -56,6 +56,13 @@ class Route:
     """What has no ring, such as an exception whose request is gone, is for whoever is sent any."""
     every: Every | None = None
     """How often a digest is sent; None: never."""
+    from_level: int = 1
+    """Lowest level of what has escalated."""
+
+    def wants(self, notice: Notice) -> bool:
+        """Whether a channel is to be sent a notice that it may see."""
+        low = notice.event is Event.ESCALATED and notice.level < self.from_level
+        return notice.event in self.events and not low
 
     def takes(self, notice: Notice) -> bool:
         """Whether a channel may see a notice, in messages or in a digest."""
@@ -182,7 +189,7 @@ def due(
 
 def unsent(current: Sequence[Notice], route: Route, memory: Memory) -> list[Notice]:
     """What a channel has not been sent yet, the oldest first."""
-    wanted = [each for each in current if each.event in route.events]
+    wanted = [each for each in current if route.wants(each)]
     return [each for each in _newest(wanted) if _is_new(each, memory)]
 
 

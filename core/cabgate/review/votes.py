@@ -13,9 +13,10 @@ def check_counted(request: CABRequest, entry: RequestDecision) -> None:
     verdict, author = entry.verdict, entry.author.type
     if next_request_state(request, state_of(request), verdict, author) is None:
         return
-    votes = standing_of(request).votes
-    found = why_not_counted(request, votes, entry)
+    standing = standing_of(request)
+    votes = standing.votes, standing.opened_at
+    found = why_not_counted(request, *votes, entry)
     if found is not None:
-        lacking = still_needed(request, votes)
-        rest = f"; approvals {counted(request, votes)}, lacking {lacking}" if lacking else ""
+        lacking = still_needed(request, *votes, entry.at)
+        rest = f"; approvals {counted(request, *votes)}, lacking {lacking}" if lacking else ""
         raise Refusal(found.reason, found.message + rest, "status.review.verdict")

@@ -2,7 +2,10 @@
 """Who is needed for what waits, and why somebody cannot be the one: by the rules that the webhook
 decides by, as far as it is known what they go by."""
 
+from datetime import datetime
+
 from cabgate.api.values import ExceptionVerdict, RequestState, RequestVerdict, Tier
+from cabgate.lifecycle.state.escalation import level
 from cabgate.lifecycle.state.quorum import counted, still_needed
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.lifecycle.state.states import is_retrospective
@@ -24,7 +27,10 @@ _WAITING = frozenset({RequestState.SUBMITTED, RequestState.UNDER_REVIEW})
 
 
 def needed_for(
-    standing: RequestStanding, subject: Involved, machines: Machines = SERVICE_ACCOUNTS
+    standing: RequestStanding,
+    subject: Involved,
+    now: datetime,
+    machines: Machines = SERVICE_ACCOUNTS,
 ) -> str:
     """Who has to act for a request to go on; empty where it waits for nobody."""
     if standing.state is RequestState.EXCEPTION_REQUIRED:
@@ -34,15 +40,25 @@ def needed_for(
             return TEAM_REQUESTER
         if standing.spec.assessment.gate is Tier.AUTO_APPROVE:
             return f"system, else {CAB_MEMBER}"
-        lacking = still_needed(standing, standing.votes)
+        votes = standing.votes, standing.opened_at
+        lacking = still_needed(standing, *votes, now)
         if lacking:
-            return f"{CAB_MEMBER}: {lacking} ({counted(standing, standing.votes)})"
+            reached = level_of(standing, now)
+            escalated = f", escalated to level {reached}" if reached else ""
+            return f"{CAB_MEMBER}: {lacking} ({counted(standing, *votes)}){escalated}"
         taken = standing.taken_by if standing.state is RequestState.UNDER_REVIEW else None
         return CAB_MEMBER + (f", taken by {inert(taken.author.username)}" if taken else "")
     if standing.unattested:
         names = ", ".join(inert(each.name) for each in standing.unattested)
         return f"{CAB_MEMBER}: attest {names}"
     return ""
+
+
+def level_of(standing: RequestStanding, now: datetime) -> int:
+    """How far a request has escalated that waits for its approvals; 0 where it does not wait."""
+    if standing.state not in _WAITING or standing.spec.assessment.gate is not Tier.MANUAL_REVIEW:
+        return 0
+    return level(standing.spec.terms, standing.opened_at, now)
 
 
 def needed_for_exception(subject: Involved, machines: Machines = SERVICE_ACCOUNTS) -> str:

@@ -93,7 +93,7 @@ def queue(
     asked = _asked(standings, known, now)
     for key, each in known.items():
         subject = Involved(each.stored, None)
-        needed = needed_for(each.standing, subject, machines)
+        needed = needed_for(each.standing, subject, now, machines)
         if needed and key not in asked:
             yours, own = why_not(viewer, subject, machines), is_own(viewer, subject)
             rows.append(_of_request(each, needed, yours, now, own=own))

@@ -26,6 +26,7 @@ from cabgate.text.inert import inert
 from cabgate.views.compare import Comparison, leaves
 from cabgate.views.deciders import needed_for, needed_for_exception, why_not
 from cabgate.views.queue import summary_of
+from cabgate.views.renewals import RenewalView, renewal_view
 from cabgate.views.steps import NextStep, command_of, next_steps
 
 UNSEEN = "the intent changed, and the operator has not looked at it since"
@@ -127,6 +128,9 @@ class RequestView:
     """Those of its approval, with what is still to be attested."""
     decisions: tuple[DecisionView, ...]
     exceptions: tuple[ExceptionView, ...]
+    renewals: tuple[RenewalView, ...]
+    """The exceptions that were approved before for one of its workloads, the oldest first: what is
+    asked for again and again is no exception."""
     changes: Comparison | None
     """Against the one that was approved last; None where nobody looked."""
     needed: str
@@ -152,18 +156,20 @@ def show(
     changes: Comparison | None = None,
     exception: CABException | None = None,
     machines: Machines = SERVICE_ACCOUNTS,
+    renewals: Sequence[ExceptionStanding] = (),
 ) -> RequestView:
     """A request as somebody sees it.
 
     `intent` is the live one; where nobody could read it `intent_known` is false, and nothing is
     said about it. `exception` is the one that is looked at, if it is one; `exceptions` are all of
-    the namespace, or those for the request: one that waits is what is decided.
+    the namespace, or those for the request: one that waits is what is decided. `renewals` are those
+    of before, see `cabgate.lifecycle.history.renewals`.
     """
     stored, standing = request.stored, request.standing
     spec, assessment = stored.spec, stored.spec.assessment
     asked = _asked(request, exceptions, exception, now)
     subject = ReviewSubject(stored, intent, exception or next(iter(asked.waiting), None))
-    needed = _needed(request, asked, subject, machines)
+    needed = _needed(request, asked, subject, now, machines)
     better = improvements(assessment)
     # To attest is about an approval that stands, also when the intent has moved on.
     outdated = _outdated(subject) if intent_known and needed and not standing.unattested else ""
@@ -202,6 +208,11 @@ def show(
         conditions=tuple(_condition(each, request) for each in _conditions(request)),
         decisions=tuple(decision_view(each) for each in stored.status.decisions),
         exceptions=tuple(_exception(each, now) for each in asked.shown),
+        renewals=tuple(
+            renewal_view(each, now)
+            for each in renewals
+            if each.metadata.name not in {shown.metadata.name for shown in asked.shown}
+        ),
         changes=changes,
         needed=needed,
         yours=why_not(viewer, subject, machines),
@@ -246,12 +257,16 @@ def _asked(
 
 
 def _needed(
-    request: WholeRequest, asked: _Asked, subject: ReviewSubject, machines: Machines
+    request: WholeRequest,
+    asked: _Asked,
+    subject: ReviewSubject,
+    now: datetime,
+    machines: Machines,
 ) -> str:
     """Who has to act: as in the queue, an exception that is active waits for nobody."""
     if asked.waiting:
         return needed_for_exception(subject, machines)
-    return "" if asked.active else needed_for(request.standing, subject, machines)
+    return "" if asked.active else needed_for(request.standing, subject, now, machines)
 
 
 def _outdated(subject: ReviewSubject) -> str:

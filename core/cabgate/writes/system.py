@@ -175,7 +175,7 @@ def check_request_status(
 
 
 def _check_shown(new: CABRequest, standing: RequestStanding) -> None:
-    if new.status.approvals not in (None, counted(new, standing.votes)):
+    if new.status.approvals not in (None, counted(new, standing.votes, standing.opened_at)):
         raise _wrong("status.approvals", "must be what the decisions say")
     if (new.status.taken_at, new.status.decided_at) != (standing.taken_at, standing.decided_at):
         raise _wrong("status.decidedAt", "must be, with takenAt, what the decisions say")

@@ -12,9 +12,10 @@ def warnings_of_votes(request: CABRequest, entry: Entry) -> list[str]:
     """How many votes are in with one more, and what is lacking; nothing where one is enough."""
     if not isinstance(entry, RequestDecision) or entry.verdict not in VOTES:
         return []
-    votes = standing_of(with_entry(request, entry)).votes
-    if not votes:
+    after = standing_of(with_entry(request, entry))
+    if not after.votes:
         return []
-    lacking = still_needed(request, votes)
+    votes = after.votes, after.opened_at
+    lacking = still_needed(request, *votes, entry.at)
     rest = f"it is not approved before {lacking}" if lacking else "it is approved"
-    return [f"approvals of {request.metadata.name}: {counted(request, votes)}; {rest}"]
+    return [f"approvals of {request.metadata.name}: {counted(request, *votes)}; {rest}"]

@@ -251,7 +251,7 @@ def status_of_request(
     request, standing = plan.request.stored, plan.request.standing
     status["targets"] = listed_targets(request.spec.targets)
     status["submitters"] = listed_submitters(request.spec)
-    approvals = counted(request, standing.votes)
+    approvals = counted(request, standing.votes, standing.opened_at)
     if approvals:
         status["approvals"] = approvals
     for field, moment in (

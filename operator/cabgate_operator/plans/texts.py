@@ -261,9 +261,10 @@ def about_request(
     by_score = request.spec.assessment.gate is Tier.AUTO_APPROVE
     if by_score and not held and state is RequestState.SUBMITTED:
         return head + "the system is about to approve it."
-    lacking = still_needed(request, request.votes)
+    votes = request.votes, request.opened_at
+    lacking = still_needed(request, *votes)
     if lacking:
-        waits = f"approvals {counted(request, request.votes)}, lacking {lacking}."
+        waits = f"approvals {counted(request, *votes)}, lacking {lacking}."
     elif state is RequestState.UNDER_REVIEW:
         entry = request.taken_by
         who = f" by {entry.author.username[:_SHORT]}" if entry else ""

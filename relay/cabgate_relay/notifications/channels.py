@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from cabgate.api.base import problems
+from cabgate.api.changepolicy import HIGHEST_LEVEL
 from cabgate.notifications.notices import Event
 from cabgate.notifications.planning import Every, Route
 from cabgate.notifications.signing import key_of
@@ -118,6 +119,8 @@ class Channel(_Part):
     """Of which rings alone."""
     digest: Every | None = None
     """Day or Week: how often a digest is sent; absent: never."""
+    from_level: Annotated[int, Field(ge=1, le=HIGHEST_LEVEL)] = 1
+    """Of what has escalated, from which level on."""
     allowed_addresses: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks whose addresses may be sent to though they are private."""
     ca_file: Path | None = None
@@ -138,6 +141,7 @@ class Channel(_Part):
             None if self.namespaces is None else frozenset(self.namespaces),
             None if self.rings is None else frozenset(map(str, self.rings)),
             self.digest,
+            self.from_level,
         )
 
 

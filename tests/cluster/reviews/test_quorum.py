@@ -2,6 +2,7 @@
 """Approvals of several people, on the real API server: what counts, and what never waits for it."""
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -10,7 +11,7 @@ import pytest
 from cabgate.api import DeploymentIntent
 from cabgate.lifecycle.requests.opening import request_for
 from cabgate_devcluster import wait_until
-from cabgate_samples.objects import GOOD, MIDDLING, intent, workload
+from cabgate_samples.objects import GOOD, MIDDLING, intent, target, workload
 from support import races
 from support.clients import client_of
 from support.gate import denial
@@ -138,27 +139,33 @@ def test_of_twenty_who_approve_at_once_three_are_counted_and_none_is_lost(gate, 
     for person in PEOPLE:
         gate.user(person, BOARD)
     bind_board(gate, namespace)
-    name = gate.open(namespace, MIDDLING, "Submitted")
-    path = f"{races.ROOT}/{namespace}/cabrequests/{name}/status"
-    merge = {"Content-Type": "application/merge-patch+json"}
-
-    def approve(client):
-        while True:
-            answer = client.patch(path, json=REVIEW, headers=merge)
-            # Nor is it an answer that the webhook had none within its time.
-            if answer.status_code != httpx.codes.CONFLICT and not answer.is_server_error:
-                return answer
-
     clients = [client_of(gate.user(person)) for person in PEOPLE]
     with ThreadPoolExecutor(len(PEOPLE)) as pool:
-        answers = list(pool.map(approve, clients))
-    admitted = [who for who, answer in zip(PEOPLE, answers, strict=True) if answer.is_success]
-    others = [answer.json()["message"] for answer in answers if not answer.is_success]
-    gate.wait_state("cabrequest", name, namespace, "Approved")
-    found = [who for verdict, who in decisions(gate, name, namespace) if verdict == "Approved"]
-    assert sorted(found) == sorted(admitted)
-    assert len(found) == 3
-    assert all("is Approved and cannot become Approved" in each for each in others)
+        for number in range(int(os.environ.get("RACES", "3"))):
+            workloads = [target([f"race-{number}:1"], name=f"race-{number}")]
+            name = gate.open(
+                namespace, MIDDLING, "Submitted", name=f"race-{number}", targets=workloads
+            )
+            path = f"{races.ROOT}/{namespace}/cabrequests/{name}/status"
+            answers = list(pool.map(lambda client, path=path: approve(client, path), clients))
+            everybody = zip(PEOPLE, answers, strict=True)
+            admitted = [who for who, answer in everybody if answer.is_success]
+            others = [answer.json()["message"] for answer in answers if not answer.is_success]
+            gate.wait_state("cabrequest", name, namespace, "Approved")
+            given = decisions(gate, name, namespace)
+            found = [who for verdict, who in given if verdict == "Approved"]
+            assert sorted(found) == sorted(admitted)
+            assert len(found) == 3
+            assert all("is Approved and cannot become Approved" in each for each in others)
+
+
+def approve(client, path):
+    """The answer to an approval, which is asked for again where another was stored meanwhile, or
+    the webhook had no answer within its time."""
+    while True:
+        answer = client.patch(path, json=REVIEW, headers=races.MERGE)
+        if answer.status_code != httpx.codes.CONFLICT and not answer.is_server_error:
+            return answer
 
 
 def test_no_team_takes_its_policy_away_and_no_operator_leaves_it_out(gate, namespace):

@@ -64,10 +64,12 @@ def test_a_cluster_that_cannot_be_reached_is_one_code(
     words["calibrate"] = ["--outcomes", tmp_path / "outcomes.csv"]
     model = {"apiVersion": API_VERSION, "kind": "RiskModel", **DEFAULT_RISK_MODEL.to_dict()}
     (tmp_path / "model.json").write_text(json.dumps(model))
+    words |= {"policy explain": ["--score", "60"], "policy check": ["--as-group", "cab"]}
     words["replay"] = ["--model", tmp_path / "model.json"]
     out = ["--out", tmp_path / "x"] if command[-1] in ("export", "prune") else []
     time = ["--since", "2026-01-01", "--until", "2026-02-01"] if command[0] == "audit" else []
-    arguments = [*time, *words.get(command[-1], []), *out, "--kubeconfig", tmp_path / "absent"]
+    own = words.get(" ".join(command), words.get(command[-1], []))
+    arguments = [*time, *own, *out, "--kubeconfig", tmp_path / "absent"]
     result = run(*command, *map(str, arguments), code=4)
     assert "no cluster to read from" in result.stderr
 

@@ -48,7 +48,7 @@ from cabgate_samples.models import (
     target,
 )
 from cabgate_samples.objects import MIDDLING
-from support.policies import BOARD, vote
+from support.policies import BOARD, ESCALATING, vote
 from unit.core.frozen import FROZEN
 from unit.core.limited import DAY, limited
 from unit.core.standings import (
@@ -199,7 +199,7 @@ def _denials() -> dict[Reason, list[str]]:
             _denial([request("AutoApprove")]),
             _denial([UNNAMED]),
             _denial([BUMPED], what=rollout(NEW_IMAGE)),
-            _denial([request("ManualReview", policy=BOARD)]),
+            *(_denial([request("ManualReview", policy=each)]) for each in (BOARD, ESCALATING)),
             _denial([ONE_VOTE]),
         ],
         r.EXCEPTION_REQUIRED: [_denial([RISKY])],
@@ -302,6 +302,7 @@ def _refusals() -> dict[RefusalReason, list[str]]:
             _reviewer(holds_verb=False),
             _reviewer(revoked, "cabexceptions", holds_verb=False),
             _uncounted(ONE_VOTE, vote("max", verbs=[])),
+            _uncounted(request(policy=ESCALATING), vote("max", verbs=["approve-oncall"])),
         ],
         r.SELF_APPROVAL: [
             _reviewer(user=User("ann")),

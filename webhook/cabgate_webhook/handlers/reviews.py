@@ -68,7 +68,7 @@ from cabgate_webhook.handlers.freezes import check_overrides
 from cabgate_webhook.handlers.models import model_behind
 from cabgate_webhook.handlers.signed import provenance_now
 from cabgate_webhook.handlers.surroundings import others_naming, surroundings_of
-from cabgate_webhook.handlers.votes import check_verbs, verbs_held
+from cabgate_webhook.handlers.votes import check_verbs, may_decide, verbs_held
 
 KINDS: dict[str, ReviewKind] = {kind.plural: kind for kind in (REQUEST_REVIEW, EXCEPTION_REVIEW)}
 """The kinds whose status carries reviews, by resource."""
@@ -202,13 +202,7 @@ async def _checked_decision(
     if around is None and revokes:
         around = await surroundings_of(subject.request, api, now)
     holds_verb, impersonates, may_have_broken, others, asked_before, verbs = await asyncio.gather(
-        api.may(
-            admission.user,
-            verb=verb,
-            resource=kind.plural,
-            namespace=admission.namespace,
-            name=admission.name,
-        ),
+        may_decide(admission, verb, subject.request, entry.at, api),
         _impersonates(admission.user, subject.submitters, api, machines),
         _may_have_broken(admission.user, subject.request, api),
         others_naming(subject.request, api, around),

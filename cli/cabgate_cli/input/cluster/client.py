@@ -82,6 +82,13 @@ class Cluster:
             raise _refused(what, verb, status, or_files=self._or_files)
         return self._object(what, data)
 
+    def asked(self, path: str, what: str, body: Object) -> Object:
+        """The answer to one POST that stores nothing, such as a SubjectAccessReview."""
+        status, data = self._asked("POST", path, {}, body)
+        if status not in (200, 201):
+            raise _refused(what, "create", status, or_files=self._or_files)
+        return self._object(what, data)
+
     def tried(self, kind: GatedKind, content: Mapping[str, Any], namespace: str) -> Object:
         """An object as the API server would store it if it were created, with what other webhooks
         make of it. Nothing is stored. Raises `Unavailable` with what the API server says against

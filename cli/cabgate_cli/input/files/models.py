@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A risk model from a file, checked as the webhook checks it."""
+"""A risk model or a change policy from a file, checked as the webhook checks it."""
+
+from collections.abc import Callable, Sequence
 
 from cabgate import API_VERSION
-from cabgate.api import RiskModel
-from cabgate.api.riskmodel import KIND
-from cabgate.api.selectable import MAX_NAME
+from cabgate.api import ChangePolicy, RiskModel
+from cabgate.api.selectable import MAX_NAME, AnySelectable, SpecProblem
+from cabgate.lifecycle.requests.terms import policy_problems
 from cabgate.risk.model_rules import model_problems
 from cabgate.text.foreign import quoted
 from cabgate_cli.errors import BadInput
@@ -15,10 +17,23 @@ from cabgate_cli.input.names import object_name
 
 def read_model(path: str) -> RiskModel:
     """The one risk model of a file; raises `BadInput` with one line for each problem."""
-    documents = [document for document in read_documents(path) if document.kind == KIND]
+    return _read(path, RiskModel, model_problems)
+
+
+def read_policy(path: str) -> ChangePolicy:
+    """The one change policy of a file; raises `BadInput` with one line for each problem."""
+    return _read(path, ChangePolicy, policy_problems)
+
+
+def _read(
+    path: str,
+    kind: type[AnySelectable],
+    problems_of: Callable[[AnySelectable], Sequence[SpecProblem]],
+) -> AnySelectable:
+    documents = [document for document in read_documents(path) if document.kind == kind.kind]
     source = "standard input" if path == "-" else path
     if len(documents) != 1:
-        raise BadInput(f"{source}: holds {len(documents)} RiskModels; allowed: one")
+        raise BadInput(f"{source}: holds {len(documents)} {kind.kinds}; allowed: one")
     [document] = documents
     problems = []
     if document.api_version != API_VERSION:
@@ -28,11 +43,11 @@ def read_model(path: str) -> RiskModel:
     except BadInput as error:
         problems += error.problems
     try:
-        model = checked(RiskModel, document.content)
+        found = checked(kind, document.content)
     except BadInput as error:
         problems += error.problems
     else:
-        problems += [str(problem) for problem in model_problems(model)]
+        problems += [str(problem) for problem in problems_of(found)]
     if problems:
         raise BadInput(*(f"{document.source}: {problem}" for problem in problems))
-    return model
+    return found

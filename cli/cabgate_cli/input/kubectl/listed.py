@@ -137,10 +137,19 @@ class ListedNeed(Struct):
     verb: str
 
 
+class ListedEscalation(Struct, rename="camel"):
+    """What changes once a request has waited for so long."""
+
+    after_seconds: int
+    level: int
+    also_decides: str | None = None
+
+
 class ListedTerms(Struct):
     """What a change policy asks of a request."""
 
     approvals: list[ListedNeed] = field(default_factory=list)
+    escalation: list[ListedEscalation] = field(default_factory=list)
 
 
 class ListedRequestSpec(Struct, rename="camel", kw_only=True):

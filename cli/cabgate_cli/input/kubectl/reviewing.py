@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cabgate.api import CABEvidence, CABException, CABRequest, DeploymentIntent
+from cabgate.lifecycle.history.renewals import renewed
 from cabgate.lifecycle.requests.kept_evidence import kept_templates
-from cabgate.lifecycle.state.standing import WholeRequest, takes_exception
+from cabgate.lifecycle.state.standing import ExceptionStanding, WholeRequest, takes_exception
 from cabgate.review.reviewers import ReviewSubject
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.templates import Template
@@ -79,7 +80,8 @@ def read_subject(kubectl: Kubectl, namespace: str, what: Named) -> Subject:
         exception = _exception(kubectl, namespace, name)
         name = exception.spec.request_ref.name
     request = _request(kubectl, namespace, name)
-    with ThreadPoolExecutor(max_workers=4) as pool:
+    with ThreadPoolExecutor(max_workers=5) as pool:
+        renewals = pool.submit(_renewals, kubectl, namespace, request, what)
         changes = pool.submit(_changes, kubectl, namespace, request)
         viewer = pool.submit(kubectl.whoami)
         others = pool.submit(_exceptions, kubectl, namespace, request)
@@ -93,6 +95,7 @@ def read_subject(kubectl: Kubectl, namespace: str, what: Named) -> Subject:
         viewer=user_of(viewer.result()),
         changes=changes.result(),
         exception=exception,
+        renewals=renewals.result(),
     )
     return Subject(namespace, what, ReviewSubject(request.stored, intent, exception), view)
 
@@ -161,6 +164,22 @@ def _exceptions(kubectl: Kubectl, namespace: str, request: WholeRequest) -> list
     except Unavailable as error:
         note(f"its exceptions are not known: {error.message}")
         return []
+
+
+def _renewals(
+    kubectl: Kubectl, namespace: str, request: WholeRequest, what: Named
+) -> list[ExceptionStanding]:
+    """The exceptions of before for its workloads, where it is one that takes an exception."""
+    if not takes_exception(request.standing):
+        return []
+    try:
+        exceptions = exceptions_of(kubectl.list(namespace, "cabexceptions"))
+        items = kubectl.list(namespace, "cabrequests", labels=shared_label(request))
+        others = [each.standing for each in requests_of(items)]
+    except Unavailable as error:
+        note(f"which exceptions there were before is not known: {error.message}")
+        return []
+    return renewed(request.standing, others, exceptions, what.name if what.exception else "")
 
 
 def _changes(kubectl: Kubectl, namespace: str, request: WholeRequest) -> Comparison | None:

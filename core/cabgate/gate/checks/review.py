@@ -39,10 +39,11 @@ def _message(found: Situation) -> Parts:
             "Try again in a moment; if it stays so, its condition Decided says who decides, or the "
             f"operator is not running: {show_request(request)} -o yaml",
         )
-    lacking = still_needed(request, request.votes)
+    votes = request.votes, request.opened_at
+    lacking = still_needed(request, *votes, found.now)
     if lacking:
         return (
-            f"{found.head} has approvals {counted(request, request.votes)} ({scored(request)}): "
+            f"{found.head} has approvals {counted(request, *votes)} ({scored(request)}): "
             f"it lacks {lacking}.",
             assessment_details(request, found.machines),
             "Someone who neither submitted nor approved it approves with: "
@@ -59,7 +60,8 @@ def _line(look: Look, rollout: Rollout, now: datetime) -> str:
     if _by_score(look.request):
         who = "the operator, or a CAB member where a floor holds it"
     else:
-        who = still_needed(look.request, look.request.votes) or "a CAB member"
+        request = look.request
+        who = still_needed(request, request.votes, request.opened_at, now) or "a CAB member"
     return f"waits for {who} ({scored(look.request)})"
 
 

@@ -8,14 +8,15 @@ from cabgate.api.base import ObjectMeta
 from cabgate.api.changepolicy import ChangePolicy
 from cabgate.api.evidence import Evidence
 from cabgate.api.intent import DeploymentIntent, DeploymentIntentSpec
-from cabgate.api.request import CABRequest, CABRequestSpec, IntentRef, Provenance, Terms
+from cabgate.api.request import CABRequest, CABRequestSpec, IntentRef, Provenance
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.stored import Declared
+from cabgate.api.terms import Terms
 from cabgate.api.types import Target
 from cabgate.lifecycle.requests.assessment import assessment_of
 from cabgate.lifecycle.requests.copied_labels import copied_labels
 from cabgate.lifecycle.requests.terms import terms_for
-from cabgate.lifecycle.state.requirements import POD_TEMPLATE, QUORUM
+from cabgate.lifecycle.state.requirements import POD_TEMPLATE, words_of_terms
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.lifecycle.state.states import is_retrospective
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
@@ -108,7 +109,7 @@ def _requires(
     """The rules that a request rests on and older releases do not know."""
     says = any(target.template is not None for target in spec.targets)
     words = [POD_TEMPLATE] if says or template_asked else []
-    return [*words, QUORUM] if terms is not None and terms.approvals else words
+    return [*words, *sorted(words_of_terms(terms))]
 
 
 def is_wanted(request: Declared, intent: DeploymentIntent | None) -> bool:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which change policy holds for a namespace, and what it asks of a request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
-from cabgate.api.changepolicy import ApprovalRule, ChangePolicy
-from cabgate.api.request import ApprovalNeed, Floor, PolicyRef, Terms
+from cabgate.api.changepolicy import ApprovalRule, ChangePolicy, EscalationRule, When
+from cabgate.api.request import Floor
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.selectable import (
     NoneHolds,
@@ -14,7 +14,13 @@ from cabgate.api.selectable import (
     default_label_problems,
     select,
 )
+from cabgate.api.terms import ApprovalNeed, EscalationStep, PolicyRef, Terms
 from cabgate.api.types import Tier
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+HIGHEST_SCORE = Decimal(100)
+"""No request has a higher one."""
 
 CHANGE_POLICY = "ChangePolicy"
 """Name of the floor under what a change policy wants people to approve, whatever its score."""
@@ -71,24 +77,27 @@ def _same_number(raw: object, known: object) -> bool:
 
 def policy_problems(policy: ChangePolicy) -> list[SpecProblem]:
     """What is wrong with a policy that its schema cannot say; empty if it may be used."""
-    rules = policy.spec.approvals
     return [
         *default_label_problems(policy),
-        *(
-            SpecProblem(f"spec.approvals[{number}]", "stands there already")
-            for number, rule in enumerate(rules)
-            if rule in rules[:number]
-        ),
+        *_twice("spec.approvals", policy.spec.approvals),
+        *_twice("spec.escalation", policy.spec.escalation),
+    ]
+
+
+def _twice(path: str, rules: Sequence[object]) -> list[SpecProblem]:
+    return [
+        SpecProblem(f"{path}[{number}]", "stands there already")
+        for number, rule in enumerate(rules)
+        if rule in rules[:number]
     ]
 
 
 def rules_for(policy: ChangePolicy, score: Decimal, ring: int) -> list[ApprovalRule]:
     """The rules of a policy that are about a score in a ring."""
-    return [rule for rule in policy.spec.approvals if _is_about(rule, score, ring)]
+    return [rule for rule in policy.spec.approvals if _is_about(rule.when, score, ring)]
 
 
-def _is_about(rule: ApprovalRule, score: Decimal, ring: int) -> bool:
-    when = rule.when
+def _is_about(when: When | None, score: Decimal, ring: int) -> bool:
     if when is None:
         return True
     scored = when.score_from is None or score >= when.score_from
@@ -98,13 +107,41 @@ def _is_about(rule: ApprovalRule, score: Decimal, ring: int) -> bool:
 def terms_for(policy: ChangePolicy, score: Decimal, ring: int) -> Terms:
     """What a policy asks of a request of a score in a ring, as it is frozen into it: of each verb
     the most that a rule asks for."""
-    counts: dict[str, int] = {}
-    for rule in rules_for(policy, score, ring):
-        counts[rule.verb] = max(rule.count, counts.get(rule.verb, 0))
+    approvals = _needs(rules_for(policy, score, ring))
     return Terms(
         policy=PolicyRef(name=policy.name, version=policy.spec.version, digest=policy.digest),
-        approvals=[ApprovalNeed(count=count, verb=verb) for verb, count in counts.items()],
+        approvals=approvals,
+        escalation=_steps(policy, score, ring) if approvals else [],
     )
+
+
+def escalation_for(policy: ChangePolicy, score: Decimal, ring: int) -> list[EscalationRule]:
+    """What of the escalation of a policy is about a score in a ring."""
+    return [each for each in policy.spec.escalation if _is_about(each.when, score, ring)]
+
+
+def _steps(policy: ChangePolicy, score: Decimal, ring: int) -> list[EscalationStep]:
+    return [
+        EscalationStep(
+            after_seconds=int(rule.after[:-1]) * _SECONDS[rule.after[-1]],
+            level=rule.level,
+            also_decides=rule.also_decides,
+        )
+        for rule in escalation_for(policy, score, ring)
+    ]
+
+
+def needs_in_ring(policy: ChangePolicy, ring: int) -> list[ApprovalNeed]:
+    """The most that a policy may ask of a request in a ring, whatever its score."""
+    return _needs(rules_for(policy, HIGHEST_SCORE, ring))
+
+
+def _needs(rules: Iterable[ApprovalRule]) -> list[ApprovalNeed]:
+    """What some rules ask for: of each verb the most."""
+    counts: dict[str, int] = {}
+    for rule in rules:
+        counts[rule.verb] = max(rule.count, counts.get(rule.verb, 0))
+    return [ApprovalNeed(count=count, verb=verb) for verb, count in counts.items()]
 
 
 def floor_of(policy: ChangePolicy, score: Decimal, ring: int, model: RiskModel) -> Floor | None:

@@ -7,6 +7,7 @@ in `spec.requires`, and whoever does not know the word denies.
 """
 
 from cabgate.api.stored import Declared
+from cabgate.api.stored_terms import StoredTerms
 from cabgate.text.refusal import Refusal, RefusalReason
 
 POD_TEMPLATE = "PodTemplate"
@@ -17,7 +18,11 @@ QUORUM = "Quorum"
 """That the approvals of its terms are needed, more than one, or with other verbs than approve. A
 release that does not know of them would take the first one for all."""
 
-KNOWN: frozenset[str] = frozenset({POD_TEMPLATE, QUORUM})
+ESCALATION = "Escalation"
+"""That others decide as well once it has waited for as long as its terms say. A release that does
+not know of them would count the approvals otherwise."""
+
+KNOWN: frozenset[str] = frozenset({POD_TEMPLATE, QUORUM, ESCALATION})
 """The words that this release knows: a rule that is added adds its own."""
 
 ADVICE = (
@@ -33,6 +38,17 @@ ADVICE_ON_TERMS = (
 """What to do where a request needs approvals, and does not say which any more."""
 
 
+_OF_TERMS = {QUORUM, ESCALATION}
+
+
+def words_of_terms(terms: StoredTerms | None) -> set[str]:
+    """The words for what terms ask for."""
+    if terms is None or not terms.approvals:
+        return set()
+    others = any(step.also_decides is not None for step in terms.escalation)
+    return {QUORUM, ESCALATION} if others else {QUORUM}
+
+
 def says_of_containers(request: Declared) -> bool:
     """Whether a request says what the containers do, or has to where the gate asks for it."""
     said = any(target.template is not None for target in request.spec.targets)
@@ -41,11 +57,9 @@ def says_of_containers(request: Declared) -> bool:
 
 def unknown_words(request: Declared) -> list[str]:
     """The rules that a request rests on and that are not known here. Of approvals whose terms an
-    older release dropped, or whose word, nobody knows how many are enough."""
+    older release dropped, or whose word, nobody knows how many are enough, or whose."""
     words = set(request.spec.requires)
-    terms = request.spec.terms
-    asks = terms is not None and bool(terms.approvals)
-    return sorted((words - KNOWN) | ({QUORUM} if asks != (QUORUM in words) else set()))
+    return sorted((words - KNOWN) | ((words ^ words_of_terms(request.spec.terms)) & _OF_TERMS))
 
 
 def advice_on(request: Declared) -> str:

@@ -70,6 +70,8 @@ class RequestStanding:
     votes: Sequence[StoredEntry]
     """The approvals that count by its terms, whether they are enough or not; none after it was
     revoked, reopened or superseded, and none where it has no terms."""
+    opened_at: datetime | None
+    """Since when it waits: when it was opened, or opened again. What escalates does by this."""
     conditions: Sequence[StoredCondition]
     """The conditions under which it is approved; none in any other state."""
     unattested: Sequence[StoredCondition]
@@ -215,6 +217,7 @@ def standing_of(request: StoredRequest) -> RequestStanding:
         revocation=next((e for e, state in history if state is _S.REVOKED), None),
         person_approval=_person_approval(history),
         votes=votes,
+        opened_at=_opened_at(history, request.metadata.creation_timestamp),
         conditions=conditions,
         unattested=_unattested(history, verdict, conditions) if conditions else (),
         noticed=any(c.type == DECIDED and c.status == "True" for c in request.status.conditions),
@@ -260,6 +263,11 @@ def _verdict(history: History) -> StoredEntry | None:
         elif state.value == entry.verdict.value or entry.verdict in VOTES:
             found = entry
     return found
+
+
+def _opened_at(history: History, created: datetime | None) -> datetime | None:
+    again = [entry.at for entry, _ in history if entry.verdict is RequestVerdict.REOPENED]
+    return again[-1] if again else created
 
 
 def _takes(entry: StoredEntry, state: RequestState) -> bool:

@@ -243,7 +243,7 @@ def _history(
     state = opening_state(request.spec.assessment.gate)
     history = []
     approved = False
-    votes = Votes(request)
+    votes = Votes.none_of(request)
     for entry in sorted(decisions, key=lambda entry: entry.sequence):
         if entry.evidence_digest != request.spec.evidence_digest:
             continue

@@ -5,6 +5,8 @@ from cabgate.ledger.findings import FindingCode
 from cabgate.ledger.records import decided
 from cabgate.ledger.verification import verify
 from unit.core.ledger.histories import PUBLIC, raw
+from unit.core.lifecycle.state.test_escalation import request as escalating
+from unit.core.lifecycle.state.test_escalation import vote as late_vote
 from unit.core.lifecycle.state.test_quorum import request, vote
 
 
@@ -40,3 +42,9 @@ def test_the_verbs_of_a_vote_are_signed():
         entry["verbs"] = verbs
         codes = [each.code for each in verify([], [body], [], PUBLIC, [])]
         assert codes.count(FindingCode.WRONG_SIGNATURE) == wrong, verbs
+
+
+def test_who_decided_before_the_level_that_lets_them_is_a_finding():
+    for hours, found in ((25, 0), (23, 1)):
+        votes = [late_vote("ann", 1, "approve"), late_vote("olga", hours, "approve-oncall")]
+        assert findings(escalating(*votes)).count(FindingCode.ILLEGAL_DECISION) == found

@@ -58,6 +58,7 @@ def notice(
         score="42.00",
         ring=ring,
         detail="needs CAB member",
+        level=1,
     )
 
 
@@ -218,7 +219,7 @@ def test_a_memory_is_stored_and_read(memory: Memory) -> None:
 
 
 def test_events_of_another_release_are_passed_over() -> None:
-    text = FRESH.dump().replace('"latest":{', '"latest":{"escalated":"2026-03-01T12:00:00Z"')
+    text = FRESH.dump().replace('"latest":{', '"latest":{"another":"2026-03-01T12:00:00Z"')
     assert Memory.load(text) == FRESH
 
 

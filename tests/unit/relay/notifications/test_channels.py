@@ -53,11 +53,18 @@ def test_a_file_of_every_kind_is_read(file: Path) -> None:
 
 
 def test_a_route_is_what_the_file_says(file: Path) -> None:
-    said = {"events": ["waiting"], "namespaces": ["shop"], "rings": [3], "digest": "Week"}
+    said = {
+        "events": ["waiting"],
+        "namespaces": ["shop"],
+        "rings": [3],
+        "digest": "Week",
+        "fromLevel": 2,
+    }
     [channel] = read(file, {**SLACK, **said}).channels
     route = channel.route()
     assert route.events == {Event.WAITING}
     assert (route.namespaces, route.rings, route.every) == ({"shop"}, {"3"}, Every.WEEK)
+    assert route.from_level == 2
 
 
 @pytest.mark.parametrize(
@@ -69,7 +76,8 @@ def test_a_route_is_what_the_file_says(file: Path) -> None:
         ({**SLACK, "pager": {}}, "channels.0.pager: Extra inputs are not permitted"),
         ({"name": "x", "teams": {"urlFile": "secret"}}, "teams.urlFile: secret: is no https URL"),
         ({**SLACK, "name": "Two Words"}, "channels.0.name: "),
-        ({**SLACK, "events": ["escalated"]}, "channels.0.events.0: "),
+        ({**SLACK, "events": ["another"]}, "channels.0.events.0: "),
+        ({**SLACK, "fromLevel": 0}, "channels.0.fromLevel: "),
         ({**SLACK, "events": ["digest"]}, "channels.0: events: a digest is sent where digest is"),
         ({**SLACK, "events": []}, "channels.0.events: "),
         ({**SLACK, "namespaces": []}, "channels.0.namespaces: "),

@@ -72,6 +72,16 @@ UNSURE = {
         [with_spec(approvals=[{"when": {"kind": "Job"}, "count": 2, "verb": "approve"}])],
         "ChangePolicyInvalid",
     ),
+    "a step of escalation says more than this release knows": (
+        {LABEL: "strict"},
+        [with_spec(escalation=[{"after": "1h", "level": 1, "decides": True}])],
+        "ChangePolicyInvalid",
+    ),
+    "a step of escalation would let everybody decide": (
+        {LABEL: "strict"},
+        [with_spec(escalation=[{"after": "1h", "level": 1, "alsoDecides": "approve"}])],
+        "ChangePolicyInvalid",
+    ),
     "it cannot be read": (
         {LABEL: "strict"},
         [with_spec(approvals=[{"count": 0, "verb": "approve"}])],
@@ -158,8 +168,17 @@ PAGE = Path(__file__).resolve().parents[5] / "docs" / "change-policies.md"
 
 def test_the_policy_of_the_page_asks_for_what_the_page_says():
     block = re.search(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)[1]
-    policy = choose_policy({}, [yaml.safe_load(block)])
+    policy = choose_policy({LABEL: "board-2"}, [yaml.safe_load(block)])
     assert policy_problems(policy) == []
     needs = {each.verb: each.count for each in terms_for(policy, Decimal("65.00"), 4).approvals}
     assert needs == {"approve": 2, "approve-senior": 1}
     assert terms_for(policy, Decimal("50.00"), 3).approvals == []
+    steps = {each.level: each.after_seconds for each in terms_for(policy, 65, 4).escalation}
+    assert steps == {1: 24 * 3600, 2: 48 * 3600}
+    assert [each.level for each in terms_for(policy, 55, 2).escalation] == [2]
+
+
+def test_the_example_is_the_policy_of_the_page():
+    block = re.search(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)[1]
+    example = PAGE.parents[1] / "examples" / "change-policy" / "policy.yaml"
+    assert yaml.safe_load(example.read_text()) == yaml.safe_load(block)

@@ -31,6 +31,10 @@ TWO = policy({"count": 2, "verb": "approve"})
 SENIOR = policy({"count": 2, "verb": "approve"}, {"count": 1, "verb": "approve-senior"})
 
 
+def lacks(found):
+    return still_needed(found, found.votes, found.opened_at)
+
+
 def vote(name, verdict="Approved", *, uid="", verbs=("approve",), **more):
     said = entry("Person", name, verdict, NOW, **more)
     said["author"]["uid"] = uid
@@ -74,9 +78,9 @@ def test_nothing_but_two_different_people_is_two_approvals(decisions):
     found = standing_of(request(*decisions, **people))
     assert not found.is_approved
     assert found.state in (S.SUBMITTED, S.UNDER_REVIEW)
-    assert "1 more person with the verb approve" in still_needed(found, found.votes) or (
-        not found.votes
-    )
+    assert "1 more person with the verb approve" in still_needed(
+        found, found.votes, found.opened_at
+    ) or (not found.votes)
 
 
 def test_it_is_approved_with_the_vote_that_meets_the_last_rule():
@@ -84,10 +88,10 @@ def test_it_is_approved_with_the_vote_that_meets_the_last_rule():
     states = [state_of(request(*votes[:number], under=SENIOR)) for number in range(4)]
     assert states == [S.SUBMITTED, S.UNDER_REVIEW, S.UNDER_REVIEW, S.APPROVED]
     found = standing_of(request(*votes[:2], under=SENIOR))
-    assert counted(found, found.votes) == "2/2 approve, 0/1 approve-senior"
-    assert still_needed(found, found.votes) == "1 more person with the verb approve-senior"
+    assert counted(found, found.votes, found.opened_at) == "2/2 approve, 0/1 approve-senior"
+    assert lacks(found) == "1 more person with the verb approve-senior"
     first = standing_of(request(votes[0]))
-    assert counted(first, first.votes) == "1/2"
+    assert counted(first, first.votes, first.opened_at) == "1/2"
 
 
 def test_one_rejection_ends_it_whoever_approved_before():
@@ -151,7 +155,7 @@ def test_without_a_policy_a_request_is_what_it_was():
     made = request(vote("ann", verbs=()), under=None)
     assert state_of(made) is S.APPROVED
     assert {"terms", "requires"}.isdisjoint(made.to_dict()["spec"])
-    assert counted(made, standing_of(made).votes) == ""
+    assert counted(made, standing_of(made).votes, None) == ""
 
 
 LONG = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=20, max_size=24)
@@ -161,14 +165,14 @@ LONG = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=20, max_size=24)
 @given(st.lists(st.tuples(LONG, st.integers(1, 10)), min_size=1, max_size=8))
 def test_how_many_are_in_fits_its_column_whatever_a_policy_asks(rules):
     made = [{"count": count, "verb": f"approve-{word}"} for word, count in rules]
-    found = counted(request(under=policy(*made)), [])
+    found = counted(request(under=policy(*made)), [], None)
     assert len(found) <= MAX_LISTED
     assert found.startswith("0/")
 
 
 def test_what_has_no_room_in_the_column_is_counted():
     made = [{"count": 10, "verb": f"approve-{number}{'x' * 23}"} for number in range(8)]
-    assert counted(request(under=policy(*made)), []).endswith("x and 2 more")
+    assert counted(request(under=policy(*made)), [], None).endswith("x and 2 more")
 
 
 PEOPLE = [f"approver-{number}" for number in range(20)]

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What rules read of the terms of a stored request, whatever holds it: see `cabgate.api.stored`."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class StoredNeed(Protocol):
+    """So many different people, each with a verb, have to approve."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def verb(self) -> str: ...
+
+
+class StoredEscalation(Protocol):
+    """What changes once a request has waited for so long."""
+
+    @property
+    def after_seconds(self) -> int: ...
+    @property
+    def level(self) -> int: ...
+    @property
+    def also_decides(self) -> str | None: ...
+
+
+class StoredTerms(Protocol):
+    """What a change policy asks of a request."""
+
+    @property
+    def approvals(self) -> Sequence[StoredNeed]: ...
+    @property
+    def escalation(self) -> Sequence[StoredEscalation]: ...
