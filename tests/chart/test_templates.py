@@ -55,7 +55,11 @@ def test_each_template_has_a_test():
     assert templates - {"NOTES.txt"} == {template for template, _ in marked}
     names = [test for _, test in marked]
     # Prometheus finds Pods by the one, and the alerts of the other rest on what it finds there.
-    together = {"test_prometheus_is_told_where_somebody_asks_for_it"}
+    # The page in the cluster is served by a Deployment and let out by a NetworkPolicy.
+    together = {
+        "test_prometheus_is_told_where_somebody_asks_for_it",
+        "test_the_page_is_served_where_there_is_an_issuer",
+    }
     assert {each for each in names if names.count(each) > 1} <= together
 
 

@@ -35,13 +35,13 @@ def test_the_factors_are_those_of_the_model() -> None:
     ]
 
 
-def test_the_gates_are_those_of_the_model() -> None:
+def test_the_tiers_are_those_of_the_model() -> None:
     auto, manual = (
         DEFAULT_RISK_MODEL.spec.auto_approve_up_to,
         DEFAULT_RISK_MODEL.spec.manual_review_up_to,
     )
     step = Decimal("0.01")
-    assert [row[:2] for row in rows(MODEL, "Gates")] == [
+    assert [row[:2] for row in rows(MODEL, "Tiers")] == [
         [f"0.00 to {auto}", Tier.AUTO_APPROVE],
         [f"{auto + step} to {manual}", Tier.MANUAL_REVIEW],
         [f"{manual + step} to 100.00", Tier.EXCEPTION_REQUIRED],
