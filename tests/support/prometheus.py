@@ -74,7 +74,9 @@ class Course:
     it came from `first` to `last`.
 
     Counters go on at the rate seen. Gauges stay, but for those that tell a time: they follow the
-    clock, if they moved at all, and a lag does if it grew as fast. What is not in `last` has ended.
+    clock, if they moved at all, and a lag does if it grew about as fast: to ask a Pod takes a
+    while, and by that much it may be older or younger than the scrape. What is not in `last` has
+    ended.
     """
 
     before: Scrape
@@ -111,7 +113,7 @@ class Course:
         if _passing(key[0]):
             step = _passing(key[0]) * STEP if moved else 0.0
         elif key[0].endswith(_LAG):
-            step = STEP if 0 < 0.9 * (self.last.at - self.first.at) < moved else 0.0
+            step = STEP if 0 < (self.last.at - self.first.at) / 2 < moved else 0.0
         elif key[0].endswith(_GOES_ON) and moved:
             step = moved / (self.last.at - self.first.at) * STEP
         return _steps(value, step, seconds // STEP + 1)

@@ -181,7 +181,7 @@ def test_the_database_is_away(relays, rules, server):
         first = relays.when(
             lambda each: sum(each.of("cabgate_relay_store_failures_total")) > 1, "it fails"
         )
-        last = relays.when(lambda each: each.at - first.at > 2, "it goes on failing")
+        last = relays.when(lambda each: each.at - first.at > 4, "it goes on failing")
     finally:
         server.start()
     course = Course(before, first, last)
@@ -259,7 +259,7 @@ def test_the_siem_is_away(sending, rules, siem):
     sending.write(RECORDS[1])
     failed = "cabgate_relay_sink_failures_total"
     first = sending.when(lambda each: sum(each.of(failed)) > 0, "it fails")
-    last = sending.when(lambda each: each.at - first.at > 2, "it goes on failing")
+    last = sending.when(lambda each: each.at - first.at > 4, "it goes on failing")
     course = Course(before, first, last)
     alert = ("CabgateRelaySinkBehind",)
     rules.check_course(course, {4: (), 12: alert, 90: alert}, sink="siem")
