@@ -20,7 +20,7 @@ from cabgate_kube.transport import (
     Connections,
     HttpAnswer,
 )
-from cabgate_portal.problems import Problem, audit_id_of, refused
+from cabgate_portal.problems import BUSY, Problem, audit_id_of, refused
 from cabgate_portal.tokens import Token
 
 AGENT = "cabgate-portal"
@@ -305,7 +305,7 @@ def unknown_outcome() -> Problem:
 
 
 def _busy() -> Problem:
-    return Problem(503, "Busy", "too much is being read: try again", headers=_LATER)
+    return Problem(503, BUSY, "too much is being read: try again", headers=_LATER)
 
 
 def _too_large(next_step: str) -> Problem:

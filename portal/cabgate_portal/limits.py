@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cabgate_portal.problems import Problem
+from cabgate_portal.problems import BUSY, Problem
 from cabgate_portal.tokens import Token
 
 MAX_TOKENS = 10_000
@@ -36,7 +36,7 @@ class Waits:
         """One call that waits. Raises `Problem` if too many do."""
         if self._left <= 0:
             detail = "too many calls wait: ask again, or without `wait`"
-            raise Problem(503, "Busy", detail, headers={"Retry-After": "5"})
+            raise Problem(503, BUSY, detail, headers={"Retry-After": "5"})
         self._left -= 1
         try:
             yield

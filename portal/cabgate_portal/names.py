@@ -9,13 +9,13 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from cabgate.api.base import SUBDOMAIN
+from cabgate.api.values import is_correlation_id
 from cabgate_portal.problems import Problem
 
 MAX_NAMESPACE, MAX_NAME = 63, 253
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(SUBDOMAIN)
-_CORRELATION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,7 @@ def _name(value: str) -> str:
 
 
 def _correlation_id(value: str) -> str:
-    # What is none could say more in a field selector.
-    if not _CORRELATION_ID.fullmatch(value):
+    if not is_correlation_id(value):
         raise ValueError("is no correlation id: 1 to 128 letters, digits and . _ : / -")
     return value
 

@@ -48,6 +48,9 @@ PROBLEM_SCHEMA: dict[str, Any] = {
 _PASSED_THROUGH = frozenset({400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 503, 504})
 """Statuses of the API server that mean the same to the portal's caller."""
 
+BUSY = "Busy"
+"""The code where too much is asked at once."""
+
 _NEXT = {
     400: "Correct what was sent, and try again.",
     401: "Send a token that the API server takes: it may have expired or be for another audience.",

@@ -7,7 +7,7 @@ import asyncio
 from starlette.requests import ClientDisconnect, Request
 
 from cabgate_kube.process.bodies import Bodies, BusyError, TooLargeError
-from cabgate_portal.problems import Problem
+from cabgate_portal.problems import BUSY, Problem
 
 SECONDS = 10.0
 """Time that a client has to send a body."""
@@ -37,7 +37,7 @@ class Receiving:
             raise Problem(408, "TooSlow", detail, headers=_CLOSE) from None
         except BusyError:
             raise Problem(
-                *(503, "Busy", "too much is being read: try again"), next_step=self._next_step,
+                *(503, BUSY, "too much is being read: try again"), next_step=self._next_step,
                 headers={**_CLOSE, "Retry-After": "1"},
             ) from None  # fmt: skip
         except ClientDisconnect:

@@ -65,7 +65,9 @@ def test_the_ledger_is_written_by_the_operator_and_changed_by_nobody(made):
     assert f"request.userInfo.username == '{OPERATOR}'" in who
     assert who.count("'system:") == 1
     never = policy["validations"][-1]
-    assert never["message"].startswith("a CABDecision is a record of the ledger and never changes")
+    assert never["message"].startswith(
+        "Invalid: spec: a CABDecision is a record of the ledger and never changes"
+    )
     for part in ("spec", "labels", "annotations", "finalizers", "ownerReferences"):
         assert part in never["expression"]
     assert "matchConditions" not in policy

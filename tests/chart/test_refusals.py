@@ -27,7 +27,8 @@ VALUES = [
     },
 ]
 WHOLE = (
-    "a CABDecision is a record of the ledger: only the cabgate operator writes it",
+    "WrittenByOperatorOnly: a CABDecision is a record of the ledger: only the cabgate operator "
+    "writes it",
     "a CABEvidence belongs to its CABRequest: only the cabgate operator creates it",
     "(variables.stored ? 'the glass is broken' : ",  # a warning
     "'pause what undoes this. ",  # another

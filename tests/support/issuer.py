@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlencode, urlsplit
 
 import yaml
 from cryptography.hazmat.primitives import hashes
@@ -65,7 +65,7 @@ class ES256:
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
-CLIENT, SECRET = "cabgate", "the secret of the client"
+CLIENT, SECRET = "cabgate", "the secret of the client, 50 % of it + more/="
 """The page, as an issuer knows it; it knows any client by that secret."""
 
 
@@ -151,7 +151,7 @@ class Issuer:
         challenge = text_of(hashlib.sha256(verifier.encode()).digest())
         good = (
             asked is not None
-            and unquote(basic) == f"{asked['client_id']}:{SECRET}"
+            and [unquote_plus(each) for each in basic.split(":")] == [asked["client_id"], SECRET]
             and asked["code_challenge_method"] == "S256"
             and asked["code_challenge"] == challenge
             and fields["redirect_uri"] == [asked["redirect_uri"]]

@@ -5,8 +5,7 @@ from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-DOUBTS = frozenset({"LookupFailed", "LookupTimedOut", "InternalError"})
-"""Reasons of a denial by which nothing was decided."""
+from cabgate_webhook.undecided import DOUBTS
 
 _ENDPOINTS = ("validate", "mutate")
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)

@@ -30,6 +30,7 @@ from cabgate.api.types import (
     Username,
     targets_field,
 )
+from cabgate.api.values import CORRELATION_ID, MAX_CORRELATION_ID
 
 KIND = "DeploymentIntent"
 PLURAL = "deploymentintents"
@@ -38,7 +39,7 @@ MAX_NAME = 200
 """Longest name of an intent, in characters: its requests are named after it, with a suffix."""
 
 CorrelationID = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$", min_length=1, max_length=128)
+    str, StringConstraints(pattern=CORRELATION_ID, min_length=1, max_length=MAX_CORRELATION_ID)
 ]
 """Identifier that ties the rollout to records elsewhere, such as a ticket."""
 

@@ -2,6 +2,7 @@
 """Words and numbers of the API that rules go by. Apart from the models, which take longer to import
 than a list of what waits takes otherwise: what only lists imports these."""
 
+import re
 from datetime import datetime
 from enum import StrEnum
 
@@ -125,3 +126,15 @@ def left_to_people(
     """Whether the gate cannot see to an approval condition, so that each rollout is told of
     it."""
     return not (has_to_be_attested(attestation) or not_before or not_after)
+
+
+CORRELATION_ID = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$"
+"""Pattern of an identifier that ties a rollout to records elsewhere."""
+
+MAX_CORRELATION_ID = 128
+"""Most characters of one."""
+
+
+def is_correlation_id(text: str) -> bool:
+    """Whether a text can be one; what is none could say more in a field selector."""
+    return len(text) <= MAX_CORRELATION_ID and re.fullmatch(CORRELATION_ID, text) is not None

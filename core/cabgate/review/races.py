@@ -137,7 +137,7 @@ def requests_behind(old: DeploymentIntent | None, new: DeploymentIntent) -> list
     """Names of the requests whose approvers may not write an intent as they like, or be named in
     it: the ones for its content, before and after, and as long as the operator has not looked at
     that, the one for the content that it saw last. Nobody can have approved another since."""
-    names = [_request_of(each) for each in (old, new) if each is not None]
+    names = [wanted_name(each) for each in (old, new) if each is not None]
     status = new.status if old is None else old.status
     behind = old is not None and status.observed_generation < old.metadata.generation
     if behind and status.request_name:
@@ -145,7 +145,8 @@ def requests_behind(old: DeploymentIntent | None, new: DeploymentIntent) -> list
     return list(dict.fromkeys(names))
 
 
-def _request_of(intent: DeploymentIntent) -> str:
+def wanted_name(intent: DeploymentIntent) -> str:
+    """Name of the request that an intent asks for."""
     return request_name(intent.metadata.name, evidence_digest(intent.spec))
 
 

@@ -8,7 +8,7 @@ from cabgate.api.values import ExceptionVerdict, RequestState, RequestVerdict, T
 from cabgate.lifecycle.state.escalation import level
 from cabgate.lifecycle.state.quorum import counted, still_needed
 from cabgate.lifecycle.state.standing import RequestStanding
-from cabgate.lifecycle.state.states import is_retrospective
+from cabgate.lifecycle.state.states import WAITING_STATES, is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.reviewers import Involved, ReviewFacts, check_reviewer, needs_requester
 from cabgate.text.inert import inert
@@ -23,8 +23,6 @@ SUBMITTED = "yours: you submitted"
 ASKED = "yours: you are named as requester"
 MACHINE = "not you: you are a machine"
 
-_WAITING = frozenset({RequestState.SUBMITTED, RequestState.UNDER_REVIEW})
-
 
 def needed_for(
     standing: RequestStanding,
@@ -35,7 +33,7 @@ def needed_for(
     """Who has to act for a request to go on; empty where it waits for nobody."""
     if standing.state is RequestState.EXCEPTION_REQUIRED:
         return TEAM_EXCEPTION
-    if standing.state in _WAITING:
+    if standing.state in WAITING_STATES:
         if needs_requester(_facts(subject, machines)):
             return TEAM_REQUESTER
         if standing.spec.assessment.gate is Tier.AUTO_APPROVE:
@@ -56,7 +54,10 @@ def needed_for(
 
 def level_of(standing: RequestStanding, now: datetime) -> int:
     """How far a request has escalated that waits for its approvals; 0 where it does not wait."""
-    if standing.state not in _WAITING or standing.spec.assessment.gate is not Tier.MANUAL_REVIEW:
+    if (
+        standing.state not in WAITING_STATES
+        or standing.spec.assessment.gate is not Tier.MANUAL_REVIEW
+    ):
         return 0
     return level(standing.spec.terms, standing.opened_at, now)
 

@@ -94,6 +94,8 @@ class Coverage(Controller):
         """Count what runs uncovered in a namespace; tell of it if its ring rose."""
         namespace = key.namespace
         absent = self._swept.pop(namespace, frozenset())
+        if namespace in self._risen:
+            absent = frozenset()  # told once: what came after the sweep is counted as well
         raw = await context.namespace(namespace)
         meta: dict[str, Any] = {} if raw is None else raw["metadata"]
         ring = self._installation.namespace_ring(namespace, meta.get("labels")) if meta else 0

@@ -25,7 +25,7 @@ from cabgate.lifecycle.state.standing import (
     WholeRequest,
     standings_of_exceptions,
 )
-from cabgate.review.races import approver_of, own_approver, waits_for_notice
+from cabgate.review.races import approver_of, own_approver, waits_for_notice, wanted_name
 from cabgate.risk.evidence import evidence_digest
 from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.templates import is_required
@@ -60,7 +60,6 @@ from cabgate_operator.plans.intents import (
     next_window,
     readiness,
     status_of_intent,
-    wanted_name,
 )
 from cabgate_operator.plans.requests import (
     FULL,

@@ -75,6 +75,8 @@ async def missing_of(
         if lacks(uid, entry.sequence, rfc3339(entry.at))
     }
     opened = submitted(subject, request, context.username)
-    if opened is not None and lacks(uid, SUBMISSION, opened["at"]):
+    # What a watch brings may be older than what was recorded by a read: then it was opened before
+    # the first decision that is there, and nothing is put behind that.
+    if opened is not None and all(lacks(uid, each, opened["at"]) for each in (SUBMISSION, 1)):
         return [opened]
     return entries_of(subject, request, only=lacking)

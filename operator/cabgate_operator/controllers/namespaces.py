@@ -26,18 +26,21 @@ class Namespaces(Controller):
         self._choices: dict[str, tuple[str | None, ...]] = {}
 
     def saw(self, event: WatchEvent) -> Sequence[Key]:
-        """Take note of what a namespace chooses; its key if that is something else than before."""
+        """Take note of what a namespace chooses; its key if that is something else than before, or
+        if it went: intents of one that took its place may have been taken for intents of it."""
         meta = event.body.get("metadata") or {}
-        name = str(meta.get("name", ""))
+        name, uid = str(meta.get("name", "")), str(meta.get("uid", ""))
         if event.deleted:
-            self._choices.pop(name, None)
-            return ()
+            # Of the one that took its place a watch may have told before.
+            if self._choices.get(name, (uid,))[0] == uid:
+                self._choices.pop(name, None)
+            return (Key(Subject.NAMESPACE, name, ""),)
         labels = meta.get("labels") or {}
-        chosen = tuple(map(labels.get, _CHOOSING))
+        chosen = (uid, *map(labels.get, _CHOOSING))
         before, self._choices[name] = self._choices.get(name, chosen), chosen
         return () if before == chosen else (Key(Subject.NAMESPACE, name, ""),)
 
     async def reconcile(self, context: Context, key: Key) -> None:
-        """Queue every intent of a namespace."""
+        """Queue every intent of a namespace; of one that is gone there are none."""
         for item in await context.api.list(INTENTS, key.namespace):
             context.queue.add(Key(Subject.INTENT, key.namespace, item["metadata"]["name"]))

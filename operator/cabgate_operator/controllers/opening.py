@@ -12,7 +12,7 @@ from cabgate.rollout.targets import Workload
 from cabgate.rollout.templates import may_be_required
 from cabgate.text.refusal import RefusalReason
 from cabgate_kube.errors import AlreadyExistsError, ApiError, ConflictError
-from cabgate_kube.resources import INTENTS, REQUESTS, Object
+from cabgate_kube.resources import INTENTS, NAMESPACES, REQUESTS, Object
 from cabgate_operator.controllers.intent_work import Work, wanted_as_read
 from cabgate_operator.controllers.kept_evidence import discard, keep_evidence
 from cabgate_operator.plans import texts
@@ -134,7 +134,11 @@ def too_often(work: Work, message: str, moment: datetime) -> Problem:
 
 
 async def unchanged_or_conflict(context: Context, work: Work) -> None:
-    """Raise `ConflictError` if the intent is not what it was: a refusal is no news then."""
+    """Raise `ConflictError` if the intent is not what it was, or was judged by what a watch had
+    brought, which may be older than what the webhook read: a refusal is no news then, and the look
+    that follows reads everything."""
+    if context.remembered.is_watched(NAMESPACES) and not context.remembered.is_doubted(work.key):
+        raise ConflictError(409, "Conflict", "it was judged by what a watch brought")
     now = await context.api.get(INTENTS, work.key.namespace, work.key.name)
     if now is None or work.raw is None or now["metadata"] != work.raw["metadata"]:
         raise ConflictError(409, "Conflict", "the intent changed meanwhile")

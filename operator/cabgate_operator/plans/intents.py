@@ -22,7 +22,6 @@ from cabgate.lifecycle.requests.opening import (
     correlation_id,
     has_other_evidence,
     request_for,
-    request_name,
 )
 from cabgate.lifecycle.state.columns import listed_targets
 from cabgate.lifecycle.state.standing import (
@@ -32,6 +31,7 @@ from cabgate.lifecycle.state.standing import (
     closed_for_good,
 )
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
+from cabgate.review.races import wanted_name
 from cabgate.risk.evidence import evidence_digest
 from cabgate.rollout.gated_targets import target_problems
 from cabgate.rollout.rollout import Rollout
@@ -83,11 +83,6 @@ class Surroundings:
     """Kinds that are gated beside those that always are."""
     template_required: bool = False
     """Whether an approval has to say what the containers do."""
-
-
-def wanted_name(intent: DeploymentIntent) -> str:
-    """Name of the request that an intent asks for."""
-    return request_name(intent.metadata.name, evidence_digest(intent.spec))
 
 
 def wanted_request(

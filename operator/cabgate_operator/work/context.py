@@ -113,12 +113,16 @@ class Context:
             del self.opened[oldest]
 
     async def namespace(self, name: str) -> Object | None:
-        """A namespace, as it was read since its last change; None if there is none."""
+        """A namespace, as it was read since its last change, or now if it was going then; None if
+        there is none."""
 
         async def read() -> Object | None:
             return await self.api.get(NAMESPACES, "", name)
 
-        return await self.remembered.still(NAMESPACES, name, read)
+        found = await self.remembered.still(NAMESPACES, name, read)
+        if found is not None and found["metadata"].get("deletionTimestamp"):
+            return await read()  # it may be gone, and made anew
+        return found
 
     async def tell(self, about: Reference, news: News) -> None:
         """Write an Event, unless it was written before; that it fails stops nothing."""

@@ -109,8 +109,9 @@ class Remembered:
 
     def keep(self, key: Key, body: Object | None) -> None:
         """Keep an intent as a watch brought it, for the look that follows; None: it is gone."""
-        if body is not None and _version(body) <= self._written.get(key, 0):
-            return  # from before what was written since
+        known = _version(self._bodies[key][0]) if key in self._bodies else 0
+        if body is not None and _version(body) <= max(self._written.get(key, 0), known):
+            return  # from before what was written since, or of an intent whose name another has now
         self._bodies.pop(key, None)
         if body is None:
             return

@@ -16,14 +16,11 @@ from starlette.responses import HTMLResponse
 from cabgate.reports.texts import span
 from cabgate.text.inert import inert
 from cabgate_portal.page.forms import REVOCATIONS
-from cabgate_portal.problems import Problem
+from cabgate_portal.problems import BUSY, Problem
 
 FOLDER = Path(__file__).parent
 
 _ADDRESS = re.compile(r"https?://\S+")
-
-BUSY = "Busy"
-"""The code where too much is being read."""
 
 PROXY_REFUSED = "FORBIDDEN"
 """The code of a 403 that is no answer of an API server: those say `Forbidden`, with a reason."""
@@ -132,6 +129,8 @@ class Renderer:
 def _title(problem: Problem) -> str:
     if problem.code == BUSY:
         return "Too much at once"
+    if problem.code == "IssuerFailed":
+        return "The issuer did not sign you in"
     return TITLES.get(problem.status, "That did not work")
 
 

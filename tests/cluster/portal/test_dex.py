@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 SHOP = "shop"
-SECRET = "a secret of the client"
+SECRET = "a secret of the client, 50 % of it + more/="
 RITA = "rita@example.com"
 PASSWORD = "password"
 HASH = "$2a$10$2b2cU8CPhOTaGrs1HRQuAueS7JTT5ZHsHSzYiFPm1leZck7Mc8T4W"

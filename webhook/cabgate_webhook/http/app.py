@@ -54,7 +54,8 @@ from cabgate_webhook.handlers.reviews import KINDS, judge_status, stamp_review
 from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
 from cabgate_webhook.handlers.telling import Telling
 from cabgate_webhook.handlers.write_turns import WriteTurns
-from cabgate_webhook.metrics import DOUBTS, Metrics
+from cabgate_webhook.metrics import Metrics
+from cabgate_webhook.undecided import DOUBTS, Undecided
 
 log = logging.getLogger(__name__)
 
@@ -205,7 +206,7 @@ async def _received(
     except BusyError:
         return _error(503, "too many admission requests are being read: try again", close=True)
     except OversizedAdmissionError as error:
-        denial = answer_body(error.uid, _denied("TooLarge", str(error)))
+        denial = answer_body(error.uid, _denied(Undecided.TOO_LARGE, str(error)))
         return Response(denial, media_type="application/json")
     except MalformedAdmissionError as error:
         return _error(400, str(error))
@@ -227,16 +228,20 @@ async def answered(
         said = "; ".join(f"{each.field}: {each.message}" for each in causes)
         return _denied(RefusalReason.INVALID, said, causes)
     except BudgetUsedUp as error:
-        log.warning("budget used up: %s", error.brief, extra=_about(admission, "BudgetUsedUp"))
-        return _denied("BudgetUsedUp", str(error))
+        log.warning(
+            "budget used up: %s", error.brief, extra=_about(admission, RefusalReason.BUDGET_USED_UP)
+        )
+        return _denied(RefusalReason.BUDGET_USED_UP, str(error))
     except LookupFailed as error:
-        log.warning("lookup failed: %s", error.brief, extra=_about(admission, "LookupFailed"))
-        return _denied("LookupFailed", f"{error}. Nothing was decided: try again.")
+        log.warning(
+            "lookup failed: %s", error.brief, extra=_about(admission, Undecided.LOOKUP_FAILED)
+        )
+        return _denied(Undecided.LOOKUP_FAILED, f"{error}. Nothing was decided: try again.")
     except TimeoutError:
-        about = _about(admission, "LookupTimedOut")
+        about = _about(admission, Undecided.LOOKUP_TIMED_OUT)
         log.warning("timeout: no answer within %s s", seconds, extra=about)
         return _denied(
-            "LookupTimedOut",
+            Undecided.LOOKUP_TIMED_OUT,
             f"the API server did not answer cabgate within {seconds:g} s. "
             "Nothing was decided: try again.",
         )
@@ -245,10 +250,10 @@ async def answered(
         log.error(
             "unexpected error in an admission request: %s",
             explained(error),
-            extra=_about(admission, "InternalError"),
+            extra=_about(admission, Undecided.INTERNAL_ERROR),
         )
         return _denied(
-            "InternalError",
+            Undecided.INTERNAL_ERROR,
             "cabgate failed to judge this, and denies what it cannot judge. Its log has the "
             "reason: kubectl logs -n cabgate-system deployment/cabgate-webhook",
         )
@@ -330,7 +335,7 @@ def resource_label(admission: AdmissionRequest, kinds: Sequence[GatedKind]) -> s
 
 def _unknown(admission: AdmissionRequest) -> AdmissionAnswer:
     return _denied(
-        "UnknownResource",
+        Undecided.UNKNOWN_RESOURCE,
         f"cabgate was asked about {admission.where} of group {admission.group!r}, which it does "
         "not know: its webhook configuration names more than this version serves",
     )

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kubectl cab queue`: what waits for somebody."""
 
-import re
 import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from cabgate.api.values import is_correlation_id
 from cabgate.text.foreign import quoted
 from cabgate_cli.commands.kubectl_options import all_namespaces_option, kubectl_options
 from cabgate_cli.commands.options import namespace_option, output_option
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 WATCH_SECONDS = 5.0
 """Between two looks of --watch."""
 
-_CORRELATION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
 _BETWEEN = {"text": "\n", "json": "", "yaml": "---\n"}
 """What stands between two prints of --watch."""
 
@@ -87,8 +86,8 @@ def queue(
 
 
 def _checked(correlation_id: str) -> str:
-    """A correlation id that there can be: what is none could say more in a field selector."""
-    if not _CORRELATION_ID.fullmatch(correlation_id):
+    """A correlation id that there can be."""
+    if not is_correlation_id(correlation_id):
         raise BadInput(
             f"--correlation-id: {quoted(correlation_id)}; allowed: 1 to 128 letters, digits and "
             ". _ : / -, beginning with a letter or digit"

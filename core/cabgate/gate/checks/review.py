@@ -11,14 +11,13 @@ from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
 from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.state.quorum import counted, still_needed
 from cabgate.lifecycle.state.standing import RequestStanding
+from cabgate.lifecycle.state.states import WAITING_STATES
 from cabgate.rollout.rollout import Rollout
-
-_WAITING = (RequestState.SUBMITTED, RequestState.UNDER_REVIEW)
 
 
 def check(found: Covering) -> Look | None:
     """That nobody has decided it yet."""
-    if found.state not in _WAITING:
+    if found.state not in WAITING_STATES:
         return None
     return Look(found.request, found.state, Reason.REVIEW_PENDING)
 

@@ -47,6 +47,9 @@ APPROVED_STATES = frozenset(
 REFUSED_STATES = frozenset({RequestState.REJECTED, RequestState.REVOKED})
 """States in which somebody refused a request, which no later entry leaves."""
 
+WAITING_STATES = frozenset({RequestState.SUBMITTED, RequestState.UNDER_REVIEW})
+"""States in which a request waits for people to decide it."""
+
 DECIDED_STATES = APPROVED_STATES | REFUSED_STATES
 """States that carry a verdict."""
 

@@ -11,20 +11,24 @@ from collections.abc import Iterable, Mapping, Sequence
 CHUNK = 3500
 """Characters of a chunk: name and attributes fit beside it into 4096 bytes."""
 
-MAX_CHUNKS = 10
-"""Chunks of one cookie: with the other headers they stay under the longest head of a request."""
+MAX_CHUNKS = 8
+"""Chunks of one cookie. With the other headers they stay under the longest head of a request, of
+which a part may be counted twice."""
+
+_COUNTS = {str(number): number for number in range(1, MAX_CHUNKS + 1)}
 
 STRICT, LAX = "Strict", "Lax"
 
 
 def cookies_of(headers: Iterable[str]) -> dict[str, str]:
     """The cookies of a request, by name. One that is given twice is left out: a browser has one of
-    a name that begins with `__Host-`, so somebody else wrote that."""
+    a name that begins with `__Host-`, so somebody else wrote that. Nothing but blanks and tabs
+    is taken off a name: with another character in front any host of the domain can plant it."""
     found: dict[str, str] = {}
     twice = set()
     for header in headers:
         for each in header.split(";"):
-            name, _, value = each.strip().partition("=")
+            name, _, value = each.strip(" \t").partition("=")
             if name in found:
                 twice.add(name)
             found[name] = value
@@ -45,9 +49,9 @@ def joined(name: str, cookies: Mapping[str, str]) -> str | None:
     """The value that was cut into chunks; None where one is missing. Chunks of two values are
     joined, too: that they do not belong together is for whoever opens the seal."""
     count, _, first = cookies.get(f"{name}-0", "").partition(".")
-    if not count.isascii() or not count.isdigit() or not 1 <= int(count[:3]) <= MAX_CHUNKS:
+    if count not in _COUNTS:
         return None
-    further = [cookies.get(f"{name}-{number}") for number in range(1, int(count))]
+    further = [cookies.get(f"{name}-{number}") for number in range(1, _COUNTS[count])]
     return first + "".join(part or "" for part in further) if all(further) else None
 
 

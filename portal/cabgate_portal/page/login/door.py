@@ -109,7 +109,7 @@ class OidcDoor:
     def sent_by_form(self, token: str) -> bool:
         """Whether a form is one of a page of whoever is signed in."""
         found = self._present.get()
-        return found is not None and _same(token, self._sessions.form_token(found.username))
+        return found is not None and self._sessions.is_form_token(token, found.username)
 
     def sign_in_for(self, request: Request) -> str:
         """The path that signs somebody in, and then goes on to the page that they asked for."""
@@ -150,8 +150,8 @@ class OidcDoor:
         return _with(RedirectResponse(url, 303), set_cookies(sealed, LAX, ATTEMPT_SECONDS))
 
     async def _returned(self, request: Request) -> Response:
-        """Back from the issuer. A code is tried once, and what was begun is over then; what this
-        browser did not begin ends nothing that it did."""
+        """Back from the issuer. The browser forgets what was begun once a code was tried; what it
+        did not begin ends nothing that it did."""
         try:
             attempt = self._attempt_of(request)
         except Problem as problem:
@@ -193,8 +193,7 @@ class OidcDoor:
         ends = datetime.fromtimestamp(int(found.claims["exp"]), UTC)
         cookies = self._sessions.cookies(found.value, user.username, ends)
         answer = self.renderer.page("landing.html", {"place": attempt["place"]})
-        before = cookies_of(request.headers.getlist("cookie"))
-        return _with(answer, set_session(cookies, before))
+        return _with(answer, set_session(cookies))
 
     async def _known(self, found: IdToken) -> User:
         """Who the API server says that it is. Raises `Problem`."""
@@ -221,10 +220,7 @@ class OidcDoor:
 
     async def _sign_out(self, request: Request) -> Response:
         cookies = cookies_of(request.headers.getlist("cookie"))
-        try:
-            there = (await self._issuer.description()).end_session
-        except Problem:
-            there = ""
+        there = self._issuer.end_session
         self._present.set(None)
         answer = self.renderer.page("signed_out.html", {"there": there, "sign_in": SIGN_IN})
         return _with(answer, removed_session(cookies))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import aiohttp
 from authlib.oauth2.auth import ClientAuth
@@ -20,7 +20,7 @@ from joserfc import jwk, jwt
 from joserfc.errors import JoseError
 
 from cabgate.text.inert import inert
-from cabgate_portal.problems import Problem
+from cabgate_portal.problems import BUSY, Problem
 from cabgate_portal.tokens import MAX_TOKEN
 
 ALGORITHMS = (
@@ -36,6 +36,12 @@ TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 DISCOVERY_SECONDS = 300.0
 """How long the issuer's description is taken as it was read."""
+
+REFUSED_SECONDS = 5.0
+"""How long it is not asked for its description again after it did not give it."""
+
+MAX_REDEEMED = 10
+"""Codes that are redeemed at a time."""
 
 LEEWAY_SECONDS = 10
 """How far the issuer's clock may be from ours."""
@@ -92,15 +98,30 @@ class Issuer:
         self.client = client
         self._now = now
         self._described: tuple[float, Description] | None = None
+        self._refused: tuple[float, Problem] | None = None
         self._lock = asyncio.Lock()
+        self._room = asyncio.Semaphore(MAX_REDEEMED)
+
+    @property
+    def end_session(self) -> str:
+        """Where people sign out of the issuer, as far as it is known; nothing is asked for it."""
+        return "" if self._described is None else self._described[1].end_session
 
     async def description(self) -> Description:
-        """What the issuer says of itself, at most some minutes old."""
+        """What the issuer says of itself, at most some minutes old. Where it could not be read, it
+        is not asked again for some seconds: those who wait would wait for one another."""
         async with self._lock:
             at, found = self._described or (0.0, None)
-            if found is None or time.monotonic() - at > DISCOVERY_SECONDS:
+            if found is not None and time.monotonic() - at <= DISCOVERY_SECONDS:
+                return found
+            if self._refused is not None and time.monotonic() - self._refused[0] < REFUSED_SECONDS:
+                raise self._refused[1].with_traceback(None)
+            try:
                 found = await self._discovered()
-                self._described = (time.monotonic(), found)
+            except Problem as problem:
+                self._refused = (time.monotonic(), problem)
+                raise
+            self._described = (time.monotonic(), found)
             return found
 
     async def authorization_url(self, state: str, nonce: str, verifier: str) -> str:
@@ -120,6 +141,15 @@ class Issuer:
 
     async def redeemed(self, code: str, nonce: str, verifier: str) -> IdToken:
         """The ID token for the code that a sign-in ended with."""
+        # Whoever began a sign-in may send as many codes as they like.
+        if self._room.locked():
+            raise Problem(
+                *(503, BUSY, "too many people sign in at this moment"), headers={"Retry-After": "1"}
+            )
+        async with self._room:
+            return await self._redeemed(code, nonce, verifier)
+
+    async def _redeemed(self, code: str, nonce: str, verifier: str) -> IdToken:
         described = await self.description()
         answer = await self._exchange(described, code, verifier)
         value = answer.get("id_token")
@@ -149,7 +179,11 @@ class Issuer:
         client = self.client
         basic = "client_secret_basic" in described.methods
         method = "client_secret_basic" if basic else "client_secret_post"
-        auth = ClientAuth(client.client_id, client.secret, method if client.secret else "none")
+        name, secret = client.client_id, client.secret
+        if basic and secret:
+            # As RFC 6749, 2.3.1 has it, and Authlib has not: a secret may have a + or a %.
+            name, secret = quote_plus(name), quote_plus(secret)
+        auth = ClientAuth(name, secret, method if secret else "none")
         body = prepare_token_request(
             "authorization_code", "", client.redirect_uri, code=code, code_verifier=verifier
         )

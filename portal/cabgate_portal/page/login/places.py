@@ -26,4 +26,5 @@ def place_of(asked: str) -> str:
         return START
     # What somebody is told was recorded is told where they recorded it.
     kept = [(name, value) for name, value in pairs if name != "recorded"]
-    return f"{url.path}?{urlencode(kept)}" if kept else url.path
+    place = f"{url.path}?{urlencode(kept)}" if kept else url.path
+    return place if len(place) <= MAX_PLACE else START  # written anew it may be three times as long

@@ -8,13 +8,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cabgate_portal.page.login.cookies import STRICT, chunks, joined, removed, set_cookies
+from cabgate_portal.page.login.cookies import (
+    MAX_CHUNKS,
+    STRICT,
+    chunks,
+    joined,
+    removed,
+    set_cookies,
+)
 from cabgate_portal.page.login.sealing import Sealer
 from cabgate_portal.problems import Problem
 from cabgate_portal.tokens import Token
 
 SESSION = "__Host-cabgate"
 """The name of the cookie; `-0`, `-1` and so on of its chunks."""
+
+_NAMES = [f"{SESSION}-{number}" for number in range(MAX_CHUNKS)]
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ class Sessions:
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._sealer = Sealer(keys, "session")
-        self._form_key = hashlib.blake2b(keys[0], person=b"cabgate forms").digest()
+        self._form_keys = [hashlib.blake2b(key, person=b"cabgate forms").digest() for key in keys]
 
     def cookies(self, token: str, username: str, ends: datetime) -> dict[str, str]:
         """The cookies of somebody, by name. Raises `Problem` for a token that is too long."""
@@ -62,20 +71,25 @@ class Sessions:
     def form_token(self, username: str) -> str:
         """What a form of somebody's page holds. It is theirs, and the same when they sign in again:
         so what they typed can still be sent, and by nobody else who signs in at this browser."""
-        return hmac.new(self._form_key, username.encode(), hashlib.sha256).hexdigest()
+        return self._form_tokens(username)[0]
+
+    def is_form_token(self, token: str, username: str) -> bool:
+        """Whether a form of somebody's page holds that, or held it before the key was changed."""
+        known = self._form_tokens(username)
+        return any(hmac.compare_digest(token.encode(), each.encode()) for each in known)
+
+    def _form_tokens(self, username: str) -> list[str]:
+        name = username.encode()
+        return [hmac.new(key, name, hashlib.sha256).hexdigest() for key in self._form_keys]
 
 
-def set_session(cookies: Mapping[str, str], before: Mapping[str, str]) -> list[str]:
-    """Headers Set-Cookie of a session, in the place of the one before, which may be longer."""
-    left = [name for name in _names(before) if name not in cookies]
+def set_session(cookies: Mapping[str, str]) -> list[str]:
+    """Headers Set-Cookie of a session, in the place of one before, which may be longer: a browser
+    that comes back from the issuer does not say what it has."""
+    left = [name for name in _NAMES if name not in cookies]
     return [*set_cookies(cookies, STRICT), *removed(left, STRICT)]
 
 
 def removed_session(cookies: Mapping[str, str]) -> list[str]:
     """Headers Set-Cookie that end a session."""
-    return removed(_names(cookies), STRICT)
-
-
-def _names(cookies: Mapping[str, str]) -> list[str]:
-    known = (f"{SESSION}-{number}" for number in range(100))
-    return [name for name in known if name in cookies]
+    return removed([name for name in _NAMES if name in cookies], STRICT)

@@ -17,6 +17,7 @@ from unit.operator.support import (
     BAD,
     GOOD,
     ME,
+    MIDDLING,
     exception_object,
     request,
     with_decisions,
@@ -230,4 +231,24 @@ async def test_what_etcd_has_lost_is_not_recorded(how: str) -> None:
     books.subject(again, "uid-late")
     await books.work()
     assert len(books.records()) == 5
+    assert books.wrong() == []
+
+
+async def test_no_opening_is_recorded_behind_a_decision_that_is_recorded() -> None:
+    books = Books()
+    await books.work()
+    late = request(MIDDLING, name="late")
+    waiting, decided = (
+        each.model_dump(mode="json", by_alias=True)
+        for each in (late, with_decisions(late, ("Superseded", ME)))
+    )
+    for each in (waiting, decided):
+        each["metadata"]["uid"] = "uid-late"
+    books.api.put(REQUESTS, decided)
+    books.saw(REQUESTS, decided, swept=True)
+    await books.work()
+    books.saw(REQUESTS, waiting)  # a watch that lags
+    await books.work()
+    subjects = [(each["spec"]["subject"], each["spec"]["entry"]) for each in books.records()]
+    assert [entry for subject, entry in subjects if subject["uid"] == "uid-late"] == [1]
     assert books.wrong() == []

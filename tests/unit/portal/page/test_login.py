@@ -220,7 +220,7 @@ async def test_a_token_that_is_taken_no_more_loses_nothing_either(made):
 
 
 async def test_too_many_calls_lose_nothing_either(served, clock):
-    made = SignIns(*served, clock, per_second=0.5)
+    made = SignIns(*served, clock, per_second=0.001)
     browser = await made.sign_in()
     typed = {**await made.form(browser), "rationale": "typed for an hour", "verb": "approve"}
     await browser.get("/queue")

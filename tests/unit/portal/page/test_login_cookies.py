@@ -16,7 +16,12 @@ async def test_the_cookies_are_of_this_host_and_of_no_link_from_elsewhere(made):
     assert attempt.startswith("__Host-cabgate-login=")
     assert attempt.endswith("; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600")
     landed = await browser.get(await made.begin(browser))
-    session, ended = landed.headers.get_list("set-cookie")
+    # Of a longer session before there may be further parts, which this request did not bring.
+    session, *others, ended = landed.headers.get_list("set-cookie")
+    assert [each.partition("=")[0] for each in others] == [
+        f"__Host-cabgate-{n}" for n in range(1, 8)
+    ]
+    assert all("=; Path=/; " in each and each.endswith("Max-Age=0") for each in others)
     assert session.startswith("__Host-cabgate-0=1.")
     assert session.endswith("; Path=/; Secure; HttpOnly; SameSite=Strict")
     assert ended.startswith("__Host-cabgate-login=; ")
@@ -133,8 +138,21 @@ def test_a_key_that_is_none_is_refused_and_not_repeated(text):
 
 
 def test_a_value_is_cut_and_joined():
-    for size in (1, cookies.CHUNK - 1, cookies.CHUNK, cookies.CHUNK + 1, cookies.CHUNK * 10):
+    longest = cookies.CHUNK * cookies.MAX_CHUNKS
+    for size in (1, cookies.CHUNK - 1, cookies.CHUNK, cookies.CHUNK + 1, longest):
         value = "ab"[size % 2] * size
         assert cookies.joined("x", cookies.chunks("x", value)) == value
-    with pytest.raises(ValueError, match="over 35000"):
-        cookies.chunks("x", "a" * (cookies.CHUNK * 10 + 1))
+    with pytest.raises(ValueError, match=f"over {longest}"):
+        cookies.chunks("x", "a" * (longest + 1))
+
+
+@pytest.mark.parametrize("count", ["", "0", "01", "9", "0013000000", "001" + "0" * 5000, "-1", "١"])
+def test_a_count_that_there_cannot_be_is_no_cookie_and_costs_nothing(count):
+    assert cookies.joined("x", {"x-0": f"{count}.y", "x-1": "z"}) is None
+
+
+@pytest.mark.parametrize("before", ["\xa0", "\x85", "\x0b"])
+def test_a_name_that_another_host_can_plant_is_not_ours(before):
+    found = cookies.cookies_of([f"{before}__Host-cabgate-0=1.planted; __Host-cabgate-0=1.ours"])
+    assert found["__Host-cabgate-0"] == "1.ours"
+    assert "__Host-cabgate-0" not in cookies.cookies_of([f"{before}__Host-cabgate-0=1.planted"])

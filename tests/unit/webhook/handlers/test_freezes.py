@@ -47,6 +47,8 @@ class Api(LiveReads):
 
     async def _read(self, path, query=None, **_):
         what = path.rpartition("/")[2]
+        if what == "cabexceptions":  # sent ahead where a machine is slow, and needed by none here
+            return b'{"items": []}'
         self.reads.append(what)
         await asyncio.sleep(0)
         if what in self._fails:
