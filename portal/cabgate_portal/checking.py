@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from cabgate.api import CABException, CABRequest
+from cabgate.api.changefreeze import POLICY_LABEL
 from cabgate.api.kinds import GatedKind
 from cabgate.rollout.appliers import with_applier
 from cabgate.rollout.installation import (
@@ -43,12 +44,26 @@ from cabgate.views.explained import (
 )
 from cabgate.views.selectors import LIVE_EXCEPTIONS
 from cabgate_kube.process.tasks import gathered
-from cabgate_kube.resources import CONFIG_MAPS, EXCEPTIONS, NAMESPACES, REQUESTS, Object, Resource
+from cabgate_kube.resources import (
+    CHANGE_FREEZES,
+    CONFIG_MAPS,
+    EXCEPTIONS,
+    NAMESPACES,
+    REQUESTS,
+    Object,
+    Resource,
+)
 from cabgate_portal.names import Id, is_name
 from cabgate_portal.problems import Problem
 from cabgate_portal.reading import NOT_READABLE, Notes, Reader, all_parsed
 
 T = TypeVar("T")
+
+_ALWAYS: Object = {
+    "metadata": {"name": "that-may-not-be-read"},
+    "spec": {"intervals": [{"from": "2000-01-01T00:00:00Z", "until": "9999-12-31T23:59:59Z"}]},
+}
+"""A freeze that holds for everybody: what is not known may be as bad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +114,13 @@ async def check(reader: Reader, namespace: str, argument: str, images: Sequence[
         reader.api.all(EXCEPTIONS, namespace, fields=LIVE_EXCEPTIONS),
     )
     exceptions = await all_parsed(CABException, asked)
+    freezes = await _freezes(reader, labels, notes)
     now = reader.clock()
 
     def judged(requests: Sequence[CABRequest], side: str) -> Explanation:
         around = Surroundings(
-            getattr(settings, side), getattr(labels, side), getattr(own, side), {}
+            *(getattr(settings, side), getattr(labels, side), getattr(own, side), {}),
+            freezes=getattr(freezes, side),
         )
         what = getattr(rollout, side)
         return explained(what, around, requests, exceptions, now, reader.machines)
@@ -167,6 +184,32 @@ async def _namespace_labels(reader: Reader, namespace: str, notes: Notes) -> _Kn
         strict = {RING_LABEL: str(HIGHEST), MODE_LABEL: str(Mode.ENFORCE), REQUIRE_LABEL: "0"}
         return _Known(strict, {RING_LABEL: "0"})
     return _Known(_labels(found), _labels(found))
+
+
+async def _freezes(reader: Reader, labels: _Known, notes: Notes) -> _Known:
+    """The freezes that may hold: all of them at the worst, and at the best none, since what a
+    workload ran before is not read, and a rollback passes."""
+    known = labels.worst == labels.best
+    if known and POLICY_LABEL not in labels.worst:
+        return _Known([], [])
+    try:
+        found: list[Any] = list(await reader.api.all(CHANGE_FREEZES))
+    except Problem as problem:
+        if problem.status not in NOT_READABLE:
+            raise
+        notes.texts.append(f"change freezes are not known: {inert(problem.detail)}")
+        return _Known([_ALWAYS], [])
+    if not known:
+        # Which of them are about the namespace its labels would say.
+        found = [_for_everybody(each) for each in found]
+    if found:
+        notes.texts.append("whether a workload ran this before a freeze began is not read")
+    return _Known(found, [])
+
+
+def _for_everybody(freeze: Object) -> Object:
+    spec = {k: v for k, v in (freeze.get("spec") or {}).items() if k != "namespaceSelector"}
+    return {**freeze, "spec": spec}
 
 
 def _labels(found: Mapping[str, Any]) -> Mapping[str, str]:

@@ -271,7 +271,10 @@ def check_person_write(
 
 def recorded(kind: ReviewKind, subject: Subject, entry: Entry) -> str:
     """The admission warning of a decision: it is not stored yet when it is said."""
-    limits = limits_of(entry.constraints) if isinstance(entry, ExceptionDecision) else []
+    if isinstance(entry, ExceptionDecision):
+        limits = limits_of(entry.constraints)
+    else:
+        limits = [f"overrides ChangeFreeze {name}" for name in entry.overrides]
     return printed(
         f"recorded if this command succeeds: {entry.verdict} by {entry.author.username} on "
         f"{kind.kind} {subject.metadata.name}, evidence {entry.evidence_digest}"

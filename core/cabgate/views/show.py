@@ -326,6 +326,7 @@ def decision_view(entry: RequestDecision | ExceptionDecision) -> DecisionView:
         about += [f"{inert(c.name)}: {inert(c.description)}" for c in entry.conditions]
         about += [inert(entry.condition)] if entry.condition else []
         about += [inert(image) for image in entry.images]
+        about += [f"overrides ChangeFreeze {inert(name)}" for name in entry.overrides]
     else:
         about += limits_of(entry.constraints)
     return DecisionView(

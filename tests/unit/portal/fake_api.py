@@ -15,6 +15,9 @@ NAME = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
 OURS = "/apis/cabgate.dev/v1alpha1"
 CORE_WORKLOADS = "pods|podtemplates|replicationcontrollers"
 WORKLOADS = "deployments|statefulsets|daemonsets|replicasets|jobs|cronjobs|rollouts"
+LISTED = ("deploymentintents", "cabrequests", "cabexceptions", "cabdecisions", "changefreezes")
+"""What is listed, and is there where nothing is."""
+
 CALLS = (
     ("POST", re.compile(r"/apis/authentication\.k8s\.io/v1/selfsubjectreviews")),
     (
@@ -24,6 +27,7 @@ CALLS = (
             r"(deploymentintents|cabrequests|cabexceptions|cabdecisions)"
         ),
     ),
+    ("GET", re.compile(rf"{OURS}/changefreezes")),
     (
         "GET",
         re.compile(
@@ -114,7 +118,7 @@ class FakeApi:
         if path in self.objects:
             return _ok(self.objects[path])
         plural = path.rsplit("/", 1)[-1]
-        if plural in ("deploymentintents", "cabrequests", "cabexceptions", "cabdecisions"):
+        if plural in LISTED:
             wanted = path.rsplit("/", 1)[0]
             items = [
                 obj

@@ -14,12 +14,14 @@ from cabgate.views.plain import plain
 from cabgate_kube.transport import HttpAnswer
 from cabgate_samples.models import NOW, by_person, request, target
 from cabgate_samples.objects import workload
+from support.freezes import freeze
 from unit.portal.fake_api import status
 from unit.portal.portals import Made, stored
 
 INSTALLATION = "/api/v1/namespaces/cabgate-system/configmaps/cabgate-installation"
 NAMESPACE = "/api/v1/namespaces/shop"
 DEPLOYMENT = "/apis/apps/v1/namespaces/shop/deployments/checkout"
+FREEZES = "/apis/cabgate.dev/v1alpha1/changefreezes"
 SETTINGS = {
     "defaultRing": "0",
     "mode": "Enforce",
@@ -176,3 +178,29 @@ async def test_an_api_server_that_fails_is_no_answer():
     made.api.answers = [HttpAnswer(500, status(500, "InternalError", "etcd"))] * 9
     answer = await made.call("GET", "/check?namespace=shop&workload=deployment/checkout")
     assert answer.status_code == 502
+
+
+@pytest.mark.parametrize(
+    ("labelled", "forbidden", "held", "allowed", "notes"),
+    [
+        (False, (), True, True, 0),
+        (True, (), False, True, 0),
+        (True, (), True, None, 1),
+        (True, (FREEZES,), True, None, 1),
+    ],
+    ids=["no policy", "no freeze", "a freeze", "not readable"],
+)
+async def test_within_a_freeze_the_answer_is_no_yes(labelled, forbidden, held, allowed, notes):
+    made = Shop(forbidden=forbidden)
+    approved = request("ManualReview", by_person("Approved")).to_dict()
+    made.api.objects = {k: v for k, v in made.api.objects.items() if "cabrequests" not in k}
+    made.api.put("cabrequests", {**made.request, **approved})
+    target_images = approved["spec"]["targets"][0]["images"]
+    made.api.objects[DEPLOYMENT] = workload("shop", name="checkout", images=target_images)
+    if labelled:
+        made.api.objects[NAMESPACE]["metadata"]["labels"]["cabgate.dev/change-policy"] = "board"
+    if held:
+        made.api.objects[f"{FREEZES}/christmas"] = freeze()
+    found = await made.check()
+    assert (found["allowed"], len(found["notes"])) == (allowed, notes)
+    assert (found["reason"] == "Frozen") is (allowed is None)

@@ -51,6 +51,9 @@ class FreezeInForce:
     """When it ends; None where no end is known."""
     declared: datetime
     """When it was created: an approval of before overrides nothing of it."""
+    after: datetime = EARLIEST
+    """When its last interval before this one was over, or the window that was open last began: an
+    approval of before overrode that one."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,15 @@ def freezes_in_force(
         if each.kind is FreezeKind.FREEZE:
             within = _merged_at(each.intervals, now)
             if within is not None:
-                found.append(_in_force(each, within.begins, within.ends))
+                earlier = [span.ends for span in each.intervals if span.ends <= within.begins]
+                after = max(earlier, default=EARLIEST)
+                found.append(_in_force(each, within.begins, within.ends, after))
     open_times = [interval for each in windows for interval in each.intervals]
     if windows and not any(each.holds(now) for each in open_times):
         closed = max((each.ends for each in open_times if each.ends <= now), default=EARLIEST)
         opens = min((each.begins for each in open_times if now < each.begins), default=None)
-        found += [_in_force(each, closed, opens) for each in windows]
+        after = max((each.begins for each in open_times if each.begins <= now), default=EARLIEST)
+        found += [_in_force(each, closed, opens, after) for each in windows]
     return sorted(found, key=lambda each: each.name)
 
 
@@ -96,11 +102,12 @@ def not_overridden(
     freezes: Iterable[FreezeInForce], overrides: Mapping[str, datetime]
 ) -> list[FreezeInForce]:
     """Those of some freezes that no approval overrides. `overrides` are the names of freezes with
-    the moment at which each was last named: one that was declared after that is another freeze."""
+    the moment at which each was last named: one that was declared after that is another freeze, and
+    what was named for an interval that is over is good for no later one."""
     return [
         each
         for each in freezes
-        if each.name not in overrides or overrides[each.name] < each.declared
+        if each.name not in overrides or overrides[each.name] < max(each.declared, each.after)
     ]
 
 
@@ -114,9 +121,11 @@ def without_rollbacks(
     return [each for each in freezes if first is None or each.since <= first]
 
 
-def _in_force(freeze: _Known, begins: datetime, ends: datetime | None) -> FreezeInForce:
+def _in_force(
+    freeze: _Known, begins: datetime, ends: datetime | None, after: datetime
+) -> FreezeInForce:
     since = max(begins, freeze.declared)
-    return FreezeInForce(freeze.name, freeze.title, since, ends, freeze.declared)
+    return FreezeInForce(freeze.name, freeze.title, since, ends, freeze.declared, after)
 
 
 def _merged_at(intervals: Sequence[Interval], now: datetime) -> Interval | None:

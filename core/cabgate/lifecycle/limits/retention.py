@@ -28,6 +28,7 @@ from cabgate.lifecycle.state.states import (
     age_of,
     is_retrospective,
 )
+from cabgate.rollout.earlier import named_sets
 from cabgate.rollout.targets import Workload
 
 DEFAULT_KEPT = 10
@@ -88,9 +89,16 @@ def removable(
         if each.stored.spec.intent_ref is not None
         and each.name not in needed_approvals
         and each.name not in present
+        and not _names_a_replica_set(each.stored)
         and not any(exception_admits(e, each.standing, now) for e in exceptions)
     ]
     return [each.stored for each in sorted(free, key=last_asked)]
+
+
+def _names_a_replica_set(request: CABRequest) -> bool:
+    """Whether a request names a ReplicaSet: as long as it is there, that was made by people, and
+    proves no rollback in a freeze."""
+    return bool(named_sets([request]))
 
 
 def last_asked(request: WholeRequest) -> tuple[float, int, str]:

@@ -117,6 +117,17 @@ def test_an_override_is_of_the_freeze_that_was_there_when_it_was_given() -> None
     assert not_overridden(found, {"one": NOW - HOUR}) == []
 
 
+def test_an_override_is_of_one_interval() -> None:
+    weekend, next_one = interval(-50 * HOUR, -48 * HOUR), interval(-HOUR, HOUR)
+    (found,) = freezes_in_force([freeze("one", weekend, next_one)], {}, 2, NOW)
+    assert not_overridden([found], {"one": NOW - 49 * HOUR}) == [found]
+    assert not_overridden([found], {"one": NOW - 2 * HOUR}) == []
+    night = freeze("one", weekend, interval(9 * HOUR, 10 * HOUR), kind="Window")
+    (closed,) = freezes_in_force([night], {}, 2, NOW)
+    assert not_overridden([closed], {"one": NOW - 51 * HOUR}) == [closed]
+    assert not_overridden([closed], {"one": NOW - HOUR}) == []
+
+
 @given(
     st.lists(st.tuples(st.integers(-50, 50), st.integers(1, 20)), min_size=1, max_size=30),
     st.integers(-60, 80),
