@@ -61,8 +61,9 @@ def _play(console: Console) -> None:
             for role in ("edit", "cabgate-requester", "cabgate-cab-member"):
                 binding = ("create", "rolebinding", f"{name}-{role}", "-n", "shop")
                 cluster.kubectl(*binding, f"--clusterrole={role}", subject)
-        glass = ("create", "rolebinding", "lead-break-glass", "-n", "shop", "--user=lead")
-        cluster.kubectl(*glass, "--clusterrole=cabgate-break-glass")
+        for role in ("break-glass", "freeze-override"):
+            given = ("create", "rolebinding", f"lead-{role}", "-n", "shop", "--user=lead")
+            cluster.kubectl(*given, f"--clusterrole=cabgate-{role}")
         stage = Stage(cluster, console, Path(folder))
         for user in people.ROLES:
             stage.enter(user, cluster.user(user))

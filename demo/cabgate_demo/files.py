@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files that the demo's people apply: one workload, and an intent for each of its releases."""
 
+from datetime import datetime
 from typing import Any
 
 import yaml
 
+from cabgate import API_VERSION
+from cabgate.text.moments import rfc3339
 from cabgate_samples.objects import declared, naming, target
 
 NAMESPACE = "shop"
@@ -73,6 +76,28 @@ def deployment(version: str) -> str:
             },
         }
     )
+
+
+def policy(name: str, *, score_from: str, count: int) -> str:
+    """A change policy that asks for so many people from a score on, as YAML."""
+    rule = {"when": {"scoreFrom": score_from}, "count": count, "verb": "approve"}
+    return as_yaml(_of_the_cluster("ChangePolicy", name, {"version": "1", "approvals": [rule]}))
+
+
+def freeze(name: str, begins: datetime, ends: datetime) -> str:
+    """A freeze of the namespaces that carry a change policy, as YAML. Both times are in UTC."""
+    interval = {"from": rfc3339(begins), "until": rfc3339(ends)}
+    spec = {
+        "kind": "Freeze",
+        "title": "Stocktaking",
+        "reason": "The shop counts what it has.",
+        "intervals": [interval],
+    }
+    return as_yaml(_of_the_cluster("ChangeFreeze", name, spec))
+
+
+def _of_the_cluster(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
 def forged_pod(owner: str, uid: str) -> str:

@@ -67,17 +67,20 @@ class Stage:
         wait_until(lambda: expected in self._call(user, command).stdout, command)
         self.passes(user, command, expected)
 
-    def eventually(self, user: str, command: str, expected: str) -> None:
-        """Run a command unseen until it succeeds and says what is expected, then show it."""
+    def eventually(self, user: str, command: str, *expected: str, succeeds: bool = True) -> None:
+        """Run a command unseen until it succeeds, or is refused, and says what is expected; show
+        the last run of it."""
         results: list[subprocess.CompletedProcess[str]] = []
 
-        def succeeded() -> bool:
+        def as_expected() -> bool:
             results.append(self._call(user, command))
-            return expected in results[-1].stdout
+            output = results[-1].stderr + results[-1].stdout
+            done = (results[-1].returncode == 0) == succeeds
+            return done and all(words in output for words in expected)
 
         self._show_command(user, command)
-        wait_until(succeeded, command)
-        self._show_output(results[-1], succeeds=True)
+        wait_until(as_expected, command)
+        self._show_output(results[-1], succeeds=succeeds)
 
     def _run(self, user: str, command: str, expected: Sequence[str], *, succeeds: bool) -> str:
         self._show_command(user, command)

@@ -3,17 +3,16 @@
 
 import json
 import os
-import re
 import sys
 from datetime import UTC, datetime
 
-from cabgate_demo import files, reports
+from cabgate_demo import board, files, reports
+from cabgate_demo.commands import SET_IMAGE, as_json, by_plugin, command_in
 from cabgate_demo.later import DAYS_VARIABLE
 from cabgate_demo.stage import OutcomeError, Stage
 from cabgate_devcluster import Installation, wait_until
 
 NS = files.NAMESPACE
-SET_IMAGE = f"kubectl set image deployment/checkout checkout={files.IMAGE}"
 DAYS_AHEAD = 31
 STORE = f"sqlite:///{files.STORE}"
 """The event store as the commands name it, in the folder where they run."""
@@ -32,6 +31,8 @@ def tell(stage: Stage, installation: Installation) -> None:
     _incident(stage)
     _revocation(stage)
     _conditional_approval(stage)
+    request = board.two_people(stage)
+    board.freeze(stage, request)
     _dead_gate(stage, installation)
     _ledger(stage, installation)
     _exception_ends(stage, installation)
@@ -73,7 +74,7 @@ def _middling_evidence(stage: Stage) -> None:
     stage.passes("requester", "kubectl apply -f intent-1.1.yaml", "configured")
     stage.until("requester", f"kubectl get deploymentintent checkout -n {NS}", "Submitted")
     denial = stage.refused("requester", f"{SET_IMAGE}:1.1 -n {NS}", "ReviewPending")
-    approve = _command_in(denial)
+    approve = command_in(denial)
     stage.refused("requester", approve, "Forbidden")
     stage.refused("gitops", approve, "MachineCannotDecide")
     summary = '{"spec":{"summary":"A faster basket, and a better one."}}'
@@ -82,7 +83,7 @@ def _middling_evidence(stage: Stage) -> None:
     stage.refused("admin", approve, "SelfApproval")
     stage.passes("reviewer", f"kubectl cab queue -n {NS}", "CAB member")
     # Not before the operator has looked at what the admin changed: `IntentChanged`.
-    stage.eventually("reviewer", _by_plugin(denial), f"{NS}: Approved")
+    stage.eventually("reviewer", by_plugin(denial), f"{NS}: Approved")
     stage.passes("requester", f"{SET_IMAGE}:1.1 -n {NS}", "image updated")
 
 
@@ -135,7 +136,7 @@ def _signed_evidence(stage: Stage) -> None:
         f"kubectl get deploymentintent payment -n {NS} -o jsonpath={{.status.requestName}}",
     )
     stage.passes("reviewer", f"kubectl cab show {name} -n {NS}", "payment-ci")
-    raised = f"kubectl patch deploymentintent payment -n {NS} --type=merge -p '{_json(_RAISED)}'"
+    raised = f"kubectl patch deploymentintent payment -n {NS} --type=merge -p '{as_json(_RAISED)}'"
     stage.refused("requester", raised, "spec.evidence.testResults.coveragePercent", "payment-ci")
 
 
@@ -148,13 +149,13 @@ def _bad_evidence(stage: Stage) -> None:
     stage.passes("requester", "kubectl apply -f intent-1.2.yaml", "configured")
     stage.until("requester", f"kubectl get deploymentintent checkout -n {NS}", "ExceptionRequired")
     denial = stage.refused("requester", f"{SET_IMAGE}:1.2 -n {NS}", "ExceptionRequired")
-    write = _command_in(denial) + (
+    write = command_in(denial) + (
         " --reason 'Customers are charged twice' --control 'Feature flag, off for all but us'"
     )
     stage.file("exception.yaml", stage.passes("requester", write, "CABException"))
     stage.passes("requester", "kubectl apply -f exception.yaml", "created")
     pending = stage.refused("requester", f"{SET_IMAGE}:1.2 -n {NS}", "ExceptionPending")
-    approve = _command_in(pending)
+    approve = command_in(pending)
     stage.refused("reviewer", approve, "Forbidden")
     stage.passes("security", approve, "recorded if this command succeeds: Approved by security")
     stage.until("security", f"kubectl get cabexception -n {NS}", "Approved")
@@ -213,8 +214,8 @@ def _conditional_approval(stage: Stage) -> None:
     stage.passes("gitops", "kubectl apply -f intent-1.3.yaml", "configured")
     stage.until("requester", f"kubectl get deploymentintent checkout -n {NS}", "Submitted")
     denial = stage.refused("requester", f"{SET_IMAGE}:1.3 -n {NS}", "ReviewPending")
-    stage.refused("lead", _command_in(denial), "SelfApproval", "may impersonate")
-    approve = f"{_by_plugin(denial)} --condition 'watch=Watch the error rate for two hours'"
+    stage.refused("lead", command_in(denial), "SelfApproval", "may impersonate")
+    approve = f"{by_plugin(denial)} --condition 'watch=Watch the error rate for two hours'"
     stage.passes("reviewer", approve, "ConditionallyApproved by reviewer")
     stage.passes("requester", f"{SET_IMAGE}:1.3 -n {NS}", "Watch the error rate for two hours")
 
@@ -237,7 +238,7 @@ def _dead_gate(stage: Stage, installation: Installation) -> None:
         "metadata": {"annotations": {"cabgate.dev/break-glass": "INC-7: checkout is down"}},
         "spec": {"template": {"spec": {"containers": [container]}}},
     }
-    rolls_out = f"kubectl patch deployment checkout -n {NS} -p '{_json(patch)}'"
+    rolls_out = f"kubectl patch deployment checkout -n {NS} -p '{as_json(patch)}'"
     stage.refused("requester", rolls_out, "BreakGlassDenied")
     stage.passes("lead", rolls_out, "the glass is broken")
     installation.start_webhook()
@@ -248,15 +249,11 @@ def _dead_gate(stage: Stage, installation: Installation) -> None:
     review = {"verdict": "Approved", "rationale": "right to do, tested afterwards"}
     approve = (
         f"kubectl patch cabrequest {name} -n {NS} --subresource=status --type=merge "
-        f"-p '{_json({'status': {'review': review}})}'"
+        f"-p '{as_json({'status': {'review': review}})}'"
     )
     stage.refused("lead", approve, "SelfApproval")
     # Not before the operator has looked at what the admin changed: `IntentChanged`.
     stage.eventually("reviewer", approve, "patched")
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 def _ledger(stage: Stage, installation: Installation) -> None:
@@ -265,7 +262,7 @@ def _ledger(stage: Stage, installation: Installation) -> None:
         story="A cluster admin removes the webhooks, writes an approval into a request in the "
         "reviewer's name, and puts the webhooks back.",
     )
-    stage.until("admin", "cabgate ledger verify", "nothing is wrong")
+    stage.eventually("admin", "cabgate ledger verify", "nothing is wrong")
     request = stage.quietly(
         "admin",
         f"kubectl get cabrequest -n {NS} --field-selector status.state=ExceptionRequired -o name",
@@ -278,7 +275,7 @@ def _ledger(stage: Stage, installation: Installation) -> None:
         "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "evidenceDigest": stage.quietly("admin", f"kubectl get {request} -n {NS} {digest}"),
     }
-    forged = _json({"status": {"decisions": [entry]}})
+    forged = as_json({"status": {"decisions": [entry]}})
     stage.passes("admin", "kubectl delete validatingwebhookconfiguration cabgate", "deleted")
     stage.passes("admin", "kubectl delete mutatingwebhookconfiguration cabgate", "deleted")
     forge = (
@@ -319,24 +316,7 @@ def _report(stage: Stage) -> None:
     keys = "kubectl get configmap cabgate-signing-keys -n cabgate-system -o yaml"
     stage.file("keys.yaml", stage.quietly("admin", keys))
     verify = f"cabgate ledger verify --from {STORE} --keys keys.yaml"
+    # Not before the relay has written the last record.
     whole = f"{count} records in 1 chain"
-    wait_until(lambda: whole in stage.quietly("admin", verify), "the event store has the ledger")
-    stage.refused("admin", verify, whole, "Unsigned")
+    stage.eventually("admin", verify, whole, "Unsigned", succeeds=False)
     stage.passes("admin", f"cabgate report --from {STORE}", "Approved by score")
-
-
-def _by_plugin(denial: str) -> str:
-    """The plugin's command that a denial names, with what it would ask for at a terminal."""
-    found = re.search(r"kubectl cab approve \S+ -n [^\s,]+", denial)
-    digest = re.search(r"v1:sha256:[0-9a-f]{64}", denial)
-    if found is None or digest is None:
-        raise OutcomeError(f"the denial names no command of the plugin: {denial}")
-    return f"{found.group()} --because 'Looked at the reports' --digest {digest.group()}"
-
-
-def _command_in(denial: str) -> str:
-    """The command that a denial ends with."""
-    found = re.search(r"(?:kubectl patch|cabgate \w+) .*$", denial)
-    if found is None:
-        raise OutcomeError(f"the denial names no command: {denial}")
-    return found.group().replace("<why>", "Looked at the reports")

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from cabgate_demo.picture import EXCERPT, save_output
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
 
 
 def test_all_is_written_as_text_and_the_excerpt_as_a_picture(tmp_path):
@@ -46,3 +47,11 @@ def test_the_text_in_the_tree_has_each_scene_of_the_excerpt():
     scenes = re.findall(r"^(\d+)\. ", (DOCS / "demo.txt").read_text(), re.MULTILINE)
     assert scenes == [str(number) for number in range(1, len(scenes) + 1)]
     assert set(EXCERPT) <= set(map(int, scenes))
+
+
+def test_the_readme_lists_as_many_scenes_as_are_played():
+    """The titles are held against a run of the demo by its own test, on a cluster."""
+    readme = (ROOT / "README.md").read_text()
+    story = readme.partition("## What happens in the demo")[2].partition("\n![")[0]
+    played = re.findall(r"^(\d+)\. ", (DOCS / "demo.txt").read_text(), re.MULTILINE)
+    assert re.findall(r"^(\d+)\. ", story, re.MULTILINE) == played

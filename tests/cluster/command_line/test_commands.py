@@ -54,6 +54,9 @@ def test_the_demo_succeeds_and_leaves_nothing_behind(temp):
     )
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr
     assert max(map(len, run.stdout.splitlines())) <= 100
+    scenes = re.compile(r"^\d+\. .*$", re.MULTILINE)
+    written = (ROOT / "docs" / "demo.txt").read_text()
+    assert scenes.findall(run.stdout) == scenes.findall(written), "make demo-picture writes it"
     assert list(temp.iterdir()) == []
     nothing_runs_below(temp)
 
