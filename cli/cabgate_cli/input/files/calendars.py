@@ -28,6 +28,22 @@ FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 """How often an event may recur: one that recurs within a day freezes nobody's releases, and takes
 for ever to count out."""
 
+ONCE = (
+    "UID",
+    "SEQUENCE",
+    "DTSTART",
+    "DTEND",
+    "DURATION",
+    "RECURRENCE-ID",
+    "RRULE",
+    "STATUS",
+    "SUMMARY",
+)
+"""What an event says once or not at all."""
+
+LONGEST = timedelta(days=3660)
+"""An event that is longer is a mistake."""
+
 _WITHIN_A_DAY = ("BYHOUR", "BYMINUTE", "BYSECOND")
 _MARGIN = timedelta(days=2)
 _AT_ONCE = timedelta(days=366)
@@ -91,23 +107,58 @@ def _check(calendar: Any, zone: tzinfo | None, place: str) -> None:
         ]
     if problems:
         raise BadInput(*problems)
+    seen: dict[tuple[str, ...], int] = {}
+    for number, event in enumerate(calendar.walk("VEVENT")):
+        # Of two with one UID, which are revisions of one event, only the newest is counted.
+        moment = str(event["RECURRENCE-ID"].dt) if "RECURRENCE-ID" in event else ""
+        key = (str(event.get("UID", number)), moment, str(event.get("SEQUENCE", 0)))
+        if key in seen:
+            problems.append(
+                f"{place}: events[{number}].UID: {quoted(key[0])}, as events[{seen[key]}] has; "
+                "allowed: one of its own, or a higher SEQUENCE"
+            )
+        seen[key] = number
+    if problems:
+        raise BadInput(*problems)
 
 
 def _problems(event: Any, zone: tzinfo | None) -> Iterator[str]:
     if event.errors:
         yield from (f"{key or 'line'}: {printed(str(what))[:200]}" for key, what in event.errors)
         return
+    several = [key for key in ONCE if len(_each(event.get(key))) > 1]
+    yield from (f"{key}: {len(event[key])} of them; allowed: one" for key in several)
+    if several:
+        return
     if "DTSTART" not in event:
         yield "DTSTART: absent; allowed: when it begins"
+    if "EXRULE" in event:
+        yield "EXRULE: not known here (RFC 5545 has it no more); allowed: EXDATE"
     for key in ("DTSTART", "DTEND", "RECURRENCE-ID", "RDATE", "EXDATE"):
         for value in _each(event.get(key)):
-            for moment in _moments(value):
-                problem = _without_zone(moment, value, zone)
-                if problem:
-                    yield f"{key}: {problem}"
-                    return
+            found = (_problem_of_moment(moment, value, zone) for moment in _moments(value))
+            problem = next(filter(None, found), "")
+            if problem:
+                yield f"{key}: {problem}"
+                return
+    yield from _problems_of_end(event)
     for rule in _each(event.get("RRULE")):
         yield from _problems_of_rule(rule)
+
+
+def _problems_of_end(event: Any) -> Iterator[str]:
+    """What the library would make something of: an end that is none."""
+    if "DURATION" in event and not timedelta(0) <= event["DURATION"].dt <= LONGEST:
+        yield f"DURATION: {quoted(str(event['DURATION'].dt))}; allowed: 0 to {LONGEST.days} days"
+    if "DTSTART" not in event or "DTEND" not in event:
+        return
+    begins, ends = event["DTSTART"].dt, event["DTEND"].dt
+    if "DURATION" in event:
+        yield "DURATION: beside DTEND; allowed: one of the two"
+    if isinstance(begins, datetime) is not isinstance(ends, datetime):
+        yield "DTEND: a day where DTSTART is a time, or the other way round; allowed: both alike"
+    elif _utc(ends, UTC) < _utc(begins, UTC):
+        yield f"DTEND: {quoted(str(ends))} is earlier than DTSTART; allowed: a later one"
 
 
 def _each(value: Any) -> list[Any]:
@@ -124,8 +175,10 @@ def _moments(value: Any) -> list[Any]:
     return [each[0] if isinstance(each, tuple) else each for each in values]
 
 
-def _without_zone(moment: Any, value: Any, zone: tzinfo | None) -> str:
-    """What is wrong with a time that says no offset; empty where nothing is."""
+def _problem_of_moment(moment: Any, value: Any, zone: tzinfo | None) -> str:
+    """What is wrong with a moment, as that nobody knows its offset; empty where nothing is."""
+    if not isinstance(moment, date) or not 1 < moment.year < 9999:
+        return f"{quoted(str(moment))}; allowed: a day or a time of the years 2 to 9998"
     if isinstance(moment, datetime) and moment.tzinfo is not None:
         return ""
     named = value.params.get("TZID")
@@ -146,6 +199,9 @@ def _problems_of_rule(rule: Any) -> Iterator[str]:
     often = [str(each).upper() for each in _each(rule.get("FREQ"))]
     if len(often) != 1 or often[0] not in FREQUENCIES:
         yield f"RRULE.FREQ: {quoted(', '.join(often))}; allowed: {', '.join(FREQUENCIES)}"
+    # Below 1 the library would count for ever.
+    if any(not 1 <= int(each) <= 10_000 for each in _each(rule.get("INTERVAL"))):
+        yield f"RRULE.INTERVAL: {quoted(rule['INTERVAL'])}; allowed: 1 to 10000"
     for key in _WITHIN_A_DAY:
         if len(_each(rule.get(key))) > 1:
             yield f"RRULE.{key}: several times of one day; allowed: one, or an event for each"
@@ -169,7 +225,14 @@ def _occurrences(
                     "--until, or fewer events"
                 )
             begin = until
-    except (InvalidCalendar, ValueError, TypeError, OverflowError) as error:
+    except (
+        InvalidCalendar,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+    ) as error:
         raise BadInput(f"{place}: cannot be counted out: {printed(str(error))[:200]}") from None
     return sorted(found, key=lambda each: (each.begins, each.ends, each.titles))
 

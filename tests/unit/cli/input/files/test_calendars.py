@@ -160,6 +160,27 @@ def test_the_zone_that_is_given_counts_for_days_and_not_the_calendars(tmp_path: 
             "RRULE.BYMINUTE: several times of one day",
         ),
         (["DTSTART:20261224T120000Z", "RRULE:FREQ=OFTEN"], "RRULE"),
+        (
+            ["DTSTART:20261224T120000Z", "RRULE:FREQ=DAILY;INTERVAL=0"],
+            "RRULE.INTERVAL: [0]; allowed",
+        ),
+        (["DTSTART:20261224T120000Z", "EXRULE:FREQ=DAILY"], "EXRULE: not known here"),
+        (
+            ["DTSTART:20261224T120000Z", "DTEND:20261224T110000Z"],
+            "DTEND: '2026-12-24 11:00:00+00:00'",
+        ),
+        (["DTSTART:20261224T120000Z", "DTEND;VALUE=DATE:20261225"], "DTEND: "),
+        (
+            ["DTSTART:20261224T120000Z", "DTEND:20261224T130000Z", "DURATION:PT1H"],
+            "DURATION: beside DTEND",
+        ),
+        (
+            ["DTSTART:20261224T120000Z", "DURATION:-PT1H"],
+            "DURATION: '-1 day, 23:00:00'; allowed: 0",
+        ),
+        (["DTSTART:20261224T120000Z", "DURATION:P999999D"], "DURATION: '999999 days, 0:00:00'"),
+        (["DTSTART:20261224T120000Z", "DTEND:99991231T235959Z"], "DTEND: '9999-12-31 23:59:59"),
+        (["DTSTART:20261224T120000Z", "DTSTART:20261225T120000Z"], "DTSTART: 2 of them"),
     ],
 )
 def test_what_is_wrong_with_an_event_is_said_with_its_place(
@@ -189,6 +210,44 @@ def test_what_is_no_calendar_is_refused(tmp_path: Path, text: str, problem: str)
         read_calendar(str(path), None, BEGIN, END)
     assert problem in caught.value.message
     assert caught.value.message.isprintable()
+
+
+def test_of_events_with_one_uid_none_is_lost(tmp_path: Path) -> None:
+    """The newest of two revisions counts; what is no revision is refused."""
+    old, new = (
+        event(f"DTSTART:2026120{n}T120000Z", "DURATION:PT1H", f"SEQUENCE:{n}") for n in (1, 2)
+    )
+    assert shown(read(tmp_path, new, old)) == ["2026-12-02T12:00/2026-12-02T13:00"]
+    same = event("DTSTART:20261203T120000Z", "DURATION:PT1H", "SEQUENCE:1")
+    [found] = refused(tmp_path, old, new, same)
+    assert "events[2].UID: '1', as events[0] has" in found
+    unnamed = [each.replace("UID:1\n", "") for each in (old, same)]
+    assert len(read(tmp_path, *unnamed)) == 2
+
+
+def test_a_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "calendar.ics"
+    whole = HEAD + event("DTSTART:20261201T120000Z", "DURATION:PT1H") * 2 + TAIL
+    for end in (len(whole) - len(TAIL), len(whole) - 40, 40):
+        path.write_text(whole[:end])
+        with pytest.raises(BadInput):
+            read_calendar(str(path), None, BEGIN, END)
+
+
+@pytest.mark.parametrize(
+    ("named", "hour"), [("Europe/Berlin", 7), ("Head Office", 23)], ids=["known", "own"]
+)
+def test_a_zone_that_a_calendar_defines_counts_unless_it_is_known(
+    tmp_path: Path, named: str, hour: int
+) -> None:
+    """By the name of a known one, a calendar would freeze another time than the one it shows."""
+    offsets = "TZOFFSETFROM:+0900\nTZOFFSETTO:+0900\n"
+    own = f"BEGIN:VTIMEZONE\nTZID:{named}\nBEGIN:STANDARD\nDTSTART:19700101T000000\n{offsets}"
+    head = f"{own}END:STANDARD\nEND:VTIMEZONE\n"
+    [found] = read(
+        tmp_path, event(f"DTSTART;TZID={named}:20261202T080000", "DURATION:PT1H"), head=head
+    )
+    assert found.begins.hour == hour
 
 
 def test_a_calendar_of_too_many_times_is_refused(
