@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cabgate freeze list` of manifests: which freezes hold, where, until when."""
+"""`cabgate freeze list`: which freezes hold, where, until when."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from cabgate_cli.input.cluster.client import Cluster, NotFound
 from support.freezes import freeze
+from unit.cli.input.cluster.test_installation import DATA
 from unit.cli.support import EXAMPLES, run
 
 CHRISTMAS = str(EXAMPLES / "freezes" / "christmas.yaml")
@@ -121,6 +124,53 @@ def test_what_was_declared_later_did_not_hold_then() -> None:
 )
 def test_that_nothing_is_frozen_says_why(words: tuple[str, ...], said: str) -> None:
     assert said in run("freeze", "list", "-f", CHRISTMAS, *EVE, *words).stderr
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Objects by their path, of a cluster whose client is replaced."""
+    stored: dict[str, Any] = {
+        "/api/v1/namespaces/cabgate-system/configmaps/cabgate-installation": {"data": DATA},
+        "/apis/cabgate.dev/v1alpha1/changefreezes": [yaml.safe_load(Path(CHRISTMAS).read_text())],
+        "/api/v1/namespaces": [
+            namespace("shop", change_policy="board", ring="3"),
+            namespace("pay", change_policy="board"),
+            namespace("monitoring", change_policy="board"),
+            namespace("free", ring="3"),
+        ],
+    }
+    for each in stored["/api/v1/namespaces"]:
+        stored[f"/api/v1/namespaces/{each['metadata']['name']}"] = each
+
+    def answered(_: Cluster, path: str, what: str, *_of: str, **_query: str) -> Any:
+        if path not in stored:
+            raise NotFound(f"{what}: not found")
+        return stored[path]
+
+    monkeypatch.setattr(Cluster, "__init__", lambda *_of, **_more: None)
+    monkeypatch.setattr(Cluster, "get", answered)
+    monkeypatch.setattr(Cluster, "list", answered)
+    return stored
+
+
+def test_of_a_cluster_the_namespaces_that_carry_a_policy_are_asked_about(cluster: Any) -> None:
+    assert [(each["namespaces"], each["rings"]) for each in listed(*EVE)] == [
+        (["pay", "shop"], [3, 4])
+    ]
+    assert [each["namespaces"] for each in listed("-n", "shop", *EVE)] == [["shop"]]
+    assert listed("-n", "free", *EVE, code=0) == []
+    assert listed("-n", "monitoring", *EVE, code=0) == []
+    assert "namespace gone" in run("freeze", "list", "-n", "gone", *EVE, code=4).stderr
+
+
+def test_a_namespace_that_is_still_to_come_is_asked_about_by_its_labels(cluster: Any) -> None:
+    words = ("-n", "new", "--namespace-label", "cabgate.dev/change-policy=board")
+    assert [each["namespaces"] for each in listed(*words, *EVE)] == [["new"]]
+
+
+def test_freezes_that_cannot_be_read_are_no_answer(cluster: Any) -> None:
+    del cluster["/apis/cabgate.dev/v1alpha1/changefreezes"]
+    assert run("freeze", "list", *EVE, code=4).stdout == ""
 
 
 MISSPELT = """\
