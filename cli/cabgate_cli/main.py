@@ -26,6 +26,7 @@ _COMMANDS = (
     "reviews.mine",
     "reviews.ui",
     "policies.policy",
+    "freezes.freeze",
     "records.ledger",
     "records.report",
     "records.audit",
@@ -60,6 +61,7 @@ Examples:
   kubectl cab approve -n shop checkout-1f2e3d4c
   kubectl cab ui
   cabgate policy explain -n shop --score 70
+  cabgate freeze list --at 2026-12-24
   cabgate ledger verify
   cabgate report --by namespace
   cabgate calibrate --outcomes outcomes.csv

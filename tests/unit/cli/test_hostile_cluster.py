@@ -29,6 +29,7 @@ ASKING = [
     ["explain", "-n", "shop", "deployment/web"],
     ["intent", "-n", "shop", "deployment/web"],
     ["wait", "-n", "shop", "checkout", "--timeout", "0s"],
+    ["freeze", "list"],
     ["ledger", "list"],
     ["ledger", "verify"],
 ]

@@ -11,7 +11,7 @@ import yaml
 from cabgate_cli.main import main
 from unit.cli.support import EXAMPLES, run
 
-GROUPS = [(), ("ledger",), ("evidence",), ("audit",), ("policy",)]
+GROUPS = [(), ("ledger",), ("evidence",), ("audit",), ("policy",), ("freeze",)]
 INTENT = EXAMPLES / "auto-approve" / "intent.yaml"
 
 SILENT = {
@@ -73,9 +73,9 @@ def test_every_command_prints_text_unless_told_otherwise(command: tuple[str, ...
 
 @pytest.mark.parametrize("name", ["--output", "--kubeconfig", "--context", "--namespace"])
 def test_an_option_is_the_same_in_every_command(name: str) -> None:
-    """But for `ledger list` and `audit denials`, whose namespace is a filter and has no default,
-    and `report` and `calibrate`, which print for spreadsheets and as a page as well."""
-    filters = [("ledger", "list"), ("audit", "denials")]
+    """But for `ledger list`, `audit denials` and `freeze list`, whose namespace is a filter and has
+    no default, and `report` and `calibrate`, which print for spreadsheets and as a page as well."""
+    filters = [("ledger", "list"), ("audit", "denials"), ("freeze", "list")]
     others = {"--namespace": filters, "--output": [("report",), ("calibrate",)]}
     found = [
         (option.opts, option.metavar, option.default, option.help)
@@ -93,6 +93,7 @@ def test_every_command_that_asks_a_cluster_takes_a_kubeconfig_and_a_context() ->
     assert without == [
         *of_files,
         ("score",),
+        ("freeze", "plan"),
         ("audit", "denials"),
         ("audit", "map"),
         ("completion",),

@@ -31,6 +31,8 @@ class Interval:
 
     begins: datetime
     ends: datetime
+    titles: tuple[str, ...] = ()
+    """What it is called, or those that were merged into it."""
 
     def holds(self, moment: datetime) -> bool:
         """Whether a moment is in it."""
@@ -57,13 +59,16 @@ class FreezeInForce:
 
 
 @dataclass(frozen=True)
-class _Known:
+class KnownFreeze:
     """A freeze as far as it can be read."""
 
     name: str
+    """Name of the ChangeFreeze."""
     title: str
+    """What people call it; its name where that cannot be read."""
     kind: FreezeKind
     declared: datetime
+    """When it was created."""
     intervals: Sequence[Interval]
     selector: FreezeSelector | None = None
     ring_from: int = 0
@@ -79,7 +84,24 @@ def freezes_in_force(
     together. One that this release cannot read, or that says more than it knows, is taken for a
     Freeze for everybody within those of its intervals that can be read.
     """
-    about = [each for each in map(_read, freezes) if _is_about(each, namespace_labels, ring)]
+    return in_force(read_freezes(freezes), namespace_labels, ring, now)
+
+
+def declared_by(freezes: Iterable[RawObject], moment: datetime) -> list[RawObject]:
+    """Those of some freezes that were there at a moment, or that no API server has yet."""
+    return [each for each in freezes if _declared(each) <= moment]
+
+
+def read_freezes(freezes: Iterable[RawObject]) -> list[KnownFreeze]:
+    """All freezes that there are, to be asked about several namespaces."""
+    return [_read(each) for each in freezes]
+
+
+def in_force(
+    freezes: Iterable[KnownFreeze], namespace_labels: Mapping[str, str], ring: int, now: datetime
+) -> list[FreezeInForce]:
+    """As `freezes_in_force`, of freezes that were read."""
+    about = [each for each in freezes if _is_about(each, namespace_labels, ring)]
     found = []
     windows = [each for each in about if each.kind is FreezeKind.WINDOW]
     for each in about:
@@ -96,6 +118,22 @@ def freezes_in_force(
         after = max((each.begins for each in open_times if each.begins <= now), default=EARLIEST)
         found += [_in_force(each, closed, opens, after) for each in windows]
     return sorted(found, key=lambda each: each.name)
+
+
+def merged(intervals: Iterable[Interval]) -> list[Interval]:
+    """The same time in as few intervals as can be, by their beginning; what ends before it begins
+    is no time."""
+    found: list[Interval] = []
+    for each in sorted(intervals, key=lambda interval: interval.begins):
+        if each.ends <= each.begins:
+            continue
+        last = found[-1] if found else None
+        if last is None or last.ends < each.begins:
+            found.append(each)
+            continue
+        titles = tuple(dict.fromkeys((*last.titles, *each.titles)))
+        found[-1] = Interval(last.begins, max(last.ends, each.ends), titles)
+    return found
 
 
 def not_overridden(
@@ -122,7 +160,7 @@ def without_rollbacks(
 
 
 def _in_force(
-    freeze: _Known, begins: datetime, ends: datetime | None, after: datetime
+    freeze: KnownFreeze, begins: datetime, ends: datetime | None, after: datetime
 ) -> FreezeInForce:
     since = max(begins, freeze.declared)
     return FreezeInForce(freeze.name, freeze.title, since, ends, freeze.declared, after)
@@ -133,16 +171,10 @@ def _merged_at(intervals: Sequence[Interval], now: datetime) -> Interval | None:
     in none."""
     if not any(each.holds(now) for each in intervals):
         return None
-    around: Interval | None = None
-    for each in sorted(intervals, key=lambda interval: interval.begins):
-        if around is not None and each.begins <= around.ends:
-            around = Interval(around.begins, max(around.ends, each.ends))
-        elif around is None or not around.holds(now):
-            around = each
-    return around if around is not None and around.holds(now) else None
+    return next((each for each in merged(intervals) if each.holds(now)), None)
 
 
-def _is_about(freeze: _Known, labels: Mapping[str, str], ring: int) -> bool:
+def _is_about(freeze: KnownFreeze, labels: Mapping[str, str], ring: int) -> bool:
     if ring < freeze.ring_from:
         return False
     terms = () if freeze.selector is None else freeze.selector.match_expressions
@@ -152,19 +184,23 @@ def _is_about(freeze: _Known, labels: Mapping[str, str], ring: int) -> bool:
     )
 
 
-def _read(raw: RawObject) -> _Known:
+def _read(raw: RawObject) -> KnownFreeze:
     metadata = raw.get("metadata") or {}
     name = str(metadata.get("name", ""))
-    declared = _moment(metadata.get("creationTimestamp")) or EARLIEST
+    declared = _declared(raw)
     spec = raw.get("spec")
     listed = spec.get("intervals") if isinstance(spec, Mapping) else None
     every = listed if isinstance(listed, list) else []
     intervals = [found for each in every if (found := _interval(each)) is not None]
     known = _known(raw) if len(intervals) == len(every) and all(map(_is_known, every)) else None
     if known is None:
-        return _Known(name, name, FreezeKind.FREEZE, declared, intervals)
+        return KnownFreeze(name, name, FreezeKind.FREEZE, declared, intervals)
     about = (known.namespace_selector, known.ring_from or 0)
-    return _Known(name, known.title, known.kind, declared, intervals, *about)
+    return KnownFreeze(name, known.title, known.kind, declared, intervals, *about)
+
+
+def _declared(raw: RawObject) -> datetime:
+    return _moment((raw.get("metadata") or {}).get("creationTimestamp")) or EARLIEST
 
 
 def _known(raw: RawObject) -> ChangeFreezeSpec | None:
