@@ -5,9 +5,10 @@ Derived from stored ChangeFreezes and a clock, never stored: a freeze begins and
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from pydantic import ValidationError
@@ -120,20 +121,23 @@ def in_force(
     return sorted(found, key=lambda each: each.name)
 
 
-def merged(intervals: Iterable[Interval]) -> list[Interval]:
+def merged(intervals: Iterable[Interval]) -> Iterator[Interval]:
     """The same time in as few intervals as can be, by their beginning; what ends before it begins
     is no time."""
-    found: list[Interval] = []
-    for each in sorted(intervals, key=lambda interval: interval.begins):
+    around: Interval | None = None
+    for each in sorted(intervals, key=attrgetter("begins")):
         if each.ends <= each.begins:
             continue
-        last = found[-1] if found else None
-        if last is None or last.ends < each.begins:
-            found.append(each)
-            continue
-        titles = tuple(dict.fromkeys((*last.titles, *each.titles)))
-        found[-1] = Interval(last.begins, max(last.ends, each.ends), titles)
-    return found
+        if around is None:
+            around = each
+        elif each.begins <= around.ends:
+            titles = tuple(dict.fromkeys((*around.titles, *each.titles)))
+            around = Interval(around.begins, max(around.ends, each.ends), titles)
+        else:
+            yield around
+            around = each
+    if around is not None:
+        yield around
 
 
 def not_overridden(

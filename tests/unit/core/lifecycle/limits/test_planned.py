@@ -131,7 +131,7 @@ spans = st.lists(st.tuples(st.integers(0, 60), st.integers(-3, 12)), max_size=20
 @given(spans, st.integers(0, 80))
 def test_what_is_merged_is_the_same_time_without_overlaps(given_: Any, hour: int) -> None:
     intervals = [Interval(BEGIN + HOUR * b, BEGIN + HOUR * (b + n)) for b, n in given_]
-    found = merged(intervals)
+    found = list(merged(intervals))
     now = BEGIN + HOUR * hour
     assert any(each.holds(now) for each in found) is any(each.holds(now) for each in intervals)
     assert all(one.ends < other.begins for one, other in pairwise(found))
@@ -140,7 +140,7 @@ def test_what_is_merged_is_the_same_time_without_overlaps(given_: Any, hour: int
 def test_what_is_merged_keeps_each_title_once() -> None:
     a = Interval(BEGIN, BEGIN + 2 * HOUR, ("a",))
     b = Interval(BEGIN + HOUR, BEGIN + 3 * HOUR, ("b",))
-    assert merged([b, a, a]) == [Interval(BEGIN, BEGIN + 3 * HOUR, ("a", "b"))]
+    assert list(merged([b, a, a])) == [Interval(BEGIN, BEGIN + 3 * HOUR, ("a", "b"))]
 
 
 @pytest.mark.parametrize(("number", "sizes"), [(1, [1]), (400, [400]), (401, [400, 1]),
