@@ -187,7 +187,7 @@ def test_it_is_decided_by_keyboard_alone(serving, opened, shop):
 def test_enter_in_a_field_decides_nothing(serving, opened, shop):
     page = opened()
     page.goto(serving.url(shop[0]))
-    page.get_by_text("On conditions").click()
+    page.get_by_text("On approval conditions").click()
     page.locator("#condition1-name").fill("watch")
     page.keyboard.press("Enter")
     page.wait_for_timeout(200)

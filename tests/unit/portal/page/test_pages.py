@@ -245,7 +245,7 @@ async def test_an_exception_is_decided_on_its_own_page_and_by_its_uid():
     page = (await opened.get(path)).text
     assert 'value="approve"' in page
     assert 'value="take"' not in page
-    assert "On conditions" not in page
+    assert "On approval conditions" not in page
     fields = await opened.form(path)
     assert fields["uid"] == asked["metadata"]["uid"]
     sent = {**fields, "rationale": "The flag is off", "verb": "approve"}
