@@ -125,8 +125,9 @@ def test_watches_that_stay_silent_are_told_of(gate, seldom):
 def test_a_worker_that_does_not_go_on(gate, replica, namespace):
     gate.apply("requester", intent(namespace, name="well"))
     gate.request_of(namespace, "well", "AutoApproved")
-    path = f"/namespaces/{namespace}/deploymentintents/stuck"
-    replica.proxy.hang = lambda call: call.method == "GET" and call.path.endswith(path)
+    # The intent itself is not read: a watch brings it.
+    path = f"/namespaces/{namespace}/deploymentintents/stuck/status"
+    replica.proxy.hang = lambda call: call.method == "PUT" and call.path.endswith(path)
     gate.apply("requester", intent(namespace, name="stuck"))
     complains(replica, f"queue: a worker has been at intent {namespace}/stuck for")
     # The others go on.
