@@ -20,6 +20,7 @@ from cabgate.api.base import plain_message
 from cabgate_kube.process.logs import explained, fields
 from cabgate_portal.bodies import check_json
 from cabgate_portal.calls import Portal
+from cabgate_portal.metrics import Answered
 from cabgate_portal.problems import MEDIA_TYPE, PROBLEM_SCHEMA, Problem, answer_of
 from cabgate_portal.receiving import Receiving
 from cabgate_portal.routes import checking, deciding, listing, showing, submitting
@@ -184,14 +185,7 @@ class Bounded:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        started, status = time.perf_counter(), 0
-
-        async def send_noting(event: Message) -> None:
-            nonlocal status
-            if event["type"] == "http.response.start":
-                status = event["status"]
-            await send(event)
-
+        started, answered = time.perf_counter(), Answered(send)
         try:
             if scope["method"] == "POST" and scope["path"].startswith(UNVERSIONED):
                 token_of(scope["headers"])  # before a byte of the body is waited for
@@ -199,17 +193,17 @@ class Bounded:
                 detail = "a body is for a POST of an operation alone; allowed: no body"
                 raise Problem(400, "NoBodyHere", detail, headers=_CLOSE)
             body = await self._body(Request(scope, receive))
-            await self._app(scope, _replayed(body, receive), send_noting)
+            await self._app(scope, _replayed(body, receive), answered.send)
         except Problem as problem:
-            await answer_of(problem)(scope, receive, send_noting)
+            await answer_of(problem)(scope, receive, answered.send)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and nothing more
             # Not its text, nor a traceback: they may quote what was sent.
             why = explained(error)
             log.error("unexpected error: %s", why, extra=fields(reason="InternalError"))
-            if not status:
-                await answer_of(_FAULT)(scope, receive, send_noting)
+            if not answered.status:
+                await answer_of(_FAULT)(scope, receive, answered.send)
         finally:
-            self._count(scope, status, time.perf_counter() - started)
+            self._count(scope, answered.status, time.perf_counter() - started)
 
     async def _body(self, request: Request) -> bytes:
         """The body. Raises `Problem`."""

@@ -2,6 +2,7 @@
 """Prometheus metrics of the portal. No label holds what a client sends."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.types import Message, Send
 
 
 class Metrics:
@@ -53,3 +54,18 @@ class Metrics:
     def text(self) -> bytes:
         """The text of /metrics."""
         return generate_latest(self.registry)
+
+
+class Answered:
+    """Passes on what is sent, and knows with which status."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+        """HTTP status of the answer; 0 before there is one."""
+
+    async def send(self, event: Message) -> None:
+        """Send a part of the answer."""
+        if event["type"] == "http.response.start":
+            self.status = event["status"]
+        await self._send(event)

@@ -21,7 +21,7 @@ from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
 from cabgate.api.stored import Declared, StoredAuthor
 from cabgate.api.types import AuthorType
-from cabgate.lifecycle.requests.opening import is_current, is_of, request_name
+from cabgate.lifecycle.requests.opening import is_current, is_of, wanted_name
 from cabgate.lifecycle.state.quorum import VOTES
 from cabgate.lifecycle.state.standing import WholeRequest
 from cabgate.lifecycle.state.states import approval_of
@@ -143,11 +143,6 @@ def requests_behind(old: DeploymentIntent | None, new: DeploymentIntent) -> list
     if behind and status.request_name:
         names.append(status.request_name)
     return list(dict.fromkeys(names))
-
-
-def wanted_name(intent: DeploymentIntent) -> str:
-    """Name of the request that an intent asks for."""
-    return request_name(intent.metadata.name, evidence_digest(intent.spec))
 
 
 def check_not_approver(

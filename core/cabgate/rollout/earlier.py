@@ -79,6 +79,19 @@ def same_as(
     return [each for each in revisions if (each.images, each.template.digest) == wanted]
 
 
+def replica_sets(revisions: Iterable[Revision]) -> list[Workload]:
+    """Some revisions as the ReplicaSets that they are: requests may name one."""
+    return [Workload(*REPLICA_SET, each.name) for each in revisions]
+
+
+def made_by_controllers(
+    revisions: Iterable[Revision], requests: Iterable[Declared]
+) -> list[Revision]:
+    """Those of some ReplicaSets that none of the requests names that may."""
+    named = named_sets(requests)
+    return [each for each in revisions if each.name not in named]
+
+
 def named_sets(requests: Iterable[Declared]) -> set[str]:
     """The names of the ReplicaSets that some requests name: people made those, not a controller."""
     named = (Workload.of(target) for request in requests for target in request.spec.targets)

@@ -19,13 +19,14 @@ from cabgate.api.riskmodel import RiskModel
 from cabgate.api.selectable import NoneHolds
 from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.limits.flapping import ABSENCE, reopens_at
+from cabgate.lifecycle.requests.opening import wanted_name
 from cabgate.lifecycle.state.requirements import unknown_words
 from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
     WholeRequest,
     standings_of_exceptions,
 )
-from cabgate.review.races import approver_of, own_approver, waits_for_notice, wanted_name
+from cabgate.review.races import approver_of, own_approver, waits_for_notice
 from cabgate.risk.evidence import evidence_digest
 from cabgate.rollout.rings import GATED_FROM
 from cabgate.rollout.templates import is_required

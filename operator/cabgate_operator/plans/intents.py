@@ -22,6 +22,7 @@ from cabgate.lifecycle.requests.opening import (
     correlation_id,
     has_other_evidence,
     request_for,
+    wanted_name,
 )
 from cabgate.lifecycle.state.columns import listed_targets
 from cabgate.lifecycle.state.standing import (
@@ -31,7 +32,6 @@ from cabgate.lifecycle.state.standing import (
     closed_for_good,
 )
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
-from cabgate.review.races import wanted_name
 from cabgate.risk.evidence import evidence_digest
 from cabgate.rollout.gated_targets import target_problems
 from cabgate.rollout.rollout import Rollout

@@ -6,11 +6,12 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cabgate.review.identity import User
 from cabgate_portal.calls import Portal
 from cabgate_portal.client import Caller
+from cabgate_portal.metrics import Answered
 from cabgate_portal.page.guard import guarded
 from cabgate_portal.page.login.door import OidcDoor
 from cabgate_portal.page.login.issuer import Client, Issuer
@@ -48,18 +49,11 @@ def create_page(portal: Portal, client: Client, origin: str, keys: Sequence[byte
 
 def _counted(app: ASGIApp, portal: Portal) -> ASGIApp:
     async def counted(scope: Scope, receive: Receive, send: Send) -> None:
-        started, status = time.perf_counter(), 0
-
-        async def noting(event: Message) -> None:
-            nonlocal status
-            if event["type"] == "http.response.start":
-                status = event["status"]
-            await send(event)
-
+        started, answered = time.perf_counter(), Answered(send)
         try:
-            await app(scope, receive, noting)
+            await app(scope, receive, answered.send)
         finally:
             if scope["type"] == "http":
-                portal.metrics.count(PAGE, status, time.perf_counter() - started)
+                portal.metrics.count(PAGE, answered.status, time.perf_counter() - started)
 
     return counted

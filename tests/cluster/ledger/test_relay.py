@@ -8,25 +8,12 @@ import pytest
 import yaml
 
 from cabgate_samples.objects import GOOD
-from cluster.ledger.storing import Relays, decided, gated, new_file, verify
+from cluster.ledger.storing import Relays, decided, new_file, verify
 from support.cli import cabgate
-from support.ledger import auditing
 from support.namespaces import create_namespace
 from support.postgres import running
 from support.relays import ACCOUNT, CLUSTER, ROLES, free_lease
 from support.stores import change, prepared
-
-
-@pytest.fixture(scope="module")
-def own():
-    with gated() as gate:
-        yield gate
-
-
-@pytest.fixture(scope="module")
-def auditor(own):
-    with auditing(own, "auditor") as made:
-        yield made
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

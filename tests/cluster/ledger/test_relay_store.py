@@ -7,14 +7,11 @@ import statistics
 import sys
 import time
 
-import pytest
-
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import MIDDLING
 from cabgate_store.errors import StoreError
 from cabgate_store.opening import open_to_read
-from cluster.ledger.storing import Relays, decided, gated, new_file, verify
-from support.ledger import auditing
+from cluster.ledger.storing import Relays, decided, new_file, verify
 from support.models import risk_model
 from support.namespaces import create_namespace
 from support.postgres import running
@@ -22,18 +19,6 @@ from support.relays import CLUSTER
 from support.stores import change, prepared
 
 ROLLOUTS = int(os.environ.get("RELAY_ROLLOUTS", "20"))
-
-
-@pytest.fixture(scope="module")
-def own():
-    with gated() as gate:
-        yield gate
-
-
-@pytest.fixture(scope="module")
-def auditor(own):
-    with auditing(own, "auditor") as made:
-        yield made
 
 
 def test_a_database_that_is_away_slows_no_rollout(own, auditor, capsys):

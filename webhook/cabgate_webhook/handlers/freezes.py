@@ -14,14 +14,13 @@ from cabgate.lifecycle.limits.freezes import FreezeInForce, without_rollbacks
 from cabgate.rollout.earlier import (
     KEPT_AS,
     REPLICA_SET,
-    Revision,
-    named_sets,
+    made_by_controllers,
+    replica_sets,
     revisions_of,
     same_as,
     selected_by,
 )
 from cabgate.rollout.rollout import Rollout
-from cabgate.rollout.targets import Workload
 from cabgate.rollout.templates import Template
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_webhook.admission.requests import AdmissionRequest
@@ -66,20 +65,11 @@ class Freezes:
         uid = str((stored.get("metadata") or {}).get("uid") or "")
         kept = await self.api.revisions(namespace, kept_as[1], selected_by(stored))
         revisions = same_as(rollout.images, self.template(), revisions_of(workload, uid, kept))
-        if kept_as == REPLICA_SET:
-            revisions = await _made_by_controllers(namespace, revisions, self.api)
+        if kept_as == REPLICA_SET and revisions:
+            sets = replica_sets(revisions)
+            requests = await self.api.requests_naming(namespace, sets, at_once=True)
+            revisions = made_by_controllers(revisions, requests)
         return without_rollbacks(freezes, [each.created for each in revisions])
-
-
-async def _made_by_controllers(
-    namespace: str, revisions: Sequence[Revision], api: LiveReads
-) -> list[Revision]:
-    """Those of some ReplicaSets that no request names."""
-    if not revisions:
-        return []
-    sets = [Workload(*REPLICA_SET, each.name) for each in revisions]
-    named = named_sets(await api.requests_naming(namespace, sets, at_once=True))
-    return [each for each in revisions if each.name not in named]
 
 
 async def check_overrides(

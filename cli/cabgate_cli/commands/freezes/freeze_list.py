@@ -7,12 +7,11 @@ from typing import Any
 
 import click
 
-from cabgate import API_VERSION
 from cabgate.api import ChangeFreeze
 from cabgate.api.changefreeze import KIND, MAX_NAME, POLICY_LABEL
 from cabgate.lifecycle.limits.freezes import declared_by
 from cabgate.rollout.installation import InstallationSettings
-from cabgate.text.foreign import printed, quoted
+from cabgate.text.foreign import printed
 from cabgate.text.moments import rfc3339
 from cabgate.views.freezes import HeldFreeze, held_freezes
 from cabgate.views.plain import plain
@@ -27,8 +26,8 @@ from cabgate_cli.commands.options import (
 from cabgate_cli.errors import BadInput, note
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.files.documents import Document, read_documents
-from cabgate_cli.input.files.validation import checked
-from cabgate_cli.input.names import namespace_name, object_name
+from cabgate_cli.input.files.models import of_document
+from cabgate_cli.input.names import namespace_name
 from cabgate_cli.input.viewer import now
 from cabgate_cli.output.objects import write, write_machine
 
@@ -147,18 +146,11 @@ def _namespace(document: Document) -> tuple[str, Labels]:
 
 
 def _problems(document: Document) -> list[str]:
-    problems = []
-    if document.api_version != API_VERSION:
-        problems.append(f"apiVersion: {quoted(document.api_version)}; allowed: {API_VERSION}")
     try:
-        object_name(str(document.metadata.get("name", "")), "metadata.name", MAX_NAME)
+        of_document(document, ChangeFreeze, MAX_NAME)
     except BadInput as error:
-        problems += error.problems
-    try:
-        checked(ChangeFreeze, document.content)
-    except BadInput as error:
-        problems += error.problems
-    return [f"{document.source}: {problem}" for problem in problems]
+        return list(error.problems)
+    return []
 
 
 def _of_cluster(

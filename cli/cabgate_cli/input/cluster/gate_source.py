@@ -19,7 +19,8 @@ from cabgate.rollout.appliers import with_applier
 from cabgate.rollout.earlier import (
     KEPT_AS,
     REPLICA_SET,
-    named_sets,
+    made_by_controllers,
+    replica_sets,
     revisions_of,
     same_as,
     selected_by,
@@ -88,10 +89,9 @@ class GateSource:
         kept = self._cluster.list(path, f"{kept_as[1]}s in namespace {namespace}", **query)
         revisions = revisions_of(workload, stored["metadata"]["uid"], kept)
         found = same_as(rollout.images, template, revisions)
-        if kept_as == REPLICA_SET:
-            sets = [Workload(*REPLICA_SET, each.name) for each in found]
-            requests = self.requests_naming(namespace, sets)
-            found = [each for each in found if each.name not in named_sets(requests)]
+        if kept_as == REPLICA_SET and found:
+            requests = self.requests_naming(namespace, replica_sets(found))
+            found = made_by_controllers(found, requests)
         return [each.created for each in found]
 
     def intent(self, namespace: str, name: str) -> DeploymentIntent:

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A risk model or a change policy from a file, checked as the webhook checks it."""
+"""A risk model, a change policy or a freeze from a file, checked as the webhook checks it."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from cabgate import API_VERSION
 from cabgate.api import ChangePolicy, RiskModel
+from cabgate.api.base import Model
 from cabgate.api.selectable import MAX_NAME, AnySelectable, SpecProblem
 from cabgate.lifecycle.requests.terms import policy_problems
 from cabgate.risk.model_rules import model_problems
 from cabgate.text.foreign import quoted
 from cabgate_cli.errors import BadInput
-from cabgate_cli.input.files.documents import read_documents
+from cabgate_cli.input.files.documents import Document, read_documents
 from cabgate_cli.input.files.validation import checked
 from cabgate_cli.input.names import object_name
+
+AnyModel = TypeVar("AnyModel", bound=Model)
 
 
 def read_model(path: str) -> RiskModel:
@@ -34,12 +38,22 @@ def _read(
     source = "standard input" if path == "-" else path
     if len(documents) != 1:
         raise BadInput(f"{source}: holds {len(documents)} {kind.kinds}; allowed: one")
-    [document] = documents
+    return of_document(documents[0], kind, MAX_NAME, problems_of)
+
+
+def of_document(
+    document: Document,
+    kind: type[AnyModel],
+    longest_name: int,
+    problems_of: Callable[[AnyModel], Sequence[SpecProblem]] = lambda _found: (),
+) -> AnyModel:
+    """The object of the cluster that a document holds; raises `BadInput` with one line for each
+    problem, with the source of the document before it."""
     problems = []
     if document.api_version != API_VERSION:
         problems.append(f"apiVersion: {quoted(document.api_version)}; allowed: {API_VERSION}")
     try:
-        object_name(str(document.metadata.get("name", "")), "metadata.name", MAX_NAME)
+        object_name(str(document.metadata.get("name", "")), "metadata.name", longest_name)
     except BadInput as error:
         problems += error.problems
     try:

@@ -32,6 +32,11 @@ def request_name(intent_name: str, digest: str) -> str:
     return f"{intent_name}-{digest.rpartition(':')[2][:8]}"
 
 
+def wanted_name(intent: DeploymentIntent) -> str:
+    """Name of the request that an intent asks for."""
+    return request_name(intent.metadata.name, evidence_digest(intent.spec))
+
+
 def correlation_id(intent: DeploymentIntent, digest: str) -> str:
     """The intent's correlation id, or one derived from what it is about, so that a retry gives
     the same one."""

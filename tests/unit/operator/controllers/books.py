@@ -33,8 +33,14 @@ class LedgerApi(MemoryApi):
     def __init__(self, clock: Any) -> None:
         super().__init__(clock)
         self.lost_answers = 0
+        self.reads: list[str] = []
+        """Names of the objects that were read, one by one."""
         meta = {"name": LEDGER_HEADS, "namespace": SYSTEM_NAMESPACE}
         self.put(CONFIG_MAPS, {"metadata": meta})
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        self.reads.append(name)
+        return await super().get(resource, namespace, name)
 
     async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
         answer = await super().create(resource, namespace, body)

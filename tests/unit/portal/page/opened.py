@@ -24,6 +24,19 @@ def as_stored(kind, model):
     return obj
 
 
+def put_waiting(api, wanted):
+    """Store an intent and its request, which waits: that as a model and as it is stored, and the
+    path of its page."""
+    made = request("ManualReview", of=wanted)
+    obj = as_stored("CABRequest", made)
+    obj["spec"]["submittedBy"] = [
+        {"username": "ann", "type": "Person", "at": "2026-03-01T10:00:00Z"}
+    ]
+    api.put("deploymentintents", as_stored("DeploymentIntent", wanted))
+    api.put("cabrequests", obj)
+    return made, obj, f"/requests/{obj['metadata']['namespace']}.{obj['metadata']['name']}"
+
+
 class Opened:
     """A page, its API server, and a client with the cookie."""
 
@@ -33,15 +46,8 @@ class Opened:
         self.app = create_page(self.api, self.session, HOST, lambda: NOW)
         self.client = self.browser()
         wanted = intent(evidence, summary=summary)
-        self.request = made = request("ManualReview", of=wanted)
-        self.object, self.digest = as_stored("CABRequest", made), made.spec.evidence_digest
-        self.object["spec"]["submittedBy"] = [
-            {"username": "ann", "type": "Person", "at": "2026-03-01T10:00:00Z"}
-        ]
-        self.api.put("deploymentintents", as_stored("DeploymentIntent", wanted))
-        self.api.put("cabrequests", self.object)
-        meta = self.object["metadata"]
-        self.path = f"/requests/{meta['namespace']}.{meta['name']}"
+        self.request, self.object, self.path = put_waiting(self.api, wanted)
+        self.digest = self.request.spec.evidence_digest
 
     def browser(self):
         """A client without a cookie."""

@@ -12,11 +12,11 @@ from cabgate_portal.limits import CallLimits
 from cabgate_portal.metrics import Metrics
 from cabgate_portal.page.cluster import create_page
 from cabgate_portal.page.login.issuer import Client
-from cabgate_samples.models import intent, request
+from cabgate_samples.models import intent
 from cabgate_samples.objects import MIDDLING
 from support.issuer import CLIENT, SECRET, Issuer
 from unit.portal.fake_api import FakeApi
-from unit.portal.page.opened import as_stored
+from unit.portal.page.opened import put_waiting
 
 ORIGIN = "https://cab.example.com"
 
@@ -55,16 +55,7 @@ class SignIns:
             issuer.url, CLIENT, SECRET, ["openid"], f"{ORIGIN}/oidc/callback", ca
         )  # fmt: skip
         self.app = create_page(portal, client, ORIGIN, keys)
-        wanted = intent(MIDDLING)
-        made = request("ManualReview", of=wanted)
-        self.object = as_stored("CABRequest", made)
-        self.object["spec"]["submittedBy"] = [
-            {"username": "ann", "type": "Person", "at": "2026-03-01T10:00:00Z"}
-        ]
-        self.api.put("deploymentintents", as_stored("DeploymentIntent", wanted))
-        self.api.put("cabrequests", self.object)
-        meta = self.object["metadata"]
-        self.path = f"/requests/{meta['namespace']}.{meta['name']}"
+        _, self.object, self.path = put_waiting(self.api, intent(MIDDLING))
 
     def browser(self):
         """A client without a cookie."""
