@@ -9,6 +9,7 @@ read costs a process that does nothing else.
 
 import asyncio
 import json
+import ssl
 import statistics
 import sys
 import time
@@ -69,7 +70,8 @@ class Pyqwest:
         import pyqwest  # type: ignore[import-not-found]
 
         self._access = access
-        ca = b"" if access.ca is None else access.ca.read_bytes()
+        known = access.trust().get_ca_certs(binary_form=True)
+        ca = "".join(map(ssl.DER_cert_to_PEM_cert, known)).encode()
         self._client = pyqwest.Client(
             pyqwest.HTTPTransport(
                 tls_ca_cert=ca,
