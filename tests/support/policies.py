@@ -27,6 +27,10 @@ BOARD = ChangePolicy.model_validate(
     change_policy("board", {"count": 2, "verb": "approve"}, {"count": 1, "verb": "approve-senior"})
 )
 
+BRIEF = ChangePolicy.model_validate(
+    change_policy("brief", {"count": 1, "verb": "approve", "validFor": "48h"})
+)
+
 ESCALATING = ChangePolicy.model_validate(
     change_policy(
         "board",

@@ -29,6 +29,10 @@ Verb = Annotated[
 """RBAC verb on cabrequests."""
 
 
+Validity = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}[smh]$", max_length=5)]
+"""How long something holds: a number with s, m or h, such as 720h."""
+
+
 class When(Model):
     """What a rule is about; without a part, whatever that is."""
 
@@ -48,6 +52,10 @@ class ApprovalRule(Model):
     verb: Verb
     """RBAC verb on cabrequests.cabgate.dev that each of them holds: approve, or one that begins
     with `approve-`, such as approve-senior, which RoleBindings give beside it."""
+    valid_for: Validity | None = None
+    """How long the approval of a request that this rule is about admits a new rollout, from the
+    moment at which the request was approved: such as 720h. What the workload ran before that was
+    over rolls back all the same. Absent: for ever."""
 
 
 MAX_STEPS = 8

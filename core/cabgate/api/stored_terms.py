@@ -5,13 +5,20 @@ from collections.abc import Sequence
 from typing import Protocol
 
 
-class StoredNeed(Protocol):
+class Asked(Protocol):
     """So many different people, each with a verb, have to approve."""
 
     @property
     def count(self) -> int: ...
     @property
     def verb(self) -> str: ...
+
+
+class StoredNeed(Asked, Protocol):
+    """The same of a request, with how long its approval is valid."""
+
+    @property
+    def valid_for_seconds(self) -> int | None: ...
 
 
 class StoredEscalation(Protocol):

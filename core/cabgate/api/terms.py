@@ -34,6 +34,9 @@ class ApprovalNeed(Model):
     """How many."""
     verb: Verb
     """RBAC verb on cabrequests.cabgate.dev that each of them holds when they approve."""
+    valid_for_seconds: Annotated[int, Field(ge=1, le=9999 * 3600)] | None = None
+    """How long the approval of the request admits a new rollout, in seconds from the moment at
+    which it was approved; absent: for ever."""
 
 
 MAX_VERBS = MAX_RULES + MAX_STEPS

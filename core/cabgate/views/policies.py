@@ -88,7 +88,8 @@ def _needs(gate: Tier, asked: list[AskedApproval]) -> str:
 
 def rule_text(rule: ApprovalRule) -> str:
     """A rule as a sentence says it."""
-    return people_of([rule]) + about_text(rule)
+    valid = f", valid for {rule.valid_for}" if rule.valid_for is not None else ""
+    return people_of([rule]) + about_text(rule) + valid
 
 
 def about_text(rule: ApprovalRule) -> str:

@@ -29,8 +29,8 @@ from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
     RequestStanding,
     WholeRequest,
-    closed_for_good,
 )
+from cabgate.lifecycle.state.validity import closed_for_good, valid_until
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.risk.evidence import evidence_digest
 from cabgate.rollout.gated_targets import target_problems
@@ -126,13 +126,14 @@ def own_request(
 
 def next_window(around: Surroundings) -> datetime | None:
     """The next moment at which a window of an approval condition or of an exception opens or
-    closes, if there is one."""
+    closes, or at which an approval ends, if there is one."""
     moments = [
         moment
         for request in around.requests
         for condition in request.standing.conditions
         for moment in (condition.not_before, condition.not_after)
     ]
+    moments += [valid_until(request.standing) for request in around.requests]
     for exception in around.exceptions:
         moments += window_edges(exception.constraints)
     return min((each for each in moments if each is not None and each > around.now), default=None)

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from cabgate.api import CABException, CABRequest
@@ -48,7 +49,7 @@ from cabgate_samples.models import (
     target,
 )
 from cabgate_samples.objects import MIDDLING
-from support.policies import BOARD, ESCALATING, vote
+from support.policies import BOARD, BRIEF, ESCALATING, vote
 from unit.core.frozen import FROZEN
 from unit.core.limited import DAY, limited
 from unit.core.standings import (
@@ -70,9 +71,10 @@ def _denial(
     exceptions: list[CABException] | None = None,
     what: Rollout = CHECKOUT,
     ring: int = 2,
+    now: datetime = NOW,
     **more: Any,
 ) -> str:
-    found = decide(*(what, ring, requests or [], exceptions or [], NOW), **more)
+    found = decide(*(what, ring, requests or [], exceptions or [], now), **more)
     message: str = found.message
     return message
 
@@ -141,6 +143,7 @@ BOUND_BY_TWO = request(
     vote("max"),
     policy=BOARD,
 )
+ENDED = request("ManualReview", vote("rita"), policy=BRIEF)
 WAITING = request("ManualReview")
 MACHINE = request(of=intent(MIDDLING, submittedBy=[{"username": ROBOT}]))
 NEWER = newer(request("ManualReview", by_person("Approved")), "quorum", "promotion")
@@ -210,6 +213,7 @@ def _denials() -> dict[Reason, list[str]]:
             _denial([_conditional(notBefore=rfc3339(NOW + DAY))]),
             _denial([_conditional(notAfter=before)]),
         ],
+        r.APPROVAL_ENDED: [_denial([ENDED], now=NOW + 2 * DAY)],
         r.FROZEN: [_denial(**each) for each in FROZEN],
         r.ATTESTATION_MISSING: [
             _denial([_conditional(attestation="Required")]),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Freezes at a rollout: which hold, which it is a rollback of before, who may override one."""
+"""Freezes at a rollout and at a review: which there are, and who may override one."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,18 +10,6 @@ from cabgate.api.changefreeze import OVERRIDE, PLURAL
 from cabgate.api.exception import ExceptionDecision
 from cabgate.api.request import RequestDecision
 from cabgate.api.selectable import name_of, names_of
-from cabgate.lifecycle.limits.freezes import FreezeInForce, without_rollbacks
-from cabgate.rollout.earlier import (
-    KEPT_AS,
-    REPLICA_SET,
-    made_by_controllers,
-    replica_sets,
-    revisions_of,
-    same_as,
-    selected_by,
-)
-from cabgate.rollout.rollout import Rollout
-from cabgate.rollout.templates import Template
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_webhook.admission.requests import AdmissionRequest
 from cabgate_webhook.client.apiserver import LiveReads
@@ -37,39 +25,10 @@ class Declared:
     """Every ChangeFreeze, as the API server has it."""
 
 
-@dataclass(frozen=True)
-class Freezes:
-    """What may keep back a rollout in a namespace that carries a change policy."""
-
-    api: LiveReads
-    admission: AdmissionRequest
-    template: Callable[[], Template | None]
-    """What its containers are to do, without what stands beside its pod template: as revisions
-    have it."""
-
-    async def declared(self) -> Declared:
-        """The labels of the namespace and every freeze, as they are now. Raises `LookupFailed`."""
-        reads = (self.api.namespace_labels(self.admission.namespace), self.api.cluster_wide(PLURAL))
-        return Declared(*await asyncio.gather(*reads))
-
-    async def of_no_rollback(
-        self, rollout: Rollout, freezes: Sequence[FreezeInForce]
-    ) -> list[FreezeInForce]:
-        """Those of some freezes before which the workload did not run what it is to run now. Raises
-        what `LiveReads` does."""
-        workload, namespace = rollout.workload, rollout.namespace
-        kept_as = KEPT_AS.get((workload.group, workload.kind))
-        if kept_as is None or not self.admission.old_object:
-            return list(freezes)
-        stored = await self.api.workload(namespace, workload) or {}
-        uid = str((stored.get("metadata") or {}).get("uid") or "")
-        kept = await self.api.revisions(namespace, kept_as[1], selected_by(stored))
-        revisions = same_as(rollout.images, self.template(), revisions_of(workload, uid, kept))
-        if kept_as == REPLICA_SET and revisions:
-            sets = replica_sets(revisions)
-            requests = await self.api.requests_naming(namespace, sets, at_once=True)
-            revisions = made_by_controllers(revisions, requests)
-        return without_rollbacks(freezes, [each.created for each in revisions])
+async def declared_for(namespace: str, api: LiveReads) -> Declared:
+    """The labels of a namespace and every freeze, as they are now. Raises `LookupFailed`."""
+    reads = (api.namespace_labels(namespace), api.cluster_wide(PLURAL))
+    return Declared(*await asyncio.gather(*reads))
 
 
 async def check_overrides(

@@ -123,12 +123,16 @@ def escalation_for(policy: ChangePolicy, score: Decimal, ring: int) -> list[Esca
 def _steps(policy: ChangePolicy, score: Decimal, ring: int) -> list[EscalationStep]:
     return [
         EscalationStep(
-            after_seconds=int(rule.after[:-1]) * _SECONDS[rule.after[-1]],
+            after_seconds=_seconds(rule.after),
             level=rule.level,
             also_decides=rule.also_decides,
         )
         for rule in escalation_for(policy, score, ring)
     ]
+
+
+def _seconds(duration: str) -> int:
+    return int(duration[:-1]) * _SECONDS[duration[-1]]
 
 
 def needs_in_ring(policy: ChangePolicy, ring: int) -> list[ApprovalNeed]:
@@ -137,11 +141,21 @@ def needs_in_ring(policy: ChangePolicy, ring: int) -> list[ApprovalNeed]:
 
 
 def _needs(rules: Iterable[ApprovalRule]) -> list[ApprovalNeed]:
-    """What some rules ask for: of each verb the most."""
-    counts: dict[str, int] = {}
+    """What some rules ask for: of each verb the most people, and the shortest validity."""
+    by_verb: dict[str, list[ApprovalRule]] = {}
     for rule in rules:
-        counts[rule.verb] = max(rule.count, counts.get(rule.verb, 0))
-    return [ApprovalNeed(count=count, verb=verb) for verb, count in counts.items()]
+        by_verb.setdefault(rule.verb, []).append(rule)
+    return [
+        ApprovalNeed(
+            count=max(each.count for each in of_verb),
+            verb=verb,
+            valid_for_seconds=min(
+                (_seconds(each.valid_for) for each in of_verb if each.valid_for is not None),
+                default=None,
+            ),
+        )
+        for verb, of_verb in by_verb.items()
+    ]
 
 
 def floor_of(policy: ChangePolicy, score: Decimal, ring: int, model: RiskModel) -> Floor | None:

@@ -33,6 +33,7 @@ from cabgate.lifecycle.state.states import (
     ended_or,
     exception_history,
     history_of,
+    is_retrospective,
     opening_state,
     overrides_only,
 )
@@ -317,20 +318,16 @@ def _unattested(
     return [each for each in conditions if each.needs_attestation and each.name not in attested]
 
 
-def closed_window(request: RequestStanding, now: datetime) -> StoredCondition | None:
-    """A condition of a request whose window is not open at a moment, if there is one."""
-    for condition in request.conditions:
-        early = condition.not_before is not None and now < condition.not_before
-        late = condition.not_after is not None and now >= condition.not_after
-        if early or late:
-            return condition
-    return None
-
-
-def closed_for_good(request: RequestStanding, now: datetime) -> bool:
-    """Whether an approval condition has ended it: its window has closed."""
-    ends = [condition.not_after for condition in request.conditions]
-    return any(end is not None and now >= end for end in ends)
+def may_have_admitted(requests: Iterable[RequestStanding]) -> list[RequestStanding]:
+    """Those of some requests by which something may have been rolled out: approved at some time, by
+    an exception, or past the gate."""
+    return [
+        each
+        for each in requests
+        if each.was_approved
+        or each.spec.assessment.gate is Tier.EXCEPTION_REQUIRED
+        or is_retrospective(each)
+    ]
 
 
 def takes_exception(request: RequestStanding) -> bool:
