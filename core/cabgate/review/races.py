@@ -53,11 +53,13 @@ def approver_of(subject: Subject) -> StoredAuthor | None:
 
 def approvers_of(subject: Subject) -> list[StoredAuthor]:
     """Everybody whose approval of a request counts, be it in force or one of several that are
-    still to come; of an exception whoever approved it."""
-    if not isinstance(subject, CABException) and subject.standing.votes:
-        return [entry.author for entry in subject.standing.votes]
+    still to come, or overrides a freeze for it; of an exception whoever approved it."""
     author = approver_of(subject)
-    return [] if author is None else [author]
+    found = [] if author is None else [author]
+    if isinstance(subject, CABException):
+        return found
+    votes = [entry.author for entry in subject.standing.votes]
+    return [*(votes or found), *(entry.author for entry in subject.standing.overriding)]
 
 
 def is_noticed(subject: Subject) -> bool:

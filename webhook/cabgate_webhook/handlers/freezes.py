@@ -4,15 +4,21 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from cabgate.api.base import rfc3339
 from cabgate.api.changefreeze import OVERRIDE, PLURAL
 from cabgate.api.exception import ExceptionDecision
 from cabgate.api.request import RequestDecision
 from cabgate.api.selectable import name_of, names_of
+from cabgate.lifecycle.limits.freezes import overridden_already, read_freezes
+from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate_webhook.admission.requests import AdmissionRequest
 from cabgate_webhook.client.apiserver import LiveReads
+
+FIELD = "status.review.overrides"
 
 
 @dataclass(frozen=True)
@@ -32,17 +38,21 @@ async def declared_for(namespace: str, api: LiveReads) -> Declared:
 
 
 async def check_overrides(
-    admission: AdmissionRequest, entry: RequestDecision | ExceptionDecision, api: LiveReads
+    admission: AdmissionRequest,
+    entry: RequestDecision | ExceptionDecision,
+    request: RequestStanding,
+    api: LiveReads,
 ) -> None:
-    """Raise `Refusal` unless the author of an approval may override each freeze that it names, all
-    of which there are."""
+    """Raise `Refusal` unless the author of an approval of a request may override each freeze that
+    it names, all of which there are, and that does something."""
     names = entry.overrides if isinstance(entry, RequestDecision) else []
     if not names:
         return
-    stored, *held = await asyncio.gather(
-        api.cluster_wide(PLURAL), *(_may_override(admission, name, api) for name in names)
+    declared, held = await asyncio.gather(
+        declared_for(admission.namespace, api),
+        asyncio.gather(*(_may_override(admission, name, api) for name in names)),
     )
-    _check_there(names, stored)
+    _check_there(names, declared.freezes)
     lacking = [name for name, holds in zip(names, held, strict=True) if not holds]
     if lacking:
         raise Refusal(
@@ -50,7 +60,26 @@ async def check_overrides(
             f"{admission.user.username} lacks the RBAC verb {OVERRIDE!r} on {PLURAL}.cabgate.dev "
             f"{', '.join(lacking)} in this namespace; ask someone who has it, or approve without "
             "overriding",
-            "status.review.overrides",
+            FIELD,
+        )
+    if request.is_approved:
+        _check_new(names, declared, request, entry.at)
+
+
+def _check_new(
+    names: Sequence[str], declared: Declared, request: RequestStanding, now: datetime
+) -> None:
+    """Raise `Refusal` for an approval of what is approved that overrides nothing: the decisions
+    have a bound, and the last of them have to be there for who revokes."""
+    known = read_freezes(declared.freezes)
+    done = overridden_already(known, declared.labels, request.overrides, now)
+    if set(names) <= set(done):
+        raise Refusal(
+            RefusalReason.ILLEGAL_TRANSITION,
+            f"{request.metadata.name} is {request.state}, and {', '.join(names)} overridden for it "
+            f"already, at {rfc3339(max(request.overrides[name] for name in names))}; once that "
+            "interval is over, override the next one",
+            FIELD,
         )
 
 
@@ -60,7 +89,7 @@ def _check_there(names: Sequence[str], stored: Sequence[Mapping[str, Any]]) -> N
         raise Refusal(
             RefusalReason.INVALID,
             f"there is no ChangeFreeze {', '.join(unknown)}; there are: {names_of(stored)}",
-            "status.review.overrides",
+            FIELD,
         )
 
 

@@ -226,7 +226,7 @@ async def _checked_decision(
         lifts_otherwise=entry.checked != expected,
     )
     check_reviewer(admission.user, entry.verdict, kind.plural, facts)
-    await check_overrides(admission, entry, api)
+    await check_overrides(admission, entry, standing_of(subject.request), api)
     if subject.exception is None:
         check_voters_stand_apart(WholeRequest.of(subject.request), subject.intent, entry.verdict)
     if subject.exception is not None and entry.verdict is ExceptionVerdict.APPROVED:

@@ -83,6 +83,8 @@ class RequestStanding:
     overrides: Mapping[str, datetime]
     """The freezes that its approvals override, each with the moment at which it was last named; of
     none before it was revoked, reopened or superseded."""
+    overriding: Sequence[StoredEntry]
+    """The approvals by which these are overridden."""
     decided_until: datetime | None
     """The time of the latest of all its decisions, whether they counted or not."""
 
@@ -199,7 +201,7 @@ class WholeRequest:
 def standing_of(request: StoredRequest) -> RequestStanding:
     """Where a request stands. Its decisions are gone through here, and nowhere after."""
     whole = history_of(request)
-    history = _without_overrides(whole)
+    history, overriding = _without_overrides(whole), _overriding(whole)
     verdict = _verdict(history)
     votes = _votes(history) if needs_of(request) else ()
     conditions: Sequence[StoredCondition] = ()
@@ -222,7 +224,8 @@ def standing_of(request: StoredRequest) -> RequestStanding:
         conditions=conditions,
         unattested=_unattested(history, verdict, conditions) if conditions else (),
         noticed=any(c.type == DECIDED and c.status == "True" for c in request.status.conditions),
-        overrides=_overrides(whole),
+        overrides={name: each.at for each in overriding for name in each.overrides},
+        overriding=overriding,
         decided_until=max((entry.at for entry in request.status.decisions), default=None),
     )
 
@@ -247,12 +250,13 @@ def _without_overrides(history: History) -> History:
     return found
 
 
-def _overrides(history: History) -> Mapping[str, datetime]:
-    found: dict[str, datetime] = {}
+def _overriding(history: History) -> Sequence[StoredEntry]:
+    found: list[StoredEntry] = []
     for entry, _ in history:
         if entry.verdict in BEGINS_ANEW:
             found.clear()
-        found |= dict.fromkeys(entry.overrides, entry.at)
+        if entry.overrides:
+            found.append(entry)
     return found
 
 
