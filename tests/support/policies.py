@@ -31,6 +31,10 @@ BRIEF = ChangePolicy.model_validate(
     change_policy("brief", {"count": 1, "verb": "approve", "validFor": "48h"})
 )
 
+EXCEPTING = ChangePolicy.model_validate(
+    change_policy("board", exceptions={"count": 2, "maxDays": 30, "require": ["maxReplicas"]})
+)
+
 ESCALATING = ChangePolicy.model_validate(
     change_policy(
         "board",

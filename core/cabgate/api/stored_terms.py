@@ -32,6 +32,17 @@ class StoredEscalation(Protocol):
     def also_decides(self) -> str | None: ...
 
 
+class StoredExceptionNeed(Protocol):
+    """What an exception for a request needs."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def max_days(self) -> int: ...
+    @property
+    def require(self) -> Sequence[str]: ...
+
+
 class StoredTerms(Protocol):
     """What a change policy asks of a request."""
 
@@ -39,3 +50,5 @@ class StoredTerms(Protocol):
     def approvals(self) -> Sequence[StoredNeed]: ...
     @property
     def escalation(self) -> Sequence[StoredEscalation]: ...
+    @property
+    def exceptions(self) -> StoredExceptionNeed | None: ...

@@ -268,7 +268,7 @@ def _needed(
 ) -> str:
     """Who has to act: as in the queue, an exception that is active waits for nobody."""
     if asked.waiting:
-        return needed_for_exception(subject, machines)
+        return needed_for_exception(ExceptionStanding.of(asked.waiting[0]), subject, machines)
     return "" if asked.active else needed_for(request.standing, subject, now, machines)
 
 

@@ -4,21 +4,17 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from cabgate.api.base import rfc3339
 from cabgate.api.changefreeze import OVERRIDE, PLURAL
 from cabgate.api.exception import ExceptionDecision
 from cabgate.api.request import RequestDecision
 from cabgate.api.selectable import name_of, names_of
-from cabgate.lifecycle.limits.freezes import overridden_already, read_freezes
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate.writes.overrides import FIELD, check_overrides_more
 from cabgate_webhook.admission.requests import AdmissionRequest
 from cabgate_webhook.client.apiserver import LiveReads
-
-FIELD = "status.review.overrides"
 
 
 @dataclass(frozen=True)
@@ -62,25 +58,7 @@ async def check_overrides(
             "overriding",
             FIELD,
         )
-    if request.is_approved:
-        _check_new(names, declared, request, entry.at)
-
-
-def _check_new(
-    names: Sequence[str], declared: Declared, request: RequestStanding, now: datetime
-) -> None:
-    """Raise `Refusal` for an approval of what is approved that overrides nothing: the decisions
-    have a bound, and the last of them have to be there for who revokes."""
-    known = read_freezes(declared.freezes)
-    done = overridden_already(known, declared.labels, request.overrides, now)
-    if set(names) <= set(done):
-        raise Refusal(
-            RefusalReason.ILLEGAL_TRANSITION,
-            f"{request.metadata.name} is {request.state}, and {', '.join(names)} overridden for it "
-            f"already, at {rfc3339(max(request.overrides[name] for name in names))}; once that "
-            "interval is over, override the next one",
-            FIELD,
-        )
+    check_overrides_more(names, request, declared.freezes, declared.labels, entry.at)
 
 
 def _check_there(names: Sequence[str], stored: Sequence[Mapping[str, Any]]) -> None:

@@ -14,7 +14,7 @@ from cabgate.api.selectable import (
     default_label_problems,
     select,
 )
-from cabgate.api.terms import ApprovalNeed, EscalationStep, PolicyRef, Terms
+from cabgate.api.terms import ApprovalNeed, EscalationStep, ExceptionNeed, PolicyRef, Terms
 from cabgate.api.types import Tier
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -104,15 +104,25 @@ def _is_about(when: When | None, score: Decimal, ring: int) -> bool:
     return scored and (when.ring_from is None or ring >= when.ring_from)
 
 
-def terms_for(policy: ChangePolicy, score: Decimal, ring: int) -> Terms:
+def terms_for(
+    policy: ChangePolicy, score: Decimal, ring: int, tier: Tier = Tier.MANUAL_REVIEW
+) -> Terms:
     """What a policy asks of a request of a score in a ring, as it is frozen into it: of each verb
-    the most that a rule asks for."""
+    the most that a rule asks for; and of an exception where its tier is the one of exceptions."""
     approvals = _needs(rules_for(policy, score, ring))
     return Terms(
         policy=PolicyRef(name=policy.name, version=policy.spec.version, digest=policy.digest),
         approvals=approvals,
         escalation=_steps(policy, score, ring) if approvals else [],
+        exceptions=_exceptions(policy) if tier is Tier.EXCEPTION_REQUIRED else None,
     )
+
+
+def _exceptions(policy: ChangePolicy) -> ExceptionNeed | None:
+    rule = policy.spec.exceptions
+    if rule is None:
+        return None
+    return ExceptionNeed(count=rule.count, max_days=rule.max_days, require=rule.require)
 
 
 def escalation_for(policy: ChangePolicy, score: Decimal, ring: int) -> list[EscalationRule]:

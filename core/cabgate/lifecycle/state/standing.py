@@ -23,6 +23,7 @@ from cabgate.api.stored import (
     StoredSpec,
 )
 from cabgate.api.values import AuthorType, ExceptionState, RequestState, RequestVerdict, Tier
+from cabgate.lifecycle.state.exception_needs import meets, votes_in
 from cabgate.lifecycle.state.quorum import BEGINS_ANEW, VOTES, needs_of
 from cabgate.lifecycle.state.states import (
     APPROVED_STATES,
@@ -144,6 +145,8 @@ class ExceptionStanding:
     spec: StoredExceptionSpec
     approval: StoredExceptionEntry | None
     """The entry that approved it last; none that was taken back."""
+    votes: Sequence[StoredExceptionEntry]
+    """The approvals that count, whether they are enough or not."""
     decided: ExceptionState
     """Where its decisions left it, whether its end has come or not."""
 
@@ -155,6 +158,7 @@ class ExceptionStanding:
             metadata=exception.metadata,
             spec=exception.spec,
             approval=approval_in(history),
+            votes=votes_in(history),
             decided=history[-1][1] if history else ExceptionState.PENDING,
         )
 
@@ -162,12 +166,12 @@ class ExceptionStanding:
     def expires_at(self) -> datetime:
         """The moment from which it no longer admits. Raises `ValueError` for one that no API server
         has stored."""
-        return end_under(self.metadata, self.spec, self.approval)
+        return end_under(self.metadata, self.spec, self.votes)
 
     @property
     def constraints(self) -> Sequence[StoredConstraints]:
-        """What it admits no rollout beyond: its own, and what its reviewer tightened it to."""
-        said = (self.spec.constraints, self.approval.constraints if self.approval else None)
+        """What it admits no rollout beyond: its own, and what its reviewers tightened it to."""
+        said = (self.spec.constraints, *(each.constraints for each in self.votes))
         return [each for each in said if each is not None]
 
     def state_at(self, now: datetime) -> ExceptionState:
@@ -352,4 +356,5 @@ def exception_admits(exception: ExceptionStanding, request: RequestStanding, now
     approval = exception.approval
     if approval is None or exception.state_at(now) is not ExceptionState.APPROVED:
         return False
-    return approval.evidence_digest == request.spec.evidence_digest
+    digests = {each.evidence_digest for each in exception.votes}
+    return digests == {request.spec.evidence_digest} and meets(exception.spec, request)
