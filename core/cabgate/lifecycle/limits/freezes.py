@@ -156,6 +156,21 @@ def not_overridden(
     ]
 
 
+def next_edge(
+    freezes: Iterable[KnownFreeze], namespace_labels: Mapping[str, str], ring: int, now: datetime
+) -> datetime | None:
+    """The next moment at which an interval of some freezes begins or ends that is about rollouts of
+    a ring in a namespace; None after the last."""
+    edges = (
+        edge
+        for each in freezes
+        if _is_about(each, namespace_labels, ring)
+        for span in each.intervals
+        for edge in (span.begins, span.ends)
+    )
+    return min((edge for edge in edges if now < edge < LATEST), default=None)
+
+
 def overridden_already(
     freezes: Iterable[KnownFreeze],
     namespace_labels: Mapping[str, str],
