@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from cabgate.api import CABException, CABRequest
 from cabgate.api.changefreeze import POLICY_LABEL
 from cabgate.api.kinds import GatedKind
+from cabgate.lifecycle.state.standing import standings_of
+from cabgate.lifecycle.state.validity import approval_ended
 from cabgate.rollout.appliers import with_applier
 from cabgate.rollout.installation import (
     CONFIG_MAP,
@@ -33,6 +35,7 @@ from cabgate.rollout.workloads import (
     running_rollout,
 )
 from cabgate.text.inert import inert
+from cabgate.text.moments import EARLIEST
 from cabgate.views.explained import (
     Explanation,
     Looked,
@@ -116,11 +119,14 @@ async def check(reader: Reader, namespace: str, argument: str, images: Sequence[
     exceptions = await all_parsed(CABException, asked)
     freezes = await _freezes(reader, labels, notes)
     now = reader.clock()
+    if any(approval_ended(each, now) for each in standings_of(found)):
+        notes.texts.append("whether a workload ran this before its approval ended is not read")
 
     def judged(requests: Sequence[CABRequest], side: str) -> Explanation:
         around = Surroundings(
             *(getattr(settings, side), getattr(labels, side), getattr(own, side), {}),
             freezes=getattr(freezes, side),
+            ran=[EARLIEST] if side == "best" else [],
         )
         what = getattr(rollout, side)
         return explained(what, around, requests, exceptions, now, reader.machines)

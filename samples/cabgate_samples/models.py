@@ -162,8 +162,10 @@ def exception(
     days: int = 30,
     age: timedelta = timedelta(hours=1),
     constraints: dict[str, Any] | None = None,
+    needed: int | None = None,
 ) -> CABException:
-    """An exception for a request, with the decisions given, numbered in the order given."""
+    """An exception for a request that needs so many approvals, with the decisions given, numbered
+    in the order given."""
     return CABException.model_validate(
         {
             "metadata": {
@@ -177,6 +179,7 @@ def exception(
                 "compensatingControls": ["watched"],
                 "durationDays": days,
                 **({"constraints": constraints} if constraints else {}),
+                **({"approvalsNeeded": needed} if needed else {}),
             },
             "status": {"decisions": numbered(decisions, of.spec.evidence_digest)},
         }

@@ -27,6 +27,14 @@ BOARD = ChangePolicy.model_validate(
     change_policy("board", {"count": 2, "verb": "approve"}, {"count": 1, "verb": "approve-senior"})
 )
 
+BRIEF = ChangePolicy.model_validate(
+    change_policy("brief", {"count": 1, "verb": "approve", "validFor": "48h"})
+)
+
+EXCEPTING = ChangePolicy.model_validate(
+    change_policy("board", exceptions={"count": 2, "maxDays": 30, "require": ["maxReplicas"]})
+)
+
 ESCALATING = ChangePolicy.model_validate(
     change_policy(
         "board",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ChangePolicy`: how many people have to approve what, and who; written by cluster admins."""
 
+from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
@@ -8,6 +9,7 @@ from pydantic import Field, StringConstraints
 from cabgate.api.base import Model, ShortText
 from cabgate.api.riskmodel import Threshold
 from cabgate.api.selectable import Selectable, short_name
+from cabgate.api.values import MAX_DURATION_DAYS
 
 KIND = "ChangePolicy"
 PLURAL = "changepolicies"
@@ -29,6 +31,10 @@ Verb = Annotated[
 """RBAC verb on cabrequests."""
 
 
+Validity = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}[smh]$", max_length=5)]
+"""How long something holds: a number with s, m or h, such as 720h."""
+
+
 class When(Model):
     """What a rule is about; without a part, whatever that is."""
 
@@ -48,6 +54,10 @@ class ApprovalRule(Model):
     verb: Verb
     """RBAC verb on cabrequests.cabgate.dev that each of them holds: approve, or one that begins
     with `approve-`, such as approve-senior, which RoleBindings give beside it."""
+    valid_for: Validity | None = None
+    """How long the approval of a request that this rule is about admits a new rollout, from the
+    moment at which the request was approved: such as 720h. What the workload ran before that was
+    over rolls back all the same. Absent: for ever."""
 
 
 MAX_STEPS = 8
@@ -81,6 +91,29 @@ class EscalationRule(Model):
     without approve; their approval counts for every rule. Absent: nobody else decides."""
 
 
+class Limit(StrEnum):
+    """A constraint of an exception, by its name there."""
+
+    MAX_REPLICAS = "maxReplicas"
+    MAX_RING = "maxRing"
+    UNTIL = "until"
+    WINDOWS = "windows"
+
+
+class ExceptionRule(Model):
+    """What an exception needs, for a request whose score asks for one."""
+
+    count: Annotated[int, Field(ge=1, le=MAX_VOTES)] = 1
+    """How many different people have to approve it, 1 to 10; absent: one."""
+    max_days: Annotated[int, Field(ge=1, le=MAX_DURATION_DAYS)] = MAX_DURATION_DAYS
+    """Most days that its durationDays may say, 1 to 90; absent: 90."""
+    require: Annotated[
+        list[Limit],
+        Field(max_length=len(Limit), json_schema_extra={"x-kubernetes-list-type": "set"}),
+    ] = Field(default_factory=list)
+    """Constraints that it has to carry: maxReplicas, maxRing, until, windows."""
+
+
 class ChangePolicySpec(Model):
     """Who has to approve; never changes."""
 
@@ -101,6 +134,8 @@ class ChangePolicySpec(Model):
     ] = Field(default_factory=list)
     """What changes while a request waits; a level never approves anything, and takes the right to
     decide from nobody."""
+    exceptions: ExceptionRule | None = None
+    """What an exception needs; absent: one security reviewer, and up to 90 days."""
 
 
 class ChangePolicy(Selectable):

@@ -17,6 +17,7 @@ from cabgate.api.base import (
     cel,
     validations,
 )
+from cabgate.api.changepolicy import MAX_VOTES
 from cabgate.api.conditions import Conditions
 from cabgate.api.rationale import SAYS_WHY, Rationale
 from cabgate.api.types import (
@@ -123,6 +124,9 @@ class CABExceptionSpec(Model):
     """How long the exception lasts, in days from its creation, 1 to 90."""
     constraints: Constraints | None = None
     """What it admits no rollout beyond; a reviewer may tighten it in the review."""
+    approvals_needed: Annotated[int, Field(ge=2, le=MAX_VOTES)] | None = None
+    """How many different people have to approve it, by the terms of its request; absent: one.
+    Stamped by the webhook: what a client sends here is replaced."""
     submitted_by: SubmittedBy = Field(default_factory=list)
     """Who wrote it; stamped by the webhook: what a client sends here is replaced."""
 

@@ -5,13 +5,20 @@ from collections.abc import Sequence
 from typing import Protocol
 
 
-class StoredNeed(Protocol):
+class Asked(Protocol):
     """So many different people, each with a verb, have to approve."""
 
     @property
     def count(self) -> int: ...
     @property
     def verb(self) -> str: ...
+
+
+class StoredNeed(Asked, Protocol):
+    """The same of a request, with how long its approval is valid."""
+
+    @property
+    def valid_for_seconds(self) -> int | None: ...
 
 
 class StoredEscalation(Protocol):
@@ -25,6 +32,17 @@ class StoredEscalation(Protocol):
     def also_decides(self) -> str | None: ...
 
 
+class StoredExceptionNeed(Protocol):
+    """What an exception for a request needs."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def max_days(self) -> int: ...
+    @property
+    def require(self) -> Sequence[str]: ...
+
+
 class StoredTerms(Protocol):
     """What a change policy asks of a request."""
 
@@ -32,3 +50,5 @@ class StoredTerms(Protocol):
     def approvals(self) -> Sequence[StoredNeed]: ...
     @property
     def escalation(self) -> Sequence[StoredEscalation]: ...
+    @property
+    def exceptions(self) -> StoredExceptionNeed | None: ...

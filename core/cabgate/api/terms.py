@@ -12,8 +12,10 @@ from cabgate.api.changepolicy import (
     MAX_STEPS,
     MAX_VOTES,
     FurtherVerb,
+    Limit,
     Verb,
 )
+from cabgate.api.values import MAX_DURATION_DAYS
 
 
 class PolicyRef(Model):
@@ -34,6 +36,9 @@ class ApprovalNeed(Model):
     """How many."""
     verb: Verb
     """RBAC verb on cabrequests.cabgate.dev that each of them holds when they approve."""
+    valid_for_seconds: Annotated[int, Field(ge=1, le=9999 * 3600)] | None = None
+    """How long the approval of the request admits a new rollout, in seconds from the moment at
+    which it was approved; absent: for ever."""
 
 
 MAX_VERBS = MAX_RULES + MAX_STEPS
@@ -52,6 +57,20 @@ class EscalationStep(Model):
     approval counts for each of the approvals."""
 
 
+class ExceptionNeed(Model):
+    """What an exception for this request needs before it admits anything."""
+
+    count: Annotated[int, Field(ge=1, le=MAX_VOTES)]
+    """How many different people have to approve it."""
+    max_days: Annotated[int, Field(ge=1, le=MAX_DURATION_DAYS)]
+    """Most days that its durationDays may say."""
+    require: Annotated[
+        list[Limit],
+        Field(max_length=len(Limit), json_schema_extra={"x-kubernetes-list-type": "set"}),
+    ] = Field(default_factory=list)
+    """Constraints that it has to carry."""
+
+
 class Terms(Model):
     """What the change policy of the namespace asked of this request when it was opened. A later
     policy changes nothing of it."""
@@ -68,3 +87,6 @@ class Terms(Model):
         Field(max_length=MAX_STEPS, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = Field(default_factory=list)
     """What changes while it waits; none where no approvals are asked for."""
+    exceptions: ExceptionNeed | None = None
+    """What an exception for it needs; absent where its score asks for none, or the policy said
+    nothing."""

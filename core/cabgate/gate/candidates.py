@@ -8,6 +8,7 @@ from cabgate.api.base import rfc3339
 from cabgate.api.exception import ExceptionState
 from cabgate.gate.checks import RECORDS
 from cabgate.gate.verdict import Look, Reason
+from cabgate.lifecycle.state.exception_needs import counted_of, meets
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding, takes_exception
 from cabgate.rollout.rollout import Rollout
 from cabgate.text.foreign import printed
@@ -37,9 +38,16 @@ def describe_exception(
     if state is ExceptionState.EXPIRED:
         return f"exception {name} ended at {end}"
     if state is ExceptionState.PENDING:
-        return f"exception {name} is Pending, and would end at {end}"
+        counted = counted_of(exception.spec, exception.votes)
+        votes = f" with approvals {counted}" if counted else ""
+        return f"exception {name} is Pending{votes}, and would end at {end}"
     if state is ExceptionState.APPROVED and not takes_exception(request):
         return f"exception {name} is Approved, but its request takes none"
+    if state is ExceptionState.APPROVED and not meets(exception.spec, request):
+        return (
+            f"exception {name} is Approved, but lacks what the change policy of its request asks "
+            "of exceptions"
+        )
     if state is ExceptionState.APPROVED:
         return (
             f"exception {name} is Approved until {end}, but not for these images: one was "

@@ -21,6 +21,7 @@ from cabgate.rollout.rings import GATED_FROM, RING_LABEL, ring_of
 from cabgate.rollout.rollout import Rollout, Scale
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.workloads import reference_of, rollout_of
+from cabgate.text.moments import EARLIEST
 
 MALFORMED = "MalformedObject"
 """Reason of an object whose images cannot be told."""
@@ -233,7 +234,9 @@ class _Judge:
         exceptions: Sequence[ExceptionStanding] = [
             exception for name in named for exception in self._exceptions.get(name, ())
         ]
-        decision = decide(rollout, ring, list(named.values()), exceptions, self._now)
+        # What runs was admitted when it came: an approval that has ended since still covers it.
+        requests = list(named.values())
+        decision = decide(rollout, ring, requests, exceptions, self._now, ran_since=EARLIEST)
         if decision.allowed or _only_late(decision):
             return "", ()
         only = decision.reason is Reason.IMAGES_NOT_COVERED

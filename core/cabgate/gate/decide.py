@@ -29,6 +29,7 @@ def decide(
     *,
     template_required: bool = False,
     freezes: Sequence[FreezeInForce] = (),
+    ran_since: datetime | None = None,
 ) -> GateVerdict:
     """Whether a rollout is admitted.
 
@@ -42,13 +43,16 @@ def decide(
     name one of the requests; what names something else is passed over. `template_required` says
     whether an approval has to say what the containers do; where one says so, the rollout has to do
     the same in any case. `freezes` are those that hold for it now, and that it is no rollback of
-    before: what is approved waits for their end, unless an approval overrides them.
+    before: what is approved waits for their end, unless an approval overrides them. `ran_since` is
+    since when its workload ran, at some time, what it is to run: an approval that has ended since
+    still admits that.
     `machines` are told of in the message alone.
     """
     reason, basis = _judge(
         *(rollout, ring, requests, exceptions, now),
         template_required=template_required,
         freezes=freezes,
+        ran_since=ran_since,
     )
     message, warnings = texts_of(rollout, ring, reason, basis, now, machines)
     return GateVerdict(RECORDS[reason].admits, reason, message, basis, warnings)
@@ -72,6 +76,7 @@ def candidates(
     ring: int | None = None,
     template_required: bool = False,
     freezes: Sequence[FreezeInForce] = (),
+    ran_since: datetime | None = None,
 ) -> list[Look]:
     """What each request that names the workload says to a rollout, the newest first: what
     `decide` chooses from. `ring` is that of the rollout; None keeps to no ring's constraint."""
@@ -93,6 +98,7 @@ def candidates(
                 template_required=template_required,
                 template_decided=decided,
                 freezes=freezes,
+                ran_since=ran_since,
             )
         )
         for request in named
@@ -116,6 +122,7 @@ def _judge(
     *,
     template_required: bool,
     freezes: Sequence[FreezeInForce],
+    ran_since: datetime | None,
 ) -> tuple[Reason, Basis]:
     free = gated.check(rollout, ring)
     if free is not None:
@@ -125,6 +132,7 @@ def _judge(
         ring=ring,
         template_required=template_required,
         freezes=freezes,
+        ran_since=ran_since,
     )
     if not found:
         return Reason.NO_REQUEST, Basis()

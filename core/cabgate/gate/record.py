@@ -37,6 +37,10 @@ class Covering:
     freezes: Sequence[FreezeInForce] = ()
     """Those that hold for the rollout now."""
 
+    ran_since: datetime | None = None
+    """Since when its workload ran, at some time, what it is to run now; None where that is not
+    known."""
+
     @property
     def state(self) -> RequestState:
         """State of the request."""

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     EXCEPTION_ENDED = "ExceptionEnded"
     CONSTRAINT_VIOLATED = "ConstraintViolated"
     OUTSIDE_WINDOW = "OutsideWindow"
+    APPROVAL_ENDED = "ApprovalEnded"
     FROZEN = "Frozen"
     ATTESTATION_MISSING = "AttestationMissing"
     REJECTED = "Rejected"

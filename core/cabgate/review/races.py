@@ -22,9 +22,10 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.stored import Declared, StoredAuthor
 from cabgate.api.types import AuthorType
 from cabgate.lifecycle.requests.opening import is_current, is_of, wanted_name
+from cabgate.lifecycle.state.exception_needs import votes_in
 from cabgate.lifecycle.state.quorum import VOTES
 from cabgate.lifecycle.state.standing import WholeRequest
-from cabgate.lifecycle.state.states import approval_of
+from cabgate.lifecycle.state.states import approval_of, exception_history
 from cabgate.review.identity import User, may_be_same, same_name
 from cabgate.review.reviewers import Verdict
 from cabgate.risk.evidence import evidence_digest
@@ -53,11 +54,13 @@ def approver_of(subject: Subject) -> StoredAuthor | None:
 
 def approvers_of(subject: Subject) -> list[StoredAuthor]:
     """Everybody whose approval of a request counts, be it in force or one of several that are
-    still to come; of an exception whoever approved it."""
-    if not isinstance(subject, CABException) and subject.standing.votes:
-        return [entry.author for entry in subject.standing.votes]
+    still to come, or overrides a freeze for it; of an exception too."""
+    if isinstance(subject, CABException):
+        return [entry.author for entry in votes_in(exception_history(subject))]
     author = approver_of(subject)
-    return [] if author is None else [author]
+    found = [] if author is None else [author]
+    votes = [entry.author for entry in subject.standing.votes]
+    return [*(votes or found), *(entry.author for entry in subject.standing.overriding)]
 
 
 def is_noticed(subject: Subject) -> bool:
@@ -93,18 +96,22 @@ def own_approver(
 
 
 def check_voters_stand_apart(
-    request: WholeRequest, intent: DeploymentIntent | None, verdict: Verdict
+    subject: Subject, intent: DeploymentIntent | None, verdict: Verdict
 ) -> None:
     """Raise `Refusal` for another approval beside that of somebody who stands in the live intent by
     now: they came in at the very moment in which they approved."""
     if intent is None or verdict.value not in VOTES:
         return
-    for author in (entry.author for entry in request.standing.votes):
+    if isinstance(subject, CABException):
+        authors = approvers_of(subject)
+    else:
+        authors = [entry.author for entry in subject.standing.votes]
+    for author in authors:
         if _stands_in(author, intent):
             raise Refusal(
                 RefusalReason.SELF_APPROVAL,
-                f"{author.username} gave one of the approvals of {request.name}, and stands in its "
-                "intent as one who submitted or asked; reject it, and declare other content "
+                f"{author.username} gave one of the approvals of {_name_of(subject)}, and stands "
+                "in its intent as one who submitted or asked; reject it, and declare other content "
                 "without them",
             )
 

@@ -18,7 +18,6 @@ from cabgate.api.exception import (
     ExceptionDecision,
     ExceptionReview,
     ExceptionReviewVerdict,
-    ExceptionVerdict,
 )
 from cabgate.api.rationale import RATIONALE, says_nothing
 from cabgate.api.request import (
@@ -34,14 +33,14 @@ from cabgate.lifecycle.limits.capacity import check_room
 from cabgate.lifecycle.limits.constraints import limits_of, tightened
 from cabgate.lifecycle.state.standing import standing_of
 from cabgate.lifecycle.state.states import (
-    next_exception_state,
+    exception_state_after,
     state_after,
     state_of,
     with_entry,
 )
 from cabgate.review.advice import exception_advice, request_advice
 from cabgate.review.identity import User
-from cabgate.review.votes import check_counted
+from cabgate.review.votes import check_counted, check_new_voter
 from cabgate.text.characters import refused_characters
 from cabgate.text.foreign import printed
 from cabgate.text.refusal import Refusal, RefusalReason
@@ -351,13 +350,10 @@ def _state_after(subject: Subject, entry: Entry) -> str:
         advice = request_advice(subject, entry)
     else:
         state = state_of(subject, entry.at)
-        following = next_exception_state(
-            subject,
-            state_of(subject, entry.at),
-            ExceptionVerdict(entry.verdict),
-            entry.author.type,
-            entry.at,
-        )
+        said = cast("ExceptionDecision", entry)
+        following = exception_state_after(subject, said)
+        if following is None:
+            check_new_voter(subject, said)
         advice = exception_advice(subject)
     if following is None:
         raise Refusal(

@@ -87,7 +87,8 @@ def replica_sets(revisions: Iterable[Revision]) -> list[Workload]:
 def made_by_controllers(
     revisions: Iterable[Revision], requests: Iterable[Declared]
 ) -> list[Revision]:
-    """Those of some ReplicaSets that none of the requests names that may."""
+    """Those of some ReplicaSets that none of some requests names: those by which one may have been
+    admitted that people made."""
     named = named_sets(requests)
     return [each for each in revisions if each.name not in named]
 
@@ -98,10 +99,26 @@ def named_sets(requests: Iterable[Declared]) -> set[str]:
     return {each.name for each in named if (each.group, each.kind) == REPLICA_SET}
 
 
-def selected_by(stored: RawObject) -> Mapping[str, str]:
-    """The labels that a workload selects its revisions by, as far as a list can ask for them."""
-    spec = stored.get("spec") or {}
-    return (spec.get("selector") or {}).get("matchLabels") or {}
+def selected_by(stored: RawObject) -> str:
+    """The label selector by which a workload finds its revisions, as lists ask for it."""
+    selector = (stored.get("spec") or {}).get("selector") or {}
+    labels = sorted((selector.get("matchLabels") or {}).items())
+    terms = [f"{key}={value}" for key, value in labels]
+    for each in selector.get("matchExpressions") or []:
+        written = _EXPRESSIONS.get(each.get("operator"))
+        # One that is not known asks for less, and so finds more: who made it is looked at anyway.
+        if written is not None:
+            terms.append(written.format(each["key"], ",".join(each.get("values") or [])))
+    return ",".join(terms)
+
+
+_EXPRESSIONS = {
+    "In": "{} in ({})",
+    "NotIn": "{} notin ({})",
+    "Exists": "{}",
+    "DoesNotExist": "!{}",
+}
+"""How lists ask for what a `matchExpressions` says, of its key and its values."""
 
 
 def without_claims(obj: RawObject) -> RawObject:

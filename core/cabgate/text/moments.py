@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 """Before every other moment."""
 
+LATEST = datetime.max.replace(tzinfo=UTC)
+"""After every other moment."""
+
 
 def rfc3339(moment: datetime) -> str:
     """A moment as Kubernetes writes it: UTC, whole seconds."""

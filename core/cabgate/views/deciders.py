@@ -6,8 +6,9 @@ from datetime import datetime
 
 from cabgate.api.values import ExceptionVerdict, RequestState, RequestVerdict, Tier
 from cabgate.lifecycle.state.escalation import level
+from cabgate.lifecycle.state.exception_needs import counted_of
 from cabgate.lifecycle.state.quorum import counted, still_needed
-from cabgate.lifecycle.state.standing import RequestStanding
+from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
 from cabgate.lifecycle.state.states import WAITING_STATES, is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.reviewers import Involved, ReviewFacts, check_reviewer, needs_requester
@@ -62,9 +63,15 @@ def level_of(standing: RequestStanding, now: datetime) -> int:
     return level(standing.spec.terms, standing.opened_at, now)
 
 
-def needed_for_exception(subject: Involved, machines: Machines = SERVICE_ACCOUNTS) -> str:
-    """Who has to act for an exception that waits to go on."""
-    return TEAM_REQUESTER if needs_requester(_facts(subject, machines)) else SECURITY_REVIEWER
+def needed_for_exception(
+    exception: ExceptionStanding, subject: Involved | None, machines: Machines = SERVICE_ACCOUNTS
+) -> str:
+    """Who has to act for an exception that waits to go on, and how many of several approvals are
+    in; `subject` is None where its request is not known."""
+    if subject is not None and needs_requester(_facts(subject, machines)):
+        return TEAM_REQUESTER
+    counted = counted_of(exception.spec, exception.votes)
+    return SECURITY_REVIEWER + (f" ({counted})" if counted else "")
 
 
 def why_not(viewer: User | None, subject: Involved, machines: Machines = SERVICE_ACCOUNTS) -> str:

@@ -99,8 +99,8 @@ def explained(
         excluded=settings.excludes(namespace),
     )
     freezes = freezes_in_force(around.freezes, labels, rings.effective, now)
-    if rings.namespace >= GATED_FROM:
-        freezes = without_rollbacks(freezes, around.ran)
+    ran = around.ran if rings.namespace >= GATED_FROM else ()
+    freezes, ran_since = without_rollbacks(freezes, ran), min(ran, default=None)
     standings, asked = standings_of(requests), standings_of_exceptions(exceptions)
     required = is_required(labels, rings.effective)
     looked = [
@@ -115,12 +115,14 @@ def explained(
             ring=rings.effective,
             template_required=required,
             freezes=freezes,
+            ran_since=ran_since,
         )
     ]
     decision = decide(
         *(rollout, rings.effective, standings, asked, now, machines),
         template_required=required,
         freezes=freezes,
+        ran_since=ran_since,
     )
     mode, loose = effective_mode(settings.mode, labels), too_loose(settings.mode, labels)
     return Explanation(rollout, rings, decision, looked, mode, loose)

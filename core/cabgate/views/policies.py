@@ -64,7 +64,7 @@ def policy_answer(
         gate=gate.value,
         rules=tuple(map(rule_text, rules)),
         approvals=tuple(asked),
-        needs=_needs(gate, asked),
+        needs=_needs(gate, asked, policy),
         escalation=_escalation(policy, score, ring) if asked and terms else (),
     )
 
@@ -78,17 +78,30 @@ def _escalation(policy: ChangePolicy | None, score: Decimal, ring: int) -> tuple
     )
 
 
-def _needs(gate: Tier, asked: list[AskedApproval]) -> str:
+def _exception(policy: ChangePolicy | None) -> str:
+    """What an exception needs, as a sentence says it."""
+    rule = None if policy is None else policy.spec.exceptions
+    if rule is None:
+        return "an exception, which one security reviewer decides"
+    deciding = "one security reviewer decides"
+    if rule.count > 1:
+        deciding = f"{rule.count} different security reviewers approve"
+    limits = f", with {', '.join(rule.require)}" if rule.require else ""
+    return f"an exception of at most {rule.max_days} days{limits}, which {deciding}"
+
+
+def _needs(gate: Tier, asked: list[AskedApproval], policy: ChangePolicy | None) -> str:
     if gate is Tier.AUTO_APPROVE:
         return "nobody: cabgate approves it by its score"
     if gate is Tier.EXCEPTION_REQUIRED:
-        return "an exception, which one security reviewer decides; no number of approvals is enough"
+        return f"{_exception(policy)}; no number of approvals is enough"
     return f"{people_of(asked)}, none of whom submitted it"
 
 
 def rule_text(rule: ApprovalRule) -> str:
     """A rule as a sentence says it."""
-    return people_of([rule]) + about_text(rule)
+    valid = f", valid for {rule.valid_for}" if rule.valid_for is not None else ""
+    return people_of([rule]) + about_text(rule) + valid
 
 
 def about_text(rule: ApprovalRule) -> str:

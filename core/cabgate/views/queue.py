@@ -21,7 +21,6 @@ from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.reviewers import Involved
 from cabgate.text.inert import first_words, inert
 from cabgate.views.deciders import (
-    SECURITY_REVIEWER,
     is_own,
     needed_for,
     needed_for_exception,
@@ -215,7 +214,7 @@ def _of_exception(
         summary=first_words(exception.spec.reason, SUMMARY_ROOM),
         floors=tuple(inert(floor.name) for floor in floors),
         submitters=", ".join(inert(each.username) for each in exception.spec.submitted_by),
-        needed=needed_for_exception(subject, machines) if subject else SECURITY_REVIEWER,
+        needed=needed_for_exception(exception, subject, machines),
         yours=why_not(viewer, subject, machines) if subject else "",
         own=is_own(viewer, subject) if subject else False,
     )

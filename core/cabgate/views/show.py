@@ -14,10 +14,12 @@ from cabgate.lifecycle.limits.constraints import limits_of
 from cabgate.lifecycle.state.columns import listed_submitters
 from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
+    RequestStanding,
     WholeRequest,
     exception_admits,
 )
 from cabgate.lifecycle.state.states import expires_at, state_of
+from cabgate.lifecycle.state.validity import valid_until
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.reviewers import NOT_CURRENT, ReviewSubject
 from cabgate.risk.improvements import improvements
@@ -125,7 +127,8 @@ class RequestView:
     improvements: str
     """What the next lower tier would take; empty where there is none."""
     conditions: tuple[str, ...]
-    """Those of its approval, with what is still to be attested."""
+    """Until when its approval admits new rollouts, where its terms say so; and its conditions, with
+    what is still to be attested."""
     decisions: tuple[DecisionView, ...]
     exceptions: tuple[ExceptionView, ...]
     renewals: tuple[RenewalView, ...]
@@ -205,7 +208,7 @@ def show(
             f"{inert(each.name)}: {inert(each.explanation)}" for each in assessment.floors
         ),
         improvements=inert(str(better)) if better else "",
-        conditions=tuple(_condition(each, request) for each in _conditions(request)),
+        conditions=(*_validity(standing), *(_condition(e, request) for e in _conditions(request))),
         decisions=tuple(decision_view(each) for each in stored.status.decisions),
         exceptions=tuple(_exception(each, now) for each in asked.shown),
         renewals=tuple(
@@ -265,7 +268,7 @@ def _needed(
 ) -> str:
     """Who has to act: as in the queue, an exception that is active waits for nobody."""
     if asked.waiting:
-        return needed_for_exception(subject, machines)
+        return needed_for_exception(ExceptionStanding.of(asked.waiting[0]), subject, machines)
     return "" if asked.active else needed_for(request.standing, subject, now, machines)
 
 
@@ -304,6 +307,12 @@ def _conditions(request: WholeRequest) -> Sequence[ApprovalCondition]:
     holding = request.standing.conditions
     stored = [each for e in request.stored.status.decisions for each in e.conditions]
     return list({each.name: each for each in stored if each in holding}.values())
+
+
+def _validity(request: RequestStanding) -> list[str]:
+    """Until when its approval admits new rollouts, in a line; none where that is for ever."""
+    end = valid_until(request)
+    return [] if end is None else [f"valid for new rollouts until {rfc3339(end)}"]
 
 
 def _condition(condition: ApprovalCondition, request: WholeRequest) -> str:

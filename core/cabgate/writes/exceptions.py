@@ -3,18 +3,25 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 
 from cabgate.api.base import rfc3339
 from cabgate.api.exception import CABException, ExceptionDecision, ExceptionState
-from cabgate.api.request import RequestState
+from cabgate.api.request import CABRequest, RequestState
 from cabgate.api.types import Tier
 from cabgate.gate.commands import approve_request, edit_intent, show_request
 from cabgate.gate.composing import MAX_BYTES, WARNING_WIDTH, compose, shortened
 from cabgate.gate.phrases import ended, scored
 from cabgate.lifecycle.history.precedent import standing_verdict
+from cabgate.lifecycle.state.exception_needs import (
+    Lacking,
+    lacks_in_spec,
+    needed_by,
+    needed_of,
+)
 from cabgate.lifecycle.state.standing import RequestStanding, takes_exception
 from cabgate.lifecycle.state.states import APPROVED_STATES, REFUSED_STATES, state_of
-from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate.text.refusal import Refusal, RefusalReason, check_all
 
 FIELD = "spec.requestRef.name"
 
@@ -44,6 +51,25 @@ def check_takes_exception(request: RequestStanding, others: Iterable[RequestStan
     found = without_exception(request, others)
     if found is not None:
         raise Refusal(RefusalReason.EXCEPTION_NOT_ALLOWED, no_exception(found), FIELD)
+
+
+def check_within_terms(exception: CABException, request: CABRequest) -> None:
+    """Raise one `Refusal` of all that an exception lacks of what the terms of its request ask
+    for."""
+    stamped, needed = needed_of(exception.spec), needed_by(request)
+    lacks = list(lacks_in_spec(exception.spec, request))
+    if stamped != needed:
+        says = (
+            f"{stamped}, and the terms of request {request.metadata.name} ask for {needed}: it was "
+            "asked for before that request was there, or by another release; delete it and create "
+            "it anew"
+        )
+        lacks.append(Lacking("spec.approvalsNeeded", says))
+    check_all(*(partial(_refuse, each) for each in lacks))
+
+
+def _refuse(lack: Lacking) -> None:
+    raise Refusal(RefusalReason.EXCEPTION_NOT_ALLOWED, lack.message, lack.field)
 
 
 def warnings_of_asking_again(

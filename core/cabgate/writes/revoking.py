@@ -27,10 +27,10 @@ from cabgate.lifecycle.history.revocations import (
 )
 from cabgate.lifecycle.state.standing import (
     RequestStanding,
-    closed_for_good,
     standings_of_exceptions,
 )
 from cabgate.lifecycle.state.states import APPROVED_STATES
+from cabgate.lifecycle.state.validity import closed_for_good
 from cabgate.risk.image_evidence import images_by_workload
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload

@@ -66,7 +66,8 @@ def check_created(
     `others` are the requests of the namespace that name one of its workloads; `model` is the risk
     model that holds for it; `provenance` says who speaks for the evidence of the intent,
     `template_asked` whether its namespace asks for approvals that say what the containers do;
-    `policy` is the change policy that holds for it, and goes by `ring`, that of the namespace now.
+    `policy` is the change policy that holds for it, `ring` that of the namespace now; None where
+    that is not known.
     """
     check_known(request)
     if intent is None:
@@ -79,8 +80,8 @@ def check_created(
         raise _wrong("spec.assessment.riskModel", f"nothing can be scored: {model.message}")
     if isinstance(policy, NoneHolds):
         raise _wrong("spec.terms", f"nobody knows who has to approve: {policy.message}")
-    if policy is not None and request.spec.ring != ring:
-        raise _wrong("spec.ring", f"must be {ring}, by which its change policy goes")
+    if ring is not None and request.spec.ring != ring:
+        raise _wrong("spec.ring", f"must be {ring}, that of its namespace now")
     asked_for = request_for(
         *(intent, request.spec.ring, others, model),
         provenance=provenance,

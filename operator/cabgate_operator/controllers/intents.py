@@ -41,6 +41,7 @@ from cabgate_kube.resources import (
     Resource,
 )
 from cabgate_kube.signers import LabelsAndSigners, speaking_for
+from cabgate_operator.controllers.freezes import freezes_for, running_targets
 from cabgate_operator.controllers.intent_reads import read_work
 from cabgate_operator.controllers.intent_work import Work, refused_among
 from cabgate_operator.controllers.models import chosen_model, chosen_policy, model_behind
@@ -53,7 +54,9 @@ from cabgate_operator.controllers.opening import (
 from cabgate_operator.controllers.related import intent_named
 from cabgate_operator.plans import texts
 from cabgate_operator.plans.intents import (
+    KEEPS_BACK,
     Problem,
+    Readiness,
     Surroundings,
     comes_to_ask,
     news_of_approval,
@@ -282,15 +285,15 @@ async def _update_intent(
         moment = reopens_at(request, context.clock())
         if moment is not None:
             work.problem = too_often(work, texts.reopened_too_often(work.wanted, moment), moment)
-    around = _surroundings(context, work)
-    ready = readiness(intent, work.problem, around)
+    around = await _surroundings(context, work)
+    ready = await _readiness(context, intent, work.problem, around)
     if work.too_often_until is not None:  # what was approved before still admits
-        admitted = readiness(intent, None, around)
+        admitted = await _readiness(context, intent, None, around)
         ready = admitted if admitted.ready else ready
     # An exception is asked for only where no request admits.
     if not ready.ready and work.problem is None and work.ring >= GATED_FROM:
         around = replace(around, exceptions=await _exceptions(context, work))
-        ready = readiness(intent, None, around)
+        ready = await _readiness(context, intent, None, around)
         _wake(context, work, around)
     if request is not None and work.held and ready.reason == Reason.REVIEW_PENDING.value:
         message = texts.about_request(
@@ -317,6 +320,18 @@ async def _update_intent(
     note_act(f"intent {work.key.name}", ready.reason)
 
 
+async def _readiness(
+    context: Context, intent: DeploymentIntent, problem: Problem | None, around: Surroundings
+) -> Readiness:
+    """Whether every target would be admitted now; what runs already is not asked for where that
+    does not matter."""
+    ready = readiness(intent, problem, around)
+    if ready.reason not in KEEPS_BACK:
+        return ready
+    running = await running_targets(context, intent)
+    return readiness(intent, problem, replace(around, running=running))
+
+
 async def _tell_reviewers(context: Context, work: Work, intent: DeploymentIntent) -> None:
     """Tell, on each approval by a person that still admits, that other evidence is declared."""
     for name, (_, request) in work.requests.items():
@@ -326,11 +341,14 @@ async def _tell_reviewers(context: Context, work: Work, intent: DeploymentIntent
             await context.tell(about, news)
 
 
-def _surroundings(context: Context, work: Work) -> Surroundings:
+async def _surroundings(context: Context, work: Work) -> Surroundings:
+    freezes = await freezes_for(context, work.labels)
     now, kinds = context.clock(), context.installation.kinds
     around = Surroundings(
         *(work.ring, work.known, (), now, context.machines, kinds),
         template_required=is_required(work.labels, work.ring),
+        known_freezes=freezes,
+        labels=work.labels,
     )
     _wake(context, work, around)
     return around

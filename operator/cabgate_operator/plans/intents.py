@@ -2,8 +2,8 @@
 """What an intent asks for, and what its status says: pure functions, no I/O."""
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from cabgate.gate.composing import sentence
 from cabgate.gate.decide import decide
 from cabgate.gate.verdict import GateVerdict, Reason
 from cabgate.lifecycle.limits.constraints import window_edges
+from cabgate.lifecycle.limits.freezes import FreezeInForce, KnownFreeze, in_force, next_edge
 from cabgate.lifecycle.requests.opening import (
     correlation_id,
     has_other_evidence,
@@ -29,14 +30,16 @@ from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
     RequestStanding,
     WholeRequest,
-    closed_for_good,
 )
+from cabgate.lifecycle.state.validity import closed_for_good, valid_until
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.risk.evidence import evidence_digest
 from cabgate.rollout.gated_targets import target_problems
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.templates import Template
+from cabgate.text.canonical import sha256_hex
+from cabgate.text.moments import EARLIEST
 from cabgate.text.refusal import RefusalReason
 from cabgate_kube.k8s_events import News
 from cabgate_kube.resources import Object
@@ -83,6 +86,20 @@ class Surroundings:
     """Kinds that are gated beside those that always are."""
     template_required: bool = False
     """Whether an approval has to say what the containers do."""
+    known_freezes: Sequence[KnownFreeze] = ()
+    """The freezes that may be about the namespace."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels of the namespace."""
+    running: Collection[Workload] = ()
+    """Workloads that run what the intent declares for them already."""
+
+    def freezes(self) -> Sequence[FreezeInForce]:
+        """The freezes that hold now."""
+        return in_force(self.known_freezes, self.labels, self.ring, self.now)
+
+
+KEEPS_BACK = frozenset({Reason.FROZEN.value, Reason.APPROVAL_ENDED.value})
+"""Reasons why a new rollout is denied of what is approved, and no rollback is, nor what runs."""
 
 
 def wanted_request(
@@ -126,15 +143,17 @@ def own_request(
 
 def next_window(around: Surroundings) -> datetime | None:
     """The next moment at which a window of an approval condition or of an exception opens or
-    closes, if there is one."""
+    closes, an approval ends, or a freeze begins or ends, if there is one."""
     moments = [
         moment
         for request in around.requests
         for condition in request.standing.conditions
         for moment in (condition.not_before, condition.not_after)
     ]
+    moments += [valid_until(request.standing) for request in around.requests]
     for exception in around.exceptions:
         moments += window_edges(exception.constraints)
+    moments.append(next_edge(around.known_freezes, around.labels, around.ring, around.now))
     return min((each for each in moments if each is not None and each > around.now), default=None)
 
 
@@ -146,18 +165,19 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
         return Readiness(False, problem.reason, problem.message, problem.stalled)
     known = {request.name: request.beside(intent) for request in around.requests}
     requests = [request.standing for request in known.values()]
-    decisions = [
-        decide(
-            _rollout(intent, target),
-            around.ring,
-            requests,
-            around.exceptions,
-            around.now,
-            around.machines,
-            template_required=around.template_required,
+    freezes = around.freezes()
+    decisions = []
+    for target in intent.spec.targets:
+        runs = Workload.of(target) in around.running
+        decisions.append(
+            decide(
+                *(_rollout(intent, target), around.ring, requests, around.exceptions),
+                *(around.now, around.machines),
+                template_required=around.template_required,
+                freezes=() if runs else freezes,
+                ran_since=EARLIEST if runs else None,
+            )
         )
-        for target in intent.spec.targets
-    ]
     denied = [decision for decision in decisions if not decision.allowed]
     # What waiting does not help against is told first, and speaks for all.
     stalled = [decision for decision in denied if _is_stalled(decision, around.now)]
@@ -244,8 +264,8 @@ def status_of_intent(
     digest = evidence_digest(intent.spec)
     wanted = wanted_name(intent)
     status: dict[str, Any] = copy.deepcopy(raw.get("status") or {})
-    for field in ("score", "gate", "state"):
-        status.pop(field, None)
+    for shown in ("score", "gate", "state"):
+        status.pop(shown, None)
     status["observedGeneration"] = intent.metadata.generation
     status["requestName"] = wanted if request is None else request.metadata.name
     status["evidenceDigest"] = digest
@@ -320,6 +340,9 @@ def news_of_intent(
         if ready.exception:
             active = ready.ready
             return News(ready.reason, ready.message, identity, warning=not active)
+    if ready.reason == Reason.FROZEN.value:
+        # By the freeze too: the next one is news again.
+        return News(ready.reason, ready.message, (*identity, sha256_hex([ready.message])[:12]))
     if old.get("state") == new.get("state") and old.get("evidenceDigest") == new.get(
         "evidenceDigest"
     ):

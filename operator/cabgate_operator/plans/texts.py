@@ -21,6 +21,7 @@ from cabgate.gate.composing import MAX_BYTES, compose, sentence
 from cabgate.gate.phrases import assessment_details, scored
 from cabgate.lifecycle.limits.flapping import MAX_OPENED, MAX_REOPENED
 from cabgate.lifecycle.limits.retention import KEPT_FOR
+from cabgate.lifecycle.state.exception_needs import counted_of, meets
 from cabgate.lifecycle.state.quorum import counted, still_needed
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding, exception_admits
 from cabgate.lifecycle.state.states import (
@@ -294,6 +295,11 @@ def _decided(request: RequestStanding, state: RequestState) -> str:
     return compose(sentence(said) if next_step else said, [], next_step)
 
 
+def _votes(exception: ExceptionStanding) -> str:
+    counted = counted_of(exception.spec, exception.votes)
+    return f", with approvals {counted}" if counted else ""
+
+
 def about_exception(
     exception: CABException,
     request: RequestStanding | None,
@@ -323,10 +329,18 @@ def about_exception(
         return "RequestRevoked" if revoked else "ExceptionNotAllowed", message
     standing = ExceptionStanding.of(exception)
     if state is ExceptionState.PENDING:
+        who = "neither submitted nor approved" if standing.votes else "did not submit"
         return "Pending", compose(
-            f"Exception {name} waits for a security reviewer; it would end at {end}.",
+            f"Exception {name} waits for a security reviewer{_votes(standing)}; it would end at "
+            f"{end}.",
             [],
-            "Someone who did not submit it approves with: " + approve_exception(standing, request),
+            f"Someone who {who} it approves with: " + approve_exception(standing, request),
+        )
+    if not meets(exception.spec, request):
+        return (
+            "TermsNotMet",
+            f"Exception {name} lacks what the change policy of request {wanted} asks of exceptions:"
+            f" it admits nothing. Ask for another: {write_exception(request)}",
         )
     if not exception_admits(standing, request, now):
         return (

@@ -5,6 +5,7 @@ from cabgate_operator.controllers.break_glass import Glass, Retrospects
 from cabgate_operator.controllers.certificates import Certificates
 from cabgate_operator.controllers.coverage import Coverage
 from cabgate_operator.controllers.exceptions import Exceptions
+from cabgate_operator.controllers.freezes import Freezes
 from cabgate_operator.controllers.installation import Installation
 from cabgate_operator.controllers.intents import Intents
 from cabgate_operator.controllers.kept_evidence import KeptEvidence
@@ -23,6 +24,7 @@ def make_controllers(settings: Settings, metrics: Metrics) -> tuple[Controller, 
     certificates = (Certificates(settings.webhook_name),) if settings.manage_certificates else ()
     return (
         *(Intents(), Exceptions(), Retrospects(), Models(), Namespaces()),
+        Freezes(metrics.calendar_ends),
         *(ledger, Retention(ledger, settings.keep_approved), KeptEvidence()),
         Coverage(metrics.uncovered_workloads, settings.installation, glass.absent),
         *(glass, Installation(), *certificates),

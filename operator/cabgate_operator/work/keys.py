@@ -24,6 +24,8 @@ class Subject(StrEnum):
     """What is kept beside a request, or beside all of them, and goes with it."""
     MODELS = "models"
     """The built-in risk model, where it is absent; and the intents that had no valid model."""
+    FREEZES = "freezes"
+    """The intents that a change of a freeze may keep back or let go, and the ends of calendars."""
     COVERAGE = "coverage"
     """What runs in a namespace although nothing covers it."""
     GLASS = "glass"

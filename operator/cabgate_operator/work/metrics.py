@@ -56,6 +56,12 @@ class Metrics:
             ["namespace"],
             registry=self.registry,
         )
+        self.calendar_ends = Gauge(
+            "cabgate_change_freeze_ends_timestamp_seconds",
+            "When the last interval of a ChangeFreeze ends that no other one continues.",
+            ["changefreeze", "kind"],
+            registry=self.registry,
+        )
         self.installation_differs = Gauge(
             "cabgate_installation_differs",
             "1 where the ConfigMap cabgate-installation is not as the operator was told, else 0.",

@@ -3,13 +3,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from cabgate.api import CABException, CABRequest
 from cabgate.api.base import rfc3339
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.intent import FieldManager
-from cabgate.api.request import RequestDecision, RequestVerdict
+from cabgate.api.request import RequestVerdict
 from cabgate.api.types import Submitter
 from cabgate.gate.messages import controller_message
 from cabgate.gate.verdict import Reason
@@ -20,7 +21,6 @@ from cabgate.review.identity import SERVICE_ACCOUNTS, Machines, User
 from cabgate.review.review import REQUEST_REVIEW, check_person_write, stamped_status
 from cabgate.review.reviewers import ReviewFacts, check_reviewer
 from cabgate.review.submitters import check_requester
-from cabgate.review.votes import check_counted
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.rollout.gated_targets import check_targets
 from cabgate.rollout.image_names import check_images
@@ -49,6 +49,19 @@ from cabgate_samples.models import (
 )
 from cabgate_samples.objects import MIDDLING
 from support.policies import BOARD, ESCALATING, vote
+from unit.core.by_terms import (
+    BOUND_BY_TWO,
+    ENDED,
+    HALF_APPROVED,
+    ONE_VOTE,
+    RISKY,
+    WATCHED,
+    asked_for_too_much,
+    leaves,
+    overridden_again,
+    uncounted,
+    voted_again,
+)
 from unit.core.frozen import FROZEN
 from unit.core.limited import DAY, limited
 from unit.core.standings import (
@@ -70,9 +83,10 @@ def _denial(
     exceptions: list[CABException] | None = None,
     what: Rollout = CHECKOUT,
     ring: int = 2,
+    now: datetime = NOW,
     **more: Any,
 ) -> str:
-    found = decide(*(what, ring, requests or [], exceptions or [], NOW), **more)
+    found = decide(*(what, ring, requests or [], exceptions or [], now), **more)
     message: str = found.message
     return message
 
@@ -124,23 +138,8 @@ SILENT = SILENT.model_copy(
 DOES_MORE = replace(
     CHECKOUT, template=_template("sh", hostPID=True, volumes=[{"name": "data", "hostPath": {}}])
 )
-RISKY = request("ExceptionRequired")
-CALM = {"name": "calm", "description": "outside of the sale", "attestation": "Required"}
 
 
-def _uncounted(of: CABRequest, said: dict[str, Any]) -> str:
-    digest, number = of.spec.evidence_digest, len(of.status.decisions) + 1
-    entry = RequestDecision.model_validate({**said, "evidenceDigest": digest, "sequence": number})
-    return _refused(lambda: check_counted(of, entry))
-
-
-ONE_VOTE = request("ManualReview", vote("rita"), policy=BOARD)
-BOUND_BY_TWO = request(
-    "ManualReview",
-    vote("rita", "ConditionallyApproved", conditions=[CALM]),
-    vote("max"),
-    policy=BOARD,
-)
 WAITING = request("ManualReview")
 MACHINE = request(of=intent(MIDDLING, submittedBy=[{"username": ROBOT}]))
 NEWER = newer(request("ManualReview", by_person("Approved")), "quorum", "promotion")
@@ -163,11 +162,6 @@ BUMPED = request(
 )
 REFUSED_BEFORE = request("ManualReview", by_person("Rejected", rationale="no rollback plan"))
 LEAVE = exception(RISKY, name="another")
-
-
-def _leaves(count: int, verdict: str = "") -> list[CABException]:
-    entries = [by_person(verdict)] if verdict else []
-    return [exception(RISKY, *entries, name=f"leave-{n}") for n in range(count)]
 
 
 def _denials() -> dict[Reason, list[str]]:
@@ -203,13 +197,17 @@ def _denials() -> dict[Reason, list[str]]:
             _denial([ONE_VOTE]),
         ],
         r.EXCEPTION_REQUIRED: [_denial([RISKY])],
-        r.EXCEPTION_PENDING: [_denial([RISKY], [exception(RISKY)])],
+        r.EXCEPTION_PENDING: [
+            _denial([RISKY], [exception(RISKY)]),
+            _denial([WATCHED], [HALF_APPROVED]),
+        ],
         r.EXCEPTION_ENDED: [_denial([RISKY], [exception(RISKY, days=1, age=2 * DAY)])],
         r.CONSTRAINT_VIOLATED: [_denial([RISKY], *each) for each in limited(RISKY)],
         r.OUTSIDE_WINDOW: [
             _denial([_conditional(notBefore=rfc3339(NOW + DAY))]),
             _denial([_conditional(notAfter=before)]),
         ],
+        r.APPROVAL_ENDED: [_denial([ENDED], now=NOW + 2 * DAY)],
         r.FROZEN: [_denial(**each) for each in FROZEN],
         r.ATTESTATION_MISSING: [
             _denial([_conditional(attestation="Required")]),
@@ -226,9 +224,9 @@ def _denials() -> dict[Reason, list[str]]:
     }
 
 
-def _refused(call: Callable[[], object]) -> str:
+def _refused(call: Callable[..., object], *given: object) -> str:
     try:
-        call()
+        call(*given)
     except Refusal as refusal:
         fields = [each for each in refusal.causes if each.field]
         _fields[str(refusal)] = "".join(f"    {each.field}: {each.reason}\n" for each in fields)
@@ -301,15 +299,15 @@ def _refusals() -> dict[RefusalReason, list[str]]:
         r.NOT_AUTHORIZED: [
             _reviewer(holds_verb=False),
             _reviewer(revoked, "cabexceptions", holds_verb=False),
-            _uncounted(ONE_VOTE, vote("max", verbs=[])),
-            _uncounted(request(policy=ESCALATING), vote("max", verbs=["approve-oncall"])),
+            _refused(uncounted, ONE_VOTE, vote("max", verbs=[])),
+            _refused(uncounted, request(policy=ESCALATING), vote("max", verbs=["approve-oncall"])),
         ],
         r.SELF_APPROVAL: [
             _reviewer(user=User("ann")),
             _reviewer(requesters=frozenset({"rita"})),
             _reviewer(impersonates=ROBOT),
             _refused(lambda: _by_its_approver("rita")),
-            _uncounted(BOUND_BY_TWO, vote("max", "Attested", condition="calm", verbs=[])),
+            _refused(uncounted, BOUND_BY_TWO, vote("max", "Attested", condition="calm", verbs=[])),
             _refused(lambda: _by_its_approver("bob", requester="rita")),
         ],
         r.MACHINE: [
@@ -322,7 +320,9 @@ def _refusals() -> dict[RefusalReason, list[str]]:
         r.REFUSALS_CHANGED: [_reviewer(lifts_otherwise=True)],
         r.UNKNOWN_REQUIREMENT: [_refused(lambda: check_known(NEWER))],
         r.ILLEGAL_TRANSITION: [
-            _uncounted(ONE_VOTE, vote("rita")),
+            _refused(uncounted, ONE_VOTE, vote("rita")),
+            _refused(overridden_again),
+            _refused(voted_again),
             _reviewer(decided_elsewhere="checkout-0a1b2c3d, Approved"),
             _review(REFUSED_BEFORE, **approved),
             _review(
@@ -331,16 +331,16 @@ def _refusals() -> dict[RefusalReason, list[str]]:
             ),
         ],
         r.EXCEPTION_NOT_ALLOWED: [
-            _refused(lambda of=of: check_takes_exception(of))
-            for of in (
-                WAITING,
-                REFUSED_BEFORE,
-                BESIDE,
-                WITHDRAWN,
-                request("AutoApprove"),
-                request("ManualReview", by_system("Superseded")),
-                request("ExceptionRequired", by_person("Revoked")),
-            )
+            _refused(asked_for_too_much),
+            *(
+                _refused(check_takes_exception, of)
+                for of in (
+                    *(WAITING, REFUSED_BEFORE, BESIDE, WITHDRAWN),
+                    request("AutoApprove"),
+                    request("ManualReview", by_system("Superseded")),
+                    request("ExceptionRequired", by_person("Revoked")),
+                )
+            ),
         ],
         r.IMAGES_NEEDED: [
             _refused(lambda: images_to_revoke(BESIDE, [], Surroundings([BESIDE, OTHER], [], NOW))),
@@ -366,8 +366,8 @@ def _refusals() -> dict[RefusalReason, list[str]]:
         r.CALLER_NOT_PROVED: [_refused(lambda: check_proof({}, b"p" * MIN_BYTES))],
         r.BUDGET_USED_UP: [
             _refused(lambda: check_opening(WAITING, [(BESIDE, 700_000)])),
-            _refused(lambda: check_asking(LEAVE, _leaves(5), 5, NOW)),
-            _refused(lambda: check_asking(LEAVE, _leaves(20, "Rejected"), 20, NOW)),
+            _refused(lambda: check_asking(LEAVE, leaves(5), 5, NOW)),
+            _refused(lambda: check_asking(LEAVE, leaves(20, "Rejected"), 20, NOW)),
             _refused(lambda: check_asking(LEAVE, [], 655_360, NOW)),
         ],
         r.INVALID: [

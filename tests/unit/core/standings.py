@@ -14,7 +14,7 @@ from cabgate.gate import decide as gate
 from cabgate.lifecycle.history import precedent, revocations, same_content
 from cabgate.lifecycle.limits import budget, flapping, retention
 from cabgate.lifecycle.requests import assessment, endings, opening
-from cabgate.lifecycle.state import standing, waiting
+from cabgate.lifecycle.state import standing, validity, waiting
 from cabgate.lifecycle.state.standing import ExceptionStanding, WholeRequest, standing_of
 from cabgate.review import races
 from cabgate.writes import declared, exceptions, lifting, revoking, system
@@ -71,7 +71,7 @@ reopens_at = of_stored(flapping.reopens_at)
 removable = of_stored(retention.removable)
 outcome_of_request = of_stored(waiting.outcome_of_request)
 check_opening = of_stored(budget.check_opening)
-closed_window = of_stored(standing.closed_window)
+closed_window = of_stored(validity.closed_window)
 takes_exception = of_stored(standing.takes_exception)
 exception_admits = of_stored(standing.exception_admits)
 approver_of = of_stored(races.approver_of)

@@ -182,12 +182,9 @@ class LiveReads(ExceptionReads):
         found: dict[str, Any] | None = await self._get(path)
         return found
 
-    async def revisions(
-        self, namespace: str, kind: str, labels: Mapping[str, str]
-    ) -> list[dict[str, Any]]:
-        """The ReplicaSets or ControllerRevisions of a namespace that have some labels."""
+    async def revisions(self, namespace: str, kind: str, selector: str) -> list[dict[str, Any]]:
+        """The ReplicaSets or ControllerRevisions of a namespace that a label selector selects."""
         path = f"/apis/apps/v1/namespaces/{namespace}/{kind.lower()}s"
-        selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
         found = await self._get(path, {"labelSelector": selector} if selector else None)
         return (found or {}).get("items") or []
 

@@ -2,21 +2,57 @@
 """Writes of exceptions, their status aside."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
 
 from cabgate.api import CABException, CABRequest
 from cabgate.lifecycle.limits.budget import check_asking, check_growth
 from cabgate.lifecycle.limits.capacity import check_size, stored_bytes
 from cabgate.lifecycle.limits.constraints import check_future
+from cabgate.lifecycle.state.exception_needs import needed_by
 from cabgate.lifecycle.state.standing import RequestStanding, standing_of
 from cabgate.review.identity import Machines
 from cabgate.rollout.targets import Workload
-from cabgate.writes.exceptions import check_takes_exception
+from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate.writes.exceptions import check_takes_exception, check_within_terms
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest
 from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.handlers.asked import AskedLately
-from cabgate_webhook.handlers.records import judge_submitters
+from cabgate_webhook.handlers.records import judge_submitters, stamp_submitters
+
+
+async def stamp_exception(
+    admission: AdmissionRequest, api: LiveReads, machines: Machines
+) -> AdmissionAnswer:
+    """The patch that makes a new exception say who asks for it and how many have to approve it."""
+    answer = stamp_submitters(admission, machines)
+    spec = admission.object.get("spec")
+    if admission.operation != "CREATE" or not isinstance(spec, Mapping):
+        return answer
+    wanted = await _needed(admission, api)
+    if spec.get("approvalsNeeded") == wanted:
+        return answer
+    path = "/spec/approvalsNeeded"
+    says: dict[str, Any] = {"op": "remove", "path": path}
+    if wanted is not None:
+        says = {"op": "add", "path": path, "value": wanted}
+    return replace(answer, reason="SubmittersStamped", patch=[*(answer.patch or []), says])
+
+
+async def _needed(admission: AdmissionRequest, api: LiveReads) -> int | None:
+    """How many have to approve a new exception; None where one is enough, or its request is not
+    there."""
+    try:
+        name = CABException.model_validate(admission.object).spec.request_ref.name
+    except ValidationError:  # the schema says what it is about
+        return None
+    request = await api.request(admission.namespace, name)
+    needed = 1 if request is None else needed_by(request)
+    return needed if needed > 1 else None
 
 
 async def judge_exception(
@@ -48,6 +84,13 @@ async def judge_exception(
     )
     if request is not None:
         check_takes_exception(standing_of(request), requests)
+        check_within_terms(exception, request)
+    elif exception.spec.approvals_needed is not None:
+        raise Refusal(
+            RefusalReason.WRONG_CONTENT,
+            "is kept by cabgate's webhook, and there is no such request yet: leave it out",
+            "spec.approvalsNeeded",
+        )
     # From here to the end nothing is waited for: who comes next knows of this one.
     unseen, more = lately.beside(admission.namespace, stored, begun)
     unseen = [each for each in unseen if each.spec.request_ref.name == name]

@@ -50,7 +50,11 @@ from cabgate.review.reviewers import (
 )
 from cabgate.rollout.targets import Workload
 from cabgate.text.refusal import Refusal, RefusalReason
-from cabgate.writes.exceptions import check_takes_exception, warnings_of_asking_again
+from cabgate.writes.exceptions import (
+    check_takes_exception,
+    check_within_terms,
+    warnings_of_asking_again,
+)
 from cabgate.writes.lifting import warnings_of_approval, with_lifts
 from cabgate.writes.revoking import Surroundings, images_to_revoke, warnings_of
 from cabgate.writes.system import (
@@ -60,7 +64,7 @@ from cabgate.writes.system import (
     rests_on_others,
     takes_back,
 )
-from cabgate.writes.votes import warnings_of_votes
+from cabgate.writes.votes import warnings_of_exception_votes, warnings_of_votes
 from cabgate_webhook.admission.caller import STRIP
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.apiserver import LiveReads
@@ -226,15 +230,18 @@ async def _checked_decision(
         lifts_otherwise=entry.checked != expected,
     )
     check_reviewer(admission.user, entry.verdict, kind.plural, facts)
-    await check_overrides(admission, entry, api)
-    if subject.exception is None:
-        check_voters_stand_apart(WholeRequest.of(subject.request), subject.intent, entry.verdict)
+    await check_overrides(admission, entry, standing_of(subject.request), api)
+    voted_on = subject.exception or WholeRequest.of(subject.request)
+    check_voters_stand_apart(voted_on, subject.intent, entry.verdict)
     if subject.exception is not None and entry.verdict is ExceptionVerdict.APPROVED:
         check_takes_exception(standing_of(subject.request), others)
+        check_within_terms(subject.exception, subject.request)
     warnings = [recorded(kind, kind.parse(admission.old_object), entry)]
     warnings += warnings_of_approval(subject.request, entry.verdict, others, votes)
     warnings += asked_before
     warnings += warnings_of_votes(subject.request, entry)
+    if subject.exception is not None:
+        warnings += warnings_of_exception_votes(subject.exception, entry)
     if isinstance(entry, RequestDecision) and revokes and around is not None:
         images = images_to_revoke(subject.request, entry.images, around)
         warnings += warnings_of(subject.request, images, around)

@@ -14,7 +14,7 @@ from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import covering, decide
 from cabgate.gate.messages import controller_message
 from cabgate.gate.verdict import GateVerdict, Reason
-from cabgate.lifecycle.limits.freezes import freezes_in_force
+from cabgate.lifecycle.limits.freezes import freezes_in_force, without_rollbacks
 from cabgate.lifecycle.state.requirements import says_of_containers
 from cabgate.lifecycle.state.standing import (
     RequestStanding,
@@ -38,7 +38,8 @@ from cabgate.rollout.workloads import (
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.ahead import Ahead
 from cabgate_webhook.client.apiserver import LiveReads
-from cabgate_webhook.handlers.freezes import Declared, Freezes
+from cabgate_webhook.handlers.earlier import Earlier
+from cabgate_webhook.handlers.freezes import Declared, declared_for
 from cabgate_webhook.handlers.fresh import FreshIntents
 
 GATED_SUBRESOURCES = frozenset({"", "ephemeralcontainers"})
@@ -65,10 +66,10 @@ async def judge_rollout(
     try:
         rollout, referred = await _rollout(admission, kind, api, configured)
         template = cache(partial(_template, admission, kind, referred))
+        as_kept = partial(_template, admission, kind, referred, claims=False)
+        earlier = Earlier(api, admission, as_kept)
         look = partial(_look, rollout, template, admission, api, default_ring, machines)
-        if freezing:
-            as_kept = partial(_template, admission, kind, referred, claims=False)
-            look = partial(look, freezes=Freezes(api, admission, as_kept))
+        look = partial(look, earlier=earlier, freezing=freezing)
         maker = _maker(admission, machines, configured)
         async with Ahead(partial(_requests_of, api, admission.namespace, maker)) as of_maker:
             decision, labels, ring = await look(now)
@@ -110,21 +111,24 @@ async def _look(
     default_ring: int,
     machines: Machines,
     now: datetime,
-    freezes: Freezes | None = None,
+    *,
+    earlier: Earlier,
+    freezing: bool,
 ) -> tuple[GateVerdict, Mapping[str, str], int]:
     """The decision by what is there now, with the labels of the namespace and the ring; labels are
     empty and the ring is the highest where it is admitted whatever they are.
 
     What the containers do is looked at where a request says it or has to: `template` tells it.
-    `freezes` are asked for what may hold; None where none can."""
+    Freezes are read where it is `freezing`, and what the workload ran `earlier` where that
+    matters."""
     namespace = admission.namespace
     declared: Declared | None = None
     async with Ahead(partial(api.listed_exceptions, namespace)) as listed:
         finding = api.requests_naming(namespace, rollout.workloads, at_once=True)
-        if freezes is None:
-            requests = await finding
+        if freezing:
+            requests, declared = await asyncio.gather(finding, declared_for(namespace, api))
         else:
-            requests, declared = await asyncio.gather(finding, freezes.declared())
+            requests = await finding
         if any(says_of_containers(request) for request in requests):
             rollout = replace(rollout, template=template())
         # What the highest ring admits, each ring admits, and what is admitted where a template is
@@ -149,13 +153,18 @@ async def _look(
         *(rollout, ring, requests, standings_of_exceptions(exceptions), now, machines),
         template_required=is_required(labels, ring),
     )
-    if freezes is None or declared is None:
-        return judged(), labels, ring
-    in_force = freezes_in_force(declared.freezes, labels, ring, now)
-    decision = judged(freezes=in_force)
-    if decision.reason is Reason.FROZEN and ring_of(labels, default_ring) >= GATED_FROM:
-        decision = judged(freezes=await freezes.of_no_rollback(rollout, in_force))
+    stored = () if declared is None else declared.freezes
+    freezes = freezes_in_force(stored, labels, ring, now)
+    decision = judged(freezes=freezes)
+    if decision.reason in _OF_NEW_ROLLOUTS and ring_of(labels, default_ring) >= GATED_FROM:
+        ran = await earlier.ran(rollout)
+        freezes = without_rollbacks(freezes, ran)
+        decision = judged(freezes=freezes, ran_since=min(ran, default=None))
     return decision, labels, ring
+
+
+_OF_NEW_ROLLOUTS = frozenset({Reason.FROZEN, Reason.APPROVAL_ENDED})
+"""What denies no rollback."""
 
 
 async def _labels_of(

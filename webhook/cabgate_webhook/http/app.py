@@ -40,7 +40,7 @@ from cabgate_webhook.admission.requests import (
 from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.client.lookups import BudgetUsedUp, LookupFailed
 from cabgate_webhook.handlers.asked import AskedLately
-from cabgate_webhook.handlers.exceptions import judge_exception
+from cabgate_webhook.handlers.exceptions import judge_exception, stamp_exception
 from cabgate_webhook.handlers.fresh import FreshIntents
 from cabgate_webhook.handlers.models import judge_freeze, judge_model, judge_policy
 from cabgate_webhook.handlers.modes import LOOKUP_SECONDS, by_mode
@@ -310,7 +310,9 @@ async def _mutate(
                 return AdmissionAnswer(allowed=True, reason="SystemWrite")
             settings.caller.check(admission)
             return await stamp_review(admission, api, settings.keys, now, settings.machines)
-        if admission.where in ("deploymentintents", "cabexceptions"):
+        if admission.where == "cabexceptions":
+            return await stamp_exception(admission, api, settings.machines)
+        if admission.where == "deploymentintents":
             return stamp_submitters(admission, settings.machines, settings.kinds)
     return _unknown(admission)
 

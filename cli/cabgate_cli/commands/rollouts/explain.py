@@ -10,6 +10,8 @@ import click
 
 from cabgate.api.changefreeze import POLICY_LABEL
 from cabgate.api.kinds import GatedKind
+from cabgate.lifecycle.state.standing import standings_of
+from cabgate.lifecycle.state.validity import valid_until
 from cabgate.rollout.earlier import without_claims
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.rollout.pods import PodTemplateError
@@ -215,10 +217,11 @@ class _Explainer:
         namespace, source = rollout.namespace, self._source
         of_namespace = source.namespace_labels(namespace)
         around = Surroundings(self._installation, of_namespace, labels, before)
-        if POLICY_LABEL in of_namespace and (freezes := source.freezes()):
-            around = replace(around, freezes=freezes, ran=source.ran(rollout, kept))
+        freezes = source.freezes() if POLICY_LABEL in of_namespace else []
         stored = source.requests_naming(namespace, rollout.workloads)
         requests = source.with_appliers(namespace, stored)
+        if freezes or any(valid_until(each) for each in standings_of(requests)):
+            around = replace(around, freezes=freezes, ran=source.ran(rollout, kept))
         exceptions = source.exceptions(namespace) if requests else []
         return explained(rollout, around, requests, exceptions, now())
 

@@ -15,6 +15,7 @@ from cabgate.api import (
     intent,
     request,
 )
+from cabgate.lifecycle.state.standing import may_have_admitted, standings_of
 from cabgate.rollout.appliers import with_applier
 from cabgate.rollout.earlier import (
     KEPT_AS,
@@ -84,14 +85,14 @@ class GateSource:
         if stored is None or kept_as is None:
             return []
         path = f"/apis/apps/v1/namespaces/{namespace}/{kept_as[1].lower()}s"
-        labels = [f"{key}={value}" for key, value in selected_by(stored).items()]
-        query = {"labelSelector": ",".join(labels)} if labels else {}
+        selector = selected_by(stored)
+        query = {"labelSelector": selector} if selector else {}
         kept = self._cluster.list(path, f"{kept_as[1]}s in namespace {namespace}", **query)
         revisions = revisions_of(workload, stored["metadata"]["uid"], kept)
         found = same_as(rollout.images, template, revisions)
         if kept_as == REPLICA_SET and found:
             requests = self.requests_naming(namespace, replica_sets(found))
-            found = made_by_controllers(found, requests)
+            found = made_by_controllers(found, may_have_admitted(standings_of(requests)))
         return [each.created for each in found]
 
     def intent(self, namespace: str, name: str) -> DeploymentIntent:

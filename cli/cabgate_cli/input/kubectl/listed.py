@@ -130,11 +130,12 @@ class ListedAssessment(Struct, rename="camel", kw_only=True):
     risk_model: ListedRiskModel
 
 
-class ListedNeed(Struct):
+class ListedNeed(Struct, rename="camel"):
     """So many different people, each with a verb, have to approve."""
 
     count: int
     verb: str
+    valid_for_seconds: int | None = None
 
 
 class ListedEscalation(Struct, rename="camel"):
@@ -145,11 +146,20 @@ class ListedEscalation(Struct, rename="camel"):
     also_decides: str | None = None
 
 
+class ListedExceptionNeed(Struct, rename="camel"):
+    """What an exception for a request needs."""
+
+    count: int
+    max_days: int
+    require: list[str] = field(default_factory=list)
+
+
 class ListedTerms(Struct):
     """What a change policy asks of a request."""
 
     approvals: list[ListedNeed] = field(default_factory=list)
     escalation: list[ListedEscalation] = field(default_factory=list)
+    exceptions: ListedExceptionNeed | None = None
 
 
 class ListedRequestSpec(Struct, rename="camel", kw_only=True):
@@ -274,6 +284,7 @@ class ListedExceptionSpec(Struct, rename="camel"):
     reason: str
     duration_days: Annotated[int, Meta(ge=1, le=MAX_DURATION_DAYS)] = DEFAULT_DURATION_DAYS
     constraints: ListedConstraints | None = None
+    approvals_needed: int | None = None
     submitted_by: list[ListedSubmitter] = field(default_factory=list)
 
 

@@ -13,6 +13,7 @@ from cabgate.gate.checks import (
     requirements,
     review,
     template,
+    validity,
     window,
 )
 from cabgate.gate.record import ArgoHealth, Record
@@ -24,6 +25,7 @@ CHECKS = (
     refused.check_content,
     refused.check_images,
     template.check,
+    validity.check,
     window.check,
     attestation.check,
     approved.check,
@@ -42,6 +44,7 @@ MODULES = (
     review,
     exception,
     window,
+    validity,
     frozen,
     attestation,
     refused,

@@ -12,6 +12,7 @@ from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
 from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.history.revocations import against
 from cabgate.lifecycle.limits.constraints import WINDOWS, Violation, violation
+from cabgate.lifecycle.state.exception_needs import counted_of
 from cabgate.lifecycle.state.standing import ExceptionStanding, exception_admits
 from cabgate.rollout.rollout import Rollout
 
@@ -95,11 +96,14 @@ def _line_of_beyond(look: Look, rollout: Rollout, now: datetime) -> str:
 
 def _pending(found: Situation) -> Parts:
     request, exception = found.request, found.exception
+    counted = counted_of(exception.spec, exception.votes)
+    votes = f" with approvals {counted}" if counted else ""
+    who = "neither submitted nor approved" if exception.votes else "did not submit"
     return (
         f"{found.head} needs an exception ({scored(request)}), and {exception.metadata.name} waits "
-        "for a security reviewer.",
+        f"for a security reviewer{votes}.",
         assessment_details(request, found.machines),
-        "Someone who did not submit it approves with: " + approve_exception(exception, request),
+        f"Someone who {who} it approves with: " + approve_exception(exception, request),
     )
 
 

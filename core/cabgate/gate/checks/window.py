@@ -8,8 +8,8 @@ from cabgate.gate.commands import edit_intent, show_request
 from cabgate.gate.composing import shortened
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
 from cabgate.gate.verdict import Look, Reason
-from cabgate.lifecycle.state.standing import closed_window
 from cabgate.lifecycle.state.states import APPROVED_STATES
+from cabgate.lifecycle.state.validity import closed_window
 from cabgate.rollout.rollout import Rollout
 
 

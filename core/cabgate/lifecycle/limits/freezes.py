@@ -21,7 +21,8 @@ from cabgate.api.changefreeze import (
     FreezeSelector,
 )
 from cabgate.lifecycle.requests.terms import unknown_fields
-from cabgate.text.moments import EARLIEST
+from cabgate.rollout.rings import HIGHEST
+from cabgate.text.moments import EARLIEST, LATEST
 
 RawObject = Mapping[str, Any]
 
@@ -83,7 +84,9 @@ def freezes_in_force(
     `freezes` are all that there are, as the API server has them. Within a Freeze each holds by
     itself. Outside of every interval of the Windows that are about the namespace, all of these hold
     together. One that this release cannot read, or that says more than it knows, is taken for a
-    Freeze for everybody within those of its intervals that can be read.
+    Freeze for everybody within those of its intervals that can be read. Of such a Window nobody
+    knows when it is open: it holds at any time, where it is about the namespace as far as that can
+    be read.
     """
     return in_force(read_freezes(freezes), namespace_labels, ring, now)
 
@@ -153,6 +156,49 @@ def not_overridden(
     ]
 
 
+def next_edge(
+    freezes: Iterable[KnownFreeze], namespace_labels: Mapping[str, str], ring: int, now: datetime
+) -> datetime | None:
+    """The next moment at which an interval of some freezes begins or ends that is about rollouts of
+    a ring in a namespace; None after the last."""
+    edges = (
+        edge
+        for each in freezes
+        if _is_about(each, namespace_labels, ring)
+        for span in each.intervals
+        for edge in (span.begins, span.ends)
+    )
+    return min((edge for edge in edges if now < edge < LATEST), default=None)
+
+
+def overridden_already(
+    freezes: Iterable[KnownFreeze],
+    namespace_labels: Mapping[str, str],
+    overrides: Mapping[str, datetime],
+    now: datetime,
+) -> list[str]:
+    """The names of those of some freezes that approvals override as far as another one could: for
+    what of them holds now, or for what comes next."""
+    known = list(freezes)
+    windows = [each for each in known if each.kind is FreezeKind.WINDOW]
+    opened = [
+        span.begins
+        for each in windows
+        if _is_about(each, namespace_labels, HIGHEST)
+        for span in each.intervals
+    ]
+    found = []
+    for each in known:
+        if each.kind is FreezeKind.WINDOW:
+            past = [*opened, *(span.begins for span in each.intervals)]
+        else:
+            past = [span.ends for span in merged(each.intervals)]
+        since = max([each.declared, *(moment for moment in past if moment <= now)])
+        if each.name in overrides and overrides[each.name] >= since:
+            found.append(each.name)
+    return found
+
+
 def without_rollbacks(
     freezes: Iterable[FreezeInForce], ran: Iterable[datetime]
 ) -> list[FreezeInForce]:
@@ -166,8 +212,8 @@ def without_rollbacks(
 def _in_force(
     freeze: KnownFreeze, begins: datetime, ends: datetime | None, after: datetime
 ) -> FreezeInForce:
-    since = max(begins, freeze.declared)
-    return FreezeInForce(freeze.name, freeze.title, since, ends, freeze.declared, after)
+    since, until = max(begins, freeze.declared), None if ends == LATEST else ends
+    return FreezeInForce(freeze.name, freeze.title, since, until, freeze.declared, after)
 
 
 def _merged_at(intervals: Sequence[Interval], now: datetime) -> Interval | None:
@@ -198,9 +244,29 @@ def _read(raw: RawObject) -> KnownFreeze:
     intervals = [found for each in every if (found := _interval(each)) is not None]
     known = _known(raw) if len(intervals) == len(every) and all(map(_is_known, every)) else None
     if known is None:
-        return KnownFreeze(name, name, FreezeKind.FREEZE, declared, intervals)
+        title = f"{name}, which this release of cabgate cannot read"
+        if isinstance(spec, Mapping) and spec.get("kind") == FreezeKind.WINDOW:
+            return KnownFreeze(name, title, FreezeKind.FREEZE, declared, _ALWAYS, *_reach_of(spec))
+        return KnownFreeze(name, title, FreezeKind.FREEZE, declared, intervals)
     about = (known.namespace_selector, known.ring_from or 0)
     return KnownFreeze(name, known.title, known.kind, declared, intervals, *about)
+
+
+_ALWAYS = (Interval(EARLIEST, LATEST),)
+
+
+def _reach_of(said: RawObject) -> tuple[FreezeSelector | None, int]:
+    """Selector and lowest ring of a freeze that cannot be read as a whole; everybody where they
+    cannot be read either."""
+    selector, ring_from = said.get("namespaceSelector"), said.get("ringFrom")
+    known = ring_from if type(ring_from) is int and ring_from <= HIGHEST else 0
+    try:
+        found = None if selector is None else FreezeSelector.model_validate(selector)
+    except ValidationError:
+        return None, known
+    if found is not None and unknown_fields(selector, found.to_dict(), ""):
+        found = None
+    return found, known
 
 
 def _declared(raw: RawObject) -> datetime:

@@ -22,6 +22,7 @@ from cabgate.lifecycle.state.standing import (
     RequestStanding,
     WholeRequest,
     exception_admits,
+    may_have_admitted,
 )
 from cabgate.lifecycle.state.states import (
     APPROVED_STATES,
@@ -89,16 +90,16 @@ def removable(
         if each.stored.spec.intent_ref is not None
         and each.name not in needed_approvals
         and each.name not in present
-        and not _names_a_replica_set(each.stored)
+        and not _names_a_replica_set(each.standing)
         and not any(exception_admits(e, each.standing, now) for e in exceptions)
     ]
     return [each.stored for each in sorted(free, key=last_asked)]
 
 
-def _names_a_replica_set(request: CABRequest) -> bool:
-    """Whether a request names a ReplicaSet: as long as it is there, that was made by people, and
-    proves no rollback in a freeze."""
-    return bool(named_sets([request]))
+def _names_a_replica_set(request: RequestStanding) -> bool:
+    """Whether a request names a ReplicaSet, and may have admitted it: as long as the request is
+    there, that was made by people, and proves no rollback."""
+    return bool(named_sets(may_have_admitted([request])))
 
 
 def last_asked(request: WholeRequest) -> tuple[float, int, str]:

@@ -14,7 +14,7 @@ from cabgate.api.selectable import (
     default_label_problems,
     select,
 )
-from cabgate.api.terms import ApprovalNeed, EscalationStep, PolicyRef, Terms
+from cabgate.api.terms import ApprovalNeed, EscalationStep, ExceptionNeed, PolicyRef, Terms
 from cabgate.api.types import Tier
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -104,15 +104,25 @@ def _is_about(when: When | None, score: Decimal, ring: int) -> bool:
     return scored and (when.ring_from is None or ring >= when.ring_from)
 
 
-def terms_for(policy: ChangePolicy, score: Decimal, ring: int) -> Terms:
+def terms_for(
+    policy: ChangePolicy, score: Decimal, ring: int, tier: Tier = Tier.MANUAL_REVIEW
+) -> Terms:
     """What a policy asks of a request of a score in a ring, as it is frozen into it: of each verb
-    the most that a rule asks for."""
+    the most that a rule asks for; and of an exception where its tier is the one of exceptions."""
     approvals = _needs(rules_for(policy, score, ring))
     return Terms(
         policy=PolicyRef(name=policy.name, version=policy.spec.version, digest=policy.digest),
         approvals=approvals,
         escalation=_steps(policy, score, ring) if approvals else [],
+        exceptions=_exceptions(policy) if tier is Tier.EXCEPTION_REQUIRED else None,
     )
+
+
+def _exceptions(policy: ChangePolicy) -> ExceptionNeed | None:
+    rule = policy.spec.exceptions
+    if rule is None:
+        return None
+    return ExceptionNeed(count=rule.count, max_days=rule.max_days, require=rule.require)
 
 
 def escalation_for(policy: ChangePolicy, score: Decimal, ring: int) -> list[EscalationRule]:
@@ -123,12 +133,16 @@ def escalation_for(policy: ChangePolicy, score: Decimal, ring: int) -> list[Esca
 def _steps(policy: ChangePolicy, score: Decimal, ring: int) -> list[EscalationStep]:
     return [
         EscalationStep(
-            after_seconds=int(rule.after[:-1]) * _SECONDS[rule.after[-1]],
+            after_seconds=_seconds(rule.after),
             level=rule.level,
             also_decides=rule.also_decides,
         )
         for rule in escalation_for(policy, score, ring)
     ]
+
+
+def _seconds(duration: str) -> int:
+    return int(duration[:-1]) * _SECONDS[duration[-1]]
 
 
 def needs_in_ring(policy: ChangePolicy, ring: int) -> list[ApprovalNeed]:
@@ -137,11 +151,21 @@ def needs_in_ring(policy: ChangePolicy, ring: int) -> list[ApprovalNeed]:
 
 
 def _needs(rules: Iterable[ApprovalRule]) -> list[ApprovalNeed]:
-    """What some rules ask for: of each verb the most."""
-    counts: dict[str, int] = {}
+    """What some rules ask for: of each verb the most people, and the shortest validity."""
+    by_verb: dict[str, list[ApprovalRule]] = {}
     for rule in rules:
-        counts[rule.verb] = max(rule.count, counts.get(rule.verb, 0))
-    return [ApprovalNeed(count=count, verb=verb) for verb, count in counts.items()]
+        by_verb.setdefault(rule.verb, []).append(rule)
+    return [
+        ApprovalNeed(
+            count=max(each.count for each in of_verb),
+            verb=verb,
+            valid_for_seconds=min(
+                (_seconds(each.valid_for) for each in of_verb if each.valid_for is not None),
+                default=None,
+            ),
+        )
+        for verb, of_verb in by_verb.items()
+    ]
 
 
 def floor_of(policy: ChangePolicy, score: Decimal, ring: int, model: RiskModel) -> Floor | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cabgate.api.stored import Declared, StoredEntry
-from cabgate.api.stored_terms import StoredNeed
+from cabgate.api.stored_terms import Asked, StoredNeed
 from cabgate.api.values import MAX_LISTED, RequestState, RequestVerdict
 from cabgate.lifecycle.state.escalation import also_deciding, decides_from
 from cabgate.text.moments import rfc3339
@@ -210,7 +210,7 @@ def people_needed(request: Declared) -> str:
     return people_of(needs_of(request))
 
 
-def people_of(needs: Sequence[StoredNeed]) -> str:
+def people_of(needs: Sequence[Asked]) -> str:
     """The same of some approvals."""
     return " and ".join(
         f"{need.count} {_people(need.count)} with the verb {need.verb}" for need in needs

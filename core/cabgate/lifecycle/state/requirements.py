@@ -22,7 +22,15 @@ ESCALATION = "Escalation"
 """That others decide as well once it has waited for as long as its terms say. A release that does
 not know of them would count the approvals otherwise."""
 
-KNOWN: frozenset[str] = frozenset({POD_TEMPLATE, QUORUM, ESCALATION})
+VALIDITY = "Validity"
+"""That its approval admits new rollouts for so long as its terms say. A release that does not know
+of it would take an approval for one without end."""
+
+EXCEPTIONS = "Exceptions"
+"""That an exception for it needs what its terms say. A release that does not know of it would take
+the first approval of any exception for enough."""
+
+KNOWN: frozenset[str] = frozenset({POD_TEMPLATE, QUORUM, ESCALATION, VALIDITY, EXCEPTIONS})
 """The words that this release knows: a rule that is added adds its own."""
 
 ADVICE = (
@@ -38,15 +46,22 @@ ADVICE_ON_TERMS = (
 """What to do where a request needs approvals, and does not say which any more."""
 
 
-_OF_TERMS = {QUORUM, ESCALATION}
+_OF_TERMS = {QUORUM, ESCALATION, VALIDITY, EXCEPTIONS}
 
 
 def words_of_terms(terms: StoredTerms | None) -> set[str]:
     """The words for what terms ask for."""
-    if terms is None or not terms.approvals:
+    if terms is None:
         return set()
-    others = any(step.also_decides is not None for step in terms.escalation)
-    return {QUORUM, ESCALATION} if others else {QUORUM}
+    words = set() if terms.exceptions is None else {EXCEPTIONS}
+    if not terms.approvals:
+        return words
+    words.add(QUORUM)
+    if any(step.also_decides is not None for step in terms.escalation):
+        words.add(ESCALATION)
+    if any(need.valid_for_seconds is not None for need in terms.approvals):
+        words.add(VALIDITY)
+    return words
 
 
 def says_of_containers(request: Declared) -> bool:

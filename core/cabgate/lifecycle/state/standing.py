@@ -23,6 +23,7 @@ from cabgate.api.stored import (
     StoredSpec,
 )
 from cabgate.api.values import AuthorType, ExceptionState, RequestState, RequestVerdict, Tier
+from cabgate.lifecycle.state.exception_needs import meets, votes_in
 from cabgate.lifecycle.state.quorum import BEGINS_ANEW, VOTES, needs_of
 from cabgate.lifecycle.state.states import (
     APPROVED_STATES,
@@ -33,6 +34,7 @@ from cabgate.lifecycle.state.states import (
     ended_or,
     exception_history,
     history_of,
+    is_retrospective,
     opening_state,
     overrides_only,
 )
@@ -82,6 +84,8 @@ class RequestStanding:
     overrides: Mapping[str, datetime]
     """The freezes that its approvals override, each with the moment at which it was last named; of
     none before it was revoked, reopened or superseded."""
+    overriding: Sequence[StoredEntry]
+    """The approvals by which these are overridden."""
     decided_until: datetime | None
     """The time of the latest of all its decisions, whether they counted or not."""
 
@@ -141,6 +145,8 @@ class ExceptionStanding:
     spec: StoredExceptionSpec
     approval: StoredExceptionEntry | None
     """The entry that approved it last; none that was taken back."""
+    votes: Sequence[StoredExceptionEntry]
+    """The approvals that count, whether they are enough or not."""
     decided: ExceptionState
     """Where its decisions left it, whether its end has come or not."""
 
@@ -152,6 +158,7 @@ class ExceptionStanding:
             metadata=exception.metadata,
             spec=exception.spec,
             approval=approval_in(history),
+            votes=votes_in(history),
             decided=history[-1][1] if history else ExceptionState.PENDING,
         )
 
@@ -159,12 +166,12 @@ class ExceptionStanding:
     def expires_at(self) -> datetime:
         """The moment from which it no longer admits. Raises `ValueError` for one that no API server
         has stored."""
-        return end_under(self.metadata, self.spec, self.approval)
+        return end_under(self.metadata, self.spec, self.votes)
 
     @property
     def constraints(self) -> Sequence[StoredConstraints]:
-        """What it admits no rollout beyond: its own, and what its reviewer tightened it to."""
-        said = (self.spec.constraints, self.approval.constraints if self.approval else None)
+        """What it admits no rollout beyond: its own, and what its reviewers tightened it to."""
+        said = (self.spec.constraints, *(each.constraints for each in self.votes))
         return [each for each in said if each is not None]
 
     def state_at(self, now: datetime) -> ExceptionState:
@@ -198,7 +205,7 @@ class WholeRequest:
 def standing_of(request: StoredRequest) -> RequestStanding:
     """Where a request stands. Its decisions are gone through here, and nowhere after."""
     whole = history_of(request)
-    history = _without_overrides(whole)
+    history, overriding = _without_overrides(whole), _overriding(whole)
     verdict = _verdict(history)
     votes = _votes(history) if needs_of(request) else ()
     conditions: Sequence[StoredCondition] = ()
@@ -221,7 +228,8 @@ def standing_of(request: StoredRequest) -> RequestStanding:
         conditions=conditions,
         unattested=_unattested(history, verdict, conditions) if conditions else (),
         noticed=any(c.type == DECIDED and c.status == "True" for c in request.status.conditions),
-        overrides=_overrides(whole),
+        overrides={name: each.at for each in overriding for name in each.overrides},
+        overriding=overriding,
         decided_until=max((entry.at for entry in request.status.decisions), default=None),
     )
 
@@ -246,12 +254,13 @@ def _without_overrides(history: History) -> History:
     return found
 
 
-def _overrides(history: History) -> Mapping[str, datetime]:
-    found: dict[str, datetime] = {}
+def _overriding(history: History) -> Sequence[StoredEntry]:
+    found: list[StoredEntry] = []
     for entry, _ in history:
         if entry.verdict in BEGINS_ANEW:
             found.clear()
-        found |= dict.fromkeys(entry.overrides, entry.at)
+        if entry.overrides:
+            found.append(entry)
     return found
 
 
@@ -317,20 +326,16 @@ def _unattested(
     return [each for each in conditions if each.needs_attestation and each.name not in attested]
 
 
-def closed_window(request: RequestStanding, now: datetime) -> StoredCondition | None:
-    """A condition of a request whose window is not open at a moment, if there is one."""
-    for condition in request.conditions:
-        early = condition.not_before is not None and now < condition.not_before
-        late = condition.not_after is not None and now >= condition.not_after
-        if early or late:
-            return condition
-    return None
-
-
-def closed_for_good(request: RequestStanding, now: datetime) -> bool:
-    """Whether an approval condition has ended it: its window has closed."""
-    ends = [condition.not_after for condition in request.conditions]
-    return any(end is not None and now >= end for end in ends)
+def may_have_admitted(requests: Iterable[RequestStanding]) -> list[RequestStanding]:
+    """Those of some requests by which something may have been rolled out: approved at some time, by
+    an exception, or past the gate."""
+    return [
+        each
+        for each in requests
+        if each.was_approved
+        or each.spec.assessment.gate is Tier.EXCEPTION_REQUIRED
+        or is_retrospective(each)
+    ]
 
 
 def takes_exception(request: RequestStanding) -> bool:
@@ -351,4 +356,5 @@ def exception_admits(exception: ExceptionStanding, request: RequestStanding, now
     approval = exception.approval
     if approval is None or exception.state_at(now) is not ExceptionState.APPROVED:
         return False
-    return approval.evidence_digest == request.spec.evidence_digest
+    digests = {each.evidence_digest for each in exception.votes}
+    return digests == {request.spec.evidence_digest} and meets(exception.spec, request)

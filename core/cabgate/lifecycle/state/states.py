@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, cast, overload
 
 from cabgate.api.stored import (
     Declared,
+    DeclaredException,
     StoredEntry,
     StoredException,
     StoredExceptionEntry,
@@ -25,6 +26,7 @@ from cabgate.api.values import (
     RequestVerdict,
     Tier,
 )
+from cabgate.lifecycle.state.exception_needs import has_voted, needed_of, votes_in
 from cabgate.lifecycle.state.quorum import Votes
 
 if TYPE_CHECKING:  # a list of what waits is judged without the models
@@ -191,17 +193,18 @@ def expires_at(exception: StoredException) -> datetime:
 
     Raises `ValueError` for an object that no API server has stored.
     """
-    return end_under(exception.metadata, exception.spec, approval_of(exception))
+    votes = votes_in(exception_history(exception))
+    return end_under(exception.metadata, exception.spec, votes)
 
 
 def end_under(
-    metadata: StoredMeta, spec: StoredExceptionSpec, approval: StoredExceptionEntry | None
+    metadata: StoredMeta, spec: StoredExceptionSpec, votes: Iterable[StoredExceptionEntry]
 ) -> datetime:
-    """The same, of the parts that tell it; `approval` is the one in force."""
+    """The same, of the parts that tell it; `votes` are the approvals that count."""
     if metadata.creation_timestamp is None:
         raise ValueError("metadata.creationTimestamp: absent")
     end = end_after(metadata.creation_timestamp, spec.duration_days)
-    said = (spec.constraints, None if approval is None else approval.constraints)
+    said = (spec.constraints, *(each.constraints for each in votes))
     return min([end, *(each.until for each in said if each is not None and each.until is not None)])
 
 
@@ -298,17 +301,38 @@ def exception_history(
 ) -> list[tuple[StoredExceptionEntry, ExceptionState]]:
     """The entries that counted when they were made, in order, each with the state it led to.
     Whoever asks more than one thing of it asks its `ExceptionStanding`."""
+    return _exception_history(exception.status.decisions, exception)
+
+
+def _exception_history(
+    decisions: Iterable[StoredExceptionEntry], exception: DeclaredException
+) -> list[tuple[StoredExceptionEntry, ExceptionState]]:
+    """Which of some decisions on an exception count, each with the state it leads to."""
     state = _X.PENDING
     history: list[tuple[StoredExceptionEntry, ExceptionState]] = []
-    for entry in sorted(exception.status.decisions, key=lambda entry: entry.sequence):
-        end = end_under(exception.metadata, exception.spec, approval_in(history))
+    for entry in sorted(decisions, key=lambda entry: entry.sequence):
+        votes = votes_in(history)
+        end = end_under(exception.metadata, exception.spec, votes)
         following = _exception_following(
             state, entry.verdict, entry.author.type, over=entry.at >= end
         )
+        if following is _X.APPROVED:
+            if has_voted(votes, entry):
+                continue
+            enough = len(votes) + 1 >= needed_of(exception.spec)
+            following = following if enough else _X.PENDING
         if following is not None:
             state = following
             history.append((entry, state))
     return history
+
+
+def exception_state_after(
+    exception: StoredException, entry: StoredExceptionEntry
+) -> ExceptionState | None:
+    """The state after one more entry, or None if it counts for nothing."""
+    history = _exception_history([*exception.status.decisions, entry], exception)
+    return history[-1][1] if history and history[-1][0] is entry else None
 
 
 def _exception_state(exception: StoredException, now: datetime) -> ExceptionState:

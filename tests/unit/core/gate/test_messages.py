@@ -40,6 +40,7 @@ from cabgate_samples.models import (
 )
 from cabgate_samples.objects import MIDDLING
 from support.examples import examples
+from support.policies import BRIEF, vote
 from unit.core.standings import decide, request_for
 
 OVER = {
@@ -97,6 +98,7 @@ def _situation(
     made = request_for(
         intent(gate, [target(workload, *covered) | bound], name=intent_name, namespace=namespace),
         ring=4,
+        policy=BRIEF if reason is Reason.APPROVAL_ENDED else None,
     )
     by: dict[str, Any] = {"rationale": said}
     closed = {"name": "c" * 63, "description": said, "notAfter": rfc3339(NOW - timedelta(days=1))}
@@ -108,6 +110,7 @@ def _situation(
         Reason.REVOKED: [by_person("Approved"), by_person("Revoked", **by)],
         Reason.SUPERSEDED: [by_system("Superseded", **by)],
         Reason.FROZEN: [by_person("Approved", **by)],
+        Reason.APPROVAL_ENDED: [vote(user, at=NOW - timedelta(days=9), **by)],
     }.get(reason, [])
     for entry in entries:
         entry["author"]["username"] = user

@@ -11,7 +11,7 @@ from cabgate.review.identity import User
 from cabgate.review.races import requests_behind
 from cabgate.review.submitters import submitters_of_update
 from cabgate.text.refusal import Refusal, RefusalReason
-from cabgate_samples.models import intent, request
+from cabgate_samples.models import by_person, by_system, intent, request
 from cabgate_samples.objects import GOOD, MIDDLING
 from unit.core.review.test_races import RITA, Approval, Operator, World, approved, noticed, observed
 from unit.core.standings import approver_of, check_not_approver, own_approver
@@ -47,6 +47,21 @@ def test_once_the_operator_has_looked_there_is_one_request_behind_an_intent():
     looked = seen(intent(MIDDLING, generation=1), approved())
     assert requests_behind(looked, looked) == [approved().metadata.name]
     assert requests_behind(None, intent(MIDDLING, generation=3)) == [approved().metadata.name]
+
+
+def test_who_overrides_a_freeze_for_a_request_submits_nothing_of_it_afterwards():
+    override = {**by_person("Approved", overrides=["christmas"]), "author": {
+        "type": "Person", "username": "max"}}  # fmt: skip
+    scored = request("AutoApprove", by_system("AutoApproved"), override)
+    people = request("ManualReview", by_person("Approved"), override)
+    for found in (scored, people, noticed(scored), noticed(people)):
+        evidence = GOOD if found.spec.assessment.gate == "AutoApprove" else MIDDLING
+        with pytest.raises(Refusal, match="max approved") as refusal:
+            check_not_approver(intent(evidence), intent(evidence, summary="x"), User("max"), found)
+        assert refusal.value.reason is RefusalReason.SELF_APPROVAL
+        with pytest.raises(Refusal, match="max approved"):
+            check_not_approver(intent(evidence), intent(evidence, requester="max"), ANN, found)
+        check_not_approver(intent(evidence), intent(evidence, summary="x"), ANN, found)
 
 
 class Change:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cabgate.api.base import rfc3339
-from cabgate.rollout.earlier import revisions_of, same_as, without_claims
+from cabgate.rollout.earlier import revisions_of, same_as, selected_by, without_claims
 from cabgate.rollout.normal_form import normal_form
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.templates import Template, template_of_forms
@@ -97,3 +97,17 @@ def test_claims_beside_a_template_are_left_out() -> None:
     stored = {"kind": "StatefulSet", "spec": {"template": {}, "volumeClaimTemplates": [{}]}}
     assert without_claims(stored) == {"kind": "StatefulSet", "spec": {"template": {}}}
     assert without_claims({"spec": 1}) == {"spec": 1}
+
+
+def test_revisions_are_asked_for_by_all_that_a_workload_selects_them_by() -> None:
+    expressions = [
+        {"key": "tier", "operator": "In", "values": ["a", "b"]},
+        {"key": "track", "operator": "NotIn", "values": ["canary"]},
+        {"key": "app", "operator": "Exists"},
+        {"key": "old", "operator": "DoesNotExist"},
+        {"key": "size", "operator": "Gt", "values": ["3"]},
+    ]
+    selector = {"matchLabels": {"b": "2", "a": "1"}, "matchExpressions": expressions}
+    found = selected_by({"spec": {"selector": selector}})
+    assert found == "a=1,b=2,tier in (a,b),track notin (canary),app,!old"
+    assert selected_by({"spec": {}}) == ""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cabgate.api import CABException, CABRequest
+from cabgate.api import CABException, CABRequest, ChangePolicy
 from cabgate.api.base import rfc3339
 from cabgate.api.crds import definitions
 from cabgate.api.exception import ExceptionVerdict
@@ -46,6 +46,7 @@ from cabgate_samples.models import (
 )
 from cabgate_samples.objects import MIDDLING
 from support.examples import examples
+from support.policies import BRIEF, vote
 from unit.core.denials import facts
 from unit.core.standings import candidates, decide, describe, request_for
 
@@ -121,10 +122,11 @@ OTHER_TEMPLATE = Template("t1:sha256:" + "1" * 64, [{"hostPID": True}])
 
 
 def _stored(said: str, user: str, images: list[str], *entries: dict[str, Any],
-            evidence: dict[str, Any] | None = None, **fields: Any) -> CABRequest:  # fmt: skip
+            evidence: dict[str, Any] | None = None, policy: ChangePolicy | None = None,
+            **fields: Any) -> CABRequest:  # fmt: skip
     made = request_for(
         intent(MIDDLING if evidence is None else evidence, [target("checkout", *images) | fields],
-               summary=said), ring=4)  # fmt: skip
+               summary=said), ring=4, policy=policy)  # fmt: skip
     for entry in entries:
         entry["author"]["username"] = user
     status = {"decisions": numbered(entries, made.spec.evidence_digest)}
@@ -147,6 +149,7 @@ def _situation(
         Reason.REVOKED: [by_person("Approved"), by_person("Revoked", rationale=said)],
         Reason.SUPERSEDED: [by_system("Superseded", rationale=said)],
         Reason.FROZEN: [by_person("Approved", rationale=said)],
+        Reason.APPROVAL_ENDED: [vote(user, rationale=said, at=NOW - timedelta(days=9))],
     }.get(reason, [])
     if reason is Reason.NO_REQUEST:
         return [], []
@@ -159,6 +162,8 @@ def _situation(
     says: dict[str, Any] = {}
     if reason is Reason.TEMPLATE_NOT_COVERED:
         says = {"template": "t1:sha256:" + "0" * 64, "templateFields": ["is-immutable=00000000"]}
+    if reason is Reason.APPROVAL_ENDED:
+        says = {"policy": BRIEF}
     found = _stored(said, user, named, *entries, evidence={} if risky else None, **says)
     if reason is Reason.UNKNOWN_REQUIREMENT:
         found = newer(found, said)

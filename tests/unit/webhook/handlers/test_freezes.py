@@ -17,6 +17,7 @@ from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.handlers.rollouts import judge_rollout
 from support.freezes import freeze
+from support.policies import BRIEF, vote
 
 NAME = rollout().workload.name
 REQUESTS, FREEZES = "cabrequests", "changefreezes"
@@ -25,17 +26,20 @@ FINDS = [NAMESPACE, FREEZES, REQUESTS]
 """What is read first where freezes may hold."""
 
 
+def as_stored(found):
+    return found.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
 class Api(LiveReads):
     """An API server that holds some objects and notes what is read of them, in its order."""
 
-    def __init__(self, *decisions, freezes=(), sets=(), fails=()):
+    def __init__(self, *decisions, freezes=(), sets=(), fails=(), policy=None, naming=()):
         super().__init__(None)
-        approved = request("ManualReview", *(decisions or [by_person("Approved")]))
+        approved = request("ManualReview", *(decisions or [by_person("Approved")]), policy=policy)
+        self._naming = [as_stored(each) for each in naming]
         stored = MADE | {"metadata": {**MADE["metadata"], "uid": "u-1"}}
         self._found = {
-            REQUESTS: {
-                "items": [approved.model_dump(mode="json", by_alias=True, exclude_none=True)]
-            },
+            REQUESTS: {"items": [as_stored(approved)]},
             FREEZES: {"items": list(freezes)},
             "replicasets": {"items": list(sets)},
             NAMESPACE: {"metadata": {"name": NAMESPACE, "labels": {"cabgate.dev/ring": "2"}}},
@@ -54,7 +58,7 @@ class Api(LiveReads):
         if what in self._fails:
             raise LookupFailed(f"GET {path}: HTTP 500")
         if what == REQUESTS and self.reads.count(REQUESTS) > 1:
-            return json.dumps({"items": []}).encode()  # none names a ReplicaSet
+            return json.dumps({"items": self._naming}).encode()  # those that name a ReplicaSet
         return json.dumps(self._found[what]).encode()
 
 
@@ -134,3 +138,52 @@ def test_one_freeze_that_cannot_be_read_stops_no_other_time():
     strange = freeze("strange", {"from": "2020-01-01T00:00:00Z", "until": "2020-01-02T00:00:00Z"})
     strange["spec"]["moon"] = "full"
     assert judged(Api(freezes=[strange, freeze("other", kind="Window")])).allowed
+
+
+ENDED = vote("rita", at=NOW - timedelta(days=2))
+"""An approval whose 48 hours are just over."""
+
+
+def test_an_approval_that_has_ended_is_looked_for_in_what_ran_before_with_or_without_freezes():
+    for freezing, first in ((False, [REQUESTS, NAMESPACE]), (True, FINDS)):
+        ended = Api(ENDED, policy=BRIEF)
+        assert judged(ended, freezing=freezing).reason == "ApprovalEnded"
+        assert sorted(ended.reads) == sorted([*first, NAME, "replicasets"])
+        again = Api(ENDED, policy=BRIEF, sets=[replica_set()])
+        assert judged(again, freezing=freezing).allowed
+        late = Api(ENDED, policy=BRIEF, sets=[replica_set(created=NOW + timedelta(seconds=1))])
+        assert judged(late, freezing=freezing).reason == "ApprovalEnded"
+
+
+def test_an_approval_that_is_valid_reads_what_one_without_end_does():
+    api = Api(vote("rita", at=NOW - timedelta(days=1)), policy=BRIEF)
+    assert judged(api, freezing=False).allowed
+    assert api.reads == [REQUESTS]
+
+
+def test_a_rollback_passes_a_freeze_and_the_end_of_its_approval_at_once():
+    api = Api(ENDED, policy=BRIEF, freezes=[freeze()], sets=[replica_set()])
+    assert judged(api).allowed
+    assert judged(Api(ENDED, policy=BRIEF, freezes=[freeze()])).reason == "ApprovalEnded"
+
+
+def made_by_hand(gate, *decisions):
+    name = f"{NAME}-5d4f8"
+    named = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name, "images": [IMAGE]}
+    return request(gate, *decisions, targets=[named])
+
+
+@pytest.mark.parametrize(
+    ("naming", "allowed"),
+    [
+        (made_by_hand("ManualReview"), True),
+        (made_by_hand("ManualReview", by_person("Rejected")), True),
+        (made_by_hand("ManualReview", by_person("Approved")), False),
+        (made_by_hand("ManualReview", by_person("Approved"), by_person("Revoked")), False),
+        (made_by_hand("ExceptionRequired"), False),
+    ],
+    ids=["waits", "rejected", "approved", "revoked", "excepted, maybe"],
+)
+def test_a_replica_set_proves_nothing_only_where_a_request_may_have_admitted_it(naming, allowed):
+    api = Api(freezes=[freeze()], sets=[replica_set()], naming=[naming])
+    assert judged(api).allowed is allowed

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from cabgate.api import ChangeFreeze
 from cabgate.api.base import rfc3339
-from cabgate.lifecycle.limits.freezes import freezes_in_force, not_overridden
+from cabgate.api.changefreeze import NAME_LABEL
+from cabgate.lifecycle.limits.freezes import (
+    freezes_in_force,
+    in_force,
+    not_overridden,
+    overridden_already,
+    read_freezes,
+)
 from cabgate_samples.models import NOW
 from support.freezes import DAY, freeze, interval
 
@@ -94,7 +101,7 @@ def test_a_freeze_holds_in_an_open_window_too() -> None:
     "spec",
     [
         {"kind": "Thaw"},
-        {"kind": "Window", "title": 7},
+        {"kind": "Freeze", "title": 7},
         {"ringFrom": 9},
         {"terms": [{**IN_SHOP, "operator": "Like"}]},
         {"terms": [{**IN_SHOP, "values": ["pay"], "unless": "x"}]},
@@ -107,6 +114,58 @@ def test_one_that_cannot_be_read_is_a_freeze_for_its_intervals(spec: Any) -> Non
     over = freeze("new", interval(-DAY, -HOUR), {"from": "soon", "until": "later"}, 7, **spec)
     assert held(over) == []
     assert held({"metadata": {"name": "empty"}}, {"metadata": None, "spec": 1}) == []
+
+
+@pytest.mark.parametrize("more", [{"title": 7}, {"unless": "x"}, {"ringFrom": "x"}])
+@pytest.mark.parametrize("now", [NOW, NOW + 3 * DAY, NOW + 999 * DAY])
+def test_a_window_that_cannot_be_read_is_shut_at_any_time_where_it_is_about(
+    more: Any, now: Any
+) -> None:
+    strange = freeze("strange", kind="Window", terms=[IN_SHOP], **more)
+    other = freeze("other", interval(-DAY, 9999 * DAY), kind="Window")
+    assert held(strange, other, now=now) == ["strange"]
+    assert freezes_in_force([strange], {**LABELS, NAME_LABEL: "far"}, 3, now) == []
+    blind = freeze("blind", kind="Window", terms=[{**IN_SHOP, "unless": "x"}])
+    assert [each.name for each in freezes_in_force([blind], {}, 3, now)] == ["blind"]
+    (found,) = freezes_in_force([strange], LABELS, 3, now)
+    assert (found.until, found.title) == (
+        None,
+        "strange, which this release of cabgate cannot read",
+    )
+    assert not_overridden([found], {"strange": NOW}) == []
+
+
+def test_one_override_of_an_interval_is_enough() -> None:
+    def done(spec: Any, given: Any, **labels: str) -> list[str]:
+        return overridden_already(read_freezes([spec]), labels, {"one": NOW + given}, NOW)
+
+    weekend, ahead = interval(-DAY, -HOUR), interval(HOUR, DAY)
+    for spec in (freeze("one", weekend), freeze("one", weekend, ahead)):
+        assert done(spec, -2 * HOUR) == []
+        assert done(spec, -HOUR) == ["one"]
+    assert done(freeze("one", interval(-DAY, DAY), created=NOW - HOUR), -2 * HOUR) == []
+    night = freeze("one", weekend, ahead, kind="Window")
+    assert done(night, -25 * HOUR) == []
+    assert done(night, -DAY) == ["one"]
+    assert overridden_already(read_freezes([night]), {}, {"other": NOW}, NOW) == []
+
+
+def test_an_override_of_a_freeze_that_is_about_other_namespaces_is_not_repeated_either() -> None:
+    far = read_freezes([freeze("one", terms=[IN_SHOP])])
+    assert overridden_already(far, {NAME_LABEL: "pay"}, {"one": NOW}, NOW) == ["one"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(-50, 50), st.integers(1, 20)), min_size=1, max_size=9),
+    st.integers(-80, 0),
+    st.sampled_from(["Freeze", "Window"]),
+)
+def test_whoever_is_kept_back_can_override(spans: Any, given_at: int, kind: str) -> None:
+    intervals = [interval(HOUR * begin, HOUR * (begin + length)) for begin, length in spans]
+    known = read_freezes([freeze("one", *intervals, kind=kind, created=NOW - 30 * DAY)])
+    overrides = {"one": NOW + HOUR * given_at}
+    if not_overridden(in_force(known, LABELS, 3, NOW), overrides):
+        assert overridden_already(known, LABELS, overrides, NOW) == []
 
 
 def test_an_override_is_of_the_freeze_that_was_there_when_it_was_given() -> None:

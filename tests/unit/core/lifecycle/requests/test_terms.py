@@ -64,7 +64,7 @@ UNSURE = {
     ),
     "a rule says more than this release knows": (
         {LABEL: "strict"},
-        [with_spec(approvals=[{"count": 1, "verb": "approve", "validFor": "720h"}])],
+        [with_spec(approvals=[{"count": 1, "verb": "approve", "holdsOn": "Monday"}])],
         "ChangePolicyInvalid",
     ),
     "a rule is about what this release does not know": (
