@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -89,7 +91,14 @@ class Pages:
         ]
         return [
             *(Route(base + path, self._read(page), methods=[m]) for path, page, m in found),
-            Route(f"{base}/static/{{name}}", _static, methods=["GET"]),
+            # These alone are compressed: a page holds the token of its forms beside what others
+            # wrote, and what is compressed together tells by its length what they have in common.
+            Route(
+                f"{base}/static/{{name}}",
+                _static,
+                methods=["GET"],
+                middleware=[Middleware(GZipMiddleware)],
+            ),
         ]
 
     def _read(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
