@@ -114,7 +114,8 @@ bench-scale: binaries ## Measure the gate with 100,000 requests and the operator
 	$(BIN)/python -m cabgate_bench scale
 
 .PHONY: bench-portal
-bench-portal: binaries ## Measure what the REST API takes beside direct calls, and its memory; 10 minutes
+bench-portal: binaries ## Measure what the REST API takes beside direct calls, and the page with 10,000 requests; 15 minutes
+	$(BIN)/python -m cabgate_bench.measure.page
 	$(BIN)/python -m cabgate_bench.measure.portal
 
 .PHONY: cluster

@@ -4,7 +4,7 @@ what the webhook reads it decodes itself)."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -154,30 +154,19 @@ class ApiServer:
         `page_bytes` is what a page is to take; one of several objects takes four times as much at
         most.
         """
-        query: dict[str, Any] = {"limit": FIRST_CHUNK}
-        if fields:
-            query["fieldSelector"] = fields
-        if labels:
-            query["labelSelector"] = labels
-        while True:
-            accept = METADATA_LIST if metadata else _JSON
-            path = resource.path(namespace)
+        path = resource.path(namespace)
+        accept = METADATA_LIST if metadata else _JSON
+
+        async def fetched(query: Mapping[str, Any]) -> tuple[Object, int]:
             most = MAX_PAGE_BYTES if query["limit"] == 1 else 4 * page_bytes
-            try:
-                answer, size = await self._sized(
-                    "list", path, query=query, accept=accept, most=most
-                )
-            except AnswerTooLarge:
-                if query["limit"] == 1:
-                    raise _too_large(path) from None
-                query["limit"] = max(1, query["limit"] // 8)
-                continue
-            query["limit"] = next_limit(query["limit"], size, page_bytes)
-            meta = answer.get("metadata") or {}
-            yield Page(answer.get("items") or [], str(meta.get("resourceVersion") or ""))
-            if not meta.get("continue"):
-                return
-            query["continue"] = meta["continue"]
+            return await self._sized("list", path, query=query, accept=accept, most=most)
+
+        try:
+            async for answer in paged(fetched, fields=fields, labels=labels, page_bytes=page_bytes):
+                meta = answer.get("metadata") or {}
+                yield Page(answer.get("items") or [], str(meta.get("resourceVersion") or ""))
+        except AnswerTooLarge:
+            raise _too_large(path) from None
 
     async def changes(self, resource: Resource, version: str, seconds: int) -> list[Object]:
         """What happens to a resource from a version on, within so many seconds: the events of a
@@ -312,6 +301,38 @@ class ApiServer:
 
 def _too_large(path: str) -> ApiError:
     return ApiError(0, "AnswerTooLarge", "", f"GET {path}: over {MAX_BODY_BYTES >> 20} MiB")
+
+
+async def paged(
+    fetch: Callable[[Mapping[str, Any]], Awaitable[tuple[Object, int]]],
+    *,
+    fields: str = "",
+    labels: str = "",
+    page_bytes: int = PAGE_BYTES,
+) -> AsyncIterator[Object]:
+    """A list in chunks, each as the API server answers it: whoever reads one by its query gives its
+    bytes as well, by which the next has more or fewer objects.
+
+    What `fetch` raises `AnswerTooLarge` for is asked for again in smaller chunks; for an object
+    alone it is raised here.
+    """
+    query: dict[str, Any] = {"limit": FIRST_CHUNK}
+    query |= {"fieldSelector": fields} if fields else {}
+    query |= {"labelSelector": labels} if labels else {}
+    while True:
+        try:
+            answer, size = await fetch(query)
+        except AnswerTooLarge:
+            if query["limit"] == 1:
+                raise
+            query["limit"] = max(1, query["limit"] // 8)
+            continue
+        query["limit"] = next_limit(query["limit"], size, page_bytes)
+        yield answer
+        further = (answer.get("metadata") or {}).get("continue")
+        if not further:
+            return
+        query["continue"] = further
 
 
 def next_limit(limit: int, size: int, page_bytes: int = PAGE_BYTES) -> int:

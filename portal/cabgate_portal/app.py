@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -64,8 +65,31 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(portal: Portal, page: ASGIApp | None = None) -> ASGIApp:
-    """The application, with bounds around it; with a page it has that beside the operations."""
+HSTS = "max-age=31536000"
+"""For how long a browser that came by TLS comes by nothing else, in seconds: a year. Not for the
+host's subdomains, nor to be preloaded: those are others' to decide."""
+
+
+def create_app(portal: Portal, page: ASGIApp | None = None, *, by_tls: bool = False) -> ASGIApp:
+    """The application, with bounds around it; with a page it has that beside the operations. Served
+    `by_tls`, each of its answers says so."""
+    app = _beside(portal, page)
+    return _with_hsts(app) if by_tls else app
+
+
+def _with_hsts(app: ASGIApp) -> ASGIApp:
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+        async def marked(event: Message) -> None:
+            if event["type"] == "http.response.start":
+                MutableHeaders(scope=event)["Strict-Transport-Security"] = HSTS
+            await send(event)
+
+        await app(scope, receive, marked)
+
+    return answered
+
+
+def _beside(portal: Portal, page: ASGIApp | None) -> ASGIApp:
     api = create_api()
     api.state.portal = portal
     bounded = Bounded(api, portal)

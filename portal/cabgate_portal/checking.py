@@ -162,19 +162,26 @@ def _same(worst: T, best: T) -> T | None:
     return worst if worst == best else None
 
 
-async def _settings(reader: Reader, namespace: str, notes: Notes) -> _Known:
+async def installation_of(reader: Reader, notes: Notes) -> InstallationSettings | None:
+    """How cabgate is set; None where that is not known, which is noted."""
     where = f"ConfigMap {CONFIG_MAP} in namespace {SYSTEM_NAMESPACE}"
     try:
         found = await reader.api.get(CONFIG_MAPS, SYSTEM_NAMESPACE, CONFIG_MAP)
         data = found.get("data")
-        settings = parse_installation(data if isinstance(data, dict) else {})
+        return parse_installation(data if isinstance(data, dict) else {})
     except InstallationError as error:
-        notes.texts.append(f"how cabgate is set is not known: {where}: {error}")
+        why = str(error)
     except Problem as problem:
         if problem.status not in NOT_READABLE:
             raise
-        notes.texts.append(f"how cabgate is set is not known: {where}: {inert(problem.detail)}")
-    else:
+        why = inert(problem.detail)
+    notes.texts.append(f"how cabgate is set is not known: {where}: {why}")
+    return None
+
+
+async def _settings(reader: Reader, namespace: str, notes: Notes) -> _Known:
+    settings = await installation_of(reader, notes)
+    if settings is not None:
         return _Known(settings, settings)
     strict = InstallationSettings(default_ring=HIGHEST, excluded=frozenset())
     return _Known(strict, InstallationSettings(mode=Mode.AUDIT, excluded=frozenset({namespace})))
@@ -189,7 +196,7 @@ async def _namespace_labels(reader: Reader, namespace: str, notes: Notes) -> _Kn
         notes.texts.append(f"ring and mode of the namespace are not known: {inert(problem.detail)}")
         strict = {RING_LABEL: str(HIGHEST), MODE_LABEL: str(Mode.ENFORCE), REQUIRE_LABEL: "0"}
         return _Known(strict, {RING_LABEL: "0"})
-    return _Known(_labels(found), _labels(found))
+    return _Known(labels_of(found), labels_of(found))
 
 
 async def _freezes(reader: Reader, labels: _Known, notes: Notes) -> _Known:
@@ -218,7 +225,8 @@ def _for_everybody(freeze: Object) -> Object:
     return {**freeze, "spec": spec}
 
 
-def _labels(found: Mapping[str, Any]) -> Mapping[str, str]:
+def labels_of(found: Mapping[str, Any]) -> Mapping[str, str]:
+    """The labels of an object."""
     return (found.get("metadata") or {}).get("labels") or {}
 
 
@@ -259,7 +267,7 @@ async def _rollout(
     if not images:
         found = await reader.api.get(_resource(kind), namespace, name)
         rollout = await _running(reader, namespace, kind, name, found)
-        return _Known(rollout, rollout), _Known(_labels(found), _labels(found))
+        return _Known(rollout, rollout), _Known(labels_of(found), labels_of(found))
     workload = Workload(kind.group, kind.kind, name)
     named = Rollout(namespace, workload, tuple(sorted(set(images))))
     notes.texts.append(
@@ -268,7 +276,9 @@ async def _rollout(
     # As the webhook has what no approval can name; one that says nothing of containers fits all.
     rollouts = _Known(replace(named, template=Template(""), scale=Scale(None)), named)
     try:
-        labels = _labels(await reader.api.get(_resource(kind), namespace, name)) if readable else {}
+        labels = (
+            labels_of(await reader.api.get(_resource(kind), namespace, name)) if readable else {}
+        )
     except Problem as problem:
         if problem.status not in NOT_READABLE:
             raise

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from cabgate.review.identity import User
-from cabgate_kube.client import CHUNK, FIRST_CHUNK, next_limit
+from cabgate_kube.client import paged
 from cabgate_kube.resources import SELF_REVIEWS, Object, Resource
 from cabgate_kube.transport import (
     MAX_BODY_BYTES,
@@ -153,7 +153,7 @@ class Caller:
             raise _too_large("Ask for fewer with `limit`.") from None
         return _page(_object(answer))
 
-    async def _listed(self, path: str, query: Mapping[str, str]) -> HttpAnswer:
+    async def _listed(self, path: str, query: Mapping[str, Any]) -> HttpAnswer:
         """A page. Raises `Problem` where there is no room for it, and `AnswerTooLarge`."""
         async with self._room.turn():
             answer = await self._call("GET", path, query=query, most=MAX_PAGE_BYTES)
@@ -170,36 +170,25 @@ class Caller:
         self, resource: Resource, namespace: str = "", *, fields: str = "", labels: str = ""
     ) -> list[Object]:
         """A list, whole. Raises `Problem`, also for more than `MAX_OBJECTS` or `MAX_LIST_BYTES`."""
-        found: list[Object] = []
-        async for items in self._pages(resource, namespace, fields=fields, labels=labels):
-            found += items
-            if len(found) > MAX_OBJECTS:
-                raise _too_large("Name a namespace.")
-        return found
+        path, size = resource.path(namespace), 0
 
-    async def _pages(
-        self, resource: Resource, namespace: str, *, fields: str, labels: str
-    ) -> AsyncIterator[list[Object]]:
-        limit, further, size = FIRST_CHUNK, "", 0
-        while True:
-            query = _query(fieldSelector=fields, labelSelector=labels, limit=limit)
-            query |= {"continue": further} if further else {}
-            try:
-                answer = await self._listed(resource.path(namespace), query)
-            except AnswerTooLarge:
-                if limit == 1:
-                    raise _too_large("An object alone is larger.") from None
-                limit = max(1, limit // 8)
-                continue
+        async def fetched(query: Mapping[str, Any]) -> tuple[Object, int]:
+            nonlocal size
+            answer = await self._listed(path, query)
             size += len(answer.body)
             if size > MAX_LIST_BYTES:
                 raise _too_large("Name a namespace.")
-            limit = min(CHUNK, next_limit(limit, len(answer.body)))
-            page = _page(_object(answer))
-            yield page.items
-            further = page.further
-            if not further:
-                return
+            return _object(answer), len(answer.body)
+
+        found: list[Object] = []
+        try:
+            async for answer in paged(fetched, fields=fields, labels=labels):
+                found += _page(answer).items
+                if len(found) > MAX_OBJECTS:
+                    raise _too_large("Name a namespace.")
+        except AnswerTooLarge:
+            raise _too_large("An object alone is larger.") from None
+        return found
 
     async def apply(
         self, resource: Resource, namespace: str, name: str, body: Object, *, dry_run: bool
@@ -244,7 +233,7 @@ class Caller:
         method: str,
         path: str,
         *,
-        query: Mapping[str, str] | None = None,
+        query: Mapping[str, Any] | None = None,
         content: bytes = b"",
         kind: str = "",
         most: int = MAX_BODY_BYTES,

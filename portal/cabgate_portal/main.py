@@ -74,7 +74,8 @@ class Process:
             settings.machines,
             stopping=lambda: self.draining,
         )
-        self.app = Draining(create_app(portal, _page(portal, settings)))
+        by_tls = settings.certificate is not None
+        self.app = Draining(create_app(portal, _page(portal, settings), by_tls=by_tls))
         self.certificate = self._certificate()
         self.draining = False
 

@@ -4,7 +4,7 @@ docs/configuration.md has it."""
 
 from ipaddress import ip_address
 from typing import Annotated, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import Field, FilePath, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -18,6 +18,7 @@ from cabgate_kube.process.settings import (
     MachineUserPrefixes,
     option_of,
 )
+from cabgate_kube.process.urls import https_url
 
 PORT = Field(ge=1, le=65535)
 
@@ -116,15 +117,16 @@ class PortalSettings(BaseSettings):
     @field_validator("api_server", "page_url")
     @classmethod
     def _check_server(cls, value: str) -> str:
-        if value and _url(value).path not in ("", "/"):
-            raise ValueError("allowed: https://HOST[:PORT], with no user, path or query")
+        url = urlsplit(https_url(value)) if value else None
+        if url is not None and (url.path not in ("", "/") or url.query):
+            raise ValueError("has a path or a query: https://HOST[:PORT]")
         return value.rstrip("/")
 
     @field_validator("oidc_issuer")
     @classmethod
     def _check_issuer(cls, value: str) -> str:
-        if value:
-            _url(value)
+        if value and urlsplit(https_url(value)).query:
+            raise ValueError("has a query, which no issuer has")
         return value
 
     @model_validator(mode="after")
@@ -160,21 +162,6 @@ class PortalSettings(BaseSettings):
 
 _LOGIN = ("page_url", "oidc_client_id", "cookie_key_file")
 """What a login needs, beside its issuer."""
-
-
-def _url(value: str) -> SplitResult:
-    """A https:// URL. Raises `ValueError`."""
-    try:
-        url = urlsplit(value)
-        port = url.port
-    except ValueError:
-        raise ValueError("is no URL; allowed: https://HOST[:PORT]") from None
-    del port
-    bare = not (url.username or url.password or url.query or url.fragment)
-    # A token that is sent in the clear is everybody's.
-    if url.scheme != "https" or not url.hostname or not bare:
-        raise ValueError("allowed: https://HOST[:PORT], with no user, path or query")
-    return url
 
 
 def _is_loopback(host: str) -> bool:

@@ -8,12 +8,9 @@ portal and to the API server itself, in turns, at a rate; and what memory it tak
 import argparse
 import json
 import os
-import secrets
 import statistics
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +22,7 @@ from cabgate.rollout.targets import Workload
 from cabgate_bench.load import loadgen
 from cabgate_bench.load.loadgen import Call, Client
 from cabgate_bench.load.objects import MIDDLING, intent
+from cabgate_bench.load.portals import start_portal, tokens_of, trusting
 from cabgate_bench.load.usage import usage_of
 from cabgate_devcluster import DevCluster, Process, wait_until
 from cabgate_devcluster.installed.installation import Installation
@@ -57,13 +55,12 @@ def main() -> int:
     given = parser.parse_args()
     load = os.getloadavg()
     with tempfile.TemporaryDirectory() as name:
-        tokens = {who: secrets.token_hex(16) for who in ROLES}
         path = Path(name) / "tokens.csv"
-        path.write_text("".join(f"{token},{who},{who}\n" for who, token in tokens.items()))
+        tokens = tokens_of(ROLES, path)
         with DevCluster(apiserver_args=[f"--token-auth-file={path}"]) as cluster:
             portal, url = prepare(cluster)
             operations = operations_of(cluster, tokens, url)
-            ca = Client(cluster.directory / "bench-ca.crt")
+            ca = trusting(cluster)
             memory = [usage_of(portal).rss]
             rows = {
                 name: measured(operation, ca, given.rounds, given.seconds)
@@ -103,28 +100,8 @@ def prepare(cluster: DevCluster) -> tuple[Process, str]:
                 *("create", "rolebinding", f"{who}-{role}", "-n", NAMESPACE),
                 *(f"--clusterrole={role}", f"--user={who}"),
             )
-    (cluster.directory / "bench-ca.crt").write_bytes(cluster.ca_pem)
-    port, health = cluster.free_port(), cluster.free_port()
-    program = Path(sys.executable).with_name("cabgate-portal")
-    process = cluster.spawn(
-        "portal",
-        [
-            *(program, "--api-server", cluster.server),
-            *("--api-server-ca", cluster.directory / "bench-ca.crt", "--port", str(port)),
-            *("--health-port", str(health), "--health-host", "127.0.0.1"),
-            *("--calls-per-second", "10000", "--drain-seconds", "0"),
-        ],
-    )
-
-    def ready() -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{health}/readyz"):
-                return True
-        except (urllib.error.URLError, OSError):
-            return False
-
-    wait_until(ready, "the portal is ready")
-    return process, f"http://127.0.0.1:{port}/api/cab/v1"
+    port = cluster.free_port()
+    return start_portal(cluster, port), f"http://127.0.0.1:{port}/api/cab/v1"
 
 
 def operations_of(cluster: DevCluster, tokens: Mapping[str, str], url: str) -> dict[str, Operation]:
@@ -142,8 +119,13 @@ def operations_of(cluster: DevCluster, tokens: Mapping[str, str], url: str) -> d
         return Call(method, where, text, headers)
 
     submits = [call("tess", "POST", f"{url}/submit", intents[name]) for name in names]
-    client = Client(cluster.directory / "bench-ca.crt")
-    loadgen.run(loadgen.build(), client, submits, workers=2, once=True)
+    program, client = loadgen.build(), trusting(cluster)
+
+    def submitted() -> bool:
+        """Whether all are taken: the API server may not know the kinds of its policies yet."""
+        return not loadgen.run(program, client, submits, workers=2, once=True).failed
+
+    wait_until(submitted, "all intents are submitted", timeout=300, interval=2)
 
     def waiting() -> list[dict[str, Any]] | None:
         items: list[dict[str, Any]] = cluster.api.call("GET", f"{OURS}/cabrequests")["items"]

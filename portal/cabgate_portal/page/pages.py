@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -21,6 +23,7 @@ from cabgate_kube.process.tasks import gathered
 from cabgate_kube.resources import DECISIONS, Object
 from cabgate_portal.checking import check
 from cabgate_portal.names import CorrelationId, Id, Namespace, id_of
+from cabgate_portal.page.calendar import calendar_of
 from cabgate_portal.page.dashboard import dashboard
 from cabgate_portal.page.forms import (
     MAX_CONDITIONS,
@@ -84,12 +87,20 @@ class Pages:
             ("/exceptions/{id}", self._decide_exception, "POST"),
             ("/exceptions/{id}/state", self._exception_state, "GET"),
             ("/ledger", self._ledger, "GET"),
+            ("/calendar", self._calendar, "GET"),
             ("/dashboard", self._dashboard, "GET"),
             ("/workload", self._workload, "GET"),
         ]
         return [
             *(Route(base + path, self._read(page), methods=[m]) for path, page, m in found),
-            Route(f"{base}/static/{{name}}", _static, methods=["GET"]),
+            # These alone are compressed: a page holds the token of its forms beside what others
+            # wrote, and what is compressed together tells by its length what they have in common.
+            Route(
+                f"{base}/static/{{name}}",
+                _static,
+                methods=["GET"],
+                middleware=[Middleware(GZipMiddleware)],
+            ),
         ]
 
     def _read(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
@@ -256,6 +267,13 @@ class Pages:
             "here": "ledger",
         }
         return self._renderer.page("ledger.html", values)
+
+    async def _calendar(self, request: Request, reader: Reader) -> Response:
+        namespace = _namespace(request)
+        values, viewer = await gathered(calendar_of(reader, namespace), _viewer(reader))
+        values |= {"namespace": namespace, "viewer": viewer, "here": "calendar"}
+        status = 200 if values["problem"] is None else values["problem"].status
+        return self._renderer.page("calendar.html", values, status)
 
     async def _dashboard(self, request: Request, reader: Reader) -> Response:
         namespace, given = _namespace(request), request.query_params.get("days", "90")

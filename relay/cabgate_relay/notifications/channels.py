@@ -24,7 +24,7 @@ from cabgate.notifications.notices import Event
 from cabgate.notifications.planning import Every, Route
 from cabgate.notifications.signing import key_of
 from cabgate_kube.process.settings import SettingsError
-from cabgate_relay.urls import HttpsURL, https_url
+from cabgate_kube.process.urls import HttpsURL, https_url
 
 MAX_CHANNELS = 16
 """Most channels: what each was sent has to have room in one ConfigMap."""

@@ -19,7 +19,7 @@ from pydantic.alias_generators import to_camel
 from cabgate.api.base import plain_message
 from cabgate.siem.formats import Format
 from cabgate_kube.process.settings import SettingsError
-from cabgate_relay.urls import HttpsURL
+from cabgate_kube.process.urls import HttpsURL
 
 MAX_SINKS = 8
 """Each reads the ledger for itself."""

@@ -44,7 +44,9 @@ def test_a_renewed_certificate_is_served_without_a_restart(gate, people_tokens, 
     serials = [x509.load_pem_x509_certificate(first["tls.crt"]).serial_number]
     with portal.client(people_tokens["tess"], verify=trust) as client:
         assert serial(portal, trust) == serials[0]
-        assert client.get("/my-requests").status_code in (200, 403)
+        first_answer = client.get("/my-requests")
+        assert first_answer.status_code in (200, 403)
+        assert "max-age" in first_answer.headers["strict-transport-security"]
         second = files(gate.cluster)
         turn(secret, second)
         serials.append(x509.load_pem_x509_certificate(second["tls.crt"]).serial_number)

@@ -15,7 +15,10 @@ NAME = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
 OURS = "/apis/cabgate.dev/v1alpha1"
 CORE_WORKLOADS = "pods|podtemplates|replicationcontrollers"
 WORKLOADS = "deployments|statefulsets|daemonsets|replicasets|jobs|cronjobs|rollouts"
-LISTED = ("deploymentintents", "cabrequests", "cabexceptions", "cabdecisions", "changefreezes")
+LISTED = (
+    *("deploymentintents", "cabrequests", "cabexceptions", "cabdecisions", "changefreezes"),
+    "namespaces",
+)
 """What is listed, and is there where nothing is."""
 
 CALLS = (
@@ -36,7 +39,7 @@ CALLS = (
         ),
     ),
     ("GET", re.compile(r"/api/v1/namespaces/cabgate-system/configmaps/cabgate-installation")),
-    ("GET", re.compile(rf"/api/v1/namespaces/{LABEL}")),
+    ("GET", re.compile(rf"/api/v1/namespaces(/{LABEL})?")),
     ("GET", re.compile(rf"/api/v1/namespaces/{LABEL}/({CORE_WORKLOADS})/{NAME}")),
     (
         "GET",
@@ -117,13 +120,12 @@ class FakeApi:
             return HttpAnswer(403, status(403, "Forbidden", "may not read it"))
         if path in self.objects:
             return _ok(self.objects[path])
-        plural = path.rsplit("/", 1)[-1]
+        wanted, plural = path.rsplit("/", 1)
         if plural in LISTED:
-            wanted = path.rsplit("/", 1)[0]
             items = [
                 obj
                 for key, obj in self.objects.items()
-                if key.startswith(wanted) and f"/{plural}/" in key
+                if key.startswith(wanted) and key.rsplit("/", 2)[-2] == plural
             ]
             return _ok({"items": items, "metadata": {"continue": ""}})
         return HttpAnswer(404, status(404, "NotFound", "not found"))

@@ -13,7 +13,14 @@ from cabgate.lifecycle.limits.freezes import declared_by
 from cabgate.rollout.installation import InstallationSettings
 from cabgate.text.foreign import printed
 from cabgate.text.moments import rfc3339
-from cabgate.views.freezes import HeldFreeze, held_freezes
+from cabgate.views.freezes import (
+    HeldFreeze,
+    held_freezes,
+    namespaces_text,
+    nothing_frozen,
+    override_advice,
+    rings_text,
+)
 from cabgate.views.plain import plain
 from cabgate_cli.commands.freezes.freeze_options import Label
 from cabgate_cli.commands.options import (
@@ -30,9 +37,6 @@ from cabgate_cli.input.files.models import of_document
 from cabgate_cli.input.names import namespace_name
 from cabgate_cli.input.viewer import now
 from cabgate_cli.output.objects import write, write_machine
-
-MAX_NAMED = 3
-"""Namespaces that a row names."""
 
 Labels = dict[str, str]
 
@@ -103,9 +107,9 @@ def list_freezes(
         write_machine(machine, output)
     elif found:
         write(_table(found))
-        note(_advice(found[0]))
+        note(override_advice(found[0]))
     else:
-        note(_nothing(places, settings, moment))
+        note(nothing_frozen(places, settings, moment))
     ctx.exit(ExitCode.NO if found else ExitCode.OK)
 
 
@@ -178,8 +182,8 @@ def _table(found: Sequence[HeldFreeze]) -> str:
         [
             printed(each.name),
             each.until or "-",
-            _rings(each.rings),
-            _named(each.namespaces),
+            rings_text(each.rings),
+            namespaces_text(each.namespaces),
             printed(each.title),
         ]
         for each in found
@@ -188,34 +192,3 @@ def _table(found: Sequence[HeldFreeze]) -> str:
     return "".join(
         "   ".join([*(row[n].ljust(widths[n]) for n in range(4)), row[4]]) + "\n" for row in rows
     )
-
-
-def _rings(rings: Sequence[int]) -> str:
-    """Rings are next to one another: a freeze is about all from one on."""
-    return str(rings[0]) if len(rings) == 1 else f"{rings[0]}-{rings[-1]}"
-
-
-def _named(namespaces: Sequence[str]) -> str:
-    named = ",".join(namespaces[:MAX_NAMED])
-    more = len(namespaces) - MAX_NAMED
-    return f"{named} and {more} more" if more > 0 else named
-
-
-def _advice(first: HeldFreeze) -> str:
-    right = first.override
-    return (
-        f"who holds the verb {right.verb} on {right.resource} in the namespace lets one approved "
-        f"rollout in: kubectl cab approve -n {first.namespaces[0]} NAME --override {first.name}"
-    )
-
-
-def _nothing(places: Mapping[str, Labels], settings: InstallationSettings, moment: datetime) -> str:
-    about = [name for name, labels in places.items() if POLICY_LABEL in labels]
-    if not about:
-        return (
-            f"nothing is frozen: no namespace that was asked about carries the label "
-            f"{POLICY_LABEL}, and freezes hold where one does"
-        )
-    if all(map(settings.excludes, about)):
-        return f"nothing is frozen: the installation excludes {_named(about)}"
-    return f"nothing is frozen at {rfc3339(moment)}"

@@ -40,7 +40,7 @@ def _path_of(kind: GatedKind) -> str:
 PATHS = (
     f"^/apis/cabgate[.]dev/v1alpha1(/{_NAME})+$",
     "^/apis/authentication[.]k8s[.]io/v1/selfsubjectreviews$",
-    f"^/api/v1/namespaces/{_NAME}$",
+    f"^/api/v1/namespaces(/{_NAME})?$",
     f"^/api/v1/namespaces/{SYSTEM_NAMESPACE}/configmaps/{CONFIG_MAP}$",
     *map(_path_of, BUILT_IN),
 )
@@ -79,8 +79,8 @@ def ui(ctx: click.Context, kubectl: Kubectl, port: int | None) -> None:
     """Serve the page for reviewers on this machine.
 
     It prints a URL that is good once, for the browser that opens it, and serves on 127.0.0.1 until
-    Ctrl-C. What you do there is done as you, by kubectl: what waits, what it changes, deciding, the
-    ledger, and a dashboard.
+    Ctrl-C. What you do there is done as you, by kubectl: what waits, what it changes, deciding,
+    change freezes, the ledger, and a dashboard.
     """
     lacking = [name for name in NEEDED if find_spec(name) is None]
     if lacking:

@@ -105,7 +105,18 @@ def in_force(
     freezes: Iterable[KnownFreeze], namespace_labels: Mapping[str, str], ring: int, now: datetime
 ) -> list[FreezeInForce]:
     """As `freezes_in_force`, of freezes that were read."""
-    about = [each for each in freezes if _is_about(each, namespace_labels, ring)]
+    return of_these(about(freezes, namespace_labels, ring), now)
+
+
+def about(
+    freezes: Iterable[KnownFreeze], namespace_labels: Mapping[str, str], ring: int
+) -> list[KnownFreeze]:
+    """Those of some freezes that are about rollouts of a ring in a namespace, at any time."""
+    return [each for each in freezes if _is_about(each, namespace_labels, ring)]
+
+
+def of_these(about: Sequence[KnownFreeze], now: datetime) -> list[FreezeInForce]:
+    """As `freezes_in_force`, of all freezes that are about some rollouts."""
     found = []
     windows = [each for each in about if each.kind is FreezeKind.WINDOW]
     for each in about:

@@ -10,7 +10,9 @@ START = "/queue"
 MAX_PLACE = 1000
 """Longest place that is kept, in characters."""
 
-_PATH = re.compile(r"/(queue|workload|ledger|dashboard|(requests|exceptions)/[a-z0-9.-]{1,330})")
+_PATH = re.compile(
+    r"/(queue|workload|calendar|ledger|dashboard|(requests|exceptions)/[a-z0-9.-]{1,330})"
+)
 
 
 def place_of(asked: str) -> str:

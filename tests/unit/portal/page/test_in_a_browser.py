@@ -17,7 +17,8 @@ from cabgate_samples.decisions import numbered
 from cabgate_samples.models import NOW, by_person, exception, intent, request, target
 from cabgate_samples.objects import BAD, MIDDLING
 from support.browser import chromium, too_wide, violations
-from unit.portal.fake_api import FakeApi
+from support.freezes import DAY, freeze, interval
+from unit.portal.fake_api import OURS, FakeApi
 from unit.portal.page.opened import as_stored
 
 pytestmark = pytest.mark.slow
@@ -134,6 +135,34 @@ def shop(serving, opened):
     return first, f"/exceptions/{meta['namespace']}.{meta['name']}"
 
 
+def put_freezes(api):
+    """A freeze that holds, one that comes, and a window, with titles as long as they may be."""
+    labels = {"cabgate.dev/change-policy": "board", "cabgate.dev/ring": "2"}
+    meta = {"name": "shop", "labels": labels}
+    api.objects["/api/v1/namespaces/shop"] = {"kind": "Namespace", "metadata": meta}
+    for each in (
+        freeze("christmas", title="Christmas " * 12),
+        freeze("stocktaking", interval(3 * DAY, 5 * DAY), title="Stocktaking"),
+        freeze("office", interval(-DAY, 9 * DAY), kind="Window", title="Officehours" * 11),
+    ):
+        api.objects[f"{OURS}/changefreezes/{each['metadata']['name']}"] = each
+
+
+def test_the_calendar_works_without_javascript(serving, opened):
+    put_freezes(serving.api)
+    page = opened(java_script_enabled=False)
+    page.get_by_role("link", name="Calendar").click()
+    page.wait_for_url("**/calendar")
+    now = page.get_by_role("region", name="Now")
+    assert "Christmas" in now.inner_text()
+    now.get_by_text("Who overrides it").click()
+    assert "--override christmas" in now.inner_text()
+    page.get_by_label("Namespace").fill("gone")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**namespace=gone")
+    assert page.get_by_role("alert").is_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_violates_wcag(serving, opened, shop, scheme):
     page = opened(color_scheme=scheme, viewport={"width": 320, "height": 800})
@@ -144,7 +173,9 @@ def test_no_page_violates_wcag(serving, opened, shop, scheme):
             obj["status"] = {"decisions": entries}
     page.goto(serving.url(approved))
     page.get_by_label("these images").check()
-    for path in ("/queue", approved, *shop, "/ledger", "/dashboard", "/nothing"):
+    put_freezes(serving.api)
+    pages = ("/calendar", "/calendar?namespace=gone", "/ledger", "/dashboard", "/nothing")
+    for path in ("/queue", approved, *shop, *pages):
         page.goto(serving.url(path))
         for each in page.locator("details").all():
             each.evaluate("each => each.open = true")
