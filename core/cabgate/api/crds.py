@@ -21,12 +21,14 @@ from cabgate.api import (
     DeploymentIntent,
     EvidenceSigner,
     RiskModel,
+    RolloutOutcome,
     cabevidence,
     changefreeze,
     changepolicy,
     decision,
     exception,
     intent,
+    outcome,
     request,
     riskmodel,
     signer,
@@ -150,7 +152,12 @@ def _take_what_was_taken(schema: dict[str, Any]) -> None:
             _take_what_was_taken(inner)
 
 
-_COPIES = {(CABRequest, "spec"), (CABDecision, "spec"), (CABEvidence, "spec")}
+_COPIES = {
+    (CABRequest, "spec"),
+    (CABDecision, "spec"),
+    (CABEvidence, "spec"),
+    (RolloutOutcome, "spec"),
+}
 
 
 @lru_cache
@@ -304,6 +311,27 @@ def definitions() -> list[dict[str, Any]]:
             [_column("Digest", ".spec.evidenceDigest"), _AGE],
             [],
             SPEC_IMMUTABLE,
+        ),
+        _definition(
+            RolloutOutcome,
+            outcome.PLURAL,
+            "cabout",
+            [
+                _column("Kind", ".spec.target.kind"),
+                _column("Workload", ".spec.target.name"),
+                _column("Release", ".spec.release"),
+                _column("Ring", ".spec.ring", "integer"),
+                _column("Seen", ".status.pods.seen", "integer"),
+                _column("Failed", ".status.pods.failed", "integer"),
+                _column("Result", ".status.result"),
+                _column("Intent", ".spec.intentName", priority=1),
+                _column("Request", ".spec.requestName", priority=1),
+                _AGE,
+            ],
+            [".spec.release", ".spec.intentName"],
+            SPEC_IMMUTABLE,
+            outcome.GROWS,
+            outcome.ENDS_ONCE,
         ),
         _definition(
             CABException,
