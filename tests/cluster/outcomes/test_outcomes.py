@@ -3,8 +3,11 @@
 operator that lies, one that is stopped, and people who report incidents."""
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 
 from cabgate.api.base import rfc3339
 from cabgate_devcluster import wait_until
@@ -19,6 +22,7 @@ OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
 PATH = "/apis/cabgate.dev/v1alpha1/namespaces"
 IMAGES = ("web:1", "web:2")
 REPORTER = "pager"
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "outcomes"
 
 
 @pytest.fixture
@@ -39,6 +43,14 @@ def available(gate, namespace, image="web:1", replicas=2):
     """Have all Pods of an image ready."""
     for pod in pods_of(gate, namespace, image, replicas):
         set_ready(gate, pod)
+
+
+def reaches(gate, namespace, field, count):
+    """Wait until the status of the Deployment counts so many."""
+    wait_until(
+        lambda: gate.get("deployment", "web", namespace)["status"].get(field) == count,
+        f"{field} of the Deployment is {count}",
+    )
 
 
 def outcomes(gate, namespace):
@@ -90,9 +102,7 @@ def test_what_becomes_of_a_rollout(gate, shop):
     deploy(gate, shop)
     first, second = pods_of(gate, shop, "web:1", 2)
     set_ready(gate, first)
-    gate.cluster.kubectl(
-        "wait", "-n", shop, "deployment/web", "--for=jsonpath={.status.availableReplicas}=1"
-    )
+    reaches(gate, shop, "availableReplicas", 1)
     assert not gate.items("rolloutoutcomes", shop)
     set_ready(gate, second)
     begun = outcome(gate, shop, when=counted(2, 0))
@@ -169,9 +179,7 @@ def test_a_rogue_operator_cannot_shorten_a_soak_or_add_pods(gate, shop, running)
         # Of what is not available.
         for pod in pods_of(gate, shop, "web:1", 2):
             set_ready(gate, pod, False)
-        gate.cluster.kubectl(
-            "wait", "-n", shop, "deployment/web", "--for=jsonpath={.status.unavailableReplicas}=2"
-        )
+        reaches(gate, shop, "unavailableReplicas", 2)
         assert "not available" in begin()
 
         def status(**changes):
@@ -249,9 +257,8 @@ def test_incidents_are_reported_by_who_may(gate, shop, running):
     assert "lacks the RBAC verb 'report'" in said
     cabgate(gate, REPORTER, words)
     report = {"id": "INC-2", "severity": 4, "source": "ann", "by": "somebody else"}
-    patched = gate.patch_status(
-        REPORTER, "rolloutoutcome", name, shop, {"status": {"report": report}}
-    )
+    body = {"status": {"report": report}}
+    patched = gate.patch_status(REPORTER, "rolloutoutcome", name, shop, body)
     assert "recorded if this succeeds: incident INC-2" in patched.stderr
     cabgate(gate, REPORTER, words)  # an alert that fires again
     found = gate.get("rolloutoutcome", name, shop)["status"]
@@ -277,3 +284,35 @@ def test_what_happened_while_no_operator_ran_is_written_by_the_next(gate, shop, 
     outcome(gate, shop, what="its end", when=with_result("Replaced"))
     begun = outcome(gate, shop, "web:2", when=counted(2, 0))
     assert begun["metadata"]["creationTimestamp"] > running["metadata"]["creationTimestamp"]
+
+
+def sh(gate, user, *command, **env):
+    """Run a shell as whoever has a kubeconfig and kubectl; its exit code."""
+    binaries = gate.cluster.binaries.kubectl.parent
+    given = {"KUBECONFIG": str(gate.user(user)), "PATH": f"{binaries}:/usr/bin:/bin", **env}
+    return subprocess.run(command, env=given, check=False).returncode
+
+
+def test_the_recipes_report_of_what_runs_now(gate, shop, running):
+    gate.bind(REPORTER, "cabgate-outcome-reporter", shop)
+    script = str(EXAMPLES / "report-incident.sh")
+    about = (shop, "Deployment", "web")
+    assert sh(gate, REPORTER, "sh", script, *about, "fingerprint", "2", "alertmanager") == 0
+    # An analysis says which Rollout it measured; here the Job measures the Deployment.
+    template = next(yaml.safe_load_all((EXAMPLES / "argo-rollouts.yaml").read_text()))
+    (metric,) = template["spec"]["metrics"]
+    (measure,) = metric["provider"]["job"]["spec"]["template"]["spec"]["containers"]
+    assert {each["name"] for each in measure["env"]} == {"WORKLOAD", "RUN", "NAMESPACE", "MEASURE"}
+    command = [*measure["command"], measure["args"][0].replace(" Rollout ", " Deployment ")]
+    run = {"NAMESPACE": shop, "WORKLOAD": "web", "SCRIPTS": str(EXAMPLES)}
+    assert sh(gate, REPORTER, *command, **run, RUN="good", MEASURE="true") == 0
+    assert sh(gate, REPORTER, *command, **run, RUN="bad", MEASURE="false") == 1
+    name = running["metadata"]["name"]
+    found = gate.get("rolloutoutcome", name, shop)["status"]["incidents"]
+    assert [(each["id"], each["source"]) for each in found] == [
+        *(("fingerprint", "alertmanager"), ("bad", "argo-rollouts")),
+    ]
+    # Of what has other images now nobody is told that it is at fault.
+    deploy(gate, shop, "web:2")
+    outcome(gate, shop, what="an interruption", when=interruptions)
+    assert sh(gate, REPORTER, "sh", script, *about, "later", "2", "alertmanager") == 1
