@@ -95,6 +95,10 @@ class Case:
             },
         )
 
+    def stored(self) -> Object:
+        """The Deployment."""
+        return self.world.api.objects[(DEPLOYMENTS.plural, "team", "web")]
+
     def gone(self) -> None:
         self.world.api.objects.pop((DEPLOYMENTS.plural, "team", "web"))
 

@@ -220,6 +220,29 @@ async def test_where_the_ring_rises_another_soak_begins() -> None:
     assert case.outcomes[-1]["spec"]["ring"] == 3
 
 
+async def test_a_namespace_whose_ring_changes_leads_to_its_workloads() -> None:
+    case = Case()
+
+    def ring(value: str, *, deleted: bool = False) -> list[Any]:
+        body = {"metadata": {"name": "team", "labels": {"cabgate.dev/ring": value}}}
+        return list(case.controller.saw(WatchEvent(NAMESPACES, body, NOW, deleted=deleted)))
+
+    assert ring("2") == []
+    assert ring("3") == [KEY]
+    assert ring("3") == []
+    assert ring("3", deleted=True) == []
+
+
+async def test_a_workload_that_was_looked_at_as_it_is_waits_for_a_change() -> None:
+    """A sweep comes by all of them: each look is several calls."""
+    case = Case()
+    case.runs()
+    await case.look()
+    assert not case.controller.keys(DEPLOYMENTS, case.stored())
+    case.runs(available=1)
+    assert list(case.controller.keys(DEPLOYMENTS, case.stored())) == [KEY]
+
+
 async def test_where_an_intent_names_a_release_another_soak_begins() -> None:
     case = Case()
     case.runs()
