@@ -13,6 +13,7 @@ from cabgate.api import (
     decision,
     exception,
     intent,
+    outcome,
     request,
     riskmodel,
     signer,
@@ -47,6 +48,7 @@ class Resource:
 INTENTS = Resource(API_VERSION, intent.KIND, intent.PLURAL)
 REQUESTS = Resource(API_VERSION, request.KIND, request.PLURAL)
 EVIDENCES = Resource(API_VERSION, cabevidence.KIND, cabevidence.PLURAL)
+OUTCOMES = Resource(API_VERSION, outcome.KIND, outcome.PLURAL)
 EXCEPTIONS = Resource(API_VERSION, exception.KIND, exception.PLURAL)
 DECISIONS = Resource(API_VERSION, decision.KIND, decision.PLURAL)
 RISK_MODELS = Resource(API_VERSION, riskmodel.KIND, riskmodel.PLURAL)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cabgate.api.evidence import Evidence
     from cabgate.api.exception import CABException
     from cabgate.api.intent import DeploymentIntent
+    from cabgate.api.outcome import RolloutOutcome
     from cabgate.api.request import CABRequest
     from cabgate.api.riskmodel import RiskModel
     from cabgate.api.signer import EvidenceSigner
@@ -32,6 +33,7 @@ __all__ = [
     "Evidence",
     "EvidenceSigner",
     "RiskModel",
+    "RolloutOutcome",
     "Target",
 ]
 
@@ -46,6 +48,7 @@ _MODULES = {
     "Evidence": "evidence",
     "EvidenceSigner": "signer",
     "RiskModel": "riskmodel",
+    "RolloutOutcome": "outcome",
     "Target": "types",
 }
 

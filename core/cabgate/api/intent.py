@@ -22,6 +22,7 @@ from cabgate.api.types import (
     MAX_DECLARED_TARGETS,
     MAX_REQUESTER,
     Listed,
+    ReleaseName,
     RequestedBy,
     SubmittedBy,
     Target,
@@ -127,6 +128,10 @@ class DeploymentIntentSpec(Model):
     """What the rollout changes, in a sentence or two, for the reviewer."""
     correlation_id: Annotated[CorrelationID | None, Field(alias="correlationID")] = None
     """Identifier that ties the rollout to records elsewhere; derived if absent."""
+    release: ReleaseName | None = None
+    """The release unit that its workloads belong to, the same in each namespace that it is rolled
+    out to, such as shop: by it a ring asks what became of the images in the ring before. No digest
+    covers it."""
     evidence: Annotated[Evidence, Field(json_schema_extra=_READABLE)] = Field(
         default_factory=Evidence
     )

@@ -71,6 +71,14 @@ MAX_CONDITIONS_OF_APPROVAL = 16
 """Conditions that one conditional approval may carry."""
 
 
+ReleaseName = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", min_length=1, max_length=63
+    ),
+]
+"""Name of a release unit, the same in each namespace that it is rolled out to; a label value."""
+
 Listed = Annotated[str, StringConstraints(max_length=MAX_LISTED)]
 """What a list shows in a column."""
 

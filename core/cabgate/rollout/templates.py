@@ -136,6 +136,41 @@ def form_text(template: Template) -> str:
     return canonical_json(forms[0] if len(forms) == 1 else list(forms)).decode()
 
 
+_OF_RINGS = "r1"
+"""Name of what of the form `t1` is the same in each ring: digests of two names differ."""
+
+_VARIABLES = frozenset({"env", "envFrom"})
+"""Fields of a container that may differ from ring to ring."""
+
+
+def ring_template(template: Template | None) -> str | None:
+    """Digest of what the containers do but for their variables: what a workload has in common with
+    itself in the ring before. None where there is no template, or it is too large to be compared.
+    Replicas are no part of a template."""
+    if template is None or not template.forms:
+        return None
+    forms = [_without_variables(form) for form in template.forms]
+    return f"{_OF_RINGS}:sha256:{sha256_hex(forms[0] if len(forms) == 1 else forms)}"
+
+
+def _without_variables(form: Form) -> Form:
+    return {name: _stripped(value) if name in _RUN else value for name, value in form.items()}
+
+
+_RUN = ("containers", "initContainers", "ephemeralContainers")
+"""Fields of a form that hold containers: by name, or in their order."""
+
+
+def _stripped(containers: Any) -> Any:
+    if isinstance(containers, Mapping):
+        return {name: _stripped_container(each) for name, each in containers.items()}
+    return [_stripped_container(each) for each in containers]
+
+
+def _stripped_container(container: Mapping[str, Any]) -> Form:
+    return {field: value for field, value in container.items() if field not in _VARIABLES}
+
+
 def is_of_digest(digest: str, text: str) -> bool:
     """Whether a text is what a digest of a template is of."""
     found = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

@@ -12,6 +12,7 @@ from cabgate_operator.controllers.kept_evidence import KeptEvidence
 from cabgate_operator.controllers.ledger import Ledger
 from cabgate_operator.controllers.models import Models
 from cabgate_operator.controllers.namespaces import Namespaces
+from cabgate_operator.controllers.outcomes import Outcomes
 from cabgate_operator.controllers.retention import Retention
 from cabgate_operator.settings import Settings
 from cabgate_operator.work.controller import Controller
@@ -26,6 +27,7 @@ def make_controllers(settings: Settings, metrics: Metrics) -> tuple[Controller, 
         *(Intents(), Exceptions(), Retrospects(), Models(), Namespaces()),
         Freezes(metrics.calendar_ends),
         *(ledger, Retention(ledger, settings.keep_approved), KeptEvidence()),
+        Outcomes(lambda: glass.served, settings.keep_approved),
         Coverage(metrics.uncovered_workloads, settings.installation, glass.absent),
         *(glass, Installation(), *certificates),
     )

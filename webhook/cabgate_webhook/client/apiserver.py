@@ -4,14 +4,22 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 from cabgate import GROUP, VERSION
-from cabgate.api import CABEvidence, CABRequest, DeploymentIntent, intent, request
+from cabgate.api import (
+    CABEvidence,
+    CABRequest,
+    DeploymentIntent,
+    RolloutOutcome,
+    intent,
+    outcome,
+    request,
+)
 from cabgate.api.base import Model, is_object_name
 from cabgate.api.cabevidence import PLURAL as EVIDENCES
 from cabgate.lifecycle.limits.budget import Weighed
@@ -63,6 +71,9 @@ there are connections for others, and memory for what they hold."""
 LISTS_AT_ONCE = 4
 """Lists of requests of one namespace that are under way at a time for those who need several:
 the lists of twenty workloads at once would take both the API server and this process."""
+
+PODS_AT_ONCE = 200
+"""Pods of one page."""
 
 LIST_SECONDS = 0.2
 """How long such a list keeps others from going out: one that waits for the API server's cache takes
@@ -187,6 +198,24 @@ class LiveReads(ExceptionReads):
         path = f"/apis/apps/v1/namespaces/{namespace}/{kind.lower()}s"
         found = await self._get(path, {"labelSelector": selector} if selector else None)
         return (found or {}).get("items") or []
+
+    async def pods(self, namespace: str, selector: str) -> AsyncIterator[list[dict[str, Any]]]:
+        """The Pods of a namespace that have some labels, a page at a time: what a workload has may
+        come to more than is read at once. Without a selector none."""
+        path, token = f"/api/v1/namespaces/{namespace}/pods", ""
+        while selector:
+            query = {"labelSelector": selector, "limit": str(PODS_AT_ONCE)}
+            page = await self._get(path, {**query, "continue": token} if token else query) or {}
+            yield page.get("items") or []
+            token = str((page.get("metadata") or {}).get("continue") or "")
+            if not token:
+                return
+
+    async def outcomes(self, namespace: str, label: str) -> list[RolloutOutcome]:
+        """The outcomes of a namespace that have a label."""
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{outcome.PLURAL}"
+        found = await self._get(path, {"labelSelector": label})
+        return [parsed(RolloutOutcome, each) for each in (found or {}).get("items") or []]
 
     async def cluster_wide(self, plural: str) -> list[dict[str, Any]]:
         """Every object of a kind of ours without a namespace, as the API server has it."""
