@@ -12,6 +12,7 @@ from cabgate.gate.candidates import describe
 from cabgate.gate.decide import candidates, decide
 from cabgate.gate.verdict import GateVerdict
 from cabgate.lifecycle.limits.freezes import freezes_in_force, without_rollbacks
+from cabgate.lifecycle.limits.promotion import UNKNOWN, WAIVED, EarlierRings
 from cabgate.lifecycle.state.standing import standings_of, standings_of_exceptions
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.installation import InstallationSettings
@@ -80,6 +81,8 @@ class Surroundings:
     policy."""
     ran: Sequence[datetime] = ()
     """From when on the workload ran what it is to run, once or several times."""
+    earlier_rings: EarlierRings = UNKNOWN
+    """What is known of the rings before."""
 
 
 def explained(
@@ -99,8 +102,10 @@ def explained(
         excluded=settings.excludes(namespace),
     )
     freezes = freezes_in_force(around.freezes, labels, rings.effective, now)
+    earlier = around.earlier_rings
     if rings.namespace >= GATED_FROM:
         freezes = without_rollbacks(freezes, around.ran)
+        earlier = WAIVED if around.ran else earlier
     standings, asked = standings_of(requests), standings_of_exceptions(exceptions)
     required = is_required(labels, rings.effective)
     looked = [
@@ -115,12 +120,14 @@ def explained(
             ring=rings.effective,
             template_required=required,
             freezes=freezes,
+            earlier_rings=earlier,
         )
     ]
     decision = decide(
         *(rollout, rings.effective, standings, asked, now, machines),
         template_required=required,
         freezes=freezes,
+        earlier_rings=earlier,
     )
     mode, loose = effective_mode(settings.mode, labels), too_loose(settings.mode, labels)
     return Explanation(rollout, rings, decision, looked, mode, loose)

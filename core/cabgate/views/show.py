@@ -11,6 +11,7 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import Provenance, RequestDecision
 from cabgate.api.types import ApprovalCondition
 from cabgate.lifecycle.limits.constraints import limits_of
+from cabgate.lifecycle.limits.promotion import override_text
 from cabgate.lifecycle.state.columns import listed_submitters
 from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
@@ -326,7 +327,7 @@ def decision_view(entry: RequestDecision | ExceptionDecision) -> DecisionView:
         about += [f"{inert(c.name)}: {inert(c.description)}" for c in entry.conditions]
         about += [inert(entry.condition)] if entry.condition else []
         about += [inert(image) for image in entry.images]
-        about += [f"overrides ChangeFreeze {inert(name)}" for name in entry.overrides]
+        about += [override_text(inert(name)) for name in entry.overrides]
     else:
         about += limits_of(entry.constraints)
     return DecisionView(

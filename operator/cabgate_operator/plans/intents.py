@@ -18,6 +18,7 @@ from cabgate.gate.composing import sentence
 from cabgate.gate.decide import decide
 from cabgate.gate.verdict import GateVerdict, Reason
 from cabgate.lifecycle.limits.constraints import window_edges
+from cabgate.lifecycle.limits.promotion import WAIVED
 from cabgate.lifecycle.requests.opening import (
     correlation_id,
     has_other_evidence,
@@ -155,6 +156,9 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
             around.now,
             around.machines,
             template_required=around.template_required,
+            # What is approved waits for freezes and for the ring before at its rollout alone: no
+            # intent says what its containers do, by which a ring is asked.
+            earlier_rings=WAIVED,
         )
         for target in intent.spec.targets
     ]

@@ -49,7 +49,7 @@ from cabgate_samples.models import (
 )
 from cabgate_samples.objects import MIDDLING
 from support.policies import BOARD, ESCALATING, vote
-from unit.core.frozen import FROZEN
+from unit.core.frozen import KEPT_BACK
 from unit.core.limited import DAY, limited
 from unit.core.standings import (
     Surroundings,
@@ -210,7 +210,7 @@ def _denials() -> dict[Reason, list[str]]:
             _denial([_conditional(notBefore=rfc3339(NOW + DAY))]),
             _denial([_conditional(notAfter=before)]),
         ],
-        r.FROZEN: [_denial(**each) for each in FROZEN],
+        **{reason: [_denial(**each) for each in found] for reason, found in KEPT_BACK.items()},
         r.ATTESTATION_MISSING: [
             _denial([_conditional(attestation="Required")]),
             _denial([BOUND_BY_TWO]),

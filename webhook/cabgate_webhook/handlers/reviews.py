@@ -64,8 +64,8 @@ from cabgate.writes.votes import warnings_of_votes
 from cabgate_webhook.admission.caller import STRIP
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.apiserver import LiveReads
-from cabgate_webhook.handlers.freezes import check_overrides
 from cabgate_webhook.handlers.models import model_behind
+from cabgate_webhook.handlers.overrides import check_overrides
 from cabgate_webhook.handlers.signed import provenance_now
 from cabgate_webhook.handlers.surroundings import others_naming, surroundings_of
 from cabgate_webhook.handlers.votes import check_verbs, may_decide, verbs_held
@@ -226,7 +226,7 @@ async def _checked_decision(
         lifts_otherwise=entry.checked != expected,
     )
     check_reviewer(admission.user, entry.verdict, kind.plural, facts)
-    await check_overrides(admission, entry, api)
+    await check_overrides(admission, entry, subject.request, api)
     if subject.exception is None:
         check_voters_stand_apart(WholeRequest.of(subject.request), subject.intent, entry.verdict)
     if subject.exception is not None and entry.verdict is ExceptionVerdict.APPROVED:

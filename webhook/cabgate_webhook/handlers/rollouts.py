@@ -14,7 +14,8 @@ from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import covering, decide
 from cabgate.gate.messages import controller_message
 from cabgate.gate.verdict import GateVerdict, Reason
-from cabgate.lifecycle.limits.freezes import freezes_in_force
+from cabgate.lifecycle.limits.freezes import freezes_in_force, without_rollbacks
+from cabgate.lifecycle.limits.promotion import UNKNOWN, WAIVED, releases_for
 from cabgate.lifecycle.state.requirements import says_of_containers
 from cabgate.lifecycle.state.standing import (
     RequestStanding,
@@ -38,8 +39,12 @@ from cabgate.rollout.workloads import (
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.ahead import Ahead
 from cabgate_webhook.client.apiserver import LiveReads
+from cabgate_webhook.handlers.earlier import Earlier, earlier_rings
 from cabgate_webhook.handlers.freezes import Declared, Freezes
 from cabgate_webhook.handlers.fresh import FreshIntents
+
+KEPT_BACK = frozenset({Reason.FROZEN, Reason.PREVIOUS_RING_PENDING, Reason.PREVIOUS_RING_FAILED})
+"""What is said of something approved that a rollback passes."""
 
 GATED_SUBRESOURCES = frozenset({"", "ephemeralcontainers"})
 """Subresources through which images come in; none means the object itself."""
@@ -65,10 +70,11 @@ async def judge_rollout(
     try:
         rollout, referred = await _rollout(admission, kind, api, configured)
         template = cache(partial(_template, admission, kind, referred))
-        look = partial(_look, rollout, template, admission, api, default_ring, machines)
+        as_kept = partial(_template, admission, kind, referred, claims=False)
+        earlier = Earlier(api, admission, as_kept)
+        look = partial(_look, rollout, template, earlier, default_ring, machines)
         if freezing:
-            as_kept = partial(_template, admission, kind, referred, claims=False)
-            look = partial(look, freezes=Freezes(api, admission, as_kept))
+            look = partial(look, freezes=Freezes(api, admission.namespace))
         maker = _maker(admission, machines, configured)
         async with Ahead(partial(_requests_of, api, admission.namespace, maker)) as of_maker:
             decision, labels, ring = await look(now)
@@ -105,8 +111,7 @@ def _maker(
 async def _look(
     rollout: Rollout,
     template: Callable[[], Template | None],
-    admission: AdmissionRequest,
-    api: LiveReads,
+    earlier: Earlier,
     default_ring: int,
     machines: Machines,
     now: datetime,
@@ -116,7 +121,9 @@ async def _look(
     empty and the ring is the highest where it is admitted whatever they are.
 
     What the containers do is looked at where a request says it or has to: `template` tells it.
-    `freezes` are asked for what may hold; None where none can."""
+    `freezes` are asked for what may hold; None where none can. `earlier` is asked what went before,
+    where something approved is kept back for want of that."""
+    api, admission = earlier.api, earlier.admission
     namespace = admission.namespace
     declared: Declared | None = None
     async with Ahead(partial(api.listed_exceptions, namespace)) as listed:
@@ -149,12 +156,19 @@ async def _look(
         *(rollout, ring, requests, standings_of_exceptions(exceptions), now, machines),
         template_required=is_required(labels, ring),
     )
-    if freezes is None or declared is None:
-        return judged(), labels, ring
-    in_force = freezes_in_force(declared.freezes, labels, ring, now)
+    in_force = []
+    if declared is not None:
+        in_force = freezes_in_force(declared.freezes, labels, ring, now)
     decision = judged(freezes=in_force)
-    if decision.reason is Reason.FROZEN and ring_of(labels, default_ring) >= GATED_FROM:
-        decision = judged(freezes=await freezes.of_no_rollback(rollout, in_force))
+    releases = releases_for(covered, ring) if decision.reason in KEPT_BACK else []
+    rings = UNKNOWN
+    if releases:
+        rings = await earlier_rings(api, releases, template())
+        decision = judged(freezes=in_force, earlier_rings=rings)
+    if decision.reason in KEPT_BACK and ring_of(labels, default_ring) >= GATED_FROM:
+        ran = await earlier.ran(rollout)
+        in_force = without_rollbacks(in_force, ran)
+        decision = judged(freezes=in_force, earlier_rings=WAIVED if ran else rings)
     return decision, labels, ring
 
 
@@ -190,7 +204,7 @@ def _of_a_controller(
     """The denial of what a machine makes, which tells of a controller that is not configured if
     the workload that it says it made this from is approved: it is denied all the same."""
     made_from = Rollout(rollout.namespace, maker, rollout.images)
-    of_maker = decide(made_from, HIGHEST, requests, (), now)
+    of_maker = decide(made_from, HIGHEST, requests, (), now, earlier_rings=WAIVED)
     request = of_maker.basis.request
     if request is None or not of_maker.allowed:
         return decision

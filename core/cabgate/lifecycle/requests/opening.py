@@ -75,7 +75,9 @@ def request_for(
     spec = intent.spec
     digest = evidence_digest(spec)
     assessment = assessment_of(spec, model, others, provenance, policy, ring)
-    terms = None if policy is None else terms_for(policy, Decimal(assessment.score), ring)
+    terms = None
+    if policy is not None:
+        terms = terms_for(policy, Decimal(assessment.score), ring, spec.release)
     request_spec = CABRequestSpec(
         intent_ref=IntentRef(
             name=intent.metadata.name,

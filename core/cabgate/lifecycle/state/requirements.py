@@ -22,7 +22,11 @@ ESCALATION = "Escalation"
 """That others decide as well once it has waited for as long as its terms say. A release that does
 not know of them would count the approvals otherwise."""
 
-KNOWN: frozenset[str] = frozenset({POD_TEMPLATE, QUORUM, ESCALATION})
+PROMOTION = "Promotion"
+"""That its terms ask what became of the release in the rings before. A release that does not know
+of them would admit it into every ring at once."""
+
+KNOWN: frozenset[str] = frozenset({POD_TEMPLATE, QUORUM, ESCALATION, PROMOTION})
 """The words that this release knows: a rule that is added adds its own."""
 
 ADVICE = (
@@ -35,18 +39,21 @@ ADVICE_ON_TERMS = (
     "An older release that was installed for a while dropped its terms: declare other content, "
     "which opens a new request."
 )
-"""What to do where a request needs approvals, and does not say which any more."""
+"""What to do where a request rests on terms, and does not say which any more."""
 
 
-_OF_TERMS = {QUORUM, ESCALATION}
+_OF_TERMS = {QUORUM, ESCALATION, PROMOTION}
 
 
 def words_of_terms(terms: StoredTerms | None) -> set[str]:
     """The words for what terms ask for."""
-    if terms is None or not terms.approvals:
+    if terms is None:
         return set()
-    others = any(step.also_decides is not None for step in terms.escalation)
-    return {QUORUM, ESCALATION} if others else {QUORUM}
+    found = set() if terms.promotion is None else {PROMOTION}
+    if terms.approvals:
+        others = any(step.also_decides is not None for step in terms.escalation)
+        found |= {QUORUM, ESCALATION} if others else {QUORUM}
+    return found
 
 
 def says_of_containers(request: Declared) -> bool:
@@ -56,8 +63,9 @@ def says_of_containers(request: Declared) -> bool:
 
 
 def unknown_words(request: Declared) -> list[str]:
-    """The rules that a request rests on and that are not known here. Of approvals whose terms an
-    older release dropped, or whose word, nobody knows how many are enough, or whose."""
+    """The rules that a request rests on and that are not known here. Where an older release dropped
+    its terms, or the word for them, nobody knows which approvals are enough, or which ring comes
+    before."""
     words = set(request.spec.requires)
     return sorted((words - KNOWN) | ((words ^ words_of_terms(request.spec.terms)) & _OF_TERMS))
 

@@ -44,7 +44,7 @@ DECIDED: dict[str, Callable[[], CABRequest]] = {
 
 
 def test_a_request_rests_on_a_rule_that_older_ones_do_not_know_only_where_it_uses_it() -> None:
-    assert frozenset({"Escalation", "PodTemplate", "Quorum"}) == requirements.KNOWN
+    assert frozenset({"Escalation", "PodTemplate", "Promotion", "Quorum"}) == requirements.KNOWN
     assert request("ManualReview").spec.requires == []
 
 

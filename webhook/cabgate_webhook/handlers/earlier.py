@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What went before a rollout: what its workload ran here, and what became of its release in the
+rings before."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cabgate.lifecycle.limits.promotion import EarlierRings
+from cabgate.rollout.earlier import (
+    KEPT_AS,
+    REPLICA_SET,
+    made_by_controllers,
+    replica_sets,
+    revisions_of,
+    same_as,
+    selected_by,
+)
+from cabgate.rollout.rollout import Rollout
+from cabgate.rollout.templates import Template, ring_template
+from cabgate_webhook.admission.requests import AdmissionRequest
+from cabgate_webhook.client.apiserver import LiveReads
+
+FITS_NONE = ""
+"""In place of a digest of what the containers do, where nobody can tell that."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What may let a rollout pass that is approved, and kept back all the same."""
+
+    api: LiveReads
+    admission: AdmissionRequest
+    template: Callable[[], Template | None]
+    """What its containers are to do, without what stands beside its pod template: as revisions
+    have it."""
+
+    async def ran(self, rollout: Rollout) -> list[datetime]:
+        """From when on the workload, as it is stored, ran what it is to run now, by what its
+        controller keeps; nothing where it is created. Raises what `LiveReads` does."""
+        workload, namespace = rollout.workload, rollout.namespace
+        kept_as = KEPT_AS.get((workload.group, workload.kind))
+        if kept_as is None or not self.admission.old_object:
+            return []
+        stored = await self.api.workload(namespace, workload) or {}
+        uid = str((stored.get("metadata") or {}).get("uid") or "")
+        kept = await self.api.revisions(namespace, kept_as[1], selected_by(stored))
+        revisions = same_as(rollout.images, self.template(), revisions_of(workload, uid, kept))
+        if kept_as == REPLICA_SET and revisions:
+            sets = replica_sets(revisions)
+            requests = await self.api.requests_naming(namespace, sets, at_once=True)
+            revisions = made_by_controllers(revisions, requests)
+        return [each.created for each in revisions]
+
+
+async def earlier_rings(
+    api: LiveReads, releases: Sequence[str], template: Template | None
+) -> EarlierRings:
+    """What became of some releases, wherever they run, as it is now; `template` is what the
+    containers of the rollout do. Raises what `LiveReads` does."""
+    found = await asyncio.gather(*map(api.outcomes_of, releases))
+    digest = ring_template(template)
+    return EarlierRings(
+        dict(zip(releases, found, strict=True)), FITS_NONE if digest is None else digest
+    )
