@@ -105,10 +105,9 @@ class RolloutOutcomeSpec(Model):
     intent_name: ObjectName
     """Name of the DeploymentIntent whose target it is."""
     request_name: ObjectName | None = None
-    """Name of the CABRequest of that intent by which its images are approved; absent where its
-    current request names others."""
+    """Name of the current CABRequest of that intent, where it names every image that runs."""
     exception_name: ObjectName | None = None
-    """Name of the CABException of that request, where one was active."""
+    """Name of the CABException of that request, where one is needed and was active."""
 
 
 class Interruption(Model):

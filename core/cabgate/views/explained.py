@@ -85,6 +85,16 @@ class Surroundings:
     """What is known of the rings before."""
 
 
+def rings_of(rollout: Rollout, around: Surroundings) -> Rings:
+    """How much namespace and workload ask for."""
+    namespace, settings = rollout.namespace, around.settings
+    return Rings(
+        settings.namespace_ring(namespace, around.namespace_labels),
+        settings.workload_ring(namespace, around.labels, around.labels_before),
+        excluded=settings.excludes(namespace),
+    )
+
+
 def explained(
     rollout: Rollout,
     around: Surroundings,
@@ -95,12 +105,7 @@ def explained(
 ) -> Explanation:
     """What the gate would decide on a rollout; `requests` are those of its namespace that may name
     its workload, `exceptions` those that may name one of them."""
-    namespace, settings, labels = rollout.namespace, around.settings, around.namespace_labels
-    rings = Rings(
-        settings.namespace_ring(namespace, labels),
-        settings.workload_ring(namespace, around.labels, around.labels_before),
-        excluded=settings.excludes(namespace),
-    )
+    settings, labels, rings = around.settings, around.namespace_labels, rings_of(rollout, around)
     freezes = freezes_in_force(around.freezes, labels, rings.effective, now)
     earlier = around.earlier_rings
     if rings.namespace >= GATED_FROM:

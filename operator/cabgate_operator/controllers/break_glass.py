@@ -89,7 +89,7 @@ async def reconcile_glass(context: Context, key: Key) -> None:
     if raw is None or not breaks_of(kind, raw):
         return
     reference = template_taken_from(kind, raw)
-    referred = None if reference is None else await _get(context, key.namespace, reference)
+    referred = None if reference is None else await get_referred(context, key.namespace, reference)
     requests = requests_for_glass(kind, raw, referred)
     known = await _known(context, requests)
     # The earliest last: as long as it is not there, those before it may have left no request.
@@ -143,8 +143,8 @@ async def _tell_of_the_cut(
     log.warning("%s/%s: %s", meta["namespace"], meta["name"], message, extra=extra)
 
 
-async def _get(context: Context, namespace: str, workload: Workload) -> Object | None:
-    """An object of a kind that is gated everywhere."""
+async def get_referred(context: Context, namespace: str, workload: Workload) -> Object | None:
+    """What the `workloadRef` of a workload names, if it is there."""
     version = f"{workload.group}/v1" if workload.group else "v1"
     kind = kind_of(version, workload.kind)
     return (
@@ -208,6 +208,11 @@ class Glass(Controller):
     def watches(self) -> Sequence[Watch]:
         """The kinds that the cluster was found to have."""
         return tuple(Watch(resource, metadata_only=True) for resource in self._served)
+
+    @property
+    def served(self) -> Sequence[Resource]:
+        """The kinds on which the glass can be broken that the cluster was found to have."""
+        return self._served
 
     def keys(self, resource: Resource, body: Object) -> Sequence[Key]:
         """The workload, if its glass was broken."""

@@ -11,6 +11,7 @@ from cabgate_operator.controllers.kept_evidence import KeptEvidence
 from cabgate_operator.controllers.ledger import Ledger
 from cabgate_operator.controllers.models import Models
 from cabgate_operator.controllers.namespaces import Namespaces
+from cabgate_operator.controllers.outcomes import Outcomes
 from cabgate_operator.controllers.retention import Retention
 from cabgate_operator.settings import Settings
 from cabgate_operator.work.controller import Controller
@@ -24,6 +25,7 @@ def make_controllers(settings: Settings, metrics: Metrics) -> tuple[Controller, 
     return (
         *(Intents(), Exceptions(), Retrospects(), Models(), Namespaces()),
         *(ledger, Retention(ledger, settings.keep_approved), KeptEvidence()),
+        Outcomes(lambda: glass.served, settings.keep_approved),
         Coverage(metrics.uncovered_workloads, settings.installation, glass.absent),
         *(glass, Installation(), *certificates),
     )

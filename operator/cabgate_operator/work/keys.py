@@ -18,6 +18,8 @@ class Subject(StrEnum):
     """The chain of a namespace: decisions that it lacks."""
     HEADS = "heads"
     """The publication of where the chains end."""
+    OUTCOME = "outcome"
+    """What becomes of a workload (`name` is its resource, a slash and its name) of an intent."""
     RETENTION = "retention"
     """The requests of a namespace that nobody needs any more."""
     EVIDENCE = "evidence"

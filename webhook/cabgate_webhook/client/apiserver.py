@@ -4,7 +4,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -17,6 +17,7 @@ from cabgate.api import (
     DeploymentIntent,
     RolloutOutcome,
     intent,
+    outcome,
     request,
 )
 from cabgate.api.base import Model, is_object_name
@@ -73,6 +74,9 @@ there are connections for others, and memory for what they hold."""
 LISTS_AT_ONCE = 4
 """Lists of requests of one namespace that are under way at a time for those who need several:
 the lists of twenty workloads at once would take both the API server and this process."""
+
+PODS_AT_ONCE = 200
+"""Pods of one page."""
 
 LIST_SECONDS = 0.2
 """How long such a list keeps others from going out: one that waits for the API server's cache takes
@@ -200,6 +204,24 @@ class LiveReads(ExceptionReads):
         selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
         found = await self._get(path, {"labelSelector": selector} if selector else None)
         return (found or {}).get("items") or []
+
+    async def pods(self, namespace: str, selector: str) -> AsyncIterator[list[dict[str, Any]]]:
+        """The Pods of a namespace that have some labels, a page at a time: what a workload has may
+        come to more than is read at once. Without a selector none."""
+        path, token = f"/api/v1/namespaces/{namespace}/pods", ""
+        while selector:
+            query = {"labelSelector": selector, "limit": str(PODS_AT_ONCE)}
+            page = await self._get(path, {**query, "continue": token} if token else query) or {}
+            yield page.get("items") or []
+            token = str((page.get("metadata") or {}).get("continue") or "")
+            if not token:
+                return
+
+    async def outcomes(self, namespace: str, label: str) -> list[RolloutOutcome]:
+        """The outcomes of a namespace that have a label."""
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{outcome.PLURAL}"
+        found = await self._get(path, {"labelSelector": label})
+        return [parsed(RolloutOutcome, each) for each in (found or {}).get("items") or []]
 
     async def cluster_wide(self, plural: str) -> list[dict[str, Any]]:
         """Every object of a kind of ours without a namespace, as the API server has it."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cabgate.lifecycle.limits.promotion import EarlierRings
+from cabgate.lifecycle.limits.promotion import FITS_NONE, EarlierRings
 from cabgate.rollout.earlier import (
     KEPT_AS,
     REPLICA_SET,
@@ -21,9 +21,6 @@ from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.templates import Template, ring_template
 from cabgate_webhook.admission.requests import AdmissionRequest
 from cabgate_webhook.client.apiserver import LiveReads
-
-FITS_NONE = ""
-"""In place of a digest of what the containers do, where nobody can tell that."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,5 @@ async def earlier_rings(
     """What became of some releases, wherever they run, as it is now; `template` is what the
     containers of the rollout do. Raises what `LiveReads` does."""
     found = await asyncio.gather(*map(api.outcomes_of, releases))
-    digest = ring_template(template)
-    return EarlierRings(
-        dict(zip(releases, found, strict=True)), FITS_NONE if digest is None else digest
-    )
+    by_release = dict(zip(releases, found, strict=True))
+    return EarlierRings(by_release, ring_template(template) or FITS_NONE)

@@ -51,16 +51,15 @@ from cabgate.writes.image_digests import changes_targets, check_digests
 from cabgate.writes.system import check_created, check_intent_status
 from cabgate.writes.template_forms import check_forms
 from cabgate_kube.resources import Object
-from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
+from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest
 from cabgate_webhook.client.apiserver import LiveReads
+from cabgate_webhook.handlers.guarded import check_untied, judge_metadata
 from cabgate_webhook.handlers.models import model_of
 from cabgate_webhook.handlers.signed import provenance_now
 from cabgate_webhook.handlers.telling import Telling
 
 AS_IT_COMES = InstallationSettings()
 """An installation that nothing was set of."""
-
-_GUARDED_METADATA = ("labels", "ownerReferences", "finalizers")
 
 
 def stamp_submitters(
@@ -268,9 +267,7 @@ async def judge_request(
     policy of ours looks at, `installation` says which ring is whose. Raises `Refusal`."""
     if admission.operation == "CREATE":
         return await _judge_new_request(admission, api, operator, now, excluded, installation)
-    for name in _GUARDED_METADATA:
-        _check_guarded(name, metadata_of(admission.old_object), metadata_of(admission.object))
-    return AdmissionAnswer(allowed=True, reason="MetadataWrite")
+    return judge_metadata(admission, "a request")
 
 
 async def _judge_new_request(
@@ -287,13 +284,7 @@ async def _judge_new_request(
             "requests are created by the operator: apply a DeploymentIntent, and it will open one",
         )
     request = CABRequest.model_validate(admission.object)
-    for name in ("ownerReferences", "finalizers"):
-        if metadata_of(admission.object).get(name):
-            raise Refusal(
-                RefusalReason.WRONG_CONTENT,
-                "a request has none: it is a record and outlives its intent",
-                f"metadata.{name}",
-            )
+    check_untied(admission, "a request", "intent")
     if request.spec.intent_ref is None:
         check_stamped(request, excluded)
         await _check_glass(admission, request, api)
@@ -348,15 +339,3 @@ async def _check_glass(admission: AdmissionRequest, request: CABRequest, api: Li
         if reference is not None:
             referred = await api.workload(admission.namespace, reference)
     check_opened_for_glass(request, workload, referred)
-
-
-def _check_guarded(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    before, after = old.get(name) or [], new.get(name) or []
-    removed_finalizers = name == "finalizers" and all(item in before for item in after)
-    if before != after and not removed_finalizers:
-        raise Refusal(
-            RefusalReason.WRITTEN_BY_OPERATOR_ONLY,
-            "a request is a record: it is found by its labels and outlives what it is about; "
-            "use annotations for notes",
-            f"metadata.{name}",
-        )

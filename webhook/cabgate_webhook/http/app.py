@@ -4,11 +4,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
@@ -26,7 +25,7 @@ from cabgate.text.refusal import Cause, Refusal, RefusalReason
 from cabgate_kube.clock import Clock, utc_now
 from cabgate_kube.installation import OPERATOR
 from cabgate_kube.process.bodies import Bodies, BusyError, TooLargeError
-from cabgate_kube.process.logs import explained, fields
+from cabgate_kube.process.logs import explained
 from cabgate_webhook.admission.caller import Caller
 from cabgate_webhook.admission.requests import (
     MAX_BODY_BYTES,
@@ -44,6 +43,7 @@ from cabgate_webhook.handlers.exceptions import judge_exception
 from cabgate_webhook.handlers.fresh import FreshIntents
 from cabgate_webhook.handlers.models import judge_freeze, judge_model, judge_policy
 from cabgate_webhook.handlers.modes import LOOKUP_SECONDS, by_mode
+from cabgate_webhook.handlers.outcomes import judge_outcome, stamp_outcome
 from cabgate_webhook.handlers.records import (
     judge_intent,
     judge_intent_status,
@@ -54,6 +54,7 @@ from cabgate_webhook.handlers.reviews import KINDS, judge_status, stamp_review
 from cabgate_webhook.handlers.rollouts import gated_kind, judge_rollout
 from cabgate_webhook.handlers.telling import Telling
 from cabgate_webhook.handlers.write_turns import WriteTurns
+from cabgate_webhook.http.noting import about, note
 from cabgate_webhook.metrics import Metrics
 from cabgate_webhook.undecided import DOUBTS, Undecided
 
@@ -169,7 +170,7 @@ def create_app(
         metrics.requests.labels(endpoint, resource, answer.verdict, answer.reason).inc()
         metrics.seconds.labels(endpoint).observe(seconds)
         _count(metrics, admission, answer)
-        _note(admission, endpoint, answer, seconds)
+        note(admission, endpoint, answer, seconds)
         return Response(answer_body(admission.uid, answer), media_type="application/json")
 
     def judging(handler: Handler, at_least: Mode) -> Callable[[Request], Awaitable[Response]]:
@@ -225,21 +226,21 @@ async def answered(
         return _denied(refusal.reason, refusal.detail, refusal.causes)
     except ValidationError as error:
         causes = [Cause(RefusalReason.INVALID, each.message, each.path) for each in problems(error)]
-        said = "; ".join(f"{each.field}: {each.message}" for each in causes)
-        return _denied(RefusalReason.INVALID, said, causes)
+        told = "; ".join(f"{each.field}: {each.message}" for each in causes)
+        return _denied(RefusalReason.INVALID, told, causes)
     except BudgetUsedUp as error:
         log.warning(
-            "budget used up: %s", error.brief, extra=_about(admission, RefusalReason.BUDGET_USED_UP)
+            "budget used up: %s", error.brief, extra=about(admission, RefusalReason.BUDGET_USED_UP)
         )
         return _denied(RefusalReason.BUDGET_USED_UP, str(error))
     except LookupFailed as error:
         log.warning(
-            "lookup failed: %s", error.brief, extra=_about(admission, Undecided.LOOKUP_FAILED)
+            "lookup failed: %s", error.brief, extra=about(admission, Undecided.LOOKUP_FAILED)
         )
         return _denied(Undecided.LOOKUP_FAILED, f"{error}. Nothing was decided: try again.")
     except TimeoutError:
-        about = _about(admission, Undecided.LOOKUP_TIMED_OUT)
-        log.warning("timeout: no answer within %s s", seconds, extra=about)
+        said = about(admission, Undecided.LOOKUP_TIMED_OUT)
+        log.warning("timeout: no answer within %s s", seconds, extra=said)
         return _denied(
             Undecided.LOOKUP_TIMED_OUT,
             f"the API server did not answer cabgate within {seconds:g} s. "
@@ -250,7 +251,7 @@ async def answered(
         log.error(
             "unexpected error in an admission request: %s",
             explained(error),
-            extra=_about(admission, Undecided.INTERNAL_ERROR),
+            extra=about(admission, Undecided.INTERNAL_ERROR),
         )
         return _denied(
             Undecided.INTERNAL_ERROR,
@@ -285,6 +286,9 @@ async def _validate(
         if admission.where == "cabrequests":
             written = admission, api, settings.operator, now
             return await judge_request(*written, settings.excluded, settings.installation)
+        if admission.resource == "rolloutoutcomes":
+            written = admission, api, settings.operator, now
+            return await judge_outcome(*written, settings.installation)
         if admission.where == "cabexceptions":
             return await judge_exception(admission, api, settings.machines, now, lately)
         if admission.where == "riskmodels":
@@ -310,6 +314,8 @@ async def _mutate(
                 return AdmissionAnswer(allowed=True, reason="SystemWrite")
             settings.caller.check(admission)
             return await stamp_review(admission, api, settings.keys, now, settings.machines)
+        if admission.where == "rolloutoutcomes/status":
+            return stamp_outcome(admission, settings.operator, now)
         if admission.where in ("deploymentintents", "cabexceptions"):
             return stamp_submitters(admission, settings.machines, settings.kinds)
     return _unknown(admission)
@@ -318,7 +324,7 @@ async def _mutate(
 _OURS = {
     *(f"{plural}/status" for plural in ("cabrequests", "cabexceptions", "deploymentintents")),
     *("cabrequests", "cabexceptions", "deploymentintents", "riskmodels", "changepolicies"),
-    "changefreezes",
+    *("changefreezes", "rolloutoutcomes", "rolloutoutcomes/status"),
 }
 """What the API server asks about of cabgate's own kinds."""
 
@@ -353,41 +359,6 @@ def _count(metrics: Metrics, admission: AdmissionRequest, answer: AdmissionAnswe
         metrics.not_enforced(admission.namespace, answer.workload, answer.reason)
     if answer.reason in DOUBTS:
         metrics.in_doubt.labels(answer.reason).inc()
-
-
-def _note(
-    admission: AdmissionRequest, endpoint: str, answer: AdmissionAnswer, seconds: float
-) -> None:
-    """One line in the log. The uid is the one of the API server's audit log."""
-    said = _about(
-        admission,
-        answer.reason,
-        endpoint=endpoint,
-        operation=admission.operation,
-        user=admission.user.username,
-        mode=answer.mode,
-        correlationID=answer.correlation_id or _correlation_id(admission),
-        milliseconds=round(seconds * 1000, 1),
-    )
-    log.info(answer.verdict, extra=said)
-
-
-def _about(admission: AdmissionRequest, reason: str, **more: object) -> dict[str, Any]:
-    """The fields of a line about an admission request."""
-    return fields(
-        uid=admission.uid,
-        resource=f"{admission.where}.{admission.group}" if admission.group else admission.where,
-        namespace=admission.namespace,
-        object=admission.name,
-        reason=reason,
-        **more,
-    )
-
-
-def _correlation_id(admission: AdmissionRequest) -> str | None:
-    spec = admission.object.get("spec")
-    found = spec.get("correlationID") if isinstance(spec, Mapping) else None
-    return found[:100] if isinstance(found, str) else None
 
 
 def _error(status: int, message: str, *, close: bool = False) -> Response:

@@ -42,7 +42,10 @@ class EarlierRings:
     """Whether nothing is asked of them: it rolls back to what ran here before, or runs already."""
 
 
-UNKNOWN = EarlierRings({}, template="")
+FITS_NONE = ""
+"""In place of a digest of what the containers do, where nobody can tell that."""
+
+UNKNOWN = EarlierRings({}, template=FITS_NONE)
 """Where nobody has read what became of a release: nothing of it is known, and no outcome is a
 denial."""
 
@@ -101,6 +104,11 @@ def _ring(need: StoredPromotionNeed) -> int:
     return need.ring
 
 
+def asks_before(requests: Iterable[Declared], ring: int) -> bool:
+    """Whether one of some requests asks for a ring before that of a rollout."""
+    return any(need_for(request.spec.terms, ring) is not None for request in requests)
+
+
 def releases_for(requests: Iterable[Declared], ring: int) -> list[str]:
     """The releases whose outcomes are read for a rollout into a ring, each once, by the requests
     that may admit it."""
@@ -144,6 +152,9 @@ def prior_ring(
         for each in earlier.outcomes.get(release, ())
         if each.spec.release == release and _is_about(each, need, wanted, earlier.template)
     ]
+    if release not in earlier.outcomes:
+        says = f"is not known to have run in {where}: what became of it was not read"
+        return PriorRing(need, release, met=False, failed=False, says=says)
     if not found:
         says = f"has not run in {where} with these images and this template"
         return PriorRing(need, release, met=False, failed=False, says=says)

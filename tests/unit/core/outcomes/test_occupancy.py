@@ -5,7 +5,6 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from tests.unit.core.outcomes.outcomes import at, interruption, outcome_of
 
 from cabgate.outcomes.occupancy import (
     incident_count,
@@ -16,6 +15,7 @@ from cabgate.outcomes.occupancy import (
     running_since,
     success_percent,
 )
+from unit.core.outcomes.outcomes import at, interruption, outcome_of
 
 
 @pytest.mark.parametrize(
