@@ -128,6 +128,7 @@ PEOPLE = {
     "cabgate-break-glass": {"break-glass: rings.cabgate.dev"},
     "cabgate-freeze-keeper": {f"{READ} {CHANGE}: changefreezes.cabgate.dev"},
     "cabgate-freeze-override": {"override: changefreezes.cabgate.dev"},
+    "cabgate-promotion-override": {"override: changepolicies.cabgate.dev"},
     "cabgate-auditor": {
         *each_of(READ, *OWN, "cabdecisions.cabgate.dev"),
         f"get: configmaps {LEDGER}",

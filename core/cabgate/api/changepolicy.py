@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ChangePolicy`: how many people have to approve what, and who; written by cluster admins."""
 
-from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, StringConstraints
 
@@ -96,20 +95,30 @@ MAX_NAMESPACES = 32
 """Namespaces that one row of promotion names: each request and each record repeats them."""
 
 
-class PromotionOperator(StrEnum):
-    """How the name of a namespace is asked for."""
-
-    IN = "In"
-
-
 class PromotionTerm(Model):
     """What a label of the namespace has to be."""
 
-    key: Literal["kubernetes.io/metadata.name"]
-    """kubernetes.io/metadata.name, the name of the namespace: every other label whoever creates a
-    namespace chooses, and with it whose rollouts count."""
-    operator: PromotionOperator
-    """In: what a list leaves out would count as soon as somebody creates it."""
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            cel(
+                f"self.key == '{NAME_LABEL}'",
+                f"allowed: {NAME_LABEL}; whoever creates a namespace chooses every other label, "
+                "and would have what runs there count",
+                ".key",
+            ),
+            cel(
+                "self.operator == 'In'",
+                "allowed: In; what a list leaves out would count as soon as somebody creates it",
+                ".operator",
+            ),
+        )
+    )
+
+    key: Annotated[str, StringConstraints(min_length=1, max_length=316)]
+    """kubernetes.io/metadata.name, the name of the namespace. Whoever creates a namespace chooses
+    every other label, and would have what runs there count."""
+    operator: Annotated[str, StringConstraints(min_length=1, max_length=16)]
+    """In."""
     values: Annotated[
         list[Annotated[str, StringConstraints(min_length=1, max_length=63)]],
         Field(

@@ -15,7 +15,7 @@ from cabgate.gate.decide import covering, decide
 from cabgate.gate.messages import controller_message
 from cabgate.gate.verdict import GateVerdict, Reason
 from cabgate.lifecycle.limits.freezes import freezes_in_force, without_rollbacks
-from cabgate.lifecycle.limits.promotion import UNKNOWN, WAIVED, releases_for
+from cabgate.lifecycle.limits.promotion import UNKNOWN, WAIVED, asks_before, releases_for
 from cabgate.lifecycle.state.requirements import says_of_containers
 from cabgate.lifecycle.state.standing import (
     RequestStanding,
@@ -134,10 +134,12 @@ async def _look(
             requests, declared = await asyncio.gather(finding, freezes.declared())
         if any(says_of_containers(request) for request in requests):
             rollout = replace(rollout, template=template())
-        # What the highest ring admits, each ring admits, and what is admitted where a template is
-        # required is admitted where none is: the namespace need not be read.
+        # What the highest ring admits, each ring admits where none comes before it, and what is
+        # admitted where a template is required is admitted where none is: the namespace need not
+        # be read.
         decision = decide(rollout, HIGHEST, requests, (), now, template_required=True)
         free = declared is None or not declared.freezes
+        free = free and not asks_before(requests, HIGHEST)
         if decision.allowed and not decision.warnings and free:
             return decision, {}, HIGHEST
         covered = covering(rollout, requests)
