@@ -233,7 +233,7 @@ async def _earlier_rings(
         return _Known(WAIVED, WAIVED)
     if not ring_known:
         # What admits in the highest ring need not in one below it: another ring comes first there.
-        return _Known(UNKNOWN, WAIVED)
+        return _Known(replace(UNKNOWN, any_ring=True), WAIVED)
     outcomes: dict[str, list[RolloutOutcome]] = {}
     for release in releases_for(requests, HIGHEST):
         try:

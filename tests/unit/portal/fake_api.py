@@ -15,7 +15,10 @@ NAME = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
 OURS = "/apis/cabgate.dev/v1alpha1"
 CORE_WORKLOADS = "pods|podtemplates|replicationcontrollers"
 WORKLOADS = "deployments|statefulsets|daemonsets|replicasets|jobs|cronjobs|rollouts"
-LISTED = ("deploymentintents", "cabrequests", "cabexceptions", "cabdecisions", "changefreezes")
+LISTED = (
+    *("deploymentintents", "cabrequests", "cabexceptions", "cabdecisions", "changefreezes"),
+    "rolloutoutcomes",
+)
 """What is listed, and is there where nothing is."""
 
 CALLS = (
@@ -27,7 +30,7 @@ CALLS = (
             r"(deploymentintents|cabrequests|cabexceptions|cabdecisions)"
         ),
     ),
-    ("GET", re.compile(rf"{OURS}/changefreezes")),
+    ("GET", re.compile(rf"{OURS}/(changefreezes|rolloutoutcomes)")),
     (
         "GET",
         re.compile(

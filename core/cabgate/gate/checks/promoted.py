@@ -22,7 +22,7 @@ def keeps_back(found: Covering, look: Look) -> Look | None:
         return None
     # No exception overrides one: it was given by another reviewer, for another reason.
     overrides = found.request.overrides if look.exception is None else {}
-    if override_name(need.ring) in overrides:
+    if override_name(need.ring) in overrides and not earlier.any_ring:
         return None
     release, images = terms.promotion.release, found.rollout.images
     prior = prior_ring(need, release, images, earlier, found.now)

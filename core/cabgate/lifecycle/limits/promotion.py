@@ -40,6 +40,8 @@ class EarlierRings:
     not asked, so that every one fits. One that nothing has fits none."""
     waived: bool = False
     """Whether nothing is asked of them: it rolls back to what ran here before, or runs already."""
+    any_ring: bool = False
+    """Whether the ring of the rollout is not known, so that an override may be that of another."""
 
 
 FITS_NONE = ""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
 from cabgate.api.changepolicy import (
+    NAME_LABEL,
     ApprovalRule,
     ChangePolicy,
     EscalationRule,
@@ -95,6 +96,7 @@ def policy_problems(policy: ChangePolicy) -> list[SpecProblem]:
         *_twice("spec.approvals", policy.spec.approvals),
         *_twice("spec.escalation", policy.spec.escalation),
         *_of_one_ring(policy.spec.promotion),
+        *_by_name_alone(policy.spec.promotion),
     ]
 
 
@@ -115,6 +117,22 @@ def _of_one_ring(rules: Sequence[PromotionRule]) -> list[SpecProblem]:
         SpecProblem(f"spec.promotion[{number}].ring", f"a row for ring {ring} stands there already")
         for number, ring in enumerate(rings)
         if ring in rings[:number]
+    ]
+
+
+def _by_name_alone(rules: Sequence[PromotionRule]) -> list[SpecProblem]:
+    """That a row selects namespaces by something else than a list of names, as the schema of a
+    cluster refuses: whoever creates a namespace would choose what counts."""
+    terms = [
+        (f"spec.promotion[{number}].namespaceSelector", term)
+        for number, rule in enumerate(rules)
+        if rule.namespace_selector is not None
+        for term in rule.namespace_selector.match_expressions
+    ]
+    return [
+        SpecProblem(path, f"allowed: {NAME_LABEL}, In, and names of namespaces")
+        for path, term in terms
+        if (term.key, term.operator) != (NAME_LABEL, "In")
     ]
 
 
