@@ -13,6 +13,7 @@ _COMMANDS = (
     "rollouts.explain",
     "rollouts.wait",
     "rollouts.uncovered",
+    "rollouts.outcome",
     "declarations.adopt",
     "declarations.exception",
     "reviews.queue",
@@ -55,6 +56,7 @@ Examples:
   cabgate wait -n shop checkout
   cabgate explain -n shop deployment/checkout
   cabgate uncovered -n shop
+  cabgate outcome list -n shop
   cabgate adopt -n shop > intents.yaml
   cabgate exception -n shop checkout-1f2e3d4c > exception.yaml
   kubectl cab queue -A
@@ -74,7 +76,7 @@ def main() -> None:
     """Write, score and decide what a change-approval gate asks for, and check its ledger.
 
     As `cabgate` and as `kubectl cab` it is the same program. What decides (approve, reject, take,
-    attest, revoke) and `ledger prune` write to the cluster, the others do not.
+    attest, revoke), `outcome report` and `ledger prune` write to the cluster, the others do not.
     """
 
 

@@ -66,6 +66,7 @@ def test_a_cluster_that_cannot_be_reached_is_one_code(
     (tmp_path / "model.json").write_text(json.dumps(model))
     words |= {"policy explain": ["--score", "60"], "policy check": ["--as-group", "cab"]}
     words["replay"] = ["--model", tmp_path / "model.json"]
+    words["outcome report"] = ["web-1", "--severity", "2", "--id", "i", "--source", "s"]
     out = ["--out", tmp_path / "x"] if command[-1] in ("export", "prune") else []
     time = ["--since", "2026-01-01", "--until", "2026-02-01"] if command[0] == "audit" else []
     own = words.get(" ".join(command), words.get(command[-1], []))

@@ -11,7 +11,7 @@ import yaml
 from cabgate_cli.main import main
 from unit.cli.support import EXAMPLES, run
 
-GROUPS = [(), ("ledger",), ("evidence",), ("audit",), ("policy",), ("freeze",)]
+GROUPS = [(), ("ledger",), ("evidence",), ("audit",), ("policy",), ("freeze",), ("outcome",)]
 INTENT = EXAMPLES / "auto-approve" / "intent.yaml"
 
 SILENT = {
