@@ -117,8 +117,8 @@ def _without_release(intent: DeploymentIntent, request: Declared) -> list[str]:
         return []
     rings = ", ".join(str(need.ring) for need in terms.promotion.needs)
     return [
-        f"Change policy {terms.policy.name} asks what became of it in the ring before, into ring "
-        f"{rings}, and {intent.metadata.name} names no release: spec.release."
+        f"The change policy asks what became of it in the ring before, into ring {rings}, and "
+        f"{intent.metadata.name} names no release: spec.release."
     ]
 
 

@@ -14,6 +14,6 @@ def told(**spec):
 
 def test_an_intent_without_a_release_is_told_that_nothing_of_it_is_promoted():
     """Its request is opened without one, and waits for good."""
-    said = "Change policy board asks what became of it in the ring before, into ring 3, and "
+    said = "The change policy asks what became of it in the ring before, into ring 3, and "
     assert f"{said}checkout names no release: spec.release." in told()
     assert "release" not in told(release="shop")
