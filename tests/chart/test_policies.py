@@ -31,7 +31,8 @@ def made(request, render):
 @of("policies/records.yaml")
 def test_requests_are_deleted_by_the_operator_and_with_their_namespace(made):
     policy, _, rule = guarded(made, "records")
-    assert (rule["resources"], rule["operations"]) == (["cabrequests", "cabevidences"], ["DELETE"])
+    records = ["cabrequests", "cabevidences", "rolloutoutcomes"]
+    assert (rule["resources"], rule["operations"]) == (records, ["DELETE"])
     (validation,) = policy["validations"]
     for user in (
         OPERATOR,

@@ -58,8 +58,10 @@ def test_the_operator_reads_what_it_reconciles_and_writes_records_alone(render):
         "get list: podtemplates",
         "create delete: cabrequests.cabgate.dev",
         "get list create delete: cabevidences.cabgate.dev",
+        "get list watch create delete: rolloutoutcomes.cabgate.dev",
         "create: riskmodels.cabgate.dev",
         *each_of("update", *(f"{each}.cabgate.dev/status" for each in own)),
+        "update: rolloutoutcomes.cabgate.dev/status",
         "list create: cabdecisions.cabgate.dev",
         "create: events",
     }
@@ -92,7 +94,7 @@ def test_the_webhook_reads_what_a_verdict_rests_on_and_writes_nothing(render):
         *each_of("list", "cabexceptions.cabgate.dev", "riskmodels.cabgate.dev"),
         *each_of("list", "changepolicies.cabgate.dev", "changefreezes.cabgate.dev"),
         *each_of("list", "replicasets.apps", "controllerrevisions.apps"),
-        *each_of("list", "evidencesigners.cabgate.dev"),
+        *each_of("list", "evidencesigners.cabgate.dev", "rolloutoutcomes.cabgate.dev", "pods"),
         # A question, which is asked by creating it.
         "create: subjectaccessreviews.authorization.k8s.io",
     }
@@ -103,7 +105,7 @@ def test_the_webhook_reads_what_a_verdict_rests_on_and_writes_nothing(render):
 
 OWN = (
     *("deploymentintents.cabgate.dev", "cabrequests.cabgate.dev"),
-    *("cabevidences.cabgate.dev", "cabexceptions.cabgate.dev"),
+    *("cabevidences.cabgate.dev", "cabexceptions.cabgate.dev", "rolloutoutcomes.cabgate.dev"),
 )
 WRITTEN = ("deploymentintents.cabgate.dev", "cabexceptions.cabgate.dev")
 PATCH = "get update patch"
@@ -112,7 +114,7 @@ LEDGER = "cabgate-signing-keys cabgate-ledger-heads cabgate-ledger-checkpoints"
 PEOPLE = {
     "cabgate-requester": {
         *each_of(f"{READ} {CHANGE}", *WRITTEN),
-        *each_of(READ, "cabrequests.cabgate.dev", "cabevidences.cabgate.dev"),
+        *each_of(READ, *(each for each in OWN if each not in WRITTEN)),
     },
     "cabgate-cab-member": {
         *each_of(READ, *OWN),
@@ -129,6 +131,10 @@ PEOPLE = {
     "cabgate-freeze-keeper": {f"{READ} {CHANGE}: changefreezes.cabgate.dev"},
     "cabgate-freeze-override": {"override: changefreezes.cabgate.dev"},
     "cabgate-promotion-override": {"override: changepolicies.cabgate.dev"},
+    "cabgate-outcome-reporter": {
+        f"{READ} report: rolloutoutcomes.cabgate.dev",
+        f"{PATCH}: rolloutoutcomes.cabgate.dev/status",
+    },
     "cabgate-auditor": {
         *each_of(READ, *OWN, "cabdecisions.cabgate.dev"),
         f"get: configmaps {LEDGER}",

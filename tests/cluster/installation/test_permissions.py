@@ -37,6 +37,18 @@ RARE |= {
     for resource in ("changefreezes.cabgate.dev", "replicasets.apps", "controllerrevisions.apps")
 }
 
+RARE |= {
+    f"{account}: {right}, everywhere": "where a workload of an intent runs, as in test_outcomes.py"
+    for account, right in (
+        *(
+            ("cabgate-operator", f"{verb} rolloutoutcomes.cabgate.dev")
+            for verb in ("get", "create", "delete")
+        ),
+        ("cabgate-operator", "update rolloutoutcomes.cabgate.dev/status"),
+        *(("cabgate-webhook", f"list {each}") for each in ("rolloutoutcomes.cabgate.dev", "pods")),
+    )
+}
+
 # What every service account may, by the bindings that Kubernetes comes with.
 EVERYBODYS = {"selfsubjectreviews", "selfsubjectaccessreviews"}
 

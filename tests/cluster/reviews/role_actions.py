@@ -266,7 +266,7 @@ ACTIONS = {
 
 READING = {
     "read intents, requests and exceptions": (
-        *("deploymentintents", "cabrequests", "cabevidences", "cabexceptions"),
+        *("deploymentintents", "cabrequests", "cabevidences", "cabexceptions", "rolloutoutcomes"),
     ),
     "read the ledger": ("cabdecisions",),
     "read risk models": ("riskmodels", "changepolicies", "changefreezes", "evidencesigners"),

@@ -85,9 +85,13 @@ def with_decisions(subject: CABRequest, *entries: tuple[str, str]) -> CABRequest
 
 
 def selects(selector: str, labels: Object) -> bool:
-    """Whether a label selector of keys that are there (`a`) and are not (`!a`) selects."""
+    """Whether a label selector of keys that are there (`a`), are not (`!a`) or have a value (`a=b`)
+    selects."""
     return all(
-        (key.lstrip("!") in labels) is not key.startswith("!") for key in selector.split(",")
+        labels.get(key.partition("=")[0]) == key.partition("=")[2]
+        if "=" in key
+        else (key.lstrip("!") in labels) is not key.startswith("!")
+        for key in selector.split(",")
     )
 
 
