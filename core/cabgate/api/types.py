@@ -305,8 +305,7 @@ Overrides = Annotated[
     list[ObjectName],
     Field(max_length=MAX_OVERRIDES, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
 ]
-"""What an approval overrides: names of ChangeFreezes, and `promotion.ring-3` of the promotion into
-ring 3."""
+"""What an approval overrides: ChangeFreezes by their names, rings as `promotion.ring-3`."""
 
 
 class Author(Model):

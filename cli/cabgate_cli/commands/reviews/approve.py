@@ -62,8 +62,8 @@ Examples:
     "overrides",
     metavar="NAME",
     multiple=True,
-    help="Let the rollout into the ChangeFreeze NAME, or by promotion.ring-3 into ring 3 before its "
-    "promotion, also if it is approved already; needs the verb override on the freeze, or on the "
+    help="Let the rollout into the ChangeFreeze NAME, or by promotion.ring-3 into ring 3 before "
+    "its promotion, also if it is approved already; needs the verb override on the freeze, or on the "
     "change policy. May be repeated.",
 )
 @constraint_options
