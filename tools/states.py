@@ -94,6 +94,8 @@ the state does not wait for the entry. Nothing leaves `Rejected`, `Revoked` or `
 - A person's approval stands, whatever evidence is declared later. Its reviewer is told by the Event
   `OtherEvidenceDeclared` on the request, and the intent says beside `Ready` that the approval is of
   other evidence.
+- An approval does not say that a rollout is due: a [freeze](change-freezes.md) or the [ring
+  before](promotion.md) may keep it back, in whatever state the request is.
 - A request records when it was opened (`metadata.creationTimestamp`), taken (`status.takenAt`) and
   decided (`status.decidedAt`).
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cabgate_demo import files
+from cabgate_demo import files, rings
 from cabgate_demo.picture import save_output
 from cabgate_demo.stage import WIDTH, OutcomeError, Stage
 from cabgate_demo.story import tell
@@ -52,10 +52,10 @@ def _play(console: Console) -> None:
     with DevCluster() as cluster, tempfile.TemporaryDirectory(dir=cluster.directory) as folder:
         installation = Installation(cluster)
         installation.install()
-        for namespace, ring in (("dev", 1), ("shop", 2)):
+        for namespace, ring in (("dev", 1), ("shop", 2), (rings.PILOT, 2), (rings.LIVE, 3)):
             cluster.kubectl("create", "namespace", namespace)
             cluster.kubectl("label", "namespace", namespace, f"cabgate.dev/ring={ring}")
-        people.bind(cluster, "dev", "shop")
+        people.bind(cluster, "dev", "shop", rings.PILOT, rings.LIVE)
         # Both could approve by their role, and may not: see the story.
         for name, subject in (("gitops", "--serviceaccount=shop:gitops"), ("lead", "--user=lead")):
             for role in ("edit", "cabgate-requester", "cabgate-cab-member"):

@@ -81,7 +81,7 @@ def deployment(version: str) -> str:
 def policy(name: str, *, score_from: str, count: int) -> str:
     """A change policy that asks for so many people from a score on, as YAML."""
     rule = {"when": {"scoreFrom": score_from}, "count": count, "verb": "approve"}
-    return as_yaml(_of_the_cluster("ChangePolicy", name, {"version": "1", "approvals": [rule]}))
+    return as_yaml(of_the_cluster("ChangePolicy", name, {"version": "1", "approvals": [rule]}))
 
 
 def freeze(name: str, begins: datetime, ends: datetime) -> str:
@@ -93,10 +93,11 @@ def freeze(name: str, begins: datetime, ends: datetime) -> str:
         "reason": "The shop counts what it has.",
         "intervals": [interval],
     }
-    return as_yaml(_of_the_cluster("ChangeFreeze", name, spec))
+    return as_yaml(of_the_cluster("ChangeFreeze", name, spec))
 
 
-def _of_the_cluster(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+def of_the_cluster(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """An object of a kind without a namespace."""
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 

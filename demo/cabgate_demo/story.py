@@ -6,7 +6,7 @@ import os
 import sys
 from datetime import UTC, datetime
 
-from cabgate_demo import board, files, reports
+from cabgate_demo import board, files, reports, rings
 from cabgate_demo.commands import SET_IMAGE, as_json, by_plugin, command_in
 from cabgate_demo.later import DAYS_VARIABLE
 from cabgate_demo.stage import OutcomeError, Stage
@@ -32,6 +32,7 @@ def tell(stage: Stage, installation: Installation) -> None:
     _revocation(stage)
     _conditional_approval(stage)
     request = board.two_people(stage)
+    rings.promotion(stage)
     board.freeze(stage, request)
     _dead_gate(stage, installation)
     _ledger(stage, installation)
@@ -317,6 +318,6 @@ def _report(stage: Stage) -> None:
     stage.file("keys.yaml", stage.quietly("admin", keys))
     verify = f"cabgate ledger verify --from {STORE} --keys keys.yaml"
     # Not before the relay has written the last record.
-    whole = f"{count} records in 1 chain"
+    whole = f"{count} records in 3 chains"
     stage.eventually("admin", verify, whole, "Unsigned", succeeds=False)
     stage.passes("admin", f"cabgate report --from {STORE}", "Approved by score")

@@ -35,6 +35,7 @@ local waits = {
   ExceptionPending = true,
   OutsideWindow = true,
   Frozen = true,
+  PreviousRingPending = true,
   AttestationMissing = true,
 }
 -- end of reasons

@@ -7,9 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from cabgate.api import CABException, CABRequest
+from cabgate.api import CABException, CABRequest, RolloutOutcome
 from cabgate.api.changefreeze import POLICY_LABEL
 from cabgate.api.kinds import GatedKind
+from cabgate.lifecycle.limits.promotion import (
+    FITS_NONE,
+    UNKNOWN,
+    WAIVED,
+    EarlierRings,
+    asks_before,
+    releases_for,
+)
 from cabgate.lifecycle.state.standing import standings_of
 from cabgate.lifecycle.state.validity import approval_ended
 from cabgate.rollout.appliers import with_applier
@@ -25,7 +33,7 @@ from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import HIGHEST, RING_LABEL
 from cabgate.rollout.rollout import Rollout, Scale
 from cabgate.rollout.targets import Workload, selectors
-from cabgate.rollout.templates import REQUIRE_LABEL, Template
+from cabgate.rollout.templates import REQUIRE_LABEL, Template, ring_template
 from cabgate.rollout.workloads import (
     ANY_NAME,
     GENERATED,
@@ -118,6 +126,8 @@ async def check(reader: Reader, namespace: str, argument: str, images: Sequence[
     )
     exceptions = await all_parsed(CABException, asked)
     freezes = await _freezes(reader, labels, notes)
+    ring_known = all(each.worst == each.best for each in (settings, labels, own))
+    earlier = await _earlier_rings(reader, found, rollout, notes, ring_known=ring_known)
     now = reader.clock()
     if any(approval_ended(each, now) for each in standings_of(found)):
         notes.texts.append("whether a workload ran this before its approval ended is not read")
@@ -127,6 +137,7 @@ async def check(reader: Reader, namespace: str, argument: str, images: Sequence[
             *(getattr(settings, side), getattr(labels, side), getattr(own, side), {}),
             freezes=getattr(freezes, side),
             ran=[EARLIEST] if side == "best" else [],
+            earlier_rings=getattr(earlier, side),
         )
         what = getattr(rollout, side)
         return explained(what, around, requests, exceptions, now, reader.machines)
@@ -218,6 +229,36 @@ async def _freezes(reader: Reader, labels: _Known, notes: Notes) -> _Known:
     if found:
         notes.texts.append("whether a workload ran this before a freeze began is not read")
     return _Known(found, [])
+
+
+async def _earlier_rings(
+    reader: Reader,
+    requests: Sequence[CABRequest],
+    rollout: _Known,
+    notes: Notes,
+    *,
+    ring_known: bool,
+) -> _Known:
+    """What became of the releases in the rings before: as it is at the worst, and at the best
+    nothing is asked, since what a workload ran before is not read, and a rollback passes."""
+    # The highest ring is asked for something where any is.
+    if not asks_before(requests, HIGHEST):
+        return _Known(WAIVED, WAIVED)
+    if not ring_known:
+        # What admits in the highest ring need not in one below it: another ring comes first there.
+        return _Known(replace(UNKNOWN, any_ring=True), WAIVED)
+    outcomes: dict[str, list[RolloutOutcome]] = {}
+    for release in releases_for(requests, HIGHEST):
+        try:
+            outcomes[release] = await reader.outcomes_of(release)
+        except Problem as problem:
+            if problem.status not in NOT_READABLE:
+                raise
+            why = inert(problem.detail)
+            notes.texts.append(f"what became of release {release} is not known: {why}")
+    notes.texts.append("whether a workload ran this here before is not read")
+    template = ring_template(rollout.worst.template) or FITS_NONE
+    return _Known(EarlierRings(outcomes, template), WAIVED)
 
 
 def _for_everybody(freeze: Object) -> Object:

@@ -8,9 +8,17 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from cabgate.api import CABEvidence, CABException, CABRequest, DeploymentIntent
+from cabgate.api import (
+    CABEvidence,
+    CABException,
+    CABRequest,
+    DeploymentIntent,
+    RolloutOutcome,
+)
 from cabgate.api.base import Model, first_problem
+from cabgate.api.outcome import RELEASE_LABEL
 from cabgate.lifecycle.history.renewals import renewed
+from cabgate.lifecycle.limits.promotion import EarlierRings
 from cabgate.lifecycle.requests.kept_evidence import kept_templates
 from cabgate.lifecycle.state.standing import ExceptionStanding, WholeRequest, takes_exception
 from cabgate.review.identity import Machines, User
@@ -20,11 +28,12 @@ from cabgate.text.inert import inert
 from cabgate.views.compare import Comparison, Kept, compare, last_approved, shared_label
 from cabgate.views.decided import Decided, exception_decided, request_decided
 from cabgate.views.queue import QueueRow, for_requests, of_submitter, queue
+from cabgate.views.rings import release_of
 from cabgate.views.selectors import APPROVED_REQUESTS, LIVE_EXCEPTIONS, WAITING_REQUESTS
 from cabgate.views.show import RequestView, show
 from cabgate_kube.clock import Clock
 from cabgate_kube.process.tasks import gathered
-from cabgate_kube.resources import EVIDENCES, EXCEPTIONS, INTENTS, REQUESTS, Object
+from cabgate_kube.resources import EVIDENCES, EXCEPTIONS, INTENTS, OUTCOMES, REQUESTS, Object
 from cabgate_portal.client import Caller, Written, unknown_outcome
 from cabgate_portal.names import Id
 from cabgate_portal.problems import Problem
@@ -93,7 +102,7 @@ class Reader:
         notes = Notes()
         namespace = request.stored.metadata.namespace
         looked_at = "" if exception is None else exception.metadata.name
-        intent, (others, renewals), changes, viewer = await gathered(
+        intent, (others, renewals, rings), changes, viewer = await gathered(
             self._intent(request, notes),
             gathered(
                 notes.beside(
@@ -105,6 +114,11 @@ class Reader:
                     self._renewals(request, looked_at, notes),
                     [],
                     "which exceptions there were before is not known",
+                ),
+                notes.beside(
+                    self._earlier_rings(request),
+                    None,
+                    "what became of its release in the rings before is not known",
                 ),
             ),
             notes.beside(
@@ -124,6 +138,7 @@ class Reader:
             exception=exception,
             machines=self.machines,
             renewals=renewals,
+            earlier_rings=rings,
         )
         if exception is not None:
             decided = exception_decided(exception, now)
@@ -131,6 +146,18 @@ class Reader:
             asked = others if takes_exception(request.standing) else []
             decided = request_decided(request, asked, now)
         return Seen(view, decided, tuple(notes.texts))
+
+    async def _earlier_rings(self, request: WholeRequest) -> EarlierRings | None:
+        """What became of its release, in whatever namespaces it runs."""
+        release = release_of(request.stored)
+        if release is None:
+            return EarlierRings({}, template=None)
+        return EarlierRings({release: await self.outcomes_of(release)}, template=None)
+
+    async def outcomes_of(self, release: str) -> list[RolloutOutcome]:
+        """What became of a release, in whatever namespaces it runs."""
+        items = await self.api.all(OUTCOMES, labels=f"{RELEASE_LABEL}={release}")
+        return await all_parsed(RolloutOutcome, items)
 
     async def _renewals(
         self, request: WholeRequest, looked_at: str, notes: Notes

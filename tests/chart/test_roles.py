@@ -130,6 +130,7 @@ PEOPLE = {
     "cabgate-break-glass": {"break-glass: rings.cabgate.dev"},
     "cabgate-freeze-keeper": {f"{READ} {CHANGE}: changefreezes.cabgate.dev"},
     "cabgate-freeze-override": {"override: changefreezes.cabgate.dev"},
+    "cabgate-promotion-override": {"override: changepolicies.cabgate.dev"},
     "cabgate-outcome-reporter": {
         f"{READ} report: rolloutoutcomes.cabgate.dev",
         f"{PATCH}: rolloutoutcomes.cabgate.dev/status",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # the queue is printed without the other views
     from cabgate.views.compare import Comparison, ContainerChange
     from cabgate.views.queue import QueueRow
     from cabgate.views.renewals import RenewalView
+    from cabgate.views.rings import RingView
     from cabgate.views.show import DecisionView, ExceptionView, RequestView
 
 WIDE = 20
@@ -82,6 +83,7 @@ def _request_lines(view: "RequestView") -> Iterator[str]:
     yield from _line("asked for by", ", ".join(view.requesters))
     yield from _line("correlation id", view.correlation_id)
     yield from _line("ring", view.ring)
+    yield from _several("rings before", [_ring(each) for each in view.rings])
     for target in view.targets:
         yield from _several(target.workload, target.images)
     yield from _line("score", f"{view.score}  {view.tier}")
@@ -106,6 +108,11 @@ def _request_lines(view: "RequestView") -> Iterator[str]:
     yield from _line("outdated", view.outdated)
     for command in view.next:
         yield from _line("next", command)
+
+
+def _ring(view: "RingView") -> str:
+    said = f": {view.says}" if view.says else ""
+    return f"into ring {view.ring} after ring {view.after}: {view.state}{said}"
 
 
 def _renewal(view: "RenewalView") -> str:

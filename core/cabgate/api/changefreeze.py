@@ -15,15 +15,14 @@ from cabgate.api.base import (
     text,
     validations,
 )
+from cabgate.api.changepolicy import NAME_LABEL as NAME_LABEL
+from cabgate.api.changepolicy import OVERRIDE as OVERRIDE
 from cabgate.api.changepolicy import ChangePolicy
 from cabgate.api.exception import Interval
 from cabgate.text.characters import NAME_PATTERN
 
 KIND = "ChangeFreeze"
 PLURAL = "changefreezes"
-
-OVERRIDE = "override"
-"""RBAC verb on changefreezes of who may let a rollout into one."""
 
 MAX_INTERVALS = 400
 """Intervals of one freeze: every weekend of seven years."""
@@ -35,9 +34,6 @@ SHORT_NAME = cel(
     f"size(self.metadata.name) <= {MAX_NAME}",
     f"metadata.name may have at most {MAX_NAME} characters: denials name the freeze",
 )
-
-NAME_LABEL = "kubernetes.io/metadata.name"
-"""Label that the API server gives each namespace: its name, which nobody can change."""
 
 POLICY_LABEL = ChangePolicy.namespace_label
 """Label of the change policy, which teams cannot change."""

@@ -4,9 +4,9 @@
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
-from cabgate.api.base import Model, ShortText
+from cabgate.api.base import Model, ShortText, cel, validations
 from cabgate.api.riskmodel import Threshold
 from cabgate.api.selectable import Selectable, short_name
 from cabgate.api.values import MAX_DURATION_DAYS
@@ -114,8 +114,101 @@ class ExceptionRule(Model):
     """Constraints that it has to carry: maxReplicas, maxRing, until, windows."""
 
 
+NAME_LABEL = "kubernetes.io/metadata.name"
+"""Label that the API server gives each namespace: its name, which nobody can change."""
+
+OVERRIDE = "override"
+"""RBAC verb on changepolicies of who may let a rollout into a ring before its promotion, and on
+changefreezes of who may let one into a freeze."""
+
+MAX_PROMOTIONS = 4
+"""Rows of promotion of one policy: one for each ring but 0."""
+
+MAX_NAMESPACES = 32
+"""Namespaces that one row of promotion names: each request and each record repeats them."""
+
+
+class PromotionTerm(Model):
+    """What a label of the namespace has to be."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            cel(
+                f"self.key == '{NAME_LABEL}'",
+                f"allowed: {NAME_LABEL}; whoever creates a namespace chooses every other label, "
+                "and would have what runs there count",
+                ".key",
+            ),
+            cel(
+                "self.operator == 'In'",
+                "allowed: In; what a list leaves out would count as soon as somebody creates it",
+                ".operator",
+            ),
+        )
+    )
+
+    key: Annotated[str, StringConstraints(min_length=1, max_length=316)]
+    """kubernetes.io/metadata.name, the name of the namespace. Whoever creates a namespace chooses
+    every other label, and would have what runs there count."""
+    operator: Annotated[str, StringConstraints(min_length=1, max_length=16)]
+    """In."""
+    values: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=63)]],
+        Field(
+            min_length=1,
+            max_length=MAX_NAMESPACES,
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
+    ]
+    """Names of the namespaces."""
+
+
+class PromotionSelector(Model):
+    """The namespaces whose outcomes count."""
+
+    match_expressions: Annotated[
+        list[PromotionTerm],
+        Field(min_length=1, max_length=1, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ]
+    """Their names."""
+
+
+class PromotionRule(Model):
+    """What has to have become of a release in one ring before it is rolled out into the next."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            cel("self.from < self.ring", "from must be a lower ring than ring", ".from"),
+            cel(
+                "self.from > 1 || has(self.namespaceSelector)",
+                "nobody approves what runs in rings 0 and 1, and whoever may create a namespace "
+                "there could have what they like count: name the namespaces whose outcomes do",
+                ".namespaceSelector",
+            ),
+        )
+    )
+
+    ring: Annotated[int, Field(ge=1, le=4)]
+    """Ring that is rolled out into, 1 to 4, and each above it that no row is about. Nothing is
+    ever stopped in ring 1: a row for it is shown, and denies nothing."""
+    from_: Annotated[int, Field(ge=0, le=3, alias="from")]
+    """Ring in which the same images have to have run before, lower than ring."""
+    soak: Age
+    """How long they have to have run there without a break: such as 30s or 72h."""
+    success_percent: Threshold
+    """How many of the Pods there must not have failed, in percent: 0.00 to 100.00."""
+    min_pods: Annotated[int, Field(ge=1, le=1000)]
+    """How many Pods, at least, have to have been ready there at one time, of those that have a
+    readiness probe."""
+    incidents: Annotated[int, Field(ge=0, le=64)]
+    """How many incidents, at most, may have been reported there."""
+    namespace_selector: PromotionSelector | None = None
+    """The namespaces whose outcomes count, by name; needed where from is 0 or 1. Absent: all that
+    are of the ring."""
+
+
 class ChangePolicySpec(Model):
-    """Who has to approve; never changes."""
+    """Who has to approve, and what has to have run before; never changes."""
 
     version: ShortText
     """Version of the policy, for people; requests record it."""
@@ -136,6 +229,12 @@ class ChangePolicySpec(Model):
     decide from nobody."""
     exceptions: ExceptionRule | None = None
     """What an exception needs; absent: one security reviewer, and up to 90 days."""
+    promotion: Annotated[
+        list[PromotionRule],
+        Field(max_length=MAX_PROMOTIONS, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = Field(default_factory=list)
+    """What has to have become of a release in the ring before, a row for each ring; without one for
+    a ring or for one below it, nothing."""
 
 
 class ChangePolicy(Selectable):

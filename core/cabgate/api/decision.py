@@ -214,7 +214,7 @@ class CABDecisionSpec(Model):
     verbs: Annotated[list[Verb], Field(max_length=MAX_VERBS)] = Field(default_factory=list)
     """Of an approval that terms ask for: those of their verbs that its author held."""
     overrides: Overrides = Field(default_factory=list)
-    """The freezes that an approval overrode, whose author held the verb for each."""
+    """The freezes and promotions that an approval overrode, whose author held the verb for each."""
     checked: Checked | None = None
     """Who could not give this decision, as it was checked, and which refusals it lifts; of
     people's decisions only."""

@@ -253,7 +253,7 @@ _NEEDS_RATIONALE = cel(
 
 _OVERRIDES = cel(
     "!has(self.overrides) || self.verdict in ['Approved', 'ConditionallyApproved']",
-    "only an approval names freezes that it overrides: status.review.overrides",
+    "only an approval names freezes and promotions that it overrides: status.review.overrides",
 )
 _NAMES_IMAGES = cel(
     "!has(self.images) || self.verdict == 'Revoked'",
@@ -289,7 +289,9 @@ class RequestReview(Model):
     another approval in force covers one of them; absent is all of them."""
     overrides: Overrides = Field(default_factory=list)
     """ChangeFreezes into which an approval lets the rollout all the same; its author holds the verb
-    override on each. A request that is approved already takes such an approval beside that."""
+    override on each. `promotion.ring-3` lets it into ring 3 before its promotion; its author holds
+    override on the change policy. A request that is approved already takes such an approval beside
+    that."""
     evidence_digest: EvidenceDigest | None = None
     """Digest that the reviewer looked at; refused if it is not the request's."""
 
@@ -324,8 +326,9 @@ class RequestDecision(DecisionEntry):
     """The images that Revoked is about, `*` for all of the request; absent is all of them, as in
     what an earlier release wrote."""
     overrides: Overrides = Field(default_factory=list)
-    """ChangeFreezes into which an approval lets the rollout; its author held the verb override on
-    each at that moment, as the API server's authorizers said."""
+    """ChangeFreezes into which an approval lets the rollout, and rings as `promotion.ring-3`; its
+    author held the verb override on each, or on the change policy, at that moment, as the API
+    server's authorizers said."""
 
 
 class CABRequestStatus(Model):

@@ -5,9 +5,11 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from cabgate.api.base import Model, ObjectName, ShortText
+from cabgate.api.base import Decimal2, Model, ObjectName, ShortText
 from cabgate.api.changepolicy import (
     HIGHEST_LEVEL,
+    MAX_NAMESPACES,
+    MAX_PROMOTIONS,
     MAX_RULES,
     MAX_STEPS,
     MAX_VOTES,
@@ -15,6 +17,7 @@ from cabgate.api.changepolicy import (
     Limit,
     Verb,
 )
+from cabgate.api.types import ReleaseName
 from cabgate.api.values import MAX_DURATION_DAYS
 
 
@@ -71,6 +74,41 @@ class ExceptionNeed(Model):
     """Constraints that it has to carry."""
 
 
+class PromotionNeed(Model):
+    """What has to have become of the release in one ring before it is rolled out into the next."""
+
+    ring: Annotated[int, Field(ge=1, le=4)]
+    """Ring that is rolled out into, and each above it that no other entry is about."""
+    from_: Annotated[int, Field(ge=0, le=3, alias="from")]
+    """Ring in which the same images have to have run before."""
+    soak_seconds: Annotated[int, Field(ge=0, le=9999 * 3600)]
+    """How long they have to have run there without a break, in seconds."""
+    success_percent: Decimal2
+    """How many of the Pods there must not have failed, in percent."""
+    min_pods: Annotated[int, Field(ge=1, le=1000)]
+    """How many Pods, at least, have to have been ready there at one time."""
+    incidents: Annotated[int, Field(ge=0, le=64)]
+    """How many incidents, at most, may have been reported there."""
+    namespaces: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=63)]],
+        Field(max_length=MAX_NAMESPACES, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = Field(default_factory=list)
+    """The namespaces whose outcomes count, sorted; absent: all that are of the ring."""
+
+
+class Promotion(Model):
+    """What has to have become of the release in the rings before."""
+
+    release: ReleaseName | None = None
+    """The release unit that the intent named when the request was opened; absent: none, and nothing
+    is known of the rings before."""
+    needs: Annotated[
+        list[PromotionNeed],
+        Field(max_length=MAX_PROMOTIONS, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = Field(default_factory=list)
+    """An entry for each ring that something is asked for."""
+
+
 class Terms(Model):
     """What the change policy of the namespace asked of this request when it was opened. A later
     policy changes nothing of it."""
@@ -90,3 +128,5 @@ class Terms(Model):
     exceptions: ExceptionNeed | None = None
     """What an exception for it needs; absent where its score asks for none, or the policy said
     nothing."""
+    promotion: Promotion | None = None
+    """What has to have become of the release in the rings before; absent where nothing is asked."""

@@ -62,7 +62,7 @@ MAX_LIFTS = 64
 """Requests that one approval may name whose refusals it lifts."""
 
 MAX_OVERRIDES = 8
-"""Freezes that one approval may override."""
+"""Freezes and promotions that one approval may override."""
 
 MAX_DECISIONS = 256
 """Entries of `status.decisions`."""
@@ -305,7 +305,7 @@ Overrides = Annotated[
     list[ObjectName],
     Field(max_length=MAX_OVERRIDES, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
 ]
-"""Names of ChangeFreezes that an approval overrides."""
+"""What an approval overrides: ChangeFreezes by their names, rings as `promotion.ring-3`."""
 
 
 class Author(Model):

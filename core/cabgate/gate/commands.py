@@ -41,12 +41,13 @@ def approve_request(request: Declared) -> str:
     )
 
 
-def override_freeze(request: Declared, freeze: str) -> str:
-    """How a CAB member who may override a freeze lets a request into it."""
+def override(request: Declared, name: str) -> str:
+    """How a CAB member who may override a freeze or a promotion lets a request pass it: `name` is
+    what the approval names."""
     meta = request.metadata
-    review = {**_approval(request), "overrides": [freeze]}
+    review = {**_approval(request), "overrides": [name]}
     return _either(
-        f"kubectl cab approve {meta.name} -n {meta.namespace} --override {freeze}",
+        f"kubectl cab approve {meta.name} -n {meta.namespace} --override {name}",
         _review("cabrequest", meta.namespace, meta.name, review),
     )
 

@@ -15,6 +15,7 @@ from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import decide
 from cabgate.gate.verdict import GateVerdict, Reason
 from cabgate.lifecycle.limits.constraints import WINDOWS
+from cabgate.lifecycle.limits.promotion import WAIVED
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import GATED_FROM, RING_LABEL, ring_of
@@ -234,9 +235,13 @@ class _Judge:
         exceptions: Sequence[ExceptionStanding] = [
             exception for name in named for exception in self._exceptions.get(name, ())
         ]
-        # What runs was admitted when it came: an approval that has ended since still covers it.
-        requests = list(named.values())
-        decision = decide(rollout, ring, requests, exceptions, self._now, ran_since=EARLIEST)
+        # What runs was admitted when it came: an approval that has ended since still covers it,
+        # and no ring comes first.
+        decision = decide(
+            *(rollout, ring, list(named.values()), exceptions, self._now),
+            ran_since=EARLIEST,
+            earlier_rings=WAIVED,
+        )
         if decision.allowed or _only_late(decision):
             return "", ()
         only = decision.reason is Reason.IMAGES_NOT_COVERED

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from cabgate.api.request import RequestState
-from cabgate.gate.checks import CHECKS, RECORDS, covered, frozen, gated, template
+from cabgate.gate.checks import CHECKS, RECORDS, covered, frozen, gated, promoted, template
 from cabgate.gate.messages import texts_of
 from cabgate.gate.record import Covering
 from cabgate.gate.verdict import Basis, GateVerdict, Look, Reason
 from cabgate.lifecycle.history.revocations import standing_revocations
 from cabgate.lifecycle.history.same_content import by_content
 from cabgate.lifecycle.limits.freezes import FreezeInForce
+from cabgate.lifecycle.limits.promotion import UNKNOWN, EarlierRings
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
 from cabgate.lifecycle.state.states import REFUSED_STATES, age_of, is_retrospective
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
@@ -30,6 +31,7 @@ def decide(
     template_required: bool = False,
     freezes: Sequence[FreezeInForce] = (),
     ran_since: datetime | None = None,
+    earlier_rings: EarlierRings = UNKNOWN,
 ) -> GateVerdict:
     """Whether a rollout is admitted.
 
@@ -45,7 +47,8 @@ def decide(
     the same in any case. `freezes` are those that hold for it now, and that it is no rollback of
     before: what is approved waits for their end, unless an approval overrides them. `ran_since` is
     since when its workload ran, at some time, what it is to run: an approval that has ended since
-    still admits that.
+    still admits that. `earlier_rings` say what became of the release in the rings before, which the
+    terms of a request may ask for.
     `machines` are told of in the message alone.
     """
     reason, basis = _judge(
@@ -53,6 +56,7 @@ def decide(
         template_required=template_required,
         freezes=freezes,
         ran_since=ran_since,
+        earlier_rings=earlier_rings,
     )
     message, warnings = texts_of(rollout, ring, reason, basis, now, machines)
     return GateVerdict(RECORDS[reason].admits, reason, message, basis, warnings)
@@ -77,9 +81,11 @@ def candidates(
     template_required: bool = False,
     freezes: Sequence[FreezeInForce] = (),
     ran_since: datetime | None = None,
+    earlier_rings: EarlierRings = UNKNOWN,
 ) -> list[Look]:
     """What each request that names the workload says to a rollout, the newest first: what
-    `decide` chooses from. `ring` is that of the rollout; None keeps to no ring's constraint."""
+    `decide` chooses from. `ring` is that of the rollout; None keeps to no ring's constraint, and
+    asks for no ring before."""
     named = _of_workload(rollout, requests)
     revocations = standing_revocations(rollout, named)
     same = by_content(named)
@@ -99,6 +105,7 @@ def candidates(
                 template_decided=decided,
                 freezes=freezes,
                 ran_since=ran_since,
+                earlier_rings=earlier_rings,
             )
         )
         for request in named
@@ -107,10 +114,11 @@ def candidates(
 
 def _look(found: Covering) -> Look:
     """What a request that covers a rollout says to it: what the first check finds, or that what
-    admits it is kept back by a freeze."""
+    admits it is kept back by a freeze, or by the ring before."""
     look = next(look for check in CHECKS if (look := check(found)) is not None)
-    kept_back = frozen.keeps_back(found, look) if RECORDS[look.reason].admits else None
-    return kept_back or look
+    if not RECORDS[look.reason].admits:
+        return look
+    return frozen.keeps_back(found, look) or promoted.keeps_back(found, look) or look
 
 
 def _judge(
@@ -123,6 +131,7 @@ def _judge(
     template_required: bool,
     freezes: Sequence[FreezeInForce],
     ran_since: datetime | None,
+    earlier_rings: EarlierRings,
 ) -> tuple[Reason, Basis]:
     free = gated.check(rollout, ring)
     if free is not None:
@@ -133,6 +142,7 @@ def _judge(
         template_required=template_required,
         freezes=freezes,
         ran_since=ran_since,
+        earlier_rings=earlier_rings,
     )
     if not found:
         return Reason.NO_REQUEST, Basis()
@@ -146,6 +156,7 @@ def _judge(
         nearest.revocation,
         nearest.violation,
         nearest.freeze,
+        nearest.prior,
     )
 
 

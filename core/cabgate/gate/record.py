@@ -11,6 +11,7 @@ from cabgate.api.types import Tier
 from cabgate.gate.verdict import Basis, Look, Reason
 from cabgate.lifecycle.history.revocations import Revocation
 from cabgate.lifecycle.limits.freezes import FreezeInForce
+from cabgate.lifecycle.limits.promotion import UNKNOWN, EarlierRings, PriorRing
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
 from cabgate.review.identity import Machines
 from cabgate.rollout.rollout import Rollout
@@ -36,6 +37,8 @@ class Covering:
     """Whether a request that says it of these images was decided."""
     freezes: Sequence[FreezeInForce] = ()
     """Those that hold for the rollout now."""
+    earlier_rings: EarlierRings = UNKNOWN
+    """What is known of the rings before."""
 
     ran_since: datetime | None = None
     """Since when its workload ran, at some time, what it is to run now; None where that is not
@@ -71,6 +74,13 @@ class Situation:
         if self.basis.exception is None:
             raise ValueError(f"{self.tried}: rests on no exception")
         return self.basis.exception
+
+    @property
+    def prior(self) -> PriorRing:
+        """The ring before that keeps it back. Raises `ValueError` where none does."""
+        if self.basis.prior is None:
+            raise ValueError(f"{self.tried}: no ring comes first")
+        return self.basis.prior
 
     @property
     def head(self) -> str:

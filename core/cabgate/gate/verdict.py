@@ -8,6 +8,7 @@ from cabgate.api.request import RequestState
 from cabgate.lifecycle.history.revocations import Revocation
 from cabgate.lifecycle.limits.constraints import Violation
 from cabgate.lifecycle.limits.freezes import FreezeInForce
+from cabgate.lifecycle.limits.promotion import PriorRing
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
 
 
@@ -29,6 +30,8 @@ class Reason(StrEnum):
     OUTSIDE_WINDOW = "OutsideWindow"
     APPROVAL_ENDED = "ApprovalEnded"
     FROZEN = "Frozen"
+    PREVIOUS_RING_PENDING = "PreviousRingPending"
+    PREVIOUS_RING_FAILED = "PreviousRingFailed"
     ATTESTATION_MISSING = "AttestationMissing"
     REJECTED = "Rejected"
     REVOKED = "Revoked"
@@ -57,6 +60,8 @@ class Look:
     """The constraint of the exception that the rollout does not keep."""
     freeze: FreezeInForce | None = None
     """The freeze that keeps back what is approved otherwise."""
+    prior: PriorRing | None = None
+    """The ring before, which does so."""
     refused: RequestStanding | None = None
     """Another request for the very same content that was rejected or revoked, and speaks for it."""
 
@@ -77,6 +82,8 @@ class Basis:
     """The constraint of the exception that the rollout does not keep."""
     freeze: FreezeInForce | None = None
     """The freeze that keeps back what is approved otherwise."""
+    prior: PriorRing | None = None
+    """The ring before, which does so."""
 
 
 @dataclass(frozen=True)

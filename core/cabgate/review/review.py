@@ -31,6 +31,7 @@ from cabgate.api.types import Checked
 from cabgate.ledger.signatures import PublicKeys, Verification
 from cabgate.lifecycle.limits.capacity import check_room
 from cabgate.lifecycle.limits.constraints import limits_of, tightened
+from cabgate.lifecycle.limits.promotion import override_text
 from cabgate.lifecycle.state.standing import standing_of
 from cabgate.lifecycle.state.states import (
     exception_state_after,
@@ -273,7 +274,7 @@ def recorded(kind: ReviewKind, subject: Subject, entry: Entry) -> str:
     if isinstance(entry, ExceptionDecision):
         limits = limits_of(entry.constraints)
     else:
-        limits = [f"overrides ChangeFreeze {name}" for name in entry.overrides]
+        limits = [override_text(name) for name in entry.overrides]
     return printed(
         f"recorded if this command succeeds: {entry.verdict} by {entry.author.username} on "
         f"{kind.kind} {subject.metadata.name}, evidence {entry.evidence_digest}"

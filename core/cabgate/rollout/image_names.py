@@ -14,6 +14,14 @@ from cabgate.text.refusal import Refusal, RefusalReason, combined
 
 _NO_IMAGE = re.compile(NO_IMAGE_CHARACTER)
 
+_DIGEST = re.compile(r"[^@]+@(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
+
+
+def digest_of(image: str) -> str | None:
+    """The digest that an image is named by, beside a tag or without one; None where by none."""
+    found = _DIGEST.fullmatch(image)
+    return None if found is None else found[1]
+
 
 def image_problem(image: str) -> str | None:
     """Why a text is the name of no image; None if it can be one."""

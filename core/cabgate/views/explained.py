@@ -12,6 +12,7 @@ from cabgate.gate.candidates import describe
 from cabgate.gate.decide import candidates, decide
 from cabgate.gate.verdict import GateVerdict
 from cabgate.lifecycle.limits.freezes import freezes_in_force, without_rollbacks
+from cabgate.lifecycle.limits.promotion import UNKNOWN, WAIVED, EarlierRings
 from cabgate.lifecycle.state.standing import standings_of, standings_of_exceptions
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.installation import InstallationSettings
@@ -80,6 +81,18 @@ class Surroundings:
     policy."""
     ran: Sequence[datetime] = ()
     """From when on the workload ran what it is to run, once or several times."""
+    earlier_rings: EarlierRings = UNKNOWN
+    """What is known of the rings before."""
+
+
+def rings_of(rollout: Rollout, around: Surroundings) -> Rings:
+    """How much namespace and workload ask for."""
+    namespace, settings = rollout.namespace, around.settings
+    return Rings(
+        settings.namespace_ring(namespace, around.namespace_labels),
+        settings.workload_ring(namespace, around.labels, around.labels_before),
+        excluded=settings.excludes(namespace),
+    )
 
 
 def explained(
@@ -92,15 +105,13 @@ def explained(
 ) -> Explanation:
     """What the gate would decide on a rollout; `requests` are those of its namespace that may name
     its workload, `exceptions` those that may name one of them."""
-    namespace, settings, labels = rollout.namespace, around.settings, around.namespace_labels
-    rings = Rings(
-        settings.namespace_ring(namespace, labels),
-        settings.workload_ring(namespace, around.labels, around.labels_before),
-        excluded=settings.excludes(namespace),
-    )
+    settings, labels, rings = around.settings, around.namespace_labels, rings_of(rollout, around)
     freezes = freezes_in_force(around.freezes, labels, rings.effective, now)
-    ran = around.ran if rings.namespace >= GATED_FROM else ()
-    freezes, ran_since = without_rollbacks(freezes, ran), min(ran, default=None)
+    earlier, ran_since = around.earlier_rings, None
+    if rings.namespace >= GATED_FROM:
+        freezes = without_rollbacks(freezes, around.ran)
+        earlier = WAIVED if around.ran else earlier
+        ran_since = min(around.ran, default=None)
     standings, asked = standings_of(requests), standings_of_exceptions(exceptions)
     required = is_required(labels, rings.effective)
     looked = [
@@ -116,6 +127,7 @@ def explained(
             template_required=required,
             freezes=freezes,
             ran_since=ran_since,
+            earlier_rings=earlier,
         )
     ]
     decision = decide(
@@ -123,6 +135,7 @@ def explained(
         template_required=required,
         freezes=freezes,
         ran_since=ran_since,
+        earlier_rings=earlier,
     )
     mode, loose = effective_mode(settings.mode, labels), too_loose(settings.mode, labels)
     return Explanation(rollout, rings, decision, looked, mode, loose)

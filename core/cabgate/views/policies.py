@@ -7,9 +7,11 @@ from decimal import Decimal
 from cabgate.api.changepolicy import APPROVE, ApprovalRule, ChangePolicy
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.types import Tier
+from cabgate.lifecycle.limits.promotion import length_text, need_for
 from cabgate.lifecycle.requests.terms import escalation_for, floor_of, rules_for, terms_for
 from cabgate.lifecycle.state.quorum import people_of
 from cabgate.risk.scoring import gate_for_score, stricter
+from cabgate.rollout.rings import GATED_FROM
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class PolicyAnswer:
     """The same in words."""
     escalation: tuple[str, ...]
     """What changes while it waits."""
+    promotion: str = ""
+    """What has to have become of its release in the ring before; empty where nothing."""
 
 
 def policy_answer(
@@ -66,6 +70,22 @@ def policy_answer(
         approvals=tuple(asked),
         needs=_needs(gate, asked, policy),
         escalation=_escalation(policy, score, ring) if asked and terms else (),
+        promotion="" if policy is None else promotion_in(policy, ring),
+    )
+
+
+def promotion_in(policy: ChangePolicy, ring: int) -> str:
+    """What a policy asks of the ring before for a rollout into a ring, in words; empty where it
+    asks nothing, or nobody is ever stopped there."""
+    need = need_for(terms_for(policy, Decimal(0), ring), ring)
+    if need is None or ring < GATED_FROM:
+        return ""
+    percent, pods = need.success_percent, need.min_pods
+    of = f", in {', '.join(need.namespaces)}" if need.namespaces else ""
+    return (
+        f"ring {need.from_} for {length_text(need.soak_seconds)} without a break{of}: at least "
+        f"{pods} {'Pod' if pods == 1 else 'Pods'}, {percent} % of them without a failure, and at "
+        f"most {need.incidents} {'incident' if need.incidents == 1 else 'incidents'}"
     )
 
 

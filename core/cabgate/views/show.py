@@ -11,6 +11,7 @@ from cabgate.api.intent import DeploymentIntent
 from cabgate.api.request import Provenance, RequestDecision
 from cabgate.api.types import ApprovalCondition
 from cabgate.lifecycle.limits.constraints import limits_of
+from cabgate.lifecycle.limits.promotion import EarlierRings, override_text
 from cabgate.lifecycle.state.columns import listed_submitters
 from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
@@ -29,6 +30,7 @@ from cabgate.views.compare import Comparison, leaves
 from cabgate.views.deciders import needed_for, needed_for_exception, why_not
 from cabgate.views.queue import summary_of
 from cabgate.views.renewals import RenewalView, renewal_view
+from cabgate.views.rings import RingView, ring_views
 from cabgate.views.steps import NextStep, command_of, next_steps
 
 UNSEEN = "the intent changed, and the operator has not looked at it since"
@@ -142,6 +144,8 @@ class RequestView:
     """Why the one who looks cannot decide it; empty where nothing is known against it."""
     outdated: str
     """Why nobody can approve it any more; empty where nothing is known against it."""
+    rings: tuple[RingView, ...]
+    """Where its release stands in the rings that come before; empty where none does."""
     steps: tuple[NextStep, ...]
     """What brings it on, for whoever is needed."""
     next: tuple[str, ...]
@@ -160,13 +164,15 @@ def show(
     exception: CABException | None = None,
     machines: Machines = SERVICE_ACCOUNTS,
     renewals: Sequence[ExceptionStanding] = (),
+    earlier_rings: EarlierRings | None = None,
 ) -> RequestView:
     """A request as somebody sees it.
 
     `intent` is the live one; where nobody could read it `intent_known` is false, and nothing is
     said about it. `exception` is the one that is looked at, if it is one; `exceptions` are all of
     the namespace, or those for the request: one that waits is what is decided. `renewals` are those
-    of before, see `cabgate.lifecycle.history.renewals`.
+    of before, see `cabgate.lifecycle.history.renewals`. `earlier_rings` say what became of its
+    release in the rings before; None where nobody could read that.
     """
     stored, standing = request.stored, request.standing
     spec, assessment = stored.spec, stored.spec.assessment
@@ -220,6 +226,7 @@ def show(
         needed=needed,
         yours=why_not(viewer, subject, machines),
         outdated=outdated,
+        rings=ring_views(request, earlier_rings, now),
         steps=steps,
         next=tuple(command_of(each, request) for each in steps),
     )
@@ -335,7 +342,7 @@ def decision_view(entry: RequestDecision | ExceptionDecision) -> DecisionView:
         about += [f"{inert(c.name)}: {inert(c.description)}" for c in entry.conditions]
         about += [inert(entry.condition)] if entry.condition else []
         about += [inert(image) for image in entry.images]
-        about += [f"overrides ChangeFreeze {inert(name)}" for name in entry.overrides]
+        about += [override_text(inert(name)) for name in entry.overrides]
     else:
         about += limits_of(entry.constraints)
     return DecisionView(

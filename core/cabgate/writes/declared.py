@@ -64,7 +64,11 @@ def told_of_intent(
         policy=policy,
     )
     head = f"{name}: {scored(request)}"
-    details = [*_without_template(intent, ring, labels), *assessment_details(request, machines)]
+    details = [
+        *_without_template(intent, ring, labels),
+        *_without_release(intent, request),
+        *assessment_details(request, machines),
+    ]
     if ring < GATED_FROM:
         details.append(f"Namespace {intent.metadata.namespace} is in ring {ring}: not gated.")
     see = f"see: {show_request(request)}"
@@ -102,6 +106,19 @@ def _without_template(
         f"Namespace {intent.metadata.namespace} asks what the containers do "
         f"({REQUIRE_LABEL}), and {silent[0]} does not say: cabgate intent --template client "
         "writes it."
+    ]
+
+
+def _without_release(intent: DeploymentIntent, request: Declared) -> list[str]:
+    """That nothing of it will ever be promoted, since nobody knows what it is in other rings. Where
+    a label of the workload may raise its ring, that is told in any ring."""
+    terms = request.spec.terms
+    if terms is None or terms.promotion is None or terms.promotion.release is not None:
+        return []
+    rings = ", ".join(str(need.ring) for need in terms.promotion.needs)
+    return [
+        f"The change policy asks what became of it in the ring before, into ring {rings}, and "
+        f"{intent.metadata.name} names no release: spec.release."
     ]
 
 

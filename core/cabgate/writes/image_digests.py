@@ -1,19 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where intents must name their images by digest, since a tag can be moved after the approval."""
 
-import re
 import shlex
 
 from cabgate.api.intent import DeploymentIntent
 from cabgate.gate.commands import MAX_IMAGES_LENGTH, can_be_pasted
+from cabgate.rollout.image_names import digest_of
 from cabgate.text.refusal import Refusal, RefusalReason
-
-_DIGEST = re.compile(r"[^@]+@(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
-
-
-def has_digest(image: str) -> bool:
-    """Whether an image is named by its digest, beside a tag or without one."""
-    return _DIGEST.fullmatch(image) is not None
 
 
 def changes_targets(old: DeploymentIntent | None, new: DeploymentIntent) -> bool:
@@ -31,7 +24,7 @@ def check_digests(intent: DeploymentIntent, ring: int, required_from: int) -> No
         return
     for index, target in enumerate(intent.spec.targets):
         for position, image in enumerate(target.images):
-            if not has_digest(image):
+            if digest_of(image) is None:
                 raise Refusal(
                     RefusalReason.DIGEST_REQUIRED,
                     f"names an image without a digest, and namespace {intent.metadata.namespace} "

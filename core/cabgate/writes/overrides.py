@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether an approval that overrides freezes does something."""
+"""Whether an approval that overrides freezes or promotions does something."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -7,6 +7,7 @@ from typing import Any
 
 from cabgate.api.base import rfc3339
 from cabgate.lifecycle.limits.freezes import overridden_already, read_freezes
+from cabgate.lifecycle.limits.promotion import overridden_ring
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.text.refusal import Refusal, RefusalReason
 
@@ -26,12 +27,13 @@ def check_overrides_more(
     if not request.is_approved:
         return
     known = read_freezes(freezes)
-    done = overridden_already(known, namespace_labels, request.overrides, now)
-    if set(names) <= set(done):
+    done = set(overridden_already(known, namespace_labels, request.overrides, now))
+    done |= {name for name in request.overrides if overridden_ring(name) is not None}
+    if set(names) <= done:
         last = max(request.overrides[name] for name in names)
         raise Refusal(
             RefusalReason.ILLEGAL_TRANSITION,
             f"{request.metadata.name} is {request.state}, and overrides {', '.join(names)} "
-            f"already, since {rfc3339(last)}; a later interval of it is overridden anew",
+            f"already, since {rfc3339(last)}; a later interval of a freeze is overridden anew",
             FIELD,
         )

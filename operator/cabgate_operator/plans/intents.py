@@ -19,6 +19,7 @@ from cabgate.gate.decide import decide
 from cabgate.gate.verdict import GateVerdict, Reason
 from cabgate.lifecycle.limits.constraints import window_edges
 from cabgate.lifecycle.limits.freezes import FreezeInForce, KnownFreeze, in_force, next_edge
+from cabgate.lifecycle.limits.promotion import WAIVED
 from cabgate.lifecycle.requests.opening import (
     correlation_id,
     has_other_evidence,
@@ -176,6 +177,9 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
                 template_required=around.template_required,
                 freezes=() if runs else freezes,
                 ran_since=EARLIEST if runs else None,
+                # What is approved waits for the ring before at its rollout alone: no intent says
+                # what its containers do, by which a ring is asked.
+                earlier_rings=WAIVED,
             )
         )
     denied = [decision for decision in decisions if not decision.allowed]

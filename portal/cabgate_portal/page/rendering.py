@@ -171,6 +171,7 @@ _TONES = {
     "ManualReview": "warn", "Submitted": "warn", "UnderReview": "warn", "Pending": "warn",
     "ExceptionRequired": "bad", "Rejected": "bad", "Revoked": "bad", "Contradicted": "bad",
     "GlassBroken": "bad", "Expired": "bad",
+    "Promoted": "ok", "Overridden": "warn", "Failed": "bad",
 }  # fmt: skip
 
 

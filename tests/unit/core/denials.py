@@ -62,7 +62,7 @@ from unit.core.by_terms import (
     uncounted,
     voted_again,
 )
-from unit.core.frozen import FROZEN
+from unit.core.frozen import KEPT_BACK
 from unit.core.limited import DAY, limited
 from unit.core.standings import (
     Surroundings,
@@ -208,7 +208,7 @@ def _denials() -> dict[Reason, list[str]]:
             _denial([_conditional(notAfter=before)]),
         ],
         r.APPROVAL_ENDED: [_denial([ENDED], now=NOW + 2 * DAY)],
-        r.FROZEN: [_denial(**each) for each in FROZEN],
+        **{reason: [_denial(**each) for each in found] for reason, found in KEPT_BACK.items()},
         r.ATTESTATION_MISSING: [
             _denial([_conditional(attestation="Required")]),
             _denial([BOUND_BY_TWO]),

@@ -18,6 +18,7 @@ WORKLOADS = "deployments|statefulsets|daemonsets|replicasets|jobs|cronjobs|rollo
 LISTED = (
     *("deploymentintents", "cabrequests", "cabexceptions", "cabdecisions", "changefreezes"),
     "namespaces",
+    "rolloutoutcomes",
 )
 """What is listed, and is there where nothing is."""
 
@@ -30,7 +31,7 @@ CALLS = (
             r"(deploymentintents|cabrequests|cabexceptions|cabdecisions)"
         ),
     ),
-    ("GET", re.compile(rf"{OURS}/changefreezes")),
+    ("GET", re.compile(rf"{OURS}/(changefreezes|rolloutoutcomes)")),
     (
         "GET",
         re.compile(

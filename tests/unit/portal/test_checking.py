@@ -7,7 +7,7 @@ from cabgate.api import CABRequest
 from cabgate.rollout.installation import parse_installation
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
-from cabgate.rollout.templates import MAX_SOURCE_BYTES
+from cabgate.rollout.templates import MAX_SOURCE_BYTES, ring_template
 from cabgate.rollout.workloads import kind_of, template_of
 from cabgate.views.explained import Surroundings, explained, explained_view
 from cabgate.views.plain import plain
@@ -15,6 +15,8 @@ from cabgate_kube.transport import HttpAnswer
 from cabgate_samples.models import NOW, by_person, request, target
 from cabgate_samples.objects import workload
 from support.freezes import freeze
+from support.promotion import DAY, outcome, promoted, row
+from support.promotion import IMAGE as RELEASED
 from unit.portal.fake_api import status
 from unit.portal.portals import Made, stored
 
@@ -22,6 +24,7 @@ INSTALLATION = "/api/v1/namespaces/cabgate-system/configmaps/cabgate-installatio
 NAMESPACE = "/api/v1/namespaces/shop"
 DEPLOYMENT = "/apis/apps/v1/namespaces/shop/deployments/checkout"
 FREEZES = "/apis/cabgate.dev/v1alpha1/changefreezes"
+OUTCOMES = "/apis/cabgate.dev/v1alpha1/rolloutoutcomes"
 SETTINGS = {
     "defaultRing": "0",
     "mode": "Enforce",
@@ -204,3 +207,53 @@ async def test_within_a_freeze_the_answer_is_no_yes(labelled, forbidden, held, a
     found = await made.check()
     assert (found["allowed"], len(found["notes"])) == (allowed, notes)
     assert (found["reason"] == "Frozen") is (allowed is None)
+
+
+RUNS = workload("shop", name="checkout", images=[RELEASED])
+TEMPLATE = ring_template(template_of(kind_of("apps/v1", "Deployment"), RUNS))
+OVERRIDDEN = by_person("Approved", overrides=["promotion.ring-4"])
+
+
+class Released(Shop):
+    """One in which a release is approved, and comes to ring 3."""
+
+    def __init__(self, *outcomes, forbidden=(), ring="3", asks=None):
+        super().__init__(ring, forbidden=forbidden)
+        approved = (asks or promoted()).to_dict()
+        self.api.objects = {k: v for k, v in self.api.objects.items() if "cabrequests" not in k}
+        self.api.put("cabrequests", {**self.request, **approved})
+        self.api.objects[DEPLOYMENT] = RUNS
+        for number, each in enumerate(outcomes):
+            self.api.objects[f"{OUTCOMES}/{number}"] = each.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("options", "query", "allowed"),
+    [
+        ({"outcomes": [outcome(template=TEMPLATE)]}, {}, True),
+        ({"outcomes": [outcome(DAY, template=TEMPLATE)]}, {}, None),
+        ({"outcomes": [outcome()]}, {}, None),  # another template
+        ({"outcomes": []}, {}, None),
+        ({"outcomes": [outcome(template=TEMPLATE)], "forbidden": [OUTCOMES]}, {}, None),
+        # What the containers do is not known of images alone.
+        ({"outcomes": [outcome(template=TEMPLATE)]}, {"image": RELEASED}, None),
+        ({"ring": "2"}, {}, True),
+        # Whose ring is not known, nobody knows which ring comes first, or which is overridden.
+        ({"outcomes": [outcome(template=TEMPLATE)], "forbidden": [NAMESPACE]}, {}, None),
+        ({"asks": promoted(OVERRIDDEN, rows=[row(), row(4, 3)])}, {}, None),
+        ({"asks": promoted(OVERRIDDEN, rows=[row(), row(4, 3)]), "ring": "4"}, {}, True),
+        (
+            {"asks": promoted(OVERRIDDEN, rows=[row(), row(4, 3)]), "forbidden": [NAMESPACE]},
+            {},
+            None,
+        ),
+    ],
+)
+async def test_before_its_ring_the_answer_is_no_yes(options, query, allowed):
+    given = {key: value for key, value in options.items() if key != "outcomes"}
+    made = Released(*options.get("outcomes", ()), **given)
+    found = await made.check(**query)
+    assert found["allowed"] is allowed
+    assert bool(found["notes"]) or options.get("ring") == "2"
+    if allowed is None:
+        assert found["reason"] == "PreviousRingPending"

@@ -22,6 +22,8 @@ from cabgate.api import (
 )
 from cabgate.api.base import Model, is_object_name
 from cabgate.api.cabevidence import PLURAL as EVIDENCES
+from cabgate.api.outcome import PLURAL as OUTCOMES
+from cabgate.api.outcome import RELEASE_LABEL
 from cabgate.lifecycle.limits.budget import Weighed
 from cabgate.lifecycle.state.standing import RequestStanding
 from cabgate.review.identity import User
@@ -38,6 +40,7 @@ from cabgate_kube.transport import (
 from cabgate_webhook.client.answers import (
     decoded,
     explained,
+    items_of,
     labels_of,
     parsed,
     raw_items,
@@ -224,6 +227,13 @@ class LiveReads(ExceptionReads):
         if found is not None:
             return found.get("items") or []
         raise LookupFailed(f"{path}: not found; are the CRDs installed?")
+
+    async def outcomes_of(self, release: str) -> list[RolloutOutcome]:
+        """What became of a release, in whatever namespaces it runs. Raises `LookupFailed` also if
+        one cannot be read: it may have failed."""
+        path = f"/apis/{GROUP}/{VERSION}/{OUTCOMES}"
+        data = await self._read(path, {"labelSelector": f"{RELEASE_LABEL}={release}"})
+        return [parsed(RolloutOutcome, item) for item in items_of(path, data)]
 
     async def request(self, namespace: str, name: str) -> CABRequest | None:
         """A request, or None if there is none of that name."""

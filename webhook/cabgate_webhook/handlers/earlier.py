@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a rollout goes back to what its workload ran before."""
+"""What went before a rollout: what its workload ran here, and what became of its release in the
+rings before."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from cabgate.lifecycle.limits.promotion import FITS_NONE, EarlierRings
 from cabgate.lifecycle.state.standing import may_have_admitted
 from cabgate.rollout.earlier import (
     KEPT_AS,
@@ -16,14 +19,14 @@ from cabgate.rollout.earlier import (
     selected_by,
 )
 from cabgate.rollout.rollout import Rollout
-from cabgate.rollout.templates import Template
+from cabgate.rollout.templates import Template, ring_template
 from cabgate_webhook.admission.requests import AdmissionRequest
 from cabgate_webhook.client.apiserver import LiveReads
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """What is kept of what the workload of a rollout ran."""
+    """What may let a rollout pass that is approved, and kept back all the same."""
 
     api: LiveReads
     admission: AdmissionRequest
@@ -32,8 +35,8 @@ class Earlier:
     have it."""
 
     async def ran(self, rollout: Rollout) -> list[datetime]:
-        """From when on the workload ran what it is to run now, once or several times; nothing of
-        one that is new. Raises what `LiveReads` does."""
+        """From when on the workload, as it is stored, ran what it is to run now, by what its
+        controller keeps; nothing where it is created. Raises what `LiveReads` does."""
         workload, namespace = rollout.workload, rollout.namespace
         kept_as = KEPT_AS.get((workload.group, workload.kind))
         if kept_as is None or not self.admission.old_object:
@@ -47,3 +50,13 @@ class Earlier:
             requests = await self.api.requests_naming(namespace, sets, at_once=True)
             revisions = made_by_controllers(revisions, may_have_admitted(requests))
         return [each.created for each in revisions]
+
+
+async def earlier_rings(
+    api: LiveReads, releases: Sequence[str], template: Template | None
+) -> EarlierRings:
+    """What became of some releases, wherever they run, as it is now; `template` is what the
+    containers of the rollout do. Raises what `LiveReads` does."""
+    found = await asyncio.gather(*map(api.outcomes_of, releases))
+    by_release = dict(zip(releases, found, strict=True))
+    return EarlierRings(by_release, ring_template(template) or FITS_NONE)

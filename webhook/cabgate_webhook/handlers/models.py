@@ -4,6 +4,7 @@ may be stored."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from cabgate.api import CABRequest, RiskModel
@@ -13,7 +14,8 @@ from cabgate.api.changepolicy import PLURAL as POLICIES
 from cabgate.api.changepolicy import ChangePolicy
 from cabgate.api.riskmodel import PLURAL
 from cabgate.api.selectable import NoneHolds, Selectable, SpecProblem, marked_default, name_of
-from cabgate.lifecycle.requests.terms import policy_problems
+from cabgate.lifecycle.limits.promotion import overridden_ring
+from cabgate.lifecycle.requests.terms import policy_problems, policy_warnings
 from cabgate.risk.model_choice import choose_model, recorded_model
 from cabgate.risk.model_rules import model_problems
 from cabgate.text.refusal import Refusal, RefusalReason
@@ -37,12 +39,21 @@ async def model_behind(request: CABRequest, api: LiveReads) -> RiskModel | None:
 async def judge_policy(admission: AdmissionRequest, api: LiveReads) -> AdmissionAnswer:
     """The answer to a write of a change policy. Raises `Refusal` for one that makes no sense."""
     policy = ChangePolicy.model_validate(admission.object)
-    return await _answer(policy, policy_problems(policy), POLICIES, api)
+    answer = await _answer(policy, policy_problems(policy), POLICIES, api)
+    return replace(answer, warnings=[*answer.warnings, *policy_warnings(policy)])
 
 
 def judge_freeze(admission: AdmissionRequest, now: datetime) -> AdmissionAnswer:
-    """The answer to a write of a freeze. Raises `ValidationError` for a moment that is none."""
+    """The answer to a write of a freeze. Raises `ValidationError` for a moment that is none, and
+    `Refusal` for a name that means something else."""
     freeze = ChangeFreeze.model_validate(admission.object)
+    if admission.operation == "CREATE" and overridden_ring(freeze.metadata.name) is not None:
+        raise Refusal(
+            RefusalReason.INVALID,
+            f"{freeze.metadata.name} is what an approval names that overrides a promotion, and "
+            "would override this freeze as well; call it otherwise",
+            "metadata.name",
+        )
     end = max(each.until for each in freeze.spec.intervals)
     over = [f"its last interval ended at {rfc3339(end)}: it holds for nothing"]
     if freeze.spec.kind is FreezeKind.WINDOW:

@@ -68,8 +68,8 @@ from cabgate.writes.votes import warnings_of_exception_votes, warnings_of_votes
 from cabgate_webhook.admission.caller import STRIP
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.apiserver import LiveReads
-from cabgate_webhook.handlers.freezes import check_overrides
 from cabgate_webhook.handlers.models import model_behind
+from cabgate_webhook.handlers.overrides import check_overrides
 from cabgate_webhook.handlers.signed import provenance_now
 from cabgate_webhook.handlers.surroundings import others_naming, surroundings_of
 from cabgate_webhook.handlers.votes import check_verbs, may_decide, verbs_held
@@ -230,7 +230,7 @@ async def _checked_decision(
         lifts_otherwise=entry.checked != expected,
     )
     check_reviewer(admission.user, entry.verdict, kind.plural, facts)
-    await check_overrides(admission, entry, standing_of(subject.request), api)
+    await check_overrides(admission, entry, subject.request, api)
     voted_on = subject.exception or WholeRequest.of(subject.request)
     check_voters_stand_apart(voted_on, subject.intent, entry.verdict)
     if subject.exception is not None and entry.verdict is ExceptionVerdict.APPROVED:

@@ -15,6 +15,7 @@ from cabgate.gate.decide import covering, decide
 from cabgate.gate.messages import controller_message
 from cabgate.gate.verdict import GateVerdict, Reason
 from cabgate.lifecycle.limits.freezes import freezes_in_force, without_rollbacks
+from cabgate.lifecycle.limits.promotion import UNKNOWN, WAIVED, asks_before, releases_for
 from cabgate.lifecycle.state.requirements import says_of_containers
 from cabgate.lifecycle.state.standing import (
     RequestStanding,
@@ -38,9 +39,19 @@ from cabgate.rollout.workloads import (
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.ahead import Ahead
 from cabgate_webhook.client.apiserver import LiveReads
-from cabgate_webhook.handlers.earlier import Earlier
+from cabgate_webhook.handlers.earlier import Earlier, earlier_rings
 from cabgate_webhook.handlers.freezes import Declared, declared_for
 from cabgate_webhook.handlers.fresh import FreshIntents
+
+KEPT_BACK = frozenset(
+    {
+        Reason.APPROVAL_ENDED,
+        Reason.FROZEN,
+        Reason.PREVIOUS_RING_PENDING,
+        Reason.PREVIOUS_RING_FAILED,
+    }
+)
+"""What is said of something approved that a rollback passes."""
 
 GATED_SUBRESOURCES = frozenset({"", "ephemeralcontainers"})
 """Subresources through which images come in; none means the object itself."""
@@ -68,8 +79,8 @@ async def judge_rollout(
         template = cache(partial(_template, admission, kind, referred))
         as_kept = partial(_template, admission, kind, referred, claims=False)
         earlier = Earlier(api, admission, as_kept)
-        look = partial(_look, rollout, template, admission, api, default_ring, machines)
-        look = partial(look, earlier=earlier, freezing=freezing)
+        look = partial(_look, rollout, template, earlier, default_ring, machines)
+        look = partial(look, freezing=freezing)
         maker = _maker(admission, machines, configured)
         async with Ahead(partial(_requests_of, api, admission.namespace, maker)) as of_maker:
             decision, labels, ring = await look(now)
@@ -106,21 +117,20 @@ def _maker(
 async def _look(
     rollout: Rollout,
     template: Callable[[], Template | None],
-    admission: AdmissionRequest,
-    api: LiveReads,
+    earlier: Earlier,
     default_ring: int,
     machines: Machines,
     now: datetime,
     *,
-    earlier: Earlier,
     freezing: bool,
 ) -> tuple[GateVerdict, Mapping[str, str], int]:
     """The decision by what is there now, with the labels of the namespace and the ring; labels are
     empty and the ring is the highest where it is admitted whatever they are.
 
     What the containers do is looked at where a request says it or has to: `template` tells it.
-    Freezes are read where it is `freezing`, and what the workload ran `earlier` where that
-    matters."""
+    Freezes are read where it is `freezing`; `earlier` is asked what went before, where something
+    approved is kept back for want of that."""
+    api, admission = earlier.api, earlier.admission
     namespace = admission.namespace
     declared: Declared | None = None
     async with Ahead(partial(api.listed_exceptions, namespace)) as listed:
@@ -131,10 +141,12 @@ async def _look(
             requests = await finding
         if any(says_of_containers(request) for request in requests):
             rollout = replace(rollout, template=template())
-        # What the highest ring admits, each ring admits, and what is admitted where a template is
-        # required is admitted where none is: the namespace need not be read.
+        # What the highest ring admits, each ring admits where none comes before it, and what is
+        # admitted where a template is required is admitted where none is: the namespace need not
+        # be read.
         decision = decide(rollout, HIGHEST, requests, (), now, template_required=True)
         free = declared is None or not declared.freezes
+        free = free and not asks_before(requests, HIGHEST)
         if decision.allowed and not decision.warnings and free:
             return decision, {}, HIGHEST
         covered = covering(rollout, requests)
@@ -154,17 +166,21 @@ async def _look(
         template_required=is_required(labels, ring),
     )
     stored = () if declared is None else declared.freezes
-    freezes = freezes_in_force(stored, labels, ring, now)
-    decision = judged(freezes=freezes)
-    if decision.reason in _OF_NEW_ROLLOUTS and ring_of(labels, default_ring) >= GATED_FROM:
+    in_force = freezes_in_force(stored, labels, ring, now)
+    decision = judged(freezes=in_force)
+    releases = releases_for(covered, ring) if decision.reason in KEPT_BACK else []
+    rings = UNKNOWN
+    if releases:
+        rings = await earlier_rings(api, releases, template())
+        decision = judged(freezes=in_force, earlier_rings=rings)
+    if decision.reason in KEPT_BACK and ring_of(labels, default_ring) >= GATED_FROM:
         ran = await earlier.ran(rollout)
-        freezes = without_rollbacks(freezes, ran)
-        decision = judged(freezes=freezes, ran_since=min(ran, default=None))
+        decision = judged(
+            freezes=without_rollbacks(in_force, ran),
+            ran_since=min(ran, default=None),
+            earlier_rings=WAIVED if ran else rings,
+        )
     return decision, labels, ring
-
-
-_OF_NEW_ROLLOUTS = frozenset({Reason.FROZEN, Reason.APPROVAL_ENDED})
-"""What denies no rollback."""
 
 
 async def _labels_of(
@@ -199,7 +215,7 @@ def _of_a_controller(
     """The denial of what a machine makes, which tells of a controller that is not configured if
     the workload that it says it made this from is approved: it is denied all the same."""
     made_from = Rollout(rollout.namespace, maker, rollout.images)
-    of_maker = decide(made_from, HIGHEST, requests, (), now)
+    of_maker = decide(made_from, HIGHEST, requests, (), now, earlier_rings=WAIVED)
     request = of_maker.basis.request
     if request is None or not of_maker.allowed:
         return decision

@@ -13,6 +13,7 @@ from cabgate.lifecycle.requests.terms import needs_in_ring
 from cabgate.lifecycle.requests.voters import BoardCheck, Group, check_board
 from cabgate.text.foreign import printed
 from cabgate.views.plain import plain
+from cabgate.views.policies import promotion_in
 from cabgate_cli.commands.options import cluster_options, namespace_option, output_option
 from cabgate_cli.commands.policies.policy_options import policy_file_option
 from cabgate_cli.exit_codes import ExitCode, of_command
@@ -109,6 +110,8 @@ def check(
     groups = [place.group(each.text, each.groups, each.people, verbs) for each in given]
     board = check_board(needs, groups)
     head = {"policy": _named(found), "namespace": here, "ring": place.ring}
+    after = "" if found is None else promotion_in(found, place.ring)
+    head |= {"promotion": after} if after else {}
     if output == "text":
         write("".join(f"{line}\n" for line in _text(head, board, groups)))
     else:
@@ -133,6 +136,8 @@ def _text(head: dict[str, Any], board: BoardCheck, groups: Sequence[Group]) -> l
         able = ", ".join(map(printed, need.groups)) or "nobody of them"
         enough = "" if need.met or not need.groups else f", {need.people} in all: too few"
         lines.append(f"Needs      {need.count} with the verb {need.verb}: {able}{enough}")
+    if after := head.get("promotion"):
+        lines.append(f"After      {after}; who holds override on the policy lets one pass before")
     unable = [each for each in groups if not each.approves]
     lines += [f"Lacks      {printed(each.name)}: {_lack(each)}" for each in unable]
     if board.fewest is None:

@@ -100,5 +100,6 @@ def _text(answer: PolicyAnswer) -> str:
         *(f"Rule       {rule}" for rule in answer.rules),
         f"Needs      {answer.needs}",
         *(f"Escalates  {step}" for step in answer.escalation),
+        *([f"After      {answer.promotion}"] if answer.promotion else []),
     ]
     return "".join(f"{line}\n" for line in lines)

@@ -41,29 +41,9 @@ Examples:
     "attested",
     metavar="NAME",
     multiple=True,
-    help="Admit nothing until somebody attests this approval condition. May be repeated.",
-)
-@click.option(
-    "--not-before",
-    "opening",
-    metavar="NAME=TIME",
-    multiple=True,
-    help="From when on an approval condition lets rollouts in, such as watch=2026-03-01T20:00:00Z.",
-)
-@click.option(
-    "--not-after",
-    "closing",
-    metavar="NAME=TIME",
-    multiple=True,
-    help="From when on it lets none in any more.",
-)
-@click.option(
-    "--override",
-    "overrides",
-    metavar="FREEZE",
-    multiple=True,
-    help="Let the rollout into this ChangeFreeze, also if it is approved already; needs the verb "
-    "override on it. May be repeated.",
+    help="Let the rollout into the ChangeFreeze NAME, or by promotion.ring-3 into ring 3 before "
+    "its promotion, also if it is approved already; needs the verb override on the freeze, or on "
+    "the change policy. May be repeated.",
 )
 @constraint_options
 @click.pass_context
@@ -97,7 +77,7 @@ def approve(
         if constraints and not subject.named.exception:
             raise BadInput(f"{_first(constraints)}: of an exception alone; name it as cabex/NAME")
         if overrides and subject.named.exception:
-            raise BadInput("--override: of a request alone; an exception overrides no freeze")
+            raise BadInput("--override: of a request alone; an exception overrides nothing")
         said = {"conditions": made, "overrides": list(overrides), "constraints": constraints}
         return {name: value for name, value in said.items() if value}
 

@@ -10,6 +10,7 @@ import click
 
 from cabgate.api.changefreeze import POLICY_LABEL
 from cabgate.api.kinds import GatedKind
+from cabgate.lifecycle.limits.promotion import asks_before
 from cabgate.lifecycle.state.standing import standings_of
 from cabgate.lifecycle.state.validity import valid_until
 from cabgate.rollout.earlier import without_claims
@@ -20,7 +21,13 @@ from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.templates import Template
 from cabgate.rollout.workloads import ANY_NAME, running_rollout, template_of
 from cabgate.text.foreign import printed
-from cabgate.views.explained import Explanation, Surroundings, explained, explained_view
+from cabgate.views.explained import (
+    Explanation,
+    Surroundings,
+    explained,
+    explained_view,
+    rings_of,
+)
 from cabgate.views.plain import plain
 from cabgate_cli.commands.options import (
     cluster_options,
@@ -217,11 +224,15 @@ class _Explainer:
         namespace, source = rollout.namespace, self._source
         of_namespace = source.namespace_labels(namespace)
         around = Surroundings(self._installation, of_namespace, labels, before)
-        freezes = source.freezes() if POLICY_LABEL in of_namespace else []
         stored = source.requests_naming(namespace, rollout.workloads)
         requests = source.with_appliers(namespace, stored)
-        if freezes or any(valid_until(each) for each in standings_of(requests)):
-            around = replace(around, freezes=freezes, ran=source.ran(rollout, kept))
+        ring = rings_of(rollout, around).effective
+        freezes = source.freezes() if POLICY_LABEL in of_namespace else []
+        ends = any(valid_until(each) for each in standings_of(requests))
+        if freezes or ends or asks_before(requests, ring):
+            ran = source.ran(rollout, kept)
+            earlier = source.earlier_rings(requests, ring, rollout.template)
+            around = replace(around, freezes=freezes, ran=ran, earlier_rings=earlier)
         exceptions = source.exceptions(namespace) if requests else []
         return explained(rollout, around, requests, exceptions, now())
 

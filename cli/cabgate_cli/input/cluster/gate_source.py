@@ -10,11 +10,14 @@ from cabgate.api import (
     CABException,
     CABRequest,
     DeploymentIntent,
+    RolloutOutcome,
     changefreeze,
     exception,
     intent,
+    outcome,
     request,
 )
+from cabgate.lifecycle.limits.promotion import FITS_NONE, EarlierRings, releases_for
 from cabgate.lifecycle.state.standing import may_have_admitted, standings_of
 from cabgate.rollout.appliers import with_applier
 from cabgate.rollout.earlier import (
@@ -28,9 +31,9 @@ from cabgate.rollout.earlier import (
 )
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload, selectors
-from cabgate.rollout.templates import Template
-from cabgate_cli.errors import Unavailable
-from cabgate_cli.input.cluster.client import Cluster
+from cabgate.rollout.templates import Template, ring_template
+from cabgate_cli.errors import Unavailable, note
+from cabgate_cli.input.cluster.client import Cluster, NotAllowed
 from cabgate_cli.input.stored import parsed
 
 
@@ -75,6 +78,23 @@ class GateSource:
         """Every freeze, as the API server has it."""
         path = f"/apis/{GROUP}/{VERSION}/{changefreeze.PLURAL}"
         return list(self._cluster.list(path, changefreeze.PLURAL))
+
+    def earlier_rings(
+        self, requests: Iterable[CABRequest], ring: int, template: Template | None
+    ) -> EarlierRings:
+        """What became of the releases of some requests, as far as a rollout into a ring asks for
+        it and it may be read; `template` is what its containers do."""
+        found: dict[str, list[RolloutOutcome]] = {}
+        path = f"/apis/{GROUP}/{VERSION}/{outcome.PLURAL}"
+        for release in releases_for(requests, ring):
+            query = {"labelSelector": f"{outcome.RELEASE_LABEL}={release}"}
+            try:
+                items = list(self._cluster.list(path, outcome.PLURAL, **query))
+            except NotAllowed as error:
+                note(f"what became of release {release} is not known: {error.message}")
+                continue
+            found[release] = [parsed(RolloutOutcome, item) for item in items]
+        return EarlierRings(found, ring_template(template) or FITS_NONE)
 
     def ran(self, rollout: Rollout, template: Template | None) -> list[datetime]:
         """From when on a workload that exists ran what a rollout is to run, by what its controller

@@ -154,12 +154,32 @@ class ListedExceptionNeed(Struct, rename="camel"):
     require: list[str] = field(default_factory=list)
 
 
+class ListedPromotionNeed(Struct, rename="camel", kw_only=True):
+    """What has to have become of a release in one ring before it is rolled out into the next."""
+
+    ring: int
+    from_: int = field(name="from")
+    soak_seconds: int
+    success_percent: str
+    min_pods: int
+    incidents: int
+    namespaces: list[str] = field(default_factory=list)
+
+
+class ListedPromotion(Struct):
+    """What has to have become of a release in the rings before."""
+
+    release: str | None = None
+    needs: list[ListedPromotionNeed] = field(default_factory=list)
+
+
 class ListedTerms(Struct):
     """What a change policy asks of a request."""
 
     approvals: list[ListedNeed] = field(default_factory=list)
     escalation: list[ListedEscalation] = field(default_factory=list)
     exceptions: ListedExceptionNeed | None = None
+    promotion: ListedPromotion | None = None
 
 
 class ListedRequestSpec(Struct, rename="camel", kw_only=True):

@@ -5,8 +5,17 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from cabgate.api import CABEvidence, CABException, CABRequest, DeploymentIntent
+from cabgate.api import (
+    CABEvidence,
+    CABException,
+    CABRequest,
+    DeploymentIntent,
+    RolloutOutcome,
+)
+from cabgate.api.outcome import PLURAL as OUTCOMES
+from cabgate.api.outcome import RELEASE_LABEL
 from cabgate.lifecycle.history.renewals import renewed
+from cabgate.lifecycle.limits.promotion import EarlierRings
 from cabgate.lifecycle.requests.kept_evidence import kept_templates
 from cabgate.lifecycle.state.standing import ExceptionStanding, WholeRequest, takes_exception
 from cabgate.review.reviewers import ReviewSubject
@@ -15,6 +24,7 @@ from cabgate.rollout.templates import Template
 from cabgate.text.inert import inert
 from cabgate.views.compare import Comparison, Kept, compare, last_approved, shared_label
 from cabgate.views.decided import Decided, exception_decided, request_decided
+from cabgate.views.rings import release_of
 from cabgate.views.selectors import APPROVED_REQUESTS, LIVE_EXCEPTIONS
 from cabgate.views.show import RequestView, show
 from cabgate_cli.errors import BadInput, Unavailable, note
@@ -80,7 +90,8 @@ def read_subject(kubectl: Kubectl, namespace: str, what: Named) -> Subject:
         exception = _exception(kubectl, namespace, name)
         name = exception.spec.request_ref.name
     request = _request(kubectl, namespace, name)
-    with ThreadPoolExecutor(max_workers=5) as pool:
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        rings = pool.submit(_earlier_rings, kubectl, request)
         renewals = pool.submit(_renewals, kubectl, namespace, request, what)
         changes = pool.submit(_changes, kubectl, namespace, request)
         viewer = pool.submit(kubectl.whoami)
@@ -96,6 +107,7 @@ def read_subject(kubectl: Kubectl, namespace: str, what: Named) -> Subject:
         changes=changes.result(),
         exception=exception,
         renewals=renewals.result(),
+        earlier_rings=rings.result(),
     )
     return Subject(namespace, what, ReviewSubject(request.stored, intent, exception), view)
 
@@ -164,6 +176,20 @@ def _exceptions(kubectl: Kubectl, namespace: str, request: WholeRequest) -> list
     except Unavailable as error:
         note(f"its exceptions are not known: {error.message}")
         return []
+
+
+def _earlier_rings(kubectl: Kubectl, request: WholeRequest) -> EarlierRings | None:
+    """What became of its release, in whatever namespaces it runs; None where that is not known."""
+    release = release_of(request.stored)
+    if release is None:
+        return EarlierRings({}, template=None)
+    try:
+        items = kubectl.list(None, OUTCOMES, labels=f"{RELEASE_LABEL}={release}")
+        found = [parsed(RolloutOutcome, item) for item in items]
+    except Unavailable as error:
+        note(f"what became of release {release} in the rings before is not known: {error.message}")
+        return None
+    return EarlierRings({release: found}, template=None)
 
 
 def _renewals(

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from cabgate.api.base import rfc3339
 from cabgate.api.changefreeze import OVERRIDE, PLURAL
-from cabgate.gate.commands import override_freeze
+from cabgate.gate.commands import override
 from cabgate.gate.composing import shortened
 from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
 from cabgate.gate.verdict import Look, Reason
@@ -54,7 +54,7 @@ def _to_do(found: Situation, freeze: FreezeInForce) -> str:
             f"{again}No approval overrides it for an exception; whoever declared it says more: "
             f"kubectl get changefreeze {freeze.name} -o yaml"
         )
-    return f"{after or 'Have '}{who}: {override_freeze(found.request, freeze.name)}"
+    return f"{after or 'Have '}{who}: {override(found.request, freeze.name)}"
 
 
 def _until(freeze: FreezeInForce) -> str:

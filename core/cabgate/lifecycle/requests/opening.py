@@ -77,7 +77,8 @@ def request_for(
     assessment = assessment_of(spec, model, others, provenance, policy, ring)
     terms = None
     if policy is not None:
-        terms = terms_for(policy, Decimal(assessment.score), ring, assessment.gate)
+        score = Decimal(assessment.score)
+        terms = terms_for(policy, score, ring, assessment.gate, spec.release)
     request_spec = CABRequestSpec(
         intent_ref=IntentRef(
             name=intent.metadata.name,

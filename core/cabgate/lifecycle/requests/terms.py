@@ -4,7 +4,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
-from cabgate.api.changepolicy import ApprovalRule, ChangePolicy, EscalationRule, When
+from cabgate.api.changepolicy import (
+    NAME_LABEL,
+    ApprovalRule,
+    ChangePolicy,
+    EscalationRule,
+    PromotionRule,
+    When,
+)
 from cabgate.api.request import Floor
 from cabgate.api.riskmodel import RiskModel
 from cabgate.api.selectable import (
@@ -14,7 +21,15 @@ from cabgate.api.selectable import (
     default_label_problems,
     select,
 )
-from cabgate.api.terms import ApprovalNeed, EscalationStep, ExceptionNeed, PolicyRef, Terms
+from cabgate.api.terms import (
+    ApprovalNeed,
+    EscalationStep,
+    ExceptionNeed,
+    PolicyRef,
+    Promotion,
+    PromotionNeed,
+    Terms,
+)
 from cabgate.api.types import Tier
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -81,6 +96,44 @@ def policy_problems(policy: ChangePolicy) -> list[SpecProblem]:
         *default_label_problems(policy),
         *_twice("spec.approvals", policy.spec.approvals),
         *_twice("spec.escalation", policy.spec.escalation),
+        *_of_one_ring(policy.spec.promotion),
+        *_by_name_alone(policy.spec.promotion),
+    ]
+
+
+def policy_warnings(policy: ChangePolicy) -> list[str]:
+    """What whoever writes a policy should know of it, although it may be used."""
+    return [
+        f"spec.promotion[{number}]: names no namespaces (namespaceSelector), so what runs in any "
+        f"of ring {rule.from_} counts, in one that a team made for it as well"
+        for number, rule in enumerate(policy.spec.promotion)
+        if rule.namespace_selector is None
+    ]
+
+
+def _of_one_ring(rules: Sequence[PromotionRule]) -> list[SpecProblem]:
+    """That two rows are about one ring: nobody would know which one counts."""
+    rings = [rule.ring for rule in rules]
+    return [
+        SpecProblem(f"spec.promotion[{number}].ring", f"a row for ring {ring} stands there already")
+        for number, ring in enumerate(rings)
+        if ring in rings[:number]
+    ]
+
+
+def _by_name_alone(rules: Sequence[PromotionRule]) -> list[SpecProblem]:
+    """That a row selects namespaces by something else than a list of names, as the schema of a
+    cluster refuses: whoever creates a namespace would choose what counts."""
+    terms = [
+        (f"spec.promotion[{number}].namespaceSelector", term)
+        for number, rule in enumerate(rules)
+        if rule.namespace_selector is not None
+        for term in rule.namespace_selector.match_expressions
+    ]
+    return [
+        SpecProblem(path, f"allowed: {NAME_LABEL}, In, and names of namespaces")
+        for path, term in terms
+        if (term.key, term.operator) != (NAME_LABEL, "In")
     ]
 
 
@@ -105,16 +158,22 @@ def _is_about(when: When | None, score: Decimal, ring: int) -> bool:
 
 
 def terms_for(
-    policy: ChangePolicy, score: Decimal, ring: int, tier: Tier = Tier.MANUAL_REVIEW
+    policy: ChangePolicy,
+    score: Decimal,
+    ring: int,
+    tier: Tier = Tier.MANUAL_REVIEW,
+    release: str | None = None,
 ) -> Terms:
     """What a policy asks of a request of a score in a ring, as it is frozen into it: of each verb
-    the most that a rule asks for; and of an exception where its tier is the one of exceptions."""
+    the most that a rule asks for; and of an exception where its tier is the one of exceptions.
+    `release` is the one that its intent names."""
     approvals = _needs(rules_for(policy, score, ring))
     return Terms(
         policy=PolicyRef(name=policy.name, version=policy.spec.version, digest=policy.digest),
         approvals=approvals,
         escalation=_steps(policy, score, ring) if approvals else [],
         exceptions=_exceptions(policy) if tier is Tier.EXCEPTION_REQUIRED else None,
+        promotion=_promotion(policy, release),
     )
 
 
@@ -123,6 +182,29 @@ def _exceptions(policy: ChangePolicy) -> ExceptionNeed | None:
     if rule is None:
         return None
     return ExceptionNeed(count=rule.count, max_days=rule.max_days, require=rule.require)
+
+
+def _promotion(policy: ChangePolicy, release: str | None) -> Promotion | None:
+    """All that a policy asks of the rings before, whatever the ring of the namespace is: at each
+    rollout the ring counts that it has then, by the label of the workload too."""
+    if not policy.spec.promotion:
+        return None
+    return Promotion(release=release, needs=list(map(promotion_need, policy.spec.promotion)))
+
+
+def promotion_need(rule: PromotionRule) -> PromotionNeed:
+    """A row of promotion as it is frozen into a request."""
+    selector = rule.namespace_selector
+    terms = [] if selector is None else selector.match_expressions
+    return PromotionNeed(
+        ring=rule.ring,
+        from_=rule.from_,
+        soak_seconds=_seconds(rule.soak),
+        success_percent=f"{rule.success_percent:.2f}",
+        min_pods=rule.min_pods,
+        incidents=rule.incidents,
+        namespaces=sorted({name for term in terms for name in term.values}),
+    )
 
 
 def escalation_for(policy: ChangePolicy, score: Decimal, ring: int) -> list[EscalationRule]:

@@ -30,7 +30,13 @@ EXCEPTIONS = "Exceptions"
 """That an exception for it needs what its terms say. A release that does not know of it would take
 the first approval of any exception for enough."""
 
-KNOWN: frozenset[str] = frozenset({POD_TEMPLATE, QUORUM, ESCALATION, VALIDITY, EXCEPTIONS})
+PROMOTION = "Promotion"
+"""That its terms ask what became of the release in the rings before. A release that does not know
+of them would admit it into every ring at once."""
+
+_OF_TERMS = frozenset({QUORUM, ESCALATION, VALIDITY, EXCEPTIONS, PROMOTION})
+
+KNOWN: frozenset[str] = _OF_TERMS | {POD_TEMPLATE}
 """The words that this release knows: a rule that is added adds its own."""
 
 ADVICE = (
@@ -43,10 +49,7 @@ ADVICE_ON_TERMS = (
     "An older release that was installed for a while dropped its terms: declare other content, "
     "which opens a new request."
 )
-"""What to do where a request needs approvals, and does not say which any more."""
-
-
-_OF_TERMS = {QUORUM, ESCALATION, VALIDITY, EXCEPTIONS}
+"""What to do where a request rests on terms, and does not say which any more."""
 
 
 def words_of_terms(terms: StoredTerms | None) -> set[str]:
@@ -54,6 +57,8 @@ def words_of_terms(terms: StoredTerms | None) -> set[str]:
     if terms is None:
         return set()
     words = set() if terms.exceptions is None else {EXCEPTIONS}
+    if terms.promotion is not None:
+        words.add(PROMOTION)
     if not terms.approvals:
         return words
     words.add(QUORUM)
@@ -71,8 +76,9 @@ def says_of_containers(request: Declared) -> bool:
 
 
 def unknown_words(request: Declared) -> list[str]:
-    """The rules that a request rests on and that are not known here. Of approvals whose terms an
-    older release dropped, or whose word, nobody knows how many are enough, or whose."""
+    """The rules that a request rests on and that are not known here. Where an older release dropped
+    its terms, or the word for them, nobody knows which approvals are enough, or which ring comes
+    before."""
     words = set(request.spec.requires)
     return sorted((words - KNOWN) | ((words ^ words_of_terms(request.spec.terms)) & _OF_TERMS))
 

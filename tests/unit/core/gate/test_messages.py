@@ -20,6 +20,7 @@ from cabgate.gate.composing import MAX_BYTES, WARNING_WIDTH, compose, warning_li
 from cabgate.gate.messages import texts_of
 from cabgate.gate.verdict import Basis, GateVerdict, Reason
 from cabgate.lifecycle.limits.freezes import FreezeInForce
+from cabgate.lifecycle.limits.promotion import EarlierRings
 from cabgate.rollout.normal_form import normal_form
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload
@@ -41,6 +42,9 @@ from cabgate_samples.models import (
 from cabgate_samples.objects import MIDDLING
 from support.examples import examples
 from support.policies import BRIEF, vote
+from support.promotion import DAY, RELEASE, outcome, rings
+from support.promotion import IMAGE as PROMOTED
+from support.promotion import policy as promotion_policy
 from unit.core.standings import decide, request_for
 
 OVER = {
@@ -58,6 +62,7 @@ def _template(command: str) -> Template:
 
 
 DECLARED_TEMPLATE, OTHER_TEMPLATE = _template("serve"), _template("sh")
+RINGS = (Reason.PREVIOUS_RING_PENDING, Reason.PREVIOUS_RING_FAILED)
 LONG_NAME = "n" * 253
 LONG_NAMESPACE = "s" * 63
 DENIALS = sorted(set(Reason) - ADMITTING)
@@ -91,14 +96,24 @@ def _situation(
     }.get(reason, {"testResults": {"coveragePercent": 85, "passed": 1}, "scanResults": {
         "critical": 0, "high": 0}, "scope": {"affectedComponents": 2}})  # fmt: skip
     covered = ["none"] if reason is Reason.IMAGES_NOT_COVERED else images
+    rings_asked: dict[str, Any] = {}
+    if reason in RINGS:
+        covered, what = [PROMOTED], replace(what, images=(PROMOTED,))
+        rings_asked = {"policy": promotion_policy()}
     bound: dict[str, Any] = {}
     if reason is Reason.TEMPLATE_NOT_COVERED:
         declared, what = DECLARED_TEMPLATE, replace(what, template=OTHER_TEMPLATE)
         bound = {"template": declared.digest, "templateFields": declared.fields}
     made = request_for(
-        intent(gate, [target(workload, *covered) | bound], name=intent_name, namespace=namespace),
+        intent(
+            gate,
+            [target(workload, *covered) | bound],
+            name=intent_name,
+            namespace=namespace,
+            **({"release": RELEASE} if reason in RINGS else {}),
+        ),
         ring=4,
-        policy=BRIEF if reason is Reason.APPROVAL_ENDED else None,
+        **{"policy": BRIEF, **rings_asked} if reason is Reason.APPROVAL_ENDED else rings_asked,
     )
     by: dict[str, Any] = {"rationale": said}
     closed = {"name": "c" * 63, "description": said, "notAfter": rfc3339(NOW - timedelta(days=1))}
@@ -111,6 +126,8 @@ def _situation(
         Reason.SUPERSEDED: [by_system("Superseded", **by)],
         Reason.FROZEN: [by_person("Approved", **by)],
         Reason.APPROVAL_ENDED: [vote(user, at=NOW - timedelta(days=9), **by)],
+        Reason.PREVIOUS_RING_PENDING: [by_person("Approved", **by)],
+        Reason.PREVIOUS_RING_FAILED: [by_person("Approved", **by)],
     }.get(reason, [])
     for entry in entries:
         entry["author"]["username"] = user
@@ -137,6 +154,13 @@ def _freezes(reason: Reason, name: str, title: str) -> list[FreezeInForce]:
     return [FreezeInForce(name[:MAX_NAME], title[:256], NOW, NOW + timedelta(days=1), NOW)]
 
 
+def _rings(reason: Reason) -> EarlierRings:
+    """What is known of the rings before where a rollout is denied for a reason."""
+    if reason is Reason.PREVIOUS_RING_FAILED:
+        return rings(outcome(images=[PROMOTED], result="Failed"))
+    return rings(outcome(DAY, images=[PROMOTED]))
+
+
 def _command(reason: Reason, decision: GateVerdict, what: Rollout) -> str:
     """The command that a denial has to end with."""
     ns, found = what.namespace, decision.basis.request
@@ -149,7 +173,7 @@ def _command(reason: Reason, decision: GateVerdict, what: Rollout) -> str:
     if reason is Reason.EXCEPTION_REQUIRED:
         return f"cabgate exception -n {ns} {found.metadata.name}"
     if reason in (Reason.REVIEW_PENDING, Reason.EXCEPTION_PENDING, Reason.ATTESTATION_MISSING) or (
-        reason is Reason.FROZEN
+        reason is Reason.FROZEN or reason in RINGS
     ):
         return "}}'"
     if reason is Reason.TEMPLATE_NOT_COVERED:
@@ -177,7 +201,10 @@ def test_every_denial_is_short_and_ends_with_a_whole_command(
     user: str,
 ) -> None:
     what, requests, exceptions = _situation(reason, names, said, images, user)
-    decision = decide(what, 4, requests, exceptions, NOW, freezes=_freezes(reason, names[3], said))
+    freezes = _freezes(reason, names[3], said)
+    decision = decide(
+        *(what, 4, requests, exceptions, NOW), freezes=freezes, earlier_rings=_rings(reason)
+    )
 
     assert decision.reason is reason
     message = decision.message
@@ -193,7 +220,9 @@ def test_the_longest_names_leave_the_command_whole(reason: Reason) -> None:
     images = [str(n) + "é" * 255 for n in range(9)]
     what, requests, exceptions = _situation(reason, names, "ß" * 4096, images, "ü" * 512)
     freezes = _freezes(reason, names[3], "ß" * 256)
-    decision = decide(what, 4, requests, exceptions, NOW, freezes=freezes)
+    decision = decide(
+        *(what, 4, requests, exceptions, NOW), freezes=freezes, earlier_rings=_rings(reason)
+    )
 
     assert len(decision.message.encode()) <= MAX_BYTES
     assert decision.message.endswith(_command(reason, decision, what))

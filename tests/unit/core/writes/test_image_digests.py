@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from cabgate.api import DeploymentIntent
 from cabgate.gate.composing import MAX_BYTES
+from cabgate.rollout.image_names import digest_of
 from cabgate.text.refusal import Refusal, RefusalReason
-from cabgate.writes.image_digests import changes_targets, check_digests, has_digest
+from cabgate.writes.image_digests import changes_targets, check_digests
 from cabgate_samples.models import intent, target
 
 SHA = "sha256:" + "0123456789abcdef" * 4
@@ -21,9 +22,9 @@ def of(*images: str) -> DeploymentIntent:
 
 @given(NAMES)
 def test_a_tag_is_no_digest_and_a_digest_is_one_beside_a_tag_too(name: str) -> None:
-    assert not has_digest(name)
-    assert has_digest(f"{name}@{SHA}")
-    assert has_digest(f"{name}@sha512:{'0' * 128}")
+    assert digest_of(name) is None
+    assert digest_of(f"{name}@{SHA}") == SHA
+    assert digest_of(f"{name}@sha512:{'0' * 128}") == f"sha512:{'0' * 128}"
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_a_tag_is_no_digest_and_a_digest_is_one_beside_a_tag_too(name: str) -> N
     ],
 )
 def test_what_only_looks_like_a_digest_is_none(image: str) -> None:
-    assert not has_digest(image)
+    assert digest_of(image) is None
 
 
 @given(st.integers(0, 4), st.integers(0, 4))
@@ -64,7 +65,7 @@ IMAGES = st.text(min_size=1, max_size=500).filter(lambda text: bool(text.strip()
 """What the schema takes for an image, and more."""
 
 
-@given(IMAGES.filter(lambda image: not has_digest(image)))
+@given(IMAGES.filter(lambda image: digest_of(image) is None))
 def test_the_message_is_short_and_on_one_line(image: str) -> None:
     with pytest.raises(Refusal) as refusal:
         check_digests(of(image), 4, 0)

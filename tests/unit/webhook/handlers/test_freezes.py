@@ -1,89 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a rollout reads for freezes, and what becomes of it where that cannot be read."""
 
-import asyncio
-import json
 from datetime import timedelta
 
 import pytest
 
-from cabgate.api.base import rfc3339
-from cabgate.review.identity import User
-from cabgate.rollout.workloads import kind_of
-from cabgate_samples.models import IMAGE, NAMESPACE, NOW, by_person, request, rollout
-from cabgate_samples.objects import workload
-from cabgate_webhook.admission.requests import AdmissionRequest
-from cabgate_webhook.client.apiserver import LiveReads
+from cabgate_samples.models import IMAGE, NAMESPACE, NOW, by_person, request
 from cabgate_webhook.client.lookups import LookupFailed
-from cabgate_webhook.handlers.rollouts import judge_rollout
 from support.freezes import freeze
 from support.policies import BRIEF, vote
-
-NAME = rollout().workload.name
-REQUESTS, FREEZES = "cabrequests", "changefreezes"
-MADE = workload(NAMESPACE, name=NAME, images=[IMAGE])
-FINDS = [NAMESPACE, FREEZES, REQUESTS]
-"""What is read first where freezes may hold."""
-
-
-def as_stored(found):
-    return found.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-
-class Api(LiveReads):
-    """An API server that holds some objects and notes what is read of them, in its order."""
-
-    def __init__(self, *decisions, freezes=(), sets=(), fails=(), policy=None, naming=()):
-        super().__init__(None)
-        approved = request("ManualReview", *(decisions or [by_person("Approved")]), policy=policy)
-        self._naming = [as_stored(each) for each in naming]
-        stored = MADE | {"metadata": {**MADE["metadata"], "uid": "u-1"}}
-        self._found = {
-            REQUESTS: {"items": [as_stored(approved)]},
-            FREEZES: {"items": list(freezes)},
-            "replicasets": {"items": list(sets)},
-            NAMESPACE: {"metadata": {"name": NAMESPACE, "labels": {"cabgate.dev/ring": "2"}}},
-            NAME: stored,
-        }
-        self._fails = fails
-        self._named = approved
-        self.reads = []
-
-    async def _read(self, path, query=None, **_):
-        what = path.rpartition("/")[2]
-        if what == "cabexceptions":  # sent ahead where a machine is slow, and needed by none here
-            return b'{"items": []}'
-        self.reads.append(what)
-        await asyncio.sleep(0)
-        if what in self._fails:
-            raise LookupFailed(f"GET {path}: HTTP 500")
-        if what == REQUESTS and self.reads.count(REQUESTS) > 1:
-            return json.dumps({"items": self._naming}).encode()  # those that name a ReplicaSet
-        return json.dumps(self._found[what]).encode()
+from unit.webhook.handlers.rollout_api import (
+    FINDS,
+    FREEZES,
+    NAME,
+    REQUESTS,
+    Api,
+    judged,
+    replica_set,
+)
 
 
-def judged(api, *, freezing=True, old=True, obj=MADE):
-    admission = AdmissionRequest(
-        uid="u",
-        group="apps",
-        resource="deployments",
-        subresource="",
-        operation="UPDATE" if old else "CREATE",
-        namespace=NAMESPACE,
-        name=NAME,
-        user=User("rita"),
-        object=obj,
-        old_object=workload(NAMESPACE, name=NAME, images=["old"]) if old else {},
-    )
-    kind = kind_of("apps/v1", "Deployment")
-    return asyncio.run(judge_rollout(admission, kind, api, 0, NOW, freezing=freezing))
-
-
-def replica_set(name=f"{NAME}-5d4f8", created=NOW - timedelta(days=3)):
-    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME, "uid": "u-1"}
-    metadata = {"name": name, "creationTimestamp": rfc3339(created)}
-    metadata["ownerReferences"] = [{**owner, "controller": True}]
-    return {"metadata": metadata, "spec": {"template": MADE["spec"]["template"]}}
+def brief(*decisions):
+    """A request whose approval is valid for a time."""
+    return request("ManualReview", *decisions, policy=BRIEF)
 
 
 def test_without_a_policy_no_freeze_is_read():
@@ -146,25 +85,25 @@ ENDED = vote("rita", at=NOW - timedelta(days=2))
 
 def test_an_approval_that_has_ended_is_looked_for_in_what_ran_before_with_or_without_freezes():
     for freezing, first in ((False, [REQUESTS, NAMESPACE]), (True, FINDS)):
-        ended = Api(ENDED, policy=BRIEF)
+        ended = Api(of=brief(ENDED))
         assert judged(ended, freezing=freezing).reason == "ApprovalEnded"
         assert sorted(ended.reads) == sorted([*first, NAME, "replicasets"])
-        again = Api(ENDED, policy=BRIEF, sets=[replica_set()])
+        again = Api(of=brief(ENDED), sets=[replica_set()])
         assert judged(again, freezing=freezing).allowed
-        late = Api(ENDED, policy=BRIEF, sets=[replica_set(created=NOW + timedelta(seconds=1))])
+        late = Api(of=brief(ENDED), sets=[replica_set(created=NOW + timedelta(seconds=1))])
         assert judged(late, freezing=freezing).reason == "ApprovalEnded"
 
 
 def test_an_approval_that_is_valid_reads_what_one_without_end_does():
-    api = Api(vote("rita", at=NOW - timedelta(days=1)), policy=BRIEF)
+    api = Api(of=brief(vote("rita", at=NOW - timedelta(days=1))))
     assert judged(api, freezing=False).allowed
     assert api.reads == [REQUESTS]
 
 
 def test_a_rollback_passes_a_freeze_and_the_end_of_its_approval_at_once():
-    api = Api(ENDED, policy=BRIEF, freezes=[freeze()], sets=[replica_set()])
+    api = Api(of=brief(ENDED), freezes=[freeze()], sets=[replica_set()])
     assert judged(api).allowed
-    assert judged(Api(ENDED, policy=BRIEF, freezes=[freeze()])).reason == "ApprovalEnded"
+    assert judged(Api(of=brief(ENDED), freezes=[freeze()])).reason == "ApprovalEnded"
 
 
 def made_by_hand(gate, *decisions):

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a rollout reads of the rings before, and what becomes of it where that cannot be read."""
+
+from datetime import timedelta
+
+import pytest
+
+from cabgate.rollout.templates import ring_template
+from cabgate.rollout.workloads import kind_of, template_of
+from cabgate_samples.models import NAMESPACE, NOW, by_person
+from cabgate_samples.objects import workload
+from cabgate_webhook.client.lookups import LookupFailed
+from support.promotion import DAY, IMAGE, outcome, promoted, row
+from unit.webhook.handlers.rollout_api import (
+    NAME,
+    OUTCOMES,
+    REQUESTS,
+    Api,
+    judged,
+    replica_set,
+)
+
+MADE = workload(NAMESPACE, name=NAME, images=[IMAGE])
+RUNS = ring_template(template_of(kind_of("apps/v1", "Deployment"), MADE))
+SOAKED = outcome(template=RUNS)
+READ = [REQUESTS, NAMESPACE, OUTCOMES]
+
+
+def api(*outcomes, ring="3", of=None, **more):
+    asks = of or promoted()
+    return Api(of=asks, ring=ring, made=MADE, outcomes=outcomes, **more)
+
+
+def answer_to(found, **more):
+    return judged(found, **{"freezing": False, "obj": MADE, **more})
+
+
+def test_where_no_row_applies_no_outcome_is_read():
+    found = api(SOAKED, ring="2")
+    assert answer_to(found).allowed
+    assert found.reads == [REQUESTS, NAMESPACE]
+
+
+def test_where_one_does_one_list_of_its_release_is_read_over_all_namespaces():
+    found = api(SOAKED)
+    assert answer_to(found).allowed
+    assert found.reads == READ
+    assert found.queries[OUTCOMES] == {"labelSelector": "cabgate.dev/release=shop"}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "reason"),
+    [
+        ([], "PreviousRingPending"),
+        ([outcome(DAY, template=RUNS)], "PreviousRingPending"),
+        ([outcome()], "PreviousRingPending"),  # another template: sleep, say
+        ([outcome(template=RUNS, result="RolledBack")], "PreviousRingFailed"),
+    ],
+)
+def test_what_is_kept_back_is_looked_for_in_what_ran_before(outcomes, reason):
+    found = api(*outcomes)
+    assert answer_to(found).reason == reason
+    assert found.reads == [*READ, NAME, "replicasets"]
+    again = api(*outcomes, sets=[replica_set(made=MADE)])
+    assert answer_to(again).allowed
+
+
+def test_what_ran_here_once_needs_no_ring_however_lately_that_was():
+    found = api(sets=[replica_set(made=MADE, created=NOW - timedelta(minutes=1))])
+    assert answer_to(found).allowed
+
+
+def test_a_creation_is_no_rollback():
+    assert answer_to(api(sets=[replica_set(made=MADE)]), old=False).reason == "PreviousRingPending"
+
+
+def test_in_a_namespace_of_a_ring_that_is_not_gated_nothing_is_a_rollback():
+    """Whoever may write there makes what history they like, without anybody asked."""
+    labelled = workload(NAMESPACE, name=NAME, images=[IMAGE], labels={"cabgate.dev/ring": "3"})
+    found = api(ring="1", sets=[replica_set(made=MADE)])
+    assert answer_to(found, obj=labelled).reason == "PreviousRingPending"
+    assert "replicasets" not in found.reads
+
+
+def test_a_release_that_is_not_named_is_not_read():
+    found = api(SOAKED, of=promoted(release=None))
+    assert answer_to(found).reason == "PreviousRingPending"
+    assert OUTCOMES not in found.reads
+
+
+def test_an_override_reads_no_ring():
+    over = promoted(by_person("Approved", overrides=["promotion.ring-3"]))
+    found = api(of=over)
+    assert answer_to(found).allowed
+    assert found.reads == [REQUESTS, NAMESPACE]
+
+
+def test_an_override_of_a_higher_ring_lets_nothing_into_a_lower_one():
+    rows = [row(), row(4, 3)]
+    over = promoted(by_person("Approved", overrides=["promotion.ring-4"]), rows=rows)
+    assert answer_to(api(of=over)).reason == "PreviousRingPending"
+    assert answer_to(api(of=over, ring="4")).allowed
+
+
+def test_what_is_not_approved_reads_no_ring():
+    found = api(SOAKED, of=promoted(by_person("Rejected")))
+    assert answer_to(found).reason == "Rejected"
+    assert found.reads == [REQUESTS, NAMESPACE]
+
+
+@pytest.mark.parametrize("fails", [OUTCOMES, NAMESPACE])
+def test_what_cannot_be_read_is_a_doubt(fails):
+    with pytest.raises(LookupFailed):
+        answer_to(api(SOAKED, fails=[fails]))
+
+
+def test_an_outcome_that_cannot_be_read_is_a_doubt():
+    found = api(SOAKED)
+    found._found[OUTCOMES]["items"][0]["spec"]["ring"] = "two"
+    with pytest.raises(LookupFailed, match="RolloutOutcome") as raised:
+        answer_to(found)
+    assert "shop-2" not in str(raised.value)
+
+
+def test_what_is_too_large_to_be_compared_soaked_nowhere():
+    large = workload(NAMESPACE, name=NAME, images=[IMAGE])
+    large["spec"]["template"]["metadata"]["annotations"] = {"a": "x" * 70_000}
+    assert answer_to(api(SOAKED, outcome(template=None)), obj=large).reason == "PreviousRingPending"
+
+
+def test_variables_and_replicas_may_be_those_of_the_ring():
+    other = workload(NAMESPACE, name=NAME, images=[IMAGE])
+    other["spec"]["replicas"] = 40
+    other["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "RING", "value": "3"}]
+    assert answer_to(api(SOAKED), obj=other).allowed
+    other["spec"]["template"]["spec"]["containers"][0]["command"] = ["sleep"]
+    assert not answer_to(api(SOAKED), obj=other).allowed
+
+
+def test_the_row_of_the_namespaces_that_a_policy_names():
+    named = promoted(rows=[row(namespaces=["canary"])])
+    assert answer_to(api(SOAKED, of=named)).reason == "PreviousRingPending"
+    canary = outcome(template=RUNS, namespace="canary")
+    assert answer_to(api(canary, of=named)).allowed

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may override a freeze, or the promotion into a ring."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cabgate.api import CABRequest
+from cabgate.api.changefreeze import PLURAL as FREEZES
+from cabgate.api.changepolicy import OVERRIDE
+from cabgate.api.changepolicy import PLURAL as POLICIES
+from cabgate.api.exception import ExceptionDecision
+from cabgate.api.request import RequestDecision
+from cabgate.api.selectable import name_of, names_of
+from cabgate.lifecycle.limits.promotion import overridden_ring, override_name
+from cabgate.lifecycle.state.standing import standing_of
+from cabgate.text.refusal import Refusal, RefusalReason
+from cabgate.writes.overrides import FIELD, check_overrides_more
+from cabgate_webhook.admission.requests import AdmissionRequest
+from cabgate_webhook.client.apiserver import LiveReads
+from cabgate_webhook.handlers.freezes import Declared, declared_for
+
+
+async def check_overrides(
+    admission: AdmissionRequest,
+    entry: RequestDecision | ExceptionDecision,
+    request: CABRequest,
+    api: LiveReads,
+) -> None:
+    """Raise `Refusal` unless the author of an approval may override each freeze and each promotion
+    that it names, all of which there are, and that does something."""
+    names = entry.overrides if isinstance(entry, RequestDecision) else []
+    if not names:
+        return
+    freezes = [name for name in names if overridden_ring(name) is None]
+    promotions = [name for name in names if name not in freezes]
+    declared = Declared({}, ())
+    if freezes:
+        declared = await declared_for(admission.namespace, api)
+        await _check_freezes(admission, freezes, declared.freezes, api)
+    if promotions:
+        await _check_promotions(admission, promotions, request, api)
+    check_overrides_more(names, standing_of(request), declared.freezes, declared.labels, entry.at)
+
+
+async def _check_freezes(
+    admission: AdmissionRequest,
+    names: Sequence[str],
+    stored: Sequence[Mapping[str, Any]],
+    api: LiveReads,
+) -> None:
+    _check_there(names, stored)
+    held = await asyncio.gather(*(_may_override(admission, FREEZES, name, api) for name in names))
+    lacking = [name for name, holds in zip(names, held, strict=True) if not holds]
+    if lacking:
+        raise _not_held(admission, f"{FREEZES}.cabgate.dev {', '.join(lacking)}")
+
+
+async def _check_promotions(
+    admission: AdmissionRequest, names: Sequence[str], request: CABRequest, api: LiveReads
+) -> None:
+    """By the policy that the request was opened under: whoever writes another one changes nothing
+    of it."""
+    terms = request.spec.terms
+    needs = terms.promotion.needs if terms is not None and terms.promotion is not None else []
+    asked = {override_name(need.ring) for need in needs}
+    unknown = sorted(set(names) - asked)
+    if terms is None or unknown:
+        there = ", ".join(sorted(asked)) or "none"
+        raise Refusal(
+            RefusalReason.INVALID,
+            f"request {request.metadata.name} asks for no {', '.join(unknown)}; it asks for: "
+            f"{there}",
+            FIELD,
+        )
+    if not await _may_override(admission, POLICIES, terms.policy.name, api):
+        raise _not_held(admission, f"{POLICIES}.cabgate.dev {terms.policy.name}")
+
+
+def _not_held(admission: AdmissionRequest, what: str) -> Refusal:
+    return Refusal(
+        RefusalReason.NOT_AUTHORIZED,
+        f"{admission.user.username} lacks the RBAC verb {OVERRIDE!r} on {what} in this namespace; "
+        "ask someone who has it, or approve without overriding",
+        FIELD,
+    )
+
+
+def _check_there(names: Sequence[str], stored: Sequence[Mapping[str, Any]]) -> None:
+    unknown = sorted(set(names) - set(map(name_of, stored)))
+    if unknown:
+        raise Refusal(
+            RefusalReason.INVALID,
+            f"there is no ChangeFreeze {', '.join(unknown)}; there are: {names_of(stored)}",
+            FIELD,
+        )
+
+
+async def _may_override(
+    admission: AdmissionRequest, plural: str, name: str, api: LiveReads
+) -> bool:
+    namespace = admission.namespace
+    return await api.may(
+        admission.user, verb=OVERRIDE, resource=plural, namespace=namespace, name=name
+    )
