@@ -121,7 +121,8 @@ class ChangeFreezeSpec(Model):
             json_schema_extra={"x-kubernetes-list-type": "atomic"},
         ),
     ]
-    """The intervals, 1 to 400. Recurrence and time zones are for who writes them to expand."""
+    """The intervals, 1 to 400, in UTC: what begins is in it, what ends no longer. Of calendars and
+    weekly times `cabgate freeze plan` makes them."""
 
 
 class ChangeFreeze(Model):
