@@ -32,6 +32,8 @@ class RunningWorkload:
     kind: GatedKind
     workload: Workload
     uid: str
+    version: str
+    """The resourceVersion that this is of."""
     created: datetime | None
     images: tuple[str, ...]
     """Every image of its pod template, sorted."""
@@ -69,6 +71,7 @@ def running_workload(
         kind,
         Workload(kind.group, kind.kind, name),
         str(metadata.get("uid") or ""),
+        str(metadata.get("resourceVersion") or ""),
         moment(metadata.get("creationTimestamp")),
         rollout.images,
         ring_template(rollout.template),

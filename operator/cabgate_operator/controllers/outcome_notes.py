@@ -12,6 +12,7 @@ from cabgate.api.base import rfc3339
 from cabgate.api.kinds import GatedKind, group_of
 from cabgate.lifecycle.limits.retention import KEPT_FOR
 from cabgate.outcomes.running import OUTCOME_KINDS, outcome_kind
+from cabgate.rollout.rings import RING_LABEL
 from cabgate_kube.resources import Object, Resource
 from cabgate_operator.work.controller import WatchEvent
 from cabgate_operator.work.keys import Key, Subject
@@ -51,6 +52,10 @@ class Notes:
     """What the sweep that is under way came by, and watches since it began."""
     _latest: str = ""
     """Who ended before this is kept only for an intent."""
+    _looked: dict[Key, str] = field(default_factory=dict)
+    """The version of each workload that was looked at last."""
+    _rings: dict[str, str | None] = field(default_factory=dict)
+    """The ring label of each namespace."""
 
     def intent_of(self, key: Key) -> tuple[str, str | None] | None:
         """Name and release of the intent of a workload, the first by name where there are several;
@@ -59,13 +64,38 @@ class Notes:
         known = None if name is None else self._intents.get((key.namespace, name))
         return None if name is None or known is None else (name, known.release)
 
-    def known(self, kind: GatedKind, body: Object) -> Sequence[Key]:
-        """The key of a workload that has an intent or an outcome that has not ended. Called in any
-        thread."""
+    def to_look_at(self, kind: GatedKind, body: Object) -> Sequence[Key]:
+        """The key of a workload that has an intent or an outcome that has not ended, unless it was
+        looked at as it is. Called in any thread."""
+        version = str((body.get("metadata") or {}).get("resourceVersion", ""))
+        key = self._known(kind, body)
+        return () if key is None or (version and self._looked.get(key) == version) else (key,)
+
+    def looked_at(self, key: Key, version: str | None) -> None:
+        """Note that what there is of a workload was written; None if it is gone."""
+        if version is None:
+            self._looked.pop(key, None)
+        else:
+            self._looked[key] = version
+
+    def _known(self, kind: GatedKind, body: Object) -> Key | None:
         meta = body.get("metadata") or {}
         key = key_of(str(meta.get("namespace", "")), kind, str(meta.get("name", "")))
         is_open = not all(dict(self._outcomes.get(key) or {"": "ended"}).values())
-        return (key,) if self._naming.get(key) or is_open else ()
+        return key if self._naming.get(key) or is_open else None
+
+    def saw_namespace(self, event: WatchEvent) -> Sequence[Key]:
+        """Note the ring label of a namespace; its workloads if it is another one than before."""
+        meta = event.body["metadata"]
+        name, label = str(meta["name"]), (meta.get("labels") or {}).get(RING_LABEL)
+        before = self._rings.get(name, label)
+        if event.deleted:
+            self._rings.pop(name, None)
+        else:
+            self._rings[name] = label
+        if event.deleted or before == label:
+            return ()
+        return sorted(key for key in {*self._naming, *self._outcomes} if key.namespace == name)
 
     def saw_intent(self, event: WatchEvent) -> Sequence[Key]:
         """Note an intent; the workloads for which it says something else than before."""
@@ -111,7 +141,7 @@ class Notes:
 
     def saw_workload(self, kind: GatedKind, body: Object) -> None:
         """Note that a sweep came by a workload."""
-        self._swept.update(self.known(kind, body))
+        self._swept.add(self._known(kind, body))
 
     def begin_sweep(self, now: datetime) -> None:
         """Count anew."""

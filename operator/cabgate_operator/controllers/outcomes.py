@@ -43,7 +43,15 @@ from cabgate.rollout.workloads import reference_of
 from cabgate.writes.outcomes import covers
 from cabgate_kube.errors import AlreadyExistsError
 from cabgate_kube.process.logs import fields
-from cabgate_kube.resources import EXCEPTIONS, INTENTS, OUTCOMES, REQUESTS, Object, Resource
+from cabgate_kube.resources import (
+    EXCEPTIONS,
+    INTENTS,
+    NAMESPACES,
+    OUTCOMES,
+    REQUESTS,
+    Object,
+    Resource,
+)
 from cabgate_operator.controllers.break_glass import get_referred
 from cabgate_operator.controllers.outcome_notes import BY_PLURAL, Notes, resource_of
 from cabgate_operator.work.context import Context, parsed
@@ -79,21 +87,24 @@ class Outcomes(Controller):
 
     @property
     def watches(self) -> Sequence[Watch]:
-        """Intents, outcomes, and the metadata of workloads of the kinds that the cluster has."""
+        """Intents, outcomes, rings, and the metadata of workloads of the kinds that there are."""
         workloads = [each for each in self._served() if each.plural in BY_PLURAL]
         watches = [Watch(each, metadata_only=True) for each in workloads]
-        return (Watch(INTENTS), Watch(OUTCOMES), *watches)
+        return (Watch(INTENTS), Watch(OUTCOMES), Watch(NAMESPACES, swept=False), *watches)
 
     def keys(self, resource: Resource, body: Object) -> Sequence[Key]:
-        """A workload that an intent has, or that an outcome is about which has not ended."""
+        """A workload that an intent has, or that an outcome is about which has not ended, unless it
+        was looked at as it is."""
         kind = BY_PLURAL.get(resource.plural)
-        return () if kind is None else self._notes.known(kind, body)
+        return () if kind is None else self._notes.to_look_at(kind, body)
 
     def saw(self, event: WatchEvent) -> Sequence[Key]:
         """Note the targets of intents, and which outcomes there are; the workloads of an intent
         that says something else than before."""
         if event.resource == INTENTS:
             return self._notes.saw_intent(event)
+        if event.resource == NAMESPACES:
+            return self._notes.saw_namespace(event)
         if event.resource == OUTCOMES:
             self._notes.saw_outcome(event)
         elif event.swept:
@@ -142,6 +153,7 @@ class Outcomes(Controller):
             if status != outcome.status:
                 await _write(context, raw, status)
         await self._remove(context, raws, outcomes, declared is not None)
+        self._notes.looked_at(key, None if running is None else running.version)
 
     async def _statuses(
         self,

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from cabgate.api import CABException, CABRequest, DeploymentIntent
+from cabgate.api import CABException, CABRequest, DeploymentIntent, RolloutOutcome
 from cabgate.api.base import Model
 from cabgate_cli.input.kubectl.process import Kubectl, Ran
 from cabgate_samples.models import NOW
@@ -17,6 +17,7 @@ PLURALS = {
     CABRequest: "cabrequests",
     CABException: "cabexceptions",
     DeploymentIntent: "deploymentintents",
+    RolloutOutcome: "rolloutoutcomes",
 }
 
 
@@ -88,7 +89,7 @@ class FakeKubectl:
         wanted = [p.partition("=")[2] for p in fields.split(",") if p.startswith("spec.corr")]
         if wanted and each.spec.correlation_id not in wanted:
             return False
-        state = each.status.state or ""
+        state = getattr(each.status, "state", None) or ""
         return f"status.state!={state}" not in fields.split(",")
 
 

@@ -39,9 +39,11 @@ def stamp_outcome(admission: AdmissionRequest, operator: str, now: datetime) -> 
     if not isinstance(status, Mapping):
         return AdmissionAnswer(allowed=True, reason="Unchanged")
     by_operator = admission.user.username == operator
-    made, told = stamped_status(old, status, admission.user.username, now, by_operator=by_operator)
+    made, message = stamped_status(
+        old, status, admission.user.username, now, by_operator=by_operator
+    )
     patch = [{"op": "add", "path": "/status", "value": made}] if made != status else []
-    warnings = [told] if told else []
+    warnings = [message] if message else []
     return AdmissionAnswer(allowed=True, reason="OutcomeStamped", patch=patch, warnings=warnings)
 
 

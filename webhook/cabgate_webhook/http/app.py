@@ -226,8 +226,8 @@ async def answered(
         return _denied(refusal.reason, refusal.detail, refusal.causes)
     except ValidationError as error:
         causes = [Cause(RefusalReason.INVALID, each.message, each.path) for each in problems(error)]
-        told = "; ".join(f"{each.field}: {each.message}" for each in causes)
-        return _denied(RefusalReason.INVALID, told, causes)
+        wrong = "; ".join(f"{each.field}: {each.message}" for each in causes)
+        return _denied(RefusalReason.INVALID, wrong, causes)
     except BudgetUsedUp as error:
         log.warning(
             "budget used up: %s", error.brief, extra=about(admission, RefusalReason.BUDGET_USED_UP)

@@ -12,7 +12,8 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
 from cabgate.api import CABException, DeploymentIntent
 from cabgate.api.base import Model, cel, validations
-from cabgate.api.crds import SchemaError, definitions, structural
+from cabgate.api.crds import definitions
+from cabgate.api.structural import SchemaError, structural
 from cabgate_samples.models import intent
 
 ROOT = Path(__file__).resolve().parents[4]

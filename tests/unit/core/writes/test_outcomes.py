@@ -147,18 +147,18 @@ REPORT = {"id": "INC-1", "severity": 2, "source": "alertmanager"}
 
 
 def test_a_report_becomes_an_incident_of_who_reports_it():
-    made, told = stamped(now_of(), {"report": REPORT | {"by": "x"}}, "pager", by_operator=False)
+    made, message = stamped(now_of(), {"report": REPORT | {"by": "x"}}, "pager", by_operator=False)
     assert made == {"incidents": [{**REPORT, "at": stamp(1000), "by": "pager"}]}
-    assert "INC-1" in told
+    assert "INC-1" in message
 
 
 def test_an_incident_is_recorded_once():
     known = [{**REPORT, "at": stamp(5), "by": "pager"}]
     old = now_of(incidents=known)
     status = {**old.status.to_dict(), "report": {**REPORT, "severity": 4}}
-    made, told = stamped(old, status, "pager", by_operator=False)
+    made, message = stamped(old, status, "pager", by_operator=False)
     assert made == old.status.to_dict()
-    assert "before" in told
+    assert "before" in message
 
 
 def test_a_full_list_says_so():

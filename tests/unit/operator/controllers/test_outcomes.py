@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the operator writes of the workloads of intents, and when."""
 
-import copy
 from datetime import timedelta
 from typing import Any
 
@@ -12,124 +11,9 @@ from cabgate_kube.errors import ApiError
 from cabgate_kube.resources import EXCEPTIONS, INTENTS, NAMESPACES, OUTCOMES, REQUESTS, Resource
 from cabgate_operator.controllers.outcomes import PODS_EVERY, Outcomes
 from cabgate_operator.work.controller import WatchEvent
-from cabgate_operator.work.keys import Key, Subject
-from unit.operator.support import BAD, GOOD, NOW, Object, World, exception_object, intent_object
+from unit.operator.controllers.outcome_case import DEPLOYMENTS, KEY, PODS, Case, stamp
+from unit.operator.support import BAD, GOOD, NOW, Object, exception_object, intent_object
 from unit.operator.support import request as request_of
-
-DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
-PODS = Resource("v1", "Pod", "pods")
-KEY = Key(Subject.OUTCOME, "team", "deployments/web")
-PROBE = {"readinessProbe": {"httpGet": {"port": 80}}}
-
-
-def stamp(moment: Any) -> str:
-    return str(moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
-
-
-class Case:
-    """A controller, its world, and one Deployment with an intent."""
-
-    def __init__(self, content: Object = GOOD, kept: int = 3, **spec: Any) -> None:
-        self.world = World()
-        self.controller = Outcomes(lambda: (DEPLOYMENTS,), kept)
-        self.generation = 0
-        self.declare(content, **spec)
-
-    def declare(self, content: Object = GOOD, **spec: Any) -> list[Key]:
-        body = intent_object(content, images=("r/web:1", "r/web:2"))
-        body["spec"] |= {key: value for key, value in spec.items() if value is not None}
-        self.world.api.put(INTENTS, body)
-        return list(self.controller.saw(WatchEvent(INTENTS, body, self.world.clock())))
-
-    def withdraw(self) -> list[Key]:
-        body = self.world.api.objects.pop((INTENTS.plural, "team", "web"))
-        return list(self.controller.saw(WatchEvent(INTENTS, body, NOW, deleted=True)))
-
-    def runs(
-        self, image: str = "r/web:1", *, wanted: int = 2, available: int = 2, old: int = 0
-    ) -> None:
-        """The Deployment as its controller says that it is."""
-        self.generation += 1
-        container = {"name": "web", "image": image, **PROBE}
-        self.world.api.put(
-            DEPLOYMENTS,
-            {
-                "metadata": {
-                    "name": "web",
-                    "namespace": "team",
-                    "uid": "web-uid",
-                    "generation": self.generation,
-                    "creationTimestamp": "2029-12-31T00:00:00Z",
-                },
-                "spec": {
-                    "replicas": wanted,
-                    "selector": {"matchLabels": {"app": "web"}},
-                    "template": {"spec": {"containers": [container]}},
-                },
-                "status": {
-                    "observedGeneration": self.generation,
-                    "replicas": wanted + old,
-                    "updatedReplicas": wanted,
-                    "availableReplicas": available,
-                },
-            },
-        )
-
-    def pod(self, name: str, image: str = "r/web:1", *, ready: bool = True, code: int = 0) -> None:
-        owner = {"kind": "ReplicaSet", "name": "web-7d4b9c6f5d", "controller": True, "uid": "rs"}
-        self.world.api.put(
-            PODS,
-            {
-                "metadata": {
-                    "name": name,
-                    "namespace": "team",
-                    "uid": f"uid-{name}",
-                    "labels": {"app": "web"},
-                    "ownerReferences": [owner],
-                },
-                "spec": {"containers": [{"name": "web", "image": image, **PROBE}]},
-                "status": {
-                    "conditions": [
-                        {
-                            "type": "Ready",
-                            "status": str(ready),
-                            "lastTransitionTime": stamp(self.world.clock()),
-                        }
-                    ],
-                    "containerStatuses": [{"lastState": {"terminated": {"exitCode": code}}}],
-                },
-            },
-        )
-
-    def gone(self) -> None:
-        self.world.api.objects.pop((DEPLOYMENTS.plural, "team", "web"))
-
-    async def look(self, seconds: float = 60) -> None:
-        """Some time passes, and the workload is looked at."""
-        self.world.clock.forward(seconds)
-        await self.controller.reconcile(self.world.context, KEY)
-        for raw in self.outcomes:
-            self.controller.saw(WatchEvent(OUTCOMES, raw, self.world.clock()))
-
-    @property
-    def outcomes(self) -> list[Object]:
-        """The outcomes in the order in which they began."""
-        found = copy.deepcopy(self.world.api.all(OUTCOMES))
-        return sorted(found, key=lambda each: str(each["metadata"]["creationTimestamp"]))
-
-    @property
-    def results(self) -> list[str | None]:
-        return [(each.get("status") or {}).get("result") for each in self.outcomes]
-
-    @property
-    def interruptions(self) -> list[tuple[str, bool]]:
-        found = (self.outcomes[-1].get("status") or {}).get("interruptions", [])
-        return [(each["reason"], "until" in each) for each in found]
-
-    @property
-    def pods(self) -> tuple[int, int]:
-        counts = self.outcomes[-1]["status"]["pods"]
-        return counts["seen"], counts["failed"]
 
 
 async def test_an_outcome_begins_once_all_of_it_is_available() -> None:
@@ -334,6 +218,29 @@ async def test_where_the_ring_rises_another_soak_begins() -> None:
     await case.look()
     assert case.results == ["Replaced", None]
     assert case.outcomes[-1]["spec"]["ring"] == 3
+
+
+async def test_a_namespace_whose_ring_changes_leads_to_its_workloads() -> None:
+    case = Case()
+
+    def ring(value: str, *, deleted: bool = False) -> list[Any]:
+        body = {"metadata": {"name": "team", "labels": {"cabgate.dev/ring": value}}}
+        return list(case.controller.saw(WatchEvent(NAMESPACES, body, NOW, deleted=deleted)))
+
+    assert ring("2") == []
+    assert ring("3") == [KEY]
+    assert ring("3") == []
+    assert ring("3", deleted=True) == []
+
+
+async def test_a_workload_that_was_looked_at_as_it_is_waits_for_a_change() -> None:
+    """A sweep comes by all of them: each look is several calls."""
+    case = Case()
+    case.runs()
+    await case.look()
+    assert not case.controller.keys(DEPLOYMENTS, case.stored())
+    case.runs(available=1)
+    assert list(case.controller.keys(DEPLOYMENTS, case.stored())) == [KEY]
 
 
 async def test_where_an_intent_names_a_release_another_soak_begins() -> None:
