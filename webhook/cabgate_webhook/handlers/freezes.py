@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Freezes at a rollout and at a review: which there are, and who may override one."""
+"""Freezes at a rollout and where one is overridden: which there are, and who may."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
