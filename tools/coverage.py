@@ -9,12 +9,17 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "coverage.md"
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support import always, matrix  # noqa: E402 - the tests are no package
+from support import always, change_rules, matrix  # noqa: E402 - the tests are no package
 
 
 def render(page: str) -> str:
     """The page with its tables made anew."""
-    for name, table in (("matrix", matrix.table()), ("always", always.table())):
+    made = {
+        "matrix": matrix.table(),
+        "change rules": change_rules.table(),
+        "always": always.table(),
+    }
+    for name, table in made.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         page = re.sub(
             f"{re.escape(begin)}.*?{re.escape(end)}",

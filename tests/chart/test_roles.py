@@ -48,7 +48,12 @@ def test_the_operator_reads_what_it_reconciles_and_writes_records_alone(render):
     own = ("deploymentintents", "cabrequests", "cabexceptions")
     assert granted(render, "cabgate-operator") == {
         *each_of(READ, *(f"{each}.cabgate.dev" for each in own)),
-        *each_of("list watch", "riskmodels.cabgate.dev", "changepolicies.cabgate.dev"),
+        *each_of(
+            "list watch",
+            "riskmodels.cabgate.dev",
+            "changepolicies.cabgate.dev",
+            "changefreezes.cabgate.dev",
+        ),
         *each_of("list", "evidencesigners.cabgate.dev"),
         *each_of(READ, "namespaces", "replicationcontrollers", "rollouts.argoproj.io"),
         *each_of(READ, *(f"{each}.apps" for each in ("deployments", "statefulsets"))),

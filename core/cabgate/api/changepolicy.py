@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ChangePolicy`: how many people have to approve what, and who; written by cluster admins."""
 
-from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, StringConstraints
@@ -9,7 +8,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from cabgate.api.base import Model, ShortText, cel, validations
 from cabgate.api.riskmodel import Threshold
 from cabgate.api.selectable import Selectable, short_name
-from cabgate.api.values import MAX_DURATION_DAYS
+from cabgate.api.values import MAX_DURATION_DAYS, Limit
 
 KIND = "ChangePolicy"
 PLURAL = "changepolicies"
@@ -89,15 +88,6 @@ class EscalationRule(Model):
     also_decides: FurtherVerb | None = None
     """RBAC verb on cabrequests.cabgate.dev whose holders decide as well from then on, with or
     without approve; their approval counts for every rule. Absent: nobody else decides."""
-
-
-class Limit(StrEnum):
-    """A constraint of an exception, by its name there."""
-
-    MAX_REPLICAS = "maxReplicas"
-    MAX_RING = "maxRing"
-    UNTIL = "until"
-    WINDOWS = "windows"
 
 
 class ExceptionRule(Model):

@@ -14,11 +14,10 @@ from cabgate.api.changepolicy import (
     MAX_STEPS,
     MAX_VOTES,
     FurtherVerb,
-    Limit,
     Verb,
 )
 from cabgate.api.types import ReleaseName
-from cabgate.api.values import MAX_DURATION_DAYS
+from cabgate.api.values import MAX_DURATION_DAYS, Limit
 
 
 class PolicyRef(Model):

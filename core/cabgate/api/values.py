@@ -138,3 +138,12 @@ MAX_CORRELATION_ID = 128
 def is_correlation_id(text: str) -> bool:
     """Whether a text can be one; what is none could say more in a field selector."""
     return len(text) <= MAX_CORRELATION_ID and re.fullmatch(CORRELATION_ID, text) is not None
+
+
+class Limit(StrEnum):
+    """A constraint of an exception, by its name there."""
+
+    MAX_REPLICAS = "maxReplicas"
+    MAX_RING = "maxRing"
+    UNTIL = "until"
+    WINDOWS = "windows"

@@ -105,6 +105,12 @@ def running(gate, namespace, kind="Deployment"):
     return found
 
 
+def ready(gate, namespace):
+    """Why the intent is ready, or not."""
+    status = gate.get("deploymentintent", "web", namespace)["status"]
+    return next(each["reason"] for each in status["conditions"] if each["type"] == "Ready")
+
+
 def write(folder, obj):
     path = folder / "manifest.json"
     path.write_text(json.dumps(obj))
@@ -121,6 +127,7 @@ def test_a_freeze_keeps_back_what_is_new_and_lets_the_rest_pass(gate, namespace,
     assert f'ChangeFreeze {name}, "Christmas", holds until {end}' in said
     assert "the verb override on changefreezes.cabgate.dev" in said
     assert f'"overrides":["{name}"]' in said
+    assert name in cabgate(gate, "requester", f"freeze list -n {namespace}", code=1).stdout
     newest = write(tmp_path, workload(namespace, images=["web:3"]))
     explained = cabgate(gate, "requester", f"explain -f {newest}", code=1).stdout
     assert f"approved, but ChangeFreeze {name} holds until" in explained
@@ -136,6 +143,9 @@ def test_a_freeze_keeps_back_what_is_new_and_lets_the_rest_pass(gate, namespace,
     stored = gate.get("deployment", "web", namespace)
     assert stored["spec"]["template"]["spec"]["containers"][0]["image"] == "web:1"
     to_release(gate, namespace, 2, check=True)
+    wait_until(lambda: ready(gate, namespace) == "Frozen", "the intent says so")
+    events = gate.items("events", namespace)
+    assert [name in each["message"] for each in events if each["reason"] == "Frozen"] == [True]
     assert gate.get("cabrequest", request, namespace)["status"]["state"] == "Approved"
     # What is created anew runs for the first time, whatever it is called.
     gate.kubectl("requester", "delete", TO, "-n", namespace)
@@ -177,6 +187,13 @@ def test_who_may_override_a_freeze_does_so_for_one_request(gate, auditor, namesp
     assert f"ChangeFreeze {other}" in denial(to_release(gate, namespace, 3))
     gate.review("ann", "cabrequest", request, namespace, "Approved", overrides=[other])
     to_release(gate, namespace, 3, check=True)
+    wait_until(lambda: ready(gate, namespace) == "RequestApproved", "the intent says so")
+    again = refused(gate, "ann", request, namespace, **both)
+    assert f"overrides {name}, {other} already" in again
+    gate.bind("ann", "cabgate-requester", namespace)
+    other_words = {"spec": {"summary": "in the words of ann"}}
+    submitted = gate.patch("ann", "deploymentintent", "web", namespace, other_words, check=False)
+    assert "ann approved" in denial(submitted)
     status = gate.get("cabrequest", request, namespace)["status"]
     assert status["state"] == "Approved"
     given = [each for each in status["decisions"] if each.get("overrides")]

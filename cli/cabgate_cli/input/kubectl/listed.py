@@ -20,6 +20,7 @@ from cabgate.api.values import (
     Attestation,
     AuthorType,
     ExceptionVerdict,
+    Limit,
     RequestVerdict,
     SubmitterType,
     Tier,
@@ -151,7 +152,7 @@ class ListedExceptionNeed(Struct, rename="camel"):
 
     count: int
     max_days: int
-    require: list[str] = field(default_factory=list)
+    require: list[Limit] = field(default_factory=list)
 
 
 class ListedPromotionNeed(Struct, rename="camel", kw_only=True):

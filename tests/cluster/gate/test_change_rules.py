@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every rule of change at every kind: what it keeps back, what it lets in, and that it is in the
+way of nothing else."""
+
+import json
+
+import pytest
+
+from cabgate_devcluster import wait_until
+from cabgate_samples.objects import BAD, MIDDLING, exception, intent
+from support.always import WRITES, prepare, send
+from support.change_rules import COURSES, PAST, targets, tried
+from support.clients import client_of
+from support.gated import KINDS, ROLLOUT_CRD
+from support.policies import change_policy
+from support.reviews import now
+
+PEOPLE = ("rule-ann", "rule-bob", "rule-eve")
+
+
+@pytest.fixture(scope="module")
+def admin(gate, cluster):
+    cluster.kubectl("apply", "-f", "-", stdin=json.dumps(ROLLOUT_CRD))
+    cluster.kubectl("wait", "--for=condition=Established", "crd/rollouts.argoproj.io")
+    with client_of(gate.user("admin")) as client:
+        yield client
+
+
+@pytest.fixture
+def prepared(gate, admin, make_namespace):
+    """A namespace with one object of each kind, which runs what nobody approved, under a policy."""
+    made = []
+
+    def prepare_for(course):
+        name = f"rules-{course.name}"
+        gate.create("admin", change_policy(name, *course.policy["approvals"],
+                    **{k: v for k, v in course.policy.items() if k != "approvals"}))  # fmt: skip
+        made.append(("changepolicy", name))
+        namespace = make_namespace(None)
+        prepare(admin, namespace)
+        labels = (f"cabgate.dev/ring={course.ring}", f"cabgate.dev/change-policy={name}")
+        gate.kubectl("admin", "label", "namespace", namespace, *labels)
+        wait_until(lambda: tried(admin, "Deployment", namespace).status_code == 403, "gated")
+        for person in PEOPLE:
+            gate.user(person)
+            gate.bind(person, "cabgate-cab-member", namespace)
+        gate.bind(PEOPLE[0], "cabgate-freeze-override", namespace)
+        gate.bind("security", "cabgate-security-reviewer", namespace)
+        return namespace
+
+    def declare(kind, namespace):
+        name = f"rules-{kind.lower()}"
+        always = {"from": now(days=-1), "until": now(days=1)}
+        term = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": [namespace]}
+        spec = {"kind": kind, "title": "Calm", "reason": "Nobody is there.",
+                "intervals": [always if kind == "Freeze" else PAST],
+                "namespaceSelector": {"matchExpressions": [term]}}  # fmt: skip
+        body = {"apiVersion": "cabgate.dev/v1alpha1", "kind": "ChangeFreeze",
+                "metadata": {"name": name}, "spec": spec}  # fmt: skip
+        gate.create("admin", body)
+        made.append(("changefreeze", name))
+        return name
+
+    yield prepare_for, declare
+    for kind, name in reversed(made):
+        gate.cluster.kubectl("delete", kind, name)
+
+
+def answers(admin, namespace):
+    """The reason that each kind is denied for; empty if it is let in."""
+    found = {}
+    for kind in KINDS:
+        answer = tried(admin, kind, namespace)
+        found[kind] = ""
+        if not answer.is_success:
+            found[kind] = (
+                answer.json()["message"].partition("denied the request: ")[2].split(":")[0]
+            )
+    return found
+
+
+def as_expected(admin, namespace, expected):
+    """True once each kind is answered so; says what differs."""
+    found = answers(admin, namespace)
+    assert found == expected
+    return True
+
+
+def actions(gate, namespace, request, course, declare):
+    """What leads from one step of a course to the next."""
+    if course.constraints:
+        gate.create("requester", exception(namespace, request, constraints=course.constraints))
+        gate.review("security", "cabexception", "leave", namespace, "Approved")
+        yield
+        return
+    if not course.freeze:
+        # A vote is what every step but the first of a quorum waits for.
+        if len(course.steps) > 1:
+            yield
+        for person, _ in zip(PEOPLE, course.policy["approvals"][0]["count"] * [0], strict=False):
+            gate.review(person, "cabrequest", request, namespace, "Approved")
+            yield
+        return
+    gate.review(PEOPLE[1], "cabrequest", request, namespace, "Approved")
+    name = declare(course.freeze, namespace)
+    yield
+    gate.review(PEOPLE[0], "cabrequest", request, namespace, "Approved", overrides=[name])
+    yield
+
+
+@pytest.mark.parametrize("course", COURSES, ids=lambda each: each.name)
+def test_each_kind_is_answered_by_each_rule_and_nothing_else_is_stopped(
+    gate, admin, prepared, course
+):
+    prepare_for, declare = prepared
+    namespace = prepare_for(course)
+    content, state = (BAD, "ExceptionRequired") if course.constraints else (MIDDLING, "Submitted")
+    gate.apply("requester", intent(namespace, evidence=content, targets=targets()))
+    request = gate.request_of(namespace, state=state)["metadata"]["name"]
+    leading = actions(gate, namespace, request, course, declare)
+    for step, _ in zip(course.steps, leading, strict=False):
+        expected = {kind: step.expected(kind) for kind in KINDS}
+        # What takes a second to be over is not over at once.
+        wait_until(lambda expected=expected: as_expected(admin, namespace, expected), step.what)
+    stopped = [(str(write), answer.text) for write in WRITES
+               if not (answer := send(admin, write, namespace)).is_success]  # fmt: skip
+    assert stopped == []

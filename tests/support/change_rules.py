@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the rules of change answer to a rollout, for each kind that is gated: each situation is made
+on a real API server. `docs/coverage.md` shows them."""
+
+from dataclasses import dataclass, field
+
+from support.always import rolled_out
+from support.gated import KINDS, gated, url
+
+IMAGE = "web:2"
+"""What is rolled out; what runs is `web:1`."""
+
+WITH_REPLICAS = ("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "Rollout")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A situation, and what every kind is answered in it."""
+
+    what: str
+    reason: str = ""
+    """Of a denial; empty: it is let in."""
+    passes: tuple[str, ...] = ()
+    """Kinds that are let in all the same."""
+
+    def expected(self, kind):
+        """The reason that a kind is denied for; empty if it is let in."""
+        return "" if kind in self.passes else self.reason
+
+
+@dataclass(frozen=True)
+class Course:
+    """What becomes of the rollouts of one namespace, step by step."""
+
+    name: str
+    policy: dict
+    """More of the spec of its change policy."""
+    steps: tuple[Step, ...]
+    ring: int = 2
+    constraints: dict = field(default_factory=dict)
+    """Of the exception that its request is under; none: its request takes approvals."""
+    freeze: str = ""
+    """Kind of the freeze that is declared once it is approved."""
+
+
+def _quorum(count):
+    people = "1 person has" if count == 1 else f"{count} people have"
+    waits = tuple(
+        Step(f"{people} to approve, {votes} did", "ReviewPending") for votes in range(count)
+    )
+    rules = [{"count": count, "verb": "approve"}]
+    return Course(f"quorum-{count}", {"approvals": rules},
+                  (*waits, Step(f"{people} to approve, and did")))  # fmt: skip
+
+
+ONE = [{"count": 1, "verb": "approve"}]
+FAR = {"from": "2090-01-01T00:00:00Z", "until": "2090-01-02T00:00:00Z"}
+PAST = {"from": "2020-01-01T00:00:00Z", "until": "2020-01-02T00:00:00Z"}
+
+COURSES = (
+    *map(_quorum, (1, 2, 3)),
+    Course(
+        "freeze",
+        {"approvals": ONE},
+        (Step("approved, within a Freeze", "Frozen"), Step("within a Freeze that is overridden")),
+        freeze="Freeze",
+    ),
+    Course(
+        "window",
+        {"approvals": ONE},
+        (
+            Step("approved, outside of every Window", "Frozen"),
+            Step("outside of a Window that is overridden"),
+        ),
+        freeze="Window",
+    ),
+    Course(
+        "valid",
+        {"approvals": [{**ONE[0], "validFor": "1s"}]},
+        (Step("approved, after `validFor`", "ApprovalEnded"),),
+    ),
+    Course(
+        "replicas",
+        {"approvals": ONE, "exceptions": {"require": ["maxReplicas"]}},
+        (Step("under an exception with `maxReplicas`, with fewer", "ConstraintViolated",
+              WITH_REPLICAS),),
+        constraints={"maxReplicas": 1},
+    ),
+    Course(
+        "ring",
+        {"approvals": ONE},
+        (Step("under an exception with `maxRing`, in a higher one", "ConstraintViolated"),),
+        ring=3,
+        constraints={"maxRing": 2},
+    ),
+    Course(
+        "windows",
+        {"approvals": ONE},
+        (Step("under an exception, outside of its `windows`", "ConstraintViolated"),),
+        constraints={"windows": [FAR]},
+    ),
+)  # fmt: skip
+
+
+def targets():
+    """One of each kind, with the image that is to come; a Job comes under another name."""
+    return [
+        {
+            "apiVersion": KINDS[kind].api_version,
+            "kind": kind,
+            "name": "next" if kind == "Job" else "web",
+            "images": [IMAGE],
+        }
+        for kind in KINDS
+    ]
+
+
+def tried(client, kind, namespace):
+    """Roll a kind's object out, by a dry run; the answer."""
+    if kind != "Job":
+        return rolled_out(client, kind, namespace, image=IMAGE)
+    body = gated(kind, namespace, "next", images=(IMAGE,))
+    return client.post(url(kind, namespace), json=body, params={"dryRun": "All"})
+
+
+def table():
+    """The steps as a Markdown table: what, and which kinds are answered what."""
+    lines = ["| situation | answer |", "|---|---|"]
+    for step in (step for course in COURSES for step in course.steps):
+        answers = {}
+        for kind in KINDS:
+            answers.setdefault(step.expected(kind) or "let in", []).append(kind)
+        cell = "; ".join(
+            answer if len(kinds) == len(KINDS) else f"{answer}: {', '.join(kinds)}"
+            for answer, kinds in answers.items()
+        )
+        lines.append(f"| {step.what} | {cell} |")
+    return "\n".join(lines) + "\n"
