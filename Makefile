@@ -92,11 +92,11 @@ dist: image-tools helm ## Make all files of a release anew, into dist/, with the
 
 .PHONY: demo
 demo: binaries ## See the whole product work on a real API server, in under a minute
-	$(BIN)/python -m cabgate_demo
+	$(BIN)/python -m cabgate_demo --page dist/page.png
 
 .PHONY: demo-picture
 demo-picture: binaries ## Run the demo, and write docs/demo.svg (a part) and docs/demo.txt (all) of its output
-	$(BIN)/python -m cabgate_demo --svg docs/demo.svg
+	$(BIN)/python -m cabgate_demo --svg docs/demo.svg --page dist/page.png
 
 .PHONY: bench
 bench: binaries ## Measure what the gate adds to a rollout, into docs/benchmarks; under 15 minutes
@@ -184,10 +184,10 @@ test-krew: binaries helm ## Have the real krew install the zipapp of kubectl cab
 	UV=$(UV) $(BIN)/python -m pytest -p no:randomly -n 0 tests/cluster/command_line/test_krew.py
 
 .PHONY: test-browser
-test-browser: binaries ## Walk the page in the system's Chromium, with 200 hostile texts in each field; write docs/page.png
+test-browser: binaries ## Walk the page in the system's Chromium, tell the demo's story on it; write docs/page.png
 	@command -v chromium > /dev/null || { echo "it needs chromium: apt-get install chromium"; exit 1; }
 	BROWSER_PAYLOADS=200 PAGE_PICTURE=docs/page.png $(BIN)/python -m pytest -p no:randomly -n 0 --durations 10 \
-		tests/unit/portal/page tests/cluster/portal/test_page.py
+		tests/unit/portal/page tests/cluster/portal/test_page.py tests/cluster/portal/test_page_story.py
 
 .PHONY: test-login
 test-login: binaries ## Sign in to the page in the system's Chromium with the real Dex, which it builds

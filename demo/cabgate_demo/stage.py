@@ -5,7 +5,8 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import fill
 
@@ -31,6 +32,7 @@ class Stage:
         self._folder = folder
         self._users: dict[str, Path] = {}
         self._scenes = 0
+        self._served = 0
 
     def enter(self, user: str, kubeconfig: Path) -> None:
         """Let a user play."""
@@ -82,6 +84,31 @@ class Stage:
         wait_until(as_expected, command)
         self._show_output(results[-1], succeeds=succeeds)
 
+    @contextmanager
+    def serving(self, user: str, command: str) -> Iterator[str]:
+        """While a command serves that prints a URL; that URL."""
+        self._show_command(user, command)
+        argv, env = self._argv(command), self._environment(user)
+        self._served += 1  # each has a log of its own
+        process = self._cluster.spawn(f"{user}-serves-{self._served}", argv, env=env)
+
+        def url() -> str:
+            found = re.search(r"http://127\.0\.0\.1:\S+", process.tail())
+            return found.group() if found else ""
+
+        try:
+            wait_until(lambda: url() or not process.running, command)
+            if not url():
+                raise OutcomeError(f"should print a URL, but ended: {command}: {process.tail()}")
+            self._console.print(Text(process.tail(), style="green"), soft_wrap=True)
+            yield url()
+        finally:
+            process.stop()
+
+    def note(self, text: str) -> None:
+        """Say something beside what commands print."""
+        self._console.print(Text(text, style="dim"), soft_wrap=True)
+
     def _run(self, user: str, command: str, expected: Sequence[str], *, succeeds: bool) -> str:
         self._show_command(user, command)
         result = self._call(user, command)
@@ -108,24 +135,30 @@ class Stage:
         self._console.print(text, soft_wrap=True)
 
     def _call(self, user: str, command: str) -> subprocess.CompletedProcess[str]:
-        words = shlex.split(command)
-        kubectl, cabgate = self._cluster.binaries.kubectl, Path(sys.executable).with_name("cabgate")
-        programs = {"kubectl": str(kubectl), "cabgate": str(cabgate)}
         return subprocess.run(
-            [programs[words[0]], *words[1:]],
+            self._argv(command),
             cwd=self._folder,
-            env={
-                "KUBECONFIG": str(self._users[user]),
-                "HOME": str(self._folder),
-                # There kubectl finds its plugin, and the plugin kubectl.
-                "PATH": f"{kubectl.parent}:{cabgate.parent}",
-                "COLUMNS": str(WIDTH),
-            },
+            env=self._environment(user),
             capture_output=True,
             text=True,
             check=False,
             timeout=60,
         )
+
+    def _argv(self, command: str) -> list[str]:
+        words = shlex.split(command)
+        cabgate = Path(sys.executable).with_name("cabgate")
+        programs = {"kubectl": str(self._cluster.binaries.kubectl), "cabgate": str(cabgate)}
+        return [programs[words[0]], *words[1:]]
+
+    def _environment(self, user: str) -> dict[str, str]:
+        return {
+            "KUBECONFIG": str(self._users[user]),
+            "HOME": str(self._folder),
+            # There kubectl finds its plugin, and the plugin kubectl.
+            "PATH": f"{self._cluster.binaries.kubectl.parent}:{Path(sys.executable).parent}",
+            "COLUMNS": str(WIDTH),
+        }
 
 
 def _folded(command: str, width: int) -> str:

@@ -5,8 +5,9 @@ import json
 import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
-from cabgate_demo import board, files, reports, rings
+from cabgate_demo import board, files, page, reports, rings
 from cabgate_demo.commands import SET_IMAGE, as_json, by_plugin, command_in
 from cabgate_demo.later import DAYS_VARIABLE
 from cabgate_demo.stage import OutcomeError, Stage
@@ -18,8 +19,9 @@ STORE = f"sqlite:///{files.STORE}"
 """The event store as the commands name it, in the folder where they run."""
 
 
-def tell(stage: Stage, installation: Installation) -> None:
-    """Play all scenes. Raises `OutcomeError` at the first outcome that is not as it should be."""
+def tell(stage: Stage, installation: Installation, picture: Path | None = None) -> None:
+    """Play all scenes; that of the page into `picture`. Raises `OutcomeError` at the first outcome
+    that is not as it should be."""
     _low_ring(stage)
     _no_intent(stage)
     _good_evidence(stage)
@@ -38,6 +40,7 @@ def tell(stage: Stage, installation: Installation) -> None:
     _ledger(stage, installation)
     _exception_ends(stage, installation)
     _report(stage)
+    page.look(stage, installation, picture)
 
 
 def _low_ring(stage: Stage) -> None:

@@ -309,14 +309,15 @@ async def paged(
     fields: str = "",
     labels: str = "",
     page_bytes: int = PAGE_BYTES,
+    first: int = FIRST_CHUNK,
 ) -> AsyncIterator[Object]:
     """A list in chunks, each as the API server answers it: whoever reads one by its query gives its
-    bytes as well, by which the next has more or fewer objects.
+    bytes as well, by which the next has more or fewer objects than the `first`.
 
     What `fetch` raises `AnswerTooLarge` for is asked for again in smaller chunks; for an object
     alone it is raised here.
     """
-    query: dict[str, Any] = {"limit": FIRST_CHUNK}
+    query: dict[str, Any] = {"limit": first}
     query |= {"fieldSelector": fields} if fields else {}
     query |= {"labelSelector": labels} if labels else {}
     while True:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from cabgate.review.identity import User
-from cabgate_kube.client import paged
+from cabgate_kube.client import CHUNK, paged
 from cabgate_kube.resources import SELF_REVIEWS, Object, Resource
 from cabgate_kube.transport import (
     MAX_BODY_BYTES,
@@ -172,6 +172,8 @@ class Caller:
         """A list, whole. Raises `Problem`, also for more than `MAX_OBJECTS` or `MAX_LIST_BYTES`."""
         path, size = resource.path(namespace), 0
 
+        # The first is as large as any: most lists of a page are one call then, and each call costs
+        # the API server a look at all objects of the kind.
         async def fetched(query: Mapping[str, Any]) -> tuple[Object, int]:
             nonlocal size
             answer = await self._listed(path, query)
@@ -182,7 +184,7 @@ class Caller:
 
         found: list[Object] = []
         try:
-            async for answer in paged(fetched, fields=fields, labels=labels):
+            async for answer in paged(fetched, fields=fields, labels=labels, first=CHUNK):
                 found += _page(answer).items
                 if len(found) > MAX_OBJECTS:
                     raise _too_large("Name a namespace.")

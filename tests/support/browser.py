@@ -2,16 +2,13 @@
 """The system's Chromium, driven by Playwright: no browser is downloaded."""
 
 import os
-import shutil
 from contextlib import contextmanager
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
+from cabgate_demo.browser import CHROMIUM, launched
 from cabgate_devcluster import wait_until
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 """What axe-core checks."""
@@ -24,14 +21,8 @@ def chromium():
         if os.environ.get("CI"):
             pytest.fail("CI has no Chromium: apt-get install chromium")
         pytest.skip("no Chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            # The tests may be root's, of a container whose /dev/shm is small.
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
-        )
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 def approve(page, why):

@@ -3,7 +3,8 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -18,6 +19,7 @@ from cabgate.api.values import SubjectKind
 from cabgate.ledger.queries import Query, answers
 from cabgate.text.inert import inert
 from cabgate.text.moments import rfc3339
+from cabgate.views.queue import QueueRow
 from cabgate.views.show import DecisionView
 from cabgate_kube.process.tasks import gathered
 from cabgate_kube.resources import DECISIONS, Object
@@ -132,7 +134,7 @@ class Pages:
         rows, notes = await reader.waiting(namespace, own=own)
         values = {"rows": rows, "notes": notes, "namespace": namespace, "own": own}
         values["is_exception"] = SubjectKind.EXCEPTION.value
-        return {**values, "tag": tag_of(self._renderer.text("list.html", values))}
+        return {**values, "tag": _tag_of_rows(rows, notes, reader.clock())}
 
     async def _request(self, request: Request, reader: Reader) -> Response:
         which = id_of(request.path_params["id"])
@@ -363,6 +365,13 @@ def _record(spec: Any) -> dict[str, Any]:
         "rationale": inert(spec.rationale),
         "correlation": inert(spec.correlation_id or ""),
     }
+
+
+def _tag_of_rows(rows: Sequence[QueueRow], notes: Sequence[str], now: datetime) -> str:
+    """What is another once a row says another thing, and once a minute: the ages of all rows
+    together are others at almost each look."""
+    ageless = [replace(each, age=timedelta()) for each in rows]
+    return tag_of(repr((ageless, notes, f"{now:%H:%M}")))
 
 
 def _tag_of_state(seen: Seen) -> str:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kubectl cab ui` beside a real API server: each decides as themselves, in a real browser."""
 
+import json
 import os
 import re
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -13,6 +15,9 @@ from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, MIDDLING, exception
 from support.browser import CHROMIUM, approve, chromium, too_wide, violations
 from support.cab import PLUGINS
+from support.cli import cabgate
+from support.freezes import freeze, interval
+from support.page_stage import told
 from support.reviews import decisions
 
 PICTURE = os.environ.get("PAGE_PICTURE", "")
@@ -82,10 +87,59 @@ def test_each_decides_on_the_page_as_themselves(gate, submitted, namespace):
 
         checked = browser.get(f"{ui.base}/workload?namespace={namespace}&workload=deployment/web")
         assert checked.status_code == 404  # nothing was rolled out
+        # A reviewer of one namespace may not list all, and is asked for one.
+        assert browser.get(f"{ui.base}/calendar").status_code == 403
+        calendar = browser.get(f"{ui.base}/calendar?namespace={namespace}")
+        assert calendar.status_code == 200, calendar.text
+        assert "othing is frozen" in calendar.text
         assert browser.get(ui.queue, headers={"Host": "localhost:1"}).status_code == 421
         log = ui.log.read_text()
         assert "Read the report" not in log
         assert "Traceback" not in log
+
+
+def test_the_ledger_says_of_the_page_what_it_says_of_kubectl(gate, make_namespace):
+    """The short form of test_page_story.py."""
+    by_kubectl, by_page = make_namespace(), make_namespace()
+    why = "Read the report"
+    name = gate.open(by_kubectl, MIDDLING, "Submitted")
+    gate.review("reviewer", "cabrequest", name, by_kubectl, "Approved", rationale=why)
+    assert gate.open(by_page, MIDDLING, "Submitted") == name
+    link = f"/requests/{by_page}.{name}"
+    with Ui(gate, "reviewer", by_page) as ui, httpx.Client(timeout=60) as browser:
+        browser.get(ui.entry)
+        typed = {**form(browser.get(ui.base + link).text), "verb": "approve", "rationale": why}
+        assert sent(browser, ui.base + link, typed).status_code == 303
+
+    def both():
+        found = [told(gate.cluster, each) for each in (by_kubectl, by_page)]
+        return found if all(people for _, people in found) else None
+
+    first, second = wait_until(both, "the ledger has both")
+    assert first == second
+    assert [each["verdict"] for _, each in first[1]] == ["Approved"]
+
+
+def test_the_calendar_shows_what_freeze_list_says(gate, namespace):
+    gate.kubectl("admin", "label", "namespace", namespace, "cabgate.dev/change-policy=board")
+    here = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": [namespace]}
+    name, day = f"page-{namespace}", interval(now=datetime.now(UTC))
+    gate.create("admin", freeze(name, day, terms=[here], title="Stocktaking <b>"))
+    try:
+        listed = cabgate(gate, "admin", f"freeze list -n {namespace} -o json", code=1)
+        (held,) = json.loads(listed.stdout)["items"]
+        for who, query in (("admin", ""), ("reviewer", f"?namespace={namespace}")):
+            with Ui(gate, who, namespace) as ui, httpx.Client(timeout=60) as browser:
+                browser.get(ui.entry)
+                page = browser.get(f"{ui.base}/calendar{query}")
+            assert page.status_code == 200, page.text
+            now = page.text.partition('id="now"')[2].partition('id="weeks"')[0]
+            assert f'datetime="{held["since"]}"' in now
+            assert f'datetime="{held["until"]}"' in now
+            assert "Stocktaking &lt;b&gt;" in now
+            assert f"--override {name}" in now
+    finally:
+        gate.kubectl("admin", "delete", "changefreeze", name)
 
 
 def test_the_webhooks_denial_is_shown_with_what_was_typed(gate, submitted, namespace):

@@ -2,6 +2,7 @@
 """The real portal beside a real API server, with tokens of people and of service accounts: what
 each may do is what kubectl lets them, and the ledger names whose token it was."""
 
+import hashlib
 import itertools
 import socket
 
@@ -84,6 +85,23 @@ def test_a_pipeline_submits_a_reviewer_decides_and_the_ledger_names_them(people,
         (record,) = wait_until(recorded, "the ledger has the approval")
     assert record["spec"]["author"]["username"] == "rita"
     assert people("rita", "GET", f"/ledger?namespace={shop}").status_code == 403
+
+
+def test_a_hundred_of_a_hundred_stale_digests_are_refused(people, shop):
+    which, digest = people.submitted(shop)
+    _, of_another = people.submitted(shop, name="other")
+    made_up = (hashlib.sha256(str(number).encode()).hexdigest() for number in range(99))
+    stale = [of_another, *(f"v1:sha256:{each}" for each in made_up)]
+    path = f"/{which}/approve"
+    answers = [
+        people("rita", "POST", path, {"evidenceDigest": each, "rationale": "As agreed"})
+        for each in stale
+    ]
+    refused = [(each.status_code, each.json()["code"]) for each in answers]
+    assert refused == [(403, "DigestMismatch")] * 100
+    assert people("rita", "GET", f"/{which}/decisions").json()["items"] == []
+    good = people("rita", "POST", path, {"evidenceDigest": digest, "rationale": "As agreed"})
+    assert (good.status_code, good.json()["state"]) == (200, "Approved")
 
 
 def test_an_exception_is_requested_and_decided(people, shop):

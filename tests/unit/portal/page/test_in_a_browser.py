@@ -3,13 +3,16 @@
 payloads; tests/cluster/portal/test_page.py has the real API server and the real command."""
 
 import asyncio
+import copy
 import os
 import socket
 import threading
+from urllib.parse import quote
 
 import pytest
 import uvicorn
 
+from cabgate.api import CABDecision, CABException, CABRequest, ChangeFreeze
 from cabgate_kube.process.http import COMMON, Server
 from cabgate_portal.page.local import create_page
 from cabgate_portal.page.session import Session
@@ -18,7 +21,9 @@ from cabgate_samples.models import NOW, by_person, exception, intent, request, t
 from cabgate_samples.objects import BAD, MIDDLING
 from support.browser import chromium, too_wide, violations
 from support.freezes import DAY, freeze, interval
+from unit.core.ledger.histories import fresh
 from unit.portal.fake_api import OURS, FakeApi
+from unit.portal.page.hostile import fields_for, filled
 from unit.portal.page.opened import as_stored
 
 pytestmark = pytest.mark.slow
@@ -26,6 +31,9 @@ pytestmark = pytest.mark.slow
 SUBMITTER = {"username": "tess", "type": "Person"}
 PAYLOADS = int(os.environ.get("BROWSER_PAYLOADS", "12"))
 """How many hostile texts are tried in each field."""
+
+MODELS = {each.__name__: each for each in (CABRequest, CABException, CABDecision, ChangeFreeze)}
+"""What the pages show, by kind. Of an intent they show what its request repeats."""
 
 PARTS = (
     "<script>{}</script>", '"><script>{}</script>', "'><img src=x onerror={}>", "<svg/onload={}>",
@@ -248,31 +256,53 @@ def payloads():
         yield PARTS[number % len(PARTS)].format(f"window.ran={number + 1}")
 
 
-def test_nothing_that_teams_write_runs(serving, opened):
+@pytest.fixture
+def shown(serving):
+    """Objects of every page, each with the paths of the fields that take a text; and the pages."""
+    conditions = [{"name": "watch", "description": "Watch it"}]
+    entry = by_person("ConditionallyApproved", conditions=conditions)
+    made, path = serving.put("ManualReview", MIDDLING, "checkout")
+    bad, _ = serving.put("ExceptionRequired", BAD, "basket")
+    asked = exception(bad)
+    serving.api.put("cabexceptions", as_stored("CABException", asked))
+    put_freezes(serving.api)
+    decided = f"/requests/{made.metadata.namespace}.{made.metadata.name}-decided"
+    objects = serving.api.objects
+    for where, obj in list(objects.items()):
+        if obj["metadata"]["name"] == made.metadata.name and obj["kind"] == "CABRequest":
+            again = copy.deepcopy(obj)
+            again["metadata"]["name"] += "-decided"
+            again["status"] = {"decisions": numbered([entry], made.spec.evidence_digest)}
+            objects[f"{where}-decided"] = again
+    for record in fresh().records:
+        objects[f"{OURS}/cabdecisions/{record['metadata']['name']}"] = record
+    longest = max(map(len, payloads())) * "<"
+    fields = {
+        where: fields_for(obj, MODELS[obj["kind"]], longest)
+        for where, obj in objects.items()
+        if obj.get("kind") in MODELS
+    }
+    of_exception = f"/exceptions/{asked.metadata.namespace}.{asked.metadata.name}"
+    workload = "/workload?namespace=shop&workload="
+    return dict(objects), fields, (of_exception, decided, "/ledger", "/calendar", workload, path)
+
+
+def test_nothing_that_teams_write_runs(serving, opened, shown):
     page = opened()
+    objects, fields, pages = shown
+    kinds = {objects[where]["kind"] for where, paths in fields.items() if paths}
+    assert kinds == set(MODELS)
     for text in payloads():
-        serving.api.objects.clear()
-        _, path = serving.put("ManualReview", MIDDLING, "checkout", text)
-        for obj in serving.api.objects.values():
-            _fill(obj, text)
-        for each in ("/queue", path):
-            page.goto(serving.url(each))
+        for where, paths in fields.items():
+            serving.api.objects[where] = filled(objects[where], paths, text)
+        for each in ("/queue", *pages):
+            page.goto(serving.url(each + (quote(text) if each.endswith("=") else "")))
             assert page.evaluate("window.ran") is None, (each, text)
+            assert "cannot be read by this version" not in page.inner_text("main"), each
         page.get_by_label("Why").fill(text)
-        if page.get_by_role("button", name="Reject").count():
-            page.locator("input[name=digest]").evaluate("each => each.value = 'stale'")
-            with page.expect_navigation():
-                page.get_by_role("button", name="Reject").click()
-            assert page.evaluate("window.ran") is None, text
-            assert page.get_by_label("Why").input_value() == text
+        page.locator("input[name=digest]").evaluate("each => each.value = 'stale'")
+        with page.expect_navigation():
+            page.get_by_role("button", name="Reject").click()
+        assert page.evaluate("window.ran") is None, text
+        assert page.get_by_label("Why").input_value() == text
     assert page.problems == []
-
-
-def _fill(obj, text):
-    """Put a text wherever somebody could have written one that the request repeats."""
-    if obj["kind"] != "CABRequest":
-        return
-    spec = obj["spec"]
-    spec["submittedBy"] = [{"username": text, "type": "Person"}]
-    for factor in spec["assessment"]["factors"]:
-        factor["observed"] = factor["explanation"] = text
