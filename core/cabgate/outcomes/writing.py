@@ -70,15 +70,17 @@ def labels_of(spec: RolloutOutcomeSpec) -> dict[str, str]:
 
 
 def name_of(spec: RolloutOutcomeSpec, uid: str, before: Sequence[RolloutOutcome]) -> str:
-    """Name of a new outcome: of what it says, the uid of the workload and the outcome before it.
+    """Name of a new outcome: of what it says, the uid of the workload and the last outcome before.
     Whoever writes it once more, after a crash, takes the same name; whoever writes it after
     another one takes a new one."""
-    newest = max(before, key=age_of_outcome, default=None)
+    newest = max((age_of_outcome(each)[0] for each in before), default=0.0)
+    # Of several that began in one second nobody knows which was the last.
+    last = sorted(each.metadata.name for each in before if age_of_outcome(each)[0] == newest)
     about = [
         spec.target.to_dict(),
         spec.images,
         *(spec.template, spec.release, spec.ring, spec.intent_name, uid),
-        "" if newest is None else newest.metadata.name,
+        last,
     ]
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
     return f"{spec.target.name[:MAX_NAME].rstrip('-.')}-{digest}"

@@ -13,7 +13,7 @@ from cabgate.outcomes.occupancy import (
     open_interruption,
     success_percent,
 )
-from cabgate.outcomes.writing import workload_of
+from cabgate.outcomes.writing import age_of_outcome, workload_of
 from cabgate.text.inert import inert
 
 RUNNING = "Running"
@@ -44,8 +44,8 @@ class OutcomeRow:
 
 def outcome_rows(outcomes: Iterable[RolloutOutcome], now: datetime) -> list[OutcomeRow]:
     """Outcomes as a list, the latest of each workload first."""
-    rows = [_row(each, now) for each in outcomes]
-    rows.sort(key=lambda row: row.began.timestamp() if row.began else 0.0, reverse=True)
+    latest = sorted(outcomes, key=age_of_outcome, reverse=True)
+    rows = [_row(each, now) for each in latest]
     return sorted(rows, key=lambda row: (row.namespace, row.workload))
 
 

@@ -61,7 +61,8 @@ def _strings(schema: Any, path: str) -> Any:
 
 
 def test_the_schema_of_every_text_that_comes_in_refuses_them() -> None:
-    copies = {("CABRequest", "spec"), ("CABDecision", "spec"), ("CABEvidence", "spec")}
+    copied = ("CABRequest", "CABDecision", "CABEvidence", "RolloutOutcome")
+    copies = {(kind, "spec") for kind in copied}
     for definition in definitions():
         kind = definition["spec"]["names"]["kind"]
         schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]

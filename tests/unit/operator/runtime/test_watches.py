@@ -179,7 +179,7 @@ async def test_only_handlers_that_write_nothing_are_registered() -> None:
     registry = make_registry(manager, make_watches(manager), asyncio.get_running_loop())
     handlers = registry._watching.get_all_handlers()
     ours = {"deploymentintents", "cabrequests", "cabexceptions", "riskmodels", "namespaces"}
-    ours.add("changepolicies")
+    ours |= {"changepolicies", "rolloutoutcomes"}
     assert {handler.id for handler in handlers} == ours | {each.plural for each in WORKLOADS}
     for kind in ("_changing", "_spawning", "_webhooks", "_indexing"):
         assert not getattr(registry, kind).get_all_handlers()
