@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cabgate_devcluster import wait_until
+from support.cab import run_cab
 from support.cli import cabgate
 from support.gate import denial, paused
 from support.kubelet import Kubelet
@@ -46,11 +47,11 @@ def test_ring_3_waits_for_ring_2_and_nothing_else_does(gate, rings, tmp_path):
     assert "approved, but ring 2 comes first" in explained
     rings.soaked(1)
     assert "Decision   admitted" in cabgate(gate, "admin", f"explain -f {path}").stdout
-    shown = gate.shell("admin", f"kubectl cab show {request} -n {wide}").stdout
+    shown = run_cab(gate, gate.cluster.admin, f"show {request} -n {wide}").stdout
     assert "into ring 3 after ring 2: Promoted" in shown
     rings.roll_out(wide, 1)
-    rings.soaked(2)
     rings.declare(wide, 2)
+    rings.soaked(2)
     rings.roll_out(wide, 2)
     # What failed since in the ring before rolls back all the same, and is not rolled out anew.
     for number in (1, 2):
