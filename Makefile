@@ -166,6 +166,10 @@ test-kine: binaries helm ## Run the gate's main cases with kine and SQLite in th
 durations: binaries helm promtool ## Measure the cluster tests on a quiet machine, into tests/cluster/durations.json
 	$(BIN)/python -m pytest $(CLUSTER) --record-durations tests/cluster
 
+.PHONY: test-downgrade
+test-downgrade: setup ## Have the code of earlier commits judge requests of now; it needs the history of the repository
+	CABGATE_TEST_HISTORY=1 $(BIN)/python -m pytest -q -n 0 tests/unit/core/gate/test_older_releases.py
+
 .PHONY: test-gitops
 test-gitops: binaries helm gitops-tools ## Walk the pages of Flux and Argo CD with the real ones, each path; in 12 minutes
 	$(BIN)/python -m pytest -p no:randomly -n 2 --dist loadgroup --durations 20 --record-gitops \

@@ -16,7 +16,7 @@ from cabgate.api.base import (
     Timestamp,
     cel,
 )
-from cabgate.api.changepolicy import Verb
+from cabgate.api.changepolicy import MAX_VOTES, Verb
 from cabgate.api.exception import Constraints
 from cabgate.api.intent import CorrelationID
 from cabgate.api.rationale import Rationale
@@ -126,6 +126,8 @@ class RecordedException(Model):
     """How long it was to last, in days from its creation."""
     constraints: Constraints | None = None
     """What it was to admit no rollout beyond."""
+    approvals_needed: Annotated[int, Field(ge=2, le=MAX_VOTES)] | None = None
+    """How many different people had to approve it; absent: one."""
     submitted_by: Annotated[list[Username], Field(max_length=MAX_SUBMITTERS)] = Field(
         default_factory=list
     )

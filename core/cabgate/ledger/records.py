@@ -198,6 +198,8 @@ def _of_exception(exception: CABException, room: int) -> Short:
     }
     if spec.constraints is not None:  # absent in what is cut as well: its digest stays
         content["constraints"] = spec.constraints.to_dict()
+    if spec.approvals_needed is not None:
+        content["approvalsNeeded"] = spec.approvals_needed
     return shortened({"exception": content}, ["exception"], room)
 
 

@@ -149,8 +149,17 @@ def _exceptions_asked(scope: Scope) -> Value:
     return _count(life.entries[0] for life in some if scope.within(life.opened))
 
 
+def _exceptions_granted(scope: Scope) -> Value:
+    found = (life.granted for life in scope.lives)
+    return _count(e for e in found if e is not None and scope.within(e.spec.at))
+
+
+def _overridden(scope: Scope) -> Value:
+    return _count(entry for _, entry in scope.changes if entry.spec.overrides)
+
+
 def _most_in_force(scope: Scope) -> Value:
-    names = {e.name for life in scope.in_force if (e := life.first(ExceptionVerdict.APPROVED))}
+    names = {e.name for life in scope.in_force if (e := life.granted)}
     return Value(max(scope.exceptions_by_day, default=0), tuple(sorted(names)))
 
 
@@ -164,7 +173,7 @@ def _renewed(scope: Scope) -> Value:
     for life in scope.lives:
         if life.in_force is None:
             continue
-        granted = life.first(ExceptionVerdict.APPROVED)
+        granted = life.granted
         if granted is None or not scope.within(granted.spec.at):
             continue
         at = granted.spec.at
@@ -264,13 +273,18 @@ FIGURES: tuple[Figure, ...] = (
     ),
     Figure(
         *("approvers", PEOPLE, "People who approved", Unit.COUNT),
-        "User names among the authors of approvals of requests.",
+        "User names among the authors of approvals of requests, each of those that one needed.",
         _approvers,
     ),
     Figure(
         *("mostOfOneApprover", PEOPLE, "Approvals by one person", Unit.SHARE),
         "The most that one person gave of the approvals of people, and who.",
         _most_of_one,
+    ),
+    Figure(
+        *("freezesOverridden", PEOPLE, "Freezes overridden", Unit.COUNT),
+        "Approvals of requests that let them into a freeze.",
+        _overridden,
     ),
     Figure(
         *("conditionsAsked", PEOPLE, "Conditions to attest", Unit.COUNT),
@@ -289,8 +303,8 @@ FIGURES: tuple[Figure, ...] = (
     ),
     Figure(
         *("exceptionsGranted", EXCEPTIONS, "Granted", Unit.COUNT),
-        "Approved.",
-        _exceptions(ExceptionVerdict.APPROVED.value),
+        "Approved, by as many as each needed.",
+        _exceptions_granted,
     ),
     Figure(
         *("exceptionsRejected", EXCEPTIONS, "Rejected", Unit.COUNT),

@@ -116,17 +116,34 @@ class Life:
         """The records after one."""
         return (e for e in self.entries if e.spec.sequence > entry.spec.sequence)
 
+    @property
+    def _votes(self) -> list[Entry]:
+        """The approvals of an exception, of different people."""
+        found: dict[str, Entry] = {}
+        if self.kind is SubjectKind.EXCEPTION:
+            for entry in self.counted:
+                if entry.spec.verdict == ExceptionVerdict.APPROVED:
+                    found.setdefault(entry.spec.author.username, entry)
+        return list(found.values())
+
+    @cached_property
+    def granted(self) -> Entry | None:
+        """The record by which an exception was approved, which is the last of the approvals that it
+        needed; None if it never was."""
+        needed = (self.exception.approvals_needed if self.exception else None) or 1
+        return self._votes[needed - 1] if len(self._votes) >= needed else None
+
     @cached_property
     def in_force(self) -> tuple[datetime, datetime] | None:
         """From when to when an exception admitted rollouts; None if it was never approved."""
-        granted = self.first(ExceptionVerdict.APPROVED)
-        if self.kind is not SubjectKind.EXCEPTION or granted is None:
+        granted = self.granted
+        if granted is None:
             return None
         over = (ExceptionVerdict.REVOKED, ExceptionVerdict.EXPIRED)
         ends = [e.spec.at for e in self.after(granted) if e.spec.verdict in over]
         if self.opened is not None and self.exception is not None:
             ends.append(end_after(self.opened, self.exception.duration_days))
-            said = (self.exception.constraints, granted.spec.constraints)
+            said = (self.exception.constraints, *(e.spec.constraints for e in self._votes))
             ends += [each.until for each in said if each is not None and each.until is not None]
         start = granted.spec.at
         return start, max(start, min(ends, default=start))

@@ -7,12 +7,15 @@ until the alert is due; how, says `support.prometheus.Course`.
 """
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
+from cabgate.api.changefreeze import NAME_LABEL
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installed.chart import manifests
 from cabgate_samples.objects import GOOD, MIDDLING, intent, workload
+from support.freezes import DAY, freeze, interval
 from support.gate import denial
 from support.monitored import OPTIONS, Monitored
 from support.operators import ENTRY_ARGV, Replica, leader_of
@@ -311,6 +314,31 @@ def test_requests_wait_for_a_week(gate, monitored, namespace, rules, healthy):
     assert last.of("cabgate_pending_requests", age="over_7d") >= [1.0]
     course = Course(healthy, first, last)
     rules.check_course(course, {30: (), 62: ("CabgateRequestsWait",)})
+
+
+@proves("CabgateFreezeCalendarEnds")
+def test_a_calendar_of_freezes_ends_within_two_weeks(gate, monitored, rules, healthy):
+    def ends(count):
+        def found():
+            scraped = monitored.scrape()
+            shown = scraped.of("cabgate_change_freeze_ends_timestamp_seconds")
+            return scraped if len(shown) == count else None
+
+        return wait_until(found, f"the metric has {count} calendars")
+
+    nowhere = {"key": NAME_LABEL, "operator": "In", "values": ["nowhere"]}
+    until = interval(ends=13 * DAY, now=datetime.now(UTC))
+    window = freeze("ends", until, kind="Window", terms=[nowhere])
+    del window["metadata"]["creationTimestamp"]
+    gate.create("admin", window)
+    try:
+        first = ends(1)
+        last = settled(monitored, max(first.of(SWEPT)))
+    finally:
+        gate.cluster.kubectl("delete", "changefreeze", "ends")
+    ends(0)
+    course = Course(healthy, first, last)
+    rules.check_course(course, {30: (), 62: ("CabgateFreezeCalendarEnds",)})
 
 
 @proves("CabgateInstallationDiffers")

@@ -123,7 +123,7 @@ def test_a_quarter_that_is_known_by_heart(quarter: Ledger) -> None:
         "openedToTakenP50": day, "openedToTakenP90": day, "openedToTakenMax": day,
         "takenToDecidedP50": 9 * day, "takenToDecidedP90": 9 * day, "takenToDecidedMax": 9 * day,
         "approvers": 1, "mostOfOneApprover": Fraction(1),
-        "conditionsAsked": 2, "conditionsInTime": Fraction(1, 2),
+        "freezesOverridden": 0, "conditionsAsked": 2, "conditionsInTime": Fraction(1, 2),
         "exceptionsAsked": 5, "exceptionsGranted": 2, "exceptionsRejected": 1,
         "exceptionsRevoked": 1, "ownExceptions": 1, "exceptionsInForce": 1, "exceptionsRenewed": 1,
         "glassBroken": 2, "glassNotReviewed": 1,
@@ -170,6 +170,34 @@ def test_an_approval_that_was_taken_back_counts_no_more_and_the_next_one_does() 
     assert total.values["openedToDecidedMax"].number == 3 * 86400
     assert total.values["exceptionsGranted"].records == ("bank.00000003",)
     assert total.values["ownExceptions"].records == ("bank.00000001",)
+    by_day = zip(total.scope.days, total.scope.exceptions_by_day, strict=True)
+    assert [day for day, number in by_day if number] == [at(n) for n in range(6, 20)]
+
+
+def test_each_vote_counts_for_who_gave_it_and_an_override_is_counted_too() -> None:
+    ledger = Ledger()
+    for who in ("ann", "bob"):
+        ledger.add("shop/web", "Approved", 1, who, opened=0, verbs=["approve"])
+    ledger.add("shop/api", "Approved", 2, "ann", opened=0)
+    ledger.add("shop/api", "Approved", 3, "eve", opened=0, overrides=["christmas"])
+    total = report(ledger.records, BEGIN, END).total
+    assert total.values["approvers"].number == 3
+    assert total.values["mostOfOneApprover"].number == Fraction(2, 4)
+    assert total.values["mostOfOneApprover"].who == "ann"
+    assert total.values["freezesOverridden"].records == ("shop.00000004",)
+
+
+def test_an_exception_of_two_people_is_granted_by_the_second() -> None:
+    ledger = Ledger()
+    two = leave(20)
+    two["exception"]["approvalsNeeded"] = 2
+    ledger.add("bank/leave", "Approved", 1, "ann", opened=0, **two)
+    ledger.add("bank/leave", "Approved", 2, "ann", opened=0, **two)
+    half = report(ledger.records, BEGIN, END).total
+    assert half.values["exceptionsGranted"].number == half.values["exceptionsInForce"].number == 0
+    ledger.add("bank/leave", "Approved", 6, "bob", opened=0, **two)
+    total = report(ledger.records, BEGIN, END).total
+    assert total.values["exceptionsGranted"].records == ("bank.00000003",)
     by_day = zip(total.scope.days, total.scope.exceptions_by_day, strict=True)
     assert [day for day, number in by_day if number] == [at(n) for n in range(6, 20)]
 
