@@ -140,7 +140,7 @@ def staged(browser, ending):
     return stage_of
 
 
-def told(cluster, namespace):
+def ledger_of(cluster, namespace):
     """What the ledger says of a namespace without what differs from run to run: times, uids, hashes
     and signatures. Of each subject its records in their order, and the decisions of people in the
     order in which they were made."""

@@ -17,7 +17,7 @@ from support.browser import CHROMIUM, approve, chromium, too_wide, violations
 from support.cab import PLUGINS
 from support.cli import cabgate
 from support.freezes import freeze, interval
-from support.page_stage import told
+from support.page_stage import ledger_of
 from support.reviews import decisions
 
 PICTURE = os.environ.get("PAGE_PICTURE", "")
@@ -112,7 +112,7 @@ def test_the_ledger_says_of_the_page_what_it_says_of_kubectl(gate, make_namespac
         assert sent(browser, ui.base + link, typed).status_code == 303
 
     def both():
-        found = [told(gate.cluster, each) for each in (by_kubectl, by_page)]
+        found = [ledger_of(gate.cluster, each) for each in (by_kubectl, by_page)]
         return found if all(people for _, people in found) else None
 
     first, second = wait_until(both, "the ledger has both")
