@@ -166,12 +166,13 @@ def _name(spec, names):
 
 
 def _decided(spec):
-    found = {name: spec.get(name) for name in RECORDED if spec.get(name) is not None}
-    return {**found, "author": {k: v for k, v in spec["author"].items() if k != "uid"}}
+    author = {name: spec["author"].get(name) for name in ("type", "username", "groups")}
+    return {name: spec[name] for name in RECORDED if name in spec} | {"author": author}
 
 
 RECORDED = (
     "verdict", "rationale", "conditions", "condition", "images", "overrides", "constraints",
     "score", "gate", "ring", "state",
 )  # fmt: skip
-"""Fields of a record that two runs have to have alike, beside its author."""
+"""Fields of a record that two runs have to have alike, beside who its author is: the credential is
+another in each cluster."""
