@@ -4,8 +4,9 @@
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from msgspec import convert
 from pydantic import ValidationError
 
 from cabgate.api import (
@@ -32,6 +33,7 @@ from cabgate.views.rings import release_of
 from cabgate.views.selectors import APPROVED_REQUESTS, LIVE_EXCEPTIONS, WAITING_REQUESTS
 from cabgate.views.show import RequestView, show
 from cabgate_kube.clock import Clock
+from cabgate_kube.listed import ExceptionListed, RequestListed
 from cabgate_kube.process.tasks import gathered
 from cabgate_kube.resources import EVIDENCES, EXCEPTIONS, INTENTS, OUTCOMES, REQUESTS, Object
 from cabgate_portal.client import Caller, Written, unknown_outcome
@@ -240,8 +242,9 @@ class Reader:
             self.api.all(EXCEPTIONS, namespace, fields=LIVE_EXCEPTIONS),
             self.api.who_am_i(),
         )
-        requests = await all_readable(CABRequest, found, notes)
-        exceptions = await all_readable(CABException, asked, notes)
+        requests = await _listed(RequestListed, CABRequest, found, notes)
+        exceptions = await _listed(ExceptionListed, CABException, asked, notes)
+        del found, asked  # three times what is left of them
         if correlation_id or labels:
             exceptions = for_requests(exceptions, requests)
         # Of thousands it takes a good part of a second.
@@ -303,6 +306,22 @@ async def all_readable(model: type[M], items: Sequence[Object], notes: Notes) ->
     found = []
     for start in range(0, len(items), AT_ONCE):
         found += readable(model, items[start : start + AT_ONCE], notes)
+        await asyncio.sleep(0)
+    return found
+
+
+async def _listed(
+    kind: type[Any], model: type[Model], items: Sequence[Object], notes: Notes
+) -> list[Any]:
+    """Objects as the queue reads them, of a list of any length, while others have their turn; what
+    they are not taken for is left to the model, with what it says to it."""
+    found: list[Any] = []
+    for start in range(0, len(items), AT_ONCE):
+        for item in items[start : start + AT_ONCE]:
+            try:
+                found.append(convert(item, kind))
+            except ValueError:
+                found += readable(model, [item], notes)
         await asyncio.sleep(0)
     return found
 

@@ -140,7 +140,7 @@ def staged(browser, ending):
     return stage_of
 
 
-def told(cluster, namespace):
+def ledger_of(cluster, namespace):
     """What the ledger says of a namespace without what differs from run to run: times, uids, hashes
     and signatures. Of each subject its records in their order, and the decisions of people in the
     order in which they were made."""
@@ -166,12 +166,13 @@ def _name(spec, names):
 
 
 def _decided(spec):
-    found = {name: spec.get(name) for name in RECORDED if spec.get(name) is not None}
-    return {**found, "author": {k: v for k, v in spec["author"].items() if k != "uid"}}
+    author = {name: spec["author"].get(name) for name in ("type", "username", "groups")}
+    return {name: spec[name] for name in RECORDED if name in spec} | {"author": author}
 
 
 RECORDED = (
     "verdict", "rationale", "conditions", "condition", "images", "overrides", "constraints",
     "score", "gate", "ring", "state",
 )  # fmt: skip
-"""Fields of a record that two runs have to have alike, beside its author."""
+"""Fields of a record that two runs have to have alike, beside who its author is: the credential is
+another in each cluster."""

@@ -69,6 +69,8 @@ class Calendar:
     """What holds now, by name."""
     coming: tuple[HeldFreeze, ...]
     """What begins later, by its beginning."""
+    outside: frozenset[str]
+    """Names of the Windows: what holds of them does so outside of their times."""
     windows: tuple[OpenWindow, ...]
     """When windows are open, now or later, by their beginning. A Freeze holds within them, too."""
 
@@ -126,6 +128,7 @@ def calendar(
     return Calendar(
         now=tuple(held),
         coming=tuple(each for each in coming if each not in held),
+        outside=frozenset(each.name for each in known if each.kind is FreezeKind.WINDOW),
         windows=tuple(sorted(windows, key=lambda each: (each.since, each.name, each.namespaces))),
     )
 

@@ -82,7 +82,7 @@ async def calendar_of(reader: Reader, namespace: str) -> dict[str, Any]:
         **values,
         "notes": notes.texts,
         "found": found,
-        "now": [_shown(each) for each in found.now],
+        "now": [_shown(each, found) for each in found.now],
         "coming": _coming(found),
         "nothing": inert(nothing_frozen(places, how, now)).replace("n", "N", 1),
         "grid": _grid(found, monday, now),
@@ -109,14 +109,14 @@ def _coming(found: Calendar) -> list[dict[str, Any]]:
     """What begins later, and windows that are open, by their beginning."""
     every: list[HeldFreeze | OpenWindow] = [*found.coming, *found.windows]
     every.sort(key=lambda each: (each.since, each.name))
-    return [_shown(each) for each in every]
+    return [_shown(each, found) for each in every]
 
 
-def _shown(each: HeldFreeze | OpenWindow) -> dict[str, Any]:
+def _shown(each: HeldFreeze | OpenWindow, found: Calendar) -> dict[str, Any]:
     return {
         "open": isinstance(each, OpenWindow),
         "name": inert(each.name),
-        "title": inert(each.title),
+        "title": _title(each, found),
         "since": each.since,
         "since_text": _text(each.since),
         "until": each.until or "",
@@ -144,17 +144,25 @@ def _day(found: Calendar, begins: datetime, now: datetime) -> Day:
     # What was before now is not asked for.
     since, until = rfc3339(max(begins, now)), rfc3339(ends)
     past = ends <= now
-    frozen = () if past else _titles((*found.now, *found.coming), since, until)
-    opened = () if past else _titles(found.windows, since, until)
+    frozen = () if past else _titles(found, (*found.now, *found.coming), since, until)
+    opened = () if past else _titles(found, found.windows, since, until)
     number = f"{begins:%b} {begins.day}" if begins.day == 1 else str(begins.day)
     return Day(f"{begins:%Y-%m-%d}", number, begins <= now < ends, past, frozen, opened)
 
 
-def _titles(every: Iterable[HeldFreeze | OpenWindow], since: str, until: str) -> tuple[str, ...]:
+def _titles(
+    found: Calendar, every: Iterable[HeldFreeze | OpenWindow], since: str, until: str
+) -> tuple[str, ...]:
     """The titles of those that hold at some time between two moments, each once."""
     there = (
-        inert(each.title)
+        _title(each, found)
         for each in every
         if each.since < until and (each.until is None or since < each.until)
     )
     return tuple(dict.fromkeys(there))
+
+
+def _title(each: HeldFreeze | OpenWindow, found: Calendar) -> str:
+    """What people call it; where a window is closed, that it is."""
+    closed = isinstance(each, HeldFreeze) and each.name in found.outside
+    return f"outside of {inert(each.title)}" if closed else inert(each.title)

@@ -14,7 +14,7 @@ from cabgate_demo.play import played
 from cabgate_demo.stage import WIDTH
 from cabgate_devcluster import DevCluster
 from support.browser import chromium
-from support.page_stage import PEOPLE, staged, told
+from support.page_stage import PEOPLE, ledger_of, staged
 
 pytestmark = pytest.mark.long
 
@@ -29,12 +29,12 @@ def console(monkeypatch):
 
 def test_the_page_leaves_the_ledger_that_kubectl_leaves(console):
     with played(console) as cluster:
-        by_kubectl = told(cluster, NAMESPACE)
+        by_kubectl = ledger_of(cluster, NAMESPACE)
     with chromium() as browser:
         ending = ExitStack()
         stage_of = staged(browser, ending)
         with played(console, stage_of=stage_of) as cluster, ending:
-            by_page = told(cluster, NAMESPACE)
+            by_page = ledger_of(cluster, NAMESPACE)
     subjects, people = by_page
     assert people == by_kubectl[1]
     assert subjects == by_kubectl[0]

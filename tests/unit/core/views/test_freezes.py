@@ -66,6 +66,7 @@ def test_a_window_is_open_within_its_intervals_and_frozen_around_them():
         (rfc3339(NOW + begins * DAY), rfc3339(NOW + (begins + 1) * DAY)) for begins in (2, 9)
     ]
     assert found.windows[0].rings == (2, 3, 4)
+    assert found.outside == {"tuesdays"}
     assert [each.until for each in found.now] == [rfc3339(NOW + 2 * DAY)]
     assert [(each.since, each.until) for each in found.coming] == [
         (rfc3339(NOW + 3 * DAY), rfc3339(NOW + 9 * DAY)), (rfc3339(NOW + 10 * DAY), None),

@@ -68,7 +68,7 @@ async def test_what_comes_is_listed_by_its_beginning_beside_open_windows(opened)
     text = await shown(opened)
     coming = text.partition('id="coming"')[2]
     titles = re.findall(r"<h3>([^<]+)</h3>", coming)
-    assert titles == ["Office hours", "Stocktaking", "Office hours"]  # open; frozen; then closed
+    assert titles == ["Office hours", "Stocktaking", "outside of Office hours"]
     assert "window open" in coming
     assert "no end that is known" in coming
     days = re.findall(r'<td class="([^"]*)"[^>]*><time datetime="([^"]*)"', text)

@@ -19,13 +19,8 @@ from cabgate.api.base import Model
 from cabgate.api.types import Submitter
 from cabgate.review.identity import User
 from cabgate.views.queue import queue
-from cabgate_cli.input.kubectl.listed import (
-    ExceptionListed,
-    ListedSubmitter,
-    RequestListed,
-    exceptions_of,
-    requests_of,
-)
+from cabgate_cli.input.kubectl.listed import exceptions_of, requests_of
+from cabgate_kube.listed import ExceptionListed, ListedSubmitter, RequestListed
 from cabgate_samples.models import (
     NOW,
     by_person,
