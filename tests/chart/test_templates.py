@@ -74,7 +74,7 @@ def test_names_of_one_place_and_labels_on_everything(render):
 @of("crds.yaml")
 def test_definitions_are_kept_when_cabgate_goes(render):
     definitions = render().all("CustomResourceDefinition")
-    assert len(definitions) == 9
+    assert len(definitions) == 10
     for each in definitions:
         name = each["metadata"]["name"]
         assert each["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
@@ -198,7 +198,7 @@ def test_what_people_write_goes_through_the_webhook_and_notes_do_not(render):
     assert entry["timeoutSeconds"] == 7
     assert [(rule["resources"], rule["operations"]) for rule in entry["rules"]] == [
         (["deploymentintents", "cabexceptions"], ["CREATE", "UPDATE"]),
-        (["cabrequests/status", "cabexceptions/status"], ["UPDATE"]),
+        (["cabrequests/status", "cabexceptions/status", "rolloutoutcomes/status"], ["UPDATE"]),
     ]
     (condition,) = entry["matchConditions"]
     assert "object.spec != oldObject.spec" in condition["expression"]

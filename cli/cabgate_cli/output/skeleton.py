@@ -29,6 +29,9 @@ _OPTIONAL = """\
   # Identifier that ties the rollout to records elsewhere, such as a ticket; 1 to 128 letters,
   # digits and . _ : / -, beginning with a letter or digit. Without one it is derived.
   # correlationID:
+  # The release unit, the same in each namespace that it is rolled out to; 1 to 63 letters, digits
+  # and . _ -. By it a ring asks what became of the images in the ring before.
+  # release:
   # The person who asked, if another identity (a pipeline) applies this; may not approve it.
   # requester:
 """

@@ -44,7 +44,7 @@ RARE |= {
             ("cabgate-operator", f"{verb} rolloutoutcomes.cabgate.dev")
             for verb in ("get", "create", "delete")
         ),
-        ("cabgate-operator", "update rolloutoutcomes.cabgate.dev/status"),
+        ("cabgate-operator", "update rolloutoutcomes/status.cabgate.dev"),
         *(("cabgate-webhook", f"list {each}") for each in ("rolloutoutcomes.cabgate.dev", "pods")),
     )
 }
