@@ -7,6 +7,12 @@
 # once, so that an alert may fire again.
 set -eu
 namespace=$1 kind=$2 workload=$3 id=$4 severity=$5 source=$6
+case "$id$severity$source" in
+  *[!A-Za-z0-9._:/-]*)
+    echo "ID, SEVERITY and SOURCE: allowed: letters, digits and . _ : / -" >&2
+    exit 2
+    ;;
+esac
 running=$(
   kubectl get rolloutoutcomes -n "$namespace" -o jsonpath='{range .items[*]}{.spec.target.kind}{"|"}{.spec.target.name}{"|"}{.metadata.name}{"|"}{.status.result}{"|"}{.status.interruptions[-1:].reason}{"|"}{.status.interruptions[-1:].until}{"\n"}{end}' |
     awk -F'|' -v kind="$kind" -v name="$workload" \

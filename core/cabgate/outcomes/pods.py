@@ -39,9 +39,21 @@ class PodsNow:
     """Since when none is ready, of those without a readiness probe too; None where one is, or
     there is none."""
 
+    any_ready: bool = False
+    """Whether one is ready, of those without a readiness probe too."""
+
     def beside(self, others: "PodsNow") -> "PodsNow":
-        """How many of these Pods and of others are ready, and which have failed."""
-        return PodsNow(self.ready + others.ready, self.failed | others.failed)
+        """These Pods and others together."""
+        deadlines = [each for each in (self.may_fail_at, others.may_fail_at) if each is not None]
+        unready = [each for each in (self.unready_since, others.unready_since) if each is not None]
+        any_ready = self.any_ready or others.any_ready
+        return PodsNow(
+            self.ready + others.ready,
+            self.failed | others.failed,
+            min(deadlines, default=None),
+            None if any_ready else max(unready, default=None),
+            any_ready,
+        )
 
 
 def pods_now(running: RunningWorkload, pods: Iterable[RawObject], now: datetime) -> PodsNow:
@@ -64,13 +76,14 @@ def pods_now(running: RunningWorkload, pods: Iterable[RawObject], now: datetime)
         if not _has_probe(running, pod):
             continue
         ready += is_ready
-        late = None if is_ready or since is None else since + NOT_READY_FOR
+        waits = not is_ready and since is not None and _is_scheduled(status)
+        late = since + NOT_READY_FOR if waits and since is not None else None
         if _has_failed(status) or (late is not None and late <= now):
             failed.add(str(metadata.get("uid")))
         elif late is not None:
             deadlines.append(late)
     unready_since = None if any_ready else max(unready, default=None)
-    return PodsNow(ready, frozenset(failed), min(deadlines, default=None), unready_since)
+    return PodsNow(ready, frozenset(failed), min(deadlines, default=None), unready_since, any_ready)
 
 
 def counted(before: PodCounts, now: PodsNow) -> PodCounts:
@@ -124,6 +137,15 @@ def _readiness(metadata: RawObject, status: RawObject) -> tuple[bool, datetime |
             since = each.get("lastTransitionTime") or metadata.get("creationTimestamp")
             return each.get("status") == "True", moment(since)
     return False, moment(metadata.get("creationTimestamp"))
+
+
+def _is_scheduled(status: RawObject) -> bool:
+    """Whether a node has a Pod, unless that is not said: one for which there is no room says
+    nothing of the release."""
+    return not any(
+        each.get("type") == "PodScheduled" and each.get("status") == "False"
+        for each in entries(status, "conditions")
+    )
 
 
 def _has_failed(status: RawObject) -> bool:

@@ -99,22 +99,24 @@ def says_what_runs(outcome: RolloutOutcome, running: RunningWorkload | None) -> 
     )
 
 
+Place = tuple[int, str | None, str]
+"""Ring, release and intent of an outcome: where another begins although the same runs."""
+
+
 def present(
-    spec: RolloutOutcomeSpec, running: RunningWorkload, outcomes: Iterable[RolloutOutcome]
+    place: Place, running: RunningWorkload, outcomes: Iterable[RolloutOutcome]
 ) -> RolloutOutcome | None:
-    """The outcome among those of a workload that goes on with what runs and where: of the same
-    ring, release and intent besides."""
+    """The outcome among those of a workload that goes on with what runs and where."""
     same = [
         each
         for each in outcomes
-        if not is_ended(each)
-        and says_what_runs(each, running)
-        and _place(each.spec) == _place(spec)
+        if not is_ended(each) and says_what_runs(each, running) and place_of(each.spec) == place
     ]
     return max(same, key=age_of_outcome, default=None)
 
 
-def _place(spec: RolloutOutcomeSpec) -> tuple[int, str | None, str]:
+def place_of(spec: RolloutOutcomeSpec) -> Place:
+    """Where an outcome is."""
     return spec.ring, spec.release, spec.intent_name
 
 
@@ -127,7 +129,7 @@ def result_of(
         return OutcomeResult.FAILED
     if running is None:
         return OutcomeResult.SUCCEEDED
-    came_back = not says_what_runs(outcome, running) and any(
+    came_back = not _ran_the_same(outcome, running) and any(
         is_ended(each) and _ran_the_same(each, running) for each in others
     )
     return OutcomeResult.ROLLED_BACK if came_back else OutcomeResult.REPLACED
@@ -159,21 +161,27 @@ def gone_on(
     status = outcome.status
     interruption = open_interruption(outcome)
     if not says_what_runs(outcome, running):
-        if interruption is None:
-            return _interrupted(outcome, InterruptionReason.IMAGES_LEFT, now, now)
-        return status
+        return left(outcome, now)
+    if pods is not None:  # also those of an outage
+        status = status.model_copy(update={"pods": counted(status.pods, pods)})
     if interruption is not None:
         if is_back(interruption, running):
             closed = interruption.model_copy(update={"until": now})
             update = {"interruptions": [*status.interruptions[:-1], closed]}
             return status.model_copy(update=update)
         return status
-    if is_unavailable(running) and unavailable_since is not None:
-        if now - unavailable_since >= UNAVAILABLE_AFTER:
-            return _interrupted(outcome, InterruptionReason.UNAVAILABLE, unavailable_since, now)
-    elif pods is not None:
-        return status.model_copy(update={"pods": counted(status.pods, pods)})
+    since = unavailable_since if is_unavailable(running) else None
+    if since is not None and now - since >= UNAVAILABLE_AFTER:
+        counts = outcome.model_copy(update={"status": status})
+        return _interrupted(counts, InterruptionReason.UNAVAILABLE, since, now)
     return status
+
+
+def left(outcome: RolloutOutcome, now: datetime) -> RolloutOutcomeStatus:
+    """The status of an outcome whose workload runs something else, or what nobody can read."""
+    if open_interruption(outcome) is None:
+        return _interrupted(outcome, InterruptionReason.IMAGES_LEFT, now, now)
+    return outcome.status
 
 
 def is_unavailable(running: RunningWorkload) -> bool:

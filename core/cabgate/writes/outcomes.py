@@ -15,6 +15,7 @@ from cabgate.api.outcome import (
     REPORT,
     IncidentReport,
     Interruption,
+    InterruptionReason,
     OutcomeResult,
     RolloutOutcome,
 )
@@ -180,6 +181,8 @@ def check_operator_write(
     kept = before.pods.failed_uids
     if counts.failed_uids[: len(kept)] != kept or counts.failed < len(counts.failed_uids):
         raise _wrong("status.pods.failedUIDs", "a Pod that failed stays one")
+    if needs_pods(old, new) and not (running and says_what_runs(old, running)):
+        raise _wrong("status.pods.seen", f"{old.spec.target.name} runs something else")
     if needs_pods(old, new) and (pods is None or counts.seen > pods.ready):
         shown = 0 if pods is None else pods.ready
         raise _wrong("status.pods.seen", f"{shown} of its Pods with a readiness probe are ready")
@@ -220,6 +223,9 @@ def _check_interruptions(
         raise _wrong(field, "one at a time begins, and has no end yet")
     if added and before and after[len(before) - 1].until is None:
         raise _wrong(field, "the last one has no end yet")
+    same = running is not None and says_what_runs(old, running)
+    if any((each.reason is InterruptionReason.UNAVAILABLE) is not same for each in added):
+        raise _wrong(field, "ImagesLeft is of a workload that runs something else, and only that")
     if any(each.from_ - now > CLOCK_TOLERANCE for each in added):
         raise _wrong(field, "none begins later than now")
 

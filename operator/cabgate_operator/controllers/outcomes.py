@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from pydantic import ValidationError
+
 from cabgate import API_VERSION
 from cabgate.api.exception import CABException
 from cabgate.api.intent import DeploymentIntent
@@ -31,7 +33,9 @@ from cabgate.outcomes.writing import (
     gone_on,
     is_unavailable,
     labels_of,
+    left,
     name_of,
+    place_of,
     present,
     result_of,
     says_what_runs,
@@ -137,6 +141,7 @@ class Outcomes(Controller):
         except PodTemplateError as error:
             about = fields(namespace=key.namespace, object=name, reason="Unreadable")
             log.warning("%s: cannot tell what it runs: %s", key, error, extra=about)
+            await _leave(context, raws, outcomes)
             return
         labels = namespace["metadata"].get("labels")
         ring = context.installation.namespace_ring(key.namespace, labels)
@@ -197,8 +202,9 @@ class Outcomes(Controller):
         if not running.selector:
             return None, None
         self._listed[key] = now
-        pods = await context.api.list(_PODS, key.namespace, labels=running.selector)
-        found = pods_now(running, pods, now)
+        found = PodsNow()
+        async for page in context.api.pages(_PODS, key.namespace, labels=running.selector):
+            found = found.beside(pods_now(running, page.items, now))  # however many there are
         return found, None if found.may_fail_at is None else found.may_fail_at + _SOON
 
     def _unavailable_since(
@@ -240,7 +246,8 @@ def _current(
     if declared is None:
         same = [e for e in outcomes if not is_ended(e) and says_what_runs(e, running)]
         return same[-1] if same else None
-    return present(spec_of(running, ring, *declared), running, outcomes)
+    name, release = declared
+    return present((ring, release, name), running, outcomes)
 
 
 async def _running(context: Context, key: Key) -> RunningWorkload | None:
@@ -272,8 +279,13 @@ async def _begin(
     if running.workload not in map(Workload.of, intent.spec.targets):
         return None
     request, exception = await _let_in_by(context, key.namespace, intent, running)
-    spec = spec_of(running, ring, intent_name, intent.spec.release, request, exception)
-    known = present(spec, running, before)
+    try:
+        spec = spec_of(running, ring, intent_name, intent.spec.release, request, exception)
+    except ValidationError:  # more images than are listed, or a longer one: no intent has it
+        about = fields(namespace=key.namespace, object=key.name, reason="TooLarge")
+        log.warning("%s: runs what no outcome can say", key, extra=about)
+        return None
+    known = present(place_of(spec), running, before)
     name = known.metadata.name if known else name_of(spec, running.uid, before)
     if known is not None:
         return await context.api.get(OUTCOMES, key.namespace, name)
@@ -310,6 +322,16 @@ async def _let_in_by(
     standing, now = standing_of(request), context.clock()
     active = [each for each in exceptions if exception_admits(each, standing, now)]
     return name, active[0].metadata.name if active else None
+
+
+async def _leave(
+    context: Context, raws: Sequence[Object], outcomes: Sequence[RolloutOutcome]
+) -> None:
+    """Interrupt what ran before what cannot be read."""
+    for raw, each in zip(raws, outcomes, strict=True):
+        status = each.status if is_ended(each) else left(each, context.clock())
+        if status != each.status:
+            await _write(context, raw, status)
 
 
 async def _write(context: Context, raw: Object, status: RolloutOutcomeStatus) -> None:

@@ -296,7 +296,8 @@ def test_what_happened_while_no_operator_ran_is_written_by_the_next(gate, shop, 
 def sh(gate, user, *command, **env):
     """Run a shell as whoever has a kubeconfig and kubectl; its exit code."""
     binaries = gate.cluster.binaries.kubectl.parent
-    given = {"KUBECONFIG": str(gate.user(user)), "PATH": f"{binaries}:/usr/bin:/bin", **env}
+    home = {"HOME": str(gate.cluster.directory)}  # where kubectl keeps what it has read
+    given = {"KUBECONFIG": str(gate.user(user)), "PATH": f"{binaries}:/usr/bin:/bin", **home, **env}
     return subprocess.run(command, env=given, check=False).returncode
 
 

@@ -3,10 +3,12 @@
 rings before."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from cabgate.api import RolloutOutcome
+from cabgate.api.outcome import RELEASE_LABEL
 from cabgate.lifecycle.limits.promotion import FITS_NONE, EarlierRings
 from cabgate.lifecycle.state.standing import may_have_admitted
 from cabgate.rollout.earlier import (
@@ -53,10 +55,20 @@ class Earlier:
 
 
 async def earlier_rings(
-    api: LiveReads, releases: Sequence[str], template: Template | None
+    api: LiveReads, places: Mapping[str, Sequence[str] | None], template: Template | None
 ) -> EarlierRings:
-    """What became of some releases, wherever they run, as it is now; `template` is what the
-    containers of the rollout do. Raises what `LiveReads` does."""
-    found = await asyncio.gather(*map(api.outcomes_of, releases))
-    by_release = dict(zip(releases, found, strict=True))
+    """What became of some releases, each in the namespaces that count or in all, as it is now;
+    `template` is what the containers of the rollout do. Raises what `LiveReads` does."""
+    found = await asyncio.gather(*(_outcomes(api, *each) for each in places.items()))
+    by_release = dict(zip(places, found, strict=True))
     return EarlierRings(by_release, ring_template(template) or FITS_NONE)
+
+
+async def _outcomes(
+    api: LiveReads, release: str, namespaces: Sequence[str] | None
+) -> list[RolloutOutcome]:
+    if namespaces is None:
+        return await api.outcomes_of(release)
+    label = f"{RELEASE_LABEL}={release}"
+    lists = await asyncio.gather(*(api.outcomes(each, label) for each in namespaces))
+    return [outcome for each in lists for outcome in each]

@@ -94,7 +94,10 @@ async def _judge_status(
             return AdmissionAnswer(allowed=True, reason="IncidentReported")
         return AdmissionAnswer(allowed=True, reason="Unchanged")
     workload = workload_of(old.spec.target)
-    running = await _running(namespace, workload, api)
+    try:
+        running = await _running(namespace, workload, api)
+    except Refusal:
+        running = None  # what cannot be read runs nothing that an outcome says
     pods: PodsNow | None = None
     others: Sequence[RolloutOutcome] = ()
     if running is not None and needs_pods(old, new):

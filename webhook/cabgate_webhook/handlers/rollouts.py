@@ -15,7 +15,7 @@ from cabgate.gate.decide import covering, decide
 from cabgate.gate.messages import controller_message
 from cabgate.gate.verdict import GateVerdict, Reason
 from cabgate.lifecycle.limits.freezes import freezes_in_force, without_rollbacks
-from cabgate.lifecycle.limits.promotion import UNKNOWN, WAIVED, asks_before, releases_for
+from cabgate.lifecycle.limits.promotion import UNKNOWN, WAIVED, asks_before, places_of, releases_for
 from cabgate.lifecycle.state.requirements import says_of_containers
 from cabgate.lifecycle.state.standing import (
     RequestStanding,
@@ -168,18 +168,21 @@ async def _look(
     stored = () if declared is None else declared.freezes
     in_force = freezes_in_force(stored, labels, ring, now)
     decision = judged(freezes=in_force)
-    releases = releases_for(covered, ring) if decision.reason in KEPT_BACK else []
-    rings = UNKNOWN
-    if releases:
-        rings = await earlier_rings(api, releases, template())
-        decision = judged(freezes=in_force, earlier_rings=rings)
+    # A rollback first: it is told by this namespace alone, and waits for no outcome.
     if decision.reason in KEPT_BACK and ring_of(labels, default_ring) >= GATED_FROM:
         ran = await earlier.ran(rollout)
+        in_force = without_rollbacks(in_force, ran)
         decision = judged(
-            freezes=without_rollbacks(in_force, ran),
+            freezes=in_force,
             ran_since=min(ran, default=None),
-            earlier_rings=WAIVED if ran else rings,
+            earlier_rings=WAIVED if ran else UNKNOWN,
         )
+        if ran:
+            return decision, labels, ring
+    places = places_of(covered, ring, releases_for(covered, ring))
+    if decision.reason in KEPT_BACK and places:
+        rings = await earlier_rings(api, places, template())
+        decision = judged(freezes=in_force, earlier_rings=rings)
     return decision, labels, ring
 
 

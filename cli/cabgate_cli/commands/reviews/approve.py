@@ -41,6 +41,27 @@ Examples:
     "attested",
     metavar="NAME",
     multiple=True,
+    help="Admit nothing until somebody attests this approval condition. May be repeated.",
+)
+@click.option(
+    "--not-before",
+    "opening",
+    metavar="NAME=TIME",
+    multiple=True,
+    help="From when on an approval condition lets rollouts in, such as watch=2026-03-01T20:00:00Z.",
+)
+@click.option(
+    "--not-after",
+    "closing",
+    metavar="NAME=TIME",
+    multiple=True,
+    help="From when on it lets none in any more.",
+)
+@click.option(
+    "--override",
+    "overrides",
+    metavar="NAME",
+    multiple=True,
     help="Let the rollout into the ChangeFreeze NAME, or by promotion.ring-3 into ring 3 before "
     "its promotion, also if it is approved already; needs the verb override on the freeze, or on "
     "the change policy. May be repeated.",

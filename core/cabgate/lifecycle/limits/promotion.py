@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from cabgate.api.outcome import OutcomeResult, RolloutOutcome
+from cabgate.api.outcome import InterruptionReason, OutcomeResult, RolloutOutcome
 from cabgate.api.stored import Declared
 from cabgate.api.stored_terms import StoredPromotion, StoredPromotionNeed, StoredTerms
 from cabgate.outcomes.occupancy import (
     incident_count,
+    is_ended,
     longest_occupancy,
     meets_percent,
+    open_interruption,
     running_since,
     success_percent,
 )
@@ -111,6 +113,24 @@ def asks_before(requests: Iterable[Declared], ring: int) -> bool:
     return any(need_for(request.spec.terms, ring) is not None for request in requests)
 
 
+def places_of(
+    requests: Iterable[Declared], ring: int, releases: Iterable[str]
+) -> dict[str, list[str] | None]:
+    """In which namespaces outcomes of some releases count for a rollout into a ring: None is all,
+    where one request names none. What nobody counts is not read, however much of it there is."""
+    found: dict[str, list[str] | None] = {release: [] for release in releases}
+    for request in requests:
+        promotion, need = _promotion(request), need_for(request.spec.terms, ring)
+        if promotion is None or need is None or promotion.release not in found:
+            continue
+        places = found[promotion.release]
+        if places is None or not need.namespaces:
+            found[promotion.release] = None
+        else:
+            found[promotion.release] = sorted({*places, *need.namespaces})
+    return found
+
+
 def releases_for(requests: Iterable[Declared], ring: int) -> list[str]:
     """The releases whose outcomes are read for a rollout into a ring, each once, by the requests
     that may admit it."""
@@ -164,11 +184,34 @@ def prior_ring(
     why = _failure(found, latest, need)
     if why:
         return PriorRing(need, release, met=False, failed=True, says=f"{why} in {where}")
-    return _soaked([each for each in found if not _has_failed(each)], need, release, now)
+    return _soaked(_since_failures(found), need, release, now)
 
 
 def _undeclared(need: StoredPromotionNeed, release: str | None, says: str) -> PriorRing:
     return PriorRing(need, release, met=False, failed=False, says=says, undeclared=True)
+
+
+def _since_failures(found: Sequence[RolloutOutcome]) -> list[RolloutOutcome]:
+    """Without what each workload ran up to the last of its outcomes that failed: what failed soaks
+    anew."""
+    failed = {_workload(each): _age(each) for each in sorted(found, key=_age) if _has_failed(each)}
+    return [
+        each
+        for each in found
+        if _workload(each) not in failed or _age(each) > failed[_workload(each)]
+    ]
+
+
+def _is_down(outcome: RolloutOutcome) -> bool:
+    """Whether it is not available now: however long it was before, that is no soak."""
+    interruption = open_interruption(outcome)
+    down = interruption is not None and interruption.reason is InterruptionReason.UNAVAILABLE
+    return down and not is_ended(outcome)
+
+
+def _workload(outcome: RolloutOutcome) -> tuple[str, str, str, str]:
+    target = outcome.spec.target
+    return outcome.metadata.namespace, target.api_version, target.kind, target.name
 
 
 def _failure(
@@ -198,7 +241,9 @@ def _soaked(
     done = [
         each
         for each in enough
-        if longest_occupancy(each, now) >= soak and meets_percent(each, least)
+        if not _is_down(each)
+        and longest_occupancy(each, now) >= soak
+        and meets_percent(each, least)
     ]
     if done:
         says = f"has run in {where} for {length_text(need.soak_seconds)}, and did not fail there"
@@ -261,11 +306,7 @@ def _is_about(
 
 def _latest(found: Iterable[RolloutOutcome]) -> list[RolloutOutcome]:
     """Of each workload the outcome that began last."""
-    latest: dict[tuple[str, str, str, str], RolloutOutcome] = {}
-    for each in sorted(found, key=_age):
-        target = each.spec.target
-        latest[each.metadata.namespace, target.api_version, target.kind, target.name] = each
-    return list(latest.values())
+    return list({_workload(each): each for each in sorted(found, key=_age)}.values())
 
 
 def _age(outcome: RolloutOutcome) -> tuple[datetime, str]:

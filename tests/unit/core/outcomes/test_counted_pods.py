@@ -62,6 +62,12 @@ def test_a_pod_that_is_not_ready_fails_after_five_minutes():
     assert seen(one, now=400).failed == {"uid-a"}
 
 
+def test_a_pod_that_no_node_has_room_for_says_nothing_of_the_release():
+    one = pod("a", ready=False, since=0)
+    one["status"]["conditions"].append({"type": "PodScheduled", "status": "False"})
+    assert seen(one, now=9999).failed == frozenset()
+
+
 def test_since_when_none_is_ready():
     down = pod("a", ready=False, since=20), pod("b", ready=False, since=50, probe=False)
     assert seen(*down).unready_since == at(50)
@@ -87,8 +93,11 @@ def test_beyond_the_bound_those_count_that_fail_at_one_time():
 
 
 def test_pages_of_a_list_come_together():
-    pages = [PodsNow(2, frozenset({"a"})), PodsNow(1, frozenset({"b"}))]
-    assert pages[0].beside(pages[1]) == PodsNow(3, frozenset({"a", "b"}))
+    pages = [PodsNow(2, frozenset({"a"}), at(5)), PodsNow(1, frozenset({"b"}), at(3))]
+    assert pages[0].beside(pages[1]) == PodsNow(3, frozenset({"a", "b"}), at(3))
+    down, up = PodsNow(unready_since=at(9)), PodsNow(any_ready=True)
+    assert PodsNow(unready_since=at(4)).beside(down).unready_since == at(9)
+    assert down.beside(up).unready_since is None
 
 
 def test_every_image_of_the_workload_has_to_be_there():

@@ -66,13 +66,13 @@ def test_a_name_is_the_same_until_there_is_another_outcome():
     ],
 )
 def test_which_outcome_goes_on(outcome, goes_on):
-    found = present(spec_of(NOW, 1, "web", None), NOW, [outcome])
+    found = present((1, None, "web"), NOW, [outcome])
     assert found is (outcome if goes_on else None)
 
 
 def test_of_two_that_say_the_same_the_later_goes_on():
     both = [of_now(name="a", created=5), of_now(name="b", created=1)]
-    assert present(spec_of(NOW, 1, "web", None), NOW, both) is both[0]
+    assert present((1, None, "web"), NOW, both) is both[0]
 
 
 @pytest.mark.parametrize(
@@ -171,3 +171,16 @@ def test_an_end_says_when():
 
 def test_nothing_says_what_is_gone():
     assert not says_what_runs(of_now(), None)
+
+
+def test_pods_that_crash_in_an_outage_count():
+    shown = PodsNow(0, frozenset({"a", "b"}))
+    before = after(of_now(pods=(2, 0)), running(available=0), pods=shown, unavailable_since=999)
+    assert (before.pods.seen, before.pods.failed, before.interruptions) == (2, 2, [])
+    later = after(of_now(pods=(2, 0)), running(available=0), pods=shown, unavailable_since=1)
+    assert (later.pods.failed, len(later.interruptions)) == (2, 1)
+
+
+def test_what_is_made_anew_with_the_same_is_no_rollback():
+    old = of_now(created=-200)
+    assert result_of(old, NOW, [of_now(result="Replaced", ended=1)]) == "Replaced"

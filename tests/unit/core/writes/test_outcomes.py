@@ -109,6 +109,20 @@ def test_what_is_so_may_be_written():
     assert write(now_of(OPEN), now_of(OPEN, result="Failed", ended=1000), None) is None
 
 
+def test_pods_of_something_else_are_none_of_its():
+    """A rogue operator would leave an outcome open, and count what runs in its place."""
+    more = now_of(pods=(9, 0))
+    assert write(now_of(), more, running(LATER_IMAGE), ready=200) == "status.pods.seen"
+    assert write(now_of(), more, running(created=500), ready=200) == "status.pods.seen"
+
+
+def test_an_interruption_has_the_reason_that_it_has():
+    left = now_of(interruption(900, None, "ImagesLeft"))
+    assert write(now_of(), left) == "status.interruptions"
+    assert write(now_of(), left, running(LATER_IMAGE)) is None
+    assert write(now_of(), now_of(interruption(900)), running(LATER_IMAGE)) is not None
+
+
 def test_a_rollback_is_none_of_what_it_is_rolled_back_to():
     old = outcome_of(images=[LATER_IMAGE], name="later")
     before = now_of(name="before", result="Replaced", ended=50)

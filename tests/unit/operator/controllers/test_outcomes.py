@@ -353,11 +353,14 @@ async def test_nothing_is_written_into_a_namespace_that_goes() -> None:
     assert case.outcomes == []
 
 
-async def test_what_cannot_be_read_is_left_as_it_is() -> None:
+@pytest.mark.parametrize(
+    "containers", ["none", [{"name": f"c{n}", "image": f"r/web:{n}"} for n in range(60)]]
+)
+async def test_what_no_outcome_can_say_interrupts_what_ran(containers: Any) -> None:
     case = Case()
     case.runs()
     await case.look()
-    stored = case.world.api.objects[(DEPLOYMENTS.plural, "team", "web")]
-    stored["spec"]["template"] = {"spec": {"containers": "none"}}
+    case.stored()["spec"]["template"] = {"spec": {"containers": containers}}
     await case.look()
+    assert case.interruptions == [("ImagesLeft", False)]
     assert case.results == [None]

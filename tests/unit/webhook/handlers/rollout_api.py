@@ -56,7 +56,7 @@ class Api(LiveReads):
         self._naming = [dumped(each) for each in naming]
         self._fails = fails
         self.reads = []
-        self.queries = {}
+        self.queries, self.paths = {}, {}
 
     async def _read(self, path, query=None, **_):
         what = path.rpartition("/")[2]
@@ -64,6 +64,7 @@ class Api(LiveReads):
             return b'{"items": []}'
         self.reads.append(what)
         self.queries[what] = query
+        self.paths[what] = path
         await asyncio.sleep(0)
         if what in self._fails:
             raise LookupFailed(f"GET {path}: HTTP 500")

@@ -23,7 +23,7 @@ from unit.webhook.handlers.rollout_api import (
 MADE = workload(NAMESPACE, name=NAME, images=[IMAGE])
 RUNS = ring_template(template_of(kind_of("apps/v1", "Deployment"), MADE))
 SOAKED = outcome(template=RUNS)
-READ = [REQUESTS, NAMESPACE, OUTCOMES]
+READ = [REQUESTS, NAMESPACE, NAME, "replicasets", OUTCOMES]
 
 
 def api(*outcomes, ring="3", of=None, **more):
@@ -60,7 +60,7 @@ def test_where_one_does_one_list_of_its_release_is_read_over_all_namespaces():
 def test_what_is_kept_back_is_looked_for_in_what_ran_before(outcomes, reason):
     found = api(*outcomes)
     assert answer_to(found).reason == reason
-    assert found.reads == [*READ, NAME, "replicasets"]
+    assert found.reads == READ
     again = api(*outcomes, sets=[replica_set(made=MADE)])
     assert answer_to(again).allowed
 
@@ -108,6 +108,12 @@ def test_what_is_not_approved_reads_no_ring():
     assert found.reads == [REQUESTS, NAMESPACE]
 
 
+def test_a_rollback_waits_for_no_outcome():
+    found = api(sets=[replica_set(made=MADE)], fails=[OUTCOMES])
+    assert answer_to(found).allowed
+    assert OUTCOMES not in found.reads
+
+
 @pytest.mark.parametrize("fails", [OUTCOMES, NAMESPACE])
 def test_what_cannot_be_read_is_a_doubt(fails):
     with pytest.raises(LookupFailed):
@@ -141,4 +147,6 @@ def test_the_row_of_the_namespaces_that_a_policy_names():
     named = promoted(rows=[row(namespaces=["canary"])])
     assert answer_to(api(SOAKED, of=named)).reason == "PreviousRingPending"
     canary = outcome(template=RUNS, namespace="canary")
-    assert answer_to(api(canary, of=named)).allowed
+    found = api(canary, of=named)
+    assert answer_to(found).allowed
+    assert found.paths[OUTCOMES].endswith("/namespaces/canary/rolloutoutcomes")

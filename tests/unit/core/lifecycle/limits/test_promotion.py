@@ -132,6 +132,24 @@ def test_what_failed_and_runs_again_soaks_anew():
     assert answer.until == NOW + 71 * HOUR
 
 
+def test_no_older_soak_washes_off_what_failed_since():
+    soaked = outcome(20 * DAY, result="Replaced", ended=NOW - 9 * DAY)
+    failed = outcome(5 * DAY, result="Failed", ended=NOW - DAY)
+    assert not prior(soaked, failed, outcome(HOUR)).met
+    # That of another workload stands by itself.
+    elsewhere = outcome(20 * DAY, namespace="b", result="Replaced", ended=NOW - 9 * DAY)
+    assert prior(elsewhere, failed, outcome(HOUR)).met
+
+
+def test_what_is_down_there_now_is_not_promoted():
+    down = outcome(10 * DAY, interrupted=[interruption(2 * DAY)])
+    answer = prior(down)
+    assert (answer.met, answer.failed) == (False, False)
+    # It was replaced while it was down: that is over.
+    left = outcome(10 * DAY, interrupted=[interruption(2 * DAY, reason="ImagesLeft")])
+    assert prior(left).met
+
+
 def test_a_soak_goes_on_by_the_clock_alone():
     waits = outcome(DAY)
     answer = prior(waits)
