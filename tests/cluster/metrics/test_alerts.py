@@ -338,7 +338,8 @@ def test_a_calendar_of_freezes_ends_within_two_weeks(gate, monitored, rules, hea
         gate.cluster.kubectl("delete", "changefreeze", "ends")
     ends(0)
     course = Course(healthy, first, last)
-    rules.check_course(course, {30: (), 62: ("CabgateFreezeCalendarEnds",)})
+    firing = {30: (), 62: ("CabgateFreezeCalendarEnds",)}
+    rules.check_course(course, firing, changefreeze="ends", kind="Window")
 
 
 @proves("CabgateInstallationDiffers")
