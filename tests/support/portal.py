@@ -9,7 +9,7 @@ import httpx
 import yaml
 
 from cabgate_devcluster import wait_until
-from cabgate_samples.objects import MIDDLING, intent
+from cabgate_samples.objects import MIDDLING, intent, target
 from support.clients import client_of
 from support.gate import NOT_YET
 from support.namespaces import create_namespace
@@ -139,8 +139,10 @@ class People:
         return name
 
     def submitted(self, shop, evidence=MIDDLING, name="web", state="Submitted"):
-        """Id and digest of the request of an intent that tess has submitted by the portal."""
-        body = intent(shop, name=name, evidence=evidence, images=(f"{name}:1",))
+        """Id and digest of the request of an intent for a workload of its name that tess has
+        submitted by the portal: those that name one workload have a budget."""
+        targets = [target([f"{name}:1"], name)]
+        body = intent(shop, name=name, evidence=evidence, targets=targets)
         answer = self("tess", "POST", "/submit", body)
         assert answer.status_code == 201, answer.text
         self.gate.request_of(shop, name, state)
