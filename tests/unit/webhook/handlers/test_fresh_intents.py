@@ -133,7 +133,9 @@ async def test_what_is_applied_with_its_intent_is_admitted_at_once(before, dry_r
     # Requests, namespace, the one list, a look each time, and the requests once more.
     assert webhook.api.listed == [{"limit": str(MAX_LISTED)}]
     assert len(webhook.api.gets) == 3
-    assert len(webhook.api.reads) == 2 + 1 + 3 + 1
+    # Where a machine is slow a list of exceptions goes out beside them, needed by none here.
+    needed = [path for path, _ in webhook.api.reads if not path.endswith("/cabexceptions")]
+    assert len(needed) == 2 + 1 + 3 + 1
 
 
 async def test_what_was_judged_since_the_requests_were_read_is_admitted_without_a_wait():
