@@ -56,6 +56,7 @@ from unit.core.by_terms import (
     ONE_VOTE,
     RISKY,
     WATCHED,
+    asked_for_before_its_request,
     asked_for_too_much,
     leaves,
     overridden_again,
@@ -332,6 +333,7 @@ def _refusals() -> dict[RefusalReason, list[str]]:
         ],
         r.EXCEPTION_NOT_ALLOWED: [
             _refused(asked_for_too_much),
+            _refused(asked_for_before_its_request),
             *(
                 _refused(check_takes_exception, of)
                 for of in (
