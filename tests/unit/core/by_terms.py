@@ -64,3 +64,7 @@ def asked_for_before_its_request() -> None:
 def asked_for_too_much() -> None:
     """Ask for a longer exception than the change policy allows, without its constraints."""
     check_within_terms(exception(WATCHED, days=60), WATCHED)
+
+
+BEYOND_TERMS = (asked_for_too_much, asked_for_before_its_request)
+"""Exceptions that are not as the terms of their request ask for."""
