@@ -188,6 +188,7 @@ def test_what_a_freeze_keeps_back_is_told_of_with_its_end(own, relay):
     relay.configure("frozen")
     relay.start()
     name = own.open("frozen", MIDDLING, "Submitted")
+    relay.arrives(("waiting", name))  # what is decided before a channel is there is no news to it
     own.review("reviewer", "cabrequest", name, "frozen", "Approved")
     relay.arrives(("decided", name), ("frozen", name))
     [sent] = [each for each in relay.receiver.programs if each["type"] == "cabgate.frozen"]
