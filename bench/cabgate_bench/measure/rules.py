@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -24,7 +25,7 @@ import httpx
 from cabgate import API_VERSION
 from cabgate.text.moments import rfc3339
 from cabgate_bench.load.objects import MIDDLING, deployment, intent
-from cabgate_bench.load.usage import usage_of
+from cabgate_bench.load.turns import in_turn
 from cabgate_bench.results.figures import quantiles, spread
 from cabgate_devcluster import DevCluster, Installation, wait_until
 
@@ -75,17 +76,8 @@ def measure(rounds: int, calls: int) -> dict[str, Any]:
         if webhook is None:
             raise RuntimeError("the webhook does not run")
         _prepare(cluster)
-        took: dict[str, list[list[float]]] = {side: [] for side in SIDES}
-        cpu: dict[str, list[float]] = {side: [] for side in SIDES}
         with _client(cluster) as client:
-            for number in range(rounds + 1):  # the first does not count
-                for side in SIDES if number % 2 else reversed(SIDES):
-                    before = usage_of(webhook).cpu
-                    block = [_admitted(client, side) for _ in range(calls)]
-                    used = (usage_of(webhook).cpu - before) * 1000 / calls
-                    if number:
-                        took[side].append(block)
-                        cpu[side].append(used)
+            took, cpu = in_turn(SIDES, partial(_admitted, client), rounds, calls, webhook)
     return figures(took, cpu)
 
 
