@@ -61,6 +61,16 @@ GROUPS = (
     Group(Event.EXCEPTION_WAITING, (EXCEPTION,)),
     Group(Event.ESCALATED, (ESCALATED,)),
     Group(Event.DECIDED, (replace(WAITING, event=Event.DECIDED, detail="Approved by rita"),)),
+    Group(
+        Event.FROZEN,
+        (
+            replace(
+                WAITING,
+                event=Event.FROZEN,
+                detail="approved, frozen by ChangeFreeze christmas until 2026-03-09T08:00:00Z",
+            ),
+        ),
+    ),
     Group(Event.REVOKED, (replace(WAITING, event=Event.REVOKED, detail="Revoked by sam"),)),
     Group(
         Event.GLASS_BROKEN,

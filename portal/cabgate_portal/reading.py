@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from msgspec import convert
@@ -21,7 +22,13 @@ from cabgate.api.outcome import RELEASE_LABEL
 from cabgate.lifecycle.history.renewals import renewed
 from cabgate.lifecycle.limits.promotion import EarlierRings
 from cabgate.lifecycle.requests.kept_evidence import kept_templates
-from cabgate.lifecycle.state.standing import ExceptionStanding, WholeRequest, takes_exception
+from cabgate.lifecycle.state.standing import (
+    ExceptionStanding,
+    RequestStanding,
+    WholeRequest,
+    standing_of,
+    takes_exception,
+)
 from cabgate.review.identity import Machines, User
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.templates import Template
@@ -76,6 +83,20 @@ class Seen:
     view: RequestView
     decided: Decided
     notes: Sequence[str]
+    request: RequestStanding
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits, the oldest first."""
+
+    rows: list[QueueRow]
+    notes: list[str]
+    """What could not be read."""
+    under_policy: frozenset[str]
+    """Namespaces of requests that were opened under a change policy: freezes may hold there."""
+    overrides: Mapping[tuple[str, str], Mapping[str, datetime]]
+    """What requests override, by namespace and name, of those that override anything."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +168,7 @@ class Reader:
         else:
             asked = others if takes_exception(request.standing) else []
             decided = request_decided(request, asked, now)
-        return Seen(view, decided, tuple(notes.texts))
+        return Seen(view, decided, tuple(notes.texts), request.standing)
 
     async def _earlier_rings(self, request: WholeRequest) -> EarlierRings | None:
         """What became of its release, in whatever namespaces it runs."""
@@ -230,9 +251,8 @@ class Reader:
         correlation_id: str = "",
         labels: str = "",
         own: bool = False,
-    ) -> tuple[list[QueueRow], list[str]]:
-        """What waits, the oldest first, in a namespace or in all if that is empty; and what could
-        not be read."""
+    ) -> Waiting:
+        """What waits, in a namespace or in all if that is empty."""
         fields = WAITING_REQUESTS
         if correlation_id:
             fields += f",spec.correlationID={correlation_id}"
@@ -251,7 +271,16 @@ class Reader:
         rows = await asyncio.to_thread(
             queue, requests, exceptions, self.clock(), viewer, self.machines
         )
-        return (of_submitter(rows) if own else rows), notes.texts
+        return Waiting(
+            rows=of_submitter(rows) if own else rows,
+            notes=notes.texts,
+            under_policy=frozenset(r.metadata.namespace for r in requests if r.spec.terms),
+            overrides={
+                (each.metadata.namespace, each.metadata.name): standing_of(each).overrides
+                for each in requests
+                if any(entry.overrides for entry in each.status.decisions)
+            },
+        )
 
     async def intent(self, which: Id) -> DeploymentIntent:
         """An intent as it is now."""

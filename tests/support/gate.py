@@ -231,9 +231,10 @@ class Gate:
         """Run a command line that a message names, as a user; the completed process."""
         words = shlex.split(command)
         program = {"kubectl": self.cluster.binaries.kubectl, "cabgate": cabgate}[words[0]]
+        piped = ["bash", "-o", "pipefail", "-c", command]
         return once_known(
             lambda: subprocess.run(
-                [str(program), *words[1:]],
+                piped if "|" in words else [str(program), *words[1:]],
                 env={
                     "KUBECONFIG": str(self.user(user)),
                     "HOME": str(self.cluster.directory),

@@ -26,7 +26,7 @@ import yaml
 
 from cabgate.rollout.templates import form_text, template_of_forms
 from cabgate_bench.load.objects import GOOD, IMAGE
-from cabgate_bench.load.usage import usage_of
+from cabgate_bench.load.turns import in_turn
 from cabgate_bench.results.figures import quantiles, spread
 from cabgate_devcluster import DevCluster, Installation, wait_until
 from cabgate_devcluster.installed.chart import NAMESPACE
@@ -73,17 +73,12 @@ def measure(rounds: int, calls: int) -> dict[str, Any]:
         if webhook is None or operator is None:
             raise RuntimeError("operator or webhook does not run")
         operator.pause()
-        took: dict[str, list[list[float]]] = {side: [] for side in SIDES}
-        cpu: dict[str, list[float]] = {side: [] for side in SIDES}
         with _client(cluster) as client:
-            for number in range(rounds + 1):  # the first does not count
-                for side in SIDES if number % 2 else reversed(SIDES):
-                    before = usage_of(webhook).cpu
-                    block = [_created(client, bodies[side]) for _ in range(calls)]
-                    used = (usage_of(webhook).cpu - before) * 1000 / calls
-                    if number:
-                        took[side].append(block)
-                        cpu[side].append(used)
+
+            def created(side: str) -> float:
+                return _created(client, bodies[side])
+
+            took, cpu = in_turn(SIDES, created, rounds, calls, webhook)
         operator.resume()
     return _figures(took, cpu)
 

@@ -12,6 +12,7 @@ from cabgate.api.base import (
     Model,
     ObjectMeta,
     ObjectName,
+    Timestamp,
     cel,
     validations,
 )
@@ -151,6 +152,17 @@ class DeploymentIntentSpec(Model):
     sends here is replaced. None of them may approve."""
 
 
+class FrozenBy(Model):
+    """A ChangeFreeze that keeps a rollout back."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """Its name."""
+    since: Timestamp
+    """When it began, or was declared if that was later."""
+    until: Timestamp | None = None
+    """When it ends; absent where no end is known."""
+
+
 class DeploymentIntentStatus(Model):
     """What became of the intent; written by the operator."""
 
@@ -173,6 +185,8 @@ class DeploymentIntentStatus(Model):
     noticed_approval: Annotated[str, StringConstraints(max_length=80)] | None = None
     """The approval of an exception that the operator noticed last: uid of the exception, and the
     position of the decision."""
+    frozen: FrozenBy | None = None
+    """The freeze that keeps back what is approved; absent where none does."""
     conditions: Conditions = Field(default_factory=list)
     """Ready (the rollout would be admitted now), Reconciling and Stalled, as kstatus reads them."""
 

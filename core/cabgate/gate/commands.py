@@ -171,6 +171,11 @@ def write_exception(request: Declared, after: ExceptionStanding | None = None) -
     return command if after is None else f"{command} --name {_next_name(after, meta.name)}"
 
 
+def replace_exception(namespace: str, name: str) -> str:
+    """How a team asks for its exception anew as it is, so that the webhook stamps it."""
+    return f"kubectl get cabexception {name} -n {namespace} -o yaml | kubectl replace --force -f -"
+
+
 def _next_name(after: ExceptionStanding, request_name: str) -> str:
     """Another name than that of an exception which still stands, and cannot be changed."""
     # At most three digits: a request's name may end in eight, and is no count.

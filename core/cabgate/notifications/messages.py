@@ -31,6 +31,7 @@ _COUNTED: Mapping[Event, tuple[str, str]] = {
     Event.ESCALATED: ("1 request has escalated", "{} requests have escalated"),
     Event.WAITING: ("1 request waits", "{} requests wait"),
     Event.DECIDED: ("1 decision", "{} decisions"),
+    Event.FROZEN: ("1 approved rollout is frozen", "{} approved rollouts are frozen"),
     Event.EXPIRING: ("1 exception ends soon", "{} exceptions end soon"),
     Event.EXPIRED: ("1 exception has ended", "{} exceptions have ended"),
 }
@@ -42,6 +43,7 @@ LISTS: Mapping[Event, str] = {
     Event.ESCALATED: QUEUE,
     Event.WAITING: QUEUE,
     Event.DECIDED: "kubectl get cabrequests -A",
+    Event.FROZEN: "kubectl cab freeze list",
     Event.EXPIRING: "kubectl get cabexceptions -A",
     Event.EXPIRED: "kubectl get cabexceptions -A",
     Event.DIGEST: QUEUE,

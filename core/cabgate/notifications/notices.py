@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
+from cabgate.api.intent import DeploymentIntentStatus, FrozenBy
 from cabgate.api.stored import ListedRequest, StoredException, StoredMeta
 from cabgate.api.values import (
     AuthorType,
@@ -18,6 +19,7 @@ from cabgate.api.values import (
     SubjectKind,
     Tier,
 )
+from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.state.escalation import reached_at
 from cabgate.lifecycle.state.standing import (
     ExceptionStanding,
@@ -41,6 +43,7 @@ class Event(StrEnum):
     ESCALATED = "escalated"
     WAITING = "waiting"
     DECIDED = "decided"
+    FROZEN = "frozen"
     EXPIRING = "expiring"
     EXPIRED = "expired"
     DIGEST = "digest"
@@ -103,12 +106,42 @@ class Asked:
     score: str
     ring: str
     takes_exception: bool
+    uid: str
+    opened_at: datetime
+    decided_at: datetime
+    """When it was last decided on; when it was opened, where nobody has."""
 
     @classmethod
     def of(cls, request: ListedRequest, standing: RequestStanding) -> "Asked":
         """That of a request."""
-        spec = request.spec
-        return cls(inert(spec.assessment.score), str(spec.ring), takes_exception(standing))
+        spec, opened = request.spec, request.metadata.creation_timestamp or _NO_TIME
+        return cls(
+            score=inert(spec.assessment.score),
+            ring=str(spec.ring),
+            takes_exception=takes_exception(standing),
+            uid=request.metadata.uid,
+            opened_at=opened,
+            decided_at=opened if standing.verdict is None else standing.verdict.at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBack:
+    """What is approved, and a freeze keeps back, as its intent says."""
+
+    namespace: str
+    request: str
+    """Name of the request."""
+    freeze: FrozenBy
+
+    @classmethod
+    def of(cls, namespace: str, status: DeploymentIntentStatus) -> "KeptBack | None":
+        """What is kept back of an intent; None where nothing is. An operator of before left the
+        freeze where it was, and said in the condition alone that it was over."""
+        reasons = [each.reason for each in status.conditions if each.type == "Ready"]
+        if status.frozen is None or status.request_name is None or reasons != [Reason.FROZEN]:
+            return None
+        return cls(namespace, status.request_name, status.frozen)
 
 
 def notices(
@@ -116,9 +149,11 @@ def notices(
     exceptions: Iterable[StoredException],
     now: datetime,
     others: Mapping[tuple[str, str], Asked] = MappingProxyType({}),
+    kept_back: Iterable[KeptBack] = (),
 ) -> list[Notice]:
     """All that is true now, the oldest first. `others` are requests that are worth no message, by
-    namespace and name: whoever is sent those of one ring is not to be sent another's exceptions."""
+    namespace and name: whoever is sent those of one ring is not to be sent another's exceptions.
+    `kept_back` is what freezes keep back of what is approved, however long ago that was."""
     listed, asked = list(requests), list(exceptions)
     standings = {_place(each.metadata): (each, standing_of(each)) for each in listed}
     known = {**others, **{place: Asked.of(*each) for place, each in standings.items()}}
@@ -127,6 +162,7 @@ def notices(
         found += _of_request(request, standing, now)
     for exception in asked:
         found += _of_exception(exception, known.get(_place_asked(exception)), now)
+    found += _frozen(kept_back, known, now)
     return sorted(found, key=lambda each: (each.since, each.namespace, each.name, each.event))
 
 
@@ -296,6 +332,32 @@ def _of_exception(
         if (meta.creation_timestamp or _NO_TIME) < begins <= now:
             yield notice(Event.EXPIRING, str(days), begins, f"ends {rfc3339(end)}")
             return
+
+
+def _frozen(
+    kept_back: Iterable[KeptBack], known: Mapping[tuple[str, str], Asked], now: datetime
+) -> Iterable[Notice]:
+    """What freezes keep back: each is told of once for each freeze."""
+    for each in kept_back:
+        place = inert(each.namespace), inert(each.request)
+        request, until = known.get(place), each.freeze.until
+        if request is None or (until is not None and until <= now):
+            continue  # an operator that is away has not told yet that it is over
+        end = "with no end that is known" if until is None else f"until {rfc3339(until)}"
+        name = inert(each.freeze.name)
+        yield Notice(
+            event=Event.FROZEN,
+            kind=SubjectKind.REQUEST,
+            namespace=place[0],
+            name=place[1],
+            uid=request.uid,
+            step=f"{name} {rfc3339(each.freeze.since)}",
+            since=max(each.freeze.since, request.decided_at),
+            opened_at=request.opened_at,
+            score=request.score,
+            ring=request.ring,
+            detail=f"approved, frozen by ChangeFreeze {name} {end}",
+        )
 
 
 def _notice(

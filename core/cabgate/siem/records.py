@@ -40,6 +40,8 @@ _ACTIVITIES: Mapping[str, Activity] = {
 
 _MEDIUM = frozenset({ASKED, RequestVerdict.REJECTED, RequestVerdict.REVOKED})
 
+_APPROVES = frozenset({RequestVerdict.APPROVED, RequestVerdict.CONDITIONALLY_APPROVED})
+
 _SUBJECTS: Mapping[str, str] = {SubjectKind.REQUEST: "request", SubjectKind.EXCEPTION: "exception"}
 
 _VERDICT = re.compile(r"[A-Z][A-Za-z]{0,63}")
@@ -64,6 +66,7 @@ def record_event(cluster: str, raw: Mapping[str, Any]) -> SecurityEvent | None:
     entity = _entity(raw) if readable else Entity(KIND, "", name)
     actor = _actor(raw)
     broken = readable and isinstance(raw["spec"].get("breakGlass"), Mapping)
+    in_part = code in _APPROVES and _is_in_part(raw["spec"])
     by = f" by {actor.username}" if actor is not None else ""
     return SecurityEvent(
         id=f"{cluster}/{chain}/{sequence}",
@@ -73,8 +76,8 @@ def record_event(cluster: str, raw: Mapping[str, Any]) -> SecurityEvent | None:
         at=moment(text_at(raw, "spec", "at")),
         entity=entity,
         actor=actor,
-        activity=_ACTIVITIES.get(code, Activity.OTHER),
-        severity=_severity(kind, code, broken),
+        activity=Activity.UPDATE if in_part else _ACTIVITIES.get(code, Activity.OTHER),
+        severity=_severity(kind, code, broken=broken, in_part=in_part),
         message=f"{entity.kind} {entity.path}: {code}{by}",
         comment=text_at(raw, "spec", "rationale"),
         correlation=text_at(raw, "spec", "correlationID"),
@@ -111,8 +114,25 @@ def _actor(raw: Mapping[str, Any]) -> Actor | None:
     )
 
 
-def _severity(kind: str, code: str, broken: bool) -> Severity:
+def _is_in_part(spec: Mapping[str, Any]) -> bool:
+    """Whether an approval cannot be the one that lets rollouts through: fewer decisions came before
+    it than others had to approve. A later one may still not be, where others were taken back."""
+    entry, needed = spec.get("entry"), _needed(spec)
+    return type(entry) is int and entry < needed
+
+
+def _needed(spec: Mapping[str, Any]) -> int:
+    """The least number of different people who had to approve, as the record says."""
+    exception, terms = spec.get("exception"), spec.get("terms")
+    asked = [exception.get("approvalsNeeded")] if isinstance(exception, Mapping) else []
+    rules = terms.get("approvals") if isinstance(terms, Mapping) and not asked else None
+    listed = rules if isinstance(rules, list) else []
+    asked += [each.get("count") for each in listed if isinstance(each, Mapping)]
+    return max((each for each in asked if type(each) is int), default=1)
+
+
+def _severity(kind: str, code: str, *, broken: bool, in_part: bool) -> Severity:
     if broken or code in (RequestVerdict.GLASS_BROKEN, UNREADABLE):
         return Severity.HIGH
-    granted = kind == SubjectKind.EXCEPTION and code == ExceptionVerdict.APPROVED
+    granted = kind == SubjectKind.EXCEPTION and code == ExceptionVerdict.APPROVED and not in_part
     return Severity.MEDIUM if granted or code in _MEDIUM else Severity.INFORMATIONAL

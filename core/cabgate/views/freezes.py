@@ -11,6 +11,8 @@ from cabgate.lifecycle.limits.freezes import (
     FreezeInForce,
     KnownFreeze,
     about,
+    in_force,
+    not_overridden,
     of_these,
     read_freezes,
 )
@@ -187,6 +189,28 @@ def _held(freeze: FreezeInForce, rings: tuple[int, ...], namespaces: list[str]) 
         namespaces=tuple(namespaces),
         override=OverrideRight(OVERRIDE, f"{PLURAL}.cabgate.dev", freeze.name),
     )
+
+
+def frozen_text(
+    freezes: Iterable[KnownFreeze],
+    labels: Mapping[str, str],
+    ring: int,
+    overrides: Mapping[str, datetime],
+    now: datetime,
+) -> str:
+    """Until when freezes would keep back what is approved in a ring of a namespace, but for what
+    its approvals override; empty where none would. A rollback passes all the same."""
+    if ring < GATED_FROM:
+        return ""
+    held = not_overridden(in_force(freezes, labels, ring, now), overrides)
+    if not held:
+        return ""
+    ends = [each.until for each in held if each.until is not None]
+    known = len(ends) == len(held)
+    end = f"until {rfc3339(max(ends))}" if known else "with no end that is known"
+    names = ", ".join(f"{each.title} (ChangeFreeze {each.name})" for each in held[:MAX_NAMED])
+    more = len(held) - MAX_NAMED
+    return f"frozen {end}: {names}" + (f" and {more} more" if more > 0 else "")
 
 
 def override_advice(held: HeldFreeze) -> str:

@@ -9,7 +9,12 @@ from cabgate.api.base import rfc3339
 from cabgate.api.exception import CABException, ExceptionDecision, ExceptionState
 from cabgate.api.request import CABRequest, RequestState
 from cabgate.api.types import Tier
-from cabgate.gate.commands import approve_request, edit_intent, show_request
+from cabgate.gate.commands import (
+    approve_request,
+    edit_intent,
+    replace_exception,
+    show_request,
+)
 from cabgate.gate.composing import MAX_BYTES, WARNING_WIDTH, compose, shortened
 from cabgate.gate.phrases import ended, scored
 from cabgate.lifecycle.history.precedent import standing_verdict
@@ -59,10 +64,14 @@ def check_within_terms(exception: CABException, request: CABRequest) -> None:
     stamped, needed = needed_of(exception.spec), needed_by(request)
     lacks = list(lacks_in_spec(exception.spec, request))
     if stamped != needed:
+        meta = exception.metadata
+        how = "Delete it and create it anew, with what it lacks"
+        if not lacks:
+            command = replace_exception(meta.namespace, meta.name)
+            how = f"Its team asks for it anew, as it is, with: {command}"
         says = (
             f"{stamped}, and the terms of request {request.metadata.name} ask for {needed}: it was "
-            "asked for before that request was there, or by another release; delete it and create "
-            "it anew"
+            f"asked for before that request was there, or by another release. {how}"
         )
         lacks.append(Lacking("spec.approvalsNeeded", says))
     check_all(*(partial(_refuse, each) for each in lacks))

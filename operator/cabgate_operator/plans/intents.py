@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from cabgate.api.changepolicy import ChangePolicy
-from cabgate.api.intent import DeploymentIntent
+from cabgate.api.intent import DeploymentIntent, FrozenBy
 from cabgate.api.kinds import GatedKind
 from cabgate.api.request import CABRequest, Floor, Provenance, RequestState
 from cabgate.api.riskmodel import RiskModel
@@ -72,6 +72,8 @@ class Readiness:
     stalled: bool
     exception: str = ""
     """The exception that was decisive, if one was."""
+    freeze: FreezeInForce | None = None
+    """What keeps back what is approved, if a freeze does."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,7 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
         message=message,
         stalled=bool(stalled),
         exception=_exception_name(shown),
+        freeze=shown.basis.freeze if shown.reason is Reason.FROZEN else None,
     )
 
 
@@ -268,7 +271,7 @@ def status_of_intent(
     digest = evidence_digest(intent.spec)
     wanted = wanted_name(intent)
     status: dict[str, Any] = copy.deepcopy(raw.get("status") or {})
-    for shown in ("score", "gate", "state"):
+    for shown in ("score", "gate", "state", "frozen"):
         status.pop(shown, None)
     status["observedGeneration"] = intent.metadata.generation
     status["requestName"] = wanted if request is None else request.metadata.name
@@ -280,6 +283,11 @@ def status_of_intent(
         status["score"] = request.spec.assessment.score
         status["gate"] = request.spec.assessment.gate.value
         status["state"] = request.state.value
+    if ready.freeze is not None:
+        frozen = FrozenBy(
+            name=ready.freeze.name, since=ready.freeze.since, until=ready.freeze.until
+        )
+        status["frozen"] = frozen.to_dict()
     waiting = not ready.ready and not ready.stalled
     status["conditions"] = merge_conditions(
         status.get("conditions", []),

@@ -36,6 +36,7 @@ from cabgate_portal.page.forms import (
     kept_of,
     verbs_of,
 )
+from cabgate_portal.page.frozen import frozen_request, frozen_rows
 from cabgate_portal.page.rendering import FOLDER, Renderer, tag_of
 from cabgate_portal.page.sending import RECORDED, Changed, Sender
 from cabgate_portal.problems import Problem
@@ -131,24 +132,27 @@ class Pages:
 
     async def _waiting(self, request: Request, reader: Reader) -> dict[str, Any]:
         namespace, own = _namespace(request), request.query_params.get("mine") == "1"
-        rows, notes = await reader.waiting(namespace, own=own)
+        waiting, beside = await reader.waiting(namespace, own=own), Notes()
+        frozen = await frozen_rows(reader, waiting, beside)
+        rows, notes = waiting.rows, [*waiting.notes, *beside.texts]
         values = {"rows": rows, "notes": notes, "namespace": namespace, "own": own}
-        values["is_exception"] = SubjectKind.EXCEPTION.value
-        return {**values, "tag": _tag_of_rows(rows, notes, reader.clock())}
+        values |= {"is_exception": SubjectKind.EXCEPTION.value, "frozen": frozen}
+        return {**values, "tag": _tag_of_rows(rows, [*notes, *frozen], reader.clock())}
 
     async def _request(self, request: Request, reader: Reader) -> Response:
         which = id_of(request.path_params["id"])
         seen, viewer = await gathered(reader.request(which), _viewer(reader))
-        return self._shown(request, which, seen, viewer, of_exception=False)
+        return await self._shown(request, reader, which, seen, viewer, of_exception=False)
 
     async def _exception(self, request: Request, reader: Reader) -> Response:
         which = id_of(request.path_params["id"])
         seen, viewer = await gathered(reader.exception(which), _viewer(reader))
-        return self._shown(request, which, seen, viewer, of_exception=True)
+        return await self._shown(request, reader, which, seen, viewer, of_exception=True)
 
-    def _shown(
+    async def _shown(
         self,
         request: Request,
+        reader: Reader,
         which: Id,
         seen: Seen,
         viewer: str,
@@ -160,9 +164,11 @@ class Pages:
     ) -> Response:
         """The page of a request or an exception; with what was typed, where that was not sent."""
         entries = seen.view.exceptions[0].decisions if of_exception else seen.view.decisions
+        beside = Notes()
         values = {
             "view": seen.view,
-            "notes": seen.notes,
+            "frozen": await frozen_request(reader, seen, beside, of_exception=of_exception),
+            "notes": [*seen.notes, *beside.texts],
             "which": str(which),
             "of_exception": of_exception,
             "verbs": verbs_of(seen.view, of_exception=of_exception),
@@ -208,8 +214,8 @@ class Pages:
         except Problem:
             # What is shown beside it cannot be read either.
             return self._renderer.problem(problem, kept=kept_of(request))
-        return self._shown(
-            *(request, which, seen, viewer),
+        return await self._shown(
+            *(request, reader, which, seen, viewer),
             of_exception=of_exception, typed=typed, problem=problem, changed=changed,
         )  # fmt: skip
 
@@ -281,12 +287,12 @@ class Pages:
         namespace, given = _namespace(request), request.query_params.get("days", "90")
         days = int(given) if given in map(str, SPANS) else 90
         notes = Notes()
-        (rows, unread), raws, viewer = await gathered(
+        waiting, raws, viewer = await gathered(
             reader.waiting(namespace), _records(reader, namespace, notes), _viewer(reader)
         )
         now = reader.clock()
-        values = dashboard(rows, raws, now - timedelta(days=days), now)
-        values |= {"notes": [*unread, *notes.texts, *values["notes"]]}
+        values = dashboard(waiting.rows, raws, now - timedelta(days=days), now)
+        values |= {"notes": [*waiting.notes, *notes.texts, *values["notes"]]}
         values |= {"days": days, "spans": SPANS, "namespace": namespace, "viewer": viewer}
         return self._renderer.page("dashboard.html", {**values, "here": "dashboard"})
 

@@ -86,11 +86,9 @@ async def decisions(which: ObjectId, reader: AsCaller) -> Answer:
 async def _waiting(
     reader: Reader, namespace: str | None, correlation_id: str | None, *, own: bool
 ) -> Answer:
-    rows, notes = await reader.waiting(
-        namespace or "", correlation_id=correlation_id or "", own=own
-    )
-    items = await asyncio.to_thread(_rows, rows)
-    return Answer({"items": items, "notes": notes})
+    waiting = await reader.waiting(namespace or "", correlation_id=correlation_id or "", own=own)
+    items = await asyncio.to_thread(_rows, waiting.rows)
+    return Answer({"items": items, "notes": waiting.notes})
 
 
 def _rows(rows: Sequence[QueueRow]) -> list[dict[str, Any]]:

@@ -136,8 +136,10 @@ class Channel(_Part):
 
     def route(self) -> Route:
         """What it is sent."""
+        # Whoever is told that something is approved is told what it still waits for.
+        more = {Event.FROZEN} if Event.DECIDED in self.events else set()
         return Route(
-            frozenset(self.events),
+            frozenset({*self.events, *more}),
             None if self.namespaces is None else frozenset(self.namespaces),
             None if self.rings is None else frozenset(map(str, self.rings)),
             self.digest,

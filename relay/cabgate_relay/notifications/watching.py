@@ -11,14 +11,15 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from cabgate.api.exception import CABException
+from cabgate.api.intent import DeploymentIntentStatus
 from cabgate.api.request import CABRequest
 from cabgate.lifecycle.state.standing import standing_of
-from cabgate.notifications.notices import Asked, Notice, is_current, notices
+from cabgate.notifications.notices import Asked, KeptBack, Notice, is_current, notices
 from cabgate_kube.client import ApiServer
 from cabgate_kube.clock import Clock
 from cabgate_kube.process.logs import fields
 from cabgate_kube.process.tasks import together
-from cabgate_kube.resources import EXCEPTIONS, REQUESTS, Object, Resource
+from cabgate_kube.resources import EXCEPTIONS, INTENTS, REQUESTS, Object, Resource
 from cabgate_relay.sweeping import follow
 
 log = logging.getLogger(__name__)
@@ -29,22 +30,23 @@ WATCH_SECONDS = 2
 SWEEP_SECONDS = 600.0
 """Time between two readings of everything."""
 
-S = TypeVar("S", CABRequest, CABException)
+S = TypeVar("S", CABRequest, CABException, KeptBack)
 
 
 class Subjects(Generic[S]):
-    """What there is of one resource. `parse` makes an object of what is stored, and `in_short` says
-    what is kept of one that is worth no message; of one that may be, which is kept whole, None."""
+    """What there is of one resource. `parse` makes an object of what is stored, or None of what is
+    to be kept nothing of; `in_short` says what is kept of one that is worth no message; of one that
+    may be, which is kept whole, None."""
 
     def __init__(
         self,
         api: ApiServer,
         resource: Resource,
-        parse: Callable[[Object], S],
+        parse: Callable[[Object], S | None],
         in_short: Callable[[S], Asked | None],
     ) -> None:
         self._api, self._resource = api, resource
-        self._parse: Callable[[Object], S] = parse
+        self._parse: Callable[[Object], S | None] = parse
         self._in_short: Callable[[S], Asked | None] = in_short
         self.found: dict[tuple[str, str], S] = {}
         self.others: dict[tuple[str, str], Asked] = {}
@@ -104,10 +106,10 @@ class Subjects(Generic[S]):
 
     def _parsed(self, raw: Object) -> S | Asked | None:
         """An object that may be worth a message, what is kept of another one, or None of what
-        cannot be read."""
+        cannot be read, or is to be kept nothing of."""
         try:
             parsed = self._parse(raw)
-            return self._in_short(parsed) or parsed
+            return None if parsed is None else self._in_short(parsed) or parsed
         except (ValidationError, ValueError, KeyError, TypeError):
             log.error(
                 "%s %s: cannot be read, and nobody is notified of it",
@@ -141,25 +143,36 @@ class State:
             ),
         )
         self._exceptions = Subjects(api, EXCEPTIONS, _exception, lambda exception: None)
+        self._kept_back = Subjects(api, INTENTS, _kept_back, lambda kept_back: None)
         self._answer: tuple[int, float, list[Notice]] | None = None
 
     @property
     def trouble(self) -> str:
-        """Why the cluster cannot be read; empty if it can."""
+        """Why the cluster cannot be read; empty if it can. That what freezes keep back is not
+        known, as where the right to read intents is missing, keeps nobody from what else there
+        is."""
         return self._requests.trouble or self._exceptions.trouble
 
     @property
     def known(self) -> bool:
         """Whether all of it has been read once."""
-        return self._requests.known and self._exceptions.known
+        intents = self._kept_back.known or self._kept_back.trouble != ""
+        return self._requests.known and self._exceptions.known and intents
 
     async def run(self) -> None:
         """Follow the cluster, until cancelled."""
-        await together({"requests": self._requests.run(), "exceptions": self._exceptions.run()})
+        await together(
+            {
+                "requests": self._requests.run(),
+                "exceptions": self._exceptions.run(),
+                "intents": self._kept_back.run(),
+            }
+        )
 
     def notices(self, now: datetime) -> list[Notice]:
         """What there is to notify of."""
-        revision = self._requests.revision + self._exceptions.revision
+        parts = (self._requests, self._exceptions, self._kept_back)
+        revision = sum(each.revision for each in parts)
         moment = time.monotonic()
         if self._answer is not None:
             known, at, answer = self._answer
@@ -168,6 +181,7 @@ class State:
         found = notices(
             *(self._requests.found.values(), self._exceptions.found.values(), now),
             self._requests.others,
+            self._kept_back.found.values(),
         )
         self._answer = revision, moment, found
         return found
@@ -184,6 +198,11 @@ def _request(raw: Object) -> CABRequest:
 
 def _exception(raw: Object) -> CABException:
     return CABException.model_validate(raw)
+
+
+def _kept_back(raw: Object) -> KeptBack | None:
+    status = DeploymentIntentStatus.model_validate(raw.get("status") or {})
+    return KeptBack.of(str(raw["metadata"]["namespace"]), status)
 
 
 def _place(raw: Object) -> tuple[str, str]:

@@ -315,6 +315,9 @@ def test_no_team_leaves_a_freeze_or_ends_it(gate, namespace, frozen):
     turned = {"from": now(days=1), "until": now()}
     tried = gate.create("admin", freeze("turned", [turned], []), check=False)
     assert "from must be earlier than until" in tried.stderr
+    # Nor one of which nobody could say when it ends.
+    tried = gate.create("admin", freeze("endless", [{"from": now()}], []), check=False)
+    assert "spec.intervals[0].until: Required value" in tried.stderr
 
 
 def test_the_examples_are_taken_as_they_stand(gate):

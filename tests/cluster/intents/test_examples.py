@@ -8,6 +8,7 @@ import pytest
 from cabgate_devcluster import wait_until
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+AGAIN = ("--overwrite",)
 
 
 def apply(gate, namespace, path, check=True):
@@ -48,6 +49,26 @@ def test_the_exception_is_for_the_request_that_needs_it(gate, namespace):
     assert exception["spec"]["requestRef"]["name"] == request["metadata"]["name"]
     gate.review("security", "cabexception", exception["metadata"]["name"], namespace, "Approved")
     apply(gate, namespace, "exception-required/deployment.yaml")
+
+
+def test_the_rules_of_change_are_taken_and_asked_of_a_request(gate, namespace):
+    """Nothing of the freezes is stored: other namespaces carry a policy too."""
+    for path in ("freezes", "change-policy", "promotion/policy.yaml"):
+        gate.kubectl("admin", "apply", "--dry-run=server", "-f", EXAMPLES / path)
+    policy = EXAMPLES / "change-policy" / "strict.yaml"
+    gate.kubectl("admin", "apply", "-f", policy)
+    try:
+        chosen = "cabgate.dev/change-policy=board-2-strict"
+        gate.kubectl("admin", "label", "namespace", namespace, chosen, "cabgate.dev/ring=4", *AGAIN)
+        apply(gate, namespace, "exception-required/intent.yaml")
+        request = gate.request_of(namespace, "ledger", "ExceptionRequired")
+    finally:
+        gate.kubectl("admin", "delete", "-f", policy)
+    terms = request["spec"]["terms"]
+    needs = {each["verb"]: each for each in terms["approvals"]}
+    assert needs["approve"]["count"] == 2
+    assert needs["approve-senior"]["validForSeconds"] == 720 * 3600
+    assert terms["exceptions"] == {"count": 2, "maxDays": 14, "require": ["maxReplicas"]}
 
 
 def test_the_kustomization_rolls_out_once_its_intent_is_approved(gate):

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,10 @@ import yaml
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.installed.chart import manifests
 from cabgate_samples.objects import BAD, MIDDLING, exception, intent
+from support.freezes import freeze, interval
 from support.gate import install
 from support.namespaces import create_namespace
+from support.policies import change_policy
 from support.prometheus import Course, Rules, scrape
 from support.receivers import LOOPBACK, SECRET, Authority, HttpReceiver, Mailbox
 
@@ -174,6 +177,24 @@ def test_a_request_is_told_of_when_it_is_opened_and_when_it_is_decided(own, rela
     assert rationale not in every
     stored = own.cluster.api.get(*SENT)["data"]
     assert set(stored) == {"program", "slack", "teams", "mail"}
+
+
+def test_what_a_freeze_keeps_back_is_told_of_with_its_end(own, relay):
+    create_namespace(own.cluster, "frozen")
+    own.create("admin", change_policy("board", {"count": 1, "verb": "approve"}))
+    own.kubectl("admin", "label", "namespace", "frozen", "cabgate.dev/change-policy=board")
+    held = freeze("christmas", interval(now=datetime.now(UTC)))
+    own.create("admin", held)
+    relay.configure("frozen")
+    relay.start()
+    name = own.open("frozen", MIDDLING, "Submitted")
+    relay.arrives(("waiting", name))  # what is decided before a channel is there is no news to it
+    own.review("reviewer", "cabrequest", name, "frozen", "Approved")
+    relay.arrives(("decided", name), ("frozen", name))
+    [sent] = [each for each in relay.receiver.programs if each["type"] == "cabgate.frozen"]
+    end = held["spec"]["intervals"][0]["until"]
+    detail = f"approved, frozen by ChangeFreeze christmas until {end}"
+    assert [each["detail"] for each in sent["data"]["notices"]] == [detail]
 
 
 def test_what_is_killed_loses_nothing_and_repeats_one_message_at_most(own, relay, capsys):

@@ -4,6 +4,8 @@ what an exception needs."""
 
 import pytest
 
+from cabgate.api import DeploymentIntent
+from cabgate.lifecycle.requests.opening import wanted_name
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, exception, intent, target, workload
 from support.gate import denial, paused
@@ -12,6 +14,7 @@ from support.reviews import middling
 
 LABEL = "cabgate.dev/change-policy"
 TO = "deployment/web"
+STAMP = "spec.approvalsNeeded"
 RULE = {"count": 2, "maxDays": 30, "require": ["maxReplicas"]}
 ENDS = 15
 """Seconds for which an approval is good here: two releases are approved and rolled out in them."""
@@ -103,3 +106,26 @@ def test_an_exception_needs_what_the_policy_says(gate, namespace):
     gate.review("sec-bob", "cabexception", "leave", namespace, "Approved")
     assert gate.get("cabexception", "leave", namespace)["status"]["state"] == "Approved"
     assert tried().returncode == 0
+
+
+def test_an_exception_of_before_its_request_is_asked_for_anew_by_the_command_that_is_named(
+    gate, namespace
+):
+    gate.kubectl("admin", "label", "namespace", namespace, f"{LABEL}=watched")
+    gate.user("sec-ann")
+    gate.bind("sec-ann", "cabgate-security-reviewer", namespace)
+    declared = intent(namespace, evidence=BAD)
+    name = wanted_name(DeploymentIntent.model_validate(declared))
+    early = exception(namespace, name, constraints={"maxReplicas": 2})
+    assert "until there is, nobody can approve" in gate.create("requester", early).stderr
+    gate.declare("requester", declared)
+    request = gate.request_of(namespace, state="ExceptionRequired")
+    assert request["metadata"]["name"] == name
+    refused = gate.review("sec-ann", "cabexception", "leave", namespace, "Approved", check=False)
+    said = denial(refused)
+    assert said.startswith(f"ExceptionNotAllowed: {STAMP}: 1, and the terms of request {name} ask")
+    command = said[said.index("kubectl get cabexception") :]
+    result = gate.shell("requester", command)
+    assert result.returncode == 0, result.stderr
+    assert gate.get("cabexception", "leave", namespace)["spec"]["approvalsNeeded"] == 2
+    gate.review("sec-ann", "cabexception", "leave", namespace, "Approved")

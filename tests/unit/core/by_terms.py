@@ -56,6 +56,15 @@ def voted_again() -> None:
     check_new_voter(HALF_APPROVED, ExceptionDecision.model_validate(said))
 
 
+def asked_for_before_its_request() -> None:
+    """Approve an exception that was asked for before its request said how many have to."""
+    check_within_terms(exception(WATCHED, constraints={"maxReplicas": 2}), WATCHED)
+
+
 def asked_for_too_much() -> None:
     """Ask for a longer exception than the change policy allows, without its constraints."""
     check_within_terms(exception(WATCHED, days=60), WATCHED)
+
+
+BEYOND_TERMS = (asked_for_too_much, asked_for_before_its_request)
+"""Exceptions that are not as the terms of their request ask for."""

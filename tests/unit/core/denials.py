@@ -50,13 +50,13 @@ from cabgate_samples.models import (
 from cabgate_samples.objects import MIDDLING
 from support.policies import BOARD, ESCALATING, vote
 from unit.core.by_terms import (
+    BEYOND_TERMS,
     BOUND_BY_TWO,
     ENDED,
     HALF_APPROVED,
     ONE_VOTE,
     RISKY,
     WATCHED,
-    asked_for_too_much,
     leaves,
     overridden_again,
     uncounted,
@@ -331,7 +331,7 @@ def _refusals() -> dict[RefusalReason, list[str]]:
             ),
         ],
         r.EXCEPTION_NOT_ALLOWED: [
-            _refused(asked_for_too_much),
+            *map(_refused, BEYOND_TERMS),
             *(
                 _refused(check_takes_exception, of)
                 for of in (

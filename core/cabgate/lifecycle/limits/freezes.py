@@ -84,9 +84,10 @@ def freezes_in_force(
     `freezes` are all that there are, as the API server has them. Within a Freeze each holds by
     itself. Outside of every interval of the Windows that are about the namespace, all of these hold
     together. One that this release cannot read, or that says more than it knows, is taken for a
-    Freeze for everybody within those of its intervals that can be read. Of such a Window nobody
-    knows when it is open: it holds at any time, where it is about the namespace as far as that can
-    be read.
+    Freeze for everybody within its intervals: from its beginning on where the end of one cannot be
+    read, until its end where the beginning cannot, and at no time where neither can. Of such a
+    Window nobody knows when it is open: it holds at any time, where it is about the namespace as
+    far as that can be read.
     """
     return in_force(read_freezes(freezes), namespace_labels, ring, now)
 
@@ -258,7 +259,8 @@ def _read(raw: RawObject) -> KnownFreeze:
         title = f"{name}, which this release of cabgate cannot read"
         if isinstance(spec, Mapping) and spec.get("kind") == FreezeKind.WINDOW:
             return KnownFreeze(name, title, FreezeKind.FREEZE, declared, _ALWAYS, *_reach_of(spec))
-        return KnownFreeze(name, title, FreezeKind.FREEZE, declared, intervals)
+        parts = [found for each in every if (found := _part_of_interval(each)) is not None]
+        return KnownFreeze(name, title, FreezeKind.FREEZE, declared, parts)
     about = (known.namespace_selector, known.ring_from or 0)
     return KnownFreeze(name, known.title, known.kind, declared, intervals, *about)
 
@@ -308,6 +310,17 @@ def _interval(value: object) -> Interval | None:
         return None
     begins, ends = _moment(value.get("from")), _moment(value.get("until"))
     return None if begins is None or ends is None else Interval(begins, ends)
+
+
+def _part_of_interval(value: object) -> Interval | None:
+    """What is frozen by an interval of which no more than one end can be read: all from its
+    beginning on, or all until its end. None where neither can be."""
+    if not isinstance(value, Mapping):
+        return None
+    begins, ends = _moment(value.get("from")), _moment(value.get("until"))
+    if begins is None and ends is None:
+        return None
+    return Interval(begins or EARLIEST, ends or LATEST)
 
 
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")

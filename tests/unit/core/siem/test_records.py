@@ -104,6 +104,26 @@ def test_exceptions_that_are_asked_for_or_granted_call_for_attention() -> None:
         assert found.severity == severity
 
 
+@pytest.mark.parametrize(
+    ("kind", "needed"),
+    [
+        ("CABException", {"exception": {"approvalsNeeded": 2}}),
+        ("CABRequest", {"terms": {"approvals": [{"count": 1}, {"count": 2}]}}),
+    ],
+)
+def test_the_first_of_two_approvals_lets_nothing_through_as_yet(
+    kind: str, needed: dict[str, Any]
+) -> None:
+    subject = {**RECORDS[0]["spec"]["subject"], "kind": kind}
+    granted = 3 if kind == "CABException" else 1
+    for entry, activity, severity in ((1, 3, 1), (2, 10, granted)):
+        raw = changed(verdict="Approved", subject=subject, entry=entry, **needed)
+        found = entity_management(event_of(raw))
+        assert (found["activity_id"], found["severity_id"]) == (activity, severity)
+    rejected = event_of(changed(verdict="Rejected", subject=subject, entry=1, **needed))
+    assert rejected.severity == 3
+
+
 def test_what_is_about_a_broken_glass_is_marked() -> None:
     found = entity_management(event_of(changed(breakGlass={"ticket": "INC-1", "reason": "down"})))
     assert found["severity_id"] == 4

@@ -54,10 +54,14 @@ async def test_what_is_approved_says_that_a_freeze_keeps_it_back_until_its_end()
     conditions = {c["type"]: c for c in made.intent_status()["conditions"]}
     assert "christmas" in conditions["Ready"]["message"]
     assert "2030-01-01T17:00:00Z" in conditions["Ready"]["message"]
+    assert made.intent_status()["frozen"] == {
+        "name": "christmas", "since": "2030-01-01T13:00:00Z", "until": "2030-01-01T17:00:00Z"
+    }  # fmt: skip
     assert made.notes() == ["AutoApproved", "Frozen"]
     await reconcile_intent(made.context, INTENT)
     assert made.notes() == ["AutoApproved", "Frozen"], "told once"
     assert await ready(made, 4 * HOUR) == ("True", "RequestApproved")
+    assert "frozen" not in made.intent_status()
 
 
 @pytest.mark.parametrize("image", ["r/web:1", "r/web:2"])

@@ -11,7 +11,7 @@ from cabgate.rollout.installation import SYSTEM_NAMESPACE
 from cabgate_kube.client import Page
 from cabgate_kube.errors import ApiError, ConflictError
 from cabgate_kube.installation import NOTIFICATIONS_SENT
-from cabgate_kube.resources import CONFIG_MAPS, EXCEPTIONS, REQUESTS, Object, Resource
+from cabgate_kube.resources import CONFIG_MAPS, EXCEPTIONS, INTENTS, REQUESTS, Object, Resource
 
 
 class FakeCluster:
@@ -19,7 +19,9 @@ class FakeCluster:
 
     def __init__(self) -> None:
         self.version = 1
-        self.objects: dict[str, dict[str, Object]] = {REQUESTS.plural: {}, EXCEPTIONS.plural: {}}
+        self.objects: dict[str, dict[str, Object]] = {
+            each.plural: {} for each in (REQUESTS, EXCEPTIONS, INTENTS)
+        }
         self.events: list[tuple[int, str, Object]] = []
         meta = {"name": NOTIFICATIONS_SENT, "namespace": SYSTEM_NAMESPACE, "resourceVersion": "1"}
         self.config_map: Object | None = {"metadata": meta}

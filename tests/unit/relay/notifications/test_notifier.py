@@ -19,7 +19,7 @@ from cabgate.notifications.notices import notices
 from cabgate.notifications.planning import Memory
 from cabgate_kube.client import ApiServer
 from cabgate_kube.process.tasks import cancelled
-from cabgate_kube.resources import EXCEPTIONS
+from cabgate_kube.resources import EXCEPTIONS, INTENTS
 from cabgate_relay.notifications.channels import read_channels
 from cabgate_relay.notifications.metrics import NotificationMetrics
 from cabgate_relay.notifications.notifier import Notifier, Pace
@@ -294,6 +294,29 @@ async def test_a_channel_of_one_ring_sees_no_exception_of_another(
     relay.cluster.put(request.model_copy(update={"spec": spec}))
     await arrives(receiver, "seen")
     assert names(receiver) == ["seen"]
+
+
+async def test_who_is_told_of_decisions_is_told_what_a_freeze_keeps_back(
+    relay: Relay, receiver: HttpReceiver, other: HttpReceiver
+) -> None:
+    write(relay.folder, to(receiver, events=["decided"]), to(other, name="two", events=["waiting"]))
+    relay.cluster.put(asked("ManualReview", by_person("Approved", at=NOW), name="web"))
+    relay.cluster.put(frozen_intent("sale"), INTENTS)
+    relay.start()
+    await arrives(receiver, "web")
+    assert [each["type"] for each in receiver.programs] == ["cabgate.frozen"]
+    relay.cluster.put(frozen_intent("christmas"), INTENTS)
+    await until(lambda: len(receiver.programs) == 2, "the next freeze is told of")
+    assert names(other) == []
+
+
+def frozen_intent(freeze: str) -> dict[str, Any]:
+    """An intent that says which freeze keeps back what is approved."""
+    since = "2026-01-01T00:00:00Z"
+    ready = {"type": "Ready", "status": "False", "reason": "Frozen", "message": "it holds"}
+    status = {"requestName": "web", "frozen": {"name": freeze, "since": since}}
+    conditions = {"conditions": [{**ready, "lastTransitionTime": since}]}
+    return {"metadata": {"name": "web", "namespace": "shop"}, "status": {**status, **conditions}}
 
 
 async def test_what_was_sent_is_stored_as_keys(relay: Relay, receiver: HttpReceiver) -> None:

@@ -116,6 +116,31 @@ def test_one_that_cannot_be_read_is_a_freeze_for_its_intervals(spec: Any) -> Non
     assert held({"metadata": {"name": "empty"}}, {"metadata": None, "spec": 1}) == []
 
 
+SINCE, TO = rfc3339(NOW - HOUR), rfc3339(NOW + HOUR)
+
+
+@pytest.mark.parametrize(
+    ("part", "before", "now", "after", "until"),
+    [
+        ({"from": SINCE}, [], ["new"], ["new"], None),
+        ({"from": SINCE, "until": "2026-03-01"}, [], ["new"], ["new"], None),
+        ({"from": SINCE, "for": "8h"}, [], ["new"], ["new"], None),
+        ({"until": TO}, ["new"], ["new"], [], NOW + HOUR),
+        ({"from": "each Friday", "until": TO}, ["new"], ["new"], [], NOW + HOUR),
+        ({"weekly": "Fri 16:00-Mon 08:00"}, [], [], [], None),
+        ({"from": None, "until": 7}, [], [], [], None),
+    ],
+)
+def test_an_interval_of_which_one_end_is_not_known_is_frozen_on_that_side(
+    part: Any, before: Any, now: Any, after: Any, until: Any
+) -> None:
+    """What lets nobody know when it ends lets nobody roll out as if it had ended."""
+    new = freeze("new", interval(-9 * DAY, -8 * DAY), part, created=NOW - 20 * DAY)
+    found = [held(new, now=at) for at in (NOW - 2 * HOUR, NOW, NOW + 99 * DAY)]
+    assert found == [before, now, after]
+    assert [each.until for each in freezes_in_force([new], LABELS, 3, NOW)] == [until] * len(now)
+
+
 @pytest.mark.parametrize("more", [{"title": 7}, {"unless": "x"}, {"ringFrom": "x"}])
 @pytest.mark.parametrize("now", [NOW, NOW + 3 * DAY, NOW + 999 * DAY])
 def test_a_window_that_cannot_be_read_is_shut_at_any_time_where_it_is_about(
