@@ -256,7 +256,10 @@ async def _earlier_rings(
                 raise
             why = inert(problem.detail)
             notes.texts.append(f"what became of release {release} is not known: {why}")
-    notes.texts.append("whether a workload ran this here before is not read")
+    notes.texts.append(
+        "whether a workload ran this here before, and whether the ring before runs it still, is "
+        "not read"
+    )
     template = ring_template(rollout.worst.template) or FITS_NONE
     return _Known(EarlierRings(outcomes, template), WAIVED)
 

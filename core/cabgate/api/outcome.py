@@ -95,9 +95,9 @@ class RolloutOutcomeSpec(Model):
     ]
     """Every image of its pod template, as it stands there, sorted."""
     template: RingTemplate | None = None
-    """Digest of what its containers do but for their variables, in normal form; the number of
-    replicas and when probes ask are not part of it. Absent where the template is too large to be
-    compared: no promotion goes by such an outcome."""
+    """Digest of what its containers do but for their variables, in normal form, and of which image
+    each of them runs; the number of replicas and when probes ask are not part of it. Absent where
+    the template is too large to be compared: no promotion goes by such an outcome."""
     release: ReleaseName | None = None
     """The release unit that its intent names; absent: none, and no promotion goes by it."""
     ring: Annotated[int, Field(ge=0, le=4)]

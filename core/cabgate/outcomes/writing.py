@@ -99,6 +99,13 @@ def says_what_runs(outcome: RolloutOutcome, running: RunningWorkload | None) -> 
     )
 
 
+def runs_still(outcome: RolloutOutcome, running: RunningWorkload | None) -> bool:
+    """Whether a workload runs what an outcome of it says, and some of it is available."""
+    if running is None or not says_what_runs(outcome, running):
+        return False
+    return running.observed and running.available > 0
+
+
 Place = tuple[int, str | None, str]
 """Ring, release and intent of an outcome: where another begins although the same runs."""
 

@@ -116,9 +116,16 @@ def test_a_soak_goes_on_with_the_operator_stopped(gate, make_namespace):
     rings.declare(rings.pilot, 7)
     rings.roll_out(rings.pilot, 7)
     rings.outcome(rings.pilot, 7)
+    rings.declare(rings.pilot, 8)
     with paused(gate.installation.operator):
         assert "PreviousRingPending" in rings.tried(7)
         wait_until(lambda: not rings.tried(7), "it is met by the webhook's clock", timeout=60.0)
+        # What left the ring before meanwhile has an outcome that nobody ends.
+        rings.roll_out(rings.pilot, 8)
+        said = rings.tried(7)
+        assert "PreviousRingPending" in said
+        assert "does not run in ring 2 as its outcome says" in said
+        assert rings.pilot not in said
 
 
 def test_who_may_override_a_promotion_does_so_for_one_request(gate, rings):

@@ -17,6 +17,8 @@ from cabgate_webhook.handlers.rollouts import judge_rollout
 
 NAME = rollout().workload.name
 REQUESTS, FREEZES, OUTCOMES = "cabrequests", "changefreezes", "rolloutoutcomes"
+ELSEWHERE = "elsewhere"
+"""What is noted of a read of the workload of that name in another namespace."""
 MADE = workload(NAMESPACE, name=NAME, images=[IMAGE])
 FINDS = [NAMESPACE, FREEZES, REQUESTS]
 """What is read first where freezes may hold."""
@@ -25,6 +27,14 @@ FINDS = [NAMESPACE, FREEZES, REQUESTS]
 def dumped(found):
     """An object as the API server sends it."""
     return found.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def running(made, available=2, created=NOW - timedelta(days=30), generation=1):
+    """A Deployment as it is stored where so many of its Pods are available."""
+    metadata = {**made["metadata"], "uid": "u-2", "generation": 1}
+    metadata["creationTimestamp"] = rfc3339(created)
+    status = {"observedGeneration": generation, "replicas": 2, "updatedReplicas": 2}
+    return {**made, "metadata": metadata, "status": {**status, "availableReplicas": available}}
 
 
 class Api(LiveReads):
@@ -41,6 +51,7 @@ class Api(LiveReads):
         made=MADE,
         outcomes=(),
         naming=(),
+        elsewhere=None,
     ):
         super().__init__(None)
         approved = of or request("ManualReview", *(decisions or [by_person("Approved")]))
@@ -53,6 +64,8 @@ class Api(LiveReads):
             OUTCOMES: {"items": [dumped(each) for each in outcomes]},
             NAME: stored,
         }
+        # What runs in other namespaces under the same name: by default what is rolled out.
+        self._elsewhere = running(made) if elsewhere is None else elsewhere
         self._naming = [dumped(each) for each in naming]
         self._fails = fails
         self.reads = []
@@ -62,6 +75,8 @@ class Api(LiveReads):
         what = path.rpartition("/")[2]
         if what == "cabexceptions":  # sent ahead where a machine is slow, and needed by none here
             return b'{"items": []}'
+        if what == NAME and f"/namespaces/{NAMESPACE}/" not in path:
+            what = ELSEWHERE
         self.reads.append(what)
         self.queries[what] = query
         self.paths[what] = path
@@ -70,6 +85,8 @@ class Api(LiveReads):
             raise LookupFailed(f"GET {path}: HTTP 500")
         if what == REQUESTS and self.reads.count(REQUESTS) > 1:
             return json.dumps({"items": self._naming}).encode()  # those that name a ReplicaSet
+        if what == ELSEWHERE:
+            return json.dumps(self._elsewhere).encode() if self._elsewhere else None
         return json.dumps(self._found[what]).encode()
 
 
