@@ -62,6 +62,8 @@ class InterruptionReason(StrEnum):
     """Its pod template had other images, or its containers did something else."""
     UNAVAILABLE = "Unavailable"
     """None of its Pods was available for more than 5 minutes."""
+    SCALED_TO_ZERO = "ScaledToZero"
+    """None of its Pods was asked for: it was scaled to 0, or no node was left for a DaemonSet."""
 
 
 class OutcomeTarget(Model):
@@ -129,7 +131,7 @@ class Interruption(Model):
     until: Timestamp | None = None
     """When it ran again, by the webhook's clock; absent: it does not."""
     reason: InterruptionReason
-    """ImagesLeft or Unavailable."""
+    """ImagesLeft, Unavailable or ScaledToZero."""
 
 
 Severity = Annotated[int, Field(ge=1, le=4)]

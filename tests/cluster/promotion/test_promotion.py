@@ -11,6 +11,7 @@ from cabgate_devcluster import wait_until
 from support.cab import run_cab
 from support.cli import cabgate
 from support.gate import denial, paused
+from support.glass import breaking
 from support.kubelet import Kubelet
 from support.policies import change_policy
 from support.promotion import in_namespaces, row
@@ -150,6 +151,10 @@ def test_who_may_override_a_promotion_does_so_for_one_request(gate, rings):
     # It is of that request alone.
     rings.declare(wide, 10)
     assert denial(rings.roll_out(wide, 10, check=False)).startswith("PreviousRingPending: ")
+    # A broken glass waits for no ring.
+    with breaking(gate, "promotion-glass") as glass:
+        broken = glass.breaks("breaker", wide, image=image(10))
+    assert broken.status_code == 200, broken.text
 
 
 def test_no_row_counts_what_a_team_can_make_up(gate):
