@@ -14,6 +14,7 @@ from cabgate_webhook.admission.requests import AdmissionRequest
 from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.handlers.rollouts import judge_rollout
+from support.promotion import running
 
 NAME = rollout().workload.name
 REQUESTS, FREEZES, OUTCOMES = "cabrequests", "changefreezes", "rolloutoutcomes"
@@ -27,14 +28,6 @@ FINDS = [NAMESPACE, FREEZES, REQUESTS]
 def dumped(found):
     """An object as the API server sends it."""
     return found.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-
-def running(made, available=2, created=NOW - timedelta(days=30), generation=1):
-    """A Deployment as it is stored where so many of its Pods are available."""
-    metadata = {**made["metadata"], "uid": "u-2", "generation": 1}
-    metadata["creationTimestamp"] = rfc3339(created)
-    status = {"observedGeneration": generation, "replicas": 2, "updatedReplicas": 2}
-    return {**made, "metadata": metadata, "status": {**status, "availableReplicas": available}}
 
 
 class Api(LiveReads):

@@ -11,7 +11,7 @@ from cabgate.rollout.workloads import kind_of, template_of
 from cabgate_samples.models import NAMESPACE, NOW, by_person
 from cabgate_samples.objects import workload
 from cabgate_webhook.client.lookups import LookupFailed
-from support.promotion import DAY, IMAGE, OTHER_IMAGE, outcome, promoted, row
+from support.promotion import DAY, IMAGE, OTHER_IMAGE, outcome, promoted, row, running
 from unit.webhook.handlers.rollout_api import (
     ELSEWHERE,
     NAME,
@@ -20,7 +20,6 @@ from unit.webhook.handlers.rollout_api import (
     Api,
     judged,
     replica_set,
-    running,
 )
 
 MADE = workload(NAMESPACE, name=NAME, images=[IMAGE])
