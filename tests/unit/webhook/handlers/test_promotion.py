@@ -10,7 +10,7 @@ from cabgate.rollout.templates import ring_template
 from cabgate.rollout.workloads import kind_of, template_of
 from cabgate_samples.models import NAMESPACE, NOW, by_person
 from cabgate_samples.objects import workload
-from cabgate_webhook.client.lookups import LookupFailed
+from cabgate_webhook.client.lookups import BudgetUsedUp, LookupFailed
 from support.promotion import DAY, IMAGE, OTHER_IMAGE, outcome, promoted, row, running
 from unit.webhook.handlers.rollout_api import (
     ELSEWHERE,
@@ -210,3 +210,24 @@ def test_no_images_that_changed_their_containers_soaked():
     assert answer_to(api(soaked, of=asks, elsewhere=running(ran)), obj=ran).allowed
     found = api(soaked, of=asks, elsewhere=running(ran))
     assert answer_to(found, obj=comes).reason == "PreviousRingPending"
+
+
+def test_what_cannot_be_read_elsewhere_is_told_without_its_namespace():
+    with pytest.raises(LookupFailed) as raised:
+        answer_to(api(SOAKED, fails=[ELSEWHERE]))
+    assert "shop-2" not in str(raised.value)
+    assert "/namespaces/shop-2/deployments/" in raised.value.brief, "the log says where"
+
+
+def test_too_long_a_list_says_how_to_make_it_shorter():
+    """It is over all namespaces: what is said of this one would help nobody."""
+
+    class Large(Api):
+        async def _read(self, path, query=None, **more):
+            if path.endswith(OUTCOMES):
+                raise BudgetUsedUp.of(path)
+            return await super()._read(path, query, **more)
+
+    with pytest.raises(BudgetUsedUp, match="namespaceSelector") as raised:
+        answer_to(Large(of=promoted(), ring="3", made=MADE))
+    assert "this namespace alone" not in str(raised.value)
