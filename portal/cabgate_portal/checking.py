@@ -37,9 +37,7 @@ from cabgate.rollout.templates import REQUIRE_LABEL, Template, ring_template
 from cabgate.rollout.workloads import (
     ANY_NAME,
     GENERATED,
-    kind_of,
     named_kind,
-    reference_of,
     running_rollout,
 )
 from cabgate.text.inert import inert
@@ -67,6 +65,7 @@ from cabgate_kube.resources import (
 from cabgate_portal.names import Id, is_name
 from cabgate_portal.problems import Problem
 from cabgate_portal.reading import NOT_READABLE, Notes, Reader, all_parsed
+from cabgate_portal.running import referred_by, still_running
 
 T = TypeVar("T")
 
@@ -258,7 +257,9 @@ async def _earlier_rings(
             notes.texts.append(f"what became of release {release} is not known: {why}")
     notes.texts.append("whether a workload ran this here before is not read")
     template = ring_template(rollout.worst.template) or FITS_NONE
-    return _Known(EarlierRings(outcomes, template), WAIVED)
+    known = EarlierRings(outcomes, template)
+    running = await still_running(reader, requests, rollout.worst, known, notes)
+    return _Known(replace(known, running=running), WAIVED)
 
 
 def _for_everybody(freeze: Object) -> Object:
@@ -336,24 +337,10 @@ async def _running(
     reader: Reader, namespace: str, kind: GatedKind, name: str, found: Object
 ) -> Rollout:
     try:
-        reference = reference_of(kind, found)
-        referred = None
-        if reference is not None:
-            of_kind = kind_of(f"{reference.group}/", reference.kind)
-            if of_kind is not None:
-                referred = await _or_none(reader, of_kind, namespace, reference.name)
+        referred = await referred_by(reader, kind, namespace, found)
         return running_rollout(kind, namespace, name, found, referred)
     except PodTemplateError as error:
         raise Problem(422, "Unreadable", f"{kind.kind} {name}: {inert(str(error))}") from None
-
-
-async def _or_none(reader: Reader, kind: GatedKind, namespace: str, name: str) -> Object | None:
-    try:
-        return await reader.api.get(_resource(kind), namespace, name)
-    except Problem as problem:
-        if problem.status != 404:
-            raise
-        return None
 
 
 def _resource(kind: GatedKind) -> Resource:

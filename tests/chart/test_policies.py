@@ -33,7 +33,9 @@ def test_requests_are_deleted_by_the_operator_and_with_their_namespace(made):
     policy, _, rule = guarded(made, "records")
     records = ["cabrequests", "cabevidences", "rolloutoutcomes"]
     assert (rule["resources"], rule["operations"]) == (records, ["DELETE"])
-    (validation,) = policy["validations"]
+    validation, ended = policy["validations"]
+    assert f"request.userInfo.username != '{OPERATOR}'" in ended["expression"]
+    assert "oldObject.?status.?result.hasValue()" in ended["expression"]
     for user in (
         OPERATOR,
         "system:serviceaccount:kube-system:namespace-controller",

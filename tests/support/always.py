@@ -83,9 +83,9 @@ def send(client, write, namespace):
     return client.patch(path, content=json.dumps(write.body), headers=headers)
 
 
-def rolled_out(client, kind, namespace, *, image="web:2"):
-    """Change the image of a kind's object, by a dry run; the answer."""
-    containers = [{"name": "c0", "image": image}]
+def rolled_out(client, kind, namespace, *, image="web:2", **container):
+    """Change the image of a kind's object, and more of its container, by a dry run; the answer."""
+    containers = [{"name": "c0", "image": image, **container}]
     body = changed(kind, containers=containers)
     if kind == "Pod":
         body["spec"]["containers"] = [

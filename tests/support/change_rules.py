@@ -2,10 +2,13 @@
 """What the rules of change answer to a rollout, for each kind that is gated: each situation is made
 on a real API server. `docs/coverage.md` shows them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from support.always import rolled_out
 from support.gated import KINDS, gated, url
+from support.rings import image, manifest
 
 IMAGE = "web:2"
 """What is rolled out; what runs is `web:1`."""
@@ -22,10 +25,12 @@ class Step:
     """Of a denial; empty: it is let in."""
     passes: tuple[str, ...] = ()
     """Kinds that are let in all the same."""
+    of_kind: Mapping[str, str] = field(default_factory=dict)
+    """Kinds that are denied for a reason of their own."""
 
     def expected(self, kind):
         """The reason that a kind is denied for; empty if it is let in."""
-        return "" if kind in self.passes else self.reason
+        return self.of_kind.get(kind, "" if kind in self.passes else self.reason)
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,12 @@ class Course:
     """Of the exception that its request is under; none: its request takes approvals."""
     freeze: str = ""
     """Kind of the freeze that is declared once it is approved."""
+    image: str = IMAGE
+    """What is rolled out."""
+    container: Mapping[str, Any] = field(default_factory=dict)
+    """More of what is rolled out."""
+    promoted: bool = False
+    """Whether another ring comes first, in which a Deployment of the release soaks."""
 
 
 def _quorum(count):
@@ -56,6 +67,13 @@ def _quorum(count):
 ONE = [{"count": 1, "verb": "approve"}]
 FAR = {"from": "2090-01-01T00:00:00Z", "until": "2090-01-02T00:00:00Z"}
 PAST = {"from": "2020-01-01T00:00:00Z", "until": "2020-01-02T00:00:00Z"}
+
+RELEASED = manifest("", 2)["spec"]["template"]["spec"]["containers"][0]
+"""The container of a release that soaked as a Deployment: each kind runs the same."""
+
+A_POD = {"Pod": "PreviousRingPending"}
+"""What is said of a Pod that is given another image: nobody compares the rest of it, which is what
+it was."""
 
 COURSES = (
     *map(_quorum, (1, 2, 3)),
@@ -99,27 +117,42 @@ COURSES = (
         (Step("under an exception, outside of its `windows`", "ConstraintViolated"),),
         constraints={"windows": [FAR]},
     ),
+    Course(
+        "promotion",
+        {"approvals": ONE},
+        (
+            Step("approved, and not in the ring before yet", "PreviousRingPending"),
+            Step("once it has soaked in the ring before, as a Deployment", of_kind=A_POD),
+            Step("after an incident in the ring before", "PreviousRingFailed", of_kind=A_POD),
+            Step("after that incident, with an override"),
+        ),
+        ring=3,
+        image=image(2),
+        container={"readinessProbe": RELEASED["readinessProbe"]},
+        promoted=True,
+    ),
 )  # fmt: skip
 
 
-def targets():
+def targets(course):
     """One of each kind, with the image that is to come; a Job comes under another name."""
     return [
         {
             "apiVersion": KINDS[kind].api_version,
             "kind": kind,
             "name": "next" if kind == "Job" else "web",
-            "images": [IMAGE],
+            "images": [course.image],
         }
         for kind in KINDS
     ]
 
 
-def tried(client, kind, namespace):
+def tried(client, kind, namespace, course):
     """Roll a kind's object out, by a dry run; the answer."""
     if kind != "Job":
-        return rolled_out(client, kind, namespace, image=IMAGE)
-    body = gated(kind, namespace, "next", images=(IMAGE,))
+        return rolled_out(client, kind, namespace, image=course.image, **course.container)
+    containers = [{"name": "c0", "image": course.image, **course.container}]
+    body = gated(kind, namespace, "next", containers=containers)
     return client.post(url(kind, namespace), json=body, params={"dryRun": "All"})
 
 

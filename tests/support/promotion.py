@@ -105,6 +105,14 @@ def interruption(begins, ends=None, reason="Unavailable"):
     return {"from": rfc3339(NOW - begins), "reason": reason, **until}
 
 
+def running(made, available=2, created=NOW - 30 * DAY, generation=1):
+    """A Deployment as it is stored where so many of its Pods are available."""
+    metadata = {**made["metadata"], "uid": "u-2", "generation": 1}
+    metadata["creationTimestamp"] = rfc3339(created)
+    status = {"observedGeneration": generation, "replicas": 2, "updatedReplicas": 2}
+    return {**made, "metadata": metadata, "status": {**status, "availableReplicas": available}}
+
+
 def rings(*outcomes, template=TEMPLATE):
     """What is known of the rings before."""
     return EarlierRings({RELEASE: list(outcomes)}, template)

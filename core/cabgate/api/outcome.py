@@ -62,6 +62,8 @@ class InterruptionReason(StrEnum):
     """Its pod template had other images, or its containers did something else."""
     UNAVAILABLE = "Unavailable"
     """None of its Pods was available for more than 5 minutes."""
+    SCALED_TO_ZERO = "ScaledToZero"
+    """None of its Pods was asked for: it was scaled to 0, or no node was left for a DaemonSet."""
 
 
 class OutcomeTarget(Model):
@@ -95,9 +97,9 @@ class RolloutOutcomeSpec(Model):
     ]
     """Every image of its pod template, as it stands there, sorted."""
     template: RingTemplate | None = None
-    """Digest of what its containers do but for their variables, in normal form; the number of
-    replicas and when probes ask are not part of it. Absent where the template is too large to be
-    compared: no promotion goes by such an outcome."""
+    """Digest of what its containers do but for their variables, in normal form, and of which image
+    each of them runs; the number of replicas and when probes ask are not part of it. Absent where
+    the template is too large to be compared: no promotion goes by such an outcome."""
     release: ReleaseName | None = None
     """The release unit that its intent names; absent: none, and no promotion goes by it."""
     ring: Annotated[int, Field(ge=0, le=4)]
@@ -129,7 +131,7 @@ class Interruption(Model):
     until: Timestamp | None = None
     """When it ran again, by the webhook's clock; absent: it does not."""
     reason: InterruptionReason
-    """ImagesLeft or Unavailable."""
+    """ImagesLeft, Unavailable or ScaledToZero."""
 
 
 Severity = Annotated[int, Field(ge=1, le=4)]

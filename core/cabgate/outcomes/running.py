@@ -47,6 +47,8 @@ class RunningWorkload:
     is left."""
     available: int
     """How many of its Pods are available."""
+    scaled_down: bool
+    """Whether none of its Pods is asked for, as its controller has seen."""
     selector: str
     """Label selector of its Pods; empty where it has none that can be asked for."""
 
@@ -81,6 +83,7 @@ def running_workload(
         and available >= wanted
         and not _others_left(kind, status, updated),
         available,
+        observed and wanted == 0,
         _selector(stored, referred),
     )
 

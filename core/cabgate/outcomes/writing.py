@@ -99,6 +99,13 @@ def says_what_runs(outcome: RolloutOutcome, running: RunningWorkload | None) -> 
     )
 
 
+def runs_still(outcome: RolloutOutcome, running: RunningWorkload | None) -> bool:
+    """Whether a workload runs what an outcome of it says, and some of it is available."""
+    if running is None or not says_what_runs(outcome, running):
+        return False
+    return running.observed and running.available > 0
+
+
 Place = tuple[int, str | None, str]
 """Ring, release and intent of an outcome: where another begins although the same runs."""
 
@@ -170,6 +177,9 @@ def gone_on(
             update = {"interruptions": [*status.interruptions[:-1], closed]}
             return status.model_copy(update=update)
         return status
+    if running.scaled_down:
+        counts = outcome.model_copy(update={"status": status})
+        return _interrupted(counts, InterruptionReason.SCALED_TO_ZERO, now, now)
     since = unavailable_since if is_unavailable(running) else None
     if since is not None and now - since >= UNAVAILABLE_AFTER:
         counts = outcome.model_copy(update={"status": status})
@@ -185,14 +195,27 @@ def left(outcome: RolloutOutcome, now: datetime) -> RolloutOutcomeStatus:
 
 
 def is_unavailable(running: RunningWorkload) -> bool:
-    """Whether none of its Pods is available, as its controller says of the present template."""
-    return running.observed and running.available == 0
+    """Whether none of its Pods is available although some are asked for, as its controller says of
+    the present template."""
+    return running.observed and running.available == 0 and not running.scaled_down
+
+
+def reason_of(outcome: RolloutOutcome, running: RunningWorkload | None) -> InterruptionReason:
+    """Why an interruption that begins now is one, by what its workload is now."""
+    if running is None or not says_what_runs(outcome, running):
+        return InterruptionReason.IMAGES_LEFT
+    return (
+        InterruptionReason.SCALED_TO_ZERO if running.scaled_down else InterruptionReason.UNAVAILABLE
+    )
 
 
 def is_back(interruption: Interruption, running: RunningWorkload) -> bool:
     """Whether what interrupted a workload is over, which has the template of its outcome."""
     if interruption.reason is InterruptionReason.IMAGES_LEFT:
         return running.rolled_out  # as long as others are left, these may be what is available
+    if interruption.reason is InterruptionReason.SCALED_TO_ZERO:
+        # From then on it may be unavailable: else an outage after it would be no failure.
+        return running.observed and not running.scaled_down
     return running.observed and running.available > 0
 
 

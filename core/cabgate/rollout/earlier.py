@@ -20,7 +20,7 @@ from cabgate.api.base import Timestamp
 from cabgate.api.kinds import group_of
 from cabgate.api.stored import Declared
 from cabgate.rollout.normal_form import normal_form
-from cabgate.rollout.pods import PodTemplateError, template_images
+from cabgate.rollout.pods import PodTemplateError, images_by_name, template_images
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.templates import Template, is_too_large, template_of_forms
 
@@ -71,12 +71,16 @@ def revisions_of(workload: Workload, uid: str, kept: Iterable[RawObject]) -> lis
 def same_as(
     images: Iterable[str], template: Template | None, revisions: Iterable[Revision]
 ) -> list[Revision]:
-    """The revisions that ran these very images, and whose containers did what a template has them
-    do."""
+    """The revisions that ran these very images, each in the same container, and whose containers
+    did what a template has them do."""
     if template is None or not template.digest:
         return []
-    wanted = (tuple(sorted(set(images))), template.digest)
-    return [each for each in revisions if (each.images, each.template.digest) == wanted]
+    wanted = (tuple(sorted(set(images))), template.digest, template.images)
+    return [
+        each
+        for each in revisions
+        if (each.images, each.template.digest, each.template.images) == wanted
+    ]
 
 
 def replica_sets(revisions: Iterable[Revision]) -> list[Workload]:
@@ -151,7 +155,8 @@ def _ran(revision: RawObject) -> tuple[tuple[str, ...], Template] | None:
     spec = holder.get("spec")
     template = spec.get("template") if isinstance(spec, Mapping) else None
     try:
-        return template_images(template), template_of_forms([normal_form(template)])
+        by_name = [images_by_name(template)]
+        return template_images(template), template_of_forms([normal_form(template)], by_name)
     except PodTemplateError:
         return None
 

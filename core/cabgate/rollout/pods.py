@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which images a pod template runs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 
@@ -15,22 +15,42 @@ def template_images(template: Any, path: str = "spec.template") -> tuple[str, ..
 
     Raises `PodTemplateError` for anything that is not a pod template.
     """
-    spec_path = f"{path}.spec" if path else "spec"
-    spec = mapping(mapping(template, path).get("spec"), spec_path)
-    images: set[str] = set()
-    for field in ("containers", "initContainers", "ephemeralContainers"):
-        for index, container in enumerate(items(spec.get(field), f"{spec_path}.{field}")):
-            item_path = f"{spec_path}.{field}[{index}]"
-            images.add(_image(mapping(container, item_path).get("image"), f"{item_path}.image"))
-    for index, volume in enumerate(items(spec.get("volumes"), f"{spec_path}.volumes")):
-        item_path = f"{spec_path}.volumes[{index}]"
-        source = mapping(volume, item_path).get("image")
-        if source is not None:
-            reference = mapping(source, f"{item_path}.image").get("reference")
-            images.add(_image(reference, f"{item_path}.image.reference"))
+    images = {image for _, _, image in _images(template, path)}
     if not images:
-        raise PodTemplateError(f"{spec_path}.containers: no image")
+        raise PodTemplateError(f"{_spec_path(path)}.containers: no image")
     return tuple(sorted(images))
+
+
+def images_by_name(template: Any, path: str = "spec.template") -> dict[str, dict[str, str]]:
+    """Which image each container and each image volume of a pod template has, by its name: a
+    mapping for each list of the spec that they stand in. Raises `PodTemplateError`."""
+    found: dict[str, dict[str, str]] = {}
+    for field, name, image in _images(template, path):
+        found.setdefault(field, {})[name] = image
+    return found
+
+
+def _images(template: Any, path: str) -> Iterator[tuple[str, str, str]]:
+    """List of the spec, name and image of whatever in a pod template has an image."""
+    spec_path = _spec_path(path)
+    spec = mapping(mapping(template, path).get("spec"), spec_path)
+    for field in ("containers", "initContainers", "ephemeralContainers"):
+        for index, each in enumerate(items(spec.get(field), f"{spec_path}.{field}")):
+            item_path = f"{spec_path}.{field}[{index}]"
+            container = mapping(each, item_path)
+            image = _image(container.get("image"), f"{item_path}.image")
+            yield field, str(container.get("name")), image
+    for index, each in enumerate(items(spec.get("volumes"), f"{spec_path}.volumes")):
+        item_path = f"{spec_path}.volumes[{index}]"
+        volume = mapping(each, item_path)
+        if volume.get("image") is not None:
+            reference = mapping(volume["image"], f"{item_path}.image").get("reference")
+            image = _image(reference, f"{item_path}.image.reference")
+            yield "volumes", str(volume.get("name")), image
+
+
+def _spec_path(path: str) -> str:
+    return f"{path}.spec" if path else "spec"
 
 
 def mapping(value: Any, path: str) -> Mapping[str, Any]:

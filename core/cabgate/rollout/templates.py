@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from cabgate.api.types import MAX_TEMPLATE_FIELDS
+from cabgate.rollout.image_names import digest_of
 from cabgate.rollout.normal_form import VERSION, Form
 from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rings import HIGHEST
@@ -62,6 +63,10 @@ def is_too_large(obj: Mapping[str, Any]) -> bool:
     return size > MAX_SOURCE_BYTES
 
 
+ImagesByName = Mapping[str, Mapping[str, str]]
+"""Which image each container and volume of a pod template has, as `images_by_name` tells it."""
+
+
 @dataclass(frozen=True)
 class Template:
     """What the containers of a rollout do."""
@@ -71,6 +76,8 @@ class Template:
     to be compared."""
     forms: Sequence[Form] = field(default=(), compare=False, repr=False)
     """The normal form of each pod template; none where only the digest is known."""
+    images: Sequence[ImagesByName] = field(default=(), compare=False, repr=False)
+    """Which image each container of each pod template has; none where that was not looked at."""
 
     @cached_property
     def parts(self) -> Mapping[str, "Part"]:
@@ -121,13 +128,14 @@ def may_be_required(labels: Mapping[str, str] | None) -> bool:
     return REQUIRE_LABEL in (labels or {})
 
 
-def template_of_forms(forms: Sequence[Form]) -> Template:
-    """What normal forms of pod templates come to, at least one. Raises `PodTemplateError`."""
+def template_of_forms(forms: Sequence[Form], images: Sequence[ImagesByName] = ()) -> Template:
+    """What normal forms of pod templates come to, at least one; `images` are those of each, as far
+    as they are known, of which the digest is none. Raises `PodTemplateError`."""
     try:
         digest = sha256_hex(forms[0] if len(forms) == 1 else list(forms))
     except (ValueError, RecursionError) as error:
         raise PodTemplateError(f"spec: holds what has no normal form: {error}") from None
-    return Template(f"{VERSION}:sha256:{digest}", tuple(forms))
+    return Template(f"{VERSION}:sha256:{digest}", tuple(forms), tuple(images))
 
 
 def form_text(template: Template) -> str:
@@ -144,13 +152,24 @@ _VARIABLES = frozenset({"env", "envFrom"})
 
 
 def ring_template(template: Template | None) -> str | None:
-    """Digest of what the containers do but for their variables: what a workload has in common with
-    itself in the ring before. None where there is no template, or it is too large to be compared.
+    """Digest of what the containers do but for their variables, and of which of them runs which
+    image, wherever that is kept: what a workload has in common with itself in the ring before. None
+    where there is no template, its images are not known, or it is too large to be compared.
     Replicas are no part of a template."""
-    if template is None or not template.forms:
+    if template is None or not template.forms or len(template.images) != len(template.forms):
         return None
-    forms = [_without_variables(form) for form in template.forms]
-    return f"{_OF_RINGS}:sha256:{sha256_hex(forms[0] if len(forms) == 1 else forms)}"
+    found = [
+        {"form": _without_variables(form), "images": _by_digest(images)}
+        for form, images in zip(template.forms, template.images, strict=True)
+    ]
+    return f"{_OF_RINGS}:sha256:{sha256_hex(found)}"
+
+
+def _by_digest(images: ImagesByName) -> Form:
+    return {
+        field: {name: digest_of(image) or image for name, image in named.items()}
+        for field, named in images.items()
+    }
 
 
 def _without_variables(form: Form) -> Form:

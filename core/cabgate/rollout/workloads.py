@@ -8,7 +8,7 @@ from typing import Any
 
 from cabgate.api.kinds import BUILT_IN, GatedKind, group_of
 from cabgate.rollout.normal_form import normal_form
-from cabgate.rollout.pods import PodTemplateError, mapping, template_images
+from cabgate.rollout.pods import PodTemplateError, images_by_name, mapping, template_images
 from cabgate.rollout.rollout import Rollout, Scale
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.templates import Template, is_too_large, template_of_forms
@@ -188,18 +188,20 @@ def template_of(
     """
     if is_too_large(obj) or (referred is not None and is_too_large(referred)):
         return Template("")
+    own = pod_templates(kind, obj)
     forms = [
         normal_form(template, path, of_pod=kind.is_pod, claims=claims)
-        for (path, template), claims in zip(
-            pod_templates(kind, obj), _claims_beside(kind, obj), strict=True
-        )
+        for (path, template), claims in zip(own, _claims_beside(kind, obj), strict=True)
     ]
     reference = reference_of(kind, obj)
     if reference is not None and referred is not None:
         other = kind_of(_api_version_of(reference), reference.kind)
         if other is not None:
-            forms += [normal_form(each, path) for path, each in pod_templates(other, referred)]
-    return template_of_forms(forms) if forms else None
+            others = pod_templates(other, referred)
+            forms += [normal_form(each, path) for path, each in others]
+            own += others
+    images = [images_by_name(template, path) for path, template in own]
+    return template_of_forms(forms, images) if forms else None
 
 
 def reference_of(kind: GatedKind, obj: Mapping[str, Any]) -> Workload | None:

@@ -15,6 +15,12 @@ from cabgate.lifecycle.state.standing import WholeRequest
 from cabgate.text.inert import inert
 from cabgate.text.moments import rfc3339
 
+BY_IMAGES = (
+    ", as far as its images say: the rollout has to do there what it does here, and what has not "
+    "ended has to run there still"
+)
+"""What a request does not say of its containers, the gate asks of the rollout."""
+
 NOT_KNOWN = "NotKnown"
 """Where nobody could read what became of the release."""
 
@@ -30,7 +36,7 @@ class RingView:
     state: str
     """Promoted, Pending, Failed, Overridden or NotKnown."""
     says: str
-    """Why, as far as images go: what the containers do is compared at the rollout."""
+    """Why; what only the rollout is asked, it says."""
     since: str
     """Since when it runs in the ring before without a break; empty where it does not."""
     until: str
@@ -74,11 +80,13 @@ def _view(prior: PriorRing, request: WholeRequest) -> RingView:
     if not prior.met and override_name(ring) in request.standing.overrides:
         state = "Overridden"
     subject = "its intent" if prior.undeclared else f"release {prior.release}"
+    # Where nothing ran with these images, nothing ran with these containers.
+    known = prior.met or prior.failed
     return RingView(
         ring=ring,
         after=prior.need.from_,
         state=state,
-        says=inert(f"{subject} {prior.says}"),
+        says=inert(f"{subject} {prior.says}{BY_IMAGES if known else ''}"),
         since="" if prior.since is None else rfc3339(prior.since),
         until="" if prior.until is None else rfc3339(prior.until),
     )

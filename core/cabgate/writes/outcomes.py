@@ -15,7 +15,6 @@ from cabgate.api.outcome import (
     REPORT,
     IncidentReport,
     Interruption,
-    InterruptionReason,
     OutcomeResult,
     RolloutOutcome,
 )
@@ -23,7 +22,14 @@ from cabgate.api.request import CABRequest
 from cabgate.outcomes.occupancy import is_ended
 from cabgate.outcomes.pods import PodsNow
 from cabgate.outcomes.running import RunningWorkload
-from cabgate.outcomes.writing import is_back, labels_of, result_of, says_what_runs, spec_of
+from cabgate.outcomes.writing import (
+    is_back,
+    labels_of,
+    reason_of,
+    result_of,
+    says_what_runs,
+    spec_of,
+)
 from cabgate.review.review import CLOCK_TOLERANCE
 from cabgate.rollout.targets import Workload
 from cabgate.text.moments import rfc3339
@@ -223,9 +229,9 @@ def _check_interruptions(
         raise _wrong(field, "one at a time begins, and has no end yet")
     if added and before and after[len(before) - 1].until is None:
         raise _wrong(field, "the last one has no end yet")
-    same = running is not None and says_what_runs(old, running)
-    if any((each.reason is InterruptionReason.UNAVAILABLE) is not same for each in added):
-        raise _wrong(field, "ImagesLeft is of a workload that runs something else, and only that")
+    reason = reason_of(old, running)
+    if any(each.reason is not reason for each in added):
+        raise _wrong(field, f"the reason must be {reason}, by what runs now")
     if any(each.from_ - now > CLOCK_TOLERANCE for each in added):
         raise _wrong(field, "none begins later than now")
 

@@ -12,8 +12,11 @@ from support.always import WRITES, prepare, send
 from support.change_rules import COURSES, PAST, targets, tried
 from support.clients import client_of
 from support.gated import KINDS, ROLLOUT_CRD
+from support.kubelet import Kubelet
 from support.policies import change_policy
+from support.promotion import row
 from support.reviews import now
+from support.rings import Rings
 
 PEOPLE = ("rule-ann", "rule-bob", "rule-eve")
 
@@ -33,20 +36,26 @@ def prepared(gate, admin, make_namespace):
 
     def prepare_for(course):
         name = f"rules-{course.name}"
-        gate.create("admin", change_policy(name, *course.policy["approvals"],
-                    **{k: v for k, v in course.policy.items() if k != "approvals"}))  # fmt: skip
+        more = {k: v for k, v in course.policy.items() if k != "approvals"}
+        pilot = make_namespace("2") if course.promoted else ""
+        if pilot:
+            more["promotion"] = [row(soak="2s", minPods=1, namespaces=[pilot])]
+        gate.create("admin", change_policy(name, *course.policy["approvals"], **more))
         made.append(("changepolicy", name))
         namespace = make_namespace(None)
         prepare(admin, namespace)
         labels = (f"cabgate.dev/ring={course.ring}", f"cabgate.dev/change-policy={name}")
         gate.kubectl("admin", "label", "namespace", namespace, *labels)
-        wait_until(lambda: tried(admin, "Deployment", namespace).status_code == 403, "gated")
+        wait_until(
+            lambda: tried(admin, "Deployment", namespace, course).status_code == 403, "gated"
+        )
         for person in PEOPLE:
             gate.user(person)
             gate.bind(person, "cabgate-cab-member", namespace)
         gate.bind(PEOPLE[0], "cabgate-freeze-override", namespace)
+        gate.bind(PEOPLE[0], "cabgate-promotion-override", namespace)
         gate.bind("security", "cabgate-security-reviewer", namespace)
-        return namespace
+        return Rings(gate, pilot, namespace, name)
 
     def declare(kind, namespace):
         name = f"rules-{kind.lower()}"
@@ -66,11 +75,11 @@ def prepared(gate, admin, make_namespace):
         gate.cluster.kubectl("delete", kind, name)
 
 
-def answers(admin, namespace):
+def answers(admin, namespace, course):
     """The reason that each kind is denied for; empty if it is let in."""
     found = {}
     for kind in KINDS:
-        answer = tried(admin, kind, namespace)
+        answer = tried(admin, kind, namespace, course)
         found[kind] = ""
         if not answer.is_success:
             found[kind] = (
@@ -79,15 +88,36 @@ def answers(admin, namespace):
     return found
 
 
-def as_expected(admin, namespace, expected):
+def as_expected(admin, namespace, course, expected):
     """True once each kind is answered so; says what differs."""
-    found = answers(admin, namespace)
+    found = answers(admin, namespace, course)
     assert found == expected
     return True
 
 
-def actions(gate, namespace, request, course, declare):
+def promoted(gate, rings, request):
+    """What leads a release from ring to ring, as far as an incident and an override of it."""
+    gate.review(PEOPLE[1], "cabrequest", request, rings.wide, "Approved")
+    yield
+    rings.declare(rings.pilot, 2)
+    with Kubelet(gate.cluster):
+        rings.roll_out(rings.pilot, 2)
+        name = rings.outcome(rings.pilot, 2)["metadata"]["name"]
+    yield
+    report = {"status": {"report": {"id": "INC-1", "severity": 2, "source": "alertmanager"}}}
+    gate.patch_status("admin", "rolloutoutcome", name, rings.pilot, report, check=True)
+    yield
+    gate.review(PEOPLE[0], "cabrequest", request, rings.wide, "Approved",
+                overrides=["promotion.ring-3"])  # fmt: skip
+    yield
+
+
+def actions(gate, rings, request, course, declare):
     """What leads from one step of a course to the next."""
+    namespace = rings.wide
+    if course.promoted:
+        yield from promoted(gate, rings, request)
+        return
     if course.constraints:
         gate.create("requester", exception(namespace, request, constraints=course.constraints))
         gate.review("security", "cabexception", "leave", namespace, "Approved")
@@ -113,15 +143,26 @@ def test_each_kind_is_answered_by_each_rule_and_nothing_else_is_stopped(
     gate, admin, prepared, course
 ):
     prepare_for, declare = prepared
-    namespace = prepare_for(course)
+    rings = prepare_for(course)
+    namespace = rings.wide
     content, state = (BAD, "ExceptionRequired") if course.constraints else (MIDDLING, "Submitted")
-    gate.apply("requester", intent(namespace, evidence=content, targets=targets()))
+    gate.apply(
+        "requester", intent(namespace, evidence=content, targets=targets(course), release="shop")
+    )
     request = gate.request_of(namespace, state=state)["metadata"]["name"]
-    leading = actions(gate, namespace, request, course, declare)
+    leading = actions(gate, rings, request, course, declare)
     for step, _ in zip(course.steps, leading, strict=False):
         expected = {kind: step.expected(kind) for kind in KINDS}
         # What takes a second to be over is not over at once.
-        wait_until(lambda expected=expected: as_expected(admin, namespace, expected), step.what)
-    stopped = [(str(write), answer.text) for write in WRITES
-               if not (answer := send(admin, write, namespace)).is_success]  # fmt: skip
-    assert stopped == []
+        wait_until(
+            lambda expected=expected: as_expected(admin, namespace, course, expected), step.what
+        )
+        if course.promoted:
+            assert stopped(admin, namespace, [each for each in WRITES if each.body]) == []
+    assert stopped(admin, namespace, WRITES) == []
+
+
+def stopped(admin, namespace, writes):
+    """Those of some writes that do not pass, and what is said to them."""
+    return [(str(write), answer.text) for write in writes
+            if not (answer := send(admin, write, namespace)).is_success]  # fmt: skip

@@ -216,6 +216,10 @@ def test_a_rogue_operator_cannot_shorten_a_soak_or_add_pods(gate, shop, running)
         assert "interruption" in status(interruptions=[closed | {"until": began}])
         stored = gate.get("rolloutoutcome", name, shop)
         assert "cannot update" in written(gate, shop, {**stored, "spec": spec | {"ring": 0}}, name)
+        # What goes on stays, with its incidents. (What has ended goes when retention has it go.)
+        with client_of(gate.user(OPERATOR)) as client:
+            gone = client.delete(f"{PATH}/{shop}/rolloutoutcomes/{name}")
+        assert "that has not ended is not deleted" in gone.json()["message"]
     assert gate.get("rolloutoutcome", name, shop)["metadata"]["uid"] == running["metadata"]["uid"]
 
 
@@ -320,7 +324,16 @@ def test_the_recipes_report_of_what_runs_now(gate, shop, running):
     assert [(each["id"], each["source"]) for each in found] == [
         *(("fingerprint", "alertmanager"), ("bad", "argo-rollouts")),
     ]
+    # What is not one of the four severities becomes no part of the patch.
+    for severity in ("0", "2,", '2,"by":"ann"'):
+        assert sh(gate, REPORTER, "sh", script, *about, "sly", severity, "alertmanager") == 2
     # Of what has other images now nobody is told that it is at fault.
     deploy(gate, shop, "web:2")
     outcome(gate, shop, what="an interruption", when=interruptions)
     assert sh(gate, REPORTER, "sh", script, *about, "later", "2", "alertmanager") == 1
+    # What is deleted has an incident that is noticed afterwards.
+    gate.kubectl("requester", "delete", "deployment", "web", "-n", shop)
+    outcome(gate, shop, what="the end", when=with_result("Succeeded"))
+    assert sh(gate, REPORTER, "sh", script, *about, "after", "2", "alertmanager") == 0
+    found = gate.get("rolloutoutcome", name, shop)["status"]["incidents"]
+    assert [each["id"] for each in found] == ["fingerprint", "bad", "after"]

@@ -11,6 +11,7 @@ from cabgate_devcluster import wait_until
 from support.cab import run_cab
 from support.cli import cabgate
 from support.gate import denial, paused
+from support.glass import breaking
 from support.kubelet import Kubelet
 from support.policies import change_policy
 from support.promotion import in_namespaces, row
@@ -116,9 +117,16 @@ def test_a_soak_goes_on_with_the_operator_stopped(gate, make_namespace):
     rings.declare(rings.pilot, 7)
     rings.roll_out(rings.pilot, 7)
     rings.outcome(rings.pilot, 7)
+    rings.declare(rings.pilot, 8)
     with paused(gate.installation.operator):
         assert "PreviousRingPending" in rings.tried(7)
         wait_until(lambda: not rings.tried(7), "it is met by the webhook's clock", timeout=60.0)
+        # What left the ring before meanwhile has an outcome that nobody ends.
+        rings.roll_out(rings.pilot, 8)
+        said = rings.tried(7)
+        assert "PreviousRingPending" in said
+        assert "does not run in ring 2 as its outcome says" in said
+        assert rings.pilot not in said
 
 
 def test_who_may_override_a_promotion_does_so_for_one_request(gate, rings):
@@ -143,6 +151,10 @@ def test_who_may_override_a_promotion_does_so_for_one_request(gate, rings):
     # It is of that request alone.
     rings.declare(wide, 10)
     assert denial(rings.roll_out(wide, 10, check=False)).startswith("PreviousRingPending: ")
+    # A broken glass waits for no ring.
+    with breaking(gate, "promotion-glass") as glass:
+        broken = glass.breaks("breaker", wide, image=image(10))
+    assert broken.status_code == 200, broken.text
 
 
 def test_no_row_counts_what_a_team_can_make_up(gate):

@@ -15,7 +15,7 @@ from cabgate_kube.transport import HttpAnswer
 from cabgate_samples.models import NOW, by_person, request, target
 from cabgate_samples.objects import workload
 from support.freezes import freeze
-from support.promotion import DAY, outcome, promoted, row
+from support.promotion import DAY, outcome, promoted, row, running
 from support.promotion import IMAGE as RELEASED
 from unit.portal.fake_api import status
 from unit.portal.portals import Made, stored
@@ -214,10 +214,14 @@ TEMPLATE = ring_template(template_of(kind_of("apps/v1", "Deployment"), RUNS))
 OVERRIDDEN = by_person("Approved", overrides=["promotion.ring-4"])
 
 
+GONE = running(workload("shop-2", name="checkout", images=["web:9"]))
+ELSEWHERE = DEPLOYMENT.replace("/shop/", "/shop-2/")
+
+
 class Released(Shop):
     """One in which a release is approved, and comes to ring 3."""
 
-    def __init__(self, *outcomes, forbidden=(), ring="3", asks=None):
+    def __init__(self, *outcomes, forbidden=(), ring="3", asks=None, elsewhere=None):
         super().__init__(ring, forbidden=forbidden)
         approved = (asks or promoted()).to_dict()
         self.api.objects = {k: v for k, v in self.api.objects.items() if "cabrequests" not in k}
@@ -225,6 +229,7 @@ class Released(Shop):
         self.api.objects[DEPLOYMENT] = RUNS
         for number, each in enumerate(outcomes):
             self.api.objects[f"{OUTCOMES}/{number}"] = each.to_dict()
+        self.api.objects[ELSEWHERE] = elsewhere or running(RUNS)
 
 
 @pytest.mark.parametrize(
@@ -232,6 +237,9 @@ class Released(Shop):
     [
         ({"outcomes": [outcome(template=TEMPLATE)]}, {}, True),
         ({"outcomes": [outcome(DAY, template=TEMPLATE)]}, {}, None),
+        # Where it ran it does not run now, or nobody may read whether it does.
+        ({"outcomes": [outcome(template=TEMPLATE)], "elsewhere": GONE}, {}, None),
+        ({"outcomes": [outcome(template=TEMPLATE)], "forbidden": [ELSEWHERE]}, {}, None),
         ({"outcomes": [outcome()]}, {}, None),  # another template
         ({"outcomes": []}, {}, None),
         ({"outcomes": [outcome(template=TEMPLATE)], "forbidden": [OUTCOMES]}, {}, None),

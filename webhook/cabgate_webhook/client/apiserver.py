@@ -360,7 +360,7 @@ class LiveReads(ExceptionReads):
             async with self._large:
                 return await call(limit=LARGE_BYTES)
         except AnswerTooLarge as error:
-            raise BudgetUsedUp(path) from error
+            raise BudgetUsedUp.of(path) from error
         except (ConnectionFailed, OSError, ValueError) as error:
             raise LookupFailed(f"{method} {path}: {type(error).__name__}: {error}") from error
         finally:

@@ -25,8 +25,10 @@ class LookupFailed(Exception):  # noqa: N818 - said to users as it is
 class BudgetUsedUp(LookupFailed):
     """What an admission request has to read is more than it may."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(
+    @classmethod
+    def of(cls, path: str) -> "BudgetUsedUp":
+        """What is said of a path in the namespace of the admission request."""
+        return cls(
             f"GET {path}: comes to more than {LARGE_BYTES // READ_BYTES} MiB, which is all that "
             "cabgate reads for one admission request. It is about this namespace alone: delete "
             "exceptions that ended and intents that nobody needs there (what was for them goes "

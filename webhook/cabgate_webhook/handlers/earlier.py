@@ -3,14 +3,16 @@
 rings before."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from cabgate.api import RolloutOutcome
 from cabgate.api.outcome import RELEASE_LABEL
-from cabgate.lifecycle.limits.promotion import FITS_NONE, EarlierRings
+from cabgate.lifecycle.limits.promotion import FITS_NONE, EarlierRings, OutcomeKey, key_of
 from cabgate.lifecycle.state.standing import may_have_admitted
+from cabgate.outcomes.writing import runs_still, workload_of
 from cabgate.rollout.earlier import (
     KEPT_AS,
     REPLICA_SET,
@@ -22,8 +24,11 @@ from cabgate.rollout.earlier import (
 )
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.templates import Template, ring_template
+from cabgate.text.refusal import Refusal
 from cabgate_webhook.admission.requests import AdmissionRequest
 from cabgate_webhook.client.apiserver import LiveReads
+from cabgate_webhook.client.lookups import BudgetUsedUp, LookupFailed
+from cabgate_webhook.handlers.running import running_now
 
 
 @dataclass(frozen=True)
@@ -59,9 +64,49 @@ async def earlier_rings(
 ) -> EarlierRings:
     """What became of some releases, each in the namespaces that count or in all, as it is now;
     `template` is what the containers of the rollout do. Raises what `LiveReads` does."""
-    found = await asyncio.gather(*(_outcomes(api, *each) for each in places.items()))
+    with _told_of_no_other_namespace():
+        found = await asyncio.gather(*(_outcomes(api, *each) for each in places.items()))
     by_release = dict(zip(places, found, strict=True))
     return EarlierRings(by_release, ring_template(template) or FITS_NONE)
+
+
+async def still_running(
+    api: LiveReads, outcomes: Sequence[RolloutOutcome]
+) -> frozenset[OutcomeKey]:
+    """Those of some outcomes whose workloads run now what they say. Raises what `LiveReads`
+    does."""
+    with _told_of_no_other_namespace():
+        found = await asyncio.gather(*(_is_running(api, each) for each in outcomes))
+    return frozenset(key_of(each) for each, so in zip(outcomes, found, strict=True) if so)
+
+
+async def _is_running(api: LiveReads, outcome: RolloutOutcome) -> bool:
+    workload = workload_of(outcome.spec.target)
+    try:
+        running = await running_now(api, outcome.metadata.namespace, workload)
+    except Refusal:
+        return False  # what cannot be read runs nothing that an outcome says
+    return runs_still(outcome, running)
+
+
+@contextmanager
+def _told_of_no_other_namespace() -> Iterator[None]:
+    """Have failed reads of other namespaces say what was read, and not where: the log has that."""
+    try:
+        yield
+    except BudgetUsedUp as error:
+        raise BudgetUsedUp(
+            "what became of the release in the rings before comes to more than cabgate reads for "
+            "one admission request. Have the change policy name the namespaces that count "
+            "(namespaceSelector), or delete intents that name this release and are needed no more",
+            error.brief,
+        ) from error
+    except LookupFailed as error:
+        raise LookupFailed(
+            "the RolloutOutcomes of the rings before, or what runs there, cannot be read: the log "
+            "of cabgate-webhook says why",
+            error.brief,
+        ) from error
 
 
 async def _outcomes(

@@ -10,12 +10,9 @@ from typing import Any
 from cabgate.api import CABException, CABRequest, RolloutOutcome
 from cabgate.api.outcome import PLURAL, REPORT
 from cabgate.outcomes.pods import PodsNow, pods_now
-from cabgate.outcomes.running import RunningWorkload, outcome_kind, running_workload
+from cabgate.outcomes.running import RunningWorkload
 from cabgate.outcomes.writing import workload_of
 from cabgate.rollout.installation import InstallationSettings
-from cabgate.rollout.pods import PodTemplateError
-from cabgate.rollout.targets import Workload
-from cabgate.rollout.workloads import reference_of
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate.writes.outcomes import (
     check_incidents,
@@ -29,6 +26,7 @@ from cabgate.writes.outcomes import (
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest
 from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.handlers.guarded import check_untied, judge_metadata
+from cabgate_webhook.handlers.running import running_now
 
 
 def stamp_outcome(admission: AdmissionRequest, operator: str, now: datetime) -> AdmissionAnswer:
@@ -70,7 +68,7 @@ async def judge_outcome(
     labels, intent, running, request, exception = await asyncio.gather(
         api.namespace_labels(namespace),
         api.intent(namespace, spec.intent_name),
-        _running(namespace, workload_of(spec.target), api),
+        running_now(api, namespace, workload_of(spec.target)),
         _request(namespace, spec.request_name, api),
         _exception(namespace, spec.request_name, spec.exception_name, api),
     )
@@ -95,7 +93,7 @@ async def _judge_status(
         return AdmissionAnswer(allowed=True, reason="Unchanged")
     workload = workload_of(old.spec.target)
     try:
-        running = await _running(namespace, workload, api)
+        running = await running_now(api, namespace, workload)
     except Refusal:
         running = None  # what cannot be read runs nothing that an outcome says
     pods: PodsNow | None = None
@@ -108,32 +106,12 @@ async def _judge_status(
     return AdmissionAnswer(allowed=True, reason="SystemWrite")
 
 
-async def _running(namespace: str, workload: Workload, api: LiveReads) -> RunningWorkload | None:
-    """A workload as it is now; None if there is none. Raises `Refusal` for what cannot be read."""
-    kind = outcome_kind(workload.group, workload.kind)
-    if kind is None:
-        raise _of_no_kind(f"a {workload.kind} does not say whether it is available")
-    stored = await api.workload(namespace, workload)
-    if stored is None:
-        return None
-    try:
-        reference = reference_of(kind, stored)
-        referred = None if reference is None else await api.workload(namespace, reference)
-        return running_workload(kind, stored, referred)
-    except PodTemplateError as error:
-        raise _of_no_kind(f"{workload}: {error}") from error
-
-
 async def _pods(namespace: str, running: RunningWorkload, api: LiveReads, now: datetime) -> PodsNow:
     """What the Pods of a workload show now, of which each page is forgotten before the next."""
     found = PodsNow()
     async for page in api.pods(namespace, running.selector):
         found = found.beside(pods_now(running, page, now))
     return found
-
-
-def _of_no_kind(message: str) -> Refusal:
-    return Refusal(RefusalReason.WRONG_CONTENT, message, "spec.target")
 
 
 async def _request(namespace: str, name: str | None, api: LiveReads) -> CABRequest | None:

@@ -15,7 +15,14 @@ from cabgate.gate.decide import covering, decide
 from cabgate.gate.messages import controller_message
 from cabgate.gate.verdict import GateVerdict, Reason
 from cabgate.lifecycle.limits.freezes import freezes_in_force, without_rollbacks
-from cabgate.lifecycle.limits.promotion import UNKNOWN, WAIVED, asks_before, places_of, releases_for
+from cabgate.lifecycle.limits.promotion import (
+    UNKNOWN,
+    WAIVED,
+    asks_before,
+    places_of,
+    releases_for,
+    to_look_at,
+)
 from cabgate.lifecycle.state.requirements import says_of_containers
 from cabgate.lifecycle.state.standing import (
     RequestStanding,
@@ -39,7 +46,7 @@ from cabgate.rollout.workloads import (
 from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest, metadata_of
 from cabgate_webhook.client.ahead import Ahead
 from cabgate_webhook.client.apiserver import LiveReads
-from cabgate_webhook.handlers.earlier import Earlier, earlier_rings
+from cabgate_webhook.handlers.earlier import Earlier, earlier_rings, still_running
 from cabgate_webhook.handlers.freezes import Declared, declared_for
 from cabgate_webhook.handlers.fresh import FreshIntents
 
@@ -182,6 +189,8 @@ async def _look(
     places = places_of(covered, ring, releases_for(covered, ring))
     if decision.reason in KEPT_BACK and places:
         rings = await earlier_rings(api, places, template())
+        meeting = to_look_at(covered, ring, rollout.images, rings, now)
+        rings = replace(rings, running=await still_running(api, meeting))
         decision = judged(freezes=in_force, earlier_rings=rings)
     return decision, labels, ring
 

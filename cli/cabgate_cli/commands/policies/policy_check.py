@@ -9,13 +9,14 @@ import click
 
 from cabgate.api import ChangePolicy
 from cabgate.api.changepolicy import APPROVE
-from cabgate.lifecycle.requests.terms import needs_in_ring
+from cabgate.lifecycle.requests.terms import needs_in_ring, policy_warnings
 from cabgate.lifecycle.requests.voters import BoardCheck, Group, check_board
 from cabgate.text.foreign import printed
 from cabgate.views.plain import plain
 from cabgate.views.policies import promotion_in
 from cabgate_cli.commands.options import cluster_options, namespace_option, output_option
 from cabgate_cli.commands.policies.policy_options import policy_file_option
+from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import ExitCode, of_command
 from cabgate_cli.input.files.models import read_policy
 from cabgate_cli.input.names import namespace_name
@@ -105,6 +106,8 @@ def check(
     here = namespace or context_namespace(kubeconfig, context) or "default"
     place = PolicyPlace.read(Cluster(kubeconfig, context, or_files=False), here)
     found = found or place.policy()
+    for each in [] if found is None else policy_warnings(found):
+        note(each)
     needs = [] if found is None else needs_in_ring(found, place.ring)
     verbs = [each.verb for each in needs]
     groups = [place.group(each.text, each.groups, each.people, verbs) for each in given]

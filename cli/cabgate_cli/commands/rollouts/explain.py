@@ -10,7 +10,7 @@ import click
 
 from cabgate.api.changefreeze import POLICY_LABEL
 from cabgate.api.kinds import GatedKind
-from cabgate.lifecycle.limits.promotion import asks_before
+from cabgate.lifecycle.limits.promotion import asks_before, to_look_at
 from cabgate.lifecycle.state.standing import standings_of
 from cabgate.lifecycle.state.validity import valid_until
 from cabgate.rollout.earlier import without_claims
@@ -232,6 +232,8 @@ class _Explainer:
         if freezes or ends or asks_before(requests, ring):
             ran = source.ran(rollout, kept)
             earlier = source.earlier_rings(requests, ring, rollout.template)
+            meeting = to_look_at(requests, ring, rollout.images, earlier, now())
+            earlier = replace(earlier, running=source.still_running(meeting))
             around = replace(around, freezes=freezes, ran=ran, earlier_rings=earlier)
         exceptions = source.exceptions(namespace) if requests else []
         return explained(rollout, around, requests, exceptions, now())

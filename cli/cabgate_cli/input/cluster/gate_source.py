@@ -17,8 +17,16 @@ from cabgate.api import (
     outcome,
     request,
 )
-from cabgate.lifecycle.limits.promotion import FITS_NONE, EarlierRings, releases_for
+from cabgate.lifecycle.limits.promotion import (
+    FITS_NONE,
+    EarlierRings,
+    OutcomeKey,
+    key_of,
+    releases_for,
+)
 from cabgate.lifecycle.state.standing import may_have_admitted, standings_of
+from cabgate.outcomes.running import outcome_kind, running_workload
+from cabgate.outcomes.writing import runs_still, workload_of
 from cabgate.rollout.appliers import with_applier
 from cabgate.rollout.earlier import (
     KEPT_AS,
@@ -29,6 +37,7 @@ from cabgate.rollout.earlier import (
     same_as,
     selected_by,
 )
+from cabgate.rollout.pods import PodTemplateError
 from cabgate.rollout.rollout import Rollout
 from cabgate.rollout.targets import Workload, selectors
 from cabgate.rollout.templates import Template, ring_template
@@ -95,6 +104,27 @@ class GateSource:
                 continue
             found[release] = [parsed(RolloutOutcome, item) for item in items]
         return EarlierRings(found, ring_template(template) or FITS_NONE)
+
+    def still_running(self, outcomes: Iterable[RolloutOutcome]) -> frozenset[OutcomeKey] | None:
+        """Those of some outcomes whose workloads run now what they say; None where one may not be
+        read."""
+        try:
+            return frozenset(key_of(each) for each in outcomes if self._is_running(each))
+        except NotAllowed as error:
+            note(f"whether it runs in the ring before still is not known: {error.message}")
+            return None
+
+    def _is_running(self, outcome: RolloutOutcome) -> bool:
+        workload, namespace = workload_of(outcome.spec.target), outcome.metadata.namespace
+        kind = outcome_kind(workload.group, workload.kind)
+        stored = None if kind is None else self._cluster.workload_or_none(workload, namespace)
+        if kind is None or stored is None:
+            return False
+        referred = self._cluster.referred(kind, stored, namespace)
+        try:
+            return runs_still(outcome, running_workload(kind, stored, referred))
+        except PodTemplateError:
+            return False
 
     def ran(self, rollout: Rollout, template: Template | None) -> list[datetime]:
         """From when on a workload that exists ran what a rollout is to run, by what its controller

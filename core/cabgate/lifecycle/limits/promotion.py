@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from cabgate.api.outcome import InterruptionReason, OutcomeResult, RolloutOutcome
+from cabgate.api.outcome import OutcomeResult, RolloutOutcome
 from cabgate.api.stored import Declared
 from cabgate.api.stored_terms import StoredPromotion, StoredPromotionNeed, StoredTerms
 from cabgate.outcomes.occupancy import (
@@ -31,6 +31,13 @@ _OVERRIDE = re.compile(r"promotion\.ring-([1-4])")
 _FAILED = frozenset({OutcomeResult.FAILED, OutcomeResult.ROLLED_BACK})
 
 
+OutcomeKey = tuple[str, str]
+"""Namespace and name of an outcome."""
+
+MAX_LOOKED_AT = 3
+"""Workloads of the ring before that are looked at for one rollout, those first that began first."""
+
+
 @dataclass(frozen=True)
 class EarlierRings:
     """What is known of the rings before that of a rollout."""
@@ -44,6 +51,9 @@ class EarlierRings:
     """Whether nothing is asked of them: it rolls back to what ran here before, or runs already."""
     any_ring: bool = False
     """Whether the ring of the rollout is not known, so that an override may be that of another."""
+    running: frozenset[OutcomeKey] | None = None
+    """Those of the outcomes whose workloads run now what they say, by a look at these; None where
+    nobody looked, so that what has not ended is taken to run."""
 
 
 FITS_NONE = ""
@@ -74,6 +84,8 @@ class PriorRing:
     """When it will have soaked, if nothing interrupts it; None where it has, or does not run."""
     undeclared: bool = False
     """Whether the intent says too little for anything to be known."""
+    rests_on: tuple[RolloutOutcome, ...] = ()
+    """The outcomes each of which meets it, where none of those has ended."""
 
 
 def override_name(ring: int) -> str:
@@ -184,7 +196,31 @@ def prior_ring(
     why = _failure(found, latest, need)
     if why:
         return PriorRing(need, release, met=False, failed=True, says=f"{why} in {where}")
-    return _soaked(_since_failures(found), need, release, now)
+    return _soaked(_since_failures(found), need, release, earlier.running, now)
+
+
+def key_of(outcome: RolloutOutcome) -> OutcomeKey:
+    """What an outcome is told apart by."""
+    return outcome.metadata.namespace, outcome.metadata.name
+
+
+def to_look_at(
+    requests: Iterable[Declared],
+    ring: int,
+    images: Sequence[str],
+    earlier: EarlierRings,
+    now: datetime,
+) -> list[RolloutOutcome]:
+    """The outcomes by which alone a rollout into a ring would be let in under some requests, and
+    that have not ended: whether their workloads run so is looked at first, since an outcome that
+    nobody ends would soak for ever. At most `MAX_LOOKED_AT`."""
+    found: dict[OutcomeKey, RolloutOutcome] = {}
+    for request in requests:
+        promotion, need = _promotion(request), need_for(request.spec.terms, ring)
+        if promotion is not None and need is not None:
+            prior = prior_ring(need, promotion.release, images, earlier, now)
+            found |= {key_of(each): each for each in prior.rests_on}
+    return sorted(found.values(), key=_age)[:MAX_LOOKED_AT]
 
 
 def _undeclared(need: StoredPromotionNeed, release: str | None, says: str) -> PriorRing:
@@ -203,10 +239,9 @@ def _since_failures(found: Sequence[RolloutOutcome]) -> list[RolloutOutcome]:
 
 
 def _is_down(outcome: RolloutOutcome) -> bool:
-    """Whether it is not available now: however long it was before, that is no soak."""
-    interruption = open_interruption(outcome)
-    down = interruption is not None and interruption.reason is InterruptionReason.UNAVAILABLE
-    return down and not is_ended(outcome)
+    """Whether it does not run now, and nobody knows yet how that ends: however long it ran before,
+    it may come to be rolled back."""
+    return open_interruption(outcome) is not None and not is_ended(outcome)
 
 
 def _workload(outcome: RolloutOutcome) -> tuple[str, str, str, str]:
@@ -232,7 +267,11 @@ def _failure(
 
 
 def _soaked(
-    found: Sequence[RolloutOutcome], need: StoredPromotionNeed, release: str, now: datetime
+    found: Sequence[RolloutOutcome],
+    need: StoredPromotionNeed,
+    release: str,
+    running: frozenset[OutcomeKey] | None,
+    now: datetime,
 ) -> PriorRing:
     """Whether one of the outcomes that did not fail has run for long enough, with enough Pods."""
     soak, where = timedelta(seconds=need.soak_seconds), f"ring {need.from_}"
@@ -245,12 +284,20 @@ def _soaked(
         and longest_occupancy(each, now) >= soak
         and meets_percent(each, least)
     ]
-    if done:
+    over = any(map(is_ended, done))
+    if over or any(running is None or key_of(each) in running for each in done):
         says = f"has run in {where} for {length_text(need.soak_seconds)}, and did not fail there"
-        return PriorRing(need, release, met=True, failed=False, says=says)
+        rests_on = () if over else tuple(done)
+        return PriorRing(need, release, met=True, failed=False, says=says, rests_on=rests_on)
+    if done:
+        says = (
+            f"does not run in {where} as its outcome says: the workload is gone, runs something "
+            "else, or has no Pod available"
+        )
+        return PriorRing(need, release, met=False, failed=False, says=says)
     nearest = enough or found
-    running = [since for each in nearest if (since := running_since(each)) is not None]
-    since = min(running, default=None)
+    begun = [since for each in nearest if (since := running_since(each)) is not None]
+    since = min(begun, default=None)
     asked = f"{length_text(need.soak_seconds)} without a break"
     until = None if since is None or since + soak <= now else since + soak
     if since is None:

@@ -105,7 +105,9 @@ def policy_warnings(policy: ChangePolicy) -> list[str]:
     """What whoever writes a policy should know of it, although it may be used."""
     return [
         f"spec.promotion[{number}]: names no namespaces (namespaceSelector), so what runs in any "
-        f"of ring {rule.from_} counts, in one that a team made for it as well"
+        f"of ring {rule.from_} counts, in one that a team made for it as well; whoever names the "
+        "release in an intent makes the list longer that is read, and one that is too long is a "
+        "denial"
         for number, rule in enumerate(policy.spec.promotion)
         if rule.namespace_selector is None
     ]

@@ -184,3 +184,30 @@ def test_pods_that_crash_in_an_outage_count():
 def test_what_is_made_anew_with_the_same_is_no_rollback():
     old = of_now(created=-200)
     assert result_of(old, NOW, [of_now(result="Replaced", ended=1)]) == "Replaced"
+
+
+def test_what_is_scaled_to_0_is_interrupted_and_has_not_failed():
+    """Every night, say: it soaks anew in the morning, and what is rolled out then replaces it."""
+    zero = running(replicas=0)
+    (scaled,) = after(of_now(pods=(2, 0)), zero).interruptions
+    assert (scaled.from_, scaled.reason) == (at(1000), InterruptionReason.SCALED_TO_ZERO)
+    night = of_now(interruption(100, None, "ScaledToZero"), pods=(2, 0))
+    assert after(night, zero, unavailable_since=100) == night.status
+    later = outcome_of(interruption(100, None, "ScaledToZero"), images=[LATER_IMAGE])
+    assert result_of(later, NOW, []) == "Replaced"
+    (back,) = after(night, running(available=1)).interruptions
+    assert back.until == at(1000)
+
+
+def test_an_outage_after_it_was_scaled_up_again_is_one():
+    night = of_now(interruption(100, None, "ScaledToZero"))
+    down = running(available=0)
+    assert after(night, down).interruptions[0].until == at(1000)
+    morning = of_now(interruption(100, 200, "ScaledToZero"))
+    found = after(morning, down, unavailable_since=150).interruptions[1]
+    assert (found.from_, found.reason) == (at(200), InterruptionReason.UNAVAILABLE)
+
+
+def test_an_outage_before_it_was_scaled_to_0_stays_one():
+    down = of_now(interruption(100))
+    assert after(down, running(replicas=0)) == down.status

@@ -8,6 +8,7 @@ import pytest
 from cabgate.api.base import rfc3339
 from cabgate.rollout.earlier import revisions_of, same_as, selected_by, without_claims
 from cabgate.rollout.normal_form import normal_form
+from cabgate.rollout.pods import images_by_name
 from cabgate.rollout.targets import Workload
 from cabgate.rollout.templates import Template, template_of_forms
 from cabgate_samples.models import NOW
@@ -35,13 +36,14 @@ def kept(template: Any, name: str = "web-5d4f8", owner: Any = OWNER, **metadata:
 
 
 def template(image: str = "web:1", *command: str) -> Template:
-    return template_of_forms([normal_form(pod(image, *command))])
+    made = pod(image, *command)
+    return template_of_forms([normal_form(made)], [images_by_name(made)])
 
 
 def test_what_ran_is_found_again_by_what_its_containers_did() -> None:
     revisions = revisions_of(WEB, "u-1", [kept(pod()), kept(pod("web:2"), "web-7c9b2")])
     assert [each.name for each in same_as(["web:1"], template(), revisions)] == ["web-5d4f8"]
-    assert [each.name for each in same_as(["web:2"], template(), revisions)] == ["web-7c9b2"]
+    assert [each.name for each in same_as(["web:2"], template("web:2"), revisions)] == ["web-7c9b2"]
     assert same_as(["web:3"], template(), revisions) == []
     assert same_as(["web:1", "web:2"], template(), revisions) == []
     assert same_as([], template(), revisions) == []
@@ -49,6 +51,21 @@ def test_what_ran_is_found_again_by_what_its_containers_did() -> None:
     assert same_as(["web:1"], template("web:1", "sh"), revisions) == []
     assert same_as(["web:1"], Template(""), revisions) == []
     assert same_as(["web:1"], None, revisions) == []
+
+
+def test_images_that_changed_their_containers_did_not_run() -> None:
+    def two(first: str, second: str) -> dict[str, Any]:
+        made = pod(first)
+        made["spec"]["containers"].append({"name": "side", "image": second})
+        return made
+
+    def of(made: dict[str, Any]) -> Template:
+        return template_of_forms([normal_form(made)], [images_by_name(made)])
+
+    revisions = revisions_of(WEB, "u-1", [kept(two("web:1", "side:1"))])
+    both = ["web:1", "side:1"]
+    assert same_as(both, of(two("web:1", "side:1")), revisions)
+    assert same_as(both, of(two("side:1", "web:1")), revisions) == []
 
 
 @pytest.mark.parametrize(

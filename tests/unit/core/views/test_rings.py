@@ -6,7 +6,7 @@ import pytest
 from cabgate.lifecycle.limits.promotion import UNKNOWN, EarlierRings
 from cabgate.risk.builtin_model import DEFAULT_RISK_MODEL
 from cabgate.views.policies import policy_answer, promotion_in
-from cabgate.views.rings import ring_views
+from cabgate.views.rings import BY_IMAGES, ring_views
 from cabgate.views.show import show
 from cabgate_cli.output.views import request_text
 from cabgate_samples.models import NOW, by_person, request, rollout
@@ -42,7 +42,13 @@ def test_each_ring_is_told_by_what_decides(outcomes, states):
             rollout(IMAGE), each.ring, [promoted(rows=BOTH)], [], NOW, earlier_rings=known
         )
         assert what.allowed is (each.state == "Promoted")
-        assert what.allowed or each.says in what.message
+        assert what.allowed or each.says.removesuffix(BY_IMAGES) in what.message
+
+
+def test_what_was_told_by_images_alone_says_so():
+    """Which containers run them, and whether it runs there still, the rollout is asked."""
+    assert [each.says.endswith(BY_IMAGES) for each in seen(outcome())] == [True, False]
+    assert seen(outcome(result="Failed"))[0].says.endswith(BY_IMAGES)
 
 
 def test_it_says_since_when_and_how_long_yet():

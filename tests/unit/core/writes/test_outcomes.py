@@ -269,3 +269,16 @@ def test_the_request_names_what_runs():
     exception = CABException.model_validate(body)
     both = changed(request_name=asked.metadata.name, exception_name="x")
     assert created(both, asked=asked, exception=exception) is None
+
+
+def test_an_outage_is_not_passed_off_as_scaled_to_0():
+    down, zero = running(available=0), running(replicas=0)
+    scaled, out = now_of(interruption(900, None, "ScaledToZero")), now_of(interruption(900))
+    assert write(now_of(), scaled, zero) is None
+    assert write(now_of(), out, down) is None
+    assert write(now_of(), scaled, down) == "status.interruptions"
+    assert write(now_of(), out, zero) == "status.interruptions"
+    # Nor is it over before it is scaled up.
+    over = now_of(interruption(900, 1000, "ScaledToZero"))
+    assert write(scaled, over, zero) == "status.interruptions"
+    assert write(scaled, over, down) is None

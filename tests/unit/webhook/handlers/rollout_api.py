@@ -14,9 +14,12 @@ from cabgate_webhook.admission.requests import AdmissionRequest
 from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.client.lookups import LookupFailed
 from cabgate_webhook.handlers.rollouts import judge_rollout
+from support.promotion import running
 
 NAME = rollout().workload.name
 REQUESTS, FREEZES, OUTCOMES = "cabrequests", "changefreezes", "rolloutoutcomes"
+ELSEWHERE = "elsewhere"
+"""What is noted of a read of the workload of that name in another namespace."""
 MADE = workload(NAMESPACE, name=NAME, images=[IMAGE])
 FINDS = [NAMESPACE, FREEZES, REQUESTS]
 """What is read first where freezes may hold."""
@@ -41,6 +44,7 @@ class Api(LiveReads):
         made=MADE,
         outcomes=(),
         naming=(),
+        elsewhere=None,
     ):
         super().__init__(None)
         approved = of or request("ManualReview", *(decisions or [by_person("Approved")]))
@@ -53,6 +57,8 @@ class Api(LiveReads):
             OUTCOMES: {"items": [dumped(each) for each in outcomes]},
             NAME: stored,
         }
+        # What runs in other namespaces under the same name: by default what is rolled out.
+        self._elsewhere = running(made) if elsewhere is None else elsewhere
         self._naming = [dumped(each) for each in naming]
         self._fails = fails
         self.reads = []
@@ -62,6 +68,8 @@ class Api(LiveReads):
         what = path.rpartition("/")[2]
         if what == "cabexceptions":  # sent ahead where a machine is slow, and needed by none here
             return b'{"items": []}'
+        if what == NAME and f"/namespaces/{NAMESPACE}/" not in path:
+            what = ELSEWHERE
         self.reads.append(what)
         self.queries[what] = query
         self.paths[what] = path
@@ -70,6 +78,8 @@ class Api(LiveReads):
             raise LookupFailed(f"GET {path}: HTTP 500")
         if what == REQUESTS and self.reads.count(REQUESTS) > 1:
             return json.dumps({"items": self._naming}).encode()  # those that name a ReplicaSet
+        if what == ELSEWHERE:
+            return json.dumps(self._elsewhere).encode() if self._elsewhere else None
         return json.dumps(self._found[what]).encode()
 
 

@@ -246,7 +246,7 @@ async def test_a_namespace_that_enforces_by_itself_is_waited_for():
     assert (await Webhook(api, mode=Mode.AUDIT).asked()).allowed
 
 
-@pytest.mark.parametrize("fault", [LookupFailed("GET: HTTP 500"), BudgetUsedUp(LIST)])
+@pytest.mark.parametrize("fault", [LookupFailed("GET: HTTP 500"), BudgetUsedUp.of(LIST)])
 async def test_intents_that_cannot_be_read_leave_the_denial_as_it_is(fault):
     webhook = Webhook(Api(declared()))
     webhook.api.fault = fault

@@ -87,7 +87,7 @@ class WithoutRoom(CountingApi):
 
     async def _read(self, path, query=None, **more):
         if path.endswith("/cabexceptions") and not query:
-            raise BudgetUsedUp(path)
+            raise BudgetUsedUp.of(path)
         return await super()._read(path, query, **more)
 
 

@@ -5,13 +5,15 @@ from datetime import timedelta
 
 import pytest
 
+from cabgate.lifecycle.limits.promotion import MAX_LOOKED_AT
 from cabgate.rollout.templates import ring_template
 from cabgate.rollout.workloads import kind_of, template_of
 from cabgate_samples.models import NAMESPACE, NOW, by_person
 from cabgate_samples.objects import workload
-from cabgate_webhook.client.lookups import LookupFailed
-from support.promotion import DAY, IMAGE, outcome, promoted, row
+from cabgate_webhook.client.lookups import BudgetUsedUp, LookupFailed
+from support.promotion import DAY, IMAGE, OTHER_IMAGE, outcome, promoted, row, running
 from unit.webhook.handlers.rollout_api import (
+    ELSEWHERE,
     NAME,
     OUTCOMES,
     REQUESTS,
@@ -24,6 +26,7 @@ MADE = workload(NAMESPACE, name=NAME, images=[IMAGE])
 RUNS = ring_template(template_of(kind_of("apps/v1", "Deployment"), MADE))
 SOAKED = outcome(template=RUNS)
 READ = [REQUESTS, NAMESPACE, NAME, "replicasets", OUTCOMES]
+LOOKED_AT = [*READ, ELSEWHERE]
 
 
 def api(*outcomes, ring="3", of=None, **more):
@@ -44,7 +47,7 @@ def test_where_no_row_applies_no_outcome_is_read():
 def test_where_one_does_one_list_of_its_release_is_read_over_all_namespaces():
     found = api(SOAKED)
     assert answer_to(found).allowed
-    assert found.reads == READ
+    assert found.reads == LOOKED_AT
     assert found.queries[OUTCOMES] == {"labelSelector": "cabgate.dev/release=shop"}
 
 
@@ -114,7 +117,7 @@ def test_a_rollback_waits_for_no_outcome():
     assert OUTCOMES not in found.reads
 
 
-@pytest.mark.parametrize("fails", [OUTCOMES, NAMESPACE])
+@pytest.mark.parametrize("fails", [OUTCOMES, NAMESPACE, ELSEWHERE])
 def test_what_cannot_be_read_is_a_doubt(fails):
     with pytest.raises(LookupFailed):
         answer_to(api(SOAKED, fails=[fails]))
@@ -150,3 +153,81 @@ def test_the_row_of_the_namespaces_that_a_policy_names():
     found = api(canary, of=named)
     assert answer_to(found).allowed
     assert found.paths[OUTCOMES].endswith("/namespaces/canary/rolloutoutcomes")
+
+
+LATER = workload(NAMESPACE, name=NAME, images=[OTHER_IMAGE])
+IDLE = workload(NAMESPACE, name=NAME, images=[IMAGE])
+IDLE["spec"]["template"]["spec"]["containers"][0]["command"] = ["sleep", "infinity"]
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {},  # it is gone
+        running(LATER),
+        running(IDLE),
+        running(MADE, available=0),
+        running(MADE, created=NOW - DAY),  # made anew since
+        running(MADE, generation=0),  # its controller has not seen it yet
+        running({**MADE, "spec": {"template": {}}}),
+    ],
+)
+def test_what_nobody_ended_does_not_soak_for_ever(elsewhere):
+    """The operator is stopped, or is somebody else, and the ring before runs something else."""
+    found = api(SOAKED, elsewhere=elsewhere)
+    denied = answer_to(found)
+    assert denied.reason == "PreviousRingPending"
+    assert "does not run in ring 2 as its outcome says" in denied.message
+    assert "shop-2" not in denied.message
+    assert found.reads == LOOKED_AT
+
+
+def test_what_has_ended_as_it_should_needs_no_look():
+    over = outcome(9 * DAY, template=RUNS, result="Replaced", ended=NOW - DAY)
+    found = api(over, elsewhere={})
+    assert answer_to(found).allowed
+    assert found.reads == READ
+
+
+def test_of_many_a_few_are_looked_at():
+    many = [outcome(template=RUNS, namespace=f"shop-{number}") for number in range(9)]
+    found = api(*many)
+    assert answer_to(found).allowed
+    assert found.reads.count(ELSEWHERE) == MAX_LOOKED_AT
+
+
+def test_no_images_that_changed_their_containers_soaked():
+    """The digests are the same set: which container runs which of them is not."""
+
+    def two(first, second):
+        return workload(NAMESPACE, name=NAME, images=[first, second])
+
+    ran, comes = two(IMAGE, OTHER_IMAGE), two(OTHER_IMAGE, IMAGE)
+    template = ring_template(template_of(kind_of("apps/v1", "Deployment"), ran))
+    both = [IMAGE, OTHER_IMAGE]
+    soaked = outcome(template=template, images=both)
+    asks = promoted(images=both)
+    assert answer_to(api(soaked, of=asks, elsewhere=running(ran)), obj=ran).allowed
+    found = api(soaked, of=asks, elsewhere=running(ran))
+    assert answer_to(found, obj=comes).reason == "PreviousRingPending"
+
+
+def test_what_cannot_be_read_elsewhere_is_told_without_its_namespace():
+    with pytest.raises(LookupFailed) as raised:
+        answer_to(api(SOAKED, fails=[ELSEWHERE]))
+    assert "shop-2" not in str(raised.value)
+    assert "/namespaces/shop-2/deployments/" in raised.value.brief, "the log says where"
+
+
+def test_too_long_a_list_says_how_to_make_it_shorter():
+    """It is over all namespaces: what is said of this one would help nobody."""
+
+    class Large(Api):
+        async def _read(self, path, query=None, **more):
+            if path.endswith(OUTCOMES):
+                raise BudgetUsedUp.of(path)
+            return await super()._read(path, query, **more)
+
+    with pytest.raises(BudgetUsedUp, match="namespaceSelector") as raised:
+        answer_to(Large(of=promoted(), ring="3", made=MADE))
+    assert "this namespace alone" not in str(raised.value)

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What became of a release in the ring before, and whether it is what is asked for."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from cabgate.lifecycle.limits.promotion import (
+    MAX_LOOKED_AT,
+    key_of,
     need_for,
     overridden_ring,
     override_name,
     override_text,
     prior_ring,
     releases_for,
+    to_look_at,
 )
 from cabgate.lifecycle.requests.terms import promotion_need
 from cabgate_samples.models import NOW, request
@@ -145,9 +149,38 @@ def test_what_is_down_there_now_is_not_promoted():
     down = outcome(10 * DAY, interrupted=[interruption(2 * DAY)])
     answer = prior(down)
     assert (answer.met, answer.failed) == (False, False)
-    # It was replaced while it was down: that is over.
-    left = outcome(10 * DAY, interrupted=[interruption(2 * DAY, reason="ImagesLeft")])
-    assert prior(left).met
+    # Nor what is just leaving, which may come to be rolled back. Once it was replaced, it was not.
+    leaves = [interruption(2 * DAY, reason="ImagesLeft")]
+    assert not prior(outcome(10 * DAY, interrupted=leaves)).met
+    assert prior(outcome(10 * DAY, interrupted=leaves, result="Replaced")).met
+
+
+def test_what_has_not_ended_is_promoted_where_it_runs_still():
+    """An outcome that nobody ends would soak for ever."""
+    need = promotion_need(policy(row()).spec.promotion[0])
+    two = [outcome(namespace="a"), outcome(5 * DAY, namespace="b")]
+
+    def looked(*outcomes, running):
+        known = replace(rings(*outcomes), running=frozenset(map(key_of, running)))
+        return prior_ring(need, RELEASE, (IMAGE,), known, NOW)
+
+    assert prior(*two).rests_on == tuple(two)
+    assert looked(*two, running=two[:1]).met
+    answer = looked(*two, running=[])
+    assert (answer.met, answer.failed, answer.since) == (False, False, None)
+    # What has ended as it should needs no look, whatever runs now.
+    over = outcome(9 * DAY, result="Replaced", ended=NOW - DAY)
+    assert prior(over, *two).rests_on == ()
+    assert looked(over, *two, running=[]).met
+
+
+def test_what_is_looked_at_is_what_would_let_in_and_a_few_of_those():
+    short, long = outcome(DAY, namespace="a"), outcome(namespace="b")
+    asked = to_look_at([promoted()], 3, (IMAGE,), rings(short, long), NOW)
+    assert asked == [long]
+    assert to_look_at([promoted()], 2, (IMAGE,), rings(long), NOW) == []
+    many = [outcome((9 - n) * DAY, namespace=f"n-{n}") for n in range(6)]
+    assert to_look_at([promoted()], 3, (IMAGE,), rings(*many), NOW) == many[:MAX_LOOKED_AT]
 
 
 def test_a_soak_goes_on_by_the_clock_alone():
