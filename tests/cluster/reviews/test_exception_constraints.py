@@ -6,7 +6,7 @@ import datetime
 import pytest
 
 from cabgate_devcluster import wait_until
-from cabgate_samples.objects import BAD, exception, workload
+from cabgate_samples.objects import BAD, GOOD, exception, intent, workload
 from cluster.reviews.test_exceptions import rollout, verdict_on
 from support.cli import CABGATE
 
@@ -37,6 +37,28 @@ def test_a_limited_one_admits_no_more_than_it_says(gate, namespace, bad):
     gate.kubectl("requester", "scale", "deployment", "web", "--replicas=5", "-n", namespace)
     found = gate.shell("admin", f"cabgate uncovered -n {namespace}", CABGATE)
     assert "ConstraintViolated" in found.stdout, found
+
+
+def test_beyond_it_what_was_approved_before_rolls_back(gate, namespace):
+    to = ("deployment/web", "-n", namespace)
+    gate.open(namespace, GOOD, "AutoApproved")
+    gate.create("requester", workload(namespace))
+    wait_until(lambda: len(gate.items("replicasets", namespace)) == 1, "the first is kept")
+    gate.apply("requester", intent(namespace, evidence=BAD, images=["web:2"]))
+    risky = gate.request_of(namespace, state="ExceptionRequired")["metadata"]["name"]
+    gate.create("requester", exception(namespace, risky, constraints={"maxReplicas": 1}))
+    gate.review("security", "cabexception", "leave", namespace, "Approved")
+    gate.kubectl("requester", "scale", *to, "--replicas=1")
+    gate.kubectl("requester", "set", "image", *to, "*=web:2")
+    wait_until(lambda: len(gate.items("replicasets", namespace)) == 2, "the second is kept")
+    gate.kubectl("requester", "scale", *to, "--replicas=5")
+    gate.kubectl("requester", "rollout", "restart", *to)
+    gate.kubectl("requester", "rollout", "undo", *to, "--to-revision=1")
+    running = gate.get("deployment", "web", namespace)["spec"]
+    assert running["replicas"] == 5
+    assert running["template"]["spec"]["containers"][0]["image"] == "web:1"
+    again = gate.refused("requester", "set", "image", *to, "*=web:2")
+    assert "ConstraintViolated: " in again
 
 
 def test_its_reviewer_tightens_it(gate, namespace, bad):

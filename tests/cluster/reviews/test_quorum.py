@@ -216,6 +216,11 @@ def test_a_policy_that_is_not_there_or_not_known_opens_nothing(gate, namespace):
         gate.cluster.kubectl("delete", "changepolicy", "late", "--ignore-not-found")
 
 
+def rollout_to(gate, namespace, image):
+    words = ("set", "image", "deployment/web", f"*={image}", "-n", namespace, "--dry-run=server")
+    return gate.kubectl("requester", *words, check=False)
+
+
 def test_what_never_waits_for_an_approval_does_not_wait_for_two(gate, namespace):
     """Scaling, restarts, labels, deletion, and back to images that were approved."""
     old = gate.open(namespace, GOOD, "AutoApproved")
@@ -232,6 +237,14 @@ def test_what_never_waits_for_an_approval_does_not_wait_for_two(gate, namespace)
         gate.kubectl("requester", *words, "-n", namespace)
     denied = gate.refused("requester", "set", "image", to, "*=web:2", "-n", namespace)
     assert "has approvals 0/3" in denied
-    gate.kubectl("requester", "set", "image", to, "*=web:1", "-n", namespace)
+    # What runs was let past the gate: back to what was approved waits for none of the three.
+    unapproved = ("set", "image", to, "*=web:3", "-n", namespace)
+    gate.kubectl("admin", "label", "namespace", namespace, "cabgate.dev/ring=0", "--overwrite")
+    wait_until(lambda: gate.kubectl("requester", *unapproved, check=False).returncode == 0, "past")
+    gate.kubectl("admin", "label", "namespace", namespace, "cabgate.dev/ring=2", "--overwrite")
+    wait_until(lambda: rollout_to(gate, namespace, "web:2").returncode != 0, "it is gated again")
+    gate.kubectl("requester", "rollout", "undo", to, "-n", namespace, "--to-revision=1")
+    [container] = gate.get("deployment", "web", namespace)["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "web:1"
     assert gate.get("cabrequest", old, namespace)["status"]["state"] == "AutoApproved"
     gate.kubectl("requester", "delete", to, "-n", namespace, "--wait=false")
