@@ -157,19 +157,21 @@ def test_by_the_page_alone_two_people_approve_what_is_risky_and_a_senior_in_ring
 ):
     monkeypatch.chdir(tmp_path)
     shop = make_namespace("4")
-    files = iter(("policy.yaml", "roles.yaml", "oncall.yaml"))
+    # The page shows parts of policies as well, which are no files.
+    whole = [block for kind, block in blocks() if kind == "yaml" and "\nkind: " in block]
+    for name, block in zip(("policy.yaml", "roles.yaml", "oncall.yaml"), whole, strict=True):
+        Path(name).write_text(block)
     last, compared = "", 0
     gate.user("cora", "cab")
     gate.user("sue", "cab", "seniors")
     try:
         for language, block in blocks():
-            text = block.replace(" shop", f" {shop}")
-            if language == "yaml":
-                Path(next(files)).write_text(text)
-            elif language == "text":
+            # The freeze of that page is one of real dates: within them it would deny what follows.
+            text = block.replace(" shop", f" {shop}").replace(" -f christmas.yaml", "")
+            if language == "text":
                 prints(gate, last, text)
                 compared += 1
-            else:
+            elif language == "sh":
                 for command in text.replace("\\\n", " ").splitlines():
                     found = in_folder(gate, command)
                     assert found.returncode in (0, 1), (command, found.stderr)
