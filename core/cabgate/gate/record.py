@@ -87,6 +87,19 @@ class Situation:
         """How a message that tells of a request begins."""
         return f"{self.tried}: request {self.request.metadata.name}"
 
+    @property
+    def approved(self) -> str:
+        """How a message begins that tells why something approved is kept back all the same."""
+        given = self.basis.exception
+        under = "is approved" if given is None else f"is under exception {given.metadata.name}"
+        return f"{self.head} {under}"
+
+
+PASSES_ALL_THE_SAME = (
+    "What ran here before rolls back all the same; scaling, restarts and deletion pass."
+)
+"""What is never kept back with something approved."""
+
 
 Parts = tuple[str, list[str], str]
 """Head, details and next step of a message."""

@@ -20,7 +20,6 @@ from cabgate.lifecycle.limits.promotion import (
     WAIVED,
     asks_before,
     places_of,
-    releases_for,
     to_look_at,
 )
 from cabgate.lifecycle.state.requirements import says_of_containers
@@ -186,8 +185,7 @@ async def _look(
         )
         if ran:
             return decision, labels, ring
-    places = places_of(covered, ring, releases_for(covered, ring))
-    if decision.reason in KEPT_BACK and places:
+    if decision.reason in KEPT_BACK and (places := places_of(covered, ring)):
         rings = await earlier_rings(api, places, template())
         meeting = to_look_at(covered, ring, rollout.images, rings, now)
         rings = replace(rings, running=await still_running(api, meeting))

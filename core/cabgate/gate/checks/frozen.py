@@ -8,7 +8,14 @@ from cabgate.api.base import rfc3339
 from cabgate.api.changefreeze import OVERRIDE, PLURAL
 from cabgate.gate.commands import override
 from cabgate.gate.composing import shortened
-from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
+from cabgate.gate.record import (
+    PASSES_ALL_THE_SAME,
+    ArgoHealth,
+    Covering,
+    Parts,
+    Record,
+    Situation,
+)
 from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.limits.freezes import FreezeInForce, not_overridden
 from cabgate.rollout.rollout import Rollout
@@ -29,15 +36,10 @@ def _message(found: Situation) -> Parts:
     freeze = found.basis.freeze
     if freeze is None:
         raise ValueError(f"{found.tried}: nothing is frozen")
-    given = found.basis.exception
-    under = "is approved" if given is None else f"is under exception {given.metadata.name}"
-    details = [
-        "What ran here before rolls back all the same; scaling, restarts and deletion pass.",
-    ]
     return (
-        f"{found.head} {under}, but ChangeFreeze {freeze.name}, "
+        f"{found.approved}, but ChangeFreeze {freeze.name}, "
         f'"{shortened(freeze.title, 200)}", holds{_until(freeze)}.',
-        details,
+        [PASSES_ALL_THE_SAME],
         _to_do(found, freeze),
     )
 

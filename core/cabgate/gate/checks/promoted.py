@@ -6,7 +6,14 @@ from datetime import datetime
 
 from cabgate.api.changepolicy import OVERRIDE, PLURAL
 from cabgate.gate.commands import edit_intent, override
-from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
+from cabgate.gate.record import (
+    PASSES_ALL_THE_SAME,
+    ArgoHealth,
+    Covering,
+    Parts,
+    Record,
+    Situation,
+)
 from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.limits.promotion import PriorRing, need_for, override_name, prior_ring
 from cabgate.rollout.rollout import Rollout
@@ -34,15 +41,10 @@ def keeps_back(found: Covering, look: Look) -> Look | None:
 
 def _message(found: Situation) -> Parts:
     prior = found.prior
-    given = found.basis.exception
-    under = "is approved" if given is None else f"is under exception {given.metadata.name}"
-    details = [
-        "What ran here before rolls back all the same; scaling, restarts and deletion pass.",
-    ]
     return (
-        f"{found.head} {under}, but ring {prior.need.from_} comes first: {_subject(prior)} "
+        f"{found.approved}, but ring {prior.need.from_} comes first: {_subject(prior)} "
         f"{prior.says}.",
-        details,
+        [PASSES_ALL_THE_SAME],
         _to_do(found, prior),
     )
 

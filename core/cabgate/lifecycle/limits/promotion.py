@@ -125,35 +125,27 @@ def asks_before(requests: Iterable[Declared], ring: int) -> bool:
     return any(need_for(request.spec.terms, ring) is not None for request in requests)
 
 
-def places_of(
-    requests: Iterable[Declared], ring: int, releases: Iterable[str]
-) -> dict[str, list[str] | None]:
-    """In which namespaces outcomes of some releases count for a rollout into a ring: None is all,
-    where one request names none. What nobody counts is not read, however much of it there is."""
-    found: dict[str, list[str] | None] = {release: [] for release in releases}
+def places_of(requests: Iterable[Declared], ring: int) -> dict[str, list[str] | None]:
+    """The releases whose outcomes are read for a rollout into a ring, by the requests that may
+    admit it, with the namespaces in which those count: None is all, where one request names none.
+    What nobody counts is not read, however much of it there is."""
+    found: dict[str, list[str] | None] = {}
     for request in requests:
         promotion, need = _promotion(request), need_for(request.spec.terms, ring)
-        if promotion is None or need is None or promotion.release not in found:
+        if promotion is None or promotion.release is None or need is None:
             continue
-        places = found[promotion.release]
+        places = found.get(promotion.release, [])
         if places is None or not need.namespaces:
             found[promotion.release] = None
         else:
             found[promotion.release] = sorted({*places, *need.namespaces})
-    return found
+    return dict(sorted(found.items()))
 
 
 def releases_for(requests: Iterable[Declared], ring: int) -> list[str]:
-    """The releases whose outcomes are read for a rollout into a ring, each once, by the requests
-    that may admit it."""
-    found = {
-        promotion.release
-        for request in requests
-        if (promotion := _promotion(request)) is not None
-        and promotion.release is not None
-        and need_for(request.spec.terms, ring) is not None
-    }
-    return sorted(found)
+    """The releases whose outcomes are read for a rollout into a ring, each once, wherever they
+    count."""
+    return list(places_of(requests, ring))
 
 
 def _promotion(request: Declared) -> StoredPromotion | None:
