@@ -32,8 +32,8 @@ from cabgate_devcluster import DevCluster, Process
 from cabgate_portal.page.login.sessions import Sessions
 
 WHO = "rita"
-POLL_SECONDS = 15.0
-"""How often an open tab asks: `every 15s` in the template of the rows."""
+POLL_SECONDS = 30.0
+"""How often an open tab asks: `every 30s` in the template of the rows."""
 
 WANTED_MS = 800.0
 WANTED_CORE = 0.10
