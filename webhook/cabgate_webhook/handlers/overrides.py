@@ -18,7 +18,6 @@ from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate.writes.overrides import FIELD, check_overrides_more
 from cabgate_webhook.admission.requests import AdmissionRequest
 from cabgate_webhook.client.apiserver import LiveReads
-from cabgate_webhook.handlers.freezes import Declared, declared_for
 
 
 async def check_overrides(
@@ -34,13 +33,16 @@ async def check_overrides(
         return
     freezes = [name for name in names if overridden_ring(name) is None]
     promotions = [name for name in names if name not in freezes]
-    declared = Declared({}, ())
+    labels: Mapping[str, str] = {}
+    stored: Sequence[Mapping[str, Any]] = ()
     if freezes:
-        declared = await declared_for(admission.namespace, api)
-        await _check_freezes(admission, freezes, declared.freezes, api)
+        labels, stored = await asyncio.gather(
+            api.namespace_labels(admission.namespace), api.cluster_wide(FREEZES)
+        )
+        await _check_freezes(admission, freezes, stored, api)
     if promotions:
         await _check_promotions(admission, promotions, request, api)
-    check_overrides_more(names, standing_of(request), declared.freezes, declared.labels, entry.at)
+    check_overrides_more(names, standing_of(request), stored, labels, entry.at)
 
 
 async def _check_freezes(

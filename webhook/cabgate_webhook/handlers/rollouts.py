@@ -10,11 +10,17 @@ from functools import cache, partial
 from typing import Any
 
 from cabgate.api import CABException
+from cabgate.api.changefreeze import PLURAL as FREEZES
 from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import covering, decide
 from cabgate.gate.messages import controller_message
 from cabgate.gate.verdict import GateVerdict, Reason
-from cabgate.lifecycle.limits.freezes import freezes_in_force, without_rollbacks
+from cabgate.lifecycle.limits.freezes import (
+    in_force,
+    may_hold,
+    read_freezes,
+    without_rollbacks,
+)
 from cabgate.lifecycle.limits.promotion import (
     UNKNOWN,
     WAIVED,
@@ -46,7 +52,6 @@ from cabgate_webhook.admission.requests import AdmissionAnswer, AdmissionRequest
 from cabgate_webhook.client.ahead import Ahead
 from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.handlers.earlier import Earlier, earlier_rings, still_running
-from cabgate_webhook.handlers.freezes import Declared, declared_for
 from cabgate_webhook.handlers.fresh import FreshIntents
 
 KEPT_BACK = frozenset(
@@ -138,11 +143,11 @@ async def _look(
     approved is kept back for want of that."""
     api, admission = earlier.api, earlier.admission
     namespace = admission.namespace
-    declared: Declared | None = None
+    stored: Sequence[Mapping[str, Any]] = ()
     async with Ahead(partial(api.listed_exceptions, namespace)) as listed:
         finding = api.requests_naming(namespace, rollout.workloads, at_once=True)
         if freezing:
-            requests, declared = await asyncio.gather(finding, declared_for(namespace, api))
+            requests, stored = await asyncio.gather(finding, api.cluster_wide(FREEZES))
         else:
             requests = await finding
         if any(says_of_containers(request) for request in requests):
@@ -151,35 +156,33 @@ async def _look(
         # admitted where a template is required is admitted where none is: the namespace need not
         # be read.
         decision = decide(rollout, HIGHEST, requests, (), now, template_required=True)
-        free = declared is None or not declared.freezes
-        free = free and not asks_before(requests, HIGHEST)
+        freezes = read_freezes(stored)
+        free = not may_hold(freezes, now) and not asks_before(requests, HIGHEST)
         if decision.allowed and not decision.warnings and free:
             return decision, {}, HIGHEST
         covered = covering(rollout, requests)
         names = [request.metadata.name for request in covered if takes_exception(request)]
         exceptions: list[CABException] = []
-        reading = _labels_of(namespace, api, declared)
         if names and not decision.allowed:
             labels, exceptions = await asyncio.gather(
-                reading, _exceptions(api, namespace, names, listed)
+                api.namespace_labels(namespace), _exceptions(api, namespace, names, listed)
             )
         else:
-            labels = await reading
+            labels = await api.namespace_labels(namespace)
     ring = _ring(labels, admission, default_ring)
     judged = partial(
         decide,
         *(rollout, ring, requests, standings_of_exceptions(exceptions), now, machines),
         template_required=is_required(labels, ring),
     )
-    stored = () if declared is None else declared.freezes
-    in_force = freezes_in_force(stored, labels, ring, now)
-    decision = judged(freezes=in_force)
+    held = in_force(freezes, labels, ring, now)
+    decision = judged(freezes=held)
     # A rollback first: it is told by this namespace alone, and waits for no outcome.
     if decision.reason in KEPT_BACK and ring_of(labels, default_ring) >= GATED_FROM:
         ran = await earlier.ran(rollout)
-        in_force = without_rollbacks(in_force, ran)
+        held = without_rollbacks(held, ran)
         decision = judged(
-            freezes=in_force,
+            freezes=held,
             ran_since=min(ran, default=None),
             earlier_rings=WAIVED if ran else UNKNOWN,
         )
@@ -189,14 +192,8 @@ async def _look(
         rings = await earlier_rings(api, places, template())
         meeting = to_look_at(covered, ring, rollout.images, rings, now)
         rings = replace(rings, running=await still_running(api, meeting))
-        decision = judged(freezes=in_force, earlier_rings=rings)
+        decision = judged(freezes=held, earlier_rings=rings)
     return decision, labels, ring
-
-
-async def _labels_of(
-    namespace: str, api: LiveReads, declared: Declared | None
-) -> Mapping[str, str]:
-    return await api.namespace_labels(namespace) if declared is None else declared.labels
 
 
 async def _exceptions(

@@ -109,6 +109,13 @@ def in_force(
     return of_these(about(freezes, namespace_labels, ring), now)
 
 
+def may_hold(freezes: Iterable[KnownFreeze], now: datetime) -> bool:
+    """Whether one of some freezes holds at a moment for anybody, whatever its namespace and ring:
+    where none does, neither need be known."""
+    # One at a time: another Window, open now, may be about other namespaces.
+    return any(of_these([each], now) for each in freezes)
+
+
 def about(
     freezes: Iterable[KnownFreeze], namespace_labels: Mapping[str, str], ring: int
 ) -> list[KnownFreeze]:

@@ -19,6 +19,8 @@ from unit.webhook.handlers.rollout_api import (
     replica_set,
 )
 
+PAST = {"from": "2020-01-01T00:00:00Z", "until": "2020-01-02T00:00:00Z"}
+
 
 def brief(*decisions):
     """A request whose approval is valid for a time."""
@@ -31,8 +33,22 @@ def test_without_a_policy_no_freeze_is_read():
     assert api.reads == [REQUESTS]
 
 
-def test_with_one_two_reads_are_made_beside_the_first():
-    api = Api()
+@pytest.mark.parametrize(
+    "freezes", [(), (freeze("over", PAST),), (freeze("open", kind="Window"),)], ids=len
+)
+def test_where_none_holds_now_the_freezes_are_all_that_is_read_beside_the_requests(freezes):
+    api = Api(freezes=freezes)
+    assert judged(api).allowed
+    assert sorted(api.reads) == [REQUESTS, FREEZES]
+
+
+@pytest.mark.parametrize(
+    "holds",
+    [freeze(ringFrom=4), freeze("shut", PAST, kind="Window", ringFrom=4)],
+    ids=["a freeze", "a window that is shut beside one that is open"],
+)
+def test_where_one_holds_for_anybody_the_namespace_says_whether_it_is_meant(holds):
+    api = Api(freezes=[holds, freeze("open", kind="Window")])
     assert judged(api).allowed
     assert sorted(api.reads) == sorted(FINDS)
 
@@ -74,7 +90,7 @@ def test_what_cannot_be_read_is_a_doubt(fails):
 
 
 def test_one_freeze_that_cannot_be_read_stops_no_other_time():
-    strange = freeze("strange", {"from": "2020-01-01T00:00:00Z", "until": "2020-01-02T00:00:00Z"})
+    strange = freeze("strange", PAST)
     strange["spec"]["moon"] = "full"
     assert judged(Api(freezes=[strange, freeze("other", kind="Window")])).allowed
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which freezes hold at a moment, since when and until when."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from cabgate.api.changefreeze import NAME_LABEL
 from cabgate.lifecycle.limits.freezes import (
     freezes_in_force,
     in_force,
+    may_hold,
     not_overridden,
     overridden_already,
     read_freezes,
@@ -226,6 +228,43 @@ def test_freeze_and_window_of_the_same_intervals_are_opposites(spans: Any, hour:
     for each in freezes_in_force([freeze("a", *intervals, **old)], LABELS, 3, now):
         assert each.since <= now < each.until  # type: ignore[operator]
         assert held(freeze("a", *intervals, **old), now=each.until) == []
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["Freeze", "Window"]),
+            st.integers(-5, 5),
+            st.integers(1, 5),
+            st.integers(2, 4),
+            st.sampled_from([[], [IN_SHOP]]),
+        ),
+        max_size=6,
+    ),
+    st.integers(0, 5),
+    st.sampled_from([LABELS, {}]),
+)
+def test_where_no_freeze_may_hold_none_does(
+    spans: Any, ring: int, labels: Mapping[str, str]
+) -> None:
+    freezes = [
+        freeze(
+            str(number),
+            interval(HOUR * begin, HOUR * (begin + length)),
+            kind=kind,
+            ringFrom=ring_from,
+            terms=terms,
+        )
+        for number, (kind, begin, length, ring_from, terms) in enumerate(spans)
+    ]
+    alone = [each for each in freezes if held({**each, "spec": _for_all(each["spec"])}, now=NOW)]
+    assert may_hold(read_freezes(freezes), NOW) is bool(alone)
+    if freezes_in_force(freezes, labels, ring, NOW):
+        assert alone
+
+
+def _for_all(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: spec[key] for key in spec if key not in ("ringFrom", "namespaceSelector")}
 
 
 def test_a_stored_freeze_is_as_it_was_written() -> None:
