@@ -125,6 +125,11 @@ def show_request(request: Declared) -> str:
     return f"kubectl get cabrequest {request.metadata.name} -n {request.metadata.namespace}"
 
 
+def show_intent(namespace: str, name: str) -> str:
+    """How a team sees what its intent asks for, and what became of it."""
+    return f"kubectl get deploymentintent {name} -n {namespace} -o yaml"
+
+
 LIST_FREEZES = "kubectl get changefreezes"
 """How anybody sees which freezes there are."""
 

@@ -10,6 +10,9 @@ from cabgate.api.changefreeze import PLURAL as FREEZES
 from cabgate.api.changepolicy import PLURAL as POLICIES
 from cabgate.api.exception import ExceptionDecision
 from cabgate.api.request import RequestDecision
+from cabgate.gate.messages import unopened_message
+from cabgate.gate.unjudged import Unopened
+from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.state.standing import standing_of
 from cabgate.review.votes import check_counted, check_new_voter
 from cabgate.text.refusal import RefusalReason
@@ -20,7 +23,7 @@ from cabgate.writes.overrides import (
     check_overrides_more,
     check_promotions_asked,
 )
-from cabgate_samples.models import NOW, by_person, exception, request
+from cabgate_samples.models import NOW, by_person, exception, request, rollout
 from support.freezes import freeze
 from support.policies import BOARD, BRIEF, EXCEPTING, LIMITING, vote
 
@@ -41,6 +44,20 @@ BOUND_BY_TWO = request(
     policy=BOARD,
 )
 HALF_APPROVED = exception(WATCHED, by_person("Approved"), needed=2)
+
+
+NOT_OPENED = Unopened(
+    "checkout",
+    "ChangePolicyInvalid",
+    "Nobody knows who has to approve, so no CABRequest is opened: ChangePolicy board cannot be "
+    "used: spec.approvals[0].verb: Field required. A cluster admin puts that right; the request is "
+    "opened then.",
+)
+UNOPENED = {
+    reason: unopened_message(rollout(), 2, reason, NOT_OPENED)
+    for reason in (Reason.NO_REQUEST, Reason.IMAGES_NOT_COVERED)
+}
+"""What is denied under a policy of a later release, although an intent declares it."""
 
 
 def leaves(count: int, verdict: str = "") -> list[CABException]:

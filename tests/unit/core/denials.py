@@ -382,6 +382,8 @@ def texts() -> dict[str, list[str]]:
     """The texts of each reason code that denies a rollout or refuses a write."""
     denials = {str(reason): found for reason, found in _denials().items()}
     refusals = {str(reason): found for reason, found in _refusals().items()}
+    for of, found in by_terms.UNOPENED.items():
+        denials[str(of)].append(found)
     for reason, calls in by_terms.OVERRIDING.items():
         refusals[str(reason)] += map(_refused, calls)
     return {
