@@ -3,14 +3,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from cabgate.api.base import rfc3339
 from cabgate.api.conditions import StatusCondition
-from cabgate.api.exception import CABException
+from cabgate.api.exception import CABException, ExceptionState
 from cabgate.gate.commands import list_uncovered
 from cabgate.gate.composing import compose
 from cabgate.gate.coverage import Uncovered
 from cabgate.gate.verdict import Reason
+from cabgate.lifecycle.state.states import state_of
 from cabgate_kube.k8s_events import News, Reference
 from cabgate_kube.resources import EXCEPTIONS
 from cabgate_operator.plans.conditions import Wanted, merge_conditions
@@ -35,22 +37,25 @@ async def tell_beyond(
         if each.beyond is not None:
             beyond[each.beyond.exception].append(each)
     for exception in exceptions:
-        wanted = wanted_of(exception, beyond[exception.metadata.name])
+        wanted = wanted_of(exception, beyond[exception.metadata.name], context.clock())
         if wanted is not None:
             await _write(context, exception, wanted)
 
 
-def wanted_of(exception: CABException, beyond: Sequence[Uncovered]) -> Wanted | None:
-    """The condition of an exception that some workloads are beyond; None where it says so
-    already, or has none and needs none."""
+def wanted_of(exception: CABException, beyond: Sequence[Uncovered], now: datetime) -> Wanted | None:
+    """The condition of an exception that some workloads are beyond at a moment; None where it says
+    so already, or has none and needs none."""
     stored = said_of(exception)
     if beyond:
         wanted = Wanted(CONDITION, True, "Beyond", _message(exception, beyond))
     elif stored is None:
         return None
     else:
-        keeps = f"What runs under exception {exception.metadata.name} keeps to its constraints."
-        wanted = Wanted(CONDITION, False, "Within", keeps)
+        name, state = exception.metadata.name, state_of(exception, now)
+        wanted = Wanted(CONDITION, False, "Within", f"What runs under {name} keeps to it.")
+        if state is not ExceptionState.APPROVED:
+            says = f"Exception {name} is {state.lower()}: nothing is held to its constraints."
+            wanted = Wanted(CONDITION, False, state.value, says)
     if stored is None or (stored.status == "True", stored.message) != (
         wanted.holds,
         wanted.message,

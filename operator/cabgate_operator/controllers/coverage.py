@@ -106,12 +106,13 @@ class Coverage(Controller):
                 self._gauge.remove(namespace)
             return
         found, exceptions = await _uncovered(context, namespace, ring, absent)
-        await tell_beyond(context, exceptions, found)
         self._gauge.labels(namespace).set(len(found))
         if found and namespace in self._risen:
             about = Reference(NAMESPACES, namespace, namespace, str(meta.get("uid", "")))
             await context.tell(about, news_of(namespace, ring, found, _label_written(meta)))
         self._risen.discard(namespace)
+        # Last: a status that changes meanwhile is written anew with the next try.
+        await tell_beyond(context, exceptions, found)
 
 
 def news_of(

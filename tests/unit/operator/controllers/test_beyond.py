@@ -10,7 +10,7 @@ from cabgate_kube.k8s_events import MAX_MESSAGE_BYTES
 from cabgate_kube.resources import EXCEPTIONS, REQUESTS, Object
 from cabgate_operator.controllers.beyond import wanted_of
 from unit.operator.controllers.test_coverage import DEPLOYMENTS, Case, deployment
-from unit.operator.support import BAD, exception, exception_object, request
+from unit.operator.support import BAD, NOW, exception, exception_object, request
 
 REQUEST = request(BAD)
 
@@ -89,7 +89,7 @@ async def test_what_is_scaled_back_is_beyond_it_no_more_and_is_told_of_anew() ->
         await case.reconcile()
         assert case.condition == (
             "False",
-            "What runs under exception leave keeps to its constraints.",
+            "What runs under leave keeps to it.",
         )
         case.world.clock.forward(60)
         case.scale(5)
@@ -106,6 +106,15 @@ async def test_what_is_gone_is_beyond_nothing() -> None:
     assert case.condition[0] == "False"
 
 
+async def test_once_it_has_ended_nothing_is_held_to_it() -> None:
+    case = Limited(5)
+    await case.reconcile()
+    case.world.clock.forward(24 * 3600)
+    await case.reconcile()
+    ended = "Exception leave is expired: nothing is held to its constraints."
+    assert case.condition == ("False", ended)
+
+
 def test_the_text_of_many_workloads_is_short() -> None:
     violation = Violation("maxRing", "up to ring 2, and this is ring 3")
     found = [
@@ -113,7 +122,7 @@ def test_the_text_of_many_workloads_is_short() -> None:
                   "ConstraintViolated", (), Beyond("leave", violation))
         for n in range(20)
     ]  # fmt: skip
-    wanted = wanted_of(exception(REQUEST), found)
+    wanted = wanted_of(exception(REQUEST), found, NOW)
     assert wanted is not None
     assert len(wanted.message.encode()) <= MAX_MESSAGE_BYTES
     assert wanted.message.endswith("cabgate uncovered -n team")
