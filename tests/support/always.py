@@ -73,18 +73,25 @@ def prepare(client, namespace):
         assert answer.status_code == 201, answer.text
 
 
-def send(client, write, namespace):
-    """Make a write; the answer."""
+def send(client, write, namespace, **params):
+    """Make a write, or what the parameters of its URL make of it; the answer."""
     where = url(write.kind, namespace, "web")
     if write.body is None:
-        return client.delete(where, params={"propagationPolicy": "Background"})
+        return client.delete(where, params={"propagationPolicy": "Background", **params})
     path = f"{where}/{write.subresource}" if write.subresource else where
     headers = {"Content-Type": "application/merge-patch+json"}
-    return client.patch(path, content=json.dumps(write.body), headers=headers)
+    return client.patch(path, content=json.dumps(write.body), headers=headers, params=params)
 
 
-def rolled_out(client, kind, namespace, *, image="web:2", **container):
-    """Change the image of a kind's object, and more of its container, by a dry run; the answer."""
+def stopped(client, namespace, writes=WRITES, **params):
+    """Those of some writes that do not pass, and what is said to them."""
+    return [(str(write), answer.text) for write in writes
+            if not (answer := send(client, write, namespace, **params)).is_success]  # fmt: skip
+
+
+def rolled_out(client, kind, namespace, *, image="web:2", dry_run=True, **container):
+    """Change the image of a kind's object, and more of its container, by a dry run or in earnest;
+    the answer."""
     containers = [{"name": "c0", "image": image, **container}]
     body = changed(kind, containers=containers)
     if kind == "Pod":
@@ -94,7 +101,7 @@ def rolled_out(client, kind, namespace, *, image="web:2", **container):
         ]  # fmt: skip
     headers = {"Content-Type": "application/merge-patch+json"}
     return client.patch(url(kind, namespace, "web"), content=json.dumps(body), headers=headers,
-                        params={"dryRun": "All"})  # fmt: skip
+                        params={"dryRun": "All"} if dry_run else {})  # fmt: skip
 
 
 def table():

@@ -42,8 +42,12 @@ class Course:
     """More of the spec of its change policy."""
     steps: tuple[Step, ...]
     ring: int = 2
+    excepted: int = 0
+    """How many people approve the exception that its request is under; none: it takes approvals."""
     constraints: dict = field(default_factory=dict)
-    """Of the exception that its request is under; none: its request takes approvals."""
+    """Of that exception."""
+    ends_in: int = 0
+    """Seconds after which its reviewer has it end; none: it has its days."""
     freeze: str = ""
     """Kind of the freeze that is declared once it is approved."""
     image: str = IMAGE
@@ -64,9 +68,17 @@ def _quorum(count):
                   (*waits, Step(f"{people} to approve, and did")))  # fmt: skip
 
 
+def _excepted(count):
+    said = f"under an exception that {count} people approve"
+    waits = tuple(Step(f"{said}, {votes} did", "ExceptionPending") for votes in range(count))
+    return Course(f"exceptions-{count}", {"approvals": ONE, "exceptions": {"count": count}},
+                  (*waits, Step(f"{said}, and did")), excepted=count)  # fmt: skip
+
+
 ONE = [{"count": 1, "verb": "approve"}]
 FAR = {"from": "2090-01-01T00:00:00Z", "until": "2090-01-02T00:00:00Z"}
 PAST = {"from": "2020-01-01T00:00:00Z", "until": "2020-01-02T00:00:00Z"}
+OPEN = {"from": PAST["from"], "until": FAR["until"]}
 
 RELEASED = manifest("", 2)["spec"]["template"]["spec"]["containers"][0]
 """The container of a release that soaked as a Deployment: each kind runs the same."""
@@ -85,9 +97,10 @@ COURSES = (
     ),
     Course(
         "window",
-        {"approvals": ONE},
+        {"approvals": [{**ONE[0], "validFor": "9999h"}]},
         (
             Step("approved, outside of every Window", "Frozen"),
+            Step("within a Window that is open, before `validFor` ends"),
             Step("outside of a Window that is overridden"),
         ),
         freeze="Window",
@@ -97,11 +110,27 @@ COURSES = (
         {"approvals": [{**ONE[0], "validFor": "1s"}]},
         (Step("approved, after `validFor`", "ApprovalEnded"),),
     ),
+    _excepted(2),
+    Course(
+        "within",
+        {"approvals": ONE},
+        (Step("under an exception, within its `maxRing` and `windows` and before its `until`"),),
+        excepted=1,
+        constraints={"maxRing": 2, "windows": [PAST, OPEN], "until": FAR["until"]},
+    ),
+    Course(
+        "until",
+        {"approvals": ONE},
+        (Step("under an exception, after its `until`", "ExceptionEnded"),),
+        excepted=1,
+        ends_in=4,
+    ),
     Course(
         "replicas",
         {"approvals": ONE, "exceptions": {"require": ["maxReplicas"]}},
         (Step("under an exception with `maxReplicas`, with fewer", "ConstraintViolated",
               WITH_REPLICAS),),
+        excepted=1,
         constraints={"maxReplicas": 1},
     ),
     Course(
@@ -109,12 +138,14 @@ COURSES = (
         {"approvals": ONE},
         (Step("under an exception with `maxRing`, in a higher one", "ConstraintViolated"),),
         ring=3,
+        excepted=1,
         constraints={"maxRing": 2},
     ),
     Course(
         "windows",
         {"approvals": ONE},
         (Step("under an exception, outside of its `windows`", "ConstraintViolated"),),
+        excepted=1,
         constraints={"windows": [FAR]},
     ),
     Course(
@@ -154,6 +185,13 @@ def tried(client, kind, namespace, course):
     containers = [{"name": "c0", "image": course.image, **course.container}]
     body = gated(kind, namespace, "next", containers=containers)
     return client.post(url(kind, namespace), json=body, params={"dryRun": "All"})
+
+
+def reason_of(answer):
+    """The reason that a rollout is denied for; empty if it is let in."""
+    if answer.is_success:
+        return ""
+    return answer.json()["message"].partition("denied the request: ")[2].split(":")[0]
 
 
 def table():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Freezes as a cluster admin would write them, and as the API server has them."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from cabgate.api.base import rfc3339
 from cabgate_samples.models import NOW
@@ -31,3 +31,12 @@ def freeze(name="christmas", *intervals, created=NOW - 9 * DAY, terms=(), **spec
             **spec,
         },
     }
+
+
+def freeze_of(namespace, name, kind="Freeze", *intervals):
+    """A freeze of one namespace, to be created: by default a Freeze that holds now, or a Window
+    that is over, so that each of them keeps back what is new."""
+    around = (-DAY, DAY) if kind == "Freeze" else (-2 * DAY, -DAY)
+    kept_back = interval(*around, now=datetime.now(UTC))
+    term = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": [namespace]}
+    return freeze(name, *(intervals or [kept_back]), terms=[term], kind=kind)

@@ -61,3 +61,17 @@ def vote(who, verdict="Approved", verbs=("approve", "approve-senior"), **more):
     """What somebody decided who holds some verbs; it has no number yet."""
     said = by_person(verdict, **more)
     return {**said, "author": {**said["author"], "username": who}, "verbs": list(verbs)}
+
+
+def deciding_late(name, verb="approve-oncall"):
+    """A role of who decides on requests by one verb, and holds no other."""
+    group = {"apiGroups": ["cabgate.dev"]}
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name},
+        "rules": [
+            {**group, "resources": ["cabrequests"], "verbs": [verb, "get"]},
+            {**group, "resources": ["cabrequests/status"], "verbs": ["get", "patch"]},
+        ],
+    }

@@ -7,6 +7,8 @@ from cabgate_samples.objects import MIDDLING
 from support.gate import denial
 
 OPERATOR = "system:serviceaccount:cabgate-system:cabgate-operator"
+RISKIER = {**MIDDLING, "scope": {"affectedComponents": 20}}
+"""Evidence of score 72.50, which is for people too."""
 BETTER = {**MIDDLING, "scope": {"affectedComponents": 2}}
 
 

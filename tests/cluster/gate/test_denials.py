@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each command that a denial names is run as it stands, and leads where the denial says."""
 
-import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -11,42 +10,16 @@ import yaml
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import GOOD, MIDDLING, about, intent, target, workload
 from support.cli import CABGATE, serve_rollouts
+from support.denied import denied, edited, run
 from support.gate import denial as denial_of
 from support.gate import paused
 from support.gated import KINDS, changed, gated
 from support.reviews import middling
 
-COMMAND = re.compile(r"(?:kubectl|cabgate) (?!.*(?:kubectl|cabgate) ).*$")
-"""The last one, which is the next step."""
-
 
 @pytest.fixture(scope="module", autouse=True)
 def rollouts(gate):
     serve_rollouts(gate)
-
-
-def denied(gate, reason, obj):
-    """The denial of an object, for a reason."""
-    body = json.dumps(obj)
-    said = denial_of(gate.refused("requester", "create", "-f", "-", stdin=body))
-    assert said.startswith(f"{reason}: "), said
-    return said
-
-
-def run(gate, user, denial, env=None):
-    """What the command of a denial prints, run as it stands but for the reason of a decision."""
-    command = COMMAND.search(denial)[0].replace("<why>", "it is needed")
-    result = gate.shell(user, command, CABGATE, env)
-    assert result.returncode == 0, (denial, result.stderr)
-    return result.stdout
-
-
-def edited(gate, denial, script, tmp_path):
-    """Run `kubectl edit` as a denial names it, with an editor that runs a script of sed."""
-    editor = tmp_path / "editor"
-    editor.write_text(f"#!/bin/sh\nsed -i '{script}' \"$1\"\n")
-    editor.chmod(0o755)
-    return run(gate, "requester", denial, {"EDITOR": str(editor)})
 
 
 def complete(printed):

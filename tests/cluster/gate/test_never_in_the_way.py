@@ -2,15 +2,18 @@
 """What the gate never stops, with its webhook healthy, hung and dead."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from cabgate_devcluster import DevCluster, wait_until
 from cabgate_samples.objects import intent, target
-from support.always import WRITES, prepare, rolled_out, send
+from support.always import prepare, rolled_out, stopped
 from support.clients import client_of
+from support.freezes import freeze, interval
 from support.gate import install
 from support.gated import KINDS, ROLLOUT_CRD, changed, gated, url
+from support.policies import change_policy
 
 STATES = ("healthy", "hung", "dead")
 
@@ -61,14 +64,27 @@ def breaks(request, gate):
         installation.start_webhook()
 
 
-def test_every_write_that_is_no_rollout(gate, admin, make_namespace, breaks):
-    namespace = make_namespace(None)
-    prepare(admin, namespace)
-    gated_from_now(gate, admin, namespace)
+@pytest.fixture(scope="module")
+def policy(gate):
+    """A change policy that asks for much, and a freeze of all namespaces that name it."""
+    gate.create("admin", change_policy("never", {"count": 3, "verb": "approve"}))
+    always = freeze("never", interval(now=datetime.now(UTC)))
+    gate.create("admin", always)
+    return "never"
+
+
+def test_every_write_that_is_no_rollout(gate, admin, make_namespace, breaks, policy):
+    """In a namespace without rules of change, and in one with many."""
+    namespaces = make_namespace(None), make_namespace(None)
+    for namespace in namespaces:
+        prepare(admin, namespace)
+    words = ("namespace", namespaces[1], f"cabgate.dev/change-policy={policy}")
+    gate.kubectl("admin", "label", *words)
+    for namespace in namespaces:
+        gated_from_now(gate, admin, namespace)
     breaks()
-    stopped = [(str(write), answer.text) for write in WRITES
-               if not (answer := send(admin, write, namespace)).is_success]  # fmt: skip
-    assert stopped == []
+    for namespace in namespaces:
+        assert stopped(admin, namespace) == []
 
 
 @pytest.mark.parametrize("state", ["dead"])

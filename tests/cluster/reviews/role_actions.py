@@ -10,12 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from cabgate.api.changefreeze import POLICY_LABEL
 from cabgate.api.riskmodel import RiskModel
 from cabgate.lifecycle.requests.break_glass import ANNOTATION
 from cabgate.rollout.modes import MODE_LABEL
 from cabgate.rollout.rings import RING_LABEL
 from cabgate_samples.objects import MIDDLING, exception, intent, workload
+from support.freezes import freeze_of
 from support.models import risk_model
+from support.policies import change_policy
 from support.roles import OPERATOR
 
 API = "/apis/cabgate.dev/v1alpha1"
@@ -181,6 +184,9 @@ def relabelled(kind: str, label: str, value: str, because: str = "") -> Action:
     return Action(changed(kind, {"metadata": {"labels": {label: value}}}), because, whose=NOBODYS)
 
 
+FREEZE = "roles"
+"""A freeze of some other namespace."""
+
 CONDITIONS = [{"name": "watch", "description": "somebody watches", "attestation": "Required"}]
 
 ACTIONS = {
@@ -214,6 +220,8 @@ ACTIONS = {
         "submitted", "ConditionallyApproved", conditions=CONDITIONS
     ),
     "attest a condition": review("conditional", "Attested", condition="watch"),
+    "approve what takes a senior": review("senior", "Approved"),
+    "override a freeze": review("submitted", "Approved", overrides=[FREEZE]),
     "reject a request": review("submitted", "Rejected"),
     "revoke a request": review("approved", "Revoked"),
     "approve an exception": review("pending", "Approved"),
@@ -252,6 +260,15 @@ ACTIONS = {
     "choose the risk model of the namespace": relabelled(
         "namespace", RiskModel.namespace_label, "new"
     ),
+    "create a change policy": Action(
+        lambda _, __: [Call("POST", f"{API}/changepolicies", change_policy("new"))], whose=NOBODYS
+    ),
+    "choose the change policy of the namespace": relabelled("namespace", POLICY_LABEL, "new"),
+    "declare a freeze": Action(
+        lambda _, __: [Call("POST", f"{API}/changefreezes", freeze_of("nowhere", "new"))],
+        whose=NOBODYS,
+    ),
+    "end a freeze": Action(deleted("freeze"), whose=NOBODYS),
     "raise the ring of the namespace": relabelled("namespace", RING_LABEL, "3"),
     "lower the ring of the namespace": relabelled("namespace", RING_LABEL, "0"),
     "tighten the mode of the namespace": relabelled("namespace", MODE_LABEL, "Enforce"),

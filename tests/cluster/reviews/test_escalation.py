@@ -15,8 +15,8 @@ from cabgate_devcluster import wait_until
 from cabgate_samples.objects import MIDDLING, workload
 from support.cli import CABGATE, cabgate
 from support.gate import denial, paused
-from support.policies import change_policy
-from support.reviews import OPERATOR, decisions, refused
+from support.policies import change_policy, deciding_late
+from support.reviews import OPERATOR, RISKIER, decisions, now, refused
 
 LABEL = "cabgate.dev/change-policy"
 TWO = {"count": 2, "verb": "approve"}
@@ -24,6 +24,7 @@ NEVER, SOON = "9999h", "3s"
 ONCALL = "board-oncall"
 GROUP = "cabgate.dev"
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "change-policies.md"
+FREEZES = PAGE.with_name("change-freezes.md")
 
 
 def steps(after):
@@ -39,12 +40,7 @@ def policies(gate):
     made = {"late": NEVER, "soon": SOON}
     for name, after in made.items():
         gate.create("admin", change_policy(name, TWO, escalation=steps(after)))
-    rules = [
-        {"apiGroups": [GROUP], "resources": ["cabrequests"], "verbs": ["get", "approve-oncall"]},
-        {"apiGroups": [GROUP], "resources": ["cabrequests/status"], "verbs": ["get", "patch"]},
-    ]
-    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole"}
-    gate.create("admin", {**role, "metadata": {"name": ONCALL}, "rules": rules})
+    gate.create("admin", deciding_late(ONCALL))
     yield
     for name in made:
         gate.cluster.kubectl("delete", "changepolicy", name)
@@ -147,12 +143,17 @@ def test_a_step_that_makes_no_sense_is_refused(gate, step, words):
     assert words in found.stderr
 
 
-def blocks():
-    """What the page of change policies has to be copied: the language of each, and its text."""
-    return re.findall(r"```(yaml|sh|text)\n(.*?)```", PAGE.read_text(), re.DOTALL)
+def blocks(page=PAGE):
+    """What a page has to be copied: the language of each block, and its text."""
+    return re.findall(r"```(yaml|sh|text)\n(.*?)```", page.read_text(), re.DOTALL)
 
 
-def test_by_the_page_alone_two_people_approve_what_is_risky_and_a_senior_in_ring_4(
+def by_now(text):
+    """A block of a page, whose freeze is to hold now, whenever that is."""
+    return re.sub("2026-12-[0-9T:Z]+", now(days=-1), re.sub("2027-01-[0-9T:Z]+", now(days=1), text))
+
+
+def test_by_the_page_alone_two_approve_what_is_risky_a_senior_in_ring_4_and_a_freeze_holds(
     gate, tmp_path, monkeypatch, make_namespace
 ):
     monkeypatch.chdir(tmp_path)
@@ -161,13 +162,13 @@ def test_by_the_page_alone_two_people_approve_what_is_risky_and_a_senior_in_ring
     whole = [block for kind, block in blocks() if kind == "yaml" and "\nkind: " in block]
     for name, block in zip(("policy.yaml", "roles.yaml", "oncall.yaml"), whole, strict=True):
         Path(name).write_text(block)
+    Path("christmas.yaml").write_text(by_now(blocks(FREEZES)[0][1]))
     last, compared = "", 0
     gate.user("cora", "cab")
     gate.user("sue", "cab", "seniors")
     try:
         for language, block in blocks():
-            # The freeze of that page is one of real dates: within them it would deny what follows.
-            text = block.replace(" shop", f" {shop}").replace(" -f christmas.yaml", "")
+            text = block.replace(" shop", f" {shop}").replace("--at 2026-12-24", f"--at {now()}")
             if language == "text":
                 prints(gate, last, text)
                 compared += 1
@@ -176,16 +177,24 @@ def test_by_the_page_alone_two_people_approve_what_is_risky_and_a_senior_in_ring
                     found = in_folder(gate, command)
                     assert found.returncode in (0, 1), (command, found.stderr)
                     last = command
+                    if "freeze list" in command:
+                        assert (found.returncode, "christmas-2026" in found.stdout) == (1, True)
         assert compared == 2
-        name = gate.open(shop, MIDDLING, "Submitted")
-        approvals = gate.get("cabrequest", name, shop)["spec"]["terms"]["approvals"]
-        assert {each["verb"] for each in approvals} == {"approve", "approve-senior"}
+        name = gate.open(shop, RISKIER, "Submitted")
+        spec = gate.get("cabrequest", name, shop)["spec"]
+        assert float(spec["assessment"]["score"]) > 65
+        needs = [(each["count"], each["verb"]) for each in spec["terms"]["approvals"]]
+        assert sorted(needs) == [(1, "approve-senior"), (2, "approve")]
         reviewed(gate, "cora", name, shop)
-        assert "1 more person with the verb approve-senior" in denial(rollout(gate, shop))
+        said = denial(rollout(gate, shop))
+        assert "has approvals 1/2 approve, 0/1 approve-senior" in said
         reviewed(gate, "sue", name, shop)
         gate.wait_state("cabrequest", name, shop, "Approved")
+        assert "ChangeFreeze christmas-2026" in denial(rollout(gate, shop))
+        gate.cluster.kubectl("delete", "changefreeze", "christmas-2026")
         assert rollout(gate, shop).returncode == 0
     finally:
+        gate.cluster.kubectl("delete", "changefreeze", "christmas-2026", "--ignore-not-found")
         gate.cluster.kubectl("delete", "changepolicy", "board-2", "--ignore-not-found")
         gate.cluster.kubectl("delete", "clusterrole", "cab-senior", "--ignore-not-found")
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cabgate.api import DeploymentIntent
+from cabgate.api import ChangePolicy, DeploymentIntent
+from cabgate.api.changefreeze import POLICY_LABEL
 from cabgate.lifecycle.requests.opening import request_for
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, workload
@@ -17,16 +18,33 @@ from cluster.reviews.role_actions import (
     API,
     CLUSTER_WIDE,
     CONDITIONS,
+    FREEZE,
     READING,
     Call,
     Stage,
 )
 from support.clients import client_of
+from support.freezes import freeze_of
 from support.gate import paused
+from support.policies import change_policy
+from support.reviews import RISKIER
 from support.roles import AUTHORS, NAMESPACE, ROLES, USERS
 
 TABLE = Path(__file__).resolve().parents[3] / "docs" / "roles.md"
-OWN_VERBS = {"approve", "revoke", "lower-ring", "break-glass", "uninstall", "prune", "override"}
+POLICY = change_policy(
+    NAMESPACE, {"when": {"scoreFrom": "70.00"}, "count": 1, "verb": "approve-senior"}
+)
+"""Nobody but a senior approves what is riskier than the rest of the table."""
+OWN_VERBS = {
+    "approve",
+    "revoke",
+    "lower-ring",
+    "break-glass",
+    "uninstall",
+    "prune",
+    "override",
+    "report",
+}
 READING_VERBS = {"get", "list", "watch"}
 
 
@@ -62,7 +80,10 @@ def clients(gate):
     ringed = workload(NAMESPACE, name="ringed", labels={"cabgate.dev/ring": "1"})
     ringed["spec"]["replicas"] = 0
     gate.create("admin", ringed)
-    cluster.kubectl("label", "namespace", NAMESPACE, "cabgate.dev/ring=2", "cabgate.dev/mode=Warn")
+    gate.create("admin", POLICY)
+    gate.create("admin", freeze_of("nowhere", FREEZE))
+    labels = ("cabgate.dev/ring=2", "cabgate.dev/mode=Warn", f"{POLICY_LABEL}={NAMESPACE}")
+    cluster.kubectl("label", "namespace", NAMESPACE, *labels)
     for column, role in ROLES.items():
         gate.user(USERS[column], *([AUTHORS] if role else []))
         if role and column != "auditor":
@@ -85,6 +106,8 @@ def clients(gate):
     for client in with_clients.values():
         client.close()
     cluster.kubectl("delete", "clusterrolebinding", *everywhere)
+    cluster.kubectl("delete", "changefreeze", FREEZE)
+    cluster.kubectl("delete", "changepolicy", NAMESPACE)
     cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
@@ -121,6 +144,7 @@ PARTS = {
     "submitted": (MIDDLING, "Submitted"),
     "approved": (MIDDLING, "Submitted"),
     "conditional": (MIDDLING, "Submitted"),
+    "senior": (RISKIER, "Submitted"),
     "bad": (BAD, "ExceptionRequired"),
 }
 
@@ -177,6 +201,7 @@ def stage(gate, clients):
         made.objects["another", "ringed"] = wait_until(
             lambda: settled(gate.get("deployment", "ringed", NAMESPACE)), "a Deployment rests"
         )
+        made.objects["another", "freeze"] = read(gate, "changefreeze", FREEZE)
         made.objects["another", "model"] = read(gate, "riskmodel", "default")
         record = wait_until(lambda: records(gate)[-1], "a record of the ledger")
         made.objects["another", "record"] = record
@@ -212,7 +237,8 @@ def after(record):
 def opened(gate, name):
     """The request that an intent asks for, which the operator, paused, has not made."""
     raw = gate.get("deploymentintent", name, NAMESPACE)
-    request = request_for(DeploymentIntent.model_validate(raw), 2)
+    policy = ChangePolicy.model_validate(POLICY)
+    request = request_for(DeploymentIntent.model_validate(raw), 2, policy=policy)
     body = {"apiVersion": raw["apiVersion"], "kind": "CABRequest", **request.to_dict()}
     body["metadata"]["labels"] = dict(request.metadata.labels)
     return body
