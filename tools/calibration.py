@@ -34,7 +34,7 @@ change nothing: no model, no request, no threshold.
 ## What counts as a failure
 
 A change failed if its rollout failed, if it was rolled back within its soak time, or if an incident of severity 1 or 2 is tied
-to it. cabgate does not see that. A CSV says it, one line for each change, as your pipeline or your incident tool has it:
+to it. [Outcomes](outcomes.md) say that of what an intent's workload ran, and [reports](reports.md#rollouts) count it; `calibrate` reads a CSV, since most teams have years of changes elsewhere: one line for each change, as your pipeline or your incident tool has it:
 
 ```csv
 {outcomes}```

@@ -194,8 +194,8 @@ def _kubeconfig(path: str) -> Access:
     settings = found.settings
     if not settings.verify_ssl:
         raise ValueError("insecure-skip-tls-verify is not supported; name a certificate-authority")
-    authorization = _of(settings) if found.token_file is None else TokenFile(found.token_file)
-    if found.token_file is None and found.identity is None and not authorization():
+    authorization = _of(settings, found.token)
+    if found.identity is None and not authorization():
         raise ValueError("the user of the current context has no credentials")
     return Access(
         settings.host.rstrip("/"),
@@ -206,6 +206,12 @@ def _kubeconfig(path: str) -> Access:
     )
 
 
-def _of(found: Any) -> Callable[[], str]:
-    """The header by a configuration of the `kubernetes` package, which renews what plugins gave."""
+def _of(found: Any, token: str | Path | None) -> Callable[[], str]:
+    """The header by a token or the file of it, or else by a configuration of the `kubernetes`
+    package, which renews what plugins gave."""
+    if isinstance(token, Path):
+        return TokenFile(token)
+    if token:
+        header = f"Bearer {token}"
+        return lambda: header
     return lambda: str(found.get_api_key_with_prefix("BearerToken") or "")

@@ -41,8 +41,9 @@ class Configured:
     """The CA, where it stands in the kubeconfig or a plugin gave it."""
     identity: tuple[Path | bytes, Path | bytes] | None
     """Client certificate and key, each as a file that is named, or as what stands there."""
-    token_file: Path | None
-    """The file of the token, which the package reads but once."""
+    token: str | Path | None
+    """The token, or the file of it, where no plugin gives one. The package reads such a file but
+    once, and makes its whole configuration anew whenever it is asked for any token."""
 
 
 def configured(path: str) -> Configured:
@@ -74,7 +75,7 @@ def configured(path: str) -> Configured:
         ca if isinstance(ca, Path) else None,
         ca.decode() if isinstance(ca, bytes) else None,
         (certificate, key) if certificate and key else None,
-        _token_file(path),
+        _token(path),
     )
 
 
@@ -86,13 +87,19 @@ def _content(name: str | None, folder: Path) -> Path | bytes | None:
     return path.read_bytes() if path.parent == folder else path
 
 
-def _token_file(path: str) -> Path | None:
+def _token(path: str) -> str | Path | None:
     merged: Any = _kube_config.KubeConfigMerger(path).config
     context = merged["contexts"].get_with_name(merged["current-context"])["context"]
     entry = merged["users"].get_with_name(context["user"])
-    token_file = None if "token" in entry["user"] else entry["user"].safe_get("tokenFile")
+    user = entry["user"]
+    if "exec" in user or "auth-provider" in user:
+        return None
+    token: str | None = user.safe_get("token")
+    token_file = user.safe_get("tokenFile")
+    if token or not token_file:
+        return token
     # Like kubectl: beside the kubeconfig, where it is not absolute.
-    return Path(entry.path).parent / token_file if token_file else None
+    return Path(str(entry.path)).parent / str(token_file)
 
 
 def namespace_of(kubeconfig: str | None, context: str | None) -> str | None:

@@ -2,6 +2,7 @@
 """The process: settings, logs, and what runs until SIGTERM."""
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -151,6 +152,14 @@ async def serve(process: Process, sockets: Sockets | None = None) -> None:
                 task.result()  # one that ended by a fault ends the process with it
 
 
+def _spare_what_stays() -> None:
+    """Have the garbage collector pass over what was made by now: types and decoders, which live as
+    long as the process. To go through them all takes 30 to 50 ms, for which every admission request
+    waited that was under way."""
+    gc.collect()
+    gc.freeze()
+
+
 def main(
     arguments: Sequence[str] | None = None,
     clock: Clock = utc_now,
@@ -169,6 +178,7 @@ def main(
     except (AccessError, CertificateError) as error:
         end(PROGRAM, 1, error)
     else:
+        _spare_what_stays()
         with asyncio.Runner(loop_factory=Loop) as runner:
             runner.run(serve(process, sockets))
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cabgate.reports.figures import percentile
+from cabgate.reports.counting import percentile
 from cabgate.views.selectors import WAITING_REQUESTS
 from cabgate_bench.load import loadgen
 from cabgate_bench.load.loadgen import Call, Outcome

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cabgate.gate.commands import review_of
-from cabgate.reports.figures import percentile
+from cabgate.reports.counting import percentile
 from cabgate.rollout.targets import Workload
 from cabgate_bench.load import loadgen
 from cabgate_bench.load.loadgen import Call, Client

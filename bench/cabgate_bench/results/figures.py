@@ -5,7 +5,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from cabgate.reports.figures import percentile
+from cabgate.reports.counting import percentile
 
 QUANTILES = (50, 90, 99)
 

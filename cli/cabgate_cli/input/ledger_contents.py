@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from cabgate.api import decision, exception, request, riskmodel
+from cabgate.api import decision, exception, outcome, request, riskmodel
 from cabgate.api.rules import RULES
 from cabgate.ledger.assessments import by_digest, without_model
 from cabgate.ledger.chain import Checkpoint, Head, chain_of, placed
@@ -34,6 +34,7 @@ _PLURALS = {
     request.KIND: request.PLURAL,
     exception.KIND: exception.PLURAL,
     riskmodel.KIND: riskmodel.PLURAL,
+    outcome.KIND: outcome.PLURAL,
 }
 
 _LOOKED_AT = (decision.PLURAL, request.PLURAL, exception.PLURAL)
@@ -111,8 +112,11 @@ class LedgerContents:
         return without_model([*self.objects[request.PLURAL], *self.frozen], models)
 
 
-def from_cluster(kubeconfig: str | None, context: str | None, *, keys: bool) -> LedgerContents:
-    """What a cluster holds, its public keys if they are asked for. Raises `Unavailable`."""
+def from_cluster(
+    kubeconfig: str | None, context: str | None, *, keys: bool, outcomes: bool = False
+) -> LedgerContents:
+    """What a cluster holds, its public keys and what became of rollouts if they are asked for.
+    Raises `Unavailable`."""
     from cabgate_cli.input.cluster.ledger_source import LedgerSource
 
     collect_garbage_seldom()
@@ -124,7 +128,8 @@ def from_cluster(kubeconfig: str | None, context: str | None, *, keys: bool) -> 
     )
     if keys:
         evidence.pems = list((source.config_map(SIGNING_KEYS) or {}).values())
-    for plural in (request.PLURAL, exception.PLURAL, decision.PLURAL, riskmodel.PLURAL):
+    kinds = (request, exception, decision, riskmodel, *((outcome,) if outcomes else ()))
+    for plural in (kind.PLURAL for kind in kinds):
         evidence.objects[plural] = source.objects(plural)
     # Last of all: what a prune deleted meanwhile lies behind a checkpoint by then.
     data = source.config_map(LEDGER_CHECKPOINTS) or {}
@@ -154,6 +159,7 @@ def from_store(url: str, cluster: str | None) -> LedgerContents:
     evidence = LedgerContents(checkpoints=found.checkpoints, of_store=True)
     evidence.objects[decision.PLURAL] = found.records
     evidence.frozen = found.objects[request.KIND]
+    evidence.objects[outcome.PLURAL] = found.objects[outcome.KIND]
     for each in RULES:
         evidence.objects[each.plural] = found.objects[each.kind]
     evidence.anomalies = [asdict(each) for each in found.anomalies]
@@ -162,16 +168,26 @@ def from_store(url: str, cluster: str | None) -> LedgerContents:
 
 def records_of(source: Source) -> list[dict[str, Any]]:
     """All records of a source. Raises `BadInput` and `Unavailable`."""
+    return records_and(source)[0]
+
+
+def records_and(source: Source, *kinds: str) -> list[list[dict[str, Any]]]:
+    """All records of a source, and all objects of some other kinds. Raises `BadInput` and
+    `Unavailable`."""
+    plurals = [decision.PLURAL, *(_PLURALS[kind] for kind in kinds)]
     if source.files:
-        return from_files(source.files).objects[decision.PLURAL]
+        found = from_files(source.files).objects
+        return [found[plural] for plural in plurals]
     collect_garbage_seldom()
     if source.store is not None:
         from cabgate_cli.input.ledger_store import stored_ledger
 
-        return stored_ledger(source.store, source.store_cluster).records
+        stored = stored_ledger(source.store, source.store_cluster, kinds)
+        return [stored.records, *(stored.objects[kind] for kind in kinds)]
     from cabgate_cli.input.cluster.ledger_source import LedgerSource
 
-    return LedgerSource(source.kubeconfig, source.context).objects(decision.PLURAL)
+    cluster = LedgerSource(source.kubeconfig, source.context)
+    return [cluster.objects(plural) for plural in plurals]
 
 
 def collect_garbage_seldom() -> None:
@@ -181,10 +197,15 @@ def collect_garbage_seldom() -> None:
 
 
 def gathered(
-    source: Source, head_files: Iterable[str], key_files: Iterable[str]
+    source: Source,
+    head_files: Iterable[str],
+    key_files: Iterable[str],
+    *,
+    outcomes: bool = False,
 ) -> tuple[LedgerContents, PublicKeys]:
     """What is to be verified, and the keys to do it with: those that are given, or else those of
-    the source. Raises `BadInput` and `Unavailable`."""
+    the source; with `outcomes` what became of rollouts, too. Raises `BadInput` and
+    `Unavailable`."""
     given = [pem for path in key_files for pem in text_of_keys(path)]
     of_cluster = False
     if source.files:
@@ -192,7 +213,9 @@ def gathered(
     elif source.store is not None:
         evidence = from_store(source.store, source.store_cluster)
     else:
-        evidence = from_cluster(source.kubeconfig, source.context, keys=not given)
+        evidence = from_cluster(
+            source.kubeconfig, source.context, keys=not given, outcomes=outcomes
+        )
         of_cluster = not given
     for path in head_files:
         _take_copies(evidence, path)

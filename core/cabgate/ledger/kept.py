@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an event store keeps beside records: what they rest on, as it was when it was read, so that
-a score can be computed anew when request and risk model are long gone."""
+a score can be computed anew when request and risk model are long gone; and what became of it."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cabgate import API_VERSION
-from cabgate.api import request
+from cabgate.api import outcome, request
 from cabgate.api.request import CABRequest
 from cabgate.api.rules import RULES
 from cabgate.ledger.assessments import Models, check_assessment
@@ -17,8 +17,10 @@ from cabgate.ledger.findings import Finding, FindingCode
 from cabgate.ledger.links import RawObject, Record
 from cabgate.text.canonical import canonical_json
 
-KINDS: Mapping[str, str] = {request.KIND: request.PLURAL} | {
-    each.kind: each.plural for each in RULES
+KINDS: Mapping[str, str] = {
+    request.KIND: request.PLURAL,
+    outcome.KIND: outcome.PLURAL,
+    **{each.kind: each.plural for each in RULES},
 }
 """The kinds of which each content is kept, with their plurals."""
 
@@ -41,14 +43,18 @@ class Kept:
     digest: str
     """SHA-256 of the content, 64 hexadecimal digits."""
     content: bytes
-    """Kind, metadata and spec; no status: what is in that stands in records."""
+    """Kind, metadata and spec. The status only of an outcome: what is in others stands in
+    records."""
 
 
 def kept(kind: str, raw: RawObject) -> Kept:
-    """What is kept of an object. Of two with the same spec and uid it is the same."""
+    """What is kept of an object. Of two with the same spec and uid, and of outcomes with the same
+    status, it is the same."""
     metadata = raw.get("metadata") or {}
     named = {key: metadata[key] for key in _METADATA if key in metadata}
     whole = {"apiVersion": API_VERSION, "kind": kind, "metadata": named, "spec": raw.get("spec")}
+    if kind == outcome.KIND:
+        whole["status"] = raw.get("status") or {}
     try:
         content = canonical_json(whole)
     except ValueError:  # a number that RFC 8785 has no form for

@@ -10,7 +10,7 @@ from functools import cached_property
 from cabgate.api.decision import CABDecision, CABDecisionSpec, RecordedException, SubjectKind
 from cabgate.api.exception import ExceptionVerdict
 from cabgate.api.request import RequestVerdict
-from cabgate.api.types import AuthorType
+from cabgate.api.types import AuthorType, Tier
 from cabgate.ledger.queries import place_of
 from cabgate.lifecycle.state.states import end_after
 from cabgate.rollout.targets import Workload
@@ -64,6 +64,16 @@ class Life:
     def ring(self) -> int | None:
         """Ring of its namespace when its request was opened."""
         return next((e.spec.ring for e in self.entries if e.spec.ring is not None), None)
+
+    @cached_property
+    def tier(self) -> Tier | None:
+        """What its score asked for."""
+        return next((e.spec.gate for e in self.entries if e.spec.gate is not None), None)
+
+    @cached_property
+    def score(self) -> str | None:
+        """Its score, such as 62.50."""
+        return next((e.spec.score for e in self.entries if e.spec.score is not None), None)
 
     @cached_property
     def intent(self) -> str | None:

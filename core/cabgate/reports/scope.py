@@ -11,9 +11,10 @@ from functools import cached_property
 from cabgate.api.decision import SubjectKind
 from cabgate.api.request import RequestVerdict
 from cabgate.reports.lives import APPROVED, DECIDED, Entry, Life
+from cabgate.reports.rollouts import Change
 
 Times = Sequence[tuple[str, timedelta]]
-"""Times, each with the name of the record that ends it."""
+"""Times, each with the name of the record, or the outcome, that ends it."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Scope:
     lives: Sequence[Life]
     since: datetime
     until: datetime
+    rollouts: Sequence[Change] | None = None
+    """The changes that became available at any time; None where no outcomes were read."""
 
     def within(self, moment: datetime | None) -> bool:
         """Whether a moment is in the time that is asked for."""
@@ -155,6 +158,31 @@ class Scope:
             (review.name, review.spec.at - broken.spec.at)
             for broken, review in self.reviews_of_glass
             if review is not None
+        ]
+
+    @cached_property
+    def rolled_out(self) -> list[Change] | None:
+        """The changes that became available in that time; None where no outcomes were read."""
+        if self.rollouts is None:
+            return None
+        return [each for each in self.rollouts if self.within(each.began)]
+
+    @cached_property
+    def lead_times(self) -> Times:
+        """How long these took from the creation of their request."""
+        return [
+            (each.name, each.lead_time)
+            for each in self.rolled_out or ()
+            if each.lead_time is not None
+        ]
+
+    @cached_property
+    def times_to_restore(self) -> Times:
+        """How long it took until those of them that failed were replaced."""
+        return [
+            (each.name, each.time_to_restore)
+            for each in self.rolled_out or ()
+            if each.time_to_restore is not None
         ]
 
     @cached_property

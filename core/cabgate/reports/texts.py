@@ -9,7 +9,8 @@ from itertools import pairwise
 from typing import Any
 
 from cabgate.api.base import rfc3339
-from cabgate.reports.figures import FIGURES, Figure, Unit, Value
+from cabgate.reports.counting import Unit, Value
+from cabgate.reports.figures import FIGURES, Figure
 from cabgate.reports.report import Group, Missing, Report
 from cabgate.text.inert import inert
 
@@ -38,6 +39,8 @@ def shown(value: Value, unit: Unit) -> str:
         return NOTHING
     if unit is Unit.SECONDS:
         text = span(int(value.number))
+    elif unit is Unit.PER_DAY:
+        text = f"{float(value.number):.2f}"
     else:
         text = str(value.number) if unit is Unit.COUNT else f"{float(value.number * 100):.1f} %"
     return f"{text} ({inert(value.who)})" if value.who else text

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import tostring
 
 from markupsafe import Markup
 
+from cabgate.api.outcome import RolloutOutcome
 from cabgate.ledger.queries import Query, RawObject, answers
 from cabgate.reports.figures import FIGURES, GLASS
 from cabgate.reports.lives import APPROVED, DECIDED
@@ -39,16 +40,17 @@ WEEK = timedelta(days=7)
 def dashboard(
     rows: Sequence[QueueRow],
     raws: Iterable[RawObject] | None,
+    outcomes: Sequence[RolloutOutcome] | None,
     since: datetime,
     until: datetime,
 ) -> dict[str, Any]:
-    """What the dashboard shows: of rows that wait, and of the records of the ledger, or None where
-    those may not be read."""
+    """What the dashboard shows: of rows that wait, of the records of the ledger and of outcomes, or
+    None where those may not be read."""
     values: dict[str, Any] = {"ages": _ages(rows), "waiting": len(rows), "notes": []}
     if raws is None:
         return {**values, "report": None}
     found = answers(raws, Query())
-    made = report([record for record, _ in found.found], since, until)
+    made = report([record for record, _ in found.found], since, until, outcomes=outcomes)
     notes = [inert(f"{e.where} cannot be read and is not counted: {e.why}") for e in found.unread]
     return {
         **values,

@@ -23,7 +23,7 @@ from cabgate.text.moments import rfc3339
 from cabgate.views.queue import QueueRow
 from cabgate.views.show import DecisionView
 from cabgate_kube.process.tasks import gathered
-from cabgate_kube.resources import DECISIONS, Object
+from cabgate_kube.resources import DECISIONS
 from cabgate_portal.checking import check
 from cabgate_portal.names import CorrelationId, Id, Namespace, id_of
 from cabgate_portal.page.calendar import calendar_of
@@ -39,6 +39,7 @@ from cabgate_portal.page.forms import (
 )
 from cabgate_portal.page.frozen import frozen_request, frozen_rows
 from cabgate_portal.page.rendering import FOLDER, Renderer, tag_of
+from cabgate_portal.page.reported import outcomes_of, records_of
 from cabgate_portal.page.sending import RECORDED, Changed, Sender
 from cabgate_portal.problems import Problem
 from cabgate_portal.reading import Notes, Reader, Seen
@@ -288,11 +289,14 @@ class Pages:
         namespace, given = _namespace(request), request.query_params.get("days", "90")
         days = int(given) if given in map(str, SPANS) else 90
         notes = Notes()
-        waiting, raws, viewer = await gathered(
-            reader.waiting(namespace), _records(reader, namespace, notes), _viewer(reader)
+        waiting, raws, outcomes, viewer = await gathered(
+            reader.waiting(namespace),
+            records_of(reader, namespace, notes),
+            outcomes_of(reader, namespace, notes),
+            _viewer(reader),
         )
         now = reader.clock()
-        values = dashboard(waiting.rows, raws, now - timedelta(days=days), now)
+        values = dashboard(waiting.rows, raws, outcomes, now - timedelta(days=days), now)
         values |= {"notes": [*waiting.notes, *notes.texts, *values["notes"]]}
         values |= {"days": days, "spans": SPANS, "namespace": namespace, "viewer": viewer}
         values["uncovered"] = list_uncovered(namespace)
@@ -321,18 +325,6 @@ class Pages:
         }
         status = 200 if problem is None else problem.status
         return self._renderer.page("workload.html", values, status)
-
-
-async def _records(reader: Reader, namespace: str, notes: Notes) -> list[Object] | None:
-    """The records of the ledger; None where they may not be read, or are too many."""
-    fields = f"spec.subject.namespace={namespace}" if namespace else ""
-    try:
-        return await reader.api.all(DECISIONS, fields=fields)
-    except Problem as problem:
-        if problem.status not in (403, 422):
-            raise
-        notes.texts.append(f"the figures of the ledger: {inert(problem.detail)}")
-        return None
 
 
 async def _viewer(reader: Reader) -> str:

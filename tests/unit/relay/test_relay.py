@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from cabgate.ledger.chain import Checkpoint, Head
 from cabgate.ledger.pruning import export_line
+from cabgate.reports.rollouts import changes_of, outcomes_in
 from cabgate_kube.client import ApiServer
 from cabgate_kube.credentials import Access
 from cabgate_kube.process.tasks import cancelled
@@ -26,6 +27,7 @@ from cabgate_store.errors import StoreError
 from cabgate_store.opening import open_to_append, open_to_read
 from support.waiting import until
 from unit.core.ledger.histories import STORY
+from unit.core.reports.test_rollouts import outcome
 from unit.relay.fake_api import FakeApi
 
 RECORDS = STORY.records
@@ -255,6 +257,18 @@ async def test_what_records_rest_on_is_kept_in_each_content(relay: Relay) -> Non
     await until(lambda: len(relay.kept("RiskModel")) == 2, "and both contents of the model")
     assert len(relay.kept("CABRequest")) == 4
     await until(lambda: sample(replica, "cabgate_relay_objects_total") == 6, "six are counted")
+
+
+async def test_what_became_of_a_rollout_is_kept_as_it_grows(relay: Relay) -> None:
+    begun = outcome(1, "web-1").to_dict()
+    relay.api.put(begun, resource="rolloutoutcomes")
+    relay.start()
+    await until(lambda: len(relay.kept("RolloutOutcome")) == 1, "its beginning is kept")
+    ended = outcome(1, "web-1", result="Failed", endedAt=2).to_dict()
+    relay.api.put(ended, "MODIFIED", "rolloutoutcomes")
+    await until(lambda: len(relay.kept("RolloutOutcome")) == 2, "and its end")
+    (change,) = changes_of(outcomes_in(relay.kept("RolloutOutcome"))[0], [])
+    assert change.failed
 
 
 async def test_what_cannot_be_read_of_it_holds_up_no_record(relay: Relay) -> None:

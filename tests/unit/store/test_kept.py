@@ -8,11 +8,13 @@ import pytest
 
 from cabgate.ledger.kept import kept
 from cabgate.ledger.verification import verify
+from cabgate.reports.rollouts import changes_of, outcomes_in
 from cabgate_samples.models import NOW
 from cabgate_store.errors import StoreError
 from cabgate_store.opening import database_of, open_to_append, open_to_read
 from support.stores import Place
 from unit.core.ledger.histories import PUBLIC, STORY
+from unit.core.reports.test_rollouts import outcome
 
 REQUEST = STORY.requests[0]
 
@@ -36,6 +38,19 @@ def test_each_content_is_kept_once_and_without_its_status(place: Place) -> None:
     }
     assert all(each["kind"] == "CABRequest" and "status" not in each for each in found)
     assert all(each["metadata"]["uid"] == REQUEST["metadata"]["uid"] for each in found)
+
+
+def test_an_outcome_is_kept_with_each_status_that_it_had(place: Place) -> None:
+    store = open_to_append(place.append, NOW)
+    begun = outcome(1, "web-1", pods={"seen": 1}).to_dict()
+    ended = outcome(1, "web-1", pods={"seen": 3}, result="Failed", endedAt=2).to_dict()
+    assert store.keep("one", [kept("RolloutOutcome", each) for each in (begun, ended)], NOW) == 2
+    assert store.keep("one", [kept("RolloutOutcome", ended)], NOW) == 0
+    found, unread = outcomes_in(open_to_read(place.read).objects("one", "RolloutOutcome"))
+    assert unread == []
+    (change,) = changes_of(found, [])
+    assert change.failed
+    assert change.outcome.status.pods.seen == 3
 
 
 def test_clusters_and_kinds_share_nothing(place: Place) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cabgate import API_VERSION
-from cabgate.api import decision, exception, request
+from cabgate.api import decision, exception, outcome, request
 from cabgate.api.base import rfc3339
 from cabgate.api.rules import RULES
 from cabgate.ledger.kept import FROZEN_REQUEST
@@ -35,7 +35,7 @@ from cabgate_cli.output.objects import write
 from cabgate_kube.installation import LEDGER_CHECKPOINTS, LEDGER_HEADS, SIGNING_KEYS
 
 _KINDS = (
-    *((of.KIND, of.PLURAL) for of in (decision, request, exception)),
+    *((of.KIND, of.PLURAL) for of in (decision, request, exception, outcome)),
     *((each.kind, each.plural) for each in RULES),
 )
 
@@ -88,14 +88,15 @@ def export(
 ) -> None:
     """Write what an audit needs into one archive.
 
-    Records, what they are about, keys, published heads, the verification and a report. All records
-    are in it, since a chain verifies from its beginning; the report is of the time that is given.
-    The same input gives the same bytes. Requests and exceptions are in it as they are, with their
-    evidence: keep it as you would keep these. Of an event store requests are in it as they were
-    opened, with all contents that risk models, change policies and evidence signers had.
+    Records, what they are about, what became of rollouts, keys, published heads, the verification
+    and a report. All records are in it, since a chain verifies from its beginning; the report is of
+    the time that is given. The same input gives the same bytes. Requests and exceptions are in it
+    as they are, with their evidence: keep it as you would keep these. Of an event store requests
+    are in it as they were opened, with all contents that risk models, change policies and evidence
+    signers had.
     """
     check_time(since, until)
-    evidence, keys = gathered(source, head_files, key_files)
+    evidence, keys = gathered(source, head_files, key_files, outcomes=True)
     findings = evidence.findings(keys)
     verified = verification(evidence, keys, findings)
     content = _files(evidence, since, until) | {
@@ -111,7 +112,8 @@ def export(
 
 
 def _files(evidence: LedgerContents, begin: datetime, end: datetime) -> dict[str, bytes]:
-    made = counted(evidence.objects[decision.PLURAL], begin, end, By.NAMESPACE)
+    records, outcomes = (evidence.objects[kind.PLURAL] for kind in (decision, outcome))
+    made = counted(records, outcomes, begin, end, By.NAMESPACE)
     return {
         "ledger.jsonl": b"".join(
             json_lines({"apiVersion": API_VERSION, **each, "kind": kind} for each in objects)

@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cabgate report`: what was decided over a time, from a cluster, exports or an event store."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import click
 
+from cabgate.api import outcome
 from cabgate.ledger.queries import Query, answers
 from cabgate.reports.page import as_html
 from cabgate.reports.report import By, Report
 from cabgate.reports.report import report as report_of
+from cabgate.reports.rollouts import outcomes_in
 from cabgate.reports.texts import as_csv, as_data, as_text, missing_text
 from cabgate_cli.commands.options import MOMENT
 from cabgate_cli.commands.records.ledger_options import source_options
 from cabgate_cli.errors import note
 from cabgate_cli.exit_codes import of_command
-from cabgate_cli.input.ledger_contents import Source, records_of
+from cabgate_cli.input.ledger_contents import Source, records_and
 from cabgate_cli.input.viewer import now
 from cabgate_cli.output.objects import write, write_machine
 
@@ -59,14 +61,15 @@ def report(
 ) -> None:
     """Count what was decided over a time.
 
-    How much, by whom, how fast, and what went past the gate, as records of the ledger say. Nothing
-    is checked: `cabgate ledger verify` does that.
+    How much, by whom, how fast, and what went past the gate, as records of the ledger say; and what
+    became of it once it was rolled out, as outcomes say. Nothing is checked: `cabgate ledger
+    verify` does that.
     """
     end = until or now()
     begin = since or end - SPAN
     check_time(begin, end)
-    raws = records_of(source)
-    _print(counted(raws, begin, end, None if by is None else By(by)), output)
+    raws, outcomes = records_and(source, outcome.KIND)
+    _print(counted(raws, outcomes, begin, end, None if by is None else By(by)), output)
 
 
 def check_time(begin: datetime, end: datetime) -> None:
@@ -76,13 +79,22 @@ def check_time(begin: datetime, end: datetime) -> None:
 
 
 def counted(
-    raws: Iterable[Mapping[str, Any]], begin: datetime, end: datetime, by: By | None
+    raws: Iterable[Mapping[str, Any]],
+    outcomes: Sequence[Mapping[str, Any]],
+    begin: datetime,
+    end: datetime,
+    by: By | None,
 ) -> Report:
-    """The report over stored records; a note tells of each that it lacks."""
+    """The report over stored records and outcomes; a note tells of each that it lacks. Where there
+    are no outcomes at all it says nothing of rollouts."""
     found = answers(raws, Query())
     for each in found.unread:
         note(f"{each.where} cannot be read and is not counted: {each.why}. {each.advice}")
-    made = report_of([record for record, _ in found.found], begin, end, by)
+    known, unread = outcomes_in(outcomes)
+    for why in unread:
+        note(f"{why}, and is not counted")
+    records = [record for record, _ in found.found]
+    made = report_of(records, begin, end, by, known if outcomes else None)
     for missing in made.missing:
         note(missing_text(missing))
     return made

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from cabgate.api import CABDecision
 from cabgate.api.base import rfc3339
-from cabgate.reports.figures import FIGURES, percentile
+from cabgate.reports.counting import percentile
+from cabgate.reports.figures import FIGURES
 from cabgate.reports.report import By, report
 
 BEGIN = datetime(2026, 7, 1, tzinfo=UTC)
@@ -123,11 +124,16 @@ def test_a_quarter_that_is_known_by_heart(quarter: Ledger) -> None:
         "openedToTakenP50": day, "openedToTakenP90": day, "openedToTakenMax": day,
         "takenToDecidedP50": 9 * day, "takenToDecidedP90": 9 * day, "takenToDecidedMax": 9 * day,
         "approvers": 1, "mostOfOneApprover": Fraction(1),
-        "freezesOverridden": 0, "conditionsAsked": 2, "conditionsInTime": Fraction(1, 2),
+        "freezesOverridden": 0, "promotionsOverridden": 0,
+        "conditionsAsked": 2, "conditionsInTime": Fraction(1, 2),
         "exceptionsAsked": 5, "exceptionsGranted": 2, "exceptionsRejected": 1,
         "exceptionsRevoked": 1, "ownExceptions": 1, "exceptionsInForce": 1, "exceptionsRenewed": 1,
         "glassBroken": 2, "glassNotReviewed": 1,
         "glassToReviewP50": 2 * day, "glassToReviewP90": 2 * day, "glassToReviewMax": 2 * day,
+        "rolledOut": None, "deploymentFrequency": None, "changesFailed": None,
+        "changeFailureRate": None,
+        "leadTimeP50": None, "leadTimeP90": None, "leadTimeMax": None,
+        "timeToRestoreP50": None, "timeToRestoreP90": None, "timeToRestoreMax": None,
     }  # fmt: skip
     total = report(quarter.records, BEGIN, END).total
     assert {name: value.number for name, value in total.values.items()} == expected
@@ -141,6 +147,8 @@ def test_each_part_of_the_installation_has_its_own(quarter: Ledger) -> None:
     assert [g.name for g in by[By.NAMESPACE]] == ["bank", "shop"]
     assert [g.name for g in by[By.RING]] == ["2", "3"]
     assert [g.name for g in by[By.INTENT]] == ["shop/web", "unknown"]
+    assert [g.name for g in by[By.TIER]] == [g.name for g in by[By.SCORE]] == ["unknown"]
+    assert [g.name for g in by[By.RELEASE]] == ["unknown"]
     assert by[By.NAMESPACE][1].values["decisions"].number == 4
     assert by[By.NAMESPACE][0].values["glassBroken"].number == 2
 
@@ -180,11 +188,13 @@ def test_each_vote_counts_for_who_gave_it_and_an_override_is_counted_too() -> No
         ledger.add("shop/web", "Approved", 1, who, opened=0, verbs=["approve"])
     ledger.add("shop/api", "Approved", 2, "ann", opened=0)
     ledger.add("shop/api", "Approved", 3, "eve", opened=0, overrides=["christmas"])
+    ledger.add("shop/pay", "Approved", 4, "eve", opened=0, overrides=["promotion.ring-3"])
     total = report(ledger.records, BEGIN, END).total
     assert total.values["approvers"].number == 3
-    assert total.values["mostOfOneApprover"].number == Fraction(2, 4)
+    assert total.values["mostOfOneApprover"].number == Fraction(2, 5)
     assert total.values["mostOfOneApprover"].who == "ann"
     assert total.values["freezesOverridden"].records == ("shop.00000004",)
+    assert total.values["promotionsOverridden"].records == ("shop.00000005",)
 
 
 def test_an_exception_of_two_people_is_granted_by_the_second() -> None:
@@ -203,11 +213,11 @@ def test_an_exception_of_two_people_is_granted_by_the_second() -> None:
 
 
 def test_of_nothing_there_is_no_share_and_no_time() -> None:
-    total = report([], BEGIN, END).total
+    total = report([], BEGIN, END, outcomes=[]).total
     numbers = {figure.unit.value: set() for figure in FIGURES}
     for figure in FIGURES:
         numbers[figure.unit.value].add(total.values[figure.name].number)
-    assert numbers == {"count": {0}, "share": {None}, "seconds": {None}}
+    assert numbers == {"count": {0}, "share": {None}, "seconds": {None}, "per day": {0}}
 
 
 def test_a_time_that_ends_before_it_begins_is_refused() -> None:

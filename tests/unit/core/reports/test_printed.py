@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from cabgate.reports.figures import FIGURES, Unit, Value
+from cabgate.reports.counting import Unit, Value
+from cabgate.reports.figures import FIGURES
 from cabgate.reports.page import as_html
 from cabgate.reports.plots import MOST_BARS
 from cabgate.reports.report import By, Report, report

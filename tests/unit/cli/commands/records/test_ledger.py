@@ -155,6 +155,7 @@ class Cluster:
             "cabexceptions": history.exceptions,
             "cabdecisions": history.records,
             "riskmodels": [],
+            "rolloutoutcomes": [],
         }
 
     def list_cluster_custom_object(self, *args: str, **options: Any) -> Any:

@@ -9,9 +9,16 @@ from typing import Any
 
 import pytest
 
+from cabgate import API_VERSION
+from cabgate.ledger.kept import kept
+from cabgate_samples.models import NOW
+from cabgate_store.opening import open_to_append
 from unit.cli.commands.records.test_ledger import Cluster, exported, serve
 from unit.cli.support import run
+from unit.core.ledger.histories import STORY, fresh
+from unit.core.reports.test_rollouts import outcome
 
+STORY_REQUEST = STORY.requests[0]["metadata"]["name"]
 TIME = ("--since", "2026-03-01", "--until", "2026-03-02")
 
 
@@ -50,6 +57,50 @@ def test_a_cluster_says_what_its_export_says(export: Path, monkeypatch: pytest.M
     of_file = run("report", "-f", export, *TIME).stdout
     serve(monkeypatch, Cluster())
     assert run("report", *TIME).stdout == of_file
+
+
+TOLD = [
+    {"apiVersion": API_VERSION, "kind": "RolloutOutcome", **each.to_dict()}
+    for each in (
+        outcome(-121.5, STORY_REQUEST, workload="shop/app", result="Failed", endedAt=-121),
+        outcome(-121, None, workload="shop/app"),
+    )
+]
+"""What became of a request of the export, on 1 March 2026."""
+
+
+def test_what_became_of_a_request_is_counted_from_file_cluster_and_store_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, url = tmp_path / "export.json", f"sqlite:///{tmp_path}/events.db"
+    path.write_text(json.dumps({**exported(), "items": [*exported()["items"], *TOLD]}))
+    store = open_to_append(url, NOW)
+    store.append("one", fresh().records, {}, NOW)
+    store.keep("one", [kept("RolloutOutcome", each) for each in TOLD], NOW)
+    store.close()
+    cluster = Cluster()
+    cluster.lists["rolloutoutcomes"] = TOLD
+    serve(monkeypatch, cluster)
+    found = [figures(*source, *TIME) for source in (("-f", path), ("--from", url), ())]
+    assert found[0] == found[1] == found[2]
+    assert (found[0]["rolledOut"], found[0]["changeFailureRate"]) == (1, 1)
+    assert found[0]["leadTimeP50"] is not None
+
+
+def test_an_outcome_that_cannot_be_read_is_told_of_and_no_other_is_lost(
+    tmp_path: Path, export: Path
+) -> None:
+    strange = {**TOLD[1], "spec": {**TOLD[1]["spec"], "ring": 9}}
+    path = tmp_path / "outcomes.json"
+    path.write_text(json.dumps({"kind": "List", "apiVersion": "v1", "items": [TOLD[0], strange]}))
+    result = run("report", "-f", export, "-f", path, *TIME, "-o", "json")
+    assert json.loads(result.stdout)["figures"]["changesFailed"]["value"] == 1
+    name = TOLD[1]["metadata"]["name"]
+    assert f"RolloutOutcome shop/{name} cannot be read: spec.ring: " in result.stderr
+
+
+def test_without_outcomes_a_report_says_nothing_of_rollouts(export: Path) -> None:
+    assert figures("-f", export, *TIME)["rolledOut"] is None
 
 
 def test_outside_of_the_time_there_is_nothing(export: Path) -> None:
