@@ -31,7 +31,8 @@ CALLS = (
             r"(deploymentintents|cabrequests|cabexceptions|cabdecisions)"
         ),
     ),
-    ("GET", re.compile(rf"{OURS}/(changefreezes|rolloutoutcomes)")),
+    ("GET", re.compile(rf"{OURS}/changefreezes")),
+    ("GET", re.compile(rf"{OURS}/(namespaces/{LABEL}/)?rolloutoutcomes")),
     (
         "GET",
         re.compile(

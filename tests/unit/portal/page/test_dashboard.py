@@ -18,9 +18,10 @@ from cabgate_samples.models import (
     retrospective,
 )
 from cabgate_samples.objects import BAD, MIDDLING
+from support.promotion import DAY, outcome
 from unit.core.ledger.histories import History, raw
 from unit.portal.fake_api import OURS
-from unit.portal.page.opened import Opened
+from unit.portal.page.opened import Opened, as_stored
 
 RECORDS = f"{OURS}/cabdecisions"
 
@@ -127,6 +128,29 @@ async def test_what_waits_and_what_ends_next_is_there(opened):
     assert f'href="{opened.session.base}/exceptions/shop.leave"' in ending
     assert "2026-03-22 12:00" in ending
     assert "short" not in ending
+
+
+@pytest.mark.parametrize("within", ["", "&namespace=shop"])
+async def test_what_became_of_rollouts_is_among_the_figures(opened, within):
+    approved = next(
+        record["spec"]["subject"]["name"]
+        for record in month().records
+        if (record["spec"]["verdict"], record["spec"]["subject"]["kind"])
+        == ("Approved", "CABRequest")
+    )
+    ran = as_stored("RolloutOutcome", outcome(8 * DAY, namespace="shop"))
+    ran["spec"]["requestName"] = approved
+    opened.api.put("rolloutoutcomes", ran)
+    rows = table((await opened.get(f"/dashboard?days=30{within}")).text, "<h3>Rollouts</h3>")
+    assert ["Rolled out", "1"] in rows
+    assert ["Opened to rolled out, median", "2d"] in rows
+    for path in (f"{OURS}/rolloutoutcomes", f"{OURS}/namespaces/shop/rolloutoutcomes"):
+        opened.api.forbidden.add(path)
+    page = await opened.get(f"/dashboard?days=30{within}")
+    assert page.status_code == 200, page.text
+    assert "the figures of rollouts: may not read it" in page.text
+    assert ["Rolled out", "-"] in table(page.text, "<h3>Rollouts</h3>")
+    assert opened.api.wrong == []
 
 
 @pytest.mark.parametrize(
