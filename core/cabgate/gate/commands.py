@@ -125,8 +125,8 @@ def show_request(request: Declared) -> str:
 
 
 def list_uncovered(namespace: str) -> str:
-    """How anybody sees what runs uncovered in a namespace."""
-    return f"cabgate uncovered -n {namespace}"
+    """How anybody sees what runs uncovered in a namespace, or in all if that is empty."""
+    return f"cabgate uncovered -n {namespace}" if namespace else "cabgate uncovered -A"
 
 
 def list_intents(request: Declared) -> str:
