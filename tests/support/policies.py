@@ -35,6 +35,17 @@ EXCEPTING = ChangePolicy.model_validate(
     change_policy("board", exceptions={"count": 2, "maxDays": 30, "require": ["maxReplicas"]})
 )
 
+LIMITING = ChangePolicy.model_validate(
+    change_policy(
+        "board",
+        exceptions={
+            "count": 2,
+            "maxDays": 7,
+            "require": ["maxReplicas", "maxRing", "until", "windows"],
+        },
+    )
+)
+
 ESCALATING = ChangePolicy.model_validate(
     change_policy(
         "board",

@@ -182,7 +182,8 @@ class CABExceptionStatus(Model):
     decisions: Annotated[list[ExceptionDecision], decisions_field()]
     """Every decision, in order; append-only."""
     conditions: Conditions = Field(default_factory=list)
-    """Active: whether the exception admits rollouts now, and what to do next."""
+    """Active: whether the exception admits rollouts now, and what to do next. ConstraintViolated:
+    whether what was let in under it is beyond its constraints by now, once anything was."""
 
 
 class CABException(Model):

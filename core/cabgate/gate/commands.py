@@ -10,6 +10,7 @@ from typing import Any
 from cabgate.api.base import trimmed
 from cabgate.api.rationale import RATIONALE
 from cabgate.api.stored import Declared
+from cabgate.api.values import DEFAULT_DURATION_DAYS
 from cabgate.lifecycle.state.standing import ExceptionStanding
 from cabgate.rollout.appliers import where_to_edit
 from cabgate.rollout.targets import Workload
@@ -124,6 +125,21 @@ def show_request(request: Declared) -> str:
     return f"kubectl get cabrequest {request.metadata.name} -n {request.metadata.namespace}"
 
 
+def show_intent(namespace: str, name: str) -> str:
+    """How a team sees what its intent asks for, and what became of it."""
+    return f"kubectl get deploymentintent {name} -n {namespace} -o yaml"
+
+
+LIST_FREEZES = "kubectl get changefreezes"
+"""How anybody sees which freezes there are."""
+
+
+def may_i(verb: str, what: str, namespace: str) -> str:
+    """How somebody asks whether they hold a verb on an object, `RESOURCE.GROUP/NAME`, in a
+    namespace."""
+    return f"kubectl auth can-i {verb} {what} -n {namespace}"
+
+
 def list_uncovered(namespace: str) -> str:
     """How anybody sees what runs uncovered in a namespace, or in all if that is empty."""
     return f"cabgate uncovered -n {namespace}" if namespace else "cabgate uncovered -A"
@@ -164,11 +180,35 @@ def can_be_pasted(image: str) -> bool:
     return bool(trimmed(image)) and image.isascii() and printed(image) == image
 
 
-def write_exception(request: Declared, after: ExceptionStanding | None = None) -> str:
-    """How a team requests an exception, or another after one that has ended."""
+def write_exception(
+    request: Declared, after: ExceptionStanding | None = None, name: str = ""
+) -> str:
+    """How a team requests an exception with what the terms of its request ask for, of a name, or of
+    another than that of one which stands already. How far it is to go, the team says in place of
+    what is in capitals."""
     meta = request.metadata
     command = f"cabgate exception -n {meta.namespace} {meta.name}"
-    return command if after is None else f"{command} --name {_next_name(after, meta.name)}"
+    if after is not None:
+        name = _next_name(after, meta.name)
+    return command + (f" --name {name}" if name else "") + _asked_for(request)
+
+
+_CONSTRAINTS = {
+    "maxReplicas": " --max-replicas NUMBER",
+    "maxRing": " --max-ring RING",
+    "until": " --until TIME",
+    "windows": " --window FROM/UNTIL",
+}
+
+
+def _asked_for(request: Declared) -> str:
+    """The options of an exception that the terms of its request ask for."""
+    terms = request.spec.terms
+    need = None if terms is None else terms.exceptions
+    if need is None:
+        return ""
+    days = f" --days {need.max_days}" if need.max_days < DEFAULT_DURATION_DAYS else ""
+    return days + "".join(_CONSTRAINTS.get(str(name), "") for name in need.require)
 
 
 def replace_exception(namespace: str, name: str) -> str:

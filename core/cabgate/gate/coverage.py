@@ -13,8 +13,8 @@ from typing import Any
 
 from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import decide
-from cabgate.gate.verdict import GateVerdict, Reason
-from cabgate.lifecycle.limits.constraints import WINDOWS
+from cabgate.gate.verdict import Basis, GateVerdict, Reason
+from cabgate.lifecycle.limits.constraints import WINDOWS, Violation
 from cabgate.lifecycle.limits.promotion import WAIVED
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
 from cabgate.rollout.pods import PodTemplateError
@@ -54,6 +54,15 @@ class Running:
 
 
 @dataclass(frozen=True)
+class Beyond:
+    """The exception that something was rolled out under, and what of it that does not keep now."""
+
+    exception: str
+    """Name of the exception."""
+    violation: Violation
+
+
+@dataclass(frozen=True)
 class Uncovered:
     """A workload that runs images which nothing covers."""
 
@@ -65,6 +74,19 @@ class Uncovered:
     """Why the gate would deny it now."""
     objects: tuple[Workload, ...] = ()
     """What runs images that the workload itself does not name, and belongs to it."""
+    beyond: Beyond | None = None
+    """Where the reason is `ConstraintViolated`: the exception that it does not keep to."""
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What the gate would say to what runs."""
+
+    itself: Workload
+    reason: str
+    """Of a denial; empty if it would be admitted."""
+    images: tuple[str, ...]
+    beyond: Beyond | None = None
 
 
 @dataclass(frozen=True)
@@ -119,31 +141,29 @@ def uncovered(
     """
     objects = _Objects(running)
     judge = _Judge(requests, exceptions, now)
-    found: dict[Workload, list[tuple[Workload, str, tuple[str, ...]]]] = defaultdict(list)
+    found: dict[Workload, list[_Judged]] = defaultdict(list)
     for item in objects.all:
         rollout = objects.rollout_of(item)
         if not item.runs or max(ring, item.ring) < GATED_FROM:
             continue
-        reason, images = (MALFORMED, ()) if item.problem else judge(rollout, max(ring, item.ring))
-        if reason:
-            found[rollout.workload].append((item.itself, reason, images))
+        said = _Judged(item.itself, MALFORMED, ())
+        if not item.problem:
+            said = replace(judge(rollout, max(ring, item.ring)), itself=item.itself)
+        if said.reason:
+            found[rollout.workload].append(said)
     return [_reported(namespace, workload, found[workload]) for workload in sorted(found)]
 
 
-def _reported(
-    namespace: str,
-    workload: Workload,
-    parts: Sequence[tuple[Workload, str, tuple[str, ...]]],
-) -> Uncovered:
+def _reported(namespace: str, workload: Workload, parts: Sequence[_Judged]) -> Uncovered:
     """One report of a workload, from the objects that run what is not covered."""
-    own = {image for itself, _, images in parts if itself == workload for image in images}
+    own = {image for part in parts if part.itself == workload for image in part.images}
     beneath = sorted(
-        itself for itself, _, images in parts if itself != workload and set(images) - own
+        part.itself for part in parts if part.itself != workload and set(part.images) - own
     )
     # The workload itself first: what it says is what has to be put right.
-    reason = min(parts, key=lambda part: part[0] != workload)[1]
-    images = tuple(sorted({image for _, _, images in parts for image in images}))
-    return Uncovered(namespace, workload, images, reason, tuple(beneath))
+    first = min(parts, key=lambda part: part.itself != workload)
+    images = tuple(sorted({image for part in parts for image in part.images}))
+    return Uncovered(namespace, workload, images, first.reason, tuple(beneath), first.beyond)
 
 
 def top_level(running: Iterable[Running]) -> list[TopLevel]:
@@ -217,16 +237,16 @@ class _Judge:
         for exception in exceptions:
             self._exceptions[exception.spec.request_ref.name].append(exception)
         self._now = now
-        self._known: dict[tuple[Rollout, int], tuple[str, tuple[str, ...]]] = {}
+        self._known: dict[tuple[Rollout, int], _Judged] = {}
 
-    def __call__(self, rollout: Rollout, ring: int) -> tuple[str, tuple[str, ...]]:
-        """Reason and images of a denial; an empty reason if it would be admitted."""
+    def __call__(self, rollout: Rollout, ring: int) -> _Judged:
+        """What is said of a rollout, under the name of its workload."""
         key = rollout, ring
         if key not in self._known:
             self._known[key] = self._asked(rollout, ring)
         return self._known[key]
 
-    def _asked(self, rollout: Rollout, ring: int) -> tuple[str, tuple[str, ...]]:
+    def _asked(self, rollout: Rollout, ring: int) -> _Judged:
         named = {
             request.metadata.name: request
             for workload in rollout.workloads
@@ -243,9 +263,16 @@ class _Judge:
             earlier_rings=WAIVED,
         )
         if decision.allowed or _only_late(decision):
-            return "", ()
+            return _Judged(rollout.workload, "", ())
         only = decision.reason is Reason.IMAGES_NOT_COVERED
-        return decision.reason, decision.basis.uncovered if only else rollout.images
+        images = decision.basis.uncovered if only else rollout.images
+        return _Judged(rollout.workload, decision.reason, images, _beyond(decision.basis))
+
+
+def _beyond(basis: Basis) -> Beyond | None:
+    if basis.exception is None or basis.violation is None:
+        return None
+    return Beyond(basis.exception.metadata.name, basis.violation)
 
 
 def _only_late(decision: GateVerdict) -> bool:

@@ -157,6 +157,7 @@ def _judge(
         nearest.violation,
         nearest.freeze,
         nearest.prior,
+        nearest.awaited,
     )
 
 

@@ -6,8 +6,10 @@ from datetime import datetime
 
 from cabgate.api.stored import Declared
 from cabgate.gate.checks import RECORDS
-from cabgate.gate.composing import compose, shortened
+from cabgate.gate.commands import show_intent
+from cabgate.gate.composing import compose, sentence, shortened
 from cabgate.gate.record import Situation
+from cabgate.gate.unjudged import Unopened
 from cabgate.gate.verdict import Basis, Reason
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.rollout import Rollout
@@ -40,6 +42,18 @@ def controller_message(
         ["Whoever can act as a user named there is past the gate."],
         f"{shortened(username, 200)} asked. If that is the controller of {maker.kind}s, a cluster "
         f"admin names it in the chart's values: controllers: {json.dumps([username])}",
+    )
+
+
+def unopened_message(rollout: Rollout, ring: int, reason: Reason, intent: Unopened) -> str:
+    """The message of a denial of what an intent declares, and the operator opened no request
+    for."""
+    namespace = rollout.namespace
+    return compose(
+        f"{_tried(rollout, ring, reason)} has no CABRequest for its images. DeploymentIntent "
+        f"{intent.name} declares them, and none is opened for it: {shortened(intent.reason, 100)}.",
+        [sentence(shortened(intent.message, 500))],
+        f"Once that is mended it is opened. See: {show_intent(namespace, intent.name)}",
     )
 
 

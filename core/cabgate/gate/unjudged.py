@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Intents that were written a moment ago, for which a denied rollout is worth holding for a moment:
-the operator is about to judge them."""
+the operator is about to judge them. And those that it has judged and opened no request for: they
+say why."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -48,10 +50,20 @@ class ListedSpec(Model):
     targets: list[Target]
 
 
+class ListedCondition(Model):
+    """The part of a condition that tells why an intent has no request."""
+
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+
+
 class ListedStatus(Model):
-    """The part of the status of an intent that tells what was judged."""
+    """The part of the status of an intent that tells what was judged, and what became of it."""
 
     observed_generation: int = 0
+    conditions: list[ListedCondition] = Field(default_factory=list)
 
 
 class ListedIntent(Model):
@@ -108,12 +120,41 @@ class WrittenSpec(Protocol):
         ...
 
 
+class WrittenCondition(Protocol):
+    """What the operator says of an intent."""
+
+    @property
+    def type(self) -> str:
+        """Such as `Ready`."""
+        ...
+
+    @property
+    def status(self) -> str:
+        """Whether it holds."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why, for programs."""
+        ...
+
+    @property
+    def message(self) -> str:
+        """Why, for people."""
+        ...
+
+
 class WrittenStatus(Protocol):
     """What was judged."""
 
     @property
     def observed_generation(self) -> int:
         """The generation that the operator has judged."""
+        ...
+
+    @property
+    def conditions(self) -> Sequence[WrittenCondition]:
+        """What it says of that."""
         ...
 
 
@@ -164,6 +205,35 @@ def intent_to_await(
         if (written := _written_lately(each, now)) is not None and _declares(each, rollout)
     ]
     return max(found, key=lambda each: each[:3])[3] if found else None
+
+
+@dataclass(frozen=True)
+class Unopened:
+    """An intent that declares a rollout, and that no request was opened for."""
+
+    name: str
+    """Name of the intent."""
+    reason: str
+    """Why not, by the operator: such as `ChangePolicyInvalid`."""
+    message: str
+    """The same for people."""
+
+
+def unopened(rollout: Rollout, reason: Reason, intents: Iterable[WrittenIntent]) -> Unopened | None:
+    """The intent that declares everything of a denied rollout and for whose content, as it is now,
+    the operator opened no request; None if there is none. Of several it is the first by name."""
+    if reason not in (Reason.NO_REQUEST, Reason.IMAGES_NOT_COVERED):
+        return None
+    for each in sorted(intents, key=lambda each: each.metadata.name):
+        if each.metadata.deletion_timestamp is None and each.is_judged and _declares(each, rollout):
+            said = next((c for c in each.status.conditions if c.type == "Ready"), None)
+            if said is not None and said.status == "False" and said.reason not in _OF_REQUESTS:
+                return Unopened(each.metadata.name, said.reason, said.message)
+    return None
+
+
+_OF_REQUESTS = frozenset({"ReviewNeeded", *map(str, Reason)})
+"""What the operator says of an intent that has a request."""
 
 
 def _written_lately(intent: WrittenIntent, now: datetime) -> datetime | None:

@@ -62,6 +62,8 @@ class Look:
     """The freeze that keeps back what is approved otherwise."""
     prior: PriorRing | None = None
     """The ring before, which does so."""
+    awaited: ExceptionStanding | None = None
+    """Beside a violation: another exception, which waits for its approval and would be kept to."""
     refused: RequestStanding | None = None
     """Another request for the very same content that was rejected or revoked, and speaks for it."""
 
@@ -84,6 +86,8 @@ class Basis:
     """The freeze that keeps back what is approved otherwise."""
     prior: PriorRing | None = None
     """The ring before, which does so."""
+    awaited: ExceptionStanding | None = None
+    """Beside a violation: another exception, which waits for its approval and would be kept to."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from cabgate.gate.commands import (
     edit_intent,
     replace_exception,
     show_request,
+    write_exception,
 )
 from cabgate.gate.composing import MAX_BYTES, WARNING_WIDTH, compose, shortened
 from cabgate.gate.phrases import ended, scored
@@ -24,7 +25,11 @@ from cabgate.lifecycle.state.exception_needs import (
     needed_by,
     needed_of,
 )
-from cabgate.lifecycle.state.standing import RequestStanding, takes_exception
+from cabgate.lifecycle.state.standing import (
+    ExceptionStanding,
+    RequestStanding,
+    takes_exception,
+)
 from cabgate.lifecycle.state.states import APPROVED_STATES, REFUSED_STATES, state_of
 from cabgate.text.refusal import Refusal, RefusalReason, check_all
 
@@ -58,22 +63,30 @@ def check_takes_exception(request: RequestStanding, others: Iterable[RequestStan
         raise Refusal(RefusalReason.EXCEPTION_NOT_ALLOWED, no_exception(found), FIELD)
 
 
-def check_within_terms(exception: CABException, request: CABRequest) -> None:
+def check_within_terms(
+    exception: CABException, request: CABRequest, *, stored: bool = True
+) -> None:
     """Raise one `Refusal` of all that an exception lacks of what the terms of its request ask
-    for."""
-    stamped, needed = needed_of(exception.spec), needed_by(request)
+    for, with the command that asks for one which lacks nothing. `stored` says whether it is there
+    already, so that nobody can change it."""
+    stamped, needed, meta = needed_of(exception.spec), needed_by(request), exception.metadata
     lacks = list(lacks_in_spec(exception.spec, request))
+    how = "Ask for it with: " + write_exception(request, name=meta.name)
+    if stored:
+        another = write_exception(request, ExceptionStanding.of(exception))
+        how = f"No exception is changed: its team asks for another with: {another}"
+    if not lacks:
+        command = replace_exception(meta.namespace, meta.name)
+        how = f"Its team asks for it anew, as it is, with: {command}"
     if stamped != needed:
-        meta = exception.metadata
-        how = "Delete it and create it anew, with what it lacks"
-        if not lacks:
-            command = replace_exception(meta.namespace, meta.name)
-            how = f"Its team asks for it anew, as it is, with: {command}"
         says = (
             f"{stamped}, and the terms of request {request.metadata.name} ask for {needed}: it was "
-            f"asked for before that request was there, or by another release. {how}"
+            "asked for before that request was there, or by another release"
         )
         lacks.append(Lacking("spec.approvalsNeeded", says))
+    if lacks:
+        last = lacks.pop()
+        lacks.append(Lacking(last.field, f"{last.message}. {how}"))
     check_all(*(partial(_refuse, each) for each in lacks))
 
 

@@ -22,6 +22,7 @@ from cabgate.rollout.rings import GATED_FROM, RING_LABEL
 from cabgate_kube.errors import ApiError
 from cabgate_kube.k8s_events import News, Reference
 from cabgate_kube.resources import EXCEPTIONS, NAMESPACES, REQUESTS, Resource
+from cabgate_operator.controllers.beyond import tell_beyond
 from cabgate_operator.work.context import Context, listed
 from cabgate_operator.work.controller import Controller, Watch, WatchEvent
 from cabgate_operator.work.keys import Key, Subject
@@ -104,12 +105,14 @@ class Coverage(Controller):
             with contextlib.suppress(KeyError):
                 self._gauge.remove(namespace)
             return
-        found = await _uncovered(context, namespace, ring, absent)
+        found, exceptions = await _uncovered(context, namespace, ring, absent)
         self._gauge.labels(namespace).set(len(found))
         if found and namespace in self._risen:
             about = Reference(NAMESPACES, namespace, namespace, str(meta.get("uid", "")))
             await context.tell(about, news_of(namespace, ring, found, _label_written(meta)))
         self._risen.discard(namespace)
+        # Last: a status that changes meanwhile is written anew with the next try.
+        await tell_beyond(context, exceptions, found)
 
 
 def news_of(
@@ -137,18 +140,21 @@ def news_of(
 
 async def _uncovered(
     context: Context, namespace: str, ring: int, absent: Container[str]
-) -> list[Uncovered]:
-    running = await _running(context, namespace, absent)
-    if not running:
-        return []
-    return uncovered(
+) -> tuple[list[Uncovered], list[CABException]]:
+    """What runs uncovered in a namespace, and the exceptions there."""
+    running, requests = await _running(context, namespace, absent), []
+    if running:
+        requests = await listed(context.api, CABRequest, REQUESTS, namespace)
+    exceptions = await listed(context.api, CABException, EXCEPTIONS, namespace)
+    found = uncovered(
         namespace,
         ring,
         running,
-        standings_of(await listed(context.api, CABRequest, REQUESTS, namespace)),
-        standings_of_exceptions(await listed(context.api, CABException, EXCEPTIONS, namespace)),
+        standings_of(requests),
+        standings_of_exceptions(exceptions),
         context.clock(),
     )
+    return found, exceptions
 
 
 async def _running(context: Context, namespace: str, absent: Container[str]) -> list[Running]:

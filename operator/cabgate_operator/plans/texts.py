@@ -340,13 +340,13 @@ def about_exception(
         return (
             "TermsNotMet",
             f"Exception {name} lacks what the change policy of request {wanted} asks of exceptions:"
-            f" it admits nothing. Ask for another: {write_exception(request)}",
+            f" it admits nothing. Ask for another: {write_exception(request, standing)}",
         )
     if not exception_admits(standing, request, now):
         return (
             "RequestChanged",
             f"Request {wanted} is not the one that was reviewed when exception {name} was "
-            f"approved: it admits nothing. Ask for another: {write_exception(request)}",
+            f"approved: it admits nothing. Ask for another: {write_exception(request, standing)}",
         )
     limited = ", as far as its constraints go" if standing.constraints else ""
     return (

@@ -37,6 +37,20 @@ def test_a_limited_one_admits_no_more_than_it_says(gate, namespace, bad):
     gate.kubectl("requester", "scale", "deployment", "web", "--replicas=5", "-n", namespace)
     found = gate.shell("admin", f"cabgate uncovered -n {namespace}", CABGATE)
     assert "ConstraintViolated" in found.stdout, found
+    # A ring that rises is looked at at once; without that, the operator comes at its next sweep.
+    gate.kubectl("admin", "label", "namespace", namespace, "cabgate.dev/ring=3", "--overwrite")
+
+    def condition():
+        status = gate.get("cabexception", "leave", namespace)["status"]
+        found = [each for each in status["conditions"] if each["type"] == "ConstraintViolated"]
+        return found[0] if found and found[0]["status"] == "True" else None
+
+    said = wait_until(condition, "the exception says so")["message"]
+    assert "which admits at most 2 replicas, and this has 5 (maxReplicas)" in said
+    events = gate.items("events", namespace)
+    told = [each for each in events if each["reason"] == "ConstraintViolated"]
+    assert [each["involvedObject"]["kind"] for each in told] == ["CABException"]
+    assert gate.get("deployment", "web", namespace)["spec"]["replicas"] == 5
 
 
 def test_beyond_it_what_was_approved_before_rolls_back(gate, namespace):

@@ -203,7 +203,9 @@ def test_a_policy_that_is_not_there_or_not_known_opens_nothing(gate, namespace):
         return bool(ready) and ready[0]["reason"] == "ChangePolicyMissing"
 
     wait_until(reason, "the intent says that its policy is missing")
-    assert "NoRequest" in denial(rollout(gate, namespace))
+    said = denial(rollout(gate, namespace))
+    assert said.startswith("NoRequest: "), said
+    assert "DeploymentIntent web declares them, and none is opened for it: ChangePolicyMi" in said
     gate.create("admin", change_policy("late"))
     try:
         name = gate.request_of(namespace, state="Submitted")["metadata"]["name"]

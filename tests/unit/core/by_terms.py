@@ -1,18 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is denied and refused by the terms of a request."""
 
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from cabgate.api import CABException, CABRequest
+from cabgate.api.changefreeze import PLURAL as FREEZES
+from cabgate.api.changepolicy import PLURAL as POLICIES
 from cabgate.api.exception import ExceptionDecision
 from cabgate.api.request import RequestDecision
+from cabgate.gate.messages import unopened_message
+from cabgate.gate.unjudged import Unopened
+from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.state.standing import standing_of
 from cabgate.review.votes import check_counted, check_new_voter
+from cabgate.text.refusal import RefusalReason
 from cabgate.writes.exceptions import check_within_terms
-from cabgate.writes.overrides import check_overrides_more
-from cabgate_samples.models import NOW, by_person, exception, request
+from cabgate.writes.overrides import (
+    check_freezes_there,
+    check_held,
+    check_overrides_more,
+    check_promotions_asked,
+)
+from cabgate_samples.models import NOW, by_person, exception, request, rollout
 from support.freezes import freeze
-from support.policies import BOARD, BRIEF, EXCEPTING, vote
+from support.policies import BOARD, BRIEF, EXCEPTING, LIMITING, vote
 
 CALM = {"name": "calm", "description": "outside of the sale", "attestation": "Required"}
 
@@ -21,6 +34,8 @@ ENDED = request("ManualReview", vote("rita"), policy=BRIEF)
 """Approved for 48 hours."""
 WATCHED = request("ExceptionRequired", policy=EXCEPTING)
 """Whose exceptions two people approve."""
+STRICT = request("ExceptionRequired", policy=LIMITING)
+"""Whose exceptions are short, and carry every constraint."""
 ONE_VOTE = request("ManualReview", vote("rita"), policy=BOARD)
 BOUND_BY_TWO = request(
     "ManualReview",
@@ -29,6 +44,20 @@ BOUND_BY_TWO = request(
     policy=BOARD,
 )
 HALF_APPROVED = exception(WATCHED, by_person("Approved"), needed=2)
+
+
+NOT_OPENED = Unopened(
+    "checkout",
+    "ChangePolicyInvalid",
+    "Nobody knows who has to approve, so no CABRequest is opened: ChangePolicy board cannot be "
+    "used: spec.approvals[0].verb: Field required. A cluster admin puts that right; the request is "
+    "opened then.",
+)
+UNOPENED = {
+    reason: unopened_message(rollout(), 2, reason, NOT_OPENED)
+    for reason in (Reason.NO_REQUEST, Reason.IMAGES_NOT_COVERED)
+}
+"""What is denied under a policy of a later release, although an intent declares it."""
 
 
 def leaves(count: int, verdict: str = "") -> list[CABException]:
@@ -50,6 +79,21 @@ def overridden_again() -> None:
     check_overrides_more(["christmas"], found, [freeze()], {}, NOW)
 
 
+def overrides_what_is_not_there() -> None:
+    """Override a freeze that nobody declared."""
+    check_freezes_there(["easter"], [freeze(), freeze("sale")])
+
+
+def overrides_no_promotion() -> None:
+    """Override a promotion that the request does not ask for."""
+    check_promotions_asked(["promotion.ring-4"], ONE_VOTE)
+
+
+def overrides_by_no_right(plural: str, name: str) -> None:
+    """Override something without the verb for it."""
+    check_held([name], plural, "shop", "max")
+
+
 def voted_again() -> None:
     """Approve an exception twice that two people have to."""
     said = {**by_person("Approved"), "evidenceDigest": WATCHED.spec.evidence_digest, "sequence": 2}
@@ -63,8 +107,22 @@ def asked_for_before_its_request() -> None:
 
 def asked_for_too_much() -> None:
     """Ask for a longer exception than the change policy allows, without its constraints."""
-    check_within_terms(exception(WATCHED, days=60), WATCHED)
+    check_within_terms(exception(WATCHED, days=60, needed=2), WATCHED, stored=False)
 
 
-BEYOND_TERMS = (asked_for_too_much, asked_for_before_its_request)
+def approved_beyond_its_terms() -> None:
+    """Approve an exception that was asked for before its request said what it has to have."""
+    check_within_terms(exception(STRICT, days=60), STRICT)
+
+
+BEYOND_TERMS = (asked_for_too_much, approved_beyond_its_terms, asked_for_before_its_request)
 """Exceptions that are not as the terms of their request ask for."""
+
+OVERRIDING: Mapping[RefusalReason, Sequence[Callable[[], None]]] = {
+    RefusalReason.NOT_AUTHORIZED: (
+        partial(overrides_by_no_right, FREEZES, "christmas"),
+        partial(overrides_by_no_right, POLICIES, "board"),
+    ),
+    RefusalReason.INVALID: (overrides_what_is_not_there, overrides_no_promotion),
+}
+"""Approvals that override what they cannot."""

@@ -49,19 +49,8 @@ from cabgate_samples.models import (
 )
 from cabgate_samples.objects import MIDDLING
 from support.policies import BOARD, ESCALATING, vote
-from unit.core.by_terms import (
-    BEYOND_TERMS,
-    BOUND_BY_TWO,
-    ENDED,
-    HALF_APPROVED,
-    ONE_VOTE,
-    RISKY,
-    WATCHED,
-    leaves,
-    overridden_again,
-    uncounted,
-    voted_again,
-)
+from unit.core import by_terms
+from unit.core.by_terms import RISKY, uncounted
 from unit.core.frozen import KEPT_BACK
 from unit.core.limited import DAY, limited
 from unit.core.standings import (
@@ -194,12 +183,12 @@ def _denials() -> dict[Reason, list[str]]:
             _denial([UNNAMED]),
             _denial([BUMPED], what=rollout(NEW_IMAGE)),
             *(_denial([request("ManualReview", policy=each)]) for each in (BOARD, ESCALATING)),
-            _denial([ONE_VOTE]),
+            _denial([by_terms.ONE_VOTE]),
         ],
-        r.EXCEPTION_REQUIRED: [_denial([RISKY])],
+        r.EXCEPTION_REQUIRED: [_denial([each]) for each in (RISKY, by_terms.STRICT)],
         r.EXCEPTION_PENDING: [
             _denial([RISKY], [exception(RISKY)]),
-            _denial([WATCHED], [HALF_APPROVED]),
+            _denial([by_terms.WATCHED], [by_terms.HALF_APPROVED]),
         ],
         r.EXCEPTION_ENDED: [_denial([RISKY], [exception(RISKY, days=1, age=2 * DAY)])],
         r.CONSTRAINT_VIOLATED: [_denial([RISKY], *each) for each in limited(RISKY)],
@@ -207,11 +196,11 @@ def _denials() -> dict[Reason, list[str]]:
             _denial([_conditional(notBefore=rfc3339(NOW + DAY))]),
             _denial([_conditional(notAfter=before)]),
         ],
-        r.APPROVAL_ENDED: [_denial([ENDED], now=NOW + 2 * DAY)],
+        r.APPROVAL_ENDED: [_denial([by_terms.ENDED], now=NOW + 2 * DAY)],
         **{reason: [_denial(**each) for each in found] for reason, found in KEPT_BACK.items()},
         r.ATTESTATION_MISSING: [
             _denial([_conditional(attestation="Required")]),
-            _denial([BOUND_BY_TWO]),
+            _denial([by_terms.BOUND_BY_TWO]),
         ],
         r.REJECTED: [_denial([REFUSED_BEFORE])],
         r.REVOKED: [
@@ -299,15 +288,23 @@ def _refusals() -> dict[RefusalReason, list[str]]:
         r.NOT_AUTHORIZED: [
             _reviewer(holds_verb=False),
             _reviewer(revoked, "cabexceptions", holds_verb=False),
-            _refused(uncounted, ONE_VOTE, vote("max", verbs=[])),
-            _refused(uncounted, request(policy=ESCALATING), vote("max", verbs=["approve-oncall"])),
+            _refused(uncounted, by_terms.ONE_VOTE, vote("max", verbs=[])),
+            _refused(
+                uncounted,
+                request(policy=ESCALATING),
+                vote("max", verbs=["approve-oncall"]),
+            ),
         ],
         r.SELF_APPROVAL: [
             _reviewer(user=User("ann")),
             _reviewer(requesters=frozenset({"rita"})),
             _reviewer(impersonates=ROBOT),
             _refused(lambda: _by_its_approver("rita")),
-            _refused(uncounted, BOUND_BY_TWO, vote("max", "Attested", condition="calm", verbs=[])),
+            _refused(
+                uncounted,
+                by_terms.BOUND_BY_TWO,
+                vote("max", "Attested", condition="calm", verbs=[]),
+            ),
             _refused(lambda: _by_its_approver("bob", requester="rita")),
         ],
         r.MACHINE: [
@@ -320,9 +317,9 @@ def _refusals() -> dict[RefusalReason, list[str]]:
         r.REFUSALS_CHANGED: [_reviewer(lifts_otherwise=True)],
         r.UNKNOWN_REQUIREMENT: [_refused(lambda: check_known(NEWER))],
         r.ILLEGAL_TRANSITION: [
-            _refused(uncounted, ONE_VOTE, vote("rita")),
-            _refused(overridden_again),
-            _refused(voted_again),
+            _refused(uncounted, by_terms.ONE_VOTE, vote("rita")),
+            _refused(by_terms.overridden_again),
+            _refused(by_terms.voted_again),
             _reviewer(decided_elsewhere="checkout-0a1b2c3d, Approved"),
             _review(REFUSED_BEFORE, **approved),
             _review(
@@ -331,7 +328,7 @@ def _refusals() -> dict[RefusalReason, list[str]]:
             ),
         ],
         r.EXCEPTION_NOT_ALLOWED: [
-            *map(_refused, BEYOND_TERMS),
+            *map(_refused, by_terms.BEYOND_TERMS),
             *(
                 _refused(check_takes_exception, of)
                 for of in (
@@ -366,8 +363,8 @@ def _refusals() -> dict[RefusalReason, list[str]]:
         r.CALLER_NOT_PROVED: [_refused(lambda: check_proof({}, b"p" * MIN_BYTES))],
         r.BUDGET_USED_UP: [
             _refused(lambda: check_opening(WAITING, [(BESIDE, 700_000)])),
-            _refused(lambda: check_asking(LEAVE, leaves(5), 5, NOW)),
-            _refused(lambda: check_asking(LEAVE, leaves(20, "Rejected"), 20, NOW)),
+            _refused(lambda: check_asking(LEAVE, by_terms.leaves(5), 5, NOW)),
+            _refused(lambda: check_asking(LEAVE, by_terms.leaves(20, "Rejected"), 20, NOW)),
             _refused(lambda: check_asking(LEAVE, [], 655_360, NOW)),
         ],
         r.INVALID: [
@@ -385,6 +382,10 @@ def texts() -> dict[str, list[str]]:
     """The texts of each reason code that denies a rollout or refuses a write."""
     denials = {str(reason): found for reason, found in _denials().items()}
     refusals = {str(reason): found for reason, found in _refusals().items()}
+    for of, found in by_terms.UNOPENED.items():
+        denials[str(of)].append(found)
+    for reason, calls in by_terms.OVERRIDING.items():
+        refusals[str(reason)] += map(_refused, calls)
     return {
         reason: [*denials.get(reason, ()), *refusals.get(reason, ())]
         for reason in {**denials, **refusals}

@@ -19,7 +19,8 @@ def _window(opens: timedelta, closes: timedelta) -> dict[str, list[dict[str, str
 
 
 def limited(request: CABRequest) -> Iterator[tuple[list[CABException], Rollout, int]]:
-    """An approved exception for a request alone, a rollout beyond it, and its ring."""
+    """An approved exception for a request, alone or beside one that waits, a rollout beyond it, and
+    its ring."""
     cases: list[tuple[dict[str, Any], int | None, int]] = [
         ({"maxReplicas": 3}, 10, 2),
         ({"maxReplicas": 1}, None, 2),
@@ -30,3 +31,6 @@ def limited(request: CABRequest) -> Iterator[tuple[list[CABException], Rollout, 
     for constraints, replicas, ring in cases:
         leave = exception(request, by_person("Approved"), constraints=constraints)
         yield [leave], replace(rollout(), scale=Scale(replicas)), ring
+    narrow = exception(request, by_person("Approved"), constraints={"maxReplicas": 3})
+    wider = exception(request, name="wider", constraints={"maxReplicas": 10})
+    yield [narrow, wider], replace(rollout(), scale=Scale(10)), 2

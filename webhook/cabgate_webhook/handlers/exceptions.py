@@ -84,7 +84,7 @@ async def judge_exception(
     )
     if request is not None:
         check_takes_exception(standing_of(request), requests)
-        check_within_terms(exception, request)
+        check_within_terms(exception, request, stored=False)
     elif exception.spec.approvals_needed is not None:
         raise Refusal(
             RefusalReason.WRONG_CONTENT,

@@ -4,14 +4,20 @@ and its workload can be applied in one go. Why, and at what cost: decision 38.""
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from cabgate import GROUP, VERSION
 from cabgate.api.intent import PLURAL
-from cabgate.gate.unjudged import DENIED_FOR_WANT_OF_A_REQUEST, WrittenIntent, intent_to_await
+from cabgate.gate.unjudged import (
+    DENIED_FOR_WANT_OF_A_REQUEST,
+    Unopened,
+    WrittenIntent,
+    intent_to_await,
+    unopened,
+)
 from cabgate.gate.verdict import Reason
 from cabgate.rollout.modes import Mode, effective_mode
 from cabgate.rollout.rollout import Rollout
@@ -75,6 +81,17 @@ class Patience:
     """What waits from one look to the next."""
 
 
+@dataclass(frozen=True)
+class Declared:
+    """What the intents of its namespace say to a denied rollout."""
+
+    again: datetime | None = None
+    """The time at which to decide anew, by what is read anew: one was judged by now. None: the
+    denial stands."""
+    unopened: Unopened | None = None
+    """One that no request was opened for, which says why."""
+
+
 class FreshIntents:
     """Waits for intents that were just written. One for a process: it counts who waits."""
 
@@ -96,34 +113,37 @@ class FreshIntents:
 
     async def judged(
         self, rollout: Rollout, reason: Reason, labels: Mapping[str, str], begun: float
-    ) -> datetime | None:
-        """Wait until the intent of a denied rollout is judged: the time at which to decide anew, by
-        what is read anew. None where there is no such intent, or it is not judged in time: then the
-        denial stands.
+    ) -> Declared:
+        """Wait until the intent of a denied rollout is judged, if it was just written and is judged
+        in time; and what the intents say.
 
         `labels` are those of the namespace, `begun` is when the admission request came, by
         the loop's clock.
         """
+        nothing = Declared()
         if reason not in DENIED_FOR_WANT_OF_A_REQUEST:
-            return None
+            return nothing
         if effective_mode(self._mode, labels) is not Mode.ENFORCE:
-            return None  # it is let through anyway
+            return nothing  # it is let through anyway
         ends = min(
             asyncio.get_running_loop().time() + self._patience.seconds, begun + self._patience.ends
         )
+        held = None
         try:
             async with asyncio.timeout_at(ends):
-                found = await self._found(rollout, reason)
+                intents = await self._listed(rollout.namespace)
+                held = unopened(rollout, reason, intents)
+                found = intent_to_await(rollout, reason, intents, self._clock())
                 if found is None or not await self._is_judged(rollout.namespace, found):
-                    return None
+                    return Declared(unopened=held)
         except (LookupFailed, TimeoutError, ValueError, RecursionError):
-            return None  # the denial is not in doubt, only whether it would end
-        return self._clock()
+            # The denial is not in doubt, only whether it would end.
+            return Declared(unopened=held)
+        return Declared(self._clock(), held)
 
-    async def _found(self, rollout: Rollout, reason: Reason) -> WrittenIntent | None:
-        data = await self._api.read_small(_path(rollout.namespace), {"limit": str(MAX_LISTED)})
-        intents = [] if data is None else decode_intents(data)
-        return intent_to_await(rollout, reason, intents, self._clock())
+    async def _listed(self, namespace: str) -> Sequence[WrittenIntent]:
+        data = await self._api.read_small(_path(namespace), {"limit": str(MAX_LISTED)})
+        return [] if data is None else decode_intents(data)
 
     async def _is_judged(self, namespace: str, intent: WrittenIntent) -> bool:
         """Whether an intent is judged, at once or after a while."""

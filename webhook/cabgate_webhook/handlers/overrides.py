@@ -11,11 +11,14 @@ from cabgate.api.changepolicy import OVERRIDE
 from cabgate.api.changepolicy import PLURAL as POLICIES
 from cabgate.api.exception import ExceptionDecision
 from cabgate.api.request import RequestDecision
-from cabgate.api.selectable import name_of, names_of
-from cabgate.lifecycle.limits.promotion import overridden_ring, override_name
+from cabgate.lifecycle.limits.promotion import overridden_ring
 from cabgate.lifecycle.state.standing import standing_of
-from cabgate.text.refusal import Refusal, RefusalReason
-from cabgate.writes.overrides import FIELD, check_overrides_more
+from cabgate.writes.overrides import (
+    check_freezes_there,
+    check_held,
+    check_overrides_more,
+    check_promotions_asked,
+)
 from cabgate_webhook.admission.requests import AdmissionRequest
 from cabgate_webhook.client.apiserver import LiveReads
 
@@ -51,11 +54,10 @@ async def _check_freezes(
     stored: Sequence[Mapping[str, Any]],
     api: LiveReads,
 ) -> None:
-    _check_there(names, stored)
+    check_freezes_there(names, stored)
     held = await asyncio.gather(*(_may_override(admission, FREEZES, name, api) for name in names))
     lacking = [name for name, holds in zip(names, held, strict=True) if not holds]
-    if lacking:
-        raise _not_held(admission, f"{FREEZES}.cabgate.dev {', '.join(lacking)}")
+    check_held(lacking, FREEZES, admission.namespace, admission.user.username)
 
 
 async def _check_promotions(
@@ -63,39 +65,10 @@ async def _check_promotions(
 ) -> None:
     """By the policy that the request was opened under: whoever writes another one changes nothing
     of it."""
+    check_promotions_asked(names, request)
     terms = request.spec.terms
-    needs = terms.promotion.needs if terms is not None and terms.promotion is not None else []
-    asked = {override_name(need.ring) for need in needs}
-    unknown = sorted(set(names) - asked)
-    if terms is None or unknown:
-        there = ", ".join(sorted(asked)) or "none"
-        raise Refusal(
-            RefusalReason.INVALID,
-            f"request {request.metadata.name} asks for no {', '.join(unknown)}; it asks for: "
-            f"{there}",
-            FIELD,
-        )
-    if not await _may_override(admission, POLICIES, terms.policy.name, api):
-        raise _not_held(admission, f"{POLICIES}.cabgate.dev {terms.policy.name}")
-
-
-def _not_held(admission: AdmissionRequest, what: str) -> Refusal:
-    return Refusal(
-        RefusalReason.NOT_AUTHORIZED,
-        f"{admission.user.username} lacks the RBAC verb {OVERRIDE!r} on {what} in this namespace; "
-        "ask someone who has it, or approve without overriding",
-        FIELD,
-    )
-
-
-def _check_there(names: Sequence[str], stored: Sequence[Mapping[str, Any]]) -> None:
-    unknown = sorted(set(names) - set(map(name_of, stored)))
-    if unknown:
-        raise Refusal(
-            RefusalReason.INVALID,
-            f"there is no ChangeFreeze {', '.join(unknown)}; there are: {names_of(stored)}",
-            FIELD,
-        )
+    if terms is not None and not await _may_override(admission, POLICIES, terms.policy.name, api):
+        check_held([terms.policy.name], POLICIES, admission.namespace, admission.user.username)
 
 
 async def _may_override(

@@ -13,7 +13,8 @@ from cabgate.api import CABException
 from cabgate.api.changefreeze import PLURAL as FREEZES
 from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import covering, decide
-from cabgate.gate.messages import controller_message
+from cabgate.gate.messages import controller_message, unopened_message
+from cabgate.gate.unjudged import Unopened
 from cabgate.gate.verdict import GateVerdict, Reason
 from cabgate.lifecycle.limits.freezes import (
     in_force,
@@ -98,10 +99,11 @@ async def judge_rollout(
             if fresh is not None and not decision.allowed:
                 differs = decision.reason is Reason.TEMPLATE_NOT_COVERED
                 meant = replace(rollout, template=template()) if differs else rollout
-                later = await fresh.judged(meant, decision.reason, labels, begun)
-                if later is not None:
-                    now = later
+                declared = await fresh.judged(meant, decision.reason, labels, begun)
+                if declared.again is not None:
+                    now = declared.again
                     decision, labels, ring = await look(now)
+                decision = _of_an_intent(rollout, ring, decision, declared.unopened)
             if decision.reason is Reason.NO_REQUEST and maker is not None:
                 requests = await of_maker.found()
                 if requests is None:
@@ -194,6 +196,15 @@ async def _look(
         rings = replace(rings, running=await still_running(api, meeting))
         decision = judged(freezes=held, earlier_rings=rings)
     return decision, labels, ring
+
+
+def _of_an_intent(
+    rollout: Rollout, ring: int, decision: GateVerdict, intent: Unopened | None
+) -> GateVerdict:
+    """The decision, which where it denies for want of a request tells why the intent has none."""
+    if intent is None or decision.reason not in (Reason.NO_REQUEST, Reason.IMAGES_NOT_COVERED):
+        return decision
+    return replace(decision, message=unopened_message(rollout, ring, decision.reason, intent))
 
 
 async def _exceptions(

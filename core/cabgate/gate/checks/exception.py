@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a CABException admits, and a request that needs one."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from cabgate.api.base import rfc3339
@@ -31,7 +32,17 @@ def check(found: Covering) -> Look | None:
             return Look(found.request, found.state, reason, exception)
         reason = Reason.CONSTRAINT_VIOLATED
         beyond = beyond or Look(found.request, found.state, reason, exception, violation=violated)
-    return beyond
+    return beyond and replace(beyond, awaited=_awaited(found))
+
+
+def _awaited(found: Covering) -> ExceptionStanding | None:
+    """An exception for the request that waits for its approval, and that the rollout keeps to."""
+    name = found.request.metadata.name
+    for exception in found.exceptions:
+        waits = exception.state_at(found.now) is ExceptionState.PENDING
+        if exception.spec.request_ref.name == name and waits and not _violated(exception, found):
+            return exception
+    return None
 
 
 def _violated(exception: ExceptionStanding, found: Covering) -> Violation | None:
@@ -74,10 +85,15 @@ def _beyond(found: Situation) -> Parts:
     if violated is None:
         raise ValueError(f"{found.tried}: keeps to every constraint")
     another = f"request another exception: {write_exception(request, exception)}"
+    if (awaited := found.basis.awaited) is not None:
+        another = (
+            f"have {awaited.metadata.name} approved, which waits for a security reviewer, by "
+            f"someone who {_others(awaited)} it: {approve_exception(awaited, request)}"
+        )
     if violated.opens is not None:
         to_do = f"Roll out again then, or {another}"
     elif violated.field == WINDOWS:
-        to_do = f"R{another[1:]}"
+        to_do = another[0].upper() + another[1:]
     else:
         to_do = f"Roll out within that, or {another}"
     return (
@@ -98,13 +114,18 @@ def _pending(found: Situation) -> Parts:
     request, exception = found.request, found.exception
     counted = counted_of(exception.spec, exception.votes)
     votes = f" with approvals {counted}" if counted else ""
-    who = "neither submitted nor approved" if exception.votes else "did not submit"
     return (
         f"{found.head} needs an exception ({scored(request)}), and {exception.metadata.name} waits "
         f"for a security reviewer{votes}.",
         assessment_details(request, found.machines),
-        f"Someone who {who} it approves with: " + approve_exception(exception, request),
+        f"Someone who {_others(exception)} it approves with: "
+        + approve_exception(exception, request),
     )
+
+
+def _others(exception: ExceptionStanding) -> str:
+    """What nobody may have done who approves it."""
+    return "neither submitted nor approved" if exception.votes else "did not submit"
 
 
 def _ended(found: Situation) -> Parts:

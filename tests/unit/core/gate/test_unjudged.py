@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabgate.api.base import rfc3339
-from cabgate.gate.unjudged import ListedIntent, intent_to_await
+from cabgate.gate.unjudged import ListedIntent, Unopened, intent_to_await, unopened
 from cabgate.gate.verdict import Reason
 from cabgate_samples.models import IMAGE, NOW, rollout, target
 
@@ -144,3 +144,34 @@ def test_whatever_there_is_it_waits_for_one_that_is_fresh_and_declares_all_or_fo
     assert found is None or may_be(found)
     if found is not None and found.is_judged:
         assert all(each.is_judged for each in intents if may_be(each))
+
+
+def unready(reason="ChangePolicyInvalid", *, status="False", observed=1, **more):
+    """An intent that was judged, and what is said of it."""
+    made = written(99, observed=observed, **more)
+    said = {"type": "Ready", "status": status, "reason": reason, "message": "upgrade cabgate"}
+    return made.model_validate({**made.model_dump(by_alias=True), "status": {
+        "observedGeneration": observed, "conditions": [said]}})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("intent", "told"),
+    [
+        (unready(), True),
+        (unready("RequestRefused"), True),
+        # Which has a request, or had one when that was written.
+        (unready("ReviewNeeded"), False),
+        (unready("ReviewPending"), False),
+        (unready(status="True"), False),
+        # Of another content, or for something else.
+        (unready(generation=2), False),
+        (unready(targets=[target("checkout", OTHER)]), False),
+        (unready(deletionTimestamp=ago(1)), False),
+        (written(99, observed=1), False),
+    ],
+)
+def test_the_intent_that_has_no_request_says_why(intent, told):
+    found = unopened(rollout(), Reason.NO_REQUEST, [intent])
+    said = intent.status.conditions
+    assert found == (Unopened("checkout", said[0].reason, said[0].message) if told else None)
+    assert unopened(rollout(), Reason.REVIEW_PENDING, [intent]) is None

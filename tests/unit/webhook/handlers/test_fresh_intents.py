@@ -18,6 +18,7 @@ from cabgate_webhook.handlers.fresh import (
     MAX_LISTED,
     MAX_OF_NAMESPACE,
     MAX_WAITING,
+    Declared,
     FreshIntents,
     Patience,
     Places,
@@ -258,7 +259,9 @@ async def test_a_review_that_took_long_is_not_held():
     loop = asyncio.get_running_loop()
     begun = loop.time() - 61  # of the 60 s that this one has
     labels = webhook.api.labels
-    assert await webhook.fresh.judged(rollout(IMAGE), Reason.NO_REQUEST, labels, begun) is None
+    assert (
+        await webhook.fresh.judged(rollout(IMAGE), Reason.NO_REQUEST, labels, begun) == Declared()
+    )
     assert not webhook.api.gets
 
 
@@ -336,3 +339,23 @@ async def test_a_list_that_is_too_large_is_not_asked_for_again(size, calls):
     data, server = await reading(read, shop=size)
     assert len(server.asked) == calls
     assert (data is None) == (size > READ_BYTES)
+
+
+@pytest.mark.parametrize("seconds", [0, 99])
+@pytest.mark.parametrize(
+    ("image", "reason"), [(IMAGE + "-old", "ImagesNotCovered"), (None, "NoRequest")]
+)
+async def test_why_no_request_is_opened_for_its_intent_is_told(seconds, image, reason):
+    """A policy of another version, say: nobody is told to write the intent that is there."""
+    other = [{**targets(1)[0], "images": [image]}]
+    requests = [request("AutoApprove", by_system("AutoApproved"), targets=other)] if image else []
+    intent = declared(seconds=seconds, observed=1)
+    says = "ChangePolicy board cannot be used: this release of cabgate does not know spec.quorum"
+    ready = {"type": "Ready", "status": "False", "reason": "ChangePolicyInvalid", "message": says}
+    intent["status"]["conditions"] = [{"type": "Stalled", "status": "True"}, ready]
+    webhook = Webhook(Api(intent, requests=requests))
+    answer = await webhook.asked()
+    assert (answer.allowed, answer.reason) == (False, reason)
+    assert "none is opened for it: ChangePolicyInvalid. ChangePolicy board cannot" in answer.message
+    assert answer.message.endswith(f"kubectl get deploymentintent web -n {NAMESPACE} -o yaml")
+    assert len(webhook.api.listed) == 1
