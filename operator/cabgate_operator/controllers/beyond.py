@@ -45,7 +45,7 @@ async def tell_beyond(
 def wanted_of(exception: CABException, beyond: Sequence[Uncovered], now: datetime) -> Wanted | None:
     """The condition of an exception that some workloads are beyond at a moment; None where it says
     so already, or has none and needs none."""
-    stored = said_of(exception)
+    stored = stored_condition(exception)
     if beyond:
         wanted = Wanted(CONDITION, True, "Beyond", _message(exception, beyond))
     elif stored is None:
@@ -64,7 +64,7 @@ def wanted_of(exception: CABException, beyond: Sequence[Uncovered], now: datetim
     return None
 
 
-def said_of(exception: CABException) -> StatusCondition | None:
+def stored_condition(exception: CABException) -> StatusCondition | None:
     """The condition as it stands; None where nothing was ever beyond the exception."""
     return next((each for each in exception.status.conditions if each.type == CONDITION), None)
 
@@ -94,7 +94,7 @@ async def _write(context: Context, exception: CABException, wanted: Wanted) -> N
         status.get("conditions", []), [wanted], meta.generation, context.clock()
     )
     if wanted.holds:
-        stored = said_of(exception)
+        stored = stored_condition(exception)
         since = "" if stored is None else rfc3339(stored.last_transition_time)
         news = News(CONDITION, wanted.message, (since, wanted.message), warning=True)
         await context.tell(Reference(EXCEPTIONS, meta.namespace, meta.name, meta.uid), news)

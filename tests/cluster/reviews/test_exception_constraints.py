@@ -48,8 +48,8 @@ def test_a_limited_one_admits_no_more_than_it_says(gate, namespace, bad):
     said = wait_until(condition, "the exception says so")["message"]
     assert "which admits at most 2 replicas, and this has 5 (maxReplicas)" in said
     events = gate.items("events", namespace)
-    told = [each for each in events if each["reason"] == "ConstraintViolated"]
-    assert [each["involvedObject"]["kind"] for each in told] == ["CABException"]
+    messages = [each for each in events if each["reason"] == "ConstraintViolated"]
+    assert [each["involvedObject"]["kind"] for each in messages] == ["CABException"]
     assert gate.get("deployment", "web", namespace)["spec"]["replicas"] == 5
 
 

@@ -51,14 +51,14 @@ class Limited(Case):
         return (found[0]["status"], found[0]["message"]) if found else None
 
     @property
-    def told(self) -> list[str]:
+    def messages(self) -> list[str]:
         return [e["message"] for e in self.events if e["reason"] == "ConstraintViolated"]
 
 
 async def test_what_is_scaled_beyond_its_exception_is_told_of_once_for_each_change() -> None:
     case = Limited(2)
     await case.reconcile()
-    assert (case.condition, case.told) == (None, [])
+    assert (case.condition, case.messages) == (None, [])
     case.scale(5)
     await case.reconcile()
     assert case.condition is not None
@@ -69,7 +69,7 @@ async def test_what_is_scaled_beyond_its_exception_is_told_of_once_for_each_chan
         "has 5 (maxReplicas). It keeps running."
     )
     assert message.endswith("cabgate uncovered -n team")
-    assert case.told == [message]
+    assert case.messages == [message]
     [event] = [e for e in case.events if e["reason"] == "ConstraintViolated"]
     assert (event["involvedObject"]["kind"], event["type"]) == ("CABException", "Warning")
     written = list(case.world.api.written)
@@ -77,7 +77,7 @@ async def test_what_is_scaled_beyond_its_exception_is_told_of_once_for_each_chan
     assert case.world.api.written == written
     case.scale(7)
     await case.reconcile()
-    assert len(case.told) == 2
+    assert len(case.messages) == 2
 
 
 async def test_what_is_scaled_back_is_beyond_it_no_more_and_is_told_of_anew() -> None:
@@ -94,7 +94,7 @@ async def test_what_is_scaled_back_is_beyond_it_no_more_and_is_told_of_anew() ->
         case.world.clock.forward(60)
         case.scale(5)
         await case.reconcile()
-    assert len(case.told) == 3
+    assert len(case.messages) == 3
 
 
 async def test_what_is_gone_is_beyond_nothing() -> None:
