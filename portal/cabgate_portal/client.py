@@ -20,7 +20,7 @@ from cabgate_kube.transport import (
     Connections,
     HttpAnswer,
 )
-from cabgate_portal.problems import BUSY, Problem, audit_id_of, refused
+from cabgate_portal.problems import BUSY, UNKNOWN, Problem, audit_id_of, refused
 from cabgate_portal.tokens import Token
 
 AGENT = "cabgate-portal"
@@ -288,7 +288,7 @@ def unknown_outcome() -> Problem:
     """The problem of a write of which nobody knows whether it was stored."""
     return Problem(
         502,
-        "OutcomeUnknown",
+        UNKNOWN,
         "the answer to a write did not come or says nothing: it may have been recorded, and was "
         "not sent again",
         next_step="Read it, and send it again only if it was not recorded.",

@@ -51,6 +51,9 @@ _PASSED_THROUGH = frozenset({400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 5
 BUSY = "Busy"
 """The code where too much is asked at once."""
 
+UNKNOWN = "OutcomeUnknown"
+"""The code where nobody knows whether a write was stored."""
+
 _NEXT = {
     400: "Correct what was sent, and try again.",
     401: "Send a token that the API server takes: it may have expired or be for another audience.",

@@ -23,8 +23,8 @@ class Metrics:
         )
         self.objects = Counter(
             "cabgate_relay_objects_total",
-            "Contents of requests, outcomes, risk models, change policies, freezes and signers that "
-            "were kept.",
+            "Contents of requests, outcomes, risk models, change policies, freezes and signers "
+            "that were kept.",
             registry=self.registry,
         )
         self.anomalies = Counter(

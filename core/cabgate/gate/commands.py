@@ -141,8 +141,8 @@ def may_i(verb: str, what: str, namespace: str) -> str:
 
 
 def list_uncovered(namespace: str) -> str:
-    """How anybody sees what runs uncovered in a namespace."""
-    return f"cabgate uncovered -n {namespace}"
+    """How anybody sees what runs uncovered in a namespace, or in all if that is empty."""
+    return f"cabgate uncovered -n {namespace}" if namespace else "cabgate uncovered -A"
 
 
 def list_intents(request: Declared) -> str:

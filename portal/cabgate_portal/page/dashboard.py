@@ -60,6 +60,7 @@ def dashboard(
         "decided": _decided(made),
         "in_force": _in_force(made),
         "weeks": _weeks(made),
+        "in_force_weeks": _in_force_weeks(made),
         "ending": _ending(made, until),
         "sections": _sections(made),
     }
@@ -108,18 +109,30 @@ def _markup(plot: Any) -> Markup:
 
 
 def _weeks(made: Report) -> list[tuple[str, int, int]]:
-    """Each week with its decisions and approvals, the latest first; the first may be shorter."""
+    """Each week with its decisions and approvals."""
     scope = made.total.scope
     days: list[Mapping[str, int]] = list(scope.decisions_by_day)
     found = []
-    for end in range(len(days), 0, -WEEK.days):
-        begin = max(0, end - WEEK.days)
+    for week in _of_weeks(days):
         decided, approved = (
-            sum(day[verdict] for day in days[begin:end] for verdict in verdicts)
+            sum(day[verdict] for day in days[week] for verdict in verdicts)
             for verdicts in (DECIDED, APPROVED)
         )
-        found.append((f"{scope.days[begin]:%Y-%m-%d}", decided, approved))
+        found.append((f"{scope.days[week.start]:%Y-%m-%d}", decided, approved))
     return found
+
+
+def _in_force_weeks(made: Report) -> list[tuple[str, int]]:
+    """Each week with the most exceptions that were in force on one of its days."""
+    scope = made.total.scope
+    days = scope.exceptions_by_day
+    return [(f"{scope.days[week.start]:%Y-%m-%d}", max(days[week])) for week in _of_weeks(days)]
+
+
+def _of_weeks(days: Sequence[object]) -> list[slice]:
+    """The weeks of some days, the latest first; the first may be shorter."""
+    ends = range(len(days), 0, -WEEK.days)
+    return [slice(max(0, end - WEEK.days), end) for end in ends]
 
 
 def _ending(made: Report, now: datetime) -> list[dict[str, str]]:

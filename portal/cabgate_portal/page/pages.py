@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from cabgate.api.base import first_problem
 from cabgate.api.values import SubjectKind
+from cabgate.gate.commands import list_uncovered
 from cabgate.ledger.queries import Query, answers
 from cabgate.text.inert import inert
 from cabgate.text.moments import rfc3339
@@ -298,6 +299,7 @@ class Pages:
         values = dashboard(waiting.rows, raws, outcomes, now - timedelta(days=days), now)
         values |= {"notes": [*waiting.notes, *notes.texts, *values["notes"]]}
         values |= {"days": days, "spans": SPANS, "namespace": namespace, "viewer": viewer}
+        values["uncovered"] = list_uncovered(namespace)
         return self._renderer.page("dashboard.html", {**values, "here": "dashboard"})
 
     async def _workload(self, request: Request, reader: Reader) -> Response:

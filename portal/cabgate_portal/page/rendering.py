@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse
 from cabgate.reports.texts import span
 from cabgate.text.inert import inert
 from cabgate_portal.page.forms import REVOCATIONS
-from cabgate_portal.problems import BUSY, Problem
+from cabgate_portal.problems import BUSY, UNKNOWN, Problem
 
 FOLDER = Path(__file__).parent
 
@@ -36,7 +36,7 @@ TITLES = {
     421: "Wrong address",
     422: "That cannot be shown",
     429: "Too many calls",
-    502: "It may have been recorded",
+    502: "The API server failed",
     503: "The API server does not answer",
     504: "The API server took too long",
 }
@@ -131,6 +131,8 @@ def _title(problem: Problem) -> str:
         return "Too much at once"
     if problem.code == "IssuerFailed":
         return "The issuer did not sign you in"
+    if problem.code == UNKNOWN:
+        return "It may have been recorded"
     return TITLES.get(problem.status, "That did not work")
 
 

@@ -31,7 +31,8 @@ CALLS = (
             r"(deploymentintents|cabrequests|cabexceptions|cabdecisions)"
         ),
     ),
-    ("GET", re.compile(rf"{OURS}/(changefreezes|rolloutoutcomes)")),
+    ("GET", re.compile(rf"{OURS}/changefreezes")),
+    ("GET", re.compile(rf"{OURS}/(namespaces/{LABEL}/)?rolloutoutcomes")),
     (
         "GET",
         re.compile(
@@ -97,7 +98,9 @@ class FakeApi:
             if isinstance(answer, Exception):
                 raise answer
             return answer
-        return self._answer(method, url.path, body)
+        answer = self._answer(method, url.path, body)
+        (fields,) = parse_qs(url.query).get("fieldSelector", [""])
+        return _selected(answer, fields) if fields else answer
 
     def _check(self, method, url, headers) -> None:
         if not any(verb == method and path.fullmatch(url.path) for verb, path in CALLS):
@@ -146,6 +149,25 @@ class FakeApi:
         same = before["spec"] == patch["spec"]
         meta["generation"] = before["metadata"]["generation"] + (0 if same else 1)
         return _ok(self.objects[path])
+
+
+def _selected(answer: HttpAnswer, fields: str) -> HttpAnswer:
+    """What a field selector leaves of a list, as far as it is about specs: the states of what
+    tests store are not written down."""
+    wanted = [each.split("=", 1) for each in fields.split(",") if each.startswith("spec.")]
+    found = json.loads(answer.body)
+    if answer.status != 200 or "items" not in found:
+        return answer
+
+    def fits(obj: Any, path: str, value: str) -> bool:
+        for key in path.split("."):
+            obj = obj.get(key) or {}
+        return (obj or "") == value
+
+    found["items"] = [
+        obj for obj in found["items"] if all(fits(obj, path, value) for path, value in wanted)
+    ]
+    return _ok(found)
 
 
 def _ok(obj: Any, code: int = 200) -> HttpAnswer:

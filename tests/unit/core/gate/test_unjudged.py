@@ -155,7 +155,7 @@ def unready(reason="ChangePolicyInvalid", *, status="False", observed=1, **more)
 
 
 @pytest.mark.parametrize(
-    ("intent", "speaks"),
+    ("intent", "found_out"),
     [
         (unready(), True),
         (unready("RequestRefused"), True),
@@ -170,8 +170,8 @@ def unready(reason="ChangePolicyInvalid", *, status="False", observed=1, **more)
         (written(99, observed=1), False),
     ],
 )
-def test_the_intent_that_has_no_request_says_why(intent, speaks):
+def test_the_intent_that_has_no_request_says_why(intent, found_out):
     found = unopened(rollout(), Reason.NO_REQUEST, [intent])
     said = intent.status.conditions
-    assert found == (Unopened("checkout", said[0].reason, said[0].message) if speaks else None)
+    assert found == (Unopened("checkout", said[0].reason, said[0].message) if found_out else None)
     assert unopened(rollout(), Reason.REVIEW_PENDING, [intent]) is None
