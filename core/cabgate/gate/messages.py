@@ -6,10 +6,8 @@ from datetime import datetime
 
 from cabgate.api.stored import Declared
 from cabgate.gate.checks import RECORDS
-from cabgate.gate.commands import show_intent
-from cabgate.gate.composing import compose, sentence, shortened
+from cabgate.gate.composing import compose, shortened
 from cabgate.gate.record import Situation
-from cabgate.gate.unjudged import Unopened
 from cabgate.gate.verdict import Basis, Reason
 from cabgate.review.identity import SERVICE_ACCOUNTS, Machines
 from cabgate.rollout.rollout import Rollout
@@ -27,7 +25,7 @@ def texts_of(
     """The message of a decision (reason code, what was tried, why, what to do next), and what to
     warn of where it admits."""
     record = RECORDS[reason]
-    found = Situation(_tried(rollout, ring, reason), rollout, basis, now, machines)
+    found = Situation(tried(rollout, ring, reason), rollout, basis, now, machines)
     return compose(*record.message(found)), record.warnings(found)
 
 
@@ -37,7 +35,7 @@ def controller_message(
     """The message of `NoRequest` for what a controller made of a workload that is approved, and
     that nobody named to this installation."""
     return compose(
-        f"{_tried(rollout, ring, Reason.NO_REQUEST)} has no CABRequest, but {maker}, which it says "
+        f"{tried(rollout, ring, Reason.NO_REQUEST)} has no CABRequest, but {maker}, which it says "
         f"it was made from, is approved by {request.metadata.name}.",
         ["Whoever can act as a user named there is past the gate."],
         f"{shortened(username, 200)} asked. If that is the controller of {maker.kind}s, a cluster "
@@ -45,17 +43,6 @@ def controller_message(
     )
 
 
-def unopened_message(rollout: Rollout, ring: int, reason: Reason, intent: Unopened) -> str:
-    """The message of a denial of what an intent declares, and the operator opened no request
-    for."""
-    namespace = rollout.namespace
-    return compose(
-        f"{_tried(rollout, ring, reason)} has no CABRequest for its images. DeploymentIntent "
-        f"{intent.name} declares them, and none is opened for it: {shortened(intent.reason, 100)}.",
-        [sentence(shortened(intent.message, 500))],
-        f"Once that is mended it is opened. See: {show_intent(namespace, intent.name)}",
-    )
-
-
-def _tried(rollout: Rollout, ring: int, reason: Reason) -> str:
+def tried(rollout: Rollout, ring: int, reason: Reason) -> str:
+    """How a denial begins: with its reason, and what was tried."""
     return f"{reason}: {rollout.workload} in namespace {rollout.namespace} (ring {ring})"

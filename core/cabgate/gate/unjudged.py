@@ -13,6 +13,9 @@ from pydantic import Field
 from cabgate.api.base import Model, Timestamp
 from cabgate.api.stored import StoredTarget
 from cabgate.api.types import Target
+from cabgate.gate.commands import show_intent
+from cabgate.gate.composing import compose, sentence, shortened
+from cabgate.gate.messages import tried
 from cabgate.gate.verdict import Reason
 from cabgate.rollout.rollout import Rollout
 
@@ -234,6 +237,18 @@ def unopened(rollout: Rollout, reason: Reason, intents: Iterable[WrittenIntent])
 
 _OF_REQUESTS = frozenset({"ReviewNeeded", *map(str, Reason)})
 """What the operator says of an intent that has a request."""
+
+
+def unopened_message(rollout: Rollout, ring: int, reason: Reason, intent: Unopened) -> str:
+    """The message of a denial of what an intent declares, and the operator opened no request
+    for."""
+    namespace = rollout.namespace
+    return compose(
+        f"{tried(rollout, ring, reason)} has no CABRequest for its images. DeploymentIntent "
+        f"{intent.name} declares them, and none is opened for it: {shortened(intent.reason, 100)}.",
+        [sentence(shortened(intent.message, 500))],
+        f"Once that is mended it is opened. See: {show_intent(namespace, intent.name)}",
+    )
 
 
 def _written_lately(intent: WrittenIntent, now: datetime) -> datetime | None:

@@ -10,8 +10,7 @@ from cabgate.api.changefreeze import PLURAL as FREEZES
 from cabgate.api.changepolicy import PLURAL as POLICIES
 from cabgate.api.exception import ExceptionDecision
 from cabgate.api.request import RequestDecision
-from cabgate.gate.messages import unopened_message
-from cabgate.gate.unjudged import Unopened
+from cabgate.gate.unjudged import Unopened, unopened_message
 from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.state.standing import standing_of
 from cabgate.review.votes import check_counted, check_new_voter

@@ -13,8 +13,8 @@ from cabgate.api import CABException
 from cabgate.api.changefreeze import PLURAL as FREEZES
 from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import covering, decide
-from cabgate.gate.messages import controller_message, unopened_message
-from cabgate.gate.unjudged import Unopened
+from cabgate.gate.messages import controller_message
+from cabgate.gate.unjudged import Unopened, unopened_message
 from cabgate.gate.verdict import GateVerdict, Reason
 from cabgate.lifecycle.limits.freezes import (
     in_force,
