@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from cabgate_demo.stage import Stage
 from cabgate_devcluster import wait_until
+from support.browser import too_wide
 
 PEOPLE = ("requester", "reviewer", "security", "lead")
 """Who has the page open. A service account has none, and the admin stays with kubectl."""
@@ -50,13 +51,52 @@ def decision_of(command):
     return None
 
 
-class PageStage(Stage):
-    """Where the decisions of people are made on the page, and all else as in the demo."""
+class Mouse:
+    """Fills in and presses what it points at."""
 
-    def __init__(self, cluster, console, folder, browser, ending):
+    def type(self, page, field, text):
+        """Write a text into a field."""
+        field.fill(text)
+
+    def press(self, page, what):
+        """Press a button, or what folds something out."""
+        what.click()
+
+
+class Keyboard:
+    """Comes to everything with the Tab key, as who has no mouse does."""
+
+    MOST = 200
+    """Times that it is pressed for one thing at most."""
+
+    def type(self, page, field, text):
+        """Write a text into a field."""
+        self._come_to(page, field)
+        page.keyboard.insert_text(text)
+
+    def press(self, page, what):
+        """Press a button, or what folds something out."""
+        self._come_to(page, what)
+        page.keyboard.press("Enter")
+
+    def _come_to(self, page, what):
+        for _ in range(self.MOST):
+            if what.evaluate("each => each === document.activeElement"):
+                return
+            page.keyboard.press("Tab")
+        raise AssertionError(f"the Tab key does not lead to {what}")
+
+
+class PageStage(Stage):
+    """Where the decisions of people are made on the page, and all else as in the demo. `options`
+    are those of each person's browser, `hand` is what they decide with."""
+
+    def __init__(self, cluster, console, folder, browser, ending, hand, options):
         super().__init__(cluster, console, folder)
         self._browser = browser
         self._ending = ending
+        self._hand = hand
+        self._options = options
         self._pages = {}
         self.decided, self.denied = [], []
 
@@ -108,20 +148,21 @@ class PageStage(Stage):
         button = page.locator(f"button[name=verb][value={decision.verb}]")
         if not button.count():
             return page.inner_text("#decide")
-        page.get_by_label("Why").fill(decision.why)
+        self._hand.type(page, page.get_by_label("Why"), decision.why)
         if decision.condition:
             name, _, description = decision.condition.partition("=")
-            page.get_by_text("On approval conditions").click()
-            page.locator("#condition1-name").fill(name)
-            page.locator("#condition1-description").fill(description)
+            self._hand.press(page, page.get_by_text("On approval conditions"))
+            self._hand.type(page, page.locator("#condition1-name"), name)
+            self._hand.type(page, page.locator("#condition1-description"), description)
+        assert not too_wide(page)
         with page.expect_navigation():
-            button.click()
+            self._hand.press(page, button)
         return page.inner_text("main")
 
     def _page_of(self, user):
         if user not in self._pages:
             url = self._ending.enter_context(self.serving(user, "kubectl cab ui"))
-            context = self._browser.new_context()
+            context = self._browser.new_context(**self._options)
             self._ending.callback(context.close)
             page = context.new_page()
             page.set_default_timeout(60_000)
@@ -130,11 +171,11 @@ class PageStage(Stage):
         return self._pages[user]
 
 
-def staged(browser, ending):
+def staged(browser, ending, hand, **options):
     """Makes the stage of a run, kept in `made`; what it opens is closed with `ending`."""
 
     def stage_of(cluster, console, folder):
-        stage_of.made = PageStage(cluster, console, folder, browser, ending)
+        stage_of.made = PageStage(cluster, console, folder, browser, ending, hand, options)
         return stage_of.made
 
     return stage_of

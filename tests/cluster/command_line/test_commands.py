@@ -43,6 +43,23 @@ def nothing_runs_below(folder):
     wait_until(lambda: not processes_below(folder), timeout=60.0, what="no process is left")
 
 
+def page_of(kubectl, env):
+    """The first page of `kubectl cab ui`, as a browser gets it."""
+    process = subprocess.Popen(
+        [kubectl, "cab", "ui"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        url = process.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:"), process.communicate(timeout=60)
+        answer = httpx.get(url, timeout=60.0, follow_redirects=True)
+        assert answer.status_code == 200, answer.text
+    finally:
+        process.terminate()
+        said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    return answer.text
+
+
 def test_the_demo_succeeds_and_leaves_nothing_behind(temp):
     run = subprocess.run(
         [sys.executable, "-m", "cabgate_demo"],
@@ -113,17 +130,21 @@ def test_the_cluster_to_play_with_serves_its_users_until_it_is_stopped(temp, tmp
             assert "cabgate_" in httpx.get(url, timeout=60.0).text
         helm = subprocess.run([str(folder / "bin" / "helm"), "version"], check=False)
         assert helm.returncode == 0
+        kubectl = str(folder / "bin" / "kubectl")
+        as_reviewer = {
+            "PATH": f"{folder / 'bin'}:/usr/bin:/bin",
+            "KUBECONFIG": str(folder / "reviewer.kubeconfig"),
+            "TMPDIR": str(temp),
+        }
         queue = subprocess.run(
-            [str(folder / "bin" / "kubectl"), "cab", "queue", "-A"],
-            env={
-                "PATH": f"{folder / 'bin'}:/usr/bin:/bin",
-                "KUBECONFIG": str(folder / "reviewer.kubeconfig"),
-            },
+            [kubectl, "cab", "queue", "-A"],
+            env=as_reviewer,
             capture_output=True,
             text=True,
             check=False,
         )
         assert queue.stdout == "nothing waits\n", queue.stderr
+        assert "Nothing waits" in page_of(kubectl, as_reviewer)
         lines = [line for line in said.splitlines()
                  if line.startswith(("export CAB=", "export token=", "curl "))]  # fmt: skip
         pending = subprocess.run(

@@ -75,14 +75,19 @@ CALLS = {
 READING = {
     "read intents, requests and exceptions": (
         "/requests?namespace={namespace}",
+        "/requests?namespace={namespace}&intent={intent}&state=Submitted&limit=1",
+        "/requests?namespace={namespace}&correlationID=tried",
         "/exceptions?namespace={namespace}",
+        "/exceptions?namespace={namespace}&intent={intent}&state=Pending",
         "/pending?namespace={namespace}",
+        "/my-requests?namespace={namespace}&correlationID=tried",
+        "/check?namespace={namespace}&workload=deployment/web&image=web:1",
         "/status?namespace={namespace}&intent={intent}",
         "/{id}",
         "/{id}/decisions",
         "/exceptions/{exception}",
     ),
-    "read the ledger": ("/ledger",),
+    "read the ledger": ("/ledger", "/ledger?namespace={namespace}&correlationID=tried"),
 }
 """Rows of reading: all of these answer, or none does."""
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's story, told twice: by kubectl, and by four people who decide on the page in a real
-Chromium. `make test-browser` runs it; test_page.py has a short form."""
+"""The demo's story, told by kubectl, and by four people who decide on the page in a real Chromium:
+with a mouse, and by keyboard on a narrow screen without JavaScript. `make test-browser` runs it;
+test_page.py has a short form."""
 
 import io
 from contextlib import ExitStack
@@ -14,25 +15,43 @@ from cabgate_demo.play import played
 from cabgate_demo.stage import WIDTH
 from cabgate_devcluster import DevCluster
 from support.browser import chromium
-from support.page_stage import PEOPLE, ledger_of, staged
+from support.page_stage import PEOPLE, Keyboard, Mouse, ledger_of, staged
 
 pytestmark = pytest.mark.long
 
 
-@pytest.fixture
-def console(monkeypatch):
+WAYS = {
+    "mouse": (Mouse(), {}),
+    "keyboard, without JavaScript, 320 px wide": (
+        Keyboard(),
+        {"java_script_enabled": False, "viewport": {"width": 320, "height": 800}},
+    ),
+}
+"""With what people decide, and the options of their browsers."""
+
+
+@pytest.fixture(scope="module")
+def console():
     """Where nobody looks; and processes start as those of the demo do."""
-    monkeypatch.delenv(DAYS_VARIABLE, raising=False)
-    monkeypatch.setattr(DevCluster, "forking", False)
-    return Console(width=WIDTH, file=io.StringIO())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv(DAYS_VARIABLE, raising=False)
+        patched.setattr(DevCluster, "forking", False)
+        yield Console(width=WIDTH, file=io.StringIO())
 
 
-def test_the_page_leaves_the_ledger_that_kubectl_leaves(console):
+@pytest.fixture(scope="module")
+def by_kubectl(console):
+    """What the ledger says after the story as kubectl tells it."""
     with played(console) as cluster:
-        by_kubectl = ledger_of(cluster, NAMESPACE)
+        return ledger_of(cluster, NAMESPACE)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_page_leaves_the_ledger_that_kubectl_leaves(console, by_kubectl, way):
+    hand, options = WAYS[way]
     with chromium() as browser:
         ending = ExitStack()
-        stage_of = staged(browser, ending)
+        stage_of = staged(browser, ending, hand, **options)
         with played(console, stage_of=stage_of) as cluster, ending:
             by_page = ledger_of(cluster, NAMESPACE)
     subjects, people = by_page

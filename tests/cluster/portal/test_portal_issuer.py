@@ -333,6 +333,7 @@ def test_a_person_signs_in_again_in_a_browser_and_nothing_is_lost(gate, issuer, 
 
         away.get_by_role("button", name="Sign out").click()
         away.get_by_role("heading", name="Signed out").wait_for()
+        assert violations(away) == []
         assert [each["name"] for each in context.cookies()] == []
         tab.goto(f"{page.page}/queue")
         tab.get_by_role("link", name="Sign in").wait_for()
