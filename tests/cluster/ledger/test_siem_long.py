@@ -44,10 +44,9 @@ pytestmark = pytest.mark.long
 RECORDS = int(os.environ.get("RELAY_RECORDS", "10000"))
 KILLS = int(os.environ.get("RELAY_KILLS", "100"))
 RUNS = int(os.environ.get("RELAY_RUNS", "3"))
-
-OF_KUBECONFIG = 9
-"""Megabytes of the kubernetes package, which reads a kubeconfig. A relay in a Pod does not load it."""
 """How often what is a figure is measured."""
+OF_KUBECONFIG = 9
+"""Megabytes of the kubernetes package, which reads a kubeconfig: no relay in a Pod loads it."""
 CHAINS = 50
 LAG_SECONDS = 60
 FORGED = 20
