@@ -58,10 +58,11 @@ def run_gate(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:
             world, seconds=seconds, rates=arguments.rates, rounds=arguments.rounds
         )
         highest = []
-        for on in (False, True) if arguments.steps else ():
-            _say(f"highest rate {'with' if on else 'without'} the webhook")
+        for side in (through.WITHOUT, through.WITH) if arguments.steps else ():
+            _say(f"highest rate {side} the webhook")
+            through.choose(world, side)
             highest.append(
-                through.highest_rate(world, seconds=seconds / 3, rates=arguments.steps, on=on)
+                through.highest_rate(world, side, seconds=seconds / 3, rates=arguments.steps)
             )
         others = _tenants(world, arguments) if arguments.calls else {}
         world.gate(on=True)
@@ -90,7 +91,7 @@ def run_bursts(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         _say("rollouts at random moments and in bursts, beside writes")
         # Of what is seen seldom there is to be something: a side takes more than a cell elsewhere.
         found = bursts.measure(world, seconds=arguments.seconds * 2)
-    return {"title": "Rollouts that come alone, and bursts", "bursts": found}
+    return {"title": "Rollouts that come alone, and bursts", **found}
 
 
 def run_tenant(program: Path, arguments: argparse.Namespace) -> dict[str, Any]:

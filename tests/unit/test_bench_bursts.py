@@ -4,7 +4,7 @@
 import pytest
 
 from cabgate_bench.results.cells import SIDES, alone
-from cabgate_bench.results.report import _bursts
+from cabgate_bench.results.report import _bursts, _highest
 from cabgate_bench.results.targets import rows
 
 MEDIANS = dict(zip(SIDES, (4.0, 5.0, 8.0, 9.0), strict=True))
@@ -50,6 +50,20 @@ def test_a_target_is_a_ratio_within_one_run_and_a_miss_says_why(result):
     assert (beside["measured"], beside["verdict"]) == (17.2, "missed")
     assert "bare: p50 4.0 ms" in beside["reason"]
     assert found["added p50 at 50/s"]["verdict"] == "not measured"
+
+
+def test_the_highest_rate_is_held_against_the_webhook_that_admits_unread(result):
+    def highest(side, rate):
+        steps = [{"rate": rate, "failed": 0, "p50": 5.0, "p99": 9.0}]
+        steps.append({"rate": rate + 50, "failed": 3, "p50": 900.0, "p99": 2000.0})
+        return {"side": side, "highest": rate, "steps": steps}
+
+    result["highest"] = [highest("null", 400.0), highest("reading", 300.0), highest("cabgate", 250)]
+    found = {row["target"]: row for row in rows(result)}
+    rate = found["highest rate, against a webhook that admits unread"]
+    assert (rate["measured"], rate["verdict"]) == (0.62, "missed")
+    assert "cabgate: 250 a second; at 300 3 failed and p99 was 2000.0 ms" in rate["reason"]
+    assert "| cabgate | 250 | 0 | 5.0 | 9.0 |" in _highest(result)
 
 
 def test_what_was_not_measured_is_no_cell(result):

@@ -60,10 +60,14 @@ ARRIVALS = (
 )
 
 
-def measure(world: World, *, seconds: float) -> list[dict[str, Any]]:
-    """A cell for each side, arrival and kind of writing; `seconds` is what one side has for all its
-    arrivals beside one kind of writing."""
-    cells = []
+RATES = tuple(range(100, 601, 50))
+"""Rates that are tried for the highest that a side holds, in calls a second."""
+
+
+def measure(world: World, *, seconds: float) -> dict[str, Any]:
+    """A cell for each side, arrival and kind of writing, and the highest rate of each webhook;
+    `seconds` is what one side has for all its arrivals beside one kind of writing."""
+    cells, highest = [], []
     with _webhooks(world) as urls:
         for writes in WRITES:
             for side in SIDES:
@@ -73,7 +77,11 @@ def measure(world: World, *, seconds: float) -> list[dict[str, Any]]:
                         _cell(world, side, writes, arrivals, seconds * arrivals.part)
                         for arrivals in ARRIVALS
                     ]
-    return cells
+                if writes == QUIET and side != BARE:
+                    highest.append(
+                        through.highest_rate(world, side, seconds=seconds / 12, rates=RATES)
+                    )
+    return {"bursts": cells, "highest": highest}
 
 
 def _cell(

@@ -32,6 +32,11 @@ def alone(side: str, arrivals: str, writes: str, result: Result) -> dict[str, An
     return found
 
 
+def highest(result: Result) -> dict[str, float]:
+    """The highest rate of each side."""
+    return {found["side"]: float(found["highest"]) for found in result["highest"]}
+
+
 def cpu_seconds(cell: Mapping[str, Any], side: str, process: str) -> list[float]:
     """CPU time of a process in each block of a side."""
     return [block[process]["cpuSeconds"] for block in cell["used"][side] if process in block]

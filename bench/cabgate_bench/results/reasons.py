@@ -115,3 +115,15 @@ def alone(arrivals: str, writes: str, result: Result) -> str:
             f"server's CPU a call{'' if wait is None else f', a list waits {wait} ms'}"
         )
     return "; ".join(said)
+
+
+def highest(result: Result) -> str:
+    """What each side holds, and what the next step was."""
+    said = []
+    for found in result["highest"]:
+        last = found["steps"][-1]
+        said.append(
+            f"{found['side']}: {found['highest']:g} a second; at {last['rate']:g} {last['failed']} "
+            f"failed and p99 was {last['p99']} ms"
+        )
+    return "; ".join(said)

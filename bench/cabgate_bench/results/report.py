@@ -143,7 +143,7 @@ def _highest(result: Result) -> str:
         return ""
     lines = []
     for found in result["highest"]:
-        side = "with" if found["webhook"] else "without"
+        side = found["side"]
         for step in found["steps"]:
             figures = [step[key] for key in ("failed", "p50", "p99")]
             lines.append([side, f"{step['rate']:g}", *figures])

@@ -100,6 +100,11 @@ def _beside_writes(result: Result) -> float:
     return float(beside / quiet)
 
 
+def _highest_against_null(result: Result) -> float:
+    highest = cells.highest(result)
+    return highest["cabgate"] / highest["null"]
+
+
 TARGETS = (
     Target(
         *("added p50 at 50/s, against one read", 1.3, "times", _against_reading("p50")),
@@ -112,6 +117,12 @@ TARGETS = (
     Target(
         *("added p50 at 1/s beside writes, against quiet", 1.2, "times", _beside_writes),
         partial(reasons.alone, "1/s", "elsewhere"),
+    ),
+    Target(
+        *("highest rate, against a webhook that admits unread", 0.7, "times"),
+        _highest_against_null,
+        reasons.highest,
+        at_least=True,
     ),
     Target(
         *("added p50 at 50/s", 5, "ms", _through(50, "added", "p50", "pooled")),
