@@ -27,11 +27,11 @@ MODELS = {each.__name__: each for each in (CABRequest, CABException, CABDecision
 """What the pages show, by kind. Of an intent they show what its request repeats."""
 
 FILTERS = (
-    "/queue?namespace=", "/ledger?namespace=", "/ledger?correlation=", "/calendar?namespace=",
-    "/dashboard?namespace=", "/workload?workload=", "/ledger?continue=",
+    "/ledger?subject={0}&verdict={0}&author={0}", "/ledger?namespace={}", "/ledger?correlation={}",
+    "/ledger?continue={}", "/queue?namespace={}", "/calendar?namespace={}",
+    "/dashboard?namespace={}", "/workload?workload={}",
 )  # fmt: skip
-"""Fields of filters that not every text is taken in. Each text is tried in one of them, and again
-in the next one where all texts are tried several times."""
+"""Fields of filters. Each text is tried in one of them, and in the next where it comes again."""
 
 PAGES = ("/calendar", "/dashboard?days=30", "/workload?namespace=shop&workload={}")
 """Pages that show little of what teams write: with them it is the same."""
@@ -114,8 +114,7 @@ def test_nothing_that_teams_write_or_somebody_types_runs(serving, opened):
         said, turn = quote(text, safe=""), number + number // len(SHAPES)
         for path in (
             *("/queue", "/ledger"),
-            f"/ledger?subject={said}&verdict={said}&author={said}",
-            FILTERS[turn % len(FILTERS)] + said,
+            FILTERS[turn % len(FILTERS)].format(said),
             PAGES[turn % len(PAGES)].format(said),
         ):
             page.goto(serving.url(path))
