@@ -33,7 +33,7 @@ def test_it_runs_and_its_results_can_be_read(name, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads((tmp_path / f"{name}.json").read_text())
     assert result["machine"]["cores"] >= 1
-    assert len(result["targets"]) == 13
+    assert len(result["targets"]) == 14
     tables = (tmp_path / f"{name}.md").read_text()
     assert tables.count("| --- |") >= 3
     if name == "gate":
