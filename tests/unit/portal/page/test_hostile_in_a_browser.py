@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever somebody writes into an object, an address or a form: nothing of it runs in a real
 Chromium, nothing is asked of another site, and what nobody sees is written out. `make test-browser`
-tries each text in each place."""
+tries each shape of a text; `make test-browser PAYLOADS=200` each in every form, list and page."""
 
 import copy
 import os
@@ -31,7 +31,11 @@ FILTERS = (
     "/ledger?continue={}", "/queue?namespace={}", "/calendar?namespace={}",
     "/dashboard?namespace={}", "/workload?workload={}",
 )  # fmt: skip
-"""Fields of filters. Each text is tried in one of them, and in the next where it comes again."""
+"""Fields of filters. Each shape is tried in one of them, and in the next where it comes again, as
+in lists, pages and forms."""
+
+LISTS = ("/queue", "/ledger")
+"""Pages that show the most of what teams write."""
 
 PAGES = ("/calendar", "/dashboard?days=30", "/workload?namespace=shop&workload={}")
 """Pages that show little of what teams write: with them it is the same."""
@@ -111,22 +115,19 @@ def test_nothing_that_teams_write_or_somebody_types_runs(serving, opened):
     shown = Shown(serving)
     for number, text in enumerate(PAYLOADS):
         shown.say(text)
-        said, turn = quote(text, safe=""), number + number // len(SHAPES)
-        for path in (
-            *("/queue", "/ledger"),
-            FILTERS[turn % len(FILTERS)].format(said),
-            PAGES[turn % len(PAGES)].format(said),
-        ):
+        said, turn = quote(text, safe=""), sum(divmod(number, len(SHAPES)))
+        for some in (LISTS, FILTERS, PAGES):
+            path = some[turn % len(some)].format(said)
             page.goto(serving.url(path))
             assert "cannot be read by this version" not in unharmed(page, (path, text)), path
 
-        for path, button, field in (
+        path, button, field = (
             (shown.request, "Approve", "condition3.description"),
             (shown.exception, "Approve", "window2.until"),
             (shown.decided, "Revoke", "rationale"),
-        ):
-            page.goto(serving.url(f"{path}?recorded={said}"))
-            assert "cannot be read by this version" not in unharmed(page, (path, text))
-            assert field in refused_with_all_that_was_typed(page, text, button)
+        )[turn % 3]
+        page.goto(serving.url(f"{path}?recorded={said}"))
+        assert "cannot be read by this version" not in unharmed(page, (path, text))
+        assert field in refused_with_all_that_was_typed(page, text, button)
     assert page.problems == []
     assert serving.patches() == []
