@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from cabgate.api.base import first_problem
 from cabgate.api.outcome import KIND, InterruptionReason, OutcomeResult, RolloutOutcome
+from cabgate.outcomes.occupancy import open_interruption
 from cabgate.reports.lives import Life
 
 ROLLED_BACK_WITHIN = timedelta(days=7)
@@ -127,17 +128,18 @@ def _failed(run: _Run) -> bool:
     status = run.outcome.status
     if status.result is OutcomeResult.FAILED or _severe(run.outcome):
         return True
-    ended = status.ended_at
-    rolled_back = status.result is OutcomeResult.ROLLED_BACK and ended is not None
-    return rolled_back and ended is not None and ended - run.began <= ROLLED_BACK_WITHIN
+    if status.result is not OutcomeResult.ROLLED_BACK or status.ended_at is None:
+        return False
+    return status.ended_at - run.began <= ROLLED_BACK_WITHIN
 
 
 def _time_to_restore(run: _Run) -> timedelta | None:
     if run.followed is None or not _failed(run):
         return None
-    last = run.outcome.status.interruptions[-1:]
-    down = [each.from_ for each in last if each.reason is InterruptionReason.UNAVAILABLE]
-    seen = [moment for moment in (*_severe(run.outcome), *down) if moment <= run.followed]
+    moments, interruption = _severe(run.outcome), open_interruption(run.outcome)
+    if interruption is not None and interruption.reason is InterruptionReason.UNAVAILABLE:
+        moments.append(interruption.from_)
+    seen = [moment for moment in moments if moment <= run.followed]
     return run.followed - min(seen) if seen else None
 
 

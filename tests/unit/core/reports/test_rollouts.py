@@ -153,6 +153,12 @@ def test_what_was_not_replaced_or_failed_at_no_known_time_restores_nothing() -> 
     assert numbers(quiet, outcome(2, None))["timeToRestoreP50"] is None
 
 
+def test_an_outage_that_was_over_is_not_when_it_failed() -> None:
+    over = {**down(1.5), "until": rfc3339(at(2))}
+    failed = outcome(1, "web-1", incidents=[incident(5)], interruptions=[over])
+    assert numbers(failed, outcome(6, "web-2"))["timeToRestoreMax"] == 24 * HOUR
+
+
 def test_an_incident_that_is_reported_of_what_was_replaced_long_ago_restores_nothing() -> None:
     old = outcome(1, "web-1", result="Replaced", endedAt=2, incidents=[incident(5)])
     found = numbers(old, outcome(2, "web-2"))
