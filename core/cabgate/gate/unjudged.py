@@ -24,9 +24,10 @@ FRESH = timedelta(seconds=5)
 operator that is down or behind, and to wait for it would hold up each rollout for nothing. Times of
 objects have whole seconds, so up to one of these five is lost."""
 
-DENIED_FOR_WANT_OF_A_REQUEST = frozenset(
-    {Reason.NO_REQUEST, Reason.IMAGES_NOT_COVERED, Reason.TEMPLATE_NOT_COVERED}
-)
+WITHOUT_A_REQUEST = frozenset({Reason.NO_REQUEST, Reason.IMAGES_NOT_COVERED})
+"""The denials of images that no request names."""
+
+DENIED_FOR_WANT_OF_A_REQUEST = WITHOUT_A_REQUEST | {Reason.TEMPLATE_NOT_COVERED}
 """The denials that a request can end which the operator is about to open."""
 
 
@@ -225,7 +226,7 @@ class Unopened:
 def unopened(rollout: Rollout, reason: Reason, intents: Iterable[WrittenIntent]) -> Unopened | None:
     """The intent that declares everything of a denied rollout and for whose content, as it is now,
     the operator opened no request; None if there is none. Of several it is the first by name."""
-    if reason not in (Reason.NO_REQUEST, Reason.IMAGES_NOT_COVERED):
+    if reason not in WITHOUT_A_REQUEST:
         return None
     for each in sorted(intents, key=lambda each: each.metadata.name):
         if each.metadata.deletion_timestamp is None and each.is_judged and _declares(each, rollout):

@@ -71,13 +71,14 @@ def check_within_terms(
     already, so that nobody can change it."""
     stamped, needed, meta = needed_of(exception.spec), needed_by(request), exception.metadata
     lacks = list(lacks_in_spec(exception.spec, request))
-    how = "Ask for it with: " + write_exception(request, name=meta.name)
-    if stored:
-        another = write_exception(request, ExceptionStanding.of(exception))
-        how = f"No exception is changed: its team asks for another with: {another}"
     if not lacks:
         command = replace_exception(meta.namespace, meta.name)
         how = f"Its team asks for it anew, as it is, with: {command}"
+    elif stored:
+        another = write_exception(request, ExceptionStanding.of(exception))
+        how = f"No exception is changed: its team asks for another with: {another}"
+    else:
+        how = "Ask for it with: " + write_exception(request, name=meta.name)
     if stamped != needed:
         says = (
             f"{stamped}, and the terms of request {request.metadata.name} ask for {needed}: it was "

@@ -14,7 +14,7 @@ from cabgate.api.changefreeze import PLURAL as FREEZES
 from cabgate.api.kinds import GatedKind
 from cabgate.gate.decide import covering, decide
 from cabgate.gate.messages import controller_message
-from cabgate.gate.unjudged import Unopened, unopened_message
+from cabgate.gate.unjudged import WITHOUT_A_REQUEST, Unopened, unopened_message
 from cabgate.gate.verdict import GateVerdict, Reason
 from cabgate.lifecycle.limits.freezes import (
     in_force,
@@ -202,7 +202,7 @@ def _of_an_intent(
     rollout: Rollout, ring: int, decision: GateVerdict, intent: Unopened | None
 ) -> GateVerdict:
     """The decision, which where it denies for want of a request tells why the intent has none."""
-    if intent is None or decision.reason not in (Reason.NO_REQUEST, Reason.IMAGES_NOT_COVERED):
+    if intent is None or decision.reason not in WITHOUT_A_REQUEST:
         return decision
     return replace(decision, message=unopened_message(rollout, ring, decision.reason, intent))
 
