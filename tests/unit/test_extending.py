@@ -6,7 +6,6 @@ reason is in tests/unit/core/gate/test_new_reason.py.
 """
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from support import untraced
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/extending/README.md"
@@ -62,7 +63,7 @@ def answered(folder: Path, program: str) -> Any:
     """What a program prints as JSON that imports from a copy of the tree."""
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": f"{folder / 'core'}:{folder / 'cli'}:{folder / 'tools'}"},
+        env=untraced.environment(folder / "core", folder / "cli", folder / "tools"),
         capture_output=True,
         text=True,
         check=False,

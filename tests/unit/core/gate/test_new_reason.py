@@ -2,7 +2,6 @@
 """A new reason touches three files: message, `explain`, docs, Argo CD and golden list follow."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from typing import Any
 
 from cabgate.gate.checks import CHECKED, RECORDS
 from cabgate.gate.verdict import Reason
+from support import untraced
 from support.gitops import ArgoHealth
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -93,7 +93,7 @@ def with_new_reasons(folder: Path) -> dict[str, Any]:
     edit(registry, "MODULES = (\n", "    night,\n")
     done = subprocess.run(
         [sys.executable, "-c", ASK, str(folder)],
-        env={**os.environ, "PYTHONPATH": f"{folder / 'core'}:{ROOT / 'tests'}"},
+        env=untraced.environment(folder / "core", ROOT / "tests"),
         capture_output=True,
         text=True,
         check=False,

@@ -19,6 +19,7 @@ import pytest
 
 from cabgate.api import CABException, CABRequest
 from cabgate_samples.models import by_person, exception, request
+from support import untraced
 from support.policies import BOARD, BRIEF, ESCALATING, EXCEPTING, vote
 from unit.core.by_terms import HALF_APPROVED, WATCHED
 
@@ -78,7 +79,7 @@ def asked(tree: Path, *cases: tuple[CABRequest, list[CABException]]) -> list[lis
     done = subprocess.run(
         [sys.executable, "-c", ASK],
         input=json.dumps(sent),
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(str(tree / each) for each in PACKAGES)},
+        env=untraced.environment(*(tree / each for each in PACKAGES)),
         cwd=tree,
         capture_output=True,
         text=True,
