@@ -167,6 +167,8 @@ def _rank(look: Look) -> tuple[int, float]:
     record = RECORDS[look.reason]
     if record.order is not None and look.state in record.order_in:
         return 0, record.order
+    if record.after_waiting:
+        return 1, _TOLD_FIRST.index(RequestState.EXCEPTION_REQUIRED) + 0.5
     if look.reason is Reason.TEMPLATE_NOT_COVERED:
         # Nearer than one that names other images, whatever became of it.
         return 2, int(look.state in (*REFUSED_STATES, RequestState.SUPERSEDED))

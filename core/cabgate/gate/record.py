@@ -132,6 +132,9 @@ class Record:
     """Before which requests one that says so is gone by, the smallest first; None: by its state."""
     order_in: frozenset[RequestState] = frozenset(RequestState)
     """The states of the request in which `order` counts."""
+    after_waiting: bool = False
+    """Whether one that says so, though approved, is gone by after those that wait for an approval:
+    nothing but another request admits the rollout."""
     decidable: bool = True
     """Whether somebody here can decide a request that says so: of several in the same state, those
     are told first."""

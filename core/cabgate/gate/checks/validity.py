@@ -46,7 +46,7 @@ RECORDS = (
         _message,
         _line,
         in_force=True,
-        order=3,
+        after_waiting=True,
         health=ArgoHealth.DEGRADED,
         says="the approval is older than the change policy lets it admit new rollouts",
         to_do="declare new evidence, which opens a new request",

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from cabgate.api import CABRequest, ChangePolicy
+from cabgate.api import CABRequest, ChangePolicy, DeploymentIntent
 from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.state.requirements import QUORUM, VALIDITY, unknown_words
-from cabgate_samples.models import IMAGE, NOW, rollout, target
+from cabgate_samples.models import IMAGE, NOW, intent, rollout, target
 from cabgate_samples.models import request as sample
+from cabgate_samples.objects import MIDDLING
 from support.policies import BRIEF, change_policy
 from support.policies import vote as given
 from unit.core.standings import decide
@@ -125,3 +126,30 @@ def test_the_next_step_is_to_declare_it_anew() -> None:
     said = decide(rollout(), 2, [approved()], [], NOW + 48 * HOUR).message
     assert "until 2026-03-03T12:00:00Z" in said
     assert said.endswith("kubectl edit deploymentintent checkout -n shop")
+
+
+NEW_EVIDENCE = intent({**MIDDLING, "scope": {"affectedComponents": 12}})
+
+
+@pytest.mark.parametrize(
+    ("gate", "of", "expected"),
+    [
+        ("ManualReview", NEW_EVIDENCE, R.REVIEW_PENDING),
+        ("ExceptionRequired", None, R.EXCEPTION_REQUIRED),
+    ],
+)
+def test_new_evidence_that_waits_is_told_before_what_ended(
+    gate: str, of: DeploymentIntent | None, expected: Reason
+) -> None:
+    """Else whoever declared it anew, as the denial says, is told to do so again."""
+    ended, anew = approved(), sample(gate, name="anew", of=of)
+    for found in ([ended, anew], [anew, ended]):
+        verdict = decide(rollout(), 2, found, [], NOW + 90 * HOUR)
+        assert verdict.reason is expected
+        assert "anew" in verdict.message
+
+
+def test_what_ended_is_told_before_new_evidence_that_was_rejected() -> None:
+    rejected = sample("ManualReview", vote("bob", "Rejected"), name="anew", of=NEW_EVIDENCE)
+    verdict = decide(rollout(), 2, [rejected, approved()], [], NOW + 90 * HOUR)
+    assert verdict.reason is R.APPROVAL_ENDED
