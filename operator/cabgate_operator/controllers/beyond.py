@@ -13,6 +13,7 @@ from cabgate.gate.composing import compose
 from cabgate.gate.coverage import Uncovered
 from cabgate.gate.verdict import Reason
 from cabgate.lifecycle.state.states import state_of
+from cabgate.rollout.rings import GATED_FROM
 from cabgate_kube.k8s_events import News, Reference
 from cabgate_kube.resources import EXCEPTIONS
 from cabgate_operator.plans.conditions import Wanted, merge_conditions
@@ -27,24 +28,31 @@ MAX_NAMES = 5
 
 
 async def tell_beyond(
-    context: Context, exceptions: Iterable[CABException], found: Iterable[Uncovered]
+    context: Context,
+    exceptions: Iterable[CABException],
+    found: Iterable[Uncovered],
+    *,
+    gated: bool = True,
 ) -> None:
     """Have the condition of each exception say what runs beyond it, and an Event each time that it
     comes to say something else. One that nothing was ever beyond has no such condition. `found` is
-    all that runs uncovered in the namespace of the exceptions."""
+    all that runs uncovered in the namespace of the exceptions, `gated` whether that is gated."""
     beyond: dict[str, list[Uncovered]] = defaultdict(list)
     for each in found:
         if each.beyond is not None:
             beyond[each.beyond.exception].append(each)
     for exception in exceptions:
-        wanted = wanted_of(exception, beyond[exception.metadata.name], context.clock())
+        own = beyond[exception.metadata.name]
+        wanted = wanted_of(exception, own, context.clock(), gated=gated)
         if wanted is not None:
             await _write(context, exception, wanted)
 
 
-def wanted_of(exception: CABException, beyond: Sequence[Uncovered], now: datetime) -> Wanted | None:
-    """The condition of an exception that some workloads are beyond at a moment; None where it says
-    so already, or has none and needs none."""
+def wanted_of(
+    exception: CABException, beyond: Sequence[Uncovered], now: datetime, *, gated: bool = True
+) -> Wanted | None:
+    """The condition of an exception that some workloads are beyond at a moment, in a namespace that
+    is gated or not; None where it says so already, or has none and needs none."""
     stored = stored_condition(exception)
     if beyond:
         wanted = Wanted(CONDITION, True, "Beyond", _message(exception, beyond))
@@ -53,7 +61,10 @@ def wanted_of(exception: CABException, beyond: Sequence[Uncovered], now: datetim
     else:
         name, state = exception.metadata.name, state_of(exception, now)
         wanted = Wanted(CONDITION, False, "Within", f"What runs under {name} keeps to it.")
-        if state is not ExceptionState.APPROVED:
+        if not gated:
+            says = f"The namespace is below ring {GATED_FROM}: nothing is held to {name} there."
+            wanted = Wanted(CONDITION, False, "NotGated", says)
+        elif state is not ExceptionState.APPROVED:
             says = f"Exception {name} is {state.lower()}: nothing is held to its constraints."
             wanted = Wanted(CONDITION, False, state.value, says)
     if stored is None or (stored.status == "True", stored.message) != (

@@ -104,6 +104,9 @@ class Coverage(Controller):
             self._risen.discard(namespace)
             with contextlib.suppress(KeyError):
                 self._gauge.remove(namespace)
+            if meta:
+                exceptions = await listed(context.api, CABException, EXCEPTIONS, namespace)
+                await tell_beyond(context, exceptions, (), gated=False)
             return
         found, exceptions = await _uncovered(context, namespace, ring, absent)
         self._gauge.labels(namespace).set(len(found))

@@ -115,6 +115,19 @@ async def test_once_it_has_ended_nothing_is_held_to_it() -> None:
     assert case.condition == ("False", ended)
 
 
+async def test_below_ring_2_nothing_is_held_to_it() -> None:
+    case = Limited(5)
+    await case.reconcile()
+    assert case.saw("1")
+    await case.reconcile()
+    below = "The namespace is below ring 2: nothing is held to leave there."
+    assert case.condition == ("False", below)
+    assert case.saw("3")
+    await case.reconcile()
+    assert case.condition is not None
+    assert case.condition[0] == "True"
+
+
 def test_the_text_of_many_workloads_is_short() -> None:
     violation = Violation("maxRing", "up to ring 2, and this is ring 3")
     found = [
