@@ -196,7 +196,7 @@ test-krew: binaries helm ## Have the real krew install the zipapp of kubectl cab
 .PHONY: test-browser
 test-browser: binaries ## Walk the page in the system's Chromium, tell the demo's story on it; write docs/page.png
 	@command -v chromium > /dev/null || { echo "it needs chromium: apt-get install chromium"; exit 1; }
-	BROWSER_PAYLOADS=$(or $(PAYLOADS),62) PAGE_PICTURE=docs/page.png $(BIN)/python -m pytest -p no:randomly -n 0 --durations 10 \
+	BROWSER_PAYLOADS=$(or $(PAYLOADS),each) PAGE_PICTURE=docs/page.png $(BIN)/python -m pytest -p no:randomly -n 0 --durations 10 \
 		tests/unit/portal/page tests/cluster/portal/test_page.py tests/cluster/portal/test_page_story.py
 
 .PHONY: test-login

@@ -20,8 +20,9 @@ from unit.portal.page.in_browser import put_freezes
 
 pytestmark = pytest.mark.slow
 
-PAYLOADS = texts(int(os.environ.get("BROWSER_PAYLOADS", "12")))
-"""What is tried in each field."""
+ASKED = os.environ.get("BROWSER_PAYLOADS", "12")
+PAYLOADS = texts(len(SHAPES) if ASKED == "each" else int(ASKED))
+"""What is tried in each field: so many, or each shape once."""
 
 MODELS = {each.__name__: each for each in (CABRequest, CABException, CABDecision, ChangeFreeze)}
 """What the pages show, by kind. Of an intent they show what its request repeats."""
