@@ -39,13 +39,21 @@ def policy(*rows, name="board"):
     return ChangePolicy.model_validate(change_policy(name, rule, promotion=list(rows) or [row()]))
 
 
-def promoted(*decisions, rows=(), gate="ManualReview", release=RELEASE, images=(IMAGE,)):
+def promoted(
+    *decisions,
+    rows=(),
+    gate="ManualReview",
+    release=RELEASE,
+    images=(IMAGE,),
+    middling=MIDDLING,
+    **more,
+):
     """A request of a release under a policy with rows; approved, unless decisions say otherwise."""
-    evidence = MIDDLING if gate == "ManualReview" else None if gate == "AutoApprove" else {}
+    evidence = middling if gate == "ManualReview" else None if gate == "AutoApprove" else {}
     said = {} if release is None else {"release": release}
     of = intent(evidence, [target("checkout", *images)], **said)
     made = [by_person("Approved")] if gate == "ManualReview" and not decisions else decisions
-    return request(gate, *made, of=of, policy=policy(*rows))
+    return request(gate, *made, of=of, policy=policy(*rows), **more)
 
 
 def outcome(

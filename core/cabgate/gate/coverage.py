@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from cabgate.api.kinds import GatedKind
-from cabgate.gate.decide import decide
-from cabgate.gate.verdict import Basis, GateVerdict, Reason
+from cabgate.gate.decide import candidates, decide
+from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.limits.constraints import WINDOWS, Violation
 from cabgate.lifecycle.limits.promotion import WAIVED
 from cabgate.lifecycle.state.standing import ExceptionStanding, RequestStanding
@@ -257,28 +257,28 @@ class _Judge:
         ]
         # What runs was admitted when it came: an approval that has ended since still covers it,
         # and no ring comes first.
-        decision = decide(
-            *(rollout, ring, list(named.values()), exceptions, self._now),
-            ran_since=EARLIEST,
-            earlier_rings=WAIVED,
+        by = list(named.values()), exceptions, self._now
+        decision = decide(rollout, ring, *by, ran_since=EARLIEST, earlier_rings=WAIVED)
+        if decision.allowed:
+            return _Judged(rollout.workload, "", ())
+        beyond = _beyond(
+            candidates(rollout, *by, ring=ring, ran_since=EARLIEST, earlier_rings=WAIVED)
         )
-        if decision.allowed or _only_late(decision):
+        # Where a window of an exception has closed, what was rolled out within it goes on.
+        if any(each.violation.field == WINDOWS for each in beyond):
             return _Judged(rollout.workload, "", ())
         only = decision.reason is Reason.IMAGES_NOT_COVERED
         images = decision.basis.uncovered if only else rollout.images
-        return _Judged(rollout.workload, decision.reason, images, _beyond(decision.basis))
+        return _Judged(rollout.workload, decision.reason, images, next(iter(beyond), None))
 
 
-def _beyond(basis: Basis) -> Beyond | None:
-    if basis.exception is None or basis.violation is None:
-        return None
-    return Beyond(basis.exception.metadata.name, basis.violation)
-
-
-def _only_late(decision: GateVerdict) -> bool:
-    """Whether a window of an exception has closed: what was rolled out within it goes on."""
-    violated = decision.basis.violation
-    return violated is not None and violated.field == WINDOWS
+def _beyond(looks: Iterable[Look]) -> list[Beyond]:
+    """The exceptions that let something in which is beyond them now, of any of its requests."""
+    return [
+        Beyond(look.exception.metadata.name, look.violation)
+        for look in looks
+        if look.exception is not None and look.violation is not None
+    ]
 
 
 def _runs(kind: GatedKind, obj: Mapping[str, Any], *, owned: bool) -> bool:

@@ -51,7 +51,7 @@ def decide(
     terms of a request may ask for.
     `machines` are told of in the message alone.
     """
-    reason, basis = _judge(
+    reason, basis, kept_back = _judge(
         *(rollout, ring, requests, exceptions, now),
         template_required=template_required,
         freezes=freezes,
@@ -59,7 +59,7 @@ def decide(
         earlier_rings=earlier_rings,
     )
     message, warnings = texts_of(rollout, ring, reason, basis, now, machines)
-    return GateVerdict(RECORDS[reason].admits, reason, message, basis, warnings)
+    return GateVerdict(RECORDS[reason].admits, reason, message, basis, warnings, kept_back)
 
 
 def covering(rollout: Rollout, requests: Iterable[RequestStanding]) -> list[RequestStanding]:
@@ -132,10 +132,10 @@ def _judge(
     freezes: Sequence[FreezeInForce],
     ran_since: datetime | None,
     earlier_rings: EarlierRings,
-) -> tuple[Reason, Basis]:
+) -> tuple[Reason, Basis, bool]:
     free = gated.check(rollout, ring)
     if free is not None:
-        return free, Basis()
+        return free, Basis(), False
     found = candidates(
         *(rollout, requests, exceptions, now),
         ring=ring,
@@ -145,10 +145,10 @@ def _judge(
         earlier_rings=earlier_rings,
     )
     if not found:
-        return Reason.NO_REQUEST, Basis()
+        return Reason.NO_REQUEST, Basis(), False
     nearest = min(found, key=_rank)
     request = nearest.refused or nearest.request
-    return nearest.reason, Basis(
+    basis = Basis(
         request,
         nearest.exception,
         nearest.uncovered,
@@ -159,6 +159,9 @@ def _judge(
         nearest.prior,
         nearest.awaited,
     )
+    admits = RECORDS[nearest.reason].admits
+    kept_back = not admits and any(RECORDS[look.reason].kept_back for look in found)
+    return nearest.reason, basis, kept_back
 
 
 def _rank(look: Look) -> tuple[int, float]:

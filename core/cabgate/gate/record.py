@@ -128,6 +128,9 @@ class Record:
     admits: bool = False
     in_force: bool = False
     """Whether something approves the images, be it under conditions that are not met now."""
+    kept_back: bool = False
+    """Whether something approved is kept back that what ran before passes, or what met what is
+    asked of it: whoever decides looks at that before a rollout is denied."""
     order: int | None = None
     """Before which requests one that says so is gone by, the smallest first; None: by its state."""
     order_in: frozenset[RequestState] = frozenset(RequestState)

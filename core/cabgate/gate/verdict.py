@@ -100,3 +100,6 @@ class GateVerdict:
     basis: Basis
     warnings: tuple[str, ...] = ()
     """What whoever rolls out should know although the rollout is admitted."""
+    kept_back: bool = False
+    """Whether it is denied although some request, not only the one that it tells of, would admit
+    it if it ran before, or if it met what is asked of it."""

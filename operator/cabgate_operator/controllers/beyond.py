@@ -62,7 +62,7 @@ def wanted_of(
         name, state = exception.metadata.name, state_of(exception, now)
         wanted = Wanted(CONDITION, False, "Within", f"What runs under {name} keeps to it.")
         if not gated:
-            says = f"The namespace is below ring {GATED_FROM}: nothing is held to {name} there."
+            says = f"The namespace is below ring {GATED_FROM}: what runs there is not looked at."
             wanted = Wanted(CONDITION, False, "NotGated", says)
         elif state is not ExceptionState.APPROVED:
             says = f"Exception {name} is {state.lower()}: nothing is held to its constraints."
@@ -90,7 +90,7 @@ def _message(exception: CABException, beyond: Sequence[Uncovered]) -> str:
     return compose(
         f"{first.workload} runs beyond exception {meta.name}{admits}.",
         ["It keeps running.", *([f"So do {names}{more}."] if others else [])],
-        "Scale it back, or request another exception; see what else runs uncovered: "
+        "Bring it back within that, or request another exception; see what else runs uncovered: "
         + list_uncovered(meta.namespace),
     )
 

@@ -54,7 +54,6 @@ from cabgate_operator.controllers.opening import (
 from cabgate_operator.controllers.related import intent_named
 from cabgate_operator.plans import texts
 from cabgate_operator.plans.intents import (
-    KEEPS_BACK,
     Problem,
     Readiness,
     Surroundings,
@@ -326,7 +325,7 @@ async def _readiness(
     """Whether every target would be admitted now; what runs already is not asked for where that
     does not matter."""
     ready = readiness(intent, problem, around)
-    if ready.reason not in KEEPS_BACK:
+    if not ready.kept_back:
         return ready
     running = await running_targets(context, intent)
     return readiness(intent, problem, replace(around, running=running))

@@ -74,6 +74,8 @@ class Readiness:
     """The exception that was decisive, if one was."""
     freeze: FreezeInForce | None = None
     """What keeps back what is approved, if a freeze does."""
+    kept_back: bool = False
+    """Whether a target would be admitted if it ran what is declared."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,6 @@ class Surroundings:
     def freezes(self) -> Sequence[FreezeInForce]:
         """The freezes that hold now."""
         return in_force(self.known_freezes, self.labels, self.ring, self.now)
-
-
-KEEPS_BACK = frozenset({Reason.FROZEN.value, Reason.APPROVAL_ENDED.value})
-"""Reasons why a new rollout is denied of what is approved, and no rollback is, nor what runs."""
 
 
 def wanted_request(
@@ -205,6 +203,7 @@ def readiness(intent: DeploymentIntent, problem: Problem | None, around: Surroun
         stalled=bool(stalled),
         exception=_exception_name(shown),
         freeze=shown.basis.freeze if shown.reason is Reason.FROZEN else None,
+        kept_back=any(decision.kept_back for decision in denied),
     )
 
 

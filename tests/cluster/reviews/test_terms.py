@@ -30,10 +30,14 @@ def policies(gate):
     gate.cluster.kubectl("delete", "changepolicy", "brief", "watched")
 
 
+def declared(gate, namespace, number, evidence):
+    wanted = [target([f"web:{number}"], "web", "Deployment")]
+    gate.apply("requester", intent(namespace, evidence=evidence, targets=wanted))
+
+
 def release(gate, namespace, number):
     """Have the image of a release approved."""
-    wanted = [target([f"web:{number}"], "web", "Deployment")]
-    gate.apply("requester", intent(namespace, evidence=middling(number), targets=wanted))
+    declared(gate, namespace, number, middling(number))
     request = gate.request_of(namespace, "web", "Submitted")["metadata"]["name"]
     gate.review("reviewer", "cabrequest", request, namespace, "Approved")
     return request
@@ -77,6 +81,12 @@ def test_an_approval_ends_and_what_ran_before_rolls_back(gate, namespace):
         return [c["reason"] for c in status["conditions"] if c["type"] == "Ready"]
 
     wait_until(lambda: shown() == ["ApprovalEnded"], "the intent says so")
+    to_release(gate, namespace, 1)
+    declared(gate, namespace, 1, middling(4))
+    gate.request_of(namespace, "web", "Submitted")
+    wait_until(lambda: shown() == ["RequestApproved"], "it runs what is declared")
+    to_release(gate, namespace, 2)
+    to_release(gate, namespace, 1)  # new evidence that waits stops no rollback
 
 
 def test_an_exception_needs_what_the_policy_says(gate, namespace):

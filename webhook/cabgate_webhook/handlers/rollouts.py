@@ -55,16 +55,6 @@ from cabgate_webhook.client.apiserver import LiveReads
 from cabgate_webhook.handlers.earlier import Earlier, earlier_rings, still_running
 from cabgate_webhook.handlers.fresh import FreshIntents
 
-KEPT_BACK = frozenset(
-    {
-        Reason.APPROVAL_ENDED,
-        Reason.FROZEN,
-        Reason.PREVIOUS_RING_PENDING,
-        Reason.PREVIOUS_RING_FAILED,
-    }
-)
-"""What is said of something approved that a rollback passes."""
-
 GATED_SUBRESOURCES = frozenset({"", "ephemeralcontainers"})
 """Subresources through which images come in; none means the object itself."""
 
@@ -180,7 +170,7 @@ async def _look(
     held = in_force(freezes, labels, ring, now)
     decision = judged(freezes=held)
     # A rollback first: it is told by this namespace alone, and waits for no outcome.
-    if decision.reason in KEPT_BACK and ring_of(labels, default_ring) >= GATED_FROM:
+    if decision.kept_back and ring_of(labels, default_ring) >= GATED_FROM:
         ran = await earlier.ran(rollout)
         held = without_rollbacks(held, ran)
         decision = judged(
@@ -190,7 +180,7 @@ async def _look(
         )
         if ran:
             return decision, labels, ring
-    if decision.reason in KEPT_BACK and (places := places_of(covered, ring)):
+    if decision.kept_back and (places := places_of(covered, ring)):
         rings = await earlier_rings(api, places, template())
         meeting = to_look_at(covered, ring, rollout.images, rings, now)
         rings = replace(rings, running=await still_running(api, meeting))

@@ -13,7 +13,7 @@ from cabgate.gate.record import ArgoHealth, Covering, Parts, Record, Situation
 from cabgate.gate.verdict import Look, Reason
 from cabgate.lifecycle.history.revocations import against
 from cabgate.lifecycle.limits.constraints import WINDOWS, Violation, violation
-from cabgate.lifecycle.state.exception_needs import counted_of
+from cabgate.lifecycle.state.exception_needs import counted_of, meets
 from cabgate.lifecycle.state.standing import ExceptionStanding, exception_admits
 from cabgate.rollout.rollout import Rollout
 
@@ -36,11 +36,13 @@ def check(found: Covering) -> Look | None:
 
 
 def _awaited(found: Covering) -> ExceptionStanding | None:
-    """An exception for the request that waits for its approval, and that the rollout keeps to."""
+    """An exception for the request that waits for its approval, can be approved, and that the
+    rollout keeps to."""
     name = found.request.metadata.name
     for exception in found.exceptions:
         waits = exception.state_at(found.now) is ExceptionState.PENDING
-        if exception.spec.request_ref.name == name and waits and not _violated(exception, found):
+        own = exception.spec.request_ref.name == name and meets(exception.spec, found.request)
+        if own and waits and not _violated(exception, found):
             return exception
     return None
 

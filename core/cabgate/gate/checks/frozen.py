@@ -75,6 +75,7 @@ RECORDS = (
         _message,
         _line,
         in_force=True,
+        kept_back=True,
         order=2,
         health=ArgoHealth.SUSPENDED,
         says="a freeze holds, or no window is open",

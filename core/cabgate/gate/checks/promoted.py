@@ -91,6 +91,7 @@ RECORDS = (
         _message,
         _line,
         in_force=True,
+        kept_back=True,
         order=2,
         health=ArgoHealth.SUSPENDED,
         says="the release has not run in the ring before for as long, or in as many Pods, as the "
@@ -102,6 +103,7 @@ RECORDS = (
         _message,
         _line,
         in_force=True,
+        kept_back=True,
         order=2,
         health=ArgoHealth.DEGRADED,
         says="the release failed in the ring before, was rolled back there, or had incidents",

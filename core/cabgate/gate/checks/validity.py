@@ -46,6 +46,7 @@ RECORDS = (
         _message,
         _line,
         in_force=True,
+        kept_back=True,
         after_waiting=True,
         health=ArgoHealth.DEGRADED,
         says="the approval is older than the change policy lets it admit new rollouts",

@@ -179,6 +179,19 @@ def test_the_exceptions_of_the_requests_count() -> None:
     assert found([DEPLOYMENT], [risky])[0][2] == "ExceptionRequired"
 
 
+def test_an_approval_that_is_not_attested_hides_nothing_that_is_beyond_an_exception() -> None:
+    risky = request("ExceptionRequired")
+    leave = exception(risky, by_person("Approved"), constraints={"maxReplicas": 2})
+    calm = [{"name": "calm", "description": "after the sale", "attestation": "Required"}]
+    bound = by_person("ConditionallyApproved", conditions=calm)
+    anew = request("ManualReview", bound, name="anew", age=timedelta())
+    running = [made("Deployment", "checkout", spec={"replicas": 5})]
+    [item] = uncovered(NAMESPACE, 2, running, [risky, anew], [leave], NOW)
+    assert item.reason == "AttestationMissing"
+    assert item.beyond is not None
+    assert item.beyond.exception == "leave"
+
+
 def test_the_workloads_at_the_top_have_every_image_that_is_run_for_them() -> None:
     injected = made("Pod", "checkout-1-b", IMAGE, "mesh:1", owner="ReplicaSet/checkout-1")
     over = made("Job", "done", status={"conditions": [{"type": "Complete", "status": "True"}]})

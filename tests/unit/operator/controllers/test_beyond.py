@@ -120,7 +120,7 @@ async def test_below_ring_2_nothing_is_held_to_it() -> None:
     await case.reconcile()
     assert case.saw("1")
     await case.reconcile()
-    below = "The namespace is below ring 2: nothing is held to leave there."
+    below = "The namespace is below ring 2: what runs there is not looked at."
     assert case.condition == ("False", below)
     assert case.saw("3")
     await case.reconcile()

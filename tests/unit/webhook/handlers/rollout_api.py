@@ -45,12 +45,13 @@ class Api(LiveReads):
         outcomes=(),
         naming=(),
         elsewhere=None,
+        beside=(),
     ):
         super().__init__(None)
         approved = of or request("ManualReview", *(decisions or [by_person("Approved")]))
         stored = made | {"metadata": {**made["metadata"], "uid": "u-1"}}
         self._found = {
-            REQUESTS: {"items": [dumped(approved)]},
+            REQUESTS: {"items": [dumped(each) for each in (approved, *beside)]},
             FREEZES: {"items": list(freezes)},
             "replicasets": {"items": list(sets)},
             NAMESPACE: {"metadata": {"name": NAMESPACE, "labels": {"cabgate.dev/ring": ring}}},

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from cabgate_samples.models import IMAGE, NAMESPACE, NOW, by_person, request
+from cabgate_samples.models import IMAGE, NAMESPACE, NOW, by_person, intent, request
+from cabgate_samples.objects import MIDDLING
 from cabgate_webhook.client.lookups import LookupFailed
 from support.freezes import freeze
 from support.policies import BRIEF, vote
@@ -19,6 +20,7 @@ from unit.webhook.handlers.rollout_api import (
     replica_set,
 )
 
+OTHER_EVIDENCE = intent({**MIDDLING, "scope": {"affectedComponents": 12}})
 PAST = {"from": "2020-01-01T00:00:00Z", "until": "2020-01-02T00:00:00Z"}
 
 
@@ -120,6 +122,38 @@ def test_a_rollback_passes_a_freeze_and_the_end_of_its_approval_at_once():
     api = Api(of=brief(ENDED), freezes=[freeze()], sets=[replica_set()])
     assert judged(api).allowed
     assert judged(Api(of=brief(ENDED), freezes=[freeze()])).reason == "ApprovalEnded"
+
+
+CALM = [{"name": "calm", "description": "after the sale", "attestation": "Required"}]
+NEARER = {
+    "waits": request("ManualReview", name="anew", age=timedelta(), of=OTHER_EVIDENCE),
+    "asks for an exception": request("ExceptionRequired", name="anew", age=timedelta()),
+    "is not attested": request(
+        "ManualReview",
+        by_person("ConditionallyApproved", conditions=CALM),
+        name="anew",
+        age=timedelta(),
+        of=OTHER_EVIDENCE,
+    ),
+}
+"""Newer requests for the same images, by why they do not admit: the denial is about them."""
+
+
+@pytest.mark.parametrize("kept_back", ["ended", "frozen"])
+@pytest.mark.parametrize("anew", NEARER.values(), ids=NEARER)
+def test_evidence_that_was_declared_anew_stops_no_rollback(anew, kept_back):
+    freezes = [freeze()] if kept_back == "frozen" else []
+    approved = (
+        brief(ENDED) if kept_back == "ended" else request("ManualReview", by_person("Approved"))
+    )
+    assert not judged(Api(of=approved, freezes=freezes, beside=[anew])).allowed
+    assert judged(Api(of=approved, freezes=freezes, beside=[anew], sets=[replica_set()])).allowed
+
+
+def test_a_denial_of_what_no_approval_is_kept_back_for_reads_no_history():
+    api = Api(of=NEARER["waits"])
+    assert judged(api).reason == "ReviewPending"
+    assert "replicasets" not in api.reads
 
 
 def made_by_hand(gate, *decisions):

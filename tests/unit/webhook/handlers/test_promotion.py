@@ -9,7 +9,7 @@ from cabgate.lifecycle.limits.promotion import MAX_LOOKED_AT
 from cabgate.rollout.templates import ring_template
 from cabgate.rollout.workloads import kind_of, template_of
 from cabgate_samples.models import NAMESPACE, NOW, by_person
-from cabgate_samples.objects import workload
+from cabgate_samples.objects import MIDDLING, workload
 from cabgate_webhook.client.lookups import BudgetUsedUp, LookupFailed
 from support.promotion import DAY, IMAGE, OTHER_IMAGE, outcome, promoted, row, running
 from unit.webhook.handlers.rollout_api import (
@@ -66,6 +66,16 @@ def test_what_is_kept_back_is_looked_for_in_what_ran_before(outcomes, reason):
     assert found.reads == READ
     again = api(*outcomes, sets=[replica_set(made=MADE)])
     assert answer_to(again).allowed
+
+
+def test_what_soaked_is_let_in_beside_a_newer_request_for_it_that_is_not_attested():
+    calm = [{"name": "calm", "description": "after the sale", "attestation": "Required"}]
+    waits = by_person("ConditionallyApproved", conditions=calm)
+    other = {**MIDDLING, "scope": {"affectedComponents": 12}}
+    anew = promoted(waits, middling=other, name="anew", age=timedelta())
+    assert answer_to(api(SOAKED, of=anew)).reason == "AttestationMissing"
+    assert not answer_to(api(beside=[anew])).allowed
+    assert answer_to(api(SOAKED, beside=[anew])).allowed
 
 
 def test_what_ran_here_once_needs_no_ring_however_lately_that_was():

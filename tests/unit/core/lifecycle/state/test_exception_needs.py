@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exceptions that need several people, limits and constraints, by the terms of their request."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from cabgate.lifecycle.state.standing import ExceptionStanding, WholeRequest
 from cabgate.lifecycle.state.states import expires_at, state_of
 from cabgate.review.identity import User
 from cabgate.review.races import check_not_approver, check_voters_stand_apart
+from cabgate.rollout.rollout import Scale
 from cabgate.text.refusal import Refusal, RefusalReason
 from cabgate.writes.exceptions import check_within_terms
 from cabgate_samples.decisions import entry
@@ -60,6 +62,17 @@ def test_nothing_but_two_different_people_is_two_approvals(decisions: Any) -> No
     found = leave(*decisions)
     assert state_of(found, NOW) is S.PENDING
     assert reason(found) is R.EXCEPTION_PENDING
+
+
+@pytest.mark.parametrize(("needed", "named"), [(2, True), (None, False)])
+def test_another_that_nobody_can_approve_is_not_asked_for(needed: int | None, named: bool) -> None:
+    """One that came before its request carries no number of approvals, and is refused them."""
+    few = leave(said("ann"), said("bob"))
+    wider = exception(RISKY, name="wider", needed=needed, constraints={"maxReplicas": 20})
+    wide = replace(rollout(), scale=Scale(10))
+    decision = decide(wide, 2, [RISKY], [few, wider], NOW)
+    assert decision.reason is R.CONSTRAINT_VIOLATED
+    assert ("have wider approved" in decision.message) is named
 
 
 def test_it_admits_with_the_second_of_two_people_and_one_no_ends_it() -> None:
