@@ -272,11 +272,11 @@ class _Judge:
         return _Judged(rollout.workload, decision.reason, images, next(iter(beyond), None))
 
 
-def _beyond(looks: Iterable[Look]) -> list[Beyond]:
+def _beyond(found: Iterable[Look]) -> list[Beyond]:
     """The exceptions that let something in which is beyond them now, of any of its requests."""
     return [
         Beyond(look.exception.metadata.name, look.violation)
-        for look in looks
+        for look in found
         if look.exception is not None and look.violation is not None
     ]
 
