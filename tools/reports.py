@@ -10,8 +10,8 @@ PAGE = """\
 # Reports
 
 `cabgate report` counts what the [ledger](ledger.md) holds: how much was decided, by whom, how
-fast, and what went past it. It reads the cluster that kubectl would, with the ClusterRole
-`cabgate-auditor`, or exports:
+fast, and what went past it; and what became of it, as [outcomes](outcomes.md) say. It reads the
+cluster that kubectl would, with the ClusterRole `cabgate-auditor`, or exports:
 
 ```sh
 cabgate report --since 2026-07-01 --until 2026-10-01
@@ -19,15 +19,24 @@ cabgate report --by namespace -o html > quarter.html
 cabgate report -f ledger-2025.jsonl -f ledger-2026.jsonl --since 2025-10-01 -o csv
 ```
 
-`--by namespace`, `ring` or `intent` gives the figures of each of these as well. `-o text` is for
-people; `html` is one page with plots, to print or to keep, that loads nothing; `csv` has a line
-for each figure of each group; `json` and `yaml` name the records behind every figure, so that
-each can be looked up (`kubectl get cabdecision shop.00000042 -o yaml`).
+`--by namespace`, `ring`, `intent`, `release`, `tier` or `score` gives the figures of each as well.
+`-o text` is for people; `html` is one page with plots, to print or to keep, that loads nothing;
+`csv` has a line for each figure of each group; `json` and `yaml` name the records behind every
+figure, so that each can be looked up (`kubectl get cabdecision shop.00000042 -o yaml`); those of
+rollouts are `NAMESPACE/NAME` of an outcome (`kubectl get rolloutoutcome NAME -n NAMESPACE -o
+yaml`).
 
 A time is from `--since` to before `--until`, UTC. What was decided in it may have been opened
 before it: give the records of before as well, which a cluster does unless its ledger was pruned.
 Where records of a chain are missing, the report says which. It counts what records say and
 verifies nothing: `cabgate ledger verify` does that, with the same files.
+
+A change belongs to the time in which it became available. What became of it is told as it is known
+now: the report of a past quarter says of a change that it failed, also if it did so later. A
+cluster keeps the [last outcomes](outcomes.md) of each workload alone (ten, by default), and none
+of a namespace that was deleted: its report of a long time counts fewer rollouts and failures than
+there were, and cannot tell. Ask the [event store](operations/event-store.md) (`--from`), which has
+them.
 
 ## An archive for an audit
 
@@ -35,7 +44,7 @@ verifies nothing: `cabgate ledger verify` does that, with the same files.
 cabgate audit export --since 2026-07-01 --until 2026-10-01 --out audit.zip
 ```
 
-writes one ZIP: all records with the requests and exceptions that are there (`ledger.jsonl`),
+writes one ZIP: all records with the requests, exceptions and outcomes there are (`ledger.jsonl`),
 public keys, published heads and checkpoints, the verification, the report of that time in three
 forms, and a manifest with the SHA-256 of each file. The same objects give the same bytes. Unpacked,
 it verifies by itself:
@@ -60,8 +69,8 @@ Exceptions belong to the ring and the intent of their request.
 {figures}
 ## What is not in it
 
-- What changed in production after an approval, and whether it failed: the ledger does not hold
-  outcomes, so there is no change failure rate and none of the DORA figures.
+- What outcomes do not say: rollouts of Jobs, CronJobs and Pods, and of kinds that are gated by
+  configuration; lead time begins with the request, since cabgate knows no commits.
   [Calibration](calibration.md) compares scores with outcomes that you give it.
 - Machines by configuration (`machines.*` of the chart): records name who submitted, and not by
   which setting they were machines. Service accounts are counted as such.

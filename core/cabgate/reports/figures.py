@@ -224,7 +224,8 @@ FIGURES: tuple[Figure, ...] = (
     Figure(
         *("rolledOut", ROLLOUTS, "Rolled out", Unit.COUNT),
         "Changes that became available on a workload, in any ring, as outcomes say: what names its "
-        "request. What was rolled back to, and what no request asked for, is none.",
+        "request. What was rolled back to, what no request asked for and what ran already is none. "
+        "A cluster keeps the last outcomes of each workload alone, an event store all of them.",
         rolled_out,
     ),
     Figure(
@@ -242,7 +243,8 @@ FIGURES: tuple[Figure, ...] = (
     Figure(
         *("changesFailed", ROLLOUTS, "Failed", Unit.COUNT),
         "Those of them whose outcome says Failed, that were rolled back within "
-        f"{ROLLED_BACK_WITHIN.days} days, or that an incident of severity 1 or 2 is tied to.",
+        f"{ROLLED_BACK_WITHIN.days} days, or that an incident of severity 1 or 2 is tied to, "
+        "whenever that was seen.",
         changes_failed,
     ),
     Figure(

@@ -55,6 +55,17 @@ class Life:
         """Its namespace."""
         return self.entries[0].spec.subject.namespace
 
+    @property
+    def uid(self) -> str:
+        """Its uid."""
+        return self.entries[0].spec.subject.uid
+
+    @cached_property
+    def request_name(self) -> str:
+        """Name of the request, be it itself or the one that an exception is for."""
+        name = self.entries[0].spec.subject.name
+        return name if self.exception is None else self.exception.request_name
+
     @cached_property
     def opened(self) -> datetime | None:
         """When it was created; None where records of an earlier release do not say."""

@@ -123,7 +123,7 @@ def report(
 def _groups(whole: Scope, by: By, releases: Mapping[RequestKey, str]) -> list[Group]:
     def of_life(life: Life) -> str:
         if by is By.RELEASE:
-            return releases.get((life.namespace, life.entries[0].spec.subject.name), UNKNOWN)
+            return releases.get((life.namespace, life.request_name), UNKNOWN)
         return _KEYS[by](life)
 
     def of_change(change: Change) -> str:

@@ -9,10 +9,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cabgate.api.base import first_problem
+from cabgate.api.decision import SubjectKind
 from cabgate.api.outcome import KIND, InterruptionReason, OutcomeResult, RolloutOutcome
+from cabgate.ledger.findings import unreadable
 from cabgate.outcomes.occupancy import open_interruption
+from cabgate.outcomes.writing import age_of_outcome, workload_of
 from cabgate.reports.lives import Life
+from cabgate.rollout.targets import Workload
+from cabgate.text.moments import EARLIEST
 
 ROLLED_BACK_WITHIN = timedelta(days=7)
 """A change that is rolled back this long after it became available, or sooner, failed: figures are
@@ -31,8 +35,16 @@ class _Run:
 
     outcome: RolloutOutcome
     began: datetime
+    ran_since: datetime
+    """Since when its workload ran what it says: earlier than it began where it follows one of
+    another ring, release, intent or request that said the same."""
     followed: datetime | None
     """When the workload became available with something else afterwards."""
+
+    @property
+    def same_as_before(self) -> bool:
+        """Whether nothing was rolled out as it began."""
+        return self.ran_since < self.began
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,7 @@ class Change:
     """A change that became available: what outcomes of one workload say that name one request.
 
     What was rolled back to, and what no request asked for, is no change: its outcome names none.
+    Nor is what ran already when its request came.
     """
 
     outcome: RolloutOutcome
@@ -75,10 +88,8 @@ def outcomes_in(raws: Iterable[Mapping[str, Any]]) -> tuple[list[RolloutOutcome]
         try:
             found.append(RolloutOutcome.model_validate(raw))
         except ValidationError as error:
-            metadata = raw.get("metadata") or {}
-            name = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
-            problem = first_problem(error)
-            unread.append(f"{KIND} {name} cannot be read: {problem.path}: {problem.message}")
+            finding = unreadable(KIND, raw, error)
+            unread.append(f"{finding.where} cannot be read: {finding.message}")
     return found, unread
 
 
@@ -88,19 +99,26 @@ def changes_of(outcomes: Iterable[RolloutOutcome], lives: Iterable[Life]) -> lis
     Of several contents of one outcome, as an event store has them, the last counts: what an outcome
     says only grows. A request that several workloads were rolled out for is a change of each.
     """
-    requests = {(each.namespace, each.entries[0].spec.subject.name): each for each in lives}
+    requests: dict[RequestKey, list[Life]] = defaultdict(list)
+    for each in lives:
+        if each.kind is SubjectKind.REQUEST:
+            requests[each.namespace, each.request_name].append(each)
     found = []
     for runs in _by_workload(_newest(outcomes)):
-        by_request: dict[RequestKey, list[_Run]] = defaultdict(list)
+        by_request: dict[tuple[RequestKey, str], tuple[Life | None, list[_Run]]] = {}
         for run in runs:
             if (request := request_of(run.outcome)) is not None:
-                by_request[request].append(run)
-        for request, some in by_request.items():
+                asked = _asked_for(requests[request], run.began)
+                uid = "" if asked is None else asked.uid
+                by_request.setdefault((request, uid), (asked, []))[1].append(run)
+        for life, some in by_request.values():
+            if some[0].same_as_before:
+                continue
             telling = next((run for run in some if _failed(run)), some[0])
             found.append(
                 Change(
                     telling.outcome,
-                    requests.get(request),
+                    life,
                     began=some[0].began,
                     failed=_failed(telling),
                     time_to_restore=_time_to_restore(telling),
@@ -115,11 +133,18 @@ def request_of(outcome: RolloutOutcome) -> RequestKey | None:
     return None if name is None else (outcome.metadata.namespace, name)
 
 
+def _asked_for(named: Sequence[Life], began: datetime) -> Life | None:
+    """The request of some of one name that an outcome names: the last that was there by then. They
+    have one name where a namespace was deleted and made anew."""
+    there = [each for each in named if each.opened is None or each.opened <= began]
+    return max(there, key=lambda each: each.opened or EARLIEST, default=None)
+
+
 def releases_of(outcomes: Iterable[RolloutOutcome]) -> Mapping[RequestKey, str]:
-    """The release that each request belonged to, as far as outcomes say."""
+    """The release that each request belonged to at last, as far as outcomes say."""
     return {
         request: outcome.spec.release
-        for outcome in outcomes
+        for outcome in sorted(outcomes, key=age_of_outcome)
         if outcome.spec.release is not None and (request := request_of(outcome)) is not None
     }
 
@@ -130,7 +155,7 @@ def _failed(run: _Run) -> bool:
         return True
     if status.result is not OutcomeResult.ROLLED_BACK or status.ended_at is None:
         return False
-    return status.ended_at - run.began <= ROLLED_BACK_WITHIN
+    return status.ended_at - run.ran_since <= ROLLED_BACK_WITHIN
 
 
 def _time_to_restore(run: _Run) -> timedelta | None:
@@ -166,16 +191,39 @@ def _grown(outcome: RolloutOutcome) -> tuple[int, ...]:
 
 def _by_workload(outcomes: Iterable[RolloutOutcome]) -> Iterable[Sequence[_Run]]:
     """The outcomes of each workload, in the order in which they began."""
-    found: dict[tuple[str, ...], list[tuple[datetime, str, RolloutOutcome]]] = defaultdict(list)
+    found: dict[tuple[str, Workload], list[RolloutOutcome]] = defaultdict(list)
     for each in outcomes:
-        metadata, target = each.metadata, each.spec.target
-        if metadata.creation_timestamp is not None:  # no API server has it yet
-            group = target.api_version.rpartition("/")[0]
-            key = (metadata.namespace, group, target.kind, target.name)
-            found[key].append((metadata.creation_timestamp, metadata.name, each))
+        if each.metadata.creation_timestamp is not None:  # no API server has it yet
+            found[each.metadata.namespace, workload_of(each.spec.target)].append(each)
     for some in found.values():
-        some.sort(key=lambda each: each[:2])
-        ends = [*(began for began, _, _ in some[1:]), None]
-        yield [
-            _Run(outcome, began, end) for (began, _, outcome), end in zip(some, ends, strict=True)
-        ]
+        some.sort(key=age_of_outcome)
+        yield [*_runs(some)]
+
+
+def _runs(outcomes: Sequence[RolloutOutcome]) -> Iterable[_Run]:
+    """Those of one workload, the oldest first."""
+    stretches: list[list[RolloutOutcome]] = []
+    for outcome in outcomes:
+        if stretches and _goes_on(stretches[-1][-1], outcome):
+            stretches[-1].append(outcome)
+        else:
+            stretches.append([outcome])
+    begins = [_began(stretch[0]) for stretch in stretches]
+    for stretch, since, followed in zip(stretches, begins, [*begins[1:], None], strict=True):
+        for outcome in stretch:
+            yield _Run(outcome, _began(outcome), since, followed)
+
+
+def _goes_on(before: RolloutOutcome, after: RolloutOutcome) -> bool:
+    """Whether what ran before went on running as another outcome began. What is gone did not, nor
+    what nobody saw end: its namespace was deleted."""
+    if before.status.result in (None, OutcomeResult.SUCCEEDED):
+        return False
+    return (before.spec.images, before.spec.template) == (after.spec.images, after.spec.template)
+
+
+def _began(outcome: RolloutOutcome) -> datetime:
+    created = outcome.metadata.creation_timestamp
+    if created is None:
+        raise ValueError(f"{outcome.metadata.name}: no API server has it yet")
+    return created

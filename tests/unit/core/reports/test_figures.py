@@ -38,16 +38,17 @@ class Ledger:
     def add(
         self, about: str, verdict: str, days: float, author: str = SYSTEM, **more: Any
     ) -> CABDecision:
-        """`about` is NAMESPACE/NAME; an exception's begins with `leave`."""
+        """`about` is NAMESPACE/NAME; an exception's begins with `leave`, or has its `kind`."""
         namespace, _, name = about.partition("/")
         self._last[namespace] += 1
         sequence = self._last[namespace]
         kind = "CABException" if name.startswith("leave") else "CABRequest"
+        kind, uid = more.pop("kind", kind), more.pop("uid", about)
         raw = {
             "metadata": {"name": f"{namespace}.{sequence:08}"},
             "spec": {
                 "format": 2,
-                "subject": {"kind": kind, "namespace": namespace, "name": name, "uid": about},
+                "subject": {"kind": kind, "namespace": namespace, "name": name, "uid": uid},
                 "targets": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "images": ["web:1"]}],  # noqa: E501
                 "evidenceDigest": f"v1:{DIGEST}",
                 "verdict": verdict,

@@ -12,24 +12,36 @@ from hypothesis import strategies as st
 from cabgate.api.base import rfc3339
 from cabgate.api.outcome import RolloutOutcome
 from cabgate.reports.report import By, Report, band_of, report
-from cabgate.reports.rollouts import ROLLED_BACK_WITHIN, changes_of
+from cabgate.reports.rollouts import ROLLED_BACK_WITHIN, changes_of, outcomes_in
 from unit.core.reports.test_figures import BEGIN, END, Ledger, at
 
 HOUR = 3600
 
 
 def outcome(
-    began: float, about: str | None, *, workload: str = "shop/web", **status: Any
+    began: float,
+    about: str | None,
+    *,
+    workload: str = "shop/web",
+    image: str | None = None,
+    template: str | None = None,
+    ring: int = 2,
+    release: str | None = None,
+    **status: Any,
 ) -> RolloutOutcome:
-    """An outcome that began so many days after the report does; `about` is the request."""
+    """An outcome that began so many days after the report does; `about` is the request, which by
+    default has an image of its own."""
     namespace, _, name = workload.partition("/")
     spec: dict[str, Any] = {
         "target": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
-        "images": ["web:1"],
-        "ring": 2,
+        "images": [image or f"web:{about}"],
+        "template": template,
+        "ring": ring,
         "intentName": name,
     }
-    spec |= {} if about is None else {"requestName": about, "release": f"release-of-{name}"}
+    spec |= (
+        {} if about is None else {"requestName": about, "release": release or f"release-of-{name}"}
+    )
     moments = {key: rfc3339(at(status.pop(key))) for key in ("endedAt",) if key in status}
     return RolloutOutcome.model_validate(
         {
@@ -139,8 +151,10 @@ def test_a_change_failed_if_its_outcome_says_so(status: dict[str, Any], failed: 
 
 
 def test_what_a_request_let_in_twice_is_one_change_and_failed_if_either_did() -> None:
-    first = outcome(1, "web-1", result="Replaced", endedAt=2)  # other variables, same images
-    second = outcome(2, "web-1", result="Failed", endedAt=4, interruptions=[down(3)])
+    other = f"r1:sha256:{'1' * 64}"  # other variables, same images
+    first = outcome(1, "web-1", result="Replaced", endedAt=2)
+    second = outcome(2, "web-1", template=other, result="Failed", endedAt=4,
+                     interruptions=[down(3)])  # fmt: skip
     found = numbers(first, second, outcome(4, "web-2"))
     assert (found["rolledOut"], found["changesFailed"]) == (2, 1)
     assert found["timeToRestoreMax"] == 24 * HOUR
@@ -163,6 +177,60 @@ def test_an_incident_that_is_reported_of_what_was_replaced_long_ago_restores_not
     old = outcome(1, "web-1", result="Replaced", endedAt=2, incidents=[incident(5)])
     found = numbers(old, outcome(2, "web-2"))
     assert (found["changesFailed"], found["timeToRestoreP50"]) == (1, None)
+
+
+REPLACED = {"result": "Replaced", "endedAt": 9}
+"""How an outcome ends, too, after which the same runs on in another ring, release or intent."""
+
+
+def test_what_runs_on_in_another_ring_is_not_replaced_and_has_no_other_seven_days() -> None:
+    bad = outcome(1, "web-1", **REPLACED, incidents=[incident(2)])
+    raised = outcome(3, "web-1", ring=3, **REPLACED)
+    found = numbers(bad, raised, outcome(10, "web-2"))
+    assert (found["rolledOut"], found["timeToRestoreMax"]) == (2, 8 * 24 * HOUR)
+    late = outcome(6, "web-1", ring=3, result="RolledBack", endedAt=11)
+    assert numbers(outcome(1, "web-1", **REPLACED), late)["changesFailed"] == 0
+    assert numbers(late)["changesFailed"] == 1
+
+
+def test_new_evidence_for_what_runs_already_rolls_nothing_out() -> None:
+    first = outcome(1, "web-1", image="web:1", **REPLACED)
+    again = outcome(5, "web-2", image="web:1", ring=3)
+    assert numbers(first, again)["rolledOut"] == 1
+    for gone in ({}, {"result": "Succeeded", "endedAt": 2}):  # and came back with it
+        assert numbers(outcome(1, "web-1", image="web:1", **gone), again)["rolledOut"] == 2
+
+
+def test_lead_time_begins_with_the_request_and_not_with_its_exception(ledger: Ledger) -> None:
+    said = {"requestName": "web-1", "reason": "outage", "durationDays": 30}
+    ledger.add("shop/web-1", "Approved", 19, "sec", kind="CABException", opened=19, exception=said)
+    found = numbers(outcome(20, "web-1"), ledger=ledger)
+    assert found["leadTimeMax"] == 19.5 * 24 * HOUR
+
+
+def test_an_exception_is_of_the_release_of_its_request(ledger: Ledger) -> None:
+    said = {"requestName": "web-1", "reason": "outage", "durationDays": 30}
+    ledger.add("shop/leave", "Approved", 19, "sec", kind="CABException", opened=19, exception=said)
+    old = outcome(1, "web-1", release="before", **REPLACED)
+    for outcomes in ([old, outcome(4, "web-1")], [outcome(4, "web-1"), old]):
+        groups = {g.name: g.values for g in of(*outcomes, ledger=ledger, by=By.RELEASE).groups}
+        assert groups["release-of-web"]["exceptionsGranted"].number == 1
+
+
+def test_a_namespace_that_was_made_anew_has_changes_of_its_own() -> None:
+    ledger = Ledger()
+    for uid, day in (("u-1", 1), ("u-9", 40)):
+        ledger.add("shop/web-1", "Approved", day, "rita", opened=day, uid=uid)
+    gone = outcome(3, "web-1")
+    found = numbers(gone, outcome(42, "web-1"), ledger=ledger)
+    assert (found["rolledOut"], found["leadTimeMax"]) == (2, 2 * 24 * HOUR)
+
+
+@pytest.mark.parametrize("metadata", ["x", ["a"], None, {"name": 3}])
+def test_what_cannot_be_read_is_told_of_whatever_it_is(metadata: Any) -> None:
+    found, unread = outcomes_in([{"metadata": metadata, "spec": {}}])
+    assert found == []
+    assert unread[0].startswith("RolloutOutcome ")
 
 
 def test_what_began_before_the_report_or_after_it_is_of_another_one() -> None:
