@@ -14,10 +14,19 @@ from unit.portal.page.signing_in import Clock, SignIns, issuer_of
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
+def serving_issuer(tmp_path_factory):
     issuer, ca = issuer_of(tmp_path_factory.mktemp("issuer"))
     with issuer:
         yield issuer, ca
+
+
+@pytest.fixture
+def served(serving_issuer):
+    """The issuer and its authority, as each test begins."""
+    issuer, _ = serving_issuer
+    issuer.person, issuer.claims, issuer.give, issuer.pages_instead = "rita", {}, None, {}
+    issuer.asked.clear()
+    return serving_issuer
 
 
 @pytest.fixture
@@ -27,10 +36,7 @@ def clock():
 
 @pytest.fixture
 def made(served, clock):
-    issuer, ca = served
-    issuer.person, issuer.claims, issuer.give, issuer.pages_instead = "rita", {}, None, {}
-    issuer.asked.clear()
-    return SignIns(issuer, ca, clock)
+    return SignIns(*served, clock)
 
 
 @pytest.fixture(scope="module")
