@@ -17,8 +17,8 @@ HANDSHAKE_SECONDS = 5.0
 """Time that a client has for the TLS handshake."""
 
 HEAD_SECONDS = 5.0
-"""Time that a client has for the head of a request, from the opening of the connection or from the
-first byte of a later request on. The API server gives a whole admission request 5 s."""
+"""Time that a client has for the head of a request, from its first byte on. The API server gives a
+whole admission request 5 s."""
 
 _CLOSE = (b"connection", b"close")
 
@@ -37,7 +37,12 @@ class Loop(uvloop.Loop):
 class ServingProtocol(BoundedProtocol):
     """A connection. It is closed if the head of a request does not come in time; and
     if there are too many, the one goes that has waited longest without ever sending a request, or,
-    where each has sent one, the one that has waited longest since its last answer."""
+    where each has sent one, the one that has waited longest since its last answer.
+
+    One that has sent nothing yet is kept as long as one between two requests. Go's client, which is
+    the API server's, opens more of them in a burst than it comes to need, and keeps those for
+    later: a request on one that is being closed fails, and is not sent again on another.
+    """
 
     limit: int
     """Connections that are open at a time."""
@@ -48,13 +53,15 @@ class ServingProtocol(BoundedProtocol):
         super().__init__(*args, **options)
         self._idle_since = 0.0
         self._proven = False
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._begun = False
+        """Whether a part of a head has come, and the rest is waited for."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection whose handshake is done."""
         super().connection_made(transport)
         self._idle_since = self.loop.time()
-        self._await_head()
+        self._wait(self.timeout_keep_alive)
         if len(self.connections) > self.limit:
             found = [each for each in self.connections if isinstance(each, ServingProtocol)]
             idle = [each for each in found if each is not self and not each._in_request()]
@@ -67,8 +74,10 @@ class ServingProtocol(BoundedProtocol):
         if self._in_request():
             self._proven = True
             self._end_wait()
-        elif self._head_timer is None and not self.transport.is_closing():
-            self._await_head()
+        elif not self._begun and not self.transport.is_closing():
+            self._end_wait()
+            self._begun = True
+            self._wait(HEAD_SECONDS)
 
     def on_response_complete(self) -> None:
         """Go on to the next request."""
@@ -87,13 +96,14 @@ class ServingProtocol(BoundedProtocol):
         self.connections.discard(self)
         self.transport.abort()
 
-    def _await_head(self) -> None:
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.drop, "slow")
+    def _wait(self, seconds: float) -> None:
+        self._timer = self.loop.call_later(seconds, self.drop, "slow")
 
     def _end_wait(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        self._begun = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class Draining:

@@ -230,10 +230,12 @@ def test_many_at_once_are_a_few_messages_and_a_channel_that_is_down_is_alerted_o
 ):
     create_namespace(own.cluster, "many")
     relay.configure("many")
-    relay.start(window=2)
     count = 20
     many = [intent("many", name=f"app-{n}", evidence=MIDDLING) for n in range(count)]
     own.apply("requester", {"apiVersion": "v1", "kind": "List", "items": many})
+    # Before it looks: how many come within its window else depends on how fast the machine is.
+    wait_until(lambda: len(own.items("cabrequests", "many")) == count, "all of them are open")
+    relay.start(window=2)
     wait_until(lambda: len(set(relay.named())) == count, "all of them are sent", timeout=60)
     assert set(Counter(relay.named()).values()) == {1}
     assert len(relay.receiver.programs) <= count // 3
