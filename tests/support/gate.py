@@ -44,11 +44,16 @@ class Gate:
         self.cluster = cluster
         self.installation = installation
         self._users: dict[str, Path] = {}
+        self._groups: dict[str, tuple[str, ...]] = {}
         self._clients: dict[str, httpx.Client] = {}
 
     def user(self, name, *groups):
-        """Kubeconfig of a user; made at first use."""
+        """Kubeconfig of a user; made at first use, in these groups. Files share a cluster: raises
+        `ValueError` where another one has made a user of that name in other groups."""
+        if groups and self._groups.setdefault(name, groups) != groups:
+            raise ValueError(f"{name} was made in the groups {self._groups[name]}")
         if name not in self._users:
+            self._groups[name] = groups
             if name.startswith("system:serviceaccount:"):
                 _, _, namespace, account = name.split(":")
                 self._users[name] = self.cluster.service_account(namespace, account)

@@ -164,8 +164,8 @@ def test_by_the_page_alone_two_approve_what_is_risky_a_senior_in_ring_4_and_a_fr
         Path(name).write_text(block)
     Path("christmas.yaml").write_text(by_now(blocks(FREEZES)[0][1]))
     last, compared = "", 0
-    gate.user("cora", "cab")
-    gate.user("sue", "cab", "seniors")
+    gate.user("board-cora", "cab")
+    gate.user("board-sue", "cab", "seniors")
     try:
         for language, block in blocks():
             # No freeze holds before it was declared.
@@ -188,10 +188,10 @@ def test_by_the_page_alone_two_approve_what_is_risky_a_senior_in_ring_4_and_a_fr
         assert float(spec["assessment"]["score"]) > 65
         needs = [(each["count"], each["verb"]) for each in spec["terms"]["approvals"]]
         assert sorted(needs) == [(1, "approve-senior"), (2, "approve")]
-        reviewed(gate, "cora", name, shop)
+        reviewed(gate, "board-cora", name, shop)
         said = denial(rollout(gate, shop))
         assert "has approvals 1/2 approve, 0/1 approve-senior" in said
-        reviewed(gate, "sue", name, shop)
+        reviewed(gate, "board-sue", name, shop)
         gate.wait_state("cabrequest", name, shop, "Approved")
         assert "ChangeFreeze christmas-2026" in denial(rollout(gate, shop))
         gate.cluster.kubectl("delete", "changefreeze", "christmas-2026")
