@@ -183,7 +183,7 @@ test-relay: binaries helm ## Kill relays, database and SIEM under 10,000 records
 	NOTIFICATION_KILLS=100 $(BIN)/python -m pytest -p no:randomly -n 0 tests/cluster/notifications/test_notifications.py -k killed
 
 .PHONY: test-races
-test-races: binaries helm ## Have twenty people approve at once, and people approve and submit at once, 1,000 (RACES) times each; 40 minutes
+test-races: binaries helm ## Have twenty people approve at once, and people approve and submit at once, 1,000 (RACES) times each; an hour
 	RACES=$(or $(RACES),1000) $(BIN)/python -m pytest -p no:randomly -n 0 \
 		tests/cluster/reviews/test_quorum.py tests/cluster/reviews/test_machines_and_requesters.py \
 		-k 'of_twenty_who_approve or nobody_is_approver'

@@ -12,7 +12,7 @@ from cabgate_kube.client import ApiServer
 from cabgate_kube.installation import LEDGER_CHECKPOINTS
 from cabgate_kube.process.logs import fields
 from cabgate_kube.resources import CONFIG_MAPS, DECISIONS, Object
-from cabgate_relay.sweeping import PAGE_BYTES, follow
+from cabgate_relay.sweeping import LONGEST_PAUSE, PAGE_BYTES, follow
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ class Follower:
         to: str,
         seconds: Callable[[], float] = time.monotonic,
         sweeper: Sweeper | None = None,
+        longest_pause: float = LONGEST_PAUSE,
     ) -> None:
         self._api = api
         self._take = take
@@ -56,6 +57,7 @@ class Follower:
         self._sweep_seconds = sweep_seconds
         self._seconds = seconds
         self._sweeper = sweeper
+        self._longest_pause = longest_pause
         self._complete_at = self._alive_at = seconds()
         self.stuck: dict[str, int] = {}
         """The position that has to come next, of each chain that cannot go on."""
@@ -76,6 +78,7 @@ class Follower:
             sweep_seconds=self._sweep_seconds,
             watch_seconds=WATCH_SECONDS,
             seconds=self._seconds,
+            longest_pause=self._longest_pause,
         )
 
     async def take(self, events: Sequence[Object]) -> bool:

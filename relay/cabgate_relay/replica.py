@@ -14,6 +14,7 @@ from cabgate_kube.installation import RELAY_LEASE
 from cabgate_kube.leadership import Leadership, Term, identity
 from cabgate_kube.process.health import Pages
 from cabgate_kube.process.tasks import cancelled
+from cabgate_relay import sweeping
 from cabgate_relay.appending import Appender
 from cabgate_relay.following import Follower
 from cabgate_relay.keeping import RESOURCES, Keeper
@@ -33,8 +34,8 @@ AGENT = "cabgate-relay"
 
 class Replica:
     """A replica of the relay. `longest_pause` is the longest time between two attempts to append
-    or to deliver, in seconds; `pace` how fast people are notified. Raises `SettingsError` where the
-    file of channels cannot be used."""
+    or to deliver, in seconds, and to read if that is shorter; `pace` how fast people are notified.
+    Raises `SettingsError` where the file of channels cannot be used."""
 
     def __init__(
         self,
@@ -109,7 +110,10 @@ class Replica:
             self._appender = Appender(
                 settings.cluster, self._open, self.metrics, self._clock, self._longest_pause
             )
-            self._follower = Follower(api, self._appender.append, settings.sweep_seconds, "store")
+            self._follower = Follower(
+                *(api, self._appender.append, settings.sweep_seconds, "store"),
+                longest_pause=min(self._longest_pause, sweeping.LONGEST_PAUSE),
+            )
             yield "follower", self._follower.run()
             keep = self._appender.keep
             self._keepers = [Keeper(api, each, keep, settings.sweep_seconds) for each in RESOURCES]

@@ -45,9 +45,11 @@ async def follow(
     sweep_seconds: float,
     watch_seconds: int,
     seconds: Callable[[], float] = time.monotonic,
+    longest_pause: float = LONGEST_PAUSE,
 ) -> NoReturn:
     """Follow a resource, until cancelled. A watch waits `watch_seconds` for changes: what comes
-    meanwhile is known at its end. No error ends it, whatever it is: one resource stops no other."""
+    meanwhile is known at its end. No error ends it, whatever it is: one resource stops no other.
+    Two attempts are at most `longest_pause` seconds apart."""
     attempt = 0
     while True:
         try:
@@ -71,4 +73,4 @@ async def follow(
         except Exception as error:  # noqa: BLE001 - what it is stands in the log
             reader.failed(f"unexpected error: {explained(error)}")
         attempt += 1
-        await asyncio.sleep(pause_before(attempt, LONGEST_PAUSE))
+        await asyncio.sleep(pause_before(attempt, longest_pause))

@@ -3,7 +3,6 @@
 
 import contextlib
 import socket
-import time
 import urllib.request
 
 HEADS = (
@@ -30,12 +29,11 @@ def sit(stack, port, count):
 
 
 def asked(port, path="/healthz"):
-    """Status of a page, and the seconds that it took; a new connection, as a kubelet does it."""
-    begun = time.monotonic()
+    """Status of a page, over a new connection, as a kubelet does it."""
     url = f"http://127.0.0.1:{port}{path}"
-    with urllib.request.urlopen(url, timeout=20) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         answer.read()
-        return answer.status, time.monotonic() - begun
+        return answer.status
 
 
 def is_closed(connection):

@@ -30,11 +30,10 @@ def _operations():
 class Made:
     """A portal with its API server, and a client of it."""
 
-    def __init__(self, per_second=10_000.0, raising=True):
+    def __init__(self, limits=None, raising=True):
         self.api = FakeApi()
-        self.portal = Portal(
-            self.api, Metrics(), CallLimits(per_second), lambda: NOW, poll_seconds=0.01
-        )
+        limits = limits or CallLimits(10_000.0)
+        self.portal = Portal(self.api, Metrics(), limits, lambda: NOW, poll_seconds=0.01)
         operations = copy.copy(_operations())
         operations.state = State({"portal": self.portal})
         self.app = Bounded(operations, self.portal)

@@ -11,6 +11,7 @@ from cabgate.review.identity import User
 from cabgate.views.plain import plain
 from cabgate.views.queue import queue
 from cabgate_kube.transport import HttpAnswer
+from cabgate_portal.limits import CallLimits
 from cabgate_samples.decisions import numbered
 from cabgate_samples.models import NOW, by_person, exception
 from unit.portal.fake_api import status
@@ -279,7 +280,7 @@ async def test_a_call_waits_until_it_is_decided_or_the_time_is_up(made):
 
 
 async def test_a_token_that_calls_too_often_is_told_when_to_come_back():
-    made = Made(per_second=1.0)
+    made = Made(limits=CallLimits(1.0, clock=lambda: 0.0))
     codes = [(await made.call("GET", "/pending")).status_code for _ in range(6)]
     assert codes == [200, 200, 200, 200, 429, 429]
     answer = await made.call("GET", "/pending")

@@ -50,7 +50,7 @@ from cabgate_webhook.client.answers import (
 from cabgate_webhook.client.exceptions import ExceptionReads
 from cabgate_webhook.client.lookups import LARGE_BYTES, READ_BYTES, BudgetUsedUp, LookupFailed
 from cabgate_webhook.client.paths import namespace_of, resource_of
-from cabgate_webhook.client.sharing import SharedReads
+from cabgate_webhook.client.sharing import READ_SECONDS, SharedReads
 from cabgate_webhook.client.turns import Turns
 from cabgate_webhook.metrics import Metrics
 
@@ -97,6 +97,7 @@ class LiveReads(ExceptionReads):
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         list_seconds: float = LIST_SECONDS,
+        read_seconds: float = READ_SECONDS,
     ) -> None:
         super().__init__()
         self._monotonic = monotonic
@@ -107,8 +108,10 @@ class LiveReads(ExceptionReads):
         self._large = asyncio.Lock()
         self._places = Turns(MAX_OF_NAMESPACE)
         self._lists = Turns(LISTS_AT_ONCE, list_seconds)
-        self._shared = SharedReads(lambda target: self._send("GET", target))
-        self._shared_small = SharedReads(lambda target: self._send("GET", target, large=False))
+        self._shared = SharedReads(lambda target: self._send("GET", target), read_seconds)
+        self._shared_small = SharedReads(
+            lambda target: self._send("GET", target, large=False), read_seconds
+        )
 
     async def __aenter__(self) -> Self:
         self._connections = Connections(self._access)

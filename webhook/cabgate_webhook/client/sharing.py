@@ -19,10 +19,12 @@ Read = Callable[[str], Awaitable[bytes | None]]
 
 
 class SharedReads:
-    """Reads by a function, at most two of one thing at a time unless one takes long."""
+    """Reads by a function, at most two of one thing at a time unless one takes long; each has
+    `read_seconds`."""
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: Read, read_seconds: float = READ_SECONDS) -> None:
         self._read = read
+        self._read_seconds = read_seconds
         self._next: dict[str, asyncio.Task[bytes | None]] = {}
         self._under_way: dict[str, asyncio.Task[bytes | None]] = {}
 
@@ -44,7 +46,7 @@ class SharedReads:
         this = self._next.pop(target)
         self._under_way[target] = this
         try:
-            async with asyncio.timeout(READ_SECONDS):
+            async with asyncio.timeout(self._read_seconds):
                 return await self._read(target)
         finally:
             if self._under_way.get(target) is this:

@@ -29,3 +29,12 @@ def leave(*words: Any, **more: Any) -> CABException:
 def broken(*words: Any, **more: Any) -> CABRequest:
     """The request of a broken glass with a uid."""
     return with_uid(retrospective(*words, **more))
+
+
+def frozen_intent(freeze: str) -> dict[str, Any]:
+    """An intent that says which freeze keeps back what is approved."""
+    since = "2026-01-01T00:00:00Z"
+    ready = {"type": "Ready", "status": "False", "reason": "Frozen", "message": "it holds"}
+    status = {"requestName": "web", "frozen": {"name": freeze, "since": since}}
+    conditions = {"conditions": [{**ready, "lastTransitionTime": since}]}
+    return {"metadata": {"name": "web", "namespace": "shop"}, "status": {**status, **conditions}}

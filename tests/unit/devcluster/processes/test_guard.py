@@ -101,7 +101,8 @@ def test_the_folder_is_private(guard: Guard) -> None:
 
 
 def test_close_kills_and_removes_and_may_be_repeated(guard: Guard) -> None:
-    child = process(guard, "sh", "-c", "trap '' TERM; sleep 600")
+    child = process(guard, "sh", "-c", "trap '' TERM; echo set; sleep 600")
+    wait_until(child.log.read_text, timeout=60, what="the trap is set")
     guard.close()
     guard.close()
     assert not alive(child.pid)
@@ -122,7 +123,7 @@ def test_stop_asks_first(guard: Guard) -> None:
         guard, "sh", "-c", "trap 'echo bye; exit 7' TERM; echo set; while :; do sleep 0.05; done"
     )
     wait_until(child.log.read_text, timeout=60, what="the trap is set")
-    child.stop()
+    child.stop(timeout=60)
     assert child.returncode == 7
     assert child.tail(1) == "bye"
 
@@ -138,7 +139,7 @@ def test_a_paused_process_can_be_stopped(guard: Guard) -> None:
     child = process(guard, "sleep", "600")
     child.pause()
     assert child.running
-    child.stop()
+    child.stop(timeout=60)
     assert child.returncode == -signal.SIGTERM
 
 

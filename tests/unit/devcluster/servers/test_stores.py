@@ -97,7 +97,7 @@ def probe(port: int, folder: Path) -> Probe:
 
 
 def test_a_server_that_listens_is_greeted(tmp_path: Path, grpc_port: int) -> None:
-    assert probe(grpc_port, tmp_path).greet("h2") == (True, "it takes h2")
+    assert probe(grpc_port, tmp_path).greet("h2", timeout=60) == (True, "it takes h2")
 
 
 def test_where_nobody_listens_it_says_so(tmp_path: Path, authority: Authority) -> None:

@@ -67,7 +67,7 @@ class SignIns:
         assert answer.status_code == 303, answer.text
         url = answer.headers["location"]
         assert url.startswith(f"{self.issuer.url}/auth?")
-        async with httpx.AsyncClient(verify=False) as away:  # noqa: S501 - any certificate
+        async with httpx.AsyncClient(verify=False, timeout=60) as away:  # noqa: S501 - any certificate
             back = urlsplit((await away.get(url)).headers["location"])
         assert f"{back.scheme}://{back.netloc}" == ORIGIN
         return f"{back.path}?{back.query}"

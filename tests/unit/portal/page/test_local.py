@@ -18,12 +18,14 @@ async def test_connections_that_others_leave_open_do_not_stop_the_page():
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listening:
         port = listening.getsockname()[1]
         host = f"127.0.0.1:{port}"
-        server = Server(config_of(create_page(FakeApi(), session, host)))
+        config = config_of(create_page(FakeApi(), session, host))
+        config.timeout_keep_alive = 600  # it is their number that ends them, and not time
+        server = Server(config)
         task = asyncio.create_task(server.serve([listening]))
         idle = [
             await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS + 20)
         ]
-        async with httpx.AsyncClient(base_url=f"http://{host}") as browser:
+        async with httpx.AsyncClient(base_url=f"http://{host}", timeout=60) as browser:
             assert (await browser.get(session.entry())).status_code == 303
             assert (await browser.get(f"{session.base}/queue")).status_code == 200
             async with asyncio.timeout(60):

@@ -27,7 +27,7 @@ class FakeCluster:
         self.config_map: Object | None = {"metadata": meta}
         self.away = False
         self.refuse_writes = False
-        self.writes = 0
+        self.writes = self.refused = 0
         self._changed = asyncio.Event()
 
     def put(self, subject: Any, resource: Resource = REQUESTS) -> None:
@@ -96,6 +96,7 @@ class FakeCluster:
         assert resource == CONFIG_MAPS
         self._reached()
         if self.refuse_writes:
+            self.refused += 1
             raise ApiError(500, "InternalError", "")
         assert self.config_map is not None
         if body["metadata"]["resourceVersion"] != self.config_map["metadata"]["resourceVersion"]:

@@ -70,7 +70,9 @@ async def asking(server, call):
     time = Time()
     credentials = Access(f"http://127.0.0.1:{port}")
     try:
-        async with LiveReads(credentials, monotonic=time.monotonic, sleep=time.sleep) as api:
+        async with LiveReads(
+            credentials, monotonic=time.monotonic, sleep=time.sleep, read_seconds=60
+        ) as api:
             try:
                 found = await call(api)
             except LookupFailed as error:

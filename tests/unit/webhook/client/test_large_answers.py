@@ -52,7 +52,7 @@ async def reading(call, **sizes):
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     try:
-        async with LiveReads(Access(f"http://127.0.0.1:{port}")) as api:
+        async with LiveReads(Access(f"http://127.0.0.1:{port}"), read_seconds=60) as api:
             return await call(api), server
     finally:
         listening.close()

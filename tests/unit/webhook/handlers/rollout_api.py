@@ -84,7 +84,7 @@ class Api(LiveReads):
         return json.dumps(self._found[what]).encode()
 
 
-def judged(api, *, freezing=True, old=True, obj=MADE):
+async def judged(api, *, freezing=True, old=True, obj=MADE):
     """What becomes of the rollout of an object."""
     admission = AdmissionRequest(
         uid="u",
@@ -99,7 +99,7 @@ def judged(api, *, freezing=True, old=True, obj=MADE):
         old_object=workload(NAMESPACE, name=NAME, images=["old"]) if old else {},
     )
     kind = kind_of("apps/v1", "Deployment")
-    return asyncio.run(judge_rollout(admission, kind, api, 0, NOW, freezing=freezing))
+    return await judge_rollout(admission, kind, api, 0, NOW, freezing=freezing)
 
 
 def replica_set(name=f"{NAME}-5d4f8", created=NOW - timedelta(days=3), made=MADE):

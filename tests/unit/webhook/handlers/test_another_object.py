@@ -2,8 +2,6 @@
 """A review says which object it is about: a team may delete an exception that waits and create
 another of its name for the same evidence, for longer and under no control, while somebody reads."""
 
-import asyncio
-
 import pytest
 
 from cabgate.review.identity import SERVICE_ACCOUNTS, User
@@ -18,7 +16,7 @@ DECLARED = intent({}, submittedBy=[{"username": "ann"}])
 ASKED = request("ExceptionRequired", of=DECLARED)
 
 
-def stamped(uid: object) -> str:
+async def stamped(uid: object) -> str:
     """Stamp a review that names a uid; the reason code."""
     leave = exception(ASKED)
     leave = leave.model_copy(update={"metadata": leave.metadata.model_copy(update={"uid": "now"})})
@@ -33,14 +31,15 @@ def stamped(uid: object) -> str:
         operation="UPDATE", namespace=NAMESPACE, name="leave", user=User("rita"),
         object=new, old_object=old,
     )  # fmt: skip
-    return asyncio.run(stamp_review(asked, world, KEYS, world.now, SERVICE_ACCOUNTS)).reason
+    answer = await stamp_review(asked, world, KEYS, world.now, SERVICE_ACCOUNTS)
+    return answer.reason
 
 
 @pytest.mark.parametrize("uid", ["now", None, ""], ids=["named", "absent", "empty"])
-def test_the_one_that_is_there_is_decided(uid):
-    assert stamped(uid) == "ReviewStamped"
+async def test_the_one_that_is_there_is_decided(uid):
+    assert await stamped(uid) == "ReviewStamped"
 
 
-def test_another_one_of_its_name_is_not():
+async def test_another_one_of_its_name_is_not():
     with pytest.raises(Refusal, match=r"NotCurrent: metadata\.uid: .* deleted and created anew"):
-        stamped("before")
+        await stamped("before")

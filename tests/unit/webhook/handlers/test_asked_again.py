@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A team may ask again for an exception that one reviewer refused: the next one is told."""
 
-import asyncio
 from datetime import timedelta
 
 from cabgate_samples.models import NOW, by_person, exception, intent, request
@@ -12,28 +11,24 @@ ASKED = request("ExceptionRequired", of=DECLARED)
 OTHER = request("ExceptionRequired", of=intent({}, name="other"))
 
 
-def seen(*before) -> list[str]:
+async def seen(*before) -> list[str]:
     """What a reviewer is told who approves an exception, beside that it is recorded."""
     world = World([ASKED], [exception(ASKED), *before], [DECLARED])
     writer = Writer(world, "otto", "leave", "Approved", plural="cabexceptions")
-
-    async def both_halves():
-        await writer.stamp()
-        await writer.judge()
-
-    asyncio.run(both_halves())
+    await writer.stamp()
+    await writer.judge()
     return list(writer.warnings[1:])
 
 
-def test_who_approves_is_told_who_said_no():
+async def test_who_approves_is_told_who_said_no():
     no = exception(ASKED, by_person("Rejected", rationale="No control at all"), name="first")
-    [line] = seen(no)
+    [line] = await seen(no)
     assert line.startswith("exception first for the same request was rejected by rita at ")
     assert line.endswith(": No control at all")
 
 
-def test_what_is_about_something_else_is_not_told():
-    assert seen(
+async def test_what_is_about_something_else_is_not_told():
+    assert await seen(
         exception(OTHER, by_person("Rejected"), name="of-another"),
         exception(ASKED, name="waits"),
         exception(ASKED, by_person("Approved"), name="yes"),
@@ -41,11 +36,11 @@ def test_what_is_about_something_else_is_not_told():
     ) == []  # fmt: skip
 
 
-def test_of_many_the_latest_are_told():
+async def test_of_many_the_latest_are_told():
     before = [
         exception(ASKED, by_person("Rejected", NOW - timedelta(minutes=n + 1)), name=f"no-{n}")
         for n in range(7)
     ]
-    lines = seen(*before)
+    lines = await seen(*before)
     assert [line.split()[1] for line in lines[:-1]] == [f"no-{n}" for n in range(5)]
     assert lines[-1] == "2 more were rejected or revoked, 7 in all"

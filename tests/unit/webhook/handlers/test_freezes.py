@@ -29,18 +29,18 @@ def brief(*decisions):
     return request("ManualReview", *decisions, policy=BRIEF)
 
 
-def test_without_a_policy_no_freeze_is_read():
+async def test_without_a_policy_no_freeze_is_read():
     api = Api(freezes=[freeze()])
-    assert judged(api, freezing=False).allowed
+    assert (await judged(api, freezing=False)).allowed
     assert api.reads == [REQUESTS]
 
 
 @pytest.mark.parametrize(
     "freezes", [(), (freeze("over", PAST),), (freeze("open", kind="Window"),)], ids=len
 )
-def test_where_none_holds_now_the_freezes_are_all_that_is_read_beside_the_requests(freezes):
+async def test_where_none_holds_now_the_freezes_are_all_that_is_read_beside_the_requests(freezes):
     api = Api(freezes=freezes)
-    assert judged(api).allowed
+    assert (await judged(api)).allowed
     assert sorted(api.reads) == [REQUESTS, FREEZES]
 
 
@@ -49,79 +49,79 @@ def test_where_none_holds_now_the_freezes_are_all_that_is_read_beside_the_reques
     [freeze(ringFrom=4), freeze("shut", PAST, kind="Window", ringFrom=4)],
     ids=["a freeze", "a window that is shut beside one that is open"],
 )
-def test_where_one_holds_for_anybody_the_namespace_says_whether_it_is_meant(holds):
+async def test_where_one_holds_for_anybody_the_namespace_says_whether_it_is_meant(holds):
     api = Api(freezes=[holds, freeze("open", kind="Window")])
-    assert judged(api).allowed
+    assert (await judged(api)).allowed
     assert sorted(api.reads) == sorted(FINDS)
 
 
-def test_what_a_freeze_keeps_back_is_looked_for_in_what_ran_before():
+async def test_what_a_freeze_keeps_back_is_looked_for_in_what_ran_before():
     api = Api(freezes=[freeze()])
-    assert judged(api).reason == "Frozen"
+    assert (await judged(api)).reason == "Frozen"
     assert api.reads[3:] == [NAME, "replicasets"]
     again = Api(freezes=[freeze()], sets=[replica_set()])
-    assert judged(again).allowed
+    assert (await judged(again)).allowed
     assert again.reads[3:] == [NAME, "replicasets", REQUESTS]
 
 
 @pytest.mark.parametrize(
     "created", [NOW - timedelta(days=1), NOW - timedelta(hours=1)], ids=["as it began", "in it"]
 )
-def test_what_ran_since_a_freeze_began_is_no_rollback(created):
+async def test_what_ran_since_a_freeze_began_is_no_rollback(created):
     api = Api(freezes=[freeze()], sets=[replica_set(created=created)])
-    assert judged(api).reason == "Frozen"
+    assert (await judged(api)).reason == "Frozen"
 
 
-def test_a_creation_is_no_rollback():
+async def test_a_creation_is_no_rollback():
     api = Api(freezes=[freeze()], sets=[replica_set()])
-    assert judged(api, old=False).reason == "Frozen"
+    assert (await judged(api, old=False)).reason == "Frozen"
     assert sorted(api.reads) == sorted(FINDS)
 
 
-def test_an_override_reads_no_history():
+async def test_an_override_reads_no_history():
     override = by_person("Approved", overrides=["christmas"])
     api = Api(override, freezes=[freeze()])
-    assert judged(api).allowed
+    assert (await judged(api)).allowed
     assert sorted(api.reads) == sorted(FINDS)
 
 
 @pytest.mark.parametrize("fails", [FREEZES, NAMESPACE, "replicasets", NAME])
-def test_what_cannot_be_read_is_a_doubt(fails):
+async def test_what_cannot_be_read_is_a_doubt(fails):
     with pytest.raises(LookupFailed):
-        judged(Api(freezes=[freeze()], fails=[fails]))
+        await judged(Api(freezes=[freeze()], fails=[fails]))
 
 
-def test_one_freeze_that_cannot_be_read_stops_no_other_time():
+async def test_one_freeze_that_cannot_be_read_stops_no_other_time():
     strange = freeze("strange", PAST)
     strange["spec"]["moon"] = "full"
-    assert judged(Api(freezes=[strange, freeze("other", kind="Window")])).allowed
+    assert (await judged(Api(freezes=[strange, freeze("other", kind="Window")]))).allowed
 
 
 ENDED = vote("rita", at=NOW - timedelta(days=2))
 """An approval whose 48 hours are just over."""
 
 
-def test_an_approval_that_has_ended_is_looked_for_in_what_ran_before_with_or_without_freezes():
+async def test_an_approval_that_has_ended_is_looked_for_in_what_ran_before_freezes_or_none():
     for freezing, first in ((False, [REQUESTS, NAMESPACE]), (True, FINDS)):
         ended = Api(of=brief(ENDED))
-        assert judged(ended, freezing=freezing).reason == "ApprovalEnded"
+        assert (await judged(ended, freezing=freezing)).reason == "ApprovalEnded"
         assert sorted(ended.reads) == sorted([*first, NAME, "replicasets"])
         again = Api(of=brief(ENDED), sets=[replica_set()])
-        assert judged(again, freezing=freezing).allowed
+        assert (await judged(again, freezing=freezing)).allowed
         late = Api(of=brief(ENDED), sets=[replica_set(created=NOW + timedelta(seconds=1))])
-        assert judged(late, freezing=freezing).reason == "ApprovalEnded"
+        assert (await judged(late, freezing=freezing)).reason == "ApprovalEnded"
 
 
-def test_an_approval_that_is_valid_reads_what_one_without_end_does():
+async def test_an_approval_that_is_valid_reads_what_one_without_end_does():
     api = Api(of=brief(vote("rita", at=NOW - timedelta(days=1))))
-    assert judged(api, freezing=False).allowed
+    assert (await judged(api, freezing=False)).allowed
     assert api.reads == [REQUESTS]
 
 
-def test_a_rollback_passes_a_freeze_and_the_end_of_its_approval_at_once():
+async def test_a_rollback_passes_a_freeze_and_the_end_of_its_approval_at_once():
     api = Api(of=brief(ENDED), freezes=[freeze()], sets=[replica_set()])
-    assert judged(api).allowed
-    assert judged(Api(of=brief(ENDED), freezes=[freeze()])).reason == "ApprovalEnded"
+    assert (await judged(api)).allowed
+    assert (await judged(Api(of=brief(ENDED), freezes=[freeze()]))).reason == "ApprovalEnded"
 
 
 CALM = [{"name": "calm", "description": "after the sale", "attestation": "Required"}]
@@ -141,18 +141,19 @@ NEARER = {
 
 @pytest.mark.parametrize("kept_back", ["ended", "frozen"])
 @pytest.mark.parametrize("anew", NEARER.values(), ids=NEARER)
-def test_evidence_that_was_declared_anew_stops_no_rollback(anew, kept_back):
+async def test_evidence_that_was_declared_anew_stops_no_rollback(anew, kept_back):
     freezes = [freeze()] if kept_back == "frozen" else []
     approved = (
         brief(ENDED) if kept_back == "ended" else request("ManualReview", by_person("Approved"))
     )
-    assert not judged(Api(of=approved, freezes=freezes, beside=[anew])).allowed
-    assert judged(Api(of=approved, freezes=freezes, beside=[anew], sets=[replica_set()])).allowed
+    assert not (await judged(Api(of=approved, freezes=freezes, beside=[anew]))).allowed
+    ran = Api(of=approved, freezes=freezes, beside=[anew], sets=[replica_set()])
+    assert (await judged(ran)).allowed
 
 
-def test_a_denial_of_what_no_approval_is_kept_back_for_reads_no_history():
+async def test_a_denial_of_what_no_approval_is_kept_back_for_reads_no_history():
     api = Api(of=NEARER["waits"])
-    assert judged(api).reason == "ReviewPending"
+    assert (await judged(api)).reason == "ReviewPending"
     assert "replicasets" not in api.reads
 
 
@@ -173,6 +174,6 @@ def made_by_hand(gate, *decisions):
     ],
     ids=["waits", "rejected", "approved", "revoked", "excepted, maybe"],
 )
-def test_a_replica_set_proves_nothing_only_where_a_request_may_have_admitted_it(naming, allowed):
+async def test_a_replica_set_proves_nothing_where_a_request_may_have_admitted_it(naming, allowed):
     api = Api(freezes=[freeze()], sets=[replica_set()], naming=[naming])
-    assert judged(api).allowed is allowed
+    assert (await judged(api)).allowed is allowed

@@ -31,7 +31,7 @@ PATIENT = 60.0
 
 def patient():
     """Reads of which none takes so long that the next may go out beside it."""
-    return LiveReads(CREDENTIALS, list_seconds=PATIENT)
+    return LiveReads(CREDENTIALS, list_seconds=PATIENT, read_seconds=PATIENT)
 
 
 class Writes:
@@ -124,7 +124,7 @@ async def test_lists_of_twenty_workloads_go_out_few_at_a_time_and_a_rollouts_wai
 async def test_lists_that_wait_let_others_go_out_beside_them():
     """Where the API server's cache is behind, each takes as long as another."""
     named = [Workload.of(Target.model_validate(each)) for each in targets(12)]
-    api = LiveReads(CREDENTIALS, list_seconds=0.01)
+    api = LiveReads(CREDENTIALS, list_seconds=0.01, read_seconds=PATIENT)
     api._connections = held = Held()
     wide = asyncio.create_task(api.requests_naming("loud", named))
     await until(lambda: len(held.under_way) == len(named), "all are under way")

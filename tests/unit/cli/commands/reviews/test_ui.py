@@ -7,13 +7,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
 import pytest
 
 from cabgate_cli.commands.reviews import ui
+from cabgate_devcluster import wait_until
 from unit.cli.support import run
 
 pytestmark = pytest.mark.slow
@@ -76,16 +76,21 @@ def started(folder, *words, cwd=None):
     return process, process.stdout.readline().strip()
 
 
-def gone(pid):
-    """Whether a process has ended, by a minute from now."""
-    for _ in range(600):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        if b") Z" in Path(f"/proc/{pid}/stat").read_bytes():
-            return True
-        time.sleep(0.1)
+def ended(pid):
+    """Whether a process is no more, or nobody has asked yet how it ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return b") Z" in Path(f"/proc/{pid}/stat").read_bytes()
+
+
+def unserved(url):
+    """Whether nobody answers at an address."""
+    try:
+        httpx.get(url)
+    except (httpx.NetworkError, httpx.RemoteProtocolError):
+        return True
     return False
 
 
@@ -93,7 +98,7 @@ def gone(pid):
 def test_the_page_is_served_until_it_is_ended_and_nothing_is_left(kubectl, number):
     process, url = started(kubectl, "--context", "prod", "--as", "rita")
     assert url.startswith("http://127.0.0.1:"), process.communicate()
-    with httpx.Client(follow_redirects=True) as browser:
+    with httpx.Client(follow_redirects=True, timeout=60) as browser:
         page = browser.get(url)
         assert page.status_code == 200
         assert "Nothing waits" in page.text
@@ -106,7 +111,7 @@ def test_the_page_is_served_until_it_is_ended_and_nothing_is_left(kubectl, numbe
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
-    assert gone(seen["pid"])
+    wait_until(lambda: ended(seen["pid"]), "kubectl proxy has ended")
     assert not list(kubectl.glob("cabgate-ui-*"))
     with pytest.raises(httpx.ConnectError):
         httpx.get(url)
@@ -116,14 +121,7 @@ def test_the_page_ends_where_the_command_is_killed(kubectl):
     process, url = started(kubectl)
     process.kill()
     process.wait(60)
-    for _ in range(600):
-        try:
-            httpx.get(url)
-        except httpx.TransportError:
-            break
-        time.sleep(0.1)
-    else:
-        pytest.fail("the page is still served")
+    wait_until(lambda: unserved(url), "the page is no longer served")
     # kubectl alone is left, on a socket in a folder that nobody else may enter.
     os.kill(json.loads((kubectl / "seen.json").read_text())["pid"], signal.SIGKILL)
     process.communicate(timeout=60)

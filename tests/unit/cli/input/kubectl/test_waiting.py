@@ -22,7 +22,7 @@ PROVIDER = '{"users": [{"name": "rita", "user": {"auth-provider": {"name": "oidc
 
 
 class Watched(FakeKubectl):
-    """Holds the list of requests up until the two other calls have begun, if they are to."""
+    """Holds the list of requests up until the two other calls were made, if they are to be."""
 
     def __init__(self, others: int) -> None:
         super().__init__()
@@ -32,8 +32,10 @@ class Watched(FakeKubectl):
 
     def run(self, kubectl: Kubectl, *args: str, quiet: bool = False) -> Ran:
         if "cabrequests" not in args[-2]:
-            self.begun.release()
-            return super().run(kubectl, *args, quiet=quiet)
+            try:
+                return super().run(kubectl, *args, quiet=quiet)
+            finally:
+                self.begun.release()
         for _ in range(self.others):
             assert self.begun.acquire(timeout=WAIT_SECONDS)
         self.beside = list(self.calls)
