@@ -136,7 +136,7 @@ PROPERTIES = $$(grep -rl --include='test_*.py' hypothesis tests/unit)
 .PHONY: test
 test: binaries helm promtool ## Run all tests; the coverage is that of the tests without a cluster
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n 2 --hypothesis-profile quick tests/unit tests/chart
+	$(BIN)/coverage run -m pytest -n 3 --hypothesis-profile quick tests/unit tests/chart
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='core/*' --fail-under=95

@@ -63,6 +63,8 @@ class DevCluster:
         self._guard: Guard | None = None
         self._plane: ControlPlane | None = None
         self._spawned: list[Process] = []
+        self.issued_tokens: list[str] = []
+        """Each token of a service account that was asked for here, the latest last."""
         self._kept: Path | None = None
         self._certificates = 0
         self._api: AdminClient | None = None
@@ -171,6 +173,7 @@ class DevCluster:
             "spec": {"expirationSeconds": seconds},
         }
         token: str = self.api.call("POST", f"{path}/{name}/token", wanted)["status"]["token"]
+        self.issued_tokens.append(token)
         return token
 
     @property

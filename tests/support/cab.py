@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from support.gate import once_known
+from support.gate import once_decided
 
 PLUGINS = Path(sys.executable).parent
 
@@ -17,7 +17,7 @@ def run_cab(gate, kubeconfig, command, code=0):
     kubectl = gate.cluster.binaries.kubectl
     words = shlex.split(command)
     words = words[1:] if words[0] == "kubectl" else ["cab", *words]
-    result = once_known(
+    result = once_decided(
         lambda: subprocess.run(
             [str(kubectl), *words],
             env={

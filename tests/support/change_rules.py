@@ -46,8 +46,8 @@ class Course:
     """How many people approve the exception that its request is under; none: it takes approvals."""
     constraints: dict = field(default_factory=dict)
     """Of that exception."""
-    ends_in: int = 0
-    """Seconds after which its reviewer has it end; none: it has its days."""
+    ends_soon: bool = False
+    """Whether its reviewer has it end in some seconds; otherwise it has its days."""
     freeze: str = ""
     """Kind of the freeze that is declared once it is approved."""
     image: str = IMAGE
@@ -123,7 +123,7 @@ COURSES = (
         {"approvals": ONE},
         (Step("under an exception, after its `until`", "ExceptionEnded"),),
         excepted=1,
-        ends_in=4,
+        ends_soon=True,
     ),
     Course(
         "replicas",

@@ -4,10 +4,39 @@
 import base64
 import ssl
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import yaml
+
+from cabgate_devcluster import wait_until
+
+NOT_YET = "There can be a delay between when CustomResourceDefinitions are created"
+"""How the API server answers what a mutating policy is about until it knows the kind, for up to a
+minute after it was started: a review, for one. Whoever reads it tries again."""
+
+NO_TIME = "LookupTimedOut: "
+"""How the webhook answers where it had no answer of the API server within its time, as on a machine
+that is busy with something else. Whoever reads it tries again."""
+
+
+def undecided(text: str) -> bool:
+    """Whether an answer says that nothing was decided, and nothing stored: to be tried again."""
+    return NOT_YET in text or NO_TIME in text
+
+
+def decided_answer(call: Callable[[], httpx.Response]) -> httpx.Response:
+    """The answer of the API server to a call, made anew for as long as nothing is decided: where it
+    or the webhook is too busy."""
+
+    def answered() -> httpx.Response | None:
+        answer = call()
+        no_answer = answer.is_server_error and "failed calling webhook" in answer.text
+        again = no_answer or answer.status_code == httpx.codes.TOO_MANY_REQUESTS
+        return None if again or undecided(answer.text) else answer
+
+    return wait_until(answered, "an answer", timeout=120)
 
 
 def client_of(kubeconfig: Path) -> httpx.Client:

@@ -12,25 +12,22 @@ import httpx
 
 from cabgate_devcluster import DevCluster, Installation, people, wait_until
 from cabgate_samples.objects import intent
-from support.clients import client_of
+from support.clients import client_of, undecided
 
 CONFLICT = "the object has been modified; please apply your changes to the latest version"
 """How the API server answers a write with another resourceVersion than the stored one."""
 
-NOT_YET = "There can be a delay between when CustomResourceDefinitions are created"
-"""How it answers what a mutating policy is about until it knows the kind, for up to a minute after
-it was started: a review, for one. Whoever reads it tries again."""
 
-
-def once_known(call):
-    """The result of a process of kubectl, begun anew for as long as the API server does not know a
-    kind yet: nothing was stored then, and whatever file comes first on a control plane meets it."""
+def once_decided(call):
+    """The result of a process of kubectl, begun anew for as long as nothing is decided: the API
+    server does not know a kind yet, as whatever file comes first on a control plane meets it, or
+    the webhook had no answer in time."""
 
     def answered():
         result = call()
-        return None if NOT_YET in result.stderr else result
+        return None if result.returncode != 0 and undecided(result.stderr) else result
 
-    return wait_until(answered, "the API server knows the kinds of its policies", timeout=120)
+    return wait_until(answered, "an answer", timeout=120)
 
 
 class Refused(AssertionError):  # noqa: N818 - what kubectl says, not a fault of the test
@@ -78,21 +75,31 @@ class Gate:
             },
             "subjects": [subject],
         }
-        self.cluster.api.apply(binding)
-        wait_until(
-            lambda: self.may(user, role, namespace),
-            timeout=60.0,
-            what=f"{user} is bound to {role}",
+        new = next(
+            (each for each in self._rights(role) if not self.allowed(user, each, namespace)), None
         )
+        self.cluster.api.apply(binding)
+        if new is not None:  # the API server has its bindings from a cache
+            wait_until(lambda: self.allowed(user, new, namespace), f"{user} is bound to {role}")
 
     def may(self, user, role, namespace):
-        """Whether the API server grants a user the first right of a ClusterRole: it has its
-        bindings from a cache."""
-        found = self.cluster.api.get("clusterrole", role)
-        rule = next(rule for rule in found["rules"] if rule.get("resources"))
-        resource, _, sub = rule["resources"][0].partition("/")
-        attributes = {"group": rule["apiGroups"][0], "resource": resource, "subresource": sub}
-        attributes |= {"verb": rule["verbs"][0], "namespace": namespace}
+        """Whether the API server grants a user the rights of a ClusterRole, as far as they are not
+        about single objects."""
+        return all(self.allowed(user, each, namespace) for each in self._rights(role))
+
+    def _rights(self, role):
+        """Group, resource and verb of what a ClusterRole grants: of a rule, its first resource."""
+        for rule in self.cluster.api.get("clusterrole", role)["rules"]:
+            if rule.get("resources") and not rule.get("resourceNames"):
+                for verb in rule["verbs"]:
+                    yield rule["apiGroups"][0], rule["resources"][0], verb
+
+    def allowed(self, user, right, namespace):
+        """Whether the API server grants a user a right in a namespace: group, resource and verb."""
+        group, path, verb = right
+        resource, _, sub = path.partition("/")
+        attributes = {"group": group, "resource": resource, "subresource": sub}
+        attributes |= {"verb": verb, "namespace": namespace}
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
@@ -104,7 +111,7 @@ class Gate:
     def kubectl(self, user, *args, stdin=None, check=True):
         """Run kubectl as a user; the result, its output in `stdout` and `stderr`."""
         kubeconfig = self.user(user)
-        result = once_known(
+        result = once_decided(
             lambda: self.cluster.kubectl(*args, kubeconfig=kubeconfig, stdin=stdin, check=False)
         )
         if check and result.returncode != 0:
@@ -237,7 +244,7 @@ class Gate:
         words = shlex.split(command)
         program = {"kubectl": self.cluster.binaries.kubectl, "cabgate": cabgate}[words[0]]
         piped = ["bash", "-o", "pipefail", "-c", command]
-        return once_known(
+        return once_decided(
             lambda: subprocess.run(
                 piped if "|" in words else [str(program), *words[1:]],
                 env={

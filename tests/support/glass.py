@@ -6,7 +6,7 @@ import json
 
 from cabgate.lifecycle.requests.break_glass import ANNOTATION, STAMPS
 from cabgate_devcluster import wait_until
-from support.clients import client_of
+from support.clients import client_of, undecided
 from support.gated import changed, gated, spec_path, url
 from support.namespaces import RING, label_namespace
 
@@ -81,7 +81,12 @@ class Glass:
         """Creation of a workload that breaks the glass; the answer."""
         obj = gated(kind, namespace, name)
         obj["metadata"]["annotations"] = {} if why is None else {ANNOTATION: why}
-        return self.client(user).post(url(kind, namespace), json=obj, params=params)
+
+        def answered():  # a kind that has just come is not known to each policy yet
+            answer = self.client(user).post(url(kind, namespace), json=obj, params=params)
+            return None if undecided(answer.text) else answer
+
+        return wait_until(answered, f"{kind} {namespace}/{name} is answered", timeout=120)
 
     def get(self, namespace, kind="Deployment", name="web"):
         return self.client("breaker").get(url(kind, namespace, name)).json()

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator with a clock that is shifted, that dies after some writes, or that is impatient with
-itself: for tests only."""
+"""The operator with a clock that is shifted, that dies after some writes, that is impatient with
+itself, or that leads beside another one: for tests only."""
 
 import argparse
 import asyncio
 import os
 import signal
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from cabgate_kube.client import ApiServer
+from cabgate_kube.election import Elector
 from cabgate_kube.process.logs import set_up_logging
 from cabgate_kube.resources import Object, Resource
 from cabgate_operator import main
-from cabgate_operator.runtime import manager, sweeper, watches
+from cabgate_operator.runtime import manager, replica, sweeper, watches
 from cabgate_operator.runtime.replica import Replica
 from cabgate_operator.settings import Settings
 
@@ -57,11 +59,14 @@ async def start() -> None:
     parser.add_argument("--health-port", type=int, default=0)
     parser.add_argument("--sweep-seconds", type=float, default=600.0)
     parser.add_argument("--impatient", type=float)
+    parser.add_argument("--lease", help="another one than the chart's, so that it leads at once")
     options = parser.parse_args()
     if options.impatient:
         be_impatient(options.impatient)
     if options.die_after:
         die_after(options.die_after)
+    if options.lease:
+        replica.Elector = partial(Elector, lease=options.lease)  # type: ignore[assignment,misc]
     set_up_logging("json")
     shift = timedelta(seconds=options.clock_shift)
     settings = Settings(health_port=options.health_port, sweep_seconds=options.sweep_seconds)

@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from cabgate_devcluster import wait_until
-from cabgate_devcluster.installed.installation import OPERATOR_ARGV
+from cabgate_devcluster.installed.installation import NAMESPACE, OPERATOR_ARGV
 from support.proxy import ApiProxy
 
 ENTRY = Path(__file__).with_name("operator_entry.py")
@@ -94,3 +94,24 @@ def leader_of(replicas, seconds=60.0):
         timeout=seconds,
     )
     return found, time.monotonic() - begun
+
+
+def may_lead_by(gate, lease):
+    """Let the operator's account lead by another Lease as well; its kubeconfig."""
+    meta = {"name": lease, "namespace": NAMESPACE}
+    rbac = "rbac.authorization.k8s.io"
+    rule = {
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "resourceNames": [lease],
+        "verbs": ["get", "update"],
+    }
+    account = {"kind": "ServiceAccount", "name": "cabgate-operator", "namespace": NAMESPACE}
+    role = {"apiGroup": rbac, "kind": "Role", "name": lease}
+    for kind, group, more in (
+        ("Lease", "coordination.k8s.io", {"spec": {}}),
+        ("Role", rbac, {"rules": [rule]}),
+        ("RoleBinding", rbac, {"roleRef": role, "subjects": [account]}),
+    ):
+        gate.create("admin", {"apiVersion": f"{group}/v1", "kind": kind, "metadata": meta, **more})
+    return gate.cluster.service_account(NAMESPACE, "cabgate-operator")

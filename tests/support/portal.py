@@ -10,8 +10,7 @@ import yaml
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import MIDDLING, intent, target
-from support.clients import client_of
-from support.gate import NOT_YET
+from support.clients import client_of, undecided
 from support.namespaces import create_namespace
 
 ARGV = (sys.executable, "-m", "cabgate_portal.main")
@@ -106,7 +105,7 @@ class People:
 
         def answer():
             found = self.once(who, method, path, body, **options)
-            return None if found.status_code == 429 or NOT_YET in found.text else found
+            return None if found.status_code == 429 or undecided(found.text) else found
 
         return wait_until(answer, f"{method} {path} is answered", timeout=120)
 
@@ -123,7 +122,7 @@ class People:
             found = self._direct[who].request(
                 method, path, content=content, headers=headers, params=params
             )
-            return None if found.status_code == 429 or NOT_YET in found.text else found
+            return None if found.status_code == 429 or undecided(found.text) else found
 
         return wait_until(answer, f"{method} {path} is answered", timeout=120)
 

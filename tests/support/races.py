@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, MIDDLING, exception, intent, target
-from support.clients import client_of
+from support.clients import client_of, decided_answer
 
 BOTH = "both"
 """Who may write intents and decide on requests."""
@@ -96,14 +96,16 @@ def _race(name, edit, review, namespace, head_start):
         client, path, spec = edit
         ready.wait()
         threading.Event().wait(head_start)  # the review takes longer: so that either may be first
-        answer = client.patch(f"{ROOT}/{namespace}/{path}", json={"spec": spec}, headers=MERGE)
+        where, body = f"{ROOT}/{namespace}/{path}", {"spec": spec}
+        answer = decided_answer(lambda: client.patch(where, json=body, headers=MERGE))
         codes["edited"] = answer.status_code
 
     def reviewing():
         client, path = review
         body = {"status": {"review": {"verdict": "Approved", "rationale": "fine"}}}
         ready.wait()
-        answer = client.patch(f"{ROOT}/{namespace}/{path}", json=body, headers=MERGE)
+        where = f"{ROOT}/{namespace}/{path}"
+        answer = decided_answer(lambda: client.patch(where, json=body, headers=MERGE))
         codes["reviewed"] = answer.status_code
 
     threads = [threading.Thread(target=each) for each in (editing, reviewing)]

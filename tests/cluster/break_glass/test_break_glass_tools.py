@@ -100,6 +100,8 @@ def test_a_tool_that_undoes_a_break_is_not_wedged_and_leaves_the_record(
         assert glass.annotations(namespace) == before
     # The last dry-run showed what is there already: nothing drifts.
     found = applies(glass, user, namespace, manager=manager, dryRun="All").json()
+    for each in (found, live):  # the deployment controller writes it when it has seen the rollback
+        each["metadata"]["annotations"].pop("deployment.kubernetes.io/revision", None)
     assert found["metadata"]["annotations"] == live["metadata"]["annotations"]
     (request,) = glass.opened(namespace)
     assert request["spec"]["breakGlass"]["by"] == "breaker"

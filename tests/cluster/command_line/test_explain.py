@@ -222,12 +222,16 @@ def test_what_cannot_be_told_has_exit_codes_of_its_own(
 def test_a_pipeline_waits_by_exit_code(gate, namespace):
     """As docs/intents.md says it, by cabgate and by kubectl alone."""
 
-    def by_kubectl(name, condition):
+    def by_kubectl(name, condition, timeout="60s"):
         return gate.kubectl(
             *("requester", "wait", "deploymentintent", name, "-n", namespace),
-            *(f"--for=condition={condition}", "--timeout=1s"),
+            *(f"--for=condition={condition}", f"--timeout={timeout}"),
             check=False,
         ).returncode
+
+    def conditions(name):
+        found = gate.get("deploymentintent", name, namespace)["status"]["conditions"]
+        return {each["type"]: each["status"] for each in found}
 
     def ends(name, code, timeout="60s"):
         line = f"wait -n {namespace} {name} --timeout {timeout}"
@@ -242,8 +246,10 @@ def test_a_pipeline_waits_by_exit_code(gate, namespace):
     gate.apply("requester", intent(namespace, name="held", evidence=MIDDLING, targets=held))
     request = gate.request_of(namespace, "held", "Submitted")["metadata"]["name"]
     assert "waits still" in ends("held", 3, "1s")
-    assert by_kubectl("held", "Reconciling=False") != 0
+    assert by_kubectl("held", "Reconciling=False", "1s") != 0
+    assert conditions("held")["Reconciling"] == "True"
     gate.review("reviewer", "cabrequest", request, namespace, "Rejected")
     assert "refused: " in ends("held", 1)
     assert by_kubectl("held", "Reconciling=False") == 0
-    assert by_kubectl("held", "Ready") != 0
+    assert by_kubectl("held", "Ready", "1s") != 0
+    assert conditions("held")["Ready"] == "False"

@@ -141,7 +141,7 @@ def test_lists_are_read_in_chunks(gate, make_namespace):
     namespace = make_namespace(None)
     items = [bare_pod(namespace, f"p{n}", f"p:{n}") for n in range(510)]
     body = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-    gate.cluster.kubectl("create", "-f", "-", stdin=body)
+    gate.cluster.kubectl("create", "-f", "-", stdin=body, timeout=600)
     gate.kubectl("admin", "label", "namespace", namespace, f"{LABEL}=2")
     assert len(rows(gate, f"-n {namespace}")) == 510
 

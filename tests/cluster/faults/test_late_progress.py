@@ -12,6 +12,7 @@ import pytest
 
 from cabgate_devcluster import DevCluster, people, wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
+from support.clients import decided_answer
 from support.etcd import SilentEtcd
 from support.gate import install
 from support.namespaces import create_namespace
@@ -103,20 +104,21 @@ def rolled_out(gate, name, kind="Deployment", **changes):
     """What came of a rollout: its status and what was said."""
     path = gate.cluster.api.path(kind.lower(), NAMESPACE)
     obj = workload(NAMESPACE, name=name, kind=kind)
-    answer = gate.client("requester").post(f"{path}?dryRun=All", json=obj | changes)
+    client = gate.client("requester")
+    answer = decided_answer(lambda: client.post(f"{path}?dryRun=All", json=obj | changes))
     return answer.status_code, answer.json().get("message", "")
 
 
 def reviewed(gate, user, resource, name, verdict, **review):
     path = f"{gate.cluster.api.path(resource, NAMESPACE)}/{name}/status"
     body = {"status": {"review": {"verdict": verdict, "rationale": "reviewed", **review}}}
-    answer = gate.client(user).patch(path, json=body, headers=MERGE)
+    answer = decided_answer(lambda: gate.client(user).patch(path, json=body, headers=MERGE))
     return answer.status_code, answer.json().get("message", "")
 
 
 def created(gate, obj):
     path = gate.cluster.api.path(obj["kind"].lower(), NAMESPACE)
-    answer = gate.client("requester").post(path, json=obj)
+    answer = decided_answer(lambda: gate.client("requester").post(path, json=obj))
     return answer.status_code, answer.json().get("message", "")
 
 

@@ -106,10 +106,23 @@ def excepted(gate, namespace, request, course):
     if len(course.steps) > 1:
         yield
     for person in ("security", *PEOPLE)[: course.excepted]:
-        ends = {"until": now(seconds=course.ends_in)}
-        tightened = {"constraints": ends} if course.ends_in else {}
-        gate.review(person, "cabexception", "leave", namespace, "Approved", **tightened)
+        given = person, "cabexception", "leave", namespace, "Approved"
+        if course.ends_soon:
+            ending_soon(lambda until, given=given: gate.review(
+                *given, constraints={"until": until}, check=False))  # fmt: skip
+        else:
+            gate.review(*given)
         yield
+
+
+def ending_soon(approve):
+    """Approve until a few seconds from now: more of them where the machine takes as long."""
+    for seconds in (4, 8, 16, 32):
+        result = approve(now(seconds=seconds))
+        if result.returncode == 0:
+            return
+        assert "is over" in result.stderr, result.stderr
+    raise AssertionError(result.stderr)
 
 
 def frozen(gate, namespace, request, course, declare):

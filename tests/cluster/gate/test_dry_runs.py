@@ -7,6 +7,7 @@ import json
 import pytest
 
 from cabgate.rollout.modes import DRY_RUN_LABEL
+from cabgate_devcluster import wait_until
 from cabgate_samples.objects import MIDDLING, workload
 from support.namespaces import label_namespace
 
@@ -20,10 +21,21 @@ def warned(cluster, namespace):
     return namespace
 
 
+def shown(gate, verb, *args, stdin, code=0):
+    """The result of a dry run, which is denied where the mode of the namespace could not be read
+    in half a second."""
+
+    def made():
+        found = gate.kubectl("requester", verb, *args, "-f", "-", stdin=stdin, check=False)
+        assert found.returncode == code, found.stderr
+        return found
+
+    return wait_until(made, "it shows what would be")
+
+
 def test_a_dry_run_says_what_would_be_and_the_rollout_is_denied(cluster, gate, warned):
     web = workload(warned)
-    dry = gate.create("requester", web, "--dry-run=server", check=False)
-    assert dry.returncode == 0, dry.stderr
+    dry = shown(gate, "create", "--dry-run=server", stdin=json.dumps(web))
     assert dry.stderr.splitlines()[0] == HEADING
     assert "Warning: NoRequest: Deployment web" in dry.stderr
     real = gate.create("requester", web, check=False)
@@ -34,9 +46,8 @@ def test_a_dry_run_says_what_would_be_and_the_rollout_is_denied(cluster, gate, w
 
 def test_kubectl_diff_shows_a_release_that_waits_for_a_person(gate, warned):
     gate.open(warned, MIDDLING, "Submitted")
-    given = {"stdin": json.dumps(workload(warned)), "check": False}
-    diff = gate.kubectl("requester", "diff", "-f", "-", **given)
-    assert diff.returncode == 1, diff.stderr  # by which kubectl diff says that there are any
+    # By which kubectl diff says that there are any.
+    diff = shown(gate, "diff", stdin=json.dumps(workload(warned)), code=1)
     assert "image: web:1" in diff.stdout
     assert "ReviewPending" in diff.stderr
 

@@ -217,7 +217,7 @@ def test_notes_on_our_own_objects_and_their_deletion_need_none_of_our_processes(
             message = gate.refused(user, "delete", "cabrequest", request, "-n", namespace)
             assert "record" in message or user == "requester"
         # And go with their namespace.
-        gate.kubectl("admin", "delete", "namespace", namespace, "--timeout=60s")
+        gate.kubectl("admin", "delete", "namespace", namespace, "--timeout=110s")
     finally:
         installation.start_webhook()
         installation.start_operator()
@@ -241,7 +241,7 @@ def test_a_namespace_with_finalizers_in_it_goes_with_the_webhook_dead(gate, make
         )
         gate.patch("requester", "deploymentintent", "web", namespace,
                    {"metadata": {"finalizers": None}})  # fmt: skip
-        gate.kubectl("admin", "wait", "--for=delete", f"namespace/{namespace}", "--timeout=60s")
+        gate.kubectl("admin", "wait", "--for=delete", f"namespace/{namespace}", "--timeout=110s")
     finally:
         gate.installation.start_webhook()
     assert request

@@ -10,7 +10,7 @@ import pytest
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, target, workload
-from support.clients import client_of
+from support.clients import client_of, decided_answer
 from support.gitops import FLUX
 from support.reviews import CONDITIONS
 
@@ -100,7 +100,7 @@ class Tool:
 
 def denial(way):
     """The body of an answer that must be a denial, byte by byte."""
-    answer = way()
+    answer = decided_answer(way)
     assert answer.status_code == 403, answer.text
     assert "denied the request: " in answer.text
     return answer.content

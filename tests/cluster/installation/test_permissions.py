@@ -215,13 +215,13 @@ def election(gate):
 
 
 def test_nothing_was_refused_to_them(used):
-    refused = {audit.notes(each) for each in used if not audit.allowed(each)}
+    refused = {audit.seen(each) for each in used if not audit.allowed(each)}
     assert not refused, "needed, and not granted:\n" + "\n".join(sorted(refused))
 
 
 def test_what_they_used_is_granted_by_the_chart(used):
     others = {
-        audit.notes(each)
+        audit.seen(each)
         for each in used
         if audit.allowed(each)
         and not audit.by_us(each)

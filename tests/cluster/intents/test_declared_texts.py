@@ -99,6 +99,7 @@ def older(gate):
         for hook in hooks:
             metadata = {k: hook["metadata"][k] for k in ("name", "labels")}
             kubectl("create", "-f", "-", stdin=json.dumps({**hook, "metadata": metadata}))
+        gate.installation.wait_until_gating()
 
     def stored(obj):
         created = kubectl("create", "-f", "-", stdin=json.dumps(obj), check=False)

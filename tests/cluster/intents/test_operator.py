@@ -287,7 +287,7 @@ def test_a_namespace_goes_without_waiting(operators: Runner, team: Team) -> None
     with operators.running():
         team.declare(MIDDLING)
         team.becomes("False", "ReviewPending")
-    team.cluster.kubectl("delete", "ns", team.namespace, "--timeout=60s")
+    team.cluster.kubectl("delete", "ns", team.namespace, "--timeout=110s")
 
 
 def test_health(operators: Runner) -> None:

@@ -18,10 +18,10 @@ from cabgate_devcluster import DevCluster, wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent
 from support.cli import CABGATE
 from support.clients import client_of
-from support.gate import install
+from support.gate import install, paused
 from support.ledger import HEADS, Etcd, auditing, decide
 from support.namespaces import create_namespace
-from support.operators import ENTRY_ARGV
+from support.operators import ENTRY_ARGV, may_lead_by
 from support.reviews import OPERATOR
 
 _numbers = itertools.count(1)
@@ -55,11 +55,8 @@ def test_the_heads_are_published(own, auditor, shop):
     auditor.recorded(shop, 4)
     wanted = auditor.published(shop)
     log = own.installation.operator.log
-    wait_until(
-        lambda: f"ledger head of {shop}: {wanted}" in log.read_text(),
-        timeout=60.0,
-        what="the log has the head",
-    )
+    line = f"ledger head of {shop}: {wanted}"
+    wait_until(lambda: line in log.read_text(), "the log has the head")
     result = own.shell("auditor", "cabgate ledger verify", CABGATE)
     assert result.returncode == 0, result.stdout
     assert result.stdout.startswith("nothing is wrong: ")
@@ -77,13 +74,11 @@ def at_rest(gate):
     def swept():
         return metric(gate, "cabgate_last_sweep_timestamp_seconds") > 0
 
-    wait_until(swept, timeout=60.0, what="it leads and has swept")
+    wait_until(swept, "it leads and has swept")
     # What its watches bring comes after that; this one is the last.
     marker = make_namespace(gate, f"marker-{next(_numbers)}")
     gate.open(marker, MIDDLING, "Submitted")
-    wait_until(
-        lambda: metric(gate, "cabgate_queue_depth") == 0, timeout=60.0, what="nothing is left to do"
-    )
+    wait_until(lambda: metric(gate, "cabgate_queue_depth") == 0, "nothing is left to do")
 
 
 def heads_of_others_than_markers(gate):
@@ -169,17 +164,23 @@ def test_killed_at_any_moment_it_neither_loses_nor_doubles(own, auditor, shop):
 
 
 def test_two_writers_cannot_fork_a_chain(own, auditor, shop):
-    """Two operators at once: a place is taken once, and whoever comes second reads anew."""
-    account = own.cluster.service_account("cabgate-system", "cabgate-operator")
-    second = own.cluster.spawn("second-operator", [*ENTRY_ARGV], env={"KUBECONFIG": str(account)})
+    """Two that both lead, which no Lease allows: a place is taken once, and who comes second reads
+    the chain anew."""
+    account, port = may_lead_by(own, "second"), own.cluster.free_port()
+    argv = [*ENTRY_ARGV, "--lease", "second"]
+    first = own.installation.operator
+    second = own.installation.start_operator_replica("second-operator", port, argv, account)
     try:
         for number in range(6):
             own.apply("requester", intent(shop, name=f"app-{number}"))
         for number in range(6):
             own.request_of(shop, f"app-{number}", "AutoApproved")
         auditor.recorded(shop, 6)
-        own.open(shop, GOOD, "AutoApproved", name="last")
-        auditor.recorded(shop, 7)
+        # Each goes on where the other one wrote last.
+        for count, (stopped, name) in enumerate([(first, "by-second"), (second, "by-first")], 7):
+            with paused(stopped):
+                own.open(shop, GOOD, "AutoApproved", name=name)
+                auditor.recorded(shop, count)
         auditor.wait_complete(shop)
     finally:
         second.kill()
@@ -223,11 +224,12 @@ def test_what_was_decided_is_recorded_although_the_object_is_gone(own, auditor, 
     review = {"status": {"review": {"verdict": "Approved", "rationale": "now"}}}
     patch = {"headers": {"Content-Type": "application/merge-patch+json"}}
     with client_of(own.user("security")) as security, client_of(own.user("requester")) as team:
+        for each in (security, team):
+            each.get(path).raise_for_status()  # connections that are there already
         # In less time than its Lease holds: it is its watch that goes on.
-        own.installation.operator.pause()
-        security.patch(f"{path}/status", content=json.dumps(review), **patch).raise_for_status()
-        team.delete(path).raise_for_status()
-        own.installation.operator.resume()
+        with paused(own.installation.operator):
+            security.patch(f"{path}/status", content=json.dumps(review), **patch).raise_for_status()
+            team.delete(path).raise_for_status()
     wait_until(lambda: auditor.decisions(shop), "the decision is recorded")
     assert [each["spec"]["verdict"] for each in auditor.decisions(shop)] == ["Approved"]
 

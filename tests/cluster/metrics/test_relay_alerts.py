@@ -5,6 +5,7 @@ by hand, and no policy of cabgate's is there that would refuse what is done to i
 
 import copy
 import json
+from functools import partial
 
 import pytest
 
@@ -118,12 +119,13 @@ class Relays:
 
     def leader(self):
         """The name of who leads."""
-        names = (n for n in self._ports if self._processes[n].running)
-        return next(
-            name
-            for name in names
-            if self.scrape().of("cabgate_relay_leader", pod=f"cabgate-relay-{name}") == [1.0]
-        )
+        running = [n for n in self._ports if self._processes[n].running]
+
+        def found():
+            leads = partial(self.scrape().of, "cabgate_relay_leader")
+            return next((n for n in running if leads(pod=f"cabgate-relay-{n}") == [1.0]), None)
+
+        return wait_until(found, "one of them leads")
 
     def stop(self, *names):
         """Stop some of them, or all."""

@@ -306,7 +306,7 @@ def test_a_field_of_another_manager_is_not_taken_over(people, shop):
 
 
 def test_what_is_no_token_or_too_much_is_refused_and_told_nowhere(people, shop):
-    anonymous = httpx.get(f"{people.portal.url}/api/cab/v1/pending")
+    anonymous = httpx.get(f"{people.portal.url}/api/cab/v1/pending", timeout=60)
     assert (anonymous.status_code, anonymous.headers["www-authenticate"]) == (401, "Bearer")
     for who in ("forged", "long"):
         answer = people(who, "GET", "/pending")
@@ -325,6 +325,7 @@ def test_what_is_no_token_or_too_much_is_refused_and_told_nowhere(people, shop):
         assert connection.recv(64).startswith(b"HTTP/1.1 400 ")
     calls = [people("vera", "GET", "/nothing", headers={"X": "1"}) for _ in range(3)]
     assert {each.status_code for each in calls} == {404}
+    assert people("tess", "GET", f"/pending?namespace={shop}").status_code == 200
     output = people.portal.output
     assert 'cabgate_portal_calls_total{code="200",operation="pending"}' in output
     assert not [who for who, token in people.tokens.items() if token in output]

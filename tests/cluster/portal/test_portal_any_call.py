@@ -90,7 +90,9 @@ def test_no_call_is_a_fault(operation, portal, stage):
             case.query["wait"] = data.draw(st.sampled_from(["", "0", "1s"]))
         if operation.method.upper() == "POST" and data.draw(st.booleans()):
             case.body = {**data.draw(st.sampled_from(bodies)), **data.draw(_more(case.body))}
-        answer = case.call(base_url=portal.url, headers={"Authorization": f"Bearer {token}"})
+        answer = case.call(
+            base_url=portal.url, headers={"Authorization": f"Bearer {token}"}, timeout=120
+        )
         codes[answer.status_code] += 1
         case.validate_response(answer, checks=CHECKS)
 

@@ -15,8 +15,8 @@ from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.clients.pki import Authority
 from cabgate_samples.objects import MIDDLING, intent
 from support.browser import CHROMIUM, chromium, violations
-from support.clients import client_of
-from support.gate import NOT_YET, install
+from support.clients import client_of, undecided
+from support.gate import install
 from support.issuer import CLIENT, ES256, RS256, SECRET, Issuer, text_of
 from support.namespaces import create_namespace
 from support.portal import UNLIMITED, Portal
@@ -104,7 +104,7 @@ def test_a_pipeline_submits_and_a_person_decides(gate, issuer, portal, rita):
     def decided(token):
         """The answer, once the API server knows the kinds of its policies."""
         answer = call(portal, token, "POST", path, decision)
-        return None if NOT_YET in answer.text else answer
+        return None if undecided(answer.text) else answer
 
     # It is bound as CAB member: a machine decides nothing all the same.
     refused = wait_until(lambda: decided(ci), "an answer of the webhook", timeout=120)
@@ -220,7 +220,7 @@ class Signed:
     def __enter__(self):
         begun = self.client.get("/oidc/login")
         assert begun.status_code == 303, begun.text
-        there = httpx.get(begun.headers["location"], verify=False)  # noqa: S501
+        there = httpx.get(begun.headers["location"], verify=False, timeout=60)  # noqa: S501
         self.answer = self.client.get(there.headers["location"])
         return self
 
@@ -250,7 +250,7 @@ def test_a_person_signs_in_and_is_who_the_ledger_names(gate, issuer, page):
         def answered():
             own = {"Sec-Fetch-Site": "same-origin", "Origin": page.page}
             answer = signed.client.post(path, data=typed, headers=own)
-            return None if NOT_YET in answer.text or answer.status_code == 429 else answer
+            return None if undecided(answer.text) or answer.status_code == 429 else answer
 
         answer = wait_until(answered, "the form is answered", timeout=120)
         assert answer.status_code == 303, answer.text
@@ -258,7 +258,8 @@ def test_a_person_signs_in_and_is_who_the_ledger_names(gate, issuer, page):
     assert decisions(gate, name, SHOP) == [("Approved", f"{PREFIX}rita")]
     assert len(cookies) > 9_000
     # Neither the token nor what holds it; a cookie alone is nothing to the API.
-    with httpx.Client(base_url=page.url, verify=False, cookies=dict(signed.client.cookies)) as api:  # noqa: S501
+    options = {"verify": False, "timeout": 60}
+    with httpx.Client(base_url=page.url, cookies=dict(signed.client.cookies), **options) as api:
         assert api.get("/api/cab/v1/pending").status_code == 401
     output = page.output
     assert cookies[:200] not in output

@@ -2,7 +2,9 @@
 """What was refused, on the real API server: under another intent's name no exception admits it, and
 whoever lifts it is told."""
 
+from cabgate.text.moments import rfc3339
 from cabgate_devcluster import wait_until
+from cabgate_kube.clock import utc_now
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent, workload
 from support.gate import denial
 
@@ -44,6 +46,9 @@ def test_who_approves_is_told_what_they_lift(gate, namespace):
         return [each for each in conditions if "was revoked by security" in each["message"]]
 
     assert "CVE-2026-1" in wait_until(said, "the request that waits names it")[0]["message"]
+    # Times are of whole seconds, and an approval of the same second counts as before.
+    revoked = gate.get("cabrequest", first, namespace)["status"]["decisions"][-1]["at"]
+    wait_until(lambda: rfc3339(utc_now()) > revoked, "the next second")
     body = {"status": {"review": {"verdict": "Approved", "rationale": "looked at web:2"}}}
     for more in (["--dry-run=server"], []):
         done = gate.patch_status("reviewer", "cabrequest", waits, namespace, body, *more)

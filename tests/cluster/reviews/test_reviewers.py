@@ -2,9 +2,11 @@
 """Who may not decide: submitters, machines, and those who may act as one."""
 
 import json
+from functools import partial
 
 import pytest
 
+from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, exception, intent
 from support.gate import denial, paused
 from support.reviews import CONDITIONS, VERDICTS, entry_of, refused
@@ -61,6 +63,8 @@ def test_the_verb_may_be_granted_for_one_request_by_name(gate, namespace, submit
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
     gate.user("guest")
     cluster.kubectl("create", "rolebinding", "one", "--role=one", "--user=guest", "-n", namespace)
+    right = ("cabgate.dev", "cabrequests/status", "patch")
+    wait_until(lambda: gate.allowed("guest", right, namespace), "the binding counts")
     assert refused(gate, "guest", other, namespace).startswith("NotAuthorized: ")
     gate.review("guest", "cabrequest", submitted, namespace, "Approved")
 
@@ -248,7 +252,9 @@ def test_whoever_may_act_as_the_submitting_machine_counts_as_it(
         }
         gate.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(role))
         args = ("create", "rolebinding", user, f"--role={user}", f"--user={user}", "-n")
+        bound = partial(gate.allowed, user, (groups[0], resources[0], verb))
         gate.cluster.kubectl(*args, where)
+        wait_until(partial(bound, where), "it is bound")
         if where == elsewhere:  # the same right over another namespace's accounts is no matter
             body = {"status": {"review": {"verdict": "Approved", "rationale": "x"}}}
             gate.patch_status(
@@ -257,6 +263,7 @@ def test_whoever_may_act_as_the_submitting_machine_counts_as_it(
             role["metadata"]["namespace"] = namespace
             gate.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(role))
             gate.cluster.kubectl(*args, namespace)
+            wait_until(partial(bound, namespace), "it is bound here")
         message = refused(gate, user, name, namespace)
         assert message.startswith(f"SelfApproval: {user} may impersonate or mint"), how
         assert machine in message

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from cabgate_devcluster import wait_until
 from cabgate_samples.objects import BAD, GOOD, MIDDLING, intent
 from support.gate import denial, paused
 from support.reviews import BETTER, CONDITIONS, OPERATOR, VERDICTS, decisions, middling, refused
@@ -286,6 +287,7 @@ def test_of_many_reviewers_at_once_one_decides(gate, namespace, submitted):
         *("create", "rolebinding", "members", "--clusterrole=cabgate-cab-member"),
         *("-n", namespace, *(f"--user={user}" for user in users)),
     )
+    wait_until(lambda: gate.may(users[-1], "cabgate-cab-member", namespace), "they are bound")
     verdicts = ["Approved", "Rejected"] * 5
     results = at_once(
         *(

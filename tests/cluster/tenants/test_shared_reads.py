@@ -6,7 +6,7 @@ import pytest
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import MIDDLING, intent, workload
-from support.clients import client_of
+from support.clients import client_of, decided_answer
 from support.load import Load
 
 APPS = "/apis/apps/v1/namespaces"
@@ -42,12 +42,13 @@ def test_verdicts_count_at_once_in_a_storm_of_rollouts(gate, namespace, team):
 
 def rolled_out(client, namespace, deployment):
     path = f"{APPS}/{namespace}/deployments"
-    return client.post(path, params={"dryRun": "All"}, json=deployment).status_code
+    return decided_answer(
+        lambda: client.post(path, params={"dryRun": "All"}, json=deployment)
+    ).status_code
 
 
 def review(client, namespace, request, verdict):
-    return client.patch(
-        f"{CABGATE}/{namespace}/cabrequests/{request}/status",
-        json={"status": {"review": {"verdict": verdict, "rationale": "looked at it"}}},
-        headers={"Content-Type": "application/merge-patch+json"},
-    ).status_code
+    path = f"{CABGATE}/{namespace}/cabrequests/{request}/status"
+    body = {"status": {"review": {"verdict": verdict, "rationale": "looked at it"}}}
+    headers = {"Content-Type": "application/merge-patch+json"}
+    return decided_answer(lambda: client.patch(path, json=body, headers=headers)).status_code

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cabgate import API_VERSION
 from cabgate_samples.objects import BAD, MIDDLING, exception, intent, target, workload
+from support.clients import decided_answer
 from support.namespaces import set_ring
 
 
@@ -59,8 +60,12 @@ def test_as_few_wait_that_were_asked_for_at_one_moment(gate, namespace):
     request = gate.open(namespace, BAD, "ExceptionRequired")
     path, client = gate.cluster.api.path("CABException", namespace), gate.client("requester")
     bodies = [exception(namespace, request, name=f"leave-{number}") for number in range(16)]
+
+    def post(body):
+        return decided_answer(lambda: client.post(path, json=body))
+
     with ThreadPoolExecutor(len(bodies)) as pool:
-        answers = list(pool.map(lambda body: client.post(path, json=body), bodies))
+        answers = list(pool.map(post, bodies))
     let_in = [answer for answer in answers if answer.status_code == 201]
     refused = [answer for answer in answers if answer.status_code == 403]
     assert len(let_in) + len(refused) == len(bodies)
