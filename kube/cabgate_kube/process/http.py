@@ -41,6 +41,12 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._head > MAX_HEAD_BYTES:
                 self.send_400_response("The head of the request is too long.")
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection. uvicorn goes on timing one that was reset, which is kept in memory
+        for as long: whoever asks and resets, again and again, would fill that."""
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+
     def on_message_begin(self) -> None:
         """Begin to count."""
         if self._in_request():

@@ -2,6 +2,8 @@
 """Connections of a server that anybody calls, without a network."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 import uvicorn
@@ -153,3 +155,20 @@ async def test_no_request_under_way_is_lost_to_a_newcomer():
     await turns()
     for each in (*held, newcomer):
         each.connection_lost(None)
+
+
+@pytest.mark.parametrize("lost", [None, ConnectionResetError()], ids=["closed", "reset"])
+@pytest.mark.parametrize("asks", [True, False])
+async def test_nothing_is_kept_of_a_connection_that_is_lost(lost, asks):
+    """Whoever connects and resets again and again takes no memory for as long as idle ones have."""
+    served = Served()
+    connection = served.connect()
+    if asks:
+        connection.data_received(REQUEST)
+        await turns()
+    connection.connection_lost(lost)
+    await turns()
+    kept = weakref.ref(connection)
+    del connection
+    gc.collect()
+    assert kept() is None
