@@ -34,8 +34,8 @@ AGENT = "cabgate-relay"
 
 class Replica:
     """A replica of the relay. `longest_pause` is the longest time between two attempts to append
-    or to deliver, in seconds, and to read if that is shorter; `pace` how fast people are notified.
-    Raises `SettingsError` where the file of channels cannot be used."""
+    or to deliver, in seconds, and to read for the store if that is shorter; `pace` how fast people
+    are notified. Raises `SettingsError` where the file of channels cannot be used."""
 
     def __init__(
         self,

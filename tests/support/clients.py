@@ -28,15 +28,23 @@ def undecided(text: str) -> bool:
 
 def decided_answer(call: Callable[[], httpx.Response]) -> httpx.Response:
     """The answer of the API server to a call, made anew for as long as nothing is decided: where it
-    or the webhook is too busy."""
+    or the webhook is too busy. Raises what `call` raises."""
 
-    def answered() -> httpx.Response | None:
-        answer = call()
+    def answered() -> httpx.Response | httpx.HTTPError:
+        try:
+            answer = call()
+        except httpx.HTTPError as error:  # whether something was stored is not known: not again
+            return error
         no_answer = answer.is_server_error and "failed calling webhook" in answer.text
         again = no_answer or answer.status_code == httpx.codes.TOO_MANY_REQUESTS
-        return None if again or undecided(answer.text) else answer
+        assert not again, answer.text
+        assert not undecided(answer.text), answer.text
+        return answer
 
-    return wait_until(answered, "an answer", timeout=120)
+    found = wait_until(answered, "an answer", timeout=120)
+    if isinstance(found, httpx.HTTPError):
+        raise found
+    return found
 
 
 def client_of(kubeconfig: Path) -> httpx.Client:

@@ -12,7 +12,7 @@ import httpx
 
 from cabgate_devcluster import DevCluster, Installation, people, wait_until
 from cabgate_samples.objects import intent
-from support.clients import client_of, undecided
+from support.clients import client_of, decided_answer, undecided
 
 CONFLICT = "the object has been modified; please apply your changes to the latest version"
 """How the API server answers a write with another resourceVersion than the stored one."""
@@ -25,7 +25,8 @@ def once_decided(call):
 
     def answered():
         result = call()
-        return None if result.returncode != 0 and undecided(result.stderr) else result
+        assert result.returncode == 0 or not undecided(result.stderr), result.stderr
+        return result
 
     return wait_until(answered, "an answer", timeout=120)
 
@@ -128,7 +129,8 @@ class Gate:
         noted = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps(obj)}
         metadata = {**obj["metadata"], "annotations": noted}
         path = self.cluster.api.path(obj["kind"], metadata["namespace"])
-        answer = self.client(user).post(path, json={**obj, "metadata": metadata})
+        body = {**obj, "metadata": metadata}
+        answer = decided_answer(lambda: self.client(user).post(path, json=body))
         if answer.status_code == httpx.codes.CONFLICT:
             self.apply(user, obj)
         elif answer.is_error:

@@ -127,3 +127,4 @@ def test_a_renewed_token_and_another_ca_are_taken_up_without_a_restart(
     assert "cabgate_leader 1.0" in in_the_pod.get("/metrics")
     log = in_the_pod.process.log.read_text()
     assert log.count("loaded a new CA of the API server") == 1
+    assert "lost leadership" not in log

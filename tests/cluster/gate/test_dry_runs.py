@@ -9,6 +9,7 @@ import pytest
 from cabgate.rollout.modes import DRY_RUN_LABEL
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import MIDDLING, workload
+from support.clients import undecided
 from support.namespaces import label_namespace
 
 HEADING = "Warning: This is a dry run. cabgate denies the rollout itself:"
@@ -28,6 +29,7 @@ def shown(gate, verb, *args, stdin, code=0):
     def made():
         found = gate.kubectl("requester", verb, *args, "-f", "-", stdin=stdin, check=False)
         assert found.returncode == code, found.stderr
+        assert not undecided(found.stderr), found.stderr
         return found
 
     return wait_until(made, "it shows what would be")

@@ -103,7 +103,7 @@ def of_lease(world, field):
 
 def test_at_rest_there_are_no_calls(world, few):
     for _ in range(5):
-        before, term = settled(world), of_lease(world, "acquireTime")
+        term, before = of_lease(world, "acquireTime"), settled(world)
         for _ in range(RENEWALS):
             last = of_lease(world, "renewTime")
             wait_until(lambda last=last: of_lease(world, "renewTime") != last, "it renews")

@@ -171,6 +171,8 @@ def test_a_request_is_told_of_when_it_is_opened_and_when_it_is_decided(own, rela
     own.declare("requester", exception("told", risky, name="leave"))
     relay.arrives(("exceptionWaiting", "leave"))
     relay.everybody_has(4)
+    sent = relay.mailbox.mails, relay.receiver.slack, relay.receiver.teams
+    assert [len(each) for each in sent] == [4, 4, 4]
     assert set(Counter(relay.named()).values()) == {1}
 
     every = json.dumps([relay.receiver.slack, relay.receiver.teams, relay.receiver.programs])

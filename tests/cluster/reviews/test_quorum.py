@@ -164,10 +164,12 @@ LATE = "is Approved and cannot become Approved"
 
 
 def approve(client, path):
-    """The answer to an approval, which is asked for again where another was stored meanwhile."""
+    """The answer to an approval, which is asked for again where another was stored meanwhile, or
+    nothing was decided, whatever the reason."""
     while True:
         answer = decided_answer(lambda: client.patch(path, json=REVIEW, headers=races.MERGE))
-        if answer.status_code != httpx.codes.CONFLICT:
+        again = answer.is_server_error or answer.status_code == httpx.codes.CONFLICT
+        if not again and "Nothing was decided: try again." not in answer.text:
             return answer
 
 

@@ -165,6 +165,8 @@ async def test_one_that_is_killed_forgets_nothing_and_repeats_nothing(
         relay.cluster.put(waits(f"r{number}"))
         await arrives(receiver, f"r{number}")
         await asyncio.sleep(0.02 * number)
+        if number == 3:
+            await until(lambda: stored(relay).sent >= set(receiver.named()), "it is stored")
         await relay.kill()
         assert not kept & set(receiver.named()[seen:]), "what was stored is not sent again"
     assert set(names(receiver)) == {f"r{number}" for number in range(5)}
