@@ -31,9 +31,10 @@ class Keeper:
         resource: Resource,
         keep: Callable[[Sequence[Kept]], Awaitable[None]],
         sweep_seconds: float,
+        longest_pause: float,
     ) -> None:
         self._api, self._resource, self._keep = api, resource, keep
-        self._sweep_seconds = sweep_seconds
+        self._sweep_seconds, self._longest_pause = sweep_seconds, longest_pause
         self._complete_at = time.monotonic()
         self.trouble = f"{resource.plural} have not been read yet"
         """Why it cannot be read; empty if it can."""
@@ -49,6 +50,7 @@ class Keeper:
             *(self._api, self._resource, self),
             sweep_seconds=self._sweep_seconds,
             watch_seconds=WATCH_SECONDS,
+            longest_pause=self._longest_pause,
         )
 
     async def sweep(self) -> str:

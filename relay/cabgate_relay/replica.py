@@ -14,7 +14,6 @@ from cabgate_kube.installation import RELAY_LEASE
 from cabgate_kube.leadership import Leadership, Term, identity
 from cabgate_kube.process.health import Pages
 from cabgate_kube.process.tasks import cancelled
-from cabgate_relay import sweeping
 from cabgate_relay.appending import Appender
 from cabgate_relay.following import Follower
 from cabgate_relay.keeping import RESOURCES, Keeper
@@ -34,8 +33,8 @@ AGENT = "cabgate-relay"
 
 class Replica:
     """A replica of the relay. `longest_pause` is the longest time between two attempts to append
-    or to deliver, in seconds, and to read for the store if that is shorter; `pace` how fast people
-    are notified. Raises `SettingsError` where the file of channels cannot be used."""
+    or to deliver, in seconds, and to read if that is shorter; `pace` how fast people are notified.
+    Raises `SettingsError` where the file of channels cannot be used."""
 
     def __init__(
         self,
@@ -112,11 +111,14 @@ class Replica:
             )
             self._follower = Follower(
                 *(api, self._appender.append, settings.sweep_seconds, "store"),
-                longest_pause=min(self._longest_pause, sweeping.LONGEST_PAUSE),
+                longest_pause=self._longest_pause,
             )
             yield "follower", self._follower.run()
             keep = self._appender.keep
-            self._keepers = [Keeper(api, each, keep, settings.sweep_seconds) for each in RESOURCES]
+            self._keepers = [
+                Keeper(api, each, keep, settings.sweep_seconds, self._longest_pause)
+                for each in RESOURCES
+            ]
             for keeper, resource in zip(self._keepers, RESOURCES, strict=True):
                 yield resource.plural, keeper.run()
         if self._sinks.configured:

@@ -49,7 +49,7 @@ async def follow(
 ) -> NoReturn:
     """Follow a resource, until cancelled. A watch waits `watch_seconds` for changes: what comes
     meanwhile is known at its end. No error ends it, whatever it is: one resource stops no other.
-    Two attempts are at most `longest_pause` seconds apart."""
+    Two attempts are at most `longest_pause` seconds apart, and never more than LONGEST_PAUSE."""
     attempt = 0
     while True:
         try:
@@ -73,4 +73,4 @@ async def follow(
         except Exception as error:  # noqa: BLE001 - what it is stands in the log
             reader.failed(f"unexpected error: {explained(error)}")
         attempt += 1
-        await asyncio.sleep(pause_before(attempt, longest_pause))
+        await asyncio.sleep(pause_before(attempt, min(longest_pause, LONGEST_PAUSE)))

@@ -111,13 +111,14 @@ class Gate:
 
     def kubectl(self, user, *args, stdin=None, check=True):
         """Run kubectl as a user; the result, its output in `stdout` and `stderr`."""
-        kubeconfig = self.user(user)
-        result = once_decided(
-            lambda: self.cluster.kubectl(*args, kubeconfig=kubeconfig, stdin=stdin, check=False)
-        )
+        result = once_decided(lambda: self.tried_once(user, *args, stdin=stdin))
         if check and result.returncode != 0:
             raise Refused(f"{user}: kubectl {' '.join(map(str, args))}: {result.stderr}")
         return result
+
+    def tried_once(self, user, *args, stdin=None):
+        """The same whatever becomes of it, and even if nothing is decided."""
+        return self.cluster.kubectl(*args, kubeconfig=self.user(user), stdin=stdin, check=False)
 
     def apply(self, user, obj, *args, check=True):
         """`kubectl apply` of an object."""

@@ -10,7 +10,7 @@ import yaml
 
 from cabgate_devcluster import wait_until
 from cabgate_samples.objects import MIDDLING, intent, target
-from support.clients import client_of, undecided
+from support.clients import client_of, decided_answer
 from support.namespaces import create_namespace
 
 ARGV = (sys.executable, "-m", "cabgate_portal.main")
@@ -101,13 +101,8 @@ class People:
         return client_of(path)
 
     def __call__(self, who, method, path, body=None, **options):
-        """The portal's answer; made anew while the API server's cache of a kind fills."""
-
-        def answer():
-            found = self.once(who, method, path, body, **options)
-            return None if found.status_code == 429 or undecided(found.text) else found
-
-        return wait_until(answer, f"{method} {path} is answered", timeout=120)
+        """The portal's answer; made anew for as long as nothing is decided."""
+        return decided_answer(lambda: self.once(who, method, path, body, **options))
 
     def once(self, who, method, path, body=None, **options):
         """The portal's answer to one call, whatever it is."""
@@ -115,16 +110,12 @@ class People:
 
     def direct(self, who, method, path, body=None, kind="application/merge-patch+json", **params):
         """The API server's answer to the same person."""
-
-        def answer():
-            content = None if body is None else json.dumps(body)
-            headers = {"Content-Type": kind}
-            found = self._direct[who].request(
-                method, path, content=content, headers=headers, params=params
-            )
-            return None if found.status_code == 429 or undecided(found.text) else found
-
-        return wait_until(answer, f"{method} {path} is answered", timeout=120)
+        given = {
+            "content": None if body is None else json.dumps(body),
+            "headers": {"Content-Type": kind},
+            "params": params,
+        }
+        return decided_answer(lambda: self._direct[who].request(method, path, **given))
 
     def shop(self):
         """A new namespace in which everybody has their roles."""

@@ -73,6 +73,7 @@ class Sinks:
                     self._sweep_seconds,
                     f"sink {sink.name}",
                     sweeper=delivery,
+                    longest_pause=self._longest,
                 )
             await cursors.settle()
             async with asyncio.TaskGroup() as group:

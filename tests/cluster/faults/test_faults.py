@@ -86,9 +86,8 @@ def probe(gate, path):
 def tried(gate, namespace, obj=None):
     """What came of a rollout, tried once. Where it was the webhook that denied, its answer came
     within the 5 s that the chart gives it: the API server waits no longer."""
-    body, kubeconfig = json.dumps(obj or workload(namespace)), gate.user("requester")
-    args = ("create", "--dry-run=server", "-f", "-")
-    return gate.cluster.kubectl(*args, kubeconfig=kubeconfig, stdin=body, check=False)
+    body = json.dumps(obj or workload(namespace))
+    return gate.tried_once("requester", "create", "--dry-run=server", "-f", "-", stdin=body)
 
 
 @pytest.fixture

@@ -38,8 +38,7 @@ def file_of(*objects):
 def applied(gate, text, *options):
     """What `kubectl apply -f` of a file comes to, applied once."""
     args = ("apply", "--validate=false", *options, "-f", "-")
-    kubeconfig = gate.user("requester")
-    return gate.cluster.kubectl(*args, kubeconfig=kubeconfig, stdin=text, check=False)
+    return gate.tried_once("requester", *args, stdin=text)
 
 
 def tried_once(gate, attempt, what):

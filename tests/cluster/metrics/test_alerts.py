@@ -79,9 +79,8 @@ def refuse(replicas, wanted):
 
 def tried(gate, namespace):
     """What came of a rollout, tried as a dry run."""
-    body, kubeconfig = json.dumps(workload(namespace)), gate.user("requester")
-    args = ("create", "--dry-run=server", "-f", "-")
-    return gate.cluster.kubectl(*args, kubeconfig=kubeconfig, stdin=body, check=False)
+    body = json.dumps(workload(namespace))
+    return gate.tried_once("requester", "create", "--dry-run=server", "-f", "-", stdin=body)
 
 
 def test_promtool_finds_nothing_to_complain_of(rules):

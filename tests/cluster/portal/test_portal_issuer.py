@@ -15,7 +15,7 @@ from cabgate_devcluster import DevCluster, wait_until
 from cabgate_devcluster.clients.pki import Authority
 from cabgate_samples.objects import MIDDLING, intent
 from support.browser import CHROMIUM, chromium, violations
-from support.clients import client_of, undecided
+from support.clients import client_of, decided_answer
 from support.gate import install
 from support.issuer import CLIENT, ES256, RS256, SECRET, Issuer, text_of
 from support.namespaces import create_namespace
@@ -102,12 +102,10 @@ def test_a_pipeline_submits_and_a_person_decides(gate, issuer, portal, rita):
     path = f"/{found['id']}/approve"
 
     def decided(token):
-        """The answer, once the API server knows the kinds of its policies."""
-        answer = call(portal, token, "POST", path, decision)
-        return None if undecided(answer.text) else answer
+        return decided_answer(lambda: call(portal, token, "POST", path, decision))
 
     # It is bound as CAB member: a machine decides nothing all the same.
-    refused = wait_until(lambda: decided(ci), "an answer of the webhook", timeout=120)
+    refused = decided(ci)
     assert (refused.status_code, refused.json()["code"]) == (403, "MachineCannotDecide"), (
         refused.text
     )
@@ -247,12 +245,8 @@ def test_a_person_signs_in_and_is_who_the_ledger_names(gate, issuer, page):
         )
         typed = {**hidden, "rationale": "Read the report", "verb": "approve"}
 
-        def answered():
-            own = {"Sec-Fetch-Site": "same-origin", "Origin": page.page}
-            answer = signed.client.post(path, data=typed, headers=own)
-            return None if undecided(answer.text) or answer.status_code == 429 else answer
-
-        answer = wait_until(answered, "the form is answered", timeout=120)
+        own = {"Sec-Fetch-Site": "same-origin", "Origin": page.page}
+        answer = decided_answer(lambda: signed.client.post(path, data=typed, headers=own))
         assert answer.status_code == 303, answer.text
         cookies = "".join(signed.client.cookies.values())
     assert decisions(gate, name, SHOP) == [("Approved", f"{PREFIX}rita")]

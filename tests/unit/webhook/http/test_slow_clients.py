@@ -233,13 +233,18 @@ def test_too_many_idle_connections_push_one_another_out_and_nobody_else(webhook)
 
 
 def test_clients_that_sit_on_the_health_port_do_not_keep_a_kubelet_from_its_answer(webhook):
-    before = webhook.dropped("probe-limit") + webhook.dropped("probe-slow")
+    before = webhook.dropped("probe-limit")
+    held = []
     with contextlib.ExitStack() as stack:
-        held = sit(stack, webhook.health_port, 2 * MAX_CONNECTIONS)
-        for _ in range(20):
-            assert asked(webhook.health_port) == 200
-        dropped = webhook.dropped("probe-limit") + webhook.dropped("probe-slow")
-        assert dropped > before
+
+        def pushed_out():
+            held.extend(sit(stack, webhook.health_port, 2 * MAX_CONNECTIONS))
+            for _ in range(20):
+                assert asked(webhook.health_port) == 200
+            return webhook.dropped("probe-limit") > before
+
+        # Once more where the machine took so long that time let them go first.
+        wait_until(pushed_out, "their number pushes some out")
         wait_until(
             lambda: all(map(is_closed, held)),
             timeout=CONNECTION_SECONDS + 60,
