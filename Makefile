@@ -124,7 +124,7 @@ cluster: binaries helm ## Start a cluster with cabgate to play with (MODE=Audit,
 
 .PHONY: unit
 unit: setup ## Run the quick tests that need no cluster, in random order, with few examples of each property
-	$(BIN)/python -m pytest -q -n 2 --hypothesis-profile quick -m 'not slow' tests/unit
+	$(BIN)/python -m pytest -q -n 3 --hypothesis-profile quick -m 'not slow' tests/unit
 
 # Three workers, each with a control plane of its own and whole files; see docs/testing.md.
 CLUSTER := -p no:randomly -n 3 --dist loadfile --no-loadscope-reorder -m 'not long'

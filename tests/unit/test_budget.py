@@ -9,33 +9,24 @@ from support.durations import in_order, recorded
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTER = ROOT / "tests" / "cluster"
 WORKERS = 3
-TOTAL_SECONDS = 28 * 60
-"""The aim is 25 minutes. The run was measured at 25.3 on two quiet cores; the seconds of each file,
-some of them entered by hand or on a busy machine, make 26.6: they may not grow much."""
-UNIT_SECONDS = 150
-"""What the unit and chart tests and the coverage report take of it."""
+TOTAL_SECONDS = 29 * 60
+"""The aim is 25 minutes, and the run took 24.9 on two quiet cores. The seconds of each file, of
+which those under a minute were mostly entered on a busy machine, make 28.6: they may not grow."""
+UNIT_SECONDS = 245
+"""What the unit and chart tests, the coverage report and the properties take of it."""
 SHARE_SECONDS = 90
 """What a file of cluster tests may take."""
 
 LONGER = {
-    "test_alerts.py": 105,
-    "test_backup.py": 163,
-    "test_bench.py": 138,
-    "test_break_glass_review.py": 98,
-    "test_chaos.py": 126,
-    "test_chart.py": 176,
-    "test_commands.py": 153,
-    "test_ledger.py": 112,
-    "test_liveness.py": 144,
-    "test_modes.py": 100,
-    "test_never_in_the_way.py": 122,
-    "test_operator.py": 176,
-    "test_operator_cost.py": 168,
-    "test_replicas.py": 156,
-    "test_rolling_restart.py": 132,
-    "test_rotation.py": 251,
+    "test_bench.py": 113,
+    "test_chart.py": 135,
+    "test_liveness.py": 114,
+    "test_operator.py": 96,
+    "test_operator_cost.py": 121,
+    "test_replicas.py": 148,
+    "test_rotation.py": 214,
 }
-"""Files that are longer than their share, as they were first measured: they may not grow, and none
+"""Files that are longer than their share, as they were last measured: they may not grow, and none
 is to be added. What is longer gets a target of its own and a short form here."""
 
 

@@ -20,6 +20,7 @@ def planted(root: Path, place: str, text: str) -> None:
     path.write_text(text)
 
 
+@pytest.mark.slow
 def test_this_tree_says_none_of_them() -> None:
     assert found_in(ROOT) == []
 

@@ -116,6 +116,7 @@ async def test_without_a_token_no_body_is_waited_for(made):
     assert (await made.call("GET", "/pending", headers={"Content-Length": "0"})).status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [
@@ -138,6 +139,7 @@ async def test_who_waits_is_not_told_of_a_fault_that_passes(waiting, fault):
     assert made.api.answers == []
 
 
+@pytest.mark.slow
 async def test_one_that_stays_is_told(waiting):
     made, _ = waiting
     call = asyncio.ensure_future(made.call("GET", f"{STATUS}&wait=30"))

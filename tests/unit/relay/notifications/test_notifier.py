@@ -192,6 +192,7 @@ async def test_nothing_more_is_sent_until_what_was_sent_is_stored(
     assert Counter(names(receiver)) <= Counter({"first": 2, "second": 1}), "one duplicate a kill"
 
 
+@pytest.mark.slow
 async def test_a_channel_that_is_down_holds_up_no_other_and_gets_what_is_still_true(
     relay: Relay, receiver: HttpReceiver, other: HttpReceiver
 ) -> None:

@@ -312,6 +312,7 @@ async def test_a_mail_that_is_refused_has_not_arrived(authority: Authority) -> N
         assert str(await why_not(mail(mailbox), authority)) == "the mail server answered 451"
 
 
+@pytest.mark.slow
 async def test_a_mail_that_was_taken_has_arrived_however_slowly(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:

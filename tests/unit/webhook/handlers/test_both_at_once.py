@@ -9,6 +9,9 @@ from cabgate_samples.models import intent, request
 from cabgate_samples.objects import MIDDLING
 from unit.webhook.halves import STEPS, World, Writer, orders, play
 
+# All orders of the file together are seconds of CPU time.
+pytestmark = pytest.mark.slow
+
 TEAM = [{"username": "dev"}]
 ONE, TWO = (intent(MIDDLING, name=name, submittedBy=TEAM) for name in ("one", "two"))
 FIRST, SECOND = request("ManualReview", of=ONE), request("ManualReview", of=TWO)

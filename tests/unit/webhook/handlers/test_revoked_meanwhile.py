@@ -13,6 +13,9 @@ from cabgate_samples.objects import GOOD, MIDDLING
 from unit.core.standings import earlier_verdict
 from unit.webhook.halves import SECOND, STEPS, World, Writer, orders, play
 
+# All orders of the file together are seconds of CPU time.
+pytestmark = pytest.mark.slow
+
 IMAGES = [target("checkout", "bad")]
 TEAM = [{"username": "dev"}]
 RUNS = intent(GOOD, IMAGES, name="runs", submittedBy=TEAM)
